@@ -1,0 +1,160 @@
+"""The configuration as a typed, frozen model. ``config.example.yaml`` explains every key to its user.
+
+``loader.py`` makes it from YAML; nothing else does. Durations are seconds here and ``2s``, ``500ms``, ``5m``, ``1h``
+in the file.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+
+class Seconds(float):
+    """A duration in seconds; written ``500ms``, ``2s``, ``5m``, ``1h``, ``1d`` in the file."""
+
+
+class SecretRef(str):
+    """Where a secret is kept: ``env:NAME``, ``file:PATH`` or ``cmd:ARGV`` (split as a shell splits words, run without a
+    shell). Never the secret itself. ``secrets.resolve`` reads it at the moment of use."""
+
+    __slots__ = ()
+
+
+class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of every section."""
+
+
+Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Port = Annotated[int, Meta(ge=1, le=65535)]
+LanguageName = Literal["auto", "en", "zh_CN"]
+
+
+class HostConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One host. Its kind is ``ssh`` unless ``local: true``."""
+
+    local: bool = False
+    address: str | None = None
+    """Address or alias of ``~/.ssh/config``; the host's name when not given."""
+    user: str | None = None
+    port: Port | None = None
+    identity: str | None = None
+    """Path of a private key, in front of those of ssh_config and the agent."""
+    password: SecretRef | None = None
+    passphrase: SecretRef | None = None
+    tags: tuple[Name, ...] = ()
+    sudo: bool = False
+    """Commands that need it may use ``sudo -n``."""
+    sudo_password: SecretRef | None = None
+    protected: bool = False
+    """Allow no change on this host, whoever asks."""
+
+
+class ServiceConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One HTTP service that is asked for its health."""
+
+    url: str
+    health: str = "/health"
+    timeout: Seconds = Seconds(5)
+    every: Seconds | None = None
+    """Period of the question; ``refresh`` but at least 2 s when not given."""
+    expect: tuple[Annotated[int, Meta(ge=100, le=599)], ...] = (200,)
+    from_: str | None = msgspec.field(default=None, name="from")
+    """Name of the host that asks (through its SSH connection); from here when not given."""
+    tags: tuple[Name, ...] = ()
+    down_after: Annotated[int, Meta(ge=1, le=100)] = 2
+    """So many failures in a row make it down."""
+    up_after: Annotated[int, Meta(ge=1, le=100)] = 2
+    """So many good answers in a row make it up again."""
+    headers: dict[str, SecretRef | str] = {}
+    verify_tls: bool = True
+
+
+class Threshold(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """``warn`` makes a host degraded (◐), ``fail`` makes it failing (✖)."""
+
+    warn: float | None = None
+    fail: float | None = None
+
+
+def _levels(warn: float | None, fail: float | None) -> Threshold:
+    return Threshold(warn=warn, fail=fail)
+
+
+class Thresholds(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Levels over values of a host's summary; a value above one for ``hold`` samples in a row counts."""
+
+    cpu_percent: Threshold = _levels(80, 95)
+    iowait_percent: Threshold = _levels(30, 60)
+    steal_percent: Threshold = _levels(10, 30)
+    memory_percent: Threshold = _levels(85, 95)
+    swap_percent: Threshold = _levels(50, 90)
+    disk_percent: Threshold = _levels(85, 95)
+    inode_percent: Threshold = _levels(85, 95)
+    load_per_cpu: Threshold = _levels(2, 5)
+    pressure_cpu: Threshold = _levels(40, 80)
+    pressure_memory: Threshold = _levels(10, 40)
+    pressure_io: Threshold = _levels(40, 80)
+    clock_offset_s: Threshold = _levels(1, 30)
+    failed_units: Threshold = _levels(0, None)
+    hold: Annotated[int, Meta(ge=1, le=100)] = 3
+
+
+class SshConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How SSH hosts are reached. Everything of ``~/.ssh/config`` is honoured first."""
+
+    config_files: tuple[str, ...] = ("~/.ssh/config",)
+    known_hosts: tuple[str, ...] = ("~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts")
+    """Files that are read; a newly trusted key is appended to the first."""
+    connect_timeout: Seconds = Seconds(10)
+    keepalive: Seconds = Seconds(5)
+    keepalive_max: Annotated[int, Meta(ge=1, le=20)] = 2
+    dial_at_once: Annotated[int, Meta(ge=1, le=64)] = 8
+    """So many connections are opened at the same time (measured: 8 never trips MaxStartups)."""
+    retry_max: Seconds = Seconds(60)
+    """Longest wait between two tries to connect."""
+
+
+class HistoryConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How much of the past is kept in memory."""
+
+    hours: Annotated[int, Meta(ge=1, le=168)] = 24
+    memory_mb: Annotated[int, Meta(ge=8, le=4096)] = 64
+
+
+class MonitorConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What ``lilfox monitor`` does."""
+
+    interval: Seconds = Seconds(60)
+    output: str = "logs/monitor.log"
+    listen: str | None = None
+    """Address of its own ``/metrics``, such as ``127.0.0.1:9464``."""
+    heartbeat_url: str | None = None
+    """Called once an interval while the monitor lives, so that somebody notices its death."""
+    heartbeat_every: Seconds = Seconds(60)
+
+
+class Config(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The whole configuration."""
+
+    name: Annotated[str, Meta(max_length=32)] = ""
+    """Shown in the header: which installation this is (``prod``)."""
+    language: LanguageName = "auto"
+    theme: str = "fox-dark"
+    refresh: Seconds = Seconds(2)
+    read_only: bool = False
+    slow_link: bool = False
+    hosts: dict[Name, HostConfig] = {}
+    services: dict[Name, ServiceConfig] = {}
+    collectors: dict[str, Any] = {}
+    """Kind → its Options; every kind runs with its defaults when it is not named, ``false`` switches it off.
+    After loading, values are the Options structs of the kinds, or False."""
+    thresholds: Thresholds = Thresholds()
+    ssh: SshConfig = SshConfig()
+    history: HistoryConfig = HistoryConfig()
+    monitor: MonitorConfig = MonitorConfig()
+    keys: dict[str, str] = {}
+    """Action id → key, as the help screen names them."""
+    theme_dirs: tuple[str, ...] = ()

@@ -1,0 +1,164 @@
+"""The one way to a host: run, stream, files, ports, and the state of the link.
+
+Three classes keep this contract (``local.py``, ``ssh.py``, ``fake.py``) and one test body runs over all of them.
+Everything is bytes and argv; text and shell strings are made by nobody here but for scripts of our own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, runtime_checkable
+
+from lilfox_tui.feed import Feed
+
+OUTPUT_LIMIT = 8 * 1024 * 1024
+"""Bytes of stdout and of stderr that ``run`` keeps unless told otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A command that has ended. ``exit_status`` is None only when ``signal`` (its name, ``KILL``) ended it.
+
+    ``truncated`` tells that a stream went past its limit: the command was then ended, and what is here is the start.
+    """
+
+    argv: tuple[str, ...]
+    exit_status: int | None
+    signal: str | None
+    stdout: bytes
+    stderr: bytes
+    duration_s: float
+    truncated: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether it ended by itself with exit status 0."""
+        return self.exit_status == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A working way to the host. ``since`` is aware UTC. ``description`` names it: ``this machine``, ``SSH-2.0-OpenSSH_10.0``."""
+
+    since: datetime
+    description: str
+    banner: str = ""
+    """What the server said before the login; untrusted text."""
+
+
+@dataclass(frozen=True, slots=True)
+class LostCommand:
+    """A command whose end is not known: the link went away, or it could not be ended. Ended at the next connect."""
+
+    argv: tuple[str, ...]
+    pid: int | None
+    since: datetime
+
+
+class Loop(Protocol):
+    """A kept process that answers questions: one line in, one answer out, over and over.
+
+    The script given to ``Host.loop`` reads lines ``TICK WORDS…`` and ends each answer with a line
+    ``@@LILFOX-END@@ TICK``. What the login prints before is dropped.
+    """
+
+    async def ask(self, words: str, *, timeout_s: float) -> bytes:
+        """The answer to ``words`` (one line of our own, no newline), without its end line.
+
+        Raises CommandTimeout (the loop is then dead: close it and open another), HostUnreachable when the link or
+        the process went.
+        """
+        ...
+
+
+@runtime_checkable
+class Host(Protocol):
+    """One host. All calls may be made at the same time; nothing here retries an effect."""
+
+    name: str
+    protected: bool
+
+    @property
+    def link(self) -> Feed[Link]:
+        """The state of the way to the host; Unavailable while it is down, with the reason and the next try."""
+        ...
+
+    @property
+    def lost(self) -> Sequence[LostCommand]:
+        """Commands whose end is not known."""
+        ...
+
+    async def keep_connected(self) -> None:
+        """Connects and stays connected until cancelled, trying again with back-off and jitter; publishes on ``link``."""
+        ...
+
+    async def connect(self) -> None:
+        """Connects once if not connected, as every call does by itself. Raises HostError."""
+        ...
+
+    def retry_now(self) -> None:
+        """Ends the wait before the next try, also after a refusal that is not retried by itself."""
+        ...
+
+    async def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        timeout_s: float = 30.0,
+        limit_bytes: int = OUTPUT_LIMIT,
+        sudo: bool = False,
+        env: dict[str, str] | None = None,
+    ) -> Completed:
+        """Runs ``argv`` (no shell reads it), with LC_ALL=C and ``env`` over the login's environment.
+
+        A cancelled or timed-out command has ended on the host when this returns (TERM, 2 s, KILL to its process
+        group), or is among ``lost``. With ``sudo`` it runs as root, the password (if any is configured) never in
+        argv nor in the command's stdin.
+
+        Raises HostError: CommandTimeout, CommandUnknown (the link went while it ran), HostUnreachable, AuthRefused.
+        """
+        ...
+
+    async def run_script(
+        self,
+        script: str,
+        args: Sequence[str] = (),
+        *,
+        timeout_s: float = 30.0,
+        limit_bytes: int = OUTPUT_LIMIT,
+        sudo: bool = False,
+    ) -> Completed:
+        """Runs a POSIX sh script of our own with ``args`` as ``$1``…; as ``run`` in everything else."""
+        ...
+
+    def stream(self, argv: Sequence[str], *, sudo: bool = False) -> AsyncGenerator[bytes, None]:
+        """What ``argv`` writes to stdout, in blocks as they come; flow-controlled. Use inside ``aclosing``.
+
+        Ends when the command ends with status 0; raises HostError with the tail of stderr otherwise. Closing it ends
+        the command on the host.
+        """
+        ...
+
+    def loop(self, script: str) -> AbstractAsyncContextManager[Loop]:
+        """A kept ``sh`` that runs ``script`` (see :class:`Loop`), without a login's start-up files."""
+        ...
+
+    async def read_file(self, path: str, *, offset: int = 0, limit_bytes: int = OUTPUT_LIMIT) -> bytes:
+        """Up to ``limit_bytes`` of a file from ``offset``. Raises FileRefused."""
+        ...
+
+    async def write_file(self, path: str, data: bytes, *, mode: int = 0o600) -> None:
+        """Puts a file whole or not at all (temporary file beside it, fsync, rename). Raises FileRefused, NotAllowed."""
+        ...
+
+    def forward(self, port: int, address: str = "127.0.0.1") -> AbstractAsyncContextManager[tuple[str, int]]:
+        """A local address and port that lead to ``address:port`` as the host sees it."""
+        ...
+
+    async def close(self) -> None:
+        """Ends everything started here and the connection. Not cancelled half-way."""
+        ...

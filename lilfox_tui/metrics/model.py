@@ -1,0 +1,246 @@
+"""Samples, series and snapshots: what a host's numbers look like on their way to every reader.
+
+Names follow Prometheus' rules (base units, ``_total`` for counters), so that rules, ``/metrics`` and history use them
+as they are. A value that is not known is absent, never 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum
+from typing import NamedTuple
+
+from lilfox_tui.i18n import Message
+
+Labels = tuple[tuple[str, str], ...]
+"""Label pairs, sorted by name. Values are untrusted text."""
+
+
+class Series(NamedTuple):
+    """The identity of one line over time."""
+
+    name: str
+    labels: Labels = ()
+
+    def label(self, name: str) -> str:
+        """The value of one label, empty when it is not there (as in PromQL)."""
+        return next((value for key, value in self.labels if key == name), "")
+
+
+class Sample(NamedTuple):
+    """One reading: a gauge, or a counter where the name ends in ``_total``."""
+
+    name: str
+    value: float
+    labels: Labels = ()
+
+    @property
+    def series(self) -> Series:
+        """Its identity."""
+        return Series(self.name, self.labels)
+
+
+class Level(IntEnum):
+    """How well something is, worst last. The screen shows each as a shape and a colour."""
+
+    GOOD = 0
+    UNKNOWN = 1
+    DEGRADED = 2
+    FAILING = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process of the host that is looked at. ``cpu_percent`` is of one core; None at its first sample."""
+
+    pid: int
+    user: str
+    command: str
+    """Untrusted text."""
+    state: str
+    cpu_percent: float | None
+    resident_bytes: int
+    started_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One reading of one host, with what follows from the reading before.
+
+    ``at`` is aware UTC by the clock of the machine that runs LilFox. ``gauges`` and ``counters`` are as read;
+    ``rates`` are counters' rises per second since the last reading, absent for a new series, after a reset, and
+    where the time between is not known (suspend). ``problems`` maps a collector's kind to why it gave nothing or
+    not all.
+    """
+
+    host: str
+    at: datetime
+    interval_s: float | None
+    gauges: Mapping[Series, float]
+    counters: Mapping[Series, float] = field(default_factory=dict)
+    rates: Mapping[Series, float] = field(default_factory=dict)
+    problems: Mapping[str, Message] = field(default_factory=dict)
+    processes: tuple[Process, ...] | None = None
+
+    def gauge(self, name: str, labels: Labels = ()) -> float | None:
+        """One gauge, or None when unknown."""
+        return self.gauges.get(Series(name, labels))
+
+    def rate(self, name: str, labels: Labels = ()) -> float | None:
+        """One counter's rise per second, or None when unknown."""
+        return self.rates.get(Series(name, labels))
+
+    def gauges_named(self, name: str) -> Iterator[tuple[Series, float]]:
+        """Every gauge of that name."""
+        return ((series, value) for series, value in self.gauges.items() if series.name == name)
+
+    def rates_named(self, name: str) -> Iterator[tuple[Series, float]]:
+        """Every rate of the counter of that name."""
+        return ((series, value) for series, value in self.rates.items() if series.name == name)
+
+
+@dataclass(frozen=True, slots=True)
+class CpuSplit:
+    """Shares of one core or of all cores together, in percent of their time; they add up to 100 with idle."""
+
+    user: float
+    system: float
+    iowait: float
+    steal: float
+    idle: float
+
+    @property
+    def busy(self) -> float:
+        """Everything but idle and waiting for I/O, as ``top`` and psutil count it: user + system + steal."""
+        return self.user + self.system + self.steal
+
+
+@dataclass(frozen=True, slots=True)
+class DiskActivity:
+    """One block device. Rates are per second, utilisation is percent of the time with I/O under way."""
+
+    device: str
+    read_bytes_s: float | None
+    write_bytes_s: float | None
+    reads_s: float | None
+    writes_s: float | None
+    utilisation_percent: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceActivity:
+    """One network interface; per second."""
+
+    device: str
+    receive_bytes_s: float | None
+    transmit_bytes_s: float | None
+    receive_errors_s: float | None
+    transmit_errors_s: float | None
+    up: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Filesystem:
+    """One mounted filesystem. ``used_percent`` as ``df`` prints it: used / (used + available to users)."""
+
+    mountpoint: str
+    device: str
+    kind: str
+    size_bytes: float
+    used_bytes: float
+    available_bytes: float
+    used_percent: float
+    inode_percent: float | None
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pressure:
+    """PSI ``some`` avg10 in percent (kernel doc accounting/psi)."""
+
+    cpu: float | None
+    memory: float | None
+    io: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class HostSummary:
+    """What a row, ``check`` and ``monitor`` show of a host; None is unknown.
+
+    Made from a :class:`Snapshot` by ``metrics/summary.py``. Bytes are bytes, ``_s`` is per second, percents are
+    0 to 100.
+    """
+
+    host: str
+    at: datetime
+    cpu: CpuSplit | None
+    cores: tuple[tuple[str, CpuSplit], ...]
+    cpu_count: int | None
+    memory_total: float | None
+    memory_available: float | None
+    memory_percent: float | None
+    swap_total: float | None
+    swap_used: float | None
+    swap_percent: float | None
+    load: tuple[float, float, float] | None
+    disks: tuple[DiskActivity, ...]
+    interfaces: tuple[InterfaceActivity, ...]
+    filesystems: tuple[Filesystem, ...]
+    fullest: Filesystem | None
+    pressure: Pressure | None
+    uptime_s: float | None
+    booted_at: datetime | None
+    failed_units: tuple[str, ...] | None
+    clock_offset_s: float | None
+    """The host's clock minus ours; known to half the round trip, see ``clock_error_s``."""
+    clock_error_s: float | None
+    disk_read_s: float | None
+    disk_write_s: float | None
+    network_in_s: float | None
+    network_out_s: float | None
+    kernel: str = ""
+    problems: Mapping[str, Message] = field(default_factory=dict)
+
+    @property
+    def cpu_percent(self) -> float | None:
+        """Busy share of all cores."""
+        return None if self.cpu is None else self.cpu.busy
+
+
+class Health(IntEnum):
+    """What a service answered, in the manual's words."""
+
+    HEALTHY = 0
+    UNHEALTHY = 1
+    ERROR = 2
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """One question to a service's health address.
+
+    ``status_code`` and ``response_time_s`` are None when no answer came; ``error`` then says why (English or
+    Chinese, no secrets). ``detail`` is the start of the body where the answer was not as expected; untrusted text.
+    """
+
+    at: datetime
+    health: Health
+    status_code: int | None
+    response_time_s: float | None
+    error: Message | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceState:
+    """A service after hysteresis: ``level`` changes after N answers in a row; ``since`` (aware UTC) is when the first of them came."""
+
+    name: str
+    url: str
+    level: Level
+    since: datetime
+    last: HealthCheck
+    failures: int
+    """Failures in a row; 0 when the last answer was good."""

@@ -1,0 +1,27 @@
+"""Plug-ins: one file each in a package; the file's name is the kind."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from types import ModuleType
+
+from lilfox_tui.errors import UsageError
+from lilfox_tui.i18n import tr
+
+
+def kinds(package: str) -> tuple[str, ...]:
+    """The kinds that ``package`` (a dotted name) holds, sorted; files starting with ``_`` are not kinds."""
+    module = importlib.import_module(package)
+    return tuple(sorted(m.name for m in pkgutil.iter_modules(module.__path__) if not m.name.startswith("_")))
+
+
+def load(package: str, kind: str) -> ModuleType:
+    """The module of ``kind``; raises UsageError naming the kinds that exist."""
+    known = kinds(package)
+    if kind not in known:
+        raise UsageError(
+            tr("{kind}: no such kind in {package}", kind=kind, package=package.rpartition(".")[2]),
+            tr("one of: {kinds}", kinds=", ".join(known)),
+        )
+    return importlib.import_module(f"{package}.{kind}")

@@ -1,0 +1,130 @@
+"""Text for people: untrusted text made safe to show, widths in cells, bytes and durations.
+
+Data stays raw in the model and on disk; it is cleaned where it is shown, which is in two places only: the app's
+text factory (``app/draw.py``) and ``cli/output.py``.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+_REPLACED: dict[int, str] = {
+    **{code: chr(0x2400 + code) for code in range(0x20)},  # control pictures: ESC becomes ␛
+    0x7F: "␡",
+    **{code: f"␛{chr(code - 0x40)}" for code in range(0x80, 0xA0)},  # C1 is ESC and a letter (ECMA-48 5.3)
+    **{
+        code: f"<U+{code:04X}>"
+        for code in (
+            0x00AD, 0x061C, 0x180E, 0x2028, 0x2029, 0xFEFF, 0xFFF9, 0xFFFA, 0xFFFB,
+            *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070),
+            *range(0xE0000, 0xE0080),
+        )
+    },
+}  # fmt: skip
+
+
+def clean(text: str | bytes) -> str:
+    """``text`` with nothing in it that a terminal acts on, on one line.
+
+    Controls become control pictures, C1 their ESC form, invalid bytes and lone surrogates U+FFFD; bidi overrides
+    and zero-width characters become visible. Tab becomes one space.
+    """
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "replace")
+    if text.isascii() and text.isprintable():
+        return text
+    text = text.replace("\t", " ").translate(_REPLACED)
+    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace") if _has_surrogate(text) else text
+
+
+def _has_surrogate(text: str) -> bool:
+    return any("\ud800" <= char <= "\udfff" for char in text)
+
+
+def cell_width(text: str) -> int:
+    """How many terminal cells ``text`` takes (Unicode East Asian Width, UAX #11)."""
+    if text.isascii():
+        return len(text)
+    width = 0
+    for char in text:
+        if unicodedata.combining(char) or unicodedata.category(char) in ("Mn", "Me", "Cf"):
+            continue
+        width += 2 if unicodedata.east_asian_width(char) in "WF" else 1
+    return width
+
+
+def fit(text: str, width: int, *, right: bool = False) -> str:
+    """``text`` in exactly ``width`` cells: padded (on the left when ``right``), or cut with an ellipsis."""
+    if width <= 0:
+        return ""
+    have = cell_width(text)
+    if have > width:
+        text = _cut(text, width - 1) + "…"
+        have = cell_width(text)
+    pad = " " * (width - have)
+    return pad + text if right else text + pad
+
+
+def _cut(text: str, width: int) -> str:
+    if text.isascii():
+        return text[:width]
+    used = 0
+    for index, char in enumerate(text):
+        used += cell_width(char)
+        if used > width:
+            return text[:index]
+    return text
+
+
+def human_bytes(count: float | None, *, digits: int = 3) -> str:
+    """``count`` bytes with a binary unit in at most 5 cells: ``340K``, ``1.2M``, ``-`` for unknown."""
+    if count is None:
+        return "-"
+    value = float(count)
+    for unit in ("B", "K", "M", "G", "T", "P"):
+        if abs(value) < 999.5 or unit == "P":
+            break
+        value /= 1024
+    text = f"{value:.1f}" if unit != "B" and abs(value) < 9.95 and digits > 2 else f"{value:.0f}"
+    return f"{text}{unit}"
+
+
+def human_count(count: float | None) -> str:
+    """A plain number in at most 5 cells: ``412``, ``1.2k``, ``34k``, ``-`` for unknown."""
+    if count is None:
+        return "-"
+    value = float(count)
+    for unit in ("", "k", "M", "G"):
+        if abs(value) < 999.5 or unit == "G":
+            break
+        value /= 1000
+    text = f"{value:.1f}" if abs(value) < 9.95 and value != int(value) else f"{value:.0f}"
+    return f"{text}{unit}"
+
+
+def human_duration(seconds: float | None) -> str:
+    """A span of time in its two largest units: ``850 ms``, ``14 s``, ``6 min``, ``2 h 14 min``, ``3 d 4 h``."""
+    if seconds is None:
+        return "-"
+    if seconds < 0:
+        return "-" + human_duration(-seconds)
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 9.95 and abs(seconds - whole) > 0.05 else f"{whole} s"
+    minutes, hours, days = whole // 60, whole // 3600, whole // 86400
+    if minutes < 60:
+        return f"{minutes} min"
+    if hours < 24:
+        return f"{hours} h {minutes % 60} min" if minutes % 60 else f"{hours} h"
+    return f"{days} d {hours % 24} h" if hours % 24 else f"{days} d"
+
+
+def short_age(seconds: float) -> str:
+    """An age in at most 4 cells: ``1s``, ``14s``, ``6m``, ``3h``, ``12d``."""
+    whole = max(0, int(seconds))
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if whole >= size:
+            return f"{whole // size}{unit}"
+    return f"{whole}s"
