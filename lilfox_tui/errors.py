@@ -29,7 +29,10 @@ class UsageError(LilFoxError):
 
 
 class ConfigError(LilFoxError):
-    """The configuration cannot be used. ``problems`` holds every finding as ``file:line: key: what, what would be right``."""
+    """The configuration cannot be used.
+
+    ``problems`` holds every finding, each as ``file:line: key: what is wrong, what would be right``.
+    """
 
     exit_code = 2
 
@@ -92,7 +95,3 @@ class CommandUnknown(HostError):
 
 class FileRefused(HostError):
     """A file on a host could not be read or written: missing, no right, no space, too large."""
-
-
-class MalformedOutput(LilFoxError):
-    """A part of a host's answer is not what its format says; the rest of the answer is still used."""

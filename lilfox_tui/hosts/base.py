@@ -41,7 +41,7 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A working way to the host. ``since`` is aware UTC. ``description`` names it: ``this machine``, ``SSH-2.0-OpenSSH_10.0``."""
+    """A working way to the host, since when (aware UTC), and its name: ``this machine``, ``SSH-2.0-OpenSSH_10.0``."""
 
     since: datetime
     description: str
@@ -92,7 +92,7 @@ class Host(Protocol):
         ...
 
     async def keep_connected(self) -> None:
-        """Connects and stays connected until cancelled, trying again with back-off and jitter; publishes on ``link``."""
+        """Stays connected until cancelled, trying again with back-off and jitter; publishes on ``link``."""
         ...
 
     async def connect(self) -> None:

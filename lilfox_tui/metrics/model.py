@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import IntEnum
 from typing import NamedTuple
 
+from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message
 
 Labels = tuple[tuple[str, str], ...]
@@ -40,6 +41,14 @@ class Sample(NamedTuple):
     def series(self) -> Series:
         """Its identity."""
         return Series(self.name, self.labels)
+
+
+class MalformedOutput(LilFoxError):
+    """A part of a host's answer is not what its format says; ``samples`` is what could still be read."""
+
+    def __init__(self, message: Message, samples: list[Sample]) -> None:
+        super().__init__(message)
+        self.samples = samples
 
 
 class Level(IntEnum):
@@ -235,7 +244,7 @@ class HealthCheck:
 
 @dataclass(frozen=True, slots=True)
 class ServiceState:
-    """A service after hysteresis: ``level`` changes after N answers in a row; ``since`` (aware UTC) is when the first of them came."""
+    """A service after hysteresis: ``level`` changes after N answers in a row, ``since`` the first of them (aware UTC)."""
 
     name: str
     url: str
