@@ -244,7 +244,7 @@ class HealthCheck:
 
 @dataclass(frozen=True, slots=True)
 class ServiceState:
-    """A service after hysteresis: ``level`` changes after N answers in a row, ``since`` the first of them (aware UTC)."""
+    """A service after hysteresis: ``level`` changes after N answers in a row, ``since`` the first of them (UTC)."""
 
     name: str
     url: str

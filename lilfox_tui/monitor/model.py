@@ -17,8 +17,8 @@ from lilfox_tui.metrics.model import HostSummary, Level, ServiceState
 class HostView:
     """One host as a row shows it.
 
-    ``level`` has held since ``since`` (aware UTC); ``reasons`` say why, worst first, empty when good. ``summary`` is the
-    newest there is, also when it is old: its ``at`` tells. ``link`` holds the error while the host is not reached.
+    ``level`` has held since ``since`` (aware UTC); ``reasons`` say why, worst first, empty when good. ``summary`` is
+    the newest there is, also when it is old: its ``at`` tells. ``link`` holds the error while the host is not reached.
     """
 
     name: str
@@ -65,5 +65,5 @@ class Overview:
 
     def count(self, level: Level) -> int:
         """How many hosts and services are at that level."""
-        views = (*self.hosts.values(), *self.services.values())
-        return sum(view.level is level for view in views)
+        hosts = sum(view.level is level for view in self.hosts.values())
+        return hosts + sum(view.level is level for view in self.services.values())
