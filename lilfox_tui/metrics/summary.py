@@ -1,0 +1,252 @@
+"""From a snapshot to what a host's row shows.
+
+Sums over devices leave out what is stacked on other devices (a bond over its ports, LVM over its disks), so that
+nothing is counted twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from lilfox_tui.metrics.model import (
+    CpuSplit,
+    DiskActivity,
+    Filesystem,
+    HostSummary,
+    InterfaceActivity,
+    Pressure,
+    Series,
+    Snapshot,
+)
+
+MODES = ("user", "system", "iowait", "steal", "idle")
+_STACKED_DISKS = ("dm-", "md", "bcache", "drbd", "zd")
+_STACKED_INTERFACES = ("bond", "team", "br", "tun", "tap", "wg", "vlan", "dummy", "virbr")
+
+ByDevice = dict[str, dict[str, float]]
+T = TypeVar("T")
+
+
+def summarize(snapshot: Snapshot) -> HostSummary:
+    """What a row, ``check`` and ``monitor`` show of ``snapshot``; pure, nothing is asked."""
+    gauges, rates = _by_name(snapshot.gauges), _by_name(snapshot.rates)
+    cpu, cores = _cpu(rates)
+    total, available = snapshot.gauge("memory_total_bytes"), snapshot.gauge("memory_available_bytes")
+    swap_total, swap_free = snapshot.gauge("swap_total_bytes"), snapshot.gauge("swap_free_bytes")
+    swap_used = None if swap_total is None or swap_free is None else max(0.0, swap_total - swap_free)
+    disks = _disks(snapshot, rates)
+    interfaces = _interfaces(snapshot, rates)
+    filesystems = _filesystems(gauges)
+    uptime = snapshot.gauge("uptime_seconds")
+    cpu_count = snapshot.gauge("cpu_count")
+    physical_disks = _unstacked(disks, lambda disk: disk.device.startswith(_STACKED_DISKS))
+    physical_ports = _unstacked(interfaces, _is_stacked_interface)
+    return HostSummary(
+        host=snapshot.host,
+        at=snapshot.at,
+        cpu=cpu,
+        cores=cores,
+        cpu_count=None if cpu_count is None else int(cpu_count),
+        memory_total=total,
+        memory_available=available,
+        memory_percent=_share(None if total is None or available is None else total - available, total),
+        swap_total=swap_total,
+        swap_used=swap_used,
+        swap_percent=0.0 if swap_total == 0 else _share(swap_used, swap_total),
+        load=_load(snapshot),
+        disks=disks,
+        interfaces=interfaces,
+        filesystems=filesystems,
+        fullest=max(filesystems, key=lambda one: one.used_percent, default=None),
+        pressure=_pressure(gauges),
+        uptime_s=uptime,
+        booted_at=_booted_at(snapshot.at, uptime, snapshot.gauge("boot_time_seconds")),
+        failed_units=_failed_units(snapshot, gauges),
+        clock_offset_s=snapshot.gauge("clock_offset_seconds"),
+        clock_error_s=snapshot.gauge("clock_error_seconds"),
+        disk_read_s=_sum(disk.read_bytes_s for disk in physical_disks),
+        disk_write_s=_sum(disk.write_bytes_s for disk in physical_disks),
+        network_in_s=_sum(port.receive_bytes_s for port in physical_ports),
+        network_out_s=_sum(port.transmit_bytes_s for port in physical_ports),
+        kernel=next((series.label("kernel") for series, _ in gauges.get("host_info", ())), ""),
+        problems=snapshot.problems,
+    )
+
+
+Named = dict[str, list[tuple[Series, float]]]
+
+
+def _by_name(values: Mapping[Series, float]) -> Named:
+    named: Named = {}
+    for series, value in values.items():
+        named.setdefault(series.name, []).append((series, value))
+    return named
+
+
+def split_of(shares: Mapping[str, float]) -> CpuSplit | None:
+    """The split of any amounts by mode, brought to 100 percent; None unless all five modes are there and passed."""
+    if any(mode not in shares for mode in MODES):
+        return None
+    whole = sum(shares.values())
+    if whole <= 0:
+        return None
+    user, system, iowait, steal, idle = (100 * shares[mode] / whole for mode in MODES)
+    return CpuSplit(user, system, iowait, steal, idle)
+
+
+def core_order(core: str) -> tuple[int, str]:
+    """Sorts ``2`` before ``10``."""
+    return (int(core), core) if core.isdecimal() else (1 << 30, core)
+
+
+def _cpu(rates: Named) -> tuple[CpuSplit | None, tuple[tuple[str, CpuSplit], ...]]:
+    shares: ByDevice = {}
+    for series, value in rates.get("cpu_seconds_total", ()):
+        labels = dict(series.labels)
+        shares.setdefault(labels.get("cpu", ""), {})[labels.get("mode", "")] = value
+    whole = split_of(shares.pop("", {}))
+    cores = ((core, split_of(shares[core])) for core in sorted(shares, key=core_order))
+    return whole, tuple((core, split) for core, split in cores if split is not None)
+
+
+def _share(part: float | None, whole: float | None) -> float | None:
+    """Percent, within 0 and 100; None when a part is unknown or there is no whole."""
+    if part is None or not whole:
+        return None
+    return min(100.0, max(0.0, 100 * part / whole))
+
+
+def _sum(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
+def _load(snapshot: Snapshot) -> tuple[float, float, float] | None:
+    one, five, fifteen = snapshot.gauge("load1"), snapshot.gauge("load5"), snapshot.gauge("load15")
+    return None if one is None or five is None or fifteen is None else (one, five, fifteen)
+
+
+def _devices(snapshot: Snapshot, rates: Named, names: Mapping[str, str]) -> ByDevice:
+    """Rates by device, under the fields' names; a device that was read but has no rate yet is there and empty."""
+    found: ByDevice = {series.label("device"): {} for series in snapshot.counters if series.name in names}
+    for name, field in names.items():
+        for series, value in rates.get(name, ()):
+            found.setdefault(series.label("device"), {})[field] = value
+    return dict(sorted(found.items()))
+
+
+_DISK_FIELDS = {
+    "disk_read_bytes_total": "read_bytes_s",
+    "disk_written_bytes_total": "write_bytes_s",
+    "disk_reads_completed_total": "reads_s",
+    "disk_writes_completed_total": "writes_s",
+    "disk_io_time_seconds_total": "busy",
+}
+_INTERFACE_FIELDS = {
+    "network_receive_bytes_total": "receive_bytes_s",
+    "network_transmit_bytes_total": "transmit_bytes_s",
+    "network_receive_errors_total": "receive_errors_s",
+    "network_transmit_errors_total": "transmit_errors_s",
+}
+
+
+def _disks(snapshot: Snapshot, rates: Named) -> tuple[DiskActivity, ...]:
+    return tuple(
+        DiskActivity(
+            device=device,
+            read_bytes_s=values.get("read_bytes_s"),
+            write_bytes_s=values.get("write_bytes_s"),
+            reads_s=values.get("reads_s"),
+            writes_s=values.get("writes_s"),
+            utilisation_percent=_share(values.get("busy"), 1.0),
+        )
+        for device, values in _devices(snapshot, rates, _DISK_FIELDS).items()
+    )
+
+
+def _interfaces(snapshot: Snapshot, rates: Named) -> tuple[InterfaceActivity, ...]:
+    return tuple(
+        InterfaceActivity(
+            device=device,
+            receive_bytes_s=values.get("receive_bytes_s"),
+            transmit_bytes_s=values.get("transmit_bytes_s"),
+            receive_errors_s=values.get("receive_errors_s"),
+            transmit_errors_s=values.get("transmit_errors_s"),
+        )
+        for device, values in _devices(snapshot, rates, _INTERFACE_FIELDS).items()
+    )
+
+
+def _is_stacked_interface(port: InterfaceActivity) -> bool:
+    return port.device.startswith(_STACKED_INTERFACES) or "." in port.device
+
+
+def _unstacked(devices: tuple[T, ...], stacked: Callable[[T], bool]) -> tuple[T, ...]:
+    """The devices that stand on no other; all of them where there is nothing else (a container's only interface)."""
+    return tuple(device for device in devices if not stacked(device)) or devices
+
+
+_FILESYSTEM_FIELDS = {
+    "filesystem_size_bytes": "size_bytes",
+    "filesystem_used_bytes": "used_bytes",
+    "filesystem_available_bytes": "available_bytes",
+    "filesystem_inodes_used_percent": "inode_percent",
+    "filesystem_read_only": "read_only",
+}
+
+
+def _filesystems(gauges: Named) -> tuple[Filesystem, ...]:
+    found: dict[tuple[tuple[str, str], ...], dict[str, float]] = {}
+    for name, field in _FILESYSTEM_FIELDS.items():
+        for series, value in gauges.get(name, ()):
+            found.setdefault(series.labels, {})[field] = value
+    filesystems = (filesystem_of(dict(labels), values) for labels, values in found.items())
+    return tuple(sorted((one for one in filesystems if one is not None), key=lambda one: one.mountpoint))
+
+
+def filesystem_of(labels: Mapping[str, str], values: Mapping[str, float]) -> Filesystem | None:
+    """A filesystem from what is known of it; None unless size, used and available are."""
+    size, used, available = (values.get(key) for key in ("size_bytes", "used_bytes", "available_bytes"))
+    if size is None or used is None or available is None:
+        return None
+    return Filesystem(
+        mountpoint=labels.get("mountpoint", ""),
+        device=labels.get("device", ""),
+        kind=labels.get("fstype", ""),
+        size_bytes=size,
+        used_bytes=used,
+        available_bytes=available,
+        used_percent=_share(used, used + available) or 0.0,
+        inode_percent=values.get("inode_percent"),
+        read_only=values.get("read_only") == 1.0,
+    )
+
+
+def _pressure(gauges: Named) -> Pressure | None:
+    some = {
+        series.label("resource"): value
+        for series, value in gauges.get("pressure_percent", ())
+        if series.label("kind") == "some"
+    }
+    return Pressure(some.get("cpu"), some.get("memory"), some.get("io")) if some else None
+
+
+def _booted_at(at: datetime, uptime_s: float | None, boot_time: float | None) -> datetime | None:
+    """By our clock where the host's uptime is known: its own clock may be wrong. To the second."""
+    if uptime_s is not None:
+        try:
+            return datetime.fromtimestamp(round((at - timedelta(seconds=uptime_s)).timestamp()), UTC)
+        except (OverflowError, ValueError, OSError):
+            return None
+    try:
+        return None if boot_time is None else datetime.fromtimestamp(boot_time, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+def _failed_units(snapshot: Snapshot, gauges: Named) -> tuple[str, ...] | None:
+    if snapshot.gauge("failed_units") is None:
+        return None
+    return tuple(sorted(series.label("unit") for series, _ in gauges.get("failed_unit", ())))
