@@ -1,0 +1,182 @@
+"""This machine as a host: subprocesses, files, and ports that are already here.
+
+On the way to the first frame, so it imports little and making a ``LocalHost`` does nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
+
+from lilfox_tui.config.model import HostConfig
+from lilfox_tui.feed import Feed
+from lilfox_tui.hosts import local_files
+from lilfox_tui.hosts.base import OUTPUT_LIMIT, Completed, Link, Loop, LostCommand
+from lilfox_tui.hosts.local_process import LocalLoop, LocalProcess
+from lilfox_tui.hosts.refusals import failed, no_change_allowed, sudo_refused, too_slow
+from lilfox_tui.hosts.script import NOT_FOUND, NOT_RUNNABLE
+from lilfox_tui.hosts.sudo import SudoDialog, secret, sudo_quietly
+from lilfox_tui.i18n import tr
+
+
+class LocalHost:
+    """This machine. ``read_only`` refuses ``write_file``, as a protected host does."""
+
+    def __init__(self, name: str, config: HostConfig, *, read_only: bool = False) -> None:
+        self.name = name
+        self.protected = config.protected
+        self._read_only = read_only or config.protected
+        self._config = config
+        self._link: Feed[Link] = Feed()
+        self._running: set[LocalProcess] = set()
+        self._lost: list[LostCommand] = []
+
+    @property
+    def link(self) -> Feed[Link]:
+        """Ready from the first connect on: this machine is always there."""
+        return self._link
+
+    @property
+    def lost(self) -> Sequence[LostCommand]:
+        """Commands that did not end even at KILL."""
+        return tuple(self._lost)
+
+    async def keep_connected(self) -> None:
+        """Publishes the link and stays."""
+        await self.connect()
+        await asyncio.Event().wait()
+
+    async def connect(self) -> None:
+        """Publishes the link, which cannot fail."""
+        if self._link.value is None:
+            self._link.publish(Link(datetime.now(UTC), str(tr("this machine"))))
+
+    def retry_now(self) -> None:
+        """Nothing to retry."""
+
+    async def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        timeout_s: float = 30.0,
+        limit_bytes: int = OUTPUT_LIMIT,
+        sudo: bool = False,
+        env: dict[str, str] | None = None,
+    ) -> Completed:
+        """See :meth:`Host.run`. A program that cannot be started ends with 127 or 126, as a shell has it."""
+        await self.connect()
+        started = time.monotonic()
+        try:
+            process = await self._start(argv, env=env, sudo=sudo, with_stdin=bool(stdin))
+        except OSError as error:
+            refused = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_RUNNABLE
+            return Completed(tuple(argv), refused, None, b"", f"{argv[0]}: {error.strerror}\n".encode(), 0.0)
+        try:
+            async with asyncio.timeout(timeout_s):
+                truncated = await process.collect(stdin, limit_bytes)
+        except TimeoutError:
+            raise too_slow(self.name, argv[0], timeout_s) from None
+        finally:
+            await self._end(process)
+        if sudo and process.complaint():
+            raise sudo_refused(self.name, process.complaint())
+        status, signal = process.outcome()
+        return Completed(
+            tuple(argv), status, signal, process.stdout, process.stderr, time.monotonic() - started, truncated
+        )
+
+    async def run_script(
+        self,
+        script: str,
+        args: Sequence[str] = (),
+        *,
+        timeout_s: float = 30.0,
+        limit_bytes: int = OUTPUT_LIMIT,
+        sudo: bool = False,
+    ) -> Completed:
+        """See :meth:`Host.run_script`."""
+        return await self.run(
+            ["sh", "-c", script, "sh", *args], timeout_s=timeout_s, limit_bytes=limit_bytes, sudo=sudo
+        )
+
+    async def stream(self, argv: Sequence[str], *, sudo: bool = False) -> AsyncGenerator[bytes, None]:
+        """See :meth:`Host.stream`."""
+        await self.connect()
+        try:
+            process = await self._start(argv, sudo=sudo)
+        except OSError as error:
+            raise failed(self.name, argv[0], NOT_FOUND, str(error.strerror).encode()) from None
+        try:
+            async with aclosing(process.blocks()) as blocks:
+                async for block in blocks:
+                    yield block
+            status, signal = process.outcome()
+            if status != 0:
+                raise failed(self.name, argv[0], signal or status, process.complaint() or process.stderr)
+        finally:
+            await self._end(process)
+
+    @asynccontextmanager
+    async def loop(self, script: str) -> AsyncIterator[Loop]:
+        """See :meth:`Host.loop`."""
+        await self.connect()
+        process = await self._start(["sh", "-c", script], with_stdin=True)
+        try:
+            yield LocalLoop(self.name, process)
+        finally:
+            await self._end(process)
+
+    async def read_file(self, path: str, *, offset: int = 0, limit_bytes: int = OUTPUT_LIMIT) -> bytes:
+        """See :meth:`Host.read_file`."""
+        return await asyncio.to_thread(local_files.read, self.name, path, offset, limit_bytes)
+
+    async def write_file(self, path: str, data: bytes, *, mode: int = 0o600) -> None:
+        """See :meth:`Host.write_file`."""
+        if self._read_only:
+            raise no_change_allowed(self.name, path)
+        await asyncio.to_thread(local_files.write_whole, self.name, path, data, mode)
+
+    @asynccontextmanager
+    async def forward(self, port: int, address: str = "127.0.0.1") -> AsyncIterator[tuple[str, int]]:
+        """The same address: what this machine sees is already here."""
+        yield address, port
+
+    async def close(self) -> None:
+        """Ends every process started here."""
+        await asyncio.gather(*(self._end(process) for process in tuple(self._running)))
+
+    async def _start(
+        self, argv: Sequence[str], *, env: dict[str, str] | None = None, sudo: bool = False, with_stdin: bool = False
+    ) -> LocalProcess:
+        env = env or {}
+        dialog = None
+        if sudo and os.geteuid() != 0:
+            if self._config.sudo_password is None:
+                argv = sudo_quietly(argv, env)
+            else:
+                dialog = SudoDialog(partial(secret, self._config.sudo_password))
+                argv = dialog.argv(argv, env)
+        process = await LocalProcess.start(
+            argv, {**os.environ, "LC_ALL": "C", **env}, with_stdin=with_stdin, dialog=dialog
+        )
+        self._running.add(process)
+        return process
+
+    async def _end(self, process: LocalProcess) -> None:
+        """Ends the group, also when this is cancelled meanwhile."""
+        ended = asyncio.ensure_future(process.end())
+        try:
+            await asyncio.shield(ended)
+        except asyncio.CancelledError:
+            await ended
+            raise
+        finally:
+            self._running.discard(process)
+            if ended.done() and not ended.cancelled() and not ended.result():
+                self._lost.append(LostCommand(process.argv, process.pid, datetime.now(UTC)))

@@ -1,0 +1,71 @@
+"""Hosts by their configuration: nobody else names the classes, and SSH is imported only for an SSH host."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Literal
+
+from lilfox_tui.config.model import HostConfig, SshConfig
+from lilfox_tui.errors import UsageError
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.i18n import tr
+
+
+def open_host(
+    name: str,
+    config: HostConfig,
+    ssh: SshConfig,
+    *,
+    read_only: bool = False,
+    dials: asyncio.Semaphore | None = None,
+) -> Host:
+    """The host, not connected yet. ``dials`` bounds how many connections are opened at once; share it among hosts."""
+    if config.local:
+        from lilfox_tui.hosts.local import LocalHost
+
+        return LocalHost(name, config, read_only=read_only)
+    from lilfox_tui.hosts.ssh import SshHost
+
+    return SshHost(name, config, ssh, read_only=read_only, dials=dials)
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedKey:
+    """The key that a host shows now, and what the known_hosts files say about it.
+
+    ``place`` is what a line of known_hosts would be for (``[127.0.0.2]:2222``), ``file`` the one it would go to.
+    ``known_fingerprints`` are of the keys that the files have for it.
+    """
+
+    fingerprint: str
+    key_type: str
+    known: Literal["unknown", "trusted", "changed", "revoked"]
+    place: str
+    file: str
+    known_fingerprints: tuple[str, ...] = ()
+
+
+async def offered_key(name: str, config: HostConfig, ssh: SshConfig) -> OfferedKey:
+    """What the host shows now, without logging in. Raises HostUnreachable, UsageError for this machine."""
+    _refuse_local(name, config)
+    from lilfox_tui.hosts.ssh_keys import ask_key
+
+    return await ask_key(name, config, ssh)
+
+
+async def trust(name: str, config: HostConfig, ssh: SshConfig, fingerprint: str) -> OfferedKey:
+    """Appends the host's key to the first known_hosts file, if it still is the one with ``fingerprint``.
+
+    Does nothing for a key that is trusted already. Raises HostKeyChanged for a changed or revoked key or another
+    fingerprint, HostUnreachable, UsageError for this machine, FileRefused when the file cannot be written.
+    """
+    _refuse_local(name, config)
+    from lilfox_tui.hosts.ssh_keys import add_key
+
+    return await add_key(name, config, ssh, fingerprint)
+
+
+def _refuse_local(name: str, config: HostConfig) -> None:
+    if config.local:
+        raise UsageError(tr("{host} is this machine: it has no host key", host=name))

@@ -1,0 +1,72 @@
+"""Errors that every kind of host words alike."""
+
+from __future__ import annotations
+
+from lilfox_tui.errors import AuthRefused, CommandTimeout, FileRefused, HostError, HostUnreachable, NotAllowed
+from lilfox_tui.hosts.output import last_words
+from lilfox_tui.i18n import tr
+
+
+def too_slow(host: str, command: str, timeout_s: float) -> CommandTimeout:
+    """A command was ended for its time was over."""
+    return CommandTimeout(
+        host,
+        tr("{command} did not end within {seconds:g} s on {host}", command=command, seconds=timeout_s, host=host),
+        tr("It was ended there. Give it more time if it is only slow."),
+    )
+
+
+def failed(host: str, command: str, outcome: str | int | None, stderr: bytes) -> HostError:
+    """A streamed command ended with something else than 0."""
+    return HostError(
+        host,
+        tr(
+            "{command} ended with {outcome} on {host}: {words}",
+            command=command, outcome=outcome, host=host, words=last_words(stderr),
+        ),
+    )  # fmt: skip
+
+
+def sudo_refused(host: str, complaint: bytes) -> AuthRefused:
+    """sudo did not start the command. It is asked once only, for some systems lock an account after a few failures."""
+    return AuthRefused(
+        host,
+        tr("sudo refused on {host}: {words}", host=host, words=last_words(complaint)),
+        tr("Set sudo_password of this host, or allow the command with NOPASSWD in its sudoers."),
+    )
+
+
+def loop_timeout(host: str, timeout_s: float) -> CommandTimeout:
+    """A loop did not answer in time."""
+    return CommandTimeout(
+        host,
+        tr("{host} did not answer within {seconds:g} s", host=host, seconds=timeout_s),
+        tr("The host may be frozen or overloaded; it is asked again."),
+    )
+
+
+def loop_ended(host: str) -> HostUnreachable:
+    """A loop's process is gone."""
+    return HostUnreachable(host, tr("The sampling process on {host} ended", host=host), tr("It is started anew."))
+
+
+def not_read(host: str, path: str, reason: str) -> FileRefused:
+    """A file could not be read."""
+    return FileRefused(host, tr("{path} on {host} cannot be read: {reason}", path=path, host=host, reason=reason))
+
+
+def not_written(host: str, path: str, reason: str) -> FileRefused:
+    """A file could not be put; what was there before is untouched."""
+    return FileRefused(
+        host,
+        tr("{path} on {host} cannot be written: {reason}", path=path, host=host, reason=reason),
+        tr("Nothing was changed. Make room or ask for the right to write there."),
+    )
+
+
+def no_change_allowed(host: str, path: str) -> NotAllowed:
+    """A change was asked of a host that allows none."""
+    return NotAllowed(
+        tr("{path} is not written: {host} allows no change", path=path, host=host),
+        tr("Start without --read-only, or take protected off this host."),
+    )

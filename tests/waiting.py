@@ -1,0 +1,32 @@
+"""Waiting for a state with a deadline, instead of sleeping."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+
+POLL_S = 0.01
+
+
+async def until(predicate: Callable[[], object], *, timeout_s: float = 10.0, what: str = "") -> None:
+    """Returns once ``predicate()`` is true; fails the test after ``timeout_s``, naming ``what``."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout_s
+    while not predicate():
+        if loop.time() > deadline:
+            raise AssertionError(f"not so after {timeout_s} s: {what or predicate}")
+        again = asyncio.Event()
+        loop.call_later(POLL_S, again.set)
+        await again.wait()
+
+
+def wait_for(predicate: Callable[[], object], *, timeout_s: float = 10.0, what: str = "") -> None:
+    """As ``until`` for code without an event loop."""
+    deadline = time.monotonic() + timeout_s
+    never = threading.Event()
+    while not predicate():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not so after {timeout_s} s: {what or predicate}")
+        never.wait(POLL_S)
