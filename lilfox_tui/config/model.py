@@ -29,6 +29,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Port = Annotated[int, Meta(ge=1, le=65535)]
+TextOrSecret = Annotated[str, Meta(extra={"may_be_secret": True})]
 LanguageName = Literal["auto", "en", "zh_CN"]
 
 
@@ -68,7 +69,8 @@ class ServiceConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True
     """So many failures in a row make it down."""
     up_after: Annotated[int, Meta(ge=1, le=100)] = 2
     """So many good answers in a row make it up again."""
-    headers: dict[str, SecretRef | str] = {}
+    headers: dict[str, TextOrSecret] = {}
+    """Sent with each question; values that name a secret are :class:`SecretRef` after loading."""
     verify_tls: bool = True
 
 

@@ -1,0 +1,115 @@
+"""The second look at a configuration: what one key alone does not tell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from lilfox_tui import plugins
+from lilfox_tui.config.convert import to_struct
+from lilfox_tui.config.model import Config, HostConfig, SecretRef, ServiceConfig, Threshold
+from lilfox_tui.config.problems import Findings, KeyPath, quoted, rather
+from lilfox_tui.config.yaml_nodes import Node, ScalarNode
+from lilfox_tui.i18n import _
+
+COLLECTORS = "lilfox_tui.metrics.collectors"
+_SSH_KEYS = ("address", "user", "port", "identity", "password", "passphrase")
+_SHORTEST_REFRESH_S = 0.1
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 5.6.2, token
+_SECRET_HEADER = re.compile(r"(?i)auth|cookie|token|secret|passw|api[-_]?key")
+
+
+def check(config: Config, host_names: Collection[str], findings: Findings) -> None:
+    """Notes in ``findings`` what does not fit together. ``host_names``: all that are named, broken ones too."""
+    if config.refresh < _SHORTEST_REFRESH_S:
+        findings.add_at(("refresh",), _("shorter than 100ms; that loads the hosts for nothing, write 1s or more"))
+    for name, host in config.hosts.items():
+        _check_host(host, ("hosts", name), findings)
+    for name, service in config.services.items():
+        _check_service(service, ("services", name), host_names, findings)
+    for field in msgspec.structs.fields(config.thresholds):
+        level = getattr(config.thresholds, field.name)
+        if isinstance(level, Threshold):
+            _check_threshold(level, ("thresholds", field.name), findings)
+    if config.monitor.heartbeat_url is not None:
+        _check_url(config.monitor.heartbeat_url, ("monitor", "heartbeat_url"), findings)
+    if config.monitor.listen is not None:
+        _check_listen(config.monitor.listen, ("monitor", "listen"), findings)
+
+
+def _check_host(host: HostConfig, path: KeyPath, findings: Findings) -> None:
+    if not host.local:
+        return
+    for key in _SSH_KEYS:
+        if getattr(host, key) is not None:
+            findings.add_at(
+                (*path, key), _("this host is local, nothing connects to it; remove the key or local: true")
+            )
+
+
+def _check_service(service: ServiceConfig, path: KeyPath, host_names: Collection[str], findings: Findings) -> None:
+    _check_url(service.url, (*path, "url"), findings)
+    if not service.health.startswith("/"):
+        findings.add_at((*path, "health"), _("a path is wanted, which starts with /; write /health"))
+    if service.from_ is not None and service.from_ not in host_names:
+        what = _("no host is named {value}", value=quoted(service.from_))
+        findings.add_at((*path, "from"), f"{what}; {rather(service.from_, host_names)}")
+    if not service.expect:
+        findings.add_at((*path, "expect"), _("no status is good then; write [200]"))
+    for name, value in service.headers.items():
+        here = (*path, "headers", name)
+        if not _HEADER.fullmatch(name):
+            findings.add_at(here, _("not a header's name (RFC 9110); use letters, digits and -"))
+        elif _SECRET_HEADER.search(name) and not isinstance(value, SecretRef):
+            what = _("this header holds a secret, which does not belong into this file; write env:NAME or file:PATH")
+            findings.add_at(here, what)
+
+
+def _check_url(url: str, path: KeyPath, findings: Findings) -> None:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        findings.add_at(path, _("not an address; write http://HOST:PORT or https://HOST:PORT"))
+        return
+    if "@" in parts.netloc:
+        what = _("a user or password stands in the address; use headers: with a reference such as env:NAME")
+        findings.add_at(path, what)
+    elif not usable or any(char.isspace() for char in url):
+        findings.add_at(path, _("not an address; write http://HOST:PORT or https://HOST:PORT"))
+
+
+def _check_listen(address: str, path: KeyPath, findings: Findings) -> None:
+    host, colon, port = address.rpartition(":")
+    if not (host and colon and port.isascii() and port.isdigit() and int(port) <= 65535):
+        value = quoted(address)
+        findings.add_at(path, _("{value} is no place to listen; write ADDRESS:PORT as 127.0.0.1:9464", value=value))
+
+
+def _check_threshold(level: Threshold, path: KeyPath, findings: Findings) -> None:
+    if level.warn is not None and level.fail is not None and level.warn > level.fail:
+        what = _(
+            "warn {warn:g} is above fail {fail:g}; warn comes first, or is switched off with null",
+            warn=level.warn,
+            fail=level.fail,
+        )
+        findings.add_at(path, what)
+
+
+def collector_options(nodes: Mapping[str, Node], findings: Findings) -> dict[str, Any]:
+    """Kind → its Options, or False where it is switched off. The kinds that are named are imported here."""
+    options: dict[str, Any] = {}
+    for kind, node in nodes.items():
+        path: KeyPath = ("collectors", kind)
+        known = plugins.kinds(COLLECTORS)
+        if kind not in known:
+            findings.add_at(path, f"{_('there is no such collector')}; {rather(kind, known)}")
+        elif isinstance(node, ScalarNode) and node.plain and node.text.lower() in ("true", "false"):
+            options[kind] = plugins.load(COLLECTORS, kind).Options() if node.text.lower() == "true" else False
+        else:
+            options[kind] = to_struct(plugins.load(COLLECTORS, kind).Options, node, findings, path)
+    return options

@@ -1,0 +1,190 @@
+"""Nodes of the file into the model's structs, one item at a time, so that every error is found and not the first.
+
+A value that is wrong is noted and its default stands in, so that what follows can still be checked; nothing of it is
+used, because findings end the loading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar, cast
+
+import msgspec
+from msgspec import inspect as types
+
+from lilfox_tui.config import scalars
+from lilfox_tui.config.model import Seconds, SecretRef
+from lilfox_tui.config.problems import Findings, KeyPath, quoted, rather
+from lilfox_tui.config.yaml_nodes import ListNode, MapNode, Node, ScalarNode
+from lilfox_tui.i18n import _
+
+S = TypeVar("S", bound=msgspec.Struct)
+_WRONG: Final = object()
+_SCALARS: Mapping[type, Callable[[ScalarNode], object]] = {
+    types.BoolType: scalars.to_bool,
+    types.IntType: scalars.to_int,
+    types.FloatType: scalars.to_float,
+    types.StrType: scalars.to_text,
+}
+_CUSTOM: Mapping[type, Callable[[ScalarNode], object]] = {
+    Seconds: scalars.to_seconds,
+    SecretRef: scalars.to_secret_ref,
+}
+
+
+def to_struct(cls: type[S], node: Node | None, findings: Findings, path: KeyPath = ()) -> S:
+    """``node`` (None: nothing written) as a ``cls``; what is wrong goes to ``findings``, ``cls`` must have defaults."""
+    shape = cast("types.StructType", types.type_info(cls))
+    made = _Conversion(findings).struct(shape, node, path, cls()) if node is not None else cls()
+    return cast("S", cls() if made is _WRONG else made)
+
+
+@dataclass(frozen=True)
+class _Conversion:
+    findings: Findings
+
+    def wrong(self, node: Node, path: KeyPath, what: str) -> object:
+        self.findings.add(node.line, path, what)
+        return _WRONG
+
+    def value(self, shape: types.Type, node: Node, path: KeyPath, base: object = None) -> object:
+        """``node`` as ``shape`` wants it, or _WRONG. ``base`` is the struct that unnamed keys are taken from."""
+        self.findings.lines.setdefault(path, node.line)
+        if isinstance(shape, types.UnionType):
+            return self.optional(shape, node, path, base)
+        if isinstance(shape, types.Metadata):
+            return self.text_or_secret(node, path)
+        if isinstance(shape, types.StructType):
+            return self.struct(shape, node, path, base)
+        if isinstance(shape, types.DictType):
+            return self.mapping(shape, node, path)
+        if isinstance(shape, types.VarTupleType | types.ListType):
+            return self.sequence(shape, node, path)
+        if isinstance(shape, types.AnyType):
+            return node
+        return self.scalar(shape, node, path)
+
+    def optional(self, shape: types.UnionType, node: Node, path: KeyPath, base: object) -> object:
+        if isinstance(node, ScalarNode) and scalars.is_null(node):
+            return None
+        wanted = next(option for option in shape.types if not isinstance(option, types.NoneType))
+        return self.value(wanted, node, path, base)
+
+    def text_or_secret(self, node: Node, path: KeyPath) -> object:
+        is_ref = isinstance(node, ScalarNode) and node.text.startswith(scalars.SECRET_KINDS)
+        return self.read(scalars.to_secret_ref if is_ref else scalars.to_text, node, path)
+
+    def scalar(self, shape: types.Type, node: Node, path: KeyPath) -> object:
+        if isinstance(shape, types.CustomType):
+            return self.read(_CUSTOM[shape.cls], node, path)
+        if isinstance(shape, types.LiteralType):
+            word = self.read(scalars.to_text, node, path)
+            if word is _WRONG or word in shape.values:
+                return word
+            known = [str(value) for value in shape.values]
+            what = _("{value} is not known here", value=quoted(str(word)))
+            return self.wrong(node, path, f"{what}; {rather(str(word), known)}")
+        read = self.read(_SCALARS[type(shape)], node, path)
+        if read is _WRONG:
+            return read
+        outside = _outside(shape, read)
+        return self.wrong(node, path, outside) if outside else read
+
+    def read(self, reader: Callable[[ScalarNode], object], node: Node, path: KeyPath) -> object:
+        if not isinstance(node, ScalarNode):
+            found = _("a list") if isinstance(node, ListNode) else _("a mapping")
+            return self.wrong(node, path, _("{found} stands here; write one value", found=found))
+        try:
+            return reader(node)
+        except scalars.Wrong as error:
+            return self.wrong(node, path, str(error))
+
+    def sequence(self, shape: types.VarTupleType | types.ListType, node: Node, path: KeyPath) -> object:
+        if not isinstance(node, ListNode):
+            return self.wrong(node, path, _("a list is wanted here; write [one, two] or lines that start with -"))
+        items = [self.value(shape.item_type, item, (*path, str(at))) for at, item in enumerate(node.items, 1)]
+        if any(item is _WRONG for item in items):
+            return _WRONG
+        return tuple(items) if isinstance(shape, types.VarTupleType) else items
+
+    def mapping(self, shape: types.DictType, node: Node, path: KeyPath) -> object:
+        if isinstance(node, ScalarNode) and scalars.is_null(node):
+            return {}
+        if not isinstance(node, MapNode):
+            return self.wrong(node, path, _("a mapping is wanted here; write lines of the form name: value"))
+        made: dict[str, object] = {}
+        for key, item in node.entries:
+            here = (*path, key.text)
+            self.findings.lines[here] = key.line
+            name = self.scalar(shape.key_type, key, here)
+            value = self.value(shape.value_type, item, here, _empty(shape.value_type))
+            if name is not _WRONG and value is not _WRONG:
+                made[key.text] = value
+        return made
+
+    def struct(self, shape: types.StructType, node: Node, path: KeyPath, base: object) -> object:
+        if isinstance(node, ScalarNode) and scalars.is_null(node):
+            node = MapNode((), node.line, 1)
+        if not isinstance(node, MapNode):
+            return self.wrong(node, path, _("a mapping is wanted here; write lines of the form name: value"))
+        fields = {field.encode_name: field for field in shape.fields}
+        made = {} if base is None else {field.name: getattr(base, field.name) for field in shape.fields}
+        for key, item in node.entries:
+            here = (*path, key.text)
+            self.findings.lines[here] = key.line
+            field = fields.get(key.text)
+            if field is None:
+                self.unknown(key, here, fields)
+                continue
+            value = self.value(field.type, item, here, made.get(field.name))
+            if value is not _WRONG:
+                made[field.name] = value
+        written = {key.text for key, _item in node.entries}
+        missing = [field.encode_name for field in shape.fields if field.required and field.name not in made]
+        for name in missing:
+            if name not in written:
+                self.wrong(node, (*path, name), _("this key is missing; add it"))
+        return _WRONG if missing else shape.cls(**made)
+
+    def unknown(self, key: ScalarNode, path: KeyPath, fields: Mapping[str, object]) -> None:
+        if key.text == "<<":
+            self.wrong(key, path, _("merge keys are not read; write the keys out, or use an alias for a whole value"))
+        else:
+            self.wrong(key, path, _("no such key; {rather}", rather=rather(key.text, fields)))
+
+
+def _empty(shape: types.Type) -> object:
+    """What an item of a mapping starts from: a struct of defaults where none of its keys is required."""
+    if isinstance(shape, types.StructType) and not any(field.required for field in shape.fields):
+        return shape.cls()
+    return None
+
+
+def _outside(shape: types.Type, value: Any) -> str:
+    """Why ``value`` is outside the limits that the model sets, or nothing."""
+    if isinstance(shape, types.IntType | types.FloatType):
+        low, high = shape.ge, shape.le
+        if (low is not None and value < low) or (high is not None and value > high):
+            if high is None:
+                return _("{value} is out of range; at least {low}", value=value, low=low)
+            if low is None:
+                return _("{value} is out of range; at most {high}", value=value, high=high)
+            return _("{value} is out of range; from {low} to {high}", value=value, low=low, high=high)
+    if isinstance(shape, types.StrType):
+        return _outside_text(shape, value)
+    return ""
+
+
+def _outside_text(shape: types.StrType, value: str) -> str:
+    import re
+
+    if shape.max_length is not None and len(value) > shape.max_length:
+        return _("longer than {limit} characters; shorten it", limit=shape.max_length)
+    if shape.min_length is not None and len(value) < shape.min_length:
+        return _("shorter than {limit} characters; write more", limit=shape.min_length)
+    if shape.pattern is not None and not re.search(shape.pattern, value):
+        return _(
+            "{value} is not a name; use letters, digits, dots, - and _, first a letter or digit", value=quoted(value)
+        )
+    return ""

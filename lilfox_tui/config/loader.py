@@ -1,0 +1,92 @@
+"""The configuration file into the model, in two passes: the frame, then what the plug-ins and the whole say to it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from lilfox_tui import paths
+from lilfox_tui.config import checks, trusted_file
+from lilfox_tui.config.convert import to_struct
+from lilfox_tui.config.model import Config, SecretRef
+from lilfox_tui.config.problems import Findings
+from lilfox_tui.config.yaml_nodes import MapNode, Node, parse
+from lilfox_tui.errors import ConfigError
+from lilfox_tui.i18n import _, tr
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedConfig:
+    """A configuration and the file that it comes from; ``path`` is None where there is no file.
+
+    ``warnings`` are sentences about what works but is better changed.
+    """
+
+    config: Config
+    path: Path | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def load(path: Path | None = None, *, environ: Mapping[str, str] | None = None) -> LoadedConfig:
+    """Reads ``path``, or the file in the XDG folder if there is one, or nothing: the defaults, with no hosts.
+
+    ``environ`` (the process's own when not given) is where ``env:`` references are looked for, to warn early. Raises
+    ConfigError with every problem of the file at once.
+    """
+    if path is None:
+        path = paths.config_file()
+        if not path.exists():
+            return LoadedConfig(Config())
+    source = trusted_file.read(path)
+    config = from_text(source.text, str(path))
+    warnings = _warnings(config, path, source.readable_by_others, os.environ if environ is None else environ)
+    return LoadedConfig(config, path, tuple(warnings))
+
+
+def from_text(text: str, name: str) -> Config:
+    """The configuration in ``text``; ``name`` is what problems call the file. Raises ConfigError."""
+    findings = Findings(name)
+    root = parse(text, findings)
+    config = to_struct(Config, root, findings)
+    options = checks.collector_options(config.collectors, findings)
+    checks.check(config, _keys_of(root, "hosts"), findings)
+    if findings:
+        problems = findings.sorted()
+        raise ConfigError(tr("the configuration cannot be used:\n{problems}", problems="\n".join(problems)), problems)
+    return msgspec.structs.replace(config, collectors=options)
+
+
+def _keys_of(root: Node | None, section: str) -> tuple[str, ...]:
+    entries = root.entries if isinstance(root, MapNode) else ()
+    found = next((value for key, value in entries if key.text == section), None)
+    return tuple(key.text for key, _value in found.entries) if isinstance(found, MapNode) else ()
+
+
+def _warnings(config: Config, path: Path, readable: bool, environ: Mapping[str, str]) -> Iterator[str]:
+    refs = set(secret_refs(config))
+    if refs and readable:
+        yield _("{path} tells others where secrets are kept; run: chmod 600 {path}", path=path)
+    for ref in sorted(refs):
+        kind, _colon, name = ref.partition(":")
+        if kind == "env" and name not in environ:
+            yield _("{ref} is named in {path}, but the environment does not hold it", ref=ref, path=path)
+
+
+def secret_refs(value: Any) -> Iterator[SecretRef]:
+    """Every reference to a secret in a configuration, or in a part of one."""
+    if isinstance(value, SecretRef):
+        yield value
+    elif isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            yield from secret_refs(getattr(value, name))
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from secret_refs(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from secret_refs(item)

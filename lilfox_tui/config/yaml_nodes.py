@@ -1,0 +1,170 @@
+"""YAML text as a tree of nodes that know their line, without letting YAML decide what a word means.
+
+Read from the parser's events (YAML 1.1, PyYAML), so that nothing is ever constructed: tags are refused, an alias is
+the node it names, and the tree is bounded in depth and in size with all aliases written out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from lilfox_tui.config.problems import Findings, KeyPath, quoted
+from lilfox_tui.i18n import _
+
+if TYPE_CHECKING:
+    from yaml import YAMLError
+
+MAX_NODES = 20_000
+MAX_DEPTH = 24
+
+
+@dataclass(frozen=True, slots=True)
+class ScalarNode:
+    """A word or text as written. ``plain`` tells that it stood without quotes."""
+
+    text: str
+    plain: bool
+    line: int
+    size: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ListNode:
+    """A sequence."""
+
+    items: tuple[Node, ...]
+    line: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class MapNode:
+    """A mapping, in the file's order; each key is there once."""
+
+    entries: tuple[tuple[ScalarNode, Node], ...]
+    line: int
+    size: int
+
+
+Node: TypeAlias = ScalarNode | ListNode | MapNode
+
+
+class Unreadable(Exception):
+    """The tree cannot be built further; what is wrong is in the findings."""
+
+
+def parse(text: str, findings: Findings) -> Node | None:
+    """The one document of ``text``; None when it is empty or its form is broken (then ``findings`` says how)."""
+    if _has_tab_indents(text, findings):
+        return None
+    import yaml
+
+    loader: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    events = yaml.parse(text, Loader=loader)
+    try:
+        return _Builder(events, findings).document()
+    except yaml.YAMLError as error:
+        findings.add(*_place_and_reason(error, text))
+    except Unreadable:
+        pass
+    return None
+
+
+def _has_tab_indents(text: str, findings: Findings) -> bool:
+    before = bool(findings)
+    for number, line in enumerate(text.splitlines(), 1):
+        indent = line[: len(line) - len(line.lstrip())]
+        if "\t" in indent and line.strip():
+            findings.add(number, (), _("a tab in the indentation; indent with spaces"))
+    return bool(findings) and not before
+
+
+def _place_and_reason(error: YAMLError, text: str) -> tuple[int, KeyPath, str]:
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    reason = getattr(error, "problem", None) or getattr(error, "reason", None) or type(error).__name__
+    # a reader error has no mark but the offset of a character that YAML does not allow
+    line = mark.line + 1 if mark else text.count("\n", 0, getattr(error, "position", 0) or 0) + 1
+    return line, (), _("not valid YAML ({reason}); look at this line and the one above it", reason=reason)
+
+
+@dataclass
+class _Builder:
+    events: Iterator[Any]
+    findings: Findings
+    anchors: dict[str, Node | None] = field(default_factory=dict)
+
+    def document(self) -> Node | None:
+        import yaml
+
+        node: Node | None = None
+        for event in self.events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                if node is not None:
+                    self.stop(event, _("a second document; everything belongs into one, without ---"))
+                node = self.node(next(self.events), 0)
+        return node
+
+    def stop(self, event: Any, what: str) -> None:
+        self.findings.add(event.start_mark.line + 1, (), what)
+        raise Unreadable
+
+    def node(self, event: Any, depth: int) -> Node:
+        import yaml
+
+        line = event.start_mark.line + 1
+        if depth > MAX_DEPTH:
+            self.stop(event, _("nested deeper than {limit} levels; nothing here needs that", limit=MAX_DEPTH))
+        if isinstance(event, yaml.AliasEvent):
+            return self.aliased(event)
+        if event.tag is not None:
+            self.findings.add(line, (), _("YAML tag {tag} is refused; write the plain value", tag=quoted(event.tag)))
+        if event.anchor:
+            self.anchors[event.anchor] = None
+        node: Node
+        if isinstance(event, yaml.ScalarEvent):
+            node = ScalarNode(event.value, event.style is None or event.style == "", line)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            node = self.sequence(line, depth)
+        else:
+            node = self.mapping(line, depth)
+        if node.size > MAX_NODES:
+            self.stop(event, _("more than {limit} values with all aliases written out; refused", limit=MAX_NODES))
+        if event.anchor:
+            self.anchors[event.anchor] = node
+        return node
+
+    def aliased(self, event: Any) -> Node:
+        node = self.anchors.get(event.anchor)
+        if node is None:
+            self.stop(event, _("alias *{name} names no finished value above it", name=event.anchor))
+            raise Unreadable
+        return node
+
+    def sequence(self, line: int, depth: int) -> ListNode:
+        import yaml
+
+        items: list[Node] = []
+        while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
+            items.append(self.node(event, depth + 1))
+        return ListNode(tuple(items), line, 1 + sum(item.size for item in items))
+
+    def mapping(self, line: int, depth: int) -> MapNode:
+        import yaml
+
+        entries: dict[str, tuple[ScalarNode, Node]] = {}
+        size = 1
+        while not isinstance(event := next(self.events), yaml.MappingEndEvent):
+            key = self.node(event, depth + 1)
+            value = self.node(next(self.events), depth + 1)
+            size += key.size + value.size
+            if not isinstance(key, ScalarNode):
+                self.findings.add(key.line, (), _("a key is a list or a mapping; a key is one word"))
+            elif key.text in entries:
+                first = entries[key.text][0].line
+                what = _("this key stands in line {line} already; keep one of them", line=first)
+                self.findings.add(key.line, (key.text,), what)
+            else:
+                entries[key.text] = (key, value)
+        return MapNode(tuple(entries.values()), line, size)
