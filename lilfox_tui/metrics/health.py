@@ -1,0 +1,240 @@
+"""A service's health address, asked over and over: healthy, unhealthy or error, as the manual's monitor.py says.
+
+Healthy is an expected status, unhealthy another one, error no answer at all. A redirect is an answer and is not
+followed. The response time is the time to the end of the answer's head, as ``requests`` measures ``elapsed``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import zlib
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from lilfox_tui.config.model import SecretRef, ServiceConfig
+from lilfox_tui.errors import HostError, LilFoxError
+from lilfox_tui.feed import Feed
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.i18n import Message, _, tr
+from lilfox_tui.metrics.health_reason import reason_of
+from lilfox_tui.metrics.hysteresis import Hysteresis
+from lilfox_tui.metrics.model import Health, HealthCheck, ServiceState
+
+if TYPE_CHECKING:
+    import httpx
+
+BODY_LIMIT = 64 * 1024
+_DETAIL_CHARS = 200
+_OK_WORDS = frozenset({"ok", "up", "healthy", "pass", "good", "alive", "ready", "success", "green", "running"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    elapsed_s: float
+    location: str
+    content_type: str
+    body: bytes
+    cut: bool
+
+
+class HealthProbe:
+    """Asks one service; its state is in ``feed``. ``host`` is the one that asks, None for this machine."""
+
+    def __init__(self, name: str, config: ServiceConfig, host: Host | None, *, period_s: float) -> None:
+        self.name, self.config = name, config
+        self.feed: Feed[ServiceState] = Feed()
+        self._host, self._period_s = host, period_s
+        parts = urlsplit(config.url)
+        self._address = parts.hostname or ""
+        self._port = parts.port or (443 if parts.scheme == "https" else 80)
+        self._netloc = parts.netloc.rpartition("@")[2]
+        self._path = parts.path.rstrip("/") + "/" + config.health.lstrip("/")
+        self._scheme = parts.scheme
+        self._where = f"[{self._address}]:{self._port}" if ":" in self._address else f"{self._address}:{self._port}"
+        self._hysteresis = Hysteresis(
+            name, f"{self._scheme}://{self._netloc}", down_after=config.down_after, up_after=config.up_after
+        )
+        self._one_at_a_time = asyncio.Lock()
+        self._open = AsyncExitStack()
+        self._client: httpx.AsyncClient | None = None
+        self._base = ""
+
+    async def run(self) -> None:
+        """Asks at once, then once a period, until cancelled. Each service has its own place in the period."""
+        loop = asyncio.get_running_loop()
+        phase = zlib.crc32(self.name.encode()) / 2**32 * self._period_s
+        try:
+            while True:
+                await self.check_once()
+                now = loop.time()
+                turns = int((now - phase) // self._period_s) + 1
+                await asyncio.sleep(phase + turns * self._period_s - now)
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        """Ends the connection and the forwarded port."""
+        self._client = None
+        opened, self._open = self._open, AsyncExitStack()
+        await opened.aclose()
+
+    async def check_once(self) -> HealthCheck:
+        """One question, also published on ``feed``. Raises nothing that the service or its host can cause."""
+        async with self._one_at_a_time:
+            check = await self._check()
+        self.feed.publish(self._hysteresis.take(check), check.at)
+        return check
+
+    async def _check(self) -> HealthCheck:
+        import_and_open = self._client is None
+        at = datetime.now(UTC)
+        try:
+            if import_and_open:
+                async with asyncio.timeout(max(self.config.timeout, 10.0)):
+                    await self._connect()
+            async with asyncio.timeout(self.config.timeout):
+                answer = await self._ask()
+        except TimeoutError:
+            await self.close()
+            reason = tr(
+                "no whole answer from {where} within {seconds} s: the service hangs or the way to it is cut",
+                where=self._where,
+                seconds=f"{self.config.timeout:g}",
+            )
+            return HealthCheck(at, Health.ERROR, None, None, reason)
+        except HostError as error:
+            await self.close()
+            reason = tr("cannot ask from {host}: {reason}", host=error.host, reason=error.message)
+            return HealthCheck(at, Health.ERROR, None, None, reason)
+        except LilFoxError as error:
+            reason = tr("cannot ask {where}: {reason}", where=self._where, reason=error.message)
+            return HealthCheck(at, Health.ERROR, None, None, reason)
+        except Exception as error:
+            await self.close()
+            if not _expected(error):
+                raise
+            return HealthCheck(at, Health.ERROR, None, None, reason_of(error, self._where))
+        return self._judge(at, answer)
+
+    async def _connect(self) -> None:
+        address, port = self._address, self._port
+        if self._host is not None:
+            address, port = await self._open.enter_async_context(self._host.forward(port, address))
+        self._base = f"{self._scheme}://[{address}]:{port}" if ":" in address else f"{self._scheme}://{address}:{port}"
+        client = await asyncio.to_thread(_new_client, self.config, self._scheme == "https", self._period_s)
+        self._client = await self._open.enter_async_context(client)
+
+    async def _ask(self) -> _Answer:
+        """One GET; on a kept connection that the service has closed meanwhile, once more on a new one."""
+        import httpx
+
+        headers = await self._headers()
+        try:
+            return await self._get(headers)
+        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+            await self.close()
+            await self._connect()
+            return await self._get(headers)
+
+    async def _get(self, headers: list[tuple[bytes, bytes]]) -> _Answer:
+        assert self._client is not None
+        started = time.perf_counter()
+        extensions = {"sni_hostname": self._address}
+        async with self._client.stream("GET", self._base + self._path, headers=headers, extensions=extensions) as got:
+            elapsed_s = time.perf_counter() - started
+            body = bytearray()
+            async for block in got.aiter_raw(16 * 1024):
+                body += block
+                if len(body) > BODY_LIMIT:
+                    break
+            return _Answer(
+                got.status_code, elapsed_s, got.headers.get("location", ""), got.headers.get("content-type", ""),
+                bytes(body[:BODY_LIMIT]), len(body) > BODY_LIMIT,
+            )  # fmt: skip
+
+    async def _headers(self) -> list[tuple[bytes, bytes]]:
+        lines = [(b"Host", self._netloc.encode("idna" if not self._netloc.isascii() else "ascii"))]
+        for name, text in self.config.headers.items():
+            value = text
+            if isinstance(text, SecretRef):
+                from lilfox_tui.config.secrets import resolve  # only when a secret is used
+
+                value = await resolve(text)
+            if not name.isascii() or any(char < " " or char == "\x7f" for char in value):
+                raise LilFoxError(tr("header {name} holds characters that HTTP does not allow", name=name))
+            lines.append((name.encode(), value.encode()))
+        return lines
+
+    def _judge(self, at: datetime, answer: _Answer) -> HealthCheck:
+        if answer.status in self.config.expect:
+            return HealthCheck(at, Health.HEALTHY, answer.status, answer.elapsed_s, None, _remark(answer))
+        if answer.location and 300 <= answer.status < 400:
+            reason = tr(
+                "{where} answers {status} and points to {target}, which is not followed: is that the right address?",
+                where=self._where, status=answer.status, target=_without_secrets(answer.location),
+            )  # fmt: skip
+        else:
+            reason = tr(
+                "{where} answers {status}, expected is {expected}: see the service's log",
+                where=self._where, status=answer.status, expected=" ".join(map(str, self.config.expect)),
+            )  # fmt: skip
+        return HealthCheck(at, Health.UNHEALTHY, answer.status, answer.elapsed_s, reason, _start(answer.body))
+
+
+def _new_client(config: ServiceConfig, https: bool, period_s: float) -> httpx.AsyncClient:
+    """Runs in a thread: importing httpx and reading the trusted certificates would hold up the event loop."""
+    import ssl
+
+    import httpx
+
+    verify = ssl.create_default_context() if https and config.verify_tls else False
+    return httpx.AsyncClient(
+        verify=verify,
+        trust_env=False,
+        follow_redirects=False,
+        timeout=config.timeout,
+        limits=httpx.Limits(max_connections=1, keepalive_expiry=period_s * 2 + 5),
+        headers={"User-Agent": "lilfox", "Accept": "*/*", "Accept-Encoding": "identity"},
+    )
+
+
+def _expected(error: Exception) -> bool:
+    import httpx
+
+    return isinstance(error, httpx.HTTPError | httpx.InvalidURL | OSError | UnicodeError)
+
+
+def _without_secrets(location: str) -> str:
+    """Host and path of a redirect's target: its query and user part may hold tokens."""
+    try:
+        parts = urlsplit(location)
+    except ValueError:
+        return "?"
+    return (parts.netloc.rpartition("@")[2] + parts.path)[:_DETAIL_CHARS]
+
+
+def _start(body: bytes) -> str:
+    return body[: _DETAIL_CHARS * 4].decode("utf-8", "replace").strip()[:_DETAIL_CHARS]
+
+
+def _remark(answer: _Answer) -> str:
+    """What is odd about an answer that counts as healthy, or nothing."""
+    if answer.cut:
+        return _("the answer is longer than {limit} KiB; the rest was not read", limit=BODY_LIMIT // 1024)
+    text = _start(answer.body)
+    if "html" in answer.content_type.lower() or text[:15].lower().startswith(("<!doctype html", "<html")):
+        return _("an HTML page, perhaps not the health address: {start}", start=text)
+    try:
+        document = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return ""
+    status: Message | object = document.get("status") if isinstance(document, dict) else None
+    if isinstance(status, str) and status.lower() not in _OK_WORDS:
+        return text
+    return ""
