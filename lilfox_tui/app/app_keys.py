@@ -1,0 +1,212 @@
+"""What the keys do everywhere: panes, pickers, time, pause, theme, language, help and the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from textual import work
+from textual.app import App
+from textual.screen import Screen
+
+from lilfox_tui.app.actions import Action, action
+from lilfox_tui.app.dialogs.chooser import Choice, Chooser
+from lilfox_tui.app.dialogs.help import Help, help_rows
+from lilfox_tui.app.draw import Piece
+from lilfox_tui.app.host_rows import ROLES
+from lilfox_tui.app.themes import load_theme, theme_names
+from lilfox_tui.i18n import LANGUAGES, Message, _, language, tr
+from lilfox_tui.text import fit
+
+if TYPE_CHECKING:
+    from lilfox_tui.app.glyphs import Glyphs
+    from lilfox_tui.app.panes.metrics import MetricsPane
+    from lilfox_tui.app.themes import Theme
+    from lilfox_tui.config.model import Config
+    from lilfox_tui.errors import LilFoxError
+    from lilfox_tui.monitor.monitor import Monitor
+
+STEPS_IN_WINDOW = 30
+
+
+class AppKeys(App[None]):
+    """The handlers; the state they change is LilFoxApp's."""
+
+    if TYPE_CHECKING:
+        monitor: Monitor
+        config: Config
+        glyphs: Glyphs
+        paused: bool
+        rewound: datetime | None
+        _all_actions: tuple[Action, ...]
+
+        @property
+        def pane(self) -> MetricsPane: ...
+        def repaint_frame(self) -> None: ...
+        def tell(self, what: LilFoxError | Message | str) -> None: ...
+        def use_theme(self, theme: Theme) -> None: ...
+        def use_language(self, name: str) -> None: ...
+        def why_not(self, each: Action) -> Message | None: ...
+
+    def pane_of(self, screen: Screen[Any]) -> MetricsPane:
+        """The pane on the lowest screen (a dialog may be above it)."""
+        from lilfox_tui.app.panes.metrics import MetricsPane
+
+        return screen.query_one(MetricsPane)
+
+    def action_press(self, key: str) -> None:
+        """Does what ``key`` is bound to, or says why it cannot be done."""
+        for each in self._all_actions:
+            if key in each.keys:
+                self.do(each)
+                return
+
+    def do(self, each: Action) -> None:
+        """Runs an action."""
+        reason = self.why_not(each)
+        if reason is not None:
+            self.tell(reason)
+            return
+        owner = self.pane if hasattr(self.pane, each.handler) else self
+        getattr(owner, each.handler)()
+        self.repaint_frame()
+
+    # ---- choosing ------------------------------------------------------------------------------------------------
+
+    @action("pane-1", "1", tr("Metrics"), tr("hosts and services"))
+    def show_metrics(self) -> None:
+        self.pane.open_page(None)
+
+    @action("hosts", "at", tr("hosts"), tr("pick a host or service by typing"), footer=4)
+    def pick_host(self) -> None:
+        self._pick_host()
+
+    @work(exclusive=True, group="dialog")
+    async def _pick_host(self) -> None:
+        overview = self.pane.overview
+        if overview is None:
+            return
+        choices = []
+        for kind, views in (("host", overview.hosts), ("service", overview.services)):
+            for view in views.values():
+                mark = Piece(self.glyphs.level(view.level) + " ", ROLES[view.level])
+                why = "; ".join(str(reason) for reason in view.reasons)
+                row = (
+                    mark,
+                    Piece(fit(view.name, 20), "strong"),
+                    Piece(" ".join(view.config.tags) + "  " + why, "muted"),
+                )
+                choices.append(Choice(f"{kind}/{view.name}", row, " ".join((view.name, *view.config.tags, why))))
+        chosen = await self.push_screen_wait(Chooser(_("Go to"), choices))
+        if chosen is not None:
+            kind, _slash, name = chosen.partition("/")
+            self.pane.open_page((kind, name))
+
+    @action("palette", "colon ctrl+p", tr("command"), tr("every action by its name"), footer=5)
+    def palette_of_actions(self) -> None:
+        self._choose_action(self._all_actions)
+
+    @action("selection", "a", tr("actions"), tr("what can be done with the selected row"))
+    def actions_on_selection(self) -> None:
+        about = ("open", "retry", "trust", "shell", "copy")
+        self._choose_action([each for each in self._all_actions if each.id in about])
+
+    @work(exclusive=True, group="dialog")
+    async def _choose_action(self, actions: Sequence[Action]) -> None:
+        choices = []
+        for each in actions:
+            reason = self.why_not(each)
+            row = (
+                Piece(fit(each.key_text, 8), "key"),
+                Piece(fit(str(each.title), 18), "strong"),
+                Piece(str(each.help), "muted"),
+            )
+            choices.append(Choice(each.id, row, f"{each.id} {each.title} {each.help}", str(reason) if reason else ""))
+        chosen = await self.push_screen_wait(Chooser(_("Do"), choices))
+        for each in actions:
+            if each.id == chosen:
+                self.do(each)
+
+    @action("help", "question_mark", tr("help"), tr("every key"), footer=9)
+    def show_help(self) -> None:
+        self.push_screen(Help(help_rows(self._all_actions, self.glyphs)))
+
+    # ---- time ----------------------------------------------------------------------------------------------------
+
+    @action("pause", "p", tr("pause"), tr("hold the screen still; what gets worse is still painted"), footer=8)
+    def toggle_pause(self) -> None:
+        self.paused = not self.paused
+        if not self.paused:
+            self.pane.rewind(self.rewound)
+
+    @action("earlier", "left_square_bracket", tr("earlier"), tr("step back in time, in all panes"), footer=7)
+    def earlier(self) -> None:
+        self._step(-1)
+
+    @action("later", "right_square_bracket", tr("later"), tr("step forward in time"), why_not="is_now")
+    def later(self) -> None:
+        self._step(1)
+
+    @action("now", "grave_accent", tr("now"), tr("back to the present"), why_not="is_now")
+    def back_to_now(self) -> None:
+        self._go_to(None)
+
+    def is_now(self) -> Message | None:
+        """Why there is no later."""
+        return None if self.rewound is not None else tr("this is now")
+
+    def _step(self, direction: int) -> None:
+        now = datetime.now(UTC)
+        step = timedelta(seconds=max(self.pane.window.total_seconds() / STEPS_IN_WINDOW, 2.0))
+        at = (self.rewound or now) + direction * step
+        oldest = self.monitor.history.oldest()
+        if oldest is not None and at < oldest:
+            self.tell(tr("nothing was recorded before {time}", time=oldest.astimezone().strftime("%H:%M:%S")))
+            at = oldest
+        self._go_to(None if at >= now - timedelta(seconds=1) else at)
+
+    def _go_to(self, at: datetime | None) -> None:
+        self.rewound = at
+        self.pane.rewind(at)
+        self.repaint_frame()
+
+    # ---- looks ---------------------------------------------------------------------------------------------------
+
+    @action("theme", "T", tr("theme"), tr("choose the colours"))
+    def choose_theme(self) -> None:
+        self._choose_theme()
+
+    @work(exclusive=True, group="dialog")
+    async def _choose_theme(self) -> None:
+        names = theme_names(self.config.theme_dirs)
+        themes = [load_theme(name, self.config.theme_dirs) for name in names]
+        choices = [
+            Choice(
+                each.name,
+                (Piece(fit(each.name, 16), "strong"), Piece(each.title, "muted")),
+                f"{each.name} {each.title}",
+            )
+            for each in themes
+        ]
+        chosen = await self.push_screen_wait(Chooser(_("Theme"), choices))
+        for each in themes:
+            if each.name == chosen:
+                self.use_theme(each)
+
+    @action("language", "L", tr("language"), tr("English or 简体中文"), why_not="one_language")
+    def next_language(self) -> None:
+        names = list(LANGUAGES)
+        self.use_language(names[(names.index(language()) + 1) % len(names)])
+
+    def one_language(self) -> Message | None:
+        """Why the language cannot be changed."""
+        return tr("this terminal shows ASCII only") if self.glyphs.ascii_only else None
+
+    @action("suspend", "ctrl+z", tr("to the shell"), tr("step aside; fg comes back"))
+    def step_aside(self) -> None:
+        self.action_suspend_process()
+
+    @action("quit", "q ctrl+c", tr("quit"), tr("leave; nothing on the hosts changes by it"), footer=10)
+    def leave(self) -> None:
+        self.exit()

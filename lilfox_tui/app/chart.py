@@ -1,0 +1,112 @@
+"""Charts of text: filled columns with a scaled axis and a line of times. Pure: points in, rows out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from lilfox_tui.app.draw import Piece, Row
+from lilfox_tui.app.glyphs import Glyphs
+from lilfox_tui.text import cell_width, fit
+
+AXIS_WIDTH = 6
+Values = Sequence[float | None]
+"""One value a column, oldest first; None where nothing is known."""
+
+
+def spark(values: Values, width: int, glyphs: Glyphs, *, top: float | None = None) -> str:
+    """The newest ``width`` values as one line of bars, blank where unknown."""
+    recent = list(values)[-width:]
+    known = [value for value in recent if value is not None]
+    high = top or max(known, default=0) or 1
+    steps = len(glyphs.bars) - 1
+    bars = []
+    for value in recent:
+        share = -1.0 if value is None else min(1.0, max(0.0, value / high))
+        bars.append(" " if share < 0 else glyphs.bars[max(1, round(share * steps))])
+    return "".join(bars).rjust(width)
+
+
+def nice_ceiling(value: float, *, binary: bool = False) -> float:
+    """The next round number at or above ``value``: 1, 2 or 5 times a power of ten, or of 1024 where ``binary``."""
+    if value <= 0:
+        return 1.0
+    scale = 1.0
+    if binary:
+        while value / scale >= 1024:
+            scale *= 1024
+    power = 10.0 ** math.floor(math.log10(value / scale)) * scale
+    return next(step * power for step in (1, 2, 5, 10) if step * power >= value * (1 - 1e-9))
+
+
+def chart(
+    title: str,
+    values: Values,
+    *,
+    width: int,
+    height: int,
+    unit: Callable[[float], str],
+    start: datetime,
+    end: datetime,
+    glyphs: Glyphs,
+    top: float | None = None,
+    binary: bool = False,
+    now_text: str = "",
+    role: str = "chart",
+) -> list[Row]:
+    """``height + 2`` rows of ``width`` cells: title with the newest value, the plot, and the times below it.
+
+    ``values`` has ``width - AXIS_WIDTH - 1`` columns from ``start`` to ``end`` (aware). ``top`` fixes the scale.
+    """
+    columns = max(1, width - AXIS_WIDTH - 1)
+    shown = [None] * max(0, columns - len(values)) + list(values)[-columns:]
+    known = [value for value in shown if value is not None]
+    ceiling = top or nice_ceiling(max(known, default=0), binary=binary)
+    rows: list[Row] = [_title(title, now_text, width)]
+    for level in range(height - 1, -1, -1):
+        label = unit(ceiling) if level == height - 1 else unit(ceiling / 2) if level * 2 == height - 1 else ""
+        bars = "".join(_bar(value, ceiling, level, height, glyphs) for value in shown)
+        rows.append((Piece(fit(label, AXIS_WIDTH, right=True), "muted"), Piece(glyphs.axis, "rule"), Piece(bars, role)))
+    rows.append(_times(columns, start, end, glyphs))
+    return rows
+
+
+def _title(title: str, now_text: str, width: int) -> Row:
+    space = max(1, width - cell_width(title) - cell_width(now_text) - AXIS_WIDTH - 1)
+    return (Piece(" " * (AXIS_WIDTH + 1)), Piece(title, "strong"), Piece(" " * space), Piece(now_text, "text"))
+
+
+def _bar(value: float | None, ceiling: float, level: int, height: int, glyphs: Glyphs) -> str:
+    if value is None:
+        return " "
+    steps = len(glyphs.bars) - 1
+    filled = min(1.0, max(0.0, value / ceiling)) * height * steps - level * steps
+    if level == 0:
+        filled = max(filled, 1)  # a known zero is seen as a line; an unknown value is not
+    return glyphs.bars[max(0, min(steps, round(filled)))]
+
+
+def _times(columns: int, start: datetime, end: datetime, glyphs: Glyphs) -> Row:
+    form = "%H:%M:%S" if end - start <= timedelta(minutes=10) else "%H:%M"
+    first, last = start.strftime(form), end.strftime(form)
+    fill = columns - len(first) - len(last) - 2
+    if fill < 1:
+        return (Piece(" " * AXIS_WIDTH), Piece(glyphs.corner, "rule"), Piece(fit(last, columns, right=True), "muted"))
+    return (
+        Piece(fit("0", AXIS_WIDTH, right=True), "muted"),
+        Piece(glyphs.corner, "rule"),
+        Piece(first + " ", "muted"),
+        Piece(glyphs.rule * fill, "rule"),
+        Piece(" " + last, "muted"),
+    )
+
+
+def beside(left: Sequence[Row], right: Sequence[Row], width: int) -> list[Row]:
+    """Two blocks of rows side by side, the right one from cell ``width`` on."""
+    rows: list[Row] = []
+    for index in range(max(len(left), len(right))):
+        first = left[index] if index < len(left) else ()
+        used = sum(cell_width(piece.text) for piece in first)
+        rows.append((*first, Piece(" " * max(0, width - used)), *(right[index] if index < len(right) else ())))
+    return rows

@@ -1,0 +1,82 @@
+"""Pick one of many by typing: the host picker, the palette, the theme list and the demo's faults are this dialog."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input
+
+from lilfox_tui.app.draw import Piece, Row
+from lilfox_tui.app.widgets.lines import Lines
+from lilfox_tui.i18n import _
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One thing to choose: its ``id``, what is shown, what typing is matched against, and why it cannot be chosen."""
+
+    id: str
+    row: Row
+    words: str
+    why_not: str = ""
+
+
+class Chooser(ModalScreen[str | None]):
+    """Returns the chosen id, or None."""
+
+    def __init__(self, title: str, choices: Sequence[Choice]) -> None:
+        super().__init__()
+        self._title = title
+        self._choices = tuple(choices)
+        self._shown = self._choices
+        self._at = 0
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="dialog"):
+            yield Lines(ground="bar", id="dialog-title")
+            yield Input(id="dialog-input", placeholder=_("type to narrow"), compact=True)
+            yield Lines(ground="bar", id="dialog-list")
+
+    def on_mount(self) -> None:
+        self.query_one("#dialog", Vertical).styles.height = min(len(self._choices) + 4, 22)
+        self.query_one("#dialog-input", Input).focus()
+        self.call_after_refresh(self._show)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        words = event.value.lower().split()
+        self._shown = tuple(each for each in self._choices if all(word in each.words.lower() for word in words))
+        self._at = 0
+        self._show()
+
+    def _show(self) -> None:
+        self.query_one("#dialog-title", Lines).show([(Piece(" " + self._title, "title"),)])
+        rows: list[Row] = [
+            (Piece(" "), *each.row, *((Piece("  " + each.why_not, "muted"),) if each.why_not else ()))
+            for each in self._shown
+        ]
+        lines = self.query_one("#dialog-list", Lines)
+        lines.show(rows or [(Piece(" " + _("nothing matches"), "muted"),)], selected=self._at if rows else None)
+
+    def on_key(self, event: events.Key) -> None:
+        steps = {"down": 1, "up": -1, "ctrl+n": 1, "pagedown": 10, "pageup": -10, "ctrl+d": 10, "ctrl+u": -10}
+        if event.key in steps and self._shown:
+            self._at = max(0, min(len(self._shown) - 1, self._at + steps[event.key]))
+            self._show()
+            event.stop()
+        elif event.key == "escape":
+            event.stop()
+            self.dismiss(None)
+
+    def on_input_submitted(self) -> None:
+        if self._shown and not self._shown[self._at].why_not:
+            self.dismiss(self._shown[self._at].id)
+
+    def on_lines_clicked(self, event: Lines.Clicked) -> None:
+        if event.lines.id == "dialog-list" and event.index < len(self._shown):
+            self._at = event.index
+            self.on_input_submitted()

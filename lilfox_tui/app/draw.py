@@ -1,0 +1,96 @@
+"""The app's one text factory: pieces of text with a colour role become strips of the screen, cleaned on the way.
+
+Nothing else in the app builds text for a widget, so nothing that a host, a service or a file says can become markup or
+reach the terminal as an escape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import NamedTuple
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual.content import Content
+from textual.strip import Strip
+
+from lilfox_tui.app.themes import Theme
+from lilfox_tui.text import clean
+
+
+class Piece(NamedTuple):
+    """A run of text (untrusted, raw) in one colour role of the theme."""
+
+    text: str
+    role: str = "text"
+
+
+Row = tuple[Piece, ...]
+"""One line of the screen. Rows are compared to find what has changed."""
+
+BLANK: Row = ()
+
+
+def row(*parts: Piece | str | tuple[str, str]) -> Row:
+    """A row of pieces; a bare string has the role ``text``."""
+    return tuple(
+        part if isinstance(part, Piece) else Piece(part) if isinstance(part, str) else Piece(*part) for part in parts
+    )
+
+
+@lru_cache(maxsize=4096)
+def safe(text: str, ascii_only: bool) -> str:
+    """``text`` as it may be shown here: cleaned, and with ``?`` for what an ASCII terminal lacks."""
+    text = clean(text)
+    return text.translate(_TO_ASCII).encode("ascii", "replace").decode() if ascii_only else text
+
+
+_TO_ASCII = {ord("…"): "~", ord("·"): "-", ord("–"): "-", ord("→"): ">", ord("≥"): ">=", ord("µ"): "u", ord("×"): "x"}
+
+
+class Palette:
+    """A theme's roles as styles of the terminal. One is made when the theme changes."""
+
+    def __init__(self, theme: Theme, *, ascii_only: bool) -> None:
+        self.theme = theme
+        self.ascii_only = ascii_only
+        self._styles: dict[tuple[str, str], Style] = {}
+
+    def style(self, role: str, background: str = "background") -> Style:
+        """The style of a role on one of the theme's grounds: ``background``, ``bar`` or ``selection``."""
+        key = (role, background)
+        style = self._styles.get(key)
+        if style is None:
+            look = self.theme.look(role)
+            style = Style(
+                color=self.theme.colours[look.colour],
+                bgcolor=self.theme.colours[background],
+                bold=look.bold,
+                reverse=background == "selection" and self.theme.selection_reversed,
+            )
+            self._styles[key] = style
+        return style
+
+    def strip(self, pieces: Row, width: int, background: str = "background") -> Strip:
+        """``pieces`` as a line of exactly ``width`` cells."""
+        segments: list[Segment] = []
+        left = width
+        for piece in pieces:
+            if left <= 0:
+                break
+            text = safe(piece.text, self.ascii_only)
+            size = cell_len(text)
+            if size > left:
+                text, size = set_cell_size(text, left), left
+            segments.append(Segment(text, self.style(piece.role, background)))
+            left -= size
+        if left > 0:
+            segments.append(Segment(" " * left, self.style("text", background)))
+        return Strip(segments, width)
+
+
+def content(pieces: Iterable[Piece], palette: Palette) -> Content:
+    """``pieces`` as a Content (never markup), for the few ready-made widgets that want one."""
+    return Content.assemble(*(Content(safe(piece.text, palette.ascii_only)) for piece in pieces))

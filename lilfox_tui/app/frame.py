@@ -1,0 +1,90 @@
+"""The frame around every pane, as rows: the header, the line of tabs, the rule and the footer. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from lilfox_tui.app.actions import Action
+from lilfox_tui.app.draw import Piece, Row
+from lilfox_tui.app.glyphs import Glyphs
+from lilfox_tui.i18n import _
+from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.model import Overview
+from lilfox_tui.text import cell_width, human_duration
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderState:
+    """What the header tells beside the counts."""
+
+    name: str
+    now: datetime
+    """Of the overview that is shown (aware UTC)."""
+    rewound_by_s: float | None
+    paused: bool
+    read_only: bool
+    seconds: bool
+    """Whether the clock shows seconds (a slow link does not)."""
+
+
+def header(overview: Overview | None, state: HeaderState, width: int, glyphs: Glyphs) -> Row:
+    """``▲ LilFox  prod   ● 4  ◐ 2  ✖ 3   03:12:44 UTC``."""
+    left = [Piece(f" {glyphs.logo} LilFox", "title")]
+    if state.name:
+        left.append(Piece(f"  {state.name}", "strong"))
+    if overview is not None:
+        left.append(Piece("  "))
+        for level, role in (
+            (Level.GOOD, "good"),
+            (Level.DEGRADED, "degraded"),
+            (Level.FAILING, "failing"),
+            (Level.UNKNOWN, "unknown"),
+        ):
+            count = overview.count(level)
+            if count or level is not Level.UNKNOWN:
+                left.append(Piece(f"  {glyphs.level(level)} {count}", role if count else "muted"))
+    if state.read_only:
+        left.append(Piece("   " + _("read-only"), "muted"))
+    clock = state.now.strftime("%H:%M:%S UTC" if state.seconds else "%H:%M UTC")
+    right = [Piece(clock + " ", "text")]
+    if state.rewound_by_s is not None:
+        ago = _("{time} ago", time=human_duration(state.rewound_by_s))
+        right = [Piece(f"{glyphs.back} {ago}  {clock} ", "accent")]
+    elif state.paused:
+        right.insert(0, Piece(f"{glyphs.pause} {_('paused')}  ", "accent"))
+    return _spread(left, right, width)
+
+
+def tabs(names: Sequence[str], current: int, status: Row, width: int) -> Row:
+    """The panes that exist, and what the current one says of itself."""
+    left = [
+        Piece(f"  {index + 1} {name} ", "title" if index == current else "muted") for index, name in enumerate(names)
+    ]
+    return _spread(left, list(status), width)
+
+
+def footer(actions: Sequence[tuple[Action, bool]], width: int, note: str, note_role: str) -> Row:
+    """The keys that can be pressed now, as many as fit; a ``note`` takes their place for a while."""
+    if note:
+        return (Piece(" " + note, note_role),)
+    pieces: list[Piece] = []
+    used = 0
+    for each, can in actions:
+        if not can:
+            continue
+        size = cell_width(each.key_text) + cell_width(str(each.title)) + 4
+        if used + size > width:
+            break
+        used += size
+        pieces += [Piece(f" {each.key_text}", "key"), Piece(f" {each.title}  ", "muted")]
+    return tuple(pieces)
+
+
+def _spread(left: list[Piece], right: list[Piece], width: int) -> Row:
+    """``left`` and ``right`` at the two edges; the right one stays whole when they do not both fit."""
+    space = width - sum(cell_width(piece.text) for piece in (*left, *right))
+    while space < 1 and len(left) > 1:
+        space += cell_width(left.pop().text)
+    return (*left, Piece(" " * max(0, space)), *right)

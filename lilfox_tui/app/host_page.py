@@ -1,0 +1,307 @@
+"""A host's page as rows: charts, then every part of the machine. Pure: a view, its history, the time in; rows out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from lilfox_tui.app.chart import AXIS_WIDTH, Values, beside, chart
+from lilfox_tui.app.draw import BLANK, Piece, Row
+from lilfox_tui.app.glyphs import Glyphs
+from lilfox_tui.app.host_rows import ROLES, level_role, percent
+from lilfox_tui.config.model import Thresholds
+from lilfox_tui.feed import Ready
+from lilfox_tui.i18n import _
+from lilfox_tui.metrics.model import HostSummary, Process
+from lilfox_tui.monitor.model import Change, HostView
+from lilfox_tui.text import clean, fit, human_bytes, human_count, human_duration
+
+Past = Callable[[str, int], Values]
+"""``past(series name, columns)``: that many values over the page's window, oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostPage:
+    """What the page is made of."""
+
+    view: HostView
+    processes: Sequence[Process] | None
+    changes: Sequence[Change]
+    past: Past
+    now: datetime
+    """The page's newest moment: now, or the moment rewound to (aware UTC)."""
+    window: timedelta
+    thresholds: Thresholds
+    glyphs: Glyphs
+    width: int
+    charts_only: bool = False
+    chart_height: int = 5
+
+
+def host_page(page: HostPage) -> list[Row]:
+    """All rows of the page; the first two stay on the screen."""
+    rows = _head(page)
+    summary = page.view.summary
+    if summary is None:
+        return [*rows, (Piece("   " + _("nothing is known of this host yet"), "muted"),)]
+    rows += _charts(page, summary)
+    if page.charts_only:
+        return rows
+    rows += _cores(page, summary) + _memory(page, summary) + _disks(summary) + _filesystems(page, summary)
+    rows += _interfaces(summary) + _units(summary)
+    rows += _top(page) + _lately(page) + _trouble(summary)
+    return rows
+
+
+def _head(page: HostPage) -> list[Row]:
+    view, summary = page.view, page.view.summary
+    facts = []
+    if view.config.address and view.config.address != view.name:
+        facts.append(view.config.address)
+    if summary is not None:
+        facts.append(summary.kernel)
+        if summary.cpu_count:
+            facts.append(_("{count} cores", count=summary.cpu_count))
+        if summary.uptime_s is not None:
+            facts.append(_("up {time}", time=human_duration(summary.uptime_s)))
+        if summary.clock_offset_s is not None and summary.clock_error_s is not None:
+            facts.append(_clock(summary.clock_offset_s, summary.clock_error_s))
+    if isinstance(view.link, Ready):
+        facts.append(view.link.value.description)
+    mark = Piece(page.glyphs.level(view.level) + " ", ROLES[view.level])
+    since = human_duration((page.now - view.since).total_seconds())
+    why = "; ".join(str(reason) for reason in view.reasons) or _("all is well")
+    tags = (Piece("  " + " ".join(view.config.tags), "muted"),) if view.config.tags else ()
+    return [
+        (
+            Piece(" "),
+            mark,
+            Piece(view.name, "strong"),
+            Piece("   " + "  ".join(fact for fact in facts if fact), "muted"),
+            *tags,
+        ),
+        (Piece("   "), Piece(why, ROLES[view.level]), Piece("  " + _("for {time}", time=since), "muted")),
+    ]
+
+
+def _clock(offset_s: float, error_s: float) -> str:
+    if abs(offset_s) <= error_s:
+        return _("clock ±{error}", error=human_duration(error_s))
+    return _("clock {sign}{offset}", sign="+" if offset_s > 0 else "-", offset=human_duration(abs(offset_s)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Chart:
+    title: str
+    series: str
+    unit: Callable[[float], str]
+    now: float | None
+    top: float | None = None
+    binary: bool = False
+
+
+def _percent_unit(value: float) -> str:
+    return f"{value:.0f}%"
+
+
+def _rate_unit(value: float) -> str:
+    return human_bytes(value) + "/s"
+
+
+def _charts(page: HostPage, summary: HostSummary) -> list[Row]:
+    load = summary.load[0] if summary.load else None
+    wanted = (
+        _Chart(_("CPU busy"), "cpu_usage_percent", _percent_unit, summary.cpu_percent, top=100.0),
+        _Chart(_("Memory used"), "memory_usage_percent", _percent_unit, summary.memory_percent, top=100.0),
+        _Chart(_("Disk read"), "disk_read_bytes_per_second", _rate_unit, summary.disk_read_s, binary=True),
+        _Chart(_("Disk written"), "disk_written_bytes_per_second", _rate_unit, summary.disk_write_s, binary=True),
+        _Chart(_("Network in"), "network_receive_bytes_per_second", _rate_unit, summary.network_in_s, binary=True),
+        _Chart(_("Network out"), "network_transmit_bytes_per_second", _rate_unit, summary.network_out_s, binary=True),
+        _Chart(_("Load, 1 min"), "load1", lambda value: f"{value:.2g}", load),
+        _Chart(
+            _("I/O wait"), "cpu_iowait_percent", _percent_unit, summary.cpu.iowait if summary.cpu else None, top=100.0
+        ),
+    )
+    two = page.width >= 96
+    width = page.width // 2 - 1 if two else page.width - 2
+    blocks = [_one_chart(page, each, width) for each in wanted]
+    rows: list[Row] = []
+    if two:
+        for left, right in zip(blocks[::2], blocks[1::2], strict=True):
+            rows += [BLANK, *beside(left, right, width + 1)]
+    else:
+        for block in blocks:
+            rows += [BLANK, *block]
+    return rows
+
+
+def _one_chart(page: HostPage, wanted: _Chart, width: int) -> list[Row]:
+    values = page.past(wanted.series, max(1, width - AXIS_WIDTH - 1))
+    return chart(
+        wanted.title,
+        values,
+        width=width,
+        height=page.chart_height,
+        unit=wanted.unit,
+        start=(page.now - page.window).astimezone(),
+        end=page.now.astimezone(),
+        glyphs=page.glyphs,
+        top=wanted.top,
+        binary=wanted.binary,
+        now_text=_("unknown") if wanted.now is None else wanted.unit(wanted.now),
+    )
+
+
+def _section(title: str, columns: str = "") -> list[Row]:
+    return [BLANK, (Piece(" " + fit(title, 16), "title"), Piece(columns, "muted"))]
+
+
+def _name(text: str, width: int = 14) -> Piece:
+    return Piece("   " + fit(clean(text), width), "text")
+
+
+def _cores(page: HostPage, summary: HostSummary) -> list[Row]:
+    if not summary.cores:
+        return []
+    rows = _section(_("CPU"), _("  busy  user   sys  wait steal"))
+    bar = max(10, min(40, page.width - 52))
+    both = ((_("all"), summary.cpu), *summary.cores) if summary.cpu is not None else summary.cores
+    for name, split in both:
+        numbers = "".join(
+            f" {number:4.0f}%" for number in (split.busy, split.user, split.system, split.iowait, split.steal)
+        )
+        role = level_role(split.busy, page.thresholds.cpu_percent)
+        rows.append(
+            (_name(name, 14), Piece(numbers, role), Piece("  "), Piece(_gauge(split.busy, bar, page.glyphs), "chart"))
+        )
+    return rows
+
+
+def _gauge(value: float, width: int, glyphs: Glyphs) -> str:
+    filled = round(min(100.0, max(0.0, value)) / 100 * width)
+    return glyphs.bars[-1] * filled + glyphs.rule * (width - filled)
+
+
+def _memory(page: HostPage, summary: HostSummary) -> list[Row]:
+    rows = _section(_("Memory"), _("  used   size  free"))
+    bar = max(10, min(40, page.width - 52))
+    for name, used, total, free, threshold in (
+        (
+            _("memory"),
+            summary.memory_percent,
+            summary.memory_total,
+            summary.memory_available,
+            page.thresholds.memory_percent,
+        ),
+        (
+            _("swap"),
+            summary.swap_percent,
+            summary.swap_total,
+            None if summary.swap_total is None or summary.swap_used is None else summary.swap_total - summary.swap_used,
+            page.thresholds.swap_percent,
+        ),
+    ):
+        if total == 0:
+            rows.append((_name(name), Piece("  " + _("none"), "muted")))
+            continue
+        numbers = f"  {percent(used)}  {human_bytes(total):>5} {human_bytes(free):>5}"
+        gauge = _gauge(used, bar, page.glyphs) if used is not None else ""
+        rows.append((_name(name), Piece(numbers, level_role(used, threshold)), Piece("  "), Piece(gauge, "chart")))
+    if summary.pressure is not None:
+        pressure = summary.pressure
+        shown = "  ".join(
+            f"{name} {'-' if value is None else f'{value:.0f}%'}"
+            for name, value in ((_("cpu"), pressure.cpu), (_("memory"), pressure.memory), (_("io"), pressure.io))
+        )
+        rows.append((_name(_("pressure")), Piece("  " + shown)))
+    return rows
+
+
+def _disks(summary: HostSummary) -> list[Row]:
+    if not summary.disks:
+        return []
+    rows = _section(_("Disks"), _("   read  written  reads/s writes/s   busy"))
+    for disk in summary.disks:
+        busy = disk.utilisation_percent
+        numbers = (
+            f"  {human_bytes(disk.read_bytes_s):>5}    {human_bytes(disk.write_bytes_s):>5}"
+            f"    {human_count(disk.reads_s):>5}    {human_count(disk.writes_s):>5}  {percent(busy)}"
+        )
+        rows.append((_name(disk.device), Piece(numbers)))
+    return rows
+
+
+def _filesystems(page: HostPage, summary: HostSummary) -> list[Row]:
+    if not summary.filesystems:
+        return []
+    rows = _section(_("Filesystems"), _("   used   size   free inodes"))
+    for fs in sorted(summary.filesystems, key=lambda each: -each.used_percent):
+        role = level_role(fs.used_percent, page.thresholds.disk_percent)
+        sizes = f"  {human_bytes(fs.size_bytes):>5}  {human_bytes(fs.available_bytes):>5}  {percent(fs.inode_percent)}"
+        rows.append(
+            (
+                _name(fs.mountpoint),
+                Piece("   " + percent(fs.used_percent), role),
+                Piece(sizes),
+                Piece(f"   {fs.kind} {fs.device}" + (" " + _("read-only") if fs.read_only else ""), "muted"),
+            )
+        )
+    return rows
+
+
+def _interfaces(summary: HostSummary) -> list[Row]:
+    if not summary.interfaces:
+        return []
+    rows = _section(_("Interfaces"), _("     in    out  errors/s"))
+    for each in summary.interfaces:
+        errors = None
+        if each.receive_errors_s is not None and each.transmit_errors_s is not None:
+            errors = each.receive_errors_s + each.transmit_errors_s
+        numbers = f"  {human_bytes(each.receive_bytes_s):>5}  {human_bytes(each.transmit_bytes_s):>5}"
+        rows.append(
+            (_name(each.device), Piece(numbers), Piece(f"  {human_count(errors):>5}", "failing" if errors else "text"))
+        )
+    return rows
+
+
+def _units(summary: HostSummary) -> list[Row]:
+    if summary.failed_units is None:
+        return []
+    rows = _section(_("Failed units"))
+    if not summary.failed_units:
+        return [*rows[:1], (*rows[1], Piece(_("none"), "muted"))]
+    return [*rows, *((Piece("   "), Piece(unit, "degraded")) for unit in summary.failed_units)]
+
+
+def _top(page: HostPage) -> list[Row]:
+    if page.processes is None:
+        return []
+    rows = _section(_("Processes"), _("    pid     cpu   memory  user"))
+    for each in page.processes:
+        cpu = "    -" if each.cpu_percent is None else f"{each.cpu_percent:4.0f}%"
+        numbers = f"{each.pid:>7}   {cpu}    {human_bytes(each.resident_bytes):>5}  "
+        command = Piece("  " + each.command, "text")
+        rows.append((Piece(" " * 17), Piece(numbers), Piece(fit(clean(each.user), 10), "muted"), command))
+    return rows
+
+
+def _lately(page: HostPage) -> list[Row]:
+    if not page.changes:
+        return []
+    rows = _section(_("Lately"))
+    for each in page.changes[:10]:
+        at = each.at.astimezone().strftime("%H:%M:%S")
+        mark = Piece(page.glyphs.level(each.level) + " ", ROLES[each.level])
+        rows.append((Piece(f"   {at} ", "muted"), mark, Piece(str(each.what))))
+    return rows
+
+
+def _trouble(summary: HostSummary) -> list[Row]:
+    if not summary.problems:
+        return []
+    rows = _section(_("Not read"))
+    return [
+        *rows,
+        *((_name(kind), Piece("  " + str(why), "degraded")) for kind, why in sorted(summary.problems.items())),
+    ]

@@ -1,0 +1,192 @@
+"""The HOSTS table as rows. Pure: an overview in, rows out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from lilfox_tui.app.chart import spark
+from lilfox_tui.app.columns import Column, choose, heading, line
+from lilfox_tui.app.draw import Piece, Row
+from lilfox_tui.app.glyphs import Glyphs
+from lilfox_tui.config.model import Threshold, Thresholds
+from lilfox_tui.feed import Unavailable
+from lilfox_tui.i18n import _
+from lilfox_tui.metrics.model import CpuSplit, HostSummary, Level
+from lilfox_tui.monitor.model import HostView
+from lilfox_tui.text import clean, fit, human_bytes, short_age
+
+ROLES = {Level.GOOD: "good", Level.DEGRADED: "degraded", Level.FAILING: "failing", Level.UNKNOWN: "unknown"}
+STALE_PERIODS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class TableStyle:
+    """What a table needs beside its rows' values."""
+
+    width: int
+    glyphs: Glyphs
+    thresholds: Thresholds
+    refresh_s: float
+    sparklines: bool = True
+    recent: Mapping[str, Sequence[float | None]] | None = None
+    """Recent CPU and memory percents by ``NAME/cpu`` and ``NAME/memory``."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    view: HostView
+    summary: HostSummary
+    now: datetime
+    style: TableStyle
+
+
+def level_role(value: float | None, threshold: Threshold) -> str:
+    """The colour role of a value against its threshold."""
+    if value is None:
+        return "muted"
+    if threshold.fail is not None and value > threshold.fail:
+        return "failing"
+    if threshold.warn is not None and value > threshold.warn:
+        return "degraded"
+    return "text"
+
+
+def percent(value: float | None) -> str:
+    """A percentage in 4 cells: `` 23%``, ``   -`` when unknown."""
+    return "   -" if value is None else f"{value:3.0f}%"
+
+
+def _cpu(value: _Value) -> Row:
+    busy = value.summary.cpu_percent
+    role = level_role(busy, value.style.thresholds.cpu_percent)
+    return (Piece(percent(busy), role), *_trend(value, "cpu", 8))
+
+
+def _memory(value: _Value) -> Row:
+    used = value.summary.memory_percent
+    role = level_role(used, value.style.thresholds.memory_percent)
+    return (Piece(percent(used), role), *_trend(value, "memory", 6))
+
+
+def _trend(value: _Value, what: str, width: int) -> Row:
+    recent = (value.style.recent or {}).get(f"{value.view.name}/{what}")
+    if not value.style.sparklines or not recent:
+        return ()
+    return (Piece(" "), Piece(spark(recent, width, value.style.glyphs, top=100.0), "chart"))
+
+
+def _split(value: _Value) -> Row:
+    cpu = value.summary.cpu
+    if cpu is None:
+        return (Piece(" -  -  -  -", "muted"),)
+    return tuple(_split_pieces(cpu, value.style.thresholds))
+
+
+def _split_pieces(cpu: CpuSplit, thresholds: Thresholds) -> list[Piece]:
+    return [
+        Piece(f"{cpu.user:2.0f} {cpu.system:2.0f} "),
+        Piece(f"{cpu.iowait:2.0f}", level_role(cpu.iowait, thresholds.iowait_percent)),
+        Piece(" "),
+        Piece(f"{cpu.steal:2.0f}", level_role(cpu.steal, thresholds.steal_percent)),
+    ]
+
+
+def _swap(value: _Value) -> Row:
+    used = value.summary.swap_percent
+    return (Piece(percent(used), level_role(used, value.style.thresholds.swap_percent)),)
+
+
+def _disk(value: _Value) -> Row:
+    fullest = value.summary.fullest
+    if fullest is None:
+        return (Piece("   -", "muted"),)
+    role = level_role(fullest.used_percent, value.style.thresholds.disk_percent)
+    return (Piece(percent(fullest.used_percent), role), Piece(f" {fullest.mountpoint}", "muted"))
+
+
+def _network(value: _Value) -> Row:
+    summary = value.summary
+    return (Piece(f"{human_bytes(summary.network_in_s):>5} / {human_bytes(summary.network_out_s):>5}"),)
+
+
+def _load(value: _Value) -> Row:
+    load, cores = value.summary.load, value.summary.cpu_count
+    if load is None:
+        return (Piece("-", "muted"),)
+    per_cpu = load[0] / cores if cores else None
+    return (
+        Piece(f"{load[0]:.2f}", level_role(per_cpu, value.style.thresholds.load_per_cpu)),
+        Piece(f"/{cores or '-'}", "muted"),
+    )
+
+
+def _pressure(value: _Value) -> Row:
+    pressure = value.summary.pressure
+    if pressure is None:
+        return (Piece(" -  -  -", "muted"),)
+    levels = value.style.thresholds
+    pieces: list[Piece] = []
+    for number, threshold in (
+        (pressure.cpu, levels.pressure_cpu),
+        (pressure.memory, levels.pressure_memory),
+        (pressure.io, levels.pressure_io),
+    ):
+        pieces.append(Piece(" -" if number is None else f"{number:2.0f}", level_role(number, threshold)))
+        pieces.append(Piece(" "))
+    return tuple(pieces[:-1])
+
+
+def _age(value: _Value) -> Row:
+    seconds = (value.now - value.summary.at).total_seconds()
+    stale = seconds > STALE_PERIODS * value.style.refresh_s + 1
+    return (Piece(short_age(seconds), "degraded" if stale else "muted"),)
+
+
+COLUMNS: tuple[Column[_Value], ...] = (
+    Column(lambda: _("host"), 12, lambda v: (Piece(v.view.name, "strong"),), grow=8),
+    Column(lambda: _("cpu"), 13, _cpu, priority=1),
+    Column(lambda: "us sy io st", 11, _split, priority=7),
+    Column(lambda: _("mem"), 11, _memory, priority=2),
+    Column(lambda: _("swap"), 4, _swap, priority=8, right=True),
+    Column(lambda: _("fullest disk"), 13, _disk, priority=3, grow=6),
+    Column(lambda: _("net in/out"), 13, _network, priority=5, right=True),
+    Column(lambda: _("load"), 8, _load, priority=6, right=True),
+    Column(lambda: "cpu·mem·io", 10, _pressure, priority=9, right=True),
+    Column(lambda: _("age"), 4, _age, priority=4, right=True),
+)
+NARROW: tuple[Column[_Value], ...] = (
+    Column(lambda: _("host"), 8, lambda v: (Piece(v.view.name, "strong"),), grow=16),
+    Column(lambda: _("cpu"), 4, lambda v: _cpu(v)[:1], priority=1),
+    Column(lambda: _("mem"), 4, lambda v: _memory(v)[:1], priority=2),
+    Column(lambda: _("disk"), 4, lambda v: _disk(v)[:1], priority=3),
+    Column(lambda: _("age"), 4, _age, priority=4, right=True),
+)
+INDENT = 3
+
+
+def host_heading(style: TableStyle) -> Row:
+    """The table's column titles."""
+    return heading(_chosen(style), INDENT)
+
+
+def _chosen(style: TableStyle) -> list[tuple[Column[_Value], int]]:
+    columns = COLUMNS if style.width >= 72 else NARROW
+    return choose(columns, style.width - INDENT - 1)
+
+
+def host_row(view: HostView, now: datetime, style: TableStyle) -> Row:
+    """One host: its numbers, or in their place why there are none."""
+    mark = (Piece(" "), Piece(style.glyphs.level(view.level), ROLES[view.level]), Piece(" "))
+    if view.summary is None or isinstance(view.link, Unavailable):
+        chosen = _chosen(style)
+        name_width = chosen[0][1]
+        why = "; ".join(str(reason) for reason in view.reasons) or _("no sample yet")
+        return (*mark, Piece(fit(clean(view.name), name_width), "strong"), Piece("  "), Piece(why, ROLES[view.level]))
+    return (*mark, *line(_chosen(style), _Value(view, view.summary, now, style)))
+
+
+def worst_first(views: Sequence[HostView]) -> list[HostView]:
+    """Failing, degraded, unknown, good; inside a level the order of the config."""
+    return sorted(views, key=lambda view: -int(view.level))

@@ -1,0 +1,295 @@
+"""What the keys do in the Metrics pane: choosing, opening, filtering, the window of time, and acts on a host."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from textual import work
+
+from lilfox_tui.app.actions import action
+from lilfox_tui.app.draw import Piece, Row
+from lilfox_tui.app.host_rows import worst_first
+from lilfox_tui.app.pane import Pane
+from lilfox_tui.app.widgets.lines import Lines
+from lilfox_tui.errors import HostKeyUnknown, LilFoxError
+from lilfox_tui.feed import Unavailable
+from lilfox_tui.i18n import Message, _, tr
+from lilfox_tui.monitor.model import HostView, Overview, ServiceView
+
+WINDOWS = (timedelta(minutes=5), timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
+Subject = tuple[str, str]
+"""``("host", name)`` or ``("service", name)``."""
+
+
+def link_error(view: HostView | ServiceView) -> LilFoxError | None:
+    """Why a host is not reached, or None."""
+    return view.link.error if isinstance(view, HostView) and isinstance(view.link, Unavailable) else None
+
+
+class MetricsKeys(Pane):
+    """The pane's state that keys change, and their handlers. Drawing is in ``panes/metrics.py``."""
+
+    def __init__(self) -> None:
+        super().__init__(id="metrics")
+        self.overview: Overview | None = None
+        self.page: Subject | None = None
+        self.selected: Subject | None = None
+        self.filter = ""
+        self.only_matching = True
+        self.worst_first = True
+        self.zoomed = False
+        self._window = 0
+
+    @property
+    def window(self) -> timedelta:
+        """How far back charts go; one step of rewind is a thirtieth of it."""
+        return WINDOWS[self._window]
+
+    # ---- what is chosen ------------------------------------------------------------------------------------------
+
+    def _matches(self, view: HostView | ServiceView) -> bool:
+        words = self.filter.lower().split()
+        text = " ".join((view.name, *view.config.tags, *(str(reason) for reason in view.reasons))).lower()
+        return all(word in text for word in words)
+
+    def _hosts(self, overview: Overview) -> list[HostView]:
+        views = [view for view in overview.hosts.values() if not self.only_matching or self._matches(view)]
+        return worst_first(views) if self.worst_first else views
+
+    def _services(self, overview: Overview) -> list[ServiceView]:
+        return [view for view in overview.services.values() if not self.only_matching or self._matches(view)]
+
+    def _order(self) -> list[Subject]:
+        if self.overview is None:
+            return []
+        hosts = [("host", view.name) for view in self._hosts(self.overview)]
+        return hosts + [("service", view.name) for view in self._services(self.overview)]
+
+    def selected_view(self) -> HostView | ServiceView | None:
+        """The host or service that actions are about: the page's, or the highlighted one."""
+        return None if self.overview is None else self._selected_view(self.overview)
+
+    def _selected_view(self, overview: Overview) -> HostView | ServiceView | None:
+        subject = self.page or self.selected
+        if subject is None:
+            return None
+        return overview.hosts.get(subject[1]) if subject[0] == "host" else overview.services.get(subject[1])
+
+    def _select(self, step: int) -> None:
+        order = self._order()
+        if self.page is not None:
+            self.query_one("#hosts", Lines).scroll_rows(step)
+        elif order:
+            at = order.index(self.selected) if self.selected in order else 0
+            self.selected = order[max(0, min(len(order) - 1, at + step))]
+            self.repaint()
+
+    def open_page(self, subject: Subject | None) -> None:
+        """Shows the page of a host or service, or the tables for None."""
+        self.page = subject
+        self.selected = subject or self.selected
+        self.zoomed = False
+        self.lilfox.monitor.focus(subject[1] if subject and subject[0] == "host" else None)
+        self.query_one("#hosts", Lines).scroll_rows(-(10**6))
+        self.repaint()
+        self.lilfox.repaint_frame()
+
+    def set_filter(self, text: str) -> None:
+        """Keeps (or marks) the rows that hold every word of ``text``."""
+        self.filter = text
+        self.repaint()
+        self.lilfox.repaint_frame()
+
+    def on_lines_clicked(self, event: Lines.Clicked) -> None:
+        kind = {"hosts": "host", "services": "service"}.get(event.lines.id or "")
+        if self.page is not None or kind is None or self.overview is None:
+            return
+        names = [name for each, name in self._order() if each == kind]
+        place = event.index - event.lines.sticky
+        if 0 <= place < len(names):
+            subject = (kind, names[place])
+            if self.selected == subject:
+                self.open_page(subject)
+            self.selected = subject
+            self.repaint()
+
+    def on_lines_wheel(self, event: Lines.Wheel) -> None:
+        event.lines.scroll_rows(event.delta)
+
+    # ---- actions -------------------------------------------------------------------------------------------------
+
+    def nothing_selected(self) -> Message | None:
+        """Why an act on the selection cannot be done."""
+        return None if self.selected_view() is not None else tr("nothing is selected")
+
+    def no_host_selected(self) -> Message | None:
+        """Why an act on a host cannot be done."""
+        return None if isinstance(self.selected_view(), HostView) else tr("select a host first")
+
+    @action(
+        "open", "enter", tr("open"), tr("the page of the selected host or service"), why_not="cannot_open", footer=1
+    )
+    def open_selected(self) -> None:
+        self.open_page(self.selected)
+
+    def cannot_open(self) -> Message | None:
+        """Why there is nothing to open."""
+        return tr("this page is open already") if self.page is not None else self.nothing_selected()
+
+    @action("back", "escape", tr("back"), tr("close the page, then clear the filter; never quits"), footer=2)
+    def back(self) -> None:
+        if self.zoomed:
+            self.zoom()
+        elif self.page is not None:
+            self.open_page(None)
+        elif self.filter:
+            self.set_filter("")
+
+    @action("down", "j down", tr("down"), tr("the next row"))
+    def down(self) -> None:
+        self._select(1)
+
+    @action("up", "k up", tr("up"), tr("the row before"))
+    def up(self) -> None:
+        self._select(-1)
+
+    @action("page-down", "pagedown ctrl+d space", tr("page down"), tr("ten rows down"))
+    def page_down(self) -> None:
+        self._select(10)
+
+    @action("page-up", "pageup ctrl+u", tr("page up"), tr("ten rows up"))
+    def page_up(self) -> None:
+        self._select(-10)
+
+    @action("first", "g home", tr("first"), tr("the first row"))
+    def first(self) -> None:
+        self._select(-(10**6))
+
+    @action("last", "G end", tr("last"), tr("the last row"))
+    def last(self) -> None:
+        self._select(10**6)
+
+    @action(
+        "filter", "slash", tr("filter"), tr("keep the rows that hold these words: name, tag or what is wrong"), footer=3
+    )
+    def ask_filter(self) -> None:
+        self.lilfox.ask_line("/", self.filter, self.set_filter)
+
+    @action("only-matching", "ampersand", tr("only matching"), tr("hide the other rows, or only move among matches"))
+    def toggle_only_matching(self) -> None:
+        self.only_matching = not self.only_matching
+        self.set_filter(self.filter)
+
+    @action("next-match", "n", tr("next match"), tr("the next row that the filter matches"), why_not="no_filter")
+    def next_match(self) -> None:
+        self._match(1)
+
+    @action("previous-match", "N", tr("previous match"), tr("the row before that matches"), why_not="no_filter")
+    def previous_match(self) -> None:
+        self._match(-1)
+
+    def no_filter(self) -> Message | None:
+        """Why there is no next match."""
+        return None if self.filter else tr("there is no filter; / sets one")
+
+    def _match(self, step: int) -> None:
+        order = self._order()
+        if self.overview is None or not order:
+            return
+        start = order.index(self.selected) if self.selected in order else 0
+        for offset in range(1, len(order) + 1):
+            kind, name = order[(start + step * offset) % len(order)]
+            view = self.overview.hosts[name] if kind == "host" else self.overview.services[name]
+            if self._matches(view):
+                self.selected = (kind, name)
+                break
+        self.repaint()
+
+    @action("window", "w", tr("window"), tr("how far back charts go: 5 min, 1 h, 6 h, 24 h"))
+    def next_window(self) -> None:
+        self._window = (self._window + 1) % len(WINDOWS)
+        self.repaint()
+        self.lilfox.repaint_frame()
+
+    @action("zoom", "z", tr("zoom"), tr("the selected part alone, or the charts of a page larger"))
+    def zoom(self) -> None:
+        self.zoomed = not self.zoomed
+        self.repaint()
+
+    @action("sort", "s", tr("sort"), tr("worst first, or in the order of the config"))
+    def sort(self) -> None:
+        self.worst_first = not self.worst_first
+        self.repaint()
+
+    @action("retry", "r", tr("try again"), tr("connect to the selected host now"), why_not="cannot_retry", footer=6)
+    def retry(self) -> None:
+        view = self.selected_view()
+        if isinstance(view, HostView):
+            self.lilfox.monitor.retry(view.name)
+
+    def cannot_retry(self) -> Message | None:
+        """Why there is nothing to try again."""
+        view = self.selected_view()
+        if not isinstance(view, HostView):
+            return tr("select a host first")
+        return None if isinstance(view.link, Unavailable) else tr("{name} is connected", name=view.name)
+
+    @action(
+        "trust", "K", tr("trust key"), tr("look at the key that an unknown host shows, and trust it"), why_not="no_key"
+    )
+    def trust(self) -> None:
+        self._trust()
+
+    def no_key(self) -> Message | None:
+        """Why there is no key to trust."""
+        view = self.selected_view()
+        if view is not None and isinstance(link_error(view), HostKeyUnknown):
+            return None
+        return tr("no unknown key waits on this row")
+
+    @work(exclusive=True, group="trust", exit_on_error=False)
+    async def _trust(self) -> None:
+        view = self.selected_view()
+        error = None if view is None else link_error(view)
+        if not isinstance(view, HostView) or not isinstance(error, HostKeyUnknown):
+            return
+        rows: list[Row] = [
+            (Piece("  " + _("host"), "muted"), Piece("         "), Piece(view.name, "strong")),
+            (
+                Piece("  " + _("fingerprint"), "muted"),
+                Piece("  "),
+                Piece(f"{error.key_type} {error.fingerprint}", "accent"),
+            ),
+            (Piece("  " + _("Compare it with what the host's owner tells you, by another way than this one.")),),
+        ]
+        if await self.lilfox.confirm(_("This host's key is not known"), rows, "yes"):
+            await self.lilfox.monitor.trust(view.name, error.fingerprint)
+            self.lilfox.monitor.retry(view.name)
+
+    @action("shell", "x", tr("shell"), tr("a shell on the selected host; the console steps aside"), why_not="no_shell")
+    def shell(self) -> None:
+        view = self.selected_view()
+        if isinstance(view, HostView):
+            self.lilfox.run_shell(view)
+
+    def no_shell(self) -> Message | None:
+        """Why no shell is opened."""
+        view = self.selected_view()
+        if not isinstance(view, HostView):
+            return tr("select a host first")
+        if self.lilfox.config.read_only or view.config.protected:
+            return tr("{name} is read-only here: no shell, since it could change something", name=view.name)
+        return None
+
+    @action(
+        "copy",
+        "y",
+        tr("copy"),
+        tr("the selected row's name and state to the clipboard (OSC 52)"),
+        why_not="nothing_selected",
+    )
+    def copy(self) -> None:
+        view = self.selected_view()
+        if view is not None:
+            why = "; ".join(str(reason) for reason in view.reasons) or _("all is well")
+            self.lilfox.copy_text(f"{view.name}: {why}, {view.since.isoformat(timespec='seconds')}")

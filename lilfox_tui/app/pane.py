@@ -1,0 +1,40 @@
+"""The base of every pane: what the frame asks of it, and what happens when something in it goes wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from textual.containers import Vertical
+from textual.worker import Worker, WorkerState
+
+from lilfox_tui.app.draw import Row
+from lilfox_tui.errors import LilFoxError
+
+if TYPE_CHECKING:
+    from lilfox_tui.app.app import LilFoxApp
+
+
+class Pane(Vertical):
+    """One of the numbered panes. Panes watch the monitor and do not know each other."""
+
+    @property
+    def lilfox(self) -> LilFoxApp:
+        """The app, typed."""
+        return cast("LilFoxApp", self.app)
+
+    def status(self) -> Row:
+        """What the line of tabs says about this pane."""
+        return ()
+
+    def repaint(self) -> None:
+        """Draws everything anew from the state there is (theme, language, size or time has changed)."""
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """An expected error is told; any other ends the app with a traceback (workers keep theirs to themselves)."""
+        if event.state is not WorkerState.ERROR:
+            return
+        error = event.worker.error
+        if isinstance(error, LilFoxError):
+            self.lilfox.tell(error)
+        elif error is not None:
+            raise error

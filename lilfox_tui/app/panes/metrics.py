@@ -1,0 +1,242 @@
+"""The Metrics pane: hosts and services at a glance, and the page of the one that is looked at."""
+
+from __future__ import annotations
+
+from collections import deque
+from contextlib import aclosing
+from datetime import datetime
+
+from textual import events, work
+from textual.app import ComposeResult
+
+from lilfox_tui.app.chart import Values
+from lilfox_tui.app.draw import Piece, Row
+from lilfox_tui.app.host_page import HostPage, host_page
+from lilfox_tui.app.host_rows import ROLES, TableStyle, host_heading, host_row
+from lilfox_tui.app.metrics_keys import MetricsKeys, link_error
+from lilfox_tui.app.service_page import ServicePage, service_page
+from lilfox_tui.app.service_rows import service_heading, service_row
+from lilfox_tui.app.widgets.lines import Lines
+from lilfox_tui.feed import Ready
+from lilfox_tui.i18n import _
+from lilfox_tui.metrics.model import Level, Series, Snapshot
+from lilfox_tui.monitor.model import Change, HostView, Overview, ServiceView
+from lilfox_tui.text import human_duration
+
+RECENT = 16
+
+
+class MetricsPane(MetricsKeys):
+    """Hosts, services, what changed, and their pages."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._heights: dict[str, int | str] = {}
+        self._recent: dict[str, deque[float | None]] = {}
+
+    def compose(self) -> ComposeResult:
+        yield Lines(sticky=2, id="hosts")
+        yield Lines(sticky=2, id="services")
+        yield Lines(sticky=1, id="changes")
+        yield Lines(id="detail")
+
+    def on_mount(self) -> None:
+        self._follow()
+
+    # ---- what there is ------------------------------------------------------------------------------------------
+
+    @work(exclusive=True, group="overview", exit_on_error=False)
+    async def _follow(self) -> None:
+        async with aclosing(self.lilfox.monitor.overview.watch()) as states:
+            async for state in states:
+                if isinstance(state, Ready):
+                    self.take(state.value)
+
+    def take(self, overview: Overview) -> None:
+        """Makes ``overview`` the newest there is; draws it unless the screen is paused or rewound."""
+        worse = self.overview is not None and _levels(overview) != _levels(self.overview)
+        for name, host in overview.hosts.items():
+            summary = host.summary if isinstance(host.link, Ready) else None
+            self._push(f"{name}/cpu", summary.cpu_percent if summary else None)
+            self._push(f"{name}/memory", summary.memory_percent if summary else None)
+        for name, service in overview.services.items():
+            self._push(f"service/{name}", service.state.last.response_time_s if service.state else None)
+        if self.lilfox.rewound is not None or (self.lilfox.paused and not worse and self.overview is not None):
+            return
+        self.overview = overview
+        self.lilfox.frame(overview)
+        self.repaint()
+
+    def _push(self, key: str, value: float | None) -> None:
+        self._recent.setdefault(key, deque(maxlen=RECENT)).append(value)
+
+    def rewind(self, at: datetime | None) -> None:
+        """Shows the pane as it was ``at`` (aware UTC), or now."""
+        monitor = self.lilfox.monitor
+        self.overview = monitor.overview.value if at is None else monitor.overview_at(at)
+        if self.overview is not None:
+            self.lilfox.frame(self.overview)
+        self.repaint()
+
+    # ---- drawing ------------------------------------------------------------------------------------------------
+
+    def on_resize(self, _event: events.Resize) -> None:
+        self.call_after_refresh(self.repaint)
+
+    def repaint(self) -> None:
+        if self.overview is None or not self.display or self.size.width == 0:
+            return
+        self._arrange()
+        if self.page is None:
+            self._paint_tables(self.overview)
+        else:
+            self._paint_page(self.overview)
+
+    def _arrange(self) -> None:
+        """Gives each part its height: services whole where they fit, hosts the rest."""
+        height, overview = self.size.height, self.overview
+        assert overview is not None
+        single = self.page is not None
+        services = len(self._services(overview))
+        want = 0 if single or not services else min(services + 2, max(3, height // 3))
+        only = self.selected[0] if self.zoomed and self.selected else None
+        if only == "host":
+            want = 0
+        changes = self._changes()
+        lately = min(len(changes) + 1, 5) if changes and height >= 16 and not single and not only else 0
+        detail = 1 if height >= 9 and not single else 0
+        hosts = 0 if only == "service" and not single else None
+        for name, rows in (("#services", want), ("#changes", lately), ("#detail", detail), ("#hosts", hosts)):
+            part = self.query_one(name, Lines)
+            part.display = rows != 0
+            tall: int | str = "1fr" if rows is None or (only == "service" and name == "#services") else rows
+            if self._heights.get(name) != tall:
+                self._heights[name] = tall
+                part.styles.height = tall
+        self.query_one("#hosts", Lines).sticky = 2 if height >= 8 else 1
+
+    def _style(self) -> TableStyle:
+        app = self.lilfox
+        return TableStyle(
+            width=self.size.width,
+            glyphs=app.glyphs,
+            thresholds=app.config.thresholds,
+            refresh_s=app.refresh_s,
+            sparklines=not app.slow_link and app.rewound is None,
+            recent=self._recent,
+        )
+
+    def _paint_tables(self, overview: Overview) -> None:
+        style, hosts, services = self._style(), self._hosts(overview), self._services(overview)
+        order = [("host", view.name) for view in hosts] + [("service", view.name) for view in services]
+        if self.selected not in order:
+            self.selected = order[0] if order else None
+        rows = [host_row(view, overview.at, style) for view in hosts]
+        lines = self.query_one("#hosts", Lines)
+        title = self._title(_("HOSTS"), len(hosts), len(overview.hosts), lines)
+        head = [title, host_heading(style)] if lines.sticky == 2 else [host_heading(style)]
+        lines.show([*head, *rows], selected=self._place("host", [view.name for view in hosts], len(head)))
+        lines = self.query_one("#services", Lines)
+        head = [self._title(_("SERVICES"), len(services), len(overview.services), lines), service_heading(style)]
+        rows = [service_row(view, overview.at, style) for view in services]
+        lines.show([*head, *rows], selected=self._place("service", [view.name for view in services], len(head)))
+        self._paint_changes()
+        self.query_one("#detail", Lines).show([self._detail(overview)])
+
+    def _title(self, text: str, shown: int, of: int, lines: Lines) -> Row:
+        count = f"{shown}/{of}" if shown != of else str(of)
+        more = _("{count} more below", count=lines.hidden_below) if lines.hidden_below else ""
+        return (Piece(" " + text, "title"), Piece(f"  {count}  {more}", "muted"))
+
+    def _place(self, kind: str, names: list[str], head: int) -> int | None:
+        if self.selected is None or self.selected[0] != kind or self.selected[1] not in names:
+            return None
+        return names.index(self.selected[1]) + head
+
+    def _paint_changes(self) -> None:
+        glyphs = self.lilfox.glyphs
+        rows: list[Row] = [(Piece(" " + _("SINCE YOU LAST LOOKED"), "title"),)]
+        for each in self._changes():
+            mark = Piece(glyphs.level(each.level) + " ", ROLES[each.level])
+            at = Piece(each.at.astimezone().strftime("%m-%d %H:%M:%S  "), "muted")
+            rows.append(
+                (Piece(" "), mark, at, Piece(each.subject.partition("/")[2] + "  ", "strong"), Piece(str(each.what)))
+            )
+        self.query_one("#changes", Lines).show(rows)
+
+    def _changes(self) -> list[Change]:
+        changes = self.lilfox.monitor.changes.since_last_visit()
+        return list(reversed(changes))[:50]
+
+    def _detail(self, overview: Overview) -> Row:
+        view = self._selected_view(overview)
+        if view is None:
+            return ()
+        glyph = Piece(" " + self.lilfox.glyphs.level(view.level) + " ", ROLES[view.level])
+        since = human_duration((overview.at - view.since).total_seconds())
+        why = "; ".join(str(reason) for reason in view.reasons) or _("all is well")
+        hint = ""
+        error = link_error(view)
+        if error is not None and error.hint:
+            hint = f"  {self.lilfox.glyphs.dash} {error.hint}"
+        return (
+            glyph,
+            Piece(view.name, "strong"),
+            Piece(f"  {why}", ROLES[view.level]),
+            Piece(f"  {since}{hint}", "muted"),
+        )
+
+    def _paint_page(self, overview: Overview) -> None:
+        assert self.page is not None
+        kind, name = self.page
+        lines = self.query_one("#hosts", Lines)
+        lines.sticky = 2
+        if kind == "host" and name in overview.hosts:
+            lines.show(host_page(self._host_page(overview.hosts[name], overview.at)), follow=False)
+        elif kind == "service" and name in overview.services:
+            lines.show(service_page(self._service_page(overview.services[name], overview.at)), follow=False)
+
+    def _host_page(self, view: HostView, now: datetime) -> HostPage:
+        app = self.lilfox
+        snapshot = app.monitor.snapshot(view.name).value if app.rewound is None else None
+        return HostPage(
+            view=view,
+            processes=snapshot.processes if isinstance(snapshot, Snapshot) else None,
+            changes=[each for each in app.monitor.changes.all() if each.subject == f"host/{view.name}"][::-1],
+            past=lambda series, columns: self._past(view.name, series, columns, now),
+            now=now,
+            window=self.window,
+            thresholds=app.config.thresholds,
+            glyphs=app.glyphs,
+            width=self.size.width,
+            charts_only=self.zoomed,
+            chart_height=max(5, (self.size.height - 2) // 4 - 3) if self.zoomed else 5,
+        )
+
+    def _service_page(self, view: ServiceView, now: datetime) -> ServicePage:
+        app, subject = self.lilfox, f"service/{view.name}"
+        return ServicePage(
+            view=view,
+            changes=[each for each in app.monitor.changes.all() if each.subject == subject][::-1],
+            past=lambda series, columns: self._past(subject, series, columns, now),
+            now=now,
+            window=self.window,
+            glyphs=app.glyphs,
+            width=self.size.width,
+        )
+
+    def _past(self, subject: str, series: str, columns: int, now: datetime) -> Values:
+        points = self.lilfox.monitor.history.window(subject, Series(series), now - self.window, now, columns)
+        return [point.mean for point in points]
+
+    def status(self) -> Row:
+        parts = []
+        if self.page is not None:
+            parts.append(_("last {time}", time=human_duration(self.window.total_seconds())))
+        if self.filter:
+            parts.append(f"/{self.filter}/" + ("" if self.only_matching else " " + _("(marked)")))
+        return (Piece("   ".join(parts), "accent" if self.filter else "muted"),)
+
+
+def _levels(overview: Overview) -> list[Level]:
+    return [*(view.level for view in overview.hosts.values()), *(view.level for view in overview.services.values())]

@@ -1,0 +1,97 @@
+"""A service's page as rows. Pure: a view, its history and the time in, rows out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from lilfox_tui.app.chart import AXIS_WIDTH, chart
+from lilfox_tui.app.draw import BLANK, Piece, Row
+from lilfox_tui.app.glyphs import Glyphs
+from lilfox_tui.app.host_page import Past
+from lilfox_tui.app.host_rows import ROLES
+from lilfox_tui.app.service_rows import health_word
+from lilfox_tui.i18n import _
+from lilfox_tui.monitor.model import Change, ServiceView
+from lilfox_tui.text import fit, human_duration
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePage:
+    """What the page is made of; ``now`` is aware UTC."""
+
+    view: ServiceView
+    changes: Sequence[Change]
+    past: Past
+    now: datetime
+    window: timedelta
+    glyphs: Glyphs
+    width: int
+    chart_height: int = 6
+
+
+def service_page(page: ServicePage) -> list[Row]:
+    """All rows of the page; the first two stay on the screen."""
+    view = page.view
+    since = human_duration((page.now - view.since).total_seconds())
+    why = "; ".join(str(reason) for reason in view.reasons) or _("all is well")
+    rows: list[Row] = [
+        (
+            Piece(" "),
+            Piece(page.glyphs.level(view.level) + " ", ROLES[view.level]),
+            Piece(view.name, "strong"),
+            Piece("   " + view.config.url + view.config.health, "muted"),
+        ),
+        (Piece("   "), Piece(why, ROLES[view.level]), Piece("  " + _("for {time}", time=since), "muted")),
+        BLANK,
+        *_chart(page),
+        BLANK,
+        *_facts(page),
+    ]
+    if page.changes:
+        rows += [BLANK, (Piece(" " + _("Lately"), "title"),)]
+        for each in page.changes[:10]:
+            mark = Piece(page.glyphs.level(each.level) + " ", ROLES[each.level])
+            rows.append((Piece(each.at.astimezone().strftime("   %H:%M:%S "), "muted"), mark, Piece(str(each.what))))
+    return rows
+
+
+def _chart(page: ServicePage) -> list[Row]:
+    width = min(page.width - 2, 120)
+    state = page.view.state
+    newest = None if state is None else state.last.response_time_s
+    return chart(
+        _("Response time"),
+        page.past("service_response_seconds", max(1, width - AXIS_WIDTH - 1)),
+        width=width,
+        height=page.chart_height,
+        unit=_seconds,
+        start=(page.now - page.window).astimezone(),
+        end=page.now.astimezone(),
+        glyphs=page.glyphs,
+        now_text=_("unknown") if newest is None else human_duration(newest),
+    )
+
+
+def _seconds(value: float) -> str:
+    return f"{value * 1000:.3g}ms" if value < 1 else f"{value:.3g}s"
+
+
+def _facts(page: ServicePage) -> list[Row]:
+    config, state = page.view.config, page.view.state
+    facts: list[tuple[str, str]] = []
+    if state is not None:
+        last = state.last
+        facts.append((_("last answer"), last.at.astimezone().strftime("%H:%M:%S") + "  " + health_word(last.health)))
+        facts.append((_("status code"), str(last.status_code) if last.status_code is not None else _("none")))
+        if last.error is not None:
+            facts.append((_("error"), str(last.error)))
+        if last.detail:
+            facts.append((_("it said"), last.detail))
+        if state.failures:
+            facts.append((_("failures in a row"), str(state.failures)))
+    facts.append((_("expected"), ", ".join(str(code) for code in config.expect)))
+    facts.append((_("asked from"), config.from_ or _("here")))
+    facts.append((_("gives up after"), human_duration(config.timeout)))
+    return [(Piece("   " + fit(name, 18), "muted"), Piece(value)) for name, value in facts]

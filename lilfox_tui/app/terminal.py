@@ -1,0 +1,100 @@
+"""Terminal manners: an end within two seconds when the terminal goes, and a terminal left as it was found.
+
+Textual's own input thread reads empty for ever once the terminal is gone with SIGHUP ignored, and dies by SIGHUP before
+any clean-up otherwise; so the hang-up is watched here, without reading a byte that belongs to Textual.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import signal
+import sys
+import termios
+import threading
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
+from types import TracebackType
+
+from lilfox_tui.paths import state_dir
+
+LAST_RESORT_S = 1.5
+HANGUP_STATUS = 129
+
+
+class Departure:
+    """Calls ``leave`` once when a signal or a hang-up asks for the end, and ends the process if that takes too long."""
+
+    def __init__(self, leave: Callable[[], None]) -> None:
+        self._leave = leave
+        self._leaving = threading.Event()
+
+    def watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Starts to watch. SIGHUP is watched also where it was ignored (nohup): the terminal is gone all the same."""
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            loop.add_signal_handler(number, self.now)
+        if sys.stdin.isatty():
+            threading.Thread(target=self._until_hangup, args=(loop,), daemon=True, name="hang-up").start()
+
+    def now(self) -> None:
+        """Leaves; a second call does nothing."""
+        if self._leaving.is_set():
+            return
+        self._leaving.set()
+        last = threading.Timer(LAST_RESORT_S, os._exit, args=(HANGUP_STATUS,))
+        last.daemon = True
+        last.start()
+        self._leave()
+
+    def _until_hangup(self, loop: asyncio.AbstractEventLoop) -> None:
+        poll = select.poll()
+        poll.register(sys.stdin.fileno(), 0)  # only POLLHUP, POLLERR and POLLNVAL are reported
+        while not self._leaving.is_set():
+            if poll.poll(1000):
+                try:
+                    loop.call_soon_threadsafe(self.now)
+                except RuntimeError:  # the loop has ended by itself meanwhile
+                    return
+                return
+
+
+class SavedTerminal:
+    """The terminal's modes at start, put back at the end whatever happened."""
+
+    def __init__(self) -> None:
+        self._modes: list[int | list[bytes | int]] | None = None
+        try:
+            self._modes = termios.tcgetattr(sys.stdin.fileno())
+        except (termios.error, OSError, ValueError):
+            return
+
+    def restore(self) -> None:
+        """Puts the modes back; says nothing where the terminal is gone."""
+        if self._modes is None:
+            return
+        try:
+            termios.tcsetattr(sys.stdin.fileno(), termios.TCSANOW, self._modes)
+        except (termios.error, OSError, ValueError):
+            return
+
+
+def write_crash(error: BaseException) -> str:
+    """Writes a traceback without local variables to ``crash.log`` (0600) and returns its path, or ``""``."""
+    text = "".join(traceback.format_exception(error))
+    try:
+        file = state_dir() / "crash.log"
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8") as log:
+            log.write(f"\n{datetime.now(UTC).isoformat()}\n{text}")
+    except OSError:
+        return ""
+    return str(file)
+
+
+def except_hook(kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:
+    """The last line of defence: one line to stderr, the rest to the crash log."""
+    where = write_crash(error)
+    sys.__stderr__ and sys.__stderr__.write(
+        f"lilfox: {kind.__name__}; traceback in {where or 'no file (cannot write)'}\n"
+    )

@@ -1,0 +1,140 @@
+"""Themes: one YAML file each, colours only, checked when read.
+
+Roles name what a thing means (``failing``), never how it looks. They are searched in the folders of ``theme_dirs``,
+then where the package was installed, then in the source tree.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lilfox_tui.errors import ConfigError
+from lilfox_tui.i18n import tr
+
+GROUNDS = ("background", "bar", "selection")
+INKS = ("text", "muted", "accent", "good", "degraded", "failing", "unknown", "chart", "rule")
+_HEX = re.compile(r"^#[0-9a-f]{6}$")
+_ANSI = ("default", *(f"{bright}{hue}" for bright in ("", "bright_") for hue in (
+    "black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")))  # fmt: skip
+DEFAULT = "fox-dark"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a role is written: a colour of the theme, perhaps bold."""
+
+    colour: str
+    bold: bool = False
+
+
+_LOOKS = {
+    "strong": Look("text", bold=True),
+    "title": Look("accent", bold=True),
+    "failing": Look("failing", bold=True),
+    "key": Look("accent", bold=True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Theme:
+    """A checked theme. ``colours`` maps grounds and inks to ``#rrggbb`` or, if ``ansi``, the terminal's names."""
+
+    name: str
+    title: str
+    dark: bool
+    ansi: bool
+    selection_reversed: bool
+    colours: Mapping[str, str]
+
+    def look(self, role: str) -> Look:
+        """How ``role`` is written; raises KeyError for a role that does not exist."""
+        look = _LOOKS.get(role)
+        if look is None:
+            if role not in self.colours:
+                raise KeyError(role)
+            look = Look(role)
+        return look
+
+
+def theme_folders(extra: Sequence[str] = ()) -> tuple[Path, ...]:
+    """Folders that hold themes, first match wins."""
+    here = Path(__file__).parent.parent
+    return (*(Path(folder).expanduser() for folder in extra), here / "themes", here.parent / "themes")
+
+
+def theme_names(extra: Sequence[str] = ()) -> tuple[str, ...]:
+    """Every theme that can be chosen, sorted."""
+    return tuple(
+        sorted({file.stem for folder in theme_folders(extra) if folder.is_dir() for file in folder.glob("*.yaml")})
+    )
+
+
+def load_theme(name: str, extra: Sequence[str] = ()) -> Theme:
+    """The theme of that name; raises ConfigError saying which file, key and value is wrong."""
+    for folder in theme_folders(extra):
+        file = folder / f"{name}.yaml"
+        if re.fullmatch(r"[A-Za-z0-9_-]+", name) and file.is_file():
+            return read_theme(file)
+    raise ConfigError(
+        tr("theme {name}: there is no such theme", name=name),
+        hint=tr("one of: {names}", names=", ".join(theme_names(extra))),
+    )
+
+
+def read_theme(file: Path) -> Theme:
+    """Reads and checks one theme file; raises ConfigError with every problem."""
+    import yaml
+
+    try:
+        raw = yaml.load(file.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(tr("theme {file}: cannot be read: {why}", file=file.name, why=str(error))) from error
+    problems = _problems(raw)
+    if problems:
+        lines = tuple(f"{file.name}: {problem}" for problem in problems)
+        raise ConfigError(tr("theme {file}: not usable", file=file.name), lines)
+    return Theme(
+        name=file.stem,
+        title=str(raw["title"]),
+        dark=bool(raw["dark"]),
+        ansi=bool(raw.get("ansi", False)),
+        selection_reversed=bool(raw.get("selection_reversed", False)),
+        colours=dict(raw["colours"]),
+    )
+
+
+def _problems(raw: object) -> list[str]:
+    if not isinstance(raw, dict):
+        return ["a theme is a mapping with title, dark and colours"]
+    found = [
+        f"{key}: unknown key" for key in raw if key not in ("title", "dark", "ansi", "selection_reversed", "colours")
+    ]
+    found += [f"{key}: missing" for key in ("title", "dark", "colours") if key not in raw]
+    colours = raw.get("colours")
+    if not isinstance(colours, dict):
+        return [*found, "colours: a mapping of role to colour"]
+    found += [f"colours.{key}: unknown role" for key in colours if key not in (*GROUNDS, *INKS)]
+    found += [f"colours.{key}: missing" for key in (*GROUNDS, *INKS) if key not in colours]
+    for key, value in colours.items():
+        good = value in _ANSI if raw.get("ansi") else isinstance(value, str) and _HEX.match(value)
+        if not good:
+            found.append(
+                f"colours.{key}: {value!r} is no colour; {'a terminal colour name' if raw.get('ansi') else '#rrggbb'}"
+            )
+    return found
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of ``#rrggbb`` (WCAG 2.1)."""
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast of two ``#rrggbb`` colours, 1 to 21 (WCAG 2.1)."""
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)

@@ -1,0 +1,111 @@
+"""A widget of lines: rows in, changed rows out. It repaints a row only when the row differs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
+
+from textual import events
+from textual.geometry import Region
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from lilfox_tui.app.draw import BLANK, Row
+
+if TYPE_CHECKING:
+    from lilfox_tui.app.app import LilFoxApp
+
+
+class Lines(Widget, can_focus=False):
+    """Rows on one ground. The first ``sticky`` rows stay; the others scroll below them."""
+
+    class Clicked(Message):
+        """Row ``index`` was clicked."""
+
+        def __init__(self, lines: Lines, index: int) -> None:
+            super().__init__()
+            self.lines = lines
+            self.index = index
+
+    class Wheel(Message):
+        """The wheel asks for ``delta`` rows."""
+
+        def __init__(self, lines: Lines, delta: int) -> None:
+            super().__init__()
+            self.lines = lines
+            self.delta = delta
+
+    def __init__(self, *, ground: str = "background", sticky: int = 0, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._ground = ground
+        self.sticky = sticky
+        self.rows: tuple[Row, ...] = ()
+        self.top = 0
+        self.selected: int | None = None
+
+    def show(self, rows: Sequence[Row], *, selected: int | None = None, follow: bool = True) -> None:
+        """Makes ``rows`` what is shown, ``selected`` the highlighted one, in sight when ``follow``."""
+        before = [self._line(y) for y in range(self.size.height)]
+        self.rows = tuple(rows)
+        self.selected = selected
+        self.top = self._clamped(self._following(selected) if follow else self.top)
+        self._repaint(before)
+
+    def scroll_rows(self, delta: int) -> None:
+        """Moves the rows that are not sticky by ``delta``."""
+        before = [self._line(y) for y in range(self.size.height)]
+        self.top = self._clamped(self.top + delta)
+        self._repaint(before)
+
+    @property
+    def room(self) -> int:
+        """How many scrolling rows fit."""
+        return max(0, self.size.height - self.sticky)
+
+    @property
+    def hidden_below(self) -> int:
+        """How many rows are past the lower edge."""
+        return max(0, len(self.rows) - self.sticky - self.top - self.room)
+
+    def _following(self, selected: int | None) -> int:
+        if selected is None or selected < self.sticky:
+            return self.top
+        place = selected - self.sticky
+        return min(max(self.top, place - self.room + 1), place)
+
+    def _clamped(self, top: int) -> int:
+        return max(0, min(top, len(self.rows) - self.sticky - self.room))
+
+    def _line(self, y: int) -> tuple[Row, bool]:
+        index = y if y < self.sticky else y + self.top
+        if index >= len(self.rows):
+            return BLANK, False
+        return self.rows[index], index == self.selected
+
+    def _repaint(self, before: list[tuple[Row, bool]]) -> None:
+        if not self.is_attached or not before:
+            return
+        changed = [Region(0, y, self.size.width, 1) for y, old in enumerate(before) if self._line(y) != old]
+        if changed:
+            self.refresh(*changed)
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the screen (Textual's line API)."""
+        pieces, selected = self._line(y)
+        palette = cast("LilFoxApp", self.app).palette
+        return palette.strip(pieces, self.size.width, "selection" if selected else self._ground)
+
+    def on_resize(self) -> None:
+        self.top = self._clamped(self._following(self.selected))
+
+    def on_click(self, event: events.Click) -> None:
+        index = event.y if event.y < self.sticky else event.y + self.top
+        if index < len(self.rows):
+            self.post_message(self.Clicked(self, index))
+
+    def on_mouse_scroll_down(self) -> None:
+        self.post_message(self.Wheel(self, 3))
+
+    def on_mouse_scroll_up(self) -> None:
+        self.post_message(self.Wheel(self, -3))
