@@ -1,0 +1,213 @@
+"""What happened: levels, links, restarts, units, mounts and devices that changed, also while nothing of ours ran.
+
+The last known state is kept in ``seen.json`` in the state folder, so that the first look of a visit is compared with
+the last look of the one before. Where the file cannot be read or written, changes are those of this run.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from lilfox_tui.feed import Pending, Unavailable
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.model import Change, HostView, Overview, ServiceView
+from lilfox_tui.monitor.replace_file import replace_file
+from lilfox_tui.text import human_duration
+
+KEPT = 1000
+"""Changes that are remembered, and subjects whose state is kept."""
+BOOT_TOLERANCE_S = 30.0
+"""A boot time that moves by less is the clock, not a restart."""
+SAVE_EVERY_S = 60.0
+_FILE_LIMIT_BYTES = 8 * 1024 * 1024
+
+
+class Known(msgspec.Struct, kw_only=True):
+    """The last known state of one host or service; None is not known. Times are seconds since the epoch (UTC)."""
+
+    level: int | None = None
+    since: float | None = None
+    lost: bool = False
+    booted_at: float | None = None
+    units: list[str] | None = None
+    mounts: list[str] | None = None
+    disks: list[str] | None = None
+    interfaces: list[str] | None = None
+
+
+class ChangeLog:
+    """Watches overviews go by and remembers what differs; ``path`` is where the last known state is kept, if at all."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._changes: deque[Change] = deque(maxlen=KEPT)
+        self._known: dict[str, Known] = _load(path)
+        self._saved_at: datetime | None = None
+
+    def observe(self, overview: Overview, *, unsettled: Collection[str] = ()) -> list[Change]:
+        """Remembers and returns what changed since the last overview.
+
+        The level of a subject in ``unsettled`` (``host/NAME``) is not yet to be believed: it is not compared.
+        """
+        found: list[Change] = []
+        for name, host in overview.hosts.items():
+            subject = f"host/{name}"
+            found += self._host(subject, host, overview.at, settled=subject not in unsettled)
+        for name, service in overview.services.items():
+            found += self._service(f"service/{name}", service, overview.at)
+        self._changes.extend(found)
+        if self._saved_at is None or (overview.at - self._saved_at).total_seconds() > SAVE_EVERY_S:
+            self._saved_at = overview.at
+            self.save()
+        return found
+
+    def since_last_visit(self) -> list[Change]:
+        """Every change since the visit before this one ended, oldest first; the newest thousand."""
+        return list(self._changes)
+
+    def all(self) -> list[Change]:
+        """The same, for those who filter by subject."""
+        return list(self._changes)
+
+    def save(self) -> None:
+        """Keeps the last known state for the next visit, whole or not at all; does nothing where that cannot be."""
+        if self._path is not None:
+            with suppress(OSError):
+                replace_file(self._path, msgspec.json.encode(self._known))
+
+    def _host(self, subject: str, view: HostView, at: datetime, *, settled: bool) -> list[Change]:
+        known = self._known_of(subject)
+        found = list(_link_changes(subject, view, known, at))
+        if not found and settled and not known.lost:
+            found += _level_changes(subject, view, known, at)
+        elif found or (settled and known.level is None):
+            known.level, known.since = _known_level(view)
+        if view.summary is not None and not known.lost:
+            found += _restart(subject, view, known, at)
+            found += _units(subject, view, known, at)
+            found += _came_and_gone(subject, view, known, at)
+        return found
+
+    def _service(self, subject: str, view: ServiceView, at: datetime) -> list[Change]:
+        return list(_level_changes(subject, view, self._known_of(subject), at))
+
+    def _known_of(self, subject: str) -> Known:
+        known = self._known.pop(subject, None) or Known()
+        self._known[subject] = known  # the newest last: the oldest subjects are the ones that go
+        if len(self._known) > KEPT:
+            del self._known[next(iter(self._known))]
+        return known
+
+
+def _known_level(view: HostView | ServiceView) -> tuple[int | None, float | None]:
+    return (None, None) if view.level is Level.UNKNOWN else (int(view.level), view.since.timestamp())
+
+
+def _level_changes(subject: str, view: HostView | ServiceView, known: Known, at: datetime) -> Iterator[Change]:
+    """A change of level; not known is no level, so that a start or a gap is no event."""
+    if view.level is Level.UNKNOWN:
+        return
+    before, since = known.level, known.since
+    known.level, known.since = _known_level(view)
+    if before is None or before == view.level:
+        known.since = since if before is not None else known.since
+        return
+    when = min(view.since, at)
+    if view.level is Level.GOOD:
+        lasted = "" if since is None else human_duration(at.timestamp() - since)
+        yield Change(when, subject, tr("good again after {lasted}", lasted=lasted), Level.GOOD)
+        return
+    why: Message | str = view.reasons[0] if view.reasons else ""
+    if view.level is Level.FAILING:
+        yield Change(when, subject, tr("failing: {why}", why=why), Level.FAILING)
+    else:
+        yield Change(when, subject, tr("degraded: {why}", why=why), Level.DEGRADED)
+
+
+def _link_changes(subject: str, view: HostView, known: Known, at: datetime) -> Iterator[Change]:
+    if isinstance(view.link, Unavailable):
+        if not known.lost:
+            known.lost = True
+            why = view.link.error.message
+            yield Change(min(view.link.since, at), subject, tr("lost: {why}", why=why), Level.FAILING)
+    elif not isinstance(view.link, Pending) and known.lost:
+        known.lost = False
+        yield Change(min(view.link.value.since, at), subject, tr("reached again"), view.level)
+
+
+def _restart(subject: str, view: HostView, known: Known, at: datetime) -> Iterator[Change]:
+    booted = None if view.summary is None else view.summary.booted_at
+    if booted is None:
+        return
+    before, known.booted_at = known.booted_at, booted.timestamp()
+    if before is not None and known.booted_at - before > BOOT_TOLERANCE_S:
+        yield Change(min(booted, at), subject, tr("restarted"), Level.DEGRADED)
+
+
+def _units(subject: str, view: HostView, known: Known, at: datetime) -> Iterator[Change]:
+    if view.summary is None or view.summary.failed_units is None:
+        return
+    now = view.summary.failed_units
+    before, known.units = known.units, sorted(now)
+    if before is None:
+        return
+    for unit in sorted(set(now) - set(before)):
+        yield Change(at, subject, tr("unit {unit} failed", unit=unit), Level.DEGRADED)
+    for unit in sorted(set(before) - set(now)):
+        yield Change(at, subject, tr("unit {unit} is no longer failed", unit=unit), Level.GOOD)
+
+
+def _came_and_gone(subject: str, view: HostView, known: Known, at: datetime) -> Iterator[Change]:
+    """Mounts, disks and interfaces. None at all is a part that could not be read, not a host without any."""
+    summary = view.summary
+    if summary is None:
+        return
+    if mounts := sorted(mount.mountpoint for mount in summary.filesystems):
+        before, known.mounts = known.mounts, mounts
+        came, gone = _differ(before, mounts)
+        yield from (Change(at, subject, tr("{mount} mounted", mount=name), Level.GOOD) for name in came)
+        yield from (Change(at, subject, tr("{mount} no longer mounted", mount=name), Level.DEGRADED) for name in gone)
+    if disks := sorted(disk.device for disk in summary.disks):
+        before, known.disks = known.disks, disks
+        came, gone = _differ(before, disks)
+        yield from (Change(at, subject, tr("disk {disk} appeared", disk=name), Level.GOOD) for name in came)
+        yield from (Change(at, subject, tr("disk {disk} is gone", disk=name), Level.DEGRADED) for name in gone)
+    if interfaces := sorted(interface.device for interface in summary.interfaces):
+        before, known.interfaces = known.interfaces, interfaces
+        came, gone = _differ(before, interfaces)
+        yield from (Change(at, subject, tr("interface {name} appeared", name=name), Level.GOOD) for name in came)
+        yield from (Change(at, subject, tr("interface {name} is gone", name=name), Level.DEGRADED) for name in gone)
+
+
+def _differ(before: list[str] | None, now: list[str]) -> tuple[list[str], list[str]]:
+    if before is None or before == now:
+        return [], []
+    return sorted(set(now) - set(before)), sorted(set(before) - set(now))
+
+
+def _load(path: Path | None) -> dict[str, Known]:
+    if path is None:
+        return {}
+    try:
+        with path.open("rb") as file:
+            text = file.read(_FILE_LIMIT_BYTES)
+        return msgspec.json.decode(text, type=dict[str, Known])
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return {}
+
+
+def seen_file() -> Path | None:
+    """Where the last known state is kept; None where there is no state folder to be had."""
+    from lilfox_tui.paths import state_dir
+
+    try:
+        return state_dir() / "seen.json"
+    except (OSError, RuntimeError):
+        return None

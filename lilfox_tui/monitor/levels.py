@@ -1,0 +1,200 @@
+"""From a host's numbers and the state of its link to a level and the reasons for it. Pure.
+
+A value counts as too high only after ``Thresholds.hold`` samples in a row above the limit, so that one busy second
+turns nothing red. The numbers of samples in a row are a value (:data:`Streaks`) that the caller keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from lilfox_tui.config.model import Threshold, Thresholds
+from lilfox_tui.feed import Pending, State, Unavailable
+from lilfox_tui.hosts.base import Link
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.metrics.model import HostSummary, Level, ServiceState
+from lilfox_tui.text import human_duration
+
+STALE_PERIODS = 3
+"""A sample older than so many periods is stale."""
+
+Streaks = Mapping[str, tuple[int, int]]
+"""What is measured → how many samples in a row were above ``warn`` and above ``fail``."""
+
+
+class Judgement(NamedTuple):
+    """A level and why, worst first; no reasons when good."""
+
+    level: Level
+    reasons: tuple[Message, ...] = ()
+
+
+class Reading(NamedTuple):
+    """One value that has a threshold: ``measure`` is a field of Thresholds, ``name`` which one (a mount point)."""
+
+    measure: str
+    value: float
+    name: str = ""
+
+    @property
+    def key(self) -> str:
+        """Its key in :data:`Streaks`."""
+        return f"{self.measure} {self.name}"
+
+
+_REASONS = {
+    "disk_percent": tr("disk {name} {value:.0f} % > {limit:g} %"),
+    "inode_percent": tr("inodes of {name} {value:.0f} % > {limit:g} %"),
+    "memory_percent": tr("memory {value:.0f} % > {limit:g} %"),
+    "swap_percent": tr("swap {value:.0f} % > {limit:g} %"),
+    "cpu_percent": tr("cpu {value:.0f} % > {limit:g} %"),
+    "iowait_percent": tr("waiting for I/O {value:.0f} % > {limit:g} %"),
+    "steal_percent": tr("cpu stolen {value:.0f} % > {limit:g} %"),
+    "load_per_cpu": tr("load per core {value:.1f} > {limit:g}"),
+    "pressure_cpu": tr("cpu pressure {value:.0f} % > {limit:g} %"),
+    "pressure_memory": tr("memory pressure {value:.0f} % > {limit:g} %"),
+    "pressure_io": tr("I/O pressure {value:.0f} % > {limit:g} %"),
+    "failed_units": tr("failed units: {value:g} ({name})"),
+    "clock_offset_s": tr("clock off by {value:.1f} s > {limit:g} s"),
+}
+"""What is said of a value above its limit, the most telling first."""
+
+
+def streaks(summary: HostSummary, thresholds: Thresholds, before: Streaks) -> dict[str, tuple[int, int]]:
+    """The counts after one more sample: one more where the value is above its limit, 0 where it is not."""
+    counts = {}
+    for reading in _readings(summary):
+        limits: Threshold = getattr(thresholds, reading.measure)
+        warn, fail = before.get(reading.key, (0, 0))
+        above_warn, above_fail = _above(reading.value, limits.warn), _above(reading.value, limits.fail)
+        counts[reading.key] = (warn + 1 if above_warn else 0, fail + 1 if above_fail else 0)
+    return counts
+
+
+def judge(
+    summary: HostSummary | None,
+    link: State[Link],
+    thresholds: Thresholds,
+    held: Streaks,
+    *,
+    now: datetime,
+    period_s: float,
+    hold: int | None = None,
+) -> Judgement:
+    """The level of a host at ``now`` (aware UTC), sampled each ``period_s`` seconds.
+
+    ``hold`` stands in for ``thresholds.hold`` (1: one sample is enough).
+    """
+    age_s = None if summary is None else (now - summary.at).total_seconds()
+    stale = age_s is not None and age_s > STALE_PERIODS * period_s
+    if isinstance(link, Unavailable):
+        return _unreachable(link, age_s, stale=stale, now=now)
+    if summary is None or age_s is None:
+        waiting = tr("not connected yet") if isinstance(link, Pending) else tr("no sample yet")
+        return Judgement(Level.UNKNOWN, (waiting,))
+    found = judge_values(summary, thresholds, held, hold=hold)
+    if not stale:
+        return found
+    late = tr("no sample for {age}", age=human_duration(age_s))
+    return Judgement(max(found.level, Level.DEGRADED), (late, *found.reasons))
+
+
+def judge_values(summary: HostSummary, thresholds: Thresholds, held: Streaks, *, hold: int | None = None) -> Judgement:
+    """The level that the numbers alone give."""
+    needed = thresholds.hold if hold is None else hold
+    failing: list[Message] = []
+    degraded: list[Message] = []
+    for reading in _readings(summary):
+        warn, fail = held.get(reading.key, (0, 0))
+        if fail >= needed:
+            failing.append(_reason(reading, summary, getattr(thresholds, reading.measure).fail))
+        elif warn >= needed:
+            degraded.append(_reason(reading, summary, getattr(thresholds, reading.measure).warn))
+    level = Level.FAILING if failing else Level.DEGRADED if degraded else Level.GOOD
+    return Judgement(level, (*failing, *degraded))
+
+
+def judge_service(state: ServiceState | None) -> Judgement:
+    """The level of a service, which its probe has held against hysteresis, and the last answer as the reason."""
+    if state is None:
+        return Judgement(Level.UNKNOWN, (tr("not asked yet"),))
+    if state.failures == 0 and state.level is Level.GOOD:
+        return Judgement(Level.GOOD)
+    if state.failures == 0:
+        return Judgement(state.level, (tr("answers again, not yet long enough"),))
+    return Judgement(state.level, (answer_reason(state),))
+
+
+def answer_reason(state: ServiceState) -> Message:
+    """Why the last answer was not good."""
+    last = state.last
+    if last.error is not None:
+        return last.error
+    if last.status_code is not None:
+        return tr("answers {status} from {url}", status=last.status_code, url=state.url)
+    return tr("no answer from {url}", url=state.url)
+
+
+def _unreachable(link: Unavailable, age_s: float | None, *, stale: bool, now: datetime) -> Judgement:
+    hint = (link.error.hint,) if isinstance(link.error.hint, Message) and link.error.hint.text else ()
+    if age_s is None:
+        return Judgement(Level.FAILING, (_message(link.error.message), *hint))
+    if stale:
+        reason = tr("no sample for {age}: {why}", age=human_duration(age_s), why=link.error.message)
+        return Judgement(Level.FAILING, (reason, *hint))
+    lost_s = max(0.0, (now - link.since).total_seconds())
+    reason = tr("lost for {age}: {why}", age=human_duration(lost_s), why=link.error.message)
+    return Judgement(Level.DEGRADED, (reason, *hint))
+
+
+def _message(text: Message | str) -> Message:
+    return text if isinstance(text, Message) else tr("{reason}", reason=text)
+
+
+def _above(value: float, limit: float | None) -> bool:
+    return limit is not None and value > limit
+
+
+def _reason(reading: Reading, summary: HostSummary, limit: float) -> Message:
+    name = reading.name
+    if reading.measure == "failed_units":
+        units = summary.failed_units or ()
+        name = ", ".join(units[:5]) + (", …" if len(units) > 5 else "")
+    return Message(_REASONS[reading.measure].text, {"value": reading.value, "limit": limit, "name": name})
+
+
+def _readings(summary: HostSummary) -> Iterator[Reading]:
+    """Every value of ``summary`` that is known and has a threshold, the most telling first.
+
+    A filesystem mounted read-only (an image) is always full and does not count.
+    """
+    for mount in summary.filesystems:
+        if not mount.read_only:
+            yield Reading("disk_percent", mount.used_percent, mount.mountpoint)
+            if mount.inode_percent is not None:
+                yield Reading("inode_percent", mount.inode_percent, mount.mountpoint)
+    for measure, value in _single_values(summary):
+        if value is not None:
+            yield Reading(measure, value)
+
+
+def _single_values(summary: HostSummary) -> Iterator[tuple[str, float | None]]:
+    yield "memory_percent", summary.memory_percent
+    yield "swap_percent", summary.swap_percent
+    if summary.cpu is not None:
+        yield "cpu_percent", summary.cpu.busy
+        yield "iowait_percent", summary.cpu.iowait
+        yield "steal_percent", summary.cpu.steal
+    if summary.load is not None and summary.cpu_count:
+        yield "load_per_cpu", summary.load[0] / summary.cpu_count
+    if summary.pressure is not None:
+        yield "pressure_cpu", summary.pressure.cpu
+        yield "pressure_memory", summary.pressure.memory
+        yield "pressure_io", summary.pressure.io
+    if summary.failed_units is not None:
+        yield "failed_units", len(summary.failed_units)
+    if summary.clock_offset_s is not None:
+        # only what is beyond the error of the measurement (half the round trip) is sure
+        yield "clock_offset_s", max(0.0, abs(summary.clock_offset_s) - (summary.clock_error_s or 0.0))

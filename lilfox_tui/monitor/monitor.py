@@ -1,0 +1,284 @@
+"""Wires what is watched: hosts, samplers, probes, history and changes become one overview that everybody reads.
+
+The way of a number: ``Sampler.feed`` → :class:`HostWatch` → history, and once a period (at once when a level
+changes) → :class:`Overview` → panes, ``check``, ``monitor``. Nothing heavy is imported before :meth:`Monitor.run`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Iterable, Mapping
+from contextlib import aclosing
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from lilfox_tui.config.model import Config
+from lilfox_tui.errors import HostUnreachable, LilFoxError
+from lilfox_tui.feed import Feed, Pending, Ready, Unavailable
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.open import open_host
+from lilfox_tui.i18n import tr
+from lilfox_tui.metrics.history import History
+from lilfox_tui.metrics.model import Snapshot
+from lilfox_tui.metrics.sampler import Sampler
+from lilfox_tui.metrics.summary import series_of
+from lilfox_tui.monitor.changes import ChangeLog
+from lilfox_tui.monitor.host_watch import HostWatch
+from lilfox_tui.monitor.model import Overview
+from lilfox_tui.monitor.past import LEVEL, past_host, past_service
+from lilfox_tui.monitor.service_watch import ServiceWatch
+from lilfox_tui.monitor.service_watch import series_of as series_of_service
+from lilfox_tui.monitor.watched import watched_hosts, watched_services
+
+if TYPE_CHECKING:
+    from lilfox_tui.metrics.health import HealthProbe
+
+PUBLISH_AT_MOST_S = 0.25
+CLOSE_S = 1.5
+"""How long the hosts have to close at the end."""
+CHECK_GAP_S = 0.5
+"""Between the two readings of a check: rates need two."""
+LEAST_SERVICE_PERIOD_S = 2.0
+
+
+class Monitor:
+    """Watches what ``config`` names; with nothing in it, this machine and the services that are found here.
+
+    ``hosts`` stands in for opened hosts (tests). ``changes`` is where events are remembered; in memory only when
+    not given. Use from one event loop; only :meth:`prime` is called before it runs.
+    """
+
+    def __init__(
+        self, config: Config, *, hosts: Mapping[str, Host] | None = None, changes: ChangeLog | None = None
+    ) -> None:
+        self.config = config
+        self.overview: Feed[Overview] = Feed()
+        self.history = History(config.history.hours, config.history.memory_mb)
+        self.changes = changes or ChangeLog()
+        self._given = hosts or {}
+        self._hosts = {
+            name: HostWatch(name, each, config.thresholds, period_s=config.refresh)
+            for name, each in watched_hosts(config).items()
+        }
+        self._services = {name: ServiceWatch(name, each) for name, each in watched_services(config).items()}
+        self._dials: asyncio.Semaphore | None = None
+        self._focused: str | None = None
+        self._level_changed = asyncio.Event()
+        for name, watch in self._hosts.items():
+            if watch.config.local or name in self._given:
+                self._open(watch)
+            if watch.config.local and watch.sampler is not None:
+                watch.sampler.read_now()  # the first of two: the share of the CPU is between readings
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Names of the hosts, as the config has them in order."""
+        return tuple(self._hosts)
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """Names of the services, as the config has them in order."""
+        return tuple(self._services)
+
+    def snapshot(self, name: str) -> Feed[Snapshot]:
+        """The readings of one host. Raises KeyError."""
+        return self._hosts[name].snapshots
+
+    def host(self, name: str) -> Host:
+        """The host itself, opened if it was not. Raises KeyError."""
+        return self._open(self._hosts[name])[0]
+
+    def focus(self, name: str | None) -> None:
+        """Says which host is looked at, if any: only its processes are read."""
+        self._focused = name
+        for watch in self._hosts.values():
+            if watch.sampler is not None:
+                watch.sampler.focused = watch.name == name
+
+    def retry(self, name: str) -> None:
+        """Ends the wait before the next try to connect. Raises KeyError."""
+        self.host(name).retry_now()
+
+    def prime(self) -> None:
+        """Reads this machine and publishes the first overview, before anything runs."""
+        for watch in self._hosts.values():
+            if watch.config.local and watch.sampler is not None:
+                self._take(watch, watch.sampler.read_now())
+        self._publish()
+
+    def overview_at(self, at: datetime) -> Overview:
+        """What was known at ``at`` (aware UTC), from history; nothing where there is none."""
+        hosts = {
+            name: past_host(name, watch.config, self.config.thresholds, self.history.values_at(f"host/{name}", at), at)
+            for name, watch in self._hosts.items()
+        }
+        services = {
+            name: past_service(name, watch.config, self.history.values_at(f"service/{name}", at), at)
+            for name, watch in self._services.items()
+        }
+        return Overview(at, hosts, services, rewound=True)
+
+    async def run(self) -> None:
+        """Watches until cancelled, then closes all hosts. What goes wrong with one delays no other."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._publish_each_period())
+                opened = [watch for watch in self._hosts.values() if watch.host is not None]
+                self._start_hosts(group, opened)
+                later = [watch for watch in self._hosts.values() if watch.host is None]
+                if later:
+                    await asyncio.to_thread(importlib.import_module, "lilfox_tui.hosts.ssh")
+                    self._start_hosts(group, later)
+                for service in self._services.values():
+                    probe = self._probe(service)
+                    group.create_task(probe.run())
+                    group.create_task(self._follow_service(service, probe))
+        finally:
+            await self._close()
+
+    async def check_once(self, timeout_s: float = 15.0) -> Overview:
+        """Asks everything once, all at the same time, and gives what was known after ``timeout_s`` at the latest.
+
+        One sample, one answer is enough for a level. Closes all hosts.
+        """
+        try:
+            questions = [asyncio.create_task(self._check_host(watch)) for watch in self._hosts.values()]
+            questions += [asyncio.create_task(self._check_service(watch)) for watch in self._services.values()]
+            if questions:
+                await asyncio.wait(questions, timeout=timeout_s)
+            self._give_up(timeout_s)
+            self._publish()
+            for question in questions:
+                question.cancel()
+            for outcome in await asyncio.gather(*questions, return_exceptions=True):
+                if isinstance(outcome, Exception):
+                    raise outcome
+        finally:
+            await self._close()
+        return self._overview(datetime.now(UTC))
+
+    def _open(self, watch: HostWatch) -> tuple[Host, Sampler]:
+        if watch.host is None or watch.sampler is None:
+            if self._dials is None:
+                self._dials = asyncio.Semaphore(self.config.ssh.dial_at_once)
+            watch.host = self._given.get(watch.name) or open_host(
+                watch.name, watch.config, self.config.ssh, read_only=self.config.read_only, dials=self._dials
+            )
+            watch.sampler = Sampler(watch.host, self.config.collectors, self.config.refresh)
+            watch.sampler.focused = watch.name == self._focused
+        return watch.host, watch.sampler
+
+    def _start_hosts(self, group: asyncio.TaskGroup, watches: Iterable[HostWatch]) -> None:
+        for watch in watches:
+            host, sampler = self._open(watch)
+            group.create_task(host.keep_connected())
+            group.create_task(sampler.run())
+            group.create_task(self._follow_samples(watch, sampler))
+            group.create_task(self._follow_link(watch, host))
+
+    async def _follow_samples(self, watch: HostWatch, sampler: Sampler) -> None:
+        async with aclosing(sampler.feed.watch()) as states:
+            async for state in states:
+                if isinstance(state, Ready):
+                    self._take(watch, state.value)
+                elif isinstance(state, Unavailable):
+                    watch.fail(state.error, datetime.now(UTC))
+                    self._judge(watch)
+
+    async def _follow_link(self, watch: HostWatch, host: Host) -> None:
+        async with aclosing(host.link.watch()) as states:
+            async for _state in states:
+                self._judge(watch)
+
+    async def _follow_service(self, watch: ServiceWatch, probe: HealthProbe) -> None:
+        async with aclosing(probe.feed.watch()) as states:
+            async for state in states:
+                if not isinstance(state, Ready):
+                    continue
+                values = series_of_service(state.value) | {LEVEL: float(state.value.level)}
+                self.history.add(f"service/{watch.name}", state.at, values)
+                if watch.take(state.value):
+                    self._level_changed.set()
+
+    def _take(self, watch: HostWatch, snapshot: Snapshot) -> None:
+        if watch.snapshots.value is not None and watch.snapshots.value.at == snapshot.at:
+            return
+        summary = watch.take(snapshot)
+        self._judge(watch)
+        self.history.add(f"host/{watch.name}", snapshot.at, series_of(summary) | {LEVEL: float(watch.level)})
+
+    def _judge(self, watch: HostWatch) -> None:
+        if watch.judge(datetime.now(UTC)):
+            self._level_changed.set()
+
+    async def _publish_each_period(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            self._publish()
+            next_at = loop.time() + self.config.refresh
+            await asyncio.sleep(min(PUBLISH_AT_MOST_S, self.config.refresh))
+            try:
+                async with asyncio.timeout_at(next_at):
+                    await self._level_changed.wait()
+            except TimeoutError:
+                continue
+
+    def _publish(self) -> None:
+        self._level_changed.clear()
+        overview = self._overview(datetime.now(UTC))
+        unsettled = {f"host/{watch.name}" for watch in self._hosts.values() if not watch.settled}
+        self.changes.observe(overview, unsettled=unsettled)
+        self.overview.publish(overview, overview.at)
+
+    def _overview(self, now: datetime) -> Overview:
+        hosts = {name: watch.view(now) for name, watch in self._hosts.items()}
+        return Overview(now, hosts, {name: watch.view() for name, watch in self._services.items()})
+
+    def _probe(self, watch: ServiceWatch, *, once: bool = False) -> HealthProbe:
+        from lilfox_tui.metrics.health import HealthProbe
+
+        config = msgspec.structs.replace(watch.config, down_after=1) if once else watch.config
+        period_s = watch.config.every or max(LEAST_SERVICE_PERIOD_S, self.config.refresh)
+        return HealthProbe(watch.name, config, self._asking_host(watch), period_s=period_s)
+
+    def _asking_host(self, watch: ServiceWatch) -> Host | None:
+        """The host that asks a service; None where this machine does."""
+        name = watch.config.from_
+        if name is None or self._hosts[name].config.local:
+            return None
+        return self.host(name)
+
+    async def _check_host(self, watch: HostWatch) -> None:
+        watch.hold = 1
+        try:
+            _host, sampler = self._open(watch)
+            await sampler.sample_once()
+            await asyncio.sleep(CHECK_GAP_S)
+            self._take(watch, await sampler.sample_once())
+        except LilFoxError as error:
+            watch.fail(error, datetime.now(UTC))
+
+    async def _check_service(self, watch: ServiceWatch) -> None:
+        probe = self._probe(watch, once=True)
+        try:
+            await probe.check_once()
+            if probe.feed.value is not None:
+                watch.take(probe.feed.value)
+        finally:
+            await probe.close()
+
+    def _give_up(self, timeout_s: float) -> None:
+        """Hosts that said nothing in time have failed."""
+        for watch in self._hosts.values():
+            if isinstance(watch.snapshots.state, Pending):
+                text = tr("no answer within {timeout_s:g} s", timeout_s=timeout_s)
+                watch.fail(HostUnreachable(watch.name, text), datetime.now(UTC))
+
+    async def _close(self) -> None:
+        self.changes.save()
+        closing = [asyncio.create_task(watch.host.close()) for watch in self._hosts.values() if watch.host is not None]
+        if closing:
+            await asyncio.wait(closing, timeout=CLOSE_S)

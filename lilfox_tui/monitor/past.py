@@ -1,0 +1,53 @@
+"""Rows as they were: levels judged anew from the values that history kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from lilfox_tui.config.model import HostConfig, ServiceConfig, Thresholds
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.metrics.model import Health, HealthCheck, Level, Series, ServiceState
+from lilfox_tui.metrics.summary import summary_at
+from lilfox_tui.monitor.levels import judge_service, judge_values, streaks
+from lilfox_tui.monitor.model import HostView, ServiceView
+from lilfox_tui.monitor.service_watch import RESPONSE_SECONDS, STATUS_CODE, UP
+
+LEVEL = Series("lilfox_level")
+"""The level itself in history, as the number of :class:`Level`."""
+
+Values = Mapping[Series, float]
+
+
+def past_host(name: str, config: HostConfig, thresholds: Thresholds, values: Values, at: datetime) -> HostView:
+    """A host at ``at`` (aware UTC). The recorded level counts; the reasons are what its values give by themselves."""
+    if not values:
+        return HostView(name, config, Level.UNKNOWN, at, _nothing_recorded())
+    summary = summary_at(name, at, values)
+    found = judge_values(summary, thresholds, streaks(summary, thresholds, {}), hold=1)
+    level = _recorded_level(values, found.level)
+    return HostView(name, config, level, at, () if level is Level.GOOD else found.reasons, summary)
+
+
+def past_service(name: str, config: ServiceConfig, values: Values, at: datetime) -> ServiceView:
+    """A service at ``at`` (aware UTC); why it did not answer is not kept."""
+    up = values.get(UP)
+    if up is None:
+        return ServiceView(name, config, Level.UNKNOWN, at, _nothing_recorded())
+    status = values.get(STATUS_CODE)
+    good = up > 0.5
+    health = Health.HEALTHY if good else Health.ERROR if status is None else Health.UNHEALTHY
+    answer = HealthCheck(at, health, None if status is None else round(status), values.get(RESPONSE_SECONDS))
+    level = _recorded_level(values, Level.GOOD if good else Level.FAILING)
+    state = ServiceState(name, config.url, level, at, answer, 0 if good else 1)
+    return ServiceView(name, config, level, at, judge_service(state).reasons, state)
+
+
+def _nothing_recorded() -> tuple[Message, ...]:
+    return (tr("nothing recorded at that time"),)
+
+
+def _recorded_level(values: Values, otherwise: Level) -> Level:
+    """The recorded level; of a mean over a while (down-sampled) the worse of its two neighbours."""
+    recorded = values.get(LEVEL)
+    return otherwise if recorded is None else Level(min(Level.FAILING, -int(-recorded // 1)))

@@ -1,0 +1,51 @@
+"""One service that is watched: its last answer, what it means, and since when."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from lilfox_tui.config.model import ServiceConfig
+from lilfox_tui.metrics.model import Health, Level, Series, ServiceState
+from lilfox_tui.monitor.levels import judge_service
+from lilfox_tui.monitor.model import ServiceView
+
+UP = Series("service_up")
+RESPONSE_SECONDS = Series("service_response_seconds")
+STATUS_CODE = Series("service_status_code")
+
+
+class ServiceWatch:
+    """What is known of one service; ``state`` is None until it was asked once."""
+
+    def __init__(self, name: str, config: ServiceConfig) -> None:
+        self.name = name
+        self.config = config
+        self.state: ServiceState | None = None
+        self._started = datetime.now(UTC)
+
+    @property
+    def level(self) -> Level:
+        """The level that its probe gave it."""
+        return Level.UNKNOWN if self.state is None else self.state.level
+
+    def take(self, state: ServiceState) -> bool:
+        """Takes a new answer in and tells whether the level is another than before."""
+        before, self.state = self.level, state
+        return before is not state.level
+
+    def view(self) -> ServiceView:
+        """The service's row."""
+        level, reasons = judge_service(self.state)
+        since = self._started if self.state is None else self.state.since
+        return ServiceView(self.name, self.config, level, since, reasons, self.state)
+
+
+def series_of(state: ServiceState) -> dict[Series, float]:
+    """What history keeps of an answer; what is not known is absent."""
+    last = state.last
+    values = {UP: 1.0 if last.health is Health.HEALTHY else 0.0}
+    if last.response_time_s is not None:
+        values[RESPONSE_SECONDS] = last.response_time_s
+    if last.status_code is not None:
+        values[STATUS_CODE] = float(last.status_code)
+    return values
