@@ -1,0 +1,124 @@
+"""Secrets, read where the configuration says they are kept, at the moment of use; never stored, logged or shown."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shlex
+import signal
+import stat
+from pathlib import Path
+
+from lilfox_tui.config.model import SecretRef
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import Message, tr
+
+COMMAND_TIMEOUT_S = 20.0
+_LIMIT_BYTES = 64 * 1024
+
+
+async def resolve(ref: SecretRef) -> str:
+    """The secret that ``ref`` names, without its final newline. Raises LilFoxError, which never holds the secret."""
+    kind, _colon, place = ref.partition(":")
+    if kind == "env":
+        return _from_environment(ref, place)
+    if kind == "file":
+        raw = await asyncio.to_thread(_from_file, ref, place)
+    elif kind == "cmd":
+        raw = await _from_command(ref, place)
+    else:
+        raise LilFoxError(tr("a secret is named neither by env:, file: nor cmd:"))
+    return _as_text(ref, raw)
+
+
+def _from_environment(ref: SecretRef, name: str) -> str:
+    value = os.environ.get(name)
+    if not value:
+        raise LilFoxError(
+            tr("{ref}: the environment does not hold it", ref=ref), tr("set {name} before starting lilfox", name=name)
+        )
+    return value
+
+
+def _from_file(ref: SecretRef, place: str) -> bytes:
+    path = Path(place).expanduser()
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise LilFoxError(tr("{ref}: not a regular file", ref=ref))
+            if found.st_uid not in (0, os.geteuid()):
+                raise LilFoxError(tr("{ref}: belongs to somebody else; refused", ref=ref))
+            if found.st_mode & 0o077:
+                raise LilFoxError(
+                    tr("{ref}: others may read or write it; refused", ref=ref), tr("run: chmod 600 {path}", path=path)
+                )
+            return file.read(_LIMIT_BYTES + 1)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise LilFoxError(tr("{ref}: cannot be read: {reason}", ref=ref, reason=reason)) from None
+
+
+async def _from_command(ref: SecretRef, command: str) -> bytes:
+    try:
+        argv = shlex.split(command)
+    except ValueError:
+        raise LilFoxError(tr("{ref}: a quote is not closed", ref=ref)) from None
+    if not argv:
+        raise LilFoxError(tr("{ref}: names no command", ref=ref))
+    null = asyncio.subprocess.DEVNULL
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv, stdin=null, stdout=asyncio.subprocess.PIPE, stderr=null, start_new_session=True
+        )
+    except OSError as error:
+        raise _failed(
+            ref, tr("it cannot be started: {reason}", reason=error.strerror or type(error).__name__)
+        ) from None
+    try:
+        async with asyncio.timeout(COMMAND_TIMEOUT_S):
+            output = await _output_of(process)
+            status = await process.wait()
+    except TimeoutError:
+        raise _failed(ref, tr("no answer within {seconds:g} s", seconds=COMMAND_TIMEOUT_S)) from None
+    finally:
+        await _end(process)
+    if status != 0:
+        raise _failed(ref, tr("it ended with status {status}", status=status))
+    return output
+
+
+async def _output_of(process: asyncio.subprocess.Process) -> bytes:
+    output = b""
+    assert process.stdout is not None
+    while len(output) <= _LIMIT_BYTES and (block := await process.stdout.read(4096)):
+        output += block
+    if len(output) > _LIMIT_BYTES:
+        process.kill()
+    return output
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Ends the command and what it has started, which share a process group."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()
+    process._transport.close()  # type: ignore[attr-defined]
+
+
+def _failed(ref: SecretRef, why: Message) -> LilFoxError:
+    return LilFoxError(tr("{ref}: {why}", ref=ref, why=why), tr("run the command in a shell to see what it says"))
+
+
+def _as_text(ref: SecretRef, raw: bytes) -> str:
+    if len(raw) > _LIMIT_BYTES:
+        raise LilFoxError(tr("{ref}: larger than 64 KiB; that is no secret", ref=ref))
+    try:
+        secret = raw.decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise LilFoxError(tr("{ref}: not UTF-8 text", ref=ref)) from None
+    if not secret:
+        raise LilFoxError(tr("{ref}: it is empty", ref=ref))
+    return secret
