@@ -1,0 +1,114 @@
+"""Overviews made by hand, for screens that must look the same every time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from lilfox_tui.config.model import HostConfig, ServiceConfig
+from lilfox_tui.errors import HostUnreachable
+from lilfox_tui.feed import Ready, Unavailable
+from lilfox_tui.hosts.base import Link
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.metrics.model import (
+    CpuSplit,
+    DiskActivity,
+    Filesystem,
+    Health,
+    HealthCheck,
+    HostSummary,
+    InterfaceActivity,
+    Level,
+    Pressure,
+    ServiceState,
+)
+from lilfox_tui.monitor.model import HostView, Overview, ServiceView
+
+NOW = datetime(2026, 3, 29, 3, 12, 44, tzinfo=UTC)
+GIB = 1024.0**3
+
+
+def summary(
+    name: str, busy: float, memory: float, disk: float, *, iowait: float = 1.0, at: datetime = NOW
+) -> HostSummary:
+    """A host of four cores whose numbers follow from three."""
+    split = CpuSplit(user=busy * 0.8, system=busy * 0.2, iowait=iowait, steal=0.0, idle=100 - busy - iowait)
+    var = Filesystem("/var", "/dev/vda2", "ext4", 100 * GIB, disk * GIB, (100 - disk) * GIB, disk, 12.0)
+    root = Filesystem("/", "/dev/vda1", "ext4", 40 * GIB, 10 * GIB, 30 * GIB, 25.0, 5.0)
+    return HostSummary(
+        host=name,
+        at=at,
+        cpu=split,
+        cores=tuple((str(core), split) for core in range(4)),
+        cpu_count=4,
+        memory_total=16 * GIB,
+        memory_available=16 * GIB * (1 - memory / 100),
+        memory_percent=memory,
+        swap_total=2 * GIB,
+        swap_used=0.0,
+        swap_percent=0.0,
+        load=(busy / 20, busy / 25, busy / 30),
+        disks=(DiskActivity("vda", 120e3, 2.4e6, 14, 220, 31.0),),
+        interfaces=(InterfaceActivity("eth0", 1.2e6, 340e3, 0.0, 0.0, up=True),),
+        filesystems=(root, var),
+        fullest=var,
+        pressure=Pressure(2.0, 0.0, iowait),
+        uptime_s=86400 * 12 + 7200,
+        booted_at=NOW - timedelta(days=12),
+        failed_units=(),
+        clock_offset_s=0.004,
+        clock_error_s=0.01,
+        disk_read_s=120e3,
+        disk_write_s=2.4e6,
+        network_in_s=1.2e6,
+        network_out_s=340e3,
+        kernel="6.12.41",
+    )
+
+
+def host(
+    name: str, level: Level, numbers: HostSummary | None, *reasons: Message, tags: tuple[str, ...] = ()
+) -> HostView:
+    """A host that is reached."""
+    config = HostConfig(address="10.0.0.7", tags=tags)
+    link = Ready(Link(NOW - timedelta(hours=3), "SSH-2.0-OpenSSH_10.0"), NOW)
+    return HostView(name, config, level, NOW - timedelta(minutes=10), reasons, numbers, link)
+
+
+def lost(name: str) -> HostView:
+    """A host that went away 14 s ago."""
+    error = HostUnreachable(name, tr("connection lost"), tr("is the host up, and its network?"))
+    link = Unavailable(error, NOW - timedelta(seconds=14), NOW + timedelta(seconds=4))
+    reason = tr("no sample for {age}: {why}, next try in {wait}", age="14 s", why="connection lost", wait="4 s")
+    return HostView(name, HostConfig(), Level.FAILING, NOW - timedelta(seconds=14), (reason,), None, link)
+
+
+def service(name: str, level: Level, code: int | None, seconds: float | None, *reasons: Message) -> ServiceView:
+    """A service that was asked a second ago."""
+    health = Health.ERROR if code is None else Health.HEALTHY if code == 200 else Health.UNHEALTHY
+    check = HealthCheck(NOW, health, code, seconds, reasons[0] if code is None and reasons else None)
+    config = ServiceConfig(url=f"http://127.0.0.1:80{len(name):02}")
+    since = NOW - timedelta(minutes=6)
+    state = ServiceState(name, config.url, level, since, check, 0 if health is Health.HEALTHY else 9)
+    return ServiceView(name, config, level, since, reasons, state)
+
+
+def mixed() -> Overview:
+    """One of each: good, degraded, lost, never seen; services that are well, ill and gone."""
+    hosts = [
+        host("web-1", Level.GOOD, summary("web-1", 23, 61, 71), tags=("prod", "web")),
+        host(
+            "db-1",
+            Level.DEGRADED,
+            summary("db-1", 88, 91, 93, iowait=8.0),
+            tr("memory {value} % > {limit} %", value=91, limit=85),
+            tags=("prod", "db"),
+        ),
+        lost("model-1"),
+        HostView("new-1", HostConfig(), Level.UNKNOWN, NOW),
+    ]
+    services = [
+        service("gateway", Level.GOOD, 200, 0.012),
+        service("backend", Level.FAILING, 503, 0.004, tr("answers 503, expected {codes}", codes="200")),
+        service("model", Level.FAILING, None, None, tr("connection refused")),
+    ]
+    return Overview(NOW, {view.name: view for view in hosts}, {view.name: view for view in services})

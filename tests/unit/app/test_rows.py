@@ -1,0 +1,147 @@
+"""Rows of the tables and pages: what is wrong is said, nothing hostile gets through, nothing is clipped half-way."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from lilfox_tui.app.draw import Palette, Row
+from lilfox_tui.app.frame import HeaderState, header
+from lilfox_tui.app.glyphs import ASCII, UNICODE
+from lilfox_tui.app.host_page import HostPage, host_page
+from lilfox_tui.app.host_rows import TableStyle, host_heading, host_row
+from lilfox_tui.app.service_rows import service_row
+from lilfox_tui.app.themes import load_theme
+from lilfox_tui.config.model import Thresholds
+from lilfox_tui.metrics.model import Level, Process
+from lilfox_tui.text import cell_width
+from tests.app.overviews import NOW, host, lost, mixed, summary
+
+HOSTILE = "\x1b]52;c;aGk=\x07\x1b[31m[@click=app.quit]x[/x]\x9b2J\u202eevil\u200b\n\t\x00"
+
+
+def text_of(row: Row) -> str:
+    return "".join(piece.text for piece in row)
+
+
+def style(width: int) -> TableStyle:
+    return TableStyle(width=width, glyphs=UNICODE, thresholds=Thresholds(), refresh_s=2)
+
+
+@pytest.mark.parametrize("width", [40, 60, 72, 80, 100, 120, 160, 200])
+def test_every_row_fits_its_width(width: int) -> None:
+    overview = mixed()
+    for view in overview.hosts.values():
+        row = host_row(view, NOW, style(width))
+        assert view.name in text_of(row)
+        if view.summary is not None:
+            assert cell_width(text_of(row)) <= width
+    assert cell_width(text_of(host_heading(style(width)))) <= width
+
+
+def test_a_lost_host_says_why_and_when_it_is_tried_again() -> None:
+    text = text_of(host_row(lost("model-1"), NOW, style(80)))
+    assert "✖ model-1" in text
+    assert "no sample for 14 s: connection lost, next try in 4 s" in text
+    assert "0%" not in text
+
+
+def test_numbers_are_right() -> None:
+    text = text_of(host_row(host("web-1", Level.GOOD, summary("web-1", 23, 61, 71)), NOW, style(140)))
+    for part in ("23%", "18  5  1  0", "61%", "71% /var", "1.1M /  332K", "1.15/4"):
+        assert part in text
+
+
+def test_an_old_row_says_how_old() -> None:
+    old = summary("web-1", 23, 61, 71, at=NOW - timedelta(seconds=70))
+    row = host_row(host("web-1", Level.GOOD, old), NOW, style(100))
+    assert any(piece.text.strip() == "1m" and piece.role == "degraded" for piece in row)
+
+
+def test_unknown_is_never_zero() -> None:
+    from dataclasses import replace
+
+    bare = replace(
+        summary("web-1", 23, 61, 71), cpu=None, memory_percent=None, fullest=None, load=None, network_in_s=None
+    )
+    text = text_of(host_row(host("web-1", Level.GOOD, bare), NOW, style(120)))
+    assert "0%" not in text.replace(" 0% ", "", 1)  # swap is known, and 0
+
+
+def test_nothing_hostile_leaves_the_text_factory() -> None:
+    palette = Palette(load_theme("fox-dark"), ascii_only=False)
+    from lilfox_tui.app.draw import Piece
+
+    shown = palette.strip((Piece(HOSTILE),), 120).text
+    assert all(char.isprintable() for char in shown)
+    assert "[@click=app.quit]x[/x]" in shown
+    assert "\u202e" not in shown
+
+
+def test_an_ascii_terminal_gets_ascii() -> None:
+    palette = Palette(load_theme("mono"), ascii_only=True)
+    from dataclasses import replace
+
+    narrow = replace(style(100), glyphs=ASCII)
+    for view in mixed().hosts.values():
+        assert palette.strip(host_row(view, NOW, narrow), 100).text.isascii()
+
+
+def test_a_service_that_is_ill_says_what_and_since_when() -> None:
+    overview = mixed()
+    text = text_of(service_row(overview.services["backend"], NOW, style(100)))
+    for part in ("✖ backend", "unhealthy", "503", "6m", "answers 503, expected 200"):
+        assert part in text
+    assert "connection refused" in text_of(service_row(overview.services["model"], NOW, style(100)))
+
+
+def page(width: int) -> list[Row]:
+    processes = (Process(1, "root", "systemd " + HOSTILE, "S", 1.5, 12_000_000),)
+    view = host("web-1", Level.GOOD, summary("web-1", 23, 61, 71))
+    return host_page(
+        HostPage(
+            view=view,
+            processes=processes,
+            changes=(),
+            past=lambda _series, columns: [50.0] * columns,
+            now=NOW,
+            window=timedelta(minutes=5),
+            thresholds=Thresholds(),
+            glyphs=UNICODE,
+            width=width,
+        )
+    )
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_a_hosts_page_has_every_part(width: int) -> None:
+    text = "\n".join(text_of(row) for row in page(width))
+    for part in (
+        "CPU busy",
+        "Memory used",
+        "Disk read",
+        "Network in",
+        "Disks",
+        "Filesystems",
+        "Interfaces",
+        "Failed units",
+    ):
+        assert part in text
+    assert "eth0" in text
+    assert "systemd" in text
+    assert "100%│" in text
+
+
+def test_the_header_counts_everything() -> None:
+    state = HeaderState("prod", NOW, None, False, False, True)
+    text = text_of(header(mixed(), state, 80, UNICODE))
+    assert "● 2  ◐ 1  ✖ 3  ○ 1" in text
+    assert text.endswith("03:12:44 UTC ")
+    assert cell_width(text) == 80
+
+
+def test_a_rewound_header_says_how_far() -> None:
+    state = HeaderState("", NOW, 600, False, False, True)
+    row = header(mixed(), state, 60, UNICODE)
+    assert any(piece.role == "accent" and "10 min ago" in piece.text for piece in row)

@@ -1,0 +1,117 @@
+"""Columns and charts keep their widths whatever is in them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lilfox_tui.app.chart import AXIS_WIDTH, beside, chart, nice_ceiling, spark
+from lilfox_tui.app.columns import Column, choose, line
+from lilfox_tui.app.draw import Piece, Row
+from lilfox_tui.app.glyphs import ASCII, UNICODE, glyphs_for_terminal
+from lilfox_tui.text import cell_width
+
+NOW = datetime(2026, 3, 29, 3, 12, 44, tzinfo=UTC)
+
+
+def width_of(row: Row) -> int:
+    return sum(cell_width(piece.text) for piece in row)
+
+
+def columns(*cells: Row) -> list[Column[int]]:
+    return [Column(lambda: "t", 8, lambda _v, cell=cell: cell, priority=index) for index, cell in enumerate(cells)]  # type: ignore[misc]
+
+
+@given(st.text(), st.text(), st.integers(min_value=8, max_value=60))
+def test_a_line_is_as_wide_as_its_columns(one: str, two: str, width: int) -> None:
+    chosen = choose(columns((Piece(one),), (Piece(two), Piece("x"))), width)
+    assert width_of(tuple(line(chosen, 1))) == sum(each for _column, each in chosen) + 2 * (len(chosen) - 1)
+
+
+def test_columns_leave_by_priority() -> None:
+    three = columns((Piece("a"),), (Piece("b"),), (Piece("c"),))
+    assert len(choose(three, 28)) == 3
+    assert [column.priority for column, _width in choose(three, 27)] == [0, 1]
+    assert [column.priority for column, _width in choose(three, 1)] == [0]
+
+
+def test_a_spark_leaves_unknown_blank_and_shows_zero() -> None:
+    assert spark([None, 0.0, 50.0, 100.0], 6, UNICODE, top=100) == "   ▁▄█"
+    assert spark([None, 0.0, 50.0, 100.0], 6, ASCII, top=100) == "   .=@"
+
+
+@pytest.mark.parametrize(("value", "ceiling"), [(0, 1), (1, 1), (3, 5), (51, 100), (0.02, 0.02), (1200, 2000)])
+def test_ceilings_are_round(value: float, ceiling: float) -> None:
+    assert nice_ceiling(value) == pytest.approx(ceiling)
+
+
+def test_binary_ceilings_are_round_in_their_unit() -> None:
+    assert nice_ceiling(3 * 1024**2, binary=True) == 5 * 1024**2
+
+
+def make(values: list[float | None], width: int = 40, height: int = 5) -> list[Row]:
+    return chart(
+        "CPU",
+        values,
+        width=width,
+        height=height,
+        unit=lambda value: f"{value:.0f}%",
+        start=NOW - timedelta(minutes=5),
+        end=NOW,
+        glyphs=UNICODE,
+        top=100,
+        now_text="50%",
+    )
+
+
+def test_a_chart_has_a_title_a_scale_and_times() -> None:
+    rows = make([50.0] * 33)
+    text = ["".join(piece.text for piece in row) for row in rows]
+    assert len(rows) == 7
+    assert "CPU" in text[0]
+    assert "50%" in text[0]
+    assert text[1].startswith("  100%│")
+    assert text[3].startswith("   50%│")
+    assert "03:07:44" in text[-1]
+    assert "03:12:44" in text[-1]
+
+
+@given(st.lists(st.none() | st.floats(min_value=0, max_value=1e12), max_size=80), st.integers(8, 90), st.integers(1, 9))
+def test_a_chart_is_never_wider_than_asked(values: list[float | None], width: int, height: int) -> None:
+    for row in make(values, width, height)[1:]:
+        assert width_of(row) <= max(width, AXIS_WIDTH + 2)
+
+
+def test_half_of_the_scale_is_half_of_the_height() -> None:
+    rows = make([50.0] * 33, height=4)
+    full = ["".join(piece.text for piece in row).count("█") for row in rows[1:5]]
+    assert full == [0, 0, 33, 33]
+
+
+def test_unknown_is_blank_and_zero_is_a_line() -> None:
+    bottom = "".join(piece.text for piece in make([None] * 16 + [0.0] * 17)[5])
+    assert bottom.count("▁") == 17
+
+
+def test_two_blocks_stand_side_by_side() -> None:
+    rows = beside([(Piece("a"),)], [(Piece("b"),), (Piece("c"),)], 5)
+    assert ["".join(piece.text for piece in row) for row in rows] == ["a    b", "     c"]
+
+
+@pytest.mark.parametrize(
+    ("environ", "ascii_only"),
+    [
+        ({"TERM": "xterm-256color", "LANG": "C.UTF-8"}, False),
+        ({"TERM": "xterm-256color", "LANG": "zh_CN.utf8"}, False),
+        ({"TERM": "linux", "LANG": "C.UTF-8"}, True),
+        ({"TERM": "xterm", "LANG": "C"}, True),
+        ({"TERM": "xterm", "LANG": "en_US.ISO-8859-1"}, True),
+        ({"TERM": "xterm", "LC_ALL": "POSIX", "LANG": "C.UTF-8"}, True),
+        ({"TERM": "xterm"}, True),
+    ],
+)
+def test_shapes_fit_the_terminal(environ: dict[str, str], ascii_only: bool) -> None:
+    assert glyphs_for_terminal(environ).ascii_only is ascii_only
