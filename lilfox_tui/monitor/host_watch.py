@@ -16,7 +16,7 @@ from lilfox_tui.monitor.model import HostView
 
 
 class HostWatch:
-    """What is known of one host. ``host`` and ``sampler`` are None until the host is opened (SSH: after the first frame).
+    """What is known of one host. ``host`` and ``sampler`` are None until the host is opened (SSH: later).
 
     ``hold`` is how many samples in a row above a limit count.
     """

@@ -25,12 +25,13 @@ from lilfox_tui.metrics.history import History
 from lilfox_tui.metrics.model import Snapshot
 from lilfox_tui.metrics.sampler import Sampler
 from lilfox_tui.metrics.summary import series_of
-from lilfox_tui.monitor.changes import ChangeLog
+from lilfox_tui.monitor.changes import ChangeLog, seen_file
 from lilfox_tui.monitor.host_watch import HostWatch
 from lilfox_tui.monitor.model import Overview
 from lilfox_tui.monitor.past import LEVEL, past_host, past_service
 from lilfox_tui.monitor.service_watch import ServiceWatch
 from lilfox_tui.monitor.service_watch import series_of as series_of_service
+from lilfox_tui.monitor.shell import shell_argv
 from lilfox_tui.monitor.watched import watched_hosts, watched_services
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ LEAST_SERVICE_PERIOD_S = 2.0
 class Monitor:
     """Watches what ``config`` names; with nothing in it, this machine and the services that are found here.
 
-    ``hosts`` stands in for opened hosts (tests). ``changes`` is where events are remembered; in memory only when
-    not given. Use from one event loop; only :meth:`prime` is called before it runs.
+    ``hosts`` stands in for opened hosts (tests). ``changes`` is where events are remembered: the file of the visits
+    when nothing is given. Use from one event loop; only :meth:`prime` is called before it runs.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class Monitor:
         self.config = config
         self.overview: Feed[Overview] = Feed()
         self.history = History(config.history.hours, config.history.memory_mb)
-        self.changes = changes or ChangeLog()
+        self.changes = changes or ChangeLog(seen_file() if hosts is None else None)
         self._given = hosts or {}
         self._hosts = {
             name: HostWatch(name, each, config.thresholds, period_s=config.refresh)
@@ -101,6 +102,16 @@ class Monitor:
     def retry(self, name: str) -> None:
         """Ends the wait before the next try to connect. Raises KeyError."""
         self.host(name).retry_now()
+
+    async def trust(self, name: str, fingerprint: str) -> None:
+        """Trusts the key that a host shows, if it still has this fingerprint. Raises KeyError, HostError."""
+        from lilfox_tui.hosts.open import trust
+
+        await trust(name, self._hosts[name].config, self.config.ssh, fingerprint)
+
+    def shell_argv(self, name: str) -> list[str]:
+        """argv of a person's shell on a host. Raises KeyError."""
+        return shell_argv(name, self._hosts[name].config, self.config.ssh)
 
     def prime(self) -> None:
         """Reads this machine and publishes the first overview, before anything runs."""

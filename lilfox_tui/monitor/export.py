@@ -1,0 +1,225 @@
+"""What is watched, for other programs: the manual's monitor.py document, and Prometheus' text format 0.0.4."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from lilfox_tui import __version__
+from lilfox_tui.feed import Pending, Ready, Unavailable
+from lilfox_tui.metrics.model import Filesystem, Health, HostSummary, Labels, Level, Snapshot
+from lilfox_tui.monitor.model import HostView, Overview, ServiceView
+
+Line = tuple[Labels, float]
+
+
+def level_name(level: Level) -> str:
+    """``good``, ``unknown``, ``degraded`` or ``failing``: the same in every language."""
+    return level.name.lower()
+
+
+def worst(overview: Overview) -> Level:
+    """The worst level of all; GOOD where nothing is watched."""
+    levels = [view.level for view in overview.hosts.values()] + [view.level for view in overview.services.values()]
+    return max(levels, default=Level.GOOD)
+
+
+def report(overview: Overview, local: Snapshot | None = None) -> dict[str, Any]:
+    """The document that the manual's monitor.py writes, with ``level`` and ``hosts`` beside it.
+
+    ``local`` is this machine's newest reading, for ``system.network``. Sizes are bytes, times seconds, instants ISO
+    8601 with their offset; null is not known.
+    """
+    here = next((view for view in overview.hosts.values() if view.config.local), None)
+    return {
+        "timestamp": _iso(overview.at),
+        "level": level_name(worst(overview)),
+        "services": {name: _service(view) for name, view in overview.services.items()},
+        "system": _system(None if here is None else here.summary, local),
+        "hosts": {name: _host(view) for name, view in overview.hosts.items()},
+    }
+
+
+def _iso(at: datetime) -> str:
+    return at.astimezone().isoformat(timespec="milliseconds")
+
+
+def _service(view: ServiceView) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "status": "unknown",
+        "level": level_name(view.level),
+        "since": _iso(view.since),
+        "reasons": [str(reason) for reason in view.reasons],
+    }
+    if view.state is None:
+        return document
+    last = view.state.last
+    document["status"] = last.health.name.lower()
+    if last.health is Health.ERROR:
+        document["error"] = str(last.error or "")
+    else:
+        document["status_code"] = last.status_code
+        document["response_time"] = last.response_time_s
+    return document
+
+
+def _system(summary: HostSummary | None, local: Snapshot | None) -> dict[str, Any]:
+    root = None if summary is None else next((each for each in summary.filesystems if each.mountpoint == "/"), None)
+    return {
+        "cpu_percent": None if summary is None else summary.cpu_percent,
+        "memory": _memory(summary),
+        "disk": {
+            "total": None if root is None else root.size_bytes,
+            "used": None if root is None else root.used_bytes,
+            "percent": None if root is None else root.used_percent,
+        },
+        "network": {
+            "bytes_sent": _counted(local, "network_transmit_bytes_total"),
+            "bytes_recv": _counted(local, "network_receive_bytes_total"),
+        },
+    }
+
+
+def _memory(summary: HostSummary | None) -> dict[str, float | None]:
+    return {
+        "total": None if summary is None else summary.memory_total,
+        "available": None if summary is None else summary.memory_available,
+        "percent": None if summary is None else summary.memory_percent,
+    }
+
+
+def _counted(snapshot: Snapshot | None, name: str) -> float | None:
+    """A counter summed over its devices; None where none is known."""
+    if snapshot is None:
+        return None
+    values = [value for series, value in snapshot.counters.items() if series.name == name]
+    return sum(values) if values else None
+
+
+def _host(view: HostView) -> dict[str, Any]:
+    summary = view.summary
+    document: dict[str, Any] = {
+        "level": level_name(view.level),
+        "since": _iso(view.since),
+        "reasons": [str(reason) for reason in view.reasons],
+        "link": _link(view),
+        "sampled_at": None if summary is None else _iso(summary.at),
+        "lost_commands": [{"argv": list(each.argv), "pid": each.pid, "since": _iso(each.since)} for each in view.lost],
+    }
+    return document if summary is None else document | _numbers(summary)
+
+
+def _numbers(summary: HostSummary) -> dict[str, Any]:
+    cpu, pressure = summary.cpu, summary.pressure
+    return {
+        "cpu": None if cpu is None else {
+            "percent": cpu.busy, "user": cpu.user, "system": cpu.system, "iowait": cpu.iowait, "steal": cpu.steal,
+        },
+        "cpu_count": summary.cpu_count,
+        "memory": _memory(summary),
+        "swap": {"total": summary.swap_total, "used": summary.swap_used, "percent": summary.swap_percent},
+        "load": None if summary.load is None else list(summary.load),
+        "filesystems": [_filesystem(each) for each in summary.filesystems],
+        "disk_io": {"read_bytes_s": summary.disk_read_s, "write_bytes_s": summary.disk_write_s},
+        "network_io": {"receive_bytes_s": summary.network_in_s, "transmit_bytes_s": summary.network_out_s},
+        "pressure": None if pressure is None else {
+            "cpu": pressure.cpu, "memory": pressure.memory, "io": pressure.io,
+        },
+        "uptime_s": summary.uptime_s,
+        "failed_units": None if summary.failed_units is None else list(summary.failed_units),
+        "clock_offset_s": summary.clock_offset_s,
+        "problems": {kind: str(message) for kind, message in summary.problems.items()},
+    }  # fmt: skip
+
+
+def _filesystem(mount: Filesystem) -> dict[str, Any]:
+    return {
+        "mountpoint": mount.mountpoint,
+        "total": mount.size_bytes,
+        "used": mount.used_bytes,
+        "available": mount.available_bytes,
+        "percent": mount.used_percent,
+        "inode_percent": mount.inode_percent,
+        "read_only": mount.read_only,
+    }
+
+
+def _link(view: HostView) -> dict[str, Any]:
+    match view.link:
+        case Ready(value=link):
+            return {"state": "up", "since": _iso(link.since)}
+        case Unavailable(error=error, since=since, next_try=next_try):
+            tried = None if next_try is None else _iso(next_try)
+            document = {"state": "down", "since": _iso(since), "next_try": tried, "error": str(error)}
+            return document | {"hint": str(error.hint)}
+        case Pending():
+            return {"state": "pending"}
+
+
+def prometheus(overview: Overview, snapshots: Mapping[str, Snapshot]) -> str:
+    """The text that ``/metrics`` serves. A series that is not known is absent; every host series has label ``host``."""
+    families = [*_own_families(overview), *_read_families(snapshots)]
+    return "".join(_family(*family) for family in families)
+
+
+def _own_families(overview: Overview) -> Iterator[tuple[str, str, str, list[Line]]]:
+    hosts = [(((("host", name),)), view) for name, view in overview.hosts.items()]
+    services = [(((("service", name),)), view) for name, view in overview.services.items()]
+    yield "lilfox_build_info", "gauge", "Which LilFox this is.", [((("version", __version__),), 1.0)]
+    up = [(labels, float(isinstance(view.link, Ready))) for labels, view in hosts]
+    yield "lilfox_host_up", "gauge", "Whether the host is connected.", up
+    levels = [(labels, float(view.level)) for labels, view in hosts]
+    yield "lilfox_host_level", "gauge", "How well the host is: 0 good, 1 unknown, 2 degraded, 3 failing.", levels
+    cpu = [
+        ((*labels, ("mode", mode)), getattr(view.summary.cpu, mode) / 100)
+        for labels, view in hosts
+        if view.summary is not None and view.summary.cpu is not None
+        for mode in ("user", "system", "iowait", "steal", "idle")
+    ]
+    yield "lilfox_host_cpu_ratio", "gauge", "Share of the time of all cores by mode.", cpu
+    answers = [(labels, view.state.last, view) for labels, view in services if view.state is not None]
+    healthy = [(labels, float(last.health is Health.HEALTHY)) for labels, last, _view in answers]
+    yield "lilfox_service_up", "gauge", "Whether the last answer of the service was healthy.", healthy
+    levels = [(labels, float(view.level)) for labels, view in services]
+    yield "lilfox_service_level", "gauge", "How well the service is: 0 good, 1 unknown, 2 degraded, 3 failing.", levels
+    times = [(labels, last.response_time_s) for labels, last, _view in answers if last.response_time_s is not None]
+    yield "lilfox_service_response_seconds", "gauge", "Time to the head of the last answer.", times
+    codes = [(labels, float(last.status_code)) for labels, last, _view in answers if last.status_code is not None]
+    yield "lilfox_service_status_code", "gauge", "HTTP status of the last answer.", codes
+
+
+def _read_families(snapshots: Mapping[str, Snapshot]) -> Iterator[tuple[str, str, str, list[Line]]]:
+    """Every gauge and counter as its collector read it."""
+    families: dict[str, list[Line]] = {}
+    for host, snapshot in snapshots.items():
+        for series, value in (*snapshot.gauges.items(), *snapshot.counters.items()):
+            labels = (("host", host), *((key, text) for key, text in series.labels if key != "host"))
+            families.setdefault(series.name, []).append((labels, value))
+    for name, lines in sorted(families.items()):
+        kind = "counter" if name.endswith("_total") else "gauge"
+        yield f"lilfox_{name}", kind, f"{name} as read from the host.", lines
+
+
+def _family(name: str, kind: str, text: str, lines: Iterable[Line]) -> str:
+    found = [f"{name}{_labels(labels)} {_number(value)}\n" for labels, value in lines]
+    return f"# HELP {name} {text}\n# TYPE {name} {kind}\n{''.join(found)}" if found else ""
+
+
+def _labels(labels: Labels) -> str:
+    return "{" + ",".join(f'{key}="{_escaped(value)}"' for key, value in labels) + "}" if labels else ""
+
+
+def _escaped(value: str) -> str:
+    """A label's value as the format has it; what UTF-8 cannot hold becomes U+FFFD."""
+    value = value.encode("utf-8", "replace").decode()
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _number(value: float) -> str:
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    return repr(value)

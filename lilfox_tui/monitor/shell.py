@@ -1,0 +1,25 @@
+"""The command that opens a person's shell on a host."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from lilfox_tui.config.model import HostConfig, SshConfig
+
+
+def shell_argv(name: str, config: HostConfig, ssh: SshConfig) -> list[str]:
+    """argv of an interactive shell: this machine's own, or OpenSSH's client with what the config says of the host."""
+    if config.local:
+        return [os.environ.get("SHELL") or "/bin/sh"]
+    argv = ["ssh"]
+    files = [Path(each).expanduser() for each in ssh.config_files]
+    if files and files[0] != Path("~/.ssh/config").expanduser():
+        argv += ["-F", str(files[0])]
+    if config.port is not None:
+        argv += ["-p", str(config.port)]
+    if config.user is not None:
+        argv += ["-l", config.user]
+    if config.identity is not None:
+        argv += ["-i", str(Path(config.identity).expanduser())]
+    return [*argv, "--", config.address or name]
