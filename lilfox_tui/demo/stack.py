@@ -1,0 +1,181 @@
+"""The stand-in stack: three services and their users as real processes in one private folder.
+
+The processes hear of this one's end by their stdin; whoever of them ends last removes the folder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from lilfox_tui.config.model import Seconds, ServiceConfig
+from lilfox_tui.demo.faults import HEALED, SERVICES
+from lilfox_tui.demo.wire import ask
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import tr
+
+_READY_S = 10.0
+_END_S = 2.0
+_BELOW = {"gateway": "backend", "backend": "model"}
+
+
+def _free_port(wanted: int, taken: set[int]) -> int:
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            found = int(probe.getsockname()[1])
+        if found not in taken:
+            return found
+    raise LilFoxError(tr("no free port on 127.0.0.1 for the demo's services"))
+
+
+class Stack:
+    """``async with Stack() as stack``: three services that answer, until the block ends.
+
+    ``port_base`` puts them on three ports from there on instead of the manual's; a port in use is replaced by a free
+    one. ``rate`` is users' requests a second. Raises LilFoxError when a service does not come up.
+    """
+
+    def __init__(self, *, port_base: int | None = None, rate: float = 20.0, log_bytes: int = 100 * 1024 * 1024) -> None:
+        self._wanted = {
+            name: port if port_base is None else port_base and port_base + index
+            for index, (name, port) in enumerate(SERVICES.items())
+        }
+        self._rate, self._log_bytes = rate, log_bytes
+        self._ports: dict[str, int] = {}
+        self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self._faults: dict[str, str] = {}
+        self.folder = Path()
+
+    @property
+    def log_dir(self) -> Path:
+        """Where the services write ``lilfox-NAME.log``."""
+        return self.folder / "logs"
+
+    @property
+    def services(self) -> dict[str, ServiceConfig]:
+        """What to watch."""
+        return {
+            name: ServiceConfig(url=f"http://127.0.0.1:{port}", every=Seconds(2), timeout=Seconds(2))
+            for name, port in self._ports.items()
+        }
+
+    def pids(self) -> dict[str, int]:
+        """The processes that run, ``traffic`` among them."""
+        return {name: process.pid for name, process in self._processes.items() if process.returncode is None}
+
+    def faults(self) -> list[tuple[str, str]]:
+        """The faults in force, as (service, kind)."""
+        return sorted(self._faults.items())
+
+    async def __aenter__(self) -> Self:
+        self.folder = Path(tempfile.mkdtemp(prefix="lilfox-demo-"))
+        try:
+            taken: set[int] = set()
+            for name, wanted in self._wanted.items():
+                self._ports[name] = _free_port(wanted, taken)
+                taken.add(self._ports[name])
+            await asyncio.gather(*(self._start_service(name) for name in SERVICES))
+            await self._start("traffic", ["--port", str(self._ports["gateway"]), "--rate", str(self._rate)])
+        except BaseException:
+            await self._end_all()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.shield(self._end_all())
+
+    async def fault(self, service: str, kind: str) -> None:
+        """Gives a service (of SERVICES) a fault (of FAULTS). Raises LilFoxError when it does not take it."""
+        if self._processes[service].returncode is not None:
+            await self._start_service(service)
+        try:
+            await self._tell(service, kind)
+        except ConnectionResetError:
+            if kind != "crash":
+                raise
+            await self._processes[service].wait()
+        self._faults[service] = kind
+
+    async def heal(self, service: str) -> None:
+        """Takes the fault away; a service that died is started again on its port."""
+        if self._processes[service].returncode is None:
+            await self._tell(service, HEALED)
+        else:
+            await self._start_service(service)
+        self._faults.pop(service, None)
+
+    async def _tell(self, service: str, kind: str) -> None:
+        body = json.dumps({"kind": kind}).encode()
+        try:
+            response = await ask(str(self._socket(service)), "POST", "/fault", body=body)
+        except ConnectionResetError:
+            raise
+        except (OSError, TimeoutError, ValueError) as error:
+            raise LilFoxError(
+                tr("the demo's {service} cannot be told: {reason}", service=service, reason=error)
+            ) from error
+        if response.status != 200:
+            raise LilFoxError(tr("the demo's {service} knows no fault {kind}", service=service, kind=kind))
+
+    def _socket(self, service: str) -> Path:
+        return self.folder / f"{service}.sock"
+
+    async def _start_service(self, name: str) -> None:
+        options = [name, "--port", str(self._ports[name]), "--log-dir", str(self.log_dir)]
+        options += ["--log-bytes", str(self._log_bytes), "--control", str(self._socket(name))]
+        if name in _BELOW:
+            options += ["--next-port", str(self._ports[_BELOW[name]])]
+        process = await self._start("service", options, key=name)
+        deadline = asyncio.get_running_loop().time() + _READY_S
+        while asyncio.get_running_loop().time() < deadline and process.returncode is None:
+            with contextlib.suppress(OSError, TimeoutError, ValueError):
+                if (await ask(str(self._socket(name)), "GET", "/fault", timeout_s=1.0)).status == 200:
+                    return
+            await asyncio.sleep(0.05)
+        raise LilFoxError(
+            tr("the demo's {service} did not come up on port {port}", service=name, port=self._ports[name]),
+            tr("is the port in use? Try --port-base."),
+        )
+
+    async def _start(self, module: str, options: list[str], *, key: str = "") -> asyncio.subprocess.Process:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", f"lilfox_tui.demo.{module}", *options, "--shared-folder", str(self.folder),
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        )  # fmt: skip
+        self._processes[key or module] = process
+        return process
+
+    async def _end_all(self) -> None:
+        processes = list(self._processes.values())
+        for process in processes:
+            if process.stdin is not None:
+                process.stdin.close()
+        try:
+            async with asyncio.timeout(_END_S):
+                await asyncio.gather(*(process.wait() for process in processes))
+        except TimeoutError:
+            for process in processes:
+                if process.returncode is None:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGKILL)
+            await asyncio.gather(*(process.wait() for process in processes))
+        shutil.rmtree(self.folder, ignore_errors=True)
