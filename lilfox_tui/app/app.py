@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import subprocess
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from msgspec.structs import replace
 from textual import events, work
 from textual.app import ComposeResult
 from textual.theme import Theme as TextualTheme
@@ -22,15 +25,20 @@ from lilfox_tui.app.draw import Palette, Row
 from lilfox_tui.app.frame import HeaderState, footer, header, tabs
 from lilfox_tui.app.glyphs import Glyphs, glyphs_for_terminal
 from lilfox_tui.app.panes.metrics import MetricsPane
-from lilfox_tui.app.terminal import Departure, write_crash
+from lilfox_tui.app.terminal import Departure, SavedTerminal, except_hook, write_crash
 from lilfox_tui.app.themes import DEFAULT, Theme, load_theme
 from lilfox_tui.app.widgets.lines import Lines
-from lilfox_tui.config.model import Config
+from lilfox_tui.config.model import Config, HostConfig, Seconds
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, _, language_from_locale, set_language
+from lilfox_tui.monitor.changes import ChangeLog, seen_file
 from lilfox_tui.monitor.model import HostView, Overview
 from lilfox_tui.monitor.monitor import Monitor
+from lilfox_tui.paths import config_file
 from lilfox_tui.text import clean
+
+if TYPE_CHECKING:
+    from lilfox_tui.demo.stack import Stack
 
 NOTE_S = 6.0
 
@@ -50,12 +58,14 @@ class LilFoxApp(AppKeys, inherit_bindings=False):
         theme: Theme,
         glyphs: Glyphs,
         slow_link: bool = False,
+        demo: Stack | None = None,
     ) -> None:
         super().__init__(ansi_color=theme.ansi)
         self.monitor = monitor
         self.config = config
         self.glyphs = glyphs
         self.slow_link = slow_link
+        self.demo = demo
         self.refresh_s = float(config.refresh)
         self.paused = False
         self.rewound: datetime | None = None
@@ -233,21 +243,17 @@ class LilFoxApp(AppKeys, inherit_bindings=False):
         self._close_messages_no_wait()
 
 
-def build_app(config: Config, arguments: argparse.Namespace) -> LilFoxApp:
+def build_app(config: Config, arguments: argparse.Namespace, demo: Stack | None = None) -> LilFoxApp:
     """The app over ``config``, as the command line's flags change it; primed with this machine's numbers."""
-    from msgspec.structs import replace
-
-    from lilfox_tui.config.model import Seconds
-
     slow = bool(arguments.slow_link or config.slow_link)
     refresh = arguments.refresh or (Seconds(5) if slow else config.refresh)
     config = replace(config, refresh=Seconds(refresh), read_only=config.read_only or arguments.read_only)
     glyphs = glyphs_for_terminal()
     set_language("en" if glyphs.ascii_only else _language(config, arguments))
     theme = load_theme(_theme_name(config, arguments), config.theme_dirs)
-    monitor = Monitor(config)
+    monitor = Monitor(config, changes=ChangeLog(seen_file()))
     monitor.prime()
-    return LilFoxApp(monitor, config, theme=theme, glyphs=glyphs, slow_link=slow)
+    return LilFoxApp(monitor, config, theme=theme, glyphs=glyphs, slow_link=slow, demo=demo)
 
 
 def _language(config: Config, arguments: argparse.Namespace) -> str:
@@ -256,8 +262,6 @@ def _language(config: Config, arguments: argparse.Namespace) -> str:
 
 
 def _theme_name(config: Config, arguments: argparse.Namespace) -> str:
-    import os
-
     if arguments.no_color or os.environ.get("NO_COLOR"):
         return "mono"
     if arguments.theme:
@@ -267,26 +271,41 @@ def _theme_name(config: Config, arguments: argparse.Namespace) -> str:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Opens the app; returns the exit code."""
-    import sys
+    """Opens the app; returns the exit code. Raises ConfigError."""
+    return _open(lambda: build_app(_load(arguments), arguments).run_async())
 
-    from lilfox_tui.app.terminal import SavedTerminal, except_hook
 
+def run_demo(arguments: argparse.Namespace) -> int:
+    """Opens the app on the stand-in stack, which ends with it; returns the exit code."""
+
+    async def on_the_stack() -> None:
+        from lilfox_tui.demo.faults import parse_fault
+        from lilfox_tui.demo.stack import Stack
+        from lilfox_tui.monitor.watched import this_machine
+
+        faults = [parse_fault(text) for text in arguments.fault or ()]
+        async with Stack() as stack:
+            for service, kind in faults:
+                await stack.fault(service, kind)
+            hosts = {this_machine(): HostConfig(local=True)}
+            config = replace(Config(), name="demo", hosts=hosts, services=stack.services)
+            await build_app(config, arguments, stack).run_async()
+
+    return _open(on_the_stack)
+
+
+def _open(start: Callable[[], Coroutine[Any, Any, None]]) -> int:
     sys.excepthook = except_hook
-    config = _load(arguments)
     terminal = SavedTerminal()
     try:
-        app = build_app(config, arguments)
-        app.run()
-        return app.return_code or 0
+        asyncio.run(start())
     finally:
         terminal.restore()
+    return 0
 
 
 def _load(arguments: argparse.Namespace) -> Config:
     """The config; with no file named and none in the XDG folder nothing of YAML is imported."""
-    from lilfox_tui.paths import config_file
-
     path = Path(arguments.config) if arguments.config else None
     if path is None and not config_file().exists():
         return Config()

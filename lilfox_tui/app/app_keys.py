@@ -16,6 +16,7 @@ from lilfox_tui.app.dialogs.help import Help, help_rows
 from lilfox_tui.app.draw import Piece
 from lilfox_tui.app.host_rows import ROLES
 from lilfox_tui.app.themes import load_theme, theme_names
+from lilfox_tui.demo.faults import FAULTS, HEALED
 from lilfox_tui.i18n import LANGUAGES, Message, _, language, tr
 from lilfox_tui.text import fit
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from lilfox_tui.app.panes.metrics import MetricsPane
     from lilfox_tui.app.themes import Theme
     from lilfox_tui.config.model import Config
+    from lilfox_tui.demo.stack import Stack
     from lilfox_tui.errors import LilFoxError
     from lilfox_tui.monitor.monitor import Monitor
 
@@ -36,6 +38,7 @@ class AppKeys(App[None]):
     if TYPE_CHECKING:
         monitor: Monitor
         config: Config
+        demo: Stack | None
         glyphs: Glyphs
         paused: bool
         rewound: datetime | None
@@ -170,6 +173,32 @@ class AppKeys(App[None]):
         self.rewound = at
         self.pane.rewind(at)
         self.repaint_frame()
+
+    # ---- the stand-in stack --------------------------------------------------------------------------------------
+
+    @action("fault", "f", tr("fault"), tr("make a service of the demo ill, or well again"), why_not="no_demo")
+    def choose_fault(self) -> None:
+        self._choose_fault()
+
+    def no_demo(self) -> Message | None:
+        """Why there is no fault to choose."""
+        return None if self.demo is not None else tr("only in lilfox demo")
+
+    @work(exclusive=True, group="dialog")
+    async def _choose_fault(self) -> None:
+        if self.demo is None:
+            return
+        faults = {HEALED: tr("well again"), **FAULTS}
+        choices = [
+            Choice(f"{name}:{kind}", (Piece(fit(name, 10), "strong"), Piece(str(what))), f"{name} {kind} {what}")
+            for name in self.demo.services
+            for kind, what in faults.items()
+        ]
+        chosen = await self.push_screen_wait(Chooser(_("Make ill"), choices))
+        if chosen is not None:
+            name, _colon, kind = chosen.partition(":")
+            await (self.demo.heal(name) if kind == HEALED else self.demo.fault(name, kind))
+            self.tell(tr("{name}: {what}", name=name, what=faults[kind]))
 
     # ---- looks ---------------------------------------------------------------------------------------------------
 

@@ -203,7 +203,7 @@ class MetricsPane(MetricsKeys):
             view=view,
             processes=snapshot.processes if isinstance(snapshot, Snapshot) else None,
             changes=[each for each in app.monitor.changes.all() if each.subject == f"host/{view.name}"][::-1],
-            past=lambda series, columns: self._past(view.name, series, columns, now),
+            past=lambda series, columns: self._past(f"host/{view.name}", series, columns, now),
             now=now,
             window=self.window,
             thresholds=app.config.thresholds,

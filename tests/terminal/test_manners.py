@@ -1,0 +1,170 @@
+"""How the program behaves on a terminal: its end, its sizes, its colours, and what it writes."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import termios
+from pathlib import Path
+
+import pytest
+
+from tests.terminal.console import Console
+
+READY = "● 1"
+ALLOWED = re.compile(
+    rb"""
+      \x1b\[[0-9;:]*m                     # colours
+    | \x1b\[[0-9;]*[HJKABCDGfd]           # moves and clears
+    | \x1b\[\?(?:1|7|12|25|47|1000|1002|1003|1004|1005|1006|1015|1016|1047|1048|1049|2004|2026|2027|2048)[hl$]p?
+    | \x1b\[\?2026\$p | \x1b\[\?2048\$p   # may updates be synchronised, may sizes be told?
+    | \x1b\[[<>=]\d*u | \x1b\[>\d*;?\d*[um] | \x1b\[\?u | \x1b\[c | \x1b\[>0?c
+    | \x1b\[\d*;\d*;\d*t | \x1b\[\d+t | \x1b\[\d?\ ?q | \x1b[=>78] | \x1b\([B0]
+    """,
+    re.VERBOSE,
+)
+
+
+def first_screen(console: Console) -> str:
+    return console.until(lambda text: "LilFox" in text and "%" in text)
+
+
+def test_the_first_screen_shows_this_machine(tmp_path: Path) -> None:
+    with Console(home=tmp_path) as console:
+        text = first_screen(console)
+        assert "HOSTS" in text
+        assert "UTC" in text
+        console.press("q")
+        assert console.ended_within(3) == 0
+
+
+@pytest.mark.parametrize("size", [(40, 10), (80, 24), (160, 48)])
+def test_it_opens_at_any_size(tmp_path: Path, size: tuple[int, int]) -> None:
+    with Console(home=tmp_path, columns=size[0], rows=size[1]) as console:
+        first_screen(console)
+        console.press("q")
+        assert console.ended_within(3) == 0
+
+
+def test_the_terminal_is_left_as_it_was(tmp_path: Path) -> None:
+    with Console(home=tmp_path) as console:
+        first_screen(console)
+        assert termios.tcgetattr(console.fd)[3] != console.modes_before[3]
+        console.press("q")
+        console.ended_within(3)
+        assert termios.tcgetattr(console._terminal) == console.modes_before
+        for mode in (b"1049", b"1000", b"2004"):
+            assert console.raw.rfind(b"\x1b[?" + mode + b"l") > console.raw.rfind(b"\x1b[?" + mode + b"h")
+        assert console.raw.rfind(b"\x1b[?25h") > console.raw.rfind(b"\x1b[?25l")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_in_two_seconds(tmp_path: Path, number: signal.Signals) -> None:
+    with Console(home=tmp_path) as console:
+        first_screen(console)
+        console.process.send_signal(number)
+        console.ended_within(2)
+        assert termios.tcgetattr(console._terminal) == console.modes_before
+
+
+@pytest.mark.parametrize("ignored", [False, True], ids=["hang-up", "hang-up ignored"])
+def test_a_closed_terminal_ends_it_in_two_seconds(tmp_path: Path, ignored: bool) -> None:
+    with Console(home=tmp_path, ignore_hangup=ignored) as console:
+        first_screen(console)
+        console.hang_up()
+        console.process.wait(2.5)
+
+
+def test_nothing_but_known_sequences_reaches_the_terminal(tmp_path: Path) -> None:
+    with Console(home=tmp_path) as console:
+        first_screen(console)
+        for keys in ("?", "\x1b", ":", "\x1b", "\r", "w", "z", "\x1b", "/web\r", "[", "`", "p", "p", "s"):
+            console.press(keys)
+            console.read(0.2)
+        console.press("q")
+        console.ended_within(3)
+        left = ALLOWED.sub(b"", bytes(console.raw))
+        assert b"\x1b" not in left, left[max(0, left.index(b"\x1b") - 20) : left.index(b"\x1b") + 30]
+        assert not [byte for byte in left.decode() if ord(byte) < 32 and byte not in "\r\n"]
+
+
+def test_a_storm_of_sizes_leaves_a_whole_screen(tmp_path: Path) -> None:
+    with Console(home=tmp_path) as console:
+        first_screen(console)
+        for size in [(40, 10), (160, 48), (20, 5), (81, 25), (200, 60), (50, 12)] * 4:
+            console.resize(*size)
+            console.read(0.02)
+        console.resize(100, 30)
+        console.until(lambda text: "LilFox" in text.splitlines()[0] and "quit" in text.splitlines()[-1])
+        console.press("q")
+        assert console.ended_within(3) == 0
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"TERM": "linux", "COLORTERM": ""},
+        {"LANG": "C", "LC_ALL": "C"},
+        {"NO_COLOR": "1"},
+        {"TERM": "xterm", "COLORTERM": ""},
+        {"TERM": "screen", "COLORTERM": ""},
+    ],
+    ids=lambda env: ",".join(f"{key}={value}" for key, value in env.items()),
+)
+def test_poor_terminals_get_what_they_can_show(tmp_path: Path, env: dict[str, str]) -> None:
+    with Console(home=tmp_path, env=env) as console:
+        first_screen(console)
+        console.press("\r")
+        console.until("CPU busy")
+        console.press("q")
+        console.ended_within(3)
+        if env.get("TERM") == "linux" or env.get("LANG") == "C":
+            assert bytes(console.raw).isascii()
+        if "NO_COLOR" in env:
+            assert not re.search(rb"\x1b\[[0-9;]*(?:3[0-7]|4[0-7]|38;|48;)", bytes(console.raw))
+
+
+def test_chinese_by_the_locale_and_by_key(tmp_path: Path) -> None:
+    with Console(home=tmp_path, env={"LANG": "zh_CN.UTF-8"}) as console:
+        console.until("主机")
+        console.press("L")
+        console.until("HOSTS")
+        console.press("q")
+        assert console.ended_within(3) == 0
+
+
+def test_it_steps_aside_and_comes_back(tmp_path: Path) -> None:
+    with Console(home=tmp_path) as console:
+        first_screen(console)
+        console.press("\x1a")
+        pid, status = os.waitpid(console.process.pid, os.WUNTRACED)
+        assert pid == console.process.pid
+        assert os.WIFSTOPPED(status)
+        assert termios.tcgetattr(console._terminal)[3] == console.modes_before[3]
+        console.process.send_signal(signal.SIGCONT)
+        first_screen(console)
+        console.press("q")
+        assert console.ended_within(3) == 0
+
+
+def test_paused_costs_the_link_nothing(tmp_path: Path) -> None:
+    with Console(home=tmp_path) as console:
+        first_screen(console)
+        console.read(2)
+        console.press("p")
+        console.until("paused")
+        console.read(1)
+        assert console.read(3) == b""
+        console.press("q")
+        console.ended_within(3)
+
+
+def test_a_wrong_config_is_told_before_the_screen(tmp_path: Path) -> None:
+    config = tmp_path / "lilfox.yaml"
+    config.write_text("hosts:\n  web-1:\n    adress: 10.0.0.1\n")
+    config.chmod(0o600)
+    with Console(["--config", str(config)], home=tmp_path) as console:
+        assert console.ended_within(5) == 2
+        assert "lilfox.yaml:3" in console.text
+        assert b"\x1b[?1049h" not in console.raw
