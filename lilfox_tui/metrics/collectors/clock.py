@@ -1,0 +1,40 @@
+"""What time the host has: ``date`` (POSIX), with nanoseconds where it knows ``%N``. The sampler makes the offset."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+import msgspec
+
+from lilfox_tui.metrics.model import Sample
+from lilfox_tui.metrics.numbers import bad_line, checked, count
+
+EVERY_S = 30.0
+
+
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """None to choose."""
+
+
+def script(options: Options) -> str:
+    """Seconds since 1970 and, with GNU date, nanoseconds."""
+    return "date +%s.%N"
+
+
+def read_here(options: Options) -> str | None:
+    """This machine's clock is ours."""
+    return f"{time.time():.9f}"
+
+
+def parse(text: Mapping[str, str], options: Options) -> list[Sample]:
+    """``clock_seconds`` (since 1970) and ``clock_resolution_seconds``, how long it may have shown that value."""
+    shown = text.get("script", "").strip()
+    whole, _, fraction = shown.partition(".")
+    try:
+        seconds = count(whole)
+    except ValueError:
+        return checked([], [bad_line("date", shown)])
+    known = len(fraction) == 9 and fraction.isdigit() and fraction.isascii()
+    exact = seconds + int(fraction) / 1e9 if known else seconds
+    return [Sample("clock_seconds", exact), Sample("clock_resolution_seconds", 0.0 if known else 1.0)]

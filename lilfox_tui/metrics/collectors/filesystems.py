@@ -1,0 +1,162 @@
+"""Mounted filesystems: /proc/self/mounts (proc_pid_mounts(5)) tells which, ``df -P`` (POSIX df) how full.
+
+Only those with a disk of their own: not memory, not images that are always full, not the network unless asked for.
+Of several mounts of one device (bind mounts, subvolumes) the one with the shortest path counts.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from lilfox_tui.i18n import Message
+from lilfox_tui.metrics.model import Sample
+from lilfox_tui.metrics.numbers import bad_line, checked, count, missing
+
+EVERY_S = 10.0
+_MOUNTS = "/proc/self/mounts"
+FILES: tuple[str, ...] = (_MOUNTS,)
+_INODES = "@@inodes"
+_NETWORK = ("nfs", "cifs", "smb", "ceph", "9p", "afs", "lustre", "beegfs", "glusterfs", "fuse.")
+_IMAGES = ("squashfs", "iso9660", "erofs", "autofs", "fuse")
+_DISKLESS_SOURCES = ("zfs", "bcachefs")
+"""Types whose source is a name and not a path of a device."""
+_OCTAL = re.compile(r"\\([0-7]{3})")
+_ROW = re.compile(r"(\S.*?) +(\d+) +(\d+) +(-?\d+) +(?:\d+%|-) +(/.*)")
+
+
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """``network`` also asks NFS, SMB and the like, each host at most 3 s."""
+
+    network: bool = False
+
+
+class _Mount(NamedTuple):
+    device: str
+    mountpoint: str
+    kind: str
+    read_only: bool
+
+
+def script(options: Options) -> str:
+    """``df`` of the filesystems that count: blocks in KiB, a line ``@@inodes``, inodes; network ones on their own, so
+    that a server that hangs takes nothing else with it."""
+    network = "|".join(f"{kind}*" for kind in _NETWORK)
+    named = "|".join(f"*:{kind}:*" for kind in _DISKLESS_SOURCES)
+    lines = [
+        "lilfox_df() {",
+        "    [ $# = 0 ] && return",
+        '    lilfox_limit 3 df -P -k -- "$@"',
+        f"    echo '{_INODES}'",
+        '    lilfox_limit 3 df -P -i -- "$@"',
+        "}",
+        "lilfox_mounts() {",
+        "    want=$1; set --",
+        "    while read -r device mount kind rest; do",
+        "        case $kind in",
+        f"            {'|'.join(_IMAGES)}) continue ;;",
+        f'            {network}) [ "$want" = network ] || continue ;;',
+        '            *) [ "$want" = disk ] || continue',
+        f"               case $device:$kind:$mount in /*|*:*:/|{named}) ;; *) continue ;; esac ;;",
+        "        esac",
+        "        case $mount in *\\\\*) mount=$(printf '%b' \"$mount\") ;; esac",
+        '        set -- "$@" "$mount"',
+        f"    done <{_MOUNTS}",
+        '    lilfox_df "$@"',
+        "}",
+        "lilfox_mounts disk",
+    ]
+    return "\n".join([*lines, "lilfox_mounts network"] if options.network else lines)
+
+
+def read_here(options: Options) -> str | None:
+    """The same text by statvfs(3). None with ``network``: a server that hangs would hold this process."""
+    if options.network:
+        return None
+    with open(_MOUNTS, encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123 - no pathlib before the first frame
+        mounts = _wanted(file.read(), options)
+    blocks, inodes = [], [_INODES]
+    for mount in mounts:
+        try:
+            stat = os.statvfs(mount.mountpoint)
+        except OSError:
+            continue
+        unit, where = stat.f_frsize / 1024, mount.mountpoint.replace("\n", "?")
+        sizes = (stat.f_blocks * unit, (stat.f_blocks - stat.f_bfree) * unit, stat.f_bavail * unit)
+        blocks.append(f"- {' '.join(str(int(size)) for size in sizes)} - {where}")
+        inodes.append(f"- {stat.f_files} {stat.f_files - stat.f_ffree} {stat.f_favail} - {where}")
+    return "\n".join([*blocks, *inodes])
+
+
+def parse(text: Mapping[str, str], options: Options) -> list[Sample]:
+    """``filesystem_size_bytes``, ``…_used_bytes``, ``…_available_bytes``, ``…_inodes_used_percent`` and
+    ``…_read_only`` by device, fstype and mountpoint."""
+    mounts = text.get(_MOUNTS, "")
+    if not mounts:
+        return checked([], [missing(_MOUNTS)])
+    bad: list[Message] = []
+    sizes, inodes = _rows(text.get("script", ""), bad)
+    samples: list[Sample] = []
+    for mount in _wanted(mounts, options):
+        where = mount.mountpoint.replace("\n", "?")
+        labels = (("device", mount.device), ("fstype", mount.kind), ("mountpoint", where))
+        if (blocks := sizes.get(where)) is None or not blocks[0]:
+            continue
+        names = ("filesystem_size_bytes", "filesystem_used_bytes", "filesystem_available_bytes")
+        samples += [Sample(name, value * 1024, labels) for name, value in zip(names, blocks, strict=True)]
+        samples.append(Sample("filesystem_read_only", float(mount.read_only), labels))
+        if (nodes := inodes.get(where)) is not None and nodes[0]:
+            samples.append(Sample("filesystem_inodes_used_percent", min(100.0, 100 * nodes[1] / nodes[0]), labels))
+    return checked(samples, bad)
+
+
+def _rows(output: str, bad: list[Message]) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    """Total, used and available by mount point: of blocks, and of inodes. The last mount of a place covers others."""
+    sizes: dict[str, list[float]] = {}
+    inodes: dict[str, list[float]] = {}
+    found = sizes
+    for line in output.split("\n"):
+        if not line or line.startswith("Filesystem "):
+            found = sizes if "1024" in line else found
+        elif line == _INODES:
+            found = inodes
+        elif (match := _ROW.fullmatch(line)) is not None:
+            try:
+                found[match[5]] = [count(match[2]), count(match[3]), max(0.0, float(match[4][:20]))]
+            except ValueError:
+                bad.append(bad_line("df", line))
+        elif found is sizes:
+            bad.append(bad_line("df", line))
+    return sizes, inodes
+
+
+def _wanted(mounts: str, options: Options) -> list[_Mount]:
+    chosen: dict[str, _Mount] = {}
+    for mount in _mounts(mounts):
+        network = mount.kind.startswith(_NETWORK)
+        if mount.kind in _IMAGES or (network and not options.network):
+            continue
+        own = mount.device.startswith("/") or mount.kind in _DISKLESS_SOURCES or mount.mountpoint == "/"
+        if not (own or network):
+            continue
+        key = mount.device if mount.device.startswith("/") or network else f"{mount.device} {mount.mountpoint}"
+        known = chosen.get(key)
+        if known is None or len(mount.mountpoint) < len(known.mountpoint):
+            chosen[key] = mount
+    return list(chosen.values())
+
+
+def _mounts(text: str) -> Iterator[_Mount]:
+    for line in text.split("\n"):
+        match line.split(" "):
+            case [device, mountpoint, kind, options, *_]:
+                yield _Mount(_decoded(device), _decoded(mountpoint), kind, "ro" in options.split(","))
+
+
+def _decoded(word: str) -> str:
+    """Space, tab, newline and backslash are written as three octal digits (getmntent(3))."""
+    return _OCTAL.sub(lambda match: chr(int(match[1], 8)), word) if "\\" in word else word

@@ -1,0 +1,140 @@
+"""One host, sampled over and over: a question each period, a snapshot on a feed."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+import zlib
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from lilfox_tui.errors import HostError, HostUnreachable
+from lilfox_tui.feed import Feed
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.local import LocalHost
+from lilfox_tui.i18n import tr
+from lilfox_tui.metrics.collector import load_collectors
+from lilfox_tui.metrics.model import Snapshot
+from lilfox_tui.metrics.process_table import users_of
+from lilfox_tui.metrics.psutil_source import PsutilSource, has_proc
+from lilfox_tui.metrics.readings import PROCESSES, Moment, Readings
+from lilfox_tui.metrics.sources import HostSource, LocalSource, read_text
+
+_LEAST_TIMEOUT_S = 5.0
+_LATE_IN_A_ROW = 2
+_APART_S = 0.25
+"""Between the two readings of one look: 25 ticks of the kernel's clock."""
+
+
+class Sampler:
+    """Samples ``host`` every ``period_s``; ``options`` maps a collector's kind to its Options, or False for off.
+
+    ``clock`` is a monotonic clock in seconds. The feed becomes unavailable while the host does not answer and
+    recovers by itself.
+    """
+
+    def __init__(
+        self, host: Host, options: Mapping[str, Any], period_s: float, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.feed: Feed[Snapshot] = Feed()
+        self.focused = False
+        """Whether this host is being looked at: its processes are then read too."""
+        self._host = host
+        self._period_s = period_s
+        self._clock = clock
+        collectors = load_collectors(options)
+        self._readings = Readings(host.name, collectors, period_s)
+        self._local = isinstance(host, LocalHost)
+        self._without_proc = PsutilSource() if self._local and not has_proc() else None
+        self._source = LocalSource(host, collectors) if self._local else HostSource(host, collectors)
+        self._late = 0
+
+    async def run(self) -> None:
+        """Samples until cancelled. Ticks stay on their grid; those missed (a machine that slept) are left out.
+
+        Hosts start at different phases, so that a hundred of them do not answer at the same moment.
+        """
+        phase = 0.0 if self._local else zlib.crc32(self._host.name.encode()) / 2**32
+        next_s = self._clock() + phase * self._period_s
+        try:
+            while True:
+                await asyncio.sleep(max(0.0, next_s - self._clock()))
+                await self._tick()
+                next_s += self._period_s * max(1, math.ceil((self._clock() - next_s) / self._period_s))
+        finally:
+            await self._source.close()
+
+    async def sample_once(self) -> Snapshot:
+        """Two readings a quarter of a second apart, so that rates exist; raises HostError."""
+        try:
+            first = await self._read()
+            if isinstance(self._source, LocalSource) and self._without_proc is None:
+                await self._source.settle()
+            await asyncio.sleep(_APART_S)
+            return await self._read() if first is not None else first
+        finally:
+            await self._source.close()
+
+    def read_now(self) -> Snapshot:
+        """A reading of this machine at once: no process, no event loop. Raises TypeError for another host."""
+        if not isinstance(self._source, LocalSource):
+            raise TypeError(f"{self._host.name} is not this machine")
+        if self._without_proc is not None:
+            return self._readings.put(self._without_proc.read(), self._moment(time.time()))
+        asked = self._readings.due(self._clock(), focused=False)
+        sent = time.time()
+        return self._readings.take(asked, self._source.read_now(asked), self._moment(sent))
+
+    async def _tick(self) -> None:
+        started_s = self._clock()
+        try:
+            snapshot = await self._read()
+        except HostError as error:
+            self._late = 0
+            self._fail(error)
+            return
+        took_s = self._clock() - started_s
+        self._late = self._late + 1 if took_s > self._period_s else 0
+        if self._late >= _LATE_IN_A_ROW:
+            self._late = 0
+            await self._source.close()
+            self._fail(_no_answer(self._host.name, took_s))
+            return
+        self.feed.publish(snapshot, snapshot.at)
+
+    def _fail(self, error: HostError) -> None:
+        self.feed.fail(error, next_try=datetime.now(UTC) + timedelta(seconds=self._period_s))
+
+    async def _read(self) -> Snapshot:
+        if self._without_proc is not None:
+            return self._readings.put(self._without_proc.read(), self._moment(time.time()))
+        asked = self._readings.due(self._clock(), focused=self.focused)
+        if not self._readings.users and any(one.kind == PROCESSES for one in asked):
+            self._readings.users = await self._users()
+        sent = time.time()
+        answer = await self._source.read(asked, timeout_s=max(2 * self._period_s, _LEAST_TIMEOUT_S))
+        return self._readings.take(asked, answer, self._moment(sent))
+
+    async def _users(self) -> Mapping[str, str]:
+        """Names by uid; numbers stand for themselves where the file cannot be read."""
+        path = "/etc/passwd"
+        if self._local:
+            return users_of(read_text(path).encode("utf-8", "surrogateescape"))
+        try:
+            return users_of(await self._host.read_file(path, limit_bytes=1024 * 1024)) or {"": ""}
+        except HostError:
+            return {"": ""}
+
+    def _moment(self, sent: float) -> Moment:
+        received = time.time()
+        return Moment(sent, received, datetime.fromtimestamp(received, UTC), self._clock())
+
+
+def _no_answer(host: str, seconds: float) -> HostUnreachable:
+    return HostUnreachable(
+        host,
+        tr("no answer from {host} for {seconds:.0f} s", host=host, seconds=seconds),
+        tr("It is asked again by itself. If it stays: a busy host, a slow link, or a frozen disk."),
+    )
