@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from lilfox_tui.metrics.hysteresis import Hysteresis
+from lilfox_tui.metrics.model import Health, HealthCheck, ServiceState
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def _states(answers: str, down_after: int = 2, up_after: int = 2) -> list[ServiceState]:
+    """One answer a second: ``+`` healthy, ``-`` unhealthy, ``!`` error."""
+    hysteresis = Hysteresis("backend", "http://b", down_after=down_after, up_after=up_after)
+    health = {"+": Health.HEALTHY, "-": Health.UNHEALTHY, "!": Health.ERROR}
+    return [
+        hysteresis.take(HealthCheck(START + timedelta(seconds=second), health[answer], None, None))
+        for second, answer in enumerate(answers)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answers", "down_after", "up_after", "levels"),
+    [
+        ("+", 2, 2, "G"),
+        ("-", 2, 2, "D"),
+        ("-", 1, 2, "F"),
+        ("++--+++", 2, 2, "GGDFDGG"),
+        ("+-+-+-", 2, 2, "GDGDGD"),
+        ("--+-+", 2, 2, "DFDFD"),
+        ("-!-++", 3, 1, "DDFGG"),
+    ],
+)
+def test_levels_follow_rows_of_answers(answers: str, down_after: int, up_after: int, levels: str) -> None:
+    states = _states(answers, down_after, up_after)
+    assert "".join(state.level.name[0] for state in states) == levels
+
+
+def test_since_is_the_first_answer_of_the_row() -> None:
+    states = _states("++---++")
+    seconds = [(state.since - START).total_seconds() for state in states]
+    assert seconds == [0, 0, 2, 2, 2, 5, 5]
+
+
+def test_failures_count_in_a_row() -> None:
+    assert [state.failures for state in _states("-!+-")] == [1, 2, 0, 1]
