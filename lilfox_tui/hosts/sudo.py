@@ -62,8 +62,11 @@ class SudoDialog:
 
     def argv(self, argv: Sequence[str], env: Mapping[str, str]) -> list[str]:
         """What to start. The sudoers rules must allow ``sh``, which tells when root is reached."""
-        wrapper = 'printf "%s" "$0" >&2; exec "$@"'
-        return ["sudo", "-k", "-S", "-p", self._prompt, *_kept(env), "--", "sh", "-c", wrapper, self._root, *argv]
+        return ["sudo", "-k", "-S", "-p", self._prompt, *_kept(env), "--", *self.plain(argv)]
+
+    def plain(self, argv: Sequence[str]) -> list[str]:
+        """What to start when it is root already."""
+        return ["sh", "-c", 'printf "%s" "$0" >&2; exec "$@"', self._root, *argv]
 
     def hear(self, data: bytes) -> bytes:
         """What of ``data`` (stderr) the command itself wrote; nothing until root is reached."""

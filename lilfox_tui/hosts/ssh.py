@@ -1,0 +1,230 @@
+"""A host that answers to SSH."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import asyncssh
+
+from lilfox_tui.config.model import HostConfig, SshConfig
+from lilfox_tui.errors import HostUnreachable
+from lilfox_tui.feed import Feed
+from lilfox_tui.hosts import ssh_files
+from lilfox_tui.hosts.base import OUTPUT_LIMIT, Completed, Link, Loop, LostCommand
+from lilfox_tui.hosts.refusals import failed, no_change_allowed, sudo_refused, too_slow
+from lilfox_tui.hosts.ssh_command import Order, RemoteCommand
+from lilfox_tui.hosts.ssh_dial import Target
+from lilfox_tui.hosts.ssh_errors import LINK_ERRORS, link_lost
+from lilfox_tui.hosts.ssh_link import SshLink
+from lilfox_tui.hosts.ssh_loop import SshLoop
+from lilfox_tui.hosts.ssh_sessions import Sessions
+from lilfox_tui.hosts.ssh_words import with_args
+from lilfox_tui.i18n import tr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Lost:
+    command: LostCommand
+    since: str
+    sudo: bool
+
+
+class SshHost:
+    """One host over one kept SSH connection. ``read_only`` refuses ``write_file``, as a protected host does."""
+
+    def __init__(
+        self,
+        name: str,
+        config: HostConfig,
+        ssh: SshConfig,
+        *,
+        read_only: bool = False,
+        dials: asyncio.Semaphore | None = None,
+    ) -> None:
+        self.name = name
+        self.protected = config.protected
+        self._read_only = read_only or config.protected
+        self._config = config
+        dials = dials or asyncio.Semaphore(ssh.dial_at_once)
+        self._link = SshLink(Target.of(name, config), ssh, dials, self._on_connect)
+        self._lost: list[_Lost] = []
+        self._running: set[RemoteCommand] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def link(self) -> Feed[Link]:
+        """See :attr:`Host.link`."""
+        return self._link.feed
+
+    @property
+    def lost(self) -> Sequence[LostCommand]:
+        """See :attr:`Host.lost`."""
+        return tuple(entry.command for entry in self._lost)
+
+    async def keep_connected(self) -> None:
+        """See :meth:`Host.keep_connected`."""
+        await self._link.keep()
+
+    async def connect(self) -> None:
+        """See :meth:`Host.connect`."""
+        await self._link.sessions()
+
+    def retry_now(self) -> None:
+        """See :meth:`Host.retry_now`."""
+        self._link.retry_now()
+
+    async def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        timeout_s: float = 30.0,
+        limit_bytes: int = OUTPUT_LIMIT,
+        sudo: bool = False,
+        env: dict[str, str] | None = None,
+    ) -> Completed:
+        """See :meth:`Host.run`."""
+        return await self._run(Order.of(argv, self._config, sudo=sudo, env=env), stdin, timeout_s, limit_bytes)
+
+    async def run_script(
+        self,
+        script: str,
+        args: Sequence[str] = (),
+        *,
+        timeout_s: float = 30.0,
+        limit_bytes: int = OUTPUT_LIMIT,
+        sudo: bool = False,
+    ) -> Completed:
+        """See :meth:`Host.run_script`."""
+        argv = ("sh", "-c", script, "sh", *args)
+        order = Order.of(argv, self._config, sudo=True) if sudo else Order(argv, with_args(script, args))
+        return await self._run(order, b"", timeout_s, limit_bytes)
+
+    async def _run(self, order: Order, stdin: bytes, timeout_s: float, limit_bytes: int) -> Completed:
+        sessions = await self._link.sessions()
+        began = time.monotonic()
+        command: RemoteCommand | None = None
+        try:
+            async with asyncio.timeout(timeout_s):
+                command = await self._start(order, sessions, with_stdin=bool(stdin))
+                truncated = await command.collect(stdin, limit_bytes)
+        except TimeoutError:
+            raise too_slow(self.name, order.argv[0], timeout_s) from None
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
+        finally:
+            if command is not None:
+                await self._end(command)
+        if command.complaint():
+            raise sudo_refused(self.name, command.complaint())
+        status, signal = command.outcome()
+        return Completed(
+            order.argv, status, signal, command.stdout, command.stderr, time.monotonic() - began, truncated
+        )
+
+    async def stream(self, argv: Sequence[str], *, sudo: bool = False) -> AsyncGenerator[bytes, None]:
+        """See :meth:`Host.stream`."""
+        order = Order.of(argv, self._config, sudo=sudo)
+        command = await self._start(order, await self._link.sessions(), with_stdin=False)
+        try:
+            async with aclosing(command.blocks()) as blocks:
+                async for block in blocks:
+                    yield block
+            status, signal = command.outcome()
+            if status != 0:
+                raise failed(self.name, argv[0], signal or status, command.complaint() or command.stderr)
+        finally:
+            await self._end(command)
+
+    @asynccontextmanager
+    async def loop(self, script: str) -> AsyncIterator[Loop]:
+        """See :meth:`Host.loop`. At its end the script sees the end of its stdin; one that hung is ended."""
+        command = await self._start(Order(("sh", "-c", script), script), await self._link.sessions(), with_stdin=True)
+        loop = SshLoop(self.name, command)
+        try:
+            yield loop
+        finally:
+            self._running.discard(command)
+            command.completed = not loop.hung
+            if loop.hung:
+                self._spawn(self._end_quietly(command))
+            else:
+                await command.end()
+
+    async def read_file(self, path: str, *, offset: int = 0, limit_bytes: int = OUTPUT_LIMIT) -> bytes:
+        """See :meth:`Host.read_file`."""
+        return await ssh_files.read(self, path, offset, limit_bytes)
+
+    async def write_file(self, path: str, data: bytes, *, mode: int = 0o600) -> None:
+        """See :meth:`Host.write_file`."""
+        if self._read_only:
+            raise no_change_allowed(self.name, path)
+        await ssh_files.write_whole(self, path, data, mode)
+
+    @asynccontextmanager
+    async def forward(self, port: int, address: str = "127.0.0.1") -> AsyncIterator[tuple[str, int]]:
+        """See :meth:`Host.forward`."""
+        sessions = await self._link.sessions()
+        try:
+            listener = await sessions.connection.forward_local_port("127.0.0.1", 0, address, port)
+        except LINK_ERRORS as error:
+            if not sessions.alive:
+                raise link_lost(self.name, sessions.client.lost_by) from None
+            raise HostUnreachable(
+                self.name, tr("No port can be forwarded to {host}: {reason}", host=self.name, reason=error)
+            ) from None
+        try:
+            yield "127.0.0.1", listener.get_port()
+        finally:
+            listener.close()
+
+    async def close(self) -> None:
+        """See :meth:`Host.close`."""
+        await asyncio.gather(*(self._end(command) for command in tuple(self._running)))
+        for task in tuple(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(tuple(self._tasks))
+        await self._link.close()
+
+    async def _start(self, order: Order, sessions: Sessions, *, with_stdin: bool) -> RemoteCommand:
+        command = await RemoteCommand.start(self.name, order, sessions, with_stdin=with_stdin)
+        self._running.add(command)
+        return command
+
+    async def _end(self, command: RemoteCommand) -> None:
+        """Ends the command; what cannot be ended is among ``lost`` from then on."""
+        try:
+            await command.end()
+        finally:
+            if command in self._running:
+                self._running.discard(command)
+                if not await command.end():
+                    lost = LostCommand(command.order.argv, command.group, datetime.now(UTC))
+                    self._lost.append(_Lost(lost, command.since, command.order.sudo))
+
+    async def _end_quietly(self, command: RemoteCommand) -> None:
+        await command.end()
+
+    def _on_connect(self, sessions: Sessions) -> None:
+        if self._lost:
+            self._spawn(self._end_lost(sessions))
+
+    async def _end_lost(self, sessions: Sessions) -> None:
+        for entry in tuple(self._lost):
+            group = entry.command.pid
+            if group is not None and await sessions.end_group(group, entry.since, as_root=entry.sudo):
+                self._lost.remove(entry)
+
+    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+asyncssh.set_log_level("CRITICAL")

@@ -1,0 +1,231 @@
+"""One command on an SSH host: started, read, and surely ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import asyncssh
+
+from lilfox_tui.config.model import HostConfig
+from lilfox_tui.hosts.output import Kept, LimitReached, Tail
+from lilfox_tui.hosts.ssh_errors import LINK_ERRORS, fate_unknown, no_shell
+from lilfox_tui.hosts.ssh_sessions import END_S, WINDOW, Process, Sessions
+from lilfox_tui.hosts.ssh_words import Started, as_root, command, running
+from lilfox_tui.hosts.sudo import SudoDialog, quiet_complaint, secret, sudo_quietly
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to run: a script for the host's sh, the words it is known by, and the sudo that may ask."""
+
+    argv: tuple[str, ...]
+    script: str
+    sudo: bool = False
+    secret: bool = False
+    dialog: SudoDialog | None = None
+
+    @classmethod
+    def of(cls, argv: Sequence[str], config: HostConfig, *, sudo: bool, env: dict[str, str] | None = None) -> Order:
+        """``argv``, as root if ``sudo``. Raises ValueError for a NUL or a bad name of a variable."""
+        names = {"LC_ALL": "", **(env or {})}
+        if not sudo:
+            return cls(tuple(argv), running(argv, env), secret=bool(env))
+        if config.sudo_password is None:
+            return cls(tuple(argv), as_root(argv, sudo_quietly(argv, names), env), True, bool(env))
+        dialog = SudoDialog(partial(secret, config.sudo_password))
+        return cls(tuple(argv), as_root(dialog.plain(argv), dialog.argv(argv, names), env), True, bool(env), dialog)
+
+
+class RemoteCommand:
+    """A started command. It holds room for one session until ``end``."""
+
+    def __init__(self, host: str, order: Order, sessions: Sessions, process: Process) -> None:
+        self.order = order
+        self.stdout = b""
+        self.stderr = b""
+        self.completed = False
+        self._host = host
+        self._sessions = sessions
+        self._process = process
+        self._out = Started()
+        self._err = Started()
+        self._ended: asyncio.Task[bool] | None = None
+
+    @classmethod
+    async def start(cls, host: str, order: Order, sessions: Sessions, *, with_stdin: bool) -> RemoteCommand:
+        """Starts it. When cancelled meanwhile, what may have started is ended first. Raises HostUnreachable."""
+        line, first = command(order.script, secret=order.secret)
+        piped = bool(with_stdin or first or order.dialog)
+        await sessions.take()
+        opening = asyncio.ensure_future(sessions.open(line, stdin=asyncssh.PIPE if piped else asyncssh.DEVNULL))
+        try:
+            process = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            await asyncio.wait([opening], timeout=END_S)
+            if opening.done() and opening.exception() is None:
+                await cls(host, order, sessions, opening.result()).end()
+            else:
+                opening.cancel()
+                sessions.give()
+            raise
+        except BaseException:
+            sessions.give()
+            raise
+        if first:
+            process.stdin.write(first)
+            if not (with_stdin or order.dialog):
+                process.stdin.write_eof()
+        return cls(host, order, sessions, process)
+
+    @property
+    def group(self) -> int | None:
+        """Its process group on the host, once known."""
+        return self._out.group
+
+    @property
+    def since(self) -> str:
+        """When its leader started: field 22 of /proc/PID/stat."""
+        return self._out.since
+
+    async def collect(self, stdin: bytes, limit: int) -> bool:
+        """Writes ``stdin`` and reads to the end; whether a stream went past ``limit``. Raises HostError."""
+        out, err = Kept(limit), Kept(limit)
+        truncated = False
+        supply = asyncio.ensure_future(self._supply(stdin))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._read_out(out))
+                tasks.create_task(self._read_err(err))
+            await self._finish()
+        except* LimitReached:
+            truncated = True
+        finally:
+            supply.cancel()
+            self.stdout, self.stderr = out.joined(), err.joined()
+        return truncated
+
+    async def blocks(self) -> AsyncGenerator[bytes, None]:
+        """What it writes to stdout as it comes; the tail of stderr is kept. Raises HostError."""
+        err = Tail()
+        others = asyncio.gather(self._read_err(err), self._supply(b""))
+        try:
+            while block := await self.read_block():
+                yield block
+            await others
+            await self._finish()
+        finally:
+            others.cancel()
+            self.stderr = err.joined()
+
+    async def read_block(self) -> bytes:
+        """The next bytes of stdout after the start line; empty at the end."""
+        while True:
+            try:
+                block = await self._process.stdout.read(WINDOW)
+            except LINK_ERRORS:
+                return b""
+            if not block or (block := self._out.hear(block)):
+                return block
+
+    async def write(self, data: bytes) -> None:
+        """Writes to its stdin; raises OSError when it takes none any more."""
+        self._process.stdin.write(data)
+        await self._process.stdin.drain()
+
+    async def _read_out(self, kept: Kept) -> None:
+        while block := await self.read_block():
+            kept.add(block)
+
+    async def _read_err(self, kept: Kept | Tail) -> None:
+        dialog = self.order.dialog
+        try:
+            while block := await self._process.stderr.read(WINDOW):
+                heard = self._err.hear(block)
+                kept.add(dialog.hear(heard) if dialog else heard)
+        except LINK_ERRORS:
+            return
+
+    async def _supply(self, stdin: bytes) -> None:
+        dialog = self.order.dialog
+        try:
+            if (dialog is None or await dialog.answer(self.write)) and stdin:
+                await self.write(stdin)
+        except LINK_ERRORS:
+            return  # a command need not read its input
+        finally:
+            if dialog is not None or stdin:
+                self._process.stdin.write_eof()
+
+    async def _finish(self) -> None:
+        await self._process.wait_closed()
+        if self._process.exit_status is None and self._process.exit_signal is None:
+            raise fate_unknown(self._host, self.order.argv[0], self.group)
+        self.completed = True
+        if not self._out.seen:
+            raise no_shell(self._host, self._out.noise or self._err.noise)
+
+    def complaint(self) -> bytes:
+        """What sudo said if it did not start the command, else nothing."""
+        if self.order.dialog is not None:
+            return self.order.dialog.complaint()
+        return quiet_complaint(self.outcome()[0], self.stdout, self.stderr) if self.order.sudo else b""
+
+    def outcome(self) -> tuple[int | None, str | None]:
+        """Exit status, or None and the name of the signal that ended it."""
+        if self._process.exit_signal is not None:
+            return None, self._process.exit_signal[0]
+        return (self._process.exit_status, None) if self.completed else (None, "TERM")
+
+    async def end(self) -> bool:
+        """Ends it unless it has ended by itself; whether nothing of it runs. Not cut short by a cancellation."""
+        if self._ended is None:
+            self._ended = asyncio.create_task(self._end())
+        try:
+            return await asyncio.shield(self._ended)
+        except asyncio.CancelledError:
+            await asyncio.wait([self._ended])
+            raise
+
+    async def _end(self) -> bool:
+        try:
+            if self.completed:
+                return True
+            if not self._sessions.alive:
+                return False
+            return await self._end_on_host()
+        finally:
+            self._process.close()
+            self._sessions.give()
+
+    async def _end_on_host(self) -> bool:
+        try:
+            async with asyncio.timeout(END_S / 4):
+                while not self._out.seen and await self.read_block():
+                    pass
+        except TimeoutError:
+            pass
+        if self.group is None:
+            return False
+        if await self._sessions.end_group(self.group, self.since, as_root=self.order.sudo):
+            return True
+        return await self._end_by_signal()
+
+    async def _end_by_signal(self) -> bool:
+        """The way without a second session (RFC 4254, 6.9); for a server that has no room for one."""
+        try:
+            for send in (self._process.terminate, self._process.kill):
+                send()
+                try:
+                    async with asyncio.timeout(2):
+                        while await self._process.stdout.read(WINDOW):
+                            pass
+                        await self._process.wait_closed()
+                    return self._process.exit_status is not None or self._process.exit_signal is not None
+                except TimeoutError:
+                    continue
+        except LINK_ERRORS:
+            pass
+        return False

@@ -1,0 +1,292 @@
+"""One SSH connection, as ssh_config(5) and the host's configuration want it, through its jump hosts."""
+
+# ruff: noqa: ARG002 - the parameters are asyncssh's
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+from asyncssh.config import ConfigParseError
+
+from lilfox_tui.config.model import HostConfig, SecretRef, SshConfig
+from lilfox_tui.errors import HostUnreachable
+from lilfox_tui.hosts.ssh_errors import dial_error
+from lilfox_tui.hosts.ssh_keys import KnownKeys, key_error, known_keys, place_of
+from lilfox_tui.hosts.sudo import secret
+from lilfox_tui.i18n import tr
+
+CIPHERS = (
+    "aes128-gcm@openssh.com",
+    "aes256-gcm@openssh.com",
+    "chacha20-poly1305@openssh.com",
+    "aes256-ctr",
+    "aes192-ctr",
+    "aes128-ctr",
+)
+"""GCM first: it costs this side less than half of ChaCha20."""
+
+MAX_BANNER = 4096
+DIAL_ERRORS = (asyncssh.Error, asyncssh.KeyImportError, asyncssh.KeyEncryptionError, OSError, ValueError)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A host to connect to; ``host`` is the name that errors carry."""
+
+    host: str
+    address: str
+    user: str | None = None
+    port: int | None = None
+    identity: str | None = None
+    password: SecretRef | None = None
+    passphrase: SecretRef | None = None
+
+    @classmethod
+    def of(cls, name: str, config: HostConfig) -> Target:
+        """As the configuration names it."""
+        return cls(
+            name, config.address or name, config.user, config.port, config.identity, config.password, config.passphrase
+        )
+
+    def hop(self, spec: str) -> Target:
+        """A jump host, ``[user@]host[:port]`` (ProxyJump of ssh_config(5))."""
+        user, _, place = spec.strip().removeprefix("ssh://").rpartition("@")
+        address, _, port = place.rpartition(":") if place.count(":") == 1 else (place, "", "")
+        return Target(self.host, address.strip("[]"), user or None, int(port) if port else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What ssh_config made of a target. ``key_name`` is what known_hosts knows it by."""
+
+    address: str
+    port: int
+    user: str
+    key_name: str
+    jumps: str
+    known_hosts: tuple[str, ...]
+    known: KnownKeys
+    options: dict[str, Any]
+
+    @property
+    def where(self) -> str:
+        """For people: address and port."""
+        return place_of(self.address, self.port)
+
+
+class Client(asyncssh.SSHClient):
+    """What is asked and told while a connection is made, and its end."""
+
+    def __init__(self, password: SecretRef | None = None) -> None:
+        self.banner = ""
+        self.offered: asyncssh.SSHKey | None = None
+        self.lost_by: BaseException | None = None
+        self.on_lost: Callable[[], None] | None = None
+        self._password = password
+
+    def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
+        """Called for keys that are not trusted; keeps the key and says no."""
+        self.offered = key
+        return False
+
+    def auth_banner_received(self, msg: str, lang: str) -> None:
+        """Keeps the start of what the server says before the login."""
+        self.banner = (self.banner + msg)[:MAX_BANNER]
+
+    async def password_auth_requested(self) -> str | None:
+        """The password, once: a wrong one is not sent again."""
+        ref, self._password = self._password, None
+        return await secret(ref) if ref is not None else None
+
+    async def kbdint_auth_requested(self) -> str | None:
+        """Willing only while there is a password to give."""
+        return "" if self._password is not None else None
+
+    async def kbdint_challenge_received(
+        self, name: str, instructions: str, lang: str, prompts: Sequence[tuple[str, bool]]
+    ) -> list[str] | None:
+        """The password for one hidden question; nothing for none."""
+        if not prompts:
+            return []
+        if len(prompts) != 1 or prompts[0][1]:
+            return None
+        password = await self.password_auth_requested()
+        return None if password is None else [password]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self.lost_by = exc
+        if self.on_lost is not None:
+            self.on_lost()
+
+
+async def resolve(target: Target, ssh: SshConfig) -> Resolved:
+    """Reads ssh_config for ``target``. Raises HostUnreachable when it cannot be used."""
+    files = [str(path) for path in map(_path, ssh.config_files) if os.access(path, os.R_OK)]
+    chosen: dict[str, Any] = {"config": files}
+    if target.user is not None:
+        chosen["username"] = target.user
+    if target.port is not None:
+        chosen["port"] = target.port
+    try:
+        probe = await asyncssh.SSHClientConnectionOptions.construct(
+            None, host=target.address, client_keys=None, **chosen
+        )
+        own: tuple[str, ...] = tuple(probe.config.get("UserKnownHostsFile") or ())
+        known_hosts = tuple(str(_path(file)) for file in own or ssh.known_hosts)
+        key_name = probe.host_key_alias or probe.host
+        known = known_keys(known_hosts, key_name, "", probe.port)
+    except (OSError, ValueError) as error:
+        raise dial_error(target.host, target.address, "", _as_config(error), ssh.connect_timeout) from None
+    chosen |= _options(target, ssh, probe)
+    if probe.config.get("HostKeyAlgorithms") is None:
+        chosen["server_host_key_algs"] = known.algorithms()
+    jumps = probe.tunnel if isinstance(probe.tunnel, str) else ""
+    return Resolved(probe.host, probe.port, probe.username, key_name, jumps, known_hosts, known, chosen)
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser()
+
+
+def _as_config(error: Exception) -> Exception:
+    return error if isinstance(error, ConfigParseError) else ConfigParseError(str(error))
+
+
+def _options(target: Target, ssh: SshConfig, probe: asyncssh.SSHClientConnectionOptions) -> dict[str, Any]:
+    """What is ours to say, and what ssh_config does not say."""
+    options: dict[str, Any] = {
+        "agent_forwarding": False,
+        "x11_forwarding": False,
+        "request_pty": False,
+        "password_auth": target.password is not None,
+        "kbdint_auth": target.password is not None,
+        "gss_auth": False,
+        "login_timeout": ssh.connect_timeout,
+        "encoding": None,
+    }
+    if target.passphrase is not None:
+        ref = target.passphrase
+        options["passphrase"] = lambda _file: secret(ref)
+    else:
+        options["ignore_encrypted"] = True
+    if target.identity is not None:
+        of_config: list[str] = list(probe.config.get("IdentityFile") or ())  # type: ignore[call-overload]
+        readable = [file for file in of_config if os.access(Path(file).expanduser(), os.R_OK)]
+        options["client_keys"] = [str(Path(target.identity).expanduser()), *readable]
+    ours: dict[str, dict[str, Any]] = {
+        "ConnectTimeout": {"connect_timeout": ssh.connect_timeout},
+        "Ciphers": {"encryption_algs": list(CIPHERS)},
+        "ServerAliveInterval": {"keepalive_interval": ssh.keepalive},
+        "ServerAliveCountMax": {"keepalive_count_max": ssh.keepalive_max},
+    }
+    for word, option in ours.items():
+        if probe.config.get(word) is None:
+            options |= option
+    return options
+
+
+async def dial(target: Target, ssh: SshConfig) -> tuple[asyncssh.SSHClientConnection, Client]:
+    """Connects and logs in. Raises HostError, which names the jump host where that is the one that failed."""
+    resolved = await resolve(target, ssh)
+    via = await _through(target, resolved, ssh)
+    client = Client(target.password)
+    done = False
+    try:
+        connection = await asyncssh.connect(
+            target.address,
+            tunnel=via or (),
+            client_factory=lambda: client,
+            known_hosts=_lookup(resolved),
+            **resolved.options,
+        )
+        if via is not None:
+            connection.set_tunnel(via)
+        done = True
+    except asyncssh.HostKeyNotVerifiable as error:
+        raise _key_refused(target, resolved, client, error) from None
+    except DIAL_ERRORS as error:
+        raise dial_error(target.host, resolved.where, resolved.user, error, ssh.connect_timeout) from None
+    finally:
+        if via is not None and not done:
+            via.close()
+    return connection, client
+
+
+def _lookup(resolved: Resolved) -> Callable[[str, str, int | None], Any]:
+    def look(host: str, address: str, _port: int | None) -> Any:
+        known = known_keys(resolved.known_hosts, host, address, resolved.port)
+        return known.trusted, known.authorities, known.revoked
+
+    return look
+
+
+def _key_refused(target: Target, resolved: Resolved, client: Client, error: Exception) -> Exception:
+    place = place_of(resolved.key_name, resolved.port)
+    if "revoked" in str(error):
+        key = resolved.known.revoked[0] if len(resolved.known.revoked) == 1 else None
+        return key_error(target.host, place, "revoked", key, resolved.known)
+    if client.offered is None:
+        return HostUnreachable(
+            target.host,
+            tr("The host certificate of {place} is not accepted: {reason}", place=place, reason=error),
+            tr("See the @cert-authority lines of known_hosts, and whether the certificate has expired."),
+        )
+    return key_error(target.host, place, resolved.known.verdict(client.offered), client.offered, resolved.known)
+
+
+async def _through(target: Target, resolved: Resolved, ssh: SshConfig) -> asyncssh.SSHClientConnection | None:
+    """The connection to the last jump host, or None."""
+    via: asyncssh.SSHClientConnection | None = None
+    for spec in filter(None, resolved.jumps.split(",")):
+        hop = target.hop(spec)
+        at = await resolve(hop, ssh)
+        before = via if via is not None else await _through(hop, at, ssh)
+        client = Client()
+        try:
+            via = await asyncssh.connect(
+                hop.address,
+                tunnel=before or (),
+                client_factory=lambda c=client: c,
+                known_hosts=_lookup(at),
+                **at.options,
+            )
+        except asyncssh.HostKeyNotVerifiable as error:
+            raise _key_refused(hop, at, client, error) from None
+        except DIAL_ERRORS as error:
+            raise dial_error(hop.host, at.where, at.user, error, ssh.connect_timeout) from None
+        finally:
+            if before is not None and (via is None or via is before):
+                before.close()
+        if before is not None:
+            via.set_tunnel(before)
+    return via
+
+
+async def shown_key(target: Target, ssh: SshConfig) -> tuple[Resolved, asyncssh.SSHKey]:
+    """What ssh_config made of ``target``, and the host key it shows; no login. Raises HostError."""
+    resolved = await resolve(target, ssh)
+    via = await _through(target, resolved, ssh)
+    try:
+        options = {name: resolved.options[name] for name in ("config", "port", "username") if name in resolved.options}
+        options.pop("username", None)
+        key = await asyncssh.get_server_host_key(
+            target.address,
+            tunnel=via or (),
+            server_host_key_algs=resolved.known.algorithms(),
+            options=asyncssh.SSHClientConnectionOptions(config=options["config"], connect_timeout=ssh.connect_timeout),
+            **options,
+        )
+    except DIAL_ERRORS as error:
+        raise dial_error(target.host, resolved.where, resolved.user, error, ssh.connect_timeout) from None
+    finally:
+        if via is not None:
+            via.close()
+    if key is None:
+        raise dial_error(target.host, resolved.where, "", ConnectionResetError(), ssh.connect_timeout)
+    return resolved, key

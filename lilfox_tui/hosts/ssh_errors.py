@@ -1,0 +1,111 @@
+"""What asyncssh and the operating system raise, as errors that say what is wrong and what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import asyncssh
+from asyncssh.config import ConfigParseError
+
+from lilfox_tui.errors import AuthRefused, CommandUnknown, HostError, HostUnreachable
+from lilfox_tui.hosts.output import last_words
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.text import clean
+
+LINK_ERRORS = (asyncssh.Error, OSError, asyncio.IncompleteReadError, EOFError)
+"""What a call on a connection raises when the connection is going away."""
+
+
+def dial_error(host: str, where: str, user: str, error: BaseException, timeout_s: float) -> HostError:
+    """The error for a connection that could not be made to ``where`` (``address port N``)."""
+    if isinstance(error, HostError):
+        return error
+    if isinstance(error, asyncssh.PermissionDenied):
+        return AuthRefused(
+            host,
+            tr("{where} refused the login of {user}", where=where, user=user),
+            tr("Check user, key and agent (ssh-add -l), then try again by hand: it is not retried by itself."),
+        )
+    if isinstance(error, asyncssh.KeyEncryptionError | asyncssh.KeyImportError):
+        return AuthRefused(
+            host,
+            tr("A private key for {where} cannot be opened: {reason}", where=where, reason=clean(str(error))),
+            tr("Load it into the agent with ssh-add, or set passphrase of this host."),
+        )
+    message, hint = _unreachable(where, error, timeout_s)
+    return HostUnreachable(host, message, hint)
+
+
+def _unreachable(where: str, error: BaseException, timeout_s: float) -> tuple[Message, Message]:
+    if isinstance(error, TimeoutError):
+        return (
+            tr("{where} did not answer within {seconds:g} s", where=where, seconds=timeout_s),
+            tr("Check that the host is up and that no firewall drops the connection."),
+        )
+    if isinstance(error, ConnectionRefusedError):
+        return (
+            tr("{where} refuses the connection", where=where),
+            tr("The host is up, but no SSH server listens there: check port and sshd."),
+        )
+    if isinstance(error, socket.gaierror):
+        return (
+            tr("The name of {where} cannot be resolved", where=where),
+            tr("Check address in the configuration, ssh_config and DNS."),
+        )
+    if isinstance(error, asyncssh.KeyExchangeFailed):
+        return (
+            tr("{where} has no algorithm in common with this client: {reason}", where=where, reason=clean(str(error))),
+            tr("The SSH server is very old, very new or restricted: see Ciphers and KexAlgorithms."),
+        )
+    if isinstance(error, ConfigParseError):
+        return (
+            tr("The ssh_config cannot be used: {reason}", reason=clean(str(error))),
+            tr("Correct that line; ssh -G shows what OpenSSH makes of it."),
+        )
+    if isinstance(error, ConnectionResetError | asyncssh.ConnectionLost):
+        return (
+            tr("{where} closed the connection before the login", where=where),
+            tr("It may be no SSH server, be overloaded (MaxStartups), or have banned this address."),
+        )
+    reason = clean(str(error)) or type(error).__name__
+    return tr("{where} cannot be reached: {reason}", where=where, reason=reason), tr("Try ssh by hand to see more.")
+
+
+def link_lost(host: str, error: BaseException | None) -> HostUnreachable:
+    """A connection that worked and went away."""
+    reason = clean(str(error)) if error is not None and str(error) else str(tr("closed by the host"))
+    return HostUnreachable(
+        host, tr("The connection to {host} was lost: {reason}", host=host, reason=reason), tr("It is tried again.")
+    )
+
+
+def fate_unknown(host: str, command: str, pid: int | None) -> CommandUnknown:
+    """The connection went while a command ran."""
+    return CommandUnknown(
+        host,
+        tr("The connection to {host} went while {command} ran: it may have done its work or not", host=host,
+           command=command),
+        tr("Check its effect on the host. What is left of it (pid {pid}) is ended at the next connect.",
+           pid=pid if pid is not None else "?"),
+        pid=pid,
+    )  # fmt: skip
+
+
+def no_shell(host: str, said: bytes) -> HostUnreachable:
+    """The login worked, but no command can be run: nologin, a forced command, a broken shell."""
+    return HostUnreachable(
+        host,
+        tr("The login on {host} runs no commands: {words}", host=host,
+           words=last_words(said) or str(tr("it said nothing"))),
+        tr("Check the account's login shell and ForceCommand in sshd_config."),
+    )  # fmt: skip
+
+
+def no_session(host: str, error: BaseException) -> HostUnreachable:
+    """The server opens no session for a command."""
+    return HostUnreachable(
+        host,
+        tr("{host} opens no further session: {reason}", host=host, reason=clean(str(error))),
+        tr("See MaxSessions in its sshd_config, and whether the host can start processes at all."),
+    )

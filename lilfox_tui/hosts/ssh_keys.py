@@ -1,0 +1,154 @@
+"""Host keys (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT): what is known, what is shown, and adding one after a yes."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import asyncssh
+
+from lilfox_tui.config.model import HostConfig, SshConfig
+from lilfox_tui.errors import FileRefused, HostError, HostKeyChanged, HostKeyUnknown
+from lilfox_tui.hosts.open import OfferedKey
+from lilfox_tui.i18n import tr
+
+DEFAULT_PORT = 22
+"""The port that known_hosts lines leave out."""
+
+KEY_TYPES = (
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "rsa-sha2-512",
+    "rsa-sha2-256",
+)
+Verdict = Literal["unknown", "trusted", "changed", "revoked"]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownKeys:
+    """What known_hosts files have for one place."""
+
+    trusted: tuple[asyncssh.SSHKey, ...]
+    authorities: tuple[asyncssh.SSHKey, ...]
+    revoked: tuple[asyncssh.SSHKey, ...]
+
+    def fingerprints(self) -> tuple[str, ...]:
+        """Of the keys and authorities that are trusted."""
+        return tuple(key.get_fingerprint() for key in (*self.trusted, *self.authorities))
+
+    def algorithms(self) -> list[str]:
+        """Key types to ask for: those that are known first, or a host with two keys would seem to have changed."""
+        known = [name.decode() for key in self.trusted for name in key.sig_algorithms if name != b"ssh-rsa"]
+        certified = [f"{name}-cert-v01@openssh.com" for name in KEY_TYPES] if self.authorities else []
+        return list(dict.fromkeys([*certified, *known, *KEY_TYPES]))
+
+    def verdict(self, key: asyncssh.SSHKey) -> Verdict:
+        """What ``key`` is to these files."""
+        if key in self.revoked:
+            return "revoked"
+        if key in self.trusted:
+            return "trusted"
+        return "changed" if self.trusted or self.authorities else "unknown"
+
+
+def known_keys(files: tuple[str, ...], host: str, address: str, port: int) -> KnownKeys:
+    """What the readable ones of ``files`` have for ``host``. Raises ValueError for a line that is none."""
+    readable = [file for file in files if os.access(file, os.R_OK)]
+    hosts = asyncssh.read_known_hosts(readable)
+    trusted, authorities, revoked, *_ = hosts.match(host, address, port if port != DEFAULT_PORT else None)
+    return KnownKeys(tuple(trusted), tuple(authorities), tuple(revoked))
+
+
+def place_of(host: str, port: int) -> str:
+    """How known_hosts names a place."""
+    return host if port == DEFAULT_PORT else f"[{host}]:{port}"
+
+
+def key_error(host: str, place: str, verdict: Verdict, key: asyncssh.SSHKey | None, known: KnownKeys) -> HostError:
+    """The error for a key that is not trusted; ``key`` is None when only its being revoked is known."""
+    fingerprint = key.get_fingerprint() if key is not None else "?"
+    if verdict == "unknown":
+        return HostKeyUnknown(
+            host,
+            tr("{place} shows a key that is not known: {fingerprint}", place=place, fingerprint=fingerprint),
+            tr("Compare it with ssh-keygen -lf on the host, then run: lilfox hosts trust {host}", host=host),
+            fingerprint=fingerprint,
+            key_type=key.get_algorithm() if key is not None else "?",
+        )
+    if verdict == "revoked":
+        message = tr("{place} shows a key that is marked @revoked: {fingerprint}", place=place, fingerprint=fingerprint)
+    else:
+        message = tr(
+            "THE KEY OF {place} HAS CHANGED: it shows {fingerprint}, known is {known}",
+            place=place, fingerprint=fingerprint, known=", ".join(known.fingerprints()),
+        )  # fmt: skip
+    return HostKeyChanged(
+        host,
+        message,
+        tr("Somebody may be listening. If the host was set up anew, remove the old line: ssh-keygen -R '{place}'",
+           place=place),
+        fingerprint=fingerprint,
+        known=", ".join(known.fingerprints()),
+    )  # fmt: skip
+
+
+async def ask_key(name: str, config: HostConfig, ssh: SshConfig) -> OfferedKey:
+    """The key that the host shows now. Raises HostError."""
+    offered, _, _ = await _offered(name, config, ssh)
+    return offered
+
+
+async def add_key(name: str, config: HostConfig, ssh: SshConfig, fingerprint: str) -> OfferedKey:
+    """See :func:`lilfox_tui.hosts.open.trust`."""
+    offered, key, known = await _offered(name, config, ssh)
+    if offered.known == "trusted" and offered.fingerprint == fingerprint:
+        return offered
+    if offered.known in ("changed", "revoked"):
+        raise key_error(name, offered.place, offered.known, key, known)
+    if offered.fingerprint != fingerprint:
+        raise HostKeyChanged(
+            name,
+            tr("{place} now shows {fingerprint}, not the key that was agreed to", place=offered.place,
+               fingerprint=offered.fingerprint),
+            tr("Nothing was added. Look at the new fingerprint first."),
+            fingerprint=offered.fingerprint,
+            known=fingerprint,
+        )  # fmt: skip
+    _append(name, Path(offered.file), f"{offered.place} {key.export_public_key().decode().strip()}\n")
+    return offered
+
+
+async def _offered(name: str, config: HostConfig, ssh: SshConfig) -> tuple[OfferedKey, asyncssh.SSHKey, KnownKeys]:
+    from lilfox_tui.hosts.ssh_dial import Target, shown_key
+
+    target = Target.of(name, config)
+    resolved, key = await shown_key(target, ssh)
+    offered = OfferedKey(
+        fingerprint=key.get_fingerprint(),
+        key_type=key.get_algorithm(),
+        known=resolved.known.verdict(key),
+        place=place_of(resolved.key_name, resolved.port),
+        file=resolved.known_hosts[0],
+        known_fingerprints=resolved.known.fingerprints(),
+    )
+    return offered, key, resolved.known
+
+
+def _append(host: str, file: Path, line: str) -> None:
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "r+b") as known_hosts:
+            size = known_hosts.seek(0, os.SEEK_END)
+            ends_a_line = size == 0 or os.pread(descriptor, 1, size - 1) == b"\n"
+            known_hosts.write(line.encode() if ends_a_line else b"\n" + line.encode())
+            known_hosts.flush()
+            os.fsync(descriptor)
+    except OSError as error:
+        raise FileRefused(
+            host, tr("{path} cannot be written: {reason}", path=file, reason=error.strerror or str(error))
+        ) from None

@@ -1,0 +1,169 @@
+"""The kept connection of one host: dialled when wanted, watched, and dialled again with back-off and jitter."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from lilfox_tui.config.model import SshConfig
+from lilfox_tui.errors import AuthRefused, HostError, HostKeyChanged, HostKeyUnknown
+from lilfox_tui.feed import Feed
+from lilfox_tui.hosts.base import Link
+from lilfox_tui.hosts.ssh_dial import Target, dial
+from lilfox_tui.hosts.ssh_errors import LINK_ERRORS, link_lost
+from lilfox_tui.hosts.ssh_sessions import Sessions
+from lilfox_tui.text import clean
+
+REFUSALS = (AuthRefused, HostKeyUnknown, HostKeyChanged)
+"""Not tried again until somebody acts: servers ban those who keep knocking, and a key needs a person's yes."""
+
+FIRST_WAIT_S = 1.0
+LOOK_S = 5.0
+"""How often a kept connection is looked at for a machine that slept."""
+
+
+def asleep_s() -> float:
+    """Seconds that this machine was suspended since it started (clock_gettime(2)); only differences matter."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return (time.clock_gettime(clock) if clock is not None else time.time()) - time.monotonic()
+
+
+class SshLink:
+    """Dials, and says on ``feed`` what came of it. ``on_connect`` is told each new connection."""
+
+    def __init__(
+        self,
+        target: Target,
+        ssh: SshConfig,
+        dials: asyncio.Semaphore,
+        on_connect: Callable[[Sessions], None],
+        *,
+        asleep: Callable[[], float] = asleep_s,
+    ) -> None:
+        self.feed: Feed[Link] = Feed()
+        self._target = target
+        self._ssh = ssh
+        self._dials = dials
+        self._on_connect = on_connect
+        self._asleep = asleep
+        self._sessions: Sessions | None = None
+        self._dialling: asyncio.Task[Sessions] | None = None
+        self._waiting_for: HostError | None = None
+        self._retry = asyncio.Event()
+
+    async def sessions(self) -> Sessions:
+        """The live connection, dialled if there is none. Raises HostError, at once while a next try is waited for."""
+        if self._sessions is not None and self._sessions.alive:
+            return self._sessions
+        if self._waiting_for is not None:
+            raise self._waiting_for
+        if self._dialling is None or self._dialling.done():
+            self._dialling = asyncio.create_task(self._dial())
+            self._dialling.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return await asyncio.shield(self._dialling)
+
+    async def _dial(self) -> Sessions:
+        try:
+            async with self._dials:
+                connection, client = await dial(self._target, self._ssh)
+        except HostError as error:
+            if isinstance(error, REFUSALS):
+                self._waiting_for = error
+            self.feed.fail(error)
+            raise
+        sessions = Sessions(self._target.host, connection, client)
+        self._sessions = sessions
+        version = str(connection.get_extra_info("server_version") or "SSH")
+        self.feed.publish(Link(datetime.now(UTC), clean(version), client.banner))
+        self._on_connect(sessions)
+        return sessions
+
+    def retry_now(self) -> None:
+        """Ends a wait, also after a refusal."""
+        self._waiting_for = None
+        self._retry.set()
+
+    async def keep(self) -> None:
+        """Stays connected until cancelled."""
+        failures = 0
+        await self._pause(random.uniform(0, 0.2))  # noqa: S311 - spreads the dials of many hosts
+        try:
+            while True:
+                try:
+                    sessions = await self.sessions()
+                except HostError as error:
+                    await self._wait_after(error, failures)
+                    failures += 1
+                    continue
+                failures = 0
+                await self._until_lost(sessions)
+                self.feed.fail(link_lost(self._target.host, sessions.client.lost_by), next_try=datetime.now(UTC))
+        finally:
+            if not isinstance(self._waiting_for, REFUSALS):
+                self._waiting_for = None
+
+    async def _wait_after(self, error: HostError, failures: int) -> None:
+        self._waiting_for = error
+        if isinstance(error, REFUSALS):
+            self.feed.fail(error)
+            self._retry.clear()
+            await self._retry.wait()
+            return
+        longest = min(self._ssh.retry_max, FIRST_WAIT_S * 2 ** min(failures, 16))
+        wait_s = longest * random.uniform(0.5, 1)  # noqa: S311 - jitter, no secret
+        self.feed.fail(error, next_try=datetime.now(UTC) + timedelta(seconds=wait_s))
+        await self._pause(wait_s)
+        self._waiting_for = None
+
+    async def _pause(self, wait_s: float) -> None:
+        """Waits, but not for longer when told to retry or when the machine wakes up."""
+        slept = self._asleep()
+        deadline = asyncio.get_running_loop().time() + wait_s
+        self._retry.clear()
+        while (left := deadline - asyncio.get_running_loop().time()) > 0 and self._asleep() - slept < 1:
+            try:
+                async with asyncio.timeout(min(left, LOOK_S)):
+                    await self._retry.wait()
+                return
+            except TimeoutError:
+                continue
+
+    async def _until_lost(self, sessions: Sessions) -> None:
+        """Returns when the connection is gone. After a sleep it is asked at once whether it still lives."""
+        slept = self._asleep()
+        while sessions.alive:
+            try:
+                async with asyncio.timeout(LOOK_S):
+                    await sessions.lost.wait()
+            except TimeoutError:
+                now = self._asleep()
+                if now - slept >= 1 and not await self._answers(sessions):
+                    sessions.connection.abort()
+                    await sessions.lost.wait()
+                slept = now
+
+    async def _answers(self, sessions: Sessions) -> bool:
+        try:
+            async with asyncio.timeout(self._ssh.keepalive):
+                process = await sessions.connection.create_process("exec true", encoding=None)
+                process.close()
+        except (TimeoutError, *LINK_ERRORS):
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Ends the connection and any dialling."""
+        if self._dialling is not None and not self._dialling.done():
+            self._dialling.cancel()
+            await asyncio.wait([self._dialling])
+        if self._sessions is not None:
+            connection = self._sessions.connection
+            connection.close()
+            try:
+                async with asyncio.timeout(2):
+                    await connection.wait_closed()
+            except (TimeoutError, *LINK_ERRORS):
+                connection.abort()

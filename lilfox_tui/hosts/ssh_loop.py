@@ -1,0 +1,40 @@
+"""A kept ``sh`` on an SSH host that answers questions."""
+
+from __future__ import annotations
+
+import asyncio
+
+from lilfox_tui.hosts.refusals import loop_ended, loop_timeout
+from lilfox_tui.hosts.script import END, MAX_ANSWER
+from lilfox_tui.hosts.ssh_command import RemoteCommand
+from lilfox_tui.hosts.ssh_errors import LINK_ERRORS
+
+
+class SshLoop:
+    """See :class:`lilfox_tui.hosts.base.Loop`. ``hung`` tells that it did not answer in time."""
+
+    def __init__(self, host: str, command: RemoteCommand) -> None:
+        self.hung = False
+        self._host = host
+        self._command = command
+        self._tick = 0
+
+    async def ask(self, words: str, *, timeout_s: float) -> bytes:
+        """See :meth:`Loop.ask`."""
+        self._tick += 1
+        end = END + str(self._tick).encode() + b"\n"
+        answer = bytearray()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._command.write(f"{self._tick} {words}\n".encode())
+                while not answer.endswith(end):
+                    block = await self._command.read_block()
+                    if not block or len(answer) > MAX_ANSWER:
+                        raise loop_ended(self._host)
+                    answer += block
+        except TimeoutError:
+            self.hung = True
+            raise loop_timeout(self._host, timeout_s) from None
+        except LINK_ERRORS:
+            raise loop_ended(self._host) from None
+        return bytes(answer[: -len(end)])

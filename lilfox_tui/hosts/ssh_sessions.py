@@ -1,0 +1,97 @@
+"""One live connection: its sessions, not more at a time than the server allows, and how a command there is ended."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import asyncssh
+
+from lilfox_tui.hosts.script import END_GROUP
+from lilfox_tui.hosts.ssh_dial import Client
+from lilfox_tui.hosts.ssh_errors import LINK_ERRORS, link_lost, no_session
+from lilfox_tui.hosts.ssh_words import Started, command, running
+from lilfox_tui.hosts.ssh_words import as_root as root_or
+from lilfox_tui.hosts.sudo import sudo_quietly
+
+SESSIONS = 8
+"""At a time; OpenSSH allows 10 (MaxSessions of sshd_config(5)), and ending a command needs one more."""
+
+WINDOW = 2 * 1024 * 1024
+"""Bytes read at once. Not less than the channel's window, or asyncssh's buffer grows without bound."""
+
+END_S = 8.0
+"""How long ending a command may take: finding its process group, 2 s after TERM, 2 s after KILL."""
+
+Process = asyncssh.SSHClientProcess[bytes]
+
+
+class Sessions:
+    """Opens processes on one connection; waits while the server has no room, learning how much it has."""
+
+    def __init__(self, host: str, connection: asyncssh.SSHClientConnection, client: Client) -> None:
+        self.connection = connection
+        self.client = client
+        self.lost = asyncio.Event()
+        self._host = host
+        self._limit = SESSIONS
+        self._used = 0
+        self._freed = asyncio.Event()
+        client.on_lost = self.lost.set
+
+    @property
+    def alive(self) -> bool:
+        """Whether the connection is thought to work."""
+        return not self.lost.is_set()
+
+    async def take(self) -> None:
+        """Waits for room for one session; ``give`` returns it."""
+        while self._used >= self._limit and self.alive:
+            self._freed.clear()
+            await self._freed.wait()
+        self._used += 1
+
+    def give(self) -> None:
+        """Returns the room of one session."""
+        self._used -= 1
+        self._freed.set()
+
+    async def open(self, line: str, **options: Any) -> Process:
+        """Starts ``line``, with room taken before. Raises HostUnreachable."""
+        alone = 0
+        while True:
+            try:
+                return await self.connection.create_process(line, encoding=None, window=WINDOW, **options)
+            except asyncssh.ChannelOpenError as error:
+                if not self.alive:
+                    raise link_lost(self._host, self.client.lost_by) from None
+                alone += self._used <= 1
+                if alone > 3:
+                    raise no_session(self._host, error) from None
+                await self._less_room()
+            except LINK_ERRORS as error:
+                raise link_lost(self._host, self.client.lost_by or error) from None
+
+    async def _less_room(self) -> None:
+        """The server refused a session: it has room for those that are open now and for no more."""
+        self.give()
+        self._limit = max(1, min(self._limit, self._used))
+        if self._used < self._limit:
+            await asyncio.sleep(0.1)  # the server may not have taken note of one that just ended
+        await self.take()
+
+    async def end_group(self, group: int, since: str, *, as_root: bool = False) -> bool:
+        """Ends a process group on the host (TERM, 2 s, KILL); whether nothing of it runs any more."""
+        argv = ["sh", "-c", END_GROUP, "sh", str(group), since]
+        script = root_or(argv, sudo_quietly(argv, {})) if as_root else running(argv)
+        line, _ = command(script)
+        try:
+            async with asyncio.timeout(END_S):
+                process = await self.connection.create_process(line, encoding=None, stdin=asyncssh.DEVNULL)
+                out = await process.stdout.read(-1)
+                await process.wait_closed()
+        except (TimeoutError, *LINK_ERRORS):
+            return False
+        heard = Started()
+        heard.hear(out)
+        return heard.seen and process.exit_status == 0

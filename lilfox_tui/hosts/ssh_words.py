@@ -1,0 +1,95 @@
+"""What is sent to a login shell, whichever it is: one line of printable ASCII that means the same in all of them.
+
+A login shell may be bash, zsh, fish or csh, and each reads quotes, backslashes, ``!`` and newlines its own way. So a
+script travels as ``printf %b`` escapes (``\\0ooo``, POSIX printf) inside single quotes, where no character is special
+to any of these shells, and is read by the host's ``sh`` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lilfox_tui.hosts.script import START, quoted
+
+MAX_COMMAND = 100_000
+"""A longer script goes by stdin: Linux refuses an argument from 128 KiB on (execve(2), MAX_ARG_STRLEN)."""
+
+_PLAIN = frozenset(range(0x20, 0x7F)) - frozenset(b"'\\!")
+_ESCAPES = [chr(code) if code in _PLAIN else f"\\0{code:03o}" for code in range(256)]
+_BY_ARGUMENT = """exec sh -c 'eval "$(printf %b "$1")"' sh '{}'"""
+_BY_STDIN = """exec sh -c 'IFS= read -r s; eval "$(printf %b "$s")"'"""
+_PROLOGUE = rf"""
+p=
+{{ read -r p </proc/$$/stat; }} 2>/dev/null
+set -- ${{p##*) }}
+printf '\n{START.strip().decode()} %s %s\n' "$$" "${{20-}}"
+printf '\n{START.strip().decode()} %s %s\n' "$$" "${{20-}}" >&2
+unset p
+LC_ALL=C
+export LC_ALL
+"""
+
+
+def escaped(script: str) -> str:
+    """``script`` in printable ASCII, as ``printf %b`` reads it."""
+    return "".join(_ESCAPES[code] for code in script.encode("utf-8", "surrogateescape"))
+
+
+def command(script: str, *, secret: bool = False) -> tuple[str, bytes]:
+    """The command line that makes ``sh`` run ``script``, and what must come first on its stdin.
+
+    ``secret`` keeps the script out of the command line, which everybody on the host can read.
+    """
+    payload = escaped(_PROLOGUE + script)
+    if secret or len(payload) > MAX_COMMAND:
+        return _BY_STDIN, payload.encode() + b"\n"
+    return _BY_ARGUMENT.format(payload), b""
+
+
+def running(argv: Sequence[str], env: dict[str, str] | None = None) -> str:
+    """A script that becomes ``argv``, with ``env`` set. Raises ValueError for a NUL or a name that is none."""
+    lines = []
+    for name, value in (env or {}).items():
+        if not (name.isascii() and name.isidentifier()):
+            raise ValueError(f"not a name of a variable: {name!r}")
+        lines.append(f"export {name}={quoted([value])}")
+    return "\n".join([*lines, f"exec {quoted(argv)}"])
+
+
+def as_root(root: Sequence[str], other: Sequence[str], env: dict[str, str] | None = None) -> str:
+    """A script that becomes ``root`` when the login is root already, else ``other``, which is a sudo."""
+    return f'if [ "$(id -u)" = 0 ]; then\n{running(root, env)}\nelse\n{running(other, env)}\nfi'
+
+
+def with_args(script: str, args: Sequence[str]) -> str:
+    """``script`` with ``args`` as its positional parameters."""
+    return f"set -- {quoted(args)}\n{script}"
+
+
+class Started:
+    """Drops what comes before the start line, and keeps the process group and its leader's start time from it."""
+
+    MAX_NOISE = 1024 * 1024
+
+    def __init__(self) -> None:
+        self.noise = b""
+        self.group: int | None = None
+        self.since = ""
+        self.seen = False
+
+    def hear(self, data: bytes) -> bytes:
+        """What of ``data`` comes after the start line."""
+        if self.seen:
+            return data
+        self.noise += data
+        before, mark, rest = self.noise.partition(START)
+        line, newline, after = rest.partition(b"\n")
+        if not newline:
+            if not mark:
+                self.noise = self.noise[-self.MAX_NOISE :]
+            return b""
+        self.noise, self.seen = before, True
+        words = line.decode("ascii", "replace").split()
+        self.group = int(words[0]) if words and words[0].isdigit() else None
+        self.since = words[1] if len(words) > 1 else ""
+        return after

@@ -1,0 +1,211 @@
+"""What every Host keeps, over this machine, a real sshd and the scripted host."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from lilfox_tui.config.model import HostConfig
+from lilfox_tui.errors import CommandTimeout, FileRefused, HostError, NotAllowed
+from lilfox_tui.hosts.base import Completed, Host
+from lilfox_tui.hosts.fake import FakeHost
+from lilfox_tui.hosts.open import open_host
+from tests.services.sshd import SshdLab, sshd_lab
+from tests.waiting import until
+
+LOOP = 'while read -r tick words; do echo "heard $words"; echo "@@LILFOX-END@@ $tick"; done'
+NASTY = ["a'b", 'c"d', "e\\f", "g!h", "i\nj", "", "$HOME `id` *", "~", "中文é", "\\'", "-n"]
+SLEEPER = "trap '' TERM HUP; echo $$; sleep 1000 & wait; sleep 1000"
+
+
+def fake(*, protected: bool = False, read_only: bool = False) -> FakeHost:
+    """The scripted host with the answers that these tests ask for."""
+    lines = "".join(f"[{word}]\n" for word in NASTY).encode()
+    return FakeHost(
+        answers={
+            "cat": lambda call: call[1],
+            "printf '[%s]\\n' " + shlex.join(NASTY): lines,
+            "sh -c 'echo out; echo err >&2; exit 3'": Completed((), 3, None, b"out\n", b"err\n", 0.0),
+            "sh -c 'kill -9 $$'": Completed((), None, "KILL", b"", b"", 0.0),
+            "yes": b"y\n" * 100_000,
+            'printf "%s-%s" "$2" "$1"': b"two-one",
+            "seq 3": b"1\n2\n3\n",
+        },
+        loop_answer=lambda words: f"heard {words}\n".encode(),
+        hanging=["sleep 1000"],
+        protected=protected,
+        read_only=read_only,
+    )
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[SshdLab]:
+    with sshd_lab() as made:
+        made.sshd()
+        yield made
+
+
+@pytest.fixture(params=["local", "ssh", "fake"])
+async def host(request: pytest.FixtureRequest, lab: SshdLab) -> AsyncIterator[Host]:
+    made: Host
+    if request.param == "fake":
+        made = fake()
+    elif request.param == "local":
+        made = open_host("here", HostConfig(local=True), lab.ssh())
+    else:
+        made = open_host("there", lab.host(lab.servers[0]), lab.ssh())
+    yield made
+    await made.close()
+
+
+async def test_is_a_host_and_says_that_it_is_linked(host: Host) -> None:
+    assert isinstance(host, Host)
+    await host.connect()
+    link = host.link.value
+    assert link is not None
+    assert link.description
+    assert link.since.tzinfo is not None
+
+
+async def test_arguments_arrive_as_they_are(host: Host) -> None:
+    done = await host.run(["printf", "[%s]\\n", *NASTY])
+    assert done.stdout.decode() == "".join(f"[{word}]\n" for word in NASTY)
+    assert done.ok
+
+
+async def test_status_and_both_streams_are_told_apart(host: Host) -> None:
+    done = await host.run(["sh", "-c", "echo out; echo err >&2; exit 3"])
+    assert (done.exit_status, done.signal, done.stdout, done.stderr) == (3, None, b"out\n", b"err\n")
+
+
+async def test_a_signal_is_no_exit_status(host: Host) -> None:
+    done = await host.run(["sh", "-c", "kill -9 $$"])
+    assert (done.exit_status, done.signal, done.ok) == (None, "KILL", False)
+
+
+async def test_an_unknown_program_ends_with_127(host: Host) -> None:
+    done = await host.run(["no-such-program-here"])
+    assert done.exit_status == 127
+    assert b"not found" in done.stderr or b"No such file" in done.stderr
+
+
+async def test_stdin_arrives_whole_and_is_closed(host: Host) -> None:
+    data = bytes(range(256)) * 1000
+    assert (await host.run(["cat"], stdin=data)).stdout == data
+    assert (await host.run(["cat"])).stdout == b""
+
+
+async def test_output_past_the_limit_is_cut_and_the_command_ended(host: Host) -> None:
+    done = await host.run(["yes"], limit_bytes=1000, timeout_s=10)
+    assert (done.truncated, len(done.stdout), done.exit_status) == (True, 1000, None)
+
+
+async def test_a_script_gets_its_arguments(host: Host) -> None:
+    assert (await host.run_script('printf "%s-%s" "$2" "$1"', ["one", "two"])).stdout == b"two-one"
+
+
+async def test_a_command_that_is_too_slow_says_so(host: Host) -> None:
+    with pytest.raises(CommandTimeout, match="sleep did not end within"):
+        await host.run(["sleep", "1000"], timeout_s=0.3)
+    assert not host.lost
+
+
+async def test_a_stream_ends_with_its_command_or_raises(host: Host) -> None:
+    async with aclosing(host.stream(["seq", "3"])) as blocks:
+        assert b"".join([block async for block in blocks]) == b"1\n2\n3\n"
+    with pytest.raises(HostError, match="err"):
+        async with aclosing(host.stream(["sh", "-c", "echo out; echo err >&2; exit 3"])) as blocks:
+            assert [block async for block in blocks] == [b"out\n"]
+
+
+async def test_a_loop_answers_each_question(host: Host) -> None:
+    async with host.loop(LOOP) as loop:
+        for words in ("one two", "three"):
+            assert await loop.ask(words, timeout_s=5) == f"heard {words}\n".encode()
+
+
+async def test_files_are_put_whole_read_in_part_and_refused_by_name(host: Host, tmp_path: Path) -> None:
+    path = str(tmp_path / "a file's name")
+    await host.write_file(path, b"0123456789")
+    assert await host.read_file(path) == b"0123456789"
+    assert await host.read_file(path, offset=3, limit_bytes=4) == b"3456"
+    with pytest.raises(FileRefused, match="No such file"):
+        await host.read_file(str(tmp_path / "none"))
+    assert os.listdir(tmp_path) in (["a file's name"], [])
+
+
+async def test_many_calls_at_once_do_not_mix(host: Host) -> None:
+    sent = [str(number).encode() * 5000 for number in range(20)]
+    done = await asyncio.gather(*(host.run(["cat"], stdin=data) for data in sent))
+    assert [answer.stdout for answer in done] == sent
+
+
+@pytest.mark.parametrize("kind", ["local", "ssh", "fake"])
+async def test_a_protected_host_and_read_only_refuse_to_write(kind: str, lab: SshdLab, tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    protected = {"local": HostConfig(local=True, protected=True), "ssh": lab.host(lab.servers[0], protected=True)}
+    plain = {"local": HostConfig(local=True), "ssh": lab.host(lab.servers[0])}
+    hosts: list[Host] = (
+        [fake(protected=True), fake(read_only=True)]
+        if kind == "fake"
+        else [open_host("h", protected[kind], lab.ssh()), open_host("h", plain[kind], lab.ssh(), read_only=True)]
+    )
+    for host in hosts:
+        with pytest.raises(NotAllowed, match="allows no change"):
+            await host.write_file(str(target), b"x")
+        await host.close()
+    assert not target.exists()
+
+
+def runs(pid: int) -> bool:
+    """Whether a process of that number runs (a zombie does not)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.fixture(params=["local", "ssh"])
+async def real(request: pytest.FixtureRequest, lab: SshdLab) -> AsyncIterator[Host]:
+    config = HostConfig(local=True) if request.param == "local" else lab.host(lab.servers[0])
+    made = open_host("real", config, lab.ssh())
+    yield made
+    await made.close()
+
+
+async def test_a_cancelled_command_that_ignores_term_is_gone(real: Host, tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    running = asyncio.create_task(real.run(["sh", "-c", f"exec >{note}; {SLEEPER}"]))
+    await until(lambda: note.exists() and note.read_text().strip())
+    pid = int(note.read_text())
+    assert runs(pid)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert not runs(pid)
+    assert not real.lost
+
+
+async def test_closing_a_stream_ends_its_command(real: Host) -> None:
+    async with aclosing(real.stream(["sh", "-c", "echo $$; exec sleep 1000"])) as blocks:
+        pid = int(await anext(blocks))
+        assert runs(pid)
+    assert not runs(pid)
+
+
+async def test_env_reaches_the_command_and_no_command_line(real: Host) -> None:
+    script = 'printf %s "$CANARY"; cat /proc/[0-9]*/cmdline 2>/dev/null | tr "\\0" " " | grep -c "kept-out-[o]f-sight"'
+    done = await real.run(["sh", "-c", script], env={"CANARY": "kept-out-of-sight"})
+    assert done.stdout == b"kept-out-of-sight0\n"
+
+
+async def test_a_loop_that_hangs_is_a_timeout(real: Host) -> None:
+    async with real.loop("sleep 1000; read x") as loop:
+        with pytest.raises(CommandTimeout):
+            await loop.ask("", timeout_s=0.3)
