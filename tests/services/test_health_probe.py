@@ -11,9 +11,10 @@ from typing import cast
 
 import pytest
 
-from lilfox_tui.config.model import Seconds, ServiceConfig
+from lilfox_tui.config.model import HostConfig, Seconds, SecretRef, ServiceConfig
 from lilfox_tui.errors import HostUnreachable
 from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.metrics.health import HealthProbe
 from lilfox_tui.metrics.model import Health, HealthCheck, Level
 from tests.services.http_servers import Flood, Keeping, Talk, drip, never, own_certificate, page, says, serving
@@ -178,6 +179,37 @@ async def test_a_host_asks_through_its_forward_with_the_urls_own_name() -> None:
     assert "web1" in str(lost.error)
     assert "the link is down" in str(lost.error)
     assert len(host.opened) == 3
+
+
+async def test_this_machine_as_a_host_asks_directly() -> None:
+    server = Keeping()
+    host = LocalHost("here", HostConfig(local=True))
+    async with serving(server) as port:
+        config = ServiceConfig(url=f"http://localhost:{port}", from_="here")
+        probe = HealthProbe("backend", config, host, period_s=1)
+        check = await probe.check_once()
+        await probe.close()
+    await host.close()
+    assert check.health is Health.HEALTHY
+    assert f"host: localhost:{port}\r\n".encode() in server.heads[0].lower()
+
+
+async def test_a_secret_header_is_read_at_use_and_never_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Keeping()
+    async with serving(server) as port:
+        headers: dict[str, str] = {"Authorization": SecretRef("env:LILFOX_TEST_TOKEN")}
+        probe = HealthProbe("backend", ServiceConfig(url=f"http://127.0.0.1:{port}", headers=headers), None, period_s=1)
+        missing = await probe.check_once()
+        monkeypatch.setenv("LILFOX_TEST_TOKEN", "geheim")
+        sent = await probe.check_once()
+        monkeypatch.setenv("LILFOX_TEST_TOKEN", "geheim\x01")
+        refused = await probe.check_once()
+        await probe.close()
+    assert (missing.health, sent.health, refused.health) == (Health.ERROR, Health.HEALTHY, Health.ERROR)
+    assert len(server.heads) == 1
+    assert b"authorization: geheim\r\n" in server.heads[0].lower()
+    assert "LILFOX_TEST_TOKEN" in str(missing.error)
+    assert "geheim" not in str(refused.error)
 
 
 async def test_run_asks_over_and_over_until_cancelled() -> None:
