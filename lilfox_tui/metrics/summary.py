@@ -7,6 +7,7 @@ nothing is counted twice.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -250,3 +251,92 @@ def _failed_units(snapshot: Snapshot, gauges: Named) -> tuple[str, ...] | None:
     if snapshot.gauge("failed_units") is None:
         return None
     return tuple(sorted(series.label("unit") for series, _ in gauges.get("failed_unit", ())))
+
+
+_AS_READ = (
+    "cpu_count", "memory_total_bytes", "memory_available_bytes", "swap_total_bytes", "load1", "load5", "load15",
+    "uptime_seconds", "boot_time_seconds", "clock_offset_seconds", "clock_error_seconds", "pressure_percent",
+    *_FILESYSTEM_FIELDS,
+)  # fmt: skip
+"""Derived series that are gauges of a snapshot, under the same name."""
+_FROM_RATES = {
+    "cpu_percent": ("cpu_seconds_total", 100.0),
+    "cpu_core_percent": ("cpu_seconds_total", 100.0),
+    "disk_read_bytes_per_second": ("disk_read_bytes_total", 1.0),
+    "disk_written_bytes_per_second": ("disk_written_bytes_total", 1.0),
+    "disk_reads_per_second": ("disk_reads_completed_total", 1.0),
+    "disk_writes_per_second": ("disk_writes_completed_total", 1.0),
+    "disk_io_utilisation_percent": ("disk_io_time_seconds_total", 100.0),
+    "network_receive_bytes_per_second": ("network_receive_bytes_total", 1.0),
+    "network_transmit_bytes_per_second": ("network_transmit_bytes_total", 1.0),
+    "network_receive_errors_per_second": ("network_receive_errors_total", 1.0),
+    "network_transmit_errors_per_second": ("network_transmit_errors_total", 1.0),
+}
+"""Derived series that are rates of a snapshot, the counter's name, and what one per second is in their unit."""
+
+
+def series_of(summary: HostSummary) -> dict[Series, float]:
+    """The numbers of ``summary`` as series, for history, ``/metrics`` and rules. What is unknown is absent."""
+    found: dict[Series, float | None] = {}
+    for core, split in (("", summary.cpu), *summary.cores):
+        for mode in MODES if split is not None else ():
+            labels = (("cpu", core), ("mode", mode)) if core else (("mode", mode),)
+            found[Series("cpu_core_percent" if core else "cpu_percent", labels)] = getattr(split, mode)
+    load = summary.load or (None, None, None)
+    boot = None if summary.booted_at is None else summary.booted_at.timestamp()
+    plain: dict[str, float | None] = {
+        "cpu_usage_percent": summary.cpu_percent,
+        "cpu_count": summary.cpu_count,
+        "memory_total_bytes": summary.memory_total,
+        "memory_available_bytes": summary.memory_available,
+        "memory_usage_percent": summary.memory_percent,
+        "swap_total_bytes": summary.swap_total,
+        "swap_used_bytes": summary.swap_used,
+        "swap_usage_percent": summary.swap_percent,
+        "load1": load[0],
+        "load5": load[1],
+        "load15": load[2],
+        "uptime_seconds": summary.uptime_s,
+        "boot_time_seconds": boot,
+        "clock_offset_seconds": summary.clock_offset_s,
+        "clock_error_seconds": summary.clock_error_s,
+        "failed_units": None if summary.failed_units is None else len(summary.failed_units),
+    }
+    found.update((Series(name), value) for name, value in plain.items())
+    for resource in ("cpu", "memory", "io"):
+        value = None if summary.pressure is None else getattr(summary.pressure, resource)
+        found[Series("pressure_percent", (("kind", "some"), ("resource", resource)))] = value
+    _add_devices(found, summary)
+    return {series: float(value) for series, value in found.items() if value is not None}
+
+
+def _add_devices(found: dict[Series, float | None], summary: HostSummary) -> None:
+    fields = {**_DISK_FIELDS, **_INTERFACE_FIELDS, "disk_io_time_seconds_total": "utilisation_percent"}
+    for name, (counter, _) in _FROM_RATES.items():
+        devices = summary.disks if counter in _DISK_FIELDS else summary.interfaces
+        for device in devices if counter in fields else ():
+            found[Series(name, (("device", device.device),))] = getattr(device, fields[counter])
+    for one in summary.filesystems:
+        labels = (("device", one.device), ("fstype", one.kind), ("mountpoint", one.mountpoint))
+        for name, field in _FILESYSTEM_FIELDS.items():
+            found[Series(name, labels)] = getattr(one, field)
+        found[Series("disk_usage_percent", (("mountpoint", one.mountpoint),))] = one.used_percent
+
+
+def summary_at(host: str, at: datetime, values: Mapping[Series, float]) -> HostSummary:
+    """The summary that ``values``, as ``series_of`` made them, tell of ``host`` at ``at`` (aware UTC).
+
+    Lost: problems, the kernel, names of failed units (each is ``?``), and devices of which no rate was known.
+    """
+    gauges = {series: value for series, value in values.items() if series.name in _AS_READ}
+    used, total = values.get(Series("swap_used_bytes")), values.get(Series("swap_total_bytes"))
+    if used is not None and total is not None:
+        gauges[Series("swap_free_bytes")] = total - used
+    rates = {
+        Series(_FROM_RATES[series.name][0], series.labels): value / _FROM_RATES[series.name][1]
+        for series, value in values.items()
+        if series.name in _FROM_RATES
+    }
+    summary = summarize(Snapshot(host=host, at=at, interval_s=None, gauges=gauges, rates=rates))
+    failed = values.get(Series("failed_units"))
+    return summary if failed is None else replace(summary, failed_units=("?",) * round(failed))
