@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 from typing import Any
 
@@ -71,9 +71,10 @@ class Daemon:
     async def _first_numbers(self, timeout_s: float) -> None:
         try:
             async with asyncio.timeout(timeout_s):
-                async for _state in self._monitor.overview.watch():
-                    if self._all_known():
-                        return
+                async with aclosing(self._monitor.overview.watch()) as states:
+                    async for _state in states:
+                        if self._all_known():
+                            return
         except TimeoutError:
             return
 

@@ -13,6 +13,8 @@ from lilfox_tui.metrics.model import Filesystem, Health, HostSummary, Labels, Le
 from lilfox_tui.monitor.model import HostView, Overview, ServiceView
 
 Line = tuple[Labels, float]
+Family = tuple[str, str, str, list[Line]]
+"""Name, type, help and lines of one metric."""
 
 
 def level_name(level: Level) -> str:
@@ -164,33 +166,39 @@ def prometheus(overview: Overview, snapshots: Mapping[str, Snapshot]) -> str:
     return "".join(_family(*family) for family in families)
 
 
-def _own_families(overview: Overview) -> Iterator[tuple[str, str, str, list[Line]]]:
-    hosts = [(((("host", name),)), view) for name, view in overview.hosts.items()]
-    services = [(((("service", name),)), view) for name, view in overview.services.items()]
+def _own_families(overview: Overview) -> Iterator[Family]:
     yield "lilfox_build_info", "gauge", "Which LilFox this is.", [((("version", __version__),), 1.0)]
+    yield from _host_families([((("host", name),), view) for name, view in overview.hosts.items()])
+    yield from _service_families([((("service", name),), view) for name, view in overview.services.items()])
+
+
+def _host_families(hosts: list[tuple[Labels, HostView]]) -> Iterator[Family]:
     up = [(labels, float(isinstance(view.link, Ready))) for labels, view in hosts]
     yield "lilfox_host_up", "gauge", "Whether the host is connected.", up
     levels = [(labels, float(view.level)) for labels, view in hosts]
     yield "lilfox_host_level", "gauge", "How well the host is: 0 good, 1 unknown, 2 degraded, 3 failing.", levels
-    cpu = [
+    cpu: list[Line] = [
         ((*labels, ("mode", mode)), getattr(view.summary.cpu, mode) / 100)
         for labels, view in hosts
         if view.summary is not None and view.summary.cpu is not None
         for mode in ("user", "system", "iowait", "steal", "idle")
     ]
     yield "lilfox_host_cpu_ratio", "gauge", "Share of the time of all cores by mode.", cpu
-    answers = [(labels, view.state.last, view) for labels, view in services if view.state is not None]
-    healthy = [(labels, float(last.health is Health.HEALTHY)) for labels, last, _view in answers]
-    yield "lilfox_service_up", "gauge", "Whether the last answer of the service was healthy.", healthy
+
+
+def _service_families(services: list[tuple[Labels, ServiceView]]) -> Iterator[Family]:
     levels = [(labels, float(view.level)) for labels, view in services]
     yield "lilfox_service_level", "gauge", "How well the service is: 0 good, 1 unknown, 2 degraded, 3 failing.", levels
-    times = [(labels, last.response_time_s) for labels, last, _view in answers if last.response_time_s is not None]
+    answers = [(labels, view.state.last) for labels, view in services if view.state is not None]
+    healthy = [(labels, float(last.health is Health.HEALTHY)) for labels, last in answers]
+    yield "lilfox_service_up", "gauge", "Whether the last answer of the service was healthy.", healthy
+    times = [(labels, last.response_time_s) for labels, last in answers if last.response_time_s is not None]
     yield "lilfox_service_response_seconds", "gauge", "Time to the head of the last answer.", times
-    codes = [(labels, float(last.status_code)) for labels, last, _view in answers if last.status_code is not None]
+    codes = [(labels, float(last.status_code)) for labels, last in answers if last.status_code is not None]
     yield "lilfox_service_status_code", "gauge", "HTTP status of the last answer.", codes
 
 
-def _read_families(snapshots: Mapping[str, Snapshot]) -> Iterator[tuple[str, str, str, list[Line]]]:
+def _read_families(snapshots: Mapping[str, Snapshot]) -> Iterator[Family]:
     """Every gauge and counter as its collector read it."""
     families: dict[str, list[Line]] = {}
     for host, snapshot in snapshots.items():

@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 PUBLISH_AT_MOST_S = 0.25
 CLOSE_S = 1.5
 """How long the hosts have to close at the end."""
-CHECK_GAP_S = 0.5
-"""Between the two readings of a check: rates need two."""
 LEAST_SERVICE_PERIOD_S = 2.0
 
 
@@ -266,8 +264,6 @@ class Monitor:
         watch.hold = 1
         try:
             _host, sampler = self._open(watch)
-            await sampler.sample_once()
-            await asyncio.sleep(CHECK_GAP_S)
             self._take(watch, await sampler.sample_once())
         except LilFoxError as error:
             watch.fail(error, datetime.now(UTC))

@@ -1,0 +1,27 @@
+"""``lilfox``: without a sub-command the app, else the command line. The only place that knows both."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs what ``argv`` (the process's own when not given) asks for; gives the exit code."""
+    from lilfox_tui.cli.main import parse, run_command
+    from lilfox_tui.cli.outcome import exit_code_of
+
+    args = parse(sys.argv[1:] if argv is None else argv)
+    if args.command is None:
+        from lilfox_tui.app.app import run
+
+        return exit_code_of(lambda: run(args))
+    if args.command == "demo" and not args.no_ui:
+        from lilfox_tui.app.app import run_demo
+
+        return exit_code_of(lambda: run_demo(args))
+    return exit_code_of(lambda: run_command(args))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,92 @@
+"""``lilfox check``: one round over hosts and services, worst first. Any failing exits 1, degraded alone 0."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Iterator
+
+from lilfox_tui.cli.output import Cell, print_json, print_table, shape
+from lilfox_tui.cli.schemas import print_schema
+from lilfox_tui.cli.settings import load_settings
+from lilfox_tui.i18n import _
+from lilfox_tui.metrics.model import HostSummary, Level, Snapshot
+from lilfox_tui.monitor.changes import ChangeLog
+from lilfox_tui.monitor.export import report, worst
+from lilfox_tui.monitor.model import HostView, Overview, ServiceView
+from lilfox_tui.monitor.monitor import Monitor
+from lilfox_tui.text import human_duration
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Says what ``check`` accepts."""
+    parser.add_argument("--json", action="store_true", help=_("one JSON document"))
+    parser.add_argument("--json-schema", action="store_true", help=_("the schema of that document"))
+    parser.add_argument("--timeout", type=seconds, default=15.0, metavar="SECONDS", help=_("for everything together"))
+
+
+def seconds(text: str) -> float:
+    """A positive number of seconds. Raises ValueError, which argparse tells the user."""
+    value = float(text)
+    if not 0 < value < 86400:
+        raise ValueError(text)
+    return value
+
+
+def run(args: argparse.Namespace) -> int:
+    """Asks everything once and prints what was found."""
+    if args.json_schema:
+        print_schema("check")
+        return 0
+    config = load_settings(args).config
+    monitor = Monitor(config, changes=ChangeLog())
+    overview = asyncio.run(monitor.check_once(args.timeout))
+    if args.json:
+        print_json(report(overview, _local(monitor, overview)))
+    else:
+        print_table(_rows(overview))
+    return 1 if worst(overview) is Level.FAILING else 0
+
+
+def _local(monitor: Monitor, overview: Overview) -> Snapshot | None:
+    here = next((name for name, view in overview.hosts.items() if view.config.local), None)
+    return None if here is None else monitor.snapshot(here).value
+
+
+def _rows(overview: Overview) -> Iterator[list[Cell]]:
+    views: list[HostView | ServiceView] = [*overview.hosts.values(), *overview.services.values()]
+    for view in sorted(views, key=lambda view: -view.level):
+        kind = _("host") if isinstance(view, HostView) else _("service")
+        first, *more = [str(reason) for reason in view.reasons] or [_numbers(view)]
+        yield [shape(view.level), Cell(kind), Cell(view.name), Cell(first)]
+        yield from ([Cell(""), Cell(""), Cell(""), Cell(line)] for line in more)
+        if view.reasons and (numbers := _numbers(view)):
+            yield [Cell(""), Cell(""), Cell(""), Cell(numbers)]
+
+
+def _numbers(view: HostView | ServiceView) -> str:
+    if isinstance(view, HostView):
+        return "" if view.summary is None else _host_numbers(view.summary)
+    last = None if view.state is None else view.state.last
+    if last is None or last.status_code is None:
+        return ""
+    return f"{last.status_code}  {human_duration(last.response_time_s)}"
+
+
+def _host_numbers(summary: HostSummary) -> str:
+    parts = [
+        _("cpu {percent}", percent=_percent(summary.cpu_percent)),
+        _("memory {percent}", percent=_percent(summary.memory_percent)),
+        _("swap {percent}", percent=_percent(summary.swap_percent)),
+    ]
+    if summary.fullest is not None:
+        fullest = summary.fullest
+        parts.append(_("disk {mount} {percent}", mount=fullest.mountpoint, percent=_percent(fullest.used_percent)))
+    if summary.load is not None:
+        parts.append(_("load {load:.2f}", load=summary.load[0]))
+    parts.append(_("up {uptime}", uptime=human_duration(summary.uptime_s)))
+    return "  ".join(parts)
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f} %"

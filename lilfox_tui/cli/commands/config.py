@@ -1,0 +1,57 @@
+"""``lilfox config``: whether the configuration is right, what is in force, and what could be in it."""
+
+from __future__ import annotations
+
+import argparse
+
+from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, print_text
+from lilfox_tui.cli.settings import load_settings
+from lilfox_tui.i18n import _, tr
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Says what ``config`` accepts."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    actions.add_parser("check", help=_("all errors at once, as file:line: key: what"))
+    actions.add_parser("show", help=_("what is in force, as YAML, without secrets"))
+    actions.add_parser("schema", help=_("JSON Schema of the file, for editors"))
+    actions.add_parser("kinds", help=_("the plug-ins that there are"))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Does what ``args.action`` says. Raises ConfigError."""
+    if args.action == "schema":
+        from lilfox_tui.config.schema import schema
+
+        print_json(schema())
+    elif args.action == "kinds":
+        _print_kinds()
+    elif args.action == "show":
+        from lilfox_tui.config.schema import show
+
+        print_text(show(load_settings(args).config))
+    else:
+        _check(args)
+    return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    loaded = load_settings(args)
+    if loaded.path is None:
+        from lilfox_tui.paths import config_file
+
+        print_line(tr("no configuration at {path}: this machine is watched", path=config_file()))
+        return
+    counts = {"hosts": len(loaded.config.hosts), "services": len(loaded.config.services)}
+    print_line(tr("{path}: good ({hosts} hosts, {services} services)", path=loaded.path, **counts))
+
+
+def _print_kinds() -> None:
+    from lilfox_tui.plugins import kinds, load
+
+    package = "lilfox_tui.metrics.collectors"
+    rows = []
+    for kind in kinds(package):
+        about = (load(package, kind).__doc__ or "").strip().partition("\n")[0]
+        rows.append([Cell("collector"), Cell(kind), Cell(about)])
+    print_table(rows)

@@ -1,0 +1,34 @@
+"""``lilfox demo --no-ui``: the stand-in stack without the screen. With the screen, ``__main__`` opens the app."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+
+from lilfox_tui.cli.output import flush, print_line
+from lilfox_tui.i18n import Message, _
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Says what ``demo`` accepts."""
+    parser.add_argument("--no-ui", action="store_true", help=_("only the services, until they are told to end"))
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="SERVICE:KIND",
+        help=_("start with this fault (may be repeated)"),
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the stack until it is told to end."""
+    from lilfox_tui.demo.control import run_headless
+
+    asyncio.run(run_headless(args.fault, say=_say))
+    return 0
+
+
+def _say(text: Message) -> None:
+    print_line(text)
+    flush()

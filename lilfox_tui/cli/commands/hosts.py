@@ -1,0 +1,139 @@
+"""``lilfox hosts``: who is reached and how, and which keys are trusted."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+
+import msgspec
+
+from lilfox_tui.cli.commands.check import seconds
+from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, shape
+from lilfox_tui.cli.schemas import print_schema
+from lilfox_tui.cli.settings import load_settings
+from lilfox_tui.config.model import Config
+from lilfox_tui.errors import HostKeyChanged, NotAllowed, UsageError
+from lilfox_tui.hosts.open import OfferedKey, offered_key, trust
+from lilfox_tui.i18n import _, tr
+from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.changes import ChangeLog
+from lilfox_tui.monitor.export import report
+from lilfox_tui.monitor.model import Overview
+from lilfox_tui.monitor.monitor import Monitor
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Says what ``hosts`` accepts."""
+    _add_list_arguments(parser, first=True)
+    actions = parser.add_subparsers(dest="action", metavar="ACTION")
+    _add_list_arguments(actions.add_parser("list", help=_("who is reached, and how well each is")), first=False)
+    trusting = actions.add_parser("trust", help=_("accept the key that a host shows"))
+    trusting.add_argument("name", metavar="NAME", help=_("the host's name in the config"))
+    how = trusting.add_mutually_exclusive_group()
+    how.add_argument("--fingerprint", metavar="SHA256:…", help=_("accept only the key with this fingerprint"))
+    how.add_argument("--yes", action="store_true", help=_("accept whatever key it shows, without asking"))
+
+
+def _add_list_arguments(parser: argparse.ArgumentParser, *, first: bool) -> None:
+    def default(value: object) -> object:
+        return value if first else argparse.SUPPRESS
+
+    parser.add_argument("--json", action="store_true", default=default(False), help=_("one JSON document"))
+    parser.add_argument(
+        "--json-schema", action="store_true", default=default(False), help=_("the schema of that document")
+    )
+    parser.add_argument(
+        "--timeout", type=seconds, default=default(15.0), metavar="SECONDS", help=_("for everything together")
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Lists the hosts or trusts a key."""
+    if args.json_schema:
+        print_schema("hosts")
+        return 0
+    config = load_settings(args).config
+    if args.action == "trust":
+        return asyncio.run(_trust(config, args))
+    return _list(config, args)
+
+
+def _list(config: Config, args: argparse.Namespace) -> int:
+    only_hosts = msgspec.structs.replace(config, services={})
+    overview = asyncio.run(Monitor(only_hosts, changes=ChangeLog()).check_once(args.timeout))
+    if args.json:
+        print_json({"hosts": report(overview)["hosts"]})
+    else:
+        _print_hosts(overview)
+    return 1 if any(view.level is Level.FAILING for view in overview.hosts.values()) else 0
+
+
+def _print_hosts(overview: Overview) -> None:
+    rows = []
+    for view in overview.hosts.values():
+        config = view.config
+        address = _("this machine") if config.local else config.address or view.name
+        why = "; ".join(map(str, view.reasons))
+        rows.append([shape(view.level), Cell(view.name), Cell(address), Cell(" ".join(config.tags)), Cell(why)])
+    print_table(rows)
+
+
+async def _trust(config: Config, args: argparse.Namespace) -> int:
+    host = config.hosts.get(args.name)
+    if host is None:
+        known = ", ".join(config.hosts) or "-"
+        raise UsageError(tr("{host}: no such host in the config", host=args.name), tr("one of: {names}", names=known))
+    if config.read_only:
+        raise NotAllowed(tr("a key cannot be trusted with read_only"), tr("leave out --read-only"))
+    key = await offered_key(args.name, host, config.ssh)
+    if key.known == "trusted":
+        print_line(tr("{host} is trusted already: {key}", host=args.name, key=_shown(key)))
+        return 0
+    if key.known in ("changed", "revoked"):
+        raise _refused(args.name, key)
+    fingerprint = args.fingerprint or key.fingerprint
+    if not args.fingerprint and not args.yes and not _agreed(args.name, key):
+        return 1
+    trusted = await trust(args.name, host, config.ssh, fingerprint)
+    print_line(tr("{host} is trusted: {key}, in {file}", host=args.name, key=_shown(trusted), file=trusted.file))
+    return 0
+
+
+def _refused(name: str, key: OfferedKey) -> HostKeyChanged:
+    known = ", ".join(key.known_fingerprints) or "-"
+    if key.known == "revoked":
+        message = tr("{host} shows a key that is revoked: {key}", host=name, key=_shown(key))
+    else:
+        message = tr(
+            "{host} shows another key than before: {key}, known is {known}", host=name, key=_shown(key), known=known
+        )
+    hint = tr(
+        "somebody may be in between; if the host was set up anew, first: ssh-keygen -R '{place}' -f {file}",
+        place=key.place,
+        file=key.file,
+    )
+    return HostKeyChanged(name, message, hint, fingerprint=key.fingerprint, known=known)
+
+
+def _shown(key: OfferedKey) -> str:
+    return f"{key.key_type} {key.fingerprint}"
+
+
+def _agreed(name: str, key: OfferedKey) -> bool:
+    """Whether somebody at a terminal typed the whole word. Raises UsageError where nobody can be asked."""
+    print_line(tr("{host} shows a key that nobody here has seen: {key}", host=name, key=_shown(key)))
+    if not sys.stdin.isatty():
+        raise UsageError(
+            tr("nobody can be asked whether {host} is to be trusted", host=name),
+            tr(
+                "compare the fingerprint, then: lilfox hosts trust {host} --fingerprint {fingerprint}",
+                host=name,
+                fingerprint=key.fingerprint,
+            ),
+        )
+    print_line(tr("Compare it with what the host's owner says. Trust it? Type yes:"))
+    if sys.stdin.readline().strip() == "yes":
+        return True
+    print_line(tr("not trusted"))
+    return False

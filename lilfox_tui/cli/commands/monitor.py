@@ -1,0 +1,71 @@
+"""``lilfox monitor``: the manual's monitor.py as a daemon. Ends cleanly on SIGTERM and SIGINT."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+from typing import Any
+
+import msgspec
+
+from lilfox_tui.cli.commands.check import seconds
+from lilfox_tui.cli.output import print_json, warn
+from lilfox_tui.cli.settings import load_settings
+from lilfox_tui.config.model import Config, MonitorConfig, Seconds
+from lilfox_tui.i18n import _
+from lilfox_tui.monitor.daemon import Daemon
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Says what ``monitor`` accepts; what is not given comes from the section ``monitor:`` of the config."""
+    parser.add_argument("--interval", type=seconds, metavar="SECONDS", help=_("between two reports"))
+    parser.add_argument("--output", metavar="FILE", help=_("file that the reports are appended to"))
+    parser.add_argument("--listen", metavar="ADDRESS:PORT", help=_("serve /metrics and /health there"))
+    parser.add_argument("--quiet", action="store_true", help=_("reports only into the file"))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs until it is told to end."""
+    config = load_settings(args).config
+    daemon = Daemon(config, _options(config, args), publish=_nothing if args.quiet else _print_report, warn=warn)
+    asyncio.run(_until_told(daemon))
+    return 0
+
+
+def _options(config: Config, args: argparse.Namespace) -> MonitorConfig:
+    given: dict[str, Any] = {
+        "interval": None if args.interval is None else Seconds(args.interval),
+        "output": args.output,
+        "listen": args.listen,
+    }
+    return msgspec.structs.replace(config.monitor, **{key: value for key, value in given.items() if value is not None})
+
+
+def _print_report(document: dict[str, Any]) -> None:
+    print_json(document, lines=True)
+
+
+def _nothing(_document: dict[str, Any]) -> None:
+    pass
+
+
+async def _until_told(daemon: Daemon) -> None:
+    loop = asyncio.get_running_loop()
+    task = asyncio.ensure_future(daemon.run())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        return
+    except ExceptionGroup as group:
+        raise _single(group) from group
+
+
+def _single(group: ExceptionGroup[Exception]) -> Exception:
+    """The error inside a group of one, however deep: what is told is what happened."""
+    error: Exception = group
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

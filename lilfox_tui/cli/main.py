@@ -1,0 +1,88 @@
+"""The command line: what it accepts. Each sub-command is a file of its own, imported only when it is asked for."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Protocol, cast
+
+from lilfox_tui import __version__
+from lilfox_tui.i18n import LANGUAGES, Message, _, language_from_locale, set_language, tr
+
+COMMANDS = {
+    "check": tr("one round over hosts and services, worst first"),
+    "monitor": tr("watch without a screen: reports as JSON lines, own /metrics, heartbeat"),
+    "hosts": tr("hosts and their keys: list, trust"),
+    "config": tr("the configuration: check, show, schema, kinds"),
+    "export": tr("files for the systems around it: systemd-unit"),
+    "demo": tr("the stand-in stack with faults to choose from"),
+}
+
+
+class Command(Protocol):
+    """What each file in ``cli/commands/`` has."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Says what the sub-command accepts."""
+        ...
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Does it; gives the exit code. Raises LilFoxError."""
+        ...
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The arguments; ``command`` is None where no sub-command is named. Exits with 2 where they make no sense."""
+    with suppress(OSError):  # no catalogue: English
+        set_language(language_from_locale())
+    parser = argparse.ArgumentParser(
+        prog="lilfox",
+        description=_("The on-call console. Without a sub-command it opens the screen."),
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"lilfox {__version__}")
+    _add_global(parser, defaults=True)
+    _add_screen(parser)
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title=_("sub-commands"))
+    for name, text in COMMANDS.items():
+        sub = subparsers.add_parser(name, help=str(text), description=str(text), allow_abbrev=False)
+        if name in argv:
+            _add_global(sub, defaults=False)
+            _load(name).add_arguments(sub)
+    args = parser.parse_args(argv)
+    if args.language not in (None, "auto"):
+        set_language(args.language)
+    return args
+
+
+def run_command(args: argparse.Namespace) -> int:
+    """Runs the sub-command that ``args`` names; gives the exit code."""
+    return _load(args.command).run(args)
+
+
+def _load(name: str) -> Command:
+    return cast("Command", importlib.import_module(f"lilfox_tui.cli.commands.{name}"))
+
+
+def _add_global(parser: argparse.ArgumentParser, *, defaults: bool) -> None:
+    """Options that stand before or after the sub-command; after it without a default that would undo the first."""
+    group = parser.add_argument_group(_("everywhere"))
+
+    def option(flag: str, text: Message, **more: object) -> None:
+        default = {} if defaults else {"default": argparse.SUPPRESS}
+        group.add_argument(flag, help=str(text), **more, **default)  # type: ignore[arg-type]
+
+    option("--config", tr("configuration file"), metavar="FILE")
+    option("--read-only", tr("allow no change anywhere"), action="store_true")
+    option("--language", tr("language of what is shown"), choices=["auto", *LANGUAGES])
+    option("--no-color", tr("no colours"), action="store_true")
+
+
+def _add_screen(parser: argparse.ArgumentParser) -> None:
+    """Options of the screen."""
+    group = parser.add_argument_group(_("screen"))
+    group.add_argument("--theme", metavar="NAME", help=_("colours"))
+    group.add_argument("--refresh", metavar="DURATION", help=_("period of the numbers, such as 2s or 500ms"))
+    group.add_argument("--slow-link", action="store_true", help=_("send little to the terminal"))

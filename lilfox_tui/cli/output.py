@@ -1,0 +1,119 @@
+"""The only writer of stdout. Everything that is printed is cleaned here: data is never escapes.
+
+Colours only on a terminal and without NO_COLOR (no-color.org); shapes that the encoding cannot hold become ASCII.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, TextIO
+
+from lilfox_tui.errors import ConfigError, LilFoxError
+from lilfox_tui.i18n import Message, _
+from lilfox_tui.metrics.model import Level
+from lilfox_tui.text import cell_width, clean, fit
+
+_SHAPES = {Level.GOOD: "●", Level.UNKNOWN: "○", Level.DEGRADED: "◐", Level.FAILING: "✖"}
+_ASCII_SHAPES = {Level.GOOD: "*", Level.UNKNOWN: "o", Level.DEGRADED: "~", Level.FAILING: "x"}
+_SGR = {Level.GOOD: "32", Level.UNKNOWN: "2", Level.DEGRADED: "33", Level.FAILING: "31"}
+
+_colour_wanted = True
+
+
+class Cell(NamedTuple):
+    """One cell of a table; ``level`` gives it a colour, ``right`` puts it to the right."""
+
+    text: str
+    level: Level | None = None
+    right: bool = False
+
+
+def no_colour() -> None:
+    """No colours from now on, as ``--no-color`` asks."""
+    global _colour_wanted
+    _colour_wanted = False
+
+
+def shape(level: Level) -> Cell:
+    """The mark of a level, as the screen has it."""
+    shapes = _SHAPES if _holds(sys.stdout, "".join(_SHAPES.values())) else _ASCII_SHAPES
+    return Cell(shapes[level], level)
+
+
+def print_line(text: str | Message = "") -> None:
+    """One line of untrusted text."""
+    _write(sys.stdout, clean(str(text)) + "\n")
+
+
+def print_text(text: str) -> None:
+    """A whole text, line by line: a file that others will read. A newline at its end is not needed."""
+    for line in text.splitlines():
+        print_line(line)
+
+
+def print_table(rows: Iterable[Sequence[Cell]]) -> None:
+    """Rows with their columns in line; the last column is not padded."""
+    cleaned = [[cell._replace(text=clean(cell.text)) for cell in row] for row in rows]
+    columns = max((len(row) for row in cleaned), default=0)
+    widths = [max((cell_width(row[i].text) for row in cleaned if i < len(row)), default=0) for i in range(columns)]
+    for row in cleaned:
+        last = len(row) - 1
+        cells = [
+            _coloured(cell.text if i == last and not cell.right else fit(cell.text, widths[i], right=cell.right), cell)
+            for i, cell in enumerate(row)
+        ]
+        _write(sys.stdout, "  ".join(cells).rstrip() + "\n")
+
+
+def print_json(document: Any, *, lines: bool = False) -> None:
+    """One JSON document in ASCII, so that no terminal acts on it; on one line when ``lines``."""
+    text = json.dumps(document, indent=None if lines else 2).replace("\x7f", "\\u007f")
+    _write(sys.stdout, text + "\n")
+    if lines:
+        flush()
+
+
+def print_error(error: LilFoxError) -> None:
+    """``lilfox: what`` and the hint on stderr; of a config, each problem on a line of its own."""
+    if isinstance(error, ConfigError) and error.problems:
+        for problem in error.problems:
+            warn(problem)
+    else:
+        for number, line in enumerate(str(error.message).splitlines()):
+            warn(f"lilfox: {line}" if number == 0 else f"  {line}")
+    if str(error.hint):
+        warn("  " + _("hint: {hint}", hint=error.hint))
+
+
+def warn(text: str | Message) -> None:
+    """One line on stderr."""
+    _write(sys.stderr, clean(str(text)) + "\n")
+
+
+def flush() -> None:
+    """Sends what is still held back. Raises BrokenPipeError."""
+    sys.stdout.flush()
+
+
+def _coloured(text: str, cell: Cell) -> str:
+    if cell.level is None or not _colour_wanted or os.environ.get("NO_COLOR") or not sys.stdout.isatty():
+        return text
+    return f"\x1b[{_SGR[cell.level]}m{text}\x1b[m"
+
+
+def _holds(stream: TextIO, text: str) -> bool:
+    try:
+        text.encode(stream.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def _write(stream: TextIO, text: str) -> None:
+    if not _holds(stream, text):
+        encoding = stream.encoding or "ascii"
+        text = text.encode(encoding, "replace").decode(encoding)
+    stream.write(text)
