@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 
 from lilfox_tui.config.model import ServiceConfig
@@ -9,6 +11,7 @@ from lilfox_tui.config.model import ServiceConfig
 MANUAL_SERVICES = {"gateway": 8080, "backend": 8000, "model": 8001}
 """The services of the manual and the ports it gives them."""
 _LISTEN = "0A"
+_BLOCK = 4096
 
 
 def listening_ports(proc: Path = Path("/proc")) -> set[int]:
@@ -16,22 +19,26 @@ def listening_ports(proc: Path = Path("/proc")) -> set[int]:
     ports: set[int] = set()
     for table in ("tcp", "tcp6"):
         try:
-            text = (proc / "net" / table).read_text("ascii", "replace")
+            with (proc / "net" / table).open(encoding="ascii", errors="replace", buffering=_BLOCK) as lines:
+                ports.update(_ports(lines))
         except OSError:
             continue
-        ports.update(_ports(text))
     return ports
 
 
-def _ports(text: str) -> set[int]:
+def _ports(lines: Iterable[str]) -> set[int]:
+    """Linux lists those that listen first: reading on through thousands of connections would cost milliseconds."""
     ports: set[int] = set()
-    for line in text.splitlines()[1:]:
+    for line in islice(lines, 1, None):
         fields = line.split(maxsplit=4)
-        if len(fields) > 3 and fields[3] == _LISTEN:
-            try:
-                ports.add(int(fields[1].rpartition(":")[2], 16))
-            except ValueError:
-                continue
+        if len(fields) < 4:
+            continue
+        if fields[3] != _LISTEN:
+            break
+        try:
+            ports.add(int(fields[1].rpartition(":")[2], 16))
+        except ValueError:
+            continue
     return ports
 
 

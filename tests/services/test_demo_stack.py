@@ -43,6 +43,10 @@ def _gone(pid: int) -> bool:
         return True
 
 
+def _exists(path: str) -> bool:
+    return Path(path).exists()
+
+
 def _holds(log: Path, text: str) -> bool:
     return text in log.read_text()
 
@@ -189,8 +193,8 @@ async def test_headless_says_what_runs_until_it_is_told_to_end() -> None:
     await asyncio.wait_for(running, 5)
     assert sum("http://127.0.0.1:" in line for line in said) == 3
     assert "backend has the fault 5xx" in said
-    folder = Path(next(line for line in said if line.startswith("logs: ")).removeprefix("logs: "))
-    assert not folder.exists()
+    logs = next(line for line in said if line.startswith("logs: ")).removeprefix("logs: ")
+    assert not _exists(logs)
 
 
 async def test_headless_refuses_an_unknown_fault_before_it_starts_anything() -> None:

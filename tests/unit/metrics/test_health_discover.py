@@ -27,8 +27,8 @@ def test_a_port_that_listens_here_is_found() -> None:
 def test_only_listening_sockets_count_and_broken_lines_are_passed_over(tmp_path: Path) -> None:
     proc = _proc(
         tmp_path,
-        tcp="   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000\n   1: 0100007F:1F40 0100007F:9999 01 0:0\nx\n"
-        "   2: 0100007F:zzzz 00000000:0000 0A 0:0\n",
+        tcp="x\n   0: 0100007F:zzzz 00000000:0000 0A 0:0\n   1: 0100007F:1F90 00000000:0000 0A 0:0\n"
+        "   2: 0100007F:1F40 0100007F:9999 01 0:0\n",
         tcp6="   0: 00000000000000000000000000000000:1F41 00000000000000000000000000000000:0000 0A 0:0\n",
     )
     assert listening_ports(proc) == {8080, 8001}
