@@ -26,6 +26,8 @@ from lilfox_tui.i18n import tr
 
 _READY_S = 10.0
 _END_S = 2.0
+_FOLDER_BYTES = 70
+"""Leaves room for the demo's own folder and NAME.sock in the 108 bytes of sun_path (unix(7))."""
 _BELOW = {"gateway": "backend", "backend": "model"}
 
 
@@ -43,16 +45,22 @@ def _free_port(wanted: int, taken: set[int]) -> int:
     raise LilFoxError(tr("no free port on 127.0.0.1 for the demo's services"))
 
 
+def _short_folder() -> str:
+    """The folder for temporary files, unless sockets in it would be longer than a UNIX socket's name may be."""
+    folder = tempfile.gettempdir()
+    return folder if len(os.fsencode(folder)) <= _FOLDER_BYTES else "/tmp"  # noqa: S108 -- mkdtemp makes it private
+
+
 class Stack:
     """``async with Stack() as stack``: three services that answer, until the block ends.
 
-    ``port_base`` puts them on three ports from there on instead of the manual's; a port in use is replaced by a free
-    one. ``rate`` is users' requests a second. Raises LilFoxError when a service does not come up.
+    ``port_base`` puts them on three ports from there on instead of the manual's, 0 on any free ones; a port in use is
+    replaced by a free one. ``rate`` is users' requests a second. Raises LilFoxError when a service does not come up.
     """
 
     def __init__(self, *, port_base: int | None = None, rate: float = 20.0, log_bytes: int = 100 * 1024 * 1024) -> None:
         self._wanted = {
-            name: port if port_base is None else port_base and port_base + index
+            name: port if port_base is None else port_base + index if port_base else 0
             for index, (name, port) in enumerate(SERVICES.items())
         }
         self._rate, self._log_bytes = rate, log_bytes
@@ -83,7 +91,7 @@ class Stack:
         return sorted(self._faults.items())
 
     async def __aenter__(self) -> Self:
-        self.folder = Path(tempfile.mkdtemp(prefix="lilfox-demo-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="lilfox-demo-", dir=_short_folder()))
         try:
             taken: set[int] = set()
             for name, wanted in self._wanted.items():

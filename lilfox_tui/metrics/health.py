@@ -20,7 +20,7 @@ from lilfox_tui.config.model import SecretRef, ServiceConfig
 from lilfox_tui.errors import HostError, LilFoxError
 from lilfox_tui.feed import Feed
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.i18n import Message, _, tr
+from lilfox_tui.i18n import _, tr
 from lilfox_tui.metrics.health_reason import reason_of
 from lilfox_tui.metrics.hysteresis import Hysteresis
 from lilfox_tui.metrics.model import Health, HealthCheck, ServiceState
@@ -92,10 +92,9 @@ class HealthProbe:
         return check
 
     async def _check(self) -> HealthCheck:
-        import_and_open = self._client is None
         at = datetime.now(UTC)
         try:
-            if import_and_open:
+            if self._client is None:
                 async with asyncio.timeout(max(self.config.timeout, 10.0)):
                     await self._connect()
             async with asyncio.timeout(self.config.timeout):
@@ -234,7 +233,7 @@ def _remark(answer: _Answer) -> str:
         document = json.loads(answer.body)
     except (ValueError, RecursionError):
         return ""
-    status: Message | object = document.get("status") if isinstance(document, dict) else None
+    status = document.get("status") if isinstance(document, dict) else None
     if isinstance(status, str) and status.lower() not in _OK_WORDS:
         return text
     return ""

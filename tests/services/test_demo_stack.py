@@ -7,8 +7,10 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator
 from functools import partial
@@ -158,6 +160,22 @@ async def test_the_end_leaves_no_process_and_no_file() -> None:
         await stack.fault("backend", "hang")
     assert all(_gone(pid) for pid in pids.values())
     assert not folder.exists()
+
+
+async def test_a_port_in_use_is_replaced_and_a_long_temporary_folder_does_not_matter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = tmp_path / ("x" * 100)
+    deep.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        held.listen()
+        taken = held.getsockname()[1]
+        async with Stack(port_base=taken) as stack:
+            assert _port(stack, "gateway") != taken
+            async with _probe(stack, "gateway") as probe:
+                assert (await probe.check_once()).health is Health.HEALTHY
 
 
 PARENT = """
