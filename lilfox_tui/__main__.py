@@ -5,13 +5,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from lilfox_tui import __version__
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs what ``argv`` (the process's own when not given) asks for; gives the exit code."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    if words == ["--version"]:  # scripts ask for it often: nothing is imported for it
+        sys.stdout.write(f"lilfox {__version__}\n")
+        return 0
     from lilfox_tui.cli.main import parse, run_command
     from lilfox_tui.cli.outcome import exit_code_of
 
-    args = parse(sys.argv[1:] if argv is None else argv)
+    args = parse(words)
     if args.command is None:
         from lilfox_tui.app.app import run
 

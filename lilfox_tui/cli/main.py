@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Protocol, cast
 
 from lilfox_tui import __version__
+from lilfox_tui.cli.durations import duration
 from lilfox_tui.i18n import LANGUAGES, Message, _, language_from_locale, set_language, tr
 
 COMMANDS = {
@@ -84,5 +85,7 @@ def _add_screen(parser: argparse.ArgumentParser) -> None:
     """Options of the screen."""
     group = parser.add_argument_group(_("screen"))
     group.add_argument("--theme", metavar="NAME", help=_("colours"))
-    group.add_argument("--refresh", metavar="DURATION", help=_("period of the numbers, such as 2s or 500ms"))
+    group.add_argument(
+        "--refresh", type=duration, metavar="DURATION", help=_("period of the numbers, such as 2s or 500ms")
+    )
     group.add_argument("--slow-link", action="store_true", help=_("send little to the terminal"))

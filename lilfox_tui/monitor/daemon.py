@@ -13,7 +13,7 @@ import msgspec
 
 from lilfox_tui.config.model import Config, MonitorConfig, Seconds
 from lilfox_tui.i18n import Message, tr
-from lilfox_tui.metrics.model import Snapshot
+from lilfox_tui.metrics.model import Level, Snapshot
 from lilfox_tui.monitor.changes import ChangeLog
 from lilfox_tui.monitor.export import prometheus, report
 from lilfox_tui.monitor.heartbeat import Heartbeat
@@ -59,7 +59,7 @@ class Daemon:
 
     async def _report(self) -> None:
         loop = asyncio.get_running_loop()
-        await self._first_numbers(min(FIRST_REPORT_S, self._options.interval))
+        await self._first_numbers(FIRST_REPORT_S)
         due = loop.time()
         while True:
             document = report(self._overview(), self._local())
@@ -80,7 +80,10 @@ class Daemon:
 
     def _all_known(self) -> bool:
         overview = self._overview()
-        known = [view.summary is not None and view.summary.cpu is not None for view in overview.hosts.values()]
+        known = [
+            view.level is Level.FAILING or (view.summary is not None and view.summary.cpu is not None)
+            for view in overview.hosts.values()
+        ]
         known += [view.state is not None for view in overview.services.values()]
         return all(known)
 

@@ -73,8 +73,8 @@ def _system(summary: HostSummary | None, local: Snapshot | None) -> dict[str, An
         "cpu_percent": None if summary is None else summary.cpu_percent,
         "memory": _memory(summary),
         "disk": {
-            "total": None if root is None else root.size_bytes,
-            "used": None if root is None else root.used_bytes,
+            "total": None if root is None else _whole(root.size_bytes),
+            "used": None if root is None else _whole(root.used_bytes),
             "percent": None if root is None else root.used_percent,
         },
         "network": {
@@ -86,18 +86,23 @@ def _system(summary: HostSummary | None, local: Snapshot | None) -> dict[str, An
 
 def _memory(summary: HostSummary | None) -> dict[str, float | None]:
     return {
-        "total": None if summary is None else summary.memory_total,
-        "available": None if summary is None else summary.memory_available,
+        "total": None if summary is None else _whole(summary.memory_total),
+        "available": None if summary is None else _whole(summary.memory_available),
         "percent": None if summary is None else summary.memory_percent,
     }
 
 
-def _counted(snapshot: Snapshot | None, name: str) -> float | None:
+def _whole(size_bytes: float | None) -> int | None:
+    """Bytes are whole numbers, as the manual's document has them."""
+    return None if size_bytes is None else round(size_bytes)
+
+
+def _counted(snapshot: Snapshot | None, name: str) -> int | None:
     """A counter summed over its devices; None where none is known."""
     if snapshot is None:
         return None
     values = [value for series, value in snapshot.counters.items() if series.name == name]
-    return sum(values) if values else None
+    return round(sum(values)) if values else None
 
 
 def _host(view: HostView) -> dict[str, Any]:
@@ -121,7 +126,9 @@ def _numbers(summary: HostSummary) -> dict[str, Any]:
         },
         "cpu_count": summary.cpu_count,
         "memory": _memory(summary),
-        "swap": {"total": summary.swap_total, "used": summary.swap_used, "percent": summary.swap_percent},
+        "swap": {
+            "total": _whole(summary.swap_total), "used": _whole(summary.swap_used), "percent": summary.swap_percent,
+        },
         "load": None if summary.load is None else list(summary.load),
         "filesystems": [_filesystem(each) for each in summary.filesystems],
         "disk_io": {"read_bytes_s": summary.disk_read_s, "write_bytes_s": summary.disk_write_s},
@@ -139,9 +146,9 @@ def _numbers(summary: HostSummary) -> dict[str, Any]:
 def _filesystem(mount: Filesystem) -> dict[str, Any]:
     return {
         "mountpoint": mount.mountpoint,
-        "total": mount.size_bytes,
-        "used": mount.used_bytes,
-        "available": mount.available_bytes,
+        "total": _whole(mount.size_bytes),
+        "used": _whole(mount.used_bytes),
+        "available": _whole(mount.available_bytes),
         "percent": mount.used_percent,
         "inode_percent": mount.inode_percent,
         "read_only": mount.read_only,
@@ -201,10 +208,11 @@ def _service_families(services: list[tuple[Labels, ServiceView]]) -> Iterator[Fa
 def _read_families(snapshots: Mapping[str, Snapshot]) -> Iterator[Family]:
     """Every gauge and counter as its collector read it."""
     families: dict[str, list[Line]] = {}
+    renamed = {"cpu_count": "cpus"}  # the suffix belongs to histograms
     for host, snapshot in snapshots.items():
         for series, value in (*snapshot.gauges.items(), *snapshot.counters.items()):
             labels = (("host", host), *((key, text) for key, text in series.labels if key != "host"))
-            families.setdefault(series.name, []).append((labels, value))
+            families.setdefault(renamed.get(series.name, series.name), []).append((labels, value))
     for name, lines in sorted(families.items()):
         kind = "counter" if name.endswith("_total") else "gauge"
         yield f"lilfox_{name}", kind, f"{name} as read from the host.", lines

@@ -263,7 +263,8 @@ class Monitor:
     async def _check_host(self, watch: HostWatch) -> None:
         watch.hold = 1
         try:
-            _host, sampler = self._open(watch)
+            host, sampler = self._open(watch)
+            await host.connect()
             self._take(watch, await sampler.sample_once())
         except LilFoxError as error:
             watch.fail(error, datetime.now(UTC))

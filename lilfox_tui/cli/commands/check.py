@@ -6,6 +6,7 @@ import argparse
 import asyncio
 from collections.abc import Iterator
 
+from lilfox_tui.cli.durations import duration
 from lilfox_tui.cli.output import Cell, print_json, print_table, shape
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.cli.settings import load_settings
@@ -22,15 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what ``check`` accepts."""
     parser.add_argument("--json", action="store_true", help=_("one JSON document"))
     parser.add_argument("--json-schema", action="store_true", help=_("the schema of that document"))
-    parser.add_argument("--timeout", type=seconds, default=15.0, metavar="SECONDS", help=_("for everything together"))
-
-
-def seconds(text: str) -> float:
-    """A positive number of seconds. Raises ValueError, which argparse tells the user."""
-    value = float(text)
-    if not 0 < value < 86400:
-        raise ValueError(text)
-    return value
+    parser.add_argument("--timeout", type=duration, default=15.0, metavar="DURATION", help=_("for everything together"))
 
 
 def run(args: argparse.Namespace) -> int:

@@ -15,7 +15,6 @@ from lilfox_tui.i18n import _, tr
 _UNIT = """\
 [Unit]
 Description=LilFox monitor
-Documentation=man:systemd.service(5)
 Wants=network-online.target
 After=network-online.target
 

@@ -8,7 +8,7 @@ import sys
 
 import msgspec
 
-from lilfox_tui.cli.commands.check import seconds
+from lilfox_tui.cli.durations import duration
 from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, shape
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.cli.settings import load_settings
@@ -44,7 +44,7 @@ def _add_list_arguments(parser: argparse.ArgumentParser, *, first: bool) -> None
         "--json-schema", action="store_true", default=default(False), help=_("the schema of that document")
     )
     parser.add_argument(
-        "--timeout", type=seconds, default=default(15.0), metavar="SECONDS", help=_("for everything together")
+        "--timeout", type=duration, default=default(15.0), metavar="DURATION", help=_("for everything together")
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from lilfox_tui.cli.commands.check import seconds
+from lilfox_tui.cli.durations import duration
 from lilfox_tui.cli.output import print_json, warn
 from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.config.model import Config, MonitorConfig, Seconds
@@ -19,7 +19,7 @@ from lilfox_tui.monitor.daemon import Daemon
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what ``monitor`` accepts; what is not given comes from the section ``monitor:`` of the config."""
-    parser.add_argument("--interval", type=seconds, metavar="SECONDS", help=_("between two reports"))
+    parser.add_argument("--interval", type=duration, metavar="DURATION", help=_("between two reports"))
     parser.add_argument("--output", metavar="FILE", help=_("file that the reports are appended to"))
     parser.add_argument("--listen", metavar="ADDRESS:PORT", help=_("serve /metrics and /health there"))
     parser.add_argument("--quiet", action="store_true", help=_("reports only into the file"))
