@@ -21,7 +21,7 @@ _LONGEST_S = 366 * 86400.0
 _WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _BOOLS = {"true": True, "false": False}
-_BOOL_WORDS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
+_BOOL_WORDS = {"yes": "true", "on": "true", "no": "false", "off": "false"}  # y and n are text to PyYAML and YAML 1.2
 _NULL_WORDS = ("", "~", "null")
 _NUMBER_WORDS = re.compile(
     r"[-+]?(?:[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?|0[xo]?[0-9a-fA-F_]+|\.inf|\.nan)", re.IGNORECASE

@@ -10,6 +10,7 @@ import signal
 import stat
 from pathlib import Path
 
+from lilfox_tui.config import trusted_file
 from lilfox_tui.config.model import SecretRef
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, tr
@@ -44,9 +45,7 @@ def _from_environment(ref: SecretRef, name: str) -> str:
 def _from_file(ref: SecretRef, place: str) -> bytes:
     path = Path(place).expanduser()
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as file:
-            found = os.fstat(descriptor)
+        with trusted_file.opened(path) as (descriptor, found):
             if not stat.S_ISREG(found.st_mode):
                 raise LilFoxError(tr("{ref}: not a regular file", ref=ref))
             if found.st_uid not in (0, os.geteuid()):
@@ -55,7 +54,7 @@ def _from_file(ref: SecretRef, place: str) -> bytes:
                 raise LilFoxError(
                     tr("{ref}: others may read or write it; refused", ref=ref), tr("run: chmod 600 {path}", path=path)
                 )
-            return file.read(_LIMIT_BYTES + 1)
+            return trusted_file.content(descriptor, _LIMIT_BYTES)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise LilFoxError(tr("{ref}: cannot be read: {reason}", ref=ref, reason=reason)) from None
@@ -80,7 +79,7 @@ async def _from_command(ref: SecretRef, command: str) -> bytes:
     try:
         async with asyncio.timeout(COMMAND_TIMEOUT_S):
             output = await _output_of(process)
-            status = await process.wait()
+            status = await process.wait() if len(output) <= _LIMIT_BYTES else 0
     except TimeoutError:
         raise _failed(ref, tr("no answer within {seconds:g} s", seconds=COMMAND_TIMEOUT_S)) from None
     finally:
@@ -95,8 +94,6 @@ async def _output_of(process: asyncio.subprocess.Process) -> bytes:
     assert process.stdout is not None
     while len(output) <= _LIMIT_BYTES and (block := await process.stdout.read(4096)):
         output += block
-    if len(output) > _LIMIT_BYTES:
-        process.kill()
     return output
 
 
@@ -104,8 +101,8 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     """Ends the command and what it has started, which share a process group."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
+    process._transport.close()  # type: ignore[attr-defined]  # wait() lasts until the pipe is closed, also by strangers
     await process.wait()
-    process._transport.close()  # type: ignore[attr-defined]
 
 
 def _failed(ref: SecretRef, why: Message) -> LilFoxError:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,21 +40,32 @@ def read(path: Path) -> TrustedText:
     return TrustedText(text, bool(mode & 0o044))
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[int, os.stat_result]]:
+    """A descriptor of ``path`` and what it is; never waits for a pipe's writer. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        yield descriptor, os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def content(descriptor: int, limit_bytes: int) -> bytes:
+    """Up to ``limit_bytes`` and one more, so that the caller sees what is longer. Raises OSError."""
+    with os.fdopen(descriptor, "rb", closefd=False) as file:
+        return file.read(limit_bytes + 1)
+
+
 def _read_bytes(path: Path) -> tuple[bytes, int]:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with opened(path) as (descriptor, found):
+            if not stat.S_ISREG(found.st_mode):
+                raise ConfigError(tr("{path}: not a regular file; name the file itself", path=path))
+            _check_owner(path, found)
+            _check_folders(path)
+            return content(descriptor, MAX_BYTES), found.st_mode
     except OSError as error:
         raise _unreadable(path, error) from None
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise ConfigError(tr("{path}: not a regular file; name the file itself", path=path))
-        _check_owner(path, found)
-        _check_folders(path)
-        try:
-            return file.read(MAX_BYTES + 1), found.st_mode
-        except OSError as error:
-            raise _unreadable(path, error) from None
 
 
 def _unreadable(path: Path, error: OSError) -> ConfigError:

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from lilfox_tui.config import trusted_file
+from lilfox_tui.errors import ConfigError
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "config.yaml"
+    path.write_text("name: x\n")
+    path.chmod(0o600)
+    return path
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(ConfigError) as caught:
+        trusted_file.read(path)
+    return f"{caught.value} / {caught.value.hint}"
+
+
+@pytest.mark.parametrize("mode", [0o400, 0o600, 0o640, 0o644])
+def test_what_the_owner_alone_may_write_is_read(file: Path, mode: int) -> None:
+    file.chmod(mode)
+    read = trusted_file.read(file)
+    assert read.text == "name: x\n"
+    assert read.readable_by_others is bool(mode & 0o044)
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o660, 0o602, 0o666, 0o777])
+def test_what_others_may_write_is_refused(file: Path, mode: int) -> None:
+    file.chmod(mode)
+    said = refusal(file)
+    assert f"{file}: others may write it (mode {mode:04o})" in said
+    assert f"chmod go-w {file}" in said
+
+
+@needs_root
+@pytest.mark.root
+def test_what_belongs_to_somebody_else_is_refused(file: Path) -> None:
+    os.chown(file, 4711, -1)
+    assert "belongs to user 4711" in refusal(file)
+
+
+def test_a_folder_that_anybody_may_write_is_refused_unless_sticky(file: Path) -> None:
+    file.parent.chmod(0o777)
+    assert f"anybody may write {file.parent}" in refusal(file)
+    file.parent.chmod(0o1777)
+    assert trusted_file.read(file).text == "name: x\n"
+
+
+def test_folders_further_up_count_too(tmp_path: Path) -> None:
+    inner = tmp_path / "open" / "inner"
+    inner.mkdir(parents=True)
+    path = inner / "config.yaml"
+    path.write_text("")
+    path.chmod(0o600)
+    (tmp_path / "open").chmod(0o777)
+    assert f"anybody may write {tmp_path / 'open'}" in refusal(path)
+
+
+def test_a_link_is_followed_and_both_its_folders_count(file: Path, tmp_path: Path) -> None:
+    links = tmp_path / "links"
+    links.mkdir()
+    link = links / "config.yaml"
+    link.symlink_to(file)
+    assert trusted_file.read(link).text == "name: x\n"
+    links.chmod(0o777)
+    assert f"anybody may write {links}" in refusal(link)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    assert "there is no such file" in refusal(tmp_path / "nowhere.yaml")
+
+
+def test_a_link_to_itself_is_an_error_and_no_crash(tmp_path: Path) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    assert "cannot be read" in refusal(loop)
+
+
+def test_what_is_no_file_is_refused_without_waiting(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert "not a regular file" in refusal(pipe)
+    assert "not a regular file" in refusal(tmp_path)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "s"))
+        assert "cannot be read" in refusal(tmp_path / "s")
+
+
+def test_one_mebibyte_is_the_limit(file: Path) -> None:
+    file.write_bytes(b"#" * trusted_file.MAX_BYTES)
+    assert len(trusted_file.read(file).text) == trusted_file.MAX_BYTES
+    file.write_bytes(b"#" * (trusted_file.MAX_BYTES + 1))
+    assert "larger than 1 MiB" in refusal(file)
+
+
+@pytest.mark.parametrize("raw", [b"a: b\nname: \xff\n", "a: b\nname: x".encode("utf-16")])
+def test_other_encodings_are_refused_with_their_line(file: Path, raw: bytes) -> None:
+    file.write_bytes(raw)
+    assert "not UTF-8 text" in refusal(file)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(file: Path) -> None:
+    file.write_bytes(b"\xef\xbb\xbfname: x")
+    assert trusted_file.read(file).text == "name: x"
