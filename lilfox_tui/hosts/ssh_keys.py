@@ -60,6 +60,8 @@ def known_keys(files: tuple[str, ...], host: str, address: str, port: int) -> Kn
     readable = [file for file in files if os.access(file, os.R_OK)]
     hosts = asyncssh.read_known_hosts(readable)
     trusted, authorities, revoked, *_ = hosts.match(host, address, port if port != DEFAULT_PORT else None)
+    # asyncssh looks for the bare host where a port has no trusted key, and then misses the port's @revoked lines
+    revoked = [*revoked, *hosts.match(place_of(host, port), address, None)[2]]
     return KnownKeys(tuple(trusted), tuple(authorities), tuple(revoked))
 
 

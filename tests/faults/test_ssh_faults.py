@@ -1,0 +1,249 @@
+"""SSH hosts that freeze, die, have no room, or lose their link: what the row says, and what is left on the host."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from lilfox_tui.errors import (
+    AuthRefused,
+    CommandTimeout,
+    CommandUnknown,
+    FileRefused,
+    HostKeyChanged,
+    HostUnreachable,
+)  # fmt: skip
+from lilfox_tui.feed import Ready, Unavailable
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.open import open_host
+from lilfox_tui.hosts.script import END_GROUP
+from tests.services.sshd import SshdLab, sshd_lab
+from tests.waiting import until
+
+LOOP = 'while read -r n w; do echo "$w"; echo "@@LILFOX-END@@ $n"; done'
+
+
+@pytest.fixture
+def lab() -> Iterator[SshdLab]:
+    with sshd_lab() as made:
+        yield made
+
+
+def runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def running(*commands: str) -> list[str]:
+    """Which of these command lines run on this machine."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            found.append(file.read_bytes().rstrip(b"\0").replace(b"\0", b" ").decode("utf-8", "replace"))
+    return [command for command in commands if command in found]
+
+
+def down(host: Host, kind: type[Exception]) -> bool:
+    state = host.link.state
+    return isinstance(state, Unavailable) and isinstance(state.error, kind)
+
+
+async def test_a_killed_server_is_named_and_comes_back_by_itself(lab: SshdLab) -> None:
+    server = lab.sshd()
+    host = open_host("web", lab.host(server), lab.ssh())
+    kept = asyncio.create_task(host.keep_connected())
+    await until(lambda: isinstance(host.link.state, Ready))
+    server.kill()
+    await until(lambda: down(host, HostUnreachable) and "refuses" in str(host.link.state.error))  # type: ignore[union-attr]
+    state = host.link.state
+    assert isinstance(state, Unavailable)
+    assert state.next_try is not None
+    assert (state.next_try - datetime.now(UTC)).total_seconds() < 1.5
+    assert state.since <= datetime.now(UTC)
+    server.start()
+    await until(lambda: isinstance(host.link.state, Ready))
+    assert (await host.run(["echo", "back"])).stdout == b"back\n"
+    kept.cancel()
+    await asyncio.wait([kept])
+    await host.close()
+
+
+async def test_a_frozen_server_is_noticed_by_the_loop_and_by_keepalive(lab: SshdLab) -> None:
+    server = lab.sshd()
+    host = open_host("web", lab.host(server), lab.ssh(keepalive=0.3))
+    async with host.loop(LOOP) as loop:
+        assert await loop.ask("a", timeout_s=5) == b"a\n"
+        server.freeze()
+        with pytest.raises(CommandTimeout, match=r"web did not answer within 0\.2 s"):
+            await loop.ask("b", timeout_s=0.2)
+        kept = asyncio.create_task(host.keep_connected())
+        await until(lambda: down(host, HostUnreachable), what="keepalive notices")
+    server.thaw()
+    await until(lambda: isinstance(host.link.state, Ready))
+    kept.cancel()
+    await asyncio.wait([kept])
+    await host.close()
+
+
+async def test_a_new_key_and_a_lost_right_stop_the_tries_until_told(lab: SshdLab) -> None:
+    server = lab.sshd()
+    host = open_host("web", lab.host(server), lab.ssh())
+    kept = asyncio.create_task(host.keep_connected())
+    await until(lambda: isinstance(host.link.state, Ready))
+    server.rekey()
+    await until(lambda: down(host, HostKeyChanged))
+    state = host.link.state
+    assert isinstance(state, Unavailable)
+    assert state.next_try is None
+    with pytest.raises(HostKeyChanged):
+        await host.run(["true"])
+    lab.known_hosts.write_text(server.known_line())
+    public = lab.client_key.with_suffix(".pub")
+    allowed = public.read_text()
+    public.write_text("")
+    tried = server.log.count("Connection from")
+    host.retry_now()
+    await until(lambda: down(host, AuthRefused))
+    public.write_text(allowed)
+    host.retry_now()
+    await until(lambda: isinstance(host.link.state, Ready))
+    assert server.log.count("Connection from") == tried + 2
+    kept.cancel()
+    await asyncio.wait([kept])
+    await host.close()
+
+
+async def test_a_command_whose_link_was_cut_is_unknown_and_ended_at_the_next_connect(
+    lab: SshdLab, tmp_path: Path
+) -> None:
+    server = lab.sshd()
+    host = open_host("web", lab.host(server), lab.ssh())
+    note = tmp_path / "pid"
+    script = f"trap '' TERM HUP PIPE; echo $$ >{note}; while :; do sleep 1000; done"
+    running = asyncio.create_task(host.run(["sh", "-c", script]))
+    await until(lambda: note.exists() and note.read_text().strip())
+    pid = int(note.read_text())
+    try:
+        server.kill()
+        with pytest.raises(CommandUnknown, match="went while sh ran") as unknown:
+            await running
+        assert unknown.value.pid == pid
+        assert [(lost.pid, lost.argv[0]) for lost in host.lost] == [(pid, "sh")]
+        assert runs(pid)
+        server.start()
+        await host.connect()
+        await until(lambda: not host.lost)
+        assert not runs(pid)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+        await host.close()
+
+
+@pytest.fixture
+def sleeper() -> Iterator[subprocess.Popen[bytes]]:
+    """A process of somebody else, in a group of its own."""
+    other = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+    yield other
+    other.kill()
+    other.wait()
+
+
+async def test_a_number_given_to_somebody_else_is_not_signalled(lab: SshdLab, sleeper: subprocess.Popen[bytes]) -> None:
+    host = open_host("web", lab.host(lab.sshd()), lab.ssh())
+    assert (await host.run(["sh", "-c", END_GROUP, "sh", str(sleeper.pid), "1"])).ok
+    assert sleeper.poll() is None
+    stat = await host.read_file(f"/proc/{sleeper.pid}/stat")
+    started = stat.decode().rpartition(")")[2].split()[19]
+    assert (await host.run(["sh", "-c", END_GROUP, "sh", str(sleeper.pid), started])).ok
+    assert sleeper.wait(5) == -signal.SIGTERM
+    await host.close()
+
+
+async def test_few_sessions_are_waited_for(lab: SshdLab) -> None:
+    host = open_host("web", lab.host(lab.sshd("MaxSessions 2")), lab.ssh())
+    async with host.loop(LOOP) as loop:
+        done = await asyncio.gather(*(host.run(["echo", str(number)]) for number in range(8)))
+        assert [answer.stdout for answer in done] == [f"{number}\n".encode() for number in range(8)]
+        assert await loop.ask("x", timeout_s=5) == b"x\n"
+        with pytest.raises(CommandTimeout):
+            await host.run(["sh", "-c", "trap '' TERM; sleep 997; sleep 998"], timeout_s=0.3)
+        assert not host.lost
+    await host.close()
+    assert not running("sleep 997", "sleep 998")
+
+
+@pytest.fixture
+def small_disk(lab: SshdLab) -> Iterator[Path]:
+    """A file system of 64 KiB."""
+    folder = lab.folder / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], check=True)
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.root
+async def test_files_without_sftp_and_on_a_full_disk(lab: SshdLab, small_disk: Path) -> None:
+    host = open_host("web", lab.host(lab.sshd("Subsystem sftp /nonexistent")), lab.ssh())
+    path = small_disk / "file"
+    await host.write_file(str(path), b"before", mode=0o640)
+    assert path.stat().st_mode & 0o777 == 0o640
+    with pytest.raises(FileRefused, match="No space left"):
+        await host.write_file(str(path), bytes(1_000_000))
+    assert os.listdir(small_disk) == ["file"]
+    assert path.read_bytes() == b"before"
+    assert await host.read_file(str(path)) == b"before"
+    await host.close()
+
+
+async def test_a_flood_is_read_in_bounded_memory(lab: SshdLab) -> None:
+    host = open_host("web", lab.host(lab.sshd()), lab.ssh())
+    done = await host.run(["sh", "-c", "yes; yes >&2"], limit_bytes=100_000)
+    assert done.truncated
+    assert len(done.stdout) == 100_000
+    await host.close()
+
+
+async def test_a_machine_that_slept_asks_its_connection_at_once(lab: SshdLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lilfox_tui.hosts import ssh_link
+
+    slept = 0.0
+    monkeypatch.setattr(ssh_link, "LOOK_S", 0.05)
+    monkeypatch.setattr(ssh_link.SshLink.__init__, "__kwdefaults__", {"asleep": lambda: slept})
+    server = lab.sshd()
+    host = open_host("web", lab.host(server), lab.ssh(keepalive=0.3, keepalive_max=20))
+    kept = asyncio.create_task(host.keep_connected())
+    await until(lambda: isinstance(host.link.state, Ready))
+    server.freeze()
+    began = time.monotonic()
+    slept = 3600.0
+    await until(lambda: down(host, HostUnreachable))
+    assert time.monotonic() - began < 3, "keepalive alone takes 6 s"
+    server.thaw()
+    await until(lambda: isinstance(host.link.state, Ready))
+    kept.cancel()
+    await asyncio.wait([kept])
+    await host.close()
+
+
+async def test_a_port_of_the_host_is_here(lab: SshdLab) -> None:
+    server = lab.sshd()
+    host = open_host("web", lab.host(server), lab.ssh())
+    async with host.forward(server.port, server.address) as (address, port):
+        reader, writer = await asyncio.open_connection(address, port)
+        assert (await reader.readline()).startswith(b"SSH-2.0-")
+        writer.close()
+        await writer.wait_closed()
+    await host.close()

@@ -1,0 +1,139 @@
+"""Accounts as they are found: other login shells, noisy start-up files, sudo. Each test makes its own user."""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from lilfox_tui.errors import AuthRefused, HostUnreachable
+from lilfox_tui.hosts.open import open_host
+from tests.services.sshd import SshdLab, sshd_lab
+
+pytestmark = pytest.mark.root
+
+NASTY = ["a'b", 'c"d', "e\\f", "g!h", "i\nj", "", "$HOME `id` *", "中文", "\\'", "\\\\"]
+
+
+@contextmanager
+def account(shell: str, bashrc: str = "") -> Iterator[str]:
+    """A user of this system, gone afterwards."""
+    name = f"lilfox-{secrets.token_hex(4)}"
+    subprocess.run(["useradd", "-m", "-s", shell, "-p", "*", name], check=True, capture_output=True)
+    try:
+        (Path(f"~{name}").expanduser() / ".bashrc").write_text(bashrc)
+        yield name
+    finally:
+        subprocess.run(["userdel", "-r", "-f", name], check=True, capture_output=True)
+
+
+def set_password(name: str, password: str) -> None:
+    subprocess.run(["chpasswd"], input=f"{name}:{password}".encode(), check=True)
+
+
+@contextmanager
+def sudoers(line: str) -> Iterator[None]:
+    file = Path("/etc/sudoers.d") / f"lilfox-{secrets.token_hex(4)}"
+    file.touch(mode=0o440)
+    file.write_text(line + "\n")
+    try:
+        yield
+    finally:
+        file.unlink()
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as made:
+        yield made
+
+
+@pytest.fixture
+def lab(stack: ExitStack) -> SshdLab:
+    return stack.enter_context(sshd_lab())
+
+
+@pytest.fixture
+def user(stack: ExitStack, lab: SshdLab) -> Callable[..., str]:
+    return lambda *words: stack.enter_context(account(*words))
+
+
+@pytest.mark.parametrize("shell", ["/bin/bash", "/usr/bin/fish", "/bin/zsh", "/bin/dash"])
+async def test_any_login_shell_passes_arguments_on(lab: SshdLab, user: Callable[..., str], shell: str) -> None:
+    host = open_host("h", lab.host(lab.sshd(), user=user(shell)), lab.ssh())
+    done = await host.run(["printf", "[%s]\\n", *NASTY])
+    assert done.stdout.decode() == "".join(f"[{word}]\n" for word in NASTY)
+    assert done.stderr == b""
+    big = "x" * 300_000
+    assert (await host.run_script(f"# {big}\necho ok")).stdout == b"ok\n"
+    await host.close()
+
+
+async def test_what_bashrc_prints_is_no_output(lab: SshdLab, user: Callable[..., str]) -> None:
+    name = user("/bin/bash", "echo welcome; echo oops >&2; printf 'no newline'\n")
+    host = open_host("h", lab.host(lab.sshd(), user=name), lab.ssh())
+    done = await host.run(["sh", "-c", "echo out; echo err >&2"])
+    assert (done.stdout, done.stderr) == (b"out\n", b"err\n")
+    async with host.loop('while read -r n w; do echo "$w"; echo "@@LILFOX-END@@ $n"; done') as loop:
+        assert await loop.ask("x", timeout_s=5) == b"x\n"
+    await host.write_file(f"/home/{name}/f", b"data")
+    assert await host.read_file(f"/home/{name}/f") == b"data"
+    await host.close()
+
+
+@pytest.mark.parametrize(("shell", "says"), [("/bin/false", "it said nothing"), ("/usr/sbin/nologin", "not available")])
+async def test_a_shell_that_runs_nothing_is_named(
+    lab: SshdLab, user: Callable[..., str], shell: str, says: str
+) -> None:
+    host = open_host("h", lab.host(lab.sshd(), user=user(shell)), lab.ssh())
+    with pytest.raises(HostUnreachable, match=f"runs no commands: .*{says}"):
+        await host.run(["true"])
+    await host.close()
+
+
+async def test_sudo_without_a_password(lab: SshdLab, user: Callable[..., str], stack: ExitStack) -> None:
+    name = user("/bin/bash")
+    host = open_host("h", lab.host(lab.sshd(), user=name), lab.ssh())
+    with pytest.raises(AuthRefused, match="password is required"):
+        await host.run(["id", "-u"], sudo=True)
+    stack.enter_context(sudoers(f"{name} ALL=(ALL) NOPASSWD: ALL"))
+    assert (await host.run(["id", "-u"], sudo=True)).stdout == b"0\n"
+    assert (await host.run(["cat"], sudo=True, stdin=b"in")).stdout == b"in"
+    assert (await host.run(["printenv", "X"], sudo=True, env={"X": "y"})).stdout == b"y\n"
+    await host.close()
+
+
+async def test_sudo_with_a_password_shows_it_to_nobody(
+    lab: SshdLab, user: Callable[..., str], stack: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, password = user("/bin/bash"), "Canary-" + secrets.token_hex(8)
+    set_password(name, password)
+    stack.enter_context(sudoers(f"{name} ALL=(ALL) ALL"))
+    monkeypatch.setenv("LILFOX_TEST_SUDO", password)
+    server = lab.sshd()
+    host = open_host("h", lab.host(server, user=name, sudo_password="env:LILFOX_TEST_SUDO"), lab.ssh())
+    script = 'id -u; cat; cat /proc/[0-9]*/cmdline /proc/self/environ | tr "\\0" "\\n" | grep -c "^[C]anary"'
+    done = await host.run(["sh", "-c", script], sudo=True, stdin=b"in\n")
+    assert done.stdout == b"0\nin\n0\n"
+    assert password not in server.log
+
+    stack.enter_context(sudoers(f"{name} ALL=(ALL) NOPASSWD: ALL"))
+    assert (await host.run(["cat"], sudo=True)).stdout == b""
+    await host.close()
+
+
+async def test_a_wrong_sudo_password_is_tried_once(
+    lab: SshdLab, user: Callable[..., str], stack: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = user("/bin/bash")
+    set_password(name, "right")
+    stack.enter_context(sudoers(f"{name} ALL=(ALL) ALL"))
+    monkeypatch.setenv("LILFOX_TEST_SUDO", "wrong")
+    host = open_host("h", lab.host(lab.sshd(), user=name, sudo_password="env:LILFOX_TEST_SUDO"), lab.ssh())
+    with pytest.raises(AuthRefused, match="1 incorrect password attempt"):
+        await host.run(["cat"], sudo=True, stdin=b"right\n")
+    await host.close()
