@@ -85,7 +85,5 @@ def _add_screen(parser: argparse.ArgumentParser) -> None:
     """Options of the screen."""
     group = parser.add_argument_group(_("screen"))
     group.add_argument("--theme", metavar="NAME", help=_("colours"))
-    group.add_argument(
-        "--refresh", type=duration, metavar="DURATION", help=_("period of the numbers, such as 2s or 500ms")
-    )
+    group.add_argument("--refresh", type=duration, metavar="DURATION", help=_("period of the numbers, such as 2s"))
     group.add_argument("--slow-link", action="store_true", help=_("send little to the terminal"))
