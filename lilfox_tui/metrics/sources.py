@@ -58,8 +58,8 @@ class HostSource:
             raise
         except HostError:
             await self.close()
-            if not fresh:
-                raise
+            if not fresh or self._host.link.value is None:
+                raise  # without a connection a second try only knocks twice
             return await self._run_plainly(asked, kinds, timeout_s)
         except BaseException:
             await self.close()

@@ -92,7 +92,10 @@ def read_answer(output: bytes, asked: Sequence[Collector], secret: str) -> Answe
 
 
 def _files(text: str, asked: Sequence[Collector]) -> dict[str, str]:
-    """Cuts at the headers of the files that were asked for, in their order; any other line is a file's own."""
+    """Cuts at the headers of the files that were asked for, in their order; any other line is a file's own.
+
+    No line of these files can be the header of a later one: interface names hold no space, mounts have six fields.
+    """
     order = {path: place for place, path in enumerate(file_list(asked))}
     found: list[tuple[str, int, int]] = []
     last = -1
@@ -101,6 +104,8 @@ def _files(text: str, asked: Sequence[Collector]) -> dict[str, str]:
         if place > last:
             found.append((match[1], match.start(), match.end()))
             last = place
+    if not found:
+        return {}
     ends = [start for _, start, _ in found[1:]] + [len(text)]
     return {path: text[begin:end] for (path, _, begin), end in zip(found, ends, strict=True) if text[begin:end]}
 
