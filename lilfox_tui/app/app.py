@@ -48,6 +48,7 @@ class LilFoxApp(AppKeys, inherit_bindings=False):
 
     CSS_PATH: ClassVar[str] = "app.tcss"
     ENABLE_COMMAND_PALETTE: ClassVar[bool] = False
+    AUTO_FOCUS: ClassVar[str | None] = None
     TITLE = "LilFox"
 
     def __init__(

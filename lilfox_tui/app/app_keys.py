@@ -131,19 +131,19 @@ class AppKeys(App[None]):
             if each.id == chosen:
                 self.do(each)
 
-    @action("help", "question_mark", tr("help"), tr("every key"), footer=9)
+    @action("help", "question_mark", tr("help"), tr("every key"), footer=7)
     def show_help(self) -> None:
         self.push_screen(Help(help_rows(self._all_actions, self.glyphs)))
 
     # ---- time ----------------------------------------------------------------------------------------------------
 
-    @action("pause", "p", tr("pause"), tr("hold the screen still; what gets worse is still painted"), footer=8)
+    @action("pause", "p", tr("pause"), tr("hold the screen still; what gets worse is still painted"), footer=9)
     def toggle_pause(self) -> None:
         self.paused = not self.paused
         if not self.paused:
             self.pane.rewind(self.rewound)
 
-    @action("earlier", "left_square_bracket", tr("earlier"), tr("step back in time, in all panes"), footer=7)
+    @action("earlier", "left_square_bracket", tr("earlier"), tr("step back in time, in all panes"), footer=10)
     def earlier(self) -> None:
         self._step(-1)
 
@@ -163,11 +163,19 @@ class AppKeys(App[None]):
         now = datetime.now(UTC)
         step = timedelta(seconds=max(self.pane.window.total_seconds() / STEPS_IN_WINDOW, 2.0))
         at = (self.rewound or now) + direction * step
-        oldest = self.monitor.history.oldest()
-        if oldest is not None and at < oldest:
+        oldest = self._oldest()
+        if at < oldest:
             self.tell(tr("nothing was recorded before {time}", time=oldest.astimezone().strftime("%H:%M:%S")))
             at = oldest
         self._go_to(None if at >= now - timedelta(seconds=1) else at)
+
+    def _oldest(self) -> datetime:
+        """The first moment that anything was recorded of (aware UTC); now when nothing was."""
+        subjects = [f"host/{name}" for name in self.monitor.hosts] + [
+            f"service/{name}" for name in self.monitor.services
+        ]
+        spans = [span for subject in subjects if (span := self.monitor.history.span(subject)) is not None]
+        return min((first for first, _last in spans), default=datetime.now(UTC))
 
     def _go_to(self, at: datetime | None) -> None:
         self.rewound = at
@@ -236,6 +244,6 @@ class AppKeys(App[None]):
     def step_aside(self) -> None:
         self.action_suspend_process()
 
-    @action("quit", "q ctrl+c", tr("quit"), tr("leave; nothing on the hosts changes by it"), footer=10)
+    @action("quit", "q ctrl+c", tr("quit"), tr("leave; nothing on the hosts changes by it"), footer=8)
     def leave(self) -> None:
         self.exit()

@@ -62,7 +62,7 @@ def tabs(names: Sequence[str], current: int, status: Row, width: int) -> Row:
     left = [
         Piece(f"  {index + 1} {name} ", "title" if index == current else "muted") for index, name in enumerate(names)
     ]
-    return _spread(left, list(status), width)
+    return _spread(left, [*status, Piece(" ")], width)
 
 
 def footer(actions: Sequence[tuple[Action, bool]], width: int, note: str, note_role: str) -> Row:

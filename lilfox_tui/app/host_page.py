@@ -13,12 +13,12 @@ from lilfox_tui.app.host_rows import ROLES, level_role, percent
 from lilfox_tui.config.model import Thresholds
 from lilfox_tui.feed import Ready
 from lilfox_tui.i18n import _
-from lilfox_tui.metrics.model import HostSummary, Process
+from lilfox_tui.metrics.model import HostSummary, Process, Series
 from lilfox_tui.monitor.model import Change, HostView
 from lilfox_tui.text import clean, fit, human_bytes, human_count, human_duration
 
-Past = Callable[[str, int], Values]
-"""``past(series name, columns)``: that many values over the page's window, oldest first."""
+Past = Callable[[Series, int], Values]
+"""``past(series, columns)``: that many values over the page's window, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def _clock(offset_s: float, error_s: float) -> str:
 @dataclass(frozen=True, slots=True)
 class _Chart:
     title: str
-    series: str
+    series: Series
     unit: Callable[[float], str]
     now: float | None
     top: float | None = None
@@ -112,18 +112,40 @@ def _rate_unit(value: float) -> str:
 def _charts(page: HostPage, summary: HostSummary) -> list[Row]:
     load = summary.load[0] if summary.load else None
     wanted = (
-        _Chart(_("CPU busy"), "cpu_usage_percent", _percent_unit, summary.cpu_percent, top=100.0),
-        _Chart(_("Memory used"), "memory_usage_percent", _percent_unit, summary.memory_percent, top=100.0),
-        _Chart(_("Disk read"), "disk_read_bytes_per_second", _rate_unit, summary.disk_read_s, binary=True),
-        _Chart(_("Disk written"), "disk_written_bytes_per_second", _rate_unit, summary.disk_write_s, binary=True),
-        _Chart(_("Network in"), "network_receive_bytes_per_second", _rate_unit, summary.network_in_s, binary=True),
-        _Chart(_("Network out"), "network_transmit_bytes_per_second", _rate_unit, summary.network_out_s, binary=True),
-        _Chart(_("Load, 1 min"), "load1", lambda value: f"{value:.2g}", load),
+        _Chart(_("CPU busy"), Series("cpu_usage_percent"), _percent_unit, summary.cpu_percent, top=100.0),
+        _Chart(_("Memory used"), Series("memory_usage_percent"), _percent_unit, summary.memory_percent, top=100.0),
+        _Chart(_("Disk read"), Series("all_disks_read_bytes_per_second"), _rate_unit, summary.disk_read_s, binary=True),
         _Chart(
-            _("I/O wait"), "cpu_iowait_percent", _percent_unit, summary.cpu.iowait if summary.cpu else None, top=100.0
+            _("Disk written"),
+            Series("all_disks_written_bytes_per_second"),
+            _rate_unit,
+            summary.disk_write_s,
+            binary=True,
+        ),
+        _Chart(
+            _("Network in"),
+            Series("all_interfaces_receive_bytes_per_second"),
+            _rate_unit,
+            summary.network_in_s,
+            binary=True,
+        ),
+        _Chart(
+            _("Network out"),
+            Series("all_interfaces_transmit_bytes_per_second"),
+            _rate_unit,
+            summary.network_out_s,
+            binary=True,
+        ),
+        _Chart(_("Load, 1 min"), Series("load1"), lambda value: f"{value:.2g}", load),
+        _Chart(
+            _("I/O wait"),
+            Series("cpu_percent", (("mode", "iowait"),)),
+            _percent_unit,
+            summary.cpu.iowait if summary.cpu else None,
+            top=100.0,
         ),
     )
-    two = page.width >= 96
+    two = page.width >= 76
     width = page.width // 2 - 1 if two else page.width - 2
     blocks = [_one_chart(page, each, width) for each in wanted]
     rows: list[Row] = []
@@ -172,15 +194,16 @@ def _cores(page: HostPage, summary: HostSummary) -> list[Row]:
             f" {number:4.0f}%" for number in (split.busy, split.user, split.system, split.iowait, split.steal)
         )
         role = level_role(split.busy, page.thresholds.cpu_percent)
-        rows.append(
-            (_name(name, 14), Piece(numbers, role), Piece("  "), Piece(_gauge(split.busy, bar, page.glyphs), "chart"))
-        )
+        rows.append((_name(name), Piece(numbers, role), *_gauge(split.busy, bar, page.glyphs)))
     return rows
 
 
-def _gauge(value: float, width: int, glyphs: Glyphs) -> str:
+def _gauge(value: float | None, width: int, glyphs: Glyphs) -> Row:
+    """A bar of ``value`` percent."""
+    if value is None:
+        return ()
     filled = round(min(100.0, max(0.0, value)) / 100 * width)
-    return glyphs.bars[-1] * filled + glyphs.rule * (width - filled)
+    return (Piece("  "), Piece(glyphs.bars[-1] * filled, "chart"), Piece(glyphs.rule * (width - filled), "rule"))
 
 
 def _memory(page: HostPage, summary: HostSummary) -> list[Row]:
@@ -206,8 +229,7 @@ def _memory(page: HostPage, summary: HostSummary) -> list[Row]:
             rows.append((_name(name), Piece("  " + _("none"), "muted")))
             continue
         numbers = f"  {percent(used)}  {human_bytes(total):>5} {human_bytes(free):>5}"
-        gauge = _gauge(used, bar, page.glyphs) if used is not None else ""
-        rows.append((_name(name), Piece(numbers, level_role(used, threshold)), Piece("  "), Piece(gauge, "chart")))
+        rows.append((_name(name), Piece(numbers, level_role(used, threshold)), *_gauge(used, bar, page.glyphs)))
     if summary.pressure is not None:
         pressure = summary.pressure
         shown = "  ".join(

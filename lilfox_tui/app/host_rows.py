@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -140,6 +141,9 @@ def _pressure(value: _Value) -> Row:
 
 def _age(value: _Value) -> Row:
     seconds = (value.now - value.summary.at).total_seconds()
+    fresh_s = math.ceil(value.style.refresh_s) + 1
+    if seconds < fresh_s:  # a number that changed each time would repaint every row for nothing
+        return (Piece(f"<{short_age(fresh_s)}", "muted"),)
     stale = seconds > STALE_PERIODS * value.style.refresh_s + 1
     return (Piece(short_age(seconds), "degraded" if stale else "muted"),)
 

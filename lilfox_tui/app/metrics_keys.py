@@ -136,7 +136,14 @@ class MetricsKeys(Pane):
         """Why there is nothing to open."""
         return tr("this page is open already") if self.page is not None else self.nothing_selected()
 
-    @action("back", "escape", tr("back"), tr("close the page, then clear the filter; never quits"), footer=2)
+    @action(
+        "back",
+        "escape",
+        tr("back"),
+        tr("close the page, then clear the filter; never quits"),
+        why_not="nothing_to_leave",
+        footer=2,
+    )
     def back(self) -> None:
         if self.zoomed:
             self.zoom()
@@ -144,6 +151,10 @@ class MetricsKeys(Pane):
             self.open_page(None)
         elif self.filter:
             self.set_filter("")
+
+    def nothing_to_leave(self) -> Message | None:
+        """Why there is nothing to go back from."""
+        return None if self.zoomed or self.page is not None or self.filter else tr("this is the first screen; q quits")
 
     @action("down", "j down", tr("down"), tr("the next row"))
     def down(self) -> None:

@@ -13,6 +13,7 @@ from lilfox_tui.app.host_page import Past
 from lilfox_tui.app.host_rows import ROLES
 from lilfox_tui.app.service_rows import health_word
 from lilfox_tui.i18n import _
+from lilfox_tui.metrics.model import Series
 from lilfox_tui.monitor.model import Change, ServiceView
 from lilfox_tui.text import fit, human_duration
 
@@ -28,7 +29,7 @@ class ServicePage:
     window: timedelta
     glyphs: Glyphs
     width: int
-    chart_height: int = 6
+    chart_height: int = 7
 
 
 def service_page(page: ServicePage) -> list[Row]:
@@ -63,7 +64,7 @@ def _chart(page: ServicePage) -> list[Row]:
     newest = None if state is None else state.last.response_time_s
     return chart(
         _("Response time"),
-        page.past("service_response_seconds", max(1, width - AXIS_WIDTH - 1)),
+        page.past(Series("service_response_seconds"), max(1, width - AXIS_WIDTH - 1)),
         width=width,
         height=page.chart_height,
         unit=_seconds,

@@ -71,7 +71,7 @@ def _where(value: _Value) -> Row:
 
 
 COLUMNS: tuple[Column[_Value], ...] = (
-    Column(lambda: _("service"), 12, lambda v: (Piece(v.view.name, "strong"),), grow=8),
+    Column(lambda: _("service"), 12, lambda v: (Piece(v.view.name, "strong"),), grow=4),
     Column(lambda: _("health"), 9, _health, priority=1),
     Column(lambda: _("code"), 4, _code, priority=2, right=True),
     Column(lambda: _("time"), 8, _time, priority=3, right=True),

@@ -10,7 +10,7 @@ from textual import events, work
 from textual.app import ComposeResult
 
 from lilfox_tui.app.chart import Values
-from lilfox_tui.app.draw import Piece, Row
+from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.host_page import HostPage, host_page
 from lilfox_tui.app.host_rows import ROLES, TableStyle, host_heading, host_row
 from lilfox_tui.app.metrics_keys import MetricsKeys, link_error
@@ -31,13 +31,13 @@ class MetricsPane(MetricsKeys):
 
     def __init__(self) -> None:
         super().__init__()
-        self._heights: dict[str, int | str] = {}
+        self._heights: dict[str, int] = {}
         self._recent: dict[str, deque[float | None]] = {}
 
     def compose(self) -> ComposeResult:
         yield Lines(sticky=2, id="hosts")
-        yield Lines(sticky=2, id="services")
-        yield Lines(sticky=1, id="changes")
+        yield Lines(sticky=3, id="services")
+        yield Lines(sticky=2, id="changes")
         yield Lines(id="detail")
 
     def on_mount(self) -> None:
@@ -86,33 +86,36 @@ class MetricsPane(MetricsKeys):
     def repaint(self) -> None:
         if self.overview is None or not self.display or self.size.width == 0:
             return
-        self._arrange()
+        self._arrange(self.overview)
         if self.page is None:
             self._paint_tables(self.overview)
         else:
             self._paint_page(self.overview)
 
-    def _arrange(self) -> None:
-        """Gives each part its height: services whole where they fit, hosts the rest."""
-        height, overview = self.size.height, self.overview
-        assert overview is not None
-        single = self.page is not None
-        services = len(self._services(overview))
-        want = 0 if single or not services else min(services + 2, max(3, height // 3))
+    def _arrange(self, overview: Overview) -> None:
+        """Gives each part its height: a page takes all; else services get a third at most, and hosts the rest."""
+        height = self.size.height
         only = self.selected[0] if self.zoomed and self.selected else None
-        if only == "host":
-            want = 0
+        hosts, services = len(self._hosts(overview)) + 2, len(self._services(overview)) + 3
+        detail = 1 if height >= 9 else 0
         changes = self._changes()
-        lately = min(len(changes) + 1, 5) if changes and height >= 16 and not single and not only else 0
-        detail = 1 if height >= 9 and not single else 0
-        hosts = 0 if only == "service" and not single else None
-        for name, rows in (("#services", want), ("#changes", lately), ("#detail", detail), ("#hosts", hosts)):
-            part = self.query_one(name, Lines)
-            part.display = rows != 0
-            tall: int | str = "1fr" if rows is None or (only == "service" and name == "#services") else rows
-            if self._heights.get(name) != tall:
-                self._heights[name] = tall
-                part.styles.height = tall
+        lately = min(len(changes) + 2, 7) if changes and height >= 16 and not only else 0
+        if self.page is not None:
+            hosts, services, detail, lately = height, 0, 0, 0
+        elif only == "host" or services == 3:
+            hosts, services = height - detail, 0
+        elif only == "service":
+            hosts, services = 0, height - detail
+        else:
+            services = min(services, max(3, height // 3))
+            hosts = min(hosts, max(2, height - services - lately - detail))
+            services = min(height - hosts - detail, len(self._services(overview)) + 3)
+        for name, rows in (("#hosts", hosts), ("#services", services), ("#changes", lately), ("#detail", detail)):
+            if self._heights.get(name) != rows:
+                self._heights[name] = rows
+                part = self.query_one(name, Lines)
+                part.display = rows > 0
+                part.styles.height = rows
         self.query_one("#hosts", Lines).sticky = 2 if height >= 8 else 1
 
     def _style(self) -> TableStyle:
@@ -137,7 +140,7 @@ class MetricsPane(MetricsKeys):
         head = [title, host_heading(style)] if lines.sticky == 2 else [host_heading(style)]
         lines.show([*head, *rows], selected=self._place("host", [view.name for view in hosts], len(head)))
         lines = self.query_one("#services", Lines)
-        head = [self._title(_("SERVICES"), len(services), len(overview.services), lines), service_heading(style)]
+        head = [BLANK, self._title(_("SERVICES"), len(services), len(overview.services), lines), service_heading(style)]
         rows = [service_row(view, overview.at, style) for view in services]
         lines.show([*head, *rows], selected=self._place("service", [view.name for view in services], len(head)))
         self._paint_changes()
@@ -155,7 +158,7 @@ class MetricsPane(MetricsKeys):
 
     def _paint_changes(self) -> None:
         glyphs = self.lilfox.glyphs
-        rows: list[Row] = [(Piece(" " + _("SINCE YOU LAST LOOKED"), "title"),)]
+        rows: list[Row] = [BLANK, (Piece(" " + _("SINCE YOU LAST LOOKED"), "title"),)]
         for each in self._changes():
             mark = Piece(glyphs.level(each.level) + " ", ROLES[each.level])
             at = Piece(each.at.astimezone().strftime("%m-%d %H:%M:%S  "), "muted")
@@ -210,8 +213,13 @@ class MetricsPane(MetricsKeys):
             glyphs=app.glyphs,
             width=self.size.width,
             charts_only=self.zoomed,
-            chart_height=max(5, (self.size.height - 2) // 4 - 3) if self.zoomed else 5,
+            chart_height=self._chart_height(),
         )
+
+    def _chart_height(self) -> int:
+        if self.zoomed:
+            return max(5, (self.size.height - 2) // 4 - 3)
+        return 5 if self.size.height >= 34 else 3
 
     def _service_page(self, view: ServiceView, now: datetime) -> ServicePage:
         app, subject = self.lilfox, f"service/{view.name}"
@@ -225,8 +233,8 @@ class MetricsPane(MetricsKeys):
             width=self.size.width,
         )
 
-    def _past(self, subject: str, series: str, columns: int, now: datetime) -> Values:
-        points = self.lilfox.monitor.history.window(subject, Series(series), now - self.window, now, columns)
+    def _past(self, subject: str, series: Series, columns: int, now: datetime) -> Values:
+        points = self.lilfox.monitor.history.window(subject, series, now - self.window, now, columns)
         return [point.mean for point in points]
 
     def status(self) -> Row:
