@@ -16,9 +16,6 @@ def duration(text: str) -> float:
     seconds = 0.0 if found is None else float(found[1]) * _UNITS_S[found[2] or ""]
     if not 0.1 <= seconds <= 86400 * 7:
         raise argparse.ArgumentTypeError(
-            _(
-                "{text} is not a duration from 100ms to 7d; write 500ms, 2s, 5m, 1h, 1d or a number of seconds",
-                text=text,
-            )
+            _("{given} is not a duration from 100ms to 7d, such as 500ms, 2s, 5m, 1h, 1d", given=text)
         )
     return seconds

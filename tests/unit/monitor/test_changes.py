@@ -1,0 +1,154 @@
+"""What happened, within a run and between two of them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lilfox_tui.config.model import HostConfig, ServiceConfig
+from lilfox_tui.errors import HostUnreachable
+from lilfox_tui.feed import Pending, Ready, State, Unavailable
+from lilfox_tui.hosts.base import Link
+from lilfox_tui.i18n import tr
+from lilfox_tui.metrics.model import DiskActivity, InterfaceActivity, Level
+from lilfox_tui.monitor.changes import KEPT, ChangeLog
+from lilfox_tui.monitor.model import Change, HostView, Overview, ServiceView
+from tests.unit.monitor.summaries import AT, mount, summary
+
+UP: State[Link] = Ready(Link(AT, "SSH"), AT)
+DOWN: State[Link] = Unavailable(HostUnreachable("web-1", tr("connection lost")), AT)
+
+
+def seen(
+    level: Level = Level.GOOD,
+    *,
+    link: State[Link] = UP,
+    why: str = "",
+    service: Level = Level.GOOD,
+    at: datetime = AT,
+    **changes: Any,
+) -> Overview:
+    """One host and one service at that moment."""
+    reasons = (tr("{why}", why=why),) if why else ()
+    host = HostView("web-1", HostConfig(), level, at, reasons, summary(**changes), link)
+    backend = ServiceView("backend", ServiceConfig(url="http://h"), service, at, reasons)
+    return Overview(at, {"web-1": host}, {"backend": backend})
+
+
+def texts(changes: list[Change]) -> list[str]:
+    return [f"{change.subject} {change.what}" for change in changes]
+
+
+def test_the_first_look_is_no_change() -> None:
+    log = ChangeLog()
+    assert log.observe(seen(Level.FAILING, why="x", service=Level.FAILING)) == []
+    assert log.observe(seen(Level.FAILING, why="x", service=Level.FAILING)) == []
+
+
+def test_levels_that_turn_and_turn_back() -> None:
+    log = ChangeLog()
+    log.observe(seen())
+    went = log.observe(seen(Level.FAILING, why="disk /var 97 % > 95 %", service=Level.FAILING))
+    assert texts(went) == [
+        "host/web-1 failing: disk /var 97 % > 95 %",
+        "service/backend failing: disk /var 97 % > 95 %",
+    ]
+    back = log.observe(seen(at=AT + timedelta(minutes=6)))
+    assert texts(back) == ["host/web-1 good again after 6 min", "service/backend good again after 6 min"]
+    assert log.since_last_visit() == went + back
+
+
+def test_not_known_is_no_change_of_level() -> None:
+    log = ChangeLog()
+    log.observe(seen())
+    assert log.observe(seen(Level.UNKNOWN, link=Pending(), service=Level.UNKNOWN)) == []
+    assert log.observe(seen()) == []
+
+
+def test_a_level_that_is_not_settled_is_not_compared() -> None:
+    log = ChangeLog()
+    log.observe(seen(Level.FAILING, why="full"))
+    assert log.observe(seen(), unsettled={"host/web-1"}) == []
+    assert log.observe(seen(Level.FAILING, why="full")) == []
+
+
+def test_lost_and_reached_again_are_told_once() -> None:
+    log = ChangeLog()
+    log.observe(seen())
+    assert texts(log.observe(seen(Level.DEGRADED, link=DOWN, why="lost"))) == ["host/web-1 lost: connection lost"]
+    assert log.observe(seen(Level.FAILING, link=DOWN, why="no sample")) == []
+    assert texts(log.observe(seen())) == ["host/web-1 reached again"]
+    assert log.observe(seen()) == []
+
+
+@pytest.mark.parametrize(("moved_s", "told"), [(20, []), (600, ["host/web-1 restarted"]), (-600, [])])
+def test_a_restart_is_a_boot_time_that_moved_forward(moved_s: int, told: list[str]) -> None:
+    log = ChangeLog()
+    log.observe(seen(booted_at=AT - timedelta(hours=1)))
+    found = log.observe(seen(booted_at=AT - timedelta(hours=1) + timedelta(seconds=moved_s)))
+    assert texts(found) == told
+
+
+def test_units_mounts_disks_and_interfaces_that_come_and_go() -> None:
+    log = ChangeLog()
+    disk = DiskActivity("sda", None, None, None, None, None)
+    port = InterfaceActivity("eth0", None, None, None, None)
+    log.observe(seen(failed_units=("a.service",), filesystems=(mount("/", 1),), disks=(disk,), interfaces=(port,)))
+    found = log.observe(
+        seen(
+            failed_units=("b.service",),
+            filesystems=(mount("/data", 1),),
+            disks=(DiskActivity("sdb", None, None, None, None, None),),
+            interfaces=(port, InterfaceActivity("eth1", None, None, None, None)),
+        )
+    )
+    assert texts(found) == [
+        "host/web-1 unit b.service failed",
+        "host/web-1 unit a.service is no longer failed",
+        "host/web-1 /data mounted",
+        "host/web-1 / no longer mounted",
+        "host/web-1 disk sdb appeared",
+        "host/web-1 disk sda is gone",
+        "host/web-1 interface eth1 appeared",
+    ]
+    assert log.observe(seen(failed_units=None, filesystems=(), disks=(), interfaces=())) == [], "unread is not gone"
+
+
+def test_what_changed_while_nothing_ran_is_told_at_the_next_visit(tmp_path: Path) -> None:
+    file = tmp_path / "seen.json"
+    before = ChangeLog(file)
+    before.observe(seen(booted_at=AT - timedelta(days=3)))
+    before.save()
+    after = ChangeLog(file)
+    after.observe(seen(Level.FAILING, why="full", booted_at=AT - timedelta(hours=1)))
+    assert texts(after.since_last_visit()) == ["host/web-1 failing: full", "host/web-1 restarted"]
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert [each.name for each in tmp_path.iterdir()] == ["seen.json"]
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"host/web-1": {"level": "x"}}', b"\xff\xfe", b"{" * 10000])
+def test_a_file_that_cannot_be_read_is_a_first_visit(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "seen.json"
+    file.write_bytes(content)
+    log = ChangeLog(file)
+    assert log.observe(seen()) == []
+    log.save()
+    assert ChangeLog(file).observe(seen(Level.FAILING, why="x")) != []
+
+
+def test_a_folder_that_is_gone_leaves_the_changes_of_this_run(tmp_path: Path) -> None:
+    log = ChangeLog(tmp_path / "gone" / "seen.json")
+    log.observe(seen())
+    log.observe(seen(Level.FAILING, why="x"))
+    log.save()
+    assert texts(log.all()) == ["host/web-1 failing: x"]
+
+
+def test_no_more_than_a_thousand_are_kept() -> None:
+    log = ChangeLog()
+    for number in range(KEPT + 100):
+        log.observe(seen(Level.FAILING if number % 2 else Level.GOOD, why="x"))
+    assert len(log.since_last_visit()) == KEPT

@@ -1,0 +1,114 @@
+"""From numbers and links to levels."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from lilfox_tui.config.model import Thresholds
+from lilfox_tui.errors import AuthRefused, HostUnreachable
+from lilfox_tui.feed import Pending, Ready, State, Unavailable
+from lilfox_tui.hosts.base import Link
+from lilfox_tui.i18n import tr
+from lilfox_tui.metrics.model import Health, HealthCheck, HostSummary, Level, ServiceState
+from lilfox_tui.monitor.levels import Judgement, judge, judge_service, judge_values, streaks
+from tests.unit.monitor.summaries import AT, busy, mount, summary
+
+UP: State[Link] = Ready(Link(AT, "SSH"), AT)
+
+
+def at_once(found: HostSummary) -> Judgement:
+    limits = Thresholds()
+    return judge_values(found, limits, streaks(found, limits, {}), hold=1)
+
+
+def texts(judgement: Judgement) -> list[str]:
+    return [str(reason) for reason in judgement.reasons]
+
+
+def test_a_good_host_has_no_reasons() -> None:
+    assert at_once(summary()) == Judgement(Level.GOOD)
+
+
+@pytest.mark.parametrize(
+    ("changes", "level", "text"),
+    [
+        ({"cpu": busy(93)}, Level.DEGRADED, "cpu 93 % > 80 %"),
+        ({"cpu": busy(99)}, Level.FAILING, "cpu 99 % > 95 %"),
+        ({"filesystems": (mount("/var", 97),)}, Level.FAILING, "disk /var 97 % > 95 %"),
+        ({"filesystems": (mount("/v", 1, inode_percent=99.0),)}, Level.FAILING, "inodes of /v 99 % > 95 %"),
+        ({"memory_percent": 90.0}, Level.DEGRADED, "memory 90 % > 85 %"),
+        ({"load": (5.0, 1.0, 1.0)}, Level.DEGRADED, "load per core 2.5 > 2"),
+        ({"failed_units": ("a.service", "b.service")}, Level.DEGRADED, "failed units: 2 (a.service, b.service)"),
+        ({"clock_offset_s": -40.0}, Level.FAILING, "clock off by 40.0 s > 30 s"),
+    ],
+)
+def test_each_value_above_its_limit_is_a_reason(changes: dict[str, Any], level: Level, text: str) -> None:
+    judgement = at_once(summary(**changes))
+    assert judgement.level is level
+    assert texts(judgement) == [text]
+
+
+def test_what_is_unknown_and_what_is_read_only_does_not_count() -> None:
+    unknown = summary(cpu=None, memory_percent=None, swap_percent=None, load=None, failed_units=None)
+    assert at_once(unknown).level is Level.GOOD
+    assert at_once(summary(filesystems=(mount("/snap", 100, read_only=True),))).level is Level.GOOD
+
+
+def test_a_clock_within_the_error_of_its_measurement_is_right() -> None:
+    assert at_once(summary(clock_offset_s=1.4, clock_error_s=0.5)).level is Level.GOOD
+    assert at_once(summary(clock_offset_s=1.6, clock_error_s=0.5)).level is Level.DEGRADED
+
+
+def test_a_limit_counts_after_so_many_samples_in_a_row() -> None:
+    limits, high = Thresholds(hold=3), summary(cpu=busy(99))
+    held: dict[str, tuple[int, int]] = {}
+    levels = []
+    for found in (high, high, summary(), high, high, high, summary(cpu=busy(85)), summary()):
+        held = streaks(found, limits, held)
+        levels.append(judge_values(found, limits, held).level)
+    good, degraded, failing = Level.GOOD, Level.DEGRADED, Level.FAILING
+    assert levels == [good, good, good, good, good, failing, degraded, good]
+
+
+def test_the_worst_reason_is_first() -> None:
+    found = at_once(summary(memory_percent=90.0, cpu=busy(99), filesystems=(mount("/a", 90), mount("/b", 96))))
+    assert found.level is Level.FAILING
+    assert texts(found) == ["disk /b 96 % > 95 %", "cpu 99 % > 95 %", "disk /a 90 % > 85 %", "memory 90 % > 85 %"]
+
+
+def test_a_host_that_was_never_seen_is_unknown() -> None:
+    judgement = judge(None, Pending(), Thresholds(), {}, now=AT, period_s=2)
+    assert (judgement.level, texts(judgement)) == (Level.UNKNOWN, ["not connected yet"])
+
+
+def test_a_lost_link_degrades_then_fails_with_the_age_and_the_reason() -> None:
+    link = Unavailable(HostUnreachable("web-1", tr("connection lost"), tr("look at it")), AT)
+    soon = judge(summary(), link, Thresholds(), {}, now=AT + timedelta(seconds=4), period_s=2)
+    assert (soon.level, texts(soon)) == (Level.DEGRADED, ["lost for 4 s: connection lost", "look at it"])
+    late = judge(summary(), link, Thresholds(), {}, now=AT + timedelta(seconds=14), period_s=2)
+    assert (late.level, texts(late)) == (Level.FAILING, ["no sample for 14 s: connection lost", "look at it"])
+
+
+def test_a_host_that_refuses_us_from_the_start_is_failing_with_what_to_do() -> None:
+    link = Unavailable(AuthRefused("web-1", tr("refused every key"), tr("add one")), AT)
+    judgement = judge(None, link, Thresholds(), {}, now=AT, period_s=2)
+    assert (judgement.level, texts(judgement)) == (Level.FAILING, ["refused every key", "add one"])
+
+
+def test_a_connected_host_without_new_samples_is_stale() -> None:
+    judgement = judge(summary(), UP, Thresholds(), {}, now=AT + timedelta(seconds=7), period_s=2)
+    assert (judgement.level, texts(judgement)) == (Level.DEGRADED, ["no sample for 7 s"])
+
+
+def test_a_service_says_its_last_answer() -> None:
+    assert judge_service(None).level is Level.UNKNOWN
+    check = HealthCheck(AT, Health.UNHEALTHY, 503, 0.01)
+    bad = judge_service(ServiceState("backend", "http://h:1", Level.FAILING, AT, check, 3))
+    assert (bad.level, texts(bad)) == (Level.FAILING, ["answers 503 from http://h:1"])
+    good = HealthCheck(AT, Health.HEALTHY, 200, 0.01)
+    assert judge_service(ServiceState("backend", "http://h:1", Level.GOOD, AT, good, 0)) == Judgement(Level.GOOD)
+    back = judge_service(ServiceState("backend", "http://h:1", Level.DEGRADED, AT, good, 0))
+    assert (back.level, texts(back)) == (Level.DEGRADED, ["answers again, not yet long enough"])
