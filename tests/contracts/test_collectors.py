@@ -50,9 +50,11 @@ def test_nothing_read_is_nothing_known(kind: str) -> None:
     try:
         samples = COLLECTORS[kind].parse({})
     except MalformedOutput as error:
-        assert str(error)
-        samples = error.samples
+        samples, said = error.samples, str(error)
+    else:
+        said = "nothing is wrong"
     assert samples == []
+    assert said
 
 
 @pytest.mark.parametrize("kind", KINDS)

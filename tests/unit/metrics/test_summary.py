@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lilfox_tui.metrics.model import HostSummary, Series, Snapshot
+from lilfox_tui.metrics.model import HostSummary, Labels, Series, Snapshot
 from lilfox_tui.metrics.summary import MODES, series_of, summarize, summary_at
 
 AT = datetime(2025, 6, 1, 12, tzinfo=UTC)
@@ -30,7 +30,10 @@ def test_nothing_known_is_nothing_shown() -> None:
 
 
 def test_the_cpu_split_is_of_its_own_sum_and_needs_every_mode() -> None:
-    rates = {Series("cpu_seconds_total", (("mode", mode),)): value for mode, value in zip(MODES, (1, 1, 2, 0, 4))}
+    rates = {
+        Series("cpu_seconds_total", (("mode", mode),)): value
+        for mode, value in zip(MODES, (1, 1, 2, 0, 4), strict=True)
+    }
     split = summarize(replace(NOTHING, rates=rates)).cpu
     assert split is not None
     assert (split.user, split.iowait, split.idle, split.busy) == (12.5, 25.0, 50.0, 25.0)
@@ -91,8 +94,8 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
     rates = {}
     for core in draw(st.sets(st.sampled_from(["", "0", "1", "10"]))):
         for mode in MODES:
-            labels = (("cpu", core), ("mode", mode)) if core else (("mode", mode),)
-            rates[Series("cpu_seconds_total", labels)] = draw(SHARE)
+            pairs: Labels = (("cpu", core), ("mode", mode)) if core else (("mode", mode),)
+            rates[Series("cpu_seconds_total", pairs)] = draw(SHARE)
     for name in draw(st.sets(NAMES)):
         rates[device("disk_io_time_seconds_total", name)] = draw(SHARE)
         rates[device("disk_read_bytes_total", name)] = draw(AMOUNT)

@@ -141,6 +141,8 @@ def test_no_text_does_more_than_be_malformed(kind: str, data: st.DataObject) -> 
     try:
         samples = one.parse(text)
     except MalformedOutput as error:
-        samples = error.samples
-        assert str(error)
+        samples, said = error.samples, str(error)
+    else:
+        said = "nothing is wrong"
+    assert said
     assert all(sample.value == sample.value and abs(sample.value) != float("inf") for sample in samples)

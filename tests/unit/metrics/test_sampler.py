@@ -1,0 +1,280 @@
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import pytest
+
+from lilfox_tui.config.model import HostConfig
+from lilfox_tui.errors import HostUnreachable
+from lilfox_tui.feed import Pending, Ready, Unavailable
+from lilfox_tui.hosts.base import Loop
+from lilfox_tui.hosts.fake import FakeHost
+from lilfox_tui.hosts.local import LocalHost
+from lilfox_tui.metrics import psutil_source
+from lilfox_tui.metrics.model import Series, Snapshot
+from lilfox_tui.metrics.sampler import Sampler
+from lilfox_tui.metrics.summary import summarize
+from lilfox_tui.metrics.wire import MARK
+from tests.unit.metrics.collectors.reading import CAPTURES
+from tests.waiting import until
+
+PERIOD_S = 0.05
+CAPTURE = (CAPTURES / "linux-6.12.txt").read_text()
+
+
+class ProcHost(FakeHost):
+    """Answers each question with ``files`` as tail prints them, and ``scripts``; ``opened`` counts loops."""
+
+    def __init__(self, name: str = "web-1") -> None:
+        super().__init__(name)
+        self.text: Callable[[int], str] = lambda tick: CAPTURE.replace("93785.42", f"{93785.42 + 2 * tick:.2f}")
+        self.scripts: dict[str, str] = {"units": "@@status 0\n"}
+        self.opened = 0
+        self.asked: list[str] = []
+        self.slow_s = 0.0
+
+    @asynccontextmanager
+    async def loop(self, script: str) -> AsyncIterator[Loop]:
+        found = re.search(rf"{MARK} (\w+) ", script)
+        assert found is not None
+        self.opened += 1
+        self.loop_answer = lambda words: self._words(words, found[1])
+        async with super().loop(script) as loop:
+            yield _Slow(self, loop)
+
+    def _words(self, words: str, secret: str) -> bytes:
+        self.asked.append(words)
+        parts = [self.text(len(self.asked))]
+        parts += [f"\n{MARK} {secret} {kind}\n{self.scripts.get(kind, '')}" for kind in words.split()]
+        return ("".join(parts) + f"\n{MARK} {secret} .\n").encode()
+
+
+class _Slow:
+    def __init__(self, host: ProcHost, loop: Loop) -> None:
+        self._host, self._loop = host, loop
+
+    async def ask(self, words: str, *, timeout_s: float) -> bytes:
+        answer = await self._loop.ask(words, timeout_s=timeout_s)
+        slept = asyncio.Event()
+        asyncio.get_running_loop().call_later(self._host.slow_s, slept.set)
+        await slept.wait()
+        return answer
+
+
+class ShHost(FakeHost):
+    """A host whose loop is a real ``sh``, here."""
+
+    def __init__(self) -> None:
+        super().__init__("real")
+        self.here = LocalHost("here", HostConfig(local=True))
+
+    @asynccontextmanager
+    async def loop(self, script: str) -> AsyncIterator[Loop]:
+        async with self.here.loop(script) as loop:
+            yield loop
+
+
+@asynccontextmanager
+async def running(sampler: Sampler) -> AsyncGenerator[Sampler, None]:
+    task = asyncio.create_task(sampler.run())
+    try:
+        yield sampler
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def value(sampler: Sampler) -> Snapshot:
+    assert sampler.feed.value is not None, sampler.feed.state
+    return sampler.feed.value
+
+
+async def test_one_question_a_sample_through_one_loop() -> None:
+    host = ProcHost()
+    async with running(Sampler(host, {}, PERIOD_S)) as sampler:
+        await until(lambda: len(host.asked) >= 4 and sampler.feed.value)
+        snapshot = value(sampler)
+    assert host.opened == 1
+    assert {"cpu", "units", "clock", "filesystems"} <= set(host.asked[0].split())
+    assert "processes" not in host.asked[0]
+    assert not {"units", "clock", "filesystems"} & set(host.asked[1].split())
+    assert snapshot.interval_s == pytest.approx(2.0)
+    assert snapshot.gauge("failed_units") == 0
+    assert summarize(snapshot).load == (0.52, 1.07, 3.98)
+
+
+async def test_a_switched_off_collector_is_not_asked() -> None:
+    host = ProcHost()
+    async with running(Sampler(host, {"units": False, "uptime": False}, PERIOD_S)) as sampler:
+        await until(lambda: sampler.feed.value)
+        assert "units" not in host.asked[0]
+        assert value(sampler).gauge("failed_units") is None
+
+
+async def test_processes_only_while_focused_with_names_of_users() -> None:
+    host = ProcHost()
+    host.files["/etc/passwd"] = b"root:x:0:0:root:/root:/bin/sh\nwww-data:x:33:33::/:/bin/sh\n"
+
+    def table(tick: int) -> str:
+        cpu = 100 * tick
+        stat = f"/proc/7/stat:7 (nginx) R 1 7 7 0 -1 0 0 0 0 0 {cpu} 0 0 0 20 0 1 0 42 1 1\n"
+        return stat + "/proc/7/status:Uid:\t33\t33\t33\t33\n/proc/7/status:VmRSS:\t64 kB\n"
+
+    sampler = Sampler(host, {}, PERIOD_S)
+    async with running(sampler):
+        await until(lambda: sampler.feed.value)
+        assert value(sampler).processes is None
+        host.scripts["processes"] = table(0)
+        sampler.focused = True
+        await until(lambda: value(sampler).processes)
+        first = (value(sampler).processes or ())[0]
+        assert (first.pid, first.user, first.command, first.resident_bytes) == (7, "www-data", "nginx", 65536)
+        host.scripts["processes"] = table(1)
+        await until(lambda: (value(sampler).processes or (first,))[0].cpu_percent == pytest.approx(50.0))
+        sampler.focused = False
+        await until(lambda: value(sampler).processes is None)
+
+
+async def test_a_host_that_goes_fails_the_feed_and_comes_back_by_itself() -> None:
+    host = ProcHost()
+    sampler = Sampler(host, {}, PERIOD_S)
+    async with running(sampler):
+        await until(lambda: sampler.feed.value)
+        host.go_down(HostUnreachable("web-1", "connection lost"))
+        await until(lambda: isinstance(sampler.feed.state, Unavailable))
+        state = sampler.feed.state
+        assert isinstance(state, Unavailable)
+        assert "connection lost" in str(state.error)
+        assert state.next_try is not None
+        before = len(host.calls)
+        host.come_up()
+        await until(lambda: isinstance(sampler.feed.state, Ready))
+        assert len(host.calls) == before, "a host that is down is asked once a period, not twice"
+    assert host.opened >= 2
+
+
+async def test_late_twice_in_a_row_is_no_answer_and_opens_the_loop_anew() -> None:
+    host = ProcHost()
+    sampler = Sampler(host, {}, PERIOD_S)
+    async with running(sampler):
+        await until(lambda: sampler.feed.value)
+        host.slow_s = 3 * PERIOD_S
+        await until(lambda: isinstance(sampler.feed.state, Unavailable))
+        state = sampler.feed.state
+        assert isinstance(state, Unavailable)
+        assert "no answer from web-1" in str(state.error)
+        host.slow_s = 0.0
+        await until(lambda: isinstance(sampler.feed.state, Ready))
+    assert host.opened >= 2
+
+
+async def test_where_no_loop_lives_each_sample_is_a_run() -> None:
+    host = FakeHost("forced")
+    host.loop_answer = HostUnreachable("forced", "the loop ended")
+    real = LocalHost("here", HostConfig(local=True))
+
+    async def run_script(script: str, args: Any = (), **limits: Any) -> Any:
+        host.calls.append((tuple(args), b""))
+        return await real.run_script(script, args)
+
+    host.run_script = run_script  # type: ignore[method-assign]
+    sampler = Sampler(host, {}, PERIOD_S)
+    async with running(sampler):
+        await until(lambda: len(host.calls) >= 2 and sampler.feed.value)
+        assert value(sampler).gauge("load1") is not None
+    await real.close()
+
+
+async def test_a_shell_that_is_none_is_named() -> None:
+    host = FakeHost("git", loop_answer=b"This account is not available.\n")
+    sampler = Sampler(host, {}, PERIOD_S)
+    async with running(sampler):
+        await until(lambda: not isinstance(sampler.feed.state, Pending))
+        state = sampler.feed.state
+        assert isinstance(state, Unavailable)
+        assert "no answer of ours" in str(state.error)
+        assert state.error.hint
+
+
+async def test_a_real_sh_gives_what_this_machine_gives() -> None:
+    host = ShHost()
+    sampler = Sampler(host, {}, PERIOD_S)
+    sampler.focused = True
+    snapshot = await sampler.sample_once()
+    here = Sampler(host.here, {}, PERIOD_S).read_now()
+    await host.here.close()
+    assert snapshot.problems == {}
+    assert snapshot.gauges.keys() - {Series("failed_units")} >= here.gauges.keys() - {Series("failed_units")}
+    assert snapshot.counters.keys() == here.counters.keys()
+    summary = summarize(snapshot)
+    assert summary.clock_offset_s == pytest.approx(0, abs=0.5)
+    assert summary.cpu is not None
+    assert snapshot.processes
+    assert any(process.pid == 1 for process in snapshot.processes) or len(snapshot.processes) == 50
+
+
+async def test_this_machine_in_one_look() -> None:
+    host = LocalHost("here", HostConfig(local=True))
+    snapshot = await Sampler(host, {}, 2.0).sample_once()
+    assert snapshot.problems == {}
+    assert snapshot.interval_s == pytest.approx(0.25, abs=0.2)
+    summary = summarize(snapshot)
+    assert summary.cpu is not None
+    assert summary.cpu.user + summary.cpu.system + summary.cpu.iowait + summary.cpu.steal + summary.cpu.idle == (
+        pytest.approx(100)
+    )
+    await host.close()
+
+
+async def test_a_jump_of_time_causes_no_burst() -> None:
+    host = ProcHost()
+    jumped = 0.0
+    loop = asyncio.get_running_loop()
+    sampler = Sampler(host, {}, PERIOD_S, clock=lambda: loop.time() + jumped)
+    async with running(sampler):
+        await until(lambda: len(host.asked) >= 2)
+        jumped, before, started = 1000.0, len(host.asked), loop.time()
+        await until(lambda: len(host.asked) >= before + 4)
+        took = loop.time() - started
+    assert took >= 2.5 * PERIOD_S, "those that were missed are left out"
+
+
+async def test_malformed_text_is_a_problem_of_its_collector_alone() -> None:
+    host = ProcHost()
+    host.text = lambda tick: CAPTURE.replace("MemTotal:       16000000 kB", "MemTotal: lots")
+    async with running(Sampler(host, {}, PERIOD_S)) as sampler:
+        await until(lambda: sampler.feed.value)
+        snapshot = value(sampler)
+    assert "MemTotal" in str(snapshot.problems["memory"])
+    assert summarize(snapshot).memory_percent is None
+    assert snapshot.gauge("load1") == 0.52
+    assert "cpu" not in snapshot.problems
+
+
+async def test_a_clock_that_is_off_is_told() -> None:
+    host = ProcHost()
+    host.scripts["clock"] = "1000000000.000000000\n"
+    snapshot = await Sampler(host, {}, 2.0).sample_once()
+    assert snapshot.gauge("clock_offset_seconds") == pytest.approx(1_000_000_000 - snapshot.at.timestamp(), abs=2)
+
+
+async def test_without_proc_psutil_stands_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lilfox_tui.metrics.sampler.has_proc", lambda: False)
+    assert psutil_source.has_proc()
+    host = LocalHost("here", HostConfig(local=True))
+    snapshot = await Sampler(host, {}, 2.0).sample_once()
+    summary = summarize(snapshot)
+    assert summary.cpu is not None
+    assert summary.memory_percent is not None
+    assert summary.uptime_s is not None
+    await host.close()
+
+
+def test_read_now_is_for_this_machine_only() -> None:
+    with pytest.raises(TypeError):
+        Sampler(FakeHost("far"), {}, 2.0).read_now()
