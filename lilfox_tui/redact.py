@@ -14,7 +14,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"), MASK),
     (
         re.compile(
-            r"(?i)(?<![a-z0-9])((?:[a-z0-9]+[_-])*(?:password|passwd|pwd|secret|token|api[_-]?key|secret[_-]?key|"
+            r"(?i)(?<![a-z0-9_-])([a-z0-9_-]*(?:password|passwd|pwd|secret|token|api[_-]?key|secret[_-]?key|"
             r"access[_-]?key|encryption[_-]?key)[\"']?\s*[:=]\s*)(\"[^\"]*\"|'[^']*'|[^\s,;&\"'()]+)"
         ),
         rf"\1{MASK}",

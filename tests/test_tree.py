@@ -1,0 +1,186 @@
+"""Rules that hold for every file, read from the syntax trees; the layers are import-linter's."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "lilfox_tui"
+LONGEST_FILE = 400
+DRAW = "lilfox_tui/app/draw.py"
+MAIN = "lilfox_tui/__main__.py"  # --version, a constant, before anything is imported
+BENCH = "tests/bench/"  # measures; not tests
+OUTPUT = "lilfox_tui/cli/output.py"
+DRAWN = {"Text", "Segment", "Strip", "Content"}
+
+Rule = Callable[[str, ast.AST], bool]
+
+
+def sources(*folders: str) -> list[Path]:
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def where(rule: Rule, *folders: str) -> list[str]:
+    """``file:line`` of each node that the rule finds."""
+    return [
+        f"{name}:{getattr(node, 'lineno', 0)}"
+        for path in sources(*folders)
+        for name in [path.relative_to(ROOT).as_posix()]
+        for node in ast.walk(tree(path))
+        if rule(name, node)
+    ]
+
+
+def called(node: ast.AST) -> str:
+    """The last name of what is called, ``print`` or ``write`` of ``sys.stdout.write``; nothing for other nodes."""
+    if not isinstance(node, ast.Call):
+        return ""
+    return getattr(node.func, "id", "") or getattr(node.func, "attr", "")
+
+
+def markup_is_on(_file: str, node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.keyword)
+        and node.arg in ("markup", "console_markup")
+        and not (isinstance(node.value, ast.Constant) and node.value.value is False)
+    )
+
+
+def parses_markup(_file: str, node: ast.AST) -> bool:
+    return called(node) in ("from_markup", "from_ansi", "render_markup") or (
+        isinstance(node, ast.ImportFrom) and (node.module or "").startswith(("rich.markup", "textual.markup"))
+    )
+
+
+def knows_the_screen(file: str, node: ast.AST) -> bool:
+    if file.startswith("lilfox_tui/app/"):
+        return False
+    names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+    if isinstance(node, ast.ImportFrom):
+        names = [node.module or ""]
+    return any(name.partition(".")[0] in ("textual", "rich") for name in names)
+
+
+def draws(file: str, node: ast.AST) -> bool:
+    """Makes what a screen shows; all of it goes through the one place that cleans."""
+    if file == DRAW or not isinstance(node, ast.Call):
+        return False
+    function = node.func
+    if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name):
+        return function.value.id in DRAWN  # Text.assemble, Strip.blank, Content.styled
+    return isinstance(function, ast.Name) and function.id in DRAWN
+
+
+def writes_stdout(file: str, node: ast.AST) -> bool:
+    if file == OUTPUT:
+        return False
+    if called(node) == "print":
+        return True
+    if not isinstance(node, ast.Attribute) or node.attr not in ("write", "writelines", "buffer"):
+        return False
+    return ast.unparse(node.value) in ("sys.stdout", "sys.__stdout__") and file != MAIN
+
+
+def sleeps(file: str, node: ast.AST) -> bool:
+    return called(node) == "sleep" and not file.startswith(BENCH)
+
+
+def has_no_literal(_file: str, node: ast.AST) -> bool:
+    """A text that cannot be collected for translation."""
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.func.id not in ("_", "tr"):
+        return False
+    first = node.args[0] if node.args else None
+    return not (isinstance(first, ast.Constant) and isinstance(first.value, str))
+
+
+def starts_a_shell(_file: str, node: ast.AST) -> bool:
+    if called(node) in ("create_subprocess_shell", "system", "popen", "getoutput", "getstatusoutput"):
+        return True
+    return (
+        isinstance(node, ast.keyword)
+        and node.arg == "shell"
+        and not (isinstance(node.value, ast.Constant) and node.value.value is False)
+    )
+
+
+@pytest.mark.parametrize(
+    ("rule", "folders"),
+    [
+        (markup_is_on, ("lilfox_tui",)),
+        (parses_markup, ("lilfox_tui",)),
+        (knows_the_screen, ("lilfox_tui",)),
+        (draws, ("lilfox_tui",)),
+        (writes_stdout, ("lilfox_tui",)),
+        (starts_a_shell, ("lilfox_tui",)),
+        (sleeps, ("tests",)),
+    ],
+)
+def test_no_file_breaks(rule: Rule, folders: tuple[str, ...]) -> None:
+    assert where(rule, *folders) == []
+
+
+def test_every_text_can_be_collected_for_translation() -> None:
+    broken = [place for place in where(has_no_literal, "lilfox_tui") if not place.startswith("lilfox_tui/i18n.py:")]
+    assert broken == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "code"),
+    [
+        (markup_is_on, "Static(x, markup=True)"),
+        (markup_is_on, "Static(x, markup=flag)"),
+        (parses_markup, "Text.from_markup(x)"),
+        (knows_the_screen, "from rich.text import Text"),
+        (knows_the_screen, "import textual.app"),
+        (draws, "Text(x)"),
+        (draws, "Strip.blank(3)"),
+        (writes_stdout, "print(x)"),
+        (writes_stdout, "sys.stdout.write(x)"),
+        (starts_a_shell, "subprocess.run(x, shell=True)"),
+        (starts_a_shell, "os.system(x)"),
+        (sleeps, "await asyncio.sleep(1)"),
+        (has_no_literal, "tr(f'{x}')"),
+        (has_no_literal, "_(x)"),
+    ],
+)
+def test_each_rule_finds_what_it_is_for(rule: Rule, code: str) -> None:
+    assert any(rule("lilfox_tui/other.py", node) for node in ast.walk(ast.parse(code)))
+
+
+def test_files_stay_readable() -> None:
+    lengths = {
+        path.relative_to(ROOT).as_posix(): len(path.read_text(encoding="utf-8").splitlines())
+        for path in sources("lilfox_tui", "tests", "tools")
+    }
+    assert len(lengths) > 50
+    assert {name: length for name, length in lengths.items() if length > LONGEST_FILE} == {}
+
+
+def functions(*folders: str) -> Iterator[tuple[str, int]]:
+    for path in sources(*folders):
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None:
+                yield f"{path.relative_to(ROOT)}:{node.lineno} {node.name}", node.end_lineno - node.lineno + 1
+
+
+def test_functions_stay_readable() -> None:
+    assert [f"{name}: {length}" for name, length in functions("lilfox_tui", "tools") if length > 50] == []
+
+
+def test_the_lock_names_no_index_and_pins_everything() -> None:
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    assert not [line for line in lines if "://" in line or line.startswith("-") or " @ " in line]
+    pins = [line for line in lines if line and not line.startswith((" ", "#"))]
+    assert len(pins) > 20
+    assert all("==" in line for line in pins)
+    assert sum("--hash=sha256:" in line for line in lines) >= len(pins)

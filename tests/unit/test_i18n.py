@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lilfox_tui import i18n
+from lilfox_tui.i18n import Message, _, language_from_locale, ngettext, tr
+from tools import locale
+
+
+def test_english_is_the_code_itself() -> None:
+    assert _("hosts") == "hosts"
+    assert _("no host is named {value}", value="{x}") == "no host is named {x}"
+    assert _("") == ""
+
+
+def test_chinese_comes_from_the_compiled_file() -> None:
+    i18n.set_language("zh_CN")
+    assert i18n.language() == "zh_CN"
+    assert _("hosts") == "主机"
+    assert _("") == ""
+
+
+def test_a_message_follows_the_language_of_the_moment() -> None:
+    message = tr("no host is named {value}", value="web")
+    before = str(message)
+    i18n.set_language("zh_CN")
+    after = str(message)
+    assert before == "no host is named web"
+    assert after != before
+    assert "web" in after
+
+
+def test_a_message_inside_a_message_follows_too() -> None:
+    outer = tr("{ref}: {why}", ref="env:X", why=tr("hosts"))
+    i18n.set_language("zh_CN")
+    assert "主机" in str(outer)
+
+
+def test_values_are_never_templates() -> None:
+    assert str(Message("{a}", {"a": "{b.__class__}"})) == "{b.__class__}"
+
+
+def test_an_unknown_language_is_refused_and_changes_nothing() -> None:
+    with pytest.raises(KeyError):
+        i18n.set_language("xx")
+    assert i18n.language() == "en"
+
+
+def test_forms_by_number() -> None:
+    assert ngettext("{count} host of {all}", "{count} hosts of {all}", 1, all=3) == "1 host of 3"
+    assert ngettext("{count} host of {all}", "{count} hosts of {all}", 2, all=3) == "2 hosts of 3"
+
+
+@pytest.mark.parametrize(
+    ("environ", "language"),
+    [
+        ({}, "en"),
+        ({"LANG": "C"}, "en"),
+        ({"LANG": "zh_CN.UTF-8"}, "zh_CN"),
+        ({"LANG": "zh_CN.UTF-8", "LC_MESSAGES": "en_US.UTF-8"}, "en"),
+        ({"LANG": "en_US.UTF-8", "LC_ALL": "zh_CN"}, "zh_CN"),
+        ({"LANG": "zh_CN.UTF-8", "LC_ALL": ""}, "zh_CN"),
+    ],
+)
+def test_the_locale_chooses_in_posix_order(environ: dict[str, str], language: str) -> None:
+    assert language_from_locale(environ) == language
+
+
+def test_every_text_is_translated_and_compiled() -> None:
+    assert [problem for language in locale.translated_languages() for problem in locale.check(language)] == []
+
+
+@pytest.fixture
+def small_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    package = tmp_path / "lilfox_tui"
+    package.mkdir()
+    (package / "a.py").write_text('_("one {x}", x=1)\ntr("two")\n')
+    monkeypatch.setattr(locale, "PACKAGE", package)
+    return package
+
+
+def _translate(**texts: str) -> None:
+    path = locale.po_path("zh_CN")
+    po = path.read_text()
+    for text, translation in texts.items():
+        text = text.replace("_x", " {x}")
+        assert f'msgid "{text}"\nmsgstr ""' in po
+        po = po.replace(f'msgid "{text}"\nmsgstr ""', f'msgid "{text}"\nmsgstr "{translation}"')
+    path.write_text(po)
+
+
+def test_the_check_finds_what_is_open_and_what_is_stale(small_package: Path) -> None:
+    locale.update("zh_CN")
+    assert [line.partition("no translation of ")[2] for line in locale.check("zh_CN")] == ["'one {x}'", "'two'"]
+    _translate(one_x="一 {x}", two="二")
+    assert list(locale.check("zh_CN")) == ["lilfox.mo: not made from lilfox.po; run: make locale"]
+    locale.update("zh_CN")
+    assert list(locale.check("zh_CN")) == []
+
+
+def test_the_check_finds_fields_that_differ(small_package: Path) -> None:
+    locale.update("zh_CN")
+    _translate(one_x="一 {y}", two="二")
+    locale.update("zh_CN")
+    (problem,) = locale.check("zh_CN")
+    assert problem.endswith("the fields differ: x, y")
+
+
+def test_texts_that_are_gone_go_and_nothing_else_changes(small_package: Path) -> None:
+    locale.update("zh_CN")
+    _translate(one_x="一 {x}", two="二")
+    (small_package / "a.py").write_text('_("one {x}", x=1)\n')
+    locale.update("zh_CN")
+    first = locale.po_path("zh_CN").read_text()
+    assert "two" not in first
+    assert "一 {x}" in first
+    locale.update("zh_CN")
+    assert locale.po_path("zh_CN").read_text() == first
+
+
+def test_wrong_usage_of_the_tool_is_told() -> None:
+    argv, root = [sys.executable, "-m", "tools.locale", "x"], Path(__file__).parents[2]
+    done = subprocess.run(argv, cwd=root, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr == "usage: python -m tools.locale update | check\n"

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from lilfox_tui import paths
+
+
+def test_files_lie_in_the_xdg_folders(own_folders: Path) -> None:
+    assert paths.config_file() == own_folders / "config" / "lilfox" / "config.yaml"
+    assert paths.state_dir() == own_folders / "state" / "lilfox"
+
+
+def test_the_state_folder_is_made_for_the_user_alone(own_folders: Path) -> None:
+    folder = paths.state_dir()
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert paths.state_dir() == folder
+
+
+def test_without_xdg_variables_home_holds_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_CONFIG_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert paths.config_file() == tmp_path / ".config" / "lilfox" / "config.yaml"

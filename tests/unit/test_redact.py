@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lilfox_tui.redact import MASK, redact
+
+
+@pytest.mark.parametrize(
+    ("raw", "kept"),
+    [
+        ("postgresql://joe:S3CRET@db:5432/app", "postgresql://joe:***@db:5432/app"),
+        ("Authorization: Bearer S3CRET", "Authorization: ***"),
+        ("authorization=Basic S3CRET, x", "authorization=***, x"),
+        ("curl -H 'bearer S3CRETS3CRET=='", "curl -H 'bearer ***'"),
+        ("PGPASSWORD=S3CRET psql", "PGPASSWORD=*** psql"),
+        ('{"api_key": "S3CRET two"}', '{"api_key": ***}'),
+        ("db-password: 'S3CRET two' end", "db-password: *** end"),
+        ("lilfoxpassword=S3CRET", "lilfoxpassword=***"),
+        ("mysqldump --password=S3CRET", "mysqldump --password=***"),
+        ("?token=S3CRET&page=2", "?token=***&page=2"),
+        ("AKIA" + "S3CRETS3CRETS3CR", MASK),
+        ("eyJhbGciOi.eyJzdWIi.S3CRET-x", MASK),
+        ("-----BEGIN RSA PRIVATE KEY-----\nS3CRET\n-----END RSA PRIVATE KEY-----!", "***!"),
+        ("-----BEGIN PRIVATE KEY-----\nS3CRET cut off", MASK),
+    ],
+)
+def test_secrets_go_and_the_rest_stays(raw: str, kept: str) -> None:
+    assert redact(raw) == kept
+    assert "S3CRET" not in redact(raw)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "http://web-1:8080/health",
+        "passwordless login",
+        "the token bucket is empty",
+        "mailto:joe@example.net",
+        "a: b",
+    ],
+)
+def test_what_is_no_secret_stays(text: str) -> None:
+    assert redact(text) == text
+
+
+@given(st.text())
+def test_twice_is_as_once(text: str) -> None:
+    once = redact(text)
+    assert redact(once) == once
+
+
+def test_long_words_take_no_longer_than_their_length() -> None:
+    assert redact("a_" * 200_000 + " password=S3CRET").endswith(" password=***")

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lilfox_tui import text
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("web-1", "web-1"),
+        ("\x1b[31mred", "␛[31mred"),
+        ("\x9b31m", "␛[31m"),
+        ("a\nb\rc\td", "a␊b␍c d"),
+        ("\x00\x7f", "␀␡"),
+        ("safe\u202egpj.exe", "safe<U+202E>gpj.exe"),
+        ("zero\u200bwidth\u2066", "zero<U+200B>width<U+2066>"),
+        ("服务", "服务"),
+        ("lone \ud800 half", "lone ��� half"),
+        (b"caf\xc3\xa9 \xff", "café �"),
+    ],
+)
+def test_clean_leaves_nothing_that_a_terminal_acts_on(raw: str | bytes, shown: str) -> None:
+    assert text.clean(raw) == shown
+
+
+@given(st.one_of(st.text(), st.binary()))
+def test_cleaned_text_has_no_controls_and_is_encodable(raw: str | bytes) -> None:
+    shown = text.clean(raw)
+    assert not any(unicodedata.category(char) in ("Cc", "Cs") for char in shown)
+    assert not any("\u202a" <= char <= "\u202e" or "\u2066" <= char <= "\u2069" for char in shown)
+    shown.encode()
+
+
+@pytest.mark.parametrize(
+    ("string", "width"), [("", 0), ("abc", 3), ("主机", 4), ("é", 1), ("e\u0301", 1), ("▁█", 2), ("ｱ", 1), ("Ａ", 2)]
+)
+def test_width_in_cells(string: str, width: int) -> None:
+    assert text.cell_width(string) == width
+
+
+@pytest.mark.parametrize(
+    ("string", "width", "right", "fitted"),
+    [
+        ("ab", 4, False, "ab  "),
+        ("ab", 4, True, "  ab"),
+        ("abcdef", 4, False, "abc…"),
+        ("主机名", 4, False, "主… "),
+        ("主机名", 6, False, "主机名"),
+        ("ab", 0, False, ""),
+        ("ab", 1, False, "…"),
+        ("e\u0301e\u0301e\u0301", 2, False, "e\u0301…"),
+    ],
+)
+def test_fit_is_exactly_that_wide(string: str, width: int, right: bool, fitted: str) -> None:
+    assert text.fit(string, width, right=right) == fitted
+
+
+@given(st.text(alphabet="ab主机é\u0301▁", max_size=20), st.integers(0, 12), st.booleans())
+def test_fit_never_moves_what_stands_beside(string: str, width: int, right: bool) -> None:
+    assert text.cell_width(text.fit(string, width, right=right)) == width
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [
+        (None, "-"), (0, "0B"), (999, "999B"), (1024, "1.0K"), (340 * 1024, "340K"), (1023 * 1024, "1.0M"),
+        (1.2 * 2**20, "1.2M"), (9.96 * 2**30, "10G"), (2**40, "1.0T"), (2**60, "1024P"), (-2048, "-2.0K"),
+    ],
+)  # fmt: skip
+def test_bytes_for_people(count: float | None, shown: str) -> None:
+    assert text.human_bytes(count) == shown
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [(None, "-"), (0, "0"), (412, "412"), (1234, "1.2k"), (2.5e6, "2.5M"), (0.3, "0.3")],
+)
+def test_counts_for_people(count: float | None, shown: str) -> None:
+    assert text.human_count(count) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (None, "-"), (0, "0 ms"), (0.85, "850 ms"), (0.9999, "1 s"), (1.5, "1.5 s"), (14, "14 s"), (59.6, "1 min"),
+        (360, "6 min"), (3600, "1 h"), (8040, "2 h 14 min"), (86400, "1 d"), (273600, "3 d 4 h"), (-5, "-5 s"),
+    ],
+)  # fmt: skip
+def test_durations_for_people(seconds: float | None, shown: str) -> None:
+    assert text.human_duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(-1, "0s"), (0, "0s"), (14.9, "14s"), (60, "1m"), (3599, "59m"), (12 * 86400, "12d")],
+)
+def test_ages_in_four_cells(seconds: float, shown: str) -> None:
+    assert text.short_age(seconds) == shown
+    assert len(shown) <= 4
