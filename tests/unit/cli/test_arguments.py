@@ -1,0 +1,95 @@
+"""What the command line accepts."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lilfox_tui.cli.commands.export import systemd_unit
+from lilfox_tui.cli.durations import duration
+from lilfox_tui.cli.main import parse
+from lilfox_tui.cli.outcome import exit_code_of
+from lilfox_tui.errors import ConfigError, LilFoxError, UsageError
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("500ms", 0.5), ("2s", 2), ("1.5", 1.5), ("5m", 300), ("1h", 3600), ("1 d", 86400)]
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "1e3", "nan", "inf", "1y", "٣s", "8d", "1ms"])
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="not a duration"):
+        duration(text)
+
+
+def test_no_sub_command_is_the_screen() -> None:
+    args = parse(["--theme", "x", "--refresh", "500ms", "--slow-link", "--read-only", "--config", "c"])
+    assert args.command is None
+    assert (args.theme, args.refresh, args.slow_link, args.read_only, args.config) == ("x", 0.5, True, True, "c")
+
+
+@pytest.mark.parametrize("argv", [["--config", "c", "check", "--json"], ["check", "--json", "--config", "c"]])
+def test_global_options_stand_on_both_sides(argv: list[str]) -> None:
+    args = parse(argv)
+    assert (args.command, args.config, args.json, args.read_only) == ("check", "c", True, False)
+
+
+@pytest.mark.parametrize(
+    "argv", [["nothing"], ["check", "--timeout", "x"], ["hosts", "trust"], ["config"], ["export", "x"], ["--conf", "x"]]
+)
+def test_wrong_usage_exits_with_2(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        parse(argv)
+    assert exit_.value.code == 2
+    assert "usage: lilfox" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["check", "monitor", "hosts", "config", "export", "demo"])
+def test_every_sub_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        parse([command, "--help"])
+    assert exit_.value.code == 0
+    assert f"usage: lilfox {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("error", "code"), [(LilFoxError("x"), 1), (UsageError("x"), 2), (ConfigError("x"), 2)])
+def test_errors_are_exit_codes(error: LilFoxError, code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> int:
+        raise error
+
+    assert exit_code_of(fail) == code
+    assert capsys.readouterr().err == "lilfox: x\n"
+
+
+def test_a_fault_of_ours_is_kept_without_values(own_folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> int:
+        password = "hunter2" * 3  # noqa: F841  a local that must not be written
+        raise ZeroDivisionError
+
+    assert exit_code_of(fail) == 1
+    log = own_folders / "state" / "lilfox" / "crash.log"
+    assert "ZeroDivisionError" in capsys.readouterr().err
+    assert "in fail" in log.read_text()
+    assert "hunter2hunter2" not in log.read_text()
+    assert log.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("config", [None, Path('/etc/lilfox/a b%c$d"e.yaml'), Path("/etc/lilfox.yaml")])
+def test_systemd_accepts_the_unit(config: Path | None, tmp_path: Path) -> None:
+    unit = tmp_path / "lilfox-monitor.service"
+    unit.write_text(systemd_unit(config))
+    verify = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False)
+    assert (verify.returncode, verify.stderr) == (0, "")
+    assert f"ExecStart={sys.executable} -m lilfox_tui" in unit.read_text()
+
+
+def test_a_path_that_a_unit_cannot_hold_is_refused() -> None:
+    with pytest.raises(UsageError, match="cannot hold"):
+        systemd_unit(Path("/etc/a\nExecStartPre=/bin/x"))

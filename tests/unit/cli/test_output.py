@@ -1,0 +1,86 @@
+"""What reaches the terminal of the command line."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+
+import pytest
+
+from lilfox_tui.cli import output
+from lilfox_tui.cli.output import Cell, print_error, print_json, print_line, print_table, shape
+from lilfox_tui.errors import ConfigError, LilFoxError
+from lilfox_tui.i18n import tr
+from lilfox_tui.metrics.model import Level
+
+HOSTILE = "a\x1b]52;c;eA==\x07b\x9b31m\u202ec\r\nd"
+
+
+class Terminal(io.StringIO):
+    """A terminal that says which encoding it has."""
+
+    def __init__(self, encoding: str = "utf-8") -> None:
+        super().__init__()
+        self._encoding = encoding
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._encoding
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_data_is_never_escapes(capsys: pytest.CaptureFixture[str]) -> None:
+    print_line(HOSTILE)
+    print_table([[Cell(HOSTILE), Cell(HOSTILE, Level.FAILING)]])
+    print_error(LilFoxError(tr("{what}", what=HOSTILE), HOSTILE))
+    print_json({HOSTILE: HOSTILE + "\x7f"})
+    printed = "".join(capsys.readouterr())
+    assert not [char for char in printed if char != "\n" and (ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0)]
+    assert "\u202e" not in printed
+
+
+def test_json_is_one_document_that_says_what_was_given(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"name": HOSTILE + "\x7f中"})
+    assert json.loads(capsys.readouterr().out) == {"name": HOSTILE + "\x7f中"}
+
+
+def test_columns_are_in_line_by_cells(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table([[Cell("主机"), Cell("x")], [Cell("abcdef"), Cell("y")], [Cell("1", right=True), Cell("z")]])
+    assert capsys.readouterr().out == "主机    x\nabcdef  y\n     1  z\n"
+
+
+def test_colour_is_for_terminals_without_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
+    coloured, plain = Terminal(), Terminal()
+    monkeypatch.setattr(sys, "stdout", coloured)
+    print_table([[shape(Level.FAILING)]])
+    monkeypatch.setattr(sys, "stdout", plain)
+    monkeypatch.setenv("NO_COLOR", "1")
+    print_table([[shape(Level.FAILING)]])
+    assert (coloured.getvalue(), plain.getvalue()) == ("\x1b[31m✖\x1b[m\n", "✖\n")
+
+
+def test_the_flag_takes_colours_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setattr(output, "_colour_wanted", True)
+    output.no_colour()
+    print_table([[shape(Level.FAILING)]])
+    assert terminal.getvalue() == "✖\n"
+
+
+def test_shapes_and_text_that_the_terminal_cannot_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal("ascii")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("NO_COLOR", "1")
+    print_table([[shape(level) for level in Level]])
+    print_line("盘")
+    assert terminal.getvalue() == "*  o  ~  x\n?\n"
+
+
+def test_errors_say_what_and_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    print_error(LilFoxError(tr("no"), tr("do")))
+    print_error(ConfigError(tr("bad"), ("c.yaml:1: a: x", "c.yaml:2: b: y")))
+    assert capsys.readouterr().err == "lilfox: no\n  hint: do\nc.yaml:1: a: x\nc.yaml:2: b: y\n"
