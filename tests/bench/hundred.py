@@ -1,0 +1,102 @@
+"""The real app without a terminal over a config of many hosts: late samples and the event loop's longest block.
+
+``python -m tests.bench.hundred CONFIG SECONDS`` prints one JSON object; times are milliseconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lilfox_tui.app.app import LilFoxApp, build_app
+from lilfox_tui.cli.main import parse
+from lilfox_tui.config.loader import load
+from lilfox_tui.feed import Ready
+from tests.bench.on_terminal import COLUMNS, ROWS
+
+BEAT_S = 0.005
+CONNECT_S = 120.0
+SETTLE_S = 5.0
+
+
+@dataclass
+class Beats:
+    """How late each beat of the loop came (seconds), and how much of that its thread was running."""
+
+    late_s: list[float] = field(default_factory=list)
+    longest_s: float = 0.0
+    longest_cpu_s: float = 0.0
+
+    async def count(self) -> None:
+        """Beats until cancelled."""
+        while True:
+            due, cpu = time.perf_counter() + BEAT_S, time.thread_time()
+            await asyncio.sleep(BEAT_S)
+            late = time.perf_counter() - due
+            self.late_s.append(late)
+            if late > self.longest_s:
+                self.longest_s, self.longest_cpu_s = late, time.thread_time() - cpu
+
+
+@dataclass
+class Arrivals:
+    """When the samples of one host came, by the monotonic clock."""
+
+    at: list[float] = field(default_factory=list)
+
+    async def follow(self, app: LilFoxApp, name: str) -> None:
+        """Notes each sample until cancelled."""
+        async with aclosing(app.monitor.snapshot(name).watch()) as states:
+            async for state in states:
+                if isinstance(state, Ready):
+                    self.at.append(time.monotonic())
+
+    def late(self, began: float, ended: float, period_s: float) -> int:
+        """Samples that came more than one period after they were due, the one still awaited included."""
+        times = [at for at in self.at if at >= began]
+        gaps = [after - before for before, after in zip([began, *times], [*times, ended], strict=True)]
+        return sum(gap > 2 * period_s for gap in gaps)
+
+
+async def observe(config: Path, seconds: float) -> dict[str, float]:
+    """Runs the app over ``config`` and looks at it for ``seconds``, once each host has given a sample."""
+    app = build_app(load(config).config, parse(["--config", str(config)]))
+    arrivals = {name: Arrivals() for name in app.monitor.hosts}
+    beats = Beats()
+    async with app.run_test(size=(COLUMNS, ROWS)):
+        tasks = [asyncio.create_task(each.follow(app, name)) for name, each in arrivals.items()]
+        connecting = time.monotonic()
+        while not all(each.at for each in arrivals.values()) and time.monotonic() < connecting + CONNECT_S:
+            await asyncio.sleep(0.1)
+        connected_s = time.monotonic() - connecting
+        await asyncio.sleep(SETTLE_S)
+        tasks.append(asyncio.create_task(beats.count()))
+        began, cpu = time.monotonic(), time.process_time()
+        await asyncio.sleep(seconds)
+        ended, cpu = time.monotonic(), time.process_time() - cpu
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    late = {name: each.late(began, ended, app.refresh_s) for name, each in arrivals.items()}
+    return {
+        "hosts": len(arrivals),
+        "reached": sum(bool(each.at) for each in arrivals.values()),
+        "connected_s": round(connected_s, 1),
+        "samples": sum(began <= at <= ended for each in arrivals.values() for at in each.at),
+        "late_samples": sum(late.values()),
+        "late_hosts": sum(count > 0 for count in late.values()),
+        "longest_block_ms": round(beats.longest_s * 1000, 1),
+        "longest_block_cpu_ms": round(beats.longest_cpu_s * 1000, 1),
+        "blocks_over_50_ms": sum(late_s > 0.05 for late_s in beats.late_s),
+        "p99_ms": round(sorted(beats.late_s)[int(len(beats.late_s) * 0.99)] * 1000, 1),
+        "cpu_percent": round(100 * cpu / (ended - began), 1),
+    }
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(asyncio.run(observe(Path(sys.argv[1]), float(sys.argv[2])))) + "\n")
