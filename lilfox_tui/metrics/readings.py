@@ -74,6 +74,8 @@ class Readings:
             if one.script and one.kind not in answer.scripts:
                 continue  # it still runs, in the background
             self._parse(one, answer, moment)
+        for kind, problem in answer.failed.items():
+            self._said[kind] = _Said((), problem, moment.now_s)
         return self.snapshot(moment)
 
     def put(self, samples: Mapping[str, Sequence[Sample]], moment: Moment) -> Snapshot:

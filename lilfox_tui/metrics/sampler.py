@@ -69,11 +69,11 @@ class Sampler:
     async def sample_once(self) -> Snapshot:
         """Two readings a quarter of a second apart, so that rates exist; raises HostError."""
         try:
-            first = await self._read()
+            await self._read()
             if isinstance(self._source, LocalSource) and self._without_proc is None:
                 await self._source.settle()
             await asyncio.sleep(_APART_S)
-            return await self._read() if first is not None else first
+            return await self._read()
         finally:
             await self._source.close()
 
@@ -85,7 +85,9 @@ class Sampler:
             return self._readings.put(self._without_proc.read(), self._moment(time.time()))
         asked = self._readings.due(self._clock(), focused=False)
         sent = time.time()
-        return self._readings.take(asked, self._source.read_now(asked), self._moment(sent))
+        answer = self._source.read_now(asked)
+        read = [one for one in asked if not one.script or one.kind in answer.scripts]
+        return self._readings.take(read, answer, self._moment(sent))
 
     async def _tick(self) -> None:
         started_s = self._clock()
@@ -97,7 +99,7 @@ class Sampler:
             return
         took_s = self._clock() - started_s
         self._late = self._late + 1 if took_s > self._period_s else 0
-        if self._late >= _LATE_IN_A_ROW:
+        if self._late >= _LATE_IN_A_ROW and not self._local:
             self._late = 0
             await self._source.close()
             self._fail(_no_answer(self._host.name, took_s))

@@ -105,6 +105,7 @@ class LocalSource:
     def __init__(self, host: Host, collectors: Sequence[Collector]) -> None:
         self._processes = HostSource(host, collectors)
         self._asking: asyncio.Task[Answer] | None = None
+        self._slow: tuple[str, ...] = ()
 
     def read_now(self, asked: Sequence[Collector]) -> Answer:
         """What can be read without a process and without waiting."""
@@ -128,10 +129,12 @@ class LocalSource:
         slow = [one for one in asked if one.script and one.kind not in answer.scripts]
         if self._asking is not None and self._asking.done():
             asking, self._asking = self._asking, None
-            if (error := asking.exception()) is not None:
-                raise error
-            answer.scripts.update(asking.result().scripts)
+            try:
+                answer.scripts.update(asking.result().scripts)
+            except HostError as error:
+                answer.failed.update(dict.fromkeys(self._slow, tr("{error}", error=error)))
         if slow and self._asking is None:
+            self._slow = tuple(one.kind for one in slow)
             self._asking = asyncio.ensure_future(self._processes.read(slow, timeout_s=max(timeout_s, _SLOWEST_S)))
         return answer
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from lilfox_tui.i18n import Message
 from lilfox_tui.metrics.collector import Collector
 
 UPTIME = "/proc/uptime"
@@ -43,10 +44,12 @@ lilfox_answer "$@"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was read: FILES by path, scripts by kind. Absent is what could not be read."""
+    """What was read: FILES by path, scripts by kind. Absent is what could not be read, or still runs; ``failed`` says
+    why a kind's script could not be run."""
 
     files: dict[str, str] = field(default_factory=dict)
     scripts: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, Message] = field(default_factory=dict)
 
 
 def loop_script(collectors: Sequence[Collector], secret: str) -> str:

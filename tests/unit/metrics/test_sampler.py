@@ -15,6 +15,7 @@ from lilfox_tui.hosts.base import Loop
 from lilfox_tui.hosts.fake import FakeHost
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.metrics import psutil_source
+from lilfox_tui.metrics.collectors import units
 from lilfox_tui.metrics.model import Series, Snapshot
 from lilfox_tui.metrics.sampler import Sampler
 from lilfox_tui.metrics.summary import summarize
@@ -76,6 +77,22 @@ class ShHost(FakeHost):
     async def loop(self, script: str) -> AsyncIterator[Loop]:
         async with self.here.loop(script) as loop:
             yield loop
+
+
+class Shellless(LocalHost):
+    """This machine without processes to spare."""
+
+    @asynccontextmanager
+    async def loop(self, script: str) -> AsyncIterator[Loop]:
+        self._refuse()
+        async with super().loop(script) as loop:
+            yield loop
+
+    async def run_script(self, script: str, args: Any = (), **limits: Any) -> Any:
+        self._refuse()
+
+    def _refuse(self) -> None:
+        raise HostUnreachable(self.name, "no process left")
 
 
 @asynccontextmanager
@@ -242,6 +259,30 @@ async def test_a_jump_of_time_causes_no_burst() -> None:
         await until(lambda: len(host.asked) >= before + 4)
         took = loop.time() - started
     assert took >= 2.5 * PERIOD_S, "those that were missed are left out"
+
+
+async def test_a_script_that_needs_a_process_never_holds_a_local_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(units, "read_here", lambda options: None)
+    monkeypatch.setattr(units, "script", lambda options: "echo '@@status 0'")
+    host = LocalHost("here", HostConfig(local=True))
+    sampler = Sampler(host, {}, PERIOD_S)
+    assert sampler.read_now().gauge("failed_units") is None
+    async with running(sampler):
+        await until(lambda: sampler.feed.value and value(sampler).gauge("failed_units") == 0)
+    await host.close()
+
+
+async def test_a_local_script_that_cannot_run_is_a_problem_and_the_rest_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(units, "read_here", lambda options: None)
+    host = Shellless("here", HostConfig(local=True))
+    sampler = Sampler(host, {}, PERIOD_S)
+    async with running(sampler):
+        await until(lambda: sampler.feed.value and value(sampler).problems)
+        assert {kind: str(why) for kind, why in value(sampler).problems.items()} == {"units": "no process left"}
+        assert value(sampler).gauge("load1") is not None
+    await host.close()
 
 
 async def test_malformed_text_is_a_problem_of_its_collector_alone() -> None:
