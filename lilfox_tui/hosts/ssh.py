@@ -26,6 +26,9 @@ from lilfox_tui.hosts.ssh_sessions import Sessions
 from lilfox_tui.hosts.ssh_words import with_args
 from lilfox_tui.i18n import tr
 
+LOGIN_S = 30.0
+"""How long a login's own start-up files may take before a loop begins."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Lost:
@@ -147,6 +150,7 @@ class SshHost:
         command = await self._start(Order(("sh", "-c", script), script), await self._link.sessions(), with_stdin=True)
         loop = SshLoop(self.name, command)
         try:
+            await loop.begin(LOGIN_S)
             yield loop
         finally:
             self._running.discard(command)

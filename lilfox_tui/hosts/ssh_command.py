@@ -11,7 +11,7 @@ import asyncssh
 
 from lilfox_tui.config.model import HostConfig
 from lilfox_tui.hosts.output import Kept, LimitReached, Tail
-from lilfox_tui.hosts.ssh_errors import LINK_ERRORS, fate_unknown, no_shell
+from lilfox_tui.hosts.ssh_errors import LINK_ERRORS, fate_unknown, link_lost, no_shell
 from lilfox_tui.hosts.ssh_sessions import END_S, WINDOW, Process, Sessions
 from lilfox_tui.hosts.ssh_words import Started, as_root, command, running
 from lilfox_tui.hosts.sudo import SudoDialog, quiet_complaint, secret, sudo_quietly
@@ -52,6 +52,7 @@ class RemoteCommand:
         self._process = process
         self._out = Started()
         self._err = Started()
+        self._first = b""
         self._ended: asyncio.Task[bool] | None = None
 
     @classmethod
@@ -60,19 +61,18 @@ class RemoteCommand:
         line, first = command(order.script, secret=order.secret)
         piped = bool(with_stdin or first or order.dialog)
         await sessions.take()
-        opening = asyncio.ensure_future(sessions.open(line, stdin=asyncssh.PIPE if piped else asyncssh.DEVNULL))
+        ended_there = False
+
+        async def orphan(process: Process) -> None:
+            nonlocal ended_there
+            ended_there = True
+            await cls(host, order, sessions, process).end()
+
         try:
-            process = await asyncio.shield(opening)
-        except asyncio.CancelledError:
-            await asyncio.wait([opening], timeout=END_S)
-            if opening.done() and opening.exception() is None:
-                await cls(host, order, sessions, opening.result()).end()
-            else:
-                opening.cancel()
-                sessions.give()
-            raise
+            process = await sessions.open(line, orphan, stdin=asyncssh.PIPE if piped else asyncssh.DEVNULL)
         except BaseException:
-            sessions.give()
+            if not ended_there:
+                sessions.give()
             raise
         if first:
             process.stdin.write(first)
@@ -120,15 +120,32 @@ class RemoteCommand:
             others.cancel()
             self.stderr = err.joined()
 
+    async def started(self) -> None:
+        """Waits for the login's start-up files to be through. Raises HostError when the login runs no commands."""
+        await self._until_start()
+        if not self._out.seen:
+            if not self._sessions.alive:
+                raise link_lost(self._host, self._sessions.client.lost_by)
+            raise no_shell(self._host, self._out.noise)
+
+    async def _until_start(self) -> None:
+        while not self._out.seen and (block := await self._read()):
+            self._first = self._out.hear(block)
+
     async def read_block(self) -> bytes:
         """The next bytes of stdout after the start line; empty at the end."""
-        while True:
-            try:
-                block = await self._process.stdout.read(WINDOW)
-            except LINK_ERRORS:
-                return b""
-            if not block or (block := self._out.hear(block)):
-                return block
+        if not self._first:
+            await self._until_start()
+        if self._first:
+            first, self._first = self._first, b""
+            return first
+        return await self._read()
+
+    async def _read(self) -> bytes:
+        try:
+            return await self._process.stdout.read(WINDOW)
+        except LINK_ERRORS:
+            return b""
 
     async def write(self, data: bytes) -> None:
         """Writes to its stdin; raises OSError when it takes none any more."""
@@ -203,8 +220,7 @@ class RemoteCommand:
     async def _end_on_host(self) -> bool:
         try:
             async with asyncio.timeout(END_S / 4):
-                while not self._out.seen and await self.read_block():
-                    pass
+                await self._until_start()
         except TimeoutError:
             pass
         if self.group is None:

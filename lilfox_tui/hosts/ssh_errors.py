@@ -102,10 +102,10 @@ def no_shell(host: str, said: bytes) -> HostUnreachable:
     )  # fmt: skip
 
 
-def no_session(host: str, error: BaseException) -> HostUnreachable:
+def no_session(host: str) -> HostUnreachable:
     """The server opens no session for a command."""
     return HostUnreachable(
         host,
-        tr("{host} opens no further session: {reason}", host=host, reason=clean(str(error))),
+        tr("{host} opens no session for a command", host=host),
         tr("See MaxSessions in its sshd_config, and whether the host can start processes at all."),
     )

@@ -19,6 +19,15 @@ class SshLoop:
         self._command = command
         self._tick = 0
 
+    async def begin(self, timeout_s: float) -> None:
+        """Waits until the login is through, so that no question pays for it. Raises HostError."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._command.started()
+        except TimeoutError:
+            self.hung = True
+            raise loop_timeout(self._host, timeout_s) from None
+
     async def ask(self, words: str, *, timeout_s: float) -> bytes:
         """See :meth:`Loop.ask`."""
         self._tick += 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import asyncssh
@@ -23,19 +25,25 @@ WINDOW = 2 * 1024 * 1024
 END_S = 8.0
 """How long ending a command may take: finding its process group, 2 s after TERM, 2 s after KILL."""
 
+AGAIN_S = 0.25
+"""How long a refused session waits for another to end before it is asked for again."""
+
+ALONE = 4
+"""So many refusals while no other session is open mean that the server opens none at all."""
+
 Process = asyncssh.SSHClientProcess[bytes]
 
 
 class Sessions:
-    """Opens processes on one connection; waits while the server has no room, learning how much it has."""
+    """Opens processes on one connection; waits while the server has no room for one more."""
 
     def __init__(self, host: str, connection: asyncssh.SSHClientConnection, client: Client) -> None:
         self.connection = connection
         self.client = client
         self.lost = asyncio.Event()
         self._host = host
-        self._limit = SESSIONS
         self._used = 0
+        self._turn = asyncio.Lock()
         self._freed = asyncio.Event()
         client.on_lost = self.lost.set
 
@@ -46,7 +54,7 @@ class Sessions:
 
     async def take(self) -> None:
         """Waits for room for one session; ``give`` returns it."""
-        while self._used >= self._limit and self.alive:
+        while self._used >= SESSIONS and self.alive:
             self._freed.clear()
             await self._freed.wait()
         self._used += 1
@@ -56,29 +64,44 @@ class Sessions:
         self._used -= 1
         self._freed.set()
 
-    async def open(self, line: str, **options: Any) -> Process:
-        """Starts ``line``, with room taken before. Raises HostUnreachable."""
-        alone = 0
-        while True:
-            try:
-                return await self.connection.create_process(line, encoding=None, window=WINDOW, **options)
-            except asyncssh.ChannelOpenError as error:
-                if not self.alive:
-                    raise link_lost(self._host, self.client.lost_by) from None
-                alone += self._used <= 1
-                if alone > 3:
-                    raise no_session(self._host, error) from None
-                await self._less_room()
-            except LINK_ERRORS as error:
-                raise link_lost(self._host, self.client.lost_by or error) from None
+    async def open(self, line: str, orphan: Callable[[Process], Awaitable[object]], **options: Any) -> Process:
+        """Starts ``line``, with room taken before. Raises HostUnreachable.
 
-    async def _less_room(self) -> None:
-        """The server refused a session: it has room for those that are open now and for no more."""
-        self.give()
-        self._limit = max(1, min(self._limit, self._used))
-        if self._used < self._limit:
-            await asyncio.sleep(0.1)  # the server may not have taken note of one that just ended
-        await self.take()
+        A process that starts although this was cancelled meanwhile is given to ``orphan``.
+        """
+        process = await self._try(line, orphan, options)
+        if process is not None:
+            return process
+        alone = 0
+        async with self._turn:
+            while (process := await self._try(line, orphan, options)) is None:
+                alone += self._used <= 1
+                if alone > ALONE:
+                    raise no_session(self._host)
+                self._freed.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(AGAIN_S):
+                        await self._freed.wait()
+        return process
+
+    async def _try(
+        self, line: str, orphan: Callable[[Process], Awaitable[object]], options: dict[str, Any]
+    ) -> Process | None:
+        """The process, or None when the server refuses a session."""
+        opening = asyncio.ensure_future(self.connection.create_process(line, encoding=None, window=WINDOW, **options))
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            await asyncio.wait([opening], timeout=END_S)
+            if opening.cancel() is False and not opening.cancelled() and opening.exception() is None:
+                await orphan(opening.result())
+            raise
+        except asyncssh.ChannelOpenError:
+            if not self.alive:
+                raise link_lost(self._host, self.client.lost_by) from None
+            return None
+        except LINK_ERRORS as error:
+            raise link_lost(self._host, self.client.lost_by or error) from None
 
     async def end_group(self, group: int, since: str, *, as_root: bool = False) -> bool:
         """Ends a process group on the host (TERM, 2 s, KILL); whether nothing of it runs any more."""
