@@ -301,6 +301,10 @@ def series_of(summary: HostSummary) -> dict[Series, float]:
         "clock_offset_seconds": summary.clock_offset_s,
         "clock_error_seconds": summary.clock_error_s,
         "failed_units": None if summary.failed_units is None else len(summary.failed_units),
+        "all_disks_read_bytes_per_second": summary.disk_read_s,
+        "all_disks_written_bytes_per_second": summary.disk_write_s,
+        "all_interfaces_receive_bytes_per_second": summary.network_in_s,
+        "all_interfaces_transmit_bytes_per_second": summary.network_out_s,
     }
     found.update((Series(name), value) for name, value in plain.items())
     for resource in ("cpu", "memory", "io"):
