@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 
 from lilfox_tui.hosts.refusals import not_read, not_written
@@ -23,7 +22,7 @@ def read(host: str, path: str, offset: int, limit_bytes: int) -> bytes:
 def write_whole(host: str, path: str, data: bytes, mode: int) -> None:
     """Puts ``data`` at ``path`` by a temporary file beside it, fsync and rename. Raises FileRefused."""
     target = Path(path)
-    partial = target.with_name(f".{target.name[:100]}.lilfox-{secrets.token_hex(4)}")
+    partial = target.with_name(f".{target.name[:100]}.lilfox-{os.urandom(4).hex()}")
     try:
         _write(partial, data, mode)
         partial.replace(target)

@@ -156,7 +156,7 @@ class SshHost:
             self._running.discard(command)
             command.completed = not loop.hung
             if loop.hung:
-                self._spawn(self._end_quietly(command))
+                self._spawn(self._end(command))
             else:
                 await command.end()
 
@@ -211,9 +211,6 @@ class SshHost:
                 if not await command.end():
                     lost = LostCommand(command.order.argv, command.group, datetime.now(UTC))
                     self._lost.append(_Lost(lost, command.since, command.order.sudo))
-
-    async def _end_quietly(self, command: RemoteCommand) -> None:
-        await command.end()
 
     def _on_connect(self, sessions: Sessions) -> None:
         if self._lost:

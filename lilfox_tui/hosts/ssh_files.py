@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from pathlib import PurePosixPath
 
 from lilfox_tui.hosts.base import Host
@@ -33,7 +33,7 @@ async def read(host: Host, path: str, offset: int, limit_bytes: int) -> bytes:
 async def write_whole(host: Host, path: str, data: bytes, mode: int) -> None:
     """Puts ``data`` at ``path``, whole or not at all. Raises FileRefused and what ``run`` raises."""
     target = PurePosixPath(path)
-    partial = target.with_name(f".{target.name[:100]}.lilfox-{secrets.token_hex(4)}")
+    partial = target.with_name(f".{target.name[:100]}.lilfox-{os.urandom(4).hex()}")
     argv = ["sh", "-c", _WRITE, "sh", str(partial), path, f"{mode:o}", str(len(data))]
     done = await host.run(argv, stdin=data, timeout_s=TRANSFER_S)
     if not done.ok:

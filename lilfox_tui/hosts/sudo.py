@@ -9,7 +9,6 @@ prints as root: under NOPASSWD no prompt comes and the password is never written
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from lilfox_tui.config.model import SecretRef
@@ -47,9 +46,11 @@ class SudoDialog:
     """One sudo that may ask for a password: what to start, what it says on stderr, what to answer."""
 
     def __init__(self, password: Callable[[], Awaitable[str]]) -> None:
+        from secrets import token_hex  # only when a password is used
+
         self._password = password
-        self._prompt = f"@@LILFOX-{secrets.token_hex(8)}@@"
-        self._root = f"@@LILFOX-{secrets.token_hex(8)}@@"
+        self._prompt = f"@@LILFOX-{token_hex(8)}@@"
+        self._root = f"@@LILFOX-{token_hex(8)}@@"
         self._said = b""
         self._prompts = 0
         self._changed = asyncio.Event()
