@@ -72,6 +72,7 @@ class HostWatch:
             now=now,
             period_s=self._period_s,
             hold=self.hold,
+            why="" if self._failure is None else self._failure.error.message,
         )
         changed = judgement.level is not self._judgement.level
         if changed:
@@ -94,8 +95,9 @@ class HostWatch:
         )
 
     def _link(self) -> State[Link]:
-        """The link's state; where it says nothing of a reading that failed, the reading's."""
+        """The link's state; where it is up and yet no reading was ever got since, why not."""
         link: State[Link] = Pending() if self.host is None else self.host.link.state
-        if self._summary is None and self._failure is not None and not isinstance(link, Unavailable):
-            return self._failure
-        return link
+        if self._summary is not None or self._failure is None or isinstance(link, Unavailable):
+            return link
+        newer = isinstance(link, Pending) or link.value.since < self._failure.since
+        return self._failure if newer else link

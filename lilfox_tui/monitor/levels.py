@@ -82,10 +82,11 @@ def judge(
     now: datetime,
     period_s: float,
     hold: int | None = None,
+    why: Message | str = "",
 ) -> Judgement:
     """The level of a host at ``now`` (aware UTC), sampled each ``period_s`` seconds.
 
-    ``hold`` stands in for ``thresholds.hold`` (1: one sample is enough).
+    ``hold`` stands in for ``thresholds.hold`` (1: one sample is enough). ``why`` the last reading failed, if it did.
     """
     age_s = None if summary is None else (now - summary.at).total_seconds()
     stale = age_s is not None and age_s > STALE_PERIODS * period_s
@@ -97,7 +98,8 @@ def judge(
     found = judge_values(summary, thresholds, held, hold=hold)
     if not stale:
         return found
-    late = tr("no sample for {age}", age=human_duration(age_s))
+    age = human_duration(age_s)
+    late = tr("no sample for {age}: {why}", age=age, why=why) if str(why) else tr("no sample for {age}", age=age)
     return Judgement(max(found.level, Level.DEGRADED), (late, *found.reasons))
 
 

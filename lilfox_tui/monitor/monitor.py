@@ -238,9 +238,12 @@ class Monitor:
     def _publish(self) -> None:
         self._level_changed.clear()
         overview = self._overview(datetime.now(UTC))
+        self._observe(overview)
+        self.overview.publish(overview, overview.at)
+
+    def _observe(self, overview: Overview) -> None:
         unsettled = {f"host/{watch.name}" for watch in self._hosts.values() if not watch.settled}
         self.changes.observe(overview, unsettled=unsettled)
-        self.overview.publish(overview, overview.at)
 
     def _overview(self, now: datetime) -> Overview:
         hosts = {name: watch.view(now) for name, watch in self._hosts.items()}
@@ -286,6 +289,7 @@ class Monitor:
                 watch.fail(HostUnreachable(watch.name, text), datetime.now(UTC))
 
     async def _close(self) -> None:
+        self._observe(self._overview(datetime.now(UTC)))
         self.changes.save()
         closing = [asyncio.create_task(watch.host.close()) for watch in self._hosts.values() if watch.host is not None]
         if closing:

@@ -101,6 +101,8 @@ def test_a_host_that_refuses_us_from_the_start_is_failing_with_what_to_do() -> N
 def test_a_connected_host_without_new_samples_is_stale() -> None:
     judgement = judge(summary(), UP, Thresholds(), {}, now=AT + timedelta(seconds=7), period_s=2)
     assert (judgement.level, texts(judgement)) == (Level.DEGRADED, ["no sample for 7 s"])
+    told = judge(summary(), UP, Thresholds(), {}, now=AT + timedelta(seconds=7), period_s=2, why=tr("too slow"))
+    assert texts(told) == ["no sample for 7 s: too slow"]
 
 
 def test_a_service_says_its_last_answer() -> None:

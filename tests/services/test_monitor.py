@@ -1,0 +1,187 @@
+"""The monitor over this machine, a stand-in host and real HTTP services."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+
+from lilfox_tui.config.model import Config, HostConfig, Seconds, ServiceConfig, Threshold, Thresholds
+from lilfox_tui.errors import HostUnreachable
+from lilfox_tui.feed import Unavailable
+from lilfox_tui.hosts.fake import FakeHost
+from lilfox_tui.hosts.local import LocalHost
+from lilfox_tui.i18n import tr
+from lilfox_tui.metrics.model import Level, Series
+from lilfox_tui.monitor.model import Overview
+from lilfox_tui.monitor.monitor import Monitor
+from tests.services.http_servers import page, serving
+from tests.waiting import until
+
+NEVER = Threshold(warn=None, fail=None)
+LIMITS = Thresholds(
+    hold=1, cpu_percent=NEVER, load_per_cpu=NEVER, pressure_cpu=NEVER, pressure_io=NEVER, disk_percent=NEVER,
+    failed_units=NEVER,
+)  # fmt: skip
+CONFIG = Config(refresh=Seconds(0.5), hosts={"here": HostConfig(local=True)}, thresholds=LIMITS)
+
+
+@contextlib.asynccontextmanager
+async def watching(monitor: Monitor) -> AsyncIterator[None]:
+    """The monitor runs for the block, and has ended in time after it."""
+    task = asyncio.create_task(monitor.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        done, _ = await asyncio.wait([task], timeout=2)
+        assert done, "still running 2 s after it was told to end"
+
+
+def seen(monitor: Monitor) -> Overview:
+    overview = monitor.overview.value
+    assert overview is not None
+    return overview
+
+
+async def test_the_first_overview_is_there_before_anything_runs() -> None:
+    monitor = Monitor(CONFIG)
+    monitor.prime()
+    view = seen(monitor).hosts["here"]
+    assert view.summary is not None
+    assert view.summary.memory_total
+    assert view.level is Level.GOOD
+
+
+def test_priming_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from lilfox_tui.config.model import Config; from lilfox_tui.monitor.monitor import Monitor;"
+        "Monitor(Config()).prime(); print(sorted({'asyncssh', 'httpx', 'yaml', 'psutil', 'textual'} & {*sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+async def test_numbers_keep_coming_and_are_kept() -> None:
+    monitor = Monitor(CONFIG)
+    async with watching(monitor):
+        await until(lambda: monitor.overview.value is not None and _cpu(monitor) is not None, what="a share of the CPU")
+        await until(lambda: len(_points(monitor)) >= 2, what="two points of the past")
+        now = datetime.now(UTC)
+        past = monitor.overview_at(now)
+        assert past.rewound
+        assert past.hosts["here"].level is Level.GOOD
+        summary = past.hosts["here"].summary
+        assert summary is not None
+        assert summary.memory_total == _memory(monitor)
+        long_ago = monitor.overview_at(now - timedelta(hours=1)).hosts["here"]
+        assert (long_ago.level, long_ago.summary) == (Level.UNKNOWN, None)
+
+
+def _cpu(monitor: Monitor) -> float | None:
+    summary = seen(monitor).hosts["here"].summary
+    return None if summary is None else summary.cpu_percent
+
+
+def _memory(monitor: Monitor) -> float | None:
+    summary = seen(monitor).hosts["here"].summary
+    return None if summary is None else summary.memory_total
+
+
+def _points(monitor: Monitor) -> list[object]:
+    now = datetime.now(UTC)
+    series = Series("memory_usage_percent")
+    found = monitor.history.window("host/here", series, now - timedelta(minutes=1), now + timedelta(seconds=1), 60)
+    return [point for point in found if point.mean is not None]
+
+
+async def test_a_lost_host_is_told_at_once_and_delays_no_other() -> None:
+    hosts = {"here": HostConfig(local=True), "web": HostConfig()}
+    config = msgspec.structs.replace(CONFIG, hosts=hosts, refresh=Seconds(5))
+    web = FakeHost("web", hanging=["x"])
+    web.go_down(HostUnreachable("web", tr("cable cut"), tr("plug it in")))
+    monitor = Monitor(config, hosts={"web": web, "here": LocalHost("here", hosts["here"])})
+    async with watching(monitor):
+        await until(lambda: monitor.overview.value is not None and seen(monitor).hosts["web"].level is Level.FAILING)
+        assert [str(reason) for reason in seen(monitor).hosts["web"].reasons] == ["cable cut", "plug it in"]
+        await until(lambda: seen(monitor).hosts["here"].summary is not None, what="the other host")
+        assert isinstance(seen(monitor).hosts["web"].link, Unavailable)
+        started = asyncio.get_running_loop().time()
+        web.come_up()
+        await until(lambda: seen(monitor).hosts["web"].level is not Level.FAILING, timeout_s=3)
+        assert asyncio.get_running_loop().time() - started < 2, "published before the period of 5 s was over"
+        monitor.retry("web")
+        assert web.retried == 1
+    assert any("lost: cable cut" in str(change.what) for change in monitor.changes.since_last_visit())
+
+
+async def test_a_service_that_fails_and_heals_is_remembered() -> None:
+    healthy = True
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await page(b"{}", status="200 OK" if healthy else "503 No")(reader, writer)
+
+    async with serving(talk) as port:
+        service = ServiceConfig(url=f"http://127.0.0.1:{port}", every=Seconds(0.2), down_after=2, up_after=2)
+        monitor = Monitor(msgspec.structs.replace(CONFIG, services={"api": service}))
+        async with watching(monitor):
+            await until(lambda: _level(monitor) is Level.GOOD, what="good")
+            healthy = False
+            await until(lambda: _level(monitor) is Level.FAILING, what="failing")
+            at = datetime.now(UTC)
+            healthy = True
+            await until(lambda: _level(monitor) is Level.GOOD, what="good again")
+            past = monitor.overview_at(at).services["api"]
+            now = monitor.overview_at(datetime.now(UTC)).services["api"]
+    assert past.level is Level.FAILING
+    assert past.state is not None
+    assert past.state.last.status_code == 503
+    assert now.level in (Level.GOOD, Level.DEGRADED)
+    told = [str(change.what) for change in monitor.changes.all() if change.subject == "service/api"]
+    assert any(text.startswith("failing: ") for text in told)
+    assert told[-1].startswith("good again after")
+
+
+def _level(monitor: Monitor) -> Level | None:
+    return None if monitor.overview.value is None else monitor.overview.value.services["api"].level
+
+
+async def test_a_visit_starts_where_the_last_one_ended() -> None:
+    first = Monitor(CONFIG)
+    async with watching(first):
+        await until(lambda: first.snapshot("here").value is not None)
+    full = msgspec.structs.replace(LIMITS, memory_percent=Threshold(warn=0, fail=0.01))
+    second = Monitor(msgspec.structs.replace(CONFIG, thresholds=full))
+    async with watching(second):
+        await until(lambda: second.changes.since_last_visit(), what="what changed meanwhile")
+    assert str(second.changes.since_last_visit()[0].what).startswith("failing: memory ")
+
+
+async def test_processes_are_read_of_the_host_in_focus_only() -> None:
+    monitor = Monitor(CONFIG)
+    async with watching(monitor):
+        await until(lambda: monitor.snapshot("here").value is not None)
+        value = monitor.snapshot("here").value
+        assert value is not None
+        assert value.processes is None
+        monitor.focus("here")
+        await until(lambda: _processes(monitor), what="processes")
+        monitor.focus(None)
+        await until(lambda: not _processes(monitor), what="no processes")
+
+
+def _processes(monitor: Monitor) -> object:
+    value = monitor.snapshot("here").value
+    return None if value is None else value.processes
+
+
+@pytest.mark.parametrize("name", ["nobody", ""])
+def test_an_unknown_host_is_a_key_error(name: str) -> None:
+    with pytest.raises(KeyError):
+        Monitor(CONFIG).snapshot(name)
