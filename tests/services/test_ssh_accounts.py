@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.errors import AuthRefused, HostUnreachable
+from lilfox_tui.errors import AuthRefused, CommandTimeout, HostUnreachable
 from lilfox_tui.hosts.open import open_host
 from tests.services.sshd import SshdLab, sshd_lab
 
@@ -136,4 +136,21 @@ async def test_a_wrong_sudo_password_is_tried_once(
     host = open_host("h", lab.host(lab.sshd(), user=name, sudo_password="env:LILFOX_TEST_SUDO"), lab.ssh())
     with pytest.raises(AuthRefused, match="1 incorrect password attempt"):
         await host.run(["cat"], sudo=True, stdin=b"right\n")
+    await host.close()
+
+
+async def test_a_root_command_that_ignores_term_is_ended_too(
+    lab: SshdLab, user: Callable[..., str], stack: ExitStack
+) -> None:
+    name = user("/bin/bash")
+    stack.enter_context(sudoers(f"{name} ALL=(ALL) NOPASSWD: ALL"))
+    host = open_host("h", lab.host(lab.sshd(), user=name), lab.ssh())
+    note = lab.folder / "pid"
+    with pytest.raises(CommandTimeout):
+        await host.run(
+            ["sh", "-c", f"trap '' TERM HUP; echo $$ >{note}; sleep 1000; sleep 1000"], sudo=True, timeout_s=1
+        )
+    assert not host.lost
+    state = (await host.run(["ps", "-o", "stat=", "-p", note.read_text().strip()])).stdout.strip()
+    assert state[:1] in (b"", b"Z")
     await host.close()
