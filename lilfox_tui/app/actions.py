@@ -98,7 +98,8 @@ def rebound(actions: Iterable[Action], keys: Mapping[str, str]) -> tuple[Action,
     for each in bound:
         for key in each.keys:
             if key in owners and (each.id in keys or owners[key] in keys):
-                problems.append(f"keys.{each.id}: {key_text(key)} is already the key of {owners[key]}; choose another")
+                mover, owner = (each.id, owners[key]) if each.id in keys else (owners[key], each.id)
+                problems.append(f"keys.{mover}: {key_text(key)} is already the key of {owner}; choose another")
             owners.setdefault(key, each.id)
     if problems:
         raise ConfigError(tr("the config's keys cannot be used"), tuple(problems))

@@ -123,9 +123,9 @@ class AppKeys(App[None]):
             row = (
                 Piece(fit(each.key_text, 8), "key"),
                 Piece(fit(str(each.title), 18), "strong"),
-                Piece(str(each.help), "muted"),
+                Piece(str(reason or each.help), "muted"),
             )
-            choices.append(Choice(each.id, row, f"{each.id} {each.title} {each.help}", str(reason) if reason else ""))
+            choices.append(Choice(each.id, row, f"{each.id} {each.title} {each.help}", reason is None))
         chosen = await self.push_screen_wait(Chooser(_("Do"), choices))
         for each in actions:
             if each.id == chosen:

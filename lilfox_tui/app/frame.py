@@ -51,9 +51,13 @@ def header(overview: Overview | None, state: HeaderState, width: int, glyphs: Gl
     right = [Piece(clock + " ", "text")]
     if state.rewound_by_s is not None:
         ago = _("{time} ago", time=human_duration(state.rewound_by_s))
-        right = [Piece(f"{glyphs.back} {ago}  {clock} ", "accent")]
+        right = [Piece(f"{glyphs.back} {ago}  ", "accent"), Piece(clock + " ", "accent")]
     elif state.paused:
         right.insert(0, Piece(f"{glyphs.pause} {_('paused')}  ", "accent"))
+    if _width([*left, *right]) >= width:  # the counts outlive the clock: they say what is wrong
+        right = right[:-1]
+    if _width([*left, *right]) >= width:
+        left = [piece for piece in left if piece.role not in ("title", "strong")]
     return _spread(left, right, width)
 
 
@@ -84,7 +88,11 @@ def footer(actions: Sequence[tuple[Action, bool]], width: int, note: str, note_r
 
 def _spread(left: list[Piece], right: list[Piece], width: int) -> Row:
     """``left`` and ``right`` at the two edges; the right one stays whole when they do not both fit."""
-    space = width - sum(cell_width(piece.text) for piece in (*left, *right))
+    space = width - _width([*left, *right])
     while space < 1 and len(left) > 1:
         space += cell_width(left.pop().text)
     return (*left, Piece(" " * max(0, space)), *right)
+
+
+def _width(pieces: Sequence[Piece]) -> int:
+    return sum(cell_width(piece.text) for piece in pieces)

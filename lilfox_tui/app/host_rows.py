@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from lilfox_tui.app.chart import spark
 from lilfox_tui.app.columns import Column, choose, heading, line
@@ -15,11 +16,13 @@ from lilfox_tui.config.model import Threshold, Thresholds
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import _
 from lilfox_tui.metrics.model import CpuSplit, HostSummary, Level
-from lilfox_tui.monitor.model import HostView
+from lilfox_tui.monitor.model import HostView, ServiceView
 from lilfox_tui.text import clean, fit, human_bytes, short_age
 
 ROLES = {Level.GOOD: "good", Level.DEGRADED: "degraded", Level.FAILING: "failing", Level.UNKNOWN: "unknown"}
 STALE_PERIODS = 3
+
+View = TypeVar("View", HostView, ServiceView)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +194,6 @@ def host_row(view: HostView, now: datetime, style: TableStyle) -> Row:
     return (*mark, *line(_chosen(style), _Value(view, view.summary, now, style)))
 
 
-def worst_first(views: Sequence[HostView]) -> list[HostView]:
+def worst_first(views: Sequence[View]) -> list[View]:
     """Failing, degraded, unknown, good; inside a level the order of the config."""
     return sorted(views, key=lambda view: -int(view.level))

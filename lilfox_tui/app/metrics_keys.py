@@ -57,7 +57,8 @@ class MetricsKeys(Pane):
         return worst_first(views) if self.worst_first else views
 
     def _services(self, overview: Overview) -> list[ServiceView]:
-        return [view for view in overview.services.values() if not self.only_matching or self._matches(view)]
+        views = [view for view in overview.services.values() if not self.only_matching or self._matches(view)]
+        return worst_first(views) if self.worst_first else views
 
     def _order(self) -> list[Subject]:
         if self.overview is None:
@@ -74,6 +75,13 @@ class MetricsKeys(Pane):
         if subject is None:
             return None
         return overview.hosts.get(subject[1]) if subject[0] == "host" else overview.services.get(subject[1])
+
+    def _choose_first(self, overview: Overview) -> None:
+        """Something is always selected where there is something."""
+        if self.overview is overview and self.page is None:
+            order = self._order()
+            if self.selected not in order:
+                self.selected = order[0] if order else None
 
     def _select(self, step: int) -> None:
         order = self._order()

@@ -18,12 +18,12 @@ from lilfox_tui.i18n import _
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One thing to choose: its ``id``, what is shown, what typing is matched against, and why it cannot be chosen."""
+    """One thing to choose: its ``id``, what is shown, what typing is matched against, and whether it can be."""
 
     id: str
     row: Row
     words: str
-    why_not: str = ""
+    possible: bool = True
 
 
 class Chooser(ModalScreen[str | None]):
@@ -55,10 +55,7 @@ class Chooser(ModalScreen[str | None]):
 
     def _show(self) -> None:
         self.query_one("#dialog-title", Lines).show([(Piece(" " + self._title, "title"),)])
-        rows: list[Row] = [
-            (Piece(" "), *each.row, *((Piece("  " + each.why_not, "muted"),) if each.why_not else ()))
-            for each in self._shown
-        ]
+        rows: list[Row] = [(Piece(" "), *each.row) for each in self._shown]
         lines = self.query_one("#dialog-list", Lines)
         lines.show(rows or [(Piece(" " + _("nothing matches"), "muted"),)], selected=self._at if rows else None)
 
@@ -73,7 +70,7 @@ class Chooser(ModalScreen[str | None]):
             self.dismiss(None)
 
     def on_input_submitted(self) -> None:
-        if self._shown and not self._shown[self._at].why_not:
+        if self._shown and self._shown[self._at].possible:
             self.dismiss(self._shown[self._at].id)
 
     def on_lines_clicked(self, event: Lines.Clicked) -> None:

@@ -32,6 +32,7 @@ class MetricsPane(MetricsKeys):
     def __init__(self) -> None:
         super().__init__()
         self._heights: dict[str, int] = {}
+        self._taken: Overview | None = None
         self._recent: dict[str, deque[float | None]] = {}
 
     def compose(self) -> ComposeResult:
@@ -41,6 +42,8 @@ class MetricsPane(MetricsKeys):
         yield Lines(id="detail")
 
     def on_mount(self) -> None:
+        if (first := self.lilfox.monitor.overview.value) is not None:
+            self.take(first)  # the first frame has numbers
         self._follow()
 
     # ---- what there is ------------------------------------------------------------------------------------------
@@ -54,6 +57,9 @@ class MetricsPane(MetricsKeys):
 
     def take(self, overview: Overview) -> None:
         """Makes ``overview`` the newest there is; draws it unless the screen is paused or rewound."""
+        if overview is self._taken:
+            return
+        self._taken = overview
         worse = self.overview is not None and _levels(overview) != _levels(self.overview)
         for name, host in overview.hosts.items():
             summary = host.summary if isinstance(host.link, Ready) else None
@@ -64,8 +70,8 @@ class MetricsPane(MetricsKeys):
         if self.lilfox.rewound is not None or (self.lilfox.paused and not worse and self.overview is not None):
             return
         self.overview = overview
-        self.lilfox.frame(overview)
         self.repaint()
+        self.lilfox.frame(overview)
 
     def _push(self, key: str, value: float | None) -> None:
         self._recent.setdefault(key, deque(maxlen=RECENT)).append(value)
@@ -74,9 +80,9 @@ class MetricsPane(MetricsKeys):
         """Shows the pane as it was ``at`` (aware UTC), or now."""
         monitor = self.lilfox.monitor
         self.overview = monitor.overview.value if at is None else monitor.overview_at(at)
+        self.repaint()
         if self.overview is not None:
             self.lilfox.frame(self.overview)
-        self.repaint()
 
     # ---- drawing ------------------------------------------------------------------------------------------------
 
@@ -84,7 +90,10 @@ class MetricsPane(MetricsKeys):
         self.call_after_refresh(self.repaint)
 
     def repaint(self) -> None:
-        if self.overview is None or not self.display or self.size.width == 0:
+        if self.overview is None or not self.display:
+            return
+        self._choose_first(self.overview)
+        if self.size.width == 0:
             return
         self._arrange(self.overview)
         if self.page is None:
@@ -96,27 +105,33 @@ class MetricsPane(MetricsKeys):
         """Gives each part its height: a page takes all; else services get a third at most, and hosts the rest."""
         height = self.size.height
         only = self.selected[0] if self.zoomed and self.selected else None
-        hosts, services = len(self._hosts(overview)) + 2, len(self._services(overview)) + 3
+        head = self._head_rows()
+        hosts, services = len(self._hosts(overview)) + head[0], len(self._services(overview)) + head[1]
         detail = 1 if height >= 9 else 0
         changes = self._changes()
         lately = min(len(changes) + 2, 7) if changes and height >= 16 and not only else 0
         if self.page is not None:
             hosts, services, detail, lately = height, 0, 0, 0
-        elif only == "host" or services == 3:
+        elif only == "host" or not overview.services:
             hosts, services = height - detail, 0
         elif only == "service":
             hosts, services = 0, height - detail
         else:
             services = min(services, max(3, height // 3))
             hosts = min(hosts, max(2, height - services - lately - detail))
-            services = min(height - hosts - detail, len(self._services(overview)) + 3)
+            services = min(height - hosts - detail, len(self._services(overview)) + head[1])
         for name, rows in (("#hosts", hosts), ("#services", services), ("#changes", lately), ("#detail", detail)):
             if self._heights.get(name) != rows:
                 self._heights[name] = rows
                 part = self.query_one(name, Lines)
                 part.display = rows > 0
                 part.styles.height = rows
-        self.query_one("#hosts", Lines).sticky = 2 if height >= 8 else 1
+        self.query_one("#hosts", Lines).sticky = head[0]
+        self.query_one("#services", Lines).sticky = head[1]
+
+    def _head_rows(self) -> tuple[int, int]:
+        """Rows above hosts and above services: titles and blank lines only where there is room."""
+        return (2, 3) if self.size.height >= 12 else (1, 1)
 
     def _style(self) -> TableStyle:
         app = self.lilfox
@@ -131,16 +146,14 @@ class MetricsPane(MetricsKeys):
 
     def _paint_tables(self, overview: Overview) -> None:
         style, hosts, services = self._style(), self._hosts(overview), self._services(overview)
-        order = [("host", view.name) for view in hosts] + [("service", view.name) for view in services]
-        if self.selected not in order:
-            self.selected = order[0] if order else None
         rows = [host_row(view, overview.at, style) for view in hosts]
         lines = self.query_one("#hosts", Lines)
         title = self._title(_("HOSTS"), len(hosts), len(overview.hosts), lines)
-        head = [title, host_heading(style)] if lines.sticky == 2 else [host_heading(style)]
+        head = [title, host_heading(style)][-lines.sticky :]
         lines.show([*head, *rows], selected=self._place("host", [view.name for view in hosts], len(head)))
         lines = self.query_one("#services", Lines)
-        head = [BLANK, self._title(_("SERVICES"), len(services), len(overview.services), lines), service_heading(style)]
+        title = self._title(_("SERVICES"), len(services), len(overview.services), lines)
+        head = [BLANK, title, service_heading(style)][-lines.sticky :]
         rows = [service_row(view, overview.at, style) for view in services]
         lines.show([*head, *rows], selected=self._place("service", [view.name for view in services], len(head)))
         self._paint_changes()

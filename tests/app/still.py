@@ -1,0 +1,67 @@
+"""The app over an overview that stands still, and its screen as text."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from textual.pilot import Pilot
+
+from lilfox_tui.app.app import LilFoxApp
+from lilfox_tui.app.glyphs import UNICODE, Glyphs
+from lilfox_tui.app.themes import load_theme
+from lilfox_tui.config.model import Config
+from lilfox_tui.i18n import set_language
+from lilfox_tui.metrics.model import Series
+from lilfox_tui.metrics.summary import series_of
+from lilfox_tui.monitor.model import Overview
+from lilfox_tui.monitor.monitor import Monitor
+
+
+class StillMonitor(Monitor):
+    """A monitor that watches nothing; tests publish the overviews."""
+
+    async def run(self) -> None:
+        """Waits until cancelled."""
+        await asyncio.Event().wait()
+
+    def show(self, overview: Overview) -> None:
+        """Publishes ``overview``, recorded as having been so for two minutes."""
+        for age in range(120, 0, -2):
+            self._record(overview, overview.at - timedelta(seconds=age))
+        self.overview.publish(overview, overview.at)
+
+    def _record(self, overview: Overview, at: datetime) -> None:
+        for name, view in overview.hosts.items():
+            if view.summary is not None:
+                self.history.add(f"host/{name}", at, series_of(view.summary))
+        for name, service in overview.services.items():
+            state = service.state
+            if state is not None and state.last.response_time_s is not None:
+                values: Mapping[Series, float] = {Series("service_response_seconds"): state.last.response_time_s}
+                self.history.add(f"service/{name}", at, values)
+
+
+def config_of(overview: Overview, **changes: object) -> Config:
+    """The config that would watch what ``overview`` shows."""
+    hosts = {name: view.config for name, view in overview.hosts.items()}
+    services = {name: view.config for name, view in overview.services.items()}
+    return Config(name="prod", hosts=hosts, services=services, **changes)  # type: ignore[arg-type]
+
+
+def still_app(
+    overview: Overview, *, language: str = "en", theme: str = "fox-dark", glyphs: Glyphs = UNICODE, **changes: object
+) -> LilFoxApp:
+    """The app, showing ``overview`` from its first frame."""
+    set_language(language)
+    config = config_of(overview, **changes)
+    monitor = StillMonitor(config)
+    monitor.show(overview)
+    return LilFoxApp(monitor, config, theme=load_theme(theme), glyphs=glyphs)
+
+
+def screen_text(pilot: Pilot[None]) -> str:
+    """What stands on the screen, without trailing blanks."""
+    strips = pilot.app.screen._compositor.render_strips()
+    return "\n".join(strip.text.rstrip() for strip in strips) + "\n"

@@ -1,0 +1,204 @@
+"""Everything by keyboard alone, and nothing that a key in the footer cannot do."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+
+from lilfox_tui.app.actions import actions_of, key_name, key_text, rebound
+from lilfox_tui.app.app import LilFoxApp
+from lilfox_tui.app.panes.metrics import MetricsPane
+from lilfox_tui.errors import ConfigError, HostKeyUnknown
+from lilfox_tui.feed import Unavailable
+from lilfox_tui.i18n import tr
+from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.model import HostView, Overview
+from tests.app.overviews import NOW, host, lost, mixed, summary
+from tests.app.still import StillMonitor, screen_text, still_app
+
+
+def page_of(app: LilFoxApp) -> tuple[str, str] | None:
+    return app.pane.page
+
+
+def rewound(app: LilFoxApp) -> datetime | None:
+    return app.rewound
+
+
+ACTIONS = (*actions_of(MetricsPane), *actions_of(LilFoxApp))
+
+
+def test_no_key_does_two_things() -> None:
+    keys = [key for each in ACTIONS for key in each.keys]
+    assert len(keys) == len(set(keys))
+
+
+@pytest.mark.parametrize("each", ACTIONS, ids=lambda each: each.id)
+def test_every_action_is_whole(each: object) -> None:
+    from lilfox_tui.app.actions import Action
+
+    assert isinstance(each, Action)
+    assert each.keys
+    assert str(each.title)
+    assert str(each.help)
+    owner = MetricsPane if hasattr(MetricsPane, each.handler) else LilFoxApp
+    assert callable(getattr(owner, each.handler))
+    assert not each.why_not or callable(getattr(owner, each.why_not))
+    assert not set(each.keys) & {"ctrl+a", "ctrl+b"}, "these belong to tmux and screen"
+    assert all(key_name(key_text(key)) == key for key in each.keys)
+
+
+def test_keys_can_be_rebound() -> None:
+    bound = {each.id: each.keys for each in rebound(ACTIONS, {"zoom": "Z", "earlier": "ctrl-left"})}
+    assert bound["zoom"] == ("Z",)
+    assert bound["earlier"] == ("ctrl+left",)
+
+
+def test_a_bad_key_table_is_refused_with_every_problem() -> None:
+    with pytest.raises(ConfigError) as caught:
+        rebound(ACTIONS, {"no-such": "x", "zoom": "q"})
+    assert len(caught.value.problems) == 2
+    assert "no-such" in caught.value.problems[0]
+    assert "already the key of quit" in caught.value.problems[1]
+
+
+async def test_every_key_of_the_footer_works() -> None:
+    for each in (each for each in ACTIONS if each.footer and each.id not in ("quit", "back", "retry")):
+        app = still_app(mixed())
+        async with app.run_test(size=(100, 30)) as pilot:
+            await pilot.pause()
+            before = screen_text(pilot)
+            await pilot.press(each.keys[0])
+            await pilot.pause()
+            assert screen_text(pilot) != before, each.id
+
+
+async def test_choosing_opening_and_going_back() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.pause()
+        assert app.pane.selected == ("host", "model-1"), "the worst comes first"
+        await pilot.press("j")
+        assert app.pane.selected == ("host", "db-1")
+        await pilot.press("G")
+        assert app.pane.selected == ("service", "gateway")
+        await pilot.press("k", "enter")
+        assert app.pane.page == ("service", "model")
+        assert "connection refused" in screen_text(pilot)
+        await pilot.press("escape", "g", "k")
+        assert page_of(app) is None
+        assert app.pane.selected == ("host", "model-1")
+        await pilot.press("s")
+        assert [name for _kind, name in app.pane._order()][:4] == ["web-1", "db-1", "model-1", "new-1"]
+
+
+async def test_a_filter_keeps_marks_and_is_cleared() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("slash", "w", "e", "b", "enter")
+        assert [name for _kind, name in app.pane._order()] == ["web-1"]
+        assert "/web/" in screen_text(pilot)
+        await pilot.press("ampersand", "g", "n")
+        assert app.pane.selected == ("host", "web-1")
+        assert len(app.pane._order()) == 7
+        await pilot.press("escape")
+        assert app.pane.filter == ""
+
+
+async def test_the_host_picker() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("at", "d", "b", "enter")
+        await pilot.pause()
+        assert app.pane.page == ("host", "db-1")
+
+
+async def test_the_palette_says_why_something_cannot_be_done() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=(140, 30)) as pilot:
+        await pilot.press("colon", *"trust")
+        await pilot.pause()
+        assert "no unknown key waits on this row" in screen_text(pilot)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert len(app.screen_stack) == 2, "what cannot be done is not chosen"
+
+
+async def test_zoom_window_and_language() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("g", "z")
+        await pilot.pause()
+        assert "SERVICES" not in screen_text(pilot)
+        await pilot.press("escape", "enter", "w")
+        await pilot.pause()
+        assert "last 1 h" in screen_text(pilot)
+        await pilot.press("L")
+        await pilot.pause()
+        assert "last 1 h" not in screen_text(pilot)
+
+
+async def test_paused_holds_but_what_gets_worse_is_painted() -> None:
+    overview = mixed()
+    app = still_app(overview)
+    assert isinstance(app.monitor, StillMonitor)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("p")
+        busier = host("web-1", Level.GOOD, summary("web-1", 57, 61, 71))
+        app.monitor.show(Overview(NOW, {**overview.hosts, "web-1": busier}, overview.services))
+        await pilot.pause()
+        assert "57%" not in screen_text(pilot)
+        app.monitor.show(Overview(NOW, {**overview.hosts, "web-1": lost("web-1")}, overview.services))
+        await pilot.pause()
+        assert "✖ web-1" in screen_text(pilot)
+
+
+async def test_an_unknown_key_is_trusted_only_by_a_typed_yes(monkeypatch: pytest.MonkeyPatch) -> None:
+    overview = mixed()
+    text = tr("this host's key is not known")
+    error = HostKeyUnknown("new-1", text, "K shows it", fingerprint="SHA256:abc", key_type="ssh-ed25519")
+    waiting = HostView(
+        "new-1", overview.hosts["new-1"].config, Level.FAILING, NOW, (text,), None, Unavailable(error, NOW)
+    )
+    app = still_app(Overview(NOW, {"new-1": waiting}, {}))
+    trusted: list[tuple[str, str]] = []
+
+    async def trust(name: str, fingerprint: str) -> None:
+        trusted.append((name, fingerprint))
+
+    monkeypatch.setattr(app.monitor, "trust", trust)
+    monkeypatch.setattr(app.monitor, "retry", lambda _name: None)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("K")
+        await pilot.pause()
+        assert "SHA256:abc" in screen_text(pilot)
+        await pilot.press("y", "enter")
+        await pilot.pause()
+        assert trusted == []
+        await pilot.press("K", *"yes", "enter")
+        await pilot.pause()
+        assert trusted == [("new-1", "SHA256:abc")]
+
+
+async def test_read_only_allows_no_shell() -> None:
+    app = still_app(mixed(), read_only=True)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("x")
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert "no shell" in text
+        assert "read-only" in text.splitlines()[0]
+
+
+async def test_time_can_be_turned_back_and_forth() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("left_square_bracket")
+        await pilot.pause()
+        assert app.rewound is not None
+        assert "ago" in screen_text(pilot).splitlines()[0]
+        await pilot.press("grave_accent")
+        await pilot.pause()
+        assert rewound(app) is None
+        assert "23%" in screen_text(pilot)
