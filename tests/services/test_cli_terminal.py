@@ -1,0 +1,80 @@
+"""What the command line asks at a terminal, and what it starts there."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.services.lilfox_command import LILFOX, running
+from tests.services.sshd import SshdLab, sshd_lab
+from tests.waiting import wait_for
+
+
+@pytest.fixture
+def lab() -> Iterator[SshdLab]:
+    with sshd_lab() as made:
+        yield made
+
+
+def _at_a_terminal(argv: list[str], typed: bytes) -> tuple[int, str]:
+    """Exit code and everything shown of a run where ``typed`` is the answer to its question."""
+    ours, theirs = pty.openpty()
+    shown = bytearray()
+
+    def read() -> None:
+        with suppress(OSError):  # the other end is closed
+            while block := os.read(ours, 4096):
+                shown.extend(block)
+
+    process = subprocess.Popen([*LILFOX, *argv], stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        wait_for(lambda: b"Type yes" in shown or process.poll() is not None, what="the question")
+        os.write(ours, typed)
+        code = process.wait(timeout=15)
+    finally:
+        process.kill()
+        process.wait()
+        reader.join(timeout=5)
+        os.close(ours)
+    return code, shown.decode()
+
+
+@pytest.mark.parametrize(("typed", "code"), [(b"y\n", 1), (b"\n", 1), (b"yes\n", 0)])
+def test_only_the_whole_word_trusts_a_key(lab: SshdLab, tmp_path: Path, typed: bytes, code: int) -> None:
+    server = lab.sshd(known=False)
+    known_hosts = tmp_path / "known_hosts"
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        f"hosts: {{web: {{address: {server.address}, port: {server.port}}}}}\n"
+        f"ssh: {{config_files: [], known_hosts: [{known_hosts}]}}\n"
+    )
+    config.chmod(0o600)
+    got, shown = _at_a_terminal(["--config", str(config), "hosts", "trust", "web"], typed)
+    assert (got, known_hosts.exists()) == (code, code == 0), shown
+    assert "SHA256:" in shown
+
+
+def test_the_stand_in_stack_runs_without_a_screen_and_leaves_nothing(tmp_path: Path) -> None:
+    with running(["demo", "--no-ui", "--fault", "backend:5xx"], tmp_path / "demo") as process:
+        out = tmp_path / "demo.out"
+        wait_for(lambda: "ctrl-c ends it" in out.read_text(), timeout_s=30, what="the stack is up")
+        urls = re.findall(r"http://\S+", out.read_text())
+        with urllib.request.urlopen(f"{urls[0]}/health", timeout=5) as answer:
+            assert answer.status == 200
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == 0
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(f"{urls[0]}/health", timeout=5)
