@@ -1,4 +1,4 @@
-"""What README.md holds that is made from the code: ``python -m tools.docs`` writes it, ``check`` tells when it is stale.
+"""What README.md holds that is made from the code: ``python -m tools.docs`` writes it, ``check`` tells if it is stale.
 
 The key table stands between ``<!-- keys -->`` and ``<!-- /keys -->``.
 """
