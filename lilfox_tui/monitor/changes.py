@@ -6,6 +6,7 @@ the last look of the one before. Where the file cannot be read or written, chang
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Collection, Iterator
 from contextlib import suppress
@@ -49,7 +50,6 @@ class ChangeLog:
         self._path = path
         self._changes: deque[Change] = deque(maxlen=KEPT)
         self._known: dict[str, Known] = _load(path)
-        self._saved_at: datetime | None = None
 
     def observe(self, overview: Overview, *, unsettled: Collection[str] = ()) -> list[Change]:
         """Remembers and returns what changed since the last overview.
@@ -63,9 +63,6 @@ class ChangeLog:
         for name, service in overview.services.items():
             found += self._service(f"service/{name}", service, overview.at)
         self._changes.extend(found)
-        if self._saved_at is None or (overview.at - self._saved_at).total_seconds() > SAVE_EVERY_S:
-            self._saved_at = overview.at
-            self.save()
         return found
 
     def since_last_visit(self) -> list[Change]:
@@ -78,9 +75,18 @@ class ChangeLog:
 
     def save(self) -> None:
         """Keeps the last known state for the next visit, whole or not at all; does nothing where that cannot be."""
+        self._write(msgspec.json.encode(self._known))
+
+    async def save_each_minute(self) -> None:
+        """Saves until cancelled, so that a crash loses little. The disk may be slow: it is waited for in a thread."""
+        while self._path is not None:
+            await asyncio.sleep(SAVE_EVERY_S)
+            await asyncio.to_thread(self._write, msgspec.json.encode(self._known))
+
+    def _write(self, content: bytes) -> None:
         if self._path is not None:
             with suppress(OSError):
-                replace_file(self._path, msgspec.json.encode(self._known))
+                replace_file(self._path, content)
 
     def _host(self, subject: str, view: HostView, at: datetime, *, settled: bool) -> list[Change]:
         known = self._known_of(subject)

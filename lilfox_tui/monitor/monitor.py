@@ -22,7 +22,7 @@ from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.i18n import tr
 from lilfox_tui.metrics.history import History
-from lilfox_tui.metrics.model import Snapshot
+from lilfox_tui.metrics.model import Health, HealthCheck, Level, ServiceState, Snapshot
 from lilfox_tui.metrics.sampler import Sampler
 from lilfox_tui.metrics.summary import series_of
 from lilfox_tui.monitor.changes import ChangeLog, seen_file
@@ -135,6 +135,7 @@ class Monitor:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._publish_each_period())
+                group.create_task(self.changes.save_each_minute())
                 opened = [watch for watch in self._hosts.values() if watch.host is not None]
                 self._start_hosts(group, opened)
                 later = [watch for watch in self._hosts.values() if watch.host is None]
@@ -282,11 +283,15 @@ class Monitor:
             await probe.close()
 
     def _give_up(self, timeout_s: float) -> None:
-        """Hosts that said nothing in time have failed."""
+        """Hosts and services that said nothing in time have failed."""
+        now, text = datetime.now(UTC), tr("no answer within {timeout_s:g} s", timeout_s=timeout_s)
         for watch in self._hosts.values():
             if isinstance(watch.snapshots.state, Pending):
-                text = tr("no answer within {timeout_s:g} s", timeout_s=timeout_s)
-                watch.fail(HostUnreachable(watch.name, text), datetime.now(UTC))
+                watch.fail(HostUnreachable(watch.name, text), now)
+        for service in self._services.values():
+            if service.state is None:
+                answer = HealthCheck(now, Health.ERROR, None, None, text)
+                service.take(ServiceState(service.name, service.config.url, Level.FAILING, now, answer, 1))
 
     async def _close(self) -> None:
         self._observe(self._overview(datetime.now(UTC)))

@@ -100,15 +100,18 @@ def test_hosts_json_is_what_its_schema_says(config: Path) -> None:
     assert listed.stdout.startswith("●  here  this machine")
 
 
-def test_a_host_that_never_answers_ends_at_the_deadline(config: Path) -> None:
+def test_who_never_answers_has_failed_at_the_deadline(config: Path) -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        add_host(config, f"mute: {{address: 127.0.0.1, port: {silent.getsockname()[1]}}}")
+        port = silent.getsockname()[1]
+        add_host(config, f"mute: {{address: 127.0.0.1, port: {port}}}")
+        add(config, f"services: {{hung: {{url: 'http://127.0.0.1:{port}'}}}}\n")
         done = lilfox("--config", config, "check", "--timeout", "2s", timeout_s=10)
     assert done.returncode == 1
-    assert "no answer within 2 s" in done.stdout
-    assert "●  host  here" in done.stdout
+    assert re.search(r"✖  host +mute  no answer within 2 s", done.stdout)
+    assert re.search(r"✖  service  hung  no answer within 2 s", done.stdout)
+    assert re.search(r"●  host +here", done.stdout)
 
 
 @pytest.mark.parametrize("command", [["check"], ["config", "check"], ["monitor"], ["hosts"]])
