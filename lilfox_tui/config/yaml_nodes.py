@@ -119,7 +119,7 @@ class _Builder:
         if isinstance(event, yaml.AliasEvent):
             return self.aliased(event)
         if event.tag is not None:
-            self.stop(event, _("YAML tag {tag} is refused; write the plain value", tag=quoted(event.tag)))
+            self.findings.add(line, (), _("YAML tag {tag} is refused; write the plain value", tag=quoted(event.tag)))
         if event.anchor:
             self.anchors[event.anchor] = None
         node: Node

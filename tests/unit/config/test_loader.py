@@ -92,7 +92,7 @@ def test_nothing_written_is_the_defaults(text: str) -> None:
 def test_all_errors_are_told_at_once_in_the_order_of_the_file() -> None:
     found = problems(
         "refrsh: 2\nhosts:\n  a: {port: 0}\n  b: {local: true, user: me}\nservices:\n  s: {url: ftp://x, from: c}\n"
-        "collectors:\n  cpus: {}\n  disk: {ignor: []}\ntheme: [x]\n"
+        "collectors:\n  cpus: {}\n  disk: {ignor: []}\ntheme: [x]\nname: !!str x\n"
     )
     assert [line.split(": ")[:2] for line in found] == [
         ["1", "refrsh"],
@@ -103,6 +103,7 @@ def test_all_errors_are_told_at_once_in_the_order_of_the_file() -> None:
         ["8", "collectors.cpus"],
         ["9", "collectors.disk.ignor"],
         ["10", "theme"],
+        ["11", "YAML tag “tag:yaml.org,2002:str” is refused; write the plain value"],
     ]
 
 
@@ -163,7 +164,7 @@ def test_all_errors_are_told_at_once_in_the_order_of_the_file() -> None:
         ("name: a\x01", 1, "not valid YAML"),
         ("name: a\n---\nname: b", 2, "a second document"),
         ("name: !!str a", 1, "YAML tag"),
-        ("name: !!python/object/apply:os.system [id]", 1, "YAML tag"),
+        ("theme_dirs: !!python/object/apply:os.system [id]", 1, "YAML tag"),
         ("name: ! a", 1, "YAML tag"),
         ("? [a, b]\n: c", 1, "a key is one word"),
         ("hosts: {a: &a {}, b: {<<: *a}}", 1, "merge keys are not read"),
