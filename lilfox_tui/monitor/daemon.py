@@ -14,7 +14,6 @@ import msgspec
 from lilfox_tui.config.model import Config, MonitorConfig, Seconds
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.metrics.model import Level, Snapshot
-from lilfox_tui.monitor.changes import ChangeLog
 from lilfox_tui.monitor.export import prometheus, report
 from lilfox_tui.monitor.heartbeat import Heartbeat
 from lilfox_tui.monitor.metrics_server import serve
@@ -42,7 +41,7 @@ class Daemon:
         self._warn = warn
         self._file = ReportFile(Path(options.output), warn)
         period = Seconds(min(config.refresh, options.interval))
-        self._monitor = Monitor(msgspec.structs.replace(config, refresh=period), changes=ChangeLog())
+        self._monitor = Monitor(msgspec.structs.replace(config, refresh=period))
 
     async def run(self) -> None:
         """Watches and reports each ``interval``. Raises UsageError when ``listen`` cannot be had."""

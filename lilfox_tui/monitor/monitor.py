@@ -25,7 +25,7 @@ from lilfox_tui.metrics.history import History
 from lilfox_tui.metrics.model import Health, HealthCheck, Level, ServiceState, Snapshot
 from lilfox_tui.metrics.sampler import Sampler
 from lilfox_tui.metrics.summary import series_of
-from lilfox_tui.monitor.changes import ChangeLog, seen_file
+from lilfox_tui.monitor.changes import ChangeLog
 from lilfox_tui.monitor.host_watch import HostWatch
 from lilfox_tui.monitor.model import Overview
 from lilfox_tui.monitor.past import LEVEL, past_host, past_service
@@ -46,8 +46,8 @@ LEAST_SERVICE_PERIOD_S = 2.0
 class Monitor:
     """Watches what ``config`` names; with nothing in it, this machine and the services that are found here.
 
-    ``hosts`` stands in for opened hosts (tests). ``changes`` is where events are remembered: the file of the visits
-    when nothing is given. Use from one event loop; only :meth:`prime` is called before it runs.
+    ``hosts`` stands in for opened hosts (tests). ``changes`` is where events are remembered: in memory only when
+    not given. Use from one event loop; only :meth:`prime` is called before it runs.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Monitor:
         self.config = config
         self.overview: Feed[Overview] = Feed()
         self.history = History(config.history.hours, config.history.memory_mb)
-        self.changes = changes or ChangeLog(seen_file() if hosts is None else None)
+        self.changes = changes or ChangeLog()
         self._given = hosts or {}
         self._hosts = {
             name: HostWatch(name, each, config.thresholds, period_s=config.refresh)

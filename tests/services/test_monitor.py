@@ -19,6 +19,7 @@ from lilfox_tui.hosts.fake import FakeHost
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.i18n import tr
 from lilfox_tui.metrics.model import Level, Series
+from lilfox_tui.monitor.changes import ChangeLog, seen_file
 from lilfox_tui.monitor.model import Overview
 from lilfox_tui.monitor.monitor import Monitor
 from tests.services.http_servers import page, serving
@@ -155,11 +156,12 @@ def _level(monitor: Monitor) -> Level | None:
 
 
 async def test_a_visit_starts_where_the_last_one_ended() -> None:
-    first = Monitor(CONFIG)
+    first = Monitor(CONFIG, changes=ChangeLog(seen_file()))
     async with watching(first):
         await until(lambda: first.snapshot("here").value is not None)
     full = msgspec.structs.replace(LIMITS, memory_percent=Threshold(warn=0, fail=0.01))
-    second = Monitor(msgspec.structs.replace(CONFIG, thresholds=full))
+    strict = msgspec.structs.replace(CONFIG, thresholds=full)
+    second = Monitor(strict, changes=ChangeLog(seen_file()))
     async with watching(second):
         await until(lambda: second.changes.since_last_visit(), what="what changed meanwhile")
     assert str(second.changes.since_last_visit()[0].what).startswith("failing: memory ")

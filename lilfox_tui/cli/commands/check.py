@@ -12,7 +12,6 @@ from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.i18n import _
 from lilfox_tui.metrics.model import HostSummary, Level, Snapshot
-from lilfox_tui.monitor.changes import ChangeLog
 from lilfox_tui.monitor.export import report, worst
 from lilfox_tui.monitor.model import HostView, Overview, ServiceView
 from lilfox_tui.monitor.monitor import Monitor
@@ -32,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
         print_schema("check")
         return 0
     config = load_settings(args).config
-    monitor = Monitor(config, changes=ChangeLog())
+    monitor = Monitor(config)
     overview = asyncio.run(monitor.check_once(args.timeout))
     if args.json:
         print_json(report(overview, _local(monitor, overview)))

@@ -17,7 +17,6 @@ from lilfox_tui.errors import HostKeyChanged, NotAllowed, UsageError
 from lilfox_tui.hosts.open import OfferedKey, offered_key, trust
 from lilfox_tui.i18n import _, tr
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.changes import ChangeLog
 from lilfox_tui.monitor.export import report
 from lilfox_tui.monitor.model import Overview
 from lilfox_tui.monitor.monitor import Monitor
@@ -61,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _list(config: Config, args: argparse.Namespace) -> int:
     only_hosts = msgspec.structs.replace(config, services={})
-    overview = asyncio.run(Monitor(only_hosts, changes=ChangeLog()).check_once(args.timeout))
+    overview = asyncio.run(Monitor(only_hosts).check_once(args.timeout))
     if args.json:
         print_json({"hosts": report(overview)["hosts"]})
     else:
