@@ -12,7 +12,8 @@ from textual.screen import Screen
 
 from lilfox_tui.app.actions import Action, action
 from lilfox_tui.app.dialogs.chooser import Choice, Chooser
-from lilfox_tui.app.dialogs.help import Help, help_rows
+from lilfox_tui.app.dialogs.help import help_rows
+from lilfox_tui.app.dialogs.reader import Reader
 from lilfox_tui.app.draw import Piece
 from lilfox_tui.app.host_rows import ROLES
 from lilfox_tui.app.themes import load_theme, theme_names
@@ -133,7 +134,11 @@ class AppKeys(App[None]):
 
     @action("help", "question_mark", tr("help"), tr("every key"), footer=7)
     def show_help(self) -> None:
-        self.push_screen(Help(help_rows(self._all_actions, self.glyphs)))
+        self.push_screen(Reader(help_rows(self._all_actions, self.glyphs)))
+
+    @action("changes", "c", tr("changes"), tr("all that changed since you last looked"))
+    def show_changes(self) -> None:
+        self.push_screen(Reader(self.pane.change_rows()))
 
     # ---- time ----------------------------------------------------------------------------------------------------
 

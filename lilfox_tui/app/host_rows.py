@@ -17,7 +17,7 @@ from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import _
 from lilfox_tui.metrics.model import CpuSplit, HostSummary, Level
 from lilfox_tui.monitor.model import HostView, ServiceView
-from lilfox_tui.text import clean, fit, human_bytes, short_age
+from lilfox_tui.text import clean, fit, human_bytes, human_duration, short_age
 
 ROLES = {Level.GOOD: "good", Level.DEGRADED: "degraded", Level.FAILING: "failing", Level.UNKNOWN: "unknown"}
 STALE_PERIODS = 3
@@ -187,11 +187,23 @@ def host_row(view: HostView, now: datetime, style: TableStyle) -> Row:
     """One host: its numbers, or in their place why there are none."""
     mark = (Piece(" "), Piece(style.glyphs.level(view.level), ROLES[view.level]), Piece(" "))
     if view.summary is None or isinstance(view.link, Unavailable):
-        chosen = _chosen(style)
-        name_width = chosen[0][1]
-        why = "; ".join(str(reason) for reason in view.reasons) or _("no sample yet")
-        return (*mark, Piece(fit(clean(view.name), name_width), "strong"), Piece("  "), Piece(why, ROLES[view.level]))
+        name = fit(clean(view.name), _chosen(style)[0][1])
+        return (*mark, Piece(name, "strong"), Piece("  "), Piece(why_no_numbers(view, now), ROLES[view.level]))
     return (*mark, *line(_chosen(style), _Value(view, view.summary, now, style)))
+
+
+def why_no_numbers(view: HostView, now: datetime) -> str:
+    """Since when there are none, when the next try is, and why; the times first, since the reason may be cut."""
+    if not isinstance(view.link, Unavailable):
+        return "; ".join(str(reason) for reason in view.reasons) or _("no sample yet")
+    values = {
+        "age": human_duration(round((now - view.link.since).total_seconds())),
+        "why": view.link.error.message,
+    }
+    if view.link.next_try is None:
+        return _("no sample for {age}, waits for you: {why}", **values)
+    wait_s = max(0, round((view.link.next_try - now).total_seconds()))
+    return _("no sample for {age}, next try in {wait}: {why}", wait=human_duration(wait_s), **values)
 
 
 def worst_first(views: Sequence[View]) -> list[View]:

@@ -20,7 +20,7 @@ from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.feed import Ready
 from lilfox_tui.i18n import _
 from lilfox_tui.metrics.model import Level, Series, Snapshot
-from lilfox_tui.monitor.model import Change, HostView, Overview, ServiceView
+from lilfox_tui.monitor.model import HostView, Overview, ServiceView
 from lilfox_tui.text import human_duration
 
 RECENT = 16
@@ -107,9 +107,10 @@ class MetricsPane(MetricsKeys):
         only = self.selected[0] if self.zoomed and self.selected else None
         head = self._head_rows()
         hosts, services = len(self._hosts(overview)) + head[0], len(self._services(overview)) + head[1]
-        detail = 1 if height >= 9 else 0
-        changes = self._changes()
-        lately = min(len(changes) + 2, 7) if changes and height >= 16 and not only else 0
+        detail = 2 if height >= 18 else 1 if height >= 9 else 0
+        lately = 0
+        if height >= 20 and not only and (happened := len(self.lilfox.monitor.changes.since_last_visit())):
+            lately = min(happened + 2, max(3, min(7, height - hosts - services - detail)))
         if self.page is not None:
             hosts, services, detail, lately = height, 0, 0, 0
         elif only == "host" or not overview.services:
@@ -156,8 +157,8 @@ class MetricsPane(MetricsKeys):
         head = [BLANK, title, service_heading(style)][-lines.sticky :]
         rows = [service_row(view, overview.at, style) for view in services]
         lines.show([*head, *rows], selected=self._place("service", [view.name for view in services], len(head)))
-        self._paint_changes()
-        self.query_one("#detail", Lines).show([self._detail(overview)])
+        self.query_one("#changes", Lines).show(self.change_rows())
+        self.query_one("#detail", Lines).show(self._detail(overview))
 
     def _title(self, text: str, shown: int, of: int, lines: Lines) -> Row:
         count = f"{shown}/{of}" if shown != of else str(of)
@@ -169,38 +170,28 @@ class MetricsPane(MetricsKeys):
             return None
         return names.index(self.selected[1]) + head
 
-    def _paint_changes(self) -> None:
+    def change_rows(self) -> list[Row]:
+        """What changed since the last visit, newest first, below two rows of title."""
         glyphs = self.lilfox.glyphs
         rows: list[Row] = [BLANK, (Piece(" " + _("SINCE YOU LAST LOOKED"), "title"),)]
-        for each in self._changes():
+        for each in reversed(self.lilfox.monitor.changes.since_last_visit()):
             mark = Piece(glyphs.level(each.level) + " ", ROLES[each.level])
             at = Piece(each.at.astimezone().strftime("%m-%d %H:%M:%S  "), "muted")
-            rows.append(
-                (Piece(" "), mark, at, Piece(each.subject.partition("/")[2] + "  ", "strong"), Piece(str(each.what)))
-            )
-        self.query_one("#changes", Lines).show(rows)
+            name = each.subject.partition("/")[2]
+            rows.append((Piece(" "), mark, at, Piece(name + "  ", "strong"), Piece(str(each.what))))
+        return rows if len(rows) > 2 else [*rows, (Piece("   " + _("nothing"), "muted"),)]
 
-    def _changes(self) -> list[Change]:
-        changes = self.lilfox.monitor.changes.since_last_visit()
-        return list(reversed(changes))[:50]
-
-    def _detail(self, overview: Overview) -> Row:
+    def _detail(self, overview: Overview) -> list[Row]:
+        """The selected row in words: what is wrong and since when, and what to do about it."""
         view = self._selected_view(overview)
         if view is None:
-            return ()
-        glyph = Piece(" " + self.lilfox.glyphs.level(view.level) + " ", ROLES[view.level])
+            return []
+        mark = Piece(f" {self.lilfox.glyphs.level(view.level)} ", ROLES[view.level])
         since = human_duration((overview.at - view.since).total_seconds())
-        why = "; ".join(str(reason) for reason in view.reasons) or _("all is well")
-        hint = ""
         error = link_error(view)
-        if error is not None and error.hint:
-            hint = f"  {self.lilfox.glyphs.dash} {error.hint}"
-        return (
-            glyph,
-            Piece(view.name, "strong"),
-            Piece(f"  {why}", ROLES[view.level]),
-            Piece(f"  {since}{hint}", "muted"),
-        )
+        why = str(error) if error is not None else "; ".join(map(str, view.reasons)) or _("all is well")
+        first = (mark, Piece(view.name, "strong"), Piece(f"  {why}", ROLES[view.level]), Piece(f"  {since}", "muted"))
+        return [first, (Piece(f"   {error.hint}" if error is not None else "", "text"),)]
 
     def _paint_page(self, overview: Overview) -> None:
         assert self.page is not None

@@ -43,7 +43,7 @@ def test_every_row_fits_its_width(width: int) -> None:
 def test_a_lost_host_says_why_and_when_it_is_tried_again() -> None:
     text = text_of(host_row(lost("model-1"), NOW, style(80)))
     assert "✖ model-1" in text
-    assert "no sample for 14 s: connection lost, next try in 4 s" in text
+    assert "no sample for 14 s, next try in 4 s: connection lost" in text
     assert "0%" not in text
 
 
