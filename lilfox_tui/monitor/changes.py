@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from lilfox_tui.feed import Pending, Unavailable
+from lilfox_tui.feed import Pending, Ready, Unavailable
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import Change, HostView, Overview, ServiceView
@@ -91,10 +91,10 @@ class ChangeLog:
     def _host(self, subject: str, view: HostView, at: datetime, *, settled: bool) -> list[Change]:
         known = self._known_of(subject)
         found = list(_link_changes(subject, view, known, at))
-        if not found and settled and not known.lost:
+        if found:
+            known.level = known.since = None  # the level of a link that turned is part of that event
+        elif settled and not known.lost and _is_fresh(view):
             found += _level_changes(subject, view, known, at)
-        elif found or (settled and known.level is None):
-            known.level, known.since = _known_level(view)
         if view.summary is not None and not known.lost:
             found += _restart(subject, view, known, at)
             found += _units(subject, view, known, at)
@@ -110,6 +110,11 @@ class ChangeLog:
         if len(self._known) > KEPT:
             del self._known[next(iter(self._known))]
         return known
+
+
+def _is_fresh(view: HostView) -> bool:
+    """Whether the numbers are newer than the link: just after a reconnect they are still those from before."""
+    return view.summary is None or not isinstance(view.link, Ready) or view.summary.at >= view.link.value.since
 
 
 def _known_level(view: HostView | ServiceView) -> tuple[int | None, float | None]:
