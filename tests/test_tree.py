@@ -103,6 +103,11 @@ def has_no_literal(_file: str, node: ast.AST) -> bool:
     return not (isinstance(first, ast.Constant) and isinstance(first.value, str))
 
 
+def translates_in_an_f_string(_file: str, node: ast.AST) -> bool:
+    """Before Python 3.12 an f-string is one token: what is called in it is not collected."""
+    return isinstance(node, ast.JoinedStr) and any(called(inner) in ("_", "tr", "ngettext") for inner in ast.walk(node))
+
+
 def starts_a_shell(_file: str, node: ast.AST) -> bool:
     if called(node) in ("create_subprocess_shell", "system", "popen", "getoutput", "getstatusoutput"):
         return True
@@ -132,6 +137,7 @@ def test_no_file_breaks(rule: Rule, folders: tuple[str, ...]) -> None:
 def test_every_text_can_be_collected_for_translation() -> None:
     broken = [place for place in where(has_no_literal, "lilfox_tui") if not place.startswith("lilfox_tui/i18n.py:")]
     assert broken == []
+    assert where(translates_in_an_f_string, "lilfox_tui") == []
 
 
 @pytest.mark.parametrize(
@@ -151,6 +157,7 @@ def test_every_text_can_be_collected_for_translation() -> None:
         (sleeps, "await asyncio.sleep(1)"),
         (has_no_literal, "tr(f'{x}')"),
         (has_no_literal, "_(x)"),
+        (translates_in_an_f_string, "f'{_(\"x\")}'"),
     ],
 )
 def test_each_rule_finds_what_it_is_for(rule: Rule, code: str) -> None:

@@ -240,7 +240,8 @@ class LilFoxApp(AppKeys, inherit_bindings=False):
         error = self._exception
         where = write_crash(error) if error is not None else ""
         text = _("lilfox ended on an error of its own: {kind}", kind=type(error).__name__)
-        self._exit_renderables.append(f"{text}\n{_('traceback: {file}', file=where)}" if where else text)
+        told = _("traceback: {file}", file=where)
+        self._exit_renderables.append(f"{text}\n{told}" if where else text)
         self._close_messages_no_wait()
 
 

@@ -53,7 +53,7 @@ def header(overview: Overview | None, state: HeaderState, width: int, glyphs: Gl
         ago = _("{time} ago", time=human_duration(state.rewound_by_s))
         right = [Piece(f"{glyphs.back} {ago}  ", "accent"), Piece(clock + " ", "accent")]
     elif state.paused:
-        right.insert(0, Piece(f"{glyphs.pause} {_('paused')}  ", "accent"))
+        right.insert(0, Piece(glyphs.pause + " " + _("paused") + "  ", "accent"))
     if _width([*left, *right]) >= width:  # the counts outlive the clock: they say what is wrong
         right = right[:-1]
     if _width([*left, *right]) >= width:

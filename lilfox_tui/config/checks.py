@@ -107,7 +107,8 @@ def collector_options(nodes: Mapping[str, Node], findings: Findings) -> dict[str
         path: KeyPath = ("collectors", kind)
         known = plugins.kinds(COLLECTORS)
         if kind not in known:
-            findings.add_at(path, f"{_('there is no such collector')}; {rather(kind, known)}")
+            what = _("there is no such collector")
+            findings.add_at(path, f"{what}; {rather(kind, known)}")
         elif isinstance(node, ScalarNode) and node.plain and node.text.lower() in ("true", "false"):
             options[kind] = plugins.load(COLLECTORS, kind).Options() if node.text.lower() == "true" else False
         else:
