@@ -40,6 +40,7 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.locale check
+	$(BIN)/python -m tools.docs check
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.bench $(ARGS)
