@@ -17,6 +17,7 @@ from textual import events, work
 from textual.app import ComposeResult
 from textual.theme import Theme as TextualTheme
 from textual.widgets import Input
+from textual.worker import WorkerFailed
 
 from lilfox_tui.app.actions import Action, actions_of, rebound
 from lilfox_tui.app.app_keys import AppKeys
@@ -238,6 +239,8 @@ class LilFoxApp(AppKeys, inherit_bindings=False):
     def _fatal_error(self) -> None:
         """Ends the app: one line on the screen, the traceback without locals in the log (Textual's shows locals)."""
         error = self._exception
+        if isinstance(error, WorkerFailed):
+            error = error.error
         where = write_crash(error) if error is not None else ""
         text = _("lilfox ended on an error of its own: {kind}", kind=type(error).__name__)
         told = _("traceback: {file}", file=where)
@@ -274,13 +277,17 @@ def _theme_name(config: Config, arguments: argparse.Namespace) -> str:
 
 def run(arguments: argparse.Namespace) -> int:
     """Opens the app; returns the exit code. Raises ConfigError."""
-    return _open(lambda: build_app(_load(arguments), arguments).run_async())
+
+    async def on_the_config() -> int:
+        return await _run_app(build_app(_load(arguments), arguments))
+
+    return _open(on_the_config)
 
 
 def run_demo(arguments: argparse.Namespace) -> int:
     """Opens the app on the stand-in stack, which ends with it; returns the exit code."""
 
-    async def on_the_stack() -> None:
+    async def on_the_stack() -> int:
         from lilfox_tui.demo.faults import parse_fault
         from lilfox_tui.demo.stack import Stack
         from lilfox_tui.monitor.watched import this_machine
@@ -291,19 +298,23 @@ def run_demo(arguments: argparse.Namespace) -> int:
                 await stack.fault(service, kind)
             hosts = {this_machine(): HostConfig(local=True)}
             config = replace(Config(), name="demo", hosts=hosts, services=stack.services)
-            await build_app(config, arguments, stack).run_async()
+            return await _run_app(build_app(config, arguments, stack))
 
     return _open(on_the_stack)
 
 
-def _open(start: Callable[[], Coroutine[Any, Any, None]]) -> int:
+async def _run_app(app: LilFoxApp) -> int:
+    await app.run_async()
+    return app.return_code or 0
+
+
+def _open(start: Callable[[], Coroutine[Any, Any, int]]) -> int:
     sys.excepthook = except_hook
     terminal = SavedTerminal()
     try:
-        asyncio.run(start())
+        return asyncio.run(start())
     finally:
         terminal.restore()
-    return 0
 
 
 def _load(arguments: argparse.Namespace) -> Config:

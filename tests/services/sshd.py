@@ -73,6 +73,9 @@ class Sshd:
             "PrintMotd no",
             "LogLevel VERBOSE",
             "Subsystem sftp internal-sftp",
+            # what this user's own .bashrc costs or prints is no part of these tests
+            f"Match User {getpass.getuser()}",
+            f"SetEnv HOME={self.folder}",
         )
         config = self.folder / "sshd_config"
         config.write_text("\n".join(lines) + "\n")

@@ -1,0 +1,32 @@
+"""An error of our own ends the app with exit code 1, one line, and a traceback without local variables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lilfox_tui.paths import state_dir
+from tests.app.overviews import mixed
+from tests.app.still import StillMonitor, still_app
+
+
+async def test_a_crash_shows_no_locals(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+    async def fall_over(_self: StillMonitor) -> None:
+        password = "canary-" + "5ca1ab1e"
+        raise RuntimeError("the monitor fell over" if password else "")
+
+    monkeypatch.setattr(StillMonitor, "run", fall_over)
+    app = still_app(mixed())
+    with pytest.raises(Exception, match="fell over"):
+        async with app.run_test(size=(80, 24)) as pilot:
+            await pilot.pause()
+    assert app.return_code == 1
+    log = (state_dir() / "crash.log").read_text()
+    assert "the monitor fell over" in log
+    assert "fall_over" in log
+    assert "5ca1ab1e" not in log
+    assert (state_dir() / "crash.log").stat().st_mode & 0o077 == 0
+    assert not [text for text in app._exit_renderables if "5ca1ab1e" in str(text)]
