@@ -9,7 +9,7 @@ import asyncio
 import json
 import sys
 import time
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from lilfox_tui.cli.main import parse
 from lilfox_tui.config.loader import load
 from lilfox_tui.feed import Ready
 from tests.bench.on_terminal import COLUMNS, ROWS
+from tests.waiting import until
 
 BEAT_S = 0.005
 CONNECT_S = 120.0
@@ -71,8 +72,8 @@ async def observe(config: Path, seconds: float) -> dict[str, float]:
     async with app.run_test(size=(COLUMNS, ROWS)):
         tasks = [asyncio.create_task(each.follow(app, name)) for name, each in arrivals.items()]
         connecting = time.monotonic()
-        while not all(each.at for each in arrivals.values()) and time.monotonic() < connecting + CONNECT_S:
-            await asyncio.sleep(0.1)
+        with suppress(AssertionError):  # how many were reached stands in the result
+            await until(lambda: all(each.at for each in arrivals.values()), timeout_s=CONNECT_S)
         connected_s = time.monotonic() - connecting
         await asyncio.sleep(SETTLE_S)
         tasks.append(asyncio.create_task(beats.count()))
