@@ -27,9 +27,9 @@ from lilfox_tui.app.frame import HeaderState, footer, header, tabs
 from lilfox_tui.app.glyphs import Glyphs, glyphs_for_terminal
 from lilfox_tui.app.panes.metrics import MetricsPane
 from lilfox_tui.app.terminal import Departure, SavedTerminal, except_hook, write_crash
-from lilfox_tui.app.themes import DEFAULT, Theme, load_theme
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.config.model import Config, HostConfig, Seconds
+from lilfox_tui.config.themes import DEFAULT, Theme, load_theme
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, _, language_from_locale, set_language
 from lilfox_tui.monitor.changes import ChangeLog, seen_file
@@ -238,7 +238,7 @@ class LilFoxApp(AppKeys, inherit_bindings=False):
 
     def _fatal_error(self) -> None:
         """Ends the app: one line on the screen, the traceback without locals in the log (Textual's shows locals)."""
-        error = self._exception
+        error: BaseException | None = self._exception
         if isinstance(error, WorkerFailed):
             error = error.error
         where = write_crash(error) if error is not None else ""

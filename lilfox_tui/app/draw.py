@@ -16,7 +16,7 @@ from rich.style import Style
 from textual.content import Content
 from textual.strip import Strip
 
-from lilfox_tui.app.themes import Theme
+from lilfox_tui.config.themes import Theme
 from lilfox_tui.text import clean
 
 

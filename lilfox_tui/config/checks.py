@@ -13,6 +13,7 @@ from lilfox_tui import plugins
 from lilfox_tui.config.convert import to_struct
 from lilfox_tui.config.model import Config, HostConfig, SecretRef, ServiceConfig, Threshold
 from lilfox_tui.config.problems import Findings, KeyPath, quoted, rather
+from lilfox_tui.config.themes import theme_names
 from lilfox_tui.config.yaml_nodes import Node, ScalarNode
 from lilfox_tui.i18n import _
 
@@ -27,6 +28,10 @@ def check(config: Config, host_names: Collection[str], findings: Findings) -> No
     """Notes in ``findings`` what does not fit together. ``host_names``: all that are named, broken ones too."""
     if config.refresh < _SHORTEST_REFRESH_S:
         findings.add_at(("refresh",), _("shorter than 100ms; that loads the hosts for nothing, write 1s or more"))
+    themes = theme_names(config.theme_dirs)
+    if config.theme not in themes:
+        what = _("no theme is named {value}", value=quoted(config.theme))
+        findings.add_at(("theme",), f"{what}; {rather(config.theme, themes)}")
     for name, host in config.hosts.items():
         _check_host(host, ("hosts", name), findings)
     for name, service in config.services.items():

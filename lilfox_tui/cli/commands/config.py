@@ -47,6 +47,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _print_kinds() -> None:
+    from lilfox_tui.config.themes import load_theme, theme_names
     from lilfox_tui.plugins import kinds, load
 
     package = "lilfox_tui.metrics.collectors"
@@ -54,4 +55,5 @@ def _print_kinds() -> None:
     for kind in kinds(package):
         about = (load(package, kind).__doc__ or "").strip().partition("\n")[0]
         rows.append([Cell("collector"), Cell(kind), Cell(about)])
+    rows.extend([Cell("theme"), Cell(name), Cell(load_theme(name).title)] for name in theme_names())
     print_table(rows)

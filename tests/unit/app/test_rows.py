@@ -12,8 +12,8 @@ from lilfox_tui.app.glyphs import ASCII, UNICODE
 from lilfox_tui.app.host_page import HostPage, host_page
 from lilfox_tui.app.host_rows import TableStyle, host_heading, host_row
 from lilfox_tui.app.service_rows import service_row
-from lilfox_tui.app.themes import load_theme
 from lilfox_tui.config.model import Thresholds
+from lilfox_tui.config.themes import load_theme
 from lilfox_tui.metrics.model import Level, Process
 from lilfox_tui.text import cell_width
 from tests.app.overviews import NOW, host, lost, mixed, summary

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.app.draw import Palette, Piece
-from lilfox_tui.app.themes import GROUNDS, INKS, contrast, load_theme, read_theme, theme_names
+from lilfox_tui.config.themes import GROUNDS, INKS, contrast, load_theme, read_theme, theme_names
 from lilfox_tui.errors import ConfigError
 
 DECORATION = {"rule"}

@@ -279,3 +279,9 @@ def test_the_example_explains_every_key_and_loads(tmp_path: Path) -> None:
     assert config.thresholds == Config().thresholds
     assert config.ssh == Config().ssh
     assert config.history == Config().history
+
+
+def test_an_unknown_theme_is_found_with_its_line() -> None:
+    (problem,) = problems("name: x\ntheme: fox-drak\n")
+    assert problem.startswith("2: theme:")
+    assert "fox-dark" in problem
