@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 
 from lilfox_tui.config.model import Config, Seconds, ServiceConfig
 from lilfox_tui.errors import HostKeyChanged, HostUnreachable
 from lilfox_tui.metrics.model import Level, Process, Series
 from tests.lab.machines import Machine, MachineLab
-from tests.lab.watching import Watch, watching
+from tests.lab.watching import NOT_BUSY, Watch, watching
 from tests.waiting import until
 
 pytestmark = [pytest.mark.lab, pytest.mark.root, pytest.mark.xdist_group("lab")]
@@ -33,7 +34,7 @@ def machine(lab: MachineLab) -> Iterator[Machine]:
 
 @pytest.fixture
 def config(lab: MachineLab, machine: Machine) -> Config:
-    return Config(refresh=Seconds(1), hosts={"web1": machine.config()}, ssh=lab.ssh())
+    return Config(refresh=Seconds(1), hosts={"web1": machine.config()}, thresholds=NOT_BUSY, ssh=lab.ssh())
 
 
 async def there(machine: Machine, *argv: str) -> str:
@@ -196,8 +197,7 @@ async def test_a_service_is_asked_from_the_host(config: Config, machine: Machine
     serve = "/usr/bin/python3 -m http.server 8081 --bind 127.0.0.1 --directory /srv"
     await there(machine, f"echo fine >/srv/health; systemd-run --quiet --unit=lilfox-web {serve}")
     service = ServiceConfig(url="http://127.0.0.1:8081", from_="web1", every=Seconds(0.5), timeout=Seconds(2))
-    config = Config(refresh=config.refresh, hosts=config.hosts, ssh=config.ssh, services={"web": service})
-    async with watching(config) as watch:
+    async with watching(replace(config, services={"web": service})) as watch:
 
         def level() -> Level:
             assert watch.monitor.overview.value is not None

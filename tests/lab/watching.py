@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from lilfox_tui.config.model import Config
+from lilfox_tui.config.model import Config, Threshold, Thresholds
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Ready, Unavailable
 from lilfox_tui.metrics.model import HostSummary, Level
@@ -16,6 +16,22 @@ from lilfox_tui.monitor.changes import ChangeLog
 from lilfox_tui.monitor.model import HostView
 from lilfox_tui.monitor.monitor import Monitor
 from tests.waiting import until
+
+NO_LIMIT = Threshold()
+NOT_BUSY = Thresholds(
+    cpu_percent=NO_LIMIT,
+    iowait_percent=NO_LIMIT,
+    steal_percent=NO_LIMIT,
+    memory_percent=NO_LIMIT,
+    swap_percent=NO_LIMIT,
+    disk_percent=NO_LIMIT,
+    inode_percent=NO_LIMIT,
+    load_per_cpu=NO_LIMIT,
+    pressure_cpu=NO_LIMIT,
+    pressure_memory=NO_LIMIT,
+    pressure_io=NO_LIMIT,
+)
+"""No limits to what the hosts share with the machine that runs the tests: it may be as busy as it likes."""
 
 
 @dataclass
@@ -55,7 +71,7 @@ class Watch:
         return [str(change.what) for change in self.monitor.changes.all() if change.subject == f"host/{name}"]
 
     async def numbers(self, *names: str, timeout_s: float = 15.0) -> float:
-        """Waits until all of them have numbers; the seconds that took."""
+        """Waits until all of them have numbers; the seconds since the call."""
         began = asyncio.get_running_loop().time()
         await until(
             lambda: all(self.has_numbers(name) for name in names),
