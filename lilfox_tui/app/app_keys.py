@@ -16,7 +16,7 @@ from lilfox_tui.app.dialogs.help import help_rows
 from lilfox_tui.app.dialogs.reader import Reader
 from lilfox_tui.app.draw import Piece
 from lilfox_tui.app.host_rows import ROLES
-from lilfox_tui.app.themes import load_theme, theme_names
+from lilfox_tui.config.themes import load_theme, theme_names
 from lilfox_tui.demo.faults import FAULTS, HEALED
 from lilfox_tui.i18n import LANGUAGES, Message, _, language, tr
 from lilfox_tui.text import fit
@@ -24,8 +24,8 @@ from lilfox_tui.text import fit
 if TYPE_CHECKING:
     from lilfox_tui.app.glyphs import Glyphs
     from lilfox_tui.app.panes.metrics import MetricsPane
-    from lilfox_tui.app.themes import Theme
     from lilfox_tui.config.model import Config
+    from lilfox_tui.config.themes import Theme
     from lilfox_tui.demo.stack import Stack
     from lilfox_tui.errors import LilFoxError
     from lilfox_tui.monitor.monitor import Monitor
