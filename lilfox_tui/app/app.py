@@ -162,7 +162,7 @@ class LilFoxApp(AppKeys, inherit_bindings=False):
         self._take_line = take
         self.query_one("#footer", Lines).display = False
         line.display = True
-        line.focus()
+        self.screen.set_focus(line)  # now: keys typed ahead are text, not actions
 
     def on_input_changed(self, event: Input.Changed) -> None:
         if event.input.id == "line" and self._take_line is not None:

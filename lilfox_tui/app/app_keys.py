@@ -18,6 +18,7 @@ from lilfox_tui.app.draw import Piece
 from lilfox_tui.app.host_rows import ROLES
 from lilfox_tui.config.themes import load_theme, theme_names
 from lilfox_tui.demo.faults import FAULTS, HEALED
+from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import LANGUAGES, Message, _, language, tr
 from lilfox_tui.text import fit
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from lilfox_tui.config.model import Config
     from lilfox_tui.config.themes import Theme
     from lilfox_tui.demo.stack import Stack
-    from lilfox_tui.errors import LilFoxError
     from lilfox_tui.monitor.monitor import Monitor
 
 STEPS_IN_WINDOW = 30
@@ -84,10 +84,6 @@ class AppKeys(App[None]):
 
     @action("hosts", "at", tr("hosts"), tr("pick a host or service by typing"), footer=4)
     def pick_host(self) -> None:
-        self._pick_host()
-
-    @work(exclusive=True, group="dialog")
-    async def _pick_host(self) -> None:
         overview = self.pane.overview
         if overview is None:
             return
@@ -102,7 +98,9 @@ class AppKeys(App[None]):
                     Piece(" ".join(view.config.tags) + "  " + why, "muted"),
                 )
                 choices.append(Choice(f"{kind}/{view.name}", row, " ".join((view.name, *view.config.tags, why))))
-        chosen = await self.push_screen_wait(Chooser(_("Go to"), choices))
+        self.push_screen(Chooser(_("Go to"), choices), self._go_to_subject)
+
+    def _go_to_subject(self, chosen: str | None) -> None:
         if chosen is not None:
             kind, _slash, name = chosen.partition("/")
             self.pane.open_page((kind, name))
@@ -116,8 +114,7 @@ class AppKeys(App[None]):
         about = ("open", "retry", "trust", "shell", "copy")
         self._choose_action([each for each in self._all_actions if each.id in about])
 
-    @work(exclusive=True, group="dialog")
-    async def _choose_action(self, actions: Sequence[Action]) -> None:
+    def _choose_action(self, actions: Sequence[Action]) -> None:
         choices = []
         for each in actions:
             reason = self.why_not(each)
@@ -127,10 +124,8 @@ class AppKeys(App[None]):
                 Piece(str(reason or each.help), "muted"),
             )
             choices.append(Choice(each.id, row, f"{each.id} {each.title} {each.help}", reason is None))
-        chosen = await self.push_screen_wait(Chooser(_("Do"), choices))
-        for each in actions:
-            if each.id == chosen:
-                self.do(each)
+        by_id = {each.id: each for each in actions}
+        self.push_screen(Chooser(_("Do"), choices), lambda chosen: self.do(by_id[chosen]) if chosen else None)
 
     @action("help", "question_mark", tr("help"), tr("every key"), footer=7)
     def show_help(self) -> None:
@@ -191,36 +186,35 @@ class AppKeys(App[None]):
 
     @action("fault", "f", tr("fault"), tr("make a service of the demo ill, or well again"), why_not="no_demo")
     def choose_fault(self) -> None:
-        self._choose_fault()
+        if self.demo is None:
+            return
+        choices = [
+            Choice(f"{name}:{kind}", (Piece(fit(name, 10), "strong"), Piece(str(what))), f"{name} {kind} {what}")
+            for name in self.demo.services
+            for kind, what in {HEALED: tr("well again"), **FAULTS}.items()
+        ]
+        self.push_screen(Chooser(_("Make ill"), choices), lambda chosen: self._set_fault(chosen) if chosen else None)
+
+    @work(group="fault", exit_on_error=False)
+    async def _set_fault(self, chosen: str) -> None:
+        name, _colon, kind = chosen.partition(":")
+        if self.demo is None:
+            return
+        try:
+            await (self.demo.heal(name) if kind == HEALED else self.demo.fault(name, kind))
+        except LilFoxError as error:
+            self.tell(error)
+        else:
+            self.tell(tr("{name}: {what}", name=name, what=FAULTS.get(kind, tr("well again"))))
 
     def no_demo(self) -> Message | None:
         """Why there is no fault to choose."""
         return None if self.demo is not None else tr("only in lilfox demo")
 
-    @work(exclusive=True, group="dialog")
-    async def _choose_fault(self) -> None:
-        if self.demo is None:
-            return
-        faults = {HEALED: tr("well again"), **FAULTS}
-        choices = [
-            Choice(f"{name}:{kind}", (Piece(fit(name, 10), "strong"), Piece(str(what))), f"{name} {kind} {what}")
-            for name in self.demo.services
-            for kind, what in faults.items()
-        ]
-        chosen = await self.push_screen_wait(Chooser(_("Make ill"), choices))
-        if chosen is not None:
-            name, _colon, kind = chosen.partition(":")
-            await (self.demo.heal(name) if kind == HEALED else self.demo.fault(name, kind))
-            self.tell(tr("{name}: {what}", name=name, what=faults[kind]))
-
     # ---- looks ---------------------------------------------------------------------------------------------------
 
     @action("theme", "T", tr("theme"), tr("choose the colours"))
     def choose_theme(self) -> None:
-        self._choose_theme()
-
-    @work(exclusive=True, group="dialog")
-    async def _choose_theme(self) -> None:
         names = theme_names(self.config.theme_dirs)
         themes = [load_theme(name, self.config.theme_dirs) for name in names]
         choices = [
@@ -231,10 +225,10 @@ class AppKeys(App[None]):
             )
             for each in themes
         ]
-        chosen = await self.push_screen_wait(Chooser(_("Theme"), choices))
-        for each in themes:
-            if each.name == chosen:
-                self.use_theme(each)
+        by_name = {each.name: each for each in themes}
+        self.push_screen(
+            Chooser(_("Theme"), choices), lambda chosen: self.use_theme(by_name[chosen]) if chosen else None
+        )
 
     @action("language", "L", tr("language"), tr("English or 简体中文"), why_not="one_language")
     def next_language(self) -> None:
