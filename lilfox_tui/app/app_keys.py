@@ -61,6 +61,8 @@ class AppKeys(App[None]):
 
     def action_press(self, key: str) -> None:
         """Does what ``key`` is bound to, or says why it cannot be done."""
+        if self._exit:  # leaving already: a dialog that is opened now would never be whole
+            return
         for each in self._all_actions:
             if key in each.keys:
                 self.do(each)
@@ -193,7 +195,11 @@ class AppKeys(App[None]):
             for name in self.demo.services
             for kind, what in {HEALED: tr("well again"), **FAULTS}.items()
         ]
-        self.push_screen(Chooser(_("Make ill"), choices), lambda chosen: self._set_fault(chosen) if chosen else None)
+        self.push_screen(Chooser(_("Make ill"), choices), self._take_fault)
+
+    def _take_fault(self, chosen: str | None) -> None:
+        if chosen is not None:
+            self._set_fault(chosen)
 
     @work(group="fault", exit_on_error=False)
     async def _set_fault(self, chosen: str) -> None:
