@@ -12,7 +12,6 @@ import pytest
 
 from tests.terminal.console import Console
 
-READY = "● 1"
 ALLOWED = re.compile(
     rb"""
       \x1b\[[0-9;:]*m                     # colours
@@ -180,3 +179,22 @@ def test_a_wrong_config_is_told_before_the_screen(tmp_path: Path) -> None:
         assert console.ended_within(5) == 2
         assert "lilfox.yaml:3" in console.text
         assert b"\x1b[?1049h" not in console.raw
+
+
+@pytest.mark.parametrize("keys", ["??\x1b\x1b", "?qq", "c\r\r\r", ":help\r\r\r"], ids=repr)
+def test_keys_typed_ahead_of_a_dialogs_end_do_no_harm(tmp_path: Path, keys: str) -> None:
+    with Console(home=tmp_path) as console:
+        first_screen(console)
+        for _round in range(5):
+            console.press(keys)
+            console.read(0.2)
+        console.press("\x1b[27u\x1b[27u")  # esc as kitty's protocol has it: no other key can be read into it
+        console.until(lambda text: "HOSTS" in text and "enter open" in text)
+        assert console.process.poll() is None
+
+
+def test_keys_after_the_one_that_leaves_are_nothing(tmp_path: Path) -> None:
+    with Console(home=tmp_path) as console:
+        first_screen(console)
+        console.press("q?:@c/")
+        assert console.ended_within(3) == 0

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input
 
+from lilfox_tui.app.dialogs.dialog import Dialog
 from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.i18n import _
@@ -26,7 +26,7 @@ class Choice:
     possible: bool = True
 
 
-class Chooser(ModalScreen[str | None]):
+class Chooser(Dialog[str | None]):
     """Returns the chosen id, or None."""
 
     def __init__(self, title: str, choices: Sequence[Choice]) -> None:
@@ -67,11 +67,11 @@ class Chooser(ModalScreen[str | None]):
             event.stop()
         elif event.key == "escape":
             event.stop()
-            self.dismiss(None)
+            self.close(None)
 
     def on_input_submitted(self) -> None:
         if self._shown and self._shown[self._at].possible:
-            self.dismiss(self._shown[self._at].id)
+            self.close(self._shown[self._at].id)
 
     def on_lines_clicked(self, event: Lines.Clicked) -> None:
         if event.lines.id == "dialog-list" and event.index < len(self._shown):

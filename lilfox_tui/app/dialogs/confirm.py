@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input
 
+from lilfox_tui.app.dialogs.dialog import Dialog
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.i18n import _
 
 
-class Confirm(ModalScreen[bool]):
+class Confirm(Dialog[bool]):
     """Returns True only when exactly ``word`` was typed."""
 
     def __init__(self, title: str, rows: Sequence[Row], word: str) -> None:
@@ -40,7 +40,7 @@ class Confirm(ModalScreen[bool]):
     def on_key(self, event: events.Key) -> None:
         if event.key == "escape":
             event.stop()
-            self.dismiss(False)
+            self.close(False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        self.dismiss(event.value.strip() == self._word)
+        self.close(event.value.strip() == self._word)

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 
+from lilfox_tui.app.dialogs.dialog import Dialog
 from lilfox_tui.app.draw import Row
 from lilfox_tui.app.widgets.lines import Lines
 
 
-class Reader(ModalScreen[None]):
+class Reader(Dialog[None]):
     """``rows`` over the screen; the first two stay when the others scroll."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
@@ -44,7 +44,7 @@ class Reader(ModalScreen[None]):
         if event.key in steps:
             self.query_one("#dialog-text", Lines).scroll_rows(steps[event.key])
         elif event.key in ("escape", "question_mark", "q", "enter"):
-            self.dismiss(None)
+            self.close(None)
 
     def on_lines_wheel(self, event: Lines.Wheel) -> None:
         event.lines.scroll_rows(event.delta)
