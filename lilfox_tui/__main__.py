@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -10,6 +11,7 @@ from lilfox_tui import __version__
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs what ``argv`` (the process's own when not given) asks for; gives the exit code."""
+    _open_closed_streams()
     words = sys.argv[1:] if argv is None else list(argv)
     if words == ["--version"]:  # scripts ask for it often: nothing is imported for it
         sys.stdout.write(f"lilfox {__version__}\n")
@@ -27,6 +29,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return exit_code_of(lambda: run_demo(args))
     return exit_code_of(lambda: run_command(args))
+
+
+def _open_closed_streams() -> None:
+    """A standard stream that the caller closed (``>&-``) leads to nothing; no file of ours gets its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))  # noqa: PTH123, SIM115
 
 
 if __name__ == "__main__":

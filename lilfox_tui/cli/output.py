@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple, TextIO
 
 from lilfox_tui.errors import ConfigError, LilFoxError
-from lilfox_tui.i18n import Message, _
+from lilfox_tui.i18n import Message, _, tr
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.text import cell_width, clean, fit
 
@@ -89,13 +90,15 @@ def print_error(error: LilFoxError) -> None:
 
 
 def warn(text: str | Message) -> None:
-    """One line on stderr."""
-    _write(sys.stderr, clean(str(text)) + "\n")
+    """One line on stderr; nothing where stderr cannot be written: there is no other place to say so."""
+    with suppress(OSError, LilFoxError):
+        _write(sys.stderr, clean(str(text)) + "\n")
 
 
 def flush() -> None:
-    """Sends what is still held back. Raises BrokenPipeError."""
-    sys.stdout.flush()
+    """Sends what is still held back. Raises BrokenPipeError, or LilFoxError where it cannot be written."""
+    with _told(sys.stdout):
+        sys.stdout.flush()
 
 
 def _coloured(text: str, cell: Cell) -> str:
@@ -116,4 +119,17 @@ def _write(stream: TextIO, text: str) -> None:
     if not _holds(stream, text):
         encoding = stream.encoding or "ascii"
         text = text.encode(encoding, "replace").decode(encoding)
-    stream.write(text)
+    with _told(stream):
+        stream.write(text)
+
+
+@contextmanager
+def _told(stream: TextIO) -> Iterator[None]:
+    """Makes of a failed write (a full disk) an error that says so, and lets nothing be tried again at the end."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        raise LilFoxError(tr("cannot write the output: {reason}", reason=error.strerror or error)) from None
