@@ -47,6 +47,11 @@ class HostWatch:
         """Whether there were samples enough for the level to mean something."""
         return self._samples >= self.hold
 
+    def once(self, within_s: float) -> None:
+        """One sample is enough for a level, and is none too old in a round of ``within_s`` seconds."""
+        self.hold = 1
+        self._period_s = max(self._period_s, within_s)
+
     def take(self, snapshot: Snapshot) -> HostSummary:
         """Takes a new reading in."""
         self._summary = summarize(snapshot)

@@ -155,7 +155,7 @@ class Monitor:
         One sample, one answer is enough for a level. Closes all hosts.
         """
         try:
-            questions = [asyncio.create_task(self._check_host(watch)) for watch in self._hosts.values()]
+            questions = [asyncio.create_task(self._check_host(watch, timeout_s)) for watch in self._hosts.values()]
             questions += [asyncio.create_task(self._check_service(watch)) for watch in self._services.values()]
             if questions:
                 await asyncio.wait(questions, timeout=timeout_s)
@@ -264,8 +264,8 @@ class Monitor:
             return None
         return self.host(name)
 
-    async def _check_host(self, watch: HostWatch) -> None:
-        watch.hold = 1
+    async def _check_host(self, watch: HostWatch, timeout_s: float) -> None:
+        watch.once(timeout_s)
         try:
             host, sampler = self._open(watch)
             await host.connect()

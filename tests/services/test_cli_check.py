@@ -16,7 +16,7 @@ import jsonschema
 import pytest
 
 from lilfox_tui.cli.schemas import schema
-from tests.services.http_servers import page, serving
+from tests.services.http_servers import never, page, serving
 from tests.services.lilfox_command import LILFOX, lilfox
 from tests.services.sshd import SshdLab, sshd_lab
 
@@ -73,6 +73,15 @@ async def test_a_dead_service_and_a_host_that_is_gone_are_named_first(config: Pa
     assert named == [["✖", "host", "gone"], ["✖", "service", "sick"], ["●", "host", "here"], ["●", "service", "fine"]]
     assert "503" in done.stdout
     assert "refuses the connection" in done.stdout
+
+
+async def test_a_host_that_keeps_the_round_waiting_makes_no_other_old(config: Path) -> None:
+    async with serving(never) as silent:
+        add_host(config, f"silent: {{address: 127.0.0.1, port: {silent}}}")
+        add(config, "refresh: 1s\nssh: {connect_timeout: 4s}\n")
+        done = await asyncio.to_thread(lilfox, "--config", config, "check")
+    named = [line.split()[:3] for line in done.stdout.splitlines() if not line.startswith(" ")]
+    assert named == [["✖", "host", "silent"], ["●", "host", "here"]], done.stdout
 
 
 def test_json_is_what_the_schema_says(config: Path) -> None:
@@ -195,3 +204,24 @@ def test_an_unknown_host_name_says_which_there_are(config: Path) -> None:
     done = lilfox("--config", config, "hosts", "trust", "nobody")
     assert done.returncode == 2
     assert "one of: here" in done.stderr
+
+
+@pytest.mark.parametrize("shell", ['"$@" >&-', '"$@" >&- 2>&-', '"$@" <&- >/dev/null'])
+def test_closed_streams_change_no_answer(config: Path, shell: str) -> None:
+    argv = ["sh", "-c", shell, "sh", *LILFOX, "--config", str(config), "check"]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_full_disk_under_stdout_is_told_in_one_line(config: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        argv = [*LILFOX, "--config", str(config), "check"]
+        done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (1, "lilfox: cannot write the output: No space left on device\n")
+
+
+def test_an_error_that_nobody_reads_keeps_its_exit_code(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        argv = [*LILFOX, "--config", str(tmp_path / "none.yaml"), "check"]
+        done = subprocess.run(argv, stdout=full, stderr=full, timeout=30, check=False)
+    assert done.returncode == 2
