@@ -22,6 +22,7 @@ from textual.worker import WorkerFailed
 from lilfox_tui.app.actions import Action, actions_of, rebound
 from lilfox_tui.app.app_keys import AppKeys
 from lilfox_tui.app.dialogs.confirm import Confirm
+from lilfox_tui.app.dialogs.dialog import Dialog
 from lilfox_tui.app.draw import Palette, Row
 from lilfox_tui.app.frame import HeaderState, footer, header, tabs
 from lilfox_tui.app.glyphs import Glyphs, glyphs_for_terminal
@@ -85,7 +86,7 @@ class LilFoxApp(AppKeys, inherit_bindings=False):
         yield Lines(id="tabs")
         yield MetricsPane()
         yield Lines(ground="bar", id="footer")
-        line = Input(id="line", compact=True)
+        line = Input(id="line", compact=True, select_on_focus=False)
         line.display = False
         yield line
 
@@ -170,9 +171,15 @@ class LilFoxApp(AppKeys, inherit_bindings=False):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         if event.input.id == "line":
+            if self._take_line is not None:
+                self._take_line(event.value)  # typed fast, the last changes are still on their way
             self._close_line()
 
     def on_key(self, event: events.Key) -> None:
+        if event.is_printable and event.character and self._take_text(event.character):
+            event.stop()
+            event.prevent_default()
+            return
         line = self.screen_stack[0].query_one("#line", Input)
         if event.key == "escape" and line.display and len(self.screen_stack) == 1:
             if self._take_line is not None:
@@ -180,6 +187,16 @@ class LilFoxApp(AppKeys, inherit_bindings=False):
             self._close_line()
             event.stop()
             event.prevent_default()
+
+    def _take_text(self, character: str) -> bool:
+        """Whether a key is text: typed in one burst with the key that opened an input, so that the screen got it."""
+        if isinstance(self.focused, Input):
+            self.focused.insert_text_at_cursor(character)
+            return True
+        if isinstance(self.screen, Dialog) and not self.screen.is_mounted:
+            self.screen.typed_ahead += character
+            return True
+        return False
 
     def _close_line(self) -> None:
         self._take_line = None

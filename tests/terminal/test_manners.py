@@ -19,6 +19,7 @@ ALLOWED = re.compile(
     | \x1b\[\?(?:1|7|12|25|47|1000|1002|1003|1004|1005|1006|1015|1016|1047|1048|1049|2004|2026|2027|2048)[hl$]p?
     | \x1b\[\?2026\$p | \x1b\[\?2048\$p   # may updates be synchronised, may sizes be told?
     | \x1b\[[<>=]\d*u | \x1b\[>\d*;?\d*[um] | \x1b\[\?u | \x1b\[c | \x1b\[>0?c
+    | \x1b\]22;[a-z-]*\x07                # the mouse pointer's shape
     | \x1b\[\d*;\d*;\d*t | \x1b\[\d+t | \x1b\[\d?\ ?q | \x1b[=>78] | \x1b\([B0]
     """,
     re.VERBOSE,
@@ -198,3 +199,13 @@ def test_keys_after_the_one_that_leaves_are_nothing(tmp_path: Path) -> None:
         first_screen(console)
         console.press("q?:@c/")
         assert console.ended_within(3) == 0
+
+
+def test_keys_typed_in_one_burst_go_where_the_first_one_leads(tmp_path: Path) -> None:
+    with Console(home=tmp_path) as console:
+        first_screen(console)
+        console.press("/no-such\r")
+        console.until("/no-such/")
+        console.press(":zoom")
+        console.until(lambda text: "zoom" in text and "type to narrow" not in text and "trust" not in text)
+        assert console.process.poll() is None

@@ -39,12 +39,14 @@ class Chooser(Dialog[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog"):
             yield Lines(ground="bar", id="dialog-title")
-            yield Input(id="dialog-input", placeholder=_("type to narrow"), compact=True)
+            yield Input(id="dialog-input", placeholder=_("type to narrow"), compact=True, select_on_focus=False)
             yield Lines(ground="bar", id="dialog-list")
 
     def on_mount(self) -> None:
         self.query_one("#dialog", Vertical).styles.height = min(len(self._choices) + 4, 22)
-        self.query_one("#dialog-input", Input).focus()
+        line = self.query_one("#dialog-input", Input)
+        self.set_focus(line)
+        line.insert_text_at_cursor(self.typed_ahead)
         self.call_after_refresh(self._show)
 
     def on_input_changed(self, event: Input.Changed) -> None:
