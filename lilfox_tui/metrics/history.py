@@ -146,6 +146,8 @@ class History:
             past.columns([*past.places, *new])
             self._set_capacities()
         now = at.timestamp()
+        for series in values:
+            past.last_seen[past.places[series]] = now  # before what is gone is forgotten: these are not gone
         last = past.raw.times[-1] if past.raw.times else None
         if last is not None and now <= last:
             self.dropped += sum(tier.cut_after(now, len(past.places)) for tier in past.tiers[:3])
@@ -154,9 +156,7 @@ class History:
             self._settle(past, last, now)
         row = array("f", [_NAN]) * len(past.places)
         for series, value in values.items():
-            place = past.places[series]
-            row[place] = value
-            past.last_seen[place] = now
+            row[past.places[series]] = value
         past.raw.append(now, row, self._capacities[0])
 
     def _settle(self, past: _Past, last: float, now: float) -> None:

@@ -91,3 +91,15 @@ def test_series_that_nobody_tells_of_are_forgotten() -> None:
     for second in range(60, 3 * 3600, 60):
         history.add(HOST, after(second), {CPU: 1})
     assert history.series(HOST) == (CPU,)
+
+
+def test_a_series_that_comes_with_the_first_row_of_a_coarse_step_is_kept() -> None:
+    history = filled(118)
+    history.add(HOST, after(120), {CPU: 1, LOAD: 2})
+    assert history.values_at(HOST, after(120)) == {CPU: 1.0, LOAD: 2.0}
+
+
+def test_a_series_that_comes_back_after_longer_than_is_kept_is_kept() -> None:
+    history = filled(118, hours=1)
+    history.add(HOST, after(7200), {CPU: 1})
+    assert history.values_at(HOST, after(7200)) == {CPU: 1.0}
