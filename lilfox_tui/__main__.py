@@ -21,11 +21,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     args = parse(words)
     if args.command is None:
-        from lilfox_tui.app.app import run
+        from lilfox_tui.app.start import run
 
         return exit_code_of(lambda: run(args))
     if args.command == "demo" and not args.no_ui:
-        from lilfox_tui.app.app import run_demo
+        from lilfox_tui.app.start import run_demo
 
         return exit_code_of(lambda: run_demo(args))
     return exit_code_of(lambda: run_command(args))

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
 
 from textual import work
-from textual.app import App
-from textual.screen import Screen
 
 from lilfox_tui.app.actions import Action, action
 from lilfox_tui.app.dialogs.chooser import Choice, Chooser
@@ -16,54 +13,32 @@ from lilfox_tui.app.dialogs.help import help_rows
 from lilfox_tui.app.dialogs.reader import Reader
 from lilfox_tui.app.draw import Piece
 from lilfox_tui.app.host_rows import ROLES
+from lilfox_tui.app.panes.metrics import MetricsPane
+from lilfox_tui.app.shell import Shell
 from lilfox_tui.config.themes import load_theme, theme_names
 from lilfox_tui.demo.faults import FAULTS, HEALED
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import LANGUAGES, Message, _, language, tr
+from lilfox_tui.i18n import LANGUAGES, Message, _, language, set_language, tr
 from lilfox_tui.text import fit
-
-if TYPE_CHECKING:
-    from lilfox_tui.app.glyphs import Glyphs
-    from lilfox_tui.app.panes.metrics import MetricsPane
-    from lilfox_tui.config.model import Config
-    from lilfox_tui.config.themes import Theme
-    from lilfox_tui.demo.stack import Stack
-    from lilfox_tui.monitor.monitor import Monitor
 
 STEPS_IN_WINDOW = 30
 
 
-class AppKeys(App[None]):
-    """The handlers; the state they change is LilFoxApp's."""
+class AppKeys(Shell):
+    """The handlers; the state they change is the shell's."""
 
-    if TYPE_CHECKING:
-        monitor: Monitor
-        config: Config
-        demo: Stack | None
-        glyphs: Glyphs
-        paused: bool
-        rewound: datetime | None
-        _all_actions: tuple[Action, ...]
+    all_actions: tuple[Action, ...] = ()
 
-        @property
-        def pane(self) -> MetricsPane: ...
-        def repaint_frame(self) -> None: ...
-        def tell(self, what: LilFoxError | Message | str) -> None: ...
-        def use_theme(self, theme: Theme) -> None: ...
-        def use_language(self, name: str) -> None: ...
-        def why_not(self, each: Action) -> Message | None: ...
-
-    def pane_of(self, screen: Screen[Any]) -> MetricsPane:
+    @property
+    def pane(self) -> MetricsPane:
         """The pane on the lowest screen (a dialog may be above it)."""
-        from lilfox_tui.app.panes.metrics import MetricsPane
-
-        return screen.query_one(MetricsPane)
+        return self.screen_stack[0].query_one(MetricsPane)
 
     def action_press(self, key: str) -> None:
         """Does what ``key`` is bound to, or says why it cannot be done."""
         if self._exit:  # leaving already: a dialog that is opened now would never be whole
             return
-        for each in self._all_actions:
+        for each in self.all_actions:
             if key in each.keys:
                 self.do(each)
                 return
@@ -109,12 +84,12 @@ class AppKeys(App[None]):
 
     @action("palette", "colon ctrl+p", tr("command"), tr("every action by its name"), footer=5)
     def palette_of_actions(self) -> None:
-        self._choose_action(self._all_actions)
+        self._choose_action(self.all_actions)
 
     @action("selection", "a", tr("actions"), tr("what can be done with the selected row"))
     def actions_on_selection(self) -> None:
         about = ("open", "retry", "trust", "shell", "copy")
-        self._choose_action([each for each in self._all_actions if each.id in about])
+        self._choose_action([each for each in self.all_actions if each.id in about])
 
     def _choose_action(self, actions: Sequence[Action]) -> None:
         choices = []
@@ -131,7 +106,7 @@ class AppKeys(App[None]):
 
     @action("help", "question_mark", tr("help"), tr("every key"), footer=7)
     def show_help(self) -> None:
-        self.push_screen(Reader(help_rows(self._all_actions, self.glyphs)))
+        self.push_screen(Reader(help_rows(self.all_actions, self.glyphs)))
 
     @action("changes", "c", tr("changes"), tr("all that changed since you last looked"))
     def show_changes(self) -> None:
@@ -252,3 +227,16 @@ class AppKeys(App[None]):
     @action("quit", "q ctrl+c", tr("quit"), tr("leave; nothing on the hosts changes by it"), footer=8)
     def leave(self) -> None:
         self.exit()
+
+    # ---- what they need ------------------------------------------------------------------------------------------
+
+    def use_language(self, name: str) -> None:
+        """Shows everything in another language."""
+        set_language(name)
+        self.pane.repaint()
+        self.repaint_frame()
+
+    def why_not(self, each: Action) -> Message | None:
+        """Why an action cannot be done now, or None."""
+        owner = self.pane if hasattr(self.pane, each.handler) else self
+        return getattr(owner, each.why_not)() if each.why_not else None

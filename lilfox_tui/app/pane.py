@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from textual.containers import Vertical
 from textual.worker import Worker, WorkerState
 
 from lilfox_tui.app.draw import Row
+from lilfox_tui.app.shell import Shell
 from lilfox_tui.errors import LilFoxError
-
-if TYPE_CHECKING:
-    from lilfox_tui.app.app import LilFoxApp
 
 
 class Pane(Vertical):
     """One of the numbered panes. Panes watch the monitor and do not know each other."""
 
     @property
-    def lilfox(self) -> LilFoxApp:
+    def lilfox(self) -> Shell:
         """The app, typed."""
-        return cast("LilFoxApp", self.app)
+        return cast("Shell", self.app)
 
     def status(self) -> Row:
         """What the line of tabs says about this pane."""

@@ -14,7 +14,8 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lilfox_tui.app.app import LilFoxApp, build_app
+from lilfox_tui.app.app import LilFoxApp
+from lilfox_tui.app.start import build_app
 from lilfox_tui.cli.main import parse
 from lilfox_tui.config.loader import load
 from lilfox_tui.feed import Ready

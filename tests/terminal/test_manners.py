@@ -9,7 +9,9 @@ import termios
 from pathlib import Path
 
 import pytest
+from msgspec.structs import fields
 
+from lilfox_tui.config.model import Thresholds
 from tests.terminal.console import Console
 
 ALLOWED = re.compile(
@@ -160,8 +162,19 @@ def test_it_steps_aside_and_comes_back(tmp_path: Path) -> None:
         assert console.ended_within(3) == 0
 
 
+def never_ill(folder: Path) -> Path:
+    """A configuration in which this machine is well however busy it is."""
+    levels = "".join(
+        f"  {each.name}: {{warn: null, fail: null}}\n" for each in fields(Thresholds) if each.name != "hold"
+    )
+    config = folder / "calm.yaml"
+    config.write_text(f"hosts:\n  here: {{local: true}}\nthresholds:\n{levels}")
+    config.chmod(0o600)
+    return config
+
+
 def test_paused_costs_the_link_nothing(tmp_path: Path) -> None:
-    with Console(home=tmp_path) as console:
+    with Console(["--config", str(never_ill(tmp_path))], home=tmp_path) as console:
         first_screen(console)
         console.read(2)
         console.press("p")

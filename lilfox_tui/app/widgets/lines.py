@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import Protocol, cast
 
 from textual import events
 from textual.geometry import Region
@@ -11,10 +11,13 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from lilfox_tui.app.draw import BLANK, Row
+from lilfox_tui.app.draw import BLANK, Palette, Row
 
-if TYPE_CHECKING:
-    from lilfox_tui.app.app import LilFoxApp
+
+class Painted(Protocol):
+    """An app that has a palette."""
+
+    palette: Palette
 
 
 class Lines(Widget, can_focus=False):
@@ -93,7 +96,7 @@ class Lines(Widget, can_focus=False):
     def render_line(self, y: int) -> Strip:
         """One line of the screen (Textual's line API)."""
         pieces, selected = self._line(y)
-        palette = cast("LilFoxApp", self.app).palette
+        palette = cast("Painted", self.app).palette
         return palette.strip(pieces, self.size.width, "selection" if selected else self._ground)
 
     def on_resize(self) -> None:

@@ -1,0 +1,187 @@
+"""What panes stand in: the state they share and what they may ask of the app. It knows no pane."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import events
+from textual.app import App
+from textual.theme import Theme as TextualTheme
+from textual.widgets import Input
+from textual.worker import WorkerFailed
+
+from lilfox_tui.app.dialogs.confirm import Confirm
+from lilfox_tui.app.dialogs.dialog import Dialog
+from lilfox_tui.app.draw import Palette, Row
+from lilfox_tui.app.glyphs import Glyphs
+from lilfox_tui.app.terminal import write_crash
+from lilfox_tui.app.widgets.lines import Lines
+from lilfox_tui.config.model import Config
+from lilfox_tui.config.themes import Theme
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import Message, _
+from lilfox_tui.monitor.model import HostView, Overview
+from lilfox_tui.monitor.monitor import Monitor
+from lilfox_tui.text import clean
+
+if TYPE_CHECKING:
+    from lilfox_tui.demo.stack import Stack
+
+NOTE_S = 6.0
+
+
+class Shell(App[None], inherit_bindings=False):
+    """The app as its panes see it."""
+
+    CSS_PATH: ClassVar[str] = "app.tcss"
+    ENABLE_COMMAND_PALETTE: ClassVar[bool] = False
+    AUTO_FOCUS: ClassVar[str | None] = None
+    TITLE = "LilFox"
+
+    def __init__(
+        self,
+        monitor: Monitor,
+        config: Config,
+        *,
+        theme: Theme,
+        glyphs: Glyphs,
+        slow_link: bool = False,
+        demo: Stack | None = None,
+    ) -> None:
+        super().__init__(ansi_color=theme.ansi)
+        self.monitor = monitor
+        self.config = config
+        self.glyphs = glyphs
+        self.slow_link = slow_link
+        self.demo = demo
+        self.refresh_s = float(config.refresh)
+        self.paused = False
+        self.rewound: datetime | None = None
+        self.palette = Palette(theme, ascii_only=glyphs.ascii_only)
+        self.note: tuple[str, str] = ("", "text")
+        self.shown: Overview | None = None
+        self._take_line: Callable[[str], None] | None = None
+
+    def frame(self, overview: Overview) -> None:
+        """Shows ``overview``'s counts and time in the header."""
+        self.shown = overview
+        self.repaint_frame()
+
+    def repaint_frame(self) -> None:
+        """Draws what is around the pane; LilFoxApp has the frame."""
+
+    # ---- what panes ask of the app -------------------------------------------------------------------------------
+
+    def tell(self, what: LilFoxError | Message | str) -> None:
+        """Says something in the footer for a while: an error with its hint, or a note."""
+        role = "accent"
+        text = str(what)
+        if isinstance(what, LilFoxError):
+            role = "failing"
+            text = f"{text}  {self.glyphs.dash} {what.hint}" if what.hint else text
+        self.note = (text, role)
+        self.repaint_frame()
+        self.set_timer(NOTE_S, self._clear_note)
+
+    def _clear_note(self) -> None:
+        self.note = ("", "text")
+        self.repaint_frame()
+
+    def ask_line(self, prompt: str, text: str, take: Callable[[str], None]) -> None:
+        """One line of input in the footer's place; ``take`` gets it as it is typed."""
+        line = self.query_one("#line", Input)
+        line.value, line.placeholder = text, prompt
+        self._take_line = take
+        self.query_one("#footer", Lines).display = False
+        line.display = True
+        self.screen.set_focus(line)  # now: keys typed ahead are text, not actions
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        if event.input.id == "line" and self._take_line is not None:
+            self._take_line(event.value)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        if event.input.id == "line":
+            if self._take_line is not None:
+                self._take_line(event.value)  # typed fast, the last changes are still on their way
+            self._close_line()
+
+    def on_key(self, event: events.Key) -> None:
+        if event.is_printable and event.character and self._take_text(event.character):
+            event.stop()
+            event.prevent_default()
+            return
+        line = self.screen_stack[0].query_one("#line", Input)
+        if event.key == "escape" and line.display and len(self.screen_stack) == 1:
+            if self._take_line is not None:
+                self._take_line("")
+            self._close_line()
+            event.stop()
+            event.prevent_default()
+
+    def _take_text(self, character: str) -> bool:
+        """Whether a key is text: typed in one burst with the key that opened an input, so that the screen got it."""
+        if isinstance(self.focused, Input):
+            self.focused.insert_text_at_cursor(character)
+            return True
+        if isinstance(self.screen, Dialog) and not self.screen.is_mounted:
+            self.screen.typed_ahead += character
+            return True
+        return False
+
+    def _close_line(self) -> None:
+        self._take_line = None
+        self.query_one("#line", Input).display = False
+        self.query_one("#footer", Lines).display = True
+        self.screen.set_focus(None)
+
+    async def confirm(self, title: str, rows: Sequence[Row], word: str) -> bool:
+        """Whether ``word`` was typed under what ``rows`` say."""
+        return await self.push_screen_wait(Confirm(title, rows, word))
+
+    def copy_text(self, text: str) -> None:
+        """Puts ``text``, cleaned, on the user's clipboard through the terminal (OSC 52)."""
+        self.copy_to_clipboard(clean(text))
+        self.tell(_("copied"))
+
+    def run_shell(self, view: HostView) -> None:
+        """Steps aside for a shell on the host, and comes back when it ends."""
+        with self.suspend():
+            subprocess.run(self.monitor.shell_argv(view.name), check=False)
+        self.refresh(repaint=True)
+
+    # ---- theme, errors -------------------------------------------------------------------------------------------
+
+    def use_theme(self, theme: Theme) -> None:
+        """Shows everything in another theme."""
+        self.palette = Palette(theme, ascii_only=self.glyphs.ascii_only)
+        colour = {role: f"ansi_{name}" if theme.ansi else name for role, name in theme.colours.items()}
+        self.register_theme(
+            TextualTheme(
+                name=f"lilfox-{theme.name}",
+                primary=colour["accent"],
+                foreground=colour["text"],
+                background=colour["background"],
+                surface=colour["bar"],
+                panel=colour["selection"],
+                dark=theme.dark,
+            )
+        )
+        self.ansi_color = theme.ansi
+        self.theme = f"lilfox-{theme.name}"
+        for lines in self.screen_stack[0].query(Lines):
+            lines.refresh()
+
+    def _fatal_error(self) -> None:
+        """Ends the app: one line on the screen, the traceback without locals in the log (Textual's shows locals)."""
+        error: BaseException | None = self._exception
+        if isinstance(error, WorkerFailed):
+            error = error.error
+        where = write_crash(error) if error is not None else ""
+        text = _("lilfox ended on an error of its own: {kind}", kind=type(error).__name__)
+        told = _("traceback: {file}", file=where)
+        self._exit_renderables.append(f"{text}\n{told}" if where else text)
+        self._close_messages_no_wait()

@@ -1,0 +1,105 @@
+"""From the command line's words to a running screen, and its exit code."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from lilfox_tui.app.app import LilFoxApp
+from lilfox_tui.app.glyphs import glyphs_for_terminal
+from lilfox_tui.app.terminal import SavedTerminal, except_hook
+from lilfox_tui.config.model import Config, HostConfig, Seconds
+from lilfox_tui.config.themes import DEFAULT, load_theme
+from lilfox_tui.i18n import language_from_locale, set_language
+from lilfox_tui.monitor.changes import ChangeLog, seen_file
+from lilfox_tui.monitor.monitor import Monitor
+from lilfox_tui.paths import config_file
+
+if TYPE_CHECKING:
+    from lilfox_tui.demo.stack import Stack
+
+
+def build_app(config: Config, arguments: argparse.Namespace, demo: Stack | None = None) -> LilFoxApp:
+    """The app over ``config``, as the command line's flags change it; primed with this machine's numbers."""
+    slow = bool(arguments.slow_link or config.slow_link)
+    refresh = arguments.refresh or (Seconds(5) if slow else config.refresh)
+    config = replace(config, refresh=Seconds(refresh), read_only=config.read_only or arguments.read_only)
+    glyphs = glyphs_for_terminal()
+    set_language("en" if glyphs.ascii_only else _language(config, arguments))
+    theme = load_theme(_theme_name(config, arguments), config.theme_dirs)
+    monitor = Monitor(config, changes=ChangeLog(seen_file()))
+    monitor.prime()
+    return LilFoxApp(monitor, config, theme=theme, glyphs=glyphs, slow_link=slow, demo=demo)
+
+
+def _language(config: Config, arguments: argparse.Namespace) -> str:
+    wanted = arguments.language or config.language
+    return language_from_locale() if wanted in ("", "auto") else str(wanted)
+
+
+def _theme_name(config: Config, arguments: argparse.Namespace) -> str:
+    if arguments.no_color or os.environ.get("NO_COLOR"):
+        return "mono"
+    if arguments.theme:
+        return str(arguments.theme)
+    few_colours = os.environ.get("TERM", "") in ("linux", "vt100", "ansi", "screen", "xterm")
+    return "sixteen" if few_colours and config.theme == DEFAULT and not os.environ.get("COLORTERM") else config.theme
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Opens the app; returns the exit code. Raises ConfigError."""
+
+    async def on_the_config() -> int:
+        return await _run_app(build_app(_load(arguments), arguments))
+
+    return _open(on_the_config)
+
+
+def run_demo(arguments: argparse.Namespace) -> int:
+    """Opens the app on the stand-in stack, which ends with it; returns the exit code."""
+
+    async def on_the_stack() -> int:
+        from lilfox_tui.demo.faults import parse_fault
+        from lilfox_tui.demo.stack import Stack
+        from lilfox_tui.monitor.watched import this_machine
+
+        faults = [parse_fault(text) for text in arguments.fault or ()]
+        async with Stack() as stack:
+            for service, kind in faults:
+                await stack.fault(service, kind)
+            hosts = {this_machine(): HostConfig(local=True)}
+            config = replace(Config(), name="demo", hosts=hosts, services=stack.services)
+            return await _run_app(build_app(config, arguments, stack))
+
+    return _open(on_the_stack)
+
+
+async def _run_app(app: LilFoxApp) -> int:
+    await app.run_async()
+    return app.return_code or 0
+
+
+def _open(start: Callable[[], Coroutine[Any, Any, int]]) -> int:
+    sys.excepthook = except_hook
+    terminal = SavedTerminal()
+    try:
+        return asyncio.run(start())
+    finally:
+        terminal.restore()
+
+
+def _load(arguments: argparse.Namespace) -> Config:
+    """The config; with no file named and none in the XDG folder nothing of YAML is imported."""
+    path = Path(arguments.config) if arguments.config else None
+    if path is None and not config_file().exists():
+        return Config()
+    from lilfox_tui.config.loader import load
+
+    return load(path).config
