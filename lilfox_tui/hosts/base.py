@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from lilfox_tui.feed import Feed
 
@@ -56,6 +56,22 @@ class LostCommand:
     argv: tuple[str, ...]
     pid: int | None
     since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedKey:
+    """The key that a host shows now, and what the known_hosts files say about it.
+
+    ``place`` is what a line of known_hosts would be for (``[127.0.0.2]:2222``), ``file`` the one it would go to.
+    ``known_fingerprints`` are of the keys that the files have for it.
+    """
+
+    fingerprint: str
+    key_type: str
+    known: Literal["unknown", "trusted", "changed", "revoked"]
+    place: str
+    file: str
+    known_fingerprints: tuple[str, ...] = ()
 
 
 class Loop(Protocol):

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from typing import Literal
 
 from lilfox_tui.config.model import HostConfig, SshConfig
 from lilfox_tui.errors import UsageError
-from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.base import Host, OfferedKey
 from lilfox_tui.i18n import tr
 
 
@@ -30,26 +28,10 @@ def open_host(
     return SshHost(name, config, ssh, read_only=read_only, dials=dials)
 
 
-@dataclass(frozen=True, slots=True)
-class OfferedKey:
-    """The key that a host shows now, and what the known_hosts files say about it.
-
-    ``place`` is what a line of known_hosts would be for (``[127.0.0.2]:2222``), ``file`` the one it would go to.
-    ``known_fingerprints`` are of the keys that the files have for it.
-    """
-
-    fingerprint: str
-    key_type: str
-    known: Literal["unknown", "trusted", "changed", "revoked"]
-    place: str
-    file: str
-    known_fingerprints: tuple[str, ...] = ()
-
-
 async def offered_key(name: str, config: HostConfig, ssh: SshConfig) -> OfferedKey:
     """What the host shows now, without logging in. Raises HostUnreachable, UsageError for this machine."""
     _refuse_local(name, config)
-    from lilfox_tui.hosts.ssh_keys import ask_key
+    from lilfox_tui.hosts.ssh_trust import ask_key
 
     return await ask_key(name, config, ssh)
 
@@ -61,7 +43,7 @@ async def trust(name: str, config: HostConfig, ssh: SshConfig, fingerprint: str)
     fingerprint, HostUnreachable, UsageError for this machine, FileRefused when the file cannot be written.
     """
     _refuse_local(name, config)
-    from lilfox_tui.hosts.ssh_keys import add_key
+    from lilfox_tui.hosts.ssh_trust import add_key
 
     return await add_key(name, config, ssh, fingerprint)
 

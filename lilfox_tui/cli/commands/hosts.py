@@ -14,7 +14,8 @@ from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.config.model import Config
 from lilfox_tui.errors import HostKeyChanged, NotAllowed, UsageError
-from lilfox_tui.hosts.open import OfferedKey, offered_key, trust
+from lilfox_tui.hosts.base import OfferedKey
+from lilfox_tui.hosts.open import offered_key, trust
 from lilfox_tui.i18n import _, tr
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.export import report
