@@ -30,8 +30,7 @@ def lab() -> Iterator[SshdLab]:
 
 
 def fleet(lab: SshdLab, count: int) -> dict[str, Sshd]:
-    """Servers ``h1``… whose logins run no start-up files of the person who runs the tests."""
-    return {f"h{number}": lab.sshd(f"SetEnv HOME={lab.folder}") for number in range(1, count + 1)}
+    return {f"h{number}": lab.sshd() for number in range(1, count + 1)}
 
 
 def config_of(lab: SshdLab, servers: dict[str, Sshd], refresh_s: float) -> Config:

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from tests.waiting import wait_for
 
-EXPORTS = Path("/run/systemd/nspawn/unix-export")
+NSPAWN = Path("/run/systemd/nspawn")
+"""Where systemd-nspawn keeps folders, mounts and locks of its hosts; some stay when it is killed."""
 
 
 def folder_of(run: int) -> Path:
@@ -53,10 +54,12 @@ def remove(run: int) -> None:
         end_cgroup(group)
     for link in _links(run):
         subprocess.run(["ip", "link", "delete", link], check=False, stderr=subprocess.DEVNULL)
-    for place in reversed(_mounts(run)):
-        unmount(place)
-    for export in EXPORTS.glob(f"lf{run}[a-z]"):
-        export.rmdir()
+    for root in folder_of(run).glob("*/root"):
+        (NSPAWN / "locks" / f"inode-{root.stat().st_dev}:{root.stat().st_ino}").unlink(missing_ok=True)
+    for mount in reversed(_mounts(run)):
+        unmount(mount)
+    for place in NSPAWN.glob(f"*/lf{run}[a-z]"):
+        place.rmdir()
     folder = folder_of(run)
     if folder.exists():
         shutil.rmtree(folder)
@@ -69,6 +72,7 @@ def remove_dead_runs() -> None:
         found |= set(_runs(hierarchy.glob("lilfox-lab-*")))
     found |= set(_runs(Path(tempfile.gettempdir()).glob("lilfox-lab-*")))
     found |= {int(path.name[3:]) for path in Path("/sys/class/net").glob("lfb*") if path.name[3:].isdigit()}
+    found |= {int(path.name[2:-1]) for path in NSPAWN.glob("*/lf*[a-z]") if path.name[2:-1].isdigit()}
     for run in found:
         if not Path(f"/proc/{run}").exists():
             remove(run)
@@ -109,5 +113,5 @@ def _links(run: int) -> list[str]:
 
 def _mounts(run: int) -> list[str]:
     places = [line.split(" ")[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    ours = (f"{folder_of(run)}/", f"{EXPORTS}/lf{run}")
+    ours = (f"{folder_of(run)}/", f"{NSPAWN}/unix-export/lf{run}")
     return [place for place in places if place.startswith(ours)]

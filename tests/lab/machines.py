@@ -179,7 +179,7 @@ class Machine:
             self._process.wait(BOOT_S)
             self._process = None
         subprocess.run(["ip", "link", "delete", self._link], check=False, stderr=subprocess.DEVNULL)
-        export = leftovers.EXPORTS / self._machine
+        export = leftovers.NSPAWN / "unix-export" / self._machine
         if export.is_mount():
             leftovers.unmount(str(export))
 

@@ -27,7 +27,7 @@ with machine_lab() as lab:
 
 def left_of(run: int) -> list[str]:
     """What of a run is still there: files, cgroups, links, mounts, processes."""
-    paths = [leftovers.folder_of(run), *leftovers.cgroups_of(run)]
+    paths = [leftovers.folder_of(run), *leftovers.cgroups_of(run), *leftovers.NSPAWN.glob(f"*/*lf{run}*")]
     links = [Path("/sys/class/net") / name for name in (leftovers.bridge_of(run), f"vb-{leftovers.machine_of(run, 0)}")]
     mounts = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if f"lf{run}" in line]
     known = leftovers.machine_of(run, 0).encode()
