@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,7 @@ class LilFoxApp(AppKeys):
         yield line
 
     def on_mount(self) -> None:
+        self._started_s = time.monotonic()
         self.use_theme(self.palette.theme)
         for key in {key for each in self.all_actions for key in each.keys}:
             self.bind(key, f"press('{key}')", show=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
@@ -17,12 +17,12 @@ from lilfox_tui.app.dialogs.confirm import Confirm
 from lilfox_tui.app.dialogs.dialog import Dialog
 from lilfox_tui.app.draw import Palette, Row
 from lilfox_tui.app.glyphs import Glyphs
-from lilfox_tui.app.terminal import write_crash
+from lilfox_tui.app.terminal import run_aside, write_crash
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.config.model import Config
 from lilfox_tui.config.themes import Theme
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import Message, _
+from lilfox_tui.i18n import Message, _, tr
 from lilfox_tui.monitor.model import HostView, Overview
 from lilfox_tui.monitor.monitor import Monitor
 from lilfox_tui.text import clean
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from lilfox_tui.demo.stack import Stack
 
 NOTE_S = 6.0
+SLOW_ANSWER_S = 0.7
+"""A terminal that takes longer to answer a question is at the end of a slow link."""
 
 
 class Shell(App[None], inherit_bindings=False):
@@ -63,6 +65,7 @@ class Shell(App[None], inherit_bindings=False):
         self.palette = Palette(theme, ascii_only=glyphs.ascii_only)
         self.note: tuple[str, str] = ("", "text")
         self.shown: Overview | None = None
+        self._started_s = time.monotonic()
         self._take_line: Callable[[str], None] | None = None
 
     def frame(self, overview: Overview) -> None:
@@ -72,6 +75,12 @@ class Shell(App[None], inherit_bindings=False):
 
     def repaint_frame(self) -> None:
         """Draws what is around the pane; LilFoxApp has the frame."""
+
+    def on_terminal_supports_synchronized_output(self) -> None:
+        """The terminal's answer to the question that was asked at the start: how long it took tells the link."""
+        if time.monotonic() - self._started_s > SLOW_ANSWER_S and not self.slow_link:
+            self.slow_link = True
+            self.tell(tr("the terminal answers slowly: drawing less, as with --slow-link"))
 
     # ---- what panes ask of the app -------------------------------------------------------------------------------
 
@@ -149,8 +158,15 @@ class Shell(App[None], inherit_bindings=False):
 
     def run_shell(self, view: HostView) -> None:
         """Steps aside for a shell on the host, and comes back when it ends."""
-        with self.suspend():
-            subprocess.run(self.monitor.shell_argv(view.name), check=False)
+        argv = self.monitor.shell_argv(view.name)
+        failed: OSError | None = None
+        with self.suspend():  # it does not come back from an error
+            try:
+                run_aside(argv)
+            except OSError as error:
+                failed = error
+        if failed is not None:
+            self.tell(LilFoxError(tr("cannot run {program}: {reason}", program=argv[0], reason=failed.strerror)))
         self.refresh(repaint=True)
 
     # ---- theme, errors -------------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def build_app(config: Config, arguments: argparse.Namespace, demo: Stack | None = None) -> LilFoxApp:
     """The app over ``config``, as the command line's flags change it; primed with this machine's numbers."""
     slow = bool(arguments.slow_link or config.slow_link)
-    refresh = arguments.refresh or (Seconds(5) if slow else config.refresh)
+    refresh = arguments.refresh or config.refresh
     config = replace(config, refresh=Seconds(refresh), read_only=config.read_only or arguments.read_only)
     glyphs = glyphs_for_terminal()
     set_language("en" if glyphs.ascii_only else _language(config, arguments))

@@ -222,3 +222,76 @@ def test_keys_typed_in_one_burst_go_where_the_first_one_leads(tmp_path: Path) ->
         console.press(":zoom")
         console.until(lambda text: "zoom" in text and "type to narrow" not in text and "trust" not in text)
         assert console.process.poll() is None
+
+
+SHELL = {"SHELL": "/bin/sh", "PS1": "SHELL> "}
+
+
+def test_a_shell_has_the_keyboard_and_gives_it_back(tmp_path: Path) -> None:
+    program = tmp_path / "connecting"
+    program.write_text("#!/bin/sh\necho 'CONNECTING>'\nexec sleep 60\n")
+    program.chmod(0o755)
+    with Console(home=tmp_path, env={"SHELL": str(program)}) as console:
+        first_screen(console)
+        console.press("x")
+        console.until("CONNECTING>")
+        console.press("\x03")  # the whole foreground gets it, as with an ssh that still connects
+        console.until(lambda text: "HOSTS" in text and "CONNECTING" not in text)
+        console.read(1)
+        console.press("q")
+        assert console.ended_within(3) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_also_under_a_shell(tmp_path: Path, number: signal.Signals) -> None:
+    with Console(home=tmp_path, env=SHELL) as console:
+        first_screen(console)
+        console.press("x")
+        console.until("SHELL>")
+        console.process.send_signal(number)
+        console.ended_within(2)
+        assert termios.tcgetattr(console._terminal) == console.modes_before
+
+
+def test_a_shell_that_is_killed_leaves_the_console_in_front(tmp_path: Path) -> None:
+    with Console(home=tmp_path, env=SHELL) as console:
+        first_screen(console)
+        console.press("x")
+        console.until("SHELL>")
+        console.press("kill -9 $$\r")
+        console.until(lambda text: "HOSTS" in text and "SHELL>" not in text)
+        console.press("q")
+        assert console.ended_within(3) == 0
+
+
+def test_a_shell_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with Console(home=tmp_path, env={"SHELL": "/no/such/shell"}) as console:
+        first_screen(console)
+        console.press("x")
+        console.until("cannot run /no/such/shell: No such file or directory")
+        console.press("q")
+        assert console.ended_within(3) == 0
+
+
+def test_a_terminal_that_answers_slowly_gets_less(tmp_path: Path) -> None:
+    with Console(home=tmp_path) as console:
+        first_screen(console)
+        assert b"\x1b[?2026$p" in console.raw
+        console.read(1.5)
+        console.press("\x1b[?2026;2$y")
+        console.until("slow-link")
+
+
+@pytest.mark.parametrize("opens", ["?", ":", "@", "/", "\r"], ids=repr)
+def test_ctrl_c_leaves_and_ctrl_z_steps_aside_from_everywhere(tmp_path: Path, opens: str) -> None:
+    with Console(home=tmp_path) as console:
+        first_screen(console)
+        console.press(opens)
+        console.read(0.5)
+        console.press("\x1a")
+        pid, status = os.waitpid(console.process.pid, os.WUNTRACED)
+        assert (pid, os.WIFSTOPPED(status)) == (console.process.pid, True)
+        console.process.send_signal(signal.SIGCONT)
+        console.read(0.5)
+        console.press("\x03")
+        assert console.ended_within(3) == 0

@@ -24,6 +24,8 @@ from lilfox_tui.monitor.model import HostView, Overview, ServiceView
 from lilfox_tui.text import human_duration
 
 RECENT = 16
+SLOW_REFRESH_S = 4.9
+"""Between two drawings over a slow link; a little less than five seconds, for a clock that is not exact."""
 
 
 class MetricsPane(MetricsKeys):
@@ -67,11 +69,18 @@ class MetricsPane(MetricsKeys):
             self._push(f"{name}/memory", summary.memory_percent if summary else None)
         for name, service in overview.services.items():
             self._push(f"service/{name}", service.state.last.response_time_s if service.state else None)
-        if self.lilfox.rewound is not None or (self.lilfox.paused and not worse and self.overview is not None):
+        held = self.overview is not None and not worse and (self.lilfox.paused or self._too_soon(overview))
+        if held or self.lilfox.rewound is not None:
             return
         self.overview = overview
         self.repaint()
         self.lilfox.frame(overview)
+
+    def _too_soon(self, overview: Overview) -> bool:
+        """Whether a slow link has not had its rest yet."""
+        if not self.lilfox.slow_link or self.overview is None:
+            return False
+        return (overview.at - self.overview.at).total_seconds() < SLOW_REFRESH_S
 
     def _push(self, key: str, value: float | None) -> None:
         self._recent.setdefault(key, deque(maxlen=RECENT)).append(value)
