@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -233,6 +234,8 @@ def machine_lab() -> Iterator[MachineLab]:
 def _impossible() -> str:
     if os.geteuid() != 0:
         return "root is needed"
+    if missing := [tool for tool in ("systemd-nspawn", "ip", "unshare") if shutil.which(tool) is None]:
+        return f"{', '.join(missing)} is not installed"
     if not leftovers.cgroup_hierarchies():
         return "no cgroup2 is mounted"
     trial = subprocess.run(
