@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
+from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
 Result = TypeVar("Result")
 
 
 class Dialog(ModalScreen[Result]):
-    """A screen over the others."""
+    """A screen over the others. The keys that leave the console or step aside do so from here too."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(key, f"app.press('{key}')", show=False, priority=True) for key in ("ctrl+c", "ctrl+z")
+    ]
 
     typed_ahead = ""
     """Text that was typed before the dialog's input was there to take it."""
