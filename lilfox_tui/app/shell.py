@@ -17,10 +17,11 @@ from lilfox_tui.app.dialogs.confirm import Confirm
 from lilfox_tui.app.dialogs.dialog import Dialog
 from lilfox_tui.app.draw import Palette, Row
 from lilfox_tui.app.glyphs import Glyphs
-from lilfox_tui.app.terminal import run_aside, write_crash
+from lilfox_tui.app.terminal import run_aside
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.config.model import Config
 from lilfox_tui.config.themes import Theme
+from lilfox_tui.crash import write_crash
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, _, tr
 from lilfox_tui.monitor.model import HostView, Overview
@@ -196,7 +197,7 @@ class Shell(App[None], inherit_bindings=False):
         error: BaseException | None = self._exception
         if isinstance(error, WorkerFailed):
             error = error.error
-        where = write_crash(error) if error is not None else ""
+        where = write_crash(error) if error is not None else None
         text = _("lilfox ended on an error of its own: {kind}", kind=type(error).__name__)
         told = _("traceback: {file}", file=where)
         self._exit_renderables.append(f"{text}\n{told}" if where else text)

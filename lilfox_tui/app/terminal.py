@@ -14,12 +14,10 @@ import subprocess
 import sys
 import termios
 import threading
-import traceback
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from types import TracebackType
 
-from lilfox_tui.paths import state_dir
+from lilfox_tui.crash import write_crash
 
 LAST_RESORT_S = 1.5
 HANGUP_STATUS = 129
@@ -111,18 +109,6 @@ def _take_terminal() -> None:
         return
     finally:
         signal.signal(signal.SIGTTOU, before)
-
-
-def write_crash(error: BaseException) -> str:
-    """Writes a traceback without local variables to ``crash.log`` (0600) and returns its path, or ``""``."""
-    text = "".join(traceback.format_exception(error))
-    try:
-        file = state_dir() / "crash.log"
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8") as log:
-            log.write(f"\n{datetime.now(UTC).isoformat()}\n{text}")
-    except OSError:
-        return ""
-    return str(file)
 
 
 def except_hook(kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:

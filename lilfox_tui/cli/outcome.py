@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
-from pathlib import Path
 
 from lilfox_tui.cli.output import flush, print_error, warn
 from lilfox_tui.errors import LilFoxError
@@ -31,29 +29,11 @@ def exit_code_of(run: Callable[[], int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
-        where = _write_crash(error)
+        from lilfox_tui.crash import write_crash
+
+        where = write_crash(error)
         warn(tr("lilfox: this is a fault of LilFox: {kind}", kind=type(error).__name__))
         if where is not None:
             warn(tr("  the traceback is in {path}", path=where))
         return 1
     return code
-
-
-def _write_crash(error: Exception) -> Path | None:
-    """Appends the traceback, without the values of variables, to the log of crashes; None where that cannot be."""
-    import traceback
-
-    from lilfox_tui import __version__
-    from lilfox_tui.paths import state_dir
-    from lilfox_tui.redact import redact
-
-    lines = traceback.TracebackException.from_exception(error, capture_locals=False).format()
-    text = f"{datetime.now(UTC).isoformat(timespec='seconds')} lilfox {__version__}\n{redact(''.join(lines))}\n"
-    try:
-        path = state_dir() / "crash.log"
-        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
-    except OSError:
-        return None
-    return path

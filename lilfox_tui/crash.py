@@ -1,0 +1,26 @@
+"""The log of crashes: tracebacks of errors of our own, without the values of variables and without secrets."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lilfox_tui import __version__
+from lilfox_tui.paths import state_dir
+from lilfox_tui.redact import redact
+
+
+def write_crash(error: BaseException) -> Path | None:
+    """Appends ``error``'s traceback to ``crash.log`` (0600) in the state folder; None where that cannot be."""
+    lines = traceback.TracebackException.from_exception(error, capture_locals=False).format()
+    text = f"{datetime.now(UTC).isoformat(timespec='seconds')} lilfox {__version__}\n{redact(''.join(lines))}\n"
+    try:
+        path = state_dir() / "crash.log"
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+    except OSError:
+        return None
+    return path
