@@ -61,11 +61,11 @@ class HostWatch:
         self.snapshots.publish(snapshot, snapshot.at)
         return self._summary
 
-    def fail(self, error: LilFoxError, now: datetime) -> None:
-        """There is no new reading, for that reason."""
-        self.snapshots.fail(error)
+    def fail(self, error: LilFoxError, now: datetime, next_try: datetime | None = None) -> None:
+        """There is no new reading, for that reason; ``next_try`` is when one is asked for again, if by itself."""
+        self.snapshots.fail(error, next_try=next_try)
         since = self._failure.since if self._failure is not None else now
-        self._failure = Unavailable(error, since)
+        self._failure = Unavailable(error, since, next_try)
 
     def judge(self, now: datetime) -> bool:
         """Judges anew at ``now`` (aware UTC) and tells whether the level is another than before."""

@@ -114,8 +114,17 @@ def judge_values(summary: HostSummary, thresholds: Thresholds, held: Streaks, *,
             failing.append(_reason(reading, summary, getattr(thresholds, reading.measure).fail))
         elif warn >= needed:
             degraded.append(_reason(reading, summary, getattr(thresholds, reading.measure).warn))
+    degraded += _unread(summary)
     level = Level.FAILING if failing else Level.DEGRADED if degraded else Level.GOOD
     return Judgement(level, (*failing, *degraded))
+
+
+def _unread(summary: HostSummary) -> Iterator[Message]:
+    """Why CPU, memory or filesystems are not known: a host that nobody can see into is not good."""
+    known = {"cpu": summary.cpu, "memory": summary.memory_percent, "filesystems": summary.filesystems or None}
+    for kind, value in known.items():
+        if value is None and kind in summary.problems:
+            yield summary.problems[kind]
 
 
 def judge_service(state: ServiceState | None) -> Judgement:

@@ -195,7 +195,7 @@ class Monitor:
                 if isinstance(state, Ready):
                     self._take(watch, state.value)
                 elif isinstance(state, Unavailable):
-                    watch.fail(state.error, datetime.now(UTC))
+                    watch.fail(state.error, datetime.now(UTC), state.next_try)
                     self._judge(watch)
 
     async def _follow_link(self, watch: HostWatch, host: Host) -> None:

@@ -57,6 +57,14 @@ def test_what_is_unknown_and_what_is_read_only_does_not_count() -> None:
     assert at_once(summary(filesystems=(mount("/snap", 100, read_only=True),))).level is Level.GOOD
 
 
+def test_a_host_whose_numbers_cannot_be_read_is_not_good() -> None:
+    problems = {kind: tr("{kind} is gone", kind=kind) for kind in ("cpu", "memory", "filesystems", "pressure")}
+    blind = summary(cpu=None, memory_percent=None, filesystems=(), problems=problems)
+    assert at_once(blind).level is Level.DEGRADED
+    assert texts(at_once(blind)) == ["cpu is gone", "memory is gone", "filesystems is gone"]
+    assert at_once(summary(problems=problems)).level is Level.GOOD, "a bad line beside good ones hides nothing"
+
+
 def test_a_clock_within_the_error_of_its_measurement_is_right() -> None:
     assert at_once(summary(clock_offset_s=1.4, clock_error_s=0.5)).level is Level.GOOD
     assert at_once(summary(clock_offset_s=1.6, clock_error_s=0.5)).level is Level.DEGRADED
