@@ -153,11 +153,11 @@ class SshHost:
             await loop.begin(LOGIN_S)
             yield loop
         finally:
-            self._running.discard(command)
             command.completed = not loop.hung
             if loop.hung:
                 self._spawn(self._end(command))
             else:
+                self._running.discard(command)
                 await command.end()
 
     async def read_file(self, path: str, *, offset: int = 0, limit_bytes: int = OUTPUT_LIMIT) -> bytes:

@@ -223,8 +223,8 @@ class RemoteCommand:
                 await self._until_start()
         except TimeoutError:
             pass
-        if self.group is None:
-            return False
+        if self.group is None:  # it never said who it is: the login's start-up files hang
+            return await self._end_by_signal()
         if await self._sessions.end_group(self.group, self.since, as_root=self.order.sudo):
             return True
         return await self._end_by_signal()

@@ -13,6 +13,7 @@ import pytest
 from lilfox_tui.errors import AuthRefused, CommandTimeout, HostUnreachable
 from lilfox_tui.hosts.open import open_host
 from tests.services.sshd import SshdLab, sshd_lab
+from tests.waiting import until
 
 pytestmark = pytest.mark.root
 
@@ -82,6 +83,25 @@ async def test_what_bashrc_prints_is_no_output(lab: SshdLab, user: Callable[...,
         assert await loop.ask("x", timeout_s=5) == b"x\n"
     await host.write_file(f"/home/{name}/f", b"data")
     assert await host.read_file(f"/home/{name}/f") == b"data"
+    await host.close()
+
+
+async def test_a_login_that_hangs_leaves_nothing_behind(
+    lab: SshdLab, user: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = user("/bin/bash", "sleep 1000\n")
+    host = open_host("h", lab.host(lab.sshd(), user=name), lab.ssh())
+    await host.connect()
+    monkeypatch.setattr("lilfox_tui.hosts.ssh.LOGIN_S", 1.0)
+
+    def shells() -> bytes:
+        return subprocess.run(["pgrep", "-u", name, "bash"], capture_output=True, check=False).stdout
+
+    for _ in range(2):
+        with pytest.raises(CommandTimeout):
+            async with host.loop("read -r _"):
+                pass
+        await until(lambda: not shells(), what="the shell of the login that hung is gone")
     await host.close()
 
 
