@@ -17,7 +17,8 @@ from lilfox_tui.app.glyphs import glyphs_for_terminal
 from lilfox_tui.app.terminal import SavedTerminal, except_hook
 from lilfox_tui.config.model import Config, HostConfig, Seconds
 from lilfox_tui.config.themes import DEFAULT, load_theme
-from lilfox_tui.i18n import language_from_locale, set_language
+from lilfox_tui.errors import UsageError
+from lilfox_tui.i18n import language_from_locale, set_language, tr
 from lilfox_tui.monitor.changes import ChangeLog, seen_file
 from lilfox_tui.monitor.monitor import Monitor
 from lilfox_tui.paths import config_file
@@ -54,7 +55,7 @@ def _theme_name(config: Config, arguments: argparse.Namespace) -> str:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Opens the app; returns the exit code. Raises ConfigError."""
+    """Opens the app; returns the exit code. Raises ConfigError, UsageError."""
 
     async def on_the_config() -> int:
         return await _run_app(build_app(_load(arguments), arguments))
@@ -87,12 +88,23 @@ async def _run_app(app: LilFoxApp) -> int:
 
 
 def _open(start: Callable[[], Coroutine[Any, Any, int]]) -> int:
+    _require_terminal()
     sys.excepthook = except_hook
     terminal = SavedTerminal()
     try:
         return asyncio.run(start())
     finally:
         terminal.restore()
+
+
+def _require_terminal() -> None:
+    """Keys come from stdin and the screen goes to stderr (Textual) in the size of stdout. Raises UsageError."""
+    for name in ("stdin", "stdout", "stderr"):
+        if not getattr(sys, name).isatty():
+            raise UsageError(
+                tr("the screen needs a terminal: {stream} is none", stream=name),
+                tr("Start it without pipes and redirections; lilfox check and lilfox monitor need no terminal."),
+            )
 
 
 def _load(arguments: argparse.Namespace) -> Config:

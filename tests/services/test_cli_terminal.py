@@ -78,3 +78,26 @@ def test_the_stand_in_stack_runs_without_a_screen_and_leaves_nothing(tmp_path: P
         assert process.wait(timeout=10) == 0
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(f"{urls[0]}/health", timeout=5)
+
+
+@pytest.mark.parametrize("stream", ["stdin", "stdout", "stderr"])
+@pytest.mark.parametrize("command", [[], ["demo"]], ids=["screen", "demo"])
+def test_the_screen_is_not_written_where_no_terminal_is(stream: str, command: list[str]) -> None:
+    ours, theirs = pty.openpty()
+    read, write = os.pipe()
+    try:
+        streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs} | {stream: read if stream == "stdin" else write}
+        process = subprocess.Popen(
+            [*LILFOX, *command], stdin=streams["stdin"], stdout=streams["stdout"], stderr=streams["stderr"]
+        )
+        try:
+            assert process.wait(timeout=15) == 2
+        finally:
+            process.kill()
+            process.wait()
+        told = os.read(read if stream == "stderr" else ours, 4096)
+        assert f"needs a terminal: {stream} is none".encode() in told
+        assert b"\x1b" not in told
+    finally:
+        for each in (ours, theirs, read, write):
+            os.close(each)
