@@ -202,7 +202,9 @@ def why_no_numbers(view: HostView, now: datetime) -> str:
     }
     if view.link.next_try is None:
         return _("no sample for {age}, waits for you: {why}", **values)
-    wait_s = max(0, round((view.link.next_try - now).total_seconds()))
+    wait_s = round((view.link.next_try - now).total_seconds())
+    if wait_s <= 0:
+        return _("no sample for {age}, trying now: {why}", **values)
     return _("no sample for {age}, next try in {wait}: {why}", wait=human_duration(wait_s), **values)
 
 

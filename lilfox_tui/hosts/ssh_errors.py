@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 
 import asyncssh
@@ -68,7 +69,8 @@ def _unreachable(where: str, error: BaseException, timeout_s: float) -> tuple[Me
             tr("{where} closed the connection before the login", where=where),
             tr("It may be no SSH server, be overloaded (MaxStartups), or have banned this address."),
         )
-    reason = clean(str(error)) or type(error).__name__
+    reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else clean(str(error))
+    reason = reason or type(error).__name__
     return tr("{where} cannot be reached: {reason}", where=where, reason=reason), tr("Try ssh by hand to see more.")
 
 

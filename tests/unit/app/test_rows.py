@@ -47,6 +47,11 @@ def test_a_lost_host_says_why_and_when_it_is_tried_again() -> None:
     assert "0%" not in text
 
 
+def test_a_host_whose_next_try_is_due_is_being_tried() -> None:
+    text = text_of(host_row(lost("model-1"), NOW + timedelta(seconds=20), style(80)))
+    assert "no sample for 34 s, trying now: connection lost" in text
+
+
 def test_numbers_are_right() -> None:
     text = text_of(host_row(host("web-1", Level.GOOD, summary("web-1", 23, 61, 71)), NOW, style(140)))
     for part in ("23%", "18  5  1  0", "61%", "71% /var", "1.1M /  332K", "1.15/4"):
