@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import aclosing
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from lilfox_tui.config.model import Config
-from lilfox_tui.errors import HostUnreachable, LilFoxError
+from lilfox_tui.crash import write_crash
+from lilfox_tui.errors import HostError, HostUnreachable, LilFoxError
 from lilfox_tui.feed import Feed, Pending, Ready, Unavailable
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
@@ -37,6 +39,8 @@ from lilfox_tui.monitor.watched import watched_hosts, watched_services
 if TYPE_CHECKING:
     from lilfox_tui.metrics.health import HealthProbe
 
+AFTER_FAULT_S = 5.0
+"""Before work that ended by a fault of our own is started again."""
 PUBLISH_AT_MOST_S = 0.25
 CLOSE_S = 1.5
 """How long the hosts have to close at the end."""
@@ -184,10 +188,25 @@ class Monitor:
     def _start_hosts(self, group: asyncio.TaskGroup, watches: Iterable[HostWatch]) -> None:
         for watch in watches:
             host, sampler = self._open(watch)
-            group.create_task(host.keep_connected())
-            group.create_task(sampler.run())
-            group.create_task(self._follow_samples(watch, sampler))
-            group.create_task(self._follow_link(watch, host))
+            group.create_task(self._kept_up(watch, host.keep_connected))
+            group.create_task(self._kept_up(watch, sampler.run))
+            group.create_task(self._kept_up(watch, partial(self._follow_samples, watch, sampler)))
+            group.create_task(self._kept_up(watch, partial(self._follow_link, watch, host)))
+
+    async def _kept_up(self, watch: HostWatch, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Does a host's ``work``. A fault of our own in it is that host's row, not everybody's end; then it goes on."""
+        while True:
+            try:
+                return await work()
+            except Exception as error:
+                where = write_crash(error)
+                text = tr(
+                    "a fault of LilFox: {kind}; the traceback is in {path}", kind=type(error).__name__, path=where
+                )
+                now = datetime.now(UTC)
+                watch.fail(HostError(watch.name, text), now, now + timedelta(seconds=AFTER_FAULT_S))
+                self._judge(watch)
+            await asyncio.sleep(AFTER_FAULT_S)
 
     async def _follow_samples(self, watch: HostWatch, sampler: Sampler) -> None:
         async with aclosing(sampler.feed.watch()) as states:

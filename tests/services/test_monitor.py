@@ -18,17 +18,19 @@ from lilfox_tui.feed import Unavailable
 from lilfox_tui.hosts.fake import FakeHost
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.i18n import tr
-from lilfox_tui.metrics.model import Level, Series
+from lilfox_tui.metrics.model import Level, Series, Snapshot
 from lilfox_tui.monitor.changes import ChangeLog, seen_file
+from lilfox_tui.monitor.host_watch import HostWatch
 from lilfox_tui.monitor.model import Overview
 from lilfox_tui.monitor.monitor import Monitor
+from lilfox_tui.paths import state_dir
 from tests.services.http_servers import page, serving
 from tests.waiting import until
 
 NEVER = Threshold(warn=None, fail=None)
 LIMITS = Thresholds(
-    hold=1, cpu_percent=NEVER, load_per_cpu=NEVER, pressure_cpu=NEVER, pressure_io=NEVER, disk_percent=NEVER,
-    failed_units=NEVER,
+    hold=1, cpu_percent=NEVER, iowait_percent=NEVER, steal_percent=NEVER, load_per_cpu=NEVER, pressure_cpu=NEVER,
+    pressure_memory=NEVER, pressure_io=NEVER, disk_percent=NEVER, failed_units=NEVER,
 )  # fmt: skip
 LATE = "web-19"
 """Its first sample is due late in the period: the link alone speaks before."""
@@ -122,6 +124,33 @@ async def test_a_lost_host_is_told_at_once_and_delays_no_other() -> None:
         monitor.retry(LATE)
         assert web.retried == 1
     assert any("lost: cable cut" in str(change.what) for change in monitor.changes.since_last_visit())
+
+
+async def test_a_fault_of_our_own_about_one_host_is_its_row_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lilfox_tui.monitor.monitor.AFTER_FAULT_S", 0.3)
+    config = msgspec.structs.replace(CONFIG, hosts={"here": HostConfig(local=True), "odd": HostConfig(local=True)})
+    monitor = Monitor(config)
+    take, broken = monitor._take, True
+
+    def fall_over(watch: HostWatch, snapshot: Snapshot) -> None:
+        if watch.name == "odd" and broken:
+            raise ZeroDivisionError
+        take(watch, snapshot)
+
+    monkeypatch.setattr(monitor, "_take", fall_over)
+    async with watching(monitor):
+        await until(lambda: monitor.overview.value is not None, what="a first overview")
+        await until(lambda: "ZeroDivisionError" in str(seen(monitor).hosts["odd"].reasons), what="the odd row says it")
+        told = seen(monitor).at
+        await until(lambda: _sampled_after(monitor, "here", told), what="the other goes on")
+        assert "ZeroDivisionError" in (state_dir() / "crash.log").read_text()
+        broken = False
+        await until(lambda: seen(monitor).hosts["odd"].level is Level.GOOD, what="the odd host is good again")
+
+
+def _sampled_after(monitor: Monitor, name: str, moment: datetime) -> bool:
+    summary = seen(monitor).hosts[name].summary
+    return summary is not None and summary.at > moment
 
 
 async def test_a_service_that_fails_and_heals_is_remembered() -> None:
