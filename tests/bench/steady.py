@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from statistics import median
 
+from lilfox_tui.config.model import Thresholds
+from lilfox_tui.monitor.watched import this_machine
 from tests.bench.first_frame import GLANCES, OURS, WITHIN_S, true_numbers
 from tests.bench.on_terminal import OnTerminal, Steady
 from tests.bench.programs import LILFOX, Peers, median_ratio
@@ -64,7 +67,7 @@ def _bytes(costs: dict[str, list[Steady]]) -> Row:
 
 
 def _paused(home: Path) -> Row:
-    with OnTerminal((*LILFOX, "--refresh", "1s"), home=home) as program:
+    with OnTerminal((*LILFOX, "--config", str(_nothing_fires(home)), "--refresh", "1s"), home=home) as program:
         program.until(partial(true_numbers, row=OURS), WITHIN_S)
         program.press("p")
         program.until(lambda text: "paused" in text, WITHIN_S)
@@ -73,7 +76,16 @@ def _paused(home: Path) -> Row:
 
 
 def _slow_link(home: Path) -> Row:
-    with OnTerminal((*LILFOX, "--slow-link"), home=home) as program:
+    with OnTerminal((*LILFOX, "--config", str(_nothing_fires(home)), "--slow-link"), home=home) as program:
         program.until(partial(true_numbers, row=OURS), WITHIN_S)
         cost = program.steady(SETTLE_S, SLOW_LINK_S)
     return within("  --slow-link", cost.bytes_s / 1000, 0.3, "KB/s")
+
+
+def _nothing_fires(home: Path) -> Path:
+    """A config (JSON is YAML) of this machine without levels: what else runs here cannot make anything fire."""
+    never = {name: {"warn": None, "fail": None} for name in Thresholds.__struct_fields__ if name != "hold"}
+    file = home / "config.yaml"
+    file.write_text(json.dumps({"hosts": {this_machine(): {"local": True}}, "thresholds": never}))
+    file.chmod(0o600)
+    return file
