@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.glyphs import glyphs_for_terminal
-from lilfox_tui.app.terminal import SavedTerminal, except_hook
+from lilfox_tui.app.terminal import SavedTerminal, except_hook, take_any_bytes
 from lilfox_tui.config.model import Config, HostConfig, Seconds
 from lilfox_tui.config.themes import DEFAULT, load_theme
 from lilfox_tui.errors import UsageError
@@ -90,6 +90,7 @@ async def _run_app(app: LilFoxApp) -> int:
 def _open(start: Callable[[], Coroutine[Any, Any, int]]) -> int:
     _require_terminal()
     sys.excepthook = except_hook
+    take_any_bytes()
     terminal = SavedTerminal()
     try:
         return asyncio.run(start())

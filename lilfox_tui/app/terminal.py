@@ -7,6 +7,7 @@ any clean-up otherwise; so the hang-up is watched here, without reading a byte t
 from __future__ import annotations
 
 import asyncio
+import codecs
 import os
 import select
 import signal
@@ -77,6 +78,17 @@ class SavedTerminal:
             termios.tcsetattr(sys.stdin.fileno(), termios.TCSANOW, self._modes)
         except (termios.error, OSError, ValueError):
             return
+
+
+def take_any_bytes() -> None:
+    """Bytes from the keyboard that are not UTF-8 (a bad link, an old paste) become U+FFFD, a key without meaning.
+
+    Textual's driver decodes strictly, and the first such byte ends its input thread and with it the console.
+    """
+    from textual.drivers import linux_driver
+
+    strict = codecs.getincrementaldecoder
+    vars(linux_driver)["getincrementaldecoder"] = lambda encoding: partial(strict(encoding), errors="replace")
 
 
 def run_aside(argv: Sequence[str]) -> None:

@@ -295,3 +295,15 @@ def test_ctrl_c_leaves_and_ctrl_z_steps_aside_from_everywhere(tmp_path: Path, op
         console.read(0.5)
         console.press("\x03")
         assert console.ended_within(3) == 0
+
+
+def test_bytes_that_are_no_text_end_nothing(tmp_path: Path) -> None:
+    with Console(home=tmp_path) as console:
+        first_screen(console)
+        for noise in (b"\xff\xfe", b"\xc3", b"\xed\xa0\x80", bytes(range(0x80, 0x100))):
+            os.write(console.fd, noise)
+            console.read(0.2)
+        console.press("?")
+        console.until("the next row")
+        console.press("\x03")
+        assert console.ended_within(3) == 0
