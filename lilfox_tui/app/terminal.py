@@ -16,6 +16,7 @@ import sys
 import termios
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import TracebackType
 
 from lilfox_tui.crash import write_crash
