@@ -54,9 +54,11 @@ def cell_width(text: str) -> int:
 
 
 def fit(text: str, width: int, *, right: bool = False) -> str:
-    """``text`` in exactly ``width`` cells: padded (on the left when ``right``), or cut with an ellipsis."""
+    """``text``, cleaned since that changes its width, in exactly ``width`` cells: padded (on the left when ``right``),
+    or cut with an ellipsis."""
     if width <= 0:
         return ""
+    text = clean(text)
     have = cell_width(text)
     if have > width:
         text = _cut(text, width - 1) + "…"

@@ -83,12 +83,20 @@ class Palette:
             text = safe(piece.text, self.ascii_only)
             size = cell_len(text)
             if size > left:
-                text, size = set_cell_size(text, left), left
+                text, size = self._cut(text, left), left
             segments.append(Segment(text, self.style(piece.role, background)))
             left -= size
         if left > 0:
             segments.append(Segment(" " * left, self.style("text", background)))
         return Strip(segments, width)
+
+    def _cut(self, text: str, width: int) -> str:
+        """``text`` in ``width`` cells, with a mark at the end where words were cut off, not spaces."""
+        kept = set_cell_size(text, width)
+        if not text[len(kept) :].strip() or not kept.strip():
+            return kept
+        mark = "~" if self.ascii_only else "…"
+        return set_cell_size(set_cell_size(text, width - 1).rstrip(" ") + mark, width)
 
 
 def content(pieces: Iterable[Piece], palette: Palette) -> Content:

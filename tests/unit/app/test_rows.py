@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from lilfox_tui.app.draw import Palette, Row
+from lilfox_tui.app.draw import Palette, Piece, Row
 from lilfox_tui.app.frame import HeaderState, header
 from lilfox_tui.app.glyphs import ASCII, UNICODE
 from lilfox_tui.app.host_page import HostPage, host_page
@@ -76,12 +76,24 @@ def test_unknown_is_never_zero() -> None:
 
 def test_nothing_hostile_leaves_the_text_factory() -> None:
     palette = Palette(load_theme("fox-dark"), ascii_only=False)
-    from lilfox_tui.app.draw import Piece
-
     shown = palette.strip((Piece(HOSTILE),), 120).text
     assert all(char.isprintable() for char in shown)
     assert "[@click=app.quit]x[/x]" in shown
     assert "\u202e" not in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("refuses the connection", "refuses…"),
+        ("重试连接吧", "重试连…"),
+        ("refuses         ", "refuses "),
+        ("refuses", "refuses "),
+    ],
+)
+def test_words_that_are_cut_off_leave_a_mark(text: str, shown: str) -> None:
+    line = Palette(load_theme("fox-dark"), ascii_only=False).strip((Piece(text),), 8)
+    assert (line.text.rstrip(), line.cell_length) == (shown.rstrip(), 8)
 
 
 def test_an_ascii_terminal_gets_ascii() -> None:
