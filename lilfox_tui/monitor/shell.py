@@ -13,9 +13,12 @@ def shell_argv(name: str, config: HostConfig, ssh: SshConfig) -> list[str]:
     if config.local:
         return [os.environ.get("SHELL") or "/bin/sh"]
     argv = ["ssh"]
-    files = [Path(each).expanduser() for each in ssh.config_files]
-    if files and files[0] != Path("~/.ssh/config").expanduser():
-        argv += ["-F", str(files[0])]
+    files = [str(Path(each).expanduser()) for each in ssh.config_files]
+    if ssh.config_files != SshConfig().config_files:
+        argv += ["-F", files[0] if files else "none"]
+    if ssh.known_hosts != SshConfig().known_hosts:
+        known = (str(Path(each).expanduser()).replace("%", "%%") for each in ssh.known_hosts)
+        argv += ["-o", "UserKnownHostsFile=" + " ".join(f'"{each}"' for each in known)]
     if config.port is not None:
         argv += ["-p", str(config.port)]
     if config.user is not None:
