@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -25,6 +26,9 @@ from lilfox_tui.monitor.monitor import Monitor
 
 if TYPE_CHECKING:
     from lilfox_tui.demo.stack import Stack
+
+SETTLED_S = 3.0
+"""After so long everything is imported and every host has been opened once."""
 
 
 class LilFoxApp(AppKeys):
@@ -65,6 +69,7 @@ class LilFoxApp(AppKeys):
             self._departure.watch(asyncio.get_running_loop())
         self._run_monitor()
         self.call_after_refresh(self.repaint_frame)
+        self.set_timer(SETTLED_S, gc.freeze)  # what is there by then stays: no later collection walks it
 
     @work(exclusive=True, group="monitor", exit_on_error=True)
     async def _run_monitor(self) -> None:

@@ -6,14 +6,12 @@ reach the terminal as an escape.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
-from textual.content import Content
 from textual.strip import Strip
 
 from lilfox_tui.config.themes import Theme
@@ -74,8 +72,8 @@ class Palette:
         return style
 
     def strip(self, pieces: Row, width: int, background: str = "background") -> Strip:
-        """``pieces`` as a line of exactly ``width`` cells."""
-        segments: list[Segment] = []
+        """``pieces`` as a line of exactly ``width`` cells, in as few runs of one style as show the same."""
+        runs: list[list[str]] = []
         left = width
         for piece in pieces:
             if left <= 0:
@@ -84,11 +82,10 @@ class Palette:
             size = cell_len(text)
             if size > left:
                 text, size = self._cut(text, left), left
-            segments.append(Segment(text, self.style(piece.role, background)))
+            _join(runs, piece.role, text)
             left -= size
-        if left > 0:
-            segments.append(Segment(" " * left, self.style("text", background)))
-        return Strip(segments, width)
+        _join(runs, "text", " " * left)
+        return Strip([Segment(text, self.style(role, background)) for role, text in runs], width)
 
     def _cut(self, text: str, width: int) -> str:
         """``text`` in ``width`` cells, with a mark at the end where words were cut off, not spaces."""
@@ -99,6 +96,13 @@ class Palette:
         return set_cell_size(set_cell_size(text, width - 1).rstrip(" ") + mark, width)
 
 
-def content(pieces: Iterable[Piece], palette: Palette) -> Content:
-    """``pieces`` as a Content (never markup), for the few ready-made widgets that want one."""
-    return Content.assemble(*(Content(safe(piece.text, palette.ascii_only)) for piece in pieces))
+def _join(runs: list[list[str]], role: str, text: str) -> None:
+    """Adds ``text``; blanks look the same in every ink of one ground, so they go with their neighbour."""
+    if not text:
+        return
+    if runs and (runs[-1][0] == role or text.isspace()):
+        runs[-1][1] += text
+    elif runs and runs[-1][1].isspace():
+        runs[-1] = [role, runs[-1][1] + text]
+    else:
+        runs.append([role, text])

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.glyphs import glyphs_for_terminal
 from lilfox_tui.app.terminal import SavedTerminal, except_hook, take_any_bytes
 from lilfox_tui.config.model import Config, HostConfig, Seconds
@@ -24,6 +23,7 @@ from lilfox_tui.monitor.monitor import Monitor
 from lilfox_tui.paths import config_file
 
 if TYPE_CHECKING:
+    from lilfox_tui.app.app import LilFoxApp
     from lilfox_tui.demo.stack import Stack
 
 
@@ -36,6 +36,8 @@ def build_app(config: Config, arguments: argparse.Namespace, demo: Stack | None 
     set_language("en" if glyphs.ascii_only else _language(config, arguments))
     theme = load_theme(_theme_name(config, arguments), config.theme_dirs)
     monitor = Monitor(config, changes=ChangeLog(seen_file()))
+    from lilfox_tui.app.app import LilFoxApp  # Textual: the time it takes is between the two readings of this machine
+
     monitor.prime()
     return LilFoxApp(monitor, config, theme=theme, glyphs=glyphs, slow_link=slow, demo=demo)
 
@@ -83,6 +85,7 @@ def run_demo(arguments: argparse.Namespace) -> int:
 
 
 async def _run_app(app: LilFoxApp) -> int:
+    take_any_bytes()
     await app.run_async()
     return app.return_code or 0
 
@@ -90,7 +93,6 @@ async def _run_app(app: LilFoxApp) -> int:
 def _open(start: Callable[[], Coroutine[Any, Any, int]]) -> int:
     _require_terminal()
     sys.excepthook = except_hook
-    take_any_bytes()
     terminal = SavedTerminal()
     try:
         return asyncio.run(start())

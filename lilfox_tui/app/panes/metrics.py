@@ -166,7 +166,8 @@ class MetricsPane(MetricsKeys):
         head = [BLANK, title, service_heading(style)][-lines.sticky :]
         rows = [service_row(view, overview.at, style) for view in services]
         lines.show([*head, *rows], selected=self._place("service", [view.name for view in services], len(head)))
-        self.query_one("#changes", Lines).show(self.change_rows())
+        if (room := self._heights.get("#changes", 0)) > 0:
+            self.query_one("#changes", Lines).show(self.change_rows(room))
         self.query_one("#detail", Lines).show(self._detail(overview))
 
     def _title(self, text: str, shown: int, of: int, lines: Lines) -> Row:
@@ -179,11 +180,12 @@ class MetricsPane(MetricsKeys):
             return None
         return names.index(self.selected[1]) + head
 
-    def change_rows(self) -> list[Row]:
-        """What changed since the last visit, newest first, below two rows of title."""
+    def change_rows(self, room: int | None = None) -> list[Row]:
+        """What changed since the last visit, newest first, below two rows of title; ``room`` rows at most."""
         glyphs = self.lilfox.glyphs
         rows: list[Row] = [BLANK, (Piece(" " + _("SINCE YOU LAST LOOKED"), "title"),)]
-        for each in reversed(self.lilfox.monitor.changes.since_last_visit()):
+        changes = self.lilfox.monitor.changes.since_last_visit()[::-1]
+        for each in changes if room is None else changes[: room - len(rows)]:
             mark = Piece(glyphs.level(each.level) + " ", ROLES[each.level])
             at = Piece(each.at.astimezone().strftime("%m-%d %H:%M:%S  "), "muted")
             name = each.subject.partition("/")[2]

@@ -12,6 +12,7 @@ from lilfox_tui.app.glyphs import ASCII, UNICODE
 from lilfox_tui.app.host_page import HostPage, host_page
 from lilfox_tui.app.host_rows import TableStyle, host_heading, host_row
 from lilfox_tui.app.service_rows import service_row
+from lilfox_tui.app.widgets.lines import span_of_change
 from lilfox_tui.config.model import Thresholds
 from lilfox_tui.config.themes import load_theme
 from lilfox_tui.metrics.model import Level, Process
@@ -162,3 +163,27 @@ def test_a_rewound_header_says_how_far() -> None:
     state = HeaderState("", NOW, 600, False, False, True)
     row = header(mixed(), state, 60, UNICODE)
     assert any(piece.role == "accent" and "10 min ago" in piece.text for piece in row)
+
+
+def test_a_line_is_sent_in_as_few_runs_as_show_the_same() -> None:
+    palette = Palette(load_theme("fox-dark"), ascii_only=False)
+    pieces = (Piece("  "), Piece("", "muted"), Piece("a", "good"), Piece("  ", "muted"), Piece("b", "good"), Piece("c"))
+    strip = palette.strip(pieces, 10)
+    assert strip.text == "  a  bc   "
+    assert [segment.text for segment in strip] == ["  a  b", "c   "]
+    assert strip.cell_length == 10
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "span"),
+    [
+        ((Piece("ab"), Piece("12"), Piece("z")), (Piece("ab"), Piece("34"), Piece("z")), (2, 0, 2)),
+        ((Piece("ab"), Piece("1")), (Piece("ab"), Piece("345")), (2, 0, 3)),
+        ((Piece("ab"),), (Piece("ab", "good"),), (0, 0, 2)),
+        ((Piece("中"), Piece("1"), Piece("x")), (Piece("中"), Piece("2"), Piece("x")), (2, 0, 1)),
+        ((Piece("a"), Piece("a")), (Piece("a"), Piece("a"), Piece("a")), (2, 0, 1)),
+    ],
+)
+def test_only_the_cells_that_differ_are_sent(old: Row, new: Row, span: tuple[int, int, int]) -> None:
+    assert span_of_change((old, False), (new, False), 80, 0) == span
+    assert span_of_change((old, False), (new, True), 80, 0) == (0, 0, 80)
