@@ -14,7 +14,7 @@ from lilfox_tui.config.model import Thresholds
 from lilfox_tui.feed import Ready
 from lilfox_tui.i18n import _
 from lilfox_tui.metrics.model import HostSummary, Process, Series
-from lilfox_tui.monitor.model import Change, HostView
+from lilfox_tui.monitor.model import Change, HostView, ServiceView
 from lilfox_tui.text import clean, fit, human_bytes, human_count, human_duration
 
 Past = Callable[[Series, int], Values]
@@ -70,8 +70,6 @@ def _head(page: HostPage) -> list[Row]:
     if isinstance(view.link, Ready):
         facts.append(view.link.value.description)
     mark = Piece(page.glyphs.level(view.level) + " ", ROLES[view.level])
-    since = human_duration((page.now - view.since).total_seconds())
-    why = "; ".join(str(reason) for reason in view.reasons) or _("all is well")
     tags = (Piece("  " + " ".join(view.config.tags), "muted"),) if view.config.tags else ()
     return [
         (
@@ -81,8 +79,17 @@ def _head(page: HostPage) -> list[Row]:
             Piece("   " + "  ".join(fact for fact in facts if fact), "muted"),
             *tags,
         ),
-        (Piece("   "), Piece(why, ROLES[view.level]), Piece("  " + _("for {time}", time=since), "muted")),
+        *reason_rows(view, page.now),
     ]
+
+
+def reason_rows(view: HostView | ServiceView, now: datetime) -> list[Row]:
+    """Since when the level holds and why, a row a reason, so that none is cut off by another."""
+    role = ROLES[view.level]
+    since = _("for {time}", time=human_duration((now - view.since).total_seconds()))
+    reasons = [str(reason) for reason in view.reasons] or [_("all is well")]
+    first = (Piece("   "), Piece(reasons[0], role), Piece(f"  {since}", "muted"))
+    return [first, *((Piece("   "), Piece(reason, role)) for reason in reasons[1:])]
 
 
 def _clock(offset_s: float, error_s: float) -> str:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from lilfox_tui.app.chart import AXIS_WIDTH, chart
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
-from lilfox_tui.app.host_page import Past
+from lilfox_tui.app.host_page import Past, reason_rows
 from lilfox_tui.app.host_rows import ROLES
 from lilfox_tui.app.service_rows import health_word
 from lilfox_tui.i18n import _
@@ -35,8 +35,6 @@ class ServicePage:
 def service_page(page: ServicePage) -> list[Row]:
     """All rows of the page; the first two stay on the screen."""
     view = page.view
-    since = human_duration((page.now - view.since).total_seconds())
-    why = "; ".join(str(reason) for reason in view.reasons) or _("all is well")
     rows: list[Row] = [
         (
             Piece(" "),
@@ -44,7 +42,7 @@ def service_page(page: ServicePage) -> list[Row]:
             Piece(view.name, "strong"),
             Piece("   " + view.config.url + view.config.health, "muted"),
         ),
-        (Piece("   "), Piece(why, ROLES[view.level]), Piece("  " + _("for {time}", time=since), "muted")),
+        *reason_rows(view, page.now),
         BLANK,
         *_chart(page),
         BLANK,
