@@ -14,6 +14,7 @@ from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.host_page import HostPage, host_page
 from lilfox_tui.app.host_rows import ROLES, TableStyle, host_heading, host_row
 from lilfox_tui.app.metrics_keys import MetricsKeys, link_error
+from lilfox_tui.app.rows_on_demand import RowsOnDemand
 from lilfox_tui.app.service_page import ServicePage, service_page
 from lilfox_tui.app.service_rows import service_heading, service_row
 from lilfox_tui.app.widgets.lines import Lines
@@ -156,16 +157,16 @@ class MetricsPane(MetricsKeys):
 
     def _paint_tables(self, overview: Overview) -> None:
         style, hosts, services = self._style(), self._hosts(overview), self._services(overview)
-        rows = [host_row(view, overview.at, style) for view in hosts]
         lines = self.query_one("#hosts", Lines)
         title = self._title(_("HOSTS"), len(hosts), len(overview.hosts), lines)
         head = [title, host_heading(style)][-lines.sticky :]
-        lines.show([*head, *rows], selected=self._place("host", [view.name for view in hosts], len(head)))
+        rows = RowsOnDemand(head, len(hosts), lambda index: host_row(hosts[index], overview.at, style))
+        lines.show(rows, selected=self._place("host", [view.name for view in hosts], len(head)))
         lines = self.query_one("#services", Lines)
         title = self._title(_("SERVICES"), len(services), len(overview.services), lines)
         head = [BLANK, title, service_heading(style)][-lines.sticky :]
-        rows = [service_row(view, overview.at, style) for view in services]
-        lines.show([*head, *rows], selected=self._place("service", [view.name for view in services], len(head)))
+        rows = RowsOnDemand(head, len(services), lambda index: service_row(services[index], overview.at, style))
+        lines.show(rows, selected=self._place("service", [view.name for view in services], len(head)))
         if (room := self._heights.get("#changes", 0)) > 0:
             self.query_one("#changes", Lines).show(self.change_rows(room))
         self.query_one("#detail", Lines).show(self._detail(overview))

@@ -44,14 +44,14 @@ class Lines(Widget, can_focus=False):
         super().__init__(id=id)
         self._ground = ground
         self.sticky = sticky
-        self.rows: tuple[Row, ...] = ()
+        self.rows: Sequence[Row] = ()
         self.top = 0
         self.selected: int | None = None
 
     def show(self, rows: Sequence[Row], *, selected: int | None = None, follow: bool = True) -> None:
         """Makes ``rows`` what is shown, ``selected`` the highlighted one, in sight when ``follow``."""
         before = [self._line(y) for y in range(self.size.height)]
-        self.rows = tuple(rows)
+        self.rows = rows
         self.selected = selected
         self.top = self._clamped(self._following(selected) if follow else self.top)
         self._repaint(before)

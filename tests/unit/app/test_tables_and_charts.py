@@ -12,6 +12,7 @@ from lilfox_tui.app.chart import AXIS_WIDTH, beside, chart, nice_ceiling, spark
 from lilfox_tui.app.columns import Column, choose, line
 from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.glyphs import ASCII, UNICODE, glyphs_for_terminal
+from lilfox_tui.app.rows_on_demand import RowsOnDemand
 from lilfox_tui.text import cell_width
 
 NOW = datetime(2026, 3, 29, 3, 12, 44, tzinfo=UTC)
@@ -115,3 +116,19 @@ def test_two_blocks_stand_side_by_side() -> None:
 )
 def test_shapes_fit_the_terminal(environ: dict[str, str], ascii_only: bool) -> None:
     assert glyphs_for_terminal(environ).ascii_only is ascii_only
+
+
+def test_rows_are_made_when_looked_at_and_once() -> None:
+    made: list[int] = []
+
+    def make(index: int) -> Row:
+        made.append(index)
+        return (Piece(str(index)),)
+
+    rows = RowsOnDemand([(Piece("head"),)], 100, make)
+    assert len(rows) == 101
+    assert rows[0] == (Piece("head"),)
+    assert [rows[5], rows[5]] == [(Piece("4"),)] * 2
+    assert made == [4]
+    with pytest.raises(IndexError):
+        rows[101]
