@@ -62,7 +62,6 @@ class LilFoxApp(AppKeys):
 
     def on_mount(self) -> None:
         self._started_s = time.monotonic()
-        self.use_theme(self.palette.theme)
         for key in {key for each in self.all_actions for key in each.keys}:
             self.bind(key, f"press('{key}')", show=False)
         if not self.is_headless:

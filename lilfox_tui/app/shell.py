@@ -55,6 +55,9 @@ class Shell(App[None], inherit_bindings=False):
         demo: Stack | None = None,
     ) -> None:
         super().__init__(ansi_color=theme.ansi)
+        self.register_theme(_for_textual(theme))
+        self.set_reactive(App.theme, _for_textual(theme).name)  # before the first style is computed, not after
+        self.stylesheet.set_variables(self.get_css_variables())
         self.monitor = monitor
         self.config = config
         self.glyphs = glyphs
@@ -175,20 +178,9 @@ class Shell(App[None], inherit_bindings=False):
     def use_theme(self, theme: Theme) -> None:
         """Shows everything in another theme."""
         self.palette = Palette(theme, ascii_only=self.glyphs.ascii_only)
-        colour = {role: f"ansi_{name}" if theme.ansi else name for role, name in theme.colours.items()}
-        self.register_theme(
-            TextualTheme(
-                name=f"lilfox-{theme.name}",
-                primary=colour["accent"],
-                foreground=colour["text"],
-                background=colour["background"],
-                surface=colour["bar"],
-                panel=colour["selection"],
-                dark=theme.dark,
-            )
-        )
+        self.register_theme(_for_textual(theme))
         self.ansi_color = theme.ansi
-        self.theme = f"lilfox-{theme.name}"
+        self.theme = _for_textual(theme).name
         for lines in self.screen_stack[0].query(Lines):
             lines.refresh()
 
@@ -202,3 +194,17 @@ class Shell(App[None], inherit_bindings=False):
         told = _("traceback: {file}", file=where)
         self._exit_renderables.append(f"{text}\n{told}" if where else text)
         self._close_messages_no_wait()
+
+
+def _for_textual(theme: Theme) -> TextualTheme:
+    """``theme`` for the few ready-made widgets."""
+    colour = {role: f"ansi_{name}" if theme.ansi else name for role, name in theme.colours.items()}
+    return TextualTheme(
+        name=f"lilfox-{theme.name}",
+        primary=colour["accent"],
+        foreground=colour["text"],
+        background=colour["background"],
+        surface=colour["bar"],
+        panel=colour["selection"],
+        dark=theme.dark,
+    )
