@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from lilfox_tui.app.chart import AXIS_WIDTH, Values, beside, chart
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
-from lilfox_tui.app.host_rows import ROLES, level_role, percent
+from lilfox_tui.app.host_rows import ROLES, level_role, percent, why_no_numbers
 from lilfox_tui.config.model import Thresholds
-from lilfox_tui.feed import Ready
+from lilfox_tui.feed import Ready, Unavailable
 from lilfox_tui.i18n import _
 from lilfox_tui.metrics.model import HostSummary, Process, Series
 from lilfox_tui.monitor.model import Change, HostView, ServiceView
@@ -88,6 +88,8 @@ def reason_rows(view: HostView | ServiceView, now: datetime) -> list[Row]:
     role = ROLES[view.level]
     since = _("for {time}", time=human_duration((now - view.since).total_seconds()))
     reasons = [str(reason) for reason in view.reasons] or [_("all is well")]
+    if isinstance(view, HostView) and isinstance(view.link, Unavailable):
+        reasons = [why_no_numbers(view, now), *([str(view.link.error.hint)] if view.link.error.hint else [])]
     first = (Piece("   "), Piece(reasons[0], role), Piece(f"  {since}", "muted"))
     return [first, *((Piece("   "), Piece(reason, role)) for reason in reasons[1:])]
 
@@ -167,6 +169,7 @@ def _charts(page: HostPage, summary: HostSummary) -> list[Row]:
 
 def _one_chart(page: HostPage, wanted: _Chart, width: int) -> list[Row]:
     values = page.past(wanted.series, max(1, width - AXIS_WIDTH - 1))
+    lost = isinstance(page.view.link, Unavailable)  # the last number is an old one then
     return chart(
         wanted.title,
         values,
@@ -178,7 +181,7 @@ def _one_chart(page: HostPage, wanted: _Chart, width: int) -> list[Row]:
         glyphs=page.glyphs,
         top=wanted.top,
         binary=wanted.binary,
-        now_text=_("unknown") if wanted.now is None else wanted.unit(wanted.now),
+        now_text=_("unknown") if wanted.now is None or lost else wanted.unit(wanted.now),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -16,6 +17,7 @@ from lilfox_tui.app.widgets.lines import span_of_change
 from lilfox_tui.config.model import Thresholds
 from lilfox_tui.config.themes import load_theme
 from lilfox_tui.metrics.model import Level, Process
+from lilfox_tui.monitor.model import HostView
 from lilfox_tui.text import cell_width
 from tests.app.overviews import NOW, host, lost, mixed, summary
 
@@ -66,8 +68,6 @@ def test_an_old_row_says_how_old() -> None:
 
 
 def test_unknown_is_never_zero() -> None:
-    from dataclasses import replace
-
     bare = replace(
         summary("web-1", 23, 61, 71), cpu=None, memory_percent=None, fullest=None, load=None, network_in_s=None
     )
@@ -99,8 +99,6 @@ def test_words_that_are_cut_off_leave_a_mark(text: str, shown: str) -> None:
 
 def test_an_ascii_terminal_gets_ascii() -> None:
     palette = Palette(load_theme("mono"), ascii_only=True)
-    from dataclasses import replace
-
     narrow = replace(style(100), glyphs=ASCII)
     for view in mixed().hosts.values():
         assert palette.strip(host_row(view, NOW, narrow), 100).text.isascii()
@@ -114,9 +112,9 @@ def test_a_service_that_is_ill_says_what_and_since_when() -> None:
     assert "connection refused" in text_of(service_row(overview.services["model"], NOW, style(100)))
 
 
-def page(width: int) -> list[Row]:
+def page(width: int, shown: HostView | None = None) -> list[Row]:
     processes = (Process(1, "root", "systemd " + HOSTILE, "S", 1.5, 12_000_000),)
-    view = host("web-1", Level.GOOD, summary("web-1", 23, 61, 71))
+    view = shown or host("web-1", Level.GOOD, summary("web-1", 23, 61, 71))
     return host_page(
         HostPage(
             view=view,
@@ -187,3 +185,13 @@ def test_a_line_is_sent_in_as_few_runs_as_show_the_same() -> None:
 def test_only_the_cells_that_differ_are_sent(old: Row, new: Row, span: tuple[int, int, int]) -> None:
     assert span_of_change((old, False), (new, False), 80, 0) == span
     assert span_of_change((old, False), (new, True), 80, 0) == (0, 0, 80)
+
+
+def test_the_page_of_a_lost_host_shows_no_old_number_as_new_and_the_next_try() -> None:
+    rows = page(120, replace(lost("web-1"), summary=summary("web-1", 23, 61, 71)))
+    text = [text_of(row) for row in rows]
+    assert "no sample for 14 s, next try in 4 s: connection lost" in text[1]
+    assert "is the host up, and its network?" in text[2]
+    title = next(line for line in text if "CPU busy" in line)
+    assert "unknown" in title
+    assert "23%" not in title
