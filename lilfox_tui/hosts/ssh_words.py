@@ -70,26 +70,45 @@ class Started:
     """Drops what comes before the start line, and keeps the process group and its leader's start time from it."""
 
     MAX_NOISE = 1024 * 1024
+    MAX_LINE = 256
 
     def __init__(self) -> None:
-        self.noise = b""
         self.group: int | None = None
         self.since = ""
         self.seen = False
+        self._noise = bytearray()
+        self._unsearched = 0
+
+    @property
+    def noise(self) -> bytes:
+        """What came before the start line, or so far; of much, the end."""
+        return bytes(self._noise)
 
     def hear(self, data: bytes) -> bytes:
-        """What of ``data`` comes after the start line."""
+        """What of ``data`` comes after the start line. Each byte is looked at once, however the blocks fall."""
         if self.seen:
             return data
-        self.noise += data
-        before, mark, rest = self.noise.partition(START)
-        line, newline, after = rest.partition(b"\n")
-        if not newline:
-            if not mark:
-                self.noise = self.noise[-self.MAX_NOISE :]
-            return b""
-        self.noise, self.seen = before, True
-        words = line.decode("ascii", "replace").split()
+        self._noise += data
+        while (at := self._noise.find(START, self._unsearched)) >= 0:
+            begin = at + len(START)
+            end = self._noise.find(b"\n", begin, begin + self.MAX_LINE)
+            if end >= 0:
+                return self._start(at, begin, end)
+            self._unsearched = at
+            if len(self._noise) < begin + self.MAX_LINE:
+                return b""
+            self._unsearched = begin
+        self._unsearched = max(self._unsearched, len(self._noise) - len(START) + 1)
+        if (excess := len(self._noise) - self.MAX_NOISE) > self.MAX_NOISE:
+            del self._noise[:excess]
+            self._unsearched -= excess
+        return b""
+
+    def _start(self, at: int, begin: int, end: int) -> bytes:
+        """Takes the start line in, whose words stand from ``begin`` to ``end``; what comes after it."""
+        words, after = self._noise[begin:end].decode("ascii", "replace").split(), bytes(self._noise[end + 1 :])
+        del self._noise[at:]
+        self.seen = True
         self.group = int(words[0]) if words and words[0].isdigit() else None
         self.since = words[1] if len(words) > 1 else ""
         return after

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lilfox_tui.hosts.script import START
 from lilfox_tui.hosts.ssh_words import MAX_COMMAND, Started, command, running
 
 WORDS = st.lists(
@@ -53,3 +55,15 @@ def test_noise_before_the_start_line_is_dropped_in_any_pieces(size: int) -> None
     heard = b"".join(started.hear(text[at : at + size]) for at in range(0, len(text), size))
     assert heard == b"out\n@@LILFOX-START@@ 9 9\n"
     assert (started.group, started.since) == (123, "456")
+
+
+@pytest.mark.parametrize("noise", [b"x" * 999 + b"\n", START + b"x" * 300, START[1:-1] + b"\n"])
+def test_a_login_that_prints_without_end_costs_little_time_and_memory(noise: bytes) -> None:
+    started, block, blocks = Started(), noise * (1000 // len(noise)), 20_000
+    began_s = time.process_time()
+    for _ in range(blocks):
+        assert started.hear(block) == b""
+    assert time.process_time() - began_s < 1.0
+    assert len(started.noise) <= 2 * Started.MAX_NOISE
+    assert started.hear(START + b"12 34\nout") == b"out"
+    assert (started.group, started.since) == (12, "34")
