@@ -210,6 +210,8 @@ class HostSummary:
     network_in_s: float | None
     network_out_s: float | None
     kernel: str = ""
+    boot_id: str = ""
+    """Another one after each boot (random(4)); empty when unknown."""
     problems: Mapping[str, Message] = field(default_factory=dict)
 
     @property

@@ -72,6 +72,7 @@ def summarize(snapshot: Snapshot) -> HostSummary:
         network_in_s=_sum(port.receive_bytes_s for port in physical_ports),
         network_out_s=_sum(port.transmit_bytes_s for port in physical_ports),
         kernel=next((series.label("kernel") for series, _ in gauges.get("host_info", ())), ""),
+        boot_id=next((series.label("boot_id") for series, _ in gauges.get("boot_info", ())), ""),
         problems=snapshot.problems,
     )
 
@@ -330,7 +331,7 @@ def _add_devices(found: dict[Series, float | None], summary: HostSummary) -> Non
 def summary_at(host: str, at: datetime, values: Mapping[Series, float]) -> HostSummary:
     """The summary that ``values``, as ``series_of`` made them, tell of ``host`` at ``at`` (aware UTC).
 
-    Lost: problems, the kernel, names of failed units (each is ``?``), and devices of which no rate was known.
+    Lost: problems, the kernel, the boot, names of failed units (each is ``?``), and devices of which no rate was known.
     """
     gauges = {series: value for series, value in values.items() if series.name in _AS_READ}
     used, total = values.get(Series("swap_used_bytes")), values.get(Series("swap_total_bytes"))

@@ -25,7 +25,7 @@ from lilfox_tui.text import human_duration
 KEPT = 1000
 """Changes that are remembered, and subjects whose state is kept."""
 BOOT_TOLERANCE_S = 30.0
-"""A boot time that moves by less is the clock, not a restart."""
+"""A boot time that moves by less is the clock, not a restart; asked only where the boot's own number is not known."""
 SAVE_EVERY_S = 60.0
 _FILE_LIMIT_BYTES = 8 * 1024 * 1024
 
@@ -37,6 +37,7 @@ class Known(msgspec.Struct, kw_only=True):
     since: float | None = None
     lost: bool = False
     booted_at: float | None = None
+    boot_id: str = ""
     units: list[str] | None = None
     mounts: list[str] | None = None
     disks: list[str] | None = None
@@ -154,12 +155,19 @@ def _link_changes(subject: str, view: HostView, known: Known, at: datetime) -> I
 
 
 def _restart(subject: str, view: HostView, known: Known, at: datetime) -> Iterator[Change]:
-    booted = None if view.summary is None else view.summary.booted_at
-    if booted is None:
+    if view.summary is None:
         return
-    before, known.booted_at = known.booted_at, booted.timestamp()
-    if before is not None and known.booted_at - before > BOOT_TOLERANCE_S:
-        yield Change(min(booted, at), subject, tr("restarted"), Level.DEGRADED)
+    booted, boot_id = view.summary.booted_at, view.summary.boot_id
+    restarted = False
+    if boot_id and known.boot_id:
+        restarted = boot_id != known.boot_id
+    elif booted is not None and known.booted_at is not None:
+        restarted = booted.timestamp() - known.booted_at > BOOT_TOLERANCE_S
+    known.boot_id = boot_id or known.boot_id
+    if booted is not None:
+        known.booted_at = booted.timestamp()
+    if restarted:
+        yield Change(min(booted or at, at), subject, tr("restarted"), Level.DEGRADED)
 
 
 def _units(subject: str, view: HostView, known: Known, at: datetime) -> Iterator[Change]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import psutil
 import pytest
@@ -50,6 +51,7 @@ def test_cpu_network_and_boot_time_are_those_of_psutil(snapshot: Snapshot) -> No
     assert user == pytest.approx(times.user + times.nice, abs=10)
     assert summary.booted_at is not None
     assert summary.booted_at.timestamp() == pytest.approx(psutil.boot_time(), abs=5)
+    assert summary.boot_id == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     ports = psutil.net_io_counters(pernic=True)
     for port in summary.interfaces:
         got = snapshot.counters[Series("network_receive_packets_total", (("device", port.device),))]

@@ -92,6 +92,31 @@ def test_a_restart_is_a_boot_time_that_moved_forward(moved_s: int, told: list[st
     assert texts(found) == told
 
 
+@pytest.mark.parametrize(
+    ("boots", "moved_s", "told"),
+    [
+        (("a", "b"), 12, ["host/web-1 restarted"]),
+        (("a", "b"), -3, ["host/web-1 restarted"]),
+        (("a", "a"), 600, []),
+        (("", "b"), 12, []),
+        (("", "b"), 600, ["host/web-1 restarted"]),
+        (("a", ""), 12, []),
+        (("a", ""), 600, ["host/web-1 restarted"]),
+    ],
+)
+def test_a_restart_is_another_boot_where_its_number_is_known(
+    boots: tuple[str, str], moved_s: int, told: list[str], tmp_path: Path
+) -> None:
+    booted = AT - timedelta(minutes=1)
+    log = ChangeLog(tmp_path / "seen.json")
+    log.observe(seen(booted_at=booted, boot_id=boots[0]))
+    log.save()
+    after = seen(booted_at=booted + timedelta(seconds=moved_s), boot_id=boots[1])
+    assert texts(log.observe(after)) == told
+    assert texts(ChangeLog(tmp_path / "seen.json").observe(after)) == told, "also between two visits"
+    assert log.observe(after) == [], "told once"
+
+
 def test_units_mounts_disks_and_interfaces_that_come_and_go() -> None:
     log = ChangeLog()
     disk = DiskActivity("sda", None, None, None, None, None)

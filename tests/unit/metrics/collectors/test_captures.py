@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lilfox_tui.metrics.collectors import filesystems, processes, units
-from lilfox_tui.metrics.model import MalformedOutput, Series
+from lilfox_tui.metrics.collectors import filesystems, processes, units, uptime
+from lilfox_tui.metrics.model import MalformedOutput, Sample, Series
 from tests.unit.metrics.collectors.reading import CAPTURES, COLLECTORS, capture, labelled, parsed, partly, values
 
 KIB = 1024.0
@@ -65,7 +65,21 @@ def test_load_pressure_and_uptime() -> None:
     assert parsed("load", answer) == {Series("load1"): 0.52, Series("load5"): 1.07, Series("load15"): 3.98}
     assert parsed("pressure", answer)[labelled("pressure_percent", kind="some", resource="io")] == 40
     assert parsed("pressure", capture("linux-2.6.32")) == {}
-    assert parsed("uptime", answer)[labelled("host_info", kernel="6.12.38+deb13-amd64")] == 1
+    known = parsed("uptime", answer)
+    assert known[labelled("host_info", kernel="6.12.38+deb13-amd64")] == 1
+    assert known[labelled("boot_info", boot_id="7c1f0c52-3a9e-4d0b-8e57-90a4c1d2b6f3")] == 1
+
+
+@pytest.mark.parametrize("boot_id", ["", "\x1b[31mevil", "7C1F0C52", "x" * 100_000])
+def test_a_boot_that_has_no_number_leaves_the_uptime(boot_id: str) -> None:
+    text = {"/proc/uptime": "12.5 3.0\n", "/proc/sys/kernel/random/boot_id": boot_id}
+    try:
+        samples, said = uptime.parse(text, uptime.Options()), ""
+    except MalformedOutput as error:
+        samples, said = error.samples, str(error)
+    assert samples == [Sample("uptime_seconds", 12.5)]
+    assert ("boot_id" in said) == bool(boot_id)
+    assert len(said) < 200
 
 
 def test_filesystems_with_a_disk_of_their_own_once_each() -> None:
