@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lilfox_tui import __version__
+from lilfox_tui.i18n import _
 from lilfox_tui.paths import state_dir
 from lilfox_tui.redact import redact
 
@@ -24,3 +25,11 @@ def write_crash(error: BaseException) -> Path | None:
     except OSError:
         return None
     return path
+
+
+def last_words(error: BaseException) -> str:
+    """Logs ``error``; the lines that tell a person of it: what kind it is, and where its traceback is."""
+    where = write_crash(error)
+    text = _("lilfox ended on an error of its own: {kind}", kind=type(error).__name__)
+    told = _("traceback: {file}", file=where)
+    return f"{text}\n{told}\n" if where is not None else f"{text}\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -17,11 +18,12 @@ from lilfox_tui.app.dialogs.confirm import Confirm
 from lilfox_tui.app.dialogs.dialog import Dialog
 from lilfox_tui.app.draw import Palette, Row
 from lilfox_tui.app.glyphs import Glyphs
+from lilfox_tui.app.keyboard import Keyboard
 from lilfox_tui.app.terminal import run_aside
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.config.model import Config
 from lilfox_tui.config.themes import Theme
-from lilfox_tui.crash import write_crash
+from lilfox_tui.crash import last_words
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, _, tr
 from lilfox_tui.monitor.model import HostView, Overview
@@ -54,7 +56,7 @@ class Shell(App[None], inherit_bindings=False):
         slow_link: bool = False,
         demo: Stack | None = None,
     ) -> None:
-        super().__init__(ansi_color=theme.ansi)
+        super().__init__(ansi_color=theme.ansi, driver_class=Keyboard)
         self.register_theme(_for_textual(theme))
         self.set_reactive(App.theme, _for_textual(theme).name)  # before the first style is computed, not after
         self.stylesheet.set_variables(self.get_css_variables())
@@ -71,6 +73,7 @@ class Shell(App[None], inherit_bindings=False):
         self.shown: Overview | None = None
         self._started_s = time.monotonic()
         self._take_line: Callable[[str], None] | None = None
+        self._last_words = ""
 
     def frame(self, overview: Overview) -> None:
         """Shows ``overview``'s counts and time in the header."""
@@ -185,15 +188,27 @@ class Shell(App[None], inherit_bindings=False):
             lines.refresh()
 
     def _fatal_error(self) -> None:
-        """Ends the app: one line on the screen, the traceback without locals in the log (Textual's shows locals)."""
-        error: BaseException | None = self._exception
-        if isinstance(error, WorkerFailed):
-            error = error.error
-        where = write_crash(error) if error is not None else None
-        text = _("lilfox ended on an error of its own: {kind}", kind=type(error).__name__)
-        told = _("traceback: {file}", file=where)
-        self._exit_renderables.append(f"{text}\n{told}" if where else text)
+        """Ends the app: two lines on the screen, the traceback without locals in the log (Textual's shows locals)."""
+        self._return_code = 1
+        if not self._last_words:  # what follows from the first error tells nothing more
+            self._last_words = last_words(_root(self._exception))
         self._close_messages_no_wait()
+
+    def panic(self, *_renderables: object) -> None:
+        """Textual's other way to end on an error, with a traceback of its own making."""
+        self._fatal_error()
+
+    def _print_error_renderables(self) -> None:
+        """Writes the last words once the terminal is as it was, as they are: Textual would read markup in them."""
+        if self._last_words and sys.__stderr__ is not None:
+            sys.__stderr__.write(self._last_words)
+
+
+def _root(error: BaseException | None) -> BaseException:
+    """The error itself, where Textual has wrapped it or knows of none."""
+    if isinstance(error, WorkerFailed):
+        return error.error
+    return error or RuntimeError("Textual ended without telling why")
 
 
 def _for_textual(theme: Theme) -> TextualTheme:

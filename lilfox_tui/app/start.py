@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from lilfox_tui.app.glyphs import glyphs_for_terminal
-from lilfox_tui.app.terminal import SavedTerminal, except_hook, take_any_bytes
+from lilfox_tui.app.terminal import SavedTerminal, except_hook
 from lilfox_tui.config.model import Config, HostConfig, Seconds
 from lilfox_tui.config.themes import DEFAULT, load_theme
 from lilfox_tui.errors import UsageError
@@ -85,7 +85,6 @@ def run_demo(arguments: argparse.Namespace) -> int:
 
 
 async def _run_app(app: LilFoxApp) -> int:
-    take_any_bytes()
     await app.run_async()
     return app.return_code or 0
 

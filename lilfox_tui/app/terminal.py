@@ -7,7 +7,6 @@ any clean-up otherwise; so the hang-up is watched here, without reading a byte t
 from __future__ import annotations
 
 import asyncio
-import codecs
 import os
 import select
 import signal
@@ -16,10 +15,9 @@ import sys
 import termios
 import threading
 from collections.abc import Callable, Sequence
-from functools import partial
 from types import TracebackType
 
-from lilfox_tui.crash import write_crash
+from lilfox_tui.crash import last_words
 
 LAST_RESORT_S = 1.5
 HANGUP_STATUS = 129
@@ -81,17 +79,6 @@ class SavedTerminal:
             return
 
 
-def take_any_bytes() -> None:
-    """Bytes from the keyboard that are not UTF-8 (a bad link, an old paste) become U+FFFD, a key without meaning.
-
-    Textual's driver decodes strictly, and the first such byte ends its input thread and with it the console.
-    """
-    from textual.drivers import linux_driver
-
-    strict = codecs.getincrementaldecoder
-    vars(linux_driver)["getincrementaldecoder"] = lambda encoding: partial(strict(encoding), errors="replace")
-
-
 def run_aside(argv: Sequence[str]) -> None:
     """Runs a program on the terminal and waits for its end. Raises OSError where it cannot be started.
 
@@ -124,9 +111,7 @@ def _take_terminal() -> None:
         signal.signal(signal.SIGTTOU, before)
 
 
-def except_hook(kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:
-    """The last line of defence: one line to stderr, the rest to the crash log."""
-    where = write_crash(error)
-    sys.__stderr__ and sys.__stderr__.write(
-        f"lilfox: {kind.__name__}; traceback in {where or 'no file (cannot write)'}\n"
-    )
+def except_hook(_kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:
+    """The last line of defence: a few words to stderr, the rest to the crash log."""
+    if sys.__stderr__ is not None:
+        sys.__stderr__.write(last_words(error))
