@@ -9,30 +9,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Generic, TypeAlias, TypeVar
+
+from msgspec import Struct, field
 
 from lilfox_tui.errors import LilFoxError
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(Struct, frozen=True):
     """Nothing is known yet."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ready(Generic[T]):
+class Ready(Struct, Generic[T], frozen=True):
     """The value as of ``at`` (aware UTC)."""
 
     value: T
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
-@dataclass(frozen=True, slots=True)
-class Unavailable:
+class Unavailable(Struct, frozen=True):
     """There is no value: ``error`` says why and what to do, ``since`` and ``next_try`` are aware UTC.
 
     ``next_try`` is None where nothing is tried until somebody acts (a refused login, an unknown host key).

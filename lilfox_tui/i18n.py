@@ -10,8 +10,9 @@ from __future__ import annotations
 import gettext
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 DOMAIN = "lilfox"
 LANGUAGES = {"en": "English", "zh_CN": "简体中文"}
@@ -54,8 +55,7 @@ def ngettext(singular: str, plural: str, count: int, **values: object) -> str:
     return _translations.ngettext(singular, plural, count).format(count=count, **values)
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """A text and its values, translated when it is shown (``str(message)``)."""
 
     text: str

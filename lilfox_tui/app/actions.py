@@ -7,8 +7,10 @@ it cannot be done now. Keys are Textual's names; the config's ``keys:`` replaces
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lilfox_tui.errors import ConfigError
 from lilfox_tui.i18n import Message, tr
@@ -31,8 +33,7 @@ _NAMES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(Struct, frozen=True):
     """What a key triggers. ``footer`` orders it in the footer (0: not there)."""
 
     id: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from msgspec import Struct
 
 from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.text import cell_width, clean, fit
@@ -13,8 +14,7 @@ T = TypeVar("T")
 GAP = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Column(Generic[T]):
+class Column(Struct, Generic[T], frozen=True):
     """One column. ``cell`` gives a value's pieces; ``priority`` 0 stays longest; ``grow`` takes what is left."""
 
     title: Callable[[], str]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from lilfox_tui.app.actions import Action
 from lilfox_tui.app.draw import Piece, Row
@@ -15,8 +16,7 @@ from lilfox_tui.monitor.model import Overview
 from lilfox_tui.text import cell_width, human_duration
 
 
-@dataclass(frozen=True, slots=True)
-class HeaderState:
+class HeaderState(Struct, frozen=True):
     """What the header tells beside the counts."""
 
     name: str

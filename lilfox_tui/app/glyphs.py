@@ -5,13 +5,13 @@ from __future__ import annotations
 import codecs
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lilfox_tui.metrics.model import Level
 
 
-@dataclass(frozen=True, slots=True)
-class Glyphs:
+class Glyphs(Struct, frozen=True):
     """One set of shapes. ``bars`` and ``blocks`` go from empty to full."""
 
     good: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from lilfox_tui.app.chart import AXIS_WIDTH, Values, beside, chart
 from lilfox_tui.app.draw import BLANK, Piece, Row
@@ -21,8 +22,7 @@ Past = Callable[[Series, int], Values]
 """``past(series, columns)``: that many values over the page's window, oldest first."""
 
 
-@dataclass(frozen=True, slots=True)
-class HostPage:
+class HostPage(Struct, frozen=True):
     """What the page is made of."""
 
     view: HostView
@@ -100,8 +100,7 @@ def _clock(offset_s: float, error_s: float) -> str:
     return _("clock {sign}{offset}", sign="+" if offset_s > 0 else "-", offset=human_duration(abs(offset_s)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Chart:
+class _Chart(Struct, frozen=True):
     title: str
     series: Series
     unit: Callable[[float], str]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
+
+from msgspec import Struct
 
 from lilfox_tui.app.chart import spark
 from lilfox_tui.app.columns import Column, choose, heading, line
@@ -25,8 +26,7 @@ STALE_PERIODS = 3
 View = TypeVar("View", HostView, ServiceView)
 
 
-@dataclass(frozen=True, slots=True)
-class TableStyle:
+class TableStyle(Struct, frozen=True):
     """What a table needs beside its rows' values."""
 
     width: int
@@ -38,8 +38,7 @@ class TableStyle:
     """Recent CPU and memory percents by ``NAME/cpu`` and ``NAME/memory``."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Value:
+class _Value(Struct, frozen=True):
     view: HostView
     summary: HostSummary
     now: datetime

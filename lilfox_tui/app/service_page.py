@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from lilfox_tui.app.chart import AXIS_WIDTH, chart
 from lilfox_tui.app.draw import BLANK, Piece, Row
@@ -18,8 +19,7 @@ from lilfox_tui.monitor.model import Change, ServiceView
 from lilfox_tui.text import fit, human_duration
 
 
-@dataclass(frozen=True, slots=True)
-class ServicePage:
+class ServicePage(Struct, frozen=True):
     """What the page is made of; ``now`` is aware UTC."""
 
     view: ServiceView

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from lilfox_tui.app.chart import spark
 from lilfox_tui.app.columns import Column, choose, heading, line
@@ -15,8 +16,7 @@ from lilfox_tui.monitor.model import ServiceView
 from lilfox_tui.text import human_duration, short_age
 
 
-@dataclass(frozen=True, slots=True)
-class _Value:
+class _Value(Struct, frozen=True):
     view: ServiceView
     now: datetime
     style: TableStyle

@@ -7,10 +7,10 @@ used, because findings end the loading.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
 
 import msgspec
+from msgspec import Struct
 from msgspec import inspect as types
 
 from lilfox_tui.config import scalars
@@ -40,8 +40,7 @@ def to_struct(cls: type[S], node: Node | None, findings: Findings, path: KeyPath
     return cast("S", cls() if made is _WRONG else made)
 
 
-@dataclass(frozen=True)
-class _Conversion:
+class _Conversion(Struct, frozen=True):
     findings: Findings
 
     def wrong(self, node: Node, path: KeyPath, what: str) -> object:

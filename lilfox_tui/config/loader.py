@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from lilfox_tui import paths
 from lilfox_tui.config import checks, trusted_file
@@ -20,8 +20,7 @@ from lilfox_tui.errors import ConfigError
 from lilfox_tui.i18n import _, tr
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedConfig:
+class LoadedConfig(Struct, frozen=True):
     """A configuration and the file that it comes from; ``path`` is None where there is no file.
 
     ``warnings`` are sentences about what works but is better changed.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from difflib import get_close_matches
+
+from msgspec import Struct, field
 
 from lilfox_tui.i18n import _
 from lilfox_tui.redact import redact
@@ -37,8 +38,7 @@ def rather(word: str, known: Iterable[str]) -> str:
     return _("one of: {words}", words=shown if len(words) <= _LISTED_AT_MOST else f"{shown}, …")
 
 
-@dataclass
-class Findings:
+class Findings(Struct):
     """What is wrong in one file. ``lines`` knows where each key path stands (lines count from 1)."""
 
     file: str

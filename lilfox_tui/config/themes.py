@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from lilfox_tui.errors import ConfigError
 from lilfox_tui.i18n import tr
@@ -22,8 +23,7 @@ _ANSI = ("default", *(f"{bright}{hue}" for bright in ("", "bright_") for hue in 
 DEFAULT = "fox-dark"
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Struct, frozen=True):
     """How a role is written: a colour of the theme, perhaps bold."""
 
     colour: str
@@ -38,8 +38,7 @@ _LOOKS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Theme:
+class Theme(Struct, frozen=True):
     """A checked theme. ``colours`` maps grounds and inks to ``#rrggbb`` or, if ``ansi``, the terminal's names."""
 
     name: str

@@ -10,8 +10,9 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from lilfox_tui.errors import ConfigError
 from lilfox_tui.i18n import tr
@@ -19,8 +20,7 @@ from lilfox_tui.i18n import tr
 MAX_BYTES = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class TrustedText:
+class TrustedText(Struct, frozen=True):
     """The file's text, and whether users other than its owner may read it."""
 
     text: str

@@ -7,8 +7,9 @@ the node it names, and the tree is bounded in depth and in size with all aliases
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+from msgspec import Struct, field
 
 from lilfox_tui.config.problems import Findings, KeyPath, quoted
 from lilfox_tui.i18n import _
@@ -20,8 +21,7 @@ MAX_NODES = 20_000
 MAX_DEPTH = 24
 
 
-@dataclass(frozen=True, slots=True)
-class ScalarNode:
+class ScalarNode(Struct, frozen=True):
     """A word or text as written. ``plain`` tells that it stood without quotes."""
 
     text: str
@@ -30,8 +30,7 @@ class ScalarNode:
     size: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class ListNode:
+class ListNode(Struct, frozen=True):
     """A sequence."""
 
     items: tuple[Node, ...]
@@ -39,8 +38,7 @@ class ListNode:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class MapNode:
+class MapNode(Struct, frozen=True):
     """A mapping, in the file's order; each key is there once."""
 
     entries: tuple[tuple[ScalarNode, Node], ...]
@@ -89,8 +87,7 @@ def _place_and_reason(error: YAMLError, text: str) -> tuple[int, KeyPath, str]:
     return line, (), _("not valid YAML ({reason}); look at this line and the one above it", reason=reason)
 
 
-@dataclass
-class _Builder:
+class _Builder(Struct):
     events: Iterator[Any]
     findings: Findings
     anchors: dict[str, Node | None] = field(default_factory=dict)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import asyncssh
+from msgspec import Struct
 
 from lilfox_tui.config.model import HostConfig
 from lilfox_tui.hosts.output import Kept, LimitReached, Tail
@@ -17,8 +17,7 @@ from lilfox_tui.hosts.ssh_words import Started, as_root, command, running
 from lilfox_tui.hosts.sudo import SudoDialog, quiet_complaint, secret, sudo_quietly
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Struct, frozen=True):
     """What is to run: a script for the host's sh, the words it is known by, and the sudo that may ask."""
 
     argv: tuple[str, ...]

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import asyncssh
 from asyncssh.config import ConfigParseError
+from msgspec import Struct
 
 from lilfox_tui.config.model import HostConfig, SecretRef, SshConfig
 from lilfox_tui.errors import HostUnreachable
@@ -34,8 +34,7 @@ MAX_BANNER = 4096
 DIAL_ERRORS = (asyncssh.Error, asyncssh.KeyImportError, asyncssh.KeyEncryptionError, OSError, ValueError)
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """A host to connect to; ``host`` is the name that errors carry."""
 
     host: str
@@ -60,8 +59,7 @@ class Target:
         return Target(self.host, address.strip("[]"), user or None, int(port) if port else None)
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(Struct, frozen=True):
     """What ssh_config made of a target. ``key_name`` is what known_hosts knows it by."""
 
     address: str

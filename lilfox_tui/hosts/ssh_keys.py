@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import Literal
 
 import asyncssh
+from msgspec import Struct
 
 from lilfox_tui.errors import HostError, HostKeyChanged, HostKeyUnknown
 from lilfox_tui.i18n import tr
@@ -25,8 +25,7 @@ KEY_TYPES = (
 Verdict = Literal["unknown", "trusted", "changed", "revoked"]
 
 
-@dataclass(frozen=True, slots=True)
-class KnownKeys:
+class KnownKeys(Struct, frozen=True):
     """What known_hosts files have for one place."""
 
     trusted: tuple[asyncssh.SSHKey, ...]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
+
+from msgspec import Struct
 
 from lilfox_tui import plugins
 from lilfox_tui.metrics.model import Sample
@@ -13,8 +14,7 @@ from lilfox_tui.metrics.model import Sample
 PACKAGE = "lilfox_tui.metrics.collectors"
 
 
-@dataclass(frozen=True, slots=True)
-class Collector:
+class Collector(Struct, frozen=True):
     """One kind with its options; the fields are the contract of ``metrics/collectors/__init__.py``."""
 
     kind: str

@@ -11,10 +11,11 @@ import json
 import time
 import zlib
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from lilfox_tui.config.model import SecretRef, ServiceConfig
 from lilfox_tui.errors import HostError, LilFoxError
@@ -33,8 +34,7 @@ _DETAIL_CHARS = 200
 _OK_WORDS = frozenset({"ok", "up", "healthy", "pass", "good", "alive", "ready", "success", "green", "running"})
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
+class _Answer(Struct, frozen=True):
     status: int
     elapsed_s: float
     location: str

@@ -7,10 +7,11 @@ as they are. A value that is not known is absent, never 0.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message
@@ -60,8 +61,7 @@ class Level(IntEnum):
     FAILING = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
+class Process(Struct, frozen=True):
     """One process of the host that is looked at. ``cpu_percent`` is of one core; None at its first sample."""
 
     pid: int
@@ -74,8 +74,7 @@ class Process:
     started_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """One reading of one host, with what follows from the reading before.
 
     ``at`` is aware UTC by the clock of the machine that runs LilFox. ``gauges`` and ``counters`` are as read;
@@ -110,8 +109,7 @@ class Snapshot:
         return ((series, value) for series, value in self.rates.items() if series.name == name)
 
 
-@dataclass(frozen=True, slots=True)
-class CpuSplit:
+class CpuSplit(Struct, frozen=True):
     """Shares of one core or of all cores together, in percent of their time; they add up to 100 with idle."""
 
     user: float
@@ -126,8 +124,7 @@ class CpuSplit:
         return self.user + self.system + self.steal
 
 
-@dataclass(frozen=True, slots=True)
-class DiskActivity:
+class DiskActivity(Struct, frozen=True):
     """One block device. Rates are per second, utilisation is percent of the time with I/O under way."""
 
     device: str
@@ -138,8 +135,7 @@ class DiskActivity:
     utilisation_percent: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class InterfaceActivity:
+class InterfaceActivity(Struct, frozen=True):
     """One network interface; per second."""
 
     device: str
@@ -150,8 +146,7 @@ class InterfaceActivity:
     up: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Filesystem:
+class Filesystem(Struct, frozen=True):
     """One mounted filesystem. ``used_percent`` as ``df`` prints it: used / (used + available to users)."""
 
     mountpoint: str
@@ -165,8 +160,7 @@ class Filesystem:
     read_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Pressure:
+class Pressure(Struct, frozen=True):
     """PSI ``some`` avg10 in percent (kernel doc accounting/psi)."""
 
     cpu: float | None
@@ -174,8 +168,7 @@ class Pressure:
     io: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class HostSummary:
+class HostSummary(Struct, frozen=True):
     """What a row, ``check`` and ``monitor`` show of a host; None is unknown.
 
     Made from a :class:`Snapshot` by ``metrics/summary.py``. Bytes are bytes, ``_s`` is per second, percents are
@@ -228,8 +221,7 @@ class Health(IntEnum):
     ERROR = 2
 
 
-@dataclass(frozen=True, slots=True)
-class HealthCheck:
+class HealthCheck(Struct, frozen=True):
     """One question to a service's health address.
 
     ``status_code`` and ``response_time_s`` are None when no answer came; ``error`` then says why (English or
@@ -244,8 +236,7 @@ class HealthCheck:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceState:
+class ServiceState(Struct, frozen=True):
     """A service after hysteresis: ``level`` changes after N answers in a row, ``since`` the first of them (UTC)."""
 
     name: str

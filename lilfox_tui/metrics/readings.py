@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from lilfox_tui.i18n import Message
 from lilfox_tui.metrics.collector import Collector
@@ -20,8 +21,7 @@ _NARROW_KERNELS = ("2.4.", "2.6.")
 """Kernels that may count an interface's bytes in 32 bits (rtnl_link_stats64 came with 2.6.35)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Struct, frozen=True):
     """When an answer was asked for and came: wall clock in seconds since 1970, and our monotonic clock."""
 
     sent: float
@@ -30,8 +30,7 @@ class Moment:
     now_s: float
 
 
-@dataclass
-class _Said:
+class _Said(Struct):
     """What a collector said last."""
 
     samples: Sequence[Sample] = ()

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from lilfox_tui.i18n import Message
 from lilfox_tui.metrics.collector import Collector
@@ -42,8 +43,7 @@ lilfox_answer "$@"
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What was read: FILES by path, scripts by kind. Absent is what could not be read, or still runs; ``failed`` says
     why a kind's script could not be run."""
 

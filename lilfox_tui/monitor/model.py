@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from lilfox_tui.config.model import HostConfig, ServiceConfig
 from lilfox_tui.feed import Pending, State
@@ -13,8 +14,7 @@ from lilfox_tui.i18n import Message
 from lilfox_tui.metrics.model import HostSummary, Level, ServiceState
 
 
-@dataclass(frozen=True, slots=True)
-class HostView:
+class HostView(Struct, frozen=True):
     """One host as a row shows it.
 
     ``level`` has held since ``since`` (aware UTC); ``reasons`` say why, worst first, empty when good. ``summary`` is
@@ -31,8 +31,7 @@ class HostView:
     lost: tuple[LostCommand, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceView:
+class ServiceView(Struct, frozen=True):
     """One service as a row shows it; ``state`` is None until it was asked once."""
 
     name: str
@@ -43,8 +42,7 @@ class ServiceView:
     state: ServiceState | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """Something that happened: ``what`` about ``subject`` at ``at`` (aware UTC). ``level`` is what it went to."""
 
     at: datetime
@@ -54,8 +52,7 @@ class Change:
     level: Level
 
 
-@dataclass(frozen=True, slots=True)
-class Overview:
+class Overview(Struct, frozen=True):
     """Everything that is watched, at one moment. ``rewound`` tells that it was made from history."""
 
     at: datetime

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from msgspec import Struct
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -16,8 +16,7 @@ from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.i18n import _
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """One thing to choose: its ``id``, what is shown, what typing is matched against, and whether it can be."""
 
     id: str

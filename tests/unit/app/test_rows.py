@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from lilfox_tui.app.draw import Palette, Piece, Row
+from lilfox_tui.app.draw import Palette, Piece, Row, safe
 from lilfox_tui.app.frame import HeaderState, header
 from lilfox_tui.app.glyphs import ASCII, UNICODE
 from lilfox_tui.app.host_page import HostPage, host_page
@@ -18,7 +20,7 @@ from lilfox_tui.config.model import Thresholds
 from lilfox_tui.config.themes import load_theme
 from lilfox_tui.metrics.model import Level, Process
 from lilfox_tui.monitor.model import HostView
-from lilfox_tui.text import cell_width
+from lilfox_tui.text import cell_width, clean
 from tests.app.overviews import NOW, host, lost, mixed, summary
 
 HOSTILE = "\x1b]52;c;aGk=\x07\x1b[31m[@click=app.quit]x[/x]\x9b2J\u202eevil\u200b\n\t\x00"
@@ -102,6 +104,19 @@ def test_an_ascii_terminal_gets_ascii() -> None:
     narrow = replace(style(100), glyphs=ASCII)
     for view in mixed().hosts.values():
         assert palette.strip(host_row(view, NOW, narrow), 100).text.isascii()
+
+
+@given(st.text())
+def test_what_an_ascii_terminal_gets_is_as_wide_as_what_was_measured(text: str) -> None:
+    assert len(safe(text, True)) == cell_width(clean(text))
+    assert safe(text, True).isascii()
+
+
+def test_a_name_that_an_ascii_terminal_lacks_leaves_the_clock_at_the_edge() -> None:
+    state = HeaderState("监控中心", NOW, None, False, False, True)
+    shown = Palette(load_theme("mono"), ascii_only=True).strip(header(mixed(), state, 80, ASCII), 80).text
+    assert shown.endswith("03:12:44 UTC ")
+    assert "  ????????  " in shown
 
 
 def test_a_service_that_is_ill_says_what_and_since_when() -> None:

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from lilfox_tui.metrics.model import HostSummary, Labels, Series, Snapshot
 from lilfox_tui.metrics.summary import MODES, series_of, summarize, summary_at
