@@ -15,7 +15,7 @@ from rich.style import Style
 from textual.strip import Strip
 
 from lilfox_tui.config.themes import Theme
-from lilfox_tui.text import clean
+from lilfox_tui.text import cell_width, clean
 
 
 class Piece(NamedTuple):
@@ -40,12 +40,17 @@ def row(*parts: Piece | str | tuple[str, str]) -> Row:
 
 @lru_cache(maxsize=4096)
 def safe(text: str, ascii_only: bool) -> str:
-    """``text`` as it may be shown here: cleaned, and with ``?`` for what an ASCII terminal lacks."""
+    """``text`` as it may be shown here: cleaned, and with ``?`` for what an ASCII terminal lacks.
+
+    It stays as wide as it was: whoever laid out the row measured the text that came in.
+    """
     text = clean(text)
-    return text.translate(_TO_ASCII).encode("ascii", "replace").decode() if ascii_only else text
+    if not ascii_only or text.isascii():
+        return text
+    return "".join(char if char.isascii() else "?" * cell_width(char) for char in text.translate(_TO_ASCII))
 
 
-_TO_ASCII = {ord("…"): "~", ord("·"): "-", ord("–"): "-", ord("→"): ">", ord("≥"): ">=", ord("µ"): "u", ord("×"): "x"}
+_TO_ASCII = str.maketrans("…·–→≥µ×±", "~-->>ux~")
 
 
 class Palette:
