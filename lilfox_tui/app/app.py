@@ -95,7 +95,7 @@ class LilFoxApp(AppKeys):
         can = [(each, self.why_not(each) is None) for each in ordered]
         screen.query_one("#footer", Lines).show([footer(can, width, *self.note)])
 
-    def on_resize(self, event: events.Resize) -> None:
+    def on_resize(self, _event: events.Resize) -> None:
         screen = self.screen_stack[0]
-        screen.query_one("#tabs", Lines).display = event.size.height >= 14
+        screen.query_one("#tabs", Lines).display = self.tabs_fit
         self.call_after_refresh(self.repaint_frame)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
 from textual.app import App
+from textual.geometry import Size
 from textual.theme import Theme as TextualTheme
 from textual.widgets import Input
 from textual.worker import WorkerFailed
@@ -82,6 +83,17 @@ class Shell(App[None], inherit_bindings=False):
 
     def repaint_frame(self) -> None:
         """Draws what is around the pane; LilFoxApp has the frame."""
+
+    @property
+    def tabs_fit(self) -> bool:
+        """Whether the screen is high enough for the line of tabs."""
+        return self.size.height >= 14
+
+    @property
+    def room(self) -> Size:
+        """What the frame leaves to a pane. Known before the first layout, so that the first paint is whole."""
+        frame_rows = 3 if self.tabs_fit else 2
+        return Size(self.size.width, max(0, self.size.height - frame_rows))
 
     def on_terminal_supports_synchronized_output(self) -> None:
         """The terminal's answer to the question that was asked at the start: how long it took tells the link."""

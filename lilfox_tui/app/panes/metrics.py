@@ -103,7 +103,7 @@ class MetricsPane(MetricsKeys):
         if self.overview is None or not self.display:
             return
         self._choose_first(self.overview)
-        if self.size.width == 0:
+        if self.lilfox.room.width == 0:
             return
         self._arrange(self.overview)
         if self.page is None:
@@ -113,7 +113,7 @@ class MetricsPane(MetricsKeys):
 
     def _arrange(self, overview: Overview) -> None:
         """Gives each part its height: a page takes all; else services get a third at most, and hosts the rest."""
-        height = self.size.height
+        height = self.lilfox.room.height
         only = self.selected[0] if self.zoomed and self.selected else None
         head = self._head_rows()
         hosts, services = len(self._hosts(overview)) + head[0], len(self._services(overview)) + head[1]
@@ -142,12 +142,12 @@ class MetricsPane(MetricsKeys):
 
     def _head_rows(self) -> tuple[int, int]:
         """Rows above hosts and above services: titles and blank lines only where there is room."""
-        return (2, 3) if self.size.height >= 12 else (1, 1)
+        return (2, 3) if self.lilfox.room.height >= 12 else (1, 1)
 
     def _style(self) -> TableStyle:
         app = self.lilfox
         return TableStyle(
-            width=self.size.width,
+            width=self.lilfox.room.width,
             glyphs=app.glyphs,
             thresholds=app.config.thresholds,
             refresh_s=app.refresh_s,
@@ -227,15 +227,15 @@ class MetricsPane(MetricsKeys):
             window=self.window,
             thresholds=app.config.thresholds,
             glyphs=app.glyphs,
-            width=self.size.width,
+            width=self.lilfox.room.width,
             charts_only=self.zoomed,
             chart_height=self._chart_height(),
         )
 
     def _chart_height(self) -> int:
         if self.zoomed:
-            return max(5, (self.size.height - 2) // 4 - 3)
-        return 5 if self.size.height >= 34 else 3
+            return max(5, (self.lilfox.room.height - 2) // 4 - 3)
+        return 5 if self.lilfox.room.height >= 34 else 3
 
     def _service_page(self, view: ServiceView, now: datetime) -> ServicePage:
         app, subject = self.lilfox, f"service/{view.name}"
@@ -246,7 +246,7 @@ class MetricsPane(MetricsKeys):
             now=now,
             window=self.window,
             glyphs=app.glyphs,
-            width=self.size.width,
+            width=self.lilfox.room.width,
         )
 
     def _past(self, subject: str, series: Series, columns: int, now: datetime) -> Values:
