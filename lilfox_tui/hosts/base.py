@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol, runtime_checkable
+
+from msgspec import Struct
 
 from lilfox_tui.feed import Feed
 
@@ -18,8 +19,7 @@ OUTPUT_LIMIT = 8 * 1024 * 1024
 """Bytes of stdout and of stderr that ``run`` keeps unless told otherwise."""
 
 
-@dataclass(frozen=True, slots=True)
-class Completed:
+class Completed(Struct, frozen=True):
     """A command that has ended. ``exit_status`` is None only when ``signal`` (its name, ``KILL``) ended it.
 
     ``truncated`` tells that a stream went past its limit: the command was then ended, and what is here is the start.
@@ -39,18 +39,18 @@ class Completed:
         return self.exit_status == 0
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """A working way to the host, since when (aware UTC), and its name: ``this machine``, ``SSH-2.0-OpenSSH_10.0``."""
 
     since: datetime
     description: str
     banner: str = ""
     """What the server said before the login; untrusted text."""
+    login_since: datetime | None = None
+    """Since when a loop waits for the login shell's start-up files to end (aware UTC); None when none does."""
 
 
-@dataclass(frozen=True, slots=True)
-class LostCommand:
+class LostCommand(Struct, frozen=True):
     """A command whose end is not known: the link went away, or it could not be ended. Ended at the next connect."""
 
     argv: tuple[str, ...]
@@ -58,8 +58,7 @@ class LostCommand:
     since: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class OfferedKey:
+class OfferedKey(Struct, frozen=True):
     """The key that a host shows now, and what the known_hosts files say about it.
 
     ``place`` is what a line of known_hosts would be for (``[127.0.0.2]:2222``), ``file`` the one it would go to.

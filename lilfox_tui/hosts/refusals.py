@@ -45,6 +45,18 @@ def loop_timeout(host: str, timeout_s: float) -> CommandTimeout:
     )
 
 
+def login_timeout(host: str, timeout_s: float) -> CommandTimeout:
+    """A login's start-up files did not end in time."""
+    return CommandTimeout(
+        host,
+        tr(
+            "The login on {host} was not through within {seconds:g} s: its shell's start-up files have not ended",
+            host=host, seconds=timeout_s,
+        ),
+        tr("See what .bashrc, .profile and /etc/profile.d wait for there: a network, a mount, an answer."),
+    )  # fmt: skip
+
+
 def loop_ended(host: str) -> HostUnreachable:
     """A loop's process is gone."""
     return HostUnreachable(host, tr("The sampling process on {host} ended", host=host), tr("It is started anew."))

@@ -6,10 +6,10 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import asyncssh
+from msgspec import Struct
 
 from lilfox_tui.config.model import HostConfig, SshConfig
 from lilfox_tui.errors import HostUnreachable
@@ -30,8 +30,7 @@ LOGIN_S = 30.0
 """How long a login's own start-up files may take before a loop begins."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Lost:
+class _Lost(Struct, frozen=True, eq=False):
     command: LostCommand
     since: str
     sudo: bool
@@ -150,7 +149,8 @@ class SshHost:
         command = await self._start(Order(("sh", "-c", script), script), await self._link.sessions(), with_stdin=True)
         loop = SshLoop(self.name, command)
         try:
-            await loop.begin(LOGIN_S)
+            with self._link.logging_in():
+                await loop.begin(LOGIN_S)
             yield loop
         finally:
             command.completed = not loop.hung

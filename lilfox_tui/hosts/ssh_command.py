@@ -52,6 +52,7 @@ class RemoteCommand:
         self._out = Started()
         self._err = Started()
         self._first = b""
+        self._patience_ends_s = asyncio.get_running_loop().time() + END_S / 4
         self._ended: asyncio.Task[bool] | None = None
 
     @classmethod
@@ -218,7 +219,7 @@ class RemoteCommand:
 
     async def _end_on_host(self) -> bool:
         try:
-            async with asyncio.timeout(END_S / 4):
+            async with asyncio.timeout_at(self._patience_ends_s):
                 await self._until_start()
         except TimeoutError:
             pass

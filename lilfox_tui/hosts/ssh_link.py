@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+
+from msgspec.structs import replace
 
 from lilfox_tui.config.model import SshConfig
 from lilfox_tui.errors import AuthRefused, HostError, HostKeyChanged, HostKeyUnknown
-from lilfox_tui.feed import Feed
+from lilfox_tui.feed import Feed, Ready
 from lilfox_tui.hosts.base import Link
 from lilfox_tui.hosts.ssh_dial import Target, dial
 from lilfox_tui.hosts.ssh_errors import LINK_ERRORS, link_lost
@@ -80,6 +83,20 @@ class SshLink:
         self.feed.publish(Link(datetime.now(UTC), clean(version), client.banner))
         self._on_connect(sessions)
         return sessions
+
+    @contextmanager
+    def logging_in(self) -> Iterator[None]:
+        """Says on ``feed`` meanwhile since when the login shell is waited for."""
+        self._tell_login(datetime.now(UTC))
+        try:
+            yield
+        finally:
+            self._tell_login(None)
+
+    def _tell_login(self, since: datetime | None) -> None:
+        state = self.feed.state
+        if isinstance(state, Ready):
+            self.feed.publish(replace(state.value, login_since=since), state.at)
 
     def retry_now(self) -> None:
         """Ends a wait, also after a refusal."""

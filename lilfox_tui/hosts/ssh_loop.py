@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from lilfox_tui.hosts.refusals import loop_ended, loop_timeout
+from lilfox_tui.hosts.refusals import login_timeout, loop_ended, loop_timeout
 from lilfox_tui.hosts.script import END, MAX_ANSWER
 from lilfox_tui.hosts.ssh_command import RemoteCommand
 from lilfox_tui.hosts.ssh_errors import LINK_ERRORS
@@ -21,12 +21,13 @@ class SshLoop:
 
     async def begin(self, timeout_s: float) -> None:
         """Waits until the login is through, so that no question pays for it. Raises HostError."""
+        self.hung = True  # also when this is cancelled: a login that has not ended does not see the end of its stdin
         try:
             async with asyncio.timeout(timeout_s):
                 await self._command.started()
         except TimeoutError:
-            self.hung = True
-            raise loop_timeout(self._host, timeout_s) from None
+            raise login_timeout(self._host, timeout_s) from None
+        self.hung = False
 
     async def ask(self, words: str, *, timeout_s: float) -> bytes:
         """See :meth:`Loop.ask`."""

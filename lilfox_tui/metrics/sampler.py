@@ -26,6 +26,7 @@ _LEAST_TIMEOUT_S = 5.0
 _LATE_IN_A_ROW = 2
 _APART_S = 0.25
 """Between the two readings of one look: 25 ticks of the kernel's clock."""
+_NAMES_S = 1.0
 
 
 class Sampler:
@@ -49,6 +50,7 @@ class Sampler:
         self._local = isinstance(host, LocalHost)
         self._without_proc = PsutilSource() if self._local and not has_proc() else None
         self._source = LocalSource(host, collectors) if self._local else HostSource(host, collectors)
+        self._naming: asyncio.Future[Mapping[str, str]] | None = None
         self._late = 0
 
     async def run(self) -> None:
@@ -64,6 +66,8 @@ class Sampler:
                 await self._tick()
                 next_s += self._period_s * max(1, math.ceil((self._clock() - next_s) / self._period_s))
         finally:
+            if self._naming is not None:
+                self._naming.cancel()
             await self._source.close()
 
     async def sample_once(self) -> Snapshot:
@@ -113,11 +117,22 @@ class Sampler:
         if self._without_proc is not None:
             return self._readings.put(self._without_proc.read(), self._moment(time.time()))
         asked = self._readings.due(self._clock(), focused=self.focused)
-        if not self._readings.users and any(one.kind == PROCESSES for one in asked):
-            self._readings.users = await self._users()
         sent = time.time()
         answer = await self._source.read(asked, timeout_s=max(2 * self._period_s, _LEAST_TIMEOUT_S))
-        return self._readings.take(asked, answer, self._moment(sent))
+        moment = self._moment(sent)
+        if any(one.kind == PROCESSES for one in asked):
+            await self._name_users()
+        return self._readings.take(asked, answer, moment)
+
+    async def _name_users(self) -> None:
+        """Asks for names once, and waits but a little: a login that takes long must not hold up the numbers."""
+        if self._readings.users:
+            return
+        if self._naming is None:
+            self._naming = asyncio.ensure_future(self._users())
+            await asyncio.wait([self._naming], timeout=min(_NAMES_S, self._period_s / 2))
+        if self._naming.done():
+            self._readings.users, self._naming = self._naming.result(), None
 
     async def _users(self) -> Mapping[str, str]:
         """Names by uid; numbers stand for themselves where the file cannot be read."""

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from lilfox_tui.config.model import Threshold, Thresholds
-from lilfox_tui.feed import Pending, State, Unavailable
+from lilfox_tui.feed import Pending, Ready, State, Unavailable
 from lilfox_tui.hosts.base import Link
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.metrics.model import HostSummary, Level, ServiceState
@@ -19,6 +19,8 @@ from lilfox_tui.text import human_duration
 
 STALE_PERIODS = 3
 """A sample older than so many periods is stale."""
+LOGIN_TOLD_S = 1.0
+"""A login that takes longer is told of."""
 
 Streaks = Mapping[str, tuple[int, int]]
 """What is measured → how many samples in a row were above ``warn`` and above ``fail``."""
@@ -93,12 +95,15 @@ def judge(
     if isinstance(link, Unavailable):
         return _unreachable(link, age_s, stale=stale, now=now)
     if summary is None or age_s is None:
-        waiting = tr("not connected yet") if isinstance(link, Pending) else tr("no sample yet")
-        return Judgement(Level.UNKNOWN, (waiting,))
+        if isinstance(link, Pending):
+            return Judgement(Level.UNKNOWN, (tr("not connected yet"),))
+        return Judgement(Level.UNKNOWN, (_slow_login(link.value, now) or tr("no sample yet"),))
     found = judge_values(summary, thresholds, held, hold=hold)
     if not stale:
         return found
     age = human_duration(age_s)
+    if isinstance(link, Ready):
+        why = _slow_login(link.value, now) or why
     late = tr("no sample for {age}: {why}", age=age, why=why) if str(why) else tr("no sample for {age}", age=age)
     return Judgement(max(found.level, Level.DEGRADED), (late, *found.reasons))
 
@@ -158,6 +163,15 @@ def _unreachable(link: Unavailable, age_s: float | None, *, stale: bool, now: da
     lost_s = max(0.0, (now - link.since).total_seconds())
     reason = tr("lost for {age}: {why}", age=human_duration(lost_s), why=link.error.message)
     return Judgement(Level.DEGRADED, (reason, *hint))
+
+
+def _slow_login(link: Link, now: datetime) -> Message | None:
+    """Why there is no answer yet, where the login itself takes long."""
+    waited_s = 0.0 if link.login_since is None else (now - link.login_since).total_seconds()
+    if waited_s < LOGIN_TOLD_S:
+        return None
+    age = human_duration(round(waited_s))
+    return tr("logging in for {age}: the login shell's start-up files have not ended", age=age)
 
 
 def _message(text: Message | str) -> Message:

@@ -306,7 +306,9 @@ class Monitor:
         now, text = datetime.now(UTC), tr("no answer within {timeout_s:g} s", timeout_s=timeout_s)
         for watch in self._hosts.values():
             if isinstance(watch.snapshots.state, Pending):
-                watch.fail(HostUnreachable(watch.name, text), now)
+                why = watch.view(now).reasons[0]
+                told = tr("no answer within {timeout_s:g} s: {why}", timeout_s=timeout_s, why=why)
+                watch.fail(HostUnreachable(watch.name, told), now)
         for service in self._services.values():
             if service.state is None:
                 answer = HealthCheck(now, Health.ERROR, None, None, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import subprocess
 from collections.abc import Callable, Iterator
@@ -10,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from lilfox_tui.config.model import Config, Seconds
 from lilfox_tui.errors import AuthRefused, CommandTimeout, HostUnreachable
 from lilfox_tui.hosts.open import open_host
+from lilfox_tui.monitor.monitor import Monitor
+from tests.lab.watching import watching
 from tests.services.sshd import SshdLab, sshd_lab
 from tests.waiting import until
 
@@ -30,6 +34,11 @@ def account(shell: str, bashrc: str = "") -> Iterator[str]:
         yield name
     finally:
         subprocess.run(["userdel", "-r", "-f", name], check=True, capture_output=True)
+
+
+def processes_of(name: str) -> bytes:
+    """Shells and sleeps that run as that user."""
+    return subprocess.run(["pgrep", "-u", name, "-l", "bash|sleep"], capture_output=True, check=False).stdout
 
 
 def set_password(name: str, password: str) -> None:
@@ -93,16 +102,45 @@ async def test_a_login_that_hangs_leaves_nothing_behind(
     host = open_host("h", lab.host(lab.sshd(), user=name), lab.ssh())
     await host.connect()
     monkeypatch.setattr("lilfox_tui.hosts.ssh.LOGIN_S", 1.0)
-
-    def shells() -> bytes:
-        return subprocess.run(["pgrep", "-u", name, "bash"], capture_output=True, check=False).stdout
-
     for _ in range(2):
         with pytest.raises(CommandTimeout):
             async with host.loop("read -r _"):
                 pass
-        await until(lambda: not shells(), what="the shell of the login that hung is gone")
+        await until(lambda: not processes_of(name), what="the login that hung is gone")
     await host.close()
+
+
+async def test_a_slow_login_is_what_the_row_says_until_there_are_numbers(
+    lab: SshdLab, user: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = lab.folder / "go"
+    name = user("/bin/bash", f"while [ ! -e {go} ]; do sleep 0.05; done\n")
+    config = Config(refresh=Seconds(0.5), hosts={"h": lab.host(lab.sshd(), user=name)}, ssh=lab.ssh())
+    monkeypatch.setattr("lilfox_tui.hosts.ssh.LOGIN_S", 3.0)
+    async with watching(config) as watch:
+        watch.monitor.focus("h")
+        waits = "logging in for 2 s: the login shell's start-up files have not ended"
+        await until(lambda: watch.monitor.overview.value and str(watch.row("h").reasons[0]) == waits, what=waits)
+        gave_up = "The login on h was not through within 3 s"
+        await until(lambda: str(watch.row("h").reasons[0]).startswith(gave_up), what=gave_up)
+        assert ".bashrc" in str(watch.row("h").reasons[1])
+        gone = watch.gone("h")
+        assert gone is not None
+        assert gone.next_try is not None
+        go.touch()
+        await watch.numbers("h")
+        link = watch.monitor.host("h").link.value
+        assert link is not None
+        assert link.login_since is None
+
+
+async def test_check_says_that_the_login_is_slow_and_leaves_nothing_there(
+    lab: SshdLab, user: Callable[..., str]
+) -> None:
+    name = user("/bin/bash", "sleep 1000\n")
+    overview = await Monitor(Config(hosts={"h": lab.host(lab.sshd(), user=name)}, ssh=lab.ssh())).check_once(2.0)
+    assert re.match(r"no answer within 2 s: logging in for \d s: the login shell", str(overview.hosts["h"].reasons[0]))
+    await until(lambda: not processes_of(name), what="the login that was given up is gone")
 
 
 @pytest.mark.parametrize(("shell", "says"), [("/bin/false", "it said nothing"), ("/usr/sbin/nologin", "not available")])

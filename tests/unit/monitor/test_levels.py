@@ -51,6 +51,23 @@ def test_each_value_above_its_limit_is_a_reason(changes: dict[str, Any], level: 
     assert texts(judgement) == [text]
 
 
+@pytest.mark.parametrize(
+    ("login_s", "old", "level", "text"),
+    [
+        (0.4, False, Level.UNKNOWN, "no sample yet"),
+        (8.2, False, Level.UNKNOWN, "logging in for 8 s: the login shell's start-up files have not ended"),
+        (8.2, True, Level.DEGRADED,
+         "no sample for 1 min: logging in for 8 s: the login shell's start-up files have not ended"),
+    ],
+)  # fmt: skip
+def test_a_login_that_takes_long_is_why_there_is_no_sample(login_s: float, old: bool, level: Level, text: str) -> None:
+    now = AT + timedelta(minutes=1)
+    link: State[Link] = Ready(Link(AT, "SSH", login_since=now - timedelta(seconds=login_s)), AT)
+    judgement = judge(summary() if old else None, link, Thresholds(), {}, now=now, period_s=1, why="not this")
+    assert judgement.level is level
+    assert texts(judgement) == [text]
+
+
 def test_what_is_unknown_and_what_is_read_only_does_not_count() -> None:
     unknown = summary(cpu=None, memory_percent=None, swap_percent=None, load=None, failed_units=None)
     assert at_once(unknown).level is Level.GOOD
