@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words == ["--version"]:  # scripts ask for it often: nothing is imported for it
         sys.stdout.write(f"lilfox {__version__}\n")
         return 0
+    gc.disable()  # imports make hardly any garbage; to look for it costs a tenth of the way to the first frame
     from lilfox_tui.cli.main import parse, run_command
     from lilfox_tui.cli.outcome import exit_code_of
 
@@ -28,6 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from lilfox_tui.app.start import run_demo
 
         return exit_code_of(lambda: run_demo(args))
+    gc.enable()
     return exit_code_of(lambda: run_command(args))
 
 

@@ -68,7 +68,12 @@ class LilFoxApp(AppKeys):
             self._departure.watch(asyncio.get_running_loop())
         self._run_monitor()
         self.call_after_refresh(self.repaint_frame)
-        self.set_timer(SETTLED_S, gc.freeze)  # what is there by then stays: no later collection walks it
+        self.set_timer(SETTLED_S, self._settle)
+
+    def _settle(self) -> None:
+        """What is there by now stays: no collection walks it. From here on there are collections (see __main__)."""
+        gc.freeze()
+        gc.enable()
 
     @work(exclusive=True, group="monitor", exit_on_error=True)
     async def _run_monitor(self) -> None:

@@ -58,6 +58,30 @@ class Theme(Struct, frozen=True):
         return look
 
 
+FOX_DARK = Theme(
+    name=DEFAULT,
+    title="Fox dark",
+    dark=True,
+    ansi=False,
+    selection_reversed=False,
+    colours={
+        "background": "#15171c",
+        "bar": "#1e2128",
+        "selection": "#2b303b",
+        "text": "#d9dde6",
+        "muted": "#9aa2b1",
+        "accent": "#ff9a52",
+        "good": "#7bd88f",
+        "degraded": "#f2c55c",
+        "failing": "#ff7a7a",
+        "unknown": "#9aa2b1",
+        "chart": "#6cb6ff",
+        "rule": "#3a404c",
+    },
+)
+"""The default, the same as its file (a test holds it): YAML is 17 ms of the way to the first frame without a config."""
+
+
 def theme_folders(extra: Sequence[str] = ()) -> tuple[Path, ...]:
     """Folders that hold themes, first match wins."""
     here = Path(__file__).parent.parent
@@ -73,6 +97,8 @@ def theme_names(extra: Sequence[str] = ()) -> tuple[str, ...]:
 
 def load_theme(name: str, extra: Sequence[str] = ()) -> Theme:
     """The theme of that name; raises ConfigError saying which file, key and value is wrong."""
+    if name == DEFAULT and not extra:
+        return FOX_DARK
     for folder in theme_folders(extra):
         file = folder / f"{name}.yaml"
         if re.fullmatch(r"[A-Za-z0-9_-]+", name) and file.is_file():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
+import os
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Protocol
@@ -36,7 +36,7 @@ class HostSource:
     def __init__(self, host: Host, collectors: Sequence[Collector]) -> None:
         self._host = host
         self._collectors = collectors
-        self._secret = secrets.token_hex(8)
+        self._secret = os.urandom(8).hex()
         self._loop: Loop | None = None
         self._kept = AsyncExitStack()
         self._plain = False

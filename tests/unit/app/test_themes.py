@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.app.draw import Palette, Piece
-from lilfox_tui.config.themes import GROUNDS, INKS, contrast, load_theme, read_theme, theme_names
+from lilfox_tui.config.themes import FOX_DARK, GROUNDS, INKS, contrast, load_theme, read_theme, theme_names
 from lilfox_tui.errors import ConfigError
 
 DECORATION = {"rule"}
@@ -17,6 +17,10 @@ DECORATION = {"rule"}
 def test_there_are_eight_and_the_default_is_one() -> None:
     assert len(theme_names()) >= 8
     assert "fox-dark" in theme_names()
+
+
+def test_the_default_needs_no_file_and_is_what_its_file_says() -> None:
+    assert read_theme(Path("themes/fox-dark.yaml")) == FOX_DARK == load_theme("fox-dark")
 
 
 @pytest.mark.parametrize("name", theme_names())
