@@ -6,6 +6,7 @@ text factory (``app/draw.py``) and ``cli/output.py``.
 
 from __future__ import annotations
 
+import math
 import unicodedata
 
 _REPLACED: dict[int, str] = {
@@ -78,30 +79,35 @@ def _cut(text: str, width: int) -> str:
     return text
 
 
-def human_bytes(count: float | None, *, digits: int = 3) -> str:
-    """``count`` bytes with a binary unit in at most 5 cells: ``340K``, ``1.2M``, ``-`` for unknown."""
+def human_bytes(count: float | None, *, coarse: bool = False) -> str:
+    """``count`` bytes with a binary unit in at most 5 cells: ``340K``, ``1.2M``, ``-`` for unknown, ``>999E`` for what
+    no machine has. ``coarse`` keeps the first digit alone: ``300K``, ``1M``."""
     if count is None:
         return "-"
     value = float(count)
-    for unit in ("B", "K", "M", "G", "T", "P"):
-        if abs(value) < 999.5 or unit == "P":
-            break
+    for unit in ("B", "K", "M", "G", "T", "P", "E"):
+        if abs(value) < 999.5:
+            shown = leading_digit(value) if coarse else value
+            return f"{shown:.1f}{unit}" if unit != "B" and abs(value) < 9.95 and not coarse else f"{shown:.0f}{unit}"
         value /= 1024
-    text = f"{value:.1f}" if unit != "B" and abs(value) < 9.95 and digits > 2 else f"{value:.0f}"
-    return f"{text}{unit}"
+    return ">999E"
 
 
 def human_count(count: float | None) -> str:
-    """A plain number in at most 5 cells: ``412``, ``1.2k``, ``34k``, ``-`` for unknown."""
+    """A plain number in at most 5 cells: ``412``, ``1.2k``, ``34k``, ``-`` for unknown, ``>999T`` beyond."""
     if count is None:
         return "-"
     value = float(count)
-    for unit in ("", "k", "M", "G"):
-        if abs(value) < 999.5 or unit == "G":
-            break
+    for unit in ("", "k", "M", "G", "T"):
+        if abs(value) < 999.5:
+            return f"{value:.1f}{unit}" if abs(value) < 9.95 and value != int(value) else f"{value:.0f}{unit}"
         value /= 1000
-    text = f"{value:.1f}" if abs(value) < 9.95 and value != int(value) else f"{value:.0f}"
-    return f"{text}{unit}"
+    return ">999T"
+
+
+def leading_digit(value: float) -> float:
+    """``value`` rounded to its first digit: 340 becomes 300, 0.012 becomes 0.01."""
+    return round(value, -math.floor(math.log10(abs(value)))) if value else value
 
 
 def human_duration(seconds: float | None) -> str:

@@ -8,15 +8,16 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from lilfox_tui.app.chart import AXIS_WIDTH, Values, beside, chart
+from lilfox_tui.app.digits import EXACT, Digits
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
-from lilfox_tui.app.host_rows import ROLES, level_role, percent, why_no_numbers
+from lilfox_tui.app.host_rows import ROLES, level_role, why_no_numbers
 from lilfox_tui.config.model import Thresholds
 from lilfox_tui.feed import Ready, Unavailable
 from lilfox_tui.i18n import _
 from lilfox_tui.metrics.model import HostSummary, Process, Series
 from lilfox_tui.monitor.model import Change, HostView, ServiceView
-from lilfox_tui.text import clean, fit, human_bytes, human_count, human_duration
+from lilfox_tui.text import clean, fit, human_bytes, human_duration
 
 Past = Callable[[Series, int], Values]
 """``past(series, columns)``: that many values over the page's window, oldest first."""
@@ -37,6 +38,7 @@ class HostPage(Struct, frozen=True):
     width: int
     charts_only: bool = False
     chart_height: int = 5
+    digits: Digits = EXACT
 
 
 def host_page(page: HostPage) -> list[Row]:
@@ -48,8 +50,8 @@ def host_page(page: HostPage) -> list[Row]:
     rows += _charts(page, summary)
     if page.charts_only:
         return rows
-    rows += _cores(page, summary) + _memory(page, summary) + _disks(summary) + _filesystems(page, summary)
-    rows += _interfaces(summary) + _units(summary)
+    rows += _cores(page, summary) + _memory(page, summary) + _disks(page, summary) + _filesystems(page, summary)
+    rows += _interfaces(page, summary) + _units(summary)
     rows += _top(page) + _lately(page) + _trouble(summary)
     return rows
 
@@ -100,58 +102,39 @@ def _clock(offset_s: float, error_s: float) -> str:
     return _("clock {sign}{offset}", sign="+" if offset_s > 0 else "-", offset=human_duration(abs(offset_s)))
 
 
-class _Chart(Struct, frozen=True):
-    title: str
-    series: Series
-    unit: Callable[[float], str]
-    now: float | None
+class _Unit(Struct, frozen=True):
+    """How a chart's axis is labelled, how its newest value is told, and its scale."""
+
+    axis: Callable[[float], str]
+    told: Callable[[Digits, float], str]
     top: float | None = None
     binary: bool = False
 
 
-def _percent_unit(value: float) -> str:
-    return f"{value:.0f}%"
+_PERCENT = _Unit(lambda value: f"{value:.0f}%", lambda digits, value: digits.percent(value).strip(), top=100.0)
+_RATE = _Unit(lambda value: human_bytes(value) + "/s", lambda digits, value: digits.bytes(value) + "/s", binary=True)
+_LOAD = _Unit(lambda value: f"{value:.2g}", Digits.load)
 
 
-def _rate_unit(value: float) -> str:
-    return human_bytes(value) + "/s"
+class _Chart(Struct, frozen=True):
+    title: str
+    series: Series
+    unit: _Unit
+    now: float | None
 
 
 def _charts(page: HostPage, summary: HostSummary) -> list[Row]:
     load = summary.load[0] if summary.load else None
+    iowait = summary.cpu.iowait if summary.cpu else None
     wanted = (
-        _Chart(_("CPU busy"), Series("cpu_usage_percent"), _percent_unit, summary.cpu_percent, top=100.0),
-        _Chart(_("Memory used"), Series("memory_usage_percent"), _percent_unit, summary.memory_percent, top=100.0),
-        _Chart(_("Disk read"), Series("all_disks_read_bytes_per_second"), _rate_unit, summary.disk_read_s, binary=True),
-        _Chart(
-            _("Disk written"),
-            Series("all_disks_written_bytes_per_second"),
-            _rate_unit,
-            summary.disk_write_s,
-            binary=True,
-        ),
-        _Chart(
-            _("Network in"),
-            Series("all_interfaces_receive_bytes_per_second"),
-            _rate_unit,
-            summary.network_in_s,
-            binary=True,
-        ),
-        _Chart(
-            _("Network out"),
-            Series("all_interfaces_transmit_bytes_per_second"),
-            _rate_unit,
-            summary.network_out_s,
-            binary=True,
-        ),
-        _Chart(_("Load, 1 min"), Series("load1"), lambda value: f"{value:.2g}", load),
-        _Chart(
-            _("I/O wait"),
-            Series("cpu_percent", (("mode", "iowait"),)),
-            _percent_unit,
-            summary.cpu.iowait if summary.cpu else None,
-            top=100.0,
-        ),
+        _Chart(_("CPU busy"), Series("cpu_usage_percent"), _PERCENT, summary.cpu_percent),
+        _Chart(_("Memory used"), Series("memory_usage_percent"), _PERCENT, summary.memory_percent),
+        _Chart(_("Disk read"), Series("all_disks_read_bytes_per_second"), _RATE, summary.disk_read_s),
+        _Chart(_("Disk written"), Series("all_disks_written_bytes_per_second"), _RATE, summary.disk_write_s),
+        _Chart(_("Network in"), Series("all_interfaces_receive_bytes_per_second"), _RATE, summary.network_in_s),
+        _Chart(_("Network out"), Series("all_interfaces_transmit_bytes_per_second"), _RATE, summary.network_out_s),
+        _Chart(_("Load, 1 min"), Series("load1"), _LOAD, load),
+        _Chart(_("I/O wait"), Series("cpu_percent", (("mode", "iowait"),)), _PERCENT, iowait),
     )
     two = page.width >= 76
     width = page.width // 2 - 1 if two else page.width - 2
@@ -174,13 +157,13 @@ def _one_chart(page: HostPage, wanted: _Chart, width: int) -> list[Row]:
         values,
         width=width,
         height=page.chart_height,
-        unit=wanted.unit,
+        unit=wanted.unit.axis,
         start=(page.now - page.window).astimezone(),
         end=page.now.astimezone(),
         glyphs=page.glyphs,
-        top=wanted.top,
-        binary=wanted.binary,
-        now_text=_("unknown") if wanted.now is None or lost else wanted.unit(wanted.now),
+        top=wanted.unit.top,
+        binary=wanted.unit.binary,
+        now_text=_("unknown") if wanted.now is None or lost else wanted.unit.told(page.digits, wanted.now),
     )
 
 
@@ -199,20 +182,23 @@ def _cores(page: HostPage, summary: HostSummary) -> list[Row]:
     bar = max(10, min(40, page.width - 52))
     both = ((_("all"), summary.cpu), *summary.cores) if summary.cpu is not None else summary.cores
     for name, split in both:
-        numbers = "".join(
-            f" {number:4.0f}%" for number in (split.busy, split.user, split.system, split.iowait, split.steal)
-        )
+        shares = (split.busy, split.user, split.system, split.iowait, split.steal)
+        numbers = "".join(f"  {page.digits.percent(share)}" for share in shares)
         role = level_role(split.busy, page.thresholds.cpu_percent)
-        rows.append((_name(name), Piece(numbers, role), *_gauge(split.busy, bar, page.glyphs)))
+        rows.append((_name(name), Piece(numbers, role), *_gauge(page, split.busy, bar)))
     return rows
 
 
-def _gauge(value: float | None, width: int, glyphs: Glyphs) -> Row:
+def _gauge(page: HostPage, value: float | None, width: int) -> Row:
     """A bar of ``value`` percent."""
     if value is None:
         return ()
-    filled = round(min(100.0, max(0.0, value)) / 100 * width)
-    return (Piece("  "), Piece(glyphs.bars[-1] * filled, "chart"), Piece(glyphs.rule * (width - filled), "rule"))
+    filled = round(min(100.0, max(0.0, page.digits.rounded(value))) / 100 * width)
+    return (
+        Piece("  "),
+        Piece(page.glyphs.bars[-1] * filled, "chart"),
+        Piece(page.glyphs.rule * (width - filled), "rule"),
+    )
 
 
 def _memory(page: HostPage, summary: HostSummary) -> list[Row]:
@@ -237,27 +223,28 @@ def _memory(page: HostPage, summary: HostSummary) -> list[Row]:
         if total == 0:
             rows.append((_name(name), Piece("  " + _("none"), "muted")))
             continue
-        numbers = f"  {percent(used)}  {human_bytes(total):>5} {human_bytes(free):>5}"
-        rows.append((_name(name), Piece(numbers, level_role(used, threshold)), *_gauge(used, bar, page.glyphs)))
+        numbers = f"  {page.digits.percent(used)}  {human_bytes(total):>5} {human_bytes(free):>5}"
+        rows.append((_name(name), Piece(numbers, level_role(used, threshold)), *_gauge(page, used, bar)))
     if summary.pressure is not None:
         pressure = summary.pressure
         shown = "  ".join(
-            f"{name} {'-' if value is None else f'{value:.0f}%'}"
+            f"{name} {page.digits.percent(value).strip()}"
             for name, value in ((_("cpu"), pressure.cpu), (_("memory"), pressure.memory), (_("io"), pressure.io))
         )
         rows.append((_name(_("pressure")), Piece("  " + shown)))
     return rows
 
 
-def _disks(summary: HostSummary) -> list[Row]:
+def _disks(page: HostPage, summary: HostSummary) -> list[Row]:
     if not summary.disks:
         return []
     rows = _section(_("Disks"), _("   read  written  reads/s writes/s   busy"))
+    digits = page.digits
     for disk in summary.disks:
-        busy = disk.utilisation_percent
         numbers = (
-            f"  {human_bytes(disk.read_bytes_s):>5}    {human_bytes(disk.write_bytes_s):>5}"
-            f"    {human_count(disk.reads_s):>5}    {human_count(disk.writes_s):>5}  {percent(busy)}"
+            f"  {digits.bytes(disk.read_bytes_s):>5}    {digits.bytes(disk.write_bytes_s):>5}"
+            f"    {digits.count(disk.reads_s):>5}    {digits.count(disk.writes_s):>5}"
+            f"  {digits.percent(disk.utilisation_percent)}"
         )
         rows.append((_name(disk.device), Piece(numbers)))
     return rows
@@ -269,11 +256,12 @@ def _filesystems(page: HostPage, summary: HostSummary) -> list[Row]:
     rows = _section(_("Filesystems"), _("   used   size   free inodes"))
     for fs in sorted(summary.filesystems, key=lambda each: -each.used_percent):
         role = level_role(fs.used_percent, page.thresholds.disk_percent)
-        sizes = f"  {human_bytes(fs.size_bytes):>5}  {human_bytes(fs.available_bytes):>5}  {percent(fs.inode_percent)}"
+        inodes = page.digits.percent(fs.inode_percent)
+        sizes = f"  {human_bytes(fs.size_bytes):>5}  {human_bytes(fs.available_bytes):>5}  {inodes}"
         rows.append(
             (
                 _name(fs.mountpoint),
-                Piece("   " + percent(fs.used_percent), role),
+                Piece("   " + page.digits.percent(fs.used_percent), role),
                 Piece(sizes),
                 Piece(f"   {fs.kind} {fs.device}" + (" " + _("read-only") if fs.read_only else ""), "muted"),
             )
@@ -281,7 +269,7 @@ def _filesystems(page: HostPage, summary: HostSummary) -> list[Row]:
     return rows
 
 
-def _interfaces(summary: HostSummary) -> list[Row]:
+def _interfaces(page: HostPage, summary: HostSummary) -> list[Row]:
     if not summary.interfaces:
         return []
     rows = _section(_("Interfaces"), _("     in    out  errors/s"))
@@ -289,9 +277,13 @@ def _interfaces(summary: HostSummary) -> list[Row]:
         errors = None
         if each.receive_errors_s is not None and each.transmit_errors_s is not None:
             errors = each.receive_errors_s + each.transmit_errors_s
-        numbers = f"  {human_bytes(each.receive_bytes_s):>5}  {human_bytes(each.transmit_bytes_s):>5}"
+        numbers = f"  {page.digits.bytes(each.receive_bytes_s):>5}  {page.digits.bytes(each.transmit_bytes_s):>5}"
         rows.append(
-            (_name(each.device), Piece(numbers), Piece(f"  {human_count(errors):>5}", "failing" if errors else "text"))
+            (
+                _name(each.device),
+                Piece(numbers),
+                Piece(f"  {page.digits.count(errors):>5}", "failing" if errors else "text"),
+            )
         )
     return rows
 
@@ -310,8 +302,9 @@ def _top(page: HostPage) -> list[Row]:
         return []
     rows = _section(_("Processes"), _("    pid     cpu   memory  user"))
     for each in page.processes:
-        cpu = "    -" if each.cpu_percent is None else f"{each.cpu_percent:4.0f}%"
-        numbers = f"{each.pid:>7}   {cpu}    {human_bytes(each.resident_bytes):>5}  "
+        cpu = "-" if each.cpu_percent is None else f"{page.digits.rounded(each.cpu_percent):.0f}%"
+        pid = fit(str(each.pid), 7, right=True)  # both are what a host says: of any length
+        numbers = f"{pid}   {fit(cpu, 5, right=True)}    {human_bytes(each.resident_bytes):>5}  "
         command = Piece("  " + each.command, "text")
         rows.append((Piece(" " * 17), Piece(numbers), Piece(fit(clean(each.user), 10), "muted"), command))
     return rows

@@ -11,14 +11,15 @@ from msgspec import Struct
 
 from lilfox_tui.app.chart import spark
 from lilfox_tui.app.columns import Column, choose, heading, line
+from lilfox_tui.app.digits import EXACT, Digits
 from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.config.model import Threshold, Thresholds
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import _
-from lilfox_tui.metrics.model import CpuSplit, HostSummary, Level
+from lilfox_tui.metrics.model import HostSummary, Level
 from lilfox_tui.monitor.model import HostView, ServiceView
-from lilfox_tui.text import clean, fit, human_bytes, human_duration, short_age
+from lilfox_tui.text import clean, fit, human_duration, short_age
 
 ROLES = {Level.GOOD: "good", Level.DEGRADED: "degraded", Level.FAILING: "failing", Level.UNKNOWN: "unknown"}
 STALE_PERIODS = 3
@@ -33,6 +34,7 @@ class TableStyle(Struct, frozen=True):
     glyphs: Glyphs
     thresholds: Thresholds
     refresh_s: float
+    digits: Digits = EXACT
     sparklines: bool = True
     recent: Mapping[str, Sequence[float | None]] | None = None
     """Recent CPU and memory percents by ``NAME/cpu`` and ``NAME/memory``."""
@@ -56,21 +58,16 @@ def level_role(value: float | None, threshold: Threshold) -> str:
     return "text"
 
 
-def percent(value: float | None) -> str:
-    """A percentage in 4 cells: `` 23%``, ``   -`` when unknown."""
-    return "   -" if value is None else f"{value:3.0f}%"
-
-
 def _cpu(value: _Value) -> Row:
     busy = value.summary.cpu_percent
     role = level_role(busy, value.style.thresholds.cpu_percent)
-    return (Piece(percent(busy), role), *_trend(value, "cpu", 8))
+    return (Piece(value.style.digits.percent(busy), role), *_trend(value, "cpu", 8))
 
 
 def _memory(value: _Value) -> Row:
     used = value.summary.memory_percent
     role = level_role(used, value.style.thresholds.memory_percent)
-    return (Piece(percent(used), role), *_trend(value, "memory", 6))
+    return (Piece(value.style.digits.percent(used), role), *_trend(value, "memory", 6))
 
 
 def _trend(value: _Value, what: str, width: int) -> Row:
@@ -84,21 +81,18 @@ def _split(value: _Value) -> Row:
     cpu = value.summary.cpu
     if cpu is None:
         return (Piece(" -  -  -  -", "muted"),)
-    return tuple(_split_pieces(cpu, value.style.thresholds))
-
-
-def _split_pieces(cpu: CpuSplit, thresholds: Thresholds) -> list[Piece]:
-    return [
-        Piece(f"{cpu.user:2.0f} {cpu.system:2.0f} "),
-        Piece(f"{cpu.iowait:2.0f}", level_role(cpu.iowait, thresholds.iowait_percent)),
+    whole, thresholds = value.style.digits.whole, value.style.thresholds
+    return (
+        Piece(f"{whole(cpu.user)} {whole(cpu.system)} "),
+        Piece(whole(cpu.iowait), level_role(cpu.iowait, thresholds.iowait_percent)),
         Piece(" "),
-        Piece(f"{cpu.steal:2.0f}", level_role(cpu.steal, thresholds.steal_percent)),
-    ]
+        Piece(whole(cpu.steal), level_role(cpu.steal, thresholds.steal_percent)),
+    )
 
 
 def _swap(value: _Value) -> Row:
     used = value.summary.swap_percent
-    return (Piece(percent(used), level_role(used, value.style.thresholds.swap_percent)),)
+    return (Piece(value.style.digits.percent(used), level_role(used, value.style.thresholds.swap_percent)),)
 
 
 def _disk(value: _Value) -> Row:
@@ -106,12 +100,12 @@ def _disk(value: _Value) -> Row:
     if fullest is None:
         return (Piece("   -", "muted"),)
     role = level_role(fullest.used_percent, value.style.thresholds.disk_percent)
-    return (Piece(percent(fullest.used_percent), role), Piece(f" {fullest.mountpoint}", "muted"))
+    return (Piece(value.style.digits.percent(fullest.used_percent), role), Piece(f" {fullest.mountpoint}", "muted"))
 
 
 def _network(value: _Value) -> Row:
-    summary = value.summary
-    return (Piece(f"{human_bytes(summary.network_in_s):>5} / {human_bytes(summary.network_out_s):>5}"),)
+    summary, written = value.summary, value.style.digits.bytes
+    return (Piece(f"{written(summary.network_in_s):>5} / {written(summary.network_out_s):>5}"),)
 
 
 def _load(value: _Value) -> Row:
@@ -120,7 +114,7 @@ def _load(value: _Value) -> Row:
         return (Piece("-", "muted"),)
     per_cpu = load[0] / cores if cores else None
     return (
-        Piece(f"{load[0]:.2f}", level_role(per_cpu, value.style.thresholds.load_per_cpu)),
+        Piece(value.style.digits.load(load[0]), level_role(per_cpu, value.style.thresholds.load_per_cpu)),
         Piece(f"/{cores or '-'}", "muted"),
     )
 
@@ -136,7 +130,7 @@ def _pressure(value: _Value) -> Row:
         (pressure.memory, levels.pressure_memory),
         (pressure.io, levels.pressure_io),
     ):
-        pieces.append(Piece(" -" if number is None else f"{number:2.0f}", level_role(number, threshold)))
+        pieces.append(Piece(value.style.digits.whole(number), level_role(number, threshold)))
         pieces.append(Piece(" "))
     return tuple(pieces[:-1])
 

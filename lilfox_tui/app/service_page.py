@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from lilfox_tui.app.chart import AXIS_WIDTH, chart
+from lilfox_tui.app.digits import EXACT, Digits
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.host_page import Past, reason_rows
@@ -30,6 +31,7 @@ class ServicePage(Struct, frozen=True):
     glyphs: Glyphs
     width: int
     chart_height: int = 7
+    digits: Digits = EXACT
 
 
 def service_page(page: ServicePage) -> list[Row]:
@@ -69,7 +71,7 @@ def _chart(page: ServicePage) -> list[Row]:
         start=(page.now - page.window).astimezone(),
         end=page.now.astimezone(),
         glyphs=page.glyphs,
-        now_text=_("unknown") if newest is None else human_duration(newest),
+        now_text=_("unknown") if newest is None else page.digits.duration(newest),
     )
 
 

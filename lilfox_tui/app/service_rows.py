@@ -13,7 +13,7 @@ from lilfox_tui.app.host_rows import INDENT, ROLES, TableStyle
 from lilfox_tui.i18n import _
 from lilfox_tui.metrics.model import Health
 from lilfox_tui.monitor.model import ServiceView
-from lilfox_tui.text import human_duration, short_age
+from lilfox_tui.text import short_age
 
 
 class _Value(Struct, frozen=True):
@@ -38,7 +38,7 @@ def _code(value: _Value) -> Row:
 def _time(value: _Value) -> Row:
     state = value.view.state
     seconds = None if state is None else state.last.response_time_s
-    return (Piece(human_duration(seconds)),)
+    return (Piece(value.style.digits.duration(seconds)),)
 
 
 def _trend(value: _Value) -> Row:

@@ -202,3 +202,20 @@ async def test_time_can_be_turned_back_and_forth() -> None:
         await pilot.pause()
         assert rewound(app) is None
         assert "23%" in screen_text(pilot)
+
+
+async def test_over_a_slow_link_numbers_have_fewer_digits() -> None:
+    app = still_app(mixed())
+    app.slow_link = True
+    async with app.run_test(size=(160, 48)) as pilot:
+        await pilot.pause()
+        web = next(line for line in screen_text(pilot).splitlines() if "web-1" in line)
+        assert web.split()[2:] == ["25%", "20", "5", "1", "0", "60%", "0%", "70%", "/var", "1M", "/", "300K", "1.1/4",
+                                   "2", "0", "1", "<3s"]  # fmt: skip
+        app.pane.open_page(("host", "web-1"))
+        await pilot.pause()
+        assert "25%" in screen_text(pilot)
+        assert "23%" not in screen_text(pilot)
+        app.pane.open_page(("service", "gateway"))
+        await pilot.pause()
+        assert "10 ms" in screen_text(pilot)

@@ -69,16 +69,28 @@ def test_fit_never_moves_what_stands_beside(string: str, width: int, right: bool
     ("count", "shown"),
     [
         (None, "-"), (0, "0B"), (999, "999B"), (1024, "1.0K"), (340 * 1024, "340K"), (1023 * 1024, "1.0M"),
-        (1.2 * 2**20, "1.2M"), (9.96 * 2**30, "10G"), (2**40, "1.0T"), (2**60, "1024P"), (-2048, "-2.0K"),
+        (1.2 * 2**20, "1.2M"), (9.96 * 2**30, "10G"), (2**40, "1.0T"), (2**60, "1.0E"),
+        (10**23, ">999E"), (-2048, "-2.0K"),
     ],
 )  # fmt: skip
 def test_bytes_for_people(count: float | None, shown: str) -> None:
     assert text.human_bytes(count) == shown
 
 
+@pytest.mark.parametrize(("count", "shown"), [(0, "0B"), (999, "1000B"), (348160, "300K"), (1.4 * 2**20, "1M")])
+def test_coarse_bytes_keep_their_first_digit(count: float, shown: str) -> None:
+    assert text.human_bytes(count, coarse=True) == shown
+
+
+@given(st.floats(min_value=0, allow_infinity=True), st.booleans())
+def test_no_number_is_wider_than_its_column(value: float, coarse: bool) -> None:
+    assert len(text.human_bytes(value, coarse=coarse)) <= 5
+    assert len(text.human_count(value)) <= 5
+
+
 @pytest.mark.parametrize(
     ("count", "shown"),
-    [(None, "-"), (0, "0"), (412, "412"), (1234, "1.2k"), (2.5e6, "2.5M"), (0.3, "0.3")],
+    [(None, "-"), (0, "0"), (412, "412"), (1234, "1.2k"), (2.5e6, "2.5M"), (0.3, "0.3"), (10**23, ">999T")],
 )
 def test_counts_for_people(count: float | None, shown: str) -> None:
     assert text.human_count(count) == shown

@@ -10,6 +10,7 @@ from textual import events, work
 from textual.app import ComposeResult
 
 from lilfox_tui.app.chart import Values
+from lilfox_tui.app.digits import Digits
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.host_page import HostPage, host_page
 from lilfox_tui.app.host_rows import ROLES, TableStyle, host_heading, host_row
@@ -151,6 +152,7 @@ class MetricsPane(MetricsKeys):
             glyphs=app.glyphs,
             thresholds=app.config.thresholds,
             refresh_s=app.refresh_s,
+            digits=Digits(few=app.slow_link),
             sparklines=not app.slow_link and app.rewound is None,
             recent=self._recent,
         )
@@ -230,6 +232,7 @@ class MetricsPane(MetricsKeys):
             width=self.lilfox.room.width,
             charts_only=self.zoomed,
             chart_height=self._chart_height(),
+            digits=Digits(few=app.slow_link),
         )
 
     def _chart_height(self) -> int:

@@ -128,7 +128,10 @@ def test_a_service_that_is_ill_says_what_and_since_when() -> None:
 
 
 def page(width: int, shown: HostView | None = None) -> list[Row]:
-    processes = (Process(1, "root", "systemd " + HOSTILE, "S", 1.5, 12_000_000),)
+    processes = (
+        Process(1, "root", "systemd " + HOSTILE, "S", 1.5, 12_000_000),
+        Process(10**22, "x" * 99, "liar", "S", 1e9, 10**40),
+    )
     view = shown or host("web-1", Level.GOOD, summary("web-1", 23, 61, 71))
     return host_page(
         HostPage(
@@ -162,6 +165,13 @@ def test_a_hosts_page_has_every_part(width: int) -> None:
     assert "eth0" in text
     assert "systemd" in text
     assert "100%│" in text
+
+
+def test_no_number_of_a_process_moves_what_stands_beside_it() -> None:
+    rows = [text_of(row) for row in page(120)]
+    honest, liar = (next(row for row in rows if name in row) for name in ("systemd", "liar"))
+    assert honest.index("systemd") == liar.index("liar")
+    assert "100000…" in liar
 
 
 def test_the_header_counts_everything() -> None:
