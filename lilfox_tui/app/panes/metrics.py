@@ -250,6 +250,7 @@ class MetricsPane(MetricsKeys):
             window=self.window,
             glyphs=app.glyphs,
             width=self.lilfox.room.width,
+            digits=Digits(few=app.slow_link),
         )
 
     def _past(self, subject: str, series: Series, columns: int, now: datetime) -> Values:
