@@ -16,6 +16,7 @@ from msgspec import Struct
 from lilfox_tui.config.model import HostConfig, SecretRef, SshConfig
 from lilfox_tui.errors import HostUnreachable
 from lilfox_tui.hosts.ssh_errors import dial_error
+from lilfox_tui.hosts.ssh_greeting import Greeting
 from lilfox_tui.hosts.ssh_keys import KnownKeys, key_error, known_keys, place_of
 from lilfox_tui.hosts.sudo import secret
 from lilfox_tui.i18n import tr
@@ -85,7 +86,12 @@ class Client(asyncssh.SSHClient):
         self.offered: asyncssh.SSHKey | None = None
         self.lost_by: BaseException | None = None
         self.on_lost: Callable[[], None] | None = None
+        self.greeting = Greeting()
         self._password = password
+
+    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+        """The server can be heard from now on."""
+        self.greeting.listen(conn)
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
         """Called for keys that are not trusted; keeps the key and says no."""
@@ -209,7 +215,9 @@ async def dial(target: Target, ssh: SshConfig) -> tuple[asyncssh.SSHClientConnec
     except asyncssh.HostKeyNotVerifiable as error:
         raise _key_refused(target, resolved, client, error) from None
     except DIAL_ERRORS as error:
-        raise dial_error(target.host, resolved.where, resolved.user, error, ssh.connect_timeout) from None
+        raise dial_error(
+            target.host, resolved.where, resolved.user, error, ssh.connect_timeout, client.greeting
+        ) from None
     finally:
         if via is not None and not done:
             via.close()
@@ -257,7 +265,7 @@ async def _through(target: Target, resolved: Resolved, ssh: SshConfig) -> asyncs
         except asyncssh.HostKeyNotVerifiable as error:
             raise _key_refused(hop, at, client, error) from None
         except DIAL_ERRORS as error:
-            raise dial_error(hop.host, at.where, at.user, error, ssh.connect_timeout) from None
+            raise dial_error(hop.host, at.where, at.user, error, ssh.connect_timeout, client.greeting) from None
         finally:
             if before is not None and (via is None or via is before):
                 before.close()
@@ -270,6 +278,7 @@ async def shown_key(target: Target, ssh: SshConfig) -> tuple[Resolved, asyncssh.
     """What ssh_config made of ``target``, and the host key it shows; no login. Raises HostError."""
     resolved = await resolve(target, ssh)
     via = await _through(target, resolved, ssh)
+    client = Client()
     try:
         options = {name: resolved.options[name] for name in ("config", "port", "username") if name in resolved.options}
         options.pop("username", None)
@@ -277,11 +286,15 @@ async def shown_key(target: Target, ssh: SshConfig) -> tuple[Resolved, asyncssh.
             target.address,
             tunnel=via or (),
             server_host_key_algs=resolved.known.algorithms(),
-            options=asyncssh.SSHClientConnectionOptions(config=options["config"], connect_timeout=ssh.connect_timeout),
+            options=asyncssh.SSHClientConnectionOptions(
+                config=options["config"], connect_timeout=ssh.connect_timeout, client_factory=lambda: client
+            ),
             **options,
         )
     except DIAL_ERRORS as error:
-        raise dial_error(target.host, resolved.where, resolved.user, error, ssh.connect_timeout) from None
+        raise dial_error(
+            target.host, resolved.where, resolved.user, error, ssh.connect_timeout, client.greeting
+        ) from None
     finally:
         if via is not None:
             via.close()

@@ -11,6 +11,7 @@ from asyncssh.config import ConfigParseError
 
 from lilfox_tui.errors import AuthRefused, CommandUnknown, HostError, HostUnreachable
 from lilfox_tui.hosts.output import last_words
+from lilfox_tui.hosts.ssh_greeting import Greeting
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.text import clean
 
@@ -18,8 +19,11 @@ LINK_ERRORS = (asyncssh.Error, OSError, asyncio.IncompleteReadError, EOFError)
 """What a call on a connection raises when the connection is going away."""
 
 
-def dial_error(host: str, where: str, user: str, error: BaseException, timeout_s: float) -> HostError:
-    """The error for a connection that could not be made to ``where`` (``address port N``)."""
+def dial_error(
+    host: str, where: str, user: str, error: BaseException, timeout_s: float, greeting: Greeting | None = None
+) -> HostError:
+    """The error for a connection that could not be made to ``where`` (``[address]:port``); ``greeting`` is what the
+    server sent before SSH began."""
     if isinstance(error, HostError):
         return error
     if isinstance(error, asyncssh.PermissionDenied):
@@ -34,8 +38,25 @@ def dial_error(host: str, where: str, user: str, error: BaseException, timeout_s
             tr("A private key for {where} cannot be opened: {reason}", where=where, reason=clean(str(error))),
             tr("Load it into the agent with ssh-add, or set passphrase of this host."),
         )
-    message, hint = _unreachable(where, error, timeout_s)
+    message, hint = _not_ssh(where, error, greeting) or _unreachable(where, error, timeout_s)
     return HostUnreachable(host, message, hint)
+
+
+def _not_ssh(where: str, error: BaseException, greeting: Greeting | None) -> tuple[Message, Message] | None:
+    """What is said of a server whose own words are what went wrong; None where they are not."""
+    if greeting is None or not greeting.count:
+        return None
+    values = {"where": where, "count": greeting.count, "line": greeting.first}
+    if not greeting.versioned:
+        message = tr("{where} sent no SSH version but other lines ({count}): {line}", **values)
+    elif isinstance(error, asyncssh.ProtocolError | ValueError):
+        message = tr(
+            "{where} sent other lines before its SSH version ({count}): {line}; then what is not SSH: {reason}",
+            reason=clean(str(error)), **values,
+        )  # fmt: skip
+    else:
+        return None
+    return message, tr("Another service may listen on that port, or something in between answers: check the port.")
 
 
 def _unreachable(where: str, error: BaseException, timeout_s: float) -> tuple[Message, Message]:

@@ -1,0 +1,85 @@
+"""A wire between a client and one sshd that can be cut without either end being told, and mended."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from types import TracebackType
+
+from tests.services.sshd import Sshd
+
+BLOCK = 64 * 1024
+
+
+class Relay:
+    """Passes bytes on in both directions while it is not cut; ``greeting`` is what it sends first.
+
+    While it is cut, nothing is read, nothing is sent and nothing is closed, as when a cable is pulled; new
+    connections get no answer either. Once mended, what was under way arrives.
+    """
+
+    def __init__(self, server: Sshd, *, greeting: bytes = b"") -> None:
+        self.address = "127.0.0.1"
+        self.port = 0
+        self._server = server
+        self._greeting = greeting
+        self._whole = asyncio.Event()
+        self._whole.set()
+        self._wires: set[asyncio.Task[None]] = set()
+        self._listener: asyncio.Server | None = None
+
+    def known_line(self) -> str:
+        """The line of known_hosts for the server behind it."""
+        _, words = self._server.known_line().split(" ", 1)
+        return f"[{self.address}]:{self.port} {words}"
+
+    def cut(self) -> None:
+        """From now on nothing passes."""
+        self._whole.clear()
+
+    def mend(self) -> None:
+        """Lets everything pass again."""
+        self._whole.set()
+
+    async def __aenter__(self) -> Relay:
+        self._listener = await asyncio.start_server(self._connected, self.address, 0)
+        self.port = self._listener.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._listener is not None
+        self._listener.close()
+        for wire in list(self._wires):
+            wire.cancel()
+        await asyncio.gather(*self._wires, return_exceptions=True)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._wires.add(task)
+        far_writer: asyncio.StreamWriter | None = None
+        try:
+            await self._whole.wait()
+            far_reader, far_writer = await asyncio.open_connection(self._server.address, self._server.port)
+            writer.write(self._greeting)
+            async with asyncio.TaskGroup() as ways:
+                ways.create_task(self._pass_on(reader, far_writer))
+                ways.create_task(self._pass_on(far_reader, writer))
+        except* (OSError, asyncio.CancelledError):
+            pass  # an end went away, or the test is over
+        finally:
+            for end in (writer, far_writer):
+                if end is not None:
+                    end.close()
+            self._wires.discard(task)
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while block := await reader.read(BLOCK):
+            await self._whole.wait()
+            writer.write(block)
+            await writer.drain()
+        await self._whole.wait()
+        with suppress(OSError):
+            writer.close()
