@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import aclosing, asynccontextmanager
-from datetime import UTC, datetime
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from lilfox_tui.config.model import Config, Seconds
 from lilfox_tui.errors import HostKeyChanged, HostUnreachable, LilFoxError
 from lilfox_tui.feed import Ready
 from lilfox_tui.metrics.model import Level
+from tests.faults.relay import Relay
 from tests.lab.watching import NOT_BUSY, Watch, watching
 from tests.services.sshd import Sshd, SshdLab, sshd_lab
 from tests.waiting import until
@@ -106,6 +108,76 @@ async def test_hosts_that_fail_in_four_ways_are_named_and_no_other_is_late(
         assert sorted(late.worst) == sorted(others)
         assert max(late.worst.values()) <= 2 * config.refresh + SLACK_S
         await until(lambda: all(watch.row(name).level is Level.GOOD for name in servers), what="all are well")
+
+
+async def test_a_cut_link_is_told_and_no_other_host_is_late(lab: SshdLab, record_property: Record) -> None:
+    servers = fleet(lab, 25)
+    config = config_of(lab, servers, 1)
+    config = msgspec.structs.replace(config, ssh=lab.ssh(connect_timeout=Seconds(1.5), keepalive_max=3))
+    cut, blinked = ("h5", "h18"), "h12"
+    others = [name for name in servers if name not in (*cut, blinked)]
+    async with relays({name: servers[name] for name in (*cut, blinked)}) as wires:
+        for name, wire in wires.items():
+            config.hosts[name] = lab.host(servers[name], address=wire.address, port=wire.port)
+        lab.known_hosts.write_text(lab.known_hosts.read_text() + "".join(wire.known_line() for wire in wires.values()))
+        async with watching(config) as watch:
+            record_property("numbers_s", await watch.numbers(*servers, timeout_s=30))
+            linked = watch.row(blinked).link
+            async with lateness(watch, others) as late:
+                cut_at = datetime.now(UTC)
+                wires[blinked].cut()
+                for name in cut:
+                    wires[name].cut()
+                await until(lambda: _is_stale(watch, blinked, cut_at), what="a sample is missed")
+                wires[blinked].mend()
+                noticed = [watch.lost(name, HostUnreachable, cut_at) for name in cut]
+                record_property("noticed_s", dict(zip(cut, await asyncio.gather(*noticed), strict=True)))
+                for name in cut:
+                    await until(lambda name=name: _was_tried(watch, name, wires[name]), what=f"{name} is tried again")  # type: ignore[misc]
+                    row = watch.row(name)
+                    assert row.level is Level.FAILING
+                    assert row.summary is not None, "the last numbers stay"
+                    assert row.summary.at <= cut_at + timedelta(seconds=SLACK_S)
+                assert watch.has_numbers(blinked), "one that comes back in time needs nobody"
+                assert watch.row(blinked).link == linked, "and keeps its connection"
+                for name in cut:
+                    wires[name].mend()
+                back = [watch.numbers(name) for name in cut]
+                record_property("back_s", dict(zip(cut, await asyncio.gather(*back), strict=True)))
+                await until(lambda: late.overviews >= 10, what="overviews")
+            for name in cut:
+                told = watch.changes(name)
+                assert [said.split(":")[0] for said in told if said.startswith(("lost", "reached"))] == [
+                    "lost", "reached again",
+                ]  # fmt: skip
+            assert not [said for name in others for said in watch.changes(name) if said.startswith(("lost", "reached"))]
+            record_property("worst_age_s", max(late.worst.values()))
+            assert sorted(late.worst) == sorted(others)
+            assert max(late.worst.values()) <= 2 * config.refresh + SLACK_S
+            await until(lambda: all(watch.row(name).level is Level.GOOD for name in servers), what="all are well")
+
+
+@asynccontextmanager
+async def relays(servers: dict[str, Sshd]) -> AsyncIterator[dict[str, Relay]]:
+    """A wire of its own to each of these."""
+    async with AsyncExitStack() as made:
+        yield {name: await made.enter_async_context(Relay(server)) for name, server in servers.items()}
+
+
+def _is_stale(watch: Watch, name: str, cut_at: datetime) -> bool:
+    """Whether the row has said nothing new for longer than a period since then."""
+    age = datetime.now(UTC) - max(cut_at, watch.summary(name).at)
+    return age > timedelta(seconds=1.5 * watch.monitor.config.refresh)
+
+
+def _was_tried(watch: Watch, name: str, wire: Relay) -> bool:
+    """The row names the place that does not answer, and when it is tried next."""
+    gone = watch.gone(name)
+    return (
+        gone is not None
+        and str(gone.error) == f"[{wire.address}]:{wire.port} did not answer within 1.5 s"
+        and _tries_as_told(watch, name, HostUnreachable)
+    )
 
 
 def _tries_as_told(watch: Watch, name: str, kind: type[LilFoxError]) -> bool:
