@@ -3,16 +3,37 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
+from lilfox_tui.metrics.history import Point
 from lilfox_tui.text import cell_width, fit
 
 AXIS_WIDTH = 6
 Values = Sequence[float | None]
 """One value a column, oldest first; None where nothing is known."""
+
+
+def in_columns(points: Sequence[Point], start: datetime, end: datetime, columns: int) -> Values:
+    """``columns`` values from ``start`` to ``end`` (aware), each of ``points`` at its own time; None in a gap.
+
+    Values of long ago lie further apart than columns do: one holds until the next, as far as nine of ten lie apart.
+    """
+    step = (end - start).total_seconds() / columns
+    places = {math.floor(point.at.timestamp() / step + 0.5): point.mean for point in points}
+    order = sorted(places)
+    apart = sorted(later - earlier for earlier, later in pairwise(order))
+    hold = apart[int(0.9 * (len(apart) - 1))] if apart else 1
+    newest = math.floor(end.timestamp() / step)
+    values: list[float | None] = []
+    for place in range(newest - columns + 1, newest + 1):
+        at = bisect_right(order, place) - 1
+        values.append(places[order[at]] if at >= 0 and place - order[at] <= hold else None)
+    return values
 
 
 def spark(values: Values, width: int, glyphs: Glyphs, *, top: float | None = None) -> str:

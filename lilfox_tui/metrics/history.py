@@ -164,11 +164,12 @@ class History:
         width = len(past.places)
         start = last // _FINE_STEP_S * _FINE_STEP_S
         if start + _FINE_STEP_S <= now and (settled := past.raw.mean_and_high(width, start, start + _FINE_STEP_S)):
-            past.fine.append(start, settled[0], self._capacities[1])
+            past.fine.append(_begin(past.fine, past, start), settled[0], self._capacities[1])
         start = last // _COARSE_STEP_S * _COARSE_STEP_S
         if start + _COARSE_STEP_S <= now and (settled := past.raw.mean_and_high(width, start, start + _COARSE_STEP_S)):
-            lost = past.coarse.append(start, settled[0], self._capacities[2])
-            past.coarse_high.append(start, settled[1], self._capacities[2])
+            begin = _begin(past.coarse, past, start)
+            lost = past.coarse.append(begin, settled[0], self._capacities[2])
+            past.coarse_high.append(begin, settled[1], self._capacities[2])
             if self._capacities[2] * _COARSE_STEP_S < self._hours * 3600:
                 self.dropped += lost
             self._forget_gone(past, now)
@@ -245,6 +246,11 @@ class History:
             return None
         first = min(tier.times[0] for tier in past.tiers if tier.times)
         return datetime.fromtimestamp(first, UTC), datetime.fromtimestamp(past.raw.times[-1], UTC)
+
+
+def _begin(tier: _Tier, past: _Past, start: float) -> float:
+    """When a step's row begins: the first of all not before anything was recorded."""
+    return start if tier.times else max(start, past.raw.times[0])
 
 
 def _rows(past: _Past, place: int, start: float, end: float) -> Iterator[tuple[float, float, float]]:

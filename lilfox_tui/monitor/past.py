@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 
 from lilfox_tui.config.model import HostConfig, ServiceConfig, Thresholds
 from lilfox_tui.i18n import Message, tr
+from lilfox_tui.metrics.history import History
 from lilfox_tui.metrics.model import Health, HealthCheck, Level, Series, ServiceState
 from lilfox_tui.metrics.summary import summary_at
 from lilfox_tui.monitor.levels import judge_service, judge_values, streaks
 from lilfox_tui.monitor.model import HostView, ServiceView
 from lilfox_tui.monitor.service_watch import RESPONSE_SECONDS, STATUS_CODE, UP
 
+CPU_PERCENT = Series("cpu_usage_percent")
+MEMORY_PERCENT = Series("memory_usage_percent")
 LEVEL = Series("lilfox_level")
 """The level itself in history, as the number of :class:`Level`."""
 
@@ -41,6 +44,25 @@ def past_service(name: str, config: ServiceConfig, values: Values, at: datetime)
     level = _recorded_level(values, Level.GOOD if good else Level.FAILING)
     state = ServiceState(name, config.url, level, at, answer, 0 if good else 1)
     return ServiceView(name, config, level, at, judge_service(state).reasons, state)
+
+
+def recent_before(
+    history: History, hosts: Iterable[str], services: Iterable[str], at: datetime, *, step: timedelta, count: int
+) -> dict[str, list[float | None]]:
+    """The ``count`` values up to ``at`` (aware UTC), ``step`` apart, oldest first, None where nothing was recorded.
+
+    CPU and memory percents by ``NAME/cpu`` and ``NAME/memory``, seconds to an answer by ``service/NAME``.
+    """
+    moments = [at - step * back for back in reversed(range(count))]
+    recent: dict[str, list[float | None]] = {}
+    for name in hosts:
+        rows = [history.values_at(f"host/{name}", moment) for moment in moments]
+        recent[f"{name}/cpu"] = [row.get(CPU_PERCENT) for row in rows]
+        recent[f"{name}/memory"] = [row.get(MEMORY_PERCENT) for row in rows]
+    for name in services:
+        rows = [history.values_at(f"service/{name}", moment) for moment in moments]
+        recent[f"service/{name}"] = [row.get(RESPONSE_SECONDS) for row in rows]
+    return recent
 
 
 def _nothing_recorded() -> tuple[Message, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -219,3 +219,12 @@ async def test_over_a_slow_link_numbers_have_fewer_digits() -> None:
         app.pane.open_page(("service", "gateway"))
         await pilot.pause()
         assert "10 ms" in screen_text(pilot)
+
+
+async def test_a_rewound_table_draws_what_had_been_until_then() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=(100, 30)) as pilot:
+        app._go_to(NOW - timedelta(seconds=112))  # recorded for four periods by then
+        await pilot.pause()
+        web = next(line for line in screen_text(pilot).splitlines() if "web-1" in line)
+        assert " ▂▂▂▂▂ " in web  # that moment and the four before it

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import aclosing
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from textual import events, work
 from textual.app import ComposeResult
 
-from lilfox_tui.app.chart import Values
+from lilfox_tui.app.chart import Values, in_columns
 from lilfox_tui.app.digits import Digits
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.host_page import HostPage, host_page
@@ -23,6 +23,7 @@ from lilfox_tui.feed import Ready
 from lilfox_tui.i18n import _
 from lilfox_tui.metrics.model import Level, Series, Snapshot
 from lilfox_tui.monitor.model import HostView, Overview, ServiceView
+from lilfox_tui.monitor.past import recent_before
 from lilfox_tui.text import human_duration
 
 RECENT = 16
@@ -38,6 +39,7 @@ class MetricsPane(MetricsKeys):
         self._heights: dict[str, int] = {}
         self._taken: Overview | None = None
         self._recent: dict[str, deque[float | None]] = {}
+        self._recent_then: dict[str, list[float | None]] = {}
 
     def compose(self) -> ComposeResult:
         yield Lines(sticky=2, id="hosts")
@@ -91,6 +93,11 @@ class MetricsPane(MetricsKeys):
         """Shows the pane as it was ``at`` (aware UTC), or now."""
         monitor = self.lilfox.monitor
         self.overview = monitor.overview.value if at is None else monitor.overview_at(at)
+        if at is not None:
+            step = timedelta(seconds=self.lilfox.refresh_s)
+            self._recent_then = recent_before(
+                monitor.history, monitor.hosts, monitor.services, at, step=step, count=RECENT
+            )
         self.repaint()
         if self.overview is not None:
             self.lilfox.frame(self.overview)
@@ -153,8 +160,8 @@ class MetricsPane(MetricsKeys):
             thresholds=app.config.thresholds,
             refresh_s=app.refresh_s,
             digits=Digits(few=app.slow_link),
-            sparklines=not app.slow_link and app.rewound is None,
-            recent=self._recent,
+            sparklines=not app.slow_link,
+            recent=self._recent if app.rewound is None else self._recent_then,
         )
 
     def _paint_tables(self, overview: Overview) -> None:
@@ -255,7 +262,7 @@ class MetricsPane(MetricsKeys):
 
     def _past(self, subject: str, series: Series, columns: int, now: datetime) -> Values:
         points = self.lilfox.monitor.history.window(subject, series, now - self.window, now, columns)
-        return [point.mean for point in points]
+        return in_columns(points, now - self.window, now, columns)
 
     def status(self) -> Row:
         parts = []

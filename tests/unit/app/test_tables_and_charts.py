@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lilfox_tui.app.chart import AXIS_WIDTH, beside, chart, nice_ceiling, spark
+from lilfox_tui.app.chart import AXIS_WIDTH, beside, chart, in_columns, nice_ceiling, spark
 from lilfox_tui.app.columns import Column, choose, line
 from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.glyphs import ASCII, UNICODE, glyphs_for_terminal
 from lilfox_tui.app.rows_on_demand import RowsOnDemand
+from lilfox_tui.metrics.history import Point
 from lilfox_tui.text import cell_width
 
 NOW = datetime(2026, 3, 29, 3, 12, 44, tzinfo=UTC)
@@ -84,6 +85,22 @@ def test_a_chart_has_a_title_a_scale_and_times() -> None:
 def test_a_chart_is_never_wider_than_asked(values: list[float | None], width: int, height: int) -> None:
     for row in make(values, width, height)[1:]:
         assert width_of(row) <= max(width, AXIS_WIDTH + 2)
+
+
+def points(*ages_s: float) -> list[Point]:
+    return [Point(NOW - timedelta(seconds=age), age, age, age) for age in sorted(ages_s, reverse=True)]
+
+
+def test_a_gap_stays_where_it_was() -> None:
+    before, after = range(200, 300, 10), range(10, 100, 10)
+    values = in_columns(points(*before, *after), NOW - timedelta(seconds=300), NOW, 30)
+    assert [value is None for value in values] == [False] * 11 + [True] * 9 + [False] * 10
+    assert values[-2] == 10
+
+
+def test_values_that_lie_further_apart_than_columns_leave_no_stripes() -> None:
+    assert None not in in_columns(points(*range(0, 7200, 120)), NOW - timedelta(seconds=300), NOW, 70)
+    assert in_columns([], NOW - timedelta(seconds=300), NOW, 5) == [None] * 5
 
 
 def test_half_of_the_scale_is_half_of_the_height() -> None:

@@ -31,6 +31,14 @@ def test_the_newest_value_at_or_before() -> None:
     assert history.values_at("host/other", after(1)) == {}
 
 
+def test_nothing_is_told_of_the_time_before_the_first_sample() -> None:
+    history = History()
+    for second in range(44, 400, 2):
+        history.add(HOST, after(second), {CPU: 1})
+    assert next(iter(history.window(HOST, CPU, START, after(400), 100))).at >= after(44)
+    assert history.values_at(HOST, after(43)) == {}
+
+
 def test_a_gap_gives_nothing() -> None:
     history = filled(60)
     history.add(HOST, after(600), {CPU: 5})

@@ -1,0 +1,32 @@
+"""What a rewound screen draws comes from history, and what was not recorded is blank."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from lilfox_tui.metrics.history import History
+from lilfox_tui.monitor.past import CPU_PERCENT, MEMORY_PERCENT, recent_before
+from lilfox_tui.monitor.service_watch import RESPONSE_SECONDS
+from tests.unit.monitor.summaries import AT
+
+STEP = timedelta(seconds=2)
+
+
+def test_the_values_up_to_a_moment_and_none_after_it() -> None:
+    history = History()
+    for tick in range(60):
+        history.add("host/web-1", AT + STEP * tick, {CPU_PERCENT: tick, MEMORY_PERCENT: 100 - tick})
+        history.add("service/api", AT + STEP * tick, {RESPONSE_SECONDS: tick / 100})
+    recent = recent_before(history, ["web-1"], ["api"], AT + STEP * 30, step=STEP, count=4)
+    assert recent["web-1/cpu"] == [27, 28, 29, 30]
+    assert recent["web-1/memory"] == [73, 72, 71, 70]
+    assert [round(value or 0, 2) for value in recent["service/api"]] == [0.27, 0.28, 0.29, 0.30]
+
+
+def test_a_gap_is_blank_also_for_a_host_that_was_never_seen() -> None:
+    history = History()
+    for tick in (*range(10), *range(40, 50)):
+        history.add("host/web-1", AT + STEP * tick, {CPU_PERCENT: 50})
+    recent = recent_before(history, ["web-1", "new-1"], [], AT + STEP * 41, step=STEP, count=8)
+    assert recent["web-1/cpu"] == [None] * 6 + [50, 50]
+    assert recent["web-1/memory"] == recent["new-1/cpu"] == [None] * 8
