@@ -142,7 +142,7 @@ class AppKeys(Shell):
         at = (self.rewound or now) + direction * step
         oldest = self._oldest()
         if at < oldest:
-            self.tell(tr("nothing was recorded before {time}", time=oldest.astimezone().strftime("%H:%M:%S")))
+            self.tell(tr("nothing was recorded before {time}", time=oldest.strftime("%H:%M:%S")))
             at = oldest
         self._go_to(None if at >= now - timedelta(seconds=1) else at)
 
@@ -176,7 +176,7 @@ class AppKeys(Shell):
         if chosen is not None:
             self._set_fault(chosen)
 
-    @work(group="fault", exit_on_error=False)
+    @work(group="fault")
     async def _set_fault(self, chosen: str) -> None:
         name, _colon, kind = chosen.partition(":")
         if self.demo is None:

@@ -50,9 +50,10 @@ def spark(values: Values, width: int, glyphs: Glyphs, *, top: float | None = Non
 
 
 def nice_ceiling(value: float, *, binary: bool = False) -> float:
-    """The next round number at or above ``value``: 1, 2 or 5 times a power of ten, or of 1024 where ``binary``."""
-    if value <= 0:
-        return 1.0
+    """The next round number at or above ``value``: 1, 2 or 5 times a power of ten, or of 1024 (1024 at least) where
+    ``binary``."""
+    if value <= 0 or (binary and value <= 1024):
+        return 1024.0 if binary else 1.0
     scale = 1.0
     if binary:
         while value / scale >= 1024:

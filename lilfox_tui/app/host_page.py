@@ -11,7 +11,7 @@ from lilfox_tui.app.chart import AXIS_WIDTH, Values, beside, chart
 from lilfox_tui.app.digits import EXACT, Digits
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
-from lilfox_tui.app.host_rows import ROLES, level_role, why_no_numbers
+from lilfox_tui.app.host_rows import ROLES, held_for, level_role, why_no_numbers
 from lilfox_tui.config.model import Thresholds
 from lilfox_tui.feed import Ready, Unavailable
 from lilfox_tui.i18n import _
@@ -86,14 +86,17 @@ def _head(page: HostPage) -> list[Row]:
 
 
 def reason_rows(view: HostView | ServiceView, now: datetime) -> list[Row]:
-    """Since when the level holds and why, a row a reason, so that none is cut off by another."""
+    """Since when the level holds and why, a row a reason, so that none is cut off by another; then what to do."""
     role = ROLES[view.level]
-    since = _("for {time}", time=human_duration((now - view.since).total_seconds()))
-    reasons = [str(reason) for reason in view.reasons] or [_("all is well")]
     if isinstance(view, HostView) and isinstance(view.link, Unavailable):
-        reasons = [why_no_numbers(view, now), *([str(view.link.error.hint)] if view.link.error.hint else [])]
-    first = (Piece("   "), Piece(reasons[0], role), Piece(f"  {since}", "muted"))
-    return [first, *((Piece("   "), Piece(reason, role)) for reason in reasons[1:])]
+        hint = str(view.link.error.hint or "")
+        why = (Piece("   "), Piece(why_no_numbers(view, now), role))  # it says since when
+        return [why, *([(Piece("   "), Piece(hint))] if hint else [])]
+    reasons = [str(reason) for reason in view.reasons] or [_("all is well")]
+    rows: list[Row] = [(Piece("   "), Piece(reason, role)) for reason in reasons]
+    if held := held_for(view, now):
+        rows[0] = (*rows[0], Piece("  " + _("for {time}", time=held), "muted"))
+    return rows
 
 
 def _clock(offset_s: float, error_s: float) -> str:
@@ -158,8 +161,8 @@ def _one_chart(page: HostPage, wanted: _Chart, width: int) -> list[Row]:
         width=width,
         height=page.chart_height,
         unit=wanted.unit.axis,
-        start=(page.now - page.window).astimezone(),
-        end=page.now.astimezone(),
+        start=page.now - page.window,
+        end=page.now,
         glyphs=page.glyphs,
         top=wanted.unit.top,
         binary=wanted.unit.binary,
@@ -311,11 +314,12 @@ def _top(page: HostPage) -> list[Row]:
 
 
 def _lately(page: HostPage) -> list[Row]:
-    if not page.changes:
+    changes = [each for each in page.changes if each.at <= page.now]
+    if not changes:
         return []
     rows = _section(_("Lately"))
-    for each in page.changes[:10]:
-        at = each.at.astimezone().strftime("%H:%M:%S")
+    for each in changes[:10]:
+        at = each.at.strftime("%H:%M:%S")
         mark = Piece(page.glyphs.level(each.level) + " ", ROLES[each.level])
         rows.append((Piece(f"   {at} ", "muted"), mark, Piece(str(each.what))))
     return rows

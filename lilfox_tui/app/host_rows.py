@@ -185,6 +185,11 @@ def host_row(view: HostView, now: datetime, style: TableStyle) -> Row:
     return (*mark, *line(_chosen(style), _Value(view, view.summary, now, style)))
 
 
+def held_for(view: HostView | ServiceView, now: datetime) -> str:
+    """For how long the level has held; empty for the past, of which since when is not kept."""
+    return human_duration((now - view.since).total_seconds()) if now > view.since else ""
+
+
 def why_no_numbers(view: HostView, now: datetime) -> str:
     """Since when there are none, when the next try is, and why; the times first, since the reason may be cut."""
     if not isinstance(view.link, Unavailable):

@@ -26,6 +26,11 @@ def link_error(view: HostView | ServiceView) -> LilFoxError | None:
     return view.link.error if isinstance(view, HostView) and isinstance(view.link, Unavailable) else None
 
 
+def _view(overview: Overview, subject: Subject) -> HostView | ServiceView:
+    kind, name = subject
+    return overview.hosts[name] if kind == "host" else overview.services[name]
+
+
 class MetricsKeys(Pane):
     """The pane's state that keys change, and their handlers. Drawing is in ``panes/metrics.py``."""
 
@@ -34,6 +39,7 @@ class MetricsKeys(Pane):
         self.overview: Overview | None = None
         self.page: Subject | None = None
         self.selected: Subject | None = None
+        self._chosen = False
         self.filter = ""
         self.only_matching = True
         self.worst_first = True
@@ -74,14 +80,15 @@ class MetricsKeys(Pane):
         subject = self.page or self.selected
         if subject is None:
             return None
-        return overview.hosts.get(subject[1]) if subject[0] == "host" else overview.services.get(subject[1])
+        kind, name = subject
+        return _view(overview, subject) if name in (overview.hosts if kind == "host" else overview.services) else None
 
     def _choose_first(self, overview: Overview) -> None:
-        """Something is always selected where there is something."""
+        """Something is always selected where there is something: the worst, until somebody chooses."""
         if self.overview is overview and self.page is None:
             order = self._order()
-            if self.selected not in order:
-                self.selected = order[0] if order else None
+            if self.selected not in order or not self._chosen:
+                self.selected = max(order, key=lambda each: _view(overview, each).level, default=None)
 
     def _select(self, step: int) -> None:
         order = self._order()
@@ -89,13 +96,14 @@ class MetricsKeys(Pane):
             self.query_one("#hosts", Lines).scroll_rows(step)
         elif order:
             at = order.index(self.selected) if self.selected in order else 0
-            self.selected = order[max(0, min(len(order) - 1, at + step))]
+            self.selected, self._chosen = order[max(0, min(len(order) - 1, at + step))], True
             self.repaint()
 
     def open_page(self, subject: Subject | None) -> None:
         """Shows the page of a host or service, or the tables for None."""
         self.page = subject
         self.selected = subject or self.selected
+        self._chosen = True
         self.zoomed = False
         self.lilfox.monitor.focus(subject[1] if subject and subject[0] == "host" else None)
         self.query_one("#hosts", Lines).scroll_rows(-(10**6))
@@ -118,7 +126,7 @@ class MetricsKeys(Pane):
             subject = (kind, names[place])
             if self.selected == subject:
                 self.open_page(subject)
-            self.selected = subject
+            self.selected, self._chosen = subject, True
             self.repaint()
 
     def on_lines_wheel(self, event: Lines.Wheel) -> None:
@@ -218,9 +226,8 @@ class MetricsKeys(Pane):
         start = order.index(self.selected) if self.selected in order else 0
         for offset in range(1, len(order) + 1):
             kind, name = order[(start + step * offset) % len(order)]
-            view = self.overview.hosts[name] if kind == "host" else self.overview.services[name]
-            if self._matches(view):
-                self.selected = (kind, name)
+            if self._matches(_view(self.overview, (kind, name))):
+                self.selected, self._chosen = (kind, name), True
                 break
         self.repaint()
 
@@ -266,7 +273,7 @@ class MetricsKeys(Pane):
             return None
         return tr("no unknown key waits on this row")
 
-    @work(exclusive=True, group="trust", exit_on_error=False)
+    @work(exclusive=True, group="trust")
     async def _trust(self) -> None:
         view = self.selected_view()
         error = None if view is None else link_error(view)
@@ -282,8 +289,12 @@ class MetricsKeys(Pane):
             (Piece("  " + _("Compare it with what the host's owner tells you, by another way than this one.")),),
         ]
         if await self.lilfox.confirm(_("This host's key is not known"), rows, "yes"):
-            await self.lilfox.monitor.trust(view.name, error.fingerprint)
-            self.lilfox.monitor.retry(view.name)
+            try:
+                await self.lilfox.monitor.trust(view.name, error.fingerprint)
+            except LilFoxError as refused:
+                self.lilfox.tell(refused)
+            else:
+                self.lilfox.monitor.retry(view.name)
 
     @action("shell", "x", tr("shell"), tr("a shell on the selected host; the console steps aside"), why_not="no_shell")
     def shell(self) -> None:

@@ -50,11 +50,12 @@ def service_page(page: ServicePage) -> list[Row]:
         BLANK,
         *_facts(page),
     ]
-    if page.changes:
+    changes = [each for each in page.changes if each.at <= page.now]
+    if changes:
         rows += [BLANK, (Piece(" " + _("Lately"), "title"),)]
-        for each in page.changes[:10]:
+        for each in changes[:10]:
             mark = Piece(page.glyphs.level(each.level) + " ", ROLES[each.level])
-            rows.append((Piece(each.at.astimezone().strftime("   %H:%M:%S "), "muted"), mark, Piece(str(each.what))))
+            rows.append((Piece(each.at.strftime("   %H:%M:%S "), "muted"), mark, Piece(str(each.what))))
     return rows
 
 
@@ -68,8 +69,8 @@ def _chart(page: ServicePage) -> list[Row]:
         width=width,
         height=page.chart_height,
         unit=_seconds,
-        start=(page.now - page.window).astimezone(),
-        end=page.now.astimezone(),
+        start=(page.now - page.window),
+        end=page.now,
         glyphs=page.glyphs,
         now_text=_("unknown") if newest is None else page.digits.duration(newest),
     )
@@ -84,7 +85,7 @@ def _facts(page: ServicePage) -> list[Row]:
     facts: list[tuple[str, str]] = []
     if state is not None:
         last = state.last
-        facts.append((_("last answer"), last.at.astimezone().strftime("%H:%M:%S") + "  " + health_word(last.health)))
+        facts.append((_("last answer"), last.at.strftime("%H:%M:%S") + "  " + health_word(last.health)))
         facts.append((_("status code"), str(last.status_code) if last.status_code is not None else _("none")))
         if last.error is not None:
             facts.append((_("error"), str(last.error)))

@@ -56,7 +56,8 @@ def _health(value: _Value) -> Row:
 
 
 def _since(value: _Value) -> Row:
-    return (Piece(short_age((value.now - value.view.since).total_seconds()), "muted"),)
+    held_s = (value.now - value.view.since).total_seconds()
+    return (Piece(short_age(held_s) if held_s > 0 else "-", "muted"),)  # of the past, since when is not kept
 
 
 def _where(value: _Value) -> Row:
@@ -77,7 +78,7 @@ COLUMNS: tuple[Column[_Value], ...] = (
     Column(lambda: _("time"), 8, _time, priority=3, right=True),
     Column(lambda: "", 8, _trend, priority=6),
     Column(lambda: _("since"), 5, _since, priority=4, right=True),
-    Column(lambda: _("where"), 16, _where, priority=5, grow=200),
+    Column(lambda: _("where"), 28, _where, priority=5, grow=200),
 )
 NARROW: tuple[Column[_Value], ...] = (
     Column(lambda: _("service"), 8, lambda v: (Piece(v.view.name, "strong"),), grow=12),

@@ -11,6 +11,30 @@ from tests.app.overviews import mixed
 from tests.app.still import StillMonitor, still_app
 
 
+async def test_a_fault_in_drawing_ends_the_app_and_leaves_no_screen_that_stands_still(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    app = still_app(mixed())
+
+    async def draw_twice() -> None:
+        async with app.run_test(size=(80, 24)) as pilot:
+            await pilot.pause()
+            monkeypatch.setattr(app.pane, "repaint", fail_to_draw)
+            assert isinstance(app.monitor, StillMonitor)
+            app.monitor.show(mixed())
+            await pilot.pause()
+
+    with pytest.raises(Exception, match="no way to draw this"):
+        await draw_twice()
+    assert app.return_code == 1
+    assert "no way to draw this" in (state_dir() / "crash.log").read_text()
+
+
+def fail_to_draw() -> None:
+    raise RuntimeError("no way to draw this")
+
+
 async def test_a_crash_shows_no_locals(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
 

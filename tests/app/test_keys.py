@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta
 
 import pytest
@@ -9,12 +10,12 @@ import pytest
 from lilfox_tui.app.actions import actions_of, key_name, key_text, rebound
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.panes.metrics import MetricsPane
-from lilfox_tui.errors import ConfigError, HostKeyUnknown
+from lilfox_tui.errors import ConfigError, HostKeyUnknown, HostUnreachable
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import tr
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import HostView, Overview
-from tests.app.overviews import NOW, host, lost, mixed, summary
+from tests.app.overviews import NOW, host, lost, mixed, service, summary
 from tests.app.still import StillMonitor, screen_text, still_app
 
 
@@ -91,6 +92,23 @@ async def test_choosing_opening_and_going_back() -> None:
         assert app.pane.selected == ("host", "model-1")
         await pilot.press("s")
         assert [name for _kind, name in app.pane._order()][:4] == ["web-1", "db-1", "model-1", "new-1"]
+
+
+async def test_the_worst_is_selected_until_somebody_chooses() -> None:
+    well = host("web-1", Level.GOOD, summary("web-1", 23, 61, 71))
+    ill = service("api", Level.FAILING, None, None, tr("connection refused"))
+    app = still_app(Overview(NOW, {"web-1": well}, {"api": service("api", Level.GOOD, 200, 0.01)}))
+    assert isinstance(app.monitor, StillMonitor)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        assert app.pane.selected == ("host", "web-1")
+        app.monitor.show(Overview(NOW, {"web-1": well}, {"api": ill}))
+        await pilot.pause()
+        assert app.pane.selected == ("service", "api")
+        await pilot.press("k")
+        app.monitor.show(Overview(NOW, {"web-1": well}, {"api": ill}))
+        await pilot.pause()
+        assert app.pane.selected == ("host", "web-1")
 
 
 async def test_a_filter_keeps_marks_and_is_cleared() -> None:
@@ -180,6 +198,14 @@ async def test_an_unknown_key_is_trusted_only_by_a_typed_yes(monkeypatch: pytest
         await pilot.pause()
         assert trusted == [("new-1", "SHA256:abc")]
 
+        async def refuse(name: str, _fingerprint: str) -> None:
+            raise HostUnreachable(name, tr("it shows another key now"))
+
+        monkeypatch.setattr(app.monitor, "trust", refuse)
+        await pilot.press("K", *"yes", "enter")
+        await pilot.pause()
+        assert "it shows another key now" in screen_text(pilot).splitlines()[-1]
+
 
 async def test_read_only_allows_no_shell() -> None:
     app = still_app(mixed(), read_only=True)
@@ -202,6 +228,31 @@ async def test_time_can_be_turned_back_and_forth() -> None:
         await pilot.pause()
         assert rewound(app) is None
         assert "23%" in screen_text(pilot)
+
+
+async def test_a_rewound_screen_tells_no_span_that_it_does_not_know() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=(160, 48)) as pilot:
+        app._go_to(NOW - timedelta(seconds=30))
+        await pilot.pause()
+        assert "0 ms" not in screen_text(pilot)
+        assert " 0s " not in screen_text(pilot)
+        app.pane.open_page(("host", "web-1"))
+        await pilot.pause()
+        assert "for 0 ms" not in screen_text(pilot)
+
+
+async def test_every_time_on_the_screen_is_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Shanghai")
+    time.tzset()
+    app = still_app(mixed())
+    async with app.run_test(size=(100, 30)) as pilot:
+        for subject in (("host", "web-1"), ("service", "gateway")):
+            app.pane.open_page(subject)
+            await pilot.pause()
+            text = screen_text(pilot)
+            assert "03:12:44 UTC" in text
+            assert "11:12" not in text
 
 
 async def test_over_a_slow_link_numbers_have_fewer_digits() -> None:

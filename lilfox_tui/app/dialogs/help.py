@@ -8,7 +8,7 @@ from lilfox_tui.app.actions import Action, key_text
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.i18n import _
-from lilfox_tui.text import fit
+from lilfox_tui.text import cell_width, fit
 
 
 def help_rows(actions: Sequence[Action], glyphs: Glyphs) -> list[Row]:
@@ -17,11 +17,11 @@ def help_rows(actions: Sequence[Action], glyphs: Glyphs) -> list[Row]:
         (Piece(" " + _("Keys"), "title"), Piece("   " + _("esc closes, j and k scroll"), "muted")),
         BLANK,
     ]
-    for each in actions:
-        keys = " ".join(key_text(key) for key in each.keys[:3])
-        rows.append(
-            (Piece("  " + fit(keys, 14), "key"), Piece(fit(str(each.title), 18), "strong"), Piece(str(each.help)))
-        )
+    keys = [" ".join(key_text(key) for key in each.keys[:3]) for each in actions]
+    widths = max(map(cell_width, keys)) + 2, max(cell_width(str(each.title)) for each in actions) + 2
+    for each, shown in zip(actions, keys, strict=True):
+        title = Piece(fit(str(each.title), widths[1]), "strong")
+        rows.append((Piece("  " + fit(shown, widths[0]), "key"), title, Piece(str(each.help))))
     rows += [BLANK, (Piece(" " + _("Signs"), "title"),), BLANK]
     for sign, role, meaning in (
         (glyphs.good, "good", _("good")),

@@ -13,7 +13,7 @@ from lilfox_tui.app.chart import Values, in_columns
 from lilfox_tui.app.digits import Digits
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.host_page import HostPage, host_page
-from lilfox_tui.app.host_rows import ROLES, TableStyle, host_heading, host_row
+from lilfox_tui.app.host_rows import ROLES, TableStyle, held_for, host_heading, host_row
 from lilfox_tui.app.metrics_keys import MetricsKeys, link_error
 from lilfox_tui.app.rows_on_demand import RowsOnDemand
 from lilfox_tui.app.service_page import ServicePage, service_page
@@ -54,11 +54,11 @@ class MetricsPane(MetricsKeys):
 
     # ---- what there is ------------------------------------------------------------------------------------------
 
-    @work(exclusive=True, group="overview", exit_on_error=False)
+    @work(exclusive=True, group="overview")
     async def _follow(self) -> None:
         async with aclosing(self.lilfox.monitor.overview.watch()) as states:
             async for state in states:
-                if isinstance(state, Ready):
+                if isinstance(state, Ready) and not self.lilfox._exit:  # leaving: parts of the screen may be gone
                     self.take(state.value)
 
     def take(self, overview: Overview) -> None:
@@ -197,7 +197,7 @@ class MetricsPane(MetricsKeys):
         changes = self.lilfox.monitor.changes.since_last_visit()[::-1]
         for each in changes if room is None else changes[: room - len(rows)]:
             mark = Piece(glyphs.level(each.level) + " ", ROLES[each.level])
-            at = Piece(each.at.astimezone().strftime("%m-%d %H:%M:%S  "), "muted")
+            at = Piece(each.at.strftime("%m-%d %H:%M:%S  "), "muted")
             name = each.subject.partition("/")[2]
             rows.append((Piece(" "), mark, at, Piece(name + "  ", "strong"), Piece(str(each.what))))
         return rows if len(rows) > 2 else [*rows, (Piece("   " + _("nothing"), "muted"),)]
@@ -208,7 +208,7 @@ class MetricsPane(MetricsKeys):
         if view is None:
             return []
         mark = Piece(f" {self.lilfox.glyphs.level(view.level)} ", ROLES[view.level])
-        since = human_duration((overview.at - view.since).total_seconds())
+        since = held_for(view, overview.at)
         error = link_error(view)
         why = str(error) if error is not None else "; ".join(map(str, view.reasons)) or _("all is well")
         first = (mark, Piece(view.name, "strong"), Piece(f"  {why}", ROLES[view.level]), Piece(f"  {since}", "muted"))

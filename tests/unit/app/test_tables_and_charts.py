@@ -52,6 +52,7 @@ def test_ceilings_are_round(value: float, ceiling: float) -> None:
 
 def test_binary_ceilings_are_round_in_their_unit() -> None:
     assert nice_ceiling(3 * 1024**2, binary=True) == 5 * 1024**2
+    assert [nice_ceiling(value, binary=True) for value in (0, 3, 1024)] == [1024] * 3  # half of a byte is no label
 
 
 def make(values: list[float | None], width: int = 40, height: int = 5) -> list[Row]:
