@@ -6,15 +6,19 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
+from rich.console import RenderableType
 from textual import events
+from textual._compositor import ChopsUpdate
 from textual.app import App
 from textual.geometry import Size
+from textual.screen import Screen
 from textual.theme import Theme as TextualTheme
 from textual.widgets import Input
 from textual.worker import WorkerFailed
 
+from lilfox_tui.app.changed_cells import ChangedCells
 from lilfox_tui.app.dialogs.confirm import Confirm
 from lilfox_tui.app.dialogs.dialog import Dialog
 from lilfox_tui.app.draw import Palette, Row
@@ -198,6 +202,12 @@ class Shell(App[None], inherit_bindings=False):
         self.theme = _for_textual(theme).name
         for lines in self.screen_stack[0].query(Lines):
             lines.refresh()
+
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        """Sends an update to the terminal: of a line only the cells that changed."""
+        if isinstance(renderable, ChopsUpdate):
+            renderable = cast("RenderableType", ChangedCells(renderable))
+        super()._display(screen, renderable)
 
     def _fatal_error(self) -> None:
         """Ends the app: two lines on the screen, the traceback without locals in the log (Textual's shows locals)."""

@@ -11,8 +11,8 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from lilfox_tui.app.draw import BLANK, Palette, Piece, Row
-from lilfox_tui.text import cell_width, clean
+from lilfox_tui.app.changed_cells import changed_spans
+from lilfox_tui.app.draw import BLANK, Palette, Row
 
 
 class Painted(Protocol):
@@ -90,11 +90,13 @@ class Lines(Widget, can_focus=False):
     def _repaint(self, before: list[tuple[Row, bool]]) -> None:
         if not self.is_attached or not before:
             return
-        changed = [
-            Region(*span_of_change(old, new, self.size.width, y), 1)
-            for y, old in enumerate(before)
-            if (new := self._line(y)) != old
-        ]
+        width = self.size.width
+        changed = []
+        for y, old in enumerate(before):
+            new = self._line(y)
+            if new != old:
+                spans = changed_spans(old[0], new[0], width) if old[1] == new[1] else [(0, width)]
+                changed += [Region(left, y, right - left, 1) for left, right in spans]
         if changed:
             self.refresh(*changed)
 
@@ -117,27 +119,3 @@ class Lines(Widget, can_focus=False):
 
     def on_mouse_scroll_up(self) -> None:
         self.post_message(self.Wheel(self, -3))
-
-
-def span_of_change(old: tuple[Row, bool], new: tuple[Row, bool], width: int, y: int) -> tuple[int, int, int]:
-    """``x, y, width`` of the cells of a line that differ: between the pieces that are alike at both its ends."""
-    before, after = old[0], new[0]
-    if old[1] != new[1]:
-        return 0, y, width
-    left = 0
-    for one, other in zip(before, after, strict=False):
-        if one != other:
-            break
-        left += _cells(one)
-    right = max(sum(map(_cells, before)), sum(map(_cells, after)))
-    if sum(map(_cells, before)) == sum(map(_cells, after)):
-        for one, other in zip(reversed(before), reversed(after), strict=False):
-            if one != other or right <= left:
-                break
-            right -= _cells(one)
-    x = min(left, width)
-    return x, y, max(0, min(right, width) - x)
-
-
-def _cells(piece: Piece) -> int:
-    return cell_width(clean(piece.text))

@@ -1,0 +1,65 @@
+"""Of a line only the cells that differ are sent, and what stands on the screen afterwards is the new line."""
+
+from __future__ import annotations
+
+import pyte
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.color import ColorSystem
+from rich.console import Console
+from textual._compositor import ChopsUpdate
+
+from lilfox_tui.app.changed_cells import ChangedCells, changed_spans
+from lilfox_tui.app.draw import Palette, Piece, Row
+from lilfox_tui.config.themes import FOX_DARK
+
+WIDTH = 30
+PALETTE = Palette(FOX_DARK, ascii_only=False)
+CONSOLE = Console(color_system="truecolor", force_terminal=True)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "spans"),
+    [
+        ((Piece("ab"), Piece("12"), Piece("z")), (Piece("ab"), Piece("34"), Piece("z")), [(2, 4)]),
+        ((Piece("12:00:07"),), (Piece("12:00:08"),), [(7, 8)]),
+        ((Piece("ab"), Piece("1")), (Piece("ab"), Piece("345")), [(2, 5)]),
+        ((Piece("ab"),), (Piece("ab", "good"),), [(0, 2)]),
+        ((Piece("中"), Piece("1"), Piece("x")), (Piece("中"), Piece("2"), Piece("x")), [(2, 3)]),
+        ((Piece("中文1"),), (Piece("中文2"),), [(4, 5)]),
+        ((Piece("a"), Piece("a")), (Piece("a"), Piece("a"), Piece("a")), [(2, 3)]),
+        ((Piece("a" + " " * 20), Piece("x")), (Piece("b" + " " * 20), Piece("y")), [(0, 1), (21, 22)]),
+        ((Piece("a" + " " * 5), Piece("x")), (Piece("b" + " " * 5), Piece("y")), [(0, 7)]),
+        ((Piece("x" * 40),), (Piece("x" * 29 + "y" * 11),), [(29, 30)]),
+    ],
+)
+def test_spans_are_exact_and_near_ones_are_one(old: Row, new: Row, spans: list[tuple[int, int]]) -> None:
+    assert changed_spans(old, new, WIDTH) == spans
+
+
+PIECES = st.builds(Piece, st.text("ab 中1é▁▂", max_size=9), st.sampled_from(("text", "good", "strong")))
+ROWS = st.lists(PIECES, max_size=6).map(tuple)
+
+
+@given(ROWS, ROWS)
+def test_the_screen_shows_the_new_line_whole(old: Row, new: Row) -> None:
+    changed = _screen(old)
+    spans = [(0, left, right) for left, right in changed_spans(old, new, WIDTH)]
+    if spans:
+        update = ChopsUpdate([{0: PALETTE.strip(new, WIDTH)}], spans, [[WIDTH]])
+        pyte.Stream(changed).feed(ChangedCells(update).render_segments(CONSOLE))
+    assert _seen(changed) == _seen(_screen(new))
+
+
+def _seen(screen: pyte.Screen) -> list[tuple[object, ...]]:
+    """What can be seen of each cell: of a blank not its ink."""
+    cells = (screen.buffer[0][x] for x in range(WIDTH))
+    return [(cell.data, cell.bg) if cell.data == " " else (cell.data, cell.bg, cell.fg, cell.bold) for cell in cells]
+
+
+def _screen(row: Row) -> pyte.Screen:
+    screen = pyte.Screen(WIDTH, 1)
+    CONSOLE._color_system = ColorSystem.TRUECOLOR
+    pyte.Stream(screen).feed("\x1b[1;1H" + PALETTE.strip(row, WIDTH).render(CONSOLE))
+    return screen
