@@ -26,7 +26,7 @@ def quoted(argv: Sequence[str]) -> str:
 END_GROUP = r"""
 g=$1 started=$2 p=
 gone() {
-    kill -s 0 -- "-$g" 2>/dev/null || return 0
+    kill -0 "-$g" 2>/dev/null || return 0
     for member in /proc/[0-9]*/stat; do
         { read -r p <"$member"; } 2>/dev/null || continue
         p=${p##*) }
@@ -39,10 +39,10 @@ gone() {
 set -- ${p##*) }
 [ -n "$p" ] && [ -n "$started" ] && [ "${20}" != "$started" ] && exit 0
 gone && exit 0
-kill -s TERM -- "-$g"
+kill -TERM "-$g"
 i=0
 while [ "$i" -lt 20 ]; do gone && exit 0; sleep 0.1; i=$((i + 1)); done
-kill -s KILL -- "-$g"
+kill -KILL "-$g"
 i=0
 while [ "$i" -lt 20 ]; do gone && exit 0; sleep 0.1; i=$((i + 1)); done
 exit 1
@@ -50,7 +50,8 @@ exit 1
 """Ends the process group ``$1`` whose leader started at ``$2`` (field 22 of /proc/PID/stat, proc_pid_stat(5)).
 
 Exits 0 when nothing of it runs any more. A leader of another start time means that the number was given to somebody
-else since: nothing is signalled. Zombies count as ended, for only their parent can take them away.
+else since: nothing is signalled. Zombies count as ended, for only their parent can take them away. ``kill -TERM -N`` is
+the one way to write a group that every sh knows: BusyBox takes no ``--`` there, dash no ``-N`` after ``-s``.
 """
 
 MAX_ANSWER = 16 * 1024 * 1024

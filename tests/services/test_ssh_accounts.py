@@ -14,6 +14,8 @@ import pytest
 from lilfox_tui.config.model import Config, Seconds
 from lilfox_tui.errors import AuthRefused, CommandTimeout, HostUnreachable
 from lilfox_tui.hosts.open import open_host
+from lilfox_tui.metrics.sampler import Sampler
+from lilfox_tui.metrics.summary import summarize
 from lilfox_tui.monitor.monitor import Monitor
 from tests.lab.watching import watching
 from tests.services.sshd import SshdLab, sshd_lab
@@ -25,12 +27,12 @@ NASTY = ["a'b", 'c"d', "e\\f", "g!h", "i\nj", "", "$HOME `id` *", "中文", "\\'
 
 
 @contextmanager
-def account(shell: str, bashrc: str = "") -> Iterator[str]:
+def account(shell: str, start_up: str = "", file: str = ".bashrc") -> Iterator[str]:
     """A user of this system, gone afterwards."""
     name = f"lilfox-{secrets.token_hex(4)}"
     subprocess.run(["useradd", "-m", "-s", shell, "-p", "*", name], check=True, capture_output=True)
     try:
-        (Path(f"~{name}").expanduser() / ".bashrc").write_text(bashrc)
+        (Path(f"~{name}").expanduser() / file).write_text(start_up)
         yield name
     finally:
         subprocess.run(["userdel", "-r", "-f", name], check=True, capture_output=True)
@@ -72,14 +74,57 @@ def user(stack: ExitStack, lab: SshdLab) -> Callable[..., str]:
     return lambda *words: stack.enter_context(account(*words))
 
 
-@pytest.mark.parametrize("shell", ["/bin/bash", "/usr/bin/fish", "/bin/zsh", "/bin/dash"])
+@pytest.mark.parametrize("shell", ["/bin/bash", "/usr/bin/fish", "/bin/zsh", "/bin/dash", "/bin/tcsh", "busybox"])
 async def test_any_login_shell_passes_arguments_on(lab: SshdLab, user: Callable[..., str], shell: str) -> None:
+    if shell == "busybox":
+        (lab.folder / "ash").symlink_to("/usr/bin/busybox")
+        shell = str(lab.folder / "ash")
     host = open_host("h", lab.host(lab.sshd(), user=user(shell)), lab.ssh())
     done = await host.run(["printf", "[%s]\\n", *NASTY])
     assert done.stdout.decode() == "".join(f"[{word}]\n" for word in NASTY)
     assert done.stderr == b""
     big = "x" * 300_000
     assert (await host.run_script(f"# {big}\necho ok")).stdout == b"ok\n"
+    await host.close()
+
+
+async def test_a_csh_that_talks_gives_numbers(lab: SshdLab, user: Callable[..., str]) -> None:
+    name = user("/bin/tcsh", "echo welcome\nset noglob\nalias sh echo no\n", ".cshrc")
+    host = open_host("h", lab.host(lab.sshd(), user=name), lab.ssh())
+    assert (await host.run(["sh", "-c", "echo out"])).stdout == b"out\n"
+    found = summarize(await Sampler(host, {}, 1).sample_once())
+    assert found.cpu is not None
+    assert found.filesystems
+    await host.close()
+
+
+def busybox(lab: SshdLab) -> Path:
+    """A folder of commands that are all BusyBox."""
+    tools = lab.folder / "tools"
+    tools.mkdir()
+    subprocess.run(["busybox", "--install", "-s", str(tools)], check=True)
+    return tools
+
+
+async def test_a_host_that_has_busybox_alone(lab: SshdLab, user: Callable[..., str]) -> None:
+    tools = busybox(lab)
+    name = user(str(tools / "ash"))
+    host = open_host("h", lab.host(lab.sshd(f"SetEnv PATH={tools}"), user=name), lab.ssh())
+    assert b"BusyBox" in (await host.run(["tail", "--help"])).stderr
+    snapshot = await Sampler(host, {}, 1).sample_once()
+    found = summarize(snapshot)
+    assert not set(snapshot.problems) - {"units"}
+    assert found.cpu is not None
+    assert found.memory_percent is not None
+    assert found.filesystems
+    assert found.uptime_s is not None
+    assert found.boot_id
+    await host.write_file(f"/home/{name}/f", b"a\0b\n", mode=0o640)
+    assert await host.read_file(f"/home/{name}/f", offset=1) == b"\0b\n"
+    with pytest.raises(CommandTimeout):
+        await host.run(["sh", "-c", "trap '' TERM; sleep 996; sleep 996"], timeout_s=0.5)
+    assert not host.lost
+    await until(lambda: not processes_of(name), what="nothing of it runs")
     await host.close()
 
 

@@ -26,7 +26,7 @@ def printed(shell: str, argv: list[str], *, secret: bool) -> bytes:
     return Started().hear(done.stdout)
 
 
-@pytest.mark.parametrize("shell", [name for name in ("dash", "bash", "zsh", "fish") if shutil.which(name)])
+@pytest.mark.parametrize("shell", [name for name in ("dash", "bash", "zsh", "fish", "tcsh") if shutil.which(name)])
 @settings(max_examples=25, deadline=None)
 @given(words=WORDS, secret=st.booleans())
 def test_every_shell_hands_the_words_on(shell: str, words: list[str], secret: bool) -> None:
