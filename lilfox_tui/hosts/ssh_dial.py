@@ -17,6 +17,7 @@ from lilfox_tui.config.model import HostConfig, SecretRef, SshConfig
 from lilfox_tui.errors import HostUnreachable
 from lilfox_tui.hosts.ssh_errors import dial_error
 from lilfox_tui.hosts.ssh_greeting import Greeting
+from lilfox_tui.hosts.ssh_identity import identity_files, login_refused, opened
 from lilfox_tui.hosts.ssh_keys import KnownKeys, key_error, known_keys, place_of
 from lilfox_tui.hosts.sudo import secret
 from lilfox_tui.i18n import tr
@@ -70,6 +71,7 @@ class Resolved(Struct, frozen=True):
     jumps: str
     known_hosts: tuple[str, ...]
     known: KnownKeys
+    identities: tuple[str, ...]
     options: dict[str, Any]
 
     @property
@@ -146,12 +148,14 @@ async def resolve(target: Target, ssh: SshConfig) -> Resolved:
         key_name = probe.host_key_alias or probe.host
         known = known_keys(known_hosts, key_name, "", probe.port)
     except (OSError, ValueError) as error:
-        raise dial_error(target.host, target.address, "", _as_config(error), ssh.connect_timeout) from None
-    chosen |= _options(target, ssh, probe)
+        raise dial_error(target.host, target.address, _as_config(error), ssh.connect_timeout) from None
+    of_config: list[str] = list(probe.config.get("IdentityFile") or ())
+    identities = identity_files(target.identity, of_config)
+    chosen |= _options(target, ssh, probe, identities)
     if probe.config.get("HostKeyAlgorithms") is None:
         chosen["server_host_key_algs"] = known.algorithms()
     jumps = probe.tunnel if isinstance(probe.tunnel, str) else ""
-    return Resolved(probe.host, probe.port, probe.username, key_name, jumps, known_hosts, known, chosen)
+    return Resolved(probe.host, probe.port, probe.username, key_name, jumps, known_hosts, known, identities, chosen)
 
 
 def _path(text: str) -> Path:
@@ -162,7 +166,9 @@ def _as_config(error: Exception) -> Exception:
     return error if isinstance(error, ConfigParseError) else ConfigParseError(str(error))
 
 
-def _options(target: Target, ssh: SshConfig, probe: asyncssh.SSHClientConnectionOptions) -> dict[str, Any]:
+def _options(
+    target: Target, ssh: SshConfig, probe: asyncssh.SSHClientConnectionOptions, identities: tuple[str, ...]
+) -> dict[str, Any]:
     """What is ours to say, and what ssh_config does not say."""
     options: dict[str, Any] = {
         "agent_forwarding": False,
@@ -180,9 +186,7 @@ def _options(target: Target, ssh: SshConfig, probe: asyncssh.SSHClientConnection
     else:
         options["ignore_encrypted"] = True
     if target.identity is not None:
-        of_config: list[str] = list(probe.config.get("IdentityFile") or ())  # type: ignore[call-overload]
-        readable = [file for file in of_config if os.access(Path(file).expanduser(), os.R_OK)]
-        options["client_keys"] = [str(Path(target.identity).expanduser()), *readable]
+        options["client_keys"] = list(identities)
     ours: dict[str, dict[str, Any]] = {
         "ConnectTimeout": {"connect_timeout": ssh.connect_timeout},
         "Ciphers": {"encryption_algs": list(CIPHERS)},
@@ -202,6 +206,8 @@ async def dial(target: Target, ssh: SshConfig) -> tuple[asyncssh.SSHClientConnec
     client = Client(target.password)
     done = False
     try:
+        if target.passphrase is not None and resolved.identities:
+            resolved.options["client_keys"] = await opened(target.host, resolved.identities, target.passphrase)
         connection = await asyncssh.connect(
             target.address,
             tunnel=via or (),
@@ -214,10 +220,12 @@ async def dial(target: Target, ssh: SshConfig) -> tuple[asyncssh.SSHClientConnec
         done = True
     except asyncssh.HostKeyNotVerifiable as error:
         raise _key_refused(target, resolved, client, error) from None
-    except DIAL_ERRORS as error:
-        raise dial_error(
-            target.host, resolved.where, resolved.user, error, ssh.connect_timeout, client.greeting
+    except asyncssh.PermissionDenied:
+        raise await login_refused(
+            resolved.where, target.host, resolved.user, resolved.identities, target.passphrase
         ) from None
+    except DIAL_ERRORS as error:
+        raise dial_error(target.host, resolved.where, error, ssh.connect_timeout, client.greeting) from None
     finally:
         if via is not None and not done:
             via.close()
@@ -264,8 +272,10 @@ async def _through(target: Target, resolved: Resolved, ssh: SshConfig) -> asyncs
             )
         except asyncssh.HostKeyNotVerifiable as error:
             raise _key_refused(hop, at, client, error) from None
+        except asyncssh.PermissionDenied:
+            raise await login_refused(at.where, hop.host, at.user, at.identities, None) from None
         except DIAL_ERRORS as error:
-            raise dial_error(hop.host, at.where, at.user, error, ssh.connect_timeout, client.greeting) from None
+            raise dial_error(hop.host, at.where, error, ssh.connect_timeout, client.greeting) from None
         finally:
             if before is not None and (via is None or via is before):
                 before.close()
@@ -292,12 +302,10 @@ async def shown_key(target: Target, ssh: SshConfig) -> tuple[Resolved, asyncssh.
             **options,
         )
     except DIAL_ERRORS as error:
-        raise dial_error(
-            target.host, resolved.where, resolved.user, error, ssh.connect_timeout, client.greeting
-        ) from None
+        raise dial_error(target.host, resolved.where, error, ssh.connect_timeout, client.greeting) from None
     finally:
         if via is not None:
             via.close()
     if key is None:
-        raise dial_error(target.host, resolved.where, "", ConnectionResetError(), ssh.connect_timeout)
+        raise dial_error(target.host, resolved.where, ConnectionResetError(), ssh.connect_timeout)
     return resolved, key

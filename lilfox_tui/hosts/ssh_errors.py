@@ -20,18 +20,12 @@ LINK_ERRORS = (asyncssh.Error, OSError, asyncio.IncompleteReadError, EOFError)
 
 
 def dial_error(
-    host: str, where: str, user: str, error: BaseException, timeout_s: float, greeting: Greeting | None = None
+    host: str, where: str, error: BaseException, timeout_s: float, greeting: Greeting | None = None
 ) -> HostError:
     """The error for a connection that could not be made to ``where`` (``[address]:port``); ``greeting`` is what the
     server sent before SSH began."""
     if isinstance(error, HostError):
         return error
-    if isinstance(error, asyncssh.PermissionDenied):
-        return AuthRefused(
-            host,
-            tr("{where} refused the login of {user}", where=where, user=user),
-            tr("Check user, key and agent (ssh-add -l), then try again by hand: it is not retried by itself."),
-        )
     if isinstance(error, asyncssh.KeyEncryptionError | asyncssh.KeyImportError):
         return AuthRefused(
             host,
@@ -74,6 +68,11 @@ def _unreachable(where: str, error: BaseException, timeout_s: float) -> tuple[Me
         return (
             tr("The name of {where} cannot be resolved", where=where),
             tr("Check address in the configuration, ssh_config and DNS."),
+        )
+    if isinstance(error, OSError) and isinstance(error.filename, str):
+        return (
+            tr("{file} cannot be read: {reason}", file=error.filename, reason=error.strerror),
+            tr("Correct identity of this host, or make the file readable."),
         )
     if isinstance(error, asyncssh.KeyExchangeFailed):
         return (
