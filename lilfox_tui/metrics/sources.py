@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Protocol
 
 from lilfox_tui.errors import CommandTimeout, HostError, HostUnreachable
@@ -14,6 +15,7 @@ from lilfox_tui.i18n import tr
 from lilfox_tui.metrics.collector import Collector
 from lilfox_tui.metrics.wire import Answer, file_list, loop_script, once_script, read_answer
 
+_BLOCK = 65536
 _SLOWEST_S = 10.0
 """A script has time limits of its own; this is for a machine that stands still."""
 
@@ -155,7 +157,12 @@ class LocalSource:
 def read_text(path: str) -> str:
     """A small file of the kernel, whole; empty when it cannot be read."""
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123 - read each second
-            return file.read()
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # a third of the time of a text file, eleven times a second
     except OSError:
         return ""
+    try:
+        return b"".join(iter(partial(os.read, file, _BLOCK), b"")).decode("utf-8", "surrogateescape")
+    except OSError:
+        return ""
+    finally:
+        os.close(file)
