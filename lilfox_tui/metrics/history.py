@@ -98,6 +98,11 @@ class _Past:
     def tiers(self) -> tuple[_Tier, ...]:
         return self.raw, self.fine, self.coarse, self.coarse_high
 
+    def hold(self, seconds: float) -> None:
+        """Makes each row hold for at least so long: rows of what is seldom asked lie further apart than steps."""
+        for tier, step_s in zip(self.tiers, (_RAW_STEP_S, _FINE_STEP_S, _COARSE_STEP_S, _COARSE_STEP_S), strict=True):
+            tier.step_s = max(step_s, seconds)
+
     def columns(self, series: list[Series]) -> None:
         """Makes exactly ``series`` the columns; what is known of them stays."""
         width = len(self.places)
@@ -136,8 +141,9 @@ class History:
             len(tier.rows) * _FLOAT_BYTES + len(tier.times) * 8 for past in self._pasts.values() for tier in past.tiers
         )
 
-    def add(self, subject: str, at: datetime, values: Mapping[Series, float]) -> None:
-        """Writes down the values of ``subject`` at ``at``."""
+    def add(self, subject: str, at: datetime, values: Mapping[Series, float], *, holds_s: float = 0) -> None:
+        """Writes down the values of ``subject`` at ``at``, which hold for ``holds_s`` where nothing newer comes (10 s
+        at least)."""
         past = self._pasts.get(subject)
         if past is None:
             past = self._pasts[subject] = _Past()
@@ -145,6 +151,7 @@ class History:
             self._width += len(new)
             past.columns([*past.places, *new])
             self._set_capacities()
+        past.hold(holds_s)
         now = at.timestamp()
         for series in values:
             past.last_seen[past.places[series]] = now  # before what is gone is forgotten: these are not gone

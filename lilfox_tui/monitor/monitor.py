@@ -45,6 +45,8 @@ PUBLISH_AT_MOST_S = 0.25
 CLOSE_S = 1.5
 """How long the hosts have to close at the end."""
 LEAST_SERVICE_PERIOD_S = 2.0
+HOLDS_PERIODS = 2
+"""How many periods a recorded value counts as what was known, where none came after it."""
 
 
 class Monitor:
@@ -222,13 +224,17 @@ class Monitor:
             async for _state in states:
                 self._judge(watch)
 
+    def _service_period_s(self, watch: ServiceWatch) -> float:
+        return watch.config.every or max(LEAST_SERVICE_PERIOD_S, self.config.refresh)
+
     async def _follow_service(self, watch: ServiceWatch, probe: HealthProbe) -> None:
         async with aclosing(probe.feed.watch()) as states:
             async for state in states:
                 if not isinstance(state, Ready):
                     continue
                 values = series_of_service(state.value) | {LEVEL: float(state.value.level)}
-                self.history.add(f"service/{watch.name}", state.at, values)
+                holds_s = HOLDS_PERIODS * self._service_period_s(watch)
+                self.history.add(f"service/{watch.name}", state.at, values, holds_s=holds_s)
                 if watch.take(state.value):
                     self._level_changed.set()
 
@@ -237,7 +243,8 @@ class Monitor:
             return
         summary = watch.take(snapshot)
         self._judge(watch)
-        self.history.add(f"host/{watch.name}", snapshot.at, series_of(summary) | {LEVEL: float(watch.level)})
+        values = series_of(summary) | {LEVEL: float(watch.level)}
+        self.history.add(f"host/{watch.name}", snapshot.at, values, holds_s=HOLDS_PERIODS * self.config.refresh)
 
     def _judge(self, watch: HostWatch) -> None:
         if watch.judge(datetime.now(UTC)):
@@ -273,7 +280,7 @@ class Monitor:
         from lilfox_tui.metrics.health import HealthProbe
 
         config = msgspec.structs.replace(watch.config, down_after=1) if once else watch.config
-        period_s = watch.config.every or max(LEAST_SERVICE_PERIOD_S, self.config.refresh)
+        period_s = self._service_period_s(watch)
         return HealthProbe(watch.name, config, self._asking_host(watch), period_s=period_s)
 
     def _asking_host(self, watch: ServiceWatch) -> Host | None:

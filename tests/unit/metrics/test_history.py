@@ -31,6 +31,15 @@ def test_the_newest_value_at_or_before() -> None:
     assert history.values_at("host/other", after(1)) == {}
 
 
+def test_what_is_seldom_asked_holds_until_the_next_answer() -> None:
+    history, end = History(), 18 * 3600
+    for second in range(0, end + 1, 30):
+        history.add(HOST, after(second), {CPU: 1}, holds_s=60)
+    for hours_back in (0, 4, 12):  # raw, means of 10 s, means of 2 min
+        assert history.values_at(HOST, after(end - hours_back * 3600 + 29)) == {CPU: 1.0}
+    assert history.values_at(HOST, after(end + 61)) == {}
+
+
 def test_nothing_is_told_of_the_time_before_the_first_sample() -> None:
     history = History()
     for second in range(44, 400, 2):

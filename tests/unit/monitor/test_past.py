@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from lilfox_tui.config.model import Config, HostConfig, Seconds
 from lilfox_tui.metrics.history import History
+from lilfox_tui.monitor.monitor import Monitor
 from lilfox_tui.monitor.past import CPU_PERCENT, MEMORY_PERCENT, recent_before
 from lilfox_tui.monitor.service_watch import RESPONSE_SECONDS
 from tests.unit.monitor.summaries import AT
@@ -30,3 +32,12 @@ def test_a_gap_is_blank_also_for_a_host_that_was_never_seen() -> None:
     recent = recent_before(history, ["web-1", "new-1"], [], AT + STEP * 41, step=STEP, count=8)
     assert recent["web-1/cpu"] == [None] * 6 + [50, 50]
     assert recent["web-1/memory"] == recent["new-1/cpu"] == [None] * 8
+
+
+def test_what_is_asked_twice_a_minute_is_known_in_between() -> None:
+    monitor = Monitor(Config(refresh=Seconds(30), hosts={"here": HostConfig(local=True)}))
+    monitor.prime()
+    first = monitor.overview.value
+    assert first is not None
+    assert monitor.overview_at(first.at + timedelta(seconds=29)).hosts["here"].summary is not None
+    assert monitor.overview_at(first.at + timedelta(seconds=90)).hosts["here"].summary is None
