@@ -10,20 +10,27 @@ import os
 import selectors
 from codecs import getincrementaldecoder
 from collections.abc import Iterable
+from threading import Event
 
 from textual._parser import ParseError
 from textual._xterm_parser import XTermParser
+from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 from textual.events import Resize
 from textual.message import Message
 
 BLOCK = 4096
-LISTEN_S = 0.1
-"""How long at most the reader waits before it looks whether the end has come."""
+MORE_TO_COME_S = 0.1
+"""Between two looks whether a sequence that has begun goes on."""
 
 
 class TerminalWords(XTermParser):
     """Textual's parser, which counts the mouse in pixels only where the terminal says how many there are."""
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a sequence has begun that may go on; a lone ESC is the key once ``tick`` finds it late."""
+        return self._timeout_time is not None
 
     def parse_mouse_code(self, code: str) -> Message | None:
         sizes = (self.terminal_size, self.terminal_pixel_size)
@@ -32,8 +39,26 @@ class TerminalWords(XTermParser):
         return super().parse_mouse_code(code)
 
 
+class Ending(Event):
+    """The end of reading: set, it wakes the reader, which sleeps while nobody types."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wakes, self._waker = os.pipe()
+
+    def set(self) -> None:
+        super().set()
+        os.write(self._waker, b"!")
+
+
 class Keyboard(LinuxDriver):
-    """Textual's driver with a reader that survives what terminals say."""
+    """Textual's driver with a reader that survives what terminals say, and is not woken ten times a second."""
+
+    def __init__(
+        self, app: App[object], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
+    ) -> None:
+        super().__init__(app, debug=debug, mouse=mouse, size=size)
+        self.exit_event = self._ending = Ending()
 
     def _run_input_thread(self) -> None:
         try:
@@ -47,8 +72,12 @@ class Keyboard(LinuxDriver):
         decode = getincrementaldecoder("utf-8")("replace").decode
         with selectors.SelectSelector() as terminal:
             terminal.register(self.fileno, selectors.EVENT_READ)
+            terminal.register(self._ending.wakes, selectors.EVENT_READ)
             while not self.exit_event.is_set():
-                if terminal.select(LISTEN_S) and (text := decode(os.read(self.fileno, BLOCK))):
+                ready = {key.fd for key, _mask in terminal.select(MORE_TO_COME_S if words.unfinished else None)}
+                if self._ending.wakes in ready:
+                    os.read(self._ending.wakes, BLOCK)
+                if self.fileno in ready and (text := decode(os.read(self.fileno, BLOCK))):
                     self._tell(words.feed(text))
                 self._tell(words.tick())
         try:
