@@ -208,11 +208,19 @@ class MetricsPane(MetricsKeys):
         if view is None:
             return []
         mark = Piece(f" {self.lilfox.glyphs.level(view.level)} ", ROLES[view.level])
-        since = held_for(view, overview.at)
+        since = self._since(view, overview.at)
         error = link_error(view)
         why = str(error) if error is not None else "; ".join(map(str, view.reasons)) or _("all is well")
         first = (mark, Piece(view.name, "strong"), Piece(f"  {why}", ROLES[view.level]), Piece(f"  {since}", "muted"))
         return [first, (Piece(f"   {error.hint}" if error is not None else "", "text"),)]
+
+    def _since(self, view: HostView | ServiceView, now: datetime) -> str:
+        """How long something is wrong counts by the second; since when all is well stands still: nothing to draw."""
+        if view.level is not Level.GOOD or view.since > now:
+            return held_for(view, now)
+        since = view.since.astimezone()
+        today = since.date() == now.astimezone().date()
+        return _("since {time}", time=since.strftime("%H:%M" if today else "%m-%d %H:%M"))
 
     def _paint_page(self, overview: Overview) -> None:
         assert self.page is not None
