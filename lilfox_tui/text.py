@@ -79,6 +79,17 @@ def _cut(text: str, width: int) -> str:
     return text
 
 
+def break_line(text: str, width: int) -> tuple[str, str]:
+    """The words of ``text``, cleaned, that fit into ``width`` cells, and the rest; a long word is cut."""
+    text = clean(text)
+    if cell_width(text) <= width:
+        return text, ""
+    end = next(end for end in range(len(text), -1, -1) if cell_width(text[:end]) <= width)
+    space = text.rfind(" ", 1, end + 1)
+    end = space if space > 0 else end
+    return text[:end], text[end:].lstrip(" ")
+
+
 def human_bytes(count: float | None, *, coarse: bool = False) -> str:
     """``count`` bytes with a binary unit in at most 5 cells: ``340K``, ``1.2M``, ``-`` for unknown, ``>999E`` for what
     no machine has. ``coarse`` keeps the first digit alone: ``300K``, ``1M``."""

@@ -114,3 +114,18 @@ def test_durations_for_people(seconds: float | None, shown: str) -> None:
 def test_ages_in_four_cells(seconds: float, shown: str) -> None:
     assert text.short_age(seconds) == shown
     assert len(shown) <= 4
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "broken"),
+    [
+        ("fits", 4, ("fits", "")),
+        ("two words", 8, ("two", "words")),
+        ("two words", 3, ("two", "words")),
+        ("overlong", 4, ("over", "long")),
+        ("中文字", 5, ("中文", "字")),
+        ("a\x1b[2J b", 6, ("a␛[2J", "b")),
+    ],
+)
+def test_a_line_is_broken_at_a_blank_where_there_is_one(text: str, width: int, broken: tuple[str, str]) -> None:
+    assert break_line(text, width) == broken

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from textual import events, work
 from textual.app import ComposeResult
 
+from lilfox_tui.app.changed_cells import cells_of
 from lilfox_tui.app.chart import Values, in_columns
 from lilfox_tui.app.digits import Digits
 from lilfox_tui.app.draw import BLANK, Piece, Row
@@ -24,7 +25,7 @@ from lilfox_tui.i18n import _
 from lilfox_tui.metrics.model import Level, Series, Snapshot
 from lilfox_tui.monitor.model import HostView, Overview, ServiceView
 from lilfox_tui.monitor.past import recent_before
-from lilfox_tui.text import human_duration
+from lilfox_tui.text import break_line, human_duration
 
 RECENT = 16
 SLOW_REFRESH_S = 4.9
@@ -211,16 +212,18 @@ class MetricsPane(MetricsKeys):
         since = self._since(view, overview.at)
         error = link_error(view)
         why = str(error) if error is not None else "; ".join(map(str, view.reasons)) or _("all is well")
-        first = (mark, Piece(view.name, "strong"), Piece(f"  {why}", ROLES[view.level]), Piece(f"  {since}", "muted"))
-        return [first, (Piece(f"   {error.hint}" if error is not None else "", "text"),)]
+        head = (mark, Piece(view.name, "strong"), Piece(f"  {since}  ", "muted"))
+        width = self.lilfox.room.width - sum(cells_of(piece.text) for piece in head)
+        first, rest = break_line(why, max(20, width))
+        hint = f"  {error.hint}" if error is not None else ""
+        return [(*head, Piece(first, ROLES[view.level])), (Piece(f"   {rest}", ROLES[view.level]), Piece(hint, "text"))]
 
     def _since(self, view: HostView | ServiceView, now: datetime) -> str:
         """How long something is wrong counts by the second; since when all is well stands still: nothing to draw."""
         if view.level is not Level.GOOD or view.since > now:
             return held_for(view, now)
-        since = view.since.astimezone()
-        today = since.date() == now.astimezone().date()
-        return _("since {time}", time=since.strftime("%H:%M" if today else "%m-%d %H:%M"))
+        today = view.since.date() == now.date()
+        return _("since {time}", time=view.since.strftime("%H:%M" if today else "%m-%d %H:%M"))
 
     def _paint_page(self, overview: Overview) -> None:
         assert self.page is not None
