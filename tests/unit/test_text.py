@@ -117,7 +117,7 @@ def test_ages_in_four_cells(seconds: float, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "width", "broken"),
+    ("line", "width", "broken"),
     [
         ("fits", 4, ("fits", "")),
         ("two words", 8, ("two", "words")),
@@ -127,5 +127,5 @@ def test_ages_in_four_cells(seconds: float, shown: str) -> None:
         ("a\x1b[2J b", 6, ("a␛[2J", "b")),
     ],
 )
-def test_a_line_is_broken_at_a_blank_where_there_is_one(text: str, width: int, broken: tuple[str, str]) -> None:
-    assert break_line(text, width) == broken
+def test_a_line_is_broken_at_a_blank_where_there_is_one(line: str, width: int, broken: tuple[str, str]) -> None:
+    assert text.break_line(line, width) == broken

@@ -215,8 +215,9 @@ class MetricsPane(MetricsKeys):
         head = (mark, Piece(view.name, "strong"), Piece(f"  {since}  ", "muted"))
         width = self.lilfox.room.width - sum(cells_of(piece.text) for piece in head)
         first, rest = break_line(why, max(20, width))
-        hint = f"  {error.hint}" if error is not None else ""
-        return [(*head, Piece(first, ROLES[view.level])), (Piece(f"   {rest}", ROLES[view.level]), Piece(hint, "text"))]
+        rest = f"{rest}  " if rest else ""
+        hint = str(error.hint) if error is not None else ""
+        return [(*head, Piece(first, ROLES[view.level])), (Piece(f"   {rest}", ROLES[view.level]), Piece(hint))]
 
     def _since(self, view: HostView | ServiceView, now: datetime) -> str:
         """How long something is wrong counts by the second; since when all is well stands still: nothing to draw."""
