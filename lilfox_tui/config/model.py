@@ -59,6 +59,8 @@ class ServiceConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True
     url: str
     health: str = "/health"
     timeout: Seconds = Seconds(5)
+    slow: Seconds | None = Seconds(1)
+    """Good answers that take longer, ``down_after`` in a row, make it degraded; None for no limit."""
     every: Seconds | None = None
     """Period of the question; ``refresh`` but at least 2 s when not given."""
     expect: tuple[Annotated[int, Meta(ge=100, le=599)], ...] = (200,)

@@ -58,7 +58,11 @@ class HealthProbe:
         self._scheme = parts.scheme
         self._where = f"[{self._address}]:{self._port}" if ":" in self._address else f"{self._address}:{self._port}"
         self._hysteresis = Hysteresis(
-            name, f"{self._scheme}://{self._netloc}", down_after=config.down_after, up_after=config.up_after
+            name,
+            f"{self._scheme}://{self._netloc}",
+            down_after=config.down_after,
+            up_after=config.up_after,
+            slow_s=config.slow,
         )
         self._one_at_a_time = asyncio.Lock()
         self._open = AsyncExitStack()

@@ -246,3 +246,5 @@ class ServiceState(Struct, frozen=True):
     last: HealthCheck
     failures: int
     """Failures in a row; 0 when the last answer was good."""
+    slower_than_s: float | None = None
+    """The limit that good answers take longer than, when they have done so for a while."""

@@ -138,6 +138,10 @@ def judge_service(state: ServiceState | None) -> Judgement:
         return Judgement(Level.UNKNOWN, (tr("not asked yet"),))
     if state.failures == 0 and state.level is Level.GOOD:
         return Judgement(Level.GOOD)
+    if state.slower_than_s is not None:
+        shown = human_duration(state.last.response_time_s)
+        reason = tr("slow: {time} an answer, over {limit}", time=shown, limit=human_duration(state.slower_than_s))
+        return Judgement(state.level, (reason,))
     if state.failures == 0:
         return Judgement(state.level, (tr("answers again, not yet long enough"),))
     return Judgement(state.level, (answer_reason(state),))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lilfox_tui.metrics.hysteresis import Hysteresis
-from lilfox_tui.metrics.model import Health, HealthCheck, ServiceState
+from lilfox_tui.metrics.model import Health, HealthCheck, Level, ServiceState
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -45,3 +45,23 @@ def test_since_is_the_first_answer_of_the_row() -> None:
 
 def test_failures_count_in_a_row() -> None:
     assert [state.failures for state in _states("-!+-")] == [1, 2, 0, 1]
+
+
+def test_good_answers_that_are_slow_in_a_row_are_degraded_until_they_are_fast_again() -> None:
+    probe = Hysteresis("backend", "http://127.0.0.1", down_after=2, up_after=2, slow_s=1.0)
+    states = [
+        probe.take(HealthCheck(START + timedelta(seconds=at), Health.HEALTHY, 200, seconds))
+        for at, seconds in enumerate((0.1, 1.5, 0.1, 1.5, 1.6, 0.1, 0.1))
+    ]
+    good, degraded = Level.GOOD, Level.DEGRADED
+    assert [state.level for state in states] == [good, good, good, good, degraded, degraded, good]
+    assert states[4].since == START + timedelta(seconds=3)
+    assert states[4].slower_than_s == 1.0
+    assert states[6].slower_than_s is None
+
+
+def test_a_slow_service_that_dies_is_failing() -> None:
+    probe = Hysteresis("backend", "http://127.0.0.1", down_after=1, up_after=1, slow_s=1.0)
+    assert probe.take(HealthCheck(START, Health.HEALTHY, 200, 2.0)).level is Level.DEGRADED
+    dead = probe.take(HealthCheck(START, Health.ERROR, None, None))
+    assert (dead.level, dead.slower_than_s) == (Level.FAILING, None)
