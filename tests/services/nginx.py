@@ -1,0 +1,67 @@
+"""A private nginx that answers everything itself and writes its access and error logs; nothing of it stays."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+from tests.waiting import wait_for
+
+CONFIG = """
+daemon off; pid {folder}/pid; error_log {folder}/error.log info; worker_processes 1;
+events {{}}
+http {{
+    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+    log_format timed '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent '
+                     '"$http_referer" "$http_user_agent" $request_time';
+    access_log {folder}/access.log timed;
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{ return 200 "hello"; }}
+        location /broken {{ return 503 "broken"; }}
+        location /files/ {{ alias {folder}/files/; }}
+    }}
+}}
+"""
+
+
+class Nginx:
+    """One server. Use as a context manager."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.access_log, self.error_log = folder / "access.log", folder / "error.log"
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+
+    def __enter__(self) -> Nginx:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        config = self.folder / "nginx.conf"
+        config.write_text(CONFIG.format(folder=self.folder, port=self.port))
+        argv = ["nginx", "-e", str(self.error_log), "-p", str(self.folder), "-c", str(config)]
+        self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for(self._listens, timeout_s=10.0, what="nginx listens")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.wait(10)
+
+    def _listens(self) -> bool:
+        assert self._process.poll() is None, self.error_log.read_text()
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def get(self, path: str) -> int:
+        """The status of ``path``."""
+        try:
+            with urlopen(Request(f"http://127.0.0.1:{self.port}{path}"), timeout=10) as answer:
+                status: int = answer.status
+                return status
+        except HTTPError as error:
+            return error.code
