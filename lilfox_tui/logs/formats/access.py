@@ -1,0 +1,93 @@
+"""Access logs of nginx and Apache: common and combined, also with a host before and more fields after them.
+
+A status of 500 or above is an error, 400 or above a warning. What errors are counted by is the route. The time a
+request took is read where its unit is certain: ``rt=0.12`` and its like, or a number with a decimal point after the
+known fields (nginx's ``$request_time``), in seconds.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, tzinfo
+from functools import lru_cache
+
+from lilfox_tui.logs import times
+from lilfox_tui.logs.lines import every_line as begins
+from lilfox_tui.logs.record import Entry, Severity
+
+__all__ = ["LEVEL_WORDS", "begins", "parse", "route_of"]
+
+LEVEL_WORDS = {
+    Severity.INFO: (b'" 1', b'" 2', b'" 3'),
+    Severity.WARNING: (b'" 4',),
+    Severity.ERROR: (b'" 5', b'" 6', b'" 7', b'" 8', b'" 9'),
+}
+_LINE = re.compile(
+    rb"(?P<client>\S++) (?P<user>[^\[]*+)\[(?P<time>\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] "
+    rb'"(?P<request>(?:[^"\\]|\\.)*+)" (?P<status>[1-9]\d\d) (?P<bytes>\d{1,18}|-)'
+    rb'(?: "(?P<referer>(?:[^"\\]|\\.)*+)" "(?P<agent>(?:[^"\\]|\\.)*+)")?(?P<rest> .*+)?',
+    re.DOTALL,
+)
+_NAMED_SECONDS = re.compile(r'\b(?:rt|request_time|response_time|upstream_response_time)[=:]"?(\d{1,9}(?:\.\d{1,9})?)')
+_SECONDS = re.compile(r'(?:^|[ "])(\d{1,9}\.\d{1,9})(?=$|[ "])')
+_IDENTIFIER = re.compile(r"\d+|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|(?=[a-f]*\d)[0-9a-f]{24,64}")
+_LONGEST_ROUTE = 2000
+
+
+def parse(raw: bytes, zone: tzinfo) -> Entry | None:  # noqa: ARG001  the time has its offset
+    """One request; None for another line."""
+    match = _LINE.fullmatch(raw)
+    if match is None:
+        return None
+    client, user, time, request, status, size, referer, agent, rest = (
+        part.decode("utf-8", "replace") if part else "" for part in match.groups()
+    )
+    names = user.split()
+    if len(names) > 2:  # Apache's vhost_combined has the host first
+        client = names[0]
+    method, path, protocol = _request(request)
+    code = int(status)
+    fields: dict[str, object] = {
+        "client": client, "user": names[-1] if names else "", "method": method, "path": path,
+        "protocol": protocol, "status": code, "bytes": None if size == "-" else int(size),
+    }  # fmt: skip
+    if referer or agent:
+        fields["referer"], fields["agent"] = referer, agent
+    seconds = _seconds(rest) if rest else None
+    if seconds is not None:
+        fields["request_time"] = seconds
+    if rest and seconds is None:
+        fields["rest"] = rest.strip()
+    return Entry(
+        message=f"{request} {status}",
+        time_us=_time(time),
+        severity=Severity.ERROR if code >= 500 else Severity.WARNING if code >= 400 else Severity.INFO,
+        module=route_of(path),
+        response_time_s=seconds,
+        fields=fields,
+    )
+
+
+@lru_cache(maxsize=4096)
+def route_of(path: str) -> str:
+    """The path without query, ``{id}`` in place of parts that are numbers, UUIDs or long hexadecimal numbers."""
+    path = path[:_LONGEST_ROUTE].partition("?")[0].partition("#")[0]
+    return "/".join("{id}" if _IDENTIFIER.fullmatch(part) else part for part in path.split("/"))
+
+
+@lru_cache(maxsize=1024)
+def _time(text: str) -> int | None:
+    return times.from_text(text, UTC)
+
+
+def _request(request: str) -> tuple[str, str, str]:
+    """Method, path and protocol; what is no request line (``-``, a TLS hello) has none of them."""
+    parts = request.split(" ")
+    if len(parts) < 2:
+        return "", "", ""
+    return (parts[0], " ".join(parts[1:-1]), parts[-1]) if len(parts) > 2 else (parts[0], parts[1], "")
+
+
+def _seconds(rest: str) -> float | None:
+    match = _NAMED_SECONDS.search(rest) or _SECONDS.search(rest)
+    return float(match[1]) if match else None

@@ -1,0 +1,54 @@
+"""One JSON object from the bytes of a record, also from what is not quite JSON, and from one that was cut."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import msgspec
+
+from lilfox_tui.logs.record import RAW_LIMIT
+
+_decode = msgspec.json.Decoder().decode
+_scan = json.JSONDecoder(strict=False)
+_ESCAPE = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
+_KEY = re.compile(r'[\s,]*("(?:[^"\\]|\\.)*+")\s*:\s*', re.DOTALL)
+_TEXT = re.compile(r'"(?:[^"\\]|\\.)*+', re.DOTALL)
+
+
+def object_in(raw: bytes) -> dict[str, object] | None:
+    """The object that ``raw`` is; None where it is none. Of invalid UTF-8, lone surrogates, NaN and control characters
+    in strings it makes what can be made; of an object cut at RAW_LIMIT, the fields before the cut."""
+    if not raw.lstrip(b" \t\r\n\xef\xbb\xbf").startswith(b"{"):
+        return None
+    try:
+        found = _decode(raw)
+    except (ValueError, RecursionError):
+        return _leniently(raw)
+    return found if isinstance(found, dict) else None
+
+
+def _leniently(raw: bytes) -> dict[str, object] | None:
+    text = raw.decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
+    text = _ESCAPE.sub(lambda match: "\\ufffd" if match[1] else match[0], text)
+    try:
+        found = _scan.decode(text)
+    except (ValueError, RecursionError):
+        return _before_cut(text) if len(raw) >= RAW_LIMIT else None
+    return found if isinstance(found, dict) else None
+
+
+def _before_cut(text: str) -> dict[str, object] | None:
+    fields: dict[str, object] = {}
+    place = 1
+    while key := _KEY.match(text, place):
+        name = _scan.decode(key[1])
+        try:
+            fields[name], place = _scan.raw_decode(text, key.end())
+        except (ValueError, RecursionError):
+            if value := _TEXT.fullmatch(text, key.end()):
+                fields[name] = value[0][1:]
+            break
+    return fields or None

@@ -1,0 +1,169 @@
+"""What a record of named fields says (JSON lines, logfmt), whatever library has named them.
+
+The names are those of Python's, Go's, Java's, JavaScript's and Rust's usual loggers, of the Elastic Common Schema, GELF
+and Docker's json-file. Which of them a record has is looked up once for each set of names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import tzinfo
+from functools import lru_cache
+
+from msgspec import Struct
+
+from lilfox_tui.logs import faults, times
+from lilfox_tui.logs.levels import NUMBERS, WORDS
+from lilfox_tui.logs.lines import text_of
+from lilfox_tui.logs.record import Entry, Fault, Severity
+
+_TIME = ("timestamp", "@timestamp", "time", "ts", "@t", "datetime", "asctime", "timemillis", "date", "instant", "t")
+_LEVEL = ("level", "levelname", "severity", "lvl", "log.level", "loglevel", "log_level", "@l", "severitytext",
+          "severity_text", "priority", "error_severity")  # fmt: skip
+_MESSAGE = ("message", "msg", "event", "short_message", "@m", "@mt", "text", "body", "log")
+_LOGGER = ("logger", "logger_name", "loggername", "log.logger", "name", "component", "channel", "target", "category",
+           "sourcecontext", "service", "service.name", "app")  # fmt: skip
+_MODULE = ("module", "log.origin.file.name", "caller", "source", "file", "filename", "class")
+_FAULT = ("exception", "exc_info", "stack_trace", "stacktrace", "traceback", "thrown", "@x", "error.stack_trace",
+          "exception.stacktrace", "stack")  # fmt: skip
+_FAULT_TYPE = ("error.type", "exception.type", "exc_type", "error_type", "exception_class")
+_ERROR = ("error", "err", "error.message", "exception.message", "cause")
+_DURATIONS = ("response_time", "responsetime", "duration", "latency", "elapsed", "request_time", "took",
+              "processing_time", "elapsed_time")  # fmt: skip
+_UNITS = {"": 1.0, "_s": 1.0, "_sec": 1.0, "_seconds": 1.0, "_ms": 1e-3, "ms": 1e-3, "_millis": 1e-3, "_us": 1e-6,
+          "us": 1e-6, "_micros": 1e-6, "_ns": 1e-9, "ns": 1e-9, "_nanos": 1e-9}  # fmt: skip
+_SECONDS = {
+    **{name + suffix: unit for suffix, unit in _UNITS.items() for name in _DURATIONS},
+    "responsetime": 1e-3,  # pino-http
+    "event.duration": 1e-9,  # Elastic Common Schema
+}
+_SPAN = re.compile(r"(\d{1,18}(?:\.\d{1,18})?) ?(ns|us|µs|μs|ms|s|m|h)?")
+_SPAN_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_LONGEST_SPAN = 40
+_LONGEST_S = 1e18
+
+
+class _Names(Struct, frozen=True):
+    """Which of a record's fields says what; None: none does."""
+
+    time: str | None
+    level: str | None
+    message: str | None
+    logger: str | None
+    module: str | None
+    duration: str | None
+    unit_s: float
+    fault: str | None
+    fault_type: str | None
+    error: str | None
+
+    @property
+    def tells_fault(self) -> bool:
+        return self.fault is not None or self.error is not None or self.fault_type is not None
+
+
+@lru_cache(maxsize=1024)
+def _names(keys: tuple[str, ...]) -> _Names:
+    by_name: dict[str, str] = {}
+    for key in keys:
+        by_name.setdefault(key.lower(), key)
+
+    def first(names: Iterable[str]) -> str | None:
+        return next((by_name[name] for name in names if name in by_name), None)
+
+    duration = first(_SECONDS)
+    return _Names(
+        first(_TIME),
+        first(_LEVEL),
+        first(_MESSAGE),
+        first(_LOGGER),
+        first(_MODULE),
+        duration,
+        _SECONDS[duration.lower()] if duration else 1.0,
+        first(_FAULT),
+        first(_FAULT_TYPE),
+        first(_ERROR),
+    )
+
+
+def entry_of(fields: Mapping[str, object], raw: bytes, zone: tzinfo) -> Entry:
+    """The record that ``fields`` make up; its message is the raw text where none of them is one."""
+    names = _names(tuple(fields))
+    time = fields[names.time] if names.time else None
+    level = fields[names.level] if names.level else None
+    message = fields[names.message] if names.message else None
+    us = times.from_iso(time, zone) if type(time) is str else None
+    severity = WORDS.get(level.lower()) if type(level) is str else None
+    return Entry(
+        message=message if type(message) is str else _message(message, fields, raw),
+        time_us=_time(time, zone) if us is None and time is not None else us,
+        severity=_severity(level, names.level, fields) if severity is None else severity,
+        logger=_word(fields[names.logger]) if names.logger else "",
+        module=_module(fields[names.module]) if names.module else "",
+        fault=_fault(fields, names) if names.tells_fault else None,
+        response_time_s=_seconds(fields[names.duration], names.unit_s) if names.duration else None,
+        fields=fields,
+    )
+
+
+def _message(value: object, fields: Mapping[str, object], raw: bytes) -> str:
+    inner = fields.get("fields")  # of Rust's tracing
+    if value is None and isinstance(inner, Mapping):
+        value = inner.get("message")
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return text_of(raw)
+
+
+def _time(value: object, zone: tzinfo) -> int | None:
+    if isinstance(value, Mapping):  # of log4j's JSON
+        seconds, nanos = value.get("epochSecond"), value.get("nanoOfSecond")
+        whole = times.from_number(seconds) if type(seconds) is int else None
+        return whole + nanos // 1000 if whole is not None and type(nanos) is int and 0 <= nanos < 1e9 else whole
+    return times.from_value(value, zone)
+
+
+def _severity(level: object, name: str | None, fields: Mapping[str, object]) -> Severity:
+    inner = fields.get("log")
+    if name is None and isinstance(inner, Mapping):  # of the Elastic Common Schema, nested
+        level = inner.get("level")
+        return WORDS.get(level.lower(), Severity.UNKNOWN) if type(level) is str else Severity.UNKNOWN
+    if name is None or not name.lower().endswith("level"):
+        return Severity.UNKNOWN
+    return NUMBERS.get(level, Severity.UNKNOWN) if type(level) is int else Severity.UNKNOWN
+
+
+def _word(value: object) -> str:
+    return value if type(value) is str else ""
+
+
+def _module(value: object) -> str:
+    """Without the line that callers are written with, as in ``api/users.go:42``."""
+    if type(value) is not str:
+        return ""
+    name, colon, line = value.rpartition(":")
+    return name if colon and line.isdecimal() else value
+
+
+def _fault(fields: Mapping[str, object], names: _Names) -> Fault | None:
+    found = faults.from_value(fields[names.fault]) if names.fault else None
+    if found is None and names.error:
+        found = faults.from_word(fields[names.error])
+    named = _word(fields[names.fault_type]) if names.fault_type else ""
+    if not named:
+        return found
+    text = found.text if found else _word(fields[names.error]) if names.error else ""
+    return Fault(faults.last_name(named), text)
+
+
+def _seconds(value: object, unit_s: float) -> float | None:
+    if type(value) is str:
+        if len(value) > _LONGEST_SPAN or not (match := _SPAN.fullmatch(value)):
+            return None
+        value, unit_s = float(match[1]), _SPAN_UNITS[match[2]] if match[2] else unit_s
+    if type(value) is not float and type(value) is not int:
+        return None
+    return float(value) * unit_s if 0 <= value < _LONGEST_S else None

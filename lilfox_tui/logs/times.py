@@ -1,0 +1,171 @@
+"""Times as logs write them, as microseconds since 1970 in UTC.
+
+Every function gives None for what is no time, or none that a log can mean (before 1970 but for its last days, after
+the year 9998). A time without an offset is of ``zone``; of an hour that a clock has twice it is the first.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
+
+_NAIVE_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  what naive times are subtracted from, never a moment
+_DAY_US = 86_400_000_000
+_LEAST_US = -2 * _DAY_US
+_MOST_US = 253_370_764_800_000_000
+_MONTHS = {"jan": 1, "feb": 2, "mar": 3, "apr": 4, "may": 5, "jun": 6,
+           "jul": 7, "aug": 8, "sep": 9, "oct": 10, "nov": 11, "dec": 12}  # fmt: skip
+_ABBREVIATIONS = {"z": 0, "utc": 0, "gmt": 0, "cet": 1, "cest": 2, "eet": 2, "eest": 3, "msk": 3, "jst": 9, "kst": 9,
+                  "est": -5, "edt": -4, "cdt": -5, "mst": -7, "mdt": -6, "pst": -8, "pdt": -7}  # fmt: skip
+"""Hours east of those that mean one thing."""
+
+_NAMED_ZONES = "|".join([*map(str.upper, _ABBREVIATIONS), "CST", "IST", "BST", "HKT", "SGT"])
+_ISO = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?"
+_OFFSET = rf"(?: ?(?:[+-]\d\d:?\d\d(?!\d)|(?:{_NAMED_ZONES})\b))?"
+_SLASHES = r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d(?:[.,]\d{1,9})?"
+_CLF = r"\d\d/[A-Z][a-z]{2}/\d{4}[: ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: [+-]\d{4})?"
+_SYSLOG = r"(?:[A-Z][a-z]{2} )?[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?(?: \d{4}\b)?"
+_LEADING = re.compile(rf"[\[(]?({_ISO}{_OFFSET}|{_SLASHES}|{_CLF}|{_SYSLOG})[\])]?")
+_NAMED_MONTH = re.compile(
+    r"(?:[A-Za-z]{3},? )?"
+    r"(?:(?P<month>[A-Za-z]{3}) +(?P<day>\d{1,2})|(?P<d>\d{1,2})[ /-](?P<m>[A-Za-z]{3})[ /-](?P<y>\d{4}))"
+    r"[ :](?P<clock>\d\d:\d\d:\d\d(?:[.,]\d{1,9})?)(?: (?P<year>\d{4}))?(?: ?(?P<offset>[+-]\d\d:?\d\d|[A-Z]{1,4}))?"
+)
+_ZONED = re.compile(r"(.{19,29}?) ?([+-]\d\d:?\d\d|[A-Za-z]{1,5})")
+
+
+def from_iso(text: str, zone: tzinfo) -> int | None:
+    """A time of ISO 8601 or RFC 3339, also with a space or a comma in it; what is finer than 1 µs is cut."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return _from_odd_iso(text, zone)
+    return _us(at, zone)
+
+
+def from_number(value: float) -> int | None:
+    """A time since 1970 in seconds, milliseconds, microseconds or nanoseconds, whichever it must be by its size."""
+    try:
+        size = abs(value)
+        if size < 1e11:
+            us = value * 1_000_000
+        elif size < 1e14:
+            us = value * 1000
+        elif size < 1e17:
+            us = value
+        else:
+            us = value // 1000
+        return _within(round(us))
+    except (OverflowError, ValueError):
+        return None
+
+
+def from_value(value: object, zone: tzinfo) -> int | None:
+    """The time that a field holds: a number, or text in any of the forms known here."""
+    if type(value) is str:
+        return from_text(value, zone)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return from_number(value)
+    return None
+
+
+def from_text(text: str, zone: tzinfo, now: datetime | None = None) -> int | None:
+    """A text that is a time and nothing else, in any form: ISO, an epoch, ``1/Jan/2026:…``, ``Jan  1 …``, RFC 2822.
+    ``now`` (aware; the clock's unless given) tells the year of a time without one."""
+    found = from_iso(text, zone)
+    if found is not None or len(text) > 64:
+        return found
+    if text[:1].isdigit() and text.isascii():
+        if (number := _number(text)) is not None:
+            return from_number(number)
+        if text[4:5] == "/" == text[7:8]:
+            return from_iso(text.replace("/", "-", 2), zone)
+    match = _NAMED_MONTH.fullmatch(text)
+    return _from_named_month(match, zone, now) if match else None
+
+
+def leading(text: str, zone: tzinfo) -> tuple[int | None, int]:
+    """The time that ``text`` begins with, in brackets perhaps, and where what follows it begins (0 without one)."""
+    match = _LEADING.match(text)
+    if match is None:
+        return None, 0
+    us = from_text(match[1], zone)
+    return us, match.end() if us is not None else 0
+
+
+def _us(at: datetime, zone: tzinfo) -> int | None:
+    if at.tzinfo is not None:
+        passed = at.replace(tzinfo=None) - _NAIVE_EPOCH - (at.utcoffset() or timedelta())
+    elif zone is UTC:
+        passed = at - _NAIVE_EPOCH
+    else:
+        passed = at - _NAIVE_EPOCH - _offset(at.replace(second=0, microsecond=0), zone)
+    return _within(passed.days * _DAY_US + passed.seconds * 1_000_000 + passed.microseconds)
+
+
+@lru_cache(maxsize=4096)
+def _offset(minute: datetime, zone: tzinfo) -> timedelta:
+    """Of a naive minute; neighbouring records share it."""
+    return zone.utcoffset(minute) or timedelta()
+
+
+def _within(us: int) -> int | None:
+    return us if _LEAST_US <= us <= _MOST_US else None
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text) if "." in text else int(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _from_odd_iso(text: str, zone: tzinfo) -> int | None:
+    """What ``datetime`` does not take: the offset after a space, a zone's abbreviation, a leap second."""
+    if len(text) > 40 or text[4:5] != "-" or "_" in text:
+        return None
+    if text[16:19] == ":60":
+        before = from_iso(f"{text[:16]}:59{text[19:]}", zone)
+        return None if before is None else before + 1_000_000
+    match = _ZONED.fullmatch(text)
+    if match is None:
+        return None
+    try:
+        at = datetime.fromisoformat(match[1])
+    except ValueError:
+        return None
+    return _us(at, _zone_of(match[2], at, zone)) if at.tzinfo is None else None
+
+
+def _zone_of(word: str, at: datetime, zone: tzinfo) -> tzinfo:
+    """The zone that an offset or an abbreviation stands for; ``zone`` where that is not certain."""
+    if word[0] in "+-":
+        hours, minutes = int(word[1:3]), int(word[-2:])
+        if hours > 23 or minutes > 59:
+            return zone
+        offset = timedelta(hours=hours, minutes=minutes)
+        return timezone(-offset if word[0] == "-" else offset)
+    if word == zone.tzname(at):
+        return zone
+    hours_east = _ABBREVIATIONS.get(word.lower())
+    return zone if hours_east is None else timezone(timedelta(hours=hours_east))
+
+
+def _from_named_month(match: re.Match[str], zone: tzinfo, now: datetime | None) -> int | None:
+    month = _MONTHS.get((match["month"] or match["m"]).lower())
+    if month is None:
+        return None
+    day, clock, offset = int(match["day"] or match["d"]), match["clock"], match["offset"] or ""
+    year = match["y"] or match["year"]
+    if year is not None:
+        return from_iso(f"{year}-{month:02}-{day:02} {clock}{offset and ' ' + offset}", zone)
+    now = datetime.now(UTC) if now is None else now
+    limit = now + timedelta(days=1)
+    for nearest in range(limit.year, limit.year - 9, -1):  # 29 February is up to eight years ago
+        us = from_iso(f"{nearest}-{month:02}-{day:02} {clock}", zone)
+        if us is not None and us <= limit.timestamp() * 1_000_000:
+            return us
+    return None
