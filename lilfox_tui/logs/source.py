@@ -1,0 +1,113 @@
+"""What a source of logs is: pages of records in both directions, and what is new.
+
+``sources/`` holds one file a kind. A kind has ``Options`` (a frozen ``config.model.LogConfig`` with the kind's own keys)
+and ``open_source(name, options, setting) -> LogSource``; it knows no other kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from datetime import tzinfo
+from typing import Protocol, TypeAlias
+
+from msgspec import Struct
+
+from lilfox_tui.feed import Feed
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.i18n import Message
+from lilfox_tui.logs.filter.model import Filter
+from lilfox_tui.logs.record import Record
+
+
+class Beginning(Struct, frozen=True):
+    """The oldest record there is."""
+
+
+class End(Struct, frozen=True):
+    """Past the newest record there is."""
+
+
+class AtTime(Struct, frozen=True):
+    """A moment: going newer, records of that time and later; going older, those before it."""
+
+    time_us: int
+
+
+class AtPlace(Struct, frozen=True):
+    """A record by its ``place``: it is not itself in the page, in either direction."""
+
+    place: str
+
+
+Start: TypeAlias = Beginning | End | AtTime | AtPlace
+
+
+class Page(Struct, frozen=True):
+    """Neighbouring records that match, oldest first in either direction.
+
+    ``more`` is where to go on in the same direction; None when there is nothing further. A page may have fewer records
+    than asked for, or none, and still go on: a long search comes back after a while so that it can be shown and ended.
+    """
+
+    records: tuple[Record, ...]
+    more: Start | None
+
+
+class Notice(Struct, frozen=True):
+    """Something about the source itself that a reader must know at this point: what may be missing, and why."""
+
+    source: str
+    time_us: int
+    text: Message
+
+
+class SourceStatus(Struct, frozen=True):
+    """How a source is doing. Sizes in bytes; None is not known.
+
+    ``zone`` says how times without an offset are read. ``searched_bytes`` is of the search that runs, None when none
+    does. ``missed`` counts records that a full queue has dropped.
+    """
+
+    description: str
+    format: str = ""
+    zone: str = ""
+    size_bytes: int | None = None
+    indexed_bytes: int | None = None
+    records: int | None = None
+    searched_bytes: int | None = None
+    missed: int = 0
+
+
+class Setting(Struct, frozen=True):
+    """What every kind gets: the host it reads on, how naive times are read, a format named by the user ("" to
+    recognise it), and whether the host's configuration lets commands that need it use sudo."""
+
+    host: Host
+    zone: tzinfo
+    format: str = ""
+    sudo: bool = False
+
+
+class LogSource(Protocol):
+    """One source that is open. Every call may be cancelled; nothing here blocks the event loop."""
+
+    name: str
+
+    @property
+    def status(self) -> Feed[SourceStatus]:
+        """How it is doing; Unavailable with the reason, since when and the next try while it cannot be read."""
+        ...
+
+    async def page(self, start: Start, *, older: bool, limit: int, where: Filter) -> Page:
+        """Up to ``limit`` records from ``start`` in one direction that match. Raises LilFoxError."""
+        ...
+
+    def follow(self, start: Start, where: Filter) -> AsyncGenerator[list[Record | Notice], None]:
+        """What matches from ``start`` on, then what is new, in batches; never ends by itself while the source may go
+        on. Nothing twice, and nothing left out that the source still holds; where something may be missing, a
+        Notice says so. Use inside ``contextlib.aclosing``. Raises LilFoxError when it cannot go on."""
+        ...
+
+    async def close(self) -> None:
+        """Ends what was started for it."""
+        ...
