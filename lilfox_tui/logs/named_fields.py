@@ -44,7 +44,7 @@ _LONGEST_SPAN = 40
 _LONGEST_S = 1e18
 
 
-class _Names(Struct, frozen=True):
+class Names(Struct, frozen=True):
     """Which of a record's fields says what; None: none does."""
 
     time: str | None
@@ -64,7 +64,8 @@ class _Names(Struct, frozen=True):
 
 
 @lru_cache(maxsize=1024)
-def _names(keys: tuple[str, ...]) -> _Names:
+def names_of(keys: tuple[str, ...]) -> Names:
+    """What the fields of a record with these keys, in its order, say."""
     by_name: dict[str, str] = {}
     for key in keys:
         by_name.setdefault(key.lower(), key)
@@ -73,7 +74,7 @@ def _names(keys: tuple[str, ...]) -> _Names:
         return next((by_name[name] for name in names if name in by_name), None)
 
     duration = first(_SECONDS)
-    return _Names(
+    return Names(
         first(_TIME),
         first(_LEVEL),
         first(_MESSAGE),
@@ -89,7 +90,7 @@ def _names(keys: tuple[str, ...]) -> _Names:
 
 def entry_of(fields: Mapping[str, object], raw: bytes, zone: tzinfo) -> Entry:
     """The record that ``fields`` make up; its message is the raw text where none of them is one."""
-    names = _names(tuple(fields))
+    names = names_of(tuple(fields))
     time = fields[names.time] if names.time else None
     level = fields[names.level] if names.level else None
     message = fields[names.message] if names.message else None
@@ -148,7 +149,7 @@ def _module(value: object) -> str:
     return name if colon and line.isdecimal() else value
 
 
-def _fault(fields: Mapping[str, object], names: _Names) -> Fault | None:
+def _fault(fields: Mapping[str, object], names: Names) -> Fault | None:
     found = faults.from_value(fields[names.fault]) if names.fault else None
     if found is None and names.error:
         found = faults.from_word(fields[names.error])

@@ -1,0 +1,70 @@
+"""The journal as ``journalctl -o json`` prints it: one object a line (systemd's Journal Export Formats).
+
+The level is the priority that the journal has: what a program prints itself comes as 6, whatever its words say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import tzinfo
+
+from lilfox_tui.logs import faults
+from lilfox_tui.logs.json_objects import object_in
+from lilfox_tui.logs.levels import SYSLOG
+from lilfox_tui.logs.lines import every_line as begins
+from lilfox_tui.logs.record import Entry, Severity
+from lilfox_tui.logs.times import from_number
+
+__all__ = ["LEVEL_WORDS", "begins", "parse"]
+
+LEVEL_WORDS = {
+    severity: tuple(
+        b'"PRIORITY"%b"%d"' % (colon, number)
+        for number, of in enumerate(SYSLOG)
+        if of is severity
+        for colon in (b":", b": ", b" : ")
+    )
+    for severity in dict.fromkeys(SYSLOG)
+}
+_TIME = "__REALTIME_TIMESTAMP"
+
+
+def parse(raw: bytes, zone: tzinfo) -> Entry | None:  # noqa: ARG001  the journal's times are UTC
+    """One record of the journal; None for a line without its time."""
+    if b"__REALTIME_TIMESTAMP" not in raw:
+        return None
+    fields = object_in(raw)
+    if fields is None or _TIME not in fields:
+        return None
+    time, message = fields[_TIME], _text(fields.get("MESSAGE"))
+    return Entry(
+        message=message,
+        time_us=from_number(int(time)) if isinstance(time, str) and time.isdecimal() and len(time) < 20 else None,
+        severity=_severity(fields.get("PRIORITY")),
+        logger=_who(fields),
+        module=_text(fields.get("_SYSTEMD_UNIT")),
+        fault=faults.in_text(message),
+        fields=fields,
+    )
+
+
+def _text(value: object) -> str:
+    """What is no UTF-8 comes as a list of bytes, a field that stands more than once as a list of texts."""
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, list):
+        return ""
+    if all(isinstance(one, int) and 0 <= one < 256 for one in value):
+        return bytes(value).decode("utf-8", "replace")
+    return "\n".join(_text(one) for one in value if isinstance(one, str))
+
+
+def _severity(priority: object) -> Severity:
+    known = isinstance(priority, str) and len(priority) == 1 and priority in "01234567"
+    return SYSLOG[int(str(priority))] if known else Severity.UNKNOWN
+
+
+def _who(fields: Mapping[str, object]) -> str:
+    return next(
+        (name for key in ("SYSLOG_IDENTIFIER", "_COMM", "_SYSTEMD_UNIT") if (name := _text(fields.get(key)))), ""
+    )

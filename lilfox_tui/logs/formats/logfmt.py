@@ -1,0 +1,54 @@
+"""logfmt: ``time=… level=error msg="…" key=value``, as Go's loggers, Heroku and Grafana's programs write it."""
+
+from __future__ import annotations
+
+import re
+from datetime import tzinfo
+
+from lilfox_tui.logs.levels import level_words
+from lilfox_tui.logs.lines import every_line as begins
+from lilfox_tui.logs.lines import text_of
+from lilfox_tui.logs.named_fields import entry_of
+from lilfox_tui.logs.record import Entry
+
+__all__ = ["LEVEL_WORDS", "begins", "parse"]
+
+LEVEL_WORDS = level_words(b"=%b", b'="%b')
+_PAIR = re.compile(r'[ \t]*([^\s="]{1,200})(?:=(?:"((?:[^"\\]|\\.)*+)"?|([^\s"]*+)))?(?=[ \t]|$)')
+_ESCAPE = re.compile(r'\\(["\\ntr/])')
+_ESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
+_KNOWN = frozenset(("level", "lvl", "msg", "message", "time", "ts", "timestamp", "t", "severity"))
+_NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?")
+_MOST_PAIRS = 4096
+
+
+def parse(raw: bytes, zone: tzinfo) -> Entry | None:
+    """The pairs of the line; None where a part of it is no pair, or none of them is a time, a level or a message."""
+    text = text_of(raw)
+    if "=" not in text:
+        return None
+    fields: dict[str, object] = {}
+    place, end = 0, len(text.rstrip())
+    while place < end and len(fields) < _MOST_PAIRS:
+        match = _PAIR.match(text, place)
+        if match is None:
+            break
+        key, quoted, bare = match.groups()
+        place = match.end()
+        fields[key] = _unescaped(quoted) if quoted is not None else _value(bare)
+    if place < end and len(fields) < _MOST_PAIRS:
+        return None
+    return entry_of(fields, raw, zone) if _KNOWN.intersection(fields) and len(fields) > 1 else None
+
+
+def _unescaped(text: str) -> str:
+    return _ESCAPE.sub(lambda match: _ESCAPED.get(match[1], match[1]), text) if "\\" in text else text
+
+
+def _value(text: str | None) -> object:
+    """Numbers as numbers, so that they compare as such; a bare word is true."""
+    if text is None:
+        return True
+    if not _NUMBER.fullmatch(text):
+        return text
+    return float(text) if "." in text else int(text)

@@ -1,0 +1,55 @@
+"""nginx's error log: ``2026/01/01 12:00:00 [error] 123#456: *789 message, client: …, request: "…", upstream: "…"``.
+
+Lines of PHP or a module that follow without a time belong to the record before.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import tzinfo
+
+from lilfox_tui.logs import times
+from lilfox_tui.logs.levels import severity_of
+from lilfox_tui.logs.lines import text_of
+from lilfox_tui.logs.record import Entry, Severity
+
+LEVEL_WORDS = {
+    Severity.DEBUG: (b"[debug]",),
+    Severity.INFO: (b"[info]",),
+    Severity.NOTICE: (b"[notice]",),
+    Severity.WARNING: (b"[warn]",),
+    Severity.ERROR: (b"[error]",),
+    Severity.CRITICAL: (b"[crit]", b"[alert]", b"[emerg]"),
+}
+_BEGINS = re.compile(rb"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[")
+_LINE = re.compile(
+    r"(\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) \[(debug|info|notice|warn|error|crit|alert|emerg)\] "
+    r"(\d{1,10})#(\d{1,20}): (?:\*(\d{1,20}) )?(.*+)",
+    re.DOTALL,
+)
+_CONTEXT = re.compile(r', (client|server|request|subrequest|upstream|host|referrer): ("[^"\n]*+"|[^,\n]*+)')
+
+
+def begins(line: bytes) -> bool:
+    """A line with nginx's time and a level."""
+    return _BEGINS.match(line) is not None
+
+
+def parse(raw: bytes, zone: tzinfo) -> Entry | None:
+    """The message is what stands before ``client``; the rest are fields."""
+    match = _LINE.fullmatch(text_of(raw))
+    if match is None:
+        return None
+    time, level, pid, tid, connection, rest = match.groups()
+    fields: dict[str, object] = {"pid": int(pid), "tid": int(tid)}
+    if connection:
+        fields["connection"] = int(connection)
+    said = _CONTEXT.search(rest)
+    fields.update((found[1], found[2].strip('"')) for found in _CONTEXT.finditer(rest))
+    return Entry(
+        message=rest[: said.start()] if said else rest,
+        time_us=times.from_text(time, zone),
+        severity=severity_of(level),
+        logger="nginx",
+        fields=fields,
+    )

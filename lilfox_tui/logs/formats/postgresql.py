@@ -1,0 +1,83 @@
+"""PostgreSQL's log to stderr, with any ``log_line_prefix`` that begins with its time (``%m`` or ``%t``).
+
+DETAIL, HINT, CONTEXT, QUERY, LOCATION and STATEMENT lines, with a prefix of their own, belong to the record before, as
+do the further lines of a statement. The zone after the time is used where it is certain; else it is the source's.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import tzinfo
+
+from lilfox_tui.logs import times
+from lilfox_tui.logs.lines import text_of
+from lilfox_tui.logs.postgresql_levels import LEVELS, duration_s, words
+from lilfox_tui.logs.record import Entry
+
+LEVEL_WORDS = {severity: tuple(word + b":" for word in words(severity)) for severity in dict.fromkeys(LEVELS.values())}
+_FURTHER = {
+    "DETAIL": "detail", "HINT": "hint", "CONTEXT": "context", "QUERY": "query", "LOCATION": "location",
+    "STATEMENT": "statement", "BACKTRACE": "backtrace",
+    "详细信息": "detail", "提示": "hint", "上下文": "context", "背景": "context", "查询": "query", "位置": "location",
+    "语句": "statement",
+}  # fmt: skip
+_HEAD = re.compile(
+    r"(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})?(?: (?:[A-Z]{2,5}|[+-]\d\d(?::?\d\d)?)\b)?)"
+    rf"(?P<prefix>[^\n]{{0,300}}?)(?<!\w)(?P<word>{'|'.join((*LEVELS, *_FURTHER))}): {{1,2}}"
+)
+_TIME_BYTES = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
+_WORD_BYTES = re.compile(
+    rb"(?<![A-Za-z0-9_\x80-\xff])(?:(" + "|".join(LEVELS).encode() + rb")|" + "|".join(_FURTHER).encode() + rb"): "
+)
+_HEAD_BYTES = 400
+_PID = re.compile(r"\[(\d{1,10})(?:-\d{1,10})?\]")
+_NAMED = re.compile(r"\b(user|db|database|app|application|client|host)=([^\s,]{1,128})")
+_AT = re.compile(r"(?<![^\s:])([^\s@:,=\[\]]{1,63})@([^\s@:,=\[\]]{1,63})")
+_NAMES = {"database": "db", "application": "app", "host": "client"}
+
+
+def begins(line: bytes) -> bool:
+    """A line with a time, of whose words the first is a level."""
+    if not _TIME_BYTES.match(line):
+        return False
+    word = _WORD_BYTES.search(line, 19, _HEAD_BYTES)
+    return word is not None and word[1] is not None
+
+
+def parse(raw: bytes, zone: tzinfo) -> Entry | None:
+    """One message with its DETAIL, STATEMENT and so on as fields; None for another text."""
+    first, *rest = text_of(raw).split("\n")
+    head = _HEAD.match(first)
+    if head is None or head["word"] not in LEVELS:
+        return None
+    parts: dict[str, list[str]] = {"message": [first[head.end() :]]}
+    part = parts["message"]
+    for line in rest:
+        further = _HEAD.match(line) if line[:1].isdigit() else None
+        if further is None or further["word"] not in _FURTHER:
+            part.append(line)
+        else:
+            part = parts.setdefault(_FURTHER[further["word"]], [])
+            part.append(line[further.end() :])
+    fields: dict[str, object] = {"level": head["word"], **_session(head["prefix"])}
+    fields.update((name, "\n".join(lines)) for name, lines in parts.items() if name != "message")
+    message = "\n".join(parts["message"])
+    return Entry(
+        message=message,
+        time_us=times.from_text(head["time"], zone),
+        severity=LEVELS[head["word"]],
+        logger="postgresql",
+        response_time_s=duration_s(message),
+        fields=fields,
+    )
+
+
+def _session(prefix: str) -> dict[str, object]:
+    """What the prefix tells of who was connected: ``[%p]``, ``user=%u,db=%d``, ``%u@%d``."""
+    found: dict[str, object] = {}
+    if pid := _PID.search(prefix):
+        found["pid"] = int(pid[1])
+    if who := _AT.search(prefix):
+        found["user"], found["db"] = who.groups()
+    found.update((_NAMES.get(name, name), value) for name, value in _NAMED.findall(prefix))
+    return found

@@ -1,0 +1,99 @@
+"""Syslog as daemons write it to files and send it: RFC 3164 (also with ISO times, as rsyslog has them) and RFC 5424.
+
+The level is that of ``<PRI>``; without one, what the message says near its start. RFC 3164 has no year: it is the
+latest in which the time is not more than a day ahead.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import tzinfo
+
+from lilfox_tui.logs import faults, times
+from lilfox_tui.logs.levels import SYSLOG, level_words, spoken
+from lilfox_tui.logs.lines import text_of
+from lilfox_tui.logs.record import Entry
+
+_FACILITIES = 24  # RFC 5424, table 1
+LEVEL_WORDS = {
+    severity: words
+    + tuple(
+        b"<%d>" % (facility * 8 + number)
+        for number, of in enumerate(SYSLOG)
+        if of is severity
+        for facility in range(_FACILITIES)
+    )
+    for severity, words in level_words(b"%b").items()
+}
+_BEGINS = re.compile(rb"<\d{1,3}>|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d[. ]|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.Z+-]")
+_PRIORITY = re.compile(r"<(\d{1,3})>")
+_HOST = r"(?P<host>[^\s:\[\]]{1,255})"
+_APP = r"(?P<app>[^\s:\[\]]{1,128})(?:\[(?P<pid>[^\]\s]{1,128})\])?: ?"
+_3164 = re.compile(
+    rf"(?P<time>[A-Z][a-z]{{2}} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{{1,9}})?) {_HOST} (?:{_APP})?(?P<message>.*+)", re.DOTALL
+)
+_ISO = re.compile(
+    r"(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d)) "
+    rf"(?!(?:TRACE|DEBUG|INFO|WARN|WARNING|ERROR|FATAL) ){_HOST} {_APP}(?P<message>.*+)",
+    re.DOTALL,
+)
+_5424 = re.compile(
+    r"1 (?P<time>-|\d{4}-\d\d-\d\dT\S{8,30}) (?P<host>\S{1,255}) (?P<app>\S{1,48}) (?P<pid>\S{1,128}) "
+    r"(?P<msgid>\S{1,32}) ",
+)
+_ELEMENT = re.compile(r"\[[^\s\]=\"]{1,64}")
+_PARAMETER = re.compile(r' ([^\s=\]"]{1,64})="((?:[^"\\]|\\.)*+)"', re.DOTALL)
+_ESCAPE = re.compile(r'\\(["\\\]])')
+
+
+def begins(line: bytes) -> bool:
+    """A line with a priority or a time of syslog."""
+    return _BEGINS.match(line) is not None
+
+
+def parse(raw: bytes, zone: tzinfo) -> Entry | None:
+    """One message of either RFC; None for another line."""
+    text = text_of(raw)
+    priority = _PRIORITY.match(text)
+    number = int(priority[1]) if priority else None
+    if number is not None and number >= _FACILITIES * 8:
+        return None
+    start = priority.end() if priority else 0
+    fields: dict[str, object] = {}
+    match = _5424.match(text, start) if priority else None
+    if match is not None:
+        message, parameters = _structured(text, match.end())
+        fields.update(parameters)
+    elif (match := _3164.match(text, start) or _ISO.match(text, start)) is not None:
+        message = match["message"]
+    else:
+        return None
+    named = match.groupdict()
+    fields.update((name, named[name]) for name in ("host", "app", "pid", "msgid") if named.get(name) not in (None, "-"))
+    if number is not None:
+        fields["facility"] = number // 8
+    return Entry(
+        message=message,
+        time_us=times.from_text(named["time"], zone),
+        severity=spoken(message) if number is None else SYSLOG[number % 8],
+        logger=str(fields.get("app", "")),
+        module=str(fields.get("app", "")),
+        fault=faults.in_text(message),
+        fields=fields,
+    )
+
+
+def _structured(text: str, place: int) -> tuple[str, dict[str, object]]:
+    """The message after the structured data at ``place``, and the data's parameters by their names."""
+    found: dict[str, object] = {}
+    if text.startswith("-", place):
+        place += 1
+    while element := _ELEMENT.match(text, place):
+        place = element.end()
+        while parameter := _PARAMETER.match(text, place):
+            found[parameter[1]] = _ESCAPE.sub(r"\1", parameter[2])
+            place = parameter.end()
+        if not text.startswith("]", place):
+            break
+        place += 1
+    return text[place:].removeprefix(" ").removeprefix("\ufeff"), found
