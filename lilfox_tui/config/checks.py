@@ -10,14 +10,16 @@ from urllib.parse import urlsplit
 import msgspec
 
 from lilfox_tui import plugins
-from lilfox_tui.config.convert import to_struct
-from lilfox_tui.config.model import Config, HostConfig, SecretRef, ServiceConfig, Threshold
+from lilfox_tui.config.convert import to_struct, to_whole_struct
+from lilfox_tui.config.model import Config, HostConfig, LogConfig, SecretRef, ServiceConfig, Threshold
 from lilfox_tui.config.problems import Findings, KeyPath, quoted, rather
 from lilfox_tui.config.themes import theme_names
-from lilfox_tui.config.yaml_nodes import Node, ScalarNode
+from lilfox_tui.config.yaml_nodes import MapNode, Node, ScalarNode
 from lilfox_tui.i18n import _
 
 COLLECTORS = "lilfox_tui.metrics.collectors"
+LOG_SOURCES = "lilfox_tui.logs.sources"
+LOG_FORMATS = "lilfox_tui.logs.formats"
 _SSH_KEYS = ("address", "user", "port", "identity", "password", "passphrase")
 _SHORTEST_REFRESH_S = 0.1
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 5.6.2, token
@@ -60,12 +62,20 @@ def _check_service(service: ServiceConfig, path: KeyPath, host_names: Collection
     _check_url(service.url, (*path, "url"), findings)
     if not service.health.startswith("/"):
         findings.add_at((*path, "health"), _("a path is wanted, which starts with /; write /health"))
-    if service.from_ is not None and service.from_ not in host_names:
-        what = _("no host is named {value}", value=quoted(service.from_))
-        findings.add_at((*path, "from"), f"{what}; {rather(service.from_, host_names)}")
+    _check_host_name(service.from_, (*path, "from"), host_names, findings)
     if not service.expect:
         findings.add_at((*path, "expect"), _("no status is good then; write [200]"))
-    for name, value in service.headers.items():
+    _check_headers(service.headers, path, findings)
+
+
+def _check_host_name(name: str | None, path: KeyPath, host_names: Collection[str], findings: Findings) -> None:
+    if name is not None and name not in host_names:
+        what = _("no host is named {value}", value=quoted(name))
+        findings.add_at(path, f"{what}; {rather(name, host_names)}")
+
+
+def _check_headers(headers: Mapping[str, str], path: KeyPath, findings: Findings) -> None:
+    for name, value in headers.items():
         here = (*path, "headers", name)
         if not _HEADER.fullmatch(name):
             findings.add_at(here, _("not a header's name (RFC 9110); use letters, digits and -"))
@@ -119,3 +129,52 @@ def collector_options(nodes: Mapping[str, Node], findings: Findings) -> dict[str
         else:
             options[kind] = to_struct(plugins.load(COLLECTORS, kind).Options, node, findings, path)
     return options
+
+
+def log_options(nodes: Mapping[str, Node], host_names: Collection[str], findings: Findings) -> dict[str, Any]:
+    """Name → the Options of its kind. The kinds that are named are imported here."""
+    options: dict[str, Any] = {}
+    for name, node in nodes.items():
+        path: KeyPath = ("logs", name)
+        kind = _log_kind(node)
+        known = plugins.kinds(LOG_SOURCES)
+        if kind not in known:
+            what = _("there is no such kind of log source")
+            findings.add_at((*path, "kind"), f"{what}; {rather(kind, known)}")
+            continue
+        made = to_whole_struct(plugins.load(LOG_SOURCES, kind).Options, node, findings, path)
+        if made is not None:
+            options[name] = made
+            _check_log(made, path, host_names, findings)
+    return options
+
+
+def _log_kind(node: Node) -> str:
+    entries = node.entries if isinstance(node, MapNode) else ()
+    written = next((value for key, value in entries if key.text == "kind"), None)
+    return written.text if isinstance(written, ScalarNode) else LogConfig().kind
+
+
+def _check_log(log: LogConfig, path: KeyPath, host_names: Collection[str], findings: Findings) -> None:
+    """``url`` and ``headers`` mean the same in every kind that has them."""
+    _check_host_name(log.host, (*path, "host"), host_names, findings)
+    formats = plugins.kinds(LOG_FORMATS)
+    if log.format and log.format not in formats:
+        what = _("there is no such format")
+        findings.add_at((*path, "format"), f"{what}; {rather(log.format, formats)}")
+    _check_zone(log.zone, (*path, "zone"), findings)
+    if isinstance(url := getattr(log, "url", None), str):
+        _check_url(url, (*path, "url"), findings)
+    _check_headers(getattr(log, "headers", {}), path, findings)
+
+
+def _check_zone(zone: str, path: KeyPath, findings: Findings) -> None:
+    if not zone:
+        return
+    from zoneinfo import ZoneInfo, available_timezones
+
+    try:
+        ZoneInfo(zone)
+    except (KeyError, ValueError, OSError):
+        what = _("no time zone is named {value}", value=quoted(zone))
+        findings.add_at(path, f"{what}; {rather(zone, available_timezones())}")

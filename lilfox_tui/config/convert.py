@@ -40,6 +40,13 @@ def to_struct(cls: type[S], node: Node | None, findings: Findings, path: KeyPath
     return cast("S", cls() if made is _WRONG else made)
 
 
+def to_whole_struct(cls: type[S], node: Node, findings: Findings, path: KeyPath) -> S | None:
+    """As ``to_struct`` for a ``cls`` of which keys must be written; None where it cannot be made."""
+    shape = types.type_info(cls)
+    made = _Conversion(findings).value(shape, node, path, _empty(shape))
+    return None if made is _WRONG else cast("S", made)
+
+
 class _Conversion(Struct, frozen=True):
     findings: Findings
 
@@ -102,6 +109,8 @@ class _Conversion(Struct, frozen=True):
     def sequence(self, shape: types.VarTupleType | types.ListType, node: Node, path: KeyPath) -> object:
         if not isinstance(node, ListNode):
             return self.wrong(node, path, _("a list is wanted here; write [one, two] or lines that start with -"))
+        if shape.min_length and len(node.items) < shape.min_length:
+            return self.wrong(node, path, _("shorter than {limit} items; write more", limit=shape.min_length))
         items = [self.value(shape.item_type, item, (*path, str(at))) for at, item in enumerate(node.items, 1)]
         if any(item is _WRONG for item in items):
             return _WRONG

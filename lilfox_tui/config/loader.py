@@ -53,11 +53,13 @@ def from_text(text: str, name: str) -> Config:
     root = parse(text, findings)
     config = to_struct(Config, root, findings)
     options = checks.collector_options(config.collectors, findings)
-    checks.check(config, _keys_of(root, "hosts"), findings)
+    hosts = _keys_of(root, "hosts")
+    logs = checks.log_options(config.logs, hosts, findings)
+    checks.check(config, hosts, findings)
     if findings:
         problems = findings.sorted()
         raise ConfigError(tr("the configuration cannot be used:\n{problems}", problems="\n".join(problems)), problems)
-    return msgspec.structs.replace(config, collectors=options)
+    return msgspec.structs.replace(config, collectors=options, logs=logs)
 
 
 def _keys_of(root: Node | None, section: str) -> tuple[str, ...]:

@@ -121,6 +121,18 @@ class SshConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Longest wait between two tries to connect."""
 
 
+class LogConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What every source of logs has, whatever its kind. The Options of each kind add their own keys to these."""
+
+    kind: str = "file"
+    host: str | None = None
+    """Name of the host where it is read; this machine when not given."""
+    zone: str = ""
+    """IANA name of the time zone of times that tell none (``Europe/Berlin``); this machine's when not given."""
+    format: str = ""
+    """A kind of ``logs/formats``; recognised by content when not given."""
+
+
 class HistoryConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How much of the past is kept in memory."""
 
@@ -155,6 +167,8 @@ class Config(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
     collectors: dict[str, Any] = {}
     """Kind → its Options; every kind runs with its defaults when it is not named, ``false`` switches it off.
     After loading, values are the Options structs of the kinds, or False."""
+    logs: dict[Name, Any] = {}
+    """Name → source. After loading, values are the Options structs of the kinds, each a :class:`LogConfig`."""
     thresholds: Thresholds = Thresholds()
     ssh: SshConfig = SshConfig()
     history: HistoryConfig = HistoryConfig()

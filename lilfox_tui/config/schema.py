@@ -8,8 +8,8 @@ import msgspec
 from msgspec import inspect as types
 
 from lilfox_tui import plugins
-from lilfox_tui.config.checks import COLLECTORS
-from lilfox_tui.config.model import Config, Seconds, SecretRef
+from lilfox_tui.config.checks import COLLECTORS, LOG_SOURCES
+from lilfox_tui.config.model import Config, LogConfig, Seconds, SecretRef
 from lilfox_tui.redact import redact
 
 _JSON_TYPES: dict[type, str] = {
@@ -41,7 +41,17 @@ def schema() -> dict[str, Any]:
         for kind in plugins.kinds(COLLECTORS)
     }
     made["properties"]["collectors"] = {"type": "object", "properties": options, "additionalProperties": False}
+    made["properties"]["logs"]["additionalProperties"] = {"oneOf": [_of_log(k) for k in plugins.kinds(LOG_SOURCES)]}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "LilFox TUI", **made}
+
+
+def _of_log(kind: str) -> dict[str, Any]:
+    """A source of that kind; ``kind`` itself may be left out where it is the default."""
+    made = _of(types.type_info(plugins.load(LOG_SOURCES, kind).Options))
+    made["properties"]["kind"] = {"const": kind}
+    if kind != LogConfig().kind:
+        made["required"] = ["kind", *made.get("required", ())]
+    return made
 
 
 def _of(shape: types.Type) -> dict[str, Any]:
@@ -52,7 +62,8 @@ def _of(shape: types.Type) -> dict[str, Any]:
             "additionalProperties": _of(shape.value_type)
         }
     if isinstance(shape, types.VarTupleType | types.ListType):
-        return {"type": "array", "items": _of(shape.item_type)}
+        least = {"minItems": shape.min_length} if shape.min_length else {}
+        return {"type": "array", "items": _of(shape.item_type)} | least
     if isinstance(shape, types.UnionType):
         return {"anyOf": [_of(option) for option in shape.types]}
     if isinstance(shape, types.CustomType):

@@ -75,6 +75,11 @@ class Stack:
         return self.folder / "logs"
 
     @property
+    def logs(self) -> dict[str, Path]:
+        """The log of each service. Its times are UTC and do not say so, as the manual's formatter has it."""
+        return {name: self.log_dir / f"lilfox-{name}.log" for name in SERVICES}
+
+    @property
     def services(self) -> dict[str, ServiceConfig]:
         """What to watch."""
         return {

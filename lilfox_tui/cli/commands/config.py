@@ -8,6 +8,12 @@ from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, pri
 from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.i18n import _, tr
 
+_PACKAGES = {
+    "collector": "lilfox_tui.metrics.collectors",
+    "log source": "lilfox_tui.logs.sources",
+    "log format": "lilfox_tui.logs.formats",
+}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what ``config`` accepts."""
@@ -50,10 +56,10 @@ def _print_kinds() -> None:
     from lilfox_tui.config.themes import load_theme, theme_names
     from lilfox_tui.plugins import kinds, load
 
-    package = "lilfox_tui.metrics.collectors"
     rows = []
-    for kind in kinds(package):
-        about = (load(package, kind).__doc__ or "").strip().partition("\n")[0]
-        rows.append([Cell("collector"), Cell(kind), Cell(about)])
+    for what, package in _PACKAGES.items():
+        for kind in kinds(package):
+            about = (load(package, kind).__doc__ or "").strip().partition("\n")[0]
+            rows.append([Cell(what), Cell(kind), Cell(about)])
     rows.extend([Cell("theme"), Cell(name), Cell(load_theme(name).title)] for name in theme_names())
     print_table(rows)

@@ -40,6 +40,10 @@ def test_it_is_a_schema_and_the_example_follows_it() -> None:
         "collectors: {mem: {}}",
         "collectors: {disk: {ignor: []}}",
         "read_only: 'yes'",
+        "logs: {a: {kind: syslogd}}",
+        "logs: {a: {kind: journald, unti: x}}",
+        "logs: {a: {kind: command, argv: []}}",
+        "logs: {a: {kind: loki, query: x}}",
     ],
 )
 def test_schema_and_loader_refuse_the_same(text: str) -> None:

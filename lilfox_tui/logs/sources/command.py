@@ -1,0 +1,32 @@
+"""What a command prints: ``docker logs -f``, ``kubectl logs``, ``ssh`` to an appliance. Kept in memory."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import AsyncGenerator
+from typing import Annotated
+
+from msgspec import Meta
+
+from lilfox_tui.config.model import LogConfig
+from lilfox_tui.logs.read_once import Origin, ReadOnceSource
+from lilfox_tui.logs.source import Setting
+from lilfox_tui.redact import redact
+
+
+class Options(LogConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """``argv`` is run on the host, no shell reads it."""
+
+    argv: Annotated[tuple[str, ...], Meta(min_length=1)]
+    follow: bool = True
+    """It goes on printing: when it ends it is started again."""
+
+
+def open_source(name: str, options: Options, setting: Setting) -> ReadOnceSource:
+    """The command's output; it is started with the first question."""
+
+    def blocks() -> AsyncGenerator[bytes, None]:
+        return setting.host.stream(options.argv)
+
+    description = redact(shlex.join(options.argv))
+    return ReadOnceSource(name, Origin(description, blocks, options.follow), setting)

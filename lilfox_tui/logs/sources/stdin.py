@@ -1,0 +1,51 @@
+"""What is piped into the program: ``… | lilfox logs -``. Kept in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+from collections.abc import AsyncGenerator
+
+from lilfox_tui.config.model import LogConfig
+from lilfox_tui.logs.read_once import Origin, ReadOnceSource
+from lilfox_tui.logs.source import Setting
+
+_BLOCK = 64 * 1024
+
+
+class Options(LogConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """``descriptor`` is what is read: 0 is standard input."""
+
+    descriptor: int = 0
+
+
+def open_source(name: str, options: Options, setting: Setting) -> ReadOnceSource:
+    """What comes on the descriptor, which stays open at the end."""
+    return ReadOnceSource(name, Origin("-", lambda: blocks_of(options.descriptor)), setting)
+
+
+async def blocks_of(descriptor: int) -> AsyncGenerator[bytes, None]:
+    """Blocks as they come, until the end of the pipe or file. A thread waits for each, so that a slow reader holds the
+    writer up and the descriptor's flags, which it shares with other programs, stay as they are."""
+    awake, wake = os.pipe()
+    try:
+        while True:
+            reading = asyncio.ensure_future(asyncio.to_thread(_read, descriptor, awake))
+            try:
+                block = await asyncio.shield(reading)
+            except asyncio.CancelledError:
+                os.write(wake, b"x")
+                await asyncio.wait([reading])
+                raise
+            if not block:
+                return
+            yield block
+    finally:
+        os.close(awake)
+        os.close(wake)
+
+
+def _read(descriptor: int, awake: int) -> bytes:
+    ready, _, _ = select.select([descriptor, awake], [], [])
+    return b"" if awake in ready else os.read(descriptor, _BLOCK)
