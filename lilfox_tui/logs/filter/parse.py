@@ -103,7 +103,7 @@ class _Parser:
         if op is not None:
             return self._named("level", op, start)
         name = scanner.name()
-        op = scanner.take_operator() if name is not None else None
+        op = self._operator_after(name) if name is not None else None
         if name is not None and op is not None:
             return self._named(name, op, start)
         scanner.column = start
@@ -184,6 +184,12 @@ class _Parser:
     def _keyword(self, *spellings: str) -> bool:
         self._scanner.skip_space()
         return self._scanner.take_keyword(*spellings)
+
+    def _operator_after(self, name: str) -> str | None:
+        """The operator of ``a>1`` and ``a > 1``; in ``a >=error`` it begins something of its own."""
+        apart = not self._touches_operator()
+        op = self._scanner.take_operator()
+        return None if apart and name != "level" and not self._scanner.at_space() else op
 
     def _touches_operator(self) -> bool:
         return self._scanner.text.startswith(tuple(OPERATORS), self._scanner.column)

@@ -39,13 +39,17 @@ class Scanner:
         return FilterError(what, self.text, self.column if column is None else column, hint)
 
     def skip_space(self) -> None:
-        while self.text[self.column : self.column + 1] in _SPACE and self.column < len(self.text):
+        while self.at_space():
             self.column += 1
 
     def at_end(self) -> bool:
         """Whether nothing but space is left."""
         self.skip_space()
         return self.column == len(self.text)
+
+    def at_space(self) -> bool:
+        """Whether a space is next."""
+        return self.column < len(self.text) and self.text[self.column] in _SPACE
 
     def take(self, what: str) -> bool:
         """Goes over ``what`` if it stands here."""

@@ -1,0 +1,159 @@
+r"""What a native search (ripgrep, grep, ``bytes.find``) looks for, so that only what may match is read as records.
+
+It may find too much, never too little: a record that matches holds a needle in its raw bytes. What a message says can
+stand there in several spellings. JSON writes ``/`` also as ``\/``, a character outside ASCII also as ``\u4e2d``
+(RFC 8259, 7), some encoders ``<`` or ``'`` as ``\u003c``, ``\u0027``; CSV doubles quotes; an access log's message is
+put together. So a text is cut where its spelling is not sure, and its longest piece is looked for, in each spelling
+that is left. ASCII letters, digits and the rest of punctuation are written as themselves by every encoder
+known, though the RFC allows others.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct
+
+from lilfox_tui.logs.faults import UNKNOWN_TYPE
+from lilfox_tui.logs.filter.fields import FAULT_TYPE_NAMES, comparison, number
+from lilfox_tui.logs.filter.literals import required_literals
+from lilfox_tui.logs.filter.model import And, AtLeast, Field, Filter, Or, Regex, Text, ignores_case
+from lilfox_tui.logs.record import Severity
+
+LevelWords = Mapping[Severity, tuple[bytes, ...]]
+
+_UNSURE_ASCII = frozenset("\"\\<>&'=+`\x7f") | {chr(code) for code in range(0x20)}
+_UNSURE_FOLDED = frozenset("kKsSiI")
+"""Letters of ASCII that one outside ASCII is the other case of: U+212A, U+017F, U+0130."""
+_UNSURE_BLOCKS = ((0x80, 0xA0), (0x2000, 0x20FF), (0xD800, 0xDFFF), (0xFFFD, 0xFFFD))
+"""What an encoder may write as an escape and its neighbours not, and what stands for something else."""
+_BEFORE_NUMBER = re.compile(r" (?=[0-9])")
+_WRITTEN_ANEW = re.compile(r"[\[\]{},: ]+|(?<![^\[\]{},: ])[0-9.eE+-]+(?![^\[\]{},: ])")
+"""In a field that is no text: its numbers, and what stands between its parts, may be written otherwise."""
+_NOT_IN_RAW = ("source", "response_time")
+_LARGEST_PLAIN = 1_000_000
+"""Up to here no encoder writes a whole number with an exponent."""
+
+
+class Needles(Struct, frozen=True):
+    """Every record that matches holds at least one of ``any_of`` in its raw bytes, letter case aside when
+    ``ignore_case``; never empty, and no needle has a newline in it."""
+
+    any_of: tuple[bytes, ...]
+    ignore_case: bool = False
+
+
+def needles(where: Filter, level_words: LevelWords | None) -> Needles | None:
+    """The needles of ``where`` in a format with these ``level_words``; None where nothing is surely there."""
+    match where:
+        case And(parts):
+            found = (needles(part, level_words) for part in parts)
+            return max((one for one in found if one is not None), key=_selectivity, default=None)
+        case Or(parts):
+            return _union([needles(part, level_words) for part in parts])
+        case Text(text):
+            folded = ignores_case(text)
+            return _of_text(text, ignore_case=folded, beyond_ascii=folded and not text.isascii())
+        case Regex(pattern):
+            return _of_pattern(pattern)
+        case AtLeast(severity):
+            return _of_levels(level_words, [one for one in Severity if one >= severity])
+        case Field(name, op, value):
+            return _of_field(name, op, value, level_words)
+    return None
+
+
+def _selectivity(found: Needles) -> tuple[int, int]:
+    return min(map(len, found.any_of)), -len(found.any_of)
+
+
+def _union(found: list[Needles | None]) -> Needles | None:
+    each = [one for one in found if one is not None]
+    if not each or len(each) < len(found):
+        return None
+    any_of = dict.fromkeys(needle for one in each for needle in one.any_of)
+    return Needles(tuple(any_of), any(one.ignore_case for one in each))
+
+
+def _of_text(text: str, *, ignore_case: bool, beyond_ascii: bool = False) -> Needles | None:
+    """``beyond_ascii``: the case of letters outside ASCII is ignored too."""
+    pieces = (piece for part in _BEFORE_NUMBER.split(text) for piece in _sure_pieces(part, folded=beyond_ascii))
+    spelled = (_spellings(piece, ignore_case=ignore_case) for piece in pieces)
+    best = max(spelled, key=lambda any_of: min(map(len, any_of)), default=None)
+    return None if best is None else Needles(best, ignore_case)
+
+
+def _sure_pieces(text: str, *, folded: bool) -> Iterable[str]:
+    pieces = [""]
+    for char in text:
+        if _is_sure(char, folded=folded):
+            pieces[-1] += char
+        else:
+            pieces.append("")
+    return filter(None, pieces)
+
+
+def _is_sure(char: str, *, folded: bool) -> bool:
+    if char.isascii():
+        return char not in _UNSURE_ASCII and not (folded and char in _UNSURE_FOLDED)
+    if any(first <= ord(char) <= last for first, last in _UNSURE_BLOCKS):
+        return False
+    return not folded or unicodedata.category(char) == "Lo"
+
+
+def _spellings(text: str, *, ignore_case: bool) -> tuple[bytes, ...]:
+    small = "".join(char if char.isascii() else _escaped(char) for char in text)
+    large = "".join(char if char.isascii() else _escaped(char, large=True) for char in text)
+    written = (text, small) if ignore_case else (text, small, large)
+    slashes = (one.replace("/", slash) for one in written for slash in ("/", "\\/"))
+    return tuple(dict.fromkeys(one.encode() for one in slashes))
+
+
+def _escaped(char: str, *, large: bool = False) -> str:
+    units = char.encode("utf-16-be").hex()
+    units = units.upper() if large else units
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+
+
+def _of_pattern(pattern: str, *, cut: re.Pattern[str] = _BEFORE_NUMBER) -> Needles | None:
+    found = required_literals(pattern)
+    if found is None:
+        return None
+    each = ([piece for text in texts for piece in cut.split(text)] for texts in found.alternatives)
+    return _union([_best_of(pieces, ignore_case=found.ignore_case) for pieces in each])
+
+
+def _best_of(texts: Iterable[str], *, ignore_case: bool) -> Needles | None:
+    each = (_of_text(text, ignore_case=ignore_case, beyond_ascii=ignore_case) for text in texts)
+    return max((one for one in each if one is not None), key=_selectivity, default=None)
+
+
+def _of_levels(level_words: LevelWords | None, severities: list[Severity]) -> Needles | None:
+    if level_words is None or Severity.UNKNOWN in severities:
+        return None
+    words = dict.fromkeys(word for severity in severities for word in level_words.get(severity, ()))
+    return Needles(tuple(words), ignore_case=True) if words else None
+
+
+def _of_field(name: str, op: str, value: str, level_words: LevelWords | None) -> Needles | None:
+    if name == "level":
+        fits = comparison(name, op, value)
+        return _of_levels(level_words, [severity for severity in Severity if fits(severity.name)])
+    if name in _NOT_IN_RAW or (name in FAULT_TYPE_NAMES and comparison(name, op, value)(UNKNOWN_TYPE)):
+        return None
+    if op == "~":
+        return None if name == "module" else _of_pattern(value, cut=_WRITTEN_ANEW)
+    return _of_value(name, value) if op == "=" else None
+
+
+def _of_value(name: str, value: str) -> Needles | None:
+    """Of a value that is the field's; a number may be written otherwise than ``value`` is."""
+    amount = number(value)
+    if amount is not None:
+        plain = isinstance(amount, int) and 0 <= amount < _LARGEST_PLAIN
+        return Needles((str(amount).encode(),)) if plain and str(amount) == value else None
+    if name == "module":
+        return _best_of(value.split("{id}"), ignore_case=False)
+    return None if value[:1] in ("{", "[") else _of_text(value, ignore_case=False)

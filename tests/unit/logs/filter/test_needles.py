@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from lilfox_tui.errors import UsageError
+from lilfox_tui.logs.filter.literals import required_literals
+from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Field, Filter, Not, Or, Regex, Text, Within
+from lilfox_tui.logs.filter.needles import Needles, needles
+from lilfox_tui.logs.filter.regex import search
+from lilfox_tui.logs.formats import access, json_lines, plain
+from lilfox_tui.logs.record import Entry, Record, Severity
+from tests.unit.logs.filter.records import FILTERS, PATTERNS, TEXTS
+
+WORDS: Mapping[Severity, tuple[bytes, ...]] = {
+    Severity.INFO: (b'"info',),
+    Severity.ERROR: (b'"err',),
+    Severity.CRITICAL: (b'"crit', b'"fatal'),
+}
+
+
+def found_in(raw: bytes, found: Needles) -> bool:
+    if found.ignore_case:
+        return any(needle.lower() in raw.lower() for needle in found.any_of)
+    return any(needle in raw for needle in found.any_of)
+
+
+def as_record(raw: bytes, entry: Entry | None) -> Record:
+    assert entry is not None
+    return Record(source="app", place="0", entry=entry, raw=raw, size_bytes=len(raw))
+
+
+VALUES = st.recursive(
+    TEXTS | st.integers(-(10**9), 10**9) | st.sampled_from([500, 1.5, 0.25, 1e-7, 1e22, True, None]),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["type", "message", "a b"]), inner, max_size=2)
+    ),
+    max_leaves=3,
+)  # fmt: skip
+LEVELS = st.sampled_from(["DEBUG", "info", "WARNING", "error", "fatal", "odd", 50, 3])
+OBJECTS = st.fixed_dictionaries(
+    {"message": TEXTS, "level": LEVELS},
+    optional={
+        "module": TEXTS | st.just("api/users.go:42"),
+        "logger": TEXTS,
+        "status": st.sampled_from([200, 500, "500", 500.0]),
+        "user": VALUES,
+        "exception": TEXTS | st.just("Traceback (most recent call last):\n  x\na.KeyError: 'x'") | VALUES,
+        "response_time": st.sampled_from([0.25, 1.5, "250ms"]),
+    },
+)
+ENCODED = st.builds(
+    lambda said, ascii_only, compact, slash, html: _encoded(said, ascii_only, compact, slash, html),
+    OBJECTS, st.booleans(), st.booleans(), st.booleans(), st.booleans(),
+)  # fmt: skip
+
+
+def _encoded(said: Mapping[str, object], ascii_only: bool, compact: bool, slash: bool, html: bool) -> bytes:
+    """As encoders do: Python's, compact ones, PHP's with ``\\/``, Go's with ``\\u003c``."""
+    text = json.dumps(said, ensure_ascii=ascii_only, separators=(",", ":") if compact else None)
+    text = text.replace("/", "\\/") if slash else text
+    for char in "<>&'" if html else "":
+        text = text.replace(char, f"\\u{ord(char):04X}")
+    return text.encode("utf-8", "surrogatepass")
+
+
+@given(FILTERS, ENCODED)
+def test_a_json_record_that_matches_holds_a_needle(where: Filter, raw: bytes) -> None:
+    found = needles(where, json_lines.LEVEL_WORDS)
+    assume(found is not None)
+    assert found is not None
+    if where.matches(as_record(raw, json_lines.parse(raw, UTC))):
+        assert found_in(raw, found)
+
+
+@st.composite
+def about(draw: st.DrawFn) -> tuple[bytes, Filter]:
+    """A record and a filter made of what it says, so that most of them match."""
+    raw = draw(ENCODED)
+    entry = json_lines.parse(raw, UTC)
+    assert entry is not None
+    name = draw(st.sampled_from(sorted(entry.fields)))
+    value = entry.fields[name]
+    said = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    start = draw(st.integers(0, max(0, len(said) - 1)))
+    part = said[start : start + draw(st.integers(1, 12))]
+    fault = entry.fault.type if entry.fault else "none"
+    choices: list[Filter] = [
+        Text(part), Text(part.lower()), Field(name, "=", said), Field(name, "~", _literally(part)),
+        AtLeast(entry.severity), Regex(_literally(part)), Regex(f"(?i){_literally(part)}"),
+        Field("level", "=", entry.severity.name), Field("module", "=", entry.module), Field("type", "=", fault),
+        Field("type", "~", fault[:3]),
+    ]  # fmt: skip
+    return raw, draw(st.sampled_from(choices))
+
+
+def _literally(text: str) -> str:
+    return "".join(
+        f"\\{char}" if char.isascii() and not char.isalnum() and char.isprintable() else char for char in text
+    )
+
+
+@given(about())
+@example((b'{"message":"\\u00fcber/alle","level":"info"}', Text("über/alle")))
+@example(('{"message":"\u212a über","level":"info"}'.encode(), Text("k über")))
+@example(('{"message":"\u212a","level":"info"}'.encode(), Regex("(?i)k")))
+def test_what_a_json_record_says_is_found(case: tuple[bytes, Filter]) -> None:
+    raw, where = case
+    try:
+        matches = where.matches(as_record(raw, json_lines.parse(raw, UTC)))
+    except UsageError:
+        assume(False)
+    found = needles(where, json_lines.LEVEL_WORDS)
+    if matches and found is not None:
+        assert found_in(raw, found), found
+
+
+PATHS = st.sampled_from(["/", "/users/42/x?q=1", "/a b", "/static/x.css", "/v1/0b7e7dee-87b3-4d3b-8b0a-000000000000"])
+
+
+@given(
+    PATHS, st.integers(100, 599), TEXTS, FILTERS | st.builds(Text, st.sampled_from(["http/1.1 5", "users/", "GET /"]))
+)
+def test_a_request_that_matches_holds_a_needle(path: str, status: int, agent: str, where: Filter) -> None:
+    agent = "".join(char for char in agent if char.isprintable() and char not in '"\\')
+    line = f'10.0.0.1 - - [25/Nov/2026:03:00:00 +0000] "GET {path} HTTP/1.1" {status} 12 "-" "{agent}" rt=0.250'
+    raw = line.encode("utf-8", "surrogatepass")
+    one = as_record(raw, access.parse(raw, UTC))
+    route = Field("module", "=", one.entry.module)
+    for asked in (
+        where,
+        route,
+        Text(one.entry.message),
+        AtLeast(one.entry.severity),
+        Field("status", "=", str(status)),
+    ):
+        found = needles(asked, access.LEVEL_WORDS)
+        if found is not None and asked.matches(one):
+            assert found_in(raw, found), (asked, found)
+    assert route.matches(one)
+
+
+@given(TEXTS, FILTERS)
+def test_a_plain_record_that_matches_holds_a_needle(text: str, where: Filter) -> None:
+    raw = f"2026-11-25 03:00:00 ERROR {text}".encode("utf-8", "surrogatepass")
+    one = as_record(raw, plain.parse(raw, UTC))
+    for asked in (where, Text(text), AtLeast(Severity.ERROR)):
+        found = needles(asked, plain.LEVEL_WORDS)
+        if found is not None and asked.matches(one):
+            assert found_in(raw, found), (asked, found)
+
+
+SNIPPETS = st.sampled_from(
+    ["ab", "c", ".", "*", "+", "?", "{2}", "{0,1}", "{", "}", "|", "(", ")", "(?:", "[", "]", "^", "$", "\\d", "\\.",
+     "\\", "[^]x]", "[[:alpha:]|]", "(?i)", "\\x41", "\\Q", "é", "\\pN", "(?P<n>", "\\n", "-", ","]
+)  # fmt: skip
+
+
+@given(st.lists(SNIPPETS, max_size=7).map("".join) | PATTERNS, st.text("abc.,-é(){}[]x1\nAB", max_size=10))
+def test_a_match_holds_a_literal_that_is_required(pattern: str, text: str) -> None:
+    try:
+        find = search(pattern)
+    except UsageError:
+        assume(False)
+    found = required_literals(pattern)
+    if find(text.encode()) and found is not None:
+        held = text.lower() if found.ignore_case else text
+        assert any(
+            all((one.lower() if found.ignore_case else one) in held for one in texts) for texts in found.alternatives
+        )
+
+
+@pytest.mark.parametrize(
+    ("where", "any_of", "ignore_case"),
+    [
+        (Text("timeout"), (b"timeout",), True),
+        (Text("Timeout"), (b"Timeout",), False),
+        (Text("connection refused"), (b"connection refused",), True),
+        (Text('say "connection refused"'), (b"connection refused",), True),
+        (Text("GET /api"), (b"GET /api", b"GET \\/api"), False),
+        (Text("连接"), ("连接".encode(), b"\\u8fde\\u63a5"), True),
+        (Text("连A"), ("连A".encode(), b"\\u8fdeA", b"\\u8FDEA"), False),
+        (Regex("timeout|refused"), (b"timeout", b"refused"), False),
+        (Regex("(?i)time ?out [0-9]+ms"), (b"out ",), True),
+        (Regex(r"upstream\.(a|b) failed$"), (b"upstream.",), False),
+        (AtLeast(Severity.ERROR), (b'"err', b'"crit', b'"fatal'), True),
+        (Field("level", "=", "CRITICAL"), (b'"crit', b'"fatal'), True),
+        (Field("request_id", "=", "abc-1"), (b"abc-1",), False),
+        (Field("status", "=", "500"), (b"500",), False),
+        (Field("module", "=", "/users/{id}/x"), (b"/users/", b"\\/users\\/"), False),
+        (And((AtLeast(Severity.ERROR), Text("timeout"), Within(1, None))), (b"timeout",), True),
+        (Or((Text("abc"), Text("Abc"))), (b"abc", b"Abc"), True),
+    ],
+)
+def test_what_is_looked_for(where: Filter, any_of: tuple[bytes, ...], ignore_case: bool) -> None:
+    assert needles(where, WORDS) == Needles(any_of, ignore_case)
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        EVERYTHING, Or(()), Text(""), Text('"'), Text("ключ"), Not(Text("a")), Or((Text("a"), Not(Text("b")))),
+        AtLeast(Severity.UNKNOWN), Field("level", "!=", "INFO"), Within(0, 1),
+        Field("source", "=", "app"), Field("response_time", "=", "250ms"), Field("status", ">=", "500"),
+        Field("type", "=", "Unknown"), Field("size", "=", "1e3"), Field("x", "=", '{"a":1}'),
+        Regex("(a|b)"), Regex("a*"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_looked_for(where: Filter) -> None:
+    assert needles(where, WORDS) is None
+
+
+def test_without_words_for_levels_a_level_cannot_be_looked_for() -> None:
+    assert needles(AtLeast(Severity.ERROR), None) is None
+    assert needles(And((AtLeast(Severity.ERROR), Text("abc"))), None) == Needles((b"abc",), ignore_case=True)
