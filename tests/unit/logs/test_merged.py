@@ -1,0 +1,259 @@
+"""The merge by time: against sorting everything, and what happens with slow, failing and growing sources."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import tr
+from lilfox_tui.logs import window
+from lilfox_tui.logs.merged import Merged
+from lilfox_tui.logs.record import Record
+from lilfox_tui.logs.source import AtTime, Beginning, End, Notice
+from tests.unit.logs.memory_source import Every, Holding, MemorySource, record
+from tests.waiting import until
+
+FAR = 10**9
+
+
+def of(name: str, times: Sequence[int | None], **more: int) -> MemorySource:
+    return MemorySource(name, [record(name, number, time) for number, time in enumerate(times)], **more)
+
+
+def messages(merged: Merged) -> list[str]:
+    return [shown.item.entry.message for shown in merged.shown if isinstance(shown.item, Record)]
+
+
+def sorted_all(sources: Sequence[MemorySource], text: str = "") -> list[str]:
+    """What the list is to be: everything, by time, then by source, then as the source has it."""
+    keyed = []
+    for turn, source in enumerate(sources):
+        time_us = -FAR
+        for number, each in enumerate(source.records):
+            time_us = time_us if each.entry.time_us is None else max(time_us, each.entry.time_us)
+            if text in each.entry.message:
+                keyed.append(((time_us, turn, number), each.entry.message))
+    return [message for _key, message in sorted(keyed)]
+
+
+async def all_of(merged: Merged) -> None:
+    """Loads until both ends are reached."""
+    while not (merged.at_oldest and merged.at_newest):
+        await merged.older(7)
+        await merged.newer(7)
+
+
+times = st.lists(st.integers(0, 60), max_size=40).map(sorted)
+holes = st.lists(st.booleans(), min_size=40, max_size=40)
+lists = st.lists(st.tuples(times, holes, st.integers(1, 20)), min_size=1, max_size=4)
+starts = st.one_of(st.just(Beginning()), st.just(End()), st.integers(-1, 61).map(AtTime))
+
+
+@settings(max_examples=150, deadline=None)
+@given(lists=lists, start=starts, steps=st.lists(st.tuples(st.booleans(), st.integers(1, 30)), max_size=12))
+async def test_it_is_sorting_everything_wherever_it_begins(
+    lists: list[tuple[list[int], list[bool], int]],
+    start: Beginning | End | AtTime,
+    steps: list[tuple[bool, int]],
+) -> None:
+    """Records without a time follow one that has one: only that is known without reading all."""
+    sources = [
+        of(f"s{turn}", [None if hole and at else time for at, (time, hole) in enumerate(zip(each, gaps, strict=False))],
+           scan=scan)
+        for turn, (each, gaps, scan) in enumerate(lists)
+    ]  # fmt: skip
+    everything = sorted_all(sources)
+    async with Merged(sources, Every()) as merged:
+        await merged.go(start, 5)
+        for older, count in steps:
+            await (merged.older(count) if older else merged.newer(count))
+            got = messages(merged)
+            at = everything.index(got[0]) if got else 0
+            assert got == everything[at : at + len(got)]
+        await all_of(merged)
+        assert messages(merged) == everything
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    lists=st.lists(st.lists(st.one_of(st.none(), st.integers(0, 50)), max_size=60), min_size=1, max_size=3),
+    start=starts,
+    steps=st.lists(st.tuples(st.booleans(), st.integers(1, 20), st.integers(0, 40)), max_size=15),
+)
+async def test_whatever_the_times_are_nothing_is_lost_doubled_or_out_of_its_sources_order(
+    lists: list[list[int | None]], start: Beginning | End | AtTime, steps: list[tuple[bool, int, int]]
+) -> None:
+    sources = [of(f"s{turn}", each, scan=9) for turn, each in enumerate(lists)]
+    async with Merged(sources, Every(), at_most=25) as merged:
+        await merged.go(start, 5)
+        for older, count, reader in steps:
+            if merged.shown:
+                merged.reader = merged.shown[reader % len(merged.shown)].key
+            await (merged.older(count) if older else merged.newer(count))
+            assert len(merged.shown) <= 25
+            for turn, source in enumerate(sources):
+                got = [int(each.item.place) for each in merged.shown
+                       if isinstance(each.item, Record) and each.item.source == f"s{turn}"]  # fmt: skip
+                assert got == list(range(got[0], got[0] + len(got))) if got else True, source.name
+        await merged.go(Beginning(), 5)
+        seen = messages(merged)
+        while not merged.at_newest:
+            merged.reader = merged.shown[-1].key if merged.shown else None
+            await merged.newer(9)
+            seen += [each for each in messages(merged) if each not in seen]
+        assert sorted(seen) == sorted(each.entry.message for source in sources for each in source.records)
+
+
+async def test_the_window_is_bounded_and_comes_back() -> None:
+    sources = [of("a", range(0, 2000, 2)), of("b", range(1, 2000, 2))]
+    everything = sorted_all(sources)
+    async with Merged(sources, Every(), at_most=300) as merged:
+        await merged.go(End(), 100)
+        assert messages(merged) == everything[-100:]
+        while not merged.at_oldest:
+            merged.reader = merged.shown[0].key
+            await merged.older(100)
+            assert len(merged.shown) <= 300
+        assert messages(merged) == everything[:300]
+        assert not merged.at_newest
+        while merged.shown[-1].key.time_us < 1999:
+            merged.reader = merged.shown[-1].key
+            await merged.newer(100)
+        assert messages(merged) == everything[-300:]
+
+
+async def test_it_goes_to_a_time() -> None:
+    sources = [of("a", range(0, 1000, 10)), of("b", range(5, 1000, 10))]
+    async with Merged(sources, Every()) as merged:
+        key = await merged.go(AtTime(500), 10)
+        assert key is not None
+        assert key.time_us == 500
+        assert merged.index(key) == 10
+        assert messages(merged)[10] == "a 50"
+
+
+async def test_a_slow_source_keeps_nobody_waiting_and_is_inserted_at_its_time() -> None:
+    fast, slow = of("fast", range(0, 100, 2)), of("slow", range(1, 100, 2))
+    slow.slow = True
+    async with Merged([fast, slow], Every()) as merged:
+        await merged.go(End(), 20)
+        assert messages(merged) == sorted_all([fast])[-20:]
+        assert merged.searching == ("slow",)
+        slow.answer()
+        await until(lambda: not merged.searching)
+        assert messages(merged) == sorted_all([fast, slow])[-40:]
+        await all_of(merged)
+        assert messages(merged) == sorted_all([fast, slow])
+
+
+async def test_a_source_that_fails_is_named_and_tried_again() -> None:
+    good, bad = of("good", range(0, 100, 2)), of("bad", range(1, 100, 2))
+    bad.error = LilFoxError(tr("the host is not reached"))
+    async with Merged([good, bad], Every()) as merged:
+        await merged.go(End(), 10)
+        assert messages(merged) == sorted_all([good])[-10:]
+        trouble = merged.troubles["bad"]
+        assert str(trouble.error) == "the host is not reached"
+        assert trouble.next_try is not None
+        bad.error = None
+        merged.retry()
+        await until(lambda: not merged.troubles)
+        await all_of(merged)
+        assert messages(merged) == sorted_all([good, bad])
+
+
+async def test_it_is_tried_again_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(window, "RETRIES_S", (0.02,))
+    bad = of("bad", range(3))
+    bad.error = LilFoxError(tr("the host is not reached"))
+    async with Merged([bad], Every()) as merged:
+        await merged.go(End(), 10)
+        assert not merged.shown
+        bad.error = None
+        await until(lambda: len(merged.shown) == 3)
+        assert merged.troubles == {}
+
+
+async def test_a_filter_keeps_the_place() -> None:
+    sources = [of("a", range(0, 1000, 2), scan=50), of("b", range(1, 1000, 2), scan=50)]
+    async with Merged(sources, Every()) as merged:
+        await merged.go(AtTime(500), 20)
+        merged.reader = merged.shown[merged.index(merged.reader) + 1].key if merged.reader else None
+        key = await merged.set_where(Holding("b"), 10)
+        assert key is not None
+        assert messages(merged)[merged.index(key)] == "b 250"
+        assert messages(merged) == sorted_all(sources, "b")[240:261]
+        key = await merged.set_where(Every(), 10)
+        assert key is not None
+        assert messages(merged)[merged.index(key)] == "b 250"
+        await all_of(merged)
+        assert messages(merged) == sorted_all(sources)
+
+
+async def test_a_filter_that_matches_rarely_goes_on_searching_and_can_be_ended() -> None:
+    source = of("a", range(5000), scan=100)
+    async with Merged([source], Holding("a 77")) as merged:
+        await merged.go(End(), 200)
+        assert messages(merged) == ["a 77", *(f"a {number}" for number in range(770, 780))]
+        source.slow = True
+        await merged.set_where(Holding("no such"), 10)
+        assert merged.searching == ("a",)
+        merged.stop()
+        await until(lambda: not merged.searching)
+        assert not merged.shown
+
+
+async def test_following_appends_and_never_moves_the_reader() -> None:
+    a, b = of("a", range(0, 100, 2)), of("b", range(1, 100, 2))
+    async with Merged([a, b], Every(), at_most=200) as merged:
+        await merged.go(End(), 50)
+        merged.follow()
+        a.write(record("a", 100, 1000))
+        await until(lambda: messages(merged)[-1] == "a 100")
+        b.write(record("b", 100, 999))
+        await until(lambda: messages(merged)[-2:] == ["b 100", "a 100"])
+        b.write(Notice(source="b", time_us=1001, text=tr("the host is not reached")))
+        await until(lambda: isinstance(merged.shown[-1].item, Notice))
+        merged.reader = here = merged.shown[3].key
+        a.write(*(record("a", number, 1000 + number) for number in range(200, 500)))
+        await until(lambda: merged.waiting)
+        assert len(merged.shown) <= 200
+        assert merged.shown[merged.index(here)].key == here
+        await merged.go(End(), 50)
+        assert messages(merged)[-1] == "a 499"
+        a.write(record("a", 500, 2000))
+        await until(lambda: messages(merged)[-1] == "a 500")
+        assert merged.waiting == 0
+
+
+async def test_nothing_is_lost_or_doubled_where_following_and_paging_meet() -> None:
+    a = of("a", range(10))
+    async with Merged([a], Every(), at_most=50) as merged:
+        await merged.go(End(), 10)
+        merged.follow()
+        merged.reader = merged.shown[0].key
+        a.write(*(record("a", number, number) for number in range(10, 100)))
+        await until(lambda: merged.waiting or len(merged.shown) == 50)
+        seen = messages(merged)
+        while not merged.at_newest:
+            merged.reader = merged.shown[-1].key
+            await merged.newer(10)
+            seen += [each for each in messages(merged) if each not in seen]
+        a.write(record("a", 100, 100))
+        await until(lambda: messages(merged)[-1] == "a 100")
+        assert [*seen, "a 100"] == [f"a {number}" for number in range(101)]
+
+
+async def test_at_the_end_it_asks_again() -> None:
+    a = of("a", range(10))
+    async with Merged([a], Every()) as merged:
+        await merged.go(End(), 5)
+        assert merged.at_newest
+        a.write(record("a", 10, 10))
+        await merged.newer(5)
+        assert messages(merged)[-1] == "a 10"
+        assert merged.at_newest
