@@ -26,7 +26,7 @@ AT_MOST = 5000
 PAGE = 200
 PATIENCE_S = 0.4
 RETRIES_S = (1.0, 2.0, 5.0, 10.0, 30.0)
-BYBY_KEY = attrgetter("key")
+BY_KEY = attrgetter("key")
 
 
 class Window:
