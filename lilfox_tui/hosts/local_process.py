@@ -98,6 +98,7 @@ class LocalProcess:
             self._completed = True
         finally:
             others.cancel()
+            others.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
             self.stderr = err.joined()
 
     async def read_block(self) -> bytes:

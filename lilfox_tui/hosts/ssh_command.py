@@ -118,6 +118,7 @@ class RemoteCommand:
             await self._finish()
         finally:
             others.cancel()
+            others.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
             self.stderr = err.joined()
 
     async def started(self) -> None:

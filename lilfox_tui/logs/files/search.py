@@ -1,0 +1,203 @@
+"""The records of a file in which something wanted stands, by the file's own native search."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing
+
+from msgspec import Struct
+
+from lilfox_tui.logs.files.blocks import Piece, beginning_after, beginning_before, read_piece
+from lilfox_tui.logs.files.disk import Hit
+from lilfox_tui.logs.files.log_file import LogFile, Searched
+from lilfox_tui.logs.filter.needles import Needles
+from lilfox_tui.logs.format import Format
+from lilfox_tui.logs.lines import every_line
+from lilfox_tui.logs.record import RAW_LIMIT
+
+STEP_BYTES = 256 * 1024 * 1024
+MAX_STEP_BYTES = 4 * 1024 * 1024 * 1024
+MAX_HITS = 50_000
+MAX_TEXT_BYTES = 16 * 1024 * 1024
+GROUP_BYTES = 256 * 1024
+MAX_GROUP = 500
+_TELLING = 100
+"""So much of a line is needed to tell whether a record begins with it, unless it is shorter."""
+_BEFORE = 8 * 1024
+_AFTER = 24 * 1024
+
+
+class Batch(Struct):
+    """Pieces in the order of going, how far that is gone (see ``Part.at``), and how many bytes that was."""
+
+    pieces: Sequence[Piece]
+    at: int
+    passed: int
+
+
+def holds(raw: bytes, wanted: Needles) -> bool:
+    """Whether something wanted stands in ``raw``."""
+    if wanted.ignore_case:
+        raw = raw.lower()
+        return any(literal.lower() in raw for literal in wanted.any_of)
+    return any(literal in raw for literal in wanted.any_of)
+
+
+async def found_pieces(
+    log: LogFile, wanted: Needles, start: int, end: int, *, older: bool
+) -> AsyncGenerator[Batch, None]:
+    """The records with a hit that begin from ``start`` to ``end`` (where records begin), each once, as it goes."""
+    step, low, high = STEP_BYTES, start, end
+    last: int | None = None
+    while low < high:
+        if older:
+            searched = await _search(log, wanted, max(low, high - step), high, older=True)
+            part_start, part_end = max(low, searched.start), high
+        else:
+            searched = await _search(log, wanted, low, min(high, low + step), older=False)
+            part_start, part_end = low, min(high, searched.end)
+        hits = [hit for hit in searched.hits if part_start <= hit.at < part_end]
+        for group in _groups(hits, older=older):
+            found = [piece for piece in await _pieces(log, group, end) if start <= piece[0] < end]
+            if last is not None:
+                found = [piece for piece in found if (piece[0] < last if older else piece[0] > last)]
+            if found:
+                last = found[0][0] if older else found[-1][0]
+                yield Batch(found[::-1] if older else found, last, 0)
+        low, high = (low, part_start) if older else (part_end, high)
+        yield Batch(
+            (), await _gone(log, part_start if older else part_end, last, end, older=older), part_end - part_start
+        )
+        step = min(4 * step, MAX_STEP_BYTES)
+
+
+async def _gone(log: LogFile, edge: int, last: int | None, end: int, *, older: bool) -> int:
+    """How far it is gone when everything on one side of ``edge`` was searched: the record over the edge is still to
+    come unless it is the ``last`` that was found."""
+    if edge >= end:
+        return end - 1
+    begins_at = await beginning_before(log.file, log.format, edge + 1)
+    if begins_at == last:
+        return begins_at
+    if older:
+        return edge if begins_at == edge else await beginning_after(log.file, log.format, begins_at, end)
+    return begins_at - 1
+
+
+async def _search(log: LogFile, wanted: Needles, start: int, end: int, *, older: bool) -> Searched:
+    """The hits of that part, or of as much of it as hits are kept of: its end going older, its start going newer."""
+    known = log.searched
+    if (
+        known is not None
+        and known.wanted == wanted
+        and (known.start < end <= known.end if older else known.start <= start < known.end)
+    ):
+        return known
+    hits: deque[Hit] = deque()
+    kept_bytes = 0
+    async with aclosing(log.file.find(wanted, start, end)) as batches:
+        async for batch in batches:
+            hits.extend(batch)
+            kept_bytes += sum(len(hit.text) for hit in batch if hit.text)
+            while len(hits) > MAX_HITS or kept_bytes > MAX_TEXT_BYTES:
+                if not older:
+                    break
+                kept_bytes -= len(hits.popleft().text)
+                start = hits[0].at
+            if len(hits) > MAX_HITS or kept_bytes > MAX_TEXT_BYTES:
+                end = hits[-1].at + 1
+                break
+    log.searched = Searched(wanted, start, end, list(hits))
+    return log.searched
+
+
+def _groups(hits: Sequence[Hit], *, older: bool) -> Iterator[list[Hit]]:
+    """Hits near each other, which are read at once; each group ascending."""
+    group: list[Hit] = []
+    for hit in reversed(hits) if older else hits:
+        if group and (abs(hit.at - group[0].at) > GROUP_BYTES or len(group) >= MAX_GROUP):
+            yield group[::-1] if older else group
+            group = []
+        group.append(hit)
+    if group:
+        yield group[::-1] if older else group
+
+
+async def _pieces(log: LogFile, group: Sequence[Hit], end: int) -> list[Piece]:
+    """The records in which the hits are, ascending, each once."""
+    base, block = 0, b""
+    if not all(hit.text for hit in group):
+        base = max(0, group[0].at - _BEFORE)
+        block = await log.file.read(base, min(end, group[-1].at + _AFTER) - base)
+    cut = await asyncio.to_thread(_cut_all, group, block, base, log.format, ended=base + len(block) >= end)
+    pieces: list[Piece] = []
+    reached = -1
+    for found in cut:
+        if isinstance(found, int):
+            if found < reached:
+                continue
+            begins_at = await beginning_before(log.file, log.format, found + 1)
+            reached = await beginning_after(log.file, log.format, begins_at, end)
+            found = await read_piece(log.file, begins_at, reached)  # noqa: PLW2901
+        if not pieces or found[0] > pieces[-1][0]:
+            pieces.append(found)
+            reached = max(reached, found[0] + found[2])
+    return pieces
+
+
+def _cut_all(hits: Sequence[Hit], block: bytes, base: int, format_: Format, *, ended: bool) -> list[Piece | int]:
+    """The record of each hit, or the hit's offset where the record is not wholly in what was read."""
+    found: list[Piece | int] = []
+    reached = -1
+    for hit in hits:
+        if hit.at < reached:
+            continue
+        if hit.text:
+            piece = _cut(hit.text, hit.line_at, hit.at, format_, from_line=True, ended=False)
+        else:
+            piece = _cut(block, base, hit.at, format_, from_line=base == 0, ended=ended)
+        found.append(hit.at if piece is None else piece)
+        if piece is not None:
+            reached = piece[0] + piece[2]
+    return found
+
+
+def _cut(block: bytes, base: int, at: int, format_: Format, *, from_line: bool, ended: bool) -> Piece | None:
+    """The record around ``at``, if the block has all of it and what tells where it begins and ends. ``from_line``: a
+    line begins with the block; ``ended``: nothing comes after it."""
+    start = block.rfind(b"\n", 0, at - base) + 1
+    while start and not format_.begins(_line(block, start)):
+        start = block.rfind(b"\n", 0, start - 1) + 1
+    if not start and base and not (from_line and format_.begins(_line(block, 0))):
+        return None
+    stop = _record_end(block, start, format_, ended=ended)
+    if stop is None:
+        return None
+    raw = block[start:stop]
+    raw = raw[:-1] if raw.endswith(b"\r") else raw
+    return base + start, raw[:RAW_LIMIT], len(raw)
+
+
+def _record_end(block: bytes, start: int, format_: Format, *, ended: bool) -> int | None:
+    """Where the newline is that ends the record, or the block's end if it ``ended``; None where the block does not
+    tell."""
+    newline = block.find(b"\n", start)
+    while newline >= 0:
+        after = block.find(b"\n", newline + 1)
+        if format_.begins is every_line:
+            return newline
+        if after < 0 and not ended and len(block) - newline <= _TELLING:
+            return None
+        if newline + 1 < len(block) and format_.begins(_line(block, newline + 1)):
+            return newline
+        if after < 0 and ended and newline + 1 == len(block):
+            return newline
+        newline = after
+    return len(block) if ended else None
+
+
+def _line(block: bytes, start: int) -> bytes:
+    end = block.find(b"\n", start)
+    return block[start:] if end < 0 else block[start:end]
