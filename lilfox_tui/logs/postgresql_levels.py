@@ -17,7 +17,7 @@ LEVELS: Mapping[str, Severity] = {
     "ERROR": Severity.ERROR,
     "FATAL": Severity.CRITICAL,
     "PANIC": Severity.CRITICAL,
-    # as a server says them whose lc_messages is zh_CN
+    # as a server says them whose lc_messages is zh_CN, in its translation of version 15 and before
     "调试": Severity.DEBUG,
     "日志": Severity.INFO,
     "信息": Severity.INFO,
@@ -25,6 +25,7 @@ LEVELS: Mapping[str, Severity] = {
     "警告": Severity.WARNING,
     "错误": Severity.ERROR,
     "致命错误": Severity.CRITICAL,
+    "灾难性错误": Severity.CRITICAL,
     "比致命错误还过分的错误": Severity.CRITICAL,
 }
 """PostgreSQL's documentation, table 19.2: FATAL ends a session, PANIC all of them."""

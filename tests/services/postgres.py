@@ -23,9 +23,11 @@ _SECONDS = 60.0
 
 
 class Postgres:
-    """One server, of the newest version that is installed. Use as a context manager."""
+    """One server, of the newest version that is installed, with ``settings`` in its postgresql.conf. Use as a context
+    manager."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: str = "") -> None:
+        self._settings = settings
         versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
         assert versions, "PostgreSQL is not installed: tests/install_packages"
         self._bin = versions[-1]
@@ -42,7 +44,7 @@ class Postgres:
         try:
             self._run("initdb", "-D", str(self._data), "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8")
             with (self._data / "postgresql.conf").open("a") as config:
-                config.write(CONFIG.format(port=self.port, folder=self.folder))
+                config.write(CONFIG.format(port=self.port, folder=self.folder) + self._settings)
             self._run("pg_ctl", "-D", str(self._data), "-l", str(self.log), "-w", "start")
         except BaseException:
             shutil.rmtree(self.folder, ignore_errors=True)

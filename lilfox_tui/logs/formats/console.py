@@ -35,6 +35,9 @@ _AFTER_TIME = [
         rf" +{_THREAD} +\[?{_LEVEL}\]? +(?P<logger>[^\s:]{{1,200}})(?::| -) +",  # log4j, logback
         rf" +\[?{_LEVEL}\]? +{_THREAD} +{_CLASS}(?::| -) +",
         rf": {_LEVEL}/(?P<logger>[^\]\n]{{1,200}})\] ",  # Celery
+        rf" \| {_LEVEL} *\| {_NAME} *\| ",
+        rf" \| {_NAME} *\| {_LEVEL} *\| ",
+        rf" {_LEVEL} in {_NAME}: ",  # Flask
         rf" \[{_PID}\] \[{_LEVEL}\] ",  # gunicorn
         rf" #{_PID}\] +{_LEVEL} -- (?P<logger>[^:\n]{{0,200}}): ",  # Ruby
         rf" (?P<logger>[\w.-]{{1,200}})\.{_LEVEL}: ",  # Monolog

@@ -18,8 +18,8 @@ LEVEL_WORDS = {severity: tuple(word + b":" for word in words(severity)) for seve
 _FURTHER = {
     "DETAIL": "detail", "HINT": "hint", "CONTEXT": "context", "QUERY": "query", "LOCATION": "location",
     "STATEMENT": "statement", "BACKTRACE": "backtrace",
-    "详细信息": "detail", "提示": "hint", "上下文": "context", "背景": "context", "查询": "query", "位置": "location",
-    "语句": "statement",
+    "详情": "detail", "详细信息": "detail", "提示": "hint", "上下文": "context", "背景": "context", "查询": "query",
+    "位置": "location", "语句": "statement", "回溯": "backtrace",
 }  # fmt: skip
 _HEAD = re.compile(
     r"(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})?(?: (?:[A-Z]{2,5}|[+-]\d\d(?::?\d\d)?)\b)?)"
@@ -55,7 +55,7 @@ def parse(raw: bytes, zone: tzinfo) -> Entry | None:
     for line in rest:
         further = _HEAD.match(line) if line[:1].isdigit() else None
         if further is None or further["word"] not in _FURTHER:
-            part.append(line)
+            part.append(line.removeprefix("\t"))  # the server indents further lines
         else:
             part = parts.setdefault(_FURTHER[further["word"]], [])
             part.append(line[further.end() :])
