@@ -18,6 +18,7 @@ _TYPE_KEYS = ("type", "class", "exception_class", "exc_type", "name", "kind", "c
 _TEXT_KEYS = ("message", "msg", "exception_message", "exc_value", "value", "detail")
 _STACK_KEYS = ("stacktrace", "stack_trace", "stackTrace", "stack", "traceback", "extendedStackTrace")
 _TRACEBACK = "Traceback (most recent call last):"
+_GROUP = "Exception Group "
 _FRAME = re.compile(r"^[ \t]+at ", re.MULTILINE)
 _NAME = re.compile(r"[^\W\d][\w$.:]*+")
 _LONGEST_NAME = 200
@@ -28,7 +29,7 @@ def type_of(text: str) -> str:
     """The exception's class in its text, without module or package; UNKNOWN_TYPE where it names none."""
     place = text.rfind(_TRACEBACK)
     if place >= 0:
-        return _after_traceback(text, text.find(_TRACEBACK) if "Exception Group " in text else place)
+        return _after_traceback(text, text.find(_TRACEBACK) if _GROUP in text else place)
     if frame := _FRAME.search(text):
         before = text[: frame.start()].splitlines()[-1:-6:-1]
         return next((name for line in before if (name := class_of(line))), UNKNOWN_TYPE)
@@ -66,7 +67,7 @@ def in_text(text: str) -> Fault | None:
     newline = text.find("\n")
     place = text.find(_TRACEBACK)
     if place >= 0:
-        return Fault(type_of(text), text[place:])
+        return Fault(type_of(text), text[place - len(_GROUP) * text.endswith(_GROUP, 0, place) :])
     if newline < 0:
         return None
     lines = text[newline + 1 :]
@@ -99,7 +100,7 @@ def from_word(value: object) -> Fault | None:
 
 
 def _after_traceback(text: str, place: int) -> str:
-    margin = text[text.rfind("\n", 0, place) + 1 : place].replace("+ Exception Group ", "| ")
+    margin = text[text.rfind("\n", 0, place) + 1 : place].replace(f"+ {_GROUP}", "| ")
     if margin.strip(" \t|"):
         margin = ""
     for line in text[place:].splitlines()[1:]:

@@ -116,6 +116,8 @@ def _within(us: int) -> int | None:
 
 
 def _number(text: str) -> float | None:
+    if "_" in text:
+        return None
     try:
         number = float(text) if "." in text else int(text)
     except ValueError:
@@ -137,15 +139,16 @@ def _from_odd_iso(text: str, zone: tzinfo) -> int | None:
         at = datetime.fromisoformat(match[1])
     except ValueError:
         return None
-    return _us(at, _zone_of(match[2], at, zone)) if at.tzinfo is None else None
+    of = _zone_of(match[2], at, zone)
+    return _us(at, of) if of is not None and at.tzinfo is None else None
 
 
-def _zone_of(word: str, at: datetime, zone: tzinfo) -> tzinfo:
-    """The zone that an offset or an abbreviation stands for; ``zone`` where that is not certain."""
+def _zone_of(word: str, at: datetime, zone: tzinfo) -> tzinfo | None:
+    """The zone that an offset or an abbreviation stands for; ``zone`` where an abbreviation is not certain."""
     if word[0] in "+-":
         hours, minutes = int(word[1:3]), int(word[-2:])
         if hours > 23 or minutes > 59:
-            return zone
+            return None
         offset = timedelta(hours=hours, minutes=minutes)
         return timezone(-offset if word[0] == "-" else offset)
     if word == zone.tzname(at):
