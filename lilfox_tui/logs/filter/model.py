@@ -133,8 +133,8 @@ class Within(Struct, frozen=True):
 
 
 def ignores_case(text: str) -> bool:
-    """Whether the case of letters does not count when ``text`` is looked for."""
-    return text == text.lower()
+    """Whether the case of letters does not count when ``text`` is looked for: it has letters with a case, all small."""
+    return text == text.lower() != text.upper()
 
 
 @lru_cache(maxsize=256)
