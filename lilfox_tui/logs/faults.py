@@ -59,6 +59,8 @@ def last_name(dotted: str) -> str:
 def names_exception(line: str) -> bool:
     """Whether a line with nothing before it tells the outcome of a traceback: ``ValueError: x``, ``a.b.Refused``."""
     name = class_of(line)
+    if name in ("Error", "Warning", "Fault", "Timeout", "Exit"):  # rather what a message begins with
+        return False
     return name.endswith(_ENDINGS) or (name[:1].isupper() and "." in line.partition(":")[0])
 
 

@@ -97,7 +97,7 @@ def entry_of(fields: Mapping[str, object], raw: bytes, zone: tzinfo) -> Entry:
     us = times.from_iso(time, zone) if type(time) is str else None
     severity = WORDS.get(level.lower()) if type(level) is str else None
     return Entry(
-        message=message if type(message) is str else _message(message, fields, raw),
+        message=message.rstrip("\r\n") if type(message) is str else _message(message, fields, raw),
         time_us=_time(time, zone) if us is None and time is not None else us,
         severity=_severity(level, names.level, fields) if severity is None else severity,
         logger=_word(fields[names.logger]) if names.logger else "",

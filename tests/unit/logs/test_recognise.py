@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lilfox_tui import plugins
+from lilfox_tui.logs.format import FORMATS
+from lilfox_tui.logs.recognise import recognise
+from tests.unit.logs.formats.examples import EXAMPLES
+
+KINDS = plugins.kinds(FORMATS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_log_is_known_by_what_it_holds(kind: str) -> None:
+    for example in EXAMPLES[kind]:
+        assert recognise(example + b"\n") == kind
+        assert recognise((example + b"\n") * 50) == kind
+        assert recognise((example + b"\n").replace(b"\n", b"\r\n") * 5) == kind
+    together = b"".join(example + b"\n" for example in EXAMPLES[kind])
+    assert recognise(together * 3) == kind
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "plain"])
+def test_lines_of_something_else_do_not_hide_it(kind: str) -> None:
+    lines = [b"=== started ===", b"  indented"] * 5 + EXAMPLES[kind] * 8
+    random.Random(7).shuffle(lines)
+    assert recognise(b"\n".join(lines) + b"\n") == kind
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [
+        b"",
+        b"\n\n\n",
+        b"x",
+        b"\0" * 100 + b'\n{"level":"INFO","message":"x"}\n',
+        b"\x7fELF\x02\x01\x01\0",
+        b"# Title\n\nSome text: with a colon.\n- ERROR is a word\n",
+        b"import os\nprint(1)\nlevel = 7\n",
+        b"a,b,c\n1,2,3\n",
+        b"[1]\n[2]\n",
+        b"2026-01-01 12:00:00 status installed x:amd64 1.0\n" * 9,
+    ],
+)
+def test_anything_else_is_plain(sample: bytes) -> None:
+    assert recognise(sample) == "plain"
+
+
+def test_the_last_line_may_be_half() -> None:
+    sample = b'{"level":"INFO","message":"one"}\n{"level":"INFO","mess'
+    assert recognise(sample) == "json_lines"
+    assert recognise(sample[:10]) == "plain"
+
+
+def test_a_first_line_that_is_longer_than_the_sample() -> None:
+    assert recognise(b'{"level":"INFO","message":"' + b"x" * 100_000) == "plain"
+    assert recognise(b'{"level":"INFO","message":"' + b"x" * 60_000 + b'"}\n' + b"y" * 100_000) == "json_lines"
+
+
+@given(st.binary(max_size=2000))
+def test_any_bytes_are_something(sample: bytes) -> None:
+    assert recognise(sample) in KINDS
