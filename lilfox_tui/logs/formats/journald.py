@@ -1,6 +1,8 @@
 """The journal as ``journalctl -o json`` prints it: one object a line (systemd's Journal Export Formats).
 
-The level is the priority that the journal has: what a program prints itself comes as 6, whatever its words say.
+The level is the priority that the journal has. What a program prints has priority 6 whatever it says, so there its
+words count (``ERROR``, ``[warn]``) where they tell a level. A message with colours or invalid UTF-8 comes as numbers:
+a search in the raw bytes of a file, which is what filters of files begin with, does not find its text.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from datetime import tzinfo
 
 from lilfox_tui.logs import faults
 from lilfox_tui.logs.json_objects import object_in
-from lilfox_tui.logs.levels import SYSLOG
+from lilfox_tui.logs.levels import SYSLOG, level_words, spoken
 from lilfox_tui.logs.lines import every_line as begins
 from lilfox_tui.logs.record import Entry, Severity
 from lilfox_tui.logs.times import from_number
@@ -18,14 +20,16 @@ from lilfox_tui.logs.times import from_number
 __all__ = ["LEVEL_WORDS", "begins", "parse"]
 
 LEVEL_WORDS = {
-    severity: tuple(
+    severity: words
+    + tuple(
         b'"PRIORITY"%b"%d"' % (colon, number)
         for number, of in enumerate(SYSLOG)
         if of is severity
         for colon in (b":", b": ", b" : ")
     )
-    for severity in dict.fromkeys(SYSLOG)
+    for severity, words in level_words(b"%b").items()
 }
+_PRINTED = "6"
 _TIME = "__REALTIME_TIMESTAMP"
 
 
@@ -40,7 +44,7 @@ def parse(raw: bytes, zone: tzinfo) -> Entry | None:  # noqa: ARG001  the journa
     return Entry(
         message=message,
         time_us=from_number(int(time)) if isinstance(time, str) and time.isdecimal() and len(time) < 20 else None,
-        severity=_severity(fields.get("PRIORITY")),
+        severity=_severity(fields.get("PRIORITY"), fields.get("MESSAGE")),
         logger=_who(fields),
         module=_text(fields.get("_SYSTEMD_UNIT")),
         fault=faults.in_text(message),
@@ -59,7 +63,9 @@ def _text(value: object) -> str:
     return "\n".join(_text(one) for one in value if isinstance(one, str))
 
 
-def _severity(priority: object) -> Severity:
+def _severity(priority: object, message: object) -> Severity:
+    if priority == _PRINTED and isinstance(message, str):
+        return spoken(message) or Severity.INFO
     known = isinstance(priority, str) and len(priority) == 1 and priority in "01234567"
     return SYSLOG[int(str(priority))] if known else Severity.UNKNOWN
 

@@ -18,7 +18,7 @@ _PAIR = re.compile(r'[ \t]*([^\s="]{1,200})(?:=(?:"((?:[^"\\]|\\.)*+)"?|([^\s"]*
 _ESCAPE = re.compile(r'\\(["\\ntr/])')
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
 _KNOWN = frozenset(("level", "lvl", "msg", "message", "time", "ts", "timestamp", "t", "severity"))
-_NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?")
+_NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d{1,15})?")
 _MOST_PAIRS = 4096
 
 
@@ -46,7 +46,7 @@ def _unescaped(text: str) -> str:
 
 
 def _value(text: str | None) -> object:
-    """Numbers as numbers, so that they compare as such; a bare word is true."""
+    """Numbers as numbers, so that they compare as such, but none with zeros in front; a bare word is true."""
     if text is None:
         return True
     if not _NUMBER.fullmatch(text):

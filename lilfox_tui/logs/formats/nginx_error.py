@@ -50,6 +50,5 @@ def parse(raw: bytes, zone: tzinfo) -> Entry | None:
         message=rest[: said.start()] if said else rest,
         time_us=times.from_text(time, zone),
         severity=severity_of(level),
-        logger="nginx",
         fields=fields,
     )

@@ -59,14 +59,15 @@ def parse(raw: bytes, zone: tzinfo) -> Entry | None:
         else:
             part = parts.setdefault(_FURTHER[further["word"]], [])
             part.append(line[further.end() :])
-    fields: dict[str, object] = {"level": head["word"], **_session(head["prefix"])}
+    session = _session(head["prefix"])
+    fields: dict[str, object] = {"level": head["word"], **session}
     fields.update((name, "\n".join(lines)) for name, lines in parts.items() if name != "message")
     message = "\n".join(parts["message"])
     return Entry(
         message=message,
         time_us=times.from_text(head["time"], zone),
         severity=LEVELS[head["word"]],
-        logger="postgresql",
+        logger=str(session.get("db", "")),
         response_time_s=duration_s(message),
         fields=fields,
     )

@@ -43,7 +43,7 @@ def parse(raw: bytes, zone: tzinfo) -> Entry | None:
         message=values[13],
         time_us=times.from_text(values[0], zone),
         severity=LEVELS[values[11]],
-        logger="postgresql",
+        logger=values[2],
         response_time_s=duration_s(values[13]),
         fields=fields,
     )

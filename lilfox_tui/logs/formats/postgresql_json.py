@@ -24,13 +24,13 @@ def parse(raw: bytes, zone: tzinfo) -> Entry | None:
     fields = object_in(raw)
     if fields is None or not isinstance(level := fields.get("error_severity"), str):
         return None
-    message = fields.get("message")
+    message, database = fields.get("message"), fields.get("dbname")
     message = message if isinstance(message, str) else ""
     return Entry(
         message=message,
         time_us=times.from_value(fields.get("timestamp"), zone),
         severity=LEVELS.get(level, Severity.UNKNOWN),
-        logger="postgresql",
+        logger=database if isinstance(database, str) else "",
         response_time_s=duration_s(message),
         fields=fields,
     )

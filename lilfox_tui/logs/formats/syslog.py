@@ -70,8 +70,6 @@ def parse(raw: bytes, zone: tzinfo) -> Entry | None:
         return None
     named = match.groupdict()
     fields.update((name, named[name]) for name in ("host", "app", "pid", "msgid") if named.get(name) not in (None, "-"))
-    if number is not None:
-        fields["facility"] = number // 8
     return Entry(
         message=message,
         time_us=times.from_text(named["time"], zone),

@@ -32,7 +32,6 @@ def test_nginx_tells_what_it_was_doing() -> None:
         message="connect() to unix:/x failed (2: No such file)",
         time_us=NOON_US,
         severity=Severity.CRITICAL,
-        logger="nginx",
         fields={
             "pid": 12,
             "tid": 34,
@@ -55,7 +54,7 @@ def test_nginx_tells_what_it_was_doing() -> None:
             b"<34>Oct 11 22:14:15 web1 su: 'su root' failed",
             "'su root' failed",
             Severity.CRITICAL,
-            {"host": "web1", "app": "su", "facility": 4},
+            {"host": "web1", "app": "su"},
         ),
         (
             b"Oct 11 22:14:15 web1 postfix/smtpd[42]: connect",
@@ -79,10 +78,10 @@ def test_nginx_tells_what_it_was_doing() -> None:
             b'<165>1 2026-01-01T12:00:00.003Z a ev 7 ID47 [x@1 n="3" t="a\\"]b"][y] \xef\xbb\xbfit',
             "it",
             Severity.NOTICE,
-            {"n": "3", "t": 'a"]b', "host": "a", "app": "ev", "pid": "7", "msgid": "ID47", "facility": 20},
+            {"n": "3", "t": 'a"]b', "host": "a", "app": "ev", "pid": "7", "msgid": "ID47"},
         ),
-        (b"<13>1 - - - - - -", "", Severity.NOTICE, {"facility": 1}),
-        (b'<13>1 - - - - - [x a="unfinished', ' a="unfinished', Severity.NOTICE, {"facility": 1}),
+        (b"<13>1 - - - - - -", "", Severity.NOTICE, {}),
+        (b'<13>1 - - - - - [x a="unfinished', ' a="unfinished', Severity.NOTICE, {}),
     ],
 )
 def test_syslog(raw: bytes, message: str, severity: Severity, fields: dict[str, object]) -> None:
@@ -134,6 +133,24 @@ def test_a_message_of_the_journal(value: bytes, message: str) -> None:
     entry = journald.parse(b'{"__REALTIME_TIMESTAMP":"1","MESSAGE":' + value + b"}", UTC)
     assert entry is not None
     assert (entry.message, entry.severity) == (message, Severity.UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    ("priority", "message", "severity"),
+    [
+        (6, "started", Severity.INFO),
+        (6, "2026-01-01 12:00:00,000 - a - ERROR - it failed", Severity.ERROR),
+        (6, "[warn] odd", Severity.WARNING),
+        (5, "ERROR it failed", Severity.NOTICE),
+        (2, "it failed", Severity.CRITICAL),
+    ],
+)
+def test_of_what_a_program_prints_the_words_tell_the_level(priority: int, message: str, severity: Severity) -> None:
+    raw = f'{{"__REALTIME_TIMESTAMP":"1","PRIORITY":"{priority}","MESSAGE":"{message}"}}'.encode()
+    entry = journald.parse(raw, UTC)
+    assert entry is not None
+    assert entry.severity is severity
+    assert any(word.lower() in raw.lower() for word in journald.LEVEL_WORDS[severity])
 
 
 def test_an_exception_within_a_message_of_the_journal() -> None:
@@ -232,7 +249,7 @@ def test_jsonlog() -> None:
             b'level=info msg="a b" n=7 f=0.5 w="c \\"d\\" \\\\ \\n" bare e=',
             {"level": "info", "msg": "a b", "n": 7, "f": 0.5, "w": 'c "d" \\ \n', "bare": True, "e": ""},
         ),
-        (b"ts=2026-01-01T12:00:00Z msg=x id=007x", {"ts": "2026-01-01T12:00:00Z", "msg": "x", "id": "007x"}),
+        (b"ts=2026-01-01T12:00:00Z msg=x id=007 n=0", {"ts": "2026-01-01T12:00:00Z", "msg": "x", "id": "007", "n": 0}),
         (b'level=info msg="cut', {"level": "info", "msg": "cut"}),
         ("level=info msg=你好 名=x".encode(), {"level": "info", "msg": "你好", "名": "x"}),
     ],
