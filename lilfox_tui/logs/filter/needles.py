@@ -2,10 +2,10 @@ r"""What a native search (ripgrep, grep, ``bytes.find``) looks for, so that only
 
 It may find too much, never too little: a record that matches holds a needle in its raw bytes. What a message says can
 stand there in several spellings. JSON writes ``/`` also as ``\/``, a character outside ASCII also as ``\u4e2d``
-(RFC 8259, 7), some encoders ``<`` or ``'`` as ``\u003c``, ``\u0027``; CSV doubles quotes; an access log's message is
-put together. So a text is cut where its spelling is not sure, and its longest piece is looked for, in each spelling
-that is left. ASCII letters, digits and the rest of punctuation are written as themselves by every encoder
-known, though the RFC allows others.
+(RFC 8259, 7), some encoders ``<`` or ``'`` as ``\u003c``, ``\u0027``; CSV doubles quotes; RFC 5424 escapes ``]``; an
+access log's message is put together. So a text is cut where its spelling is not sure, and its longest piece is looked
+for, in each spelling that is left. ASCII letters, digits and the rest of punctuation are written as themselves by every
+encoder known, though the RFC allows others.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 from lilfox_tui.logs.faults import UNKNOWN_TYPE
-from lilfox_tui.logs.filter.fields import FAULT_TYPE_NAMES, comparison, number
+from lilfox_tui.logs.filter.fields import comparison, number
 from lilfox_tui.logs.filter.literals import required_literals
 from lilfox_tui.logs.filter.model import And, AtLeast, Field, Filter, Or, Regex, Text, ignores_case
 from lilfox_tui.logs.record import Severity
 
 LevelWords = Mapping[Severity, tuple[bytes, ...]]
 
-_UNSURE_ASCII = frozenset("\"\\<>&'=+`\x7f") | {chr(code) for code in range(0x20)}
+_UNSURE_ASCII = frozenset("\"\\]<>&'=+`\x7f") | {chr(code) for code in range(0x20)}
 _UNSURE_FOLDED = frozenset("kKsSiI")
 """Letters of ASCII that one outside ASCII is the other case of: U+212A, U+017F, U+0130."""
 _UNSURE_BLOCKS = ((0x80, 0xA0), (0x2000, 0x20FF), (0xD800, 0xDFFF), (0xFFFD, 0xFFFD))
@@ -32,7 +32,9 @@ _UNSURE_BLOCKS = ((0x80, 0xA0), (0x2000, 0x20FF), (0xD800, 0xDFFF), (0xFFFD, 0xF
 _BEFORE_NUMBER = re.compile(r" (?=[0-9])")
 _WRITTEN_ANEW = re.compile(r"[\[\]{},: ]+|(?<![^\[\]{},: ])[0-9.eE+-]+(?![^\[\]{},: ])")
 """In a field that is no text: its numbers, and what stands between its parts, may be written otherwise."""
-_NOT_IN_RAW = ("source", "response_time")
+_NOT_IN_RAW = ("source", "response_time", "facility")
+_GIVEN = {"type": (UNKNOWN_TYPE,), "exception.type": (UNKNOWN_TYPE,), "logger": ("nginx", "postgresql")}
+"""Values that formats give by themselves. Of every field: true, as which logfmt reads a lone word."""
 _LARGEST_PLAIN = 1_000_000
 """Up to here no encoder writes a whole number with an exponent."""
 
@@ -141,7 +143,7 @@ def _of_field(name: str, op: str, value: str, level_words: LevelWords | None) ->
     if name == "level":
         fits = comparison(name, op, value)
         return _of_levels(level_words, [severity for severity in Severity if fits(severity.name)])
-    if name in _NOT_IN_RAW or (name in FAULT_TYPE_NAMES and comparison(name, op, value)(UNKNOWN_TYPE)):
+    if name in _NOT_IN_RAW or any(map(comparison(name, op, value), (*_GIVEN.get(name, ()), "true"))):
         return None
     if op == "~":
         return None if name == "module" else _of_pattern(value, cut=_WRITTEN_ANEW)
