@@ -15,7 +15,7 @@ from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Field, Filter
 from lilfox_tui.logs.filter.needles import Needles, needles
 from lilfox_tui.logs.filter.regex import search
 from lilfox_tui.logs.format import load_format
-from lilfox_tui.logs.formats import access, json_lines, plain
+from lilfox_tui.logs.formats import access, json_lines, plain, syslog
 from lilfox_tui.logs.record import Entry, Record, Severity
 from tests.unit.logs.filter.records import FILTERS, PATTERNS, TEXTS
 from tests.unit.logs.formats.examples import EXAMPLES
@@ -193,6 +193,14 @@ def test_what_an_example_of_each_format_says_is_found(kind: str) -> None:
     assert narrowed > 20
 
 
+def test_a_bracket_that_syslog_escapes_is_not_looked_for() -> None:
+    raw = rb'<27>1 2026-11-25T03:00:00Z h app 1 - [x@1 path="a\]bcd"] said'
+    one = as_record(raw, syslog.parse(raw, UTC))
+    where = Field("path", "=", "a]bcd")
+    assert where.matches(one)
+    assert needles(where, None) == Needles((b"bcd",))
+
+
 SNIPPETS = st.sampled_from(
     ["ab", "c", ".", "*", "+", "?", "{2}", "{0,1}", "{", "}", "|", "(", ")", "(?:", "[", "]", "^", "$", "\\d", "\\.",
      "\\", "[^]x]", "[[:alpha:]|]", "(?i)", "\\x41", "\\Q", "é", "\\pN", "(?P<n>", "\\n", "-", ","]
@@ -246,7 +254,8 @@ def test_what_is_looked_for(where: Filter, any_of: tuple[bytes, ...], ignore_cas
         EVERYTHING, Or(()), Text(""), Text('"'), Text("ключ"), Not(Text("a")), Or((Text("a"), Not(Text("b")))),
         AtLeast(Severity.UNKNOWN), Field("level", "!=", "INFO"), Within(0, 1),
         Field("source", "=", "app"), Field("response_time", "=", "250ms"), Field("facility", "=", "3"),
-        Field("logger", "=", "nginx"), Field("logger", "~", "postgres|x"), Field("lone", "=", "true"), Field("status", ">=", "500"),
+        Field("logger", "=", "nginx"), Field("logger", "~", "postgres|x"), Field("lone", "=", "true"),
+        Field("status", ">=", "500"),
         Field("type", "=", "Unknown"), Field("size", "=", "1e3"), Field("x", "=", '{"a":1}'),
         Regex("(a|b)"), Regex("a*"),
     ],
