@@ -1,16 +1,17 @@
 """What README.md holds that is made from the code: ``python -m tools.docs`` writes it, ``check`` tells if it is stale.
 
-The key table stands between ``<!-- keys -->`` and ``<!-- /keys -->``.
+The key tables stand between ``<!-- keys -->`` and ``<!-- /keys -->``.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from lilfox_tui.app.actions import Action, actions_of, key_text
 from lilfox_tui.app.app import LilFoxApp
-from lilfox_tui.app.panes.metrics import MetricsPane
+from lilfox_tui.app.tabs import TABS
 
 README = Path(__file__).parent.parent / "README.md"
 START, END = "<!-- keys -->\n", "<!-- /keys -->"
@@ -42,8 +43,12 @@ def with_keys(text: str) -> str | None:
 
 
 def key_table() -> str:
-    """Every action of the app and its pane as a Markdown table, by the registry's order."""
-    actions = (*actions_of(LilFoxApp), *actions_of(MetricsPane))
+    """Every action of the app and of its panes as Markdown tables, by the registry's order."""
+    owners: list[tuple[str, type]] = [("Everywhere", LilFoxApp), *((tab.title.text, tab.load()) for tab in TABS)]
+    return "\n".join(f"{title}:\n\n{_table(actions_of(owner))}" for title, owner in owners)
+
+
+def _table(actions: Iterable[Action]) -> str:
     return "\n".join(("| key | action | what it does |", "|---|---|---|", *map(_row, actions), ""))
 
 

@@ -6,7 +6,7 @@ it cannot be done now. Keys are Textual's names; the config's ``keys:`` replaces
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
 from msgspec import Struct
@@ -27,6 +27,10 @@ _NAMES = {
     "at": "@",
     "ampersand": "&",
     "exclamation_mark": "!",
+    "apostrophe": "'",
+    "plus": "+",
+    "minus": "-",
+    "equals_sign": "=",
     "escape": "esc",
     "pageup": "pgup",
     "pagedown": "pgdn",
@@ -85,10 +89,11 @@ def actions_of(owner: type) -> tuple[Action, ...]:
     return tuple(found.values())
 
 
-def rebound(actions: Iterable[Action], keys: Mapping[str, str]) -> tuple[Action, ...]:
-    """``actions`` with the config's keys; raises ConfigError for an unknown action or a key taken twice."""
+def rebound(actions: Iterable[Action], keys: Mapping[str, str], elsewhere: Collection[str] = ()) -> tuple[Action, ...]:
+    """``actions`` with the config's keys; raises ConfigError for an unknown action or a key taken twice. The ids
+    ``elsewhere`` are of other panes' actions."""
     actions = tuple(actions)
-    known = {each.id for each in actions}
+    known = {each.id for each in actions} | set(elsewhere)
     problems = [
         f"keys.{name}: there is no such action; one of: {', '.join(sorted(known))}"
         for name in keys

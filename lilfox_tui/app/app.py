@@ -1,10 +1,11 @@
-"""The app: the frame around the pane, one screen. ``shell.py`` is its state, ``app_keys.py`` what its keys do."""
+"""The app: the frame around the panes, one screen. ``shell.py`` is its state, ``app_keys.py`` what its keys do."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -12,16 +13,17 @@ from textual import events, work
 from textual.app import ComposeResult
 from textual.widgets import Input
 
-from lilfox_tui.app.actions import actions_of, rebound
+from lilfox_tui.app.actions import Action, actions_of, rebound
 from lilfox_tui.app.app_keys import AppKeys
 from lilfox_tui.app.frame import HeaderState, footer, header, tabs
 from lilfox_tui.app.glyphs import Glyphs
+from lilfox_tui.app.pane import Pane
 from lilfox_tui.app.panes.metrics import MetricsPane
+from lilfox_tui.app.tabs import LOGS, METRICS, TABS
 from lilfox_tui.app.terminal import Departure
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.config.model import Config
 from lilfox_tui.config.themes import Theme
-from lilfox_tui.i18n import _
 from lilfox_tui.monitor.monitor import Monitor
 
 if TYPE_CHECKING:
@@ -32,7 +34,8 @@ SETTLED_S = 3.0
 
 
 class LilFoxApp(AppKeys):
-    """One screen: header, tabs, the pane, footer. The monitor runs inside; panes only watch it.
+    """One screen: header, tabs, a pane, footer. The monitor runs inside; panes only watch it. With ``files`` it opens
+    on their logs.
 
     Raises ConfigError where the config's keys cannot be used.
     """
@@ -46,15 +49,21 @@ class LilFoxApp(AppKeys):
         glyphs: Glyphs,
         slow_link: bool = False,
         demo: Stack | None = None,
+        files: Sequence[str] = (),
     ) -> None:
-        super().__init__(monitor, config, theme=theme, glyphs=glyphs, slow_link=slow_link, demo=demo)
-        self.all_actions = rebound((*actions_of(MetricsPane), *actions_of(type(self))), config.keys)
+        super().__init__(monitor, config, theme=theme, glyphs=glyphs, slow_link=slow_link, demo=demo, files=files)
+        self.panes = {METRICS: MetricsPane()}
+        self.current = LOGS if files else METRICS
+        if self.current not in self.panes:
+            self.panes[self.current] = TABS[self.current].load()()
+            self.metrics.display = False
+        self.all_actions = self._actions(type(self.pane))
         self._departure = Departure(self.exit)
 
     def compose(self) -> ComposeResult:
         yield Lines(ground="bar", id="header")
         yield Lines(id="tabs")
-        yield MetricsPane()
+        yield from self.panes.values()
         yield Lines(ground="bar", id="footer")
         line = Input(id="line", compact=True, select_on_focus=False)
         line.display = False
@@ -62,13 +71,36 @@ class LilFoxApp(AppKeys):
 
     def on_mount(self) -> None:
         self._started_s = time.monotonic()
-        for key in {key for each in self.all_actions for key in each.keys}:
-            self.bind(key, f"press('{key}')", show=False)
+        self._bind_keys()
         if not self.is_headless:
             self._departure.watch(asyncio.get_running_loop())
         self._run_monitor()
         self.call_after_refresh(self.repaint_frame)
         self.set_timer(SETTLED_S, self._settle)
+
+    def _actions(self, pane: type[Pane]) -> tuple[Action, ...]:
+        """What can be done in a pane, by the config's keys. Only where there are any, all panes are looked at."""
+        own = (*actions_of(pane), *actions_of(type(self)))
+        elsewhere = [each.id for tab in TABS for each in actions_of(tab.load())] if self.config.keys else ()
+        return rebound(own, self.config.keys, elsewhere)
+
+    def _bind_keys(self) -> None:
+        for key in {key for each in self.all_actions for key in each.keys}:
+            self.bind(key, f"press('{key}')", show=False)
+
+    def open_pane(self, place: int) -> None:
+        if place == self.current:
+            return
+        self.pane.display = False
+        self.current = place
+        if place not in self.panes:
+            self.panes[place] = TABS[place].load()()
+            self.screen_stack[0].mount(self.panes[place], before="#footer")
+        self.all_actions = self._actions(type(self.pane))
+        self._bind_keys()
+        self.pane.display = True
+        self.pane.rewind(self.rewound)
+        self.repaint_frame()
 
     def _settle(self) -> None:
         """What is there by now stays: no collection walks it. From here on there are collections (see __main__)."""
@@ -95,7 +127,8 @@ class LilFoxApp(AppKeys):
             seconds=not self.slow_link,
         )
         screen.query_one("#header", Lines).show([header(self.shown, state, width, self.glyphs)])
-        screen.query_one("#tabs", Lines).show([tabs([_("Metrics")], 0, self.pane.status(), width)])
+        titles = [str(tab.title) for tab in TABS]
+        screen.query_one("#tabs", Lines).show([tabs(titles, self.current, self.pane.status(), width)])
         ordered = sorted((each for each in self.all_actions if each.footer), key=lambda each: each.footer)
         can = [(each, self.why_not(each) is None) for each in ordered]
         screen.query_one("#footer", Lines).show([footer(can, width, *self.note)])

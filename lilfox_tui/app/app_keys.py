@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 from textual import work
 
@@ -13,8 +14,10 @@ from lilfox_tui.app.dialogs.help import help_rows
 from lilfox_tui.app.dialogs.reader import Reader
 from lilfox_tui.app.draw import Piece
 from lilfox_tui.app.host_rows import ROLES
+from lilfox_tui.app.pane import Pane
 from lilfox_tui.app.panes.metrics import MetricsPane
 from lilfox_tui.app.shell import Shell
+from lilfox_tui.app.tabs import LOGS, METRICS
 from lilfox_tui.config.themes import load_theme, theme_names
 from lilfox_tui.demo.faults import FAULTS, HEALED
 from lilfox_tui.errors import LilFoxError
@@ -28,11 +31,23 @@ class AppKeys(Shell):
     """The handlers; the state they change is the shell's."""
 
     all_actions: tuple[Action, ...] = ()
+    """Of the pane that is shown, and the app's own."""
+    panes: dict[int, Pane]
+    """Those that were opened, by their place in TABS."""
+    current = METRICS
 
     @property
-    def pane(self) -> MetricsPane:
-        """The pane on the lowest screen (a dialog may be above it)."""
-        return self.screen_stack[0].query_one(MetricsPane)
+    def pane(self) -> Pane:
+        """The pane that is shown (a dialog may be above it)."""
+        return self.panes[self.current]
+
+    @property
+    def metrics(self) -> MetricsPane:
+        """The pane that is always there: the header's counts come through it."""
+        return cast("MetricsPane", self.panes[METRICS])
+
+    def open_pane(self, place: int) -> None:
+        """Shows the pane of that place in TABS; LilFoxApp has them."""
 
     def action_press(self, key: str) -> None:
         """Does what ``key`` is bound to, or says why it cannot be done."""
@@ -57,11 +72,21 @@ class AppKeys(Shell):
 
     @action("pane-1", "1", tr("Metrics"), tr("hosts and services"))
     def show_metrics(self) -> None:
-        self.pane.open_page(None)
+        if self.current == METRICS:
+            self.metrics.open_page(None)
+        self.open_pane(METRICS)
+
+    @action("pane-2", "2", tr("Logs"), tr("all logs in one list by time"))
+    def show_logs(self) -> None:
+        self.open_pane(LOGS)
+
+    def go_to_logs(self, kind: str, name: str, at: datetime | None) -> None:
+        self.open_pane(LOGS)
+        self.pane.look_at(kind, name, at)
 
     @action("hosts", "at", tr("hosts"), tr("pick a host or service by typing"), footer=4)
     def pick_host(self) -> None:
-        overview = self.pane.overview
+        overview = self.metrics.overview
         if overview is None:
             return
         choices = []
@@ -80,7 +105,8 @@ class AppKeys(Shell):
     def _go_to_subject(self, chosen: str | None) -> None:
         if chosen is not None:
             kind, _slash, name = chosen.partition("/")
-            self.pane.open_page((kind, name))
+            self.open_pane(METRICS)
+            self.metrics.open_page((kind, name))
 
     @action("palette", "colon ctrl+p", tr("command"), tr("every action by its name"), footer=5)
     def palette_of_actions(self) -> None:
@@ -88,7 +114,7 @@ class AppKeys(Shell):
 
     @action("selection", "a", tr("actions"), tr("what can be done with the selected row"))
     def actions_on_selection(self) -> None:
-        about = ("open", "retry", "trust", "shell", "copy")
+        about = ("open", "logs", "retry", "trust", "shell", "mark", "copy")
         self._choose_action([each for each in self.all_actions if each.id in about])
 
     def _choose_action(self, actions: Sequence[Action]) -> None:
@@ -110,7 +136,7 @@ class AppKeys(Shell):
 
     @action("changes", "c", tr("changes"), tr("all that changed since you last looked"))
     def show_changes(self) -> None:
-        self.push_screen(Reader(self.pane.change_rows()))
+        self.push_screen(Reader(self.metrics.change_rows()))
 
     # ---- time ----------------------------------------------------------------------------------------------------
 
@@ -138,7 +164,7 @@ class AppKeys(Shell):
 
     def _step(self, direction: int) -> None:
         now = datetime.now(UTC)
-        step = timedelta(seconds=max(self.pane.window.total_seconds() / STEPS_IN_WINDOW, 2.0))
+        step = timedelta(seconds=max(self.metrics.window.total_seconds() / STEPS_IN_WINDOW, 2.0))
         at = (self.rewound or now) + direction * step
         oldest = self._oldest()
         if at < oldest:
@@ -156,7 +182,8 @@ class AppKeys(Shell):
 
     def _go_to(self, at: datetime | None) -> None:
         self.rewound = at
-        self.pane.rewind(at)
+        for pane in self.panes.values():
+            pane.rewind(at)
         self.repaint_frame()
 
     # ---- the stand-in stack --------------------------------------------------------------------------------------

@@ -231,6 +231,19 @@ class MetricsKeys(Pane):
                 break
         self.repaint()
 
+    @action(
+        "logs",
+        "l",
+        tr("logs"),
+        tr("the logs of the selected host or service, at this time"),
+        why_not="nothing_selected",
+        footer=2,
+    )
+    def show_logs_of_selected(self) -> None:
+        view = self.selected_view()
+        if view is not None:
+            self.lilfox.go_to_logs("host" if isinstance(view, HostView) else "service", view.name, self.lilfox.rewound)
+
     @action("window", "w", tr("window"), tr("how far back charts go: 5 min, 1 h, 6 h, 24 h"))
     def next_window(self) -> None:
         self._window = (self._window + 1) % len(WINDOWS)

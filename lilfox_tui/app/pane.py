@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import cast
 
 from textual.containers import Vertical
@@ -26,6 +27,12 @@ class Pane(Vertical):
 
     def repaint(self) -> None:
         """Draws everything anew from the state there is (theme, language, size or time has changed)."""
+
+    def rewind(self, at: datetime | None) -> None:
+        """Shows the pane as it was ``at`` (aware UTC), or now."""
+
+    def look_at(self, kind: str, name: str, at: datetime | None) -> None:
+        """Shows what there is of a ``host`` or ``service``, at that time (aware UTC) or now."""
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """An expected error is told; any other ends the app with a traceback (workers keep theirs to themselves)."""

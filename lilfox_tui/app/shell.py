@@ -60,6 +60,7 @@ class Shell(App[None], inherit_bindings=False):
         glyphs: Glyphs,
         slow_link: bool = False,
         demo: Stack | None = None,
+        files: Sequence[str] = (),
     ) -> None:
         super().__init__(ansi_color=theme.ansi, driver_class=Keyboard)
         self.register_theme(_for_textual(theme))
@@ -70,6 +71,7 @@ class Shell(App[None], inherit_bindings=False):
         self.glyphs = glyphs
         self.slow_link = slow_link
         self.demo = demo
+        self.files = tuple(files)
         self.refresh_s = float(config.refresh)
         self.paused = False
         self.rewound: datetime | None = None
@@ -78,6 +80,7 @@ class Shell(App[None], inherit_bindings=False):
         self.shown: Overview | None = None
         self._started_s = time.monotonic()
         self._take_line: Callable[[str], None] | None = None
+        self._line_is_live = True
         self._last_words = ""
 
     def frame(self, overview: Overview) -> None:
@@ -122,24 +125,29 @@ class Shell(App[None], inherit_bindings=False):
         self.note = ("", "text")
         self.repaint_frame()
 
-    def ask_line(self, prompt: str, text: str, take: Callable[[str], None]) -> None:
-        """One line of input in the footer's place; ``take`` gets it as it is typed."""
+    def go_to_logs(self, kind: str, name: str, at: datetime | None) -> None:
+        """Shows the logs of a ``host`` or ``service``, at that time (aware UTC) or the newest; LilFoxApp has panes."""
+
+    def ask_line(self, prompt: str, text: str, take: Callable[[str], None], *, live: bool = True) -> None:
+        """One line of input in the footer's place; ``take`` gets it as it is typed, and ``""`` when it is left; unless
+        ``live`` only the line that was entered."""
         line = self.query_one("#line", Input)
         line.value, line.placeholder = text, prompt
-        self._take_line = take
+        self._take_line, self._line_is_live = take, live
         self.query_one("#footer", Lines).display = False
         line.display = True
         self.screen.set_focus(line)  # now: keys typed ahead are text, not actions
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        if event.input.id == "line" and self._take_line is not None:
+        if event.input.id == "line" and self._take_line is not None and self._line_is_live:
             self._take_line(event.value)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         if event.input.id == "line":
-            if self._take_line is not None:
-                self._take_line(event.value)  # typed fast, the last changes are still on their way
+            take = self._take_line
             self._close_line()
+            if take is not None:
+                take(event.value)  # typed fast, the last changes are still on their way
 
     def on_key(self, event: events.Key) -> None:
         if event.is_printable and event.character and self._take_text(event.character):
@@ -148,7 +156,7 @@ class Shell(App[None], inherit_bindings=False):
             return
         line = self.screen_stack[0].query_one("#line", Input)
         if event.key == "escape" and line.display and len(self.screen_stack) == 1:
-            if self._take_line is not None:
+            if self._take_line is not None and self._line_is_live:
                 self._take_line("")
             self._close_line()
             event.stop()

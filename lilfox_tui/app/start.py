@@ -39,7 +39,12 @@ def build_app(config: Config, arguments: argparse.Namespace, demo: Stack | None 
     from lilfox_tui.app.app import LilFoxApp  # Textual: the time it takes is between the two readings of this machine
 
     monitor.prime()
-    return LilFoxApp(monitor, config, theme=theme, glyphs=glyphs, slow_link=slow, demo=demo)
+    return LilFoxApp(monitor, config, theme=theme, glyphs=glyphs, slow_link=slow, demo=demo, files=_files(arguments))
+
+
+def _files(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """The files whose logs are opened; a sub-command has none."""
+    return tuple(str(Path(path).absolute()) for path in getattr(arguments, "files", None) or ())
 
 
 def _language(config: Config, arguments: argparse.Namespace) -> str:

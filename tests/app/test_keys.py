@@ -7,9 +7,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from lilfox_tui.app.actions import actions_of, key_name, key_text, rebound
+from lilfox_tui.app.actions import Action, actions_of, key_name, key_text, rebound
 from lilfox_tui.app.app import LilFoxApp
+from lilfox_tui.app.pane import Pane
 from lilfox_tui.app.panes.metrics import MetricsPane
+from lilfox_tui.app.tabs import TABS
 from lilfox_tui.errors import ConfigError, HostKeyUnknown, HostUnreachable
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import tr
@@ -20,7 +22,7 @@ from tests.app.still import StillMonitor, screen_text, still_app
 
 
 def page_of(app: LilFoxApp) -> tuple[str, str] | None:
-    return app.pane.page
+    return app.metrics.page
 
 
 def rewound(app: LilFoxApp) -> datetime | None:
@@ -28,22 +30,27 @@ def rewound(app: LilFoxApp) -> datetime | None:
 
 
 ACTIONS = (*actions_of(MetricsPane), *actions_of(LilFoxApp))
+OF_PANES = [(tab.load(), each) for tab in TABS for each in (*actions_of(tab.load()), *actions_of(LilFoxApp))]
 
 
-def test_no_key_does_two_things() -> None:
-    keys = [key for each in ACTIONS for key in each.keys]
+@pytest.mark.parametrize("pane", [tab.load() for tab in TABS])
+def test_no_key_does_two_things(pane: type[Pane]) -> None:
+    keys = [key for each in (*actions_of(pane), *actions_of(LilFoxApp)) for key in each.keys]
     assert len(keys) == len(set(keys))
 
 
-@pytest.mark.parametrize("each", ACTIONS, ids=lambda each: each.id)
-def test_every_action_is_whole(each: object) -> None:
-    from lilfox_tui.app.actions import Action
+def test_what_has_one_name_in_two_panes_has_one_key() -> None:
+    keys: dict[str, tuple[str, ...]] = {}
+    for _pane, each in OF_PANES:
+        assert keys.setdefault(each.id, each.keys) == each.keys, each.id
 
-    assert isinstance(each, Action)
+
+@pytest.mark.parametrize(("pane", "each"), OF_PANES, ids=lambda value: getattr(value, "id", None))
+def test_every_action_is_whole(pane: type[Pane], each: Action) -> None:
     assert each.keys
     assert str(each.title)
     assert str(each.help)
-    owner = MetricsPane if hasattr(MetricsPane, each.handler) else LilFoxApp
+    owner = pane if hasattr(pane, each.handler) else LilFoxApp
     assert callable(getattr(owner, each.handler))
     assert not each.why_not or callable(getattr(owner, each.why_not))
     assert not set(each.keys) & {"ctrl+a", "ctrl+b"}, "these belong to tmux and screen"
@@ -65,7 +72,7 @@ def test_a_bad_key_table_is_refused_with_every_problem() -> None:
 
 
 async def test_every_key_of_the_footer_works() -> None:
-    for each in (each for each in ACTIONS if each.footer and each.id not in ("quit", "back", "retry")):
+    for each in (each for each in ACTIONS if each.footer and each.id not in ("quit", "back", "retry", "logs")):
         app = still_app(mixed())
         async with app.run_test(size=(100, 30)) as pilot:
             await pilot.pause()
@@ -79,19 +86,19 @@ async def test_choosing_opening_and_going_back() -> None:
     app = still_app(mixed())
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.pause()
-        assert app.pane.selected == ("host", "model-1"), "the worst comes first"
+        assert app.metrics.selected == ("host", "model-1"), "the worst comes first"
         await pilot.press("j")
-        assert app.pane.selected == ("host", "db-1")
+        assert app.metrics.selected == ("host", "db-1")
         await pilot.press("G")
-        assert app.pane.selected == ("service", "gateway")
+        assert app.metrics.selected == ("service", "gateway")
         await pilot.press("k", "enter")
-        assert app.pane.page == ("service", "model")
+        assert app.metrics.page == ("service", "model")
         assert "connection refused" in screen_text(pilot)
         await pilot.press("escape", "g", "k")
         assert page_of(app) is None
-        assert app.pane.selected == ("host", "model-1")
+        assert app.metrics.selected == ("host", "model-1")
         await pilot.press("s")
-        assert [name for _kind, name in app.pane._order()][:4] == ["web-1", "db-1", "model-1", "new-1"]
+        assert [name for _kind, name in app.metrics._order()][:4] == ["web-1", "db-1", "model-1", "new-1"]
 
 
 async def test_the_worst_is_selected_until_somebody_chooses() -> None:
@@ -101,27 +108,27 @@ async def test_the_worst_is_selected_until_somebody_chooses() -> None:
     assert isinstance(app.monitor, StillMonitor)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
-        assert app.pane.selected == ("host", "web-1")
+        assert app.metrics.selected == ("host", "web-1")
         app.monitor.show(Overview(NOW, {"web-1": well}, {"api": ill}))
         await pilot.pause()
-        assert app.pane.selected == ("service", "api")
+        assert app.metrics.selected == ("service", "api")
         await pilot.press("k")
         app.monitor.show(Overview(NOW, {"web-1": well}, {"api": ill}))
         await pilot.pause()
-        assert app.pane.selected == ("host", "web-1")
+        assert app.metrics.selected == ("host", "web-1")
 
 
 async def test_a_filter_keeps_marks_and_is_cleared() -> None:
     app = still_app(mixed())
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("slash", "w", "e", "b", "enter")
-        assert [name for _kind, name in app.pane._order()] == ["web-1"]
+        assert [name for _kind, name in app.metrics._order()] == ["web-1"]
         assert "/web/" in screen_text(pilot)
         await pilot.press("ampersand", "g", "n")
-        assert app.pane.selected == ("host", "web-1")
-        assert len(app.pane._order()) == 7
+        assert app.metrics.selected == ("host", "web-1")
+        assert len(app.metrics._order()) == 7
         await pilot.press("escape")
-        assert app.pane.filter == ""
+        assert app.metrics.filter == ""
 
 
 async def test_the_host_picker() -> None:
@@ -129,7 +136,7 @@ async def test_the_host_picker() -> None:
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("at", "d", "b", "enter")
         await pilot.pause()
-        assert app.pane.page == ("host", "db-1")
+        assert app.metrics.page == ("host", "db-1")
 
 
 async def test_the_palette_says_why_something_cannot_be_done() -> None:
@@ -237,7 +244,7 @@ async def test_a_rewound_screen_tells_no_span_that_it_does_not_know() -> None:
         await pilot.pause()
         assert "0 ms" not in screen_text(pilot)
         assert " 0s " not in screen_text(pilot)
-        app.pane.open_page(("host", "web-1"))
+        app.metrics.open_page(("host", "web-1"))
         await pilot.pause()
         assert "for 0 ms" not in screen_text(pilot)
 
@@ -248,7 +255,7 @@ async def test_every_time_on_the_screen_is_utc(monkeypatch: pytest.MonkeyPatch) 
     app = still_app(mixed())
     async with app.run_test(size=(100, 30)) as pilot:
         for subject in (("host", "web-1"), ("service", "gateway")):
-            app.pane.open_page(subject)
+            app.metrics.open_page(subject)
             await pilot.pause()
             text = screen_text(pilot)
             assert "03:12:44 UTC" in text
@@ -263,11 +270,11 @@ async def test_over_a_slow_link_numbers_have_fewer_digits() -> None:
         web = next(line for line in screen_text(pilot).splitlines() if "web-1" in line)
         assert web.split()[2:] == ["25%", "20", "5", "1", "0", "60%", "0%", "70%", "/var", "1M", "/", "300K", "1.1/4",
                                    "2", "0", "1", "<3s"]  # fmt: skip
-        app.pane.open_page(("host", "web-1"))
+        app.metrics.open_page(("host", "web-1"))
         await pilot.pause()
         assert "25%" in screen_text(pilot)
         assert "23%" not in screen_text(pilot)
-        app.pane.open_page(("service", "gateway"))
+        app.metrics.open_page(("service", "gateway"))
         await pilot.pause()
         assert "10 ms" in screen_text(pilot)
 

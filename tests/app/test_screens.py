@@ -39,7 +39,7 @@ async def test_tables(size: tuple[int, int], language: str) -> None:
 async def test_a_hosts_page(size: tuple[int, int], language: str) -> None:
     app = still_app(mixed(), language=language)
     async with app.run_test(size=size) as pilot:
-        app.pane.open_page(("host", "db-1"))
+        app.metrics.open_page(("host", "db-1"))
         await pilot.pause()
         check(f"host-{size[0]}x{size[1]}-{language}", screen_text(pilot))
 
@@ -47,7 +47,7 @@ async def test_a_hosts_page(size: tuple[int, int], language: str) -> None:
 async def test_a_services_page() -> None:
     app = still_app(mixed())
     async with app.run_test(size=(100, 30)) as pilot:
-        app.pane.open_page(("service", "backend"))
+        app.metrics.open_page(("service", "backend"))
         await pilot.pause()
         check("service-100x30-en", screen_text(pilot))
 

@@ -48,11 +48,15 @@ class Lines(Widget, can_focus=False):
         self.top = 0
         self.selected: int | None = None
 
-    def show(self, rows: Sequence[Row], *, selected: int | None = None, follow: bool = True) -> None:
-        """Makes ``rows`` what is shown, ``selected`` the highlighted one, in sight when ``follow``."""
+    def show(
+        self, rows: Sequence[Row], *, selected: int | None = None, follow: bool = True, top: int | None = None
+    ) -> None:
+        """Makes ``rows`` what is shown, ``selected`` the highlighted one, in sight when ``follow``. ``top`` is the
+        first of the scrolling rows, where rows came or went above them."""
         before = [self._line(y) for y in range(self.size.height)]
         self.rows = rows
         self.selected = selected
+        self.top = self.top if top is None else top
         self.top = self._clamped(self._following(selected) if follow else self.top)
         self._repaint(before)
 

@@ -1,0 +1,106 @@
+"""The loaded records as the rows of a list: alike neighbours folded into one, long ones on several lines.
+
+Rows are made when they are looked at; what is worked out for all of them is cheap (5000 in a few milliseconds).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import overload
+
+from lilfox_tui.app.draw import Row
+from lilfox_tui.app.log_rows import LogStyle, log_row, wrapped_rows, wrapped_text
+from lilfox_tui.logs.lane import Key, Shown
+from lilfox_tui.logs.record import Record
+
+
+class LogList(Sequence[Row]):
+    """``shown`` as rows in one style. A group is what one selection covers: a record, or alike ones folded."""
+
+    def __init__(self, shown: Sequence[Shown], style: LogStyle, *, folded: bool) -> None:
+        self.shown = shown
+        self.style = style
+        self._firsts = _firsts(shown) if folded and not style.wrapped else list(range(len(shown)))
+        self._starts: list[int] | None = None
+        self._made: dict[int, list[Row]] = {}
+        if style.wrapped:
+            heights = (len(wrapped_text(shown[at].item, style.message_width)) for at in self._firsts)
+            self._starts = [0, *accumulate(heights)]
+
+    @property
+    def groups(self) -> int:
+        """How many there are."""
+        return len(self._firsts)
+
+    def group_of(self, index: int) -> int:
+        """The group that holds record ``index``."""
+        return max(0, bisect_right(self._firsts, index) - 1)
+
+    def group_at(self, row: int) -> int:
+        """The group that a row belongs to."""
+        return row if self._starts is None else max(0, bisect_right(self._starts, row) - 1)
+
+    def row_of(self, group: int) -> int:
+        """The first row of a group."""
+        return group if self._starts is None else self._starts[group]
+
+    def first_of(self, group: int) -> Shown:
+        """The first record of a group."""
+        return self.shown[self._firsts[group]]
+
+    def last_of(self, group: int) -> Shown:
+        """The last record of a group."""
+        return self.shown[self._end(group) - 1]
+
+    def _end(self, group: int) -> int:
+        return self._firsts[group + 1] if group + 1 < len(self._firsts) else len(self.shown)
+
+    def key_of_row(self, row: int) -> Key | None:
+        """What stands on a row, so that it is found again."""
+        return self.first_of(self.group_at(row)).key if 0 <= row < len(self) else None
+
+    def __len__(self) -> int:
+        return len(self._firsts) if self._starts is None else self._starts[-1]
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Row]: ...
+    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        group = self.group_at(index)
+        rows = self._made.get(group)
+        if rows is None:
+            rows = self._made[group] = self._rows(group)
+        return rows[index - self.row_of(group)]
+
+    def _rows(self, group: int) -> list[Row]:
+        first = self.first_of(group)
+        if self.style.wrapped:
+            return wrapped_rows(first, self.style)
+        last = self.last_of(group).item
+        times = self._end(group) - self._firsts[group]
+        until_us = last.entry.time_us if isinstance(last, Record) else None
+        return [log_row(first, self.style, times=times, until_us=until_us)]
+
+
+def _firsts(shown: Sequence[Shown]) -> list[int]:
+    """Where each run of alike records begins."""
+    firsts: list[int] = []
+    before: Record | None = None
+    for index, each in enumerate(shown):
+        record = each.item if isinstance(each.item, Record) else None
+        if record is None or before is None or not _alike(before, record):
+            firsts.append(index)
+        before = record
+    return firsts
+
+
+def _alike(one: Record, other: Record) -> bool:
+    a, b = one.entry, other.entry
+    return a.message == b.message and a.severity == b.severity and a.logger == b.logger and one.source == other.source

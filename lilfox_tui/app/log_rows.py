@@ -1,0 +1,197 @@
+"""Records of logs as rows. Pure: a record in, a row out, in cells that do not jump."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Set
+from datetime import UTC, datetime, timedelta, tzinfo
+
+from msgspec import Struct
+
+from lilfox_tui.app.draw import Piece, Row
+from lilfox_tui.app.glyphs import Glyphs
+from lilfox_tui.i18n import _
+from lilfox_tui.logs.filter.fields import text_of
+from lilfox_tui.logs.lane import Key, Shown
+from lilfox_tui.logs.record import EPOCH, Record, Severity
+from lilfox_tui.logs.source import Notice
+from lilfox_tui.text import cell_width, clean, fit, human_duration
+
+TRACE_FIELDS = ("request_id", "req_id", "requestId", "trace_id", "traceId", "correlation_id")
+"""Names under which a request is followed over services."""
+TRACE_SHOWN = 8
+LINES_AT_MOST = 40
+"""Of one record, when lines are wrapped."""
+
+
+class LogStyle(Struct, frozen=True):
+    """How rows are written: the room, the zone of times, and the columns' widths (0: no such column)."""
+
+    width: int
+    glyphs: Glyphs
+    zone: tzinfo = UTC
+    dates: bool = False
+    source_width: int = 0
+    logger_width: int = 0
+    wrapped: bool = False
+    marks: Set[Key] = frozenset()
+    matches: Callable[[Record], bool] | None = None
+    """Marks the records that match, where the others are shown too."""
+
+    @property
+    def prefix_width(self) -> int:
+        """Cells before the message."""
+        columns = sum(width + 1 for width in (self.source_width, self.logger_width) if width)
+        return 1 + self._time_width + 1 + 2 + columns
+
+    @property
+    def message_width(self) -> int:
+        """Cells for the message; some for any width."""
+        return max(8, self.width - self.prefix_width)
+
+    @property
+    def _time_width(self) -> int:
+        return (6 if self.dates else 0) + (12 if self.width >= 80 else 8)
+
+    def time(self, time_us: int | None) -> str:
+        """A time in the width that it always has; blank where a record tells none."""
+        if time_us is None:
+            return " " * self._time_width
+        at = (EPOCH + timedelta(microseconds=time_us)).astimezone(self.zone)
+        text = at.strftime("%m-%d %H:%M:%S" if self.dates else "%H:%M:%S")
+        return f"{text}.{at.microsecond // 1000:03}" if self.width >= 80 else text
+
+
+def severity_piece(severity: Severity, glyphs: Glyphs) -> Piece:
+    """A level as shape and colour, in two cells."""
+    if severity >= Severity.ERROR:
+        return Piece(glyphs.failing + " ", "failing")
+    if severity >= Severity.WARNING:
+        return Piece(glyphs.degraded + " ", "degraded")
+    if severity >= Severity.INFO:
+        return Piece(glyphs.separator + " ", "good")
+    return Piece("  " if severity is Severity.UNKNOWN else glyphs.separator + " ", "muted")
+
+
+def log_row(shown: Shown, style: LogStyle, *, times: int = 1, until_us: int | None = None) -> Row:
+    """One record on one line. ``times`` alike ones, the last at ``until_us``, are folded into it."""
+    item = shown.item
+    if isinstance(item, Notice):
+        return _notice_row(item, style)
+    tail = _folded(item, times, until_us) + _trace(item, style)
+    room = style.message_width - sum(cell_width(piece.text) for piece in tail)
+    pieces = [*_prefix(shown, item, style)]
+    text = headline(item)
+    if not tail:
+        return (*pieces, Piece(text, message_role(item, style)))
+    return (*pieces, Piece(fit(text, max(4, room)), message_role(item, style)), *tail)
+
+
+def wrapped_rows(shown: Shown, style: LogStyle) -> list[Row]:
+    """One record on as many lines as its message takes."""
+    item = shown.item
+    if isinstance(item, Notice):
+        return [_notice_row(item, style)]
+    role = message_role(item, style)
+    first, *more = wrapped_text(item, style.message_width)
+    indent = Piece(" " * style.prefix_width)
+    return [(*_prefix(shown, item, style), Piece(first, role)), *((indent, Piece(line, role)) for line in more)]
+
+
+def wrapped_text(item: Record | Notice, width: int) -> list[str]:
+    """The lines of a record's message in ``width`` cells, at least one."""
+    if isinstance(item, Notice):
+        return [str(item.text)]
+    found: list[str] = []
+    for line in (item.entry.message or headline(item)).splitlines() or [""]:
+        found += cut_into(line, width)
+        if len(found) > LINES_AT_MOST:
+            return [*found[: LINES_AT_MOST - 1], "…"]
+    return found
+
+
+def cut_into(text: str, width: int) -> list[str]:
+    """``text``, cleaned, in pieces of at most ``width`` cells."""
+    text = clean(text)
+    if text.isascii():
+        return [text[at : at + width] for at in range(0, len(text), width)] or [""]
+    pieces, start, used = [], 0, 0
+    for at, char in enumerate(text):
+        size = cell_width(char)
+        if used + size > width:
+            pieces.append(text[start:at])
+            start, used = at, 0
+        used += size
+    return [*pieces, text[start:]]
+
+
+def headline(record: Record) -> str:
+    """A record in one line: its message's first, or the first line as it was written."""
+    text = record.entry.message or record.raw[:2000].decode("utf-8", "replace")
+    return text.partition("\n")[0][:2000]
+
+
+def message_role(record: Record, style: LogStyle) -> str:
+    """The colour of a message: what matches, what is gravest and what is of little weight stands out."""
+    if style.matches is not None and style.matches(record):
+        return "accent"
+    severity = record.entry.severity
+    if severity >= Severity.CRITICAL:
+        return "failing"
+    return "muted" if Severity.UNKNOWN < severity < Severity.INFO else "text"
+
+
+def trace_of(record: Record) -> tuple[str, str] | None:
+    """The field by which this request is followed over all sources, and its value."""
+    for name in TRACE_FIELDS:
+        value = record.entry.fields.get(name)
+        if isinstance(value, str | int) and value != "":
+            return name, text_of(value)
+    return None
+
+
+def clock_zone() -> tzinfo:
+    """This machine's zone, for those who do not read UTC."""
+    return datetime.now().astimezone().tzinfo or UTC
+
+
+def _prefix(shown: Shown, record: Record, style: LogStyle) -> list[Piece]:
+    marked = shown.key in style.marks
+    pieces = [
+        Piece(style.glyphs.logo if marked else " ", "accent"),
+        Piece(style.time(record.entry.time_us) + " ", "muted"),
+        severity_piece(record.entry.severity, style.glyphs),
+    ]
+    if style.source_width:
+        pieces.append(Piece(fit(record.source, style.source_width) + " ", "muted"))
+    if style.logger_width:
+        pieces.append(Piece(fit(record.entry.logger, style.logger_width) + " ", "muted"))
+    return pieces
+
+
+def _notice_row(notice: Notice, style: LogStyle) -> Row:
+    text = f"{notice.source}: {notice.text}"
+    return (
+        Piece(" " + style.time(notice.time_us) + " ", "muted"),
+        Piece(style.glyphs.dash + " ", "accent"),
+        Piece(text, "accent"),
+    )
+
+
+def _folded(record: Record, times: int, until_us: int | None) -> tuple[Piece, ...]:
+    if times < 2:
+        return ()
+    since_us = record.entry.time_us
+    if since_us is None or until_us is None:
+        return (Piece("  " + _("(×{count})", count=times), "accent"),)
+    span = human_duration(abs(until_us - since_us) / 1e6)
+    return (Piece("  " + _("(×{count} in {time})", count=times, time=span), "accent"),)
+
+
+def _trace(record: Record, style: LogStyle) -> tuple[Piece, ...]:
+    """The request's identity at the right edge, cut: enough to see which lines belong together."""
+    if style.width < 100:
+        return ()
+    found = trace_of(record)
+    if found is None:
+        return ()
+    return (Piece("  " + fit("req=" + found[1][:TRACE_SHOWN], TRACE_SHOWN + 4), "muted"),)

@@ -1,0 +1,169 @@
+"""What the keys do in the Logs pane. What they change is in ``logs_window.py``, drawing in ``panes/logs.py``."""
+
+from __future__ import annotations
+
+from datetime import UTC, tzinfo
+
+from lilfox_tui.app.actions import action
+from lilfox_tui.app.log_list import LogList
+from lilfox_tui.app.log_rows import clock_zone
+from lilfox_tui.app.logs_window import LogsWindow
+from lilfox_tui.app.widgets.lines import Lines
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.logs.filter.model import EVERYTHING
+from lilfox_tui.logs.lane import Key
+from lilfox_tui.logs.record import Severity
+from lilfox_tui.logs.source import Beginning, End
+
+LEVELS = (
+    Severity.UNKNOWN,
+    Severity.DEBUG,
+    Severity.INFO,
+    Severity.WARNING,
+    Severity.ERROR,
+    Severity.CRITICAL,
+)
+
+
+class LogsKeys(LogsWindow):
+    """The handlers, and the state of looks that they change."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.zone: tzinfo = UTC
+        self.wrapped = False
+        self.folded = True
+        self.marks: set[Key] = set()
+        self.list: LogList | None = None
+
+    # ---- moving --------------------------------------------------------------------------------------------------
+
+    @property
+    def screenful(self) -> int:
+        """Rows of the list that are seen at once."""
+        return max(1, self.query_one("#log-list", Lines).room) if self.is_mounted else 1
+
+    def move(self, step: int) -> None:
+        """Goes ``step`` rows down, or up."""
+        if self.list is None or not self.list.groups or self.merged is None:
+            return
+        at = 0 if self.cursor is None else self.list.group_of(self.merged.index(self.cursor))
+        to = max(0, min(self.list.groups - 1, at + step))
+        if to == at and step > 0:
+            self.ask_for_newer()
+        self.stand_on((self.list.last_of(to) if step > 0 else self.list.first_of(to)).key)
+
+    @action("down", "j down", tr("down"), tr("the next row"))
+    def down(self) -> None:
+        self.move(1)
+
+    @action("up", "k up", tr("up"), tr("the row before"))
+    def up(self) -> None:
+        self.move(-1)
+
+    @action("page-down", "pagedown ctrl+d space", tr("page down"), tr("a screen down"))
+    def page_down(self) -> None:
+        self.move(max(1, self.screenful - 1))
+
+    @action("page-up", "pageup ctrl+u", tr("page up"), tr("a screen up"))
+    def page_up(self) -> None:
+        self.move(-max(1, self.screenful - 1))
+
+    @action("first", "g home", tr("first"), tr("the oldest record there is"))
+    def first(self) -> None:
+        self.go(Beginning())
+
+    @action("last", "G end", tr("last"), tr("the newest record; what is new then moves along"))
+    def last(self) -> None:
+        if self.merged is not None and self.merged.at_newest and self.merged.shown:
+            self.stand_on(None)
+        else:
+            self.go(End())
+
+    def on_lines_wheel(self, event: Lines.Wheel) -> None:
+        self.move(event.delta)
+
+    def on_lines_clicked(self, event: Lines.Clicked) -> None:
+        if event.lines.id == "log-list" and self.list is not None and event.index < len(self.list):
+            self.stand_on(self.list.key_of_row(event.index))
+
+    # ---- filtering -----------------------------------------------------------------------------------------------
+
+    @action(
+        "filter", "slash", tr("filter"), tr("keep what matches: words, /regex/, field=value, 10m, and or not"), footer=3
+    )
+    def ask_filter(self) -> None:
+        self.lilfox.ask_line("/", self.filter_text, self.set_filter)
+
+    @action(
+        "only-matching",
+        "ampersand",
+        tr("only matching"),
+        tr("hide what does not match, or mark what does"),
+        why_not="no_filter",
+    )
+    def toggle_only_matching(self) -> None:
+        self.only_matching = not self.only_matching
+        self.apply()
+
+    def no_filter(self) -> Message | None:
+        """Why there is nothing that matches."""
+        return None if self.filter != EVERYTHING else tr("there is no filter; / sets one")
+
+    @action("level", "v", tr("level"), tr("hide lesser levels: all, debug, info, warning, error, critical"), footer=4)
+    def raise_level(self) -> None:
+        self._step_level(1)
+
+    @action("level-lower", "V", tr("lower level"), tr("show lesser levels again"))
+    def lower_level(self) -> None:
+        self._step_level(-1)
+
+    def _step_level(self, step: int) -> None:
+        self.level = LEVELS[(LEVELS.index(self.level) + step) % len(LEVELS)]
+        self.apply()
+
+    @action(
+        "back",
+        "escape",
+        tr("back"),
+        tr("end the search, then clear the filter; never quits"),
+        why_not="nothing_to_leave",
+        footer=2,
+    )
+    def back(self) -> None:
+        if self.merged is not None and self.merged.searching:
+            self.merged.stop()
+            self.workers.cancel_group(self, "move")
+        elif self.filter_text:
+            self.set_filter("")
+        elif self.level > Severity.UNKNOWN:
+            self.level = Severity.UNKNOWN
+            self.apply()
+        self.repaint()
+
+    def nothing_to_leave(self) -> Message | None:
+        """Why there is nothing to go back from."""
+        if (self.merged is not None and self.merged.searching) or self.filter_text or self.level > Severity.UNKNOWN:
+            return None
+        return tr("this is the first screen; q quits")
+
+    # ---- looks ---------------------------------------------------------------------------------------------------
+
+    @action("follow", "F", tr("follow"), tr("go along with what is new, or stand still"), footer=6)
+    def toggle_follow(self) -> None:
+        self.follow(not self.follows)
+
+    @action("times", "t", tr("times"), tr("times in UTC, or as this machine's clock has them"))
+    def toggle_zone(self) -> None:
+        self.zone = clock_zone() if self.zone is UTC else UTC
+        self.repaint()
+
+    @action("wrap", "w", tr("wrap"), tr("long messages on several lines, or cut"))
+    def toggle_wrap(self) -> None:
+        self.wrapped = not self.wrapped
+        self.repaint()
+
+    @action("fold", "u", tr("fold"), tr("repeated records as one row with their count, or each"))
+    def toggle_fold(self) -> None:
+        self.folded = not self.folded
+        self.repaint()

@@ -1,0 +1,269 @@
+"""What the Logs pane shows and how it comes there: open sources, the filter, where the reader stands, following."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime
+
+from textual import work
+
+from lilfox_tui.app.log_sources import OpenLogs
+from lilfox_tui.app.pane import Pane
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import tr
+from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter
+from lilfox_tui.logs.filter.parse import parse_filter
+from lilfox_tui.logs.lane import Key, Shown
+from lilfox_tui.logs.merged import Merged
+from lilfox_tui.logs.record import Record, Severity, microseconds
+from lilfox_tui.logs.source import AtTime, Beginning, End, LogSource
+from lilfox_tui.logs.window import PAGE
+
+PAINT_EVERY_S = 0.2
+SLOW_PAINT_S = 2.0
+"""Between two drawings of what came by itself; keys are answered at once."""
+NEAR_EDGE = 100
+"""Rows before the edge of what is loaded at which more is asked for."""
+
+
+class LogsWindow(Pane):
+    """The pane without keys and drawing."""
+
+    def __init__(self) -> None:
+        super().__init__(id="logs")
+        self.opened: OpenLogs | None = None
+        self.merged: Merged | None = None
+        self.failure: LilFoxError | None = None
+        self.hidden: frozenset[str] = frozenset()
+        self.level = Severity.UNKNOWN
+        self.filter_text = ""
+        self.filter: Filter = EVERYTHING
+        self.filter_error = ""
+        self.only_matching = True
+        self.follows = True
+        self.cursor: Key | None = None
+        self.at_end = True
+        """Whether the reader stands on the newest record, and goes along with what is new."""
+        self._looking_at: tuple[str, str] | None = None
+        self._rewound: datetime | None = None
+        self._painted_s = 0.0
+        self._paint_waits = False
+
+    def on_mount(self) -> None:
+        self._rewound = self.lilfox.rewound
+        self._open()
+
+    # ---- sources -------------------------------------------------------------------------------------------------
+
+    @work(exclusive=True, group="open")
+    async def _open(self) -> None:
+        opened = OpenLogs(self.lilfox)
+        try:
+            try:
+                await opened.open()
+            except LilFoxError as error:
+                self.failure = error
+                self.repaint()
+                return
+            self.opened = opened
+            if self._looking_at is not None:
+                self._choose_about(*self._looking_at)
+            self.reopen()
+            await asyncio.Event().wait()
+        finally:
+            await opened.close()
+
+    @property
+    def sources(self) -> Sequence[LogSource]:
+        """Those that are open."""
+        return () if self.opened is None else self.opened.sources
+
+    @property
+    def shown_sources(self) -> list[LogSource]:
+        """Those that are shown."""
+        return [each for each in self.sources if each.name not in self.hidden]
+
+    def show_only(self, names: Iterable[str]) -> None:
+        """Shows the sources of those names, at the time where the reader stands."""
+        self.hidden = frozenset(each.name for each in self.sources) - frozenset(names)
+        self.reopen()
+
+    def reopen(self) -> None:
+        """Merges the sources that are shown, anew, around where the reader stands."""
+        self.workers.cancel_group(self, "move")
+        self._merge(self._start())
+
+    def _start(self) -> End | AtTime:
+        if self._rewound is not None:
+            return AtTime(microseconds(self._rewound))
+        here = self.selected
+        if self.at_end or here is None or not isinstance(here.item, Record) or here.item.entry.time_us is None:
+            return End()
+        return AtTime(here.item.entry.time_us)
+
+    @work(exclusive=True, group="merge")
+    async def _merge(self, start: End | AtTime) -> None:
+        async with Merged(self.shown_sources, self.where) as merged:
+            self.merged, self.cursor = merged, None
+            merged.follow(self.follows and self._rewound is None)
+            self.go(start)
+            async with aclosing(merged.changes.watch()) as changes:
+                async for _version in changes:
+                    self._changed()
+
+    # ---- where the reader stands ----------------------------------------------------------------------------------
+
+    @property
+    def selected(self) -> Shown | None:
+        """The record that actions are about."""
+        if self.merged is None or not self.merged.shown:
+            return None
+        at = len(self.merged.shown) - 1 if self.cursor is None else self.merged.index(self.cursor)
+        return self.merged.shown[at]
+
+    @property
+    def selected_record(self) -> Record | None:
+        """The same, where it is a record and no notice."""
+        shown = self.selected
+        return shown.item if shown is not None and isinstance(shown.item, Record) else None
+
+    def stand_on(self, key: Key | None) -> None:
+        """Makes ``key`` where the reader stands; asks for more where the edge is near."""
+        merged = self.merged
+        if merged is None or not merged.shown:
+            return
+        self.cursor = merged.reader = merged.shown[-1].key if key is None else key
+        self.at_end = merged.at_newest and self.cursor == merged.shown[-1].key
+        at = merged.index(self.cursor)
+        if at < NEAR_EDGE and not merged.at_oldest:
+            self._load_older(merged)
+        if len(merged.shown) - at <= NEAR_EDGE and not merged.at_newest:
+            self._load_newer(merged)
+        self.repaint()
+
+    def ask_for_newer(self) -> None:
+        """Looks whether there is something new past the last row."""
+        if self.merged is not None and not self.merged.following:
+            self._load_newer(self.merged)
+
+    @work(exclusive=False, group="older")
+    async def _load_older(self, merged: Merged) -> None:
+        await merged.older(PAGE)
+
+    @work(exclusive=False, group="newer")
+    async def _load_newer(self, merged: Merged) -> None:
+        await merged.newer(PAGE)
+
+    @work(exclusive=True, group="move")
+    async def go(self, start: Beginning | End | AtTime) -> None:
+        """Moves to an end or a time."""
+        if self.merged is not None:
+            self._arrived(await self.merged.go(start))
+
+    @work(exclusive=True, group="move")
+    async def _apply(self) -> None:
+        if self.merged is not None:
+            self._arrived(await self.merged.set_where(self.where))
+
+    def _arrived(self, key: Key | None) -> None:
+        self.cursor = key
+        merged = self.merged
+        self.at_end = merged is not None and merged.at_newest and (not merged.shown or key == merged.shown[-1].key)
+        self.repaint()
+
+    # ---- what is shown -------------------------------------------------------------------------------------------
+
+    @property
+    def where(self) -> Filter:
+        """What a record must be to be in the list."""
+        parts: list[Filter] = [AtLeast(self.level)] if self.level > Severity.UNKNOWN else []
+        if self.only_matching and self.filter != EVERYTHING:
+            parts.append(self.filter)
+        return EVERYTHING if not parts else parts[0] if len(parts) == 1 else And(tuple(parts))
+
+    def set_filter(self, text: str) -> None:
+        """Shows (or marks) what ``text`` asks for. What is wrong in it is told, and what was shown stays."""
+        self.filter_text = text
+        try:
+            found = parse_filter(text, now=self._clock(), zone=UTC)
+        except LilFoxError as error:
+            self.filter_error = f"{error}  {error.hint}".strip()
+            self.repaint()
+            return
+        self.filter_error = ""
+        if found != self.filter:
+            self.filter = found
+            self.apply()
+        self.repaint()
+
+    def _clock(self) -> datetime:
+        """The time that is shown: of the newest overview, or that which is rewound to (aware UTC)."""
+        return self._rewound or datetime.now(UTC)
+
+    def apply(self) -> None:
+        """Makes what is shown follow the level and the filter, around where the reader stands."""
+        if self.merged is not None and self.merged.where != self.where:
+            self._apply()
+        self.repaint()
+
+    def follow(self, on: bool) -> None:
+        """Goes along with what is new, from the end on, or no more."""
+        self.follows = on
+        if self.merged is None:
+            return
+        self.merged.follow(on and self._rewound is None)
+        if on and not self.at_end:
+            self.go(End())
+        self.repaint()
+
+    def rewind(self, at: datetime | None) -> None:
+        """Shows the records around ``at`` (aware UTC), or the newest."""
+        if at == self._rewound or not self.display:
+            return
+        self._rewound = at
+        if self.merged is not None:
+            self.merged.follow(self.follows and at is None)
+            self.go(End() if at is None else AtTime(microseconds(at)))
+
+    def look_at(self, kind: str, name: str, at: datetime | None) -> None:
+        """Shows the logs of a host or a service, at that time or the newest."""
+        self._looking_at, self._rewound = (kind, name), at
+        if self.opened is not None:
+            self._choose_about(kind, name)
+            self.at_end = at is None
+            self.cursor = None
+            self.reopen()
+
+    def _choose_about(self, kind: str, name: str) -> None:
+        assert self.opened is not None
+        names = self.opened.about(kind, name)
+        if not names:
+            self.lilfox.tell(tr("no log is known of {name}: all are shown", name=name))
+            names = [each.name for each in self.sources]
+        self.hidden = frozenset(each.name for each in self.sources) - frozenset(names)
+
+    # ---- when to draw --------------------------------------------------------------------------------------------
+
+    def _changed(self) -> None:
+        """Draws what came by itself, not more often than the eye or the link has use for."""
+        merged = self.merged
+        if merged is None or not self.display or (self.lilfox.paused and merged.shown and self.cursor is not None):
+            return
+        if self.at_end and merged.following and merged.shown:
+            self.cursor = merged.reader = merged.shown[-1].key
+        period_s = SLOW_PAINT_S if self.lilfox.slow_link else PAINT_EVERY_S
+        wait_s = self._painted_s + period_s - time.monotonic()
+        if wait_s <= 0:
+            self._paint_now()
+        elif not self._paint_waits:
+            self._paint_waits = True
+            self.set_timer(wait_s, self._paint_now)
+
+    def _paint_now(self) -> None:
+        self._paint_waits = False
+        self._painted_s = time.monotonic()
+        if not self.lilfox._exit:
+            self.repaint()

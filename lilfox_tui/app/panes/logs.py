@@ -1,0 +1,237 @@
+"""The Logs pane: the records of all sources in one list by time."""
+
+from __future__ import annotations
+
+from datetime import UTC, timedelta
+
+from textual import events
+from textual.app import ComposeResult
+
+from lilfox_tui.app.draw import Piece, Row
+from lilfox_tui.app.log_detail import detail_rows, first_field
+from lilfox_tui.app.log_detail_keys import LogDetailKeys
+from lilfox_tui.app.log_list import LogList
+from lilfox_tui.app.log_rows import LogStyle
+from lilfox_tui.app.log_strip import StripParts, count_errors, grouped, strip_row
+from lilfox_tui.app.widgets.lines import Lines
+from lilfox_tui.feed import Unavailable
+from lilfox_tui.i18n import _
+from lilfox_tui.logs.lane import Key, Shown
+from lilfox_tui.logs.merged import Merged
+from lilfox_tui.logs.record import EPOCH, Record, Severity
+from lilfox_tui.text import cell_width, human_duration
+
+WIDEST_SOURCE = 16
+TROUBLES_SHOWN = 3
+
+
+class LogsPane(LogDetailKeys):
+    """The line of sources, the list, and the strip of errors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._top: Key | None = None
+        self._head_height = 1
+        self._logger_width = 0
+        self._strip: tuple[object, Row] | None = None
+        self._drawn_from: object = None
+
+    def compose(self) -> ComposeResult:
+        yield Lines(id="log-head")
+        yield Lines(id="log-list")
+        yield Lines(id="log-detail", sticky=1)
+        yield Lines(id="log-strip")
+
+    def on_resize(self, _event: events.Resize) -> None:
+        self.call_after_refresh(self.repaint)
+
+    def repaint(self) -> None:
+        if not self.display or not self.is_mounted or self.lilfox.room.width == 0:
+            return
+        self._paint_head()
+        detail, in_list = self.query_one("#log-detail", Lines), self.query_one("#log-list", Lines)
+        if detail.display is not (self.detail is not None):
+            detail.display, in_list.display = self.detail is not None, self.detail is None
+        if self.detail is None:
+            self._paint_list()
+        else:
+            self._paint_detail(detail)
+        self._paint_strip()
+
+    def _paint_detail(self, lines: Lines) -> None:
+        if self.detail is None or self.merged is None or not isinstance(self.detail.item, Record):
+            return
+        self.detail_rows = detail_rows(self.detail, self.detail.item, self.neighbours, self._style(self.merged))
+        at = first_field(self.detail_rows) if self.detail_at is None else self.detail_at
+        lines.show([each.row for each in self.detail_rows], selected=at)
+
+    # ---- the line of sources --------------------------------------------------------------------------------------
+
+    def _paint_head(self) -> None:
+        rows = [self._sources_row(), *self._message_rows()]
+        head = self.query_one("#log-head", Lines)
+        if len(rows) != self._head_height:
+            self._head_height = len(rows)
+            head.styles.height = len(rows)
+        head.show(rows)
+
+    def _sources_row(self) -> Row:
+        right = self._right_of_sources()
+        width = self.lilfox.room.width - sum(cell_width(piece.text) for piece in right) - 2
+        names = [each.name for each in self.shown_sources]
+        count = ""
+        if len(names) != len(self.sources):
+            count = _("({shown} of {all} sources)", shown=len(names), all=len(self.sources))
+        left = [Piece(" "), Piece("  ".join(names), "strong"), Piece("  " + count, "muted")]
+        if sum(cell_width(piece.text) for piece in left) > width:
+            short = _("{shown} of {all} sources", shown=len(names), all=len(self.sources))
+            left = [Piece(" "), Piece(short, "strong")]
+        space = self.lilfox.room.width - sum(cell_width(piece.text) for piece in (*left, *right))
+        return (*left, Piece(" " * max(1, space)), *right)
+
+    def _right_of_sources(self) -> list[Piece]:
+        glyphs, merged = self.lilfox.glyphs, self.merged
+        parts: list[Piece] = []
+        if self.level > Severity.UNKNOWN:
+            sign = ">=" if glyphs.ascii_only else "≥"
+            parts.append(Piece(_("level {sign} {level}", sign=sign, level=self.level.name) + "   ", "accent"))
+        if self.filter_text:
+            marked = "" if self.only_matching else " " + _("(marked)")
+            parts.append(Piece(f"{self.filter_text[:40]}{marked}   ", "failing" if self.filter_error else "accent"))
+        if self.zone is not UTC:
+            parts.append(Piece(_("local time") + "   ", "muted"))
+        if merged is not None and merged.waiting and not self.at_end:
+            parts.append(Piece(_("{count} new", count=grouped(merged.waiting)) + "   ", "accent"))
+        going = merged is not None and merged.following
+        mark = glyphs.good if going and self.at_end else glyphs.degraded if going else glyphs.unknown
+        parts.append(Piece(_("follow") + f" {mark} ", "good" if going and self.at_end else "muted"))
+        return parts
+
+    def _message_rows(self) -> list[Row]:
+        """What must be known beside the records: what is wrong in the filter, what is searched, what cannot be read."""
+        rows: list[Row] = []
+        if self.failure is not None:
+            rows.append((Piece(f" {self.failure}  {self.failure.hint}", "failing"),))
+        if self.filter_error:
+            rows.append((Piece(" " + self.filter_error, "failing"),))
+        if self.merged is None:
+            return rows
+        if searching := self.merged.searching:
+            rows.append((Piece(" " + self._progress(searching), "accent"), Piece("   " + _("esc ends it"), "muted")))
+        for name, trouble in list(self.merged.troubles.items())[:TROUBLES_SHOWN]:
+            rows.append(self._trouble_row(name, trouble))
+        return rows
+
+    def _progress(self, names: tuple[str, ...]) -> str:
+        searched = size = 0
+        for source in self.shown_sources:
+            status = source.status.value
+            if source.name in names and status is not None and status.searched_bytes is not None and status.size_bytes:
+                searched, size = searched + status.searched_bytes, size + status.size_bytes
+        share = f"  {100 * searched // size} %" if size else ""
+        return _("searching {names}", names=", ".join(names)) + share
+
+    def _trouble_row(self, name: str, trouble: Unavailable) -> Row:
+        glyphs = self.lilfox.glyphs
+        since = trouble.since.astimezone(self.zone).strftime("%H:%M:%S")
+        then = _("r tries again")
+        if trouble.next_try is not None:
+            wait = max(0.0, (trouble.next_try - self._clock()).total_seconds())
+            then = _("next try in {time}", time=human_duration(round(wait)))
+        return (
+            Piece(f" {glyphs.failing} {name}: {trouble.error}", "failing"),
+            Piece("  " + _("since {time}", time=since) + f", {then}  {trouble.error.hint}", "muted"),
+        )
+
+    # ---- the list ------------------------------------------------------------------------------------------------
+
+    def _paint_list(self) -> None:
+        lines, merged = self.query_one("#log-list", Lines), self.merged
+        if merged is None or not merged.shown:
+            self.list = None
+            lines.show([(Piece("  " + self._why_empty(), "muted"),)])
+            return
+        style = self._style(merged)
+        drawn_from = (merged, merged.changes.value, style, self.folded)
+        if self.list is None or drawn_from != self._drawn_from:
+            self.list, self._drawn_from = LogList(merged.shown, style, folded=self.folded), drawn_from
+        rows = self.list
+        at = len(merged.shown) - 1 if self.cursor is None else merged.index(self.cursor)
+        top = None if self._top is None else rows.row_of(rows.group_of(merged.index(self._top)))
+        lines.show(rows, selected=rows.row_of(rows.group_of(at)), top=top)
+        self._top = rows.key_of_row(lines.top)
+
+    def _why_empty(self) -> str:
+        if self.failure is not None:
+            return ""
+        if self.opened is None:
+            return _("opening the logs")
+        if not self.sources:
+            return _("no log was found here: name files on the command line, or sources in the configuration")
+        if self.merged is None or self.merged.searching:
+            return _("reading")
+        if self.merged.troubles:
+            return _("nothing can be read now")
+        return _("nothing matches") if self.merged.where.matches is not None and self._narrowed else _("no records")
+
+    @property
+    def _narrowed(self) -> bool:
+        return bool(self.filter_text) or self.level > Severity.UNKNOWN
+
+    def _style(self, merged: Merged) -> LogStyle:
+        width = self.lilfox.room.width
+        names = [each.name for each in self.shown_sources]
+        widest = WIDEST_SOURCE if width >= 120 else 10
+        source_width = min(widest, max(map(cell_width, names))) if len(names) > 1 and width >= 60 else 0
+        return LogStyle(
+            width=width,
+            glyphs=self.lilfox.glyphs,
+            zone=self.zone,
+            dates=self._needs_dates(merged),
+            source_width=source_width,
+            logger_width=self._width_of_loggers(merged, width),
+            wrapped=self.wrapped,
+            marks=frozenset(self.marks),
+            matches=None if self.only_matching or not self.filter_text else self.filter.matches,
+        )
+
+    def _needs_dates(self, merged: Merged) -> bool:
+        """Whether what is loaded is not all of today."""
+        days = {self._day(merged.shown[0]), self._day(merged.shown[-1])} - {None}
+        return bool(days - {self._clock().astimezone(self.zone).date()})
+
+    def _day(self, shown: Shown) -> object:
+        if not isinstance(shown.item, Record) or shown.item.entry.time_us is None:
+            return None
+        return (EPOCH + timedelta(microseconds=shown.item.entry.time_us)).astimezone(self.zone).date()
+
+    def _width_of_loggers(self, merged: Merged, width: int) -> int:
+        """As wide as the widest that was seen, so that columns do not jump; at most a tenth of the screen."""
+        if width < 80:
+            return 0
+        seen = (len(each.item.entry.logger) for each in merged.shown if isinstance(each.item, Record))
+        self._logger_width = max(self._logger_width, max(seen, default=0))
+        return min(self._logger_width, max(10, width // 10))
+
+    # ---- the strip -----------------------------------------------------------------------------------------------
+
+    def _paint_strip(self) -> None:
+        strip, merged = self.query_one("#log-strip", Lines), self.merged
+        strip.display = self.lilfox.room.height >= 9
+        if merged is None or not strip.display:
+            return
+        counts = [source.status.value.records if source.status.value else None for source in self.shown_sources]
+        total = None if None in counts else sum(count for count in counts if count is not None)
+        parts = StripParts(
+            shown=len(merged.shown),
+            more=not (merged.at_oldest and merged.at_newest),
+            total=total,
+            zone=self.zone,
+            width=self.lilfox.room.width,
+            glyphs=self.lilfox.glyphs,
+            sparklines=not self.lilfox.slow_link,
+        )
+        made_from = (merged, merged.changes.value, parts)
+        if self._strip is None or self._strip[0] != made_from:
+            self._strip = (made_from, strip_row(count_errors(merged.shown), parts))
+        strip.show([self._strip[1]])
