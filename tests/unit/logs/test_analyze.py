@@ -1,0 +1,228 @@
+"""Counting fast is the same as reading every record; ranges share no record and leave none out."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import math
+from collections.abc import Callable, Mapping
+from datetime import UTC, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from lilfox_tui.logs.analyze_blocks import whole_records
+from lilfox_tui.logs.analyze_json import JsonCount
+from lilfox_tui.logs.format import load_format
+from lilfox_tui.logs.formats import json_lines
+from lilfox_tui.logs.record import RAW_LIMIT, Entry, Severity
+from lilfox_tui.logs.split import split_records
+from lilfox_tui.logs.statistics import statistics_of
+from lilfox_tui.logs.tally import MINUTE_US, Tally
+
+EAST = timezone(timedelta(hours=5, minutes=45))
+
+
+def slowly(log: bytes) -> Tally:
+    """Every record through the format."""
+    tally = Tally()
+    for _, raw in split_records(log, load_format("json_lines")):
+        entry = json_lines.parse(raw[:RAW_LIMIT], EAST)
+        if entry is None:
+            tally.unread += 1
+        else:
+            tally.add("s", entry)
+    return tally
+
+
+def fast(log: bytes) -> Tally:
+    tally = Tally()
+    JsonCount(tally, "s", EAST).count(log)
+    return tally
+
+
+levels: st.SearchStrategy[object] = st.sampled_from(
+    ["INFO", "ERROR", "error", "Error", "CRITICAL", "WARN", "nonsense", "", 30, 50, 4, True, None, 3.0, ["ERROR"], {}]
+)
+times = st.sampled_from(
+    [
+        "2026-03-01T10:00:00.123456", "2026-03-01T10:00:59.999999", "2026-03-01 10:01:00,5", "2026-03-01T10:00:00Z",
+        "2026-03-01T10:00:00+05:45", "2026-03-01T10:00:00.1+02:00", "20260301T1000+01:30", "20260301T1000+01:00",
+        "2026-03-01T10:00", "2026-03-01", "2026-03-01T10:00:61", "2026-03-01T10:00:60", "yesterday", "", 1772355600,
+        1772355600123, 1.7723556e9, None, True, {"epochSecond": 1772355600, "nanoOfSecond": 0}, "9999-01-01T00:00:01Z",
+        "2026-03-01T10:00:00.123456789", "1969-12-30T00:00:00Z", "2026-W09-7T10:00:00",
+    ]
+)  # fmt: skip
+response_times = st.one_of(
+    st.floats(), st.integers(-3, 10**19), st.sampled_from(["0.5", "12ms", "fast", "", None, True, [1], "-1", 1e300])
+)
+exceptions: st.SearchStrategy[object] = st.sampled_from(
+    [
+        "Traceback (most recent call last):\n  File 'x', line 1\nValueError: no", "pkg.mod.OddError", "", "?", None, [],
+        {"type": "KeyError", "message": "'a'"}, {"type": {"type": "deep"}}, {"class": "a.b.C"}, {}, 5, False,
+    ]
+)  # fmt: skip
+modules = st.sampled_from(["api", "db", "api.py:12", "", None, 7, ["x"], "模块"])
+texts = st.one_of(st.text(max_size=8), st.sampled_from(["a\nb", '"', "\\", "\x00", "\u2028", "\ud800"]))
+records = st.fixed_dictionaries(
+    {},
+    optional={
+        "timestamp": times, "level": levels, "message": texts, "module": modules, "response_time": response_times,
+        "exception": exceptions, "Level": levels, "severity": levels, "time": times, "duration_ms": response_times,
+        "error": exceptions, "error_type": texts, "route": st.sampled_from(["/a", "/b", "", None, 3]),
+        "caller": modules, "log": st.just({"level": "error"}), "other": st.integers(), "RESPONSE_TIME": response_times,
+    },
+)  # fmt: skip
+usual = st.fixed_dictionaries(
+    {"timestamp": times, "level": levels, "message": texts, "module": modules},
+    optional={"response_time": response_times, "exception": exceptions, "user_id": st.integers()},
+)
+
+
+@st.composite
+def lines(draw: st.DrawFn) -> bytes:
+    """A line of a log: a record as some library writes it, or what is left of one."""
+    record: Mapping[str, Any] = draw(st.one_of(usual, usual, records))
+    text = json.dumps(
+        record, ensure_ascii=draw(st.booleans()), separators=draw(st.sampled_from([(",", ":"), (", ", ": ")]))
+    )
+    line = text.encode("utf-8", "surrogatepass")
+    broken: Callable[[bytes], bytes] = draw(
+        st.sampled_from(
+            [bytes, bytes, bytes, bytes, lambda b: b[: len(b) // 2], lambda b: b + b"\r", lambda b: b" " + b,
+             lambda b: b"\xef\xbb\xbf" + b, lambda b: b.replace(b"a", b"\xff"), lambda b: b + b"}", lambda _: b"",
+             lambda _: b"\r", lambda _: b"Traceback (most recent call last):", lambda _: b"[1, 2]", lambda _: b"ERROR",
+             lambda b: b.replace(b"{", b'{"level": "DEBUG", ', 1), lambda b: b.replace(b"{", b'{"x": 1e999, ', 1),
+             lambda b: b.replace(b"{", b'{"x": "\\q", ', 1)]
+        )
+    )  # fmt: skip
+    return broken(line)
+
+
+LONG = b'{"level": "ERROR", "module": "m", "message": "%b", "response_time": 3}' % (b"x" * RAW_LIMIT)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(lines(), min_size=1, max_size=30), st.sampled_from([1, 80]))
+@example([b'{"level": "INFO", "response_time": 1}', b'{"level": "INFO", "response_time": 1}', LONG], 1)
+def test_counting_fast_is_the_same_as_reading_every_record(found: list[bytes], times_over: int) -> None:
+    log = b"\n".join(found * times_over)  # what is learned from a line is used for the next
+    quick, thorough = fast(log), slowly(log)
+    assert quick == thorough
+    assert statistics_of(quick) == statistics_of(thorough)
+
+
+def test_most_lines_of_an_ordinary_log_are_not_read_by_the_format(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = (
+        b'{"timestamp": "2026-03-01T10:%02d:00.123456", "level": "INFO", "module": "m", "response_time": 0.5, "x": 1}'
+    )
+    log = b"\n".join(line % (number % 60) for number in range(2000))
+    asked: list[bytes] = []
+
+    def parse(raw: bytes, zone: timezone) -> Entry | None:
+        asked.append(raw)
+        return json_lines.parse(raw, zone)
+
+    monkeypatch.setattr("lilfox_tui.logs.analyze_json.parse", parse)
+    assert fast(log).route("s", "m").records == 2000
+    assert len(asked) < 10
+
+
+CONSOLE = "".join(
+    f"2026-03-01 10:00:{number % 60:02d},000 - app - ERROR - went wrong {number}\n" + "  and more\n" * (number % 4)
+    for number in range(200)
+).encode()
+JSON = b"".join(b'{"level": "INFO", "n": %d}\n' % number for number in range(300)) + b'{"level": "ERROR"}'
+
+
+@pytest.mark.parametrize(
+    ("kind", "log"), [("console", b"no beginning\n" + CONSOLE), ("json_lines", JSON), ("console", b"x")]
+)
+@settings(max_examples=60, deadline=None)
+@given(cuts=st.lists(st.integers(0, 10_000), max_size=6), block=st.sampled_from([7, 64, 1000, 1 << 20]))
+def test_ranges_share_no_record_and_leave_none_out(kind: str, log: bytes, cuts: list[int], block: int) -> None:
+    format_ = load_format(kind)
+    borders = [0, *sorted({cut % (len(log) + 1) for cut in cuts} - {0}), len(log)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lilfox_tui.logs.analyze_blocks.BLOCK", block)
+        found = [
+            raw
+            for start, end in itertools.pairwise(borders)
+            for whole in whole_records(io.BytesIO(log), start, end, format_.begins)
+            for _, raw in split_records(whole, format_)
+        ]
+    assert found == [raw for _, raw in split_records(log, format_)]
+
+
+def test_a_record_as_long_as_its_file_is_not_held() -> None:
+    lines_without_beginning = b"2026-03-01 10:00:00,000 - app - ERROR - x\n" + b"  more\n" * 500_000
+    held = list(whole_records(io.BytesIO(lines_without_beginning), 0, None, load_format("console").begins))
+    assert len(held) == 1
+    assert RAW_LIMIT <= len(held[0]) < 3 * RAW_LIMIT + (1 << 20)
+    assert held[0][:RAW_LIMIT] == lines_without_beginning[:RAW_LIMIT]
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=300))
+def test_percentiles_are_the_nearest_rank_and_the_mean_is_the_manuals(taken: list[float]) -> None:
+    tally = Tally()
+    for number, seconds in enumerate(taken):
+        tally.add("s", Entry(message="", module=f"m{number % 3}", response_time_s=seconds))
+    found = statistics_of(tally).response_times
+    assert found is not None
+    ordered = sorted(taken)
+    assert found.count == len(ordered)
+    assert found.mean_s == sum(ordered) / len(ordered)
+    assert (found.p50_s, found.p95_s, found.p99_s) == tuple(
+        ordered[math.ceil(p * len(ordered)) - 1] for p in (0.5, 0.95, 0.99)
+    )
+
+
+def test_many_response_times_are_put_in_order_without_holding_them_all() -> None:
+    tally = Tally()
+    ordered = [number / 1000 for number in range(300_000)]
+    for seconds in ordered[::2] + ordered[1::2]:
+        tally.route("s", f"m{int(seconds * 1000) % 7}").response_times_s.append(seconds)
+    found = statistics_of(tally).response_times
+    assert found is not None
+    assert (found.p50_s, found.p95_s, found.p99_s) == (149.999, 284.999, 296.999)
+    assert found.mean_s == sum(ordered) / len(ordered)
+
+
+def test_no_response_time_is_none_and_odd_ones_are_not_counted() -> None:
+    tally = Tally()
+    for value in (None, -1.0, math.nan, math.inf):
+        tally.add("s", Entry(message="", response_time_s=value))
+    assert statistics_of(tally).response_times is None
+    assert statistics_of(tally).records == 4
+
+
+def test_an_error_without_exception_or_module_is_counted_as_the_manual_does() -> None:
+    tally = Tally()
+    tally.add("s", Entry(message="", severity=Severity.ERROR))
+    tally.add("s", Entry(message="", severity=Severity.WARNING))
+    found = statistics_of(tally)
+    assert (found.errors, found.errors_by_type, found.errors_by_module) == (1, {"Unknown": 1}, {"unknown": 1})
+
+
+def test_a_log_of_years_has_wide_slices_and_loses_no_record() -> None:
+    one, other = Tally(), Tally()
+    for number in range(60_000):
+        (one if number % 50 else other).add("s", Entry(message="", time_us=number * MINUTE_US * 61))
+    one.join(other)
+    found = statistics_of(one)
+    assert sum(row.records for row in found.by_slice) == found.records == 60_000
+    assert len(found.by_slice) <= 33
+    assert len({row.until_us - row.since_us for row in found.by_slice}) == 1
+    assert all(row.until_us <= after.since_us for row, after in itertools.pairwise(found.by_slice))
+
+
+def test_zones_of_the_test_differ() -> None:
+    """The naive times above are not read as UTC by mistake on both sides."""
+    raw = b'{"timestamp": "2026-03-01T10:00:00"}'
+    here, there = json_lines.parse(raw, EAST), json_lines.parse(raw, UTC)
+    assert here is not None
+    assert there is not None
+    assert here.time_us != there.time_us
