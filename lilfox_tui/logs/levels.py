@@ -39,7 +39,7 @@ NUMBERS: Mapping[int, Severity] = {
 _SPOKEN = r"trace|debug|info|notice|warning|warn|error|err|severe|critical|crit|fatal|panic|alert|emerg"
 _NEAR_START = 120
 _IN_TEXT = re.compile(
-    rf"\b(?:({_SPOKEN.upper()})\b|(?:(?<=\[)|(?<=<))({_SPOKEN})(?=[\]>])|({_SPOKEN})(?=: )|"
+    rf"\b(?:({_SPOKEN.upper()})\b|(?<=[\[<:])({_SPOKEN})(?=[\]>])|({_SPOKEN})(?=: )|"
     rf"({'|'.join(word.capitalize() for word in _SPOKEN.split('|'))})(?=[:\]]))"
 )
 

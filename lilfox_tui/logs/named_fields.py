@@ -18,7 +18,8 @@ from lilfox_tui.logs.levels import NUMBERS, WORDS
 from lilfox_tui.logs.lines import text_of
 from lilfox_tui.logs.record import Entry, Fault, Severity
 
-_TIME = ("timestamp", "@timestamp", "time", "ts", "@t", "datetime", "asctime", "timemillis", "date", "instant", "t")
+_TIME = ("timestamp", "@timestamp", "time", "ts", "@t", "datetime", "asctime", "timemillis", "date", "instant", "t",
+         "time_iso8601", "time_local")  # fmt: skip
 _LEVEL = ("level", "levelname", "severity", "lvl", "log.level", "loglevel", "log_level", "@l", "severitytext",
           "severity_text", "priority", "error_severity")  # fmt: skip
 _MESSAGE = ("message", "msg", "event", "short_message", "@m", "@mt", "text", "body", "log")
@@ -120,7 +121,9 @@ def _message(value: object, fields: Mapping[str, object], raw: bytes) -> str:
 
 
 def _time(value: object, zone: tzinfo) -> int | None:
-    if isinstance(value, Mapping):  # of log4j's JSON
+    if isinstance(value, Mapping):  # of MongoDB, of log4j's JSON
+        if "$date" in value:
+            return times.from_value(value["$date"], zone)
         seconds, nanos = value.get("epochSecond"), value.get("nanoOfSecond")
         whole = times.from_number(seconds) if type(seconds) is int else None
         return whole + nanos // 1000 if whole is not None and type(nanos) is int and 0 <= nanos < 1e9 else whole

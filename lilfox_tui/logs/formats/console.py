@@ -19,7 +19,8 @@ LEVEL_WORDS = level_words(b"%b")
 
 _LEVEL = (
     r"(?P<level>TRACE|DEBUG|INFO|NOTICE|WARNING|WARN|ERROR|SEVERE|CRITICAL|CRIT|FATAL|ALERT|EMERGENCY|EMERG|PANIC|"
-    r"DPANIC|SUCCESS|VERBOSE|trace|debug|info|notice|warning|warn|error|critical|fatal|panic)\b"
+    r"DPANIC|SUCCESS|VERBOSE|TRC|DBG|INF|WRN|ERR|FTL|"
+    r"(?<=[\[\t])(?:[Tt]race|[Dd]ebug|[Ii]nfo|[Nn]otice|[Ww]arn(?:ing)?|[Ee]rror|[Cc]ritical|[Ff]atal|panic)(?=[\]\t]))\b"
 )
 _NAME = r"(?P<logger>[^\s\[\]|]{1,200}?)"
 _CLASS = r"(?=\S{0,200}?\.)(?P<logger>[^\s:]{1,200})"
@@ -33,12 +34,17 @@ _AFTER_TIME = [
         rf" \| {_LEVEL} *\| (?P<logger>[^:\s]{{1,200}}):(?P<function>[^:\n]{{1,200}}):(?P<line>\d{{1,9}}) - ",  # loguru
         rf" +{_LEVEL} +{_PID} --- (?:\[[^\]\n]{{0,200}}\] )?{_THREAD} +(?P<logger>\S{{1,200}}) +: ",  # Spring Boot
         rf" +{_THREAD} +\[?{_LEVEL}\]? +(?P<logger>[^\s:]{{1,200}})(?::| -) +",  # log4j, logback
-        rf" +\[?{_LEVEL}\]? +{_THREAD} +{_CLASS}(?::| -) +",
+        rf" +\[?{_LEVEL}\]? +{_THREAD} +(?:\[[^\]\n]{{0,200}}\] +)?{_CLASS}(?::| -) +",
         rf": {_LEVEL}/(?P<logger>[^\]\n]{{1,200}})\] ",  # Celery
         rf" \| {_LEVEL} *\| {_NAME} *\| ",
         rf" \| {_NAME} *\| {_LEVEL} *\| ",
         rf" {_LEVEL} in {_NAME}: ",  # Flask
         rf" \[{_PID}\] \[{_LEVEL}\] ",  # gunicorn
+        rf" - {_LEVEL} +\[(?P<thread>[^\n]{{1,200}}?)\] - ",  # ZooKeeper
+        rf"\[{_LEVEL} *\]\[(?P<logger>[^\]\s]{{1,200}}) *\] *",  # Elasticsearch
+        rf" +{_LEVEL} +(?P<logger>[^\[\]\s]{{1,200}})\] ",  # Rust's env_logger
+        rf" +{_PID} +{_LEVEL} +(?=\S{{0,200}}?\.)(?P<logger>\S{{1,200}}) ",  # OpenStack
+        rf" +\[?{_PID}\]? +\[?{_LEVEL}\]?:? +",  # MySQL
         rf" #{_PID}\] +{_LEVEL} -- (?P<logger>[^:\n]{{0,200}}): ",  # Ruby
         rf" (?P<logger>[\w.-]{{1,200}})\.{_LEVEL}: ",  # Monolog
         rf"\t{_LEVEL}\t(?:(?P<logger>\S{{1,200}})\t)?",  # zap
@@ -48,6 +54,8 @@ _AFTER_TIME = [
         rf" (?:\[[^\]\n]{{1,200}}\] ){{1,4}}?\[?{_LEVEL}\]?:? +(?:{_NAME}(?::| -) +)?",
     )
 ]
+_AFTER_LEVEL_AND_TIME = re.compile(r" *(?P<message>.*+)", re.DOTALL)
+_LONGEST_TIME = 64
 _WITHOUT_TIME = [
     re.compile(layout, re.DOTALL)
     for layout in (
@@ -57,10 +65,13 @@ _WITHOUT_TIME = [
     )
 ]
 _BEGINS = re.compile(
-    rb"(?:[A-Z], )?[\[(]?\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d|\[?\d\d/[A-Z][a-z]{2}/\d{4}[: ]\d\d:|"
-    rb"\[?(?:TRACE|DEBUG|INFO|NOTICE|WARNING|WARN|ERROR|CRITICAL|FATAL)(?::\S|: |\] )"
+    rb"(?:[A-Z], )?[\[(]?\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d|\[?\d\d[/-][A-Z][a-z]{2}[/-]\d{4}[: ]\d\d:|"
+    rb"\[?(?:TRACE|DEBUG|INFO|NOTICE|WARNING|WARN|ERROR|CRITICAL|FATAL)(?::\S|: |\] | \d{4}-)|\d\d:\d\d:\d\d[.,]\d"
 )
-_RUBY = re.compile(r"[A-Z], \[")
+_BEFORE_TIME = re.compile(r"[A-Z], (?=\[)|\[?(?P<level>[A-Z]{4,8})\]? +(?=\[?\d{4}-)")
+"""Ruby's Logger has a letter there, Django's verbose layout the level."""
+_CLOCK = re.compile(r"\d\d:\d\d:\d\d[.,]\d{1,9}")
+"""All that logback's own layout tells of the time: the day stays unknown."""
 
 
 def begins(line: bytes) -> bool:
@@ -71,23 +82,40 @@ def begins(line: bytes) -> bool:
 def parse(raw: bytes, zone: tzinfo) -> Entry | None:
     """A record in one of the layouts; None for a text in which no level stands at its place."""
     text = text_of(raw)
-    ruby = _RUBY.match(text)
-    us, start = times.leading(text[ruby.end() :] if ruby else text, zone)
-    start += ruby.end() if ruby and start else 0
-    for layout in _AFTER_TIME if start else _WITHOUT_TIME:
-        if match := layout.match(text, start):
-            break
-    else:
+    us, start, level = _head(text, zone)
+    match = _laid_out(text, start, level)
+    if match is None:
         return None
     fields: dict[str, object] = {name: value for name, value in match.groupdict().items() if value is not None}
-    message = str(fields.pop("message"))
-    logger = str(fields.get("logger", ""))
+    message, logger = str(fields.pop("message")), str(fields.get("logger", ""))
+    if level:
+        fields["level"] = level
     return Entry(
         message=message,
         time_us=us,
-        severity=severity_of(match["level"]),
+        severity=severity_of(level or match["level"]),
         logger=logger,
         module=logger,
         fault=faults.in_text(text),
         fields=fields,
     )
+
+
+def _head(text: str, zone: tzinfo) -> tuple[int | None, int, str]:
+    """The time, where what follows it begins (0 without one), and a level that stands before it."""
+    before = _BEFORE_TIME.match(text)
+    if before is None:
+        us, start = times.leading(text, zone)
+        if not start and (clock := _CLOCK.match(text)):
+            start = clock.end()
+        return us, start, ""
+    us, start = times.leading(text[before.end() : before.end() + _LONGEST_TIME], zone)
+    level = before["level"] if start and severity_of(before["level"] or "") else None
+    return us, start and start + before.end(), level or ""
+
+
+def _laid_out(text: str, start: int, level: str) -> re.Match[str] | None:
+    if level:
+        return _AFTER_LEVEL_AND_TIME.match(text, start)
+    layouts = _AFTER_TIME if start else _WITHOUT_TIME
+    return next((match for layout in layouts if (match := layout.match(text, start))), None)

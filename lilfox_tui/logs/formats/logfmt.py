@@ -20,12 +20,13 @@ _ESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
 _KNOWN = frozenset(("level", "lvl", "msg", "message", "time", "ts", "timestamp", "t", "severity"))
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d{1,15})?")
 _MOST_PAIRS = 4096
+_LONGEST_FIRST_KEY = 200
 
 
 def parse(raw: bytes, zone: tzinfo) -> Entry | None:
     """The pairs of the line; None where a part of it is no pair, or none of them is a time, a level or a message."""
     text = text_of(raw)
-    if "=" not in text:
+    if "=" not in text[:_LONGEST_FIRST_KEY].lstrip().partition(" ")[0]:
         return None
     fields: dict[str, object] = {}
     place, end = 0, len(text.rstrip())
@@ -38,7 +39,8 @@ def parse(raw: bytes, zone: tzinfo) -> Entry | None:
         fields[key] = _unescaped(quoted) if quoted is not None else _value(bare)
     if place < end and len(fields) < _MOST_PAIRS:
         return None
-    return entry_of(fields, raw, zone) if _KNOWN.intersection(fields) and len(fields) > 1 else None
+    tells = any(fields.get(key, True) is not True for key in _KNOWN)
+    return entry_of(fields, raw, zone) if tells and len(fields) > 1 else None
 
 
 def _unescaped(text: str) -> str:

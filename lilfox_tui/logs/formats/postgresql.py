@@ -23,11 +23,11 @@ _FURTHER = {
 }  # fmt: skip
 _HEAD = re.compile(
     r"(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})?(?: (?:[A-Z]{2,5}|[+-]\d\d(?::?\d\d)?)\b)?)"
-    rf"(?P<prefix>[^\n]{{0,300}}?)(?<!\w)(?P<word>{'|'.join((*LEVELS, *_FURTHER))}): {{1,2}}"
+    rf"(?P<prefix>[^\n]{{0,300}}?)(?<!\w)(?P<word>{'|'.join((*LEVELS, *_FURTHER))}):  "
 )
 _TIME_BYTES = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 _WORD_BYTES = re.compile(
-    rb"(?<![A-Za-z0-9_\x80-\xff])(?:(" + "|".join(LEVELS).encode() + rb")|" + "|".join(_FURTHER).encode() + rb"): "
+    rb"(?<![A-Za-z0-9_\x80-\xff])(?:(" + "|".join(LEVELS).encode() + rb")|" + "|".join(_FURTHER).encode() + rb"):  "
 )
 _HEAD_BYTES = 400
 _PID = re.compile(r"\[(\d{1,10})(?:-\d{1,10})?\]")

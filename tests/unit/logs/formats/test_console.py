@@ -36,6 +36,18 @@ INFO, WARNING, ERROR = Severity.INFO, Severity.WARNING, Severity.ERROR
         ("2026-01-01T12:00:00.000000Z  INFO tower_http::trace: it", INFO, "tower_http::trace", "it"),
         ("2026-01-01 12:00:00,000 | INFO | a.b | it", INFO, "a.b", "it"),
         ("2026-01-01 12:00:00,000 - a.b - INFO - ", INFO, "a.b", ""),
+        ("2026-01-01 12:00:00,000 - WARN  [Peer[myid=1]/::1:2181:Election@7] - it", WARNING, "", "it"),
+        ("[2026-01-01T12:00:00,000][WARN ][o.e.n.Node        ] [node] it", WARNING, "o.e.n.Node", "[node] it"),
+        ("[2026-01-01T12:00:00Z ERROR api::users] it", ERROR, "api::users", "it"),
+        ("2026-01-01 12:00:00.000 25746 INFO nova.api.server [req-1] it", INFO, "nova.api.server", "[req-1] it"),
+        ("2026-01-01T12:00:00.000000Z 0 [ERROR] [MY-010119] [Server] it", ERROR, "", "[MY-010119] [Server] it"),
+        ("2026-01-01 12:00:00.000000+00:00 [error] <0.2.0> it", ERROR, "", "<0.2.0> it"),
+        ("2026-01-01 12:00:00.000 INFO  [nio-1] [trace=a] c.e.App - it", INFO, "c.e.App", "it"),
+        ("ERROR 2026-01-01 12:00:00,000 views 42 140 it", ERROR, "", "views 42 140 it"),
+        ("[INFO] 2026-01-01 12:00:00 it", INFO, "", "it"),
+        ("2026-01-01 12:00:00.000 +00:00 [WRN] it", WARNING, "", "it"),
+        ("01-Jan-2026 12:00:00.000 WARNING [main] o.a.c.Startup.load it", WARNING, "main", "o.a.c.Startup.load it"),
+        ("[01-Jan-2026 12:00:00] WARNING: [pool www] it", WARNING, "", "[pool www] it"),
     ],
 )
 def test_layouts(line: str, severity: Severity, logger: str, message: str) -> None:
@@ -52,6 +64,7 @@ def test_layouts(line: str, severity: Severity, logger: str, message: str) -> No
         ("WARNING:root:it", WARNING, "root", "it"),
         ('INFO:     127.0.0.1:1 - "GET / HTTP/1.1" 200 OK', INFO, "", '127.0.0.1:1 - "GET / HTTP/1.1" 200 OK'),
         ("[ERROR] it", ERROR, "", "it"),
+        ("12:00:00.000 [main] INFO  c.e.App - it", INFO, "c.e.App", "it"),
     ],
 )
 def test_layouts_without_a_time(line: str, severity: Severity, logger: str, message: str) -> None:
@@ -70,7 +83,8 @@ def test_a_time_is_of_the_given_zone() -> None:
 @pytest.mark.parametrize(
     "line",
     ["", "it", "INFORMATION it", "2026-01-01 12:00:00 it", "2026-01-01 12:00:00,000 INFORMED: it", "2026-01-01",
-     "2026-13-01 12:00:00,000 - a - INFO - it", "ERRORS: 5"],
+     "2026-13-01 12:00:00,000 - a - INFO - it", "ERRORS: 5", "2026-01-01 12:00:00 Error reading it",
+     "2026-01-01 12:00:00 the error was small", "ORACLE 2026-01-01 12:00:00 it"],
 )  # fmt: skip
 def test_another_line_is_none(line: str) -> None:
     assert console.parse(line.encode(), UTC) is None
@@ -126,6 +140,7 @@ def test_where_a_plain_record_begins(line: bytes, expected: bool) -> None:
         (b"[2026-01-01T12:00:00Z] ERROR: it", NOON_US, ERROR, "ERROR: it"),
         (b"01/Jan/2026:12:00:00 +0000 [warn] it", NOON_US, WARNING, "[warn] it"),
         (b"error: it failed", None, ERROR, "error: it failed"),
+        (b"[Thu Jan 01 12:00:00.000000 2026] [core:error] [pid 1] it", NOON_US, ERROR, "[core:error] [pid 1] it"),
         (b"Error: it failed", None, ERROR, "Error: it failed"),
         (b"the error was small", None, Severity.UNKNOWN, "the error was small"),
         (b"TERROR in the INFORMATION", None, Severity.UNKNOWN, "TERROR in the INFORMATION"),

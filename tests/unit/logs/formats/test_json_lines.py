@@ -70,6 +70,8 @@ def test_a_time_without_offset_is_of_the_given_zone() -> None:
         {"timeMillis": 1767268800_000},
         {"instant": {"epochSecond": 1767268800, "nanoOfSecond": 999}},
         {"timestamp": "1767268800"},
+        {"t": {"$date": "2026-01-01T12:00:00.000+00:00"}},
+        {"time_local": "01/Jan/2026:20:00:00 +0800"},
     ],
 )
 def test_time(fields: dict[str, object]) -> None:

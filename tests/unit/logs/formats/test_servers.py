@@ -261,7 +261,11 @@ def test_pairs_of_logfmt(raw: bytes, fields: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", b"it", b"a=b", b"a=b c=d", b"level=info", b'it said level=info msg="x" and "more"', b"=x level=a"]
+    "raw",
+    [
+        *(b"", b"it", b"a=b", b"a=b c=d", b"level=info", b'it said level=info msg="x" and "more"', b"=x level=a"),
+        *(b"WARN [myid=1] - time out", b"id=1 level - time out"),
+    ],
 )
 def test_what_is_no_logfmt(raw: bytes) -> None:
     assert logfmt.parse(raw, UTC) is None
