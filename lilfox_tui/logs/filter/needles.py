@@ -20,6 +20,7 @@ from lilfox_tui.logs.faults import UNKNOWN_TYPE
 from lilfox_tui.logs.filter.fields import comparison, number
 from lilfox_tui.logs.filter.literals import required_literals
 from lilfox_tui.logs.filter.model import And, AtLeast, Field, Filter, Or, Regex, Text, ignores_case
+from lilfox_tui.logs.filter.severities import severities
 from lilfox_tui.logs.record import Severity
 
 LevelWords = Mapping[Severity, tuple[bytes, ...]]
@@ -60,10 +61,10 @@ def needles(where: Filter, level_words: LevelWords | None) -> Needles | None:
             return _of_text(text, ignore_case=folded, beyond_ascii=folded and not text.isascii())
         case Regex(pattern):
             return _of_pattern(pattern)
-        case AtLeast(severity):
-            return _of_levels(level_words, [one for one in Severity if one >= severity])
+        case AtLeast() | Field("level"):
+            return _of_levels(level_words, severities(where))
         case Field(name, op, value):
-            return _of_field(name, op, value, level_words)
+            return _of_field(name, op, value)
     return None
 
 
@@ -132,17 +133,14 @@ def _best_of(texts: Iterable[str], *, ignore_case: bool) -> Needles | None:
     return max((one for one in each if one is not None), key=_selectivity, default=None)
 
 
-def _of_levels(level_words: LevelWords | None, severities: list[Severity]) -> Needles | None:
-    if level_words is None or Severity.UNKNOWN in severities:
+def _of_levels(level_words: LevelWords | None, wanted: frozenset[Severity]) -> Needles | None:
+    if level_words is None or Severity.UNKNOWN in wanted:
         return None
-    words = dict.fromkeys(word for severity in severities for word in level_words.get(severity, ()))
+    words = dict.fromkeys(word for severity in sorted(wanted) for word in level_words.get(severity, ()))
     return Needles(tuple(words), ignore_case=True) if words else None
 
 
-def _of_field(name: str, op: str, value: str, level_words: LevelWords | None) -> Needles | None:
-    if name == "level":
-        fits = comparison(name, op, value)
-        return _of_levels(level_words, [severity for severity in Severity if fits(severity.name)])
+def _of_field(name: str, op: str, value: str) -> Needles | None:
     if name in _NOT_IN_RAW or any(map(comparison(name, op, value), (*_GIVEN.get(name, ()), "true"))):
         return None
     if op == "~":
