@@ -20,8 +20,9 @@ _TEXT = re.compile(r'"(?:[^"\\]|\\.)*+', re.DOTALL)
 
 def object_in(raw: bytes) -> dict[str, object] | None:
     """The object that ``raw`` is; None where it is none. Of invalid UTF-8, lone surrogates, NaN and control characters
-    in strings it makes what can be made; of an object cut at RAW_LIMIT, the fields before the cut."""
-    if not raw.lstrip(b" \t\r\n\xef\xbb\xbf").startswith(b"{"):
+    in strings it makes what can be made; of an object cut at RAW_LIMIT, the fields before the cut. NUL before it is the
+    hole that copytruncate leaves."""
+    if not raw.lstrip(b"\0 \t\r\n\xef\xbb\xbf").startswith(b"{"):
         return None
     try:
         found = _decode(raw)
@@ -31,7 +32,7 @@ def object_in(raw: bytes) -> dict[str, object] | None:
 
 
 def _leniently(raw: bytes) -> dict[str, object] | None:
-    text = raw.decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
+    text = raw.decode("utf-8", "replace").lstrip("\0\ufeff \t\r\n")
     text = _ESCAPE.sub(lambda match: "\\ufffd" if match[1] else match[0], text)
     try:
         found = _scan.decode(text)

@@ -198,6 +198,7 @@ def test_message_logger_and_module(fields: dict[str, object], expected: tuple[st
         (b'{"message":"a","x":' + b"9" * 4000 + b"}", "a"),
         (b'\xef\xbb\xbf{"message":"a"}', "a"),
         (b' {"message":"a"} \r', "a"),
+        (b"\0" * 100 + b'{"message":"a"}', "a"),
     ],
 )
 def test_what_is_not_quite_json(raw: bytes, message: str) -> None:
