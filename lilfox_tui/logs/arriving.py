@@ -59,15 +59,19 @@ class Arriving:
         records = split_records(self._pending[:end], self.format)
         if not records:
             return []
-        last = records[-1][0]
-        self._pending = self._pending[last:]
-        found = [self._counted(raw) for _offset, raw in records[:-1]]
+        half = self._pending[end:]
+        ends_here = len(half) > RAW_LIMIT and self.format.begins(half)
+        whole = records if ends_here else records[:-1]
+        self._pending = half if ends_here else self._pending[records[-1][0] :]
+        found = [self._counted(raw) for _offset, raw in whole]
         self._bound()
         return found
 
     def _bound(self) -> None:
-        """Keeps the start of what never ends; a half line that begins after it stays whole."""
-        end = self._pending.rfind(b"\n") + 1 or len(self._pending)
+        """Keeps the start of what never ends; a short half line after it may be the next one and stays."""
+        end = self._pending.rfind(b"\n") + 1
+        if not end or len(self._pending) - end > RAW_LIMIT:
+            end = len(self._pending)
         if end > 2 * RAW_LIMIT:
             newline = self._pending[end - 1 : end] == b"\n"
             self._cut_bytes += end - RAW_LIMIT - newline

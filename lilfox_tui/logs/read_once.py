@@ -47,6 +47,7 @@ class ReadOnceSource:
         self._kept = Kept(keep_bytes)
         self._notices: list[tuple[int, Notice]] = []
         self._error: LilFoxError | None = None
+        self._over = False
         self._settled = asyncio.Event()
         self._changed = asyncio.Event()
         self._reading: asyncio.Task[None] | None = None
@@ -71,7 +72,8 @@ class ReadOnceSource:
         return Page(_oldest_first(found, older), None)
 
     async def follow(self, start: Start, where: Filter) -> AsyncGenerator[list[Record | Notice], None]:
-        """See :meth:`LogSource.follow`. What fell out of memory before it was handed on is told in a Notice."""
+        """See :meth:`LogSource.follow`; ends with the program unless that is started again. What fell out of memory
+        before it was handed on is told in a Notice."""
         await self._begin()
         number = self._number(start, older=False)
         told = 0 if number < self._kept.end else len(self._notices)
@@ -95,6 +97,8 @@ class ReadOnceSource:
             if batch:
                 yield batch
             elif number == self._kept.end and changed is self._changed:
+                if self._over:
+                    return
                 await changed.wait()
             else:
                 await asyncio.sleep(0)
@@ -144,7 +148,9 @@ class ReadOnceSource:
         if error is not None:
             self._status.fail(error)
             self._notice(tr("{source} ended: {why}", source=self._origin.description, why=error.message))
+        self._over = True
         self._settled.set()
+        self._wake()
 
     async def _read_to_its_end(self) -> LilFoxError | None:
         """Takes what comes; returns the error that ended it, if one did."""

@@ -1,0 +1,247 @@
+"""Questions to a server of logs over HTTP: bounded, with back-off, never led to another address with a secret."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from lilfox_tui.config.model import LogConfig, Seconds, SecretRef, TextOrSecret
+from lilfox_tui.errors import HostError, LilFoxError
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.redact import redact
+
+if TYPE_CHECKING:
+    import httpx
+
+BODY_LIMIT = 64 * 1024 * 1024
+"""Bytes of one answer, unpacked, past which it is given up."""
+RETRY_S = (0.5, 1.0, 2.0)
+"""Waits before a question is asked again that met 429, a 5xx or a broken connection."""
+_LONGEST_WAIT_S = 30.0
+_REASON_CHARS = 300
+
+
+class HttpOptions(LogConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What every source over HTTP has. ``host`` of the frame asks; it sees the address."""
+
+    url: str
+    headers: dict[str, TextOrSecret] = msgspec.field(default_factory=dict)
+    user: str | None = None
+    password: SecretRef | None = None
+    timeout: Seconds = Seconds(20)
+    verify_tls: bool = True
+
+
+class ServerError(LilFoxError):
+    """The server could not be asked or did not do it. ``status`` is None where there was no answer; ``passing`` tells
+    that the same question may be answered later, ``wait_s`` how long the server asks to wait before."""
+
+    def __init__(
+        self, message: Message, hint: Message | str = "", *, status: int | None, passing: bool, wait_s: float = 0.0
+    ) -> None:
+        super().__init__(message, hint)
+        self.status, self.passing, self.wait_s = status, passing, wait_s
+
+
+class _Answer(Struct, frozen=True):
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Server:
+    """One server. ``ask`` may be called by several at once; the connection is made at the first question."""
+
+    def __init__(self, options: HttpOptions, host: Host) -> None:
+        parts = urlsplit(options.url)
+        self._options, self._host = options, host
+        self._scheme, self._netloc, self._path = parts.scheme, parts.netloc, parts.path.rstrip("/")
+        self._address = parts.hostname or ""
+        self._port = parts.port or (443 if parts.scheme == "https" else 80)
+        self._open = AsyncExitStack()
+        self._client: httpx.AsyncClient | None = None
+        self._base = ""
+        self._connecting = asyncio.Lock()
+
+    @property
+    def where(self) -> str:
+        """The server as errors and the status name it: no path, no secret."""
+        return f"{self._scheme}://{self._netloc}"
+
+    async def ask(self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: object = None) -> Any:
+        """The JSON of the answer to ``path`` under the configured address. Raises LilFoxError."""
+        for pause_s in RETRY_S:
+            try:
+                return await self._answered(method, path, params or {}, body)
+            except ServerError as error:
+                if not error.passing:
+                    raise
+                await asyncio.sleep(max(pause_s, error.wait_s))
+        return await self._answered(method, path, params or {}, body)
+
+    async def close(self) -> None:
+        """Ends connections and the forwarded port."""
+        self._client = None
+        opened, self._open = self._open, AsyncExitStack()
+        await opened.aclose()
+
+    async def _answered(self, method: str, path: str, params: Mapping[str, str], body: object) -> Any:
+        answer = await self._once(method, path, params, body)
+        if answer.status >= 300:
+            raise self._refused(answer)
+        return await asyncio.to_thread(self._decoded, answer)
+
+    async def _once(self, method: str, path: str, params: Mapping[str, str], body: object) -> _Answer:
+        import httpx
+
+        headers = await self._headers()
+        try:
+            async with asyncio.timeout(self._options.timeout):
+                client = await self._connected()
+                async with client.stream(
+                    method, self._base + self._path + path, params=params, headers=headers,
+                    content=None if body is None else msgspec.json.encode(body),
+                    extensions={"sni_hostname": self._address},
+                ) as got:  # fmt: skip
+                    return _Answer(got.status_code, dict(got.headers), await self._bounded(got))
+        except TimeoutError:
+            await self.close()
+            raise ServerError(
+                tr("{where} did not answer within {seconds:g} s", where=self.where, seconds=self._options.timeout),
+                tr("Narrow the time or the filter, or give the source a longer timeout."),
+                status=None, passing=False,
+            ) from None  # fmt: skip
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            await self.close()
+            reason = str(error) or type(error).__name__
+            raise ServerError(
+                tr("{where} cannot be asked: {reason}", where=self.where, reason=redact(reason)),
+                tr("Does it run, and is the address right? A host of `host:` asks from there."),
+                status=None, passing=not isinstance(error, httpx.DecodingError | httpx.InvalidURL),
+            ) from None  # fmt: skip
+        except HostError:
+            await self.close()
+            raise
+
+    async def _bounded(self, got: httpx.Response) -> bytes:
+        """The body, unpacked; httpx unpacks block by block, so that a bomb ends here."""
+        body = bytearray()
+        async for block in got.aiter_bytes(256 * 1024):
+            body += block
+            if len(body) > BODY_LIMIT:
+                raise ServerError(
+                    tr("{where} answers more than {limit} MiB; the answer was given up",
+                       where=self.where, limit=BODY_LIMIT // 1024**2),
+                    tr("Narrow the time or the filter."), status=got.status_code, passing=False,
+                )  # fmt: skip
+        return bytes(body)
+
+    async def _connected(self) -> httpx.AsyncClient:
+        async with self._connecting:
+            if self._client is None:
+                address, port = await self._open.enter_async_context(self._host.forward(self._port, self._address))
+                shown = f"[{address}]" if ":" in address else address
+                self._base = f"{self._scheme}://{shown}:{port}"
+                tls = self._scheme == "https"
+                client = await asyncio.to_thread(_new_client, tls and self._options.verify_tls, self._options.timeout)
+                self._client = await self._open.enter_async_context(client)
+            return self._client
+
+    async def _headers(self) -> list[tuple[bytes, bytes]]:
+        lines = {"Host": self._netloc, "Content-Type": "application/json"}
+        if self._options.user is not None:
+            password = await _revealed(self._options.password or "")
+            pair = base64.b64encode(f"{self._options.user}:{password}".encode()).decode()
+            lines["Authorization"] = f"Basic {pair}"
+        for name, text in self._options.headers.items():
+            lines[name] = await _revealed(text)
+        for name, value in lines.items():
+            if not name.isascii() or any(char < " " or char == "\x7f" for char in value):
+                raise LilFoxError(tr("header {name} holds characters that HTTP does not allow", name=name))
+        return [(name.encode(), value.encode()) for name, value in lines.items()]
+
+    def _decoded(self, answer: _Answer) -> Any:
+        try:
+            return msgspec.json.decode(answer.body) if answer.body else None
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            raise ServerError(
+                tr("{where} answers something that is no JSON: {start}", where=self.where, start=_start(answer.body)),
+                tr("Is that the right address?"), status=answer.status, passing=False,
+            ) from None  # fmt: skip
+
+    def _refused(self, answer: _Answer) -> ServerError:
+        status = answer.status
+        hint: Message | str = ""
+        if 300 <= status < 400:
+            target = urlsplit(answer.headers.get("location", ""))
+            what = tr("{where} points to {target}, which is not followed, for secrets would go there",
+                      where=self.where, target=f"{target.scheme}://{target.hostname}{target.path}")  # fmt: skip
+            hint = tr("Write the address that is meant into url.")
+        else:
+            what = tr("{where} answers {status}: {reason}",
+                      where=self.where, status=status, reason=_reason(answer.body))  # fmt: skip
+        if status in (401, 403):
+            hint = tr("Check headers, user and password of this source.")
+        elif status == 404:
+            hint = tr("Is that the right address, and does what is asked for exist there?")
+        wait_s = _asked_to_wait(answer)
+        return ServerError(what, hint, status=status, passing=_passing(status), wait_s=wait_s)
+
+
+def _new_client(verify: bool, timeout_s: float) -> httpx.AsyncClient:
+    """Runs in a thread: importing httpx and reading the trusted certificates would hold up the event loop."""
+    import ssl
+
+    import httpx
+
+    return httpx.AsyncClient(
+        verify=ssl.create_default_context() if verify else False,
+        trust_env=False,
+        follow_redirects=False,
+        timeout=timeout_s,
+        headers={"User-Agent": "lilfox", "Accept": "application/json", "Accept-Encoding": "gzip"},
+    )
+
+
+async def _revealed(text: str) -> str:
+    if not isinstance(text, SecretRef):
+        return text
+    from lilfox_tui.config.secrets import resolve  # only when a secret is used
+
+    return await resolve(text)
+
+
+def _passing(status: int) -> bool:
+    return status == 429 or status >= 500
+
+
+def _asked_to_wait(answer: _Answer) -> float:
+    """Retry-After in seconds (RFC 9110 10.2.3), bounded; its form as a date is not heeded."""
+    asked = answer.headers.get("retry-after", "")
+    return min(float(asked), _LONGEST_WAIT_S) if asked.isascii() and asked.isdigit() else 0.0
+
+
+def _reason(body: bytes) -> str:
+    """What the server says: Elasticsearch's ``error``, Loki's JSON ``message`` or its plain text."""
+    try:
+        document = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return _start(body)
+    said = document.get("error", document.get("message")) if isinstance(document, dict) else None
+    if isinstance(said, dict):
+        causes = said.get("root_cause") or [said]
+        first = causes[0] if isinstance(causes, list) and isinstance(causes[0], dict) else said
+        said = f"{first.get('type', '')}: {first.get('reason', '')}"
+    return redact(str(said))[:_REASON_CHARS] if said else _start(body)
+
+
+def _start(body: bytes) -> str:
+    return redact(body[: _REASON_CHARS * 4].decode("utf-8", "replace").strip())[:_REASON_CHARS]

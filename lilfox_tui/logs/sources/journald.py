@@ -1,0 +1,299 @@
+"""The journal of systemd, on this machine or another, as ``journalctl -o json`` gives it (journalctl(1)).
+
+A record's place is its cursor. Entries come in journalctl's order, which is that of their reception.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from datetime import UTC, datetime
+
+from msgspec import Struct
+
+from lilfox_tui.config.model import LogConfig, Seconds
+from lilfox_tui.errors import CommandUnknown, HostError, HostUnreachable, LilFoxError
+from lilfox_tui.feed import Feed
+from lilfox_tui.hosts.base import Completed, Host
+from lilfox_tui.hosts.output import last_words
+from lilfox_tui.hosts.script import NOT_FOUND
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.logs.filter.journal import to_matches
+from lilfox_tui.logs.filter.model import EVERYTHING, Filter
+from lilfox_tui.logs.filter.span import span
+from lilfox_tui.logs.format import Format, load_format
+from lilfox_tui.logs.record import RAW_LIMIT, Record, microseconds
+from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, Notice, Page, Setting, SourceStatus, Start
+
+AGAIN_S = (1.0, 2.0, 5.0, 10.0, 30.0)
+"""Waits before journalctl is started again after the link was lost."""
+SEARCH_S = 2.0
+"""A page that finds little comes back after so long, to be shown and gone on with."""
+_LINE_LIMIT = 8 * 1024 * 1024
+"""Bytes of one entry that are read: the journal takes up to 768 MiB (a core dump's text)."""
+_NOT_ALL = (b"not seeing messages from other users", b"insufficient permissions")
+
+
+class Options(LogConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Each narrows what is read; "" is all. ``boot`` is as journalctl has it: 0 this one, -1 the one before, an id."""
+
+    unit: str = ""
+    identifier: str = ""
+    """The name a program gives itself (SYSLOG_IDENTIFIER)."""
+    boot: str = ""
+    since: Seconds | None = None
+    """How far back it goes."""
+
+
+def open_source(name: str, options: Options, setting: Setting) -> JournaldSource:
+    """The journal; nothing is run yet."""
+    return JournaldSource(name, options, setting)
+
+
+class _Access(Struct, frozen=True):
+    """How the journal can be read, as a first look has found it."""
+
+    sudo: bool
+    whole: bool
+    """False: only the user's own entries are seen."""
+
+
+class JournaldSource:
+    """See :class:`LogSource`."""
+
+    def __init__(self, name: str, options: Options, setting: Setting) -> None:
+        self.name = name
+        self._options, self._setting = options, setting
+        self._host: Host = setting.host
+        self._format: Format = load_format("journald")
+        self._status: Feed[SourceStatus] = Feed()
+        self._access: _Access | None = None
+        self._looking = asyncio.Lock()
+
+    @property
+    def status(self) -> Feed[SourceStatus]:
+        """See :attr:`LogSource.status`; the description says when only a part can be seen."""
+        return self._status
+
+    async def page(self, start: Start, *, older: bool, limit: int, where: Filter) -> Page:
+        """See :meth:`LogSource.page`. Raises LilFoxError: no journalctl, no right to read, no such unit."""
+        if isinstance(start, Beginning if older else End):
+            return Page((), None)
+        try:
+            access = await self._looked()
+            page, looked_at = await self._page(access, start, older=older, limit=limit, where=where)
+            if not looked_at and where == EVERYTHING and isinstance(start, Beginning | End):
+                await self._refuse_unknown_unit()
+        except LilFoxError as error:
+            self._status.fail(error)
+            raise
+        self._good(access)
+        return page
+
+    async def _page(self, access: _Access, start: Start, *, older: bool, limit: int, where: Filter) -> tuple[Page, int]:
+        """The page, and how many entries journalctl gave for it."""
+        argv = self._argv(where, start, older=older)
+        argv += ["--reverse"] if older else []
+        found: list[Record] = []
+        looked_at = 0
+        more: Start | None = None
+        deadline = time.monotonic() + SEARCH_S
+        async with aclosing(self._lines(argv, sudo=access.sudo)) as blocks:
+            async for lines in blocks:
+                for line, size in lines:
+                    record = self._record(line, size)
+                    looked_at += 1
+                    if len(found) == limit:
+                        more = AtPlace(found[-1].place)
+                        break
+                    if record is not None and where.matches(record):
+                        found.append(record)
+                    last = record.place if record is not None else ""
+                    if last and looked_at % 256 == 0 and time.monotonic() > deadline:
+                        more = AtPlace(last)
+                        break
+                if more is not None:
+                    break
+        return Page(tuple(reversed(found)) if older else tuple(found), more), looked_at
+
+    async def follow(self, start: Start, where: Filter) -> AsyncGenerator[list[Record | Notice], None]:
+        """See :meth:`LogSource.follow`. After a lost link it goes on behind the last entry that was read."""
+        access = await self._looked()
+        if isinstance(start, End):
+            start = await self._newest(access)
+        read_last = ""
+        tries = 0
+        while True:
+            try:
+                async with aclosing(self._followed(access, start, where, read_last)) as batches:
+                    async for batch, place in batches:
+                        self._good(access)
+                        tries = 0
+                        if place:
+                            start, read_last = AtPlace(place), place
+                        if batch:
+                            yield batch
+                why: LilFoxError = LilFoxError(tr("journalctl ended on {host}", host=self._host.name))
+            except (HostUnreachable, CommandUnknown) as error:
+                why = error
+            except HostError as error:
+                if not read_last:
+                    self._status.fail(error)
+                    raise
+                why = error
+            pause_s = AGAIN_S[min(tries, len(AGAIN_S) - 1)]
+            tries += 1
+            self._status.fail(why, next_try=datetime.fromtimestamp(time.time() + pause_s, UTC))
+            await asyncio.sleep(pause_s)
+
+    async def close(self) -> None:
+        """Nothing is kept running between questions."""
+
+    async def _followed(
+        self, access: _Access, start: Start, where: Filter, read_last: str
+    ) -> AsyncGenerator[tuple[list[Record | Notice], str], None]:
+        """Batches of what matches, each with the place of the last entry that was read (or "").
+
+        The entry that was ``read_last`` before an outage is asked for again: if it is gone, others may be too."""
+        known = read_last
+        argv = self._argv(where, start, older=False, with_itself=bool(known))
+        argv += ["--follow", "--no-tail"]
+        async with aclosing(self._lines(argv, sudo=access.sudo)) as blocks:
+            async for lines in blocks:
+                batch: list[Record | Notice] = []
+                place = ""
+                for line, size in lines:
+                    record = self._record(line, size)
+                    if record is None:
+                        continue
+                    place = record.place
+                    if known and place != known:
+                        batch.append(self._gap())
+                    elif known:
+                        known = ""
+                        continue
+                    known = ""
+                    if where.matches(record):
+                        batch.append(record)
+                yield batch, place
+
+    def _argv(self, where: Filter, start: Start, *, older: bool, with_itself: bool = False) -> list[str]:
+        options = self._options
+        argv = ["journalctl", "--output=json", "--all", "--no-pager"]
+        argv += [f"--unit={options.unit}"] if options.unit else []
+        argv += [f"--identifier={options.identifier}"] if options.identifier else []
+        argv += [f"--boot={options.boot}"] if options.boot else []
+        since_us, until_us = span(where)
+        until_us = None if until_us is None else until_us - 1
+        oldest = [] if since_us is None else [since_us]
+        if options.since is not None:
+            oldest.append(microseconds(datetime.now(UTC)) - int(options.since * 1e6))
+        if isinstance(start, AtTime) and older:
+            until_us = start.time_us - 1 if until_us is None else min(until_us, start.time_us - 1)
+        elif isinstance(start, AtTime):
+            oldest.append(start.time_us)
+        if oldest:
+            argv.append(f"--since=@{_seconds(max(oldest))}")
+        if until_us is not None:
+            argv.append(f"--until=@{_seconds(until_us)}")
+        if isinstance(start, AtPlace):
+            argv.append(f"--{'' if with_itself else 'after-'}cursor={start.place}")
+        return argv + to_matches(where)
+
+    async def _lines(self, argv: list[str], *, sudo: bool) -> AsyncGenerator[list[tuple[bytes, int]], None]:
+        """Whole lines as they come, and their sizes; of one that is too long the start."""
+        rest, cut = bytearray(), 0
+        async with aclosing(self._host.stream(argv, sudo=sudo)) as blocks:
+            async for block in blocks:
+                end = block.find(b"\n")
+                kept = block[: end if end >= 0 else len(block)][: _LINE_LIMIT - len(rest)]
+                rest += kept
+                cut += (end if end >= 0 else len(block)) - len(kept)
+                if end < 0:
+                    continue
+                *others, half = block[end + 1 :].split(b"\n")
+                yield [(bytes(rest), len(rest) + cut), *((line, len(line)) for line in others)]
+                rest, cut = bytearray(half), 0
+
+    def _record(self, line: bytes, size: int) -> Record | None:
+        """An entry; None for a line that is none (``-- No entries --``)."""
+        entry = self._format.parse(line, self._setting.zone)
+        cursor = entry.fields.get("__CURSOR") if entry is not None else None
+        if entry is None or not isinstance(cursor, str):
+            return None
+        return Record(source=self.name, place=cursor, entry=entry, raw=line[:RAW_LIMIT], size_bytes=size)
+
+    async def _newest(self, access: _Access) -> Start:
+        """The newest entry's place, or the beginning where there is none."""
+        argv = [*self._argv(EVERYTHING, End(), older=True), "--lines=1"]
+        done = await self._host.run(argv, sudo=access.sudo)
+        line = done.stdout.rstrip(b"\n")
+        record = self._record(line, len(line))
+        return Beginning() if record is None else AtPlace(record.place)
+
+    async def _looked(self) -> _Access:
+        """Whether journalctl is there and what it lets this user see; with sudo where that is allowed and needed."""
+        async with self._looking:
+            if self._access is not None:
+                return self._access
+            done = await self._look(sudo=False)
+            sudo = self._setting.sudo and any(words in done.stderr for words in _NOT_ALL)
+            if sudo:
+                done = await self._look(sudo=True)
+            if not done.ok:
+                raise self._refused(done)
+            self._access = _Access(sudo, not any(words in done.stderr for words in _NOT_ALL))
+            return self._access
+
+    async def _look(self, *, sudo: bool) -> Completed:
+        return await self._host.run(["journalctl", "--lines=1", "--output=json", "--no-pager"], sudo=sudo)
+
+    def _refused(self, done: Completed) -> HostError:
+        host = self._host.name
+        if done.exit_status == NOT_FOUND:
+            return HostError(
+                host, tr("There is no journalctl on {host}", host=host),
+                tr("This host keeps no journal of systemd; read its log files instead."),
+            )  # fmt: skip
+        if any(words in done.stderr for words in _NOT_ALL):
+            return HostError(
+                host, tr("The journal on {host} may not be read by this user", host=host),
+                tr("Add the user to the group systemd-journal there, or set sudo for this host."),
+            )  # fmt: skip
+        words = last_words(done.stderr)
+        return HostError(host, tr("journalctl does not work on {host}: {words}", host=host, words=words))
+
+    async def _refuse_unknown_unit(self) -> None:
+        """Called when there are no entries at all: is there such a unit?"""
+        unit = self._options.unit
+        if not unit or any(char in unit for char in "*?["):
+            return
+        done = await self._host.run(["systemctl", "show", "--property=LoadState", "--", unit])
+        if done.ok and done.stdout.strip() == b"LoadState=not-found":
+            host = self._host.name
+            raise HostError(
+                host, tr("{host} has no unit {unit}, and its journal nothing of it", host=host, unit=unit),
+                tr("See systemctl list-units --all there for the names."),
+            )  # fmt: skip
+
+    def _gap(self) -> Notice:
+        text: Message = tr("The journal on {host} no longer has the last entry that was read: some may be missing here",
+                           host=self._host.name)  # fmt: skip
+        return Notice(self.name, microseconds(datetime.now(UTC)), text)
+
+    def _good(self, access: _Access) -> None:
+        options = self._options
+        words = ["journald", options.unit, options.identifier, options.boot and f"boot {options.boot}"]
+        description = " ".join(word for word in words if word)
+        if not access.whole:
+            description += f" ({tr('only entries of this user: it is not in the group systemd-journal')})"
+        status = SourceStatus(description=description, format="journald")
+        if status != self._status.value:
+            self._status.publish(status)
+
+
+def _seconds(time_us: int) -> str:
+    """As journalctl takes a time after @."""
+    return f"{time_us // 10**6}.{time_us % 10**6:06}"

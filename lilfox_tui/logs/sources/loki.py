@@ -1,0 +1,159 @@
+"""A Grafana Loki: ``query_range`` by time in both directions, and again each second for what is new.
+
+After Loki's HTTP API (grafana.com/docs/loki/latest/reference/loki-http-api): ``start`` is inclusive, ``end`` is not,
+times are nanoseconds, an answer has at most ``limit`` entries from ``start`` on (forward) or from ``end`` down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec.structs import replace
+
+from lilfox_tui.config.model import Seconds
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import tr
+from lilfox_tui.logs.by_time import Stamped, Store, Stretch, place_of, whole_stamps
+from lilfox_tui.logs.filter.logql import to_logql
+from lilfox_tui.logs.filter.model import Filter
+from lilfox_tui.logs.format import load_format
+from lilfox_tui.logs.http_source import HttpOptions, Server, ServerError
+from lilfox_tui.logs.levels import severity_of
+from lilfox_tui.logs.polled import PolledSource
+from lilfox_tui.logs.recognise import recognise
+from lilfox_tui.logs.record import RAW_LIMIT, Entry, Record, Severity
+from lilfox_tui.logs.source import Setting
+
+_PATH = "/loki/api/v1/query_range"
+_MOST = 5000
+"""``max_entries_limit_per_query`` of a Loki that is not told another; a smaller one is learnt from its refusal."""
+_TOO_MANY = re.compile(r"max entries limit per query exceeded.*?> (\d+)\)")
+_WINDOW_NS = 86_400 * 10**9
+"""Time asked for at once: far below ``max_query_length`` (30 days and an hour), and a sparse search shows progress."""
+_AHEAD_NS = 600 * 10**9
+"""Loki takes entries from so far in the future (``creation_grace_period``)."""
+_LEVEL_LABELS = ("level", "detected_level", "severity", "lvl")
+
+
+class Options(HttpOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """``query`` is a LogQL log query. The tenant, if there is one, is the header X-Scope-OrgID."""
+
+    query: str
+    since: Seconds = Seconds(30 * 86_400)
+    """How far back its beginning is looked for."""
+    every: Seconds = Seconds(1)
+    """How often what is new is asked for."""
+    late: Seconds = Seconds(5)
+    """Entries that arrive so much after newer ones are still noticed while following."""
+
+
+def open_source(name: str, options: Options, setting: Setting) -> PolledSource:
+    """The query's entries; nothing is asked yet."""
+    server = Server(options, setting.host)
+    description = f"Loki {options.query} {server.where}"
+    store = _Loki(name, options, setting, server)
+    return PolledSource(name, description, store, server, setting, every_s=options.every, late_s=options.late)
+
+
+class _Loki(Store):
+    def __init__(self, name: str, options: Options, setting: Setting, server: Server) -> None:
+        self._name, self._options, self._setting, self._server = name, options, setting, server
+        self._most = _MOST
+        self.format_name = setting.format
+
+    async def stretch(self, low: int | None, high: int | None, *, older: bool, size: int, where: Filter) -> Stretch:
+        now = time.time_ns()
+        low = now - int(self._options.since * 1e9) if low is None else low
+        high = now + _AHEAD_NS if high is None else high
+        if low >= high:
+            return Stretch((), None)
+        start = max(low, high - _WINDOW_NS) if older else low
+        end = high if older else min(high, low + _WINDOW_NS)
+        for ask_for in (min(size, self._most), self._most):
+            entries = await self._ask(start, end, older=older, limit=ask_for, where=where)
+            if len(entries) < min(ask_for, self._most):
+                edge = start if older else end
+                return Stretch(entries, edge if low < edge < high else None)
+            if whole := whole_stamps(entries, older=older):
+                return Stretch(*whole)
+        raise LilFoxError(
+            tr("{where} has more than {limit} entries at one nanosecond; it cannot give them in parts",
+               where=self._server.where, limit=self._most),
+            tr("Narrow the query by a label or the filter by a text."),
+        )  # fmt: skip
+
+    async def _ask(self, start: int, end: int, *, older: bool, limit: int, where: Filter) -> list[Stamped]:
+        params = {
+            "query": f"{self._options.query}\n{to_logql(where)}",
+            "start": str(start),
+            "end": str(end),
+            "limit": str(limit),
+            "direction": "backward" if older else "forward",
+        }
+        try:
+            answer = await self._server.ask("GET", _PATH, params=params)
+        except ServerError as error:
+            allowed = _TOO_MANY.search(str(error))
+            if allowed is None or not 0 < int(allowed[1]) < limit:
+                raise
+            self._most = int(allowed[1])
+            params["limit"] = str(self._most)
+            answer = await self._server.ask("GET", _PATH, params=params)
+        return await asyncio.to_thread(self._stamped, answer, older)
+
+    def _stamped(self, answer: Any, older: bool) -> list[Stamped]:
+        """The entries, oldest first; those of one time in the order in which their stream has them."""
+        try:
+            streams = _streams(answer)
+        except (LookupError, TypeError, ValueError, AttributeError):
+            raise ServerError(
+                tr("{where} answers no streams of log lines", where=self._server.where),
+                tr("The query must be one for logs, not for numbers: {query}", query=self._options.query),
+                status=200, passing=False,
+            ) from None  # fmt: skip
+        rows = []
+        for labels, values in streams:
+            key = json.dumps(labels, sort_keys=True)
+            for at, (stamp, line) in enumerate(reversed(values) if older else values):
+                rows.append((stamp, key, at, line, labels))
+        rows.sort(key=lambda row: row[:3])
+        if not self.format_name and rows:
+            self.format_name = recognise(b"\n".join(row[3][:RAW_LIMIT] for row in rows[:200]))
+        same: dict[tuple[int, bytes], int] = {}
+        made = []
+        for stamp, _key, _at, line, labels in rows:
+            count = same[stamp, line] = same.get((stamp, line), -1) + 1
+            made.append(Stamped(stamp, self._record(stamp, line, labels, count)))
+        return made
+
+    def _record(self, stamp: int, line: bytes, labels: Mapping[str, str], count: int) -> Record:
+        raw = line[:RAW_LIMIT]
+        zone = self._setting.zone
+        entry = load_format(self.format_name).parse(raw, zone) or Entry(message=raw.decode("utf-8", "replace"))
+        severity = entry.severity or next((severity_of(labels[n]) for n in _LEVEL_LABELS if n in labels), Severity(0))
+        entry = replace(entry, time_us=stamp // 1000, severity=severity, fields={**labels, **entry.fields})
+        word = hashlib.blake2b(line, digest_size=9).hexdigest() + (f".{count}" if count else "")
+        return Record(source=self._name, place=place_of(stamp, word), entry=entry, raw=raw, size_bytes=len(line))
+
+
+def _streams(answer: Any) -> list[tuple[dict[str, str], list[tuple[int, bytes]]]]:
+    """Labels and (ns, line) of each stream. A third member of a value is structured metadata: it joins the labels."""
+    data = answer["data"]
+    if data["resultType"] != "streams":
+        raise ValueError(data["resultType"])
+    made: list[tuple[dict[str, str], list[tuple[int, bytes]]]] = []
+    for stream in data["result"]:
+        parts: dict[str, tuple[dict[str, str], list[tuple[int, bytes]]]] = {}
+        for value in stream["values"]:
+            extra = value[2] if len(value) > 2 else {}
+            labels = {**stream["stream"], **extra}
+            part = parts.setdefault(json.dumps(labels, sort_keys=True), (labels, []))
+            part[1].append((int(value[0]), value[1].encode("utf-8", "surrogatepass")))
+        made += parts.values()
+    return made

@@ -1,0 +1,99 @@
+"""Records kept in memory, and bytes that arrive in pieces."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lilfox_tui.logs.arriving import SAMPLE_BYTES, Arriving
+from lilfox_tui.logs.kept import Kept
+from lilfox_tui.logs.record import RAW_LIMIT
+
+CONSOLE = b"2026-01-02 03:04:0%d,123 - app - ERROR - number %d\nTraceback (most recent call last):\nValueError: no\n"
+
+
+def test_the_oldest_fall_out_and_are_counted() -> None:
+    kept = Kept(limit_bytes=100_000)
+    for number in range(20_000):
+        kept.add(b"%05d" % number, 5, number)
+    assert kept.bytes <= 100_000
+    assert kept.end == 20_000
+    assert kept.first == 20_000 - 100_000 // 69
+    numbers = list(kept.numbers(0, older=False))
+    assert numbers == list(range(kept.first, 20_000))
+    assert [kept.at(number)[0] for number in numbers] == [b"%05d" % number for number in numbers]
+    assert list(kept.numbers(kept.end, older=True)) == numbers[::-1]
+    assert next(kept.numbers(19_990, older=True)) == 19_989
+    assert list(kept.numbers(50_000, older=False)) == []
+    assert kept.first_at(0) == kept.first
+    assert kept.first_at(19_000) == 19_000
+    assert kept.first_at(30_000) == 20_000
+
+
+def test_one_record_larger_than_the_limit_is_kept_alone() -> None:
+    kept = Kept(limit_bytes=100)
+    kept.add(b"a", 1, None)
+    kept.add(b"b" * 1000, 1000, None)
+    assert list(kept.numbers(0, older=False)) == [1]
+
+
+def test_times_that_go_back_or_are_missing_do_not_disturb_the_search() -> None:
+    kept = Kept()
+    for time_us in (10, None, 30, 20, None, 40):
+        kept.add(b"x", 1, time_us)
+    assert [kept.first_at(time_us) for time_us in (5, 10, 11, 30, 31, 40, 41)] == [0, 0, 2, 2, 5, 5, 6]
+
+
+def taken(pieces: list[bytes], form: str = "console") -> list[tuple[bytes, int]]:
+    arriving = Arriving(form)
+    found = [record for piece in pieces for record in arriving.take(piece)]
+    return found + arriving.settle(ended=True)
+
+
+@given(st.lists(st.integers(1, 200), max_size=30))
+def test_however_it_is_cut_the_records_are_the_same(cuts: list[int]) -> None:
+    text = b"".join(CONSOLE % (number, number) for number in range(9))
+    pieces, rest = [], text
+    for cut in cuts:
+        pieces.append(rest[:cut])
+        rest = rest[cut:]
+    records = [(CONSOLE % (number, number)).rstrip(b"\n") for number in range(9)]
+    assert taken([*pieces, rest]) == [(raw, len(raw)) for raw in records]
+
+
+def test_a_pause_ends_a_record_but_no_half_line() -> None:
+    arriving = Arriving("plain")
+    assert arriving.take(b"one\ntwo\nhal") == [(b"one", 3)]
+    assert arriving.settle(ended=False) == [(b"two", 3)]
+    assert arriving.settle(ended=False) == []
+    assert arriving.take(b"f\n") == []
+    assert arriving.settle(ended=False) == [(b"half", 4)]
+    assert arriving.take(b"end") == []
+    assert arriving.settle(ended=True) == [(b"end", 3)]
+    assert arriving.settle(ended=True) == []
+
+
+def test_the_format_is_found_in_what_comes_first() -> None:
+    arriving = Arriving("")
+    assert arriving.take(b'{"level": "INFO", "message": "a"}\n' * 10) == []
+    assert len(arriving.settle(ended=False)) == 10
+    assert arriving.format_name == "json_lines"
+    arriving = Arriving("")
+    line = b"level=info msg=hello n=1\n"
+    found = arriving.take(line * (SAMPLE_BYTES // len(line) + 2))
+    assert (arriving.format_name, len(found)) == ("logfmt", SAMPLE_BYTES // len(line) + 1)
+
+
+@pytest.mark.parametrize("size", [RAW_LIMIT - 1, RAW_LIMIT, RAW_LIMIT + 1, 10 * RAW_LIMIT])
+def test_of_a_long_line_the_start_is_kept_and_the_rest_counted(size: int) -> None:
+    arriving = Arriving("plain")
+    most = 0
+    found = []
+    text = b"a\n" + b"x" * size + b"\nb\n"
+    for at in range(0, len(text), 60_000):
+        found += arriving.take(text[at : at + 60_000])
+        most = max(most, len(arriving._pending))
+    found += arriving.settle(ended=True)
+    assert found == [(b"a", 1), (b"x" * min(size, RAW_LIMIT), size), (b"b", 1)]
+    assert most <= 3 * RAW_LIMIT
