@@ -15,6 +15,7 @@ from lilfox_tui.i18n import LANGUAGES, Message, _, language_from_locale, set_lan
 COMMANDS = {
     "check": tr("one round over hosts and services, worst first"),
     "monitor": tr("watch without a screen: reports as JSON lines, own /metrics, heartbeat"),
+    "logs": tr("log records by time: search, follow; logs stats: errors and response times"),
     "hosts": tr("hosts and their keys: list, trust"),
     "config": tr("the configuration: check, show, schema, kinds"),
     "export": tr("files for the systems around it: systemd-unit"),

@@ -1,0 +1,116 @@
+"""The words of ``lilfox logs`` as open sources: names of the configuration, files, ``-``, or what is found."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import tzinfo
+from pathlib import Path
+
+from lilfox_tui.config.model import Config, HostConfig, LogConfig
+from lilfox_tui.errors import UsageError
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.open import open_host
+from lilfox_tui.i18n import tr
+from lilfox_tui.logs.source import LogSource
+from lilfox_tui.monitor.watched import this_machine
+
+STDIN = "-"
+
+
+@asynccontextmanager
+async def open_sources(
+    config: Config, words: Sequence[str], *, host: str | None, zone: str = ""
+) -> AsyncIterator[list[LogSource]]:
+    """The sources that ``words`` name (all when there are none) on ``host`` (None: wherever they are); closed
+    afterwards. ``zone`` is the IANA name of that of files' times without an offset. Raises UsageError, HostError."""
+    from lilfox_tui.logs.opening import open_logs
+
+    hosts = _Hosts(config)
+    sources: list[LogSource] = []
+    try:
+        sources = open_logs(config, await _named(config, words, host, zone, hosts), hosts.of)
+        yield sources
+    finally:
+        await asyncio.gather(*(source.close() for source in sources))
+        await hosts.close()
+
+
+def zone_of_reader() -> tzinfo:
+    """This machine's time zone."""
+    from lilfox_tui.logs.opening import zone_of
+
+    return zone_of("")
+
+
+class _Hosts:
+    """Hosts that sources are read on, each opened once."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._open: dict[str, Host] = {}
+
+    def of(self, name: str | None) -> Host:
+        """The host of that name; None: this machine. Raises UsageError."""
+        if name is not None and name not in self._config.hosts:
+            known = ", ".join(self._config.hosts)
+            raise UsageError(tr("no host is named {name}", name=name), tr("one of: {kinds}", kinds=known or "-"))
+        own = this_machine() if name is None else name
+        if own not in self._open:
+            host = HostConfig(local=True) if name is None else self._config.hosts[name]
+            self._open[own] = open_host(own, host, self._config.ssh, read_only=self._config.read_only)
+        return self._open[own]
+
+    async def close(self) -> None:
+        await asyncio.gather(*(host.close() for host in self._open.values()))
+
+
+async def _named(
+    config: Config, words: Sequence[str], host: str | None, zone: str, hosts: _Hosts
+) -> dict[str, LogConfig]:
+    configured: dict[str, LogConfig] = {
+        name: log for name, log in config.logs.items() if host is None or log.host == host
+    }
+    if not words:
+        if configured:
+            return configured
+        from lilfox_tui.logs.discover import find_logs
+
+        found = await find_logs(hosts.of(host), host)
+        if not found:
+            raise UsageError(
+                tr("no logs are found here"), tr("Name files, or sources in the section logs of the config.")
+            )
+        return found
+    if STDIN in words:
+        if len(words) > 1:
+            raise UsageError(tr("- (standard input) cannot be read together with others"))
+        from lilfox_tui.logs.sources.stdin import Options as StdinOptions
+
+        return {STDIN: StdinOptions(kind="stdin", zone=zone)}
+    logs: dict[str, LogConfig] = {}
+    for word in words:
+        if word in configured:
+            logs[word] = configured[word]
+        else:
+            logs[_free(word, logs)] = _file(word, host, zone, list(configured))
+    return logs
+
+
+def _file(word: str, host: str | None, zone: str, known: Sequence[str]) -> LogConfig:
+    """That file and no other: not those that rotation has made of it."""
+    from lilfox_tui.logs.sources.file import Options
+
+    if host is None and "/" not in word and not Path(word).exists():
+        raise UsageError(
+            tr("no source and no file is named {name}", name=word),
+            tr("one of: {kinds}", kinds=", ".join(known)) if known else "",
+        )
+    path = word if host is not None else str(Path(word).absolute())
+    return Options(kind="file", host=host, zone=zone, path=path, rotated=False)
+
+
+def _free(word: str, taken: dict[str, LogConfig]) -> str:
+    """A name for the file's source: its own name, its path where that is taken."""
+    return word if Path(word).name in taken else Path(word).name
