@@ -14,9 +14,10 @@ __all__ = ["LEVEL_WORDS", "begins", "parse"]
 
 
 def _number_words(severity: Severity) -> tuple[bytes, ...]:
-    """``"level":50``; of one digit with what ends it, since ``"level":5`` begins others."""
+    """The end of ``"level":50``; of one digit with what follows, since ``"level":5`` begins others. No more of the key:
+    ripgrep searches for many short words six times as fast as for many of this length."""
     return tuple(
-        b'level"%b%d%b' % (colon, number, end)
+        b'el"%b%d%b' % (colon, number, end)
         for number, of in NUMBERS.items()
         if of is severity
         for colon in (b":", b": ")
