@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from lilfox_tui.hosts.output import Kept, LimitReached, Tail
 from lilfox_tui.hosts.refusals import loop_ended, loop_timeout
-from lilfox_tui.hosts.script import END, END_GROUP, MAX_ANSWER
+from lilfox_tui.hosts.script import END, END_GROUP, MAX_ANSWER, new_tick
 from lilfox_tui.hosts.sudo import SudoDialog, quiet_complaint
 
 BLOCK = 1024 * 1024
@@ -141,16 +141,15 @@ class LocalLoop:
     def __init__(self, host: str, process: LocalProcess) -> None:
         self._host = host
         self._process = process
-        self._tick = 0
 
     async def ask(self, words: str, *, timeout_s: float) -> bytes:
         """See :meth:`Loop.ask`."""
-        self._tick += 1
-        end = END + str(self._tick).encode() + b"\n"
+        tick = new_tick()
+        end = END + tick.encode() + b"\n"
         answer = bytearray()
         try:
             async with asyncio.timeout(timeout_s):
-                await self._process.write(f"{self._tick} {words}\n".encode())
+                await self._process.write(f"{tick} {words}\n".encode())
                 while not answer.endswith(end):
                     block = await self._process.read_block()
                     if not block or len(answer) > MAX_ANSWER:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Sequence
 
@@ -14,6 +15,11 @@ END = b"@@LILFOX-END@@ "
 NOT_FOUND = 127
 NOT_RUNNABLE = 126
 """Exit statuses of a command that could not be started (POSIX, Shell Command Language 2.8.2)."""
+
+
+def new_tick() -> str:
+    """What ends the answer to one question. Nobody can know it before, so nothing in an answer passes for its end."""
+    return os.urandom(8).hex()
 
 
 def quoted(argv: Sequence[str]) -> str:

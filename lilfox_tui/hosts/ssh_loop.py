@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from lilfox_tui.hosts.refusals import login_timeout, loop_ended, loop_timeout
-from lilfox_tui.hosts.script import END, MAX_ANSWER
+from lilfox_tui.hosts.script import END, MAX_ANSWER, new_tick
 from lilfox_tui.hosts.ssh_command import RemoteCommand
 from lilfox_tui.hosts.ssh_errors import LINK_ERRORS
 
@@ -17,7 +17,6 @@ class SshLoop:
         self.hung = False
         self._host = host
         self._command = command
-        self._tick = 0
 
     async def begin(self, timeout_s: float) -> None:
         """Waits until the login is through, so that no question pays for it. Raises HostError."""
@@ -31,12 +30,12 @@ class SshLoop:
 
     async def ask(self, words: str, *, timeout_s: float) -> bytes:
         """See :meth:`Loop.ask`."""
-        self._tick += 1
-        end = END + str(self._tick).encode() + b"\n"
+        tick = new_tick()
+        end = END + tick.encode() + b"\n"
         answer = bytearray()
         try:
             async with asyncio.timeout(timeout_s):
-                await self._command.write(f"{self._tick} {words}\n".encode())
+                await self._command.write(f"{tick} {words}\n".encode())
                 while not answer.endswith(end):
                     block = await self._command.read_block()
                     if not block or len(answer) > MAX_ANSWER:

@@ -1,6 +1,6 @@
 """What a source of logs is: pages of records in both directions, and what is new.
 
-``sources/`` holds one file a kind. A kind has ``Options`` (a frozen ``config.model.LogConfig`` with the kind's own keys)
+``sources/`` holds one file a kind. A kind has ``Options`` (a frozen ``config.model.LogConfig`` with its own keys added)
 and ``open_source(name, options, setting) -> LogSource``; it knows no other kind.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from datetime import tzinfo
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from msgspec import Struct
 
@@ -110,4 +110,21 @@ class LogSource(Protocol):
 
     async def close(self) -> None:
         """Ends what was started for it."""
+        ...
+
+
+@runtime_checkable
+class Scaled(Protocol):
+    """A source that is one file, so that places in it have a share and a line number. Each raises LilFoxError."""
+
+    async def at_share(self, share: float) -> Start:
+        """Where ``share`` (0 to 1) of the newest file lies before."""
+        ...
+
+    async def at_line(self, number: int) -> Start | None:
+        """In front of that line (from 1) of the newest file; None while it is not indexed so far."""
+        ...
+
+    async def line_of(self, place: str) -> int | None:
+        """The line of a record's ``place``; None where it is not of the newest file, or not indexed so far."""
         ...

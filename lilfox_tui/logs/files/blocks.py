@@ -31,7 +31,7 @@ async def newer(file: ByteFile, format_: Format, start: int, end: int) -> AsyncG
             break
         begins_at = at - len(open_)
         at += len(block)
-        pieces, open_ = await asyncio.to_thread(_whole, open_ + block, begins_at, format_, ended=at >= end)
+        pieces, open_ = await asyncio.to_thread(cut_whole, open_ + block, begins_at, format_, ended=at >= end)
         yield pieces
         if len(open_) > RAW_LIMIT:
             begins_at = at - len(open_)
@@ -58,7 +58,7 @@ async def older(file: ByteFile, format_: Format, start: int, end: int) -> AsyncG
             pieces = [await read_piece(file, begins_at, end)]
         else:
             begins_at = base + first[0]
-            pieces, _ = await asyncio.to_thread(_whole, block[first[0] :], begins_at, format_, ended=True)
+            pieces, _ = await asyncio.to_thread(cut_whole, block[first[0] :], begins_at, format_, ended=True)
         length, end = BLOCK, begins_at
         yield [piece for piece in pieces if piece[0] >= start]
 
@@ -119,7 +119,7 @@ def _last_beginning(block: bytes, high: int, format_: Format) -> int | None:
     return None
 
 
-def _whole(block: bytes, base: int, format_: Format, *, ended: bool) -> tuple[list[Piece], bytes]:
+def cut_whole(block: bytes, base: int, format_: Format, *, ended: bool) -> tuple[list[Piece], bytes]:
     """The whole records of a block that begins with one, and the rest: the last may go on unless the block is the
     file's last."""
     text, rest = block, b""

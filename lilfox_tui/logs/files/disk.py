@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from typing import Protocol
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Protocol, TypeAlias
 
 from msgspec import Struct
 
@@ -28,13 +28,16 @@ class Seen(Struct, frozen=True):
         return self.device, self.inode
 
 
-class Hit(Struct, frozen=True):
-    """A place where a search has found something. ``text`` is the file from ``line_at`` on, as far as the search has
-    sent it along: the line of the hit and what follows it, whole lines but for the last; empty if nothing was sent."""
+Text: TypeAlias = tuple[int, bytes]
+"""Where in the file a line begins, and the bytes from there on, as far as they are known: whole lines but the last."""
 
-    at: int
-    line_at: int = 0
-    text: bytes = b""
+
+class Found(Struct, frozen=True):
+    """Places where a search has found something, ascending; ``texts`` is what it has sent along: by place, the line of
+    the hit and what follows it."""
+
+    offsets: Sequence[int]
+    texts: Mapping[int, Text]
 
 
 class ByteFile(Protocol):
@@ -48,9 +51,10 @@ class ByteFile(Protocol):
         """``length`` bytes from ``offset``, fewer only at its end. Raises LilFoxError."""
         ...
 
-    def find(self, wanted: Needles, start: int, end: int) -> AsyncGenerator[list[Hit], None]:
-        """Where in ``start`` to ``end`` something wanted stands, ascending; several hits of a line may be one. Never on
-        the event loop; closing it ends the search. Use inside ``contextlib.aclosing``. Raises LilFoxError."""
+    def find(self, wanted: Needles, start: int, end: int, *, following: bool) -> AsyncGenerator[Found, None]:
+        """Where in ``start`` to ``end`` something wanted stands, ascending; several hits of a line may be one. With
+        ``following`` texts have the lines after a hit too. Never on the event loop; closing it ends the search. Use
+        inside ``contextlib.aclosing``. Raises LilFoxError."""
         ...
 
     async def count_lines(self, start: int, length: int) -> int | None:

@@ -16,7 +16,7 @@ from lilfox_tui.errors import FileRefused
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.refusals import not_read
 from lilfox_tui.logs.files import local_search
-from lilfox_tui.logs.files.disk import Hit, Seen
+from lilfox_tui.logs.files.disk import Found, Seen
 from lilfox_tui.logs.files.refusals import file_moved, no_right, not_regular, nothing_there
 from lilfox_tui.logs.filter.needles import Needles
 
@@ -35,6 +35,11 @@ class LocalFile:
         self._users = 0
         self._closed = False
 
+    @property
+    def descriptor(self) -> int:
+        """Of the open file, for processes of our own; good until it is closed."""
+        return self._descriptor
+
     async def size(self) -> int:
         """See :meth:`ByteFile.size`."""
         return (await self._in_thread(os.fstat, self._descriptor)).st_size
@@ -43,7 +48,14 @@ class LocalFile:
         """See :meth:`ByteFile.read`."""
         return await self._in_thread(read_at, self._descriptor, offset, length)
 
-    async def find(self, wanted: Needles, start: int, end: int) -> AsyncGenerator[list[Hit], None]:
+    async def find(
+        self,
+        wanted: Needles,
+        start: int,
+        end: int,
+        *,
+        following: bool,  # noqa: ARG002  no texts are sent along: reading here costs nothing
+    ) -> AsyncGenerator[Found, None]:
         """See :meth:`ByteFile.find`."""
         if self._closed:
             raise file_moved(self._host.name, self._path)

@@ -10,13 +10,16 @@ import asyncio
 import os
 import re
 import shutil
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.logs.files.disk import Hit
+from lilfox_tui.logs.files.disk import Found
+from lilfox_tui.logs.files.spelled import search_words
 from lilfox_tui.logs.filter.needles import Needles
+from lilfox_tui.logs.record import RAW_LIMIT
 
 BLOCK = 1024 * 1024
 WHOLE_SHARE = 8
@@ -29,28 +32,26 @@ _FOUND_OR_NOT = '"$@"; [ $? -le 1 ]'
 _PART = 'file=$1 from=$2 length=$3; shift 3; tail -c "+$from" "$file" | head -c "$length" | "$@"; [ $? -le 1 ]'
 
 
-async def find(host: Host, descriptor: int, wanted: Needles, start: int, end: int) -> AsyncGenerator[list[Hit], None]:
+async def find(host: Host, descriptor: int, wanted: Needles, start: int, end: int) -> AsyncGenerator[Found, None]:
     """The hits in that part, ascending. Raises LilFoxError when the search could not be ended well."""
     path = f"/proc/{os.getpid()}/fd/{descriptor}"
     program = _program(wanted) if await asyncio.to_thread(Path(path).exists) else ()
     searched = (
         _natively(host, path, program, start, end, os.fstat(descriptor).st_size)
         if program
-        else _by_block(descriptor, wanted, start, end)
+        else by_block(partial(_read, descriptor), wanted, start, end)
     )
     async with aclosing(searched) as found:
         async for offsets in found:
-            yield [Hit(offset) for offset in offsets]
+            yield Found(offsets, {})
 
 
 def _program(wanted: Needles) -> tuple[str, ...]:
-    """The fastest program that is installed; none where a literal cannot be an argument."""
-    if any(b"\0" in literal or b"\n" in literal or not literal for literal in wanted.any_of):
+    """The fastest program that is installed; none where a needle cannot be an argument."""
+    if any(b"\0" in needle for needle in wanted.any_of):
         return ()
-    words = [*(["-i"] if wanted.ignore_case else [])]
-    for literal in wanted.any_of:
-        words += ["-e", os.fsdecode(literal)]
-    if shutil.which("rg") and all(_is_utf8(literal) for literal in wanted.any_of):
+    words = search_words(wanted)
+    if shutil.which("rg") and all(_is_utf8(needle) for needle in wanted.any_of):
         return (*_RG, *words)
     return (*_GREP, *words) if shutil.which("grep") else ()
 
@@ -69,7 +70,8 @@ async def _natively(
     if (end - start) * WHOLE_SHARE >= size:
         argv, base = ["sh", "-c", _FOUND_OR_NOT, "sh", *program, path], 0
     else:
-        argv, base = ["sh", "-c", _PART, "sh", path, str(start + 1), str(end - start), *program], start
+        over = RAW_LIMIT  # what begins before the end may go on behind it
+        argv, base = ["sh", "-c", _PART, "sh", path, str(start + 1), str(end - start + over), *program], start
     rest = b""
     async with aclosing(host.stream(argv)) as blocks:
         async for block in blocks:
@@ -92,29 +94,30 @@ def _within(offsets: list[int], start: int, end: int) -> list[int]:
     return [offset for offset in offsets if start <= offset < end]
 
 
-async def _by_block(descriptor: int, wanted: Needles, start: int, end: int) -> AsyncGenerator[list[int], None]:
+async def _read(descriptor: int, offset: int, length: int) -> bytes:
+    return await asyncio.to_thread(os.pread, descriptor, length, offset)
+
+
+async def by_block(
+    read: Callable[[int, int], Awaitable[bytes]], wanted: Needles, start: int, end: int
+) -> AsyncGenerator[list[int], None]:
+    """The hits in that part by reading all of it: where there is no program that searches."""
     literals = [literal.lower() if wanted.ignore_case else literal for literal in wanted.any_of]
-    overlap = max(map(len, literals), default=1) - 1
+    overlap = max(map(len, literals)) - 1
     while start < end:
         length = min(BLOCK, end - start)
-        offsets = await asyncio.to_thread(
-            _find_in_block, descriptor, start, length + overlap, literals, ignore_case=wanted.ignore_case
-        )
-        if offsets := _within(offsets, start, start + length):
-            yield offsets
+        block = await read(start, length + overlap)
+        offsets = await asyncio.to_thread(_find_all, block.lower() if wanted.ignore_case else block, literals)
+        if inside := _within([start + at for at in offsets], start, start + length):
+            yield inside
         start += length
 
 
-def _find_in_block(
-    descriptor: int, start: int, length: int, literals: Sequence[bytes], *, ignore_case: bool
-) -> list[int]:
-    block = os.pread(descriptor, length, start)
-    if ignore_case:
-        block = block.lower()
+def _find_all(block: bytes, literals: Sequence[bytes]) -> list[int]:
     found = set()
     for literal in literals:
         at = block.find(literal)
         while at >= 0:
-            found.add(start + at)
-            at = block.find(literal, at + max(1, len(literal)))
+            found.add(at)
+            at = block.find(literal, at + len(literal))
     return sorted(found)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import zlib
+from array import array
+from bisect import bisect_left
+from collections.abc import Sequence
 from datetime import tzinfo
 
 from lilfox_tui.logs.files.blocks import Piece
-from lilfox_tui.logs.files.disk import ByteFile, Hit, Seen
+from lilfox_tui.logs.files.disk import ByteFile, Seen, Text
 from lilfox_tui.logs.filter.needles import Needles
 from lilfox_tui.logs.format import load_format
 from lilfox_tui.logs.recognise import recognise
 from lilfox_tui.logs.record import Record
 
-HEAD_BYTES = 256
+HEAD_BYTES = 1024
 SAMPLE_BYTES = 64 * 1024
 
 
@@ -25,6 +28,7 @@ class LogFile:
         self.path = seen.path
         self.key = seen.key
         self.file = file
+        self.start = sample[:HEAD_BYTES]
         self.head = head_of(sample)
         self.format_name = format_name or recognise(sample)
         self.format = load_format(self.format_name)
@@ -36,34 +40,47 @@ class LogFile:
         self.times: dict[int, int] = {}
         """Offsets of the first record of a time or later, as far as they were looked for."""
         self._plain = load_format("plain")
-        self._zone = zone
-        self._prefix = f"{seen.device:x}.{seen.inode:x}.{self.head:x}:"
+        self.zone = zone
+        self.named = seen.key
+        """The key that the places have: what the file was before it was copied or packed."""
 
     def place(self, offset: int) -> str:
         """The place of the record at ``offset``."""
-        return self._prefix + str(offset)
+        device, inode = self.named
+        return f"{device:x}.{inode:x}.{self.head:x}:{offset}"
 
     def record(self, piece: Piece) -> Record:
         """The record as its format reads it, else as plain text."""
         offset, raw, size = piece
-        entry = self.format.parse(raw, self._zone) or self._plain.parse(raw, self._zone)
+        entry = self.format.parse(raw, self.zone) or self._plain.parse(raw, self.zone)
         assert entry is not None
         return Record(source=self.source, place=self.place(offset), entry=entry, raw=raw, size_bytes=size)
 
     def time_us(self, piece: Piece) -> int | None:
         """The record's time."""
-        entry = self.format.parse(piece[1], self._zone)
+        entry = self.format.parse(piece[1], self.zone)
         return None if entry is None else entry.time_us
 
 
 class Searched:
-    """What the last search of a file has found in ``start`` to ``end``."""
+    """What the last search of a file has found in ``start`` to ``end``; see :class:`Found`."""
 
-    def __init__(self, wanted: Needles, start: int, end: int, hits: list[Hit]) -> None:
+    def __init__(self, wanted: Needles, start: int, end: int) -> None:
         self.wanted = wanted
         self.start = start
         self.end = end
-        self.hits = hits
+        self.offsets = array("q")
+        self.texts: dict[int, Text] = {}
+
+    def between(self, start: int, end: int) -> Sequence[int]:
+        """The hits in that part."""
+        return self.offsets[bisect_left(self.offsets, start) : bisect_left(self.offsets, end)]
+
+    def covers(self, wanted: Needles, start: int, end: int, *, older: bool) -> bool:
+        """Whether it tells of the end where going through that part begins."""
+        if self.wanted != wanted:
+            return False
+        return self.start < end <= self.end if older else self.start <= start < self.end
 
 
 class Place:
@@ -78,6 +95,11 @@ class Place:
 
 
 def head_of(sample: bytes) -> int:
-    """The checksum of a file's first line: it stays while the file only grows."""
-    line = sample[:HEAD_BYTES].partition(b"\n")
-    return zlib.crc32(line[0] + line[1])
+    """The checksum of a file's first line, and of the comments (``#``) before it, which are alike in all files of some
+    formats: it stays while the file only grows."""
+    end = 0
+    while end < HEAD_BYTES:
+        start, end = end, sample.find(b"\n", end, HEAD_BYTES) + 1 or HEAD_BYTES
+        if not sample.startswith(b"#", start):
+            break
+    return zlib.crc32(sample[:end])

@@ -25,6 +25,8 @@ SEARCH_S = 0.5
 """After so long a page comes back with what it has."""
 NEAR_BYTES = 1024 * 1024
 """So much is read record by record before the file is searched: where there is much to find that is all it takes."""
+MAX_NEAR = 4
+"""Read on so if the page seems to fill within so many times as much."""
 
 
 class Query(Struct):
@@ -53,18 +55,27 @@ class Part(Struct):
 
 async def read_part(log: LogFile, start: int, end: int, query: Query, wanted: Needles | None) -> Part:
     """What matches of the records that begin at ``start`` (where one does) or later and before ``end``."""
-    if wanted is None or end - start <= NEAR_BYTES:
-        return await _gather(log, _one_by_one(log, start, end, query), Part([], 0, done=False), query, wanted)
-    if query.older:
-        near = await blocks.beginning_after(log.file, log.format, end - NEAR_BYTES, end)
-        first, rest = (near, end), (start, near)
-    else:
-        near = await blocks.beginning_after(log.file, log.format, start + NEAR_BYTES, end)
-        first, rest = (start, near), (near, end)
-    part = await _gather(log, _one_by_one(log, *first, query), Part([], 0, done=False), query, wanted)
-    if not part.done:
-        return part
-    return await _gather(log, found_pieces(log, wanted, *rest, older=query.older), part, query, wanted)
+    part = Part([], end if query.older else start - 1, done=False)
+    while True:
+        if wanted is None or end - start <= NEAR_BYTES:
+            return await _gather(log, _one_by_one(log, start, end, query), part, query, wanted)
+        if log.searched is not None and log.searched.covers(wanted, start, end, older=query.older):
+            break
+        had = len(part.records)
+        near = await _near(log, start, end, older=query.older)
+        first = (near, end) if query.older else (start, near)
+        start, end = (start, near) if query.older else (near, end)
+        await _gather(log, _one_by_one(log, *first, query), part, query, wanted)
+        if not part.done or start >= end:
+            return part
+        if (query.limit - len(part.records)) > MAX_NEAR * (len(part.records) - had):
+            break
+    return await _gather(log, found_pieces(log, wanted, start, end, older=query.older), part, query, None)
+
+
+async def _near(log: LogFile, start: int, end: int, *, older: bool) -> int:
+    """Where a record begins about NEAR_BYTES from the side from which it is gone."""
+    return await blocks.beginning_after(log.file, log.format, end - NEAR_BYTES if older else start + NEAR_BYTES, end)
 
 
 async def _gather(

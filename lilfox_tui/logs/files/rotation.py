@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import PurePath
 
 from lilfox_tui.logs.files.disk import Seen
@@ -74,11 +74,3 @@ def _split(path: str) -> tuple[str, str]:
 def _literal(text: str) -> str:
     """A pattern for just that text."""
     return re.sub(r"([*?\[])", r"[\1]", text)
-
-
-def after(files: Sequence[Seen], key: tuple[int, int]) -> list[Seen] | None:
-    """The files that are newer than that one; None when it is not among them."""
-    for at, one in enumerate(files):
-        if one.key == key:
-            return list(files[at + 1 :])
-    return None

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 
 from msgspec import Struct
 
 from lilfox_tui.logs.files.blocks import Piece, beginning_after, beginning_before, read_piece
-from lilfox_tui.logs.files.disk import Hit
+from lilfox_tui.logs.files.disk import Text
 from lilfox_tui.logs.files.log_file import LogFile, Searched
 from lilfox_tui.logs.filter.needles import Needles
 from lilfox_tui.logs.format import Format
 from lilfox_tui.logs.lines import every_line
 from lilfox_tui.logs.record import RAW_LIMIT
 
-STEP_BYTES = 256 * 1024 * 1024
+STEP_BYTES = 1024 * 1024 * 1024
 MAX_STEP_BYTES = 4 * 1024 * 1024 * 1024
-MAX_HITS = 50_000
+MAX_HITS = 500_000
 MAX_TEXT_BYTES = 16 * 1024 * 1024
 GROUP_BYTES = 256 * 1024
 MAX_GROUP = 500
+_NO_TEXT: Text = (0, b"")
 _TELLING = 100
 """So much of a line is needed to tell whether a record begins with it, unless it is shorter."""
 _BEFORE = 8 * 1024
@@ -58,9 +58,8 @@ async def found_pieces(
         else:
             searched = await _search(log, wanted, low, min(high, low + step), older=False)
             part_start, part_end = low, min(high, searched.end)
-        hits = [hit for hit in searched.hits if part_start <= hit.at < part_end]
-        for group in _groups(hits, older=older):
-            found = [piece for piece in await _pieces(log, group, end) if start <= piece[0] < end]
+        for group in _groups(searched.between(part_start, part_end), older=older):
+            found = [piece for piece in await _pieces(log, group, searched.texts, end) if start <= piece[0] < end]
             if last is not None:
                 found = [piece for piece in found if (piece[0] < last if older else piece[0] > last)]
             if found:
@@ -88,36 +87,33 @@ async def _gone(log: LogFile, edge: int, last: int | None, end: int, *, older: b
 
 async def _search(log: LogFile, wanted: Needles, start: int, end: int, *, older: bool) -> Searched:
     """The hits of that part, or of as much of it as hits are kept of: its end going older, its start going newer."""
-    known = log.searched
-    if (
-        known is not None
-        and known.wanted == wanted
-        and (known.start < end <= known.end if older else known.start <= start < known.end)
-    ):
-        return known
-    hits: deque[Hit] = deque()
+    if log.searched is not None and log.searched.covers(wanted, start, end, older=older):
+        return log.searched
+    searched = Searched(wanted, start, end)
     kept_bytes = 0
-    async with aclosing(log.file.find(wanted, start, end)) as batches:
-        async for batch in batches:
-            hits.extend(batch)
-            kept_bytes += sum(len(hit.text) for hit in batch if hit.text)
-            while len(hits) > MAX_HITS or kept_bytes > MAX_TEXT_BYTES:
-                if not older:
-                    break
-                kept_bytes -= len(hits.popleft().text)
-                start = hits[0].at
-            if len(hits) > MAX_HITS or kept_bytes > MAX_TEXT_BYTES:
-                end = hits[-1].at + 1
+    async with aclosing(log.file.find(wanted, start, end, following=log.format.begins is not every_line)) as batches:
+        async for found in batches:
+            searched.offsets.extend(found.offsets)
+            searched.texts.update(found.texts)
+            kept_bytes += sum(len(text) for _, text in found.texts.values())
+            if len(searched.offsets) <= MAX_HITS and kept_bytes <= MAX_TEXT_BYTES:
+                continue
+            if not older:
+                searched.end = searched.offsets[-1] + 1
                 break
-    log.searched = Searched(wanted, start, end, list(hits))
-    return log.searched
+            dropped = searched.offsets[: len(searched.offsets) // 2]
+            del searched.offsets[: len(dropped)]
+            kept_bytes -= sum(len(searched.texts.pop(offset, _NO_TEXT)[1]) for offset in dropped)
+            searched.start = searched.offsets[0]
+    log.searched = searched
+    return searched
 
 
-def _groups(hits: Sequence[Hit], *, older: bool) -> Iterator[list[Hit]]:
+def _groups(hits: Sequence[int], *, older: bool) -> Iterator[list[int]]:
     """Hits near each other, which are read at once; each group ascending."""
-    group: list[Hit] = []
+    group: list[int] = []
     for hit in reversed(hits) if older else hits:
-        if group and (abs(hit.at - group[0].at) > GROUP_BYTES or len(group) >= MAX_GROUP):
+        if group and (abs(hit - group[0]) > GROUP_BYTES or len(group) >= MAX_GROUP):
             yield group[::-1] if older else group
             group = []
         group.append(hit)
@@ -125,13 +121,14 @@ def _groups(hits: Sequence[Hit], *, older: bool) -> Iterator[list[Hit]]:
         yield group[::-1] if older else group
 
 
-async def _pieces(log: LogFile, group: Sequence[Hit], end: int) -> list[Piece]:
+async def _pieces(log: LogFile, group: Sequence[int], texts: Mapping[int, Text], end: int) -> list[Piece]:
     """The records in which the hits are, ascending, each once."""
     base, block = 0, b""
-    if not all(hit.text for hit in group):
-        base = max(0, group[0].at - _BEFORE)
-        block = await log.file.read(base, min(end, group[-1].at + _AFTER) - base)
-    cut = await asyncio.to_thread(_cut_all, group, block, base, log.format, ended=base + len(block) >= end)
+    if any(hit not in texts for hit in group):
+        base = max(0, group[0] - _BEFORE)
+        block = await log.file.read(base, min(end, group[-1] + _AFTER) - base)
+    ended = base + len(block) >= end
+    cut = await asyncio.to_thread(_cut_all, group, texts, (base, block), log.format, ended=ended)
     pieces: list[Piece] = []
     reached = -1
     for found in cut:
@@ -147,26 +144,29 @@ async def _pieces(log: LogFile, group: Sequence[Hit], end: int) -> list[Piece]:
     return pieces
 
 
-def _cut_all(hits: Sequence[Hit], block: bytes, base: int, format_: Format, *, ended: bool) -> list[Piece | int]:
-    """The record of each hit, or the hit's offset where the record is not wholly in what was read."""
+def _cut_all(
+    hits: Sequence[int], texts: Mapping[int, Text], read: Text, format_: Format, *, ended: bool
+) -> list[Piece | int]:
+    """The record of each hit, or the hit's offset where the record is not wholly in what is known."""
     found: list[Piece | int] = []
     reached = -1
     for hit in hits:
-        if hit.at < reached:
+        if hit < reached:
             continue
-        if hit.text:
-            piece = _cut(hit.text, hit.line_at, hit.at, format_, from_line=True, ended=False)
+        if hit in texts:
+            piece = _cut(texts[hit], hit, format_, from_line=True, ended=False)
         else:
-            piece = _cut(block, base, hit.at, format_, from_line=base == 0, ended=ended)
-        found.append(hit.at if piece is None else piece)
+            piece = _cut(read, hit, format_, from_line=read[0] == 0, ended=ended)
+        found.append(hit if piece is None else piece)
         if piece is not None:
             reached = piece[0] + piece[2]
     return found
 
 
-def _cut(block: bytes, base: int, at: int, format_: Format, *, from_line: bool, ended: bool) -> Piece | None:
+def _cut(read: Text, at: int, format_: Format, *, from_line: bool, ended: bool) -> Piece | None:
     """The record around ``at``, if the block has all of it and what tells where it begins and ends. ``from_line``: a
     line begins with the block; ``ended``: nothing comes after it."""
+    base, block = read
     start = block.rfind(b"\n", 0, at - base) + 1
     while start and not format_.begins(_line(block, start)):
         start = block.rfind(b"\n", 0, start - 1) + 1

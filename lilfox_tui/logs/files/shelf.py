@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import tzinfo
 
 from msgspec import Struct
@@ -10,32 +11,37 @@ from msgspec import Struct
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message
 from lilfox_tui.logs.files import packed, rotation
-from lilfox_tui.logs.files.disk import Disk, Seen
-from lilfox_tui.logs.files.log_file import SAMPLE_BYTES, LogFile, Place, head_of
+from lilfox_tui.logs.files.disk import ByteFile, Disk, Seen
+from lilfox_tui.logs.files.log_file import SAMPLE_BYTES, LogFile, Place
 from lilfox_tui.logs.files.refusals import FileMoved, nothing_there, place_gone
 
 _COPY_BYTES = 4096
 
 
 class Reading(Struct, frozen=True):
-    """How files are read: the source's name, the host's, the format named ("" to recognise it) and the zone."""
+    """How files are read: the source's name, the host's, the format named ("" to recognise it) and the zone. By
+    ``former``, from the head of a file that was emptied or packed to its key, its copy's records keep their places.
+    """
 
     source: str
     host: str
     format: str
     zone: tzinfo
+    former: dict[int, tuple[int, int]]
 
 
 class Shelf:
-    """``path`` may be a pattern. Files are opened when they are needed and stay open until ``close``."""
+    """``path`` may be a pattern. Files are opened when they are needed, and closed when they are no longer of the log
+    (``keep`` holds them longer)."""
 
     def __init__(self, disk: Disk, path: str, reading: Reading, *, rotated: bool) -> None:
         self.disk = disk
         self.path = path
-        self._reading = reading
-        self._rotated = rotated
+        self.keep: set[tuple[int, int]] = set()
         self.notes: dict[tuple[int, int], Message] = {}
         """What of a file cannot be read, and why."""
+        self._reading = reading
+        self._rotated = rotated
         self._open: dict[tuple[int, int], LogFile] = {}
         self._opening = asyncio.Lock()
 
@@ -49,7 +55,13 @@ class Shelf:
     async def look_again(self) -> list[Seen]:
         """The log's files, the oldest first; none while they are away."""
         wanted = rotation.patterns(self.path, rotated=self._rotated)
-        return rotation.chain(self.path, await self.disk.look(wanted), rotated=self._rotated)
+        seen = rotation.chain(self.path, await self.disk.look(wanted), rotated=self._rotated)
+        present = {one.key for one in seen} | self.keep
+        for key in [key for key in self._open if key not in present]:
+            gone = self._open.pop(key)
+            self._reading.former[gone.head] = gone.named
+            await gone.file.close()
+        return seen
 
     async def _why_none(self) -> LilFoxError:
         if rotation.is_pattern(self.path):
@@ -60,24 +72,25 @@ class Shelf:
         """The file, opened once. Raises LilFoxError; FileMoved when it has another name by now."""
         async with self._opening:
             known = self._open.get(seen.key)
-            if known is not None and (known.is_packed or not await self._is_other(known, seen)):
-                known.path = seen.path
-                return known
-            log = await self._open_anew(seen)
-            if known is not None:
-                await known.file.close()
-            self._open[seen.key] = log
+            if known is None:
+                self._open[seen.key] = await self._open_anew(seen)
+            elif not known.is_packed:
+                await self._refresh(known, seen)
+            log = self._open[seen.key]
+            log.path = seen.path
             return log
 
-    async def _is_other(self, known: LogFile, seen: Seen) -> bool:
-        """Whether what is open was emptied or replaced since, or was too short to tell what it is."""
-        if seen.size_bytes == known.size_bytes and seen.modified_s == known.modified_s:
-            return False
-        known.modified_s = seen.modified_s
-        shorter, known.size_bytes = seen.size_bytes < known.size_bytes, seen.size_bytes
-        if shorter or known.sampled_bytes < _COPY_BYTES:
-            return True
-        return head_of(await known.file.read(0, _COPY_BYTES)) != known.head
+    async def _refresh(self, known: LogFile, seen: Seen) -> None:
+        """Takes note of what has become of an open file: emptied, or long enough now to tell what it is."""
+        if (seen.size_bytes, seen.modified_s) == (known.size_bytes, known.modified_s):
+            return
+        shorter = seen.size_bytes < known.size_bytes
+        known.size_bytes, known.modified_s = seen.size_bytes, seen.modified_s
+        if shorter or await known.file.read(0, len(known.start)) != known.start:
+            self._reading.former[known.head] = known.named
+        elif known.sampled_bytes >= _COPY_BYTES:
+            return
+        self._open[seen.key] = self._log_file(seen, known.file, await known.file.read(0, SAMPLE_BYTES))
 
     async def _open_anew(self, seen: Seen) -> LogFile:
         file = await self.disk.open(seen)
@@ -93,21 +106,28 @@ class Shelf:
         except BaseException:
             await file.close()
             raise
-        log = LogFile(self._reading.source, seen, file, sample, self._reading.format, self._reading.zone)
+        log = self._log_file(seen, file, sample)
         log.is_packed = bool(kind)
+        return log
+
+    def _log_file(self, seen: Seen, file: ByteFile, sample: bytes) -> LogFile:
+        reading = self._reading
+        log = LogFile(reading.source, seen, file, sample, reading.format, reading.zone)
+        former = reading.former.get(log.head)
+        if former is not None and sample and former not in [other.named for other in self._open.values()]:
+            log.named = former
         return log
 
     async def find(self, place: Place, seen: list[Seen]) -> tuple[int, LogFile]:
         """The file of a record, also when it was renamed, copied or packed since, and its index in ``seen``. Raises
         FileRefused when it is gone."""
-        by_key = [(index, one) for index, one in enumerate(seen) if one.key == place.key]
-        for index, one in [*by_key, *((index, one) for index, one in enumerate(seen) if one.key != place.key)]:
-            try:
+        same = [(index, one) for index, one in enumerate(seen) if one.key == place.key]
+        others = [(index, one) for index, one in enumerate(seen) if one.key != place.key]
+        for index, one in [*same, *reversed(others)]:
+            with suppress(FileMoved):
                 log = await self.open(one)
-            except FileMoved:
-                continue
-            if log.head == place.head:
-                return index, log
+                if log.head == place.head:
+                    return index, log
         raise place_gone(self._reading.source)
 
     async def is_copy(self, older: LogFile, newer: LogFile) -> bool:

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+from datetime import UTC, datetime, timedelta
+
 from lilfox_tui.config.model import LogConfig
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Feed
+from lilfox_tui.hosts.local import LocalHost
+from lilfox_tui.logs.files.disk import Disk
+from lilfox_tui.logs.files.follow import Follower
+from lilfox_tui.logs.files.index import LineIndex
 from lilfox_tui.logs.files.local import LocalDisk
+from lilfox_tui.logs.files.log_file import LogFile, Place
 from lilfox_tui.logs.files.pages import read_page
+from lilfox_tui.logs.files.remote import RemoteDisk
 from lilfox_tui.logs.files.shelf import Reading, Shelf
 from lilfox_tui.logs.filter.model import Filter
-from lilfox_tui.logs.source import Page, Setting, SourceStatus, Start
+from lilfox_tui.logs.lines import every_line
+from lilfox_tui.logs.record import Record
+from lilfox_tui.logs.source import AtPlace, End, Notice, Page, Setting, SourceStatus, Start
+
+POLL_S = 0.15
+"""How often a file that is followed is looked at."""
+REMOTE_POLL_S = 0.25
 
 
 class Options(LogConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -26,39 +43,135 @@ def open_source(name: str, options: Options, setting: Setting) -> FileSource:
 
 
 class FileSource:
-    """See :class:`LogSource`."""
+    """See :class:`LogSource` and :class:`Scaled`."""
 
     def __init__(self, name: str, options: Options, setting: Setting) -> None:
         self.name = name
         self._status: Feed[SourceStatus] = Feed()
-        disk = LocalDisk(setting.host)
-        reading = Reading(name, setting.host.name, setting.format, setting.zone)
-        self._shelf = Shelf(disk, options.path, reading, rotated=options.rotated)
-        self._description = options.path
+        self._options = options
+        self._setting = setting
+        self._local = isinstance(setting.host, LocalHost)
+        self._former: dict[int, tuple[int, int]] = {}
+        self._shelf = self._new_shelf()
+        self._newest: LogFile | None = None
+        self._size: int | None = None
+        self._searched: int | None = None
+        self._index: LineIndex | None = None
+        self._indexing: asyncio.Task[None] | None = None
+
+    def _new_shelf(self) -> Shelf:
+        host = self._setting.host
+        disk: Disk = LocalDisk(host) if self._local else RemoteDisk(host)
+        reading = Reading(self.name, host.name, self._setting.format, self._setting.zone, self._former)
+        return Shelf(disk, self._options.path, reading, rotated=self._options.rotated)
 
     @property
     def status(self) -> Feed[SourceStatus]:
-        """See :attr:`LogSource.status`."""
+        """See :attr:`LogSource.status`; sizes and ``records`` are of the newest file."""
         return self._status
 
     async def page(self, start: Start, *, older: bool, limit: int, where: Filter) -> Page:
         """See :meth:`LogSource.page`."""
-        self._passed = 0
+        self._searched = 0
         try:
-            page = await read_page(self._shelf, start, older=older, limit=limit, where=where, searched=self._searched)
+            page = await read_page(
+                self._shelf, start, older=older, limit=limit, where=where, searched=self._note_searched
+            )
+            await self._look_at_newest()
         except LilFoxError as error:
             self._status.fail(error)
             raise
-        self._publish(None)
+        finally:
+            self._searched = None
+        self._publish()
         return page
 
-    def _searched(self, passed: int) -> None:
-        self._passed += passed
-        self._publish(self._passed)
+    async def local_files(self) -> list[LogFile] | None:
+        """The log's files, oldest first, for who reads them whole (``analyze.py``); None when they are on an SSH host.
+        Open until the next question. Raises LilFoxError."""
+        if not self._local:
+            return None
+        return [await self._shelf.open(seen) for seen in await self._shelf.look()]
 
-    def _publish(self, searched: int | None) -> None:
-        self._status.publish(SourceStatus(self._description, searched_bytes=searched))
+    async def follow(self, start: Start, where: Filter) -> AsyncGenerator[list[Record | Notice], None]:
+        """See :meth:`LogSource.follow`. It has handles, and on an SSH host a process, of its own."""
+        shelf = self._new_shelf()
+        follower = Follower(
+            shelf, start, where, poll_s=POLL_S if self._local else REMOTE_POLL_S, failed=self._failed, good=self._good
+        )
+        try:
+            async with aclosing(follower.batches()) as batches:
+                async for batch in batches:
+                    yield batch
+        except LilFoxError as error:
+            self._status.fail(error)
+            raise
+        finally:
+            await shelf.close()
+
+    async def at_share(self, share: float) -> Start:
+        """See :meth:`Scaled.at_share`."""
+        log = await self._look_at_newest()
+        size = await log.file.size()
+        return AtPlace(log.place(int(size * share) - 1)) if share < 1 else End()
+
+    async def at_line(self, number: int) -> Start | None:
+        """See :meth:`Scaled.at_line`."""
+        log = await self._look_at_newest()
+        offset = None if self._index is None else await self._index.offset_of(number)
+        return None if offset is None else AtPlace(log.place(offset - 1))
+
+    async def line_of(self, place: str) -> int | None:
+        """See :meth:`Scaled.line_of`."""
+        log, wanted = await self._look_at_newest(), Place(place)
+        if self._index is None or (wanted.key, wanted.head) != (log.named, log.head):
+            return None
+        return await self._index.line_at(wanted.offset)
 
     async def close(self) -> None:
         """See :meth:`LogSource.close`."""
+        if self._indexing is not None:
+            self._indexing.cancel()
+            await asyncio.wait([self._indexing])
         await self._shelf.close()
+
+    async def _look_at_newest(self) -> LogFile:
+        """Notes how the newest file is, and goes on indexing it. Raises LilFoxError."""
+        log = await self._shelf.open((await self._shelf.look())[-1])
+        self._newest, self._size = log, await log.file.size()
+        if self._index is None or self._index.file is not log.file or self._size < self._index.indexed_bytes:
+            self._index = LineIndex(log.file)
+        if (self._indexing is None or self._indexing.done()) and self._local and self._index.indexed_bytes < self._size:
+            self._indexing = asyncio.create_task(self._build(self._index))
+        return log
+
+    async def _build(self, index: LineIndex) -> None:
+        with suppress(LilFoxError):  # the file was closed for it is not the log's any more
+            await index.build(self._publish)
+
+    def _note_searched(self, passed: int) -> None:
+        self._searched = (self._searched or 0) + passed
+        self._publish()
+
+    def _failed(self, error: LilFoxError, wait_s: float) -> None:
+        self._status.fail(error, next_try=datetime.now(UTC) + timedelta(seconds=wait_s))
+
+    def _good(self, log: LogFile, size: int) -> None:
+        self._newest, self._size = log, size
+        self._publish()
+
+    def _publish(self) -> None:
+        index, log = self._index, self._newest
+        counted = index is not None and log is not None and log.format.begins is every_line
+        notes = [str(note) for note in self._shelf.notes.values()]
+        self._status.publish(
+            SourceStatus(
+                "; ".join([self._options.path, *notes]),
+                format="" if log is None else log.format_name,
+                zone=str(self._setting.zone),
+                size_bytes=self._size,
+                indexed_bytes=index.indexed_bytes if index is not None and self._local else None,
+                records=index.lines if index is not None and counted and index.indexed_bytes == self._size else None,
+                searched_bytes=self._searched,
+            )
+        )

@@ -1,0 +1,240 @@
+"""What is appended to a log, whatever rotation does to its files meanwhile.
+
+The file is the queue: a reader who is slow reads later. A file that was renamed is read to its end, and for a while on,
+since its writer may not have noticed; one that was emptied (copytruncate) goes on in its copy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+
+from lilfox_tui.errors import CommandTimeout, CommandUnknown, HostUnreachable, LilFoxError
+from lilfox_tui.logs.files.blocks import BLOCK, Piece, cut_whole
+from lilfox_tui.logs.files.disk import Seen
+from lilfox_tui.logs.files.log_file import LogFile, Place
+from lilfox_tui.logs.files.notices import away, copied, emptied, lost_track
+from lilfox_tui.logs.files.pages import last_line_end
+from lilfox_tui.logs.files.refusals import FileMoved, file_moved
+from lilfox_tui.logs.files.seek import time_offset
+from lilfox_tui.logs.files.shelf import Shelf
+from lilfox_tui.logs.files.tail import Emptied, Tail
+from lilfox_tui.logs.filter.model import Filter
+from lilfox_tui.logs.record import Record
+from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, Notice, Start
+
+BATCH = 500
+LINGER_S = 5.0
+"""How long a file that was renamed is still looked at after it last grew."""
+AWAY_S = 2.0
+"""How long a file may be away in its rotation before it is told."""
+RETRIES_S = (0.5, 1.0, 2.0, 5.0, 10.0)
+_PASSING = (HostUnreachable, CommandTimeout, CommandUnknown)
+
+Batch = list[Record | Notice]
+
+
+class Follower:
+    """``async for batch in follower.batches()``. ``failed`` is told each error that passes, and the wait in seconds;
+    ``good`` each time the files were looked at, with their size."""
+
+    def __init__(
+        self,
+        shelf: Shelf,
+        start: Start,
+        where: Filter,
+        *,
+        poll_s: float,
+        failed: Callable[[LilFoxError, float], None],
+        good: Callable[[LogFile, int], None],
+    ) -> None:
+        self._shelf = shelf
+        self._start = start
+        self._where = where
+        self._poll_s = poll_s
+        self._failed = failed
+        self._good = good
+        self._tail: Tail | None = None
+        self._lingering: dict[Tail, float] = {}
+        self._known: set[tuple[int, int]] = set()
+        self._away_since_s: float | None = None
+        self._untold: list[Notice] = []
+
+    async def batches(self) -> AsyncGenerator[Batch, None]:
+        """Records and notices as they come, at most BATCH at once; never ends. Raises LilFoxError when it cannot go
+        on."""
+        tries = 0
+        while True:
+            try:
+                async with aclosing(self._round()) as found:
+                    async for batch in found:
+                        for at in range(0, len(batch), BATCH):
+                            yield batch[at : at + BATCH]
+                tries = 0
+                pause_s = self._poll_s
+            except FileMoved:
+                pause_s = self._poll_s
+            except _PASSING as error:
+                pause_s = RETRIES_S[min(tries, len(RETRIES_S) - 1)]
+                tries += 1
+                self._failed(error, pause_s)
+            await asyncio.sleep(pause_s)
+
+    async def _round(self) -> AsyncGenerator[Batch, None]:
+        """One look at the files, and all that is new in them."""
+        self._shelf.keep = {tail.log.key for tail in (self._tail, *self._lingering) if tail is not None}
+        seen = await (self._shelf.look() if self._tail is None else self._shelf.look_again())
+        tail = self._tail = self._tail or await begin(self._shelf, seen, self._start)
+        self._known = self._known or {one.key for one in seen}
+        moving = True
+        while moving:
+            own = next((one for one in seen if one.key == tail.log.key), None)
+            newer = await self._newer(tail, seen, own)
+            self._note_away(tail, gone=own is None and not newer)
+            if self._untold:
+                yield [self._untold.pop(0)]
+            grew = await self._grew(tail, own)
+            try:
+                if own is not None and own.size_bytes < tail.seen_bytes:
+                    raise Emptied(b"")
+                if own is not None and grew:
+                    tail.log = await self._shelf.open(own)
+                if grew or not tail.settled:
+                    async for records in self._read(tail, settled=not grew):
+                        yield records
+            except Emptied as emptied:
+                async for batch in self._through_copy(tail, emptied.block):
+                    yield batch
+                return
+            moving = bool(newer) and not grew
+            if moving:
+                tail = await self._move_on(tail, newer[0])
+        self._known |= {one.key for one in seen}
+        async for batch in self._linger():
+            yield batch
+        self._good(tail.log, tail.seen_bytes)
+
+    async def _grew(self, tail: Tail, own: Seen | None) -> bool:
+        """Whether there is more in the file than was read; one that has no name any more is asked itself."""
+        if own is not None:
+            return own.size_bytes > tail.seen_bytes
+        try:
+            return await tail.log.file.size() > tail.seen_bytes
+        except FileMoved:
+            return False
+
+    async def _newer(self, tail: Tail, seen: Sequence[Seen], own: Seen | None) -> list[Seen]:
+        """The files after the one that is read. When that has left the log, those that have come since; its own copy
+        (it was packed) is read in its place."""
+        if own is not None:
+            return list(seen[seen.index(own) + 1 :])
+        fresh = [one for one in seen if one.key not in self._known]
+        for at, one in enumerate(fresh):
+            log = await self._shelf.open(one)
+            if log.head == tail.log.head and log.start == tail.log.start:
+                tail.log = log
+                return fresh[at + 1 :]
+        if len(fresh) > 1 and len(fresh) == len(seen):
+            self._untold.append(lost_track(tail.log))
+        return fresh
+
+    async def _move_on(self, tail: Tail, next_file: Seen) -> Tail:
+        """Goes on in the next file. What is still written to the one before is read for a while."""
+        log = await self._shelf.open(next_file)
+        copied = await self._shelf.is_copy(tail.log, log)
+        self._lingering[tail] = time.monotonic() + LINGER_S
+        self._known.add(next_file.key)
+        self._tail = Tail(log, tail.offset if copied else 0, after=tail.after if copied else -1)
+        if copied:
+            del self._lingering[tail]
+        return self._tail
+
+    async def _linger(self) -> AsyncGenerator[Batch, None]:
+        for tail, until_s in list(self._lingering.items()):
+            over = time.monotonic() > until_s
+            try:
+                grew = await tail.log.file.size() > tail.seen_bytes
+                async for records in self._read(tail, settled=not grew, ended=over and not grew):
+                    yield records
+            except (Emptied, FileMoved):
+                over, grew = True, False
+            if grew:
+                self._lingering[tail] = time.monotonic() + LINGER_S
+            elif over:
+                del self._lingering[tail]
+
+    async def _through_copy(self, tail: Tail, block: bytes) -> AsyncGenerator[Batch, None]:
+        """Reads what an emptied file held and was not read yet in the copy made of it, then goes on in the file."""
+        before, seen = tail.log, await self._shelf.look_again()
+        own = next((one for one in seen if one.key == before.key), None)
+        if own is None:
+            raise file_moved(before.source, before.path)
+        log = await self._shelf.open(own)
+        self._tail = Tail(log, await after_hole(log))
+        for one in reversed(seen):
+            if one.key == own.key:
+                continue
+            copy = await self._shelf.open(one)
+            if copy.head == before.head and await copy.file.size() >= tail.offset:
+                async for records in self._read(Tail(copy, tail.offset, after=tail.after), settled=True, ended=True):
+                    yield records
+                yield [copied(before)]
+                return
+        pieces = cut_whole(block[: block.rfind(b"\n") + 1], tail.offset, before.format, ended=True)[0]
+        if pieces and await log.file.read(tail.offset, len(block)) != block:
+            yield list(await asyncio.to_thread(self._matching, before, pieces))
+        yield [emptied(before)]
+
+    def _note_away(self, tail: Tail, *, gone: bool) -> None:
+        """Says once that the file is away, when it has been for a while."""
+        now_s = time.monotonic()
+        if not gone:
+            self._away_since_s = None
+        elif self._away_since_s is None:
+            self._away_since_s = now_s
+        elif now_s - self._away_since_s >= AWAY_S:
+            self._away_since_s = float("inf")
+            self._untold.append(away(tail.log))
+
+    async def _read(self, tail: Tail, *, settled: bool, ended: bool = False) -> AsyncGenerator[Batch, None]:
+        async with aclosing(tail.read(settled=settled, ended=ended)) as batches:
+            async for pieces in batches:
+                if records := await asyncio.to_thread(self._matching, tail.log, pieces):
+                    yield list(records)
+
+    def _matching(self, log: LogFile, pieces: Sequence[Piece]) -> list[Record]:
+        return [record for record in map(log.record, pieces) if self._where.matches(record)]
+
+
+async def begin(shelf: Shelf, seen: list[Seen], start: Start) -> Tail:
+    """Where following begins. Raises LilFoxError, FileRefused where the record's file is gone."""
+    match start:
+        case Beginning():
+            return Tail(await shelf.open(seen[0]), 0)
+        case AtPlace(words):
+            place = Place(words)
+            _, log = await shelf.find(place, seen)
+            return Tail(log, max(0, place.offset), after=place.offset)
+        case AtTime(time_us):
+            for one in reversed(seen):
+                log = await shelf.open(one)
+                offset = await time_offset(log, time_us, await last_line_end(log.file, await log.file.size()))
+                if offset > 0:
+                    return Tail(log, offset)
+            return Tail(await shelf.open(seen[0]), 0)
+        case End():
+            log = await shelf.open(seen[-1])
+            return Tail(log, await last_line_end(log.file, await log.file.size()))
+
+
+async def after_hole(log: LogFile) -> int:
+    """Where a file begins that was emptied while its writer went on at its old place: behind the NUL bytes."""
+    at = 0
+    while (block := await log.file.read(at, BLOCK)) and block.startswith(b"\0"):
+        rest = block.lstrip(b"\0")
+        at += len(block) - len(rest)
+        if rest:
+            break
+    return at
