@@ -11,7 +11,7 @@ from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.i18n import _
 from lilfox_tui.logs.filter.fields import text_of
-from lilfox_tui.logs.lane import Key, Shown
+from lilfox_tui.logs.lane import Shown
 from lilfox_tui.logs.record import EPOCH, Record, Severity
 from lilfox_tui.logs.source import Notice
 from lilfox_tui.text import cell_width, clean, fit, human_duration
@@ -33,7 +33,8 @@ class LogStyle(Struct, frozen=True):
     source_width: int = 0
     logger_width: int = 0
     wrapped: bool = False
-    marks: Set[Key] = frozenset()
+    marks: Set[tuple[str, str]] = frozenset()
+    """Sources and places of the marked records."""
     matches: Callable[[Record], bool] | None = None
     """Marks the records that match, where the others are shown too."""
 
@@ -79,7 +80,7 @@ def log_row(shown: Shown, style: LogStyle, *, times: int = 1, until_us: int | No
         return _notice_row(item, style)
     tail = _folded(item, times, until_us) + _trace(item, style)
     room = style.message_width - sum(cell_width(piece.text) for piece in tail)
-    pieces = [*_prefix(shown, item, style)]
+    pieces = [*_prefix(item, style)]
     text = headline(item)
     if not tail:
         return (*pieces, Piece(text, message_role(item, style)))
@@ -94,7 +95,7 @@ def wrapped_rows(shown: Shown, style: LogStyle) -> list[Row]:
     role = message_role(item, style)
     first, *more = wrapped_text(item, style.message_width)
     indent = Piece(" " * style.prefix_width)
-    return [(*_prefix(shown, item, style), Piece(first, role)), *((indent, Piece(line, role)) for line in more)]
+    return [(*_prefix(item, style), Piece(first, role)), *((indent, Piece(line, role)) for line in more)]
 
 
 def wrapped_text(item: Record | Notice, width: int) -> list[str]:
@@ -154,8 +155,8 @@ def clock_zone() -> tzinfo:
     return datetime.now().astimezone().tzinfo or UTC
 
 
-def _prefix(shown: Shown, record: Record, style: LogStyle) -> list[Piece]:
-    marked = shown.key in style.marks
+def _prefix(record: Record, style: LogStyle) -> list[Piece]:
+    marked = (record.source, record.place) in style.marks
     pieces = [
         Piece(style.glyphs.logo if marked else " ", "accent"),
         Piece(style.time(record.entry.time_us) + " ", "muted"),

@@ -79,11 +79,9 @@ def host_of(log: LogConfig, config: Config) -> str | None:
 
 
 def named(paths: tuple[str, ...]) -> dict[str, str]:
-    """A name for each file: its own, with its folders where two have the same."""
+    """A name for each file: its own without ``.log``, or its path where two have the same."""
     names: dict[str, str] = {}
     for path in paths:
-        name = Path(path).name or path
-        if name in names:
-            name = path
-        names[name] = path
+        name = Path(path).name.removesuffix(".log") or path
+        names[path if name in names else name] = path
     return names

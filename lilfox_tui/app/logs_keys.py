@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, tzinfo
+from datetime import UTC
 
 from lilfox_tui.app.actions import action
 from lilfox_tui.app.log_list import LogList
@@ -11,7 +11,6 @@ from lilfox_tui.app.logs_window import LogsWindow
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.logs.filter.model import EVERYTHING
-from lilfox_tui.logs.lane import Key
 from lilfox_tui.logs.record import Severity
 from lilfox_tui.logs.source import Beginning, End
 
@@ -30,10 +29,10 @@ class LogsKeys(LogsWindow):
 
     def __init__(self) -> None:
         super().__init__()
-        self.zone: tzinfo = UTC
         self.wrapped = False
         self.folded = True
-        self.marks: set[Key] = set()
+        self.marks: dict[tuple[str, str], int] = {}
+        """Sources and places of marked records, with their times."""
         self.list: LogList | None = None
 
     # ---- moving --------------------------------------------------------------------------------------------------
@@ -131,9 +130,11 @@ class LogsKeys(LogsWindow):
         footer=2,
     )
     def back(self) -> None:
-        if self.merged is not None and self.merged.searching:
-            self.merged.stop()
-            self.workers.cancel_group(self, "move")
+        if self.busy:
+            for group in ("move", "count"):
+                self.workers.cancel_group(self, group)
+            if self.merged is not None:
+                self.merged.stop()
         elif self.filter_text:
             self.set_filter("")
         elif self.level > Severity.UNKNOWN:
@@ -141,9 +142,14 @@ class LogsKeys(LogsWindow):
             self.apply()
         self.repaint()
 
+    @property
+    def busy(self) -> bool:
+        """Whether something goes on that can be ended."""
+        return self.merged is not None and bool(self.merged.searching)
+
     def nothing_to_leave(self) -> Message | None:
         """Why there is nothing to go back from."""
-        if (self.merged is not None and self.merged.searching) or self.filter_text or self.level > Severity.UNKNOWN:
+        if self.busy or self.filter_text or self.level > Severity.UNKNOWN:
             return None
         return tr("this is the first screen; q quits")
 

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import aclosing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 
 from textual import work
 
@@ -38,6 +38,8 @@ class LogsWindow(Pane):
         self.merged: Merged | None = None
         self.failure: LilFoxError | None = None
         self.hidden: frozenset[str] = frozenset()
+        self.zone: tzinfo = UTC
+        """Of the times that are shown, and of those that are typed."""
         self.level = Severity.UNKNOWN
         self.filter_text = ""
         self.filter: Filter = EVERYTHING
@@ -188,7 +190,7 @@ class LogsWindow(Pane):
         """Shows (or marks) what ``text`` asks for. What is wrong in it is told, and what was shown stays."""
         self.filter_text = text
         try:
-            found = parse_filter(text, now=self._clock(), zone=UTC)
+            found = parse_filter(text, now=self._clock(), zone=self.zone)
         except LilFoxError as error:
             self.filter_error = f"{error}  {error.hint}".strip()
             self.repaint()

@@ -184,7 +184,7 @@ class Shell(App[None], inherit_bindings=False):
 
     def copy_text(self, text: str) -> None:
         """Puts ``text``, cleaned, on the user's clipboard through the terminal (OSC 52)."""
-        self.copy_to_clipboard(clean(text))
+        self.copy_to_clipboard("\n".join(map(clean, text.split("\n"))))
         self.tell(_("copied"))
 
     def run_shell(self, view: HostView) -> None:

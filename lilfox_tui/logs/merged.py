@@ -27,8 +27,11 @@ class Merged(Window):
 
     # ---- moving -------------------------------------------------------------------------------------------------
 
-    async def go(self, start: Beginning | End | AtTime, count: int = PAGE) -> Key | None:
-        """Moves the window; returns the key of the row to stand on (for a time its first record), None for no row."""
+    async def go(self, start: Start, count: int = PAGE) -> Key | None:
+        """Moves the window; returns the key of the row to stand on (for a time its first record), None for no row.
+        A place is one of the only source's: of it LilFoxError may be raised."""
+        if isinstance(start, AtPlace):
+            return await self._go_past(start, count)
         self._halt()
         self._went_us = microseconds(datetime.now(UTC))
         for lane in self._lanes:
@@ -57,15 +60,26 @@ class Merged(Window):
         here = self._reader_row()
         if here is None or not isinstance(here.item, Record):
             return await self.go(End(), count)
+        return await self._go_around(here.key, here.item, count)
+
+    async def _go_past(self, place: AtPlace, count: int) -> Key | None:
+        """Moves to the first record past a place of the only source."""
+        page = await self._lanes[0].source.page(place, older=False, limit=1, where=self.where)
+        if not page.records:
+            return await self.go(End(), count)
+        record = page.records[0]
+        return await self._go_around(Key(record.entry.time_us or 0, 0, 0), record, count)
+
+    async def _go_around(self, key: Key, record: Record, count: int) -> Key | None:
+        """Moves to a record of the lane and at the time that ``key`` tells."""
         self._halt()
-        key, record = here.key, here.item
         for lane in self._lanes:
             if lane.index != key.lane:
                 _begin(lane, _moment(key.time_us))
                 continue
             place = AtPlace(record.place)
             lane.begin(place, place, key.time_us)
-            if where.matches(record):
+            if self.where.matches(record):
                 lane.put(record, key.time_us)
         self._low = self._high = key = Key(key.time_us, key.lane, 0)
         self._restart_following()

@@ -91,6 +91,10 @@ class Window:
             if lane.trouble is None and any(edge.loading for edge in lane.edges.values())
         )
 
+    def late(self, *, older: bool) -> bool:
+        """Whether something may still come before the end of the list on that side, from a source that is slow."""
+        return any(lane.edges[older].late and lane.edges[older].loading for lane in self._lanes)
+
     @property
     def at_oldest(self) -> bool:
         """Whether the first row is the oldest record there is."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from textual.pilot import Pilot
@@ -51,14 +51,20 @@ def config_of(overview: Overview, **changes: object) -> Config:
 
 
 def still_app(
-    overview: Overview, *, language: str = "en", theme: str = "fox-dark", glyphs: Glyphs = UNICODE, **changes: object
+    overview: Overview,
+    *,
+    language: str = "en",
+    theme: str = "fox-dark",
+    glyphs: Glyphs = UNICODE,
+    files: Sequence[str] = (),
+    **changes: object,
 ) -> LilFoxApp:
-    """The app, showing ``overview`` from its first frame."""
+    """The app, showing ``overview`` from its first frame, or the logs of ``files``."""
     set_language(language)
     config = config_of(overview, **changes)
     monitor = StillMonitor(config)
     monitor.show(overview)
-    return LilFoxApp(monitor, config, theme=load_theme(theme), glyphs=glyphs)
+    return LilFoxApp(monitor, config, theme=load_theme(theme), glyphs=glyphs, files=files)
 
 
 def screen_text(pilot: Pilot[None]) -> str:

@@ -28,15 +28,16 @@ class Choice(Struct, frozen=True):
 class Chooser(Dialog[str | None]):
     """Returns the chosen id, or None."""
 
-    def __init__(self, title: str, choices: Sequence[Choice]) -> None:
+    def __init__(self, title: str, choices: Sequence[Choice], *, wide: bool = False) -> None:
         super().__init__()
+        self._shape = "wide" if wide else ""
         self._title = title
         self._choices = tuple(choices)
         self._shown = self._choices
         self._at = 0
 
     def compose(self) -> ComposeResult:
-        with Vertical(id="dialog"):
+        with Vertical(id="dialog", classes=self._shape):
             yield Lines(ground="bar", id="dialog-title")
             yield Input(id="dialog-input", placeholder=_("type to narrow"), compact=True, select_on_focus=False)
             yield Lines(ground="bar", id="dialog-list")

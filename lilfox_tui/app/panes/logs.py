@@ -9,8 +9,8 @@ from textual.app import ComposeResult
 
 from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.log_detail import detail_rows, first_field
-from lilfox_tui.app.log_detail_keys import LogDetailKeys
 from lilfox_tui.app.log_list import LogList
+from lilfox_tui.app.log_output_keys import LogOutputKeys
 from lilfox_tui.app.log_rows import LogStyle
 from lilfox_tui.app.log_strip import StripParts, count_errors, grouped, strip_row
 from lilfox_tui.app.widgets.lines import Lines
@@ -25,7 +25,7 @@ WIDEST_SOURCE = 16
 TROUBLES_SHOWN = 3
 
 
-class LogsPane(LogDetailKeys):
+class LogsPane(LogOutputKeys):
     """The line of sources, the list, and the strip of errors."""
 
     def __init__(self) -> None:
@@ -116,7 +116,9 @@ class LogsPane(LogDetailKeys):
             rows.append((Piece(" " + self.filter_error, "failing"),))
         if self.merged is None:
             return rows
-        if searching := self.merged.searching:
+        if self.working:
+            rows.append((Piece(" " + self.working, "accent"), Piece("   " + _("esc ends it"), "muted")))
+        if searching := self.merged.searching or (self.finding.searching if self.finding is not None else ()):
             rows.append((Piece(" " + self._progress(searching), "accent"), Piece("   " + _("esc ends it"), "muted")))
         for name, trouble in list(self.merged.troubles.items())[:TROUBLES_SHOWN]:
             rows.append(self._trouble_row(name, trouble))
@@ -181,7 +183,7 @@ class LogsPane(LogDetailKeys):
     def _style(self, merged: Merged) -> LogStyle:
         width = self.lilfox.room.width
         names = [each.name for each in self.shown_sources]
-        widest = WIDEST_SOURCE if width >= 120 else 10
+        widest = WIDEST_SOURCE if width >= 120 else 12 if width >= 100 else 10
         source_width = min(widest, max(map(cell_width, names))) if len(names) > 1 and width >= 60 else 0
         return LogStyle(
             width=width,

@@ -57,7 +57,8 @@ class Lines(Widget, can_focus=False):
         self.rows = rows
         self.selected = selected
         self.top = self.top if top is None else top
-        self.top = self._clamped(self._following(selected) if follow else self.top)
+        if self.room:
+            self.top = self._clamped(self._following(selected) if follow else self.top)
         self._repaint(before)
 
     def scroll_rows(self, delta: int) -> None:
@@ -77,7 +78,7 @@ class Lines(Widget, can_focus=False):
         return max(0, len(self.rows) - self.sticky - self.top - self.room)
 
     def _following(self, selected: int | None) -> int:
-        if selected is None or selected < self.sticky:
+        if selected is None or selected < self.sticky or not self.room:
             return self.top
         place = selected - self.sticky
         return min(max(self.top, place - self.room + 1), place)
@@ -111,7 +112,10 @@ class Lines(Widget, can_focus=False):
         return palette.strip(pieces, self.size.width, "selection" if selected else self._ground)
 
     def on_resize(self) -> None:
-        self.top = self._clamped(self._following(self.selected))
+        top = self._clamped(self._following(self.selected))
+        if top != self.top:
+            self.top = top
+            self.refresh()
 
     def on_click(self, event: events.Click) -> None:
         index = event.y if event.y < self.sticky else event.y + self.top

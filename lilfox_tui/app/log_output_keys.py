@@ -1,0 +1,190 @@
+"""What the keys of the Logs pane do with what is shown: copy, save, choose sources, count, and look for what is new."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from textual import work
+
+from lilfox_tui.app.actions import action
+from lilfox_tui.app.dialogs.chooser import Choice, Chooser
+from lilfox_tui.app.draw import Piece
+from lilfox_tui.app.log_counts import pattern_choices, statistics_choices
+from lilfox_tui.app.log_find_keys import LogFindKeys
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.feed import Unavailable
+from lilfox_tui.i18n import Message, _, tr
+from lilfox_tui.logs.analyze import analyze
+from lilfox_tui.logs.filter.model import Filter
+from lilfox_tui.logs.filter.write import narrowed, to_text
+from lilfox_tui.logs.recent import Recent, recent_patterns
+from lilfox_tui.logs.record import Record
+from lilfox_tui.logs.source import LogSource
+from lilfox_tui.text import fit, human_bytes
+
+
+class LogOutputKeys(LogFindKeys):
+    """The last of the handlers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.working = ""
+        """What is being counted, for the line of messages."""
+
+    @property
+    def busy(self) -> bool:
+        return bool(self.working) or self.finding is not None or super().busy
+
+    @action(
+        "copy",
+        "y",
+        tr("copy"),
+        tr("the record as it was written, or the field, to the clipboard (OSC 52)"),
+        why_not="no_record",
+    )
+    def copy(self) -> None:
+        if self.field is not None:
+            self.lilfox.copy_text(self.field.value)
+        elif (record := self.selected_record) is not None:
+            self.lilfox.copy_text(record.raw.decode("utf-8", "replace"))
+
+    @action(
+        "save",
+        "W",
+        tr("save"),
+        tr("the records that are loaded, as they were written, to a new file"),
+        why_not="no_record",
+    )
+    def ask_save(self) -> None:
+        name = f"lilfox-{self._clock():%Y%m%d-%H%M%S}.log"
+        self.lilfox.ask_line(_("name of the new file"), name, self.save, live=False)
+
+    def save(self, name: str) -> None:
+        """Writes what is loaded into a new file of that name."""
+        if name.strip() and self.merged is not None:
+            records = [each.item.raw for each in self.merged.shown if isinstance(each.item, Record)]
+            self._save(Path(name.strip()).expanduser(), records)
+
+    @work(group="save")
+    async def _save(self, path: Path, records: list[bytes]) -> None:
+        try:
+            await asyncio.to_thread(_write_new, path, records)
+        except OSError as error:
+            hint = tr("choose a name that is not taken yet") if isinstance(error, FileExistsError) else ""
+            self.lilfox.tell(LilFoxError(tr("{path}: {reason}", path=path, reason=error.strerror), hint))
+        else:
+            self.lilfox.tell(tr("{count} records are in {path}", count=len(records), path=path))
+
+    @action("retry", "r", tr("try again"), tr("read the sources that failed now"), why_not="nothing_failed", footer=7)
+    def retry(self) -> None:
+        if self.failure is not None:
+            self.failure = None
+            self.on_mount()
+        elif self.merged is not None:
+            self.merged.retry()
+
+    def nothing_failed(self) -> Message | None:
+        """Why there is nothing to try again."""
+        if self.failure is not None or (self.merged is not None and self.merged.troubles):
+            return None
+        return tr("every source answers")
+
+    # ---- sources -------------------------------------------------------------------------------------------------
+
+    @action("sources", "o", tr("sources"), tr("which logs are shown, and how each is read"), footer=5)
+    def choose_sources(self) -> None:
+        choices = [Choice("all", (Piece(_("all"), "strong"),), "all")]
+        for each in self.sources:
+            mark = self.lilfox.glyphs.unknown if each.name in self.hidden else self.lilfox.glyphs.good
+            row = (Piece(f"{mark} ", "good"), Piece(fit(each.name, 24), "strong"), Piece(_how_it_is(each), "muted"))
+            choices.append(Choice(f"turn {each.name}", row, each.name))
+        if len(self.sources) > 1:
+            names = [each.name for each in self.sources]
+            choices += [Choice(f"only {name}", (Piece(_("only {name}", name=name)),), f"only {name}") for name in names]
+        self.lilfox.push_screen(Chooser(_("Sources"), choices), self._take_sources)
+
+    def _take_sources(self, chosen: str | None) -> None:
+        what, _space, name = (chosen or "").partition(" ")
+        shown = {each.name for each in self.shown_sources}
+        if what == "all":
+            self.show_only(each.name for each in self.sources)
+        elif what == "only":
+            self.show_only([name])
+        elif what == "turn" and (left := shown ^ {name}):
+            self.show_only(left)
+
+    # ---- counts --------------------------------------------------------------------------------------------------
+
+    @action("statistics", "S", tr("statistics"), tr("errors by type and module, response times; each row is a filter"))
+    def show_statistics(self) -> None:
+        self._count()
+
+    @work(exclusive=True, group="count")
+    async def _count(self) -> None:
+        def progress(done: int, total: int) -> None:
+            self._tell_work(_("counting {share} %", share=100 * done // total if total else 0))
+
+        self._tell_work(_("counting"))
+        try:
+            answer = await analyze(self.shown_sources, self.where, progress=progress)
+        finally:
+            self._tell_work("")
+        for name, error in answer.failed.items():
+            self.lilfox.tell(tr("{source}: {reason}", source=name, reason=error))
+        self._offer(_("Statistics"), statistics_choices(answer.statistics, self.zone))
+
+    @action("patterns", "P", tr("patterns"), tr("what is new in the last 10 minutes against the hour before"))
+    def show_patterns(self) -> None:
+        self._count_patterns()
+
+    @work(exclusive=True, group="count")
+    async def _count_patterns(self) -> None:
+        record = self.selected_record
+        until_us = None if record is None or self.at_end else record.entry.time_us
+        self._tell_work(_("counting"))
+        try:
+            recent: Recent = await recent_patterns(self.shown_sources, self.where, until_us=until_us)
+        except LilFoxError as error:
+            self.lilfox.tell(error)
+            return
+        finally:
+            self._tell_work("")
+        self._offer(_("New in the last 10 minutes"), pattern_choices(recent, self.lilfox.glyphs))
+
+    def _offer(self, title: str, rows: list[tuple[Choice, Filter | None]]) -> None:
+        """Shows rows that are filters; the chosen one narrows what is shown."""
+        filters = {choice.id: where for choice, where in rows}
+
+        def take(chosen: str | None) -> None:
+            where = filters.get(chosen or "")
+            if where is not None:
+                self.only_matching = True
+                self.set_filter(to_text(narrowed(self.filter, where)))
+
+        self.lilfox.push_screen(Chooser(title, [choice for choice, _where in rows], wide=True), take)
+
+    def _tell_work(self, what: str) -> None:
+        self.working = what
+        self.repaint()
+
+
+def _how_it_is(source: LogSource) -> str:
+    """How a source is read: its format, the zone of times that tell none, its size; or why it is not."""
+    state = source.status.state
+    if isinstance(state, Unavailable):
+        return str(state.error)
+    status = source.status.value
+    if status is None:
+        return _("not read yet")
+    parts = [status.format, human_bytes(status.size_bytes) if status.size_bytes is not None else ""]
+    if status.zone:
+        parts.append(_("times without a zone: {zone}", zone=status.zone))
+    return "  ".join(part for part in (*parts, status.description) if part)
+
+
+def _write_new(path: Path, records: list[bytes]) -> None:
+    """Raises FileExistsError: nothing is written over."""
+    with path.open("xb") as file:
+        path.chmod(0o600)
+        file.writelines(raw + b"\n" for raw in records)
