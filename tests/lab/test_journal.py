@@ -1,0 +1,151 @@
+"""The journal of a whole Debian host, read over SSH by the real journalctl, held against what the host itself says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
+from datetime import UTC
+
+import pytest
+from msgspec.structs import replace
+
+from lilfox_tui.errors import HostError
+from lilfox_tui.feed import Unavailable
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.open import open_host
+from lilfox_tui.logs.discover import find_logs
+from lilfox_tui.logs.filter.model import EVERYTHING, AtLeast, Filter
+from lilfox_tui.logs.record import Record, Severity
+from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, Notice, Setting, Start
+from lilfox_tui.logs.sources import journald
+from lilfox_tui.logs.sources.journald import JournaldSource, Options, open_source
+from tests.lab.machines import Machine, MachineLab
+from tests.waiting import until
+
+pytestmark = [pytest.mark.lab, pytest.mark.root, pytest.mark.xdist_group("lab")]
+
+
+@pytest.fixture(scope="module")
+def machine(lab: MachineLab) -> Iterator[Machine]:
+    made = lab.machine("journal1")
+    made.up()
+    yield made
+    made.kill()
+
+
+@pytest.fixture
+async def host(lab: MachineLab, machine: Machine) -> AsyncIterator[Host]:
+    made = open_host("journal1", machine.config(), lab.ssh())
+    yield made
+    await made.close()
+
+
+def opened(host: Host, **options: object) -> JournaldSource:
+    return open_source("journal", Options(**options), Setting(host=host, zone=UTC))  # type: ignore[arg-type]
+
+
+async def there(machine: Machine, *argv: str) -> str:
+    return await asyncio.to_thread(machine.ssh, *argv)
+
+
+async def read(
+    source: JournaldSource, start: Start, *, older: bool, limit: int, where: Filter = EVERYTHING
+) -> list[Record]:
+    found: list[Record] = []
+    more: Start | None = start
+    while more is not None:
+        page = await source.page(more, older=older, limit=limit, where=where)
+        found = [*page.records, *found] if older else [*found, *page.records]
+        more = page.more
+    return found
+
+
+async def places_of(source: JournaldSource, start: Start, *, older: bool, limit: int = 1000) -> list[str]:
+    """journalctl gives an entry's fields in another order each time: places are compared."""
+    return [record.place for record in await read(source, start, older=older, limit=limit)]
+
+
+async def test_pages_are_what_journalctl_says(host: Host, machine: Machine) -> None:
+    """Of one unit that has ended, for the whole journal grows with each login."""
+    await there(
+        machine, "systemd-run --quiet --wait --unit=lilfox-say sh -c 'seq 1 300; echo \\<3\\>bad; printf \"\\377\\n\"'"
+    )
+    said = (await there(machine, "journalctl --unit=lilfox-say -o json --all --no-pager")).splitlines()
+    cursors = [json.loads(line)["__CURSOR"] for line in said]
+    assert len(cursors) > 302
+    source = opened(host, unit="lilfox-say.service")
+    newer = await read(source, Beginning(), older=False, limit=50)
+    places = [record.place for record in newer]
+    assert places == cursors
+    assert await places_of(source, End(), older=True, limit=37) == places
+    middle = newer[150]
+    assert await places_of(source, AtPlace(middle.place), older=True) == places[:150]
+    assert await places_of(source, AtPlace(middle.place), older=False) == places[151:]
+    for time_us in (middle.entry.time_us or 0, (middle.entry.time_us or 0) + 1):
+        before = await places_of(source, AtTime(time_us), older=True)
+        assert before + await places_of(source, AtTime(time_us), older=False) == places
+        assert before == [record.place for record in newer if (record.entry.time_us or 0) < time_us]
+    bad = await read(source, Beginning(), older=False, limit=10, where=AtLeast(Severity.ERROR))
+    assert [record.entry.message for record in bad] == ["bad"]
+    assert "\ufffd" in [record.entry.message for record in newer]
+
+
+async def test_a_cut_network_loses_and_doubles_nothing(
+    host: Host, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journald, "AGAIN_S", (0.2,))
+    source = opened(host, identifier="counter")
+    got: list[Record | Notice] = []
+
+    async def follow() -> None:
+        async with aclosing(source.follow(End(), EVERYTHING)) as batches:
+            async for batch in batches:
+                got.extend(batch)
+
+    following = asyncio.create_task(follow())
+    try:
+        await until(lambda: source._access is not None, what="a first look")
+        script = "i=0; while [ $i -lt 400 ]; do i=$((i+1)); echo number $i; sleep 0.02; done"
+        await there(
+            machine, f"logger -t counter before; systemd-run --quiet -p SyslogIdentifier=counter sh -c '{script}'"
+        )
+        await until(lambda: len(got) > 50, what="it follows")
+        await asyncio.to_thread(machine.cut)
+        await until(lambda: isinstance(source.status.state, Unavailable), timeout_s=20, what="the cut is noticed")
+        await asyncio.to_thread(machine.heal)
+        await until(lambda: got and _said(got)[-1] == "number 400", timeout_s=30, what="the last number")
+    finally:
+        following.cancel()
+        await asyncio.wait([following])
+    numbers = [said for said in _said(got) if said.startswith("number ")]
+    assert numbers == [f"number {number}" for number in range(401 - len(numbers), 401)]
+    assert not [item for item in got if isinstance(item, Notice)]
+
+
+def _said(got: list[Record | Notice]) -> list[str]:
+    return [item.entry.message for item in got if isinstance(item, Record)]
+
+
+async def test_an_unknown_unit_is_named_and_the_journal_is_found(host: Host, machine: Machine) -> None:
+    with pytest.raises(HostError, match=r"journal1 has no unit ngnix\.service"):
+        await opened(host, unit="ngnix.service").page(End(), older=True, limit=10, where=EVERYTHING)
+    found = await find_logs(host, "journal1")
+    assert isinstance(found["journal1.journal"], Options)
+
+
+async def test_a_user_who_may_not_see_all_is_told(lab: MachineLab, machine: Machine) -> None:
+    key = lab.client_key.with_suffix(".pub").read_text().strip()
+    await there(
+        machine,
+        f"useradd -m plain && mkdir -m 700 /home/plain/.ssh && echo {key} >/home/plain/.ssh/authorized_keys && "
+        "chown -R plain /home/plain/.ssh",
+    )
+    config = replace(machine.config(), user="plain")
+    host = open_host("journal1", config, lab.ssh())
+    try:
+        with pytest.raises(HostError, match="may not be read by this user"):
+            await opened(host).page(End(), older=True, limit=10, where=EVERYTHING)
+    finally:
+        await host.close()
