@@ -53,10 +53,19 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         if name in argv:
             _add_global(sub, defaults=False)
             _load(name).add_arguments(sub)
-    args = parser.parse_args(argv)
+    args, rest = parser.parse_known_args(argv)
+    if rest:
+        _add_words(parser, args, rest)
     if args.language not in (None, "auto"):
         set_language(args.language)
     return args
+
+
+def _add_words(parser: argparse.ArgumentParser, args: argparse.Namespace, rest: Sequence[str]) -> None:
+    """Words of a list (``sources``) that an option stands before: argparse takes a list in one piece only."""
+    if not hasattr(args, "sources") or any(word.startswith("-") and word != "-" for word in rest):
+        parser.error(_("unrecognized arguments: {words}", words=" ".join(rest)))
+    args.sources = [*args.sources, *rest]
 
 
 def run_command(args: argparse.Namespace) -> int:

@@ -7,8 +7,9 @@ import os
 import pickle
 import sys
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager, suppress
+from datetime import UTC
 from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -21,10 +22,12 @@ from lilfox_tui.logs.analyze_process import LENGTH, Answer, Counted, Done, Finis
 from lilfox_tui.logs.files.local import LocalFile
 from lilfox_tui.logs.files.log_file import LogFile
 from lilfox_tui.logs.filter.model import Filter
+from lilfox_tui.logs.format import FORMATS, load_format
 from lilfox_tui.logs.record import Record
-from lilfox_tui.logs.source import Beginning, LogSource, Notice, Start
+from lilfox_tui.logs.source import Beginning, LogSource, Start
 from lilfox_tui.logs.statistics import Statistics, statistics_of
 from lilfox_tui.logs.tally import Tally
+from lilfox_tui.plugins import kinds
 
 RANGE_BYTES = 32 * 1024 * 1024
 """So much of a file is given to a process at once: enough to be worth it, little enough to deal evenly."""
@@ -81,24 +84,36 @@ async def analyze(
     return Analysis(statistics, failed | counting.failed)
 
 
-async def analyze_stream(batches: AsyncGenerator[list[Record | Notice], None]) -> Analysis:
-    """Counts what comes, until it ends."""
+async def analyze_stream(source: LogSource, where: Filter) -> Analysis:
+    """Counts what comes from a source that ends by itself, such as standard input, until it does."""
     tally = Tally()
-    async with aclosing(batches):
-        async for batch in batches:
-            for item in batch:
-                if isinstance(item, Record):
-                    tally.add(item.source, item.entry)
-    return Analysis(statistics_of(tally), {})
+    failed: dict[str, LilFoxError] = {}
+    try:
+        async with aclosing(source.follow(Beginning(), where)) as batches:
+            async for batch in batches:
+                _count(source, (item for item in batch if isinstance(item, Record)), tally)
+    except LilFoxError as error:
+        failed[source.name] = error
+    return Analysis(statistics_of(tally), failed)
 
 
 async def _count_pages(source: LogSource, where: Filter, tally: Tally) -> None:
     more: Start | None = Beginning()
     while more is not None:
         page = await source.page(more, older=False, limit=_PAGE, where=where)
-        for record in page.records:
-            tally.add(record.source, record.entry)
+        _count(source, page.records, tally)
         more = page.more
+
+
+def _count(source: LogSource, records: Iterable[Record], tally: Tally) -> None:
+    status = source.status.value
+    format_ = load_format(status.format) if status is not None and status.format in kinds(FORMATS) else None
+    for record in records:
+        # what is not of the source's format was read as plain text, and that has no fields
+        if format_ is not None and not record.entry.fields and format_.parse(record.raw, UTC) is None:
+            tally.unread += 1
+        else:
+            tally.add(record.source, record.entry)
 
 
 async def _ranges(log: LogFile, source: str, where: Filter, opened: ExitStack) -> list[Range]:

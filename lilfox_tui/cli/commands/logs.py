@@ -19,7 +19,7 @@ from lilfox_tui.i18n import _, tr
 from lilfox_tui.logs.filter.model import EVERYTHING, Filter
 from lilfox_tui.logs.in_time import InTime
 from lilfox_tui.logs.record import Record
-from lilfox_tui.logs.source import Beginning, LogSource, Notice
+from lilfox_tui.logs.source import LogSource, Notice
 
 STATS = "stats"
 FOLLOWED_TAIL = 10
@@ -152,7 +152,7 @@ async def _statistics(config: Config, args: argparse.Namespace, where: Filter) -
     words = args.sources[1:]
     async with open_sources(config, words, host=args.host, zone=args.zone) as sources:
         if words == [STDIN]:
-            found = await analyze_stream(sources[0].follow(Beginning(), where))
+            found = await analyze_stream(sources[0], where)
         else:
             found = await analyze(sources, where)
         if len(found.failed) < len(sources):
