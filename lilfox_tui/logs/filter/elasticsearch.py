@@ -69,10 +69,10 @@ _CALENDAR = (
 
 
 class Mapping(Struct, frozen=True):
-    """How an index pattern's fields are mapped: of each full name the type, as ``_field_caps`` gives it, without those
-    of metadata, that cannot be searched or that have several types. ``whole``: nothing else is in the documents, and
-    texts are analyzed word by word, so that texts may be pushed. ``plain``: records are read from the documents' own
-    fields, not from lines of another format in them."""
+    """How an index pattern's fields are mapped: of each full name the type, as ``_field_caps`` gives it; ``""`` of one
+    that has several types or cannot be searched everywhere, none of metadata. ``whole``: nothing else is in the
+    documents, and texts are analyzed word by word, so that texts may be pushed. ``plain``: records are read from the
+    documents' own fields, not from lines of another format in them."""
 
     types: abc.Mapping[str, str] = {}
     whole: bool = False

@@ -86,6 +86,7 @@ def test_words_of_a_text_are_looked_for_in_every_field_of_texts() -> None:
         elasticsearch.Mapping(),
         elasticsearch.Mapping(TYPES),
         elasticsearch.Mapping({**TYPES, "more": "flattened"}, whole=True),
+        elasticsearch.Mapping({**TYPES, "more": ""}, whole=True),
         elasticsearch.Mapping({f"f{number}": "keyword" for number in range(100)}, whole=True),
     ],
 )
@@ -98,6 +99,12 @@ def test_lines_of_another_format_have_levels_and_fields_of_their_own() -> None:
     for where in (AtLeast(Severity.ERROR), Field("user.name", "=", "a"), Text("连接")):
         assert to_query(where, "@timestamp", mapping) == EVERYTHING
     assert to_query(Text("refused"), "@timestamp", mapping) != EVERYTHING
+
+
+def test_a_field_that_is_not_surely_searched_is_not_asked_for() -> None:
+    mapping = elasticsearch.Mapping({**TYPES, "severity": "", "status_code": "", "user.name": ""})
+    for where in (AtLeast(Severity.ERROR), Field("status", "=", "500"), Field("user.name", "=", "a")):
+        assert to_query(where, "@timestamp", mapping) == EVERYTHING
 
 
 def test_levels_are_looked_for_where_they_are_read() -> None:
@@ -217,7 +224,14 @@ ASKED = st.recursive(
 )  # fmt: skip
 
 
+LONG = "timeout of user " * 2
+
+
 @given(ASKED, SOURCES)
+@example(Field("user.name", "=", LONG), {"@timestamp": "2026-11-25T03:00:00.000Z", "user": {"name": LONG}})
+@example(Text("timeout"), {"@timestamp": "2026-11-25T03:00:00.000Z", "user": {"name": LONG}})
+@example(Text("timestamp"), {"@timestamp": "2026-11-25T03:00:00.000Z"})
+@example(Field("code", "=", "500"), {"@timestamp": "2026-11-25T03:00:00.000Z", "code": 500.0})
 @example(Text("nabc"), {"@timestamp": "2026-11-25T03:00:00.000Z", "message": "x\nabc"})
 @example(Text("001babc"), {"@timestamp": "2026-11-25T03:00:00.000Z", "message": "\x1babc"})
 def test_no_document_that_matches_is_left_out(where: Filter, source: dict[str, object]) -> None:
