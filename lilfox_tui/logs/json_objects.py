@@ -14,8 +14,9 @@ _scan = json.JSONDecoder(strict=False)
 _ESCAPE = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
 )
-_KEY = re.compile(r'[\s,]*("(?:[^"\\]|\\.)*+")\s*:\s*', re.DOTALL)
-_TEXT = re.compile(r'"(?:[^"\\]|\\.)*+', re.DOTALL)
+_KEY = re.compile(r'[\s,]*("(?:[^"\\]|\\.)*+)"\s*:\s*', re.DOTALL)
+_TEXT = re.compile(r'"(?:[^"\\]|\\u[0-9a-fA-F]{4}|\\[^u])*+')
+_LONGEST_HALF_ESCAPE = 5
 
 
 def object_in(raw: bytes) -> dict[str, object] | None:
@@ -45,11 +46,23 @@ def _before_cut(text: str) -> dict[str, object] | None:
     fields: dict[str, object] = {}
     place = 1
     while key := _KEY.match(text, place):
-        name = _scan.decode(key[1])
+        name = str(_whole_text(key[1]))
         try:
-            fields[name], place = _scan.raw_decode(text, key.end())
+            value, place = _scan.raw_decode(text, key.end())
         except (ValueError, RecursionError):
-            if value := _TEXT.fullmatch(text, key.end()):
-                fields[name] = value[0][1:]
+            half = _TEXT.match(text, key.end())
+            if half and len(text) - half.end() <= _LONGEST_HALF_ESCAPE:
+                fields[name] = _whole_text(half[0])
             break
+        if place == len(text) and not isinstance(value, str):
+            break  # a number may have gone on
+        fields[name] = value
     return fields or None
+
+
+def _whole_text(cut: str) -> object:
+    """Of a text in JSON without its end; as it stands where it has escapes that there are not."""
+    try:
+        return _scan.decode(cut + '"')
+    except ValueError:
+        return cut[1:]

@@ -7,6 +7,7 @@ from datetime import UTC
 
 from lilfox_tui import plugins
 from lilfox_tui.logs.format import FORMATS, Format, load_format
+from lilfox_tui.logs.record import RAW_LIMIT
 from lilfox_tui.logs.split import split_records
 
 PLAIN = "plain"
@@ -30,6 +31,8 @@ def recognise(sample: bytes) -> str:
     if b"\0" in sample:
         return PLAIN
     block = b"".join(line + b"\n" for line in whole[:_SAMPLE_LINES])
+    if len(sample) == _SAMPLE_BYTES and len(lines) == 1:
+        block = sample.ljust(RAW_LIMIT)  # formats read a record that was cut there
     best, most = PLAIN, _LEAST_SHARE
     plain = load_format(PLAIN)
     starts = sum(plain.begins(line) for line in block.splitlines())

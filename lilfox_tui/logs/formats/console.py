@@ -1,8 +1,8 @@
 """Lines for people, with a time, a level and a logger: the manual's console format and its relatives.
 
 Read are the usual layouts of Python's logging (also ``basicConfig``'s), gunicorn, uvicorn, Celery, loguru, log4j,
-logback, Spring Boot, Monolog, Rust's tracing, zap and Ruby's Logger. An exception in the lines that follow is the
-record's.
+logback, Spring Boot, Monolog, Rust's tracing and env_logger, zap, Ruby's Logger, Elasticsearch, MySQL and OpenStack. An
+exception in the lines that follow is the record's.
 """
 
 from __future__ import annotations
@@ -23,6 +23,10 @@ _LEVEL = (
     r"(?<=[\[\t])(?:[Tt]race|[Dd]ebug|[Ii]nfo|[Nn]otice|[Ww]arn(?:ing)?|[Ee]rror|[Cc]ritical|[Ff]atal|panic)(?=[\]\t]))\b"
 )
 _NAME = r"(?P<logger>[^\s\[\]|]{1,200}?)"
+_NAME_IF_SURE = (
+    r"(?:(?=[^\s:]{0,200}?(?:[._]|::))(?P<logger>[^\s\[\]|]{1,200}?)(?::| -) +|(?=(?P<word>[\w-]{1,40}): ))?"
+)
+"""A single word before a colon may be a logger's name and the start of what is said: it stays in the message."""
 _CLASS = r"(?=\S{0,200}?\.)(?P<logger>[^\s:]{1,200})"
 _THREAD = r"\[(?P<thread>[^\]\n]{1,200})\]"
 _PID = r"(?P<pid>\d{1,10})"
@@ -49,9 +53,9 @@ _AFTER_TIME = [
         rf" (?P<logger>[\w.-]{{1,200}})\.{_LEVEL}: ",  # Monolog
         rf"\t{_LEVEL}\t(?:(?P<logger>\S{{1,200}})\t)?",  # zap
         rf" +\[?{_LEVEL}\]?(?: +-)? +\[{_NAME}\]:? +(?:- )?",
-        rf" +\[?{_LEVEL}\]?:? +(?:{_NAME}(?::| -) +)?",
+        rf" +\[?{_LEVEL}\]?:? +{_NAME_IF_SURE}",
         rf" +\[?{_NAME}\]? +\[?{_LEVEL}\]?:? +(?:- )?",
-        rf" (?:\[[^\]\n]{{1,200}}\] ){{1,4}}?\[?{_LEVEL}\]?:? +(?:{_NAME}(?::| -) +)?",
+        rf" (?:\[[^\]\n]{{1,200}}\] ){{1,4}}?\[?{_LEVEL}\]?:? +{_NAME_IF_SURE}",
     )
 ]
 _AFTER_LEVEL_AND_TIME = re.compile(r" *(?P<message>.*+)", re.DOTALL)
@@ -87,7 +91,8 @@ def parse(raw: bytes, zone: tzinfo) -> Entry | None:
     if match is None:
         return None
     fields: dict[str, object] = {name: value for name, value in match.groupdict().items() if value is not None}
-    message, logger = str(fields.pop("message")), str(fields.get("logger", ""))
+    message, word = str(fields.pop("message")), fields.pop("word", "")
+    logger = str(fields.get("logger", word))
     if level:
         fields["level"] = level
     return Entry(

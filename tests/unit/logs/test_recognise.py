@@ -57,7 +57,9 @@ def test_the_last_line_may_be_half() -> None:
 
 
 def test_a_first_line_that_is_longer_than_the_sample() -> None:
-    assert recognise(b'{"level":"INFO","message":"' + b"x" * 100_000) == "plain"
+    assert recognise(b'{"level":"INFO","message":"' + b"x" * 100_000) == "json_lines"
+    assert recognise(b"2026-01-01 12:00:00,000 - a - INFO - " + b"x" * 100_000) == "console"
+    assert recognise(b"x" * 100_000) == "plain"
     assert recognise(b'{"level":"INFO","message":"' + b"x" * 60_000 + b'"}\n' + b"y" * 100_000) == "json_lines"
 
 

@@ -226,6 +226,23 @@ def test_of_a_record_that_was_cut_the_fields_before_the_cut_are_read() -> None:
     assert entry.fault.type == "OperationalError"
 
 
+def test_a_number_that_was_cut_is_none() -> None:
+    start = b'{"level":"ERROR","x\\q":1,"response_time":'
+    raw = start + b" " * (RAW_LIMIT - len(start) - 1) + b"25"
+    entry = json_lines.parse(raw[:RAW_LIMIT], UTC)
+    assert entry is not None
+    assert (entry.severity, entry.response_time_s, list(entry.fields)) == (Severity.ERROR, None, ["level", "x\\q"])
+
+
+@pytest.mark.parametrize(("unit", "said"), [("a\n", "a\na\n"), ("\\", "\\\\"), ("中", "中中"), ("🦊", "🦊🦊")])
+@pytest.mark.parametrize("over", range(13))
+def test_a_text_that_was_cut_is_read_to_the_cut(unit: str, said: str, over: int) -> None:
+    raw = (json.dumps({"n": "x" * over})[:-1] + ', "message": ' + json.dumps(unit * RAW_LIMIT)).encode()
+    entry = json_lines.parse(raw[:RAW_LIMIT], UTC)
+    assert entry is not None
+    assert entry.message.startswith(said)
+
+
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
 values = scalars | st.lists(scalars, max_size=3) | st.dictionaries(st.text(max_size=9), scalars, max_size=3)
 NAMES = (
