@@ -6,6 +6,7 @@ import argparse
 import importlib
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Protocol, cast
 
 from lilfox_tui import __version__
@@ -22,6 +23,8 @@ COMMANDS = {
     "demo": tr("the stand-in stack with faults to choose from"),
 }
 
+_WITH_VALUE = ("--config", "--language", "--theme", "--refresh")
+
 
 class Command(Protocol):
     """What each file in ``cli/commands/`` has."""
@@ -36,7 +39,8 @@ class Command(Protocol):
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """The arguments; ``command`` is None where no sub-command is named. Exits with 2 where they make no sense."""
+    """The arguments; ``command`` is None where no sub-command is named, and ``files`` are then those that stand at the
+    end (``lilfox FILE…``). Exits with 2 where they make no sense."""
     with suppress(OSError):  # no catalogue: English
         set_language(language_from_locale())
     parser = argparse.ArgumentParser(
@@ -53,12 +57,26 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         if name in argv:
             _add_global(sub, defaults=False)
             _load(name).add_arguments(sub)
-    args, rest = parser.parse_known_args(argv)
+    files = _files_at_end(argv)
+    args, rest = parser.parse_known_args(argv[: len(argv) - len(files)])
+    args.files = files
     if rest:
         _add_words(parser, args, rest)
     if args.language not in (None, "auto"):
         set_language(args.language)
     return args
+
+
+def _files_at_end(argv: Sequence[str]) -> list[str]:
+    """The last words, as far as they are files; none where there is a sub-command. A file that is named like one is
+    written ``./check``."""
+    first = len(argv)
+    if not any(word in COMMANDS for word in argv):
+        while first and not argv[first - 1].startswith("-") and Path(argv[first - 1]).exists():
+            first -= 1
+    if 0 < first < len(argv) and argv[first - 1] in _WITH_VALUE:
+        first += 1
+    return list(argv[first:])
 
 
 def _add_words(parser: argparse.ArgumentParser, args: argparse.Namespace, rest: Sequence[str]) -> None:

@@ -35,6 +35,22 @@ def test_no_sub_command_is_the_screen() -> None:
     assert (args.theme, args.refresh, args.slow_link, args.read_only, args.config) == ("x", 0.5, True, True, "c")
 
 
+def test_files_at_the_end_are_for_the_screen(tmp_path: Path) -> None:
+    one, two = tmp_path / "a.log", tmp_path / "b.log"
+    for file in (one, two):
+        file.touch()
+    assert parse([str(one), str(two)]).files == [str(one), str(two)]
+    args = parse(["--theme", "x", "--config", str(one), str(two)])
+    assert (args.command, args.config, args.files) == (None, str(one), [str(two)])
+    args = parse(["--config", str(one)])
+    assert (args.config, args.files) == (str(one), [])
+    args = parse(["logs", str(one), "--level", "error", str(two)])
+    assert (args.command, args.files, args.sources) == ("logs", [], [str(one), str(two)])
+    for wrong in (["nowhere.log"], ["check", str(one)], ["logs", str(one), "--loud"]):
+        with pytest.raises(SystemExit, match="2"):
+            parse(wrong)
+
+
 @pytest.mark.parametrize("argv", [["--config", "c", "check", "--json"], ["check", "--json", "--config", "c"]])
 def test_global_options_stand_on_both_sides(argv: list[str]) -> None:
     args = parse(argv)

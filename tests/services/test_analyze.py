@@ -1,0 +1,105 @@
+"""Counting in processes: they end when nobody waits any more, and one that dies is told."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+import pytest
+
+from lilfox_tui.config.model import HostConfig
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.hosts.local import LocalHost
+from lilfox_tui.logs.analyze import RANGE_BYTES, analyze
+from lilfox_tui.logs.analyze_process import Range
+from lilfox_tui.logs.filter.model import EVERYTHING
+from lilfox_tui.logs.opening import zone_of
+from lilfox_tui.logs.source import LogSource, Setting
+from lilfox_tui.logs.sources.file import Options, open_source
+from tests.bench import logs_made
+from tests.waiting import until
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three ranges of JSON."""
+    file = tmp_path_factory.mktemp("large") / "app.log"
+    logs_made.make(file, 280_000)
+    return file
+
+
+def source(file: Path) -> LogSource:
+    setting = Setting(host=LocalHost("here", HostConfig(local=True)), zone=zone_of("UTC"))
+    return open_source("app", Options(path=str(file), rotated=False), setting)
+
+
+def counting() -> Sequence[psutil.Process]:
+    return [
+        child
+        for child in psutil.Process().children()
+        if child.status() != psutil.STATUS_ZOMBIE and "analyze_process" in " ".join(child.cmdline())
+    ]
+
+
+async def test_the_same_is_counted_by_one_process_and_by_three(large: Path) -> None:
+    told: list[tuple[int, int]] = []
+    log = source(large)
+    one = await analyze([log], EVERYTHING, processes=1)
+    three = await analyze([log], EVERYTHING, processes=3, progress=lambda done, total: told.append((done, total)))
+    await log.close()
+    assert one == three
+    assert one.statistics.records == 280_000
+    assert one.failed == {}
+    assert told == sorted(told)
+    assert told[-1][0] == told[-1][1] > 2 * RANGE_BYTES
+    assert counting() == []
+
+
+async def test_when_cancelled_the_processes_have_ended(large: Path) -> None:
+    log = source(large)
+    begun = asyncio.Event()
+    running = asyncio.create_task(analyze([log], EVERYTHING, processes=2, progress=lambda *_: begun.set()))
+    await begun.wait()
+    assert len(counting()) == 2
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert counting() == []
+    await log.close()
+
+
+async def test_a_process_that_is_killed_is_told(large: Path) -> None:
+    log = source(large)
+    running = asyncio.create_task(analyze([log], EVERYTHING, processes=2))
+    await until(lambda: len(counting()) == 2)
+    os.kill(counting()[0].pid, signal.SIGKILL)
+    with pytest.raises(LilFoxError, match=r"has ended \(exit status -9\)"):
+        await running
+    assert counting() == []
+    await log.close()
+
+
+async def test_the_loop_is_free_while_others_count(large: Path) -> None:
+    log = source(large)
+    loop = asyncio.get_running_loop()
+    running = asyncio.create_task(analyze([log], EVERYTHING))
+    beats = 0
+    while not running.done():
+        beat = asyncio.Event()
+        loop.call_later(0.01, beat.set)
+        await beat.wait()
+        beats += 1
+    await log.close()
+    assert (await running).statistics.records == 280_000
+    assert beats > 10
+
+
+def test_a_filter_and_a_zone_go_to_the_process_as_they_are() -> None:
+    import pickle
+
+    asked = Range(path="x", source="s", format="plain", zone=zone_of("Europe/Berlin"), where=EVERYTHING, start=0, end=1)
+    assert pickle.loads(pickle.dumps(asked)) == asked
