@@ -36,6 +36,9 @@ _WRITTEN_ANEW = re.compile(r"[\[\]{},: ]+|(?<![^\[\]{},: ])[0-9.eE+-]+(?![^\[\]{
 _NOT_IN_RAW = ("source", "response_time", "facility")
 _GIVEN = {"type": (UNKNOWN_TYPE,), "exception.type": (UNKNOWN_TYPE,), "logger": ("nginx", "postgresql")}
 """Values that formats give by themselves. Of every field: true, as which logfmt reads a lone word."""
+_PRIORITY = b'"PRIORITY"'
+_BYTES_AS_NUMBERS = (b'":[', b'": [', b'" : [')
+"""The journal's JSON has a list of numbers for a text that is no printable UTF-8: such a record is read anyway."""
 _LARGEST_PLAIN = 1_000_000
 """Up to here no encoder writes a whole number with an exponent."""
 
@@ -50,12 +53,23 @@ class Needles(Struct, frozen=True):
 
 def needles(where: Filter, level_words: LevelWords | None) -> Needles | None:
     """The needles of ``where`` in a format with these ``level_words``; None where nothing is surely there."""
+    found = _of(where, level_words)
+    if found is None or not _is_of_journal(level_words):
+        return found
+    return Needles((*found.any_of, *_BYTES_AS_NUMBERS), found.ignore_case)
+
+
+def _is_of_journal(level_words: LevelWords | None) -> bool:
+    return level_words is not None and any(word.startswith(_PRIORITY) for word in level_words.get(Severity.ERROR, ()))
+
+
+def _of(where: Filter, level_words: LevelWords | None) -> Needles | None:
     match where:
         case And(parts):
-            found = (needles(part, level_words) for part in parts)
+            found = (_of(part, level_words) for part in parts)
             return max((one for one in found if one is not None), key=_selectivity, default=None)
         case Or(parts):
-            return _union([needles(part, level_words) for part in parts])
+            return _union([_of(part, level_words) for part in parts])
         case Text(text):
             folded = ignores_case(text)
             return _of_text(text, ignore_case=folded, beyond_ascii=folded and not text.isascii())

@@ -15,7 +15,7 @@ from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Field, Filter
 from lilfox_tui.logs.filter.needles import Needles, needles
 from lilfox_tui.logs.filter.regex import search
 from lilfox_tui.logs.format import load_format
-from lilfox_tui.logs.formats import access, json_lines, plain, syslog
+from lilfox_tui.logs.formats import access, journald, json_lines, plain, syslog
 from lilfox_tui.logs.record import Entry, Record, Severity
 from tests.unit.logs.filter.records import FILTERS, PATTERNS, TEXTS
 from tests.unit.logs.formats.examples import EXAMPLES
@@ -179,7 +179,7 @@ def said_by(one: Record) -> list[Filter]:
     ]
 
 
-@pytest.mark.parametrize("kind", sorted(set(EXAMPLES) - {"journald"}))
+@pytest.mark.parametrize("kind", sorted(EXAMPLES))
 def test_what_an_example_of_each_format_says_is_found(kind: str) -> None:
     form = load_format(kind)
     narrowed = 0
@@ -191,6 +191,17 @@ def test_what_an_example_of_each_format_says_is_found(kind: str) -> None:
                 narrowed += 1
                 assert found_in(raw, found), (where, found, raw)
     assert narrowed > 20
+
+
+def test_a_text_that_the_journal_has_in_numbers_is_found() -> None:
+    raw = b'{"__REALTIME_TIMESTAMP":"1764000000000000","PRIORITY":"3","MESSAGE":[102,97,105,108,27,101,100]}'
+    one = as_record(raw, journald.parse(raw, UTC))
+    where = Text("fail")
+    assert where.matches(one)
+    found = needles(where, journald.LEVEL_WORDS)
+    assert found is not None
+    assert found_in(raw, found)
+    assert b"fail" in found.any_of
 
 
 def test_a_bracket_that_syslog_escapes_is_not_looked_for() -> None:
