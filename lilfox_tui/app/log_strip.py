@@ -107,4 +107,4 @@ def _clock(minute: int, zone: tzinfo) -> str:
 
 def _spread(left: list[Piece], right: list[Piece], width: int) -> Row:
     space = width - sum(cell_width(piece.text) for piece in (*left, *right))
-    return (*left, Piece(" " * space), *right) if space >= 1 else (tuple(right) if right else tuple(left))
+    return (*left, Piece(" " * space), *right) if space >= 1 else (Piece(" "), *right)

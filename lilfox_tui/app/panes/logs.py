@@ -35,6 +35,8 @@ class LogsPane(LogOutputKeys):
         self._logger_width = 0
         self._strip: tuple[object, Row] | None = None
         self._drawn_from: object = None
+        self._possible: object = None
+        """What the footer's actions depend on, beside what keys change."""
 
     def compose(self) -> ComposeResult:
         yield Lines(id="log-head")
@@ -57,6 +59,10 @@ class LogsPane(LogOutputKeys):
         else:
             self._paint_detail(detail)
         self._paint_strip()
+        possible = (self.busy, self.selected_record is None, self.detail is None, self.field is None)
+        if possible != self._possible:
+            self._possible = possible
+            self.lilfox.repaint_frame()
 
     def _paint_detail(self, lines: Lines) -> None:
         if self.detail is None or self.merged is None or not isinstance(self.detail.item, Record):
@@ -200,7 +206,9 @@ class LogsPane(LogOutputKeys):
     def _needs_dates(self, merged: Merged) -> bool:
         """Whether what is loaded is not all of today."""
         days = {self._day(merged.shown[0]), self._day(merged.shown[-1])} - {None}
-        return bool(days - {self._clock().astimezone(self.zone).date()})
+        shown = self.lilfox.shown
+        now = self._clock() if shown is None else shown.at
+        return bool(days - {now.astimezone(self.zone).date()})
 
     def _day(self, shown: Shown) -> object:
         if not isinstance(shown.item, Record) or shown.item.entry.time_us is None:

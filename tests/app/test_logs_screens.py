@@ -1,0 +1,71 @@
+"""Golden screens of the Logs pane. ``LILFOX_GOLDEN=write`` writes them anew; look at the diff."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lilfox_tui.app.glyphs import ASCII
+from lilfox_tui.text import cell_width
+from tests.app.log_files import logs_app, settled
+from tests.app.still import screen_text
+from tests.app.test_screens import SIZES, check
+from tests.waiting import until
+
+
+@pytest.mark.parametrize("language", ["en", "zh_CN"])
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_the_list(size: tuple[int, int], language: str, tmp_path: Path) -> None:
+    app = logs_app(tmp_path, language=language)
+    async with app.run_test(size=size) as pilot:
+        await settled(app, pilot)
+        text = screen_text(pilot)
+        check(f"logs-{size[0]}x{size[1]}-{language}", text)
+        assert all(cell_width(line) <= size[0] for line in text.splitlines())
+
+
+@pytest.mark.parametrize("language", ["en", "zh_CN"])
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_a_record(size: tuple[int, int], language: str, tmp_path: Path) -> None:
+    app = logs_app(tmp_path, language=language)
+    async with app.run_test(size=size) as pilot:
+        pane = await settled(app, pilot)
+        await pilot.press("k", "enter")
+        await until(lambda: pane.neighbours is not None)
+        await pilot.pause()
+        check(f"record-{size[0]}x{size[1]}-{language}", screen_text(pilot))
+
+
+async def test_an_ascii_terminal(tmp_path: Path) -> None:
+    app = logs_app(tmp_path, theme="mono", glyphs=ASCII)
+    async with app.run_test(size=(80, 24)) as pilot:
+        pane = await settled(app, pilot)
+        await pilot.press("v", "v", "v")
+        await settled(app, pilot)
+        assert pane.level.name == "WARNING"
+        text = screen_text(pilot)
+        assert text.isascii()
+        check("logs-ascii-80x24-en", text)
+
+
+async def test_wrapped(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    async with app.run_test(size=(40, 24)) as pilot:
+        await settled(app, pilot)
+        await pilot.press("w")
+        await pilot.pause()
+        check("logs-wrapped-40x24-en", screen_text(pilot))
+
+
+async def test_statistics_and_patterns(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settled(app, pilot)
+        for key, name in (("S", "statistics"), ("P", "patterns")):
+            await pilot.press(key)
+            await until(lambda: len(app.screen_stack) == 2, what=name)
+            await pilot.pause()
+            check(f"logs-{name}-100x30-en", screen_text(pilot))
+            await pilot.press("escape")
+            await pilot.pause()
