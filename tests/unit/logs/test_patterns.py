@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lilfox_tui.logs.patterns import LONGEST, SLICE_US, SLICES, TEMPLATES, Patterns, template_of
 from lilfox_tui.logs.record import Severity
-from tests.unit.logs.filter.records import record
+from tests.unit.logs.filter.records import record, thorough
 
 MINUTE = SLICE_US
 NOW = 1_764_000_000_000_000 // MINUTE * MINUTE
@@ -35,6 +35,7 @@ def test_templates(message: str, template: str) -> None:
     assert template_of(message) == template
 
 
+@thorough
 @given(st.integers(0, 10**12), st.integers(0, 10**12), st.uuids(), st.ip_addresses(v=4), st.floats(0, 1e6))
 def test_what_differs_in_values_alone_has_one_template(
     one: int, two: int, name: object, address: object, took: float
@@ -43,6 +44,7 @@ def test_what_differs_in_values_alone_has_one_template(
     assert template_of(f"job {one}") == template_of(f"job {two}")
 
 
+@thorough
 @given(st.text(max_size=80) | st.text("ab01/:.-'\"~x", max_size=80))
 def test_any_message_has_a_template_that_does_not_grow_without_bound(message: str) -> None:
     assert len(template_of(message)) <= 6 * LONGEST
@@ -118,6 +120,7 @@ def test_memory_is_bounded() -> None:
     assert len(patterns.new_since(NOW, 0)) == TEMPLATES
 
 
+@thorough
 @given(st.lists(st.tuples(st.sampled_from(["a 1", "a 2", "b", "c"]), st.integers(-80, 0)), max_size=30))
 def test_the_order_of_adding_does_not_matter(said: list[tuple[str, int]]) -> None:
     forwards, otherwise = Patterns(), Patterns()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from lilfox_tui.logs.filter.fields import OPS
 from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Field, Filter, Not, Or, Regex, Text, Within
 from lilfox_tui.logs.record import Entry, Fault, Record, Severity
 
+thorough = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 DAY_US = 86_400_000_000
 
 

@@ -16,7 +16,7 @@ from lilfox_tui.logs.filter.elasticsearch import LEVEL_NAMES, Query, to_query
 from lilfox_tui.logs.filter.model import And, AtLeast, Field, Filter, Not, Or, Regex, Text, Within
 from lilfox_tui.logs.formats import json_lines
 from lilfox_tui.logs.record import Record, Severity
-from tests.unit.logs.filter.records import FILTERS, TEXTS
+from tests.unit.logs.filter.records import FILTERS, TEXTS, thorough
 
 TYPES = {
     "@timestamp": "date", "message": "text", "level": "keyword", "user.name": "keyword", "status": "long",
@@ -227,6 +227,7 @@ ASKED = st.recursive(
 LONG = "timeout of user " * 2
 
 
+@thorough
 @given(ASKED, SOURCES)
 @example(Field("user.name", "=", LONG), {"@timestamp": "2026-11-25T03:00:00.000Z", "user": {"name": LONG}})
 @example(Text("timeout"), {"@timestamp": "2026-11-25T03:00:00.000Z", "user": {"name": LONG}})

@@ -12,7 +12,7 @@ from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Field, Filter
 from lilfox_tui.logs.filter.severities import severities
 from lilfox_tui.logs.formats import journald
 from lilfox_tui.logs.record import Record, Severity
-from tests.unit.logs.filter.records import FILTERS, TEXTS, record
+from tests.unit.logs.filter.records import FILTERS, TEXTS, record, thorough
 
 
 @pytest.mark.parametrize(
@@ -83,6 +83,7 @@ OF_THE_JOURNAL = st.recursive(
 )
 
 
+@thorough
 @given(OF_THE_JOURNAL, ENTRIES)
 def test_no_entry_that_matches_is_left_out(where: Filter, fields: dict[str, object]) -> None:
     raw = json.dumps(fields).encode()
@@ -92,6 +93,7 @@ def test_no_entry_that_matches_is_left_out(where: Filter, fields: dict[str, obje
         assert gives(to_matches(where), dict(entry.fields))
 
 
+@thorough
 @given(FILTERS, st.sampled_from(Severity))
 def test_every_match_has_one_of_the_severities(where: Filter, severity: Severity) -> None:
     if where.matches(record("a db Error", severity=severity, time_us=5)):

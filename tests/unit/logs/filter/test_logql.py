@@ -12,7 +12,7 @@ from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Field, Filter
 from lilfox_tui.logs.filter.regex import search
 from lilfox_tui.logs.formats import json_lines, plain
 from lilfox_tui.logs.record import Entry, Record, Severity
-from tests.unit.logs.filter.records import FILTERS, TEXTS, line
+from tests.unit.logs.filter.records import FILTERS, TEXTS, line, thorough
 
 STAGE = re.compile(r'(\|=|\|~|!=|!~) ("(?:[^"\\\n]|\\.)*")(?: |$)')
 GO_ESCAPE = re.compile(r'\\(?:u([0-9a-f]{4})|U([0-9a-f]{8})|(["\\]))')
@@ -82,6 +82,7 @@ TEXT_FILTERS = st.recursive(
 )
 
 
+@thorough
 @given(TEXT_FILTERS, TEXTS, TEXTS, st.booleans())
 def test_no_line_that_matches_is_left_out(where: Filter, message: str, other: str, ascii_only: bool) -> None:
     pipeline = to_logql(where)
@@ -99,11 +100,13 @@ def _line(text: str) -> bytes:
     return text.encode("utf-8", "replace")
 
 
+@thorough
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_no_text_leaves_its_quotes(text: str) -> None:
     assert unquoted(quoted(text)) == text
 
 
+@thorough
 @given(TEXT_FILTERS)
 def test_a_pipeline_is_line_filters_and_nothing_else(where: Filter) -> None:
     for operator, operand in stages(to_logql(where)):

@@ -17,7 +17,7 @@ from lilfox_tui.logs.filter.regex import search
 from lilfox_tui.logs.format import load_format
 from lilfox_tui.logs.formats import access, journald, json_lines, plain, syslog
 from lilfox_tui.logs.record import Entry, Record, Severity
-from tests.unit.logs.filter.records import FILTERS, PATTERNS, TEXTS
+from tests.unit.logs.filter.records import FILTERS, PATTERNS, TEXTS, thorough
 from tests.unit.logs.formats.examples import EXAMPLES
 
 WORDS: Mapping[Severity, tuple[bytes, ...]] = {
@@ -72,6 +72,7 @@ def _encoded(said: Mapping[str, object], ascii_only: bool, compact: bool, slash:
     return text.encode("utf-8", "surrogatepass")
 
 
+@thorough
 @given(FILTERS, ENCODED)
 def test_a_json_record_that_matches_holds_a_needle(where: Filter, raw: bytes) -> None:
     found = needles(where, json_lines.LEVEL_WORDS)
@@ -106,6 +107,7 @@ def _literally(text: str) -> str:
     )
 
 
+@thorough
 @given(about())
 @example((b'{"message":"\\u00fcber/alle","level":"info"}', Text("über/alle")))
 @example(('{"message":"\u212a über","level":"info"}'.encode(), Text("k über")))
@@ -124,6 +126,7 @@ def test_what_a_json_record_says_is_found(case: tuple[bytes, Filter]) -> None:
 PATHS = st.sampled_from(["/", "/users/42/x?q=1", "/a b", "/static/x.css", "/v1/0b7e7dee-87b3-4d3b-8b0a-000000000000"])
 
 
+@thorough
 @given(
     PATHS, st.integers(100, 599), TEXTS, FILTERS | st.builds(Text, st.sampled_from(["http/1.1 5", "users/", "GET /"]))
 )
@@ -146,6 +149,7 @@ def test_a_request_that_matches_holds_a_needle(path: str, status: int, agent: st
     assert route.matches(one)
 
 
+@thorough
 @given(TEXTS, FILTERS)
 def test_a_plain_record_that_matches_holds_a_needle(text: str, where: Filter) -> None:
     raw = f"2026-11-25 03:00:00 ERROR {text}".encode("utf-8", "surrogatepass")
@@ -218,6 +222,7 @@ SNIPPETS = st.sampled_from(
 )  # fmt: skip
 
 
+@thorough
 @given(st.lists(SNIPPETS, max_size=7).map("".join) | PATTERNS, st.text("abc.,-é(){}[]x1\nAB", max_size=10))
 def test_a_match_holds_a_literal_that_is_required(pattern: str, text: str) -> None:
     try:

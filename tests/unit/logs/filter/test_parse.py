@@ -13,7 +13,7 @@ from lilfox_tui.logs.filter.parse import parse_filter
 from lilfox_tui.logs.filter.scan import FilterError
 from lilfox_tui.logs.filter.write import narrowed, to_text, without
 from lilfox_tui.logs.record import Severity, microseconds
-from tests.unit.logs.filter.records import FILTERS, TEXTS
+from tests.unit.logs.filter.records import FILTERS, TEXTS, thorough
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 NOW = datetime(2026, 11, 25, 12, 30, tzinfo=SHANGHAI)
@@ -140,11 +140,13 @@ def test_what_is_wrong_is_said_with_its_place(text: str, column: int, says: str)
     assert isinstance(caught.value, UsageError)
 
 
+@thorough
 @given(FILTERS)
 def test_a_filter_reads_back_as_it_is_written(where: Filter) -> None:
     assert parse(to_text(where)) == where
 
 
+@thorough
 @given(TEXTS | st.text())
 def test_any_text_is_a_filter_or_a_filter_error(text: str) -> None:
     where: Filter = EVERYTHING

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from lilfox_tui.logs.filter.model import EVERYTHING, And, Filter, Not, Or, Text, Within
 from lilfox_tui.logs.filter.span import Span, span
-from tests.unit.logs.filter.records import DAY_US, FILTERS, record
+from tests.unit.logs.filter.records import DAY_US, FILTERS, record, thorough
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,7 @@ def test_bounds(where: Filter, bounds: Span) -> None:
     assert span(where) == bounds
 
 
+@thorough
 @given(FILTERS, st.none() | st.integers(0, 20_000 * DAY_US))
 def test_every_match_lies_within_the_bounds(where: Filter, time_us: int | None) -> None:
     if where.matches(record("a db Error", time_us=time_us)):
