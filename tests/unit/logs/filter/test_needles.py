@@ -170,7 +170,12 @@ def said_by(one: Record) -> list[Filter]:
     entry = one.entry
     texts = parts_of(entry.message) + (parts_of(entry.fault.text) if entry.fault else [])
     fields = {name: text_of(value) for name, value in entry.fields.items()}
-    fields |= {"logger": entry.logger, "module": entry.module, "type": entry.fault.type if entry.fault else ""}
+    fields |= {
+        "message": entry.message,
+        "logger": entry.logger,
+        "module": entry.module,
+        "type": entry.fault.type if entry.fault else "",
+    }
     return [
         *map(Text, texts),
         *(Text(text.lower()) for text in texts),
