@@ -26,6 +26,7 @@ _ODD_LINES = 50
 _LEARNED_MOST = 10_000
 _LEAST_US, _MOST_US = 0, 250_000_000_000_000_000
 _LONGEST_S = 1e18
+_FRACTION = ".,0123456789"
 _UNDECIDED = (msgspec.MsgspecError, ValueError, LookupError, TypeError, RecursionError)
 _ROLES = ("time", "level", "module", "duration")
 _FAULT_ROLES = ("fault", "fault_type", "error")
@@ -54,6 +55,7 @@ class _Plan:
         self.decode = msgspec.json.Decoder(line).decode
         self.keys = frozenset(keys)
         self.sure = frozenset(role for role, names in players.items() if len(names) < 2)
+        self.time_key = written.get("time")
         self.level_key = written.get("level")
         self.module_key = written.get("module")
         self.unit_s = names_of(keys).unit_s
@@ -86,29 +88,39 @@ class JsonCount:
         while read < len(lines):
             plan = self._plan
             if plan is None:
-                self._count_slowly(lines[read])
+                self._learn(self._count_slowly(lines[read]))
                 read += 1
             else:
                 read += self._count_by(plan, lines[read:] if read else lines)
 
     def _count_by(self, plan: _Plan, lines: list[bytes]) -> int:
         """Counts lines as long as the plan is in force; how many."""
-        decode, errors, routes, unit_s = plan.decode, self._errors, self._routes, plan.unit_s
-        may_lack_duration = "duration" in plan.sure
+        decode, errors, routes, slices = plan.decode, self._errors, self._routes, self._slices
+        may_lack, unit_s = "duration" in plan.sure, plan.unit_s
+        check_time = datetime.fromisoformat
         for number, line in enumerate(lines, 1):
             try:
                 seen: Any = decode(line)
-                level, module, taken = seen.level, seen.module, seen.duration
+                level, module, taken, time = seen.level, seen.module, seen.duration, seen.time
                 is_error = errors[level if level.__class__ is str else (level.__class__, level)]
                 route, module_name = routes[module if seen.route is UNSET else (module, seen.route)]
-                decided = taken.__class__ in (float, int) or (taken is UNSET and may_lack_duration)
-                if not decided or len(line) > RAW_LIMIT or (is_error and plan.tells_fault(seen)):
-                    raise LookupError
-                in_time = self._slice(plan, seen.time)
+                if time.__class__ is str:
+                    check_time(time)
+                    if time[16] != ":":
+                        raise LookupError
+                    in_time = slices[time[:16] + time[19:].lstrip(_FRACTION)]
+                else:
+                    in_time = self._slice_of(time)
             except _UNDECIDED:
-                self._count_slowly(line)
+                self._learn(self._count_slowly(line))
                 if self._plan is not plan:
                     return number
+                continue
+            is_odd = (
+                taken.__class__ is not float and taken.__class__ is not int and (taken is not UNSET or not may_lack)
+            )
+            if is_odd or (is_error and plan.tells_fault(seen)) or len(line) > RAW_LIMIT:
+                self._count_slowly(line)
                 continue
             route.records += 1
             in_time.records += 1
@@ -117,47 +129,42 @@ class JsonCount:
                 in_time.errors += 1
                 self._tally.add_error("", module_name)
             if taken is not UNSET and 0 <= taken < _LONGEST_S:
-                taken_s = taken * unit_s
-                route.response_times_s.append(taken_s)
+                route.response_times_s.append(taken_s := taken * unit_s)
                 in_time.response_times_s.append(taken_s)
         return len(lines)
 
-    def _slice(self, plan: _Plan, time: object) -> Cell:
-        """Where a line of that time is counted; the texts of one minute lead to the same. Raises LookupError where that
-        cannot be decided."""
-        minute = ""
-        if isinstance(time, str):
-            minute = _minute(time)
-            if (cell := self._slices.get(minute)) is not None:
-                return cell
-        elif isinstance(time, dict) or (time is UNSET and "time" not in plan.sure):
+    def _slice_of(self, time: object) -> Cell:
+        """Where a line with a number for its time is counted. Raises LookupError for another time, or none."""
+        us = times.from_value(time, self._zone) if time.__class__ in (int, float) else None
+        if us is None:
             raise LookupError
-        us = times.from_value(time, self._zone)
         cell = self._tally.slice(us)
         self._forget_widened()
-        if minute and us is not None and _LEAST_US < us < _MOST_US:
-            if len(self._slices) > _LEARNED_MOST:
-                self._slices.clear()
-            self._slices[minute] = cell
         return cell
 
-    def _count_slowly(self, line: bytes) -> None:
+    def _count_slowly(self, line: bytes) -> Entry | None:
+        """Counts a line as its format reads it; None where it is no record."""
         raw = line[:-1] if line.endswith(b"\r") else line
         if not raw:
-            return
+            return None
         entry = parse(raw[:RAW_LIMIT], self._zone)
         if entry is None:
             self._tally.unread += 1
-            return
-        self._tally.add(self._source, entry)
-        self._forget_widened()
-        self._learn(entry)
+        else:
+            self._tally.add(self._source, entry)
+            self._forget_widened()
+        return entry
 
-    def _learn(self, entry: Entry) -> None:
+    def _learn(self, entry: Entry | None) -> None:
+        if entry is None:
+            return
         fields, plan = entry.fields, self._plan
         if plan is None or not plan.keys.issuperset(fields):
             self._learn_keys(fields)
             return
+        time = UNSET if plan.time_key is None else fields.get(plan.time_key)
+        if isinstance(time, str) and entry.time_us is not None and _is_iso(time):
+            self._learn_minute(time, entry.time_us)
         level = None if plan.level_key is None else fields.get(plan.level_key)
         if isinstance(level, str | int) and len(self._errors) < _LEARNED_MOST:
             key = level if isinstance(level, str) else (level.__class__, level)
@@ -171,6 +178,15 @@ class JsonCount:
                 self._routes.clear()
             cell = self._tally.route(self._source, route_of(fields, entry.module))
             self._routes[module if route is UNSET else (module, route)] = cell, entry.module
+
+    def _learn_minute(self, time: str, us: int) -> None:
+        """All times that differ from this one in seconds and their fraction alone are in the same slice."""
+        if time[13:14] == ":" == time[16:17] and _LEAST_US < us < _MOST_US:
+            if len(self._slices) > _LEARNED_MOST:
+                self._slices.clear()
+            cell = self._tally.slice(us)
+            self._forget_widened()
+            self._slices[time[:16] + time[19:].lstrip(_FRACTION)] = cell
 
     def _learn_keys(self, fields: Any) -> None:
         self._keys |= dict.fromkeys(fields)
@@ -193,21 +209,17 @@ class JsonCount:
             self._slices.clear()
 
 
+def _is_iso(time: str) -> bool:
+    try:
+        datetime.fromisoformat(time)
+    except ValueError:
+        return False
+    return True
+
+
 def _players(keys: tuple[str, ...], role: str) -> list[str]:
     """The keys that play a role, each when those before it are missing."""
     found: list[str] = []
     while (name := getattr(names_of(tuple(key for key in keys if key not in found)), role)) is not None:
         found.append(name)
     return found
-
-
-def _minute(time: str) -> str:
-    """Of a time in ISO 8601 what tells its minute: all but seconds and their fraction; "" for another text."""
-    try:
-        datetime.fromisoformat(time)
-        if time[13] != ":" or time[16] != ":":
-            return ""
-    except (ValueError, IndexError):
-        return ""
-    offset = time[19:].lstrip(".,0123456789")
-    return time[:16] + offset if offset else time[:16]
