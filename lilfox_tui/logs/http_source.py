@@ -113,14 +113,14 @@ class Server:
                 ) as got:  # fmt: skip
                     return _Answer(got.status_code, dict(got.headers), await self._bounded(got))
         except TimeoutError:
-            await self.close()
             raise ServerError(
                 tr("{where} did not answer within {seconds:g} s", where=self.where, seconds=self._options.timeout),
                 tr("Narrow the time or the filter, or give the source a longer timeout."),
                 status=None, passing=False,
             ) from None  # fmt: skip
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            await self.close()
+            if isinstance(error, httpx.ConnectError):
+                await self.close()  # a port that a host has forwarded is gone with the link
             reason = str(error) or type(error).__name__
             raise ServerError(
                 tr("{where} cannot be asked: {reason}", where=self.where, reason=redact(reason)),

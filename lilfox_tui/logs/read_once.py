@@ -23,7 +23,7 @@ QUIET_S = 0.2
 """A pause after which what has come is taken as whole."""
 FIRST_S = 2.0
 """How long the first page waits for the program to say all that it has."""
-_LOOKED_AT = 4096
+_LOOKED_AT = 1024
 """So many records are looked at before others get a turn."""
 RETRY_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 

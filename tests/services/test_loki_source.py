@@ -6,6 +6,7 @@ import asyncio
 import base64
 import gzip
 import json
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
@@ -21,7 +22,7 @@ from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.logs import http_source, polled
-from lilfox_tui.logs.filter.model import EVERYTHING
+from lilfox_tui.logs.filter.model import EVERYTHING, Filter, Not, Regex, Text
 from lilfox_tui.logs.http_source import ServerError
 from lilfox_tui.logs.polled import PolledSource
 from lilfox_tui.logs.record import Record, Severity
@@ -144,6 +145,22 @@ async def test_structured_metadata_joins_the_labels() -> None:
     server = StandIn(lambda _: Reply(200, {"status": "success", "data": {"resultType": "streams", "result": streams}}))
     async with server.running(), opened(server, since=Seconds(60)) as source:
         assert [record.entry.fields["trace_id"] for record in await read(source)] == ["t1", "t2"]
+
+
+async def test_a_filter_is_asked_for_there_and_what_it_finds_is_the_same(server: LokiServer) -> None:
+    for number in range(300):
+        server.add(
+            now_ns() - 10**9 + number * 1000, f'order {number} "{"paid" if number % 7 else "Refused"}"', job="app"
+        )
+    filters: list[Filter] = [Text("refused"), Text("Refused"), Regex(r"order 1\d "), Not(Text("paid")), Text('"paid"')]
+    async with opened(server, since=Seconds(60)) as source:
+        everything = await read(source)
+        for where in filters:
+            before = len(server.requests)
+            page = await source.page(Beginning(), older=False, limit=1000, where=where)
+            assert list(page.records) == [record for record in everything if where.matches(record)]
+            assert 0 < len(page.records) < 300
+            assert all(re.search(r"[|!][=~]", request.params["query"]) for request in server.requests[before:])
 
 
 async def test_the_beginning_is_looked_for_in_spans_that_loki_takes(server: LokiServer) -> None:
