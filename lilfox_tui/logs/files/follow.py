@@ -100,7 +100,7 @@ class Follower:
                 if own is not None and own.size_bytes < tail.seen_bytes:
                     raise Emptied(b"")
                 if own is not None and grew:
-                    tail.log = await self._shelf.open(own)
+                    tail.grown(await self._shelf.open(own))
                 if grew or not tail.settled:
                     async for records in self._read(tail, settled=not grew):
                         yield records

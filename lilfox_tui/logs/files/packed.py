@@ -31,7 +31,36 @@ class Unpacked(Struct):
 
 
 class _Stream(Protocol):
-    def read(self, size: int, /) -> bytes: ...
+    def read1(self, size: int, /) -> bytes: ...
+
+
+class _Zstd:
+    """Frames of zstd. They are fed by so little that what comes of it stays small: 1 KiB becomes 32 MiB at most."""
+
+    def __init__(self, packed: IO[bytes]) -> None:
+        import zstandard
+
+        self._packed = packed
+        self._unpacker = zstandard.ZstdDecompressor(max_window_size=2**27)
+        self._frame = self._unpacker.decompressobj()
+        self._rest = b""
+        self._begun = False
+
+    def read1(self, size: int) -> bytes:
+        """Something, or nothing at the end. Raises EOFError for a frame that is not whole, ZstdError."""
+        plain = b""
+        while not plain:
+            packed = self._rest or self._packed.read(min(size, 1024))
+            if not packed and not self._frame.eof and self._begun:
+                raise EOFError("the last frame is not whole")
+            if not packed:
+                return b""
+            if self._frame.eof:
+                self._frame = self._unpacker.decompressobj()
+            plain = self._frame.decompress(packed)
+            self._begun = True
+            self._rest = self._frame.unused_data if self._frame.eof else b""
+        return plain
 
 
 def kind_of(sample: bytes) -> str:
@@ -68,7 +97,7 @@ def _unpack(packed: IO[bytes], plain: IO[bytes], kind: str, path: str, stopped: 
     room = min(MAX_BYTES, shutil.disk_usage(_folder()).free // 2)
     try:
         stream = _opened(packed, kind)
-        while not stopped.is_set() and (block := stream.read(BLOCK)):
+        while not stopped.is_set() and (block := stream.read1(BLOCK)):
             plain.write(block[:room])
             room -= len(block)
             if room < 0:
@@ -94,9 +123,7 @@ def _opened(packed: IO[bytes], kind: str) -> _Stream:
         import lzma
 
         return lzma.LZMAFile(packed)
-    import zstandard
-
-    return zstandard.ZstdDecompressor(max_window_size=2**27).stream_reader(packed, read_across_frames=True)
+    return _Zstd(packed)
 
 
 def _broken(kind: str) -> tuple[type[Exception], ...]:
@@ -104,7 +131,7 @@ def _broken(kind: str) -> tuple[type[Exception], ...]:
     if kind == "zst":
         import zstandard
 
-        return (zstandard.ZstdError,)
+        return EOFError, zstandard.ZstdError
     import lzma
     import zlib
 

@@ -61,6 +61,10 @@ class Shelf:
             gone = self._open.pop(key)
             self._reading.former[gone.head] = gone.named
             await gone.file.close()
+        async with self._opening:
+            for one in seen:
+                with suppress(FileMoved):
+                    await self._refresh(one)
         return seen
 
     async def _why_none(self) -> LilFoxError:
@@ -71,17 +75,18 @@ class Shelf:
     async def open(self, seen: Seen) -> LogFile:
         """The file, opened once. Raises LilFoxError; FileMoved when it has another name by now."""
         async with self._opening:
-            known = self._open.get(seen.key)
-            if known is None:
+            await self._refresh(seen)
+            if seen.key not in self._open:
                 self._open[seen.key] = await self._open_anew(seen)
-            elif not known.is_packed:
-                await self._refresh(known, seen)
             log = self._open[seen.key]
             log.path = seen.path
             return log
 
-    async def _refresh(self, known: LogFile, seen: Seen) -> None:
+    async def _refresh(self, seen: Seen) -> None:
         """Takes note of what has become of an open file: emptied, or long enough now to tell what it is."""
+        known = self._open.get(seen.key)
+        if known is None or known.is_packed:
+            return
         if (seen.size_bytes, seen.modified_s) == (known.size_bytes, known.modified_s):
             return
         shorter = seen.size_bytes < known.size_bytes
@@ -114,7 +119,8 @@ class Shelf:
         reading = self._reading
         log = LogFile(reading.source, seen, file, sample, reading.format, reading.zone)
         former = reading.former.get(log.head)
-        if former is not None and sample and former not in [other.named for other in self._open.values()]:
+        taken = {(other.named, other.head) for other in self._open.values()}
+        if former is not None and sample and (former, log.head) not in taken:
             log.named = former
         return log
 

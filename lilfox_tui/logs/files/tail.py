@@ -33,6 +33,12 @@ class Tail:
         """Whether everything whole was given."""
         self._scanned = 0
 
+    def grown(self, log: LogFile) -> None:
+        """Goes on with what is known of the file by now. Raises Emptied when it begins otherwise."""
+        if not log.start.startswith(self.log.start):
+            raise Emptied(b"")
+        self.log = log
+
     async def read(self, *, settled: bool, ended: bool = False) -> AsyncGenerator[list[Piece], None]:
         """The whole records that there are. The last may go on in the next line: it is given when it is ``settled``, a
         line without its end when the file has ``ended``. Raises Emptied, LilFoxError."""

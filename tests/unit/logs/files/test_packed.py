@@ -1,0 +1,98 @@
+"""Packed files: whole, of several members, damaged, and bombs."""
+
+from __future__ import annotations
+
+import asyncio
+import bz2
+import gzip
+import lzma
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from lilfox_tui.logs.files import packed
+from lilfox_tui.logs.filter.model import EVERYTHING, Text
+from lilfox_tui.logs.source import Beginning, End
+from tests.unit.logs.files.written import console_log, local_source, raws, read_all
+
+PACK: dict[str, Callable[[bytes], bytes]] = {
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "zst": zstandard.compress,
+}
+
+
+def temporary_files() -> list[str]:
+    """Files without a name that this process holds open."""
+    found = []
+    for entry in Path("/proc/self/fd").iterdir():
+        try:
+            target = os.readlink(entry)
+        except FileNotFoundError:
+            continue
+        if "(deleted)" in target:
+            found.append(target)
+    return found
+
+
+@pytest.mark.parametrize("kind", PACK)
+async def test_each_kind_is_told_by_its_content_and_read_whole(tmp_path: Path, kind: str) -> None:
+    first, second = console_log(1, 200), console_log(2, 100, first=200)
+    path = tmp_path / "named.otherwise"
+    path.write_bytes(PACK[kind](first) + PACK[kind](second))  # two members are one file
+    before = temporary_files()
+    source = local_source(path)
+    expected = raws(first + second)
+    assert [one.raw for one in await read_all(source, End(), EVERYTHING, older=True)] == expected
+    found = await read_all(source, Beginning(), Text("token49"), older=False)
+    assert [one.raw for one in found] == [raw for raw in expected if b"token49" in raw]
+    await source.close()
+    assert temporary_files() == before
+    assert os.listdir(tmp_path) == ["named.otherwise"]
+
+
+@pytest.mark.parametrize("kind", PACK)
+async def test_what_is_cut_short_is_read_as_far_as_it_goes_and_said(tmp_path: Path, kind: str) -> None:
+    data = os.urandom(1_500_000 if kind == "bz2" else 300_000).hex().encode()  # bzip2 has blocks of 900 kB
+    path = tmp_path / "app.log.1"
+    whole = PACK[kind](b"2026-11-24 10:00:00 first line\n2026-11-24 10:00:01 " + data + b"\n")
+    path.write_bytes(whole[: len(whole) * 2 // 3])
+    source = local_source(path)
+    found = await read_all(source, Beginning(), EVERYTHING, older=False)
+    assert found[0].raw == b"2026-11-24 10:00:00 first line"
+    assert found[1].raw[20:] == data[: len(found[1].raw) - 20]
+    status = source.status.value
+    assert status is not None
+    assert "damaged or not whole" in status.description
+    await source.close()
+
+
+async def test_a_bomb_is_unpacked_no_further_than_the_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packed, "MAX_BYTES", 3_000_000)
+    path = tmp_path / "app.log.1.gz"
+    path.write_bytes(gzip.compress(b"0123456789\n" * 1_000_000))
+    source = local_source(path)
+    await source.page(Beginning(), older=False, limit=1, where=EVERYTHING)
+    status = source.status.value
+    assert status is not None
+    assert "only the first 2.9M are unpacked" in status.description
+    assert status.size_bytes == 3_000_000
+    await source.close()
+
+
+async def test_unpacking_that_is_cancelled_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "app.log.1.xz"
+    path.write_bytes(lzma.compress(b"0123456789\n" * 3_000_000, preset=0))
+    before = temporary_files()
+    source = local_source(path)
+    asked = asyncio.create_task(source.page(Beginning(), older=False, limit=1, where=EVERYTHING))
+    done, _ = await asyncio.wait([asked], timeout=0.05)
+    assert not done
+    asked.cancel()
+    await asyncio.wait([asked])
+    await source.close()
+    assert temporary_files() == before
