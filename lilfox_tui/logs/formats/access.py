@@ -23,10 +23,10 @@ LEVEL_WORDS = {
     Severity.ERROR: (b'" 5', b'" 6', b'" 7', b'" 8', b'" 9'),
 }
 _LINE = re.compile(
-    rb"(?P<client>\S++) (?P<user>[^\[]*+)\[(?P<time>\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] "
-    rb'"(?P<request>(?:[^"\\]|\\.)*+)" (?P<status>[1-9]\d\d) (?P<bytes>\d{1,18}|-)'
-    rb'(?: "(?P<referer>(?:[^"\\]|\\.)*+)" "(?P<agent>(?:[^"\\]|\\.)*+)")?(?P<rest> .*+)?',
-    re.DOTALL,
+    r"(?P<client>\S++) (?P<user>[^\[]*+)\[(?P<time>\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] "
+    r'"(?P<request>(?:[^"\\]|\\.)*+)" (?P<status>[1-9]\d\d) (?P<bytes>\d{1,18}|-)'
+    r'(?: "(?P<referer>(?:[^"\\]|\\.)*+)" "(?P<agent>(?:[^"\\]|\\.)*+)")?(?P<rest> .*+)?',
+    re.DOTALL | re.ASCII,
 )
 _NAMED_SECONDS = re.compile(r'\b(?:rt|request_time|response_time|upstream_response_time)[=:]"?(\d{1,9}(?:\.\d{1,9})?)')
 _SECONDS = re.compile(r'(?:^|[ "])(\d{1,9}\.\d{1,9})(?=$|[ "])')
@@ -36,12 +36,10 @@ _LONGEST_ROUTE = 2000
 
 def parse(raw: bytes, zone: tzinfo) -> Entry | None:  # noqa: ARG001  the time has its offset
     """One request; None for another line."""
-    match = _LINE.fullmatch(raw)
+    match = _LINE.fullmatch(raw.decode("utf-8", "replace"))
     if match is None:
         return None
-    client, user, time, request, status, size, referer, agent, rest = (
-        part.decode("utf-8", "replace") if part else "" for part in match.groups()
-    )
+    client, user, time, request, status, size, referer, agent, rest = match.groups("")
     names = user.split()
     if len(names) > 2:  # Apache's vhost_combined has the host first
         client = names[0]
