@@ -1,7 +1,7 @@
 """The part of a filter that journalctl can search by itself: priorities and exact fields (journalctl(1)).
 
-Never loses a match: a record's level is its PRIORITY (``formats/journald.py``), and one without is no match where a
-level is asked for; ``FIELD=value`` is exact, byte by byte, as our ``=`` is for text. A text or a pattern is not pushed:
+Never loses a match: a record's level is its PRIORITY, but what a program prints comes as 6 whatever it says, and its
+words tell the level (``formats/journald.py``), so 6 is always asked for; a record without is no match where a level is; ``FIELD=value`` is exact, byte by byte, as our ``=`` is for text. A text or a pattern is not pushed:
 ``--grep`` looks into MESSAGE alone, we look into the whole record. Time is asked for by what ``span.py`` gives.
 """
 
@@ -15,6 +15,8 @@ from lilfox_tui.logs.filter.severities import severities
 from lilfox_tui.logs.levels import SYSLOG
 from lilfox_tui.logs.record import Severity
 
+PRINTED = 6
+"""The priority of what a service writes to its stdout and stderr (systemd.exec(5), SyslogLevel=)."""
 _FIELD = re.compile(r"_?[A-Z][A-Z0-9_]{0,63}")
 """systemd.journal-fields(7). Those that begin with two underscores cannot be asked for."""
 _NOT_EXACT = re.compile("[\0\n\ufffd\ud800-\udfff]")
@@ -27,9 +29,9 @@ def to_matches(where: Filter) -> list[str]:
 
 def _priorities(where: Filter) -> list[str]:
     wanted = severities(where)
-    numbers = [priority for priority, severity in enumerate(SYSLOG) if severity in wanted]
-    if Severity.UNKNOWN in wanted or not numbers:
+    if Severity.UNKNOWN in wanted or not wanted:
         return []
+    numbers = sorted({PRINTED, *(priority for priority, severity in enumerate(SYSLOG) if severity in wanted)})
     return [f"--priority={numbers[0]}..{numbers[-1]}"]
 
 

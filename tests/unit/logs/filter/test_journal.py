@@ -19,10 +19,10 @@ from tests.unit.logs.filter.records import FILTERS, TEXTS, record, thorough
     ("where", "arguments"),
     [
         (EVERYTHING, []),
-        (AtLeast(Severity.ERROR), ["--priority=0..3"]),
+        (AtLeast(Severity.ERROR), ["--priority=0..6"]),
         (AtLeast(Severity.TRACE), ["--priority=0..7"]),
         (AtLeast(Severity.UNKNOWN), []),
-        (Field("level", "=", "WARNING"), ["--priority=4..4"]),
+        (Field("level", "=", "WARNING"), ["--priority=4..6"]),
         (Not(AtLeast(Severity.WARNING)), []),
         (And((AtLeast(Severity.INFO), Not(AtLeast(Severity.ERROR)))), ["--priority=4..6"]),
         (Or((AtLeast(Severity.CRITICAL), Field("level", "=", "INFO"))), ["--priority=0..6"]),
@@ -70,7 +70,7 @@ ENTRIES = st.fixed_dictionaries(
     {"__REALTIME_TIMESTAMP": st.just("1764000000000000")},
     optional={
         "PRIORITY": st.sampled_from("01234567x"),
-        "MESSAGE": TEXTS | st.just([104, 255, 12]),
+        "MESSAGE": TEXTS | st.sampled_from(["ERROR: x", "[debug] y"]) | st.just([104, 255, 12]),
         "_COMM": VALUES | st.lists(VALUES, max_size=2) | st.just([12, 200]),
         "_SYSTEMD_UNIT": VALUES | st.lists(VALUES, max_size=2),
         "SYSLOG_IDENTIFIER": VALUES,
