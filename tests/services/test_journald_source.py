@@ -204,7 +204,7 @@ async def test_a_link_that_is_cut_before_anything_matched_is_no_gap() -> None:
         following.cancel()
         await asyncio.wait([following])
     assert messages(got) == ["bad"]
-    assert "--priority=0..3" in host.argvs[-1][0]
+    assert "--priority=0..6" in host.argvs[-1][0]
 
 
 async def test_following_with_a_filter_goes_on_behind_what_did_not_match() -> None:

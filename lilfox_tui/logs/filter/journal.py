@@ -23,7 +23,7 @@ _NOT_EXACT = re.compile("[\0\n\ufffd\ud800-\udfff]")
 
 
 def to_matches(where: Filter) -> list[str]:
-    """Arguments of journalctl that keep every match of ``where``, for instance ``--priority=0..3``, ``_PID=x``."""
+    """Arguments of journalctl that keep every match of ``where``, for instance ``--priority=0..6``, ``_PID=x``."""
     return [*_priorities(where), *dict.fromkeys(_fields(where))]
 
 
