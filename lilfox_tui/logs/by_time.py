@@ -22,6 +22,7 @@ from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, Page, Start
 SEARCH_S = 2.0
 """A page that finds little comes back after so long, to be shown and gone on with."""
 _BATCH = 1000
+_POLLED = 5000
 _SKEW_NS = 60 * 10**9
 """A clock that stamps entries may be so much behind this one's."""
 _FEWEST = 100
@@ -94,7 +95,7 @@ class ByTime:
         """All from ``low`` on that may match, oldest first."""
         edge: int | None = low
         while True:
-            stretch = await self._store.stretch(edge, None, older=False, size=_BATCH, where=where)
+            stretch = await self._store.stretch(edge, None, older=False, size=_POLLED, where=where)
             for entry in stretch.entries:
                 yield entry
             if stretch.edge is None:

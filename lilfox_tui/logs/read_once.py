@@ -100,6 +100,7 @@ class ReadOnceSource:
                 if self._over:
                     return
                 await changed.wait()
+                self._raise_fault()
             else:
                 await asyncio.sleep(0)
 
@@ -118,12 +119,24 @@ class ReadOnceSource:
             await asyncio.wait_for(self._settled.wait(), FIRST_S)
         except TimeoutError:
             self._settled.set()
-        if self._reading.done() and not self._reading.cancelled() and (fault := self._reading.exception()):
-            raise fault
+        self._raise_fault()
         if self._error is not None and self._kept.end == 0:
             raise self._error
 
+    def _raise_fault(self) -> None:
+        """A fault of our own in the reading is the reader's end, not a source that stays silent."""
+        reading = self._reading
+        if reading is not None and reading.done() and not reading.cancelled() and (fault := reading.exception()):
+            raise fault
+
     async def _read(self) -> None:
+        try:
+            await self._read_again_and_again()
+        finally:
+            self._settled.set()
+            self._wake()
+
+    async def _read_again_and_again(self) -> None:
         tries = 0
         while True:
             before = self._kept.end

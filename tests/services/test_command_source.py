@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.config.model import HostConfig
-from lilfox_tui.errors import HostError
+from lilfox_tui.errors import HostError, UsageError
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.hosts.open import open_host
@@ -21,6 +21,7 @@ from lilfox_tui.logs.filter.model import EVERYTHING
 from lilfox_tui.logs.read_once import Origin, ReadOnceSource
 from lilfox_tui.logs.record import Record
 from lilfox_tui.logs.source import Beginning, End, Notice, Page, Setting
+from lilfox_tui.logs.sources import stdin
 from lilfox_tui.logs.sources.command import Options, open_source
 from lilfox_tui.logs.sources.stdin import blocks_of
 from tests.services.sshd import sshd_lab
@@ -151,6 +152,38 @@ async def test_what_falls_out_of_memory_is_told_to_who_follows() -> None:
         assert isinstance(got[2], Record)
         assert got[2].raw == b"line %04d" % (missed - 1)
         assert (await newest(source, 1)).records[0].raw in (b"line 0999", b"line 0998")
+    finally:
+        await source.close()
+        os.close(reading)
+        os.close(writing)
+
+
+async def test_a_terminal_is_not_read() -> None:
+    master, slave = os.openpty()
+    host = LocalHost("here", HostConfig(local=True))
+    source = stdin.open_source("-", stdin.Options(descriptor=slave), Setting(host=host, zone=UTC))
+    try:
+        with pytest.raises(UsageError, match="standard input is the terminal"):
+            await newest(source)
+    finally:
+        await source.close()
+        os.close(master)
+        os.close(slave)
+
+
+async def test_a_fault_of_our_own_ends_the_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    host = LocalHost("here", HostConfig(local=True))
+    source = stdin.open_source("-", stdin.Options(descriptor=reading), Setting(host=host, zone=UTC, format="plain"))
+    try:
+        os.write(writing, b"one\n")
+        assert raws(await newest(source)) == [b"one"]
+        monkeypatch.setattr(source._kept, "add", None)
+        async with aclosing(source.follow(End(), EVERYTHING)) as batches:
+            pending = asyncio.ensure_future(anext(batches))
+            os.write(writing, b"two\n")
+            with pytest.raises(TypeError):
+                await asyncio.wait_for(pending, 5)
     finally:
         await source.close()
         os.close(reading)

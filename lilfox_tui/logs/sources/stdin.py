@@ -8,6 +8,8 @@ import select
 from collections.abc import AsyncGenerator
 
 from lilfox_tui.config.model import LogConfig
+from lilfox_tui.errors import UsageError
+from lilfox_tui.i18n import tr
 from lilfox_tui.logs.read_once import Origin, ReadOnceSource
 from lilfox_tui.logs.source import Setting
 
@@ -27,7 +29,13 @@ def open_source(name: str, options: Options, setting: Setting) -> ReadOnceSource
 
 async def blocks_of(descriptor: int) -> AsyncGenerator[bytes, None]:
     """Blocks as they come, until the end of the pipe or file. A thread waits for each, so that a slow reader holds the
-    writer up and the descriptor's flags, which it shares with other programs, stay as they are."""
+    writer up and the descriptor's flags, which it shares with other programs, stay as they are. Raises UsageError for a
+    terminal, whose keys are not ours to take."""
+    if os.isatty(descriptor):
+        raise UsageError(
+            tr("standard input is the terminal: there is nothing to read"),
+            tr("Pipe something into it: PROGRAM | lilfox logs -"),
+        )
     awake, wake = os.pipe()
     try:
         while True:
