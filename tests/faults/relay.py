@@ -21,6 +21,8 @@ class Relay:
     def __init__(self, server: Sshd, *, greeting: bytes = b"") -> None:
         self.address = "127.0.0.1"
         self.port = 0
+        self.carried_bytes = 0
+        """Both ways together."""
         self._server = server
         self._greeting = greeting
         self._whole = asyncio.Event()
@@ -78,6 +80,7 @@ class Relay:
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while block := await reader.read(BLOCK):
             await self._whole.wait()
+            self.carried_bytes += len(block)
             writer.write(block)
             await writer.drain()
         await self._whole.wait()

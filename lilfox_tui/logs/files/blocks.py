@@ -17,6 +17,8 @@ from lilfox_tui.logs.split import split_records
 
 Piece: TypeAlias = tuple[int, bytes, int]
 BLOCK = 256 * 1024
+_FIRST_READ = 8 * 1024
+"""Looking for one place begins with so much, for most records are short, and doubles it up to BLOCK."""
 _LINE_READ = 64 * 1024
 """So much of a line is looked at to tell whether a record begins there."""
 
@@ -65,29 +67,41 @@ async def older(file: ByteFile, format_: Format, start: int, end: int) -> AsyncG
 
 async def beginning_after(file: ByteFile, format_: Format, offset: int, end: int) -> int:
     """Where the first record begins that begins after ``offset``; ``end`` when none does."""
-    at = offset
+    at, length = offset, _FIRST_READ
     while at < end:
-        block = await file.read(at, min(BLOCK, end - at))
+        block = await file.read(at, min(length, end - at))
         if not block:
             break
         found, passed = await asyncio.to_thread(_first_beginning, block, format_, last=at + len(block) >= end)
         if found is not None:
             return at + found
-        at += passed
+        at, length = at + passed, min(2 * length, BLOCK)
     return end
 
 
 async def beginning_before(file: ByteFile, format_: Format, offset: int) -> int:
     """Where the last record begins that begins before ``offset``; what a file begins with is one."""
-    high = offset
+    high, length = offset, _FIRST_READ
     while high > 0:
-        low = max(0, high - BLOCK)
+        low = max(0, high - length)
         base = max(0, low - 1)
-        block = await file.read(base, high - base + _LINE_READ)
+        block = await file.read(base, high - base + min(length, _LINE_READ))
         found = await asyncio.to_thread(_last_beginning, block, high - base, format_)
         if found is not None:
             return base + found
-        high = low
+        high, length = low, min(2 * length, BLOCK)
+    return 0
+
+
+async def last_line_end(file: ByteFile, end: int) -> int:
+    """Just behind the last newline before ``end``; 0 when there is none."""
+    length = _FIRST_READ
+    while end > 0:
+        low = max(0, end - length)
+        newline = (await file.read(low, end - low)).rfind(b"\n")
+        if newline >= 0:
+            return low + newline + 1
+        end, length = low, min(2 * length, BLOCK)
     return 0
 
 
@@ -99,7 +113,7 @@ def _first_beginning(block: bytes, format_: Format, *, last: bool) -> tuple[int 
         start = newline + 1
         line_end = block.find(b"\n", start)
         if line_end < 0 and not last and len(block) - start < _LINE_READ:
-            return None, max(newline, 1)
+            return None, newline
         line = block[start:] if line_end < 0 else block[start:line_end]
         if start < len(block) and format_.begins(line[:_LINE_READ]):
             return start, start

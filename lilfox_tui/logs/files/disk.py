@@ -41,7 +41,14 @@ class Found(Struct, frozen=True):
 
 
 class ByteFile(Protocol):
-    """One file that is open. It stays the same file when it is renamed; calls may be made at the same time."""
+    """One file that is open. It stays the same file when it is renamed; calls may be made at the same time.
+
+    ``NEAR_BYTES``: so much is read record by record before ``find`` is used, which costs a process: where there is much
+    to find that is all it takes. ``STEP_BYTES``: the first part that is searched; further ones are larger.
+    """
+
+    NEAR_BYTES: int
+    STEP_BYTES: int
 
     async def size(self) -> int:
         """Bytes it holds now. Raises LilFoxError."""

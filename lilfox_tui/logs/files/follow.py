@@ -12,11 +12,10 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 
 from lilfox_tui.errors import CommandTimeout, CommandUnknown, HostUnreachable, LilFoxError
-from lilfox_tui.logs.files.blocks import BLOCK, Piece, cut_whole
+from lilfox_tui.logs.files.blocks import BLOCK, Piece, cut_whole, last_line_end
 from lilfox_tui.logs.files.disk import Seen
 from lilfox_tui.logs.files.log_file import LogFile, Place
 from lilfox_tui.logs.files.notices import away, copied, emptied, lost_track
-from lilfox_tui.logs.files.pages import last_line_end
 from lilfox_tui.logs.files.refusals import FileMoved, file_moved
 from lilfox_tui.logs.files.seek import time_offset
 from lilfox_tui.logs.files.shelf import Shelf

@@ -28,6 +28,9 @@ BLOCK = 1024 * 1024
 class LocalFile:
     """A file of this machine by its descriptor. See :class:`lilfox_tui.logs.files.disk.ByteFile`."""
 
+    NEAR_BYTES = 1024 * 1024
+    STEP_BYTES = 1024 * 1024 * 1024
+
     def __init__(self, host: Host, path: str, descriptor: int) -> None:
         self._host = host
         self._path = path

@@ -23,10 +23,8 @@ from lilfox_tui.logs.record import RAW_LIMIT, Record
 
 SEARCH_S = 0.5
 """After so long a page comes back with what it has."""
-NEAR_BYTES = 1024 * 1024
-"""So much is read record by record before the file is searched: where there is much to find that is all it takes."""
 MAX_NEAR = 4
-"""Read on so if the page seems to fill within so many times as much."""
+"""A file is read on record by record if the page seems to fill within so many times ``NEAR_BYTES``."""
 
 
 class Query(Struct):
@@ -57,9 +55,10 @@ async def read_part(log: LogFile, start: int, end: int, query: Query, wanted: Ne
     """What matches of the records that begin at ``start`` (where one does) or later and before ``end``."""
     part = Part([], end if query.older else start - 1, done=False)
     while True:
-        if wanted is None or end - start <= NEAR_BYTES:
+        if wanted is None or end - start <= log.file.NEAR_BYTES:
             return await _gather(log, _one_by_one(log, start, end, query), part, query, wanted)
-        if log.searched is not None and log.searched.covers(wanted, start, end, older=query.older):
+        searched = log.searched is not None and log.searched.covers(wanted, start, end, older=query.older)
+        if searched or not log.file.NEAR_BYTES:
             break
         had = len(part.records)
         near = await _near(log, start, end, older=query.older)
@@ -74,8 +73,9 @@ async def read_part(log: LogFile, start: int, end: int, query: Query, wanted: Ne
 
 
 async def _near(log: LogFile, start: int, end: int, *, older: bool) -> int:
-    """Where a record begins about NEAR_BYTES from the side from which it is gone."""
-    return await blocks.beginning_after(log.file, log.format, end - NEAR_BYTES if older else start + NEAR_BYTES, end)
+    """Where a record begins about ``NEAR_BYTES`` from the side from which it is gone."""
+    near = end - log.file.NEAR_BYTES if older else start + log.file.NEAR_BYTES
+    return await blocks.beginning_after(log.file, log.format, near, end)
 
 
 async def _gather(

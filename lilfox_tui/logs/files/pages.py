@@ -8,8 +8,8 @@ from collections.abc import Callable
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lilfox_tui.logs.files.blocks import BLOCK, beginning_after
-from lilfox_tui.logs.files.disk import ByteFile, Seen
+from lilfox_tui.logs.files.blocks import beginning_after, last_line_end
+from lilfox_tui.logs.files.disk import Seen
 from lilfox_tui.logs.files.log_file import LogFile, Place
 from lilfox_tui.logs.files.pager import SEARCH_S, Query, read_part
 from lilfox_tui.logs.files.refusals import FileMoved
@@ -54,17 +54,6 @@ async def usable_end(log: LogFile, seen: Seen) -> int:
     if log.is_packed or seen.age_s > SETTLED_S:
         return end
     return await last_line_end(log.file, end)
-
-
-async def last_line_end(file: ByteFile, end: int) -> int:
-    """Just behind the last newline before ``end``; 0 when there is none."""
-    while end > 0:
-        low = max(0, end - BLOCK)
-        newline = (await file.read(low, end - low)).rfind(b"\n")
-        if newline >= 0:
-            return low + newline + 1
-        end = low
-    return 0
 
 
 async def _cursor(shelf: Shelf, seen: list[Seen], start: Start, *, older: bool) -> Cursor | None:

@@ -100,6 +100,9 @@ class RemoteDisk:
 class RemoteFile:
     """A file of an SSH host by device and inode. See :class:`lilfox_tui.logs.files.disk.ByteFile`."""
 
+    NEAR_BYTES = 0  # what is read crosses the wire, what is searched does not
+    STEP_BYTES = 8 * 1024 * 1024
+
     def __init__(self, disk: RemoteDisk, seen: Seen) -> None:
         self._disk = disk
         self._key = seen.key

@@ -22,8 +22,6 @@ from lilfox_tui.logs.files.spelled import search_words
 from lilfox_tui.logs.filter.needles import Needles
 from lilfox_tui.logs.record import RAW_LIMIT
 
-WHOLE_SHARE = 4
-"""A part that is at least one in so many bytes of what is before its end is found by searching from the start."""
 FOLLOWING_LINES = 30
 _AWK = r"""
 /^[0-9]+:/ { print; open = 1; next }
@@ -51,7 +49,7 @@ elif [ "$(printf 'a\nb\n' | grep -abF -e b 2>/dev/null)" = 2:b ]; then
 else printf 'none\n'; exit
 fi
 searched() {
-    if [ "$from" = 1 ]; then find "$@" <"$file"
+    if [ "$from" = 1 ] && [ "$length" -ge "$(lilfox_size "$file")" ]; then find "$@" <"$file"
     else tail -c "+$from" "$file" | head -c "$length" | find "$@"
     fi
     printf '@%s\n' "$?"
@@ -74,11 +72,10 @@ async def find(
     """The hits in that part, ascending, with their lines, and with ``following`` those after them. Raises LilFoxError;
     CannotSearch where the host has no program for it."""
     start, end = part
-    base = 0 if (end - start) * WHOLE_SHARE >= end else start
     lines = str(FOLLOWING_LINES) if following else "0"
     length = str(end - start + RAW_LIMIT)  # the last line goes on behind the end
-    words = [path, f"{key[0]} {key[1]}", str(base + 1), length, lines, _AWK, *search_words(wanted)]
-    printed, wire = Printed(base), _Wire(host.name, path)
+    words = [path, f"{key[0]} {key[1]}", str(start + 1), length, lines, _AWK, *search_words(wanted)]
+    printed, wire = Printed(start), _Wire(host.name, path)
     async with aclosing(host.stream(["sh", "-c", _SEARCH, "sh", *words])) as blocks:
         async for block in blocks:
             found = await asyncio.to_thread(lambda block: printed.take(wire.take(block)), block)

@@ -16,7 +16,6 @@ from lilfox_tui.logs.format import Format
 from lilfox_tui.logs.lines import every_line
 from lilfox_tui.logs.record import RAW_LIMIT
 
-STEP_BYTES = 1024 * 1024 * 1024
 MAX_STEP_BYTES = 4 * 1024 * 1024 * 1024
 MAX_HITS = 500_000
 MAX_TEXT_BYTES = 16 * 1024 * 1024
@@ -49,9 +48,10 @@ async def found_pieces(
     log: LogFile, wanted: Needles, start: int, end: int, *, older: bool
 ) -> AsyncGenerator[Batch, None]:
     """The records with a hit that begin from ``start`` to ``end`` (where records begin), each once, as it goes."""
-    step, low, high = STEP_BYTES, start, end
+    low, high = start, end
     last: int | None = None
     while low < high:
+        step = _step(log, wanted, high if older else low)
         if older:
             searched = await _search(log, wanted, max(low, high - step), high, older=True)
             part_start, part_end = max(low, searched.start), high
@@ -69,7 +69,14 @@ async def found_pieces(
         yield Batch(
             (), await _gone(log, part_start if older else part_end, last, end, older=older), part_end - part_start
         )
-        step = min(4 * step, MAX_STEP_BYTES)
+
+
+def _step(log: LogFile, wanted: Needles, edge: int) -> int:
+    """How much is searched from ``edge`` on: more than before where it goes on from there."""
+    known = log.searched
+    if known is not None and known.wanted == wanted and edge in (known.start, known.end):
+        return min(8 * max(known.end - known.start, log.file.STEP_BYTES), MAX_STEP_BYTES)
+    return log.file.STEP_BYTES
 
 
 async def _gone(log: LogFile, edge: int, last: int | None, end: int, *, older: bool) -> int:

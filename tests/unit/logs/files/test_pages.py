@@ -13,7 +13,8 @@ import pytest
 
 from lilfox_tui.errors import FileRefused
 from lilfox_tui.feed import Unavailable
-from lilfox_tui.logs.files import blocks, pager, pages, search
+from lilfox_tui.logs.files import blocks, pages, search
+from lilfox_tui.logs.files.local import LocalFile
 from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter, Not, Text, Within
 from lilfox_tui.logs.record import RAW_LIMIT, Severity, microseconds
 from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, Page
@@ -36,11 +37,12 @@ def block_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     size: int = request.param
     monkeypatch.setattr(blocks, "BLOCK", size)
     monkeypatch.setattr(blocks, "_LINE_READ", size // 2)
+    monkeypatch.setattr(blocks, "_FIRST_READ", size // 4)
     monkeypatch.setattr(search, "GROUP_BYTES", size)
-    monkeypatch.setattr(search, "STEP_BYTES", 20 * size)
+    monkeypatch.setattr(LocalFile, "STEP_BYTES", 20 * size)
     monkeypatch.setattr(search, "_BEFORE", size // 8)
     monkeypatch.setattr(search, "_AFTER", size // 4)
-    monkeypatch.setattr(pager, "NEAR_BYTES", 3 * size)
+    monkeypatch.setattr(LocalFile, "NEAR_BYTES", 3 * size)
     monkeypatch.setattr(pages, "_SMALL_BYTES", 3 * size)
     return size
 

@@ -1,0 +1,172 @@
+"""Log files of an SSH host: the same records as from here, with little on the wire, also where only BusyBox is."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import random
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, timedelta
+from pathlib import Path
+
+import pytest
+
+from lilfox_tui.errors import FileRefused
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.open import open_host
+from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter, Not, Text
+from lilfox_tui.logs.record import Severity, microseconds
+from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, Setting
+from lilfox_tui.logs.sources.file import FileSource, Options, open_source
+from tests.faults.relay import Relay
+from tests.services.sshd import SshdLab, sshd_lab
+from tests.unit.logs.files.written import START, console_log, local_source, raws, read_all
+
+FILTERS: list[Filter] = [
+    EVERYTHING,
+    AtLeast(Severity.ERROR),
+    Text("token49"),
+    Text("TOKEN"),
+    And((Text("request"), Not(AtLeast(Severity.ERROR)))),
+]
+APPLETS = (
+    "sh",
+    "stat",
+    "dd",
+    "date",
+    "grep",
+    "awk",
+    "tail",
+    "head",
+    "gzip",
+    "printf",
+    "ls",
+    "cat",
+    "id",
+    "sleep",
+    "kill",
+)
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[SshdLab]:
+    with sshd_lab() as made:
+        applets = made.folder / "applets"
+        applets.mkdir()
+        for name in APPLETS:
+            (applets / name).symlink_to(shutil.which("busybox") or "/usr/bin/busybox")
+        made.sshd()
+        made.sshd(f'ForceCommand PATH={applets} exec {applets}/sh -c "$SSH_ORIGINAL_COMMAND"')
+        yield made
+
+
+@pytest.fixture(params=["gnu", "busybox"])
+async def host(request: pytest.FixtureRequest, lab: SshdLab) -> AsyncIterator[Host]:
+    made = open_host("web", lab.host(lab.servers[["gnu", "busybox"].index(request.param)]), lab.ssh())
+    yield made
+    await made.close()
+
+
+def source_on(host: Host, path: Path | str, *, rotated: bool = True) -> FileSource:
+    return open_source("app", Options(path=str(path), rotated=rotated), Setting(host, UTC))
+
+
+async def test_the_busybox_host_has_nothing_else(lab: SshdLab) -> None:
+    host = open_host("small", lab.host(lab.servers[1]), lab.ssh())
+    done = await host.run(["sh", "-c", "command -v rg; grep --help 2>&1"])
+    await host.close()
+    assert done.stdout.startswith(b"BusyBox")
+
+
+@pytest.mark.parametrize("older", [False, True])
+async def test_records_are_those_that_are_read_here(tmp_path: Path, host: Host, older: bool) -> None:
+    parts = [console_log(part, 400, first=400 * part, longest=40_000) for part in range(4)]
+    (tmp_path / "app.log.3.gz").write_bytes(gzip.compress(parts[0]))
+    (tmp_path / "app.log.2").write_bytes(parts[1])
+    (tmp_path / "app.log.1").write_bytes(parts[2] + b"\0\xff@@LILFOX-END@@ 1\n" * 5)
+    path = tmp_path / "app.log"
+    path.write_bytes(parts[3])
+    here, there = local_source(path), source_on(host, path)
+    start = End() if older else Beginning()
+    for where in FILTERS:
+        expected = await read_all(here, start, where, older=older, limit=150)
+        assert await read_all(there, start, where, older=older, limit=150) == expected
+    assert len(await read_all(here, start, EVERYTHING, older=older, limit=500)) == sum(len(raws(one)) for one in parts)
+    at = AtTime(microseconds(START + timedelta(seconds=777)))
+    assert (await there.page(at, older=False, limit=9, where=EVERYTHING)).records == (
+        await here.page(at, older=False, limit=9, where=EVERYTHING)
+    ).records
+    await here.close()
+    await there.close()
+
+
+async def test_a_filter_brings_little_more_over_the_wire_than_what_it_finds(tmp_path: Path, lab: SshdLab) -> None:
+    line = '{"timestamp": "2026-11-24T10:00:00.%06d", "level": "%s", "message": "request %s"}\n'
+    made = random.Random(1)
+    lines = [line % (n, "ERROR" if made.random() < 0.04 else "INFO", made.randbytes(150).hex()) for n in range(60_000)]
+    path = tmp_path / "app.log"
+    path.write_text("".join(lines))
+    hits = [one for one in lines if "ERROR" in one]
+    async with Relay(lab.servers[0]) as relay:
+        with lab.known_hosts.open("a") as known:
+            known.write(relay.known_line())
+        host = open_host("web", lab.host(lab.servers[0], address=relay.address, port=relay.port), lab.ssh())
+        source = source_on(host, path)
+        await source.page(End(), older=True, limit=1, where=EVERYTHING)
+        before = relay.carried_bytes
+        found = await read_all(source, Beginning(), AtLeast(Severity.ERROR), older=False, limit=500)
+        carried = relay.carried_bytes - before
+        await source.close()
+        await host.close()
+    assert len(found) == len(hits)
+    assert carried <= 1.1 * len("".join(hits))
+
+
+async def test_a_name_is_never_read_by_a_shell(tmp_path: Path, host: Host) -> None:
+    for name in (
+        "a b;touch canary.log",
+        "$(touch canary).log",
+        "é'\"\\\\0101`id`.log",
+        "-n.log",
+        "[x]*?.log",
+        "%b\\n.log",
+    ):
+        path = tmp_path / name
+        path.write_bytes(console_log(1, 3))
+        source = source_on(host, path)
+        page = await source.page(End(), older=True, limit=9, where=Text("request"))
+        assert len(page.records) == 3, name
+        await source.close()
+        path.unlink()
+    assert os.listdir(tmp_path) == []
+
+
+async def test_a_file_renamed_between_two_pages_loses_and_doubles_nothing(tmp_path: Path, host: Host) -> None:
+    path = tmp_path / "app.log"
+    path.write_bytes(console_log(1, 200))
+    source = source_on(host, path)
+    first = await source.page(End(), older=True, limit=50, where=EVERYTHING)
+    path.rename(tmp_path / "app.log.1")
+    path.write_bytes(console_log(2, 100, first=200))
+    assert first.more is not None
+    older = await read_all(source, first.more, EVERYTHING, older=True)
+    newer = await read_all(source, AtPlace(first.records[-1].place), EVERYTHING, older=False)
+    found = [one.raw for one in (*older, *first.records, *newer)]
+    assert found == raws(console_log(1, 200)) + raws(console_log(2, 100, first=200))
+    await source.close()
+
+
+async def test_what_is_no_log_file_is_refused_in_words(tmp_path: Path, host: Host) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path, words in (
+        (tmp_path / "none.log", "on web: there is no such file"),
+        (tmp_path / "none" / "no.log", "there is no such file"),
+        (tmp_path, "is a directory"),
+        (tmp_path / "pipe", "not a file but a pipe"),
+        (Path("/dev/null"), "not a file but a pipe, a socket or a device"),
+    ):
+        source = source_on(host, path)
+        with pytest.raises(FileRefused, match=words):
+            await source.page(End(), older=True, limit=9, where=EVERYTHING)
+        await source.close()
