@@ -47,7 +47,7 @@ class LogDetailKeys(LogsKeys):
             return tr("this page is open already")
         return None if self.selected_record is not None else tr("there is no record here")
 
-    @work(exclusive=True, group="neighbours")
+    @work(exclusive=True, group="neighbours", exit_on_error=False)
     async def _read_neighbours(self, shown: Shown, record: Record) -> None:
         source = next((each for each in self.sources if each.name == record.source), None)
         if source is None:

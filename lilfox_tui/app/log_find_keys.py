@@ -54,7 +54,7 @@ class LogFindKeys(LogDetailKeys):
         else:
             self._find(merged, merged.shown[0 if older else -1].key, older=older)
 
-    @work(exclusive=True, group="move")
+    @work(exclusive=True, group="move", exit_on_error=False)
     async def _find(self, merged: Merged, edge: Key, *, older: bool) -> None:
         """Looks for a match past what is loaded, and moves there."""
         where: Filter = And((AtLeast(self.level), self.filter)) if self.level else self.filter
@@ -108,7 +108,7 @@ class LogFindKeys(LogDetailKeys):
         """Why there is no mark to go to."""
         return None if self.marks else tr("nothing is marked; m marks a record")
 
-    @work(exclusive=True, group="move")
+    @work(exclusive=True, group="move", exit_on_error=False)
     async def _go_to_mark(self, source: str, place: str, time_us: int) -> None:
         merged = self.merged
         if merged is None:
@@ -132,7 +132,7 @@ class LogFindKeys(LogDetailKeys):
         if words.strip():
             self._jump(words.strip())
 
-    @work(exclusive=True, group="move")
+    @work(exclusive=True, group="move", exit_on_error=False)
     async def _jump(self, words: str) -> None:
         merged = self.merged
         if merged is None:

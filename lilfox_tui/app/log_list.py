@@ -11,9 +11,9 @@ from itertools import accumulate
 from typing import overload
 
 from lilfox_tui.app.draw import Row
-from lilfox_tui.app.log_rows import LogStyle, log_row, wrapped_rows, wrapped_text
+from lilfox_tui.app.log_rows import LogStyle, log_row, trace_of, wrapped_rows, wrapped_text
 from lilfox_tui.logs.lane import Key, Shown
-from lilfox_tui.logs.record import Record
+from lilfox_tui.logs.record import Record, Severity
 
 
 class LogList(Sequence[Row]):
@@ -102,5 +102,8 @@ def _firsts(shown: Sequence[Shown]) -> list[int]:
 
 
 def _alike(one: Record, other: Record) -> bool:
+    """Whether one says what the other says. Different requests that all went well are no repetition."""
     a, b = one.entry, other.entry
-    return a.message == b.message and a.severity == b.severity and a.logger == b.logger and one.source == other.source
+    if a.message != b.message or a.severity != b.severity or a.logger != b.logger or one.source != other.source:
+        return False
+    return a.severity >= Severity.WARNING or trace_of(one) == trace_of(other)

@@ -66,7 +66,7 @@ class LogOutputKeys(LogFindKeys):
             records = [each.item.raw for each in self.merged.shown if isinstance(each.item, Record)]
             self._save(Path(name.strip()).expanduser(), records)
 
-    @work(group="save")
+    @work(group="save", exit_on_error=False)
     async def _save(self, path: Path, records: list[bytes]) -> None:
         try:
             await asyncio.to_thread(_write_new, path, records)
@@ -120,7 +120,7 @@ class LogOutputKeys(LogFindKeys):
     def show_statistics(self) -> None:
         self._count()
 
-    @work(exclusive=True, group="count")
+    @work(exclusive=True, group="count", exit_on_error=False)
     async def _count(self) -> None:
         def progress(done: int, total: int) -> None:
             self._tell_work(_("counting {share} %", share=100 * done // total if total else 0))
@@ -138,7 +138,7 @@ class LogOutputKeys(LogFindKeys):
     def show_patterns(self) -> None:
         self._count_patterns()
 
-    @work(exclusive=True, group="count")
+    @work(exclusive=True, group="count", exit_on_error=False)
     async def _count_patterns(self) -> None:
         record = self.selected_record
         until_us = None if record is None or self.at_end else record.entry.time_us

@@ -60,7 +60,7 @@ class LogsWindow(Pane):
 
     # ---- sources -------------------------------------------------------------------------------------------------
 
-    @work(exclusive=True, group="open")
+    @work(exclusive=True, group="open", exit_on_error=False)
     async def _open(self) -> None:
         opened = OpenLogs(self.lilfox)
         try:
@@ -106,7 +106,7 @@ class LogsWindow(Pane):
             return End()
         return AtTime(here.item.entry.time_us)
 
-    @work(exclusive=True, group="merge")
+    @work(exclusive=True, group="merge", exit_on_error=False)
     async def _merge(self, start: End | AtTime) -> None:
         async with Merged(self.shown_sources, self.where) as merged:
             self.merged, self.cursor = merged, None
@@ -151,21 +151,21 @@ class LogsWindow(Pane):
         if self.merged is not None and not self.merged.following:
             self._load_newer(self.merged)
 
-    @work(exclusive=False, group="older")
+    @work(exclusive=False, group="older", exit_on_error=False)
     async def _load_older(self, merged: Merged) -> None:
         await merged.older(PAGE)
 
-    @work(exclusive=False, group="newer")
+    @work(exclusive=False, group="newer", exit_on_error=False)
     async def _load_newer(self, merged: Merged) -> None:
         await merged.newer(PAGE)
 
-    @work(exclusive=True, group="move")
+    @work(exclusive=True, group="move", exit_on_error=False)
     async def go(self, start: Beginning | End | AtTime) -> None:
         """Moves to an end or a time."""
         if self.merged is not None:
             self._arrived(await self.merged.go(start))
 
-    @work(exclusive=True, group="move")
+    @work(exclusive=True, group="move", exit_on_error=False)
     async def _apply(self) -> None:
         if self.merged is not None:
             self._arrived(await self.merged.set_where(self.where))

@@ -123,10 +123,10 @@ class Merged(Window):
             for older, edge in lane.edges.items():
                 if edge.task is not None:
                     edge.task.cancel()
-                    edge.task = self._group.create_task(self._load(lane, older=older))
+                    edge.task = self._begin(self._load(lane, older=older))
             if lane.follower is not None:
                 lane.follower.cancel()
-                lane.follower = self._group.create_task(self._follow(lane))
+                lane.follower = self._begin(self._follow(lane))
 
     # ---- following ----------------------------------------------------------------------------------------------
 
@@ -142,7 +142,7 @@ class Merged(Window):
                 lane.follower.cancel()
                 lane.follower = None
             if self.following:
-                lane.follower = self._group.create_task(self._follow(lane))
+                lane.follower = self._begin(self._follow(lane))
 
     async def _follow(self, lane: Lane) -> None:
         while True:

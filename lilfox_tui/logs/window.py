@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from types import TracebackType
@@ -65,6 +65,14 @@ class Window:
         except BaseExceptionGroup as group:
             if group.exceptions != (error,):
                 raise
+
+    def _begin(self, work: Coroutine[None, None, None]) -> asyncio.Task[None] | None:
+        """Starts ``work``; None where everything ends already (who waits for the end hears why)."""
+        try:
+            return self._group.create_task(work)
+        except RuntimeError:
+            work.close()
+            return None
 
     def _halt(self) -> None:
         """Ends everything that was begun."""
@@ -137,7 +145,7 @@ class Window:
                 continue
             held_up = self._wanted[older] > 0 and not edge.late and not self._ahead(lane, older=older)
             if held_up or not lane.reaches(limit, older=older):
-                edge.task = self._group.create_task(self._load(lane, older=older))
+                edge.task = self._begin(self._load(lane, older=older))
 
     def _ahead(self, lane: Lane, *, older: bool) -> bool:
         """Whether something of that source is loaded past the list."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lilfox_tui.app import log_output_keys
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.log_sources import OpenLogs
 from lilfox_tui.app.panes.logs import LogsPane
@@ -128,7 +129,9 @@ async def test_fields_make_filters(tmp_path: Path) -> None:
     app = logs_app(tmp_path)
     async with app.run_test(size=SIZE) as pilot:
         pane = await settled(app, pilot)
-        await pilot.press("k", "k", "enter")
+        while "OperationalError" not in selected(pane):
+            await pilot.press("k")
+        await pilot.press("enter")
         await until(lambda: pane.neighbours is not None)
         await pilot.pause()
         assert "OperationalError: connection refused" in screen_text(pilot)
@@ -147,7 +150,9 @@ async def test_a_request_is_followed_over_all_sources(tmp_path: Path) -> None:
         pane.show_only(["backend"])
         await until(lambda: len(messages(pane)) == 12)
         assert "(1 of 2 sources)" in screen_text(pilot)
-        await pilot.press("k", "equals_sign")
+        while selected(pane) != "OperationalError: connection refused":
+            await pilot.press("k")
+        await pilot.press("equals_sign")
         await until(lambda: len(messages(pane)) == 11)
         assert shown_names(pane) == ["gateway", "backend"]
         assert pane.filter_text == "request_id=0042"
@@ -340,3 +345,17 @@ async def test_while_a_search_runs_it_says_so_keys_work_and_esc_ends_it(monkeypa
         await until(lambda: not pane.busy)
         await until(lambda: "searching" not in screen_text(pilot))
         assert pane.filter_text == "nothing", "the first esc ends the search alone"
+
+
+async def test_what_cannot_be_counted_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fails(*_sources: object, **_more: object) -> None:
+        raise LilFoxError(tr("a process that counts has ended (exit status {status})", status=9))
+
+    monkeypatch.setattr(log_output_keys, "analyze", fails)
+    app = logs_app(tmp_path)
+    async with app.run_test(size=SIZE) as pilot:
+        pane = await settled(app, pilot)
+        await pilot.press("S")
+        await until(lambda: "a process that counts has ended" in screen_text(pilot))
+        assert not pane.busy
+        assert len(messages(pane)) == 102

@@ -205,7 +205,7 @@ class LogsPane(LogOutputKeys):
 
     def _needs_dates(self, merged: Merged) -> bool:
         """Whether what is loaded is not all of today."""
-        days = {self._day(merged.shown[0]), self._day(merged.shown[-1])} - {None}
+        days = {self._day(each) for each in (*merged.shown[:1], *merged.shown[-1:])} - {None}
         shown = self.lilfox.shown
         now = self._clock() if shown is None else shown.at
         return bool(days - {now.astimezone(self.zone).date()})

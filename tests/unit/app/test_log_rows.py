@@ -1,0 +1,179 @@
+"""Records as rows: what stands in which cells, what is folded, wrapped and counted."""
+
+from __future__ import annotations
+
+from datetime import UTC, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from lilfox_tui.app.draw import Row
+from lilfox_tui.app.glyphs import ASCII, UNICODE
+from lilfox_tui.app.log_counts import filter_of
+from lilfox_tui.app.log_detail import Neighbours, detail_rows
+from lilfox_tui.app.log_list import LogList
+from lilfox_tui.app.log_rows import LogStyle, cut_into, log_row, wrapped_rows
+from lilfox_tui.app.log_strip import ErrorCount, StripParts, count_errors, strip_row
+from lilfox_tui.i18n import tr
+from lilfox_tui.logs.lane import Key, Shown
+from lilfox_tui.logs.patterns import template_of
+from lilfox_tui.logs.record import Fault, Severity
+from lilfox_tui.logs.source import Notice
+from lilfox_tui.text import cell_width, clean
+from tests.unit.logs.memory_source import record
+
+AT_US = 1_774_753_964_250_000  # 2026-03-29 03:12:44.250 UTC
+STYLE = LogStyle(width=100, glyphs=UNICODE, source_width=8, logger_width=8)
+texts = st.text(st.characters(exclude_categories=[]), max_size=300)
+
+
+def shown(number: int, message: str, *, after_s: float = 0, **more: object) -> Shown:
+    time_us = AT_US + int(after_s * 1e6)
+    return Shown(Key(time_us, 0, number), record("backend", number, time_us, message, **more))
+
+
+def text_of(row: Row) -> str:
+    return "".join(piece.text for piece in row)
+
+
+def roles_of(row: Row) -> dict[str, str]:
+    return {piece.text.strip(): piece.role for piece in row}
+
+
+def test_a_record_on_one_line() -> None:
+    row = log_row(shown(1, "connection refused", severity=Severity.ERROR, logger="app.db"), STYLE)
+    assert text_of(row) == " 03:12:44.250 ✖ backend  app.db   connection refused"
+    assert roles_of(row)["✖"] == "failing"
+
+
+@pytest.mark.parametrize(
+    ("severity", "shape", "ascii_shape", "role"),
+    [
+        (Severity.CRITICAL, "✖", "x", "failing"),
+        (Severity.ERROR, "✖", "x", "failing"),
+        (Severity.WARNING, "◐", "~", "degraded"),
+        (Severity.NOTICE, "·", "-", "good"),
+        (Severity.INFO, "·", "-", "good"),
+        (Severity.DEBUG, "·", "-", "muted"),
+    ],
+)
+def test_a_level_is_a_shape_and_a_colour(severity: Severity, shape: str, ascii_shape: str, role: str) -> None:
+    one = shown(1, "text", severity=severity)
+    assert roles_of(log_row(one, STYLE))[shape] == role
+    assert roles_of(log_row(one, replace(STYLE, glyphs=ASCII)))[ascii_shape] == role
+
+
+def test_times_in_another_zone_with_dates_and_where_there_is_no_time() -> None:
+    shanghai = replace(STYLE, zone=timezone(timedelta(hours=8)), dates=True)
+    assert text_of(log_row(shown(1, "x"), shanghai)).startswith(" 03-29 11:12:44.250 ")
+    assert text_of(log_row(shown(1, "x"), replace(STYLE, width=40))).startswith(" 03:12:44 ")
+    timeless = Shown(Key(0, 0, 1), record("backend", 1, None, "x"))
+    assert text_of(log_row(timeless, STYLE)).startswith("              · backend")
+
+
+@given(texts, st.integers(20, 200), st.integers(1, 50))
+def test_a_folded_row_with_a_request_fits_whatever_the_message_is(message: str, width: int, times: int) -> None:
+    style = replace(STYLE, width=width, source_width=8 if width > 60 else 0, logger_width=0)
+    one = shown(1, message, fields={"request_id": "0123456789"})
+    row = log_row(one, style, times=times, until_us=AT_US + 5_000_000)
+    tail = [piece for piece in row[4:] if piece.role == "accent"] if times > 1 else []
+    if times > 1 and width >= 60:
+        assert cell_width(clean(text_of(row))) <= width
+        assert tail
+
+
+@given(texts, st.integers(1, 80))
+def test_cutting_loses_nothing_and_no_line_is_too_wide(text: str, width: int) -> None:
+    pieces = cut_into(text, max(2, width))
+    assert "".join(pieces) == clean(text)
+    assert all(cell_width(piece) <= max(2, width) for piece in pieces)
+
+
+def test_wrapped_lines_stand_below_the_message() -> None:
+    rows = wrapped_rows(shown(1, "a" * 100 + "\nsecond"), STYLE)
+    assert [text_of(row).strip()[-5:] for row in rows] == ["aaaaa", "aaaaa", "econd"]
+    assert text_of(rows[1]).startswith(" " * STYLE.prefix_width + "a")
+
+
+def test_repetitions_are_folded_requests_that_went_well_are_not() -> None:
+    errors = [shown(at, "refused", after_s=at, severity=Severity.ERROR, fields={"request_id": at}) for at in range(5)]
+    good = [shown(at, "GET /", after_s=at, fields={"request_id": at}) for at in range(5, 8)]
+    same = [shown(at, "tick", after_s=at) for at in range(8, 10)]
+    rows = LogList([*errors, *good, *same], STYLE, folded=True)
+    assert len(rows) == 1 + 3 + 1
+    assert "(×5 in 4 s)" in text_of(rows[0])
+    assert "(×2 in 1 s)" in text_of(rows[4])
+    assert [rows.group_of(index) for index in (0, 4, 5, 9)] == [0, 0, 1, 4]
+    assert rows.first_of(4) is same[0]
+    assert rows.last_of(4) is same[1]
+    assert len(LogList([*errors, *good, *same], STYLE, folded=False)) == 10
+
+
+def test_a_notice_is_a_row_of_its_own_and_folds_nothing() -> None:
+    said = Notice(source="backend", time_us=AT_US, text=tr("connection lost"))
+    notices = [Shown(Key(AT_US, 0, at), said) for at in range(2)]
+    rows = LogList([shown(1, "tick"), *notices, shown(2, "tick")], STYLE, folded=True)
+    assert len(rows) == 4
+    assert text_of(rows[1]).endswith("backend: connection lost")
+
+
+def test_rows_of_wrapped_records_are_found_again() -> None:
+    style = replace(STYLE, wrapped=True)
+    rows = LogList([shown(1, "a" * 100), shown(2, "short"), shown(3, "b" * 300)], style, folded=True)
+    assert len(rows) == 2 + 1 + 5
+    assert [rows.group_at(row) for row in range(8)] == [0, 0, 1, 2, 2, 2, 2, 2]
+    assert [rows.row_of(group) for group in range(3)] == [0, 2, 3]
+    assert rows.key_of_row(4) == Key(AT_US, 0, 3)
+
+
+def test_errors_are_counted_by_minute() -> None:
+    records = [shown(at, "x", after_s=at * 20, severity=Severity.ERROR if at % 2 else Severity.INFO) for at in range(9)]
+    counts = count_errors(records)
+    assert counts is not None
+    assert counts.last - counts.first == 3
+    assert sum(counts.by_minute.values()) == 4
+    assert count_errors([Shown(Key(0, 0, 0), record("a", 0, None))]) is None
+
+
+def test_the_strip_shows_a_spike_of_one_minute_however_long_the_span_is() -> None:
+    parts = StripParts(shown=7, more=True, total=1_204_331, zone=UTC, width=100, glyphs=UNICODE)
+    row = strip_row(ErrorCount({600: 90}, 0, 1000), parts)
+    assert "█" in text_of(row)
+    assert text_of(row).endswith("7+ of 1 204 331 records ")
+    assert text_of(strip_row(None, replace(parts, total=None))).endswith("7+ records ")
+
+
+def test_a_records_page_has_its_fields_by_the_names_that_filters_know() -> None:
+    one = shown(
+        1,
+        "refused",
+        severity=Severity.ERROR,
+        fault=Fault("OperationalError", "Traceback\n  line 1\nOperationalError: refused"),
+        fields={"user": {"id": 7, "name": "li"}, "tags": ["a", "b"], "empty": None},
+    )
+    rows = detail_rows(one, one.item, Neighbours((), (shown(2, "next"),)), STYLE)  # type: ignore[arg-type]
+    fields = {each.field.name: each.field.value for each in rows if each.field is not None}
+    assert fields == {
+        "source": "backend",
+        "level": "ERROR",
+        "type": "OperationalError",
+        "user.id": "7",
+        "user.name": "li",
+        "tags": '["a","b"]',
+    }
+    page = [text_of(each.row).strip() for each in rows]
+    assert "OperationalError: refused" in page
+    assert page[-1].endswith("next")
+
+
+@given(
+    st.sampled_from(
+        ["retry 2/3 backend:8000", "GET /api/chat 200 in 12 ms", "user 'li' (7) [x] *", "连接 10.0.0.7 失败"]
+    )
+)
+def test_the_filter_of_a_template_finds_the_messages_it_was_made_of(message: str) -> None:
+    where = filter_of(template_of(message))
+    assert where.matches(record("a", 1, AT_US, message))
+    assert not where.matches(record("a", 1, AT_US, "something else"))
