@@ -67,7 +67,7 @@ def file_log(path: str, *, zone: str = "") -> LogConfig:
 
 
 def _options(kind: str, **keys: object) -> LogConfig:
-    made = plugins.load(LOG_SOURCES, kind).Options(kind=kind, **keys)
+    made = plugins.load(LOG_SOURCES, kind).Options(**keys)
     assert isinstance(made, LogConfig)
     return made
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 KEEP_BYTES = 64 * 1024 * 1024
 _OVERHEAD_BYTES = 64
 """What a kept record costs beside its bytes (CPython: head of ``bytes``, references, time)."""
-_NEVER = -(2**63)
 
 
 class Kept:
@@ -19,7 +18,7 @@ class Kept:
         self._limit = limit_bytes
         self._raw: list[bytes] = []
         self._sizes: array[int] = array("q")
-        self._latest: array[int] = array("q")
+        self._marks: list[tuple[int, int]] = []
         self._gone = 0
         self.first = 0
         """Number of the oldest that is kept: so many have fallen out."""
@@ -30,12 +29,10 @@ class Kept:
         """One past the newest number."""
         return self.first + len(self._raw) - self._gone
 
-    def add(self, raw: bytes, size_bytes: int, time_us: int | None) -> None:
+    def add(self, raw: bytes, size_bytes: int) -> None:
         """Keeps one more."""
-        before = self._latest[-1] if self._latest else _NEVER
         self._raw.append(raw)
         self._sizes.append(size_bytes)
-        self._latest.append(before if time_us is None else max(before, time_us))
         self.bytes += len(raw) + _OVERHEAD_BYTES
         while self.bytes > self._limit and self.end - self.first > 1:
             self.bytes -= len(self._raw[self._gone]) + _OVERHEAD_BYTES
@@ -43,7 +40,8 @@ class Kept:
             self._gone += 1
             self.first += 1
         if self._gone > 1024 and self._gone * 2 > len(self._raw):
-            del self._raw[: self._gone], self._sizes[: self._gone], self._latest[: self._gone]
+            del self._raw[: self._gone], self._sizes[: self._gone]
+            del self._marks[: bisect_left(self._marks, self.first, key=lambda mark: mark[0])]
             self._gone = 0
 
     def at(self, number: int) -> tuple[bytes, int]:
@@ -51,9 +49,18 @@ class Kept:
         index = number - self.first + self._gone
         return self._raw[index], self._sizes[index]
 
-    def first_at(self, time_us: int) -> int:
-        """The first number at or after which the times seen have reached ``time_us``."""
-        return bisect_left(self._latest, time_us, lo=self._gone) - self._gone + self.first
+    def mark(self, number: int, time_us: int) -> None:
+        """Notes the time of the record ``number``, the newest of those that are noted."""
+        before = self._marks[-1][1] if self._marks else time_us
+        self._marks.append((number, max(before, time_us)))
+
+    def first_at(self, time_us: int, time_of: Callable[[int], int | None]) -> int:
+        """The first number at which the times have reached ``time_us``: found among the marks, then one by one."""
+        mark = bisect_left(self._marks, time_us, key=lambda mark: mark[1])
+        start = self._marks[mark - 1][0] if mark else self.first
+        end = self._marks[mark][0] if mark < len(self._marks) else self.end
+        reached = (n for n in range(max(start, self.first), end) if (at := time_of(n)) is not None and at >= time_us)
+        return next(reached, max(end, self.first))
 
     def numbers(self, start: int, *, older: bool) -> Iterator[int]:
         """The numbers from ``start`` on that are kept: going newer with it, going older without it."""

@@ -16,6 +16,7 @@ from lilfox_tui.i18n import Message, tr
 from lilfox_tui.logs.arriving import Arriving
 from lilfox_tui.logs.filter.model import Filter
 from lilfox_tui.logs.kept import KEEP_BYTES, Kept
+from lilfox_tui.logs.pieces import in_pieces
 from lilfox_tui.logs.record import Entry, Record, microseconds
 from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, Notice, Page, Setting, SourceStatus, Start
 
@@ -23,8 +24,10 @@ QUIET_S = 0.2
 """A pause after which what has come is taken as whole."""
 FIRST_S = 2.0
 """How long the first page waits for the program to say all that it has."""
-_LOOKED_AT = 1024
+_LOOKED_AT = 512
 """So many records are looked at before others get a turn."""
+_MARK_EVERY = 32
+"""Of one record in so many the time is read as it comes; of the others where a time is looked for."""
 RETRY_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 
 
@@ -96,7 +99,7 @@ class ReadOnceSource:
                 told = len(self._notices)
             if batch:
                 yield batch
-            elif number == self._kept.end and changed is self._changed:
+            if not batch and number == self._kept.end and changed is self._changed:
                 if self._over:
                     return
                 await changed.wait()
@@ -168,7 +171,7 @@ class ReadOnceSource:
     async def _read_to_its_end(self) -> LilFoxError | None:
         """Takes what comes; returns the error that ended it, if one did."""
         error: LilFoxError | None = None
-        async with aclosing(self._origin.blocks()) as blocks:
+        async with aclosing(in_pieces(self._origin.blocks())) as blocks:
             coming: asyncio.Future[bytes] | None = None
             try:
                 while True:
@@ -193,8 +196,10 @@ class ReadOnceSource:
 
     def _add(self, records: list[tuple[bytes, int]]) -> None:
         for raw, size in records:
-            entry = self._arriving.format.parse(raw, self._setting.zone)
-            self._kept.add(raw, size, None if entry is None else entry.time_us)
+            number = self._kept.end
+            self._kept.add(raw, size)
+            if number % _MARK_EVERY == 0 and (time_us := self._time_of(number)) is not None:
+                self._kept.mark(number, time_us)
         if records:
             self._publish()
 
@@ -231,8 +236,12 @@ class ReadOnceSource:
         if isinstance(start, End):
             return self._kept.end
         if isinstance(start, AtTime):
-            return self._kept.first_at(start.time_us)
+            return self._kept.first_at(start.time_us, self._time_of)
         return int(start.place) + (not older)
+
+    def _time_of(self, number: int) -> int | None:
+        entry = self._arriving.format.parse(self._kept.at(number)[0], self._setting.zone)
+        return None if entry is None else entry.time_us
 
     def _record(self, number: int) -> Record:
         raw, size = self._kept.at(number)

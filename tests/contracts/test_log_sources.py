@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 from msgspec import Struct
+from msgspec.structs import fields
 
 from lilfox_tui import plugins
 from lilfox_tui.config.checks import LOG_SOURCES
-from lilfox_tui.config.model import HostConfig, Seconds
+from lilfox_tui.config.model import HostConfig, LogConfig, Seconds
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter, Text
 from lilfox_tui.logs.record import EPOCH, Record, Severity
@@ -154,6 +155,13 @@ def child_processes() -> set[str]:
 
 def test_each_kind_is_tested() -> None:
     assert set(plugins.kinds(LOG_SOURCES)) == set(KINDS) - {"opensearch"}
+
+
+@pytest.mark.parametrize("kind", plugins.kinds(LOG_SOURCES))
+def test_options_name_their_own_kind(kind: str) -> None:
+    options = plugins.load(LOG_SOURCES, kind).Options
+    assert issubclass(options, LogConfig)
+    assert {field.name: field.default for field in fields(options)}["kind"] == kind
 
 
 async def paged(

@@ -17,6 +17,7 @@ from lilfox_tui.redact import redact
 class Options(LogConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """``argv`` is run on the host, no shell reads it."""
 
+    kind: str = "command"
     argv: Annotated[tuple[str, ...], Meta(min_length=1)]
     follow: bool = True
     """It goes on printing: when it ends it is started again."""

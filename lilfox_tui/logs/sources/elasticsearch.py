@@ -40,6 +40,7 @@ _MS = 10**6
 class Options(HttpOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """``index`` is a name or pattern as the server takes it; an API key is the header Authorization."""
 
+    kind: str = "elasticsearch"
     index: str
     time_field: str = "@timestamp"
     every: Seconds = Seconds(1)

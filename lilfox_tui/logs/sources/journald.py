@@ -24,6 +24,7 @@ from lilfox_tui.logs.filter.journal import to_matches
 from lilfox_tui.logs.filter.model import EVERYTHING, Filter
 from lilfox_tui.logs.filter.span import span
 from lilfox_tui.logs.format import Format, load_format
+from lilfox_tui.logs.pieces import in_pieces
 from lilfox_tui.logs.record import RAW_LIMIT, Record, microseconds
 from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, Notice, Page, Setting, SourceStatus, Start
 
@@ -39,6 +40,7 @@ _NOT_ALL = (b"not seeing messages from other users", b"insufficient permissions"
 class Options(LogConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Each narrows what is read; "" is all. ``boot`` is as journalctl has it: 0 this one, -1 the one before, an id."""
 
+    kind: str = "journald"
     unit: str = ""
     identifier: str = ""
     """The name a program gives itself (SYSLOG_IDENTIFIER)."""
@@ -205,7 +207,7 @@ class JournaldSource:
     async def _lines(self, argv: list[str], *, sudo: bool) -> AsyncGenerator[list[tuple[bytes, int]], None]:
         """Whole lines as they come, and their sizes; of one that is too long the start."""
         rest, cut = bytearray(), 0
-        async with aclosing(self._host.stream(argv, sudo=sudo)) as blocks:
+        async with aclosing(in_pieces(self._host.stream(argv, sudo=sudo))) as blocks:
             async for block in blocks:
                 end = block.find(b"\n")
                 kept = block[: end if end >= 0 else len(block)][: _LINE_LIMIT - len(rest)]

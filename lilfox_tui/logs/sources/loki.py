@@ -44,6 +44,7 @@ _LEVEL_LABELS = ("level", "detected_level", "severity", "lvl")
 class Options(HttpOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """``query`` is a LogQL log query. The tenant, if there is one, is the header X-Scope-OrgID."""
 
+    kind: str = "loki"
     query: str
     since: Seconds = Seconds(30 * 86_400)
     """How far back its beginning is looked for."""

@@ -19,6 +19,7 @@ _BLOCK = 64 * 1024
 class Options(LogConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """``descriptor`` is what is read: 0 is standard input."""
 
+    kind: str = "stdin"
     descriptor: int = 0
 
 
