@@ -18,7 +18,18 @@ from msgspec import Struct
 import lilfox_tui
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
-from lilfox_tui.logs.analyze_process import LENGTH, Answer, Counted, Done, Finish, Give, Question, Range, message
+from lilfox_tui.logs.analyze_process import (
+    LENGTH,
+    Answer,
+    Counted,
+    Done,
+    Finish,
+    Give,
+    PutInOrder,
+    Question,
+    Range,
+    message,
+)
 from lilfox_tui.logs.files.local import LocalFile
 from lilfox_tui.logs.files.log_file import LogFile
 from lilfox_tui.logs.filter.model import Filter
@@ -179,6 +190,8 @@ class _Counting:
                 self.failed[asked.source] = LilFoxError(
                     tr("{source} could not be counted to its end: {reason}", source=asked.source, reason=answer.refused)
                 )
+        await process.ask(PutInOrder())
+        await process.answer(Done)
 
 
 class _Process:

@@ -8,17 +8,18 @@ format had read every line.
 from __future__ import annotations
 
 import operator
-from datetime import datetime, tzinfo
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, Raw
 
-from lilfox_tui.logs import times
+from lilfox_tui.logs import faults
 from lilfox_tui.logs.formats.json_lines import parse
 from lilfox_tui.logs.named_fields import names_of
 from lilfox_tui.logs.record import RAW_LIMIT, Entry, Severity
-from lilfox_tui.logs.tally import Cell, Tally, route_of
+from lilfox_tui.logs.tally import MINUTE_US, Cell, Tally, route_of
 
 _KEYS_MOST = 64
 _ODD_LINES = 50
@@ -26,7 +27,9 @@ _ODD_LINES = 50
 _LEARNED_MOST = 10_000
 _LEAST_US, _MOST_US = 0, 250_000_000_000_000_000
 _LONGEST_S = 1e18
-_FRACTION = ".,0123456789"
+_MINUTE = timedelta(minutes=1)
+_TYPES: dict[str, Any] = {"time": datetime, "level": object, "module": object, "duration": object, "route": object}
+"""As what the fields are read that play a role."""
 _UNDECIDED = (msgspec.MsgspecError, ValueError, LookupError, TypeError, RecursionError)
 _ROLES = ("time", "level", "module", "duration")
 _FAULT_ROLES = ("fault", "fault_type", "error")
@@ -43,11 +46,11 @@ class _Plan:
         players = {role: _players(keys, role) for role in _ROLES}
         players["route"] = ["route"] if "route" in keys else []
         attributes = {names[0]: role for role, names in players.items() if names}
-        faults = [name for role in _FAULT_ROLES for name in _players(keys, role)]
-        attributes |= {name: f"fault_{number}" for number, name in enumerate(faults) if name not in attributes}
+        told = [(name, role) for role in _FAULT_ROLES for name in _players(keys, role)]
+        attributes |= {name: f"fault_{number}" for number, (name, _) in enumerate(told) if name not in attributes}
         attributes |= {name: f"other_{number}" for number, name in enumerate(keys) if name not in attributes}
         fields: list[tuple[str, Any, Any]] = [
-            (attributes[name], object if attributes[name] in players else Raw, UNSET) for name in keys
+            (attributes[name], _TYPES.get(attributes[name], Raw), UNSET) for name in keys
         ]
         absent = {role: UNSET for role, names in players.items() if not names}
         written = {attribute: name for name, attribute in attributes.items()}
@@ -59,11 +62,39 @@ class _Plan:
         self.level_key = written.get("level")
         self.module_key = written.get("module")
         self.unit_s = names_of(keys).unit_s
-        self._faults = [operator.attrgetter(attributes[name]) for name in faults]
+        self._faults = [operator.attrgetter(attributes[name]) for name, _ in told]
+        self._only_fault = [role for _, role in told] == ["fault"]
 
-    def tells_fault(self, seen: object) -> bool:
-        """Whether the line has a key that may tell of an exception."""
-        return any(told(seen) is not UNSET for told in self._faults)
+    def fault_type(self, seen: object) -> str | None:
+        """The class of the exception that the line tells of, "" for none; None where the format has to be asked."""
+        held = [value for get in self._faults if (value := get(seen)) is not UNSET]
+        if not held:
+            return ""
+        if not self._only_fault:
+            return None
+        try:
+            fault = faults.from_value(msgspec.json.decode(held[0]))
+        except (ValueError, RecursionError):
+            return None
+        return "" if fault is None else fault.type
+
+
+class _Minute:
+    """Lines of one minute, by route: counted here first, since a line needs one look-up then, and not two."""
+
+    def __init__(self, begins: datetime, time_us: int) -> None:
+        self.begins = begins
+        self.ends = begins + _MINUTE
+        self.time_us = time_us
+        self.by_route: dict[object, tuple[Cell, Cell, str]] = {}
+        """By what a line says of its route: what is counted of it in this minute, where that belongs, its module."""
+
+    def hand_on(self, tally: Tally) -> None:
+        """Adds what was counted to the tally, and forgets it."""
+        for counted, route, _ in self.by_route.values():
+            route.join(counted)
+            tally.slice(self.time_us).join(counted)
+        self.by_route.clear()
 
 
 class JsonCount:
@@ -78,11 +109,12 @@ class JsonCount:
         self._plan: _Plan | None = None
         self._errors: dict[object, bool] = {}
         self._routes: dict[object, tuple[Cell, str]] = {}
-        self._slices: dict[str, Cell] = {}
-        self._slice_us = tally.slice_us
+        self._minutes: dict[datetime, _Minute] = {}
+        self._minute = _Minute(datetime(1, 1, 1, tzinfo=UTC), 0)
+        self._counting: list[_Minute] = []
 
     def count(self, block: bytes) -> None:
-        """Counts a block of whole lines."""
+        """Counts a block of whole lines; ``hand_on`` ends it."""
         lines = block.split(b"\n")
         read = 0
         while read < len(lines):
@@ -92,55 +124,62 @@ class JsonCount:
                 read += 1
             else:
                 read += self._count_by(plan, lines[read:] if read else lines)
+        if len(self._counting) > _LEARNED_MOST:
+            self.hand_on()
+
+    def hand_on(self) -> None:
+        """Puts what was counted into the tally, where it is not all the time."""
+        for minute in self._counting:
+            minute.hand_on(self._tally)
+        self._counting.clear()
 
     def _count_by(self, plan: _Plan, lines: list[bytes]) -> int:
         """Counts lines as long as the plan is in force; how many."""
-        decode, errors, routes, slices = plan.decode, self._errors, self._routes, self._slices
-        may_lack, unit_s = "duration" in plan.sure, plan.unit_s
-        check_time = datetime.fromisoformat
+        decode, errors, unit_s, may_lack = plan.decode, self._errors, plan.unit_s, "duration" in plan.sure
+        minute = self._minute
         for number, line in enumerate(lines, 1):
             try:
                 seen: Any = decode(line)
-                level, module, taken, time = seen.level, seen.module, seen.duration, seen.time
+                level, module, taken = seen.level, seen.module, seen.duration
                 is_error = errors[level if level.__class__ is str else (level.__class__, level)]
-                route, module_name = routes[module if seen.route is UNSET else (module, seen.route)]
-                if time.__class__ is str:
-                    check_time(time)
-                    if time[16] != ":":
-                        raise LookupError
-                    in_time = slices[time[:16] + time[19:].lstrip(_FRACTION)]
-                else:
-                    in_time = self._slice_of(time)
+                if not minute.begins < seen.time < minute.ends:
+                    minute = self._minute_of(seen.time)
+                key = module if seen.route is UNSET else (module, seen.route)
+                by_route = minute.by_route
+                counted, _, module_name = by_route[key] if key in by_route else self._begin_route(minute, key)
             except _UNDECIDED:
                 self._learn(self._count_slowly(line))
                 if self._plan is not plan:
                     return number
+                minute = self._minute
                 continue
-            is_odd = (
-                taken.__class__ is not float and taken.__class__ is not int and (taken is not UNSET or not may_lack)
-            )
-            if is_odd or (is_error and plan.tells_fault(seen)) or len(line) > RAW_LIMIT:
+            is_number = taken.__class__ is float or taken.__class__ is int
+            fault_type = plan.fault_type(seen) if is_error else ""
+            if fault_type is None or len(line) > RAW_LIMIT or not (is_number or (taken is UNSET and may_lack)):
                 self._count_slowly(line)
                 continue
-            route.records += 1
-            in_time.records += 1
+            counted.records += 1
             if is_error:
-                route.errors += 1
-                in_time.errors += 1
-                self._tally.add_error("", module_name)
-            if taken is not UNSET and 0 <= taken < _LONGEST_S:
-                route.response_times_s.append(taken_s := taken * unit_s)
-                in_time.response_times_s.append(taken_s)
+                counted.errors += 1
+                self._tally.add_error(fault_type, module_name)
+            if is_number and 0 <= taken < _LONGEST_S:
+                counted.response_times_s.append(taken * unit_s)
         return len(lines)
 
-    def _slice_of(self, time: object) -> Cell:
-        """Where a line with a number for its time is counted. Raises LookupError for another time, or none."""
-        us = times.from_value(time, self._zone) if time.__class__ in (int, float) else None
-        if us is None:
+    def _minute_of(self, time: datetime) -> _Minute:
+        """The minute of a line. Raises LookupError where it is not known, or the time may have been rounded into it."""
+        begins = time.replace(second=0, microsecond=0)
+        if begins == time:
             raise LookupError
-        cell = self._tally.slice(us)
-        self._forget_widened()
-        return cell
+        self._minute = self._minutes[begins]
+        return self._minute
+
+    def _begin_route(self, minute: _Minute, key: object) -> tuple[Cell, Cell, str]:
+        """Where a line of that minute and route is counted. Raises LookupError for a route that is not known."""
+        route, module = self._routes[key]
+        self._counting.append(minute)
+        minute.by_route[key] = Cell(), route, module
+        return minute.by_route[key]
 
     def _count_slowly(self, line: bytes) -> Entry | None:
         """Counts a line as its format reads it; None where it is no record."""
@@ -152,7 +191,6 @@ class JsonCount:
             self._tally.unread += 1
         else:
             self._tally.add(self._source, entry)
-            self._forget_widened()
         return entry
 
     def _learn(self, entry: Entry | None) -> None:
@@ -163,7 +201,7 @@ class JsonCount:
             self._learn_keys(fields)
             return
         time = UNSET if plan.time_key is None else fields.get(plan.time_key)
-        if isinstance(time, str) and entry.time_us is not None and _is_iso(time):
+        if isinstance(time, str) and entry.time_us is not None:
             self._learn_minute(time, entry.time_us)
         level = None if plan.level_key is None else fields.get(plan.level_key)
         if isinstance(level, str | int) and len(self._errors) < _LEARNED_MOST:
@@ -179,16 +217,7 @@ class JsonCount:
             cell = self._tally.route(self._source, route_of(fields, entry.module))
             self._routes[module if route is UNSET else (module, route)] = cell, entry.module
 
-    def _learn_minute(self, time: str, us: int) -> None:
-        """All times that differ from this one in seconds and their fraction alone are in the same slice."""
-        if time[13:14] == ":" == time[16:17] and _LEAST_US < us < _MOST_US:
-            if len(self._slices) > _LEARNED_MOST:
-                self._slices.clear()
-            cell = self._tally.slice(us)
-            self._forget_widened()
-            self._slices[time[:16] + time[19:].lstrip(_FRACTION)] = cell
-
-    def _learn_keys(self, fields: Any) -> None:
+    def _learn_keys(self, fields: Mapping[str, object]) -> None:
         self._keys |= dict.fromkeys(fields)
         self._odd_lines += 1
         if self._plan is not None and self._odd_lines < _ODD_LINES:
@@ -198,23 +227,25 @@ class JsonCount:
         if alike or len(self._keys) > _KEYS_MOST:  # which of two is meant depends on the line
             self._keys = {}
             return
+        self.hand_on()
         self._plan = _Plan(tuple(self._keys))
         self._errors.clear()
         self._routes.clear()
 
-    def _forget_widened(self) -> None:
-        """The cells of slices that were made wider are no longer the tally's."""
-        if self._slice_us != self._tally.slice_us:
-            self._slice_us = self._tally.slice_us
-            self._slices.clear()
-
-
-def _is_iso(time: str) -> bool:
-    try:
-        datetime.fromisoformat(time)
-    except ValueError:
-        return False
-    return True
+    def _learn_minute(self, text: str, us: int) -> None:
+        """All times that differ from this one in seconds and their fraction alone are in the same slice."""
+        try:
+            time = datetime.fromisoformat(text)
+        except ValueError:
+            return
+        into_us = time.second * 1_000_000 + time.microsecond
+        if us % MINUTE_US == into_us and _LEAST_US < us < _MOST_US:  # else its offset is not of whole minutes
+            if len(self._minutes) > _LEARNED_MOST:
+                self._minutes.clear()
+            begins = time.replace(second=0, microsecond=0)
+            if begins not in self._minutes:
+                self._minutes[begins] = _Minute(begins, us - into_us)
+            self._minute = self._minutes[begins]
 
 
 def _players(keys: tuple[str, ...], role: str) -> list[str]:

@@ -30,11 +30,12 @@ from lilfox_tui.logs.tally import Tally
 
 LENGTH = struct.Struct("!Q")
 _JSON = "json_lines"
+_TOLD_BYTES = 4 * 1024 * 1024
 
 
 class Range(Struct, frozen=True):
     """Count the records that begin there and match: ``path`` from byte ``start`` to before ``end``, of the format of
-    that name. Answered by Counted for each block, at last by Done."""
+    that name. Answered by Counted now and then, at last by Done."""
 
     path: str
     source: str
@@ -45,6 +46,10 @@ class Range(Struct, frozen=True):
     end: int
 
 
+class PutInOrder(Struct, frozen=True):
+    """Sort what was counted so far, while the other processes do so too. Answered by Done."""
+
+
 class Give(Struct, frozen=True):
     """Answered by the Tally of everything so far."""
 
@@ -53,12 +58,12 @@ class Finish(Struct, frozen=True):
     """Answered by the Statistics of everything so far."""
 
 
-Question: TypeAlias = Range | Give | Finish | Tally
+Question: TypeAlias = Range | PutInOrder | Give | Finish | Tally
 """A Tally is joined to what is counted; no answer."""
 
 
 class Counted(Struct, frozen=True):
-    """So many bytes of the range are behind."""
+    """So many bytes more are behind."""
 
     size_bytes: int
 
@@ -101,6 +106,9 @@ def _answer(questions: BinaryIO, answers: BinaryIO) -> None:
                     _send(answers, answer)
             case Tally():
                 tally.join(question)
+            case PutInOrder():
+                tally.put_in_order()
+                _send(answers, Done())
             case Give():
                 _send(answers, tally)
             case Finish():
@@ -118,6 +126,7 @@ def _count(asked: Range, tally: Tally, json_counts: dict[tuple[str, tzinfo], Jso
     key = asked.source, asked.zone
     if is_fast and key not in json_counts:
         json_counts[key] = JsonCount(tally, *key)
+    untold = 0
     try:
         with open(asked.path, "rb") as file:  # noqa: PTH123  also of a descriptor
             for block in whole_records(file, asked.start, asked.end, format_.begins):
@@ -125,7 +134,13 @@ def _count(asked: Range, tally: Tally, json_counts: dict[tuple[str, tzinfo], Jso
                     json_counts[key].count(block)
                 else:
                     _count_records(block, asked, format_, tally)
-                yield Counted(len(block))
+                untold += len(block)
+                if untold >= _TOLD_BYTES:
+                    yield Counted(untold)
+                    untold = 0
+        yield Counted(untold)
+        if is_fast:
+            json_counts[key].hand_on()
     except OSError as error:
         yield Done(error.strerror or str(error))
     else:

@@ -68,11 +68,12 @@ class Statistics(Struct, frozen=True):
 
 
 def statistics_of(tally: Tally) -> Statistics:
-    """The answer to what was counted. Puts the tally's response times in order, and makes its slices wider."""
-    for cell in tally.by_route.values():
-        cell.response_times_s = array("d", sorted(cell.response_times_s))
+    """The answer to what was counted. Makes the tally's slices wider, and puts its response times in order."""
+    _widen(tally)
+    tally.put_in_order()
     cells = tally.by_route
     everything = list(cells.values())
+    response_times = _response_times(everything)
     return Statistics(
         records=sum(cell.records for cell in everything),
         unread=tally.unread,
@@ -80,8 +81,8 @@ def statistics_of(tally: Tally) -> Statistics:
         errors=sum(cell.errors for cell in everything),
         errors_by_type=_greatest_first(tally.errors_by_type),
         errors_by_module=_greatest_first(tally.errors_by_module),
-        response_times=_response_times(everything),
-        by_source=_groups((source, cell) for (source, _route), cell in cells.items()),
+        response_times=response_times,
+        by_source=_groups(((source, cell) for (source, _route), cell in cells.items()), response_times),
         by_route=_groups((route, cell) for (_source, route), cell in cells.items()),
         by_slice=_slices(tally),
     )
@@ -122,28 +123,37 @@ def _greatest_first(counts: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _groups(named: Iterable[tuple[str, Cell]]) -> tuple[Group, ...]:
+def _groups(named: Iterable[tuple[str, Cell]], of_all: ResponseTimes | None = None) -> tuple[Group, ...]:
+    """``of_all`` are the response times of a group that has all records, where they are known already."""
     cells: dict[str, list[Cell]] = {}
     for name, cell in named:
         cells.setdefault(name, []).append(cell)
     groups = [
-        Group(name, sum(cell.records for cell in each), sum(cell.errors for cell in each), _response_times(each))
+        Group(
+            name,
+            sum(cell.records for cell in each),
+            sum(cell.errors for cell in each),
+            of_all if of_all is not None and len(cells) == 1 else _response_times(each),
+        )
         for name, each in cells.items()
     ]
     return tuple(sorted(groups, key=lambda group: (-group.errors, -group.records, group.name)))
 
 
-def _slices(tally: Tally) -> tuple[Slice, ...]:
+def _widen(tally: Tally) -> None:
+    """Makes slices so wide that there are no more than SLICES_MOST or so."""
     if not tally.by_slice:
-        return ()
+        return
     span_us = max(tally.by_slice) - min(tally.by_slice)
     fitting = (width for width in _WIDTHS_US if width % tally.slice_us == 0 and span_us < width * SLICES_MOST)
     tally.widen(next(fitting, tally.slice_us * (1 + span_us // (tally.slice_us * SLICES_MOST))))
-    rows = []
-    for since_us, cell in sorted(tally.by_slice.items()):
-        cell.response_times_s = array("d", sorted(cell.response_times_s))
-        rows.append(Slice(since_us, since_us + tally.slice_us, cell.records, cell.errors, _response_times([cell])))
-    return tuple(rows)
+
+
+def _slices(tally: Tally) -> tuple[Slice, ...]:
+    return tuple(
+        Slice(since_us, since_us + tally.slice_us, cell.records, cell.errors, _response_times([cell]))
+        for since_us, cell in sorted(tally.by_slice.items(), key=lambda item: item[0])
+    )
 
 
 def _response_times(cells: Sequence[Cell]) -> ResponseTimes | None:
@@ -153,6 +163,8 @@ def _response_times(cells: Sequence[Cell]) -> ResponseTimes | None:
     if not count:
         return None
     ranks = [-(-percent * count // 100) - 1 for percent in (50, 95, 99)]
+    if len(arrays) == 1:
+        return ResponseTimes(count, sum(arrays[0]) / count, *(arrays[0][rank] for rank in ranks))
     found: list[float] = []
     passed, total = 0, 0.0
     for block in _in_order(arrays):

@@ -90,6 +90,11 @@ class Tally(Struct):
         for begins, cell in narrow.items():
             _cell(self.by_slice, begins - begins % slice_us).join(cell)
 
+    def put_in_order(self) -> None:
+        """Sorts the response times: what is sorted in parts is sorted together in a fraction of the time."""
+        for cell in (*self.by_route.values(), *self.by_slice.values()):
+            cell.response_times_s = array("d", sorted(cell.response_times_s))
+
     def join(self, other: Tally) -> None:
         """Counts what ``other``, which is used up by this, has counted too."""
         self.unread += other.unread
