@@ -290,6 +290,28 @@ async def test_it_is_asked_through_the_ssh_of_a_host(server: LokiServer) -> None
     assert server.requests[0].headers["host"] == server.url.removeprefix("http://")
 
 
+async def test_following_through_ssh_goes_on_when_the_host_is_back(server: LokiServer) -> None:
+    got: list[str] = []
+    with sshd_lab() as lab:
+        sshd = lab.sshd()
+        host = open_host("there", lab.host(sshd), lab.ssh())
+        try:
+            async with opened(server, host, since=Seconds(60), timeout=Seconds(2)) as source:
+                following = asyncio.create_task(follow_into(source, got))
+                server.add(now_ns(), "before", job="app")
+                await until(lambda: got == ["before"], what="it follows")
+                await asyncio.to_thread(sshd.kill)
+                await until(lambda: isinstance(source.status.state, Unavailable), what="the cut is noticed")
+                server.add(now_ns(), "meanwhile", job="app")
+                await asyncio.to_thread(sshd.start)
+                await until(lambda: len(got) == 2 or following.done(), timeout_s=20, what="it goes on")
+                following.cancel()
+                await asyncio.wait([following])
+        finally:
+            await host.close()
+    assert got == ["before", "meanwhile"]
+
+
 async def follow_into(source: PolledSource, got: list[str]) -> None:
     async with aclosing(source.follow(Beginning(), EVERYTHING)) as batches:
         async for batch in batches:
