@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from rich.color import ColorSystem
 from rich.console import Console
 from rich.control import Control
 from textual._compositor import ChopsUpdate, CompositorUpdate
 
 from lilfox_tui.app.draw import Piece, Row
+from lilfox_tui.app.pen import Pen
 from lilfox_tui.text import cell_width, clean
 
 MERGED_GAP = 16
@@ -27,14 +29,15 @@ class ChangedCells(CompositorUpdate):
     def render_segments(self, console: Console) -> str:
         """The terminal's bytes for the spans that changed."""
         parts: list[str] = []
+        pen = Pen(console._color_system or ColorSystem.TRUECOLOR)
         for y, first, end in self._update.spans:
             for strip_end, (x, strip) in zip(self._update.chop_ends[y], self._update.chops[y].items(), strict=False):
                 left, right = max(first, x), min(end, strip_end)
                 if strip is None or left >= right:
                     continue
                 parts.append(Control.move_to(left, y).segment.text)
-                parts.append(strip.crop(left - x, right - x).render(console))
-        return "".join(parts)
+                parts += [pen.write(text, style) for text, style, _control in strip.crop(left - x, right - x)]
+        return "".join((*parts, pen.lift()))
 
 
 def changed_spans(old: Row, new: Row, width: int) -> list[Span]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from datetime import datetime, timedelta
 
@@ -61,6 +63,21 @@ def test_keys_can_be_rebound() -> None:
     bound = {each.id: each.keys for each in rebound(ACTIONS, {"zoom": "Z", "earlier": "ctrl-left"})}
     assert bound["zoom"] == ("Z",)
     assert bound["earlier"] == ("ctrl+left",)
+
+
+async def test_a_key_of_a_pane_that_is_not_shown_can_be_rebound() -> None:
+    app = still_app(mixed(), keys={"follow": "ctrl-f", "zoom": "Z"})
+    async with app.run_test(size=(100, 30)) as pilot:
+        assert {each.id: each.keys for each in app.all_actions}["zoom"] == ("Z",)
+        await pilot.press("2")
+        assert {each.id: each.keys for each in app.all_actions}["follow"] == ("ctrl+f",)
+
+
+def test_nothing_of_logs_is_imported_for_the_first_frame() -> None:
+    names = "[name for name in sys.modules if name.startswith(('lilfox_tui.logs', 'lilfox_tui.app.log'))]"
+    code = f"import sys, lilfox_tui.app.app; print({names})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_a_bad_key_table_is_refused_with_every_problem() -> None:
