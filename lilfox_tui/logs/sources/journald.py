@@ -19,7 +19,7 @@ from lilfox_tui.feed import Feed
 from lilfox_tui.hosts.base import Completed, Host
 from lilfox_tui.hosts.output import last_words
 from lilfox_tui.hosts.script import NOT_FOUND
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.i18n import _, tr
 from lilfox_tui.logs.filter.journal import to_matches
 from lilfox_tui.logs.filter.model import EVERYTHING, Filter
 from lilfox_tui.logs.filter.span import span
@@ -281,7 +281,7 @@ class JournaldSource:
             )  # fmt: skip
 
     def _gap(self) -> Notice:
-        text: Message = tr("The journal on {host} no longer has the last entry that was read: some may be missing here",
+        text = tr("The journal on {host} no longer has the last entry that was read: some may be missing here",
                            host=self._host.name)  # fmt: skip
         return Notice(self.name, microseconds(datetime.now(UTC)), text)
 
@@ -290,7 +290,7 @@ class JournaldSource:
         words = ["journald", options.unit, options.identifier, options.boot and f"boot {options.boot}"]
         description = " ".join(word for word in words if word)
         if not access.whole:
-            description += f" ({tr('only entries of this user: it is not in the group systemd-journal')})"
+            description = _("{source} (only entries of this user, who is not in systemd-journal)", source=description)
         status = SourceStatus(description=description, format="journald")
         if status != self._status.value:
             self._status.publish(status)

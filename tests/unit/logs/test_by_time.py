@@ -41,7 +41,6 @@ class Shelf:
         self.entries.sort(key=lambda one: (one.stamp, one.record.place))
 
     async def stretch(self, low: int | None, high: int | None, *, older: bool, size: int, where: Filter) -> Stretch:
-        await asyncio.sleep(0)
         if self.fails():
             raise LilFoxError("down")
         found = [
