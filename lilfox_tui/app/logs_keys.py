@@ -92,6 +92,7 @@ class LogsKeys(LogsWindow):
         "filter", "slash", tr("filter"), tr("keep what matches: words, /regex/, field=value, 10m, and or not"), footer=3
     )
     def ask_filter(self) -> None:
+        self.began_at = self.selected
         self.lilfox.ask_line("/", self.filter_text, self.set_filter)
 
     @action(

@@ -49,6 +49,8 @@ class LogsWindow(Pane):
         self.cursor: Key | None = None
         self.at_end = True
         """Whether the reader stands on the newest record, and goes along with what is new."""
+        self.began_at: Shown | None = None
+        """Where the reader stood when a filter was begun: typing it letter by letter does not lead away from there."""
         self._looking_at: tuple[str, str] | None = None
         self._rewound: datetime | None = None
         self._painted_s = 0.0
@@ -137,6 +139,7 @@ class LogsWindow(Pane):
         merged = self.merged
         if merged is None or not merged.shown:
             return
+        self.began_at = None
         self.cursor = merged.reader = merged.shown[-1].key if key is None else key
         self.at_end = merged.at_newest and self.cursor == merged.shown[-1].key
         at = merged.index(self.cursor)
@@ -167,13 +170,20 @@ class LogsWindow(Pane):
 
     @work(exclusive=True, group="move", exit_on_error=False)
     async def _apply(self) -> None:
-        if self.merged is not None:
-            self._arrived(await self.merged.set_where(self.where))
+        merged = self.merged
+        if merged is None:
+            return
+        if self.at_end:
+            merged.where = self.where
+            self._arrived(await merged.go(End()))
+        else:
+            self._arrived(await merged.set_where(self.where, around=self.began_at))
 
     def _arrived(self, key: Key | None) -> None:
         self.cursor = key
         merged = self.merged
-        self.at_end = merged is not None and merged.at_newest and (not merged.shown or key == merged.shown[-1].key)
+        if merged is not None and merged.shown:
+            self.at_end = merged.at_newest and key == merged.shown[-1].key
         self.repaint()
 
     # ---- what is shown -------------------------------------------------------------------------------------------

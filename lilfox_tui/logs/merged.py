@@ -54,10 +54,11 @@ class Merged(Window):
             if not isinstance(start, End):
                 both.create_task(self._extend(count, older=False))
 
-    async def set_where(self, where: Filter, count: int = PAGE) -> Key | None:
-        """Shows what matches ``where``, around where the reader stands; returns the nearest row's key."""
+    async def set_where(self, where: Filter, count: int = PAGE, *, around: Shown | None = None) -> Key | None:
+        """Shows what matches ``where``, around where the reader stands, or around a row that was shown before; returns
+        the nearest row's key."""
         self.where = where
-        here = self._reader_row()
+        here = around or self._reader_row()
         if here is None or not isinstance(here.item, Record):
             return await self.go(End(), count)
         return await self._go_around(here.key, here.item, count)

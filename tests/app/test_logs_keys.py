@@ -359,3 +359,27 @@ async def test_what_cannot_be_counted_is_told(tmp_path: Path, monkeypatch: pytes
         await until(lambda: "a process that counts has ended" in screen_text(pilot))
         assert not pane.busy
         assert len(messages(pane)) == 102
+
+
+async def test_typing_a_filter_letter_by_letter_does_not_lead_away(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    async with app.run_test(size=SIZE) as pilot:
+        pane = await settled(app, pilot)
+        while selected(pane) != "retry 8/9 backend:8000":
+            await pilot.press("k")
+        here = pane.selected_record
+        await pilot.press("slash", *"nothing")
+        await until(lambda: not messages(pane) and not pane.busy)
+        await pilot.press("escape")
+        await until(lambda: len(messages(pane)) == 102 and not pane.busy)
+        assert pane.selected_record == here
+
+
+async def test_at_the_end_a_filter_leaves_the_reader_at_the_end(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    async with app.run_test(size=SIZE) as pilot:
+        pane = await settled(app, pilot)
+        await pilot.press("slash", *"retry", "enter")
+        await until(lambda: len(messages(pane)) == 9 and not pane.busy)
+        assert selected(pane) == "retry 9/9 backend:8000"
+        assert pane.at_end
