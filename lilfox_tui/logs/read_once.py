@@ -23,7 +23,7 @@ from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, Notice, Page
 QUIET_S = 0.2
 """A pause after which what has come is taken as whole."""
 FIRST_S = 2.0
-"""How long the first page waits for the program to say all that it has."""
+"""How long the first page waits at most for the program to say something, and then all that it has."""
 _LOOKED_AT = 512
 """So many records are looked at before others get a turn."""
 _MARK_EVERY = 32
@@ -179,7 +179,8 @@ class ReadOnceSource:
                     done, _ = await asyncio.wait([coming], timeout=QUIET_S)
                     if not done:
                         self._add(self._arriving.settle(ended=False))
-                        self._settled.set()
+                        if self._kept.end:
+                            self._settled.set()
                         await asyncio.wait([coming])
                     block, coming = coming.result(), None
                     self._add(self._arriving.take(block))

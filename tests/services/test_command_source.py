@@ -110,6 +110,11 @@ async def test_a_command_that_goes_on_is_started_again_and_that_is_said(opened: 
     assert "is started again" in str(got[1].text)  # type: ignore[union-attr]
 
 
+async def test_the_first_page_waits_for_a_program_that_is_slow_to_begin(opened: Opened) -> None:
+    source = opened("sh", "-c", "sleep 0.6; echo one; exec sleep 1000")
+    assert raws(await newest(source)) == [b"one"]
+
+
 async def test_closing_ends_the_program(opened: Opened, tmp_path: Path) -> None:
     source = opened("sh", "-c", f"echo $$ >{tmp_path}/pid; echo up; exec sleep 1000", follow=True)
     assert raws(await newest(source)) == [b"up"]
@@ -118,13 +123,15 @@ async def test_closing_ends_the_program(opened: Opened, tmp_path: Path) -> None:
     await until(lambda: not Path(f"/proc/{pid}").exists(), what="it has ended")
 
 
-async def test_it_runs_on_a_host(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_runs_on_a_host() -> None:
     with sshd_lab() as lab:
         lab.sshd()
         host = open_host("there", lab.host(lab.servers[0]), lab.ssh())
         argv = ("sh", "-c", 'echo "$SSH_CONNECTION"; echo "$1"', "sh", "a 'b")
         source = open_source("it", Options(argv=argv, follow=False), Setting(host=host, zone=UTC))
         try:
+            await newest(source)
+            await until(lambda: source.status.value is not None and source.status.value.records == 2, what="both lines")
             first, second = raws(await newest(source))
         finally:
             await source.close()
