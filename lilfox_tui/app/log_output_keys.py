@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 from textual import work
@@ -15,13 +16,18 @@ from lilfox_tui.app.log_find_keys import LogFindKeys
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import Message, _, tr
-from lilfox_tui.logs.analyze import analyze
+from lilfox_tui.logs.analyze import OfLocalFiles, analyze
 from lilfox_tui.logs.filter.model import Filter
 from lilfox_tui.logs.filter.write import narrowed, to_text
+from lilfox_tui.logs.merged import Merged
 from lilfox_tui.logs.recent import Recent, recent_patterns
 from lilfox_tui.logs.record import Record
 from lilfox_tui.logs.source import LogSource
+from lilfox_tui.logs.statistics import Statistics
 from lilfox_tui.text import fit, human_bytes
+
+CHEAP_BYTES = 256 * 1024 * 1024
+"""So much is counted unasked, in half a second of one CPU."""
 
 
 class LogOutputKeys(LogFindKeys):
@@ -31,6 +37,9 @@ class LogOutputKeys(LogFindKeys):
         super().__init__()
         self.working = ""
         """What is being counted, for the line of messages."""
+        self.counted: Statistics | None = None
+        """All that matches, where it was counted."""
+        self.counted_for: tuple[Merged, Filter] | None = None
 
     @property
     def busy(self) -> bool:
@@ -120,16 +129,38 @@ class LogOutputKeys(LogFindKeys):
     def show_statistics(self) -> None:
         self._count()
 
+    def count_behind(self) -> None:
+        """Counts all that matches while nothing else goes on, if that is cheap: the strip then tells of everything."""
+        merged = self.merged
+        if merged is not None and self.counted_for != (merged, merged.where):
+            self.counted_for, self.counted = (merged, merged.where), None
+            self._count_behind(merged, merged.where)
+
+    @work(exclusive=True, group="count-behind", exit_on_error=False)
+    async def _count_behind(self, merged: Merged, where: Filter) -> None:
+        try:
+            if not await _is_cheap(self.shown_sources):
+                return
+            answer = await analyze(self.shown_sources, where, processes=1)
+        except LilFoxError:
+            return  # the strip goes on to tell of what is loaded
+        if self.counted_for == (merged, where) and not answer.failed:
+            self.counted = answer.statistics
+            self.repaint()
+
     @work(exclusive=True, group="count", exit_on_error=False)
     async def _count(self) -> None:
         def progress(done: int, total: int) -> None:
             self._tell_work(_("counting {share} %", share=100 * done // total if total else 0))
 
+        merged, where = self.merged, self.where
         self._tell_work(_("counting"))
         try:
-            answer = await analyze(self.shown_sources, self.where, progress=progress)
+            answer = await analyze(self.shown_sources, where, progress=progress)
         finally:
             self._tell_work("")
+        if merged is not None and not answer.failed:
+            self.counted_for, self.counted = (merged, where), answer.statistics
         for name, error in answer.failed.items():
             self.lilfox.tell(tr("{source}: {reason}", source=name, reason=error))
         self._offer(_("Statistics"), statistics_choices(answer.statistics, self.zone))
@@ -167,6 +198,17 @@ class LogOutputKeys(LogFindKeys):
     def _tell_work(self, what: str) -> None:
         self.working = what
         self.repaint()
+
+
+async def _is_cheap(sources: Sequence[LogSource]) -> bool:
+    """Whether all of it lies in files of this machine that are soon read. Raises LilFoxError."""
+    size = 0
+    for source in sources:
+        files = await source.local_files() if isinstance(source, OfLocalFiles) else None
+        if files is None:
+            return False
+        size += sum([await each.file.size() for each in files])
+    return size <= CHEAP_BYTES
 
 
 def _how_it_is(source: LogSource) -> str:

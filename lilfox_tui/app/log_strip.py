@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from datetime import timedelta, tzinfo
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -14,34 +15,64 @@ from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.i18n import _
 from lilfox_tui.logs.lane import Shown
 from lilfox_tui.logs.record import EPOCH, Record, Severity
+from lilfox_tui.logs.statistics import Slice
 from lilfox_tui.text import cell_width
 
 MINUTE_US = 60_000_000
 CHART_AT_MOST = 60
+MINUTES_OF_DAY = 24 * 60
 
 
-class ErrorCount(Struct, frozen=True):
-    """Errors by minute (minutes since 1970) from ``first`` to ``last`` minute, both known."""
+class Span(NamedTuple):
+    """Minutes (since 1970, UTC) from ``first`` to before ``end``, and how many errors came in each of them."""
 
-    by_minute: Mapping[int, int]
     first: int
-    last: int
+    end: int
+    errors: float
 
 
-def count_errors(shown: Iterable[Shown]) -> ErrorCount | None:
-    """The errors per minute of what is loaded; None where nothing there tells a time."""
+class ErrorRates(Struct, frozen=True):
+    """Errors per minute from the minute ``first`` to before ``end``; what no span tells of had none."""
+
+    spans: tuple[Span, ...]
+    first: int
+    end: int
+
+
+def loaded_errors(shown: Iterable[Shown]) -> ErrorRates | None:
+    """The errors of what is loaded, minute by minute; None where nothing there tells a time."""
     by_minute: Counter[int] = Counter()
-    first: int | None = None
-    last = 0
+    minutes: set[int] = set()
     for each in shown:
         if not isinstance(each.item, Record) or (time_us := each.item.entry.time_us) is None:
             continue
-        minute = time_us // MINUTE_US
-        first = minute if first is None else min(first, minute)
-        last = max(last, minute)
+        minutes.add(time_us // MINUTE_US)
         if each.item.entry.severity >= Severity.ERROR:
-            by_minute[minute] += 1
-    return None if first is None else ErrorCount(by_minute, first, last)
+            by_minute[time_us // MINUTE_US] += 1
+    if not minutes:
+        return None
+    spans = tuple(Span(minute, minute + 1, count) for minute, count in by_minute.items())
+    return ErrorRates(spans, min(minutes), max(minutes) + 1)
+
+
+def counted_errors(slices: Sequence[Slice]) -> ErrorRates | None:
+    """The errors of everything, as they were counted in slices; None where there is none that tells a time."""
+    spans = [Span(each.since_us // MINUTE_US, each.until_us // MINUTE_US, 0.0) for each in slices]
+    if not spans:
+        return None
+    rated = tuple(
+        span._replace(errors=each.errors / max(1, span.end - span.first))
+        for span, each in zip(spans, slices, strict=True)
+    )
+    return ErrorRates(rated, rated[0].first, rated[-1].end)
+
+
+def joined(counted: ErrorRates, loaded: ErrorRates | None) -> ErrorRates:
+    """What was counted, and what has come since."""
+    if loaded is None or loaded.end <= counted.end:
+        return counted
+    later = tuple(span for span in loaded.spans if span.first >= counted.end)
+    return ErrorRates((*counted.spans, *later), counted.first, loaded.end)
 
 
 class StripParts(Struct, frozen=True):
@@ -56,34 +87,31 @@ class StripParts(Struct, frozen=True):
     sparklines: bool = True
 
 
-def strip_row(errors: ErrorCount | None, parts: StripParts) -> Row:
+def strip_row(errors: ErrorRates | None, parts: StripParts) -> Row:
     """``errors/min ▁▁▂▇ 02:40 ── 03:12      12 480 of 1 204 331 records``."""
     right = _counts(parts)
     if errors is None:
         return _spread([], right, parts.width)
     left = [Piece(" " + _("errors/min") + " ", "muted")]
-    since, until = (_clock(minute, parts.zone) for minute in (errors.first, errors.last))
+    since, until = (_clock(minute, errors, parts.zone) for minute in (errors.first, errors.end - 1))
     span = Piece(f" {since} {parts.glyphs.rule * 2} {until}", "muted")
     room = parts.width - sum(cell_width(piece.text) for piece in (*left, span, *right)) - 2
-    minutes = errors.last - errors.first + 1
-    columns = max(0, min(CHART_AT_MOST, room, minutes))
+    columns = max(0, min(CHART_AT_MOST, room, errors.end - errors.first))
     if columns and parts.sparklines:
-        worst = max(errors.by_minute.values(), default=0)
+        worst = max((span.errors for span in errors.spans), default=0)
         left.append(Piece(spark(_rates(errors, columns), columns, parts.glyphs), "failing" if worst else "muted"))
     return _spread([*left, span], right, parts.width)
 
 
-def _rates(errors: ErrorCount, columns: int) -> list[float]:
+def _rates(errors: ErrorRates, columns: int) -> list[float]:
     """The greatest errors a minute of each column's minutes: a spike of one minute is not made small."""
-    minutes = errors.last - errors.first + 1
-    edges = [errors.first + minutes * column // columns for column in range(columns + 1)]
+    minutes = errors.end - errors.first
     rates = [0.0] * columns
-    for minute, count in errors.by_minute.items():
-        if errors.first <= minute <= errors.last:
-            column = min(columns - 1, (minute - errors.first) * columns // minutes)
-            while edges[column] > minute:
-                column -= 1
-            rates[column] = max(rates[column], float(count))
+    for span in errors.spans:
+        first = (span.first - errors.first) * columns // minutes
+        last = (span.end - 1 - errors.first) * columns // minutes
+        for column in range(max(0, first), min(columns - 1, last) + 1):
+            rates[column] = max(rates[column], float(span.errors))
     return rates
 
 
@@ -101,8 +129,11 @@ def grouped(count: int) -> str:
     return f"{count:,}".replace(",", " ")
 
 
-def _clock(minute: int, zone: tzinfo) -> str:
-    return (EPOCH + timedelta(minutes=minute)).astimezone(zone).strftime("%H:%M")
+def _clock(minute: int, errors: ErrorRates, zone: tzinfo) -> str:
+    """A minute, with its day where the span is of more than one."""
+    of_days = errors.end - errors.first > MINUTES_OF_DAY
+    at = (EPOCH + timedelta(minutes=minute)).astimezone(zone)
+    return at.strftime("%m-%d %H:%M" if of_days else "%H:%M")
 
 
 def _spread(left: list[Piece], right: list[Piece], width: int) -> Row:

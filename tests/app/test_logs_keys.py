@@ -125,6 +125,21 @@ async def test_the_next_match_is_found_past_what_is_loaded(tmp_path: Path) -> No
         assert "the needle" in screen_text(pilot)
 
 
+async def test_the_strip_tells_of_everything_once_it_is_counted(tmp_path: Path) -> None:
+    file = tmp_path / "big.log"
+    levels = ["ERROR" if number == 4000 else "INFO" for number in range(9000)]
+    lines = [line(NOW - timedelta(seconds=9000 - at), level, "http", "x") for at, level in enumerate(levels)]
+    file.write_text("\n".join(lines) + "\n")
+    app = still_app(mixed(), files=[str(file)])
+    async with app.run_test(size=SIZE) as pilot:
+        pane = await settled(app, pilot)
+        assert len(messages(pane)) < 9000
+        await until(lambda: "9 000 of 9 000 records" in screen_text(pilot))
+        strip = screen_text(pilot).splitlines()[-2]
+        assert "00:42 ── 03:12" in strip
+        assert "█" in strip
+
+
 async def test_fields_make_filters(tmp_path: Path) -> None:
     app = logs_app(tmp_path)
     async with app.run_test(size=SIZE) as pilot:

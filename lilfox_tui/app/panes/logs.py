@@ -12,17 +12,20 @@ from lilfox_tui.app.log_detail import detail_rows, first_field
 from lilfox_tui.app.log_list import LogList
 from lilfox_tui.app.log_output_keys import LogOutputKeys
 from lilfox_tui.app.log_rows import LogStyle
-from lilfox_tui.app.log_strip import StripParts, count_errors, grouped, strip_row
+from lilfox_tui.app.log_strip import StripParts, counted_errors, grouped, joined, loaded_errors, strip_row
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import _
 from lilfox_tui.logs.lane import Key, Shown
 from lilfox_tui.logs.merged import Merged
 from lilfox_tui.logs.record import EPOCH, Record, Severity
+from lilfox_tui.logs.statistics import Statistics
 from lilfox_tui.text import cell_width, human_duration
 
 WIDEST_SOURCE = 16
 TROUBLES_SHOWN = 3
+QUIET_S = 1.0
+"""After the last change, before all is counted."""
 
 
 class LogsPane(LogOutputKeys):
@@ -232,16 +235,37 @@ class LogsPane(LogOutputKeys):
             return
         counts = [source.status.value.records if source.status.value else None for source in self.shown_sources]
         total = None if None in counts else sum(count for count in counts if count is not None)
+        counted = self.counted if self.counted_for == (merged, merged.where) else None
+        loaded = len(merged.shown)
+        more = not (merged.at_oldest and merged.at_newest)
+        if counted is not None and more:
+            loaded, more = max(loaded, counted.records), self._has_more_than(counted, merged)
+        if total is not None and total < loaded:
+            total = None  # it is of the newest files alone
         parts = StripParts(
-            shown=len(merged.shown),
-            more=not (merged.at_oldest and merged.at_newest),
+            shown=loaded,
+            more=more,
             total=total,
             zone=self.zone,
             width=self.lilfox.room.width,
             glyphs=self.lilfox.glyphs,
             sparklines=not self.lilfox.slow_link,
         )
-        made_from = (merged, merged.changes.value, parts)
+        made_from = (merged, merged.changes.value, parts, counted is not None)
         if self._strip is None or self._strip[0] != made_from:
-            self._strip = (made_from, strip_row(count_errors(merged.shown), parts))
+            errors = loaded_errors(merged.shown)
+            if counted is not None and (overall := counted_errors(counted.by_slice)) is not None:
+                errors = joined(overall, errors)
+            self._strip = (made_from, strip_row(errors, parts))
         strip.show([self._strip[1]])
+        if not self.busy and self.counted_for != (merged, merged.where):
+            self.set_timer(QUIET_S, self._count_if_quiet)
+
+    def _count_if_quiet(self) -> None:
+        if self.display and not self.busy:
+            self.count_behind()
+
+    def _has_more_than(self, counted: Statistics, merged: Merged) -> bool:
+        """Whether records have come since all were counted."""
+        until_us = counted.by_slice[-1].until_us if counted.by_slice else 0
+        return bool(merged.shown) and merged.shown[-1].key.time_us >= until_us

@@ -15,12 +15,21 @@ from lilfox_tui.app.log_counts import filter_of
 from lilfox_tui.app.log_detail import Neighbours, detail_rows
 from lilfox_tui.app.log_list import LogList
 from lilfox_tui.app.log_rows import LogStyle, cut_into, log_row, wrapped_rows
-from lilfox_tui.app.log_strip import ErrorCount, StripParts, count_errors, strip_row
+from lilfox_tui.app.log_strip import (
+    ErrorRates,
+    Span,
+    StripParts,
+    counted_errors,
+    joined,
+    loaded_errors,
+    strip_row,
+)
 from lilfox_tui.i18n import tr
 from lilfox_tui.logs.lane import Key, Shown
 from lilfox_tui.logs.patterns import template_of
 from lilfox_tui.logs.record import Fault, Severity
 from lilfox_tui.logs.source import Notice
+from lilfox_tui.logs.statistics import Slice
 from lilfox_tui.text import cell_width, clean
 from tests.unit.logs.memory_source import record
 
@@ -130,19 +139,35 @@ def test_rows_of_wrapped_records_are_found_again() -> None:
 
 def test_errors_are_counted_by_minute() -> None:
     records = [shown(at, "x", after_s=at * 20, severity=Severity.ERROR if at % 2 else Severity.INFO) for at in range(9)]
-    counts = count_errors(records)
-    assert counts is not None
-    assert counts.last - counts.first == 3
-    assert sum(counts.by_minute.values()) == 4
-    assert count_errors([Shown(Key(0, 0, 0), record("a", 0, None))]) is None
+    rates = loaded_errors(records)
+    assert rates is not None
+    assert rates.end - rates.first == 4
+    assert sum(span.errors for span in rates.spans) == 4
+    assert loaded_errors([Shown(Key(0, 0, 0), record("a", 0, None))]) is None
 
 
 def test_the_strip_shows_a_spike_of_one_minute_however_long_the_span_is() -> None:
     parts = StripParts(shown=7, more=True, total=1_204_331, zone=UTC, width=100, glyphs=UNICODE)
-    row = strip_row(ErrorCount({600: 90}, 0, 1000), parts)
+    row = strip_row(ErrorRates((Span(600, 601, 90),), 0, 1000), parts)
     assert "█" in text_of(row)
     assert text_of(row).endswith("7+ of 1 204 331 records ")
     assert text_of(strip_row(None, replace(parts, total=None))).endswith("7+ records ")
+
+
+def test_what_was_counted_and_what_has_come_since_are_one_strip() -> None:
+    minute_us = 60_000_000
+    slices = [
+        Slice(minute_us * at, minute_us * (at + 5), 100, errors, None) for at, errors in ((0, 10), (5, 0), (10, 5))
+    ]
+    counted = counted_errors(slices)
+    assert counted is not None
+    assert [span.errors for span in counted.spans] == [2, 0, 1]
+    loaded = ErrorRates((Span(3, 4, 9), Span(16, 17, 4)), 3, 17)
+    both = joined(counted, loaded)
+    assert (both.first, both.end) == (0, 17)
+    assert [span.errors for span in both.spans] == [2, 0, 1, 4], "what was counted is not counted again"
+    assert joined(counted, None) == counted
+    assert counted_errors([]) is None
 
 
 def test_a_records_page_has_its_fields_by_the_names_that_filters_know() -> None:
