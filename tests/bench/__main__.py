@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from tests.bench import commands, first_frame, ssh_hosts, steady
+from tests.bench import commands, first_frame, logs, logs_pane, ssh_hosts, steady
 from tests.bench.on_terminal import CannotMeasure
 from tests.bench.programs import Peers, find_peers
 from tests.bench.table import Row, lines
@@ -31,7 +31,11 @@ MEASURES: dict[str, Measure] = {
     "memory": ssh_hosts.measure_one,
     "hundred": ssh_hosts.measure_hundred,
     "commands": commands.measure,
+    "logs": logs.measure,
+    "logs-pane": logs_pane.measure,
 }
+LARGE: dict[str, Measure] = {"logs-ten": logs_pane.measure_ten}
+"""Only where it is asked for: takes 10 GB of disk."""
 
 
 def main() -> int:
@@ -40,13 +44,15 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {' '.join(MEASURES)}; all when none is named")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, 20 hosts: for a first look")
     parser.add_argument("--glances", metavar="COMMAND", help="the glances to compare with; that on PATH otherwise")
+    parser.add_argument("--toolong", metavar="COMMAND", help="the toolong to compare with; tl on PATH otherwise")
+    parser.add_argument("--ten", action="store_true", help="also the memory with a log of 10 GB")
     arguments = parser.parse_args()
     unknown = set(arguments.names) - set(MEASURES)
     if unknown:
         parser.error(f"no such measurement: {' '.join(sorted(unknown))}; there are: {' '.join(MEASURES)}")
-    peers = find_peers(arguments.glances)
+    peers = find_peers(arguments.glances, arguments.toolong)
     rows: list[Row] = []
-    for name in arguments.names or MEASURES:
+    for name in [*(arguments.names or MEASURES), *(LARGE if arguments.ten else ())]:
         tell(f"{name} …")
         rows += _taken(name, peers, quick=arguments.quick)
     sys.stdout.write("\n".join(["", "xterm-256color, 120x40; ours and peers in turn, medians", "", *lines(rows), ""]))
@@ -57,7 +63,7 @@ def _taken(name: str, peers: Peers, *, quick: bool) -> list[Row]:
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="lilfox-bench-") as home:
         try:
-            rows.extend(MEASURES[name](peers, Path(home), quick=quick))
+            rows.extend((MEASURES | LARGE)[name](peers, Path(home), quick=quick))
         except (CannotMeasure, AssertionError, OSError, subprocess.SubprocessError) as error:
             tell(f"{name}: {error}")
             rows.append(Row(f"{name}: not measured", failed=True))

@@ -110,6 +110,15 @@ class OnTerminal:
             got += len(block)
         return got
 
+    def answer_s(self, keys: str, seconds: float) -> float | None:
+        """Seconds from typing ``keys`` to the first output after it; None where none comes within ``seconds``."""
+        self.collect(0.02)
+        pressed = time.monotonic()
+        self.press(keys)
+        if not select.select([self._fd], [], [], seconds)[0]:
+            return None
+        return time.monotonic() - pressed
+
     def until(self, shows: Callable[[str], bool], seconds: float, *, step_s: float = STEP_S) -> float:
         """Seconds from the start to the block of output with which the screen shows it. Raises CannotMeasure."""
         end = time.monotonic() + seconds

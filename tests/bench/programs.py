@@ -22,11 +22,16 @@ class Peers:
 
     glances: tuple[str, ...] | None
     htop: tuple[str, ...] | None
+    toolong: tuple[str, ...] | None
 
 
-def find_peers(glances: str | None = None) -> Peers:
-    """Those on PATH; ``glances`` is a command line (shell quoting) that goes before PATH."""
-    return Peers(tuple(shlex.split(glances)) if glances else _on_path("glances"), _on_path("htop"))
+def find_peers(glances: str | None = None, toolong: str | None = None) -> Peers:
+    """Those on PATH; ``glances`` and ``toolong`` are command lines (shell quoting) that go before PATH."""
+    return Peers(_given(glances) or _on_path("glances"), _on_path("htop"), _given(toolong) or _on_path("tl"))
+
+
+def _given(command: str | None) -> tuple[str, ...] | None:
+    return tuple(shlex.split(command)) if command else None
 
 
 def _on_path(name: str) -> tuple[str, ...] | None:
