@@ -68,9 +68,12 @@ def counted_errors(slices: Sequence[Slice]) -> ErrorRates | None:
 
 
 def joined(counted: ErrorRates, loaded: ErrorRates | None) -> ErrorRates:
-    """What was counted, and what has come since."""
-    if loaded is None or loaded.end <= counted.end:
+    """What was counted, and what has come since; it ends where the newest that is loaded ends its slice early."""
+    if loaded is None:
         return counted
+    if loaded.end <= counted.end:
+        *_before, last = counted.spans
+        return ErrorRates(counted.spans, counted.first, loaded.end if loaded.end > last.first else counted.end)
     later = tuple(span for span in loaded.spans if span.first >= counted.end)
     return ErrorRates((*counted.spans, *later), counted.first, loaded.end)
 
