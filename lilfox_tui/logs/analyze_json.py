@@ -204,7 +204,7 @@ class JsonCount:
         if isinstance(time, str) and entry.time_us is not None:
             self._learn_minute(time, entry.time_us)
         level = None if plan.level_key is None else fields.get(plan.level_key)
-        if isinstance(level, str | int) and len(self._errors) < _LEARNED_MOST:
+        if isinstance(level, str | int) and entry.severity and len(self._errors) < _LEARNED_MOST:
             key = level if isinstance(level, str) else (level.__class__, level)
             self._errors[key] = entry.severity >= Severity.ERROR
         module = UNSET if plan.module_key is None else fields.get(plan.module_key, UNSET)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
-from lilfox_tui.logs.filter.model import And, AtLeast, Field, Filter, Not, Within
+from lilfox_tui.logs.filter.model import And, AtLeast, Field, Filter, Not, Or, Within
 from lilfox_tui.logs.record import Severity
 from lilfox_tui.logs.tally import MINUTE_US, UNKNOWN_MODULE, UNKNOWN_TYPE, Cell, Tally
 
@@ -103,6 +103,14 @@ def errors_of_module(name: str) -> Filter:
 def of_source(name: str) -> Filter:
     """The records of a group of ``by_source``."""
     return _is("source", name)
+
+
+def of_route(name: str) -> Filter:
+    """The records of a group of ``by_route``; "" are those with neither route nor module."""
+    told, without_route = Field("module", "~", "."), Not(Field("route", "~", "."))
+    if not name:
+        return And((Not(told), without_route))
+    return Or((_is("route", name), And((without_route, _is("module", name)))))
 
 
 def of_slice(row: Slice) -> Filter:
