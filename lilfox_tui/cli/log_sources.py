@@ -90,7 +90,7 @@ async def _named(
 
         return {STDIN: StdinOptions(kind="stdin", zone=zone)}
     logs: dict[str, LogConfig] = {}
-    for word in words:
+    for word in dict.fromkeys(words):
         if word in configured:
             logs[word] = configured[word]
         else:

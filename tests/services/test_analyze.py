@@ -21,7 +21,8 @@ from lilfox_tui.logs.opening import zone_of
 from lilfox_tui.logs.source import LogSource, Setting
 from lilfox_tui.logs.sources.file import Options, open_source
 from tests.bench import logs_made
-from tests.waiting import until
+from tests.services.lilfox_command import running
+from tests.waiting import until, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +82,15 @@ async def test_a_process_that_is_killed_is_told(large: Path) -> None:
         await running
     assert counting() == []
     await log.close()
+
+
+def test_processes_end_with_a_console_that_is_killed(large: Path, tmp_path: Path) -> None:
+    with running(("logs", "stats", large), tmp_path / "stats") as console:
+        wait_for(lambda: psutil.Process(console.pid).children(), what="processes that count")
+        children = psutil.Process(console.pid).children()
+        console.kill()
+        gone, alive = psutil.wait_procs(children, timeout=10)
+    assert (len(gone), alive) == (len(children), [])
 
 
 async def test_the_loop_is_free_while_others_count(large: Path) -> None:
