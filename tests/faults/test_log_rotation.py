@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC
 from pathlib import Path
@@ -13,11 +13,15 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.config.model import HostConfig
+from lilfox_tui.feed import Ready, Unavailable
 from lilfox_tui.hosts.local import LocalHost
+from lilfox_tui.hosts.open import open_host
 from lilfox_tui.logs.filter.model import EVERYTHING
 from lilfox_tui.logs.record import Record
 from lilfox_tui.logs.source import End, LogSource, Notice, Setting, Start
 from lilfox_tui.logs.sources.file import Options, open_source
+from tests.faults.relay import Relay
+from tests.services.sshd import SshdLab, sshd_lab
 from tests.waiting import until
 
 NUMBER = re.compile(rb"n=(\d+)$")
@@ -89,3 +93,77 @@ async def test_ten_thousand_lines_a_second_through_rotations(tmp_path: Path, kin
         assert len(heard.places) == lines
         assert max(heard.batches) <= 500
         assert len(heard.notices) == (6 if kind == "copytruncate" else 0)
+
+
+@pytest.fixture
+def lab() -> Iterator[SshdLab]:
+    with sshd_lab() as made:
+        yield made
+
+
+@pytest.mark.parametrize("kind", ["rename", "copytruncate"])
+async def test_an_ssh_hosts_log_through_rotations(tmp_path: Path, lab: SshdLab, kind: str) -> None:
+    path = tmp_path / "app.log"
+    path.touch()
+    lines = 15_000
+    host = open_host("web", lab.host(lab.sshd()), lab.ssh())
+    source = open_source("app", Options(path=str(path)), Setting(host, UTC))
+    async with listening(source, End()) as heard:
+        await until(lambda: source.status.value is not None)
+        await write(path, kind, lines, 5_000, 4_000)
+        await until(lambda: len(heard.numbers) >= lines, what=f"{len(heard.numbers)} of {lines} {heard.notices}")
+        assert sorted(heard.numbers) == list(range(lines))
+        assert len(heard.places) == lines
+    await host.close()
+
+
+async def test_a_link_that_is_cut_in_the_middle_loses_and_doubles_nothing(tmp_path: Path, lab: SshdLab) -> None:
+    path = tmp_path / "app.log"
+    path.touch()
+    lines = 20_000
+    server = lab.sshd()
+    async with Relay(server) as relay:
+        with lab.known_hosts.open("a") as known:
+            known.write(relay.known_line())
+        config = lab.host(server, address=relay.address, port=relay.port)
+        host = open_host("web", config, lab.ssh(keepalive=0.2, connect_timeout=1))
+        source = open_source("app", Options(path=str(path)), Setting(host, UTC))
+        async with listening(source, End()) as heard:
+            await until(lambda: source.status.value is not None)
+            writing = asyncio.create_task(write(path, "rename", lines, 5_000, 6_000))
+            await until(lambda: len(heard.numbers) > 3_000)
+            relay.cut()
+            await until(lambda: isinstance(source.status.state, Unavailable), what="the cut is noticed")
+            state = source.status.state
+            assert isinstance(state, Unavailable)
+            assert state.next_try is not None
+            await writing
+            before = len(heard.numbers)
+            assert before < lines
+            relay.mend()
+            await until(lambda: len(heard.numbers) >= lines, timeout_s=20, what="all has come")
+            assert sorted(heard.numbers) == list(range(lines))
+            assert len(heard.places) == lines
+            assert isinstance(source.status.state, Ready)
+        await host.close()
+
+
+async def test_a_frozen_host_is_told_and_goes_on_when_it_wakes(tmp_path: Path, lab: SshdLab) -> None:
+    path = tmp_path / "app.log"
+    path.touch()
+    lines = 6_000
+    server = lab.sshd()
+    host = open_host("web", lab.host(server), lab.ssh(keepalive=0.3, connect_timeout=1))
+    source = open_source("app", Options(path=str(path)), Setting(host, UTC))
+    async with listening(source, End()) as heard:
+        await until(lambda: source.status.value is not None)
+        writing = asyncio.create_task(write(path, "none", lines, 5_000, lines))
+        await until(lambda: len(heard.numbers) > 1_000)
+        server.freeze()
+        await until(lambda: isinstance(source.status.state, Unavailable), what="the freeze is noticed")
+        await writing
+        server.thaw()
+        await until(lambda: len(heard.numbers) >= lines, timeout_s=20, what="all has come")
+        assert sorted(heard.numbers) == list(range(lines))
+        assert len(heard.places) == lines
+    await host.close()

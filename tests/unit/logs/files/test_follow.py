@@ -1,0 +1,274 @@
+"""What following gives, step by step: half lines, records of many lines, files that go, come back, or are emptied."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from lilfox_tui.errors import FileRefused
+from lilfox_tui.logs.files import follow
+from lilfox_tui.logs.filter.model import EVERYTHING, AtLeast, Filter
+from lilfox_tui.logs.record import RAW_LIMIT, Record, Severity, microseconds
+from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, Notice, Start
+from tests.unit.logs.files.written import START, console_log, local_source, raws
+from tests.waiting import until
+
+
+class Followed:
+    """A source that is followed, and what has come."""
+
+    def __init__(self, path: Path, start: Start, where: Filter) -> None:
+        self.source = local_source(path)
+        self.records: list[Record] = []
+        self.notices: list[str] = []
+        self._where = where
+        self._task = asyncio.create_task(self._listen(start))
+
+    async def _listen(self, start: Start) -> None:
+        async with aclosing(self.source.follow(start, self._where)) as batches:
+            async for batch in batches:
+                for one in batch:
+                    if isinstance(one, Notice):
+                        self.notices.append(str(one.text))
+                    else:
+                        self.records.append(one)
+
+    @property
+    def raws(self) -> list[bytes]:
+        """The records' bytes."""
+        return [one.raw for one in self.records]
+
+    async def started(self) -> None:
+        """Waits for the first look at the files."""
+        await until(lambda: self.source.status.value or self._task.done())
+
+    async def several_looks(self) -> None:
+        """Waits until the files were looked at several times more."""
+        seen: list[object] = []
+        async with aclosing(self.source.status.watch()) as states:
+            async for state in states:
+                seen.append(state)
+                if len(seen) > 6:
+                    return
+
+    async def close(self) -> None:
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        await self.source.close()
+        if not self._task.cancelled():
+            self._task.result()
+
+
+@asynccontextmanager
+async def followed(path: Path, start: Start | None = None, where: Filter = EVERYTHING) -> AsyncIterator[Followed]:
+    made = Followed(path, start or End(), where)
+    try:
+        await made.started()
+        yield made
+    finally:
+        await made.close()
+
+
+def put(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+
+
+def opened(path: Path, mode: str = "ab") -> io.FileIO:
+    return io.FileIO(path, mode)
+
+
+def append(path: Path, data: bytes) -> None:
+    with path.open("ab") as file:
+        file.write(data)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    made = tmp_path / "app.log"
+    made.write_bytes(console_log(1, 20))
+    return made
+
+
+async def test_half_a_line_waits_for_its_end(path: Path) -> None:
+    async with followed(path) as log:
+        append(path, b"2026-11-24 11:00:00,000 - app - INFO - one\n2026-11-24 11:00:01,000 - app - IN")
+        await until(lambda: log.raws == [b"2026-11-24 11:00:00,000 - app - INFO - one"])
+        await log.several_looks()
+        assert len(log.records) == 1
+        append(path, b"FO - two\n")
+        await until(lambda: len(log.records) == 2)
+        assert log.raws[1] == b"2026-11-24 11:00:01,000 - app - INFO - two"
+
+
+async def test_a_file_that_ends_within_a_line_when_following_begins(path: Path) -> None:
+    append(path, b"2026-11-24 11:00:00,000 - app - INFO - be")
+    async with followed(path) as log:
+        append(path, b"gun\n")
+        await until(lambda: log.raws == [b"2026-11-24 11:00:00,000 - app - INFO - begun"])
+
+
+async def test_a_traceback_that_comes_line_by_line_is_one_record(path: Path) -> None:
+    async with followed(path) as log:
+        lines = console_log(2, 1, first=7).splitlines(keepends=True)
+        with opened(path) as file:
+            for line in lines:
+                file.write(line)
+        await until(lambda: log.records)
+        assert log.raws == [b"".join(lines)[:-1]]
+        assert log.records[0].entry.fault is not None
+
+
+@pytest.mark.parametrize("where", [EVERYTHING, AtLeast(Severity.ERROR)], ids=str)
+async def test_it_begins_where_it_is_told(path: Path, where: Filter) -> None:
+    put(path.with_name("app.log.1"), console_log(3, 10))
+    put(path, console_log(3, 20, first=10))
+    source = local_source(path)
+    page = await source.page(Beginning(), older=False, limit=100, where=EVERYTHING)
+    expected = [one for one in page.records if where.matches(one)]
+    await source.close()
+    starts: list[tuple[Start, int]] = [
+        (Beginning(), 0),
+        (AtPlace(page.records[4].place), 5),
+        (AtPlace(page.records[12].place), 13),
+        (AtTime(microseconds(START + timedelta(seconds=17))), 17),
+        (AtPlace(page.records[-1].place), 30),
+        (End(), 30),
+    ]
+    for start, first in starts:
+        async with followed(path, start, where) as log:
+            append(path, console_log(4, 1, first=77))
+            wanted = [one for one in expected if one in page.records[first:]]
+            await until(lambda log=log, wanted=wanted: len(log.records) > len(wanted))  # type: ignore[misc]
+            assert log.records[: len(wanted)] == wanted
+            assert [one.entry.message.split()[1] for one in log.records[len(wanted) :]] == ["n=77"]
+            assert log.notices == []
+        put(path, console_log(3, 20, first=10))
+
+
+async def test_a_file_that_goes_is_told_and_comes_back(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follow, "AWAY_S", 0.2)
+    async with followed(path) as log:
+        os.unlink(path)
+        await until(lambda: log.notices)
+        assert log.notices == [f"{path} is not there any more; it is waited for"]
+        put(path, console_log(5, 9, first=300))
+        await until(lambda: len(log.records) == 9)
+        assert log.raws == raws(console_log(5, 9, first=300))
+        await log.several_looks()
+        assert len(log.notices) == 1
+
+
+async def test_what_is_written_to_a_renamed_file_still_comes(path: Path) -> None:
+    writer = opened(path)
+    async with followed(path) as log:
+        os.rename(path, path.with_name("app.log.1"))
+        put(path, console_log(6, 5, first=500))
+        await until(lambda: len(log.records) == 5)
+        writer.write(console_log(7, 3, first=100))  # has not reopened its file yet
+        append(path, console_log(6, 1, first=505))
+        await until(lambda: len(log.records) == 9)
+        written = console_log(6, 5, first=500) + console_log(6, 1, first=505) + console_log(7, 3, first=100)
+        assert sorted(log.raws) == sorted(raws(written))
+    writer.close()
+
+
+async def test_several_rotations_between_two_looks_lose_nothing(path: Path) -> None:
+    async with followed(path) as log:
+        for number in range(5):  # no other task runs meanwhile
+            append(path, console_log(8, 10, first=100 * number + 100))
+            for old in range(number, 0, -1):
+                os.rename(path.with_name(f"app.log.{old}"), path.with_name(f"app.log.{old + 1}"))
+            os.rename(path, path.with_name("app.log.1"))
+            put(path, b"")
+        expected = [raw for number in range(5) for raw in raws(console_log(8, 10, first=100 * number + 100))]
+        await until(lambda: len(log.records) == 50)
+        assert log.raws == expected
+        assert log.notices == []
+
+
+async def test_a_file_that_is_emptied_without_a_copy_says_what_may_be_missing(path: Path) -> None:
+    async with followed(path) as log:
+        os.truncate(path, 0)
+        append(path, console_log(9, 2, first=900))
+        await until(lambda: len(log.records) == 2)
+        assert log.notices == [f"{path} was emptied: what was written to it and not read yet is lost"]
+
+
+async def test_a_file_that_is_emptied_and_at_once_longer_than_before_is_noticed(path: Path) -> None:
+    async with followed(path) as log:
+        append(path, console_log(9, 3, first=100))
+        shutil.copyfile(path, path.with_name("app.log.1"))
+        os.truncate(path, 0)
+        append(path, console_log(9, 60, first=200))
+        await until(lambda: len(log.records) == 63)
+        assert log.raws == raws(console_log(9, 3, first=100)) + raws(console_log(9, 60, first=200))
+        assert len(log.notices) == 1
+        assert "the copy was read to its end" in log.notices[0]
+
+
+async def test_a_writer_that_goes_on_at_its_old_place_in_an_emptied_file(path: Path) -> None:
+    with opened(path, "r+b") as writer:  # not O_APPEND
+        writer.seek(0, os.SEEK_END)
+        async with followed(path) as log:
+            os.truncate(path, 0)
+            writer.write(console_log(9, 4, first=400))
+            await until(lambda: len(log.records) == 4)
+            assert log.raws == raws(console_log(9, 4, first=400))
+
+
+async def test_a_very_long_line_comes_when_it_is_whole(path: Path) -> None:
+    async with followed(path) as log:
+        head = b"2026-11-24 11:00:00,000 - app - INFO - "
+        append(path, head + b"x" * 3_000_000)
+        await log.several_looks()
+        assert log.records == []
+        append(path, b"y" * 3_000_000 + b"\n")
+        await until(lambda: log.records)
+        append(path, console_log(9, 1, first=500))
+        await until(lambda: len(log.records) == 2)
+        assert log.records[0].size_bytes == len(head) + 6_000_000
+        assert len(log.records[0].raw) == RAW_LIMIT
+
+
+async def test_a_slow_reader_gets_everything_later(path: Path) -> None:
+    source = local_source(path)
+    got, again = 0, False
+    async with aclosing(source.follow(End(), EVERYTHING)) as batches:
+        first = asyncio.ensure_future(anext(batches))
+        await until(lambda: source.status.value)
+        line = b"2026-11-24 11:00:00,000 - app - INFO - a line of a burst\n"
+        append(path, line * 50_000)
+        got += len(await first)
+        async for batch in batches:
+            assert len(batch) <= 500
+            got += len(batch)
+            if got >= 25_000 and not again:
+                again = True
+                append(path, line * 50_000)
+            if got >= 100_000:
+                break
+    assert got == 100_000
+    await source.close()
+
+
+async def test_an_empty_file_gets_its_format_from_what_comes(path: Path) -> None:
+    put(path, b"")
+    async with followed(path) as log:
+        append(path, b'{"timestamp": "2026-11-24T10:00:00", "level": "ERROR", "message": "first"}\n' * 3)
+        await until(lambda: len(log.records) == 3)
+        assert {one.entry.severity for one in log.records} == {Severity.ERROR}
+
+
+async def test_what_is_not_there_is_refused_at_once(tmp_path: Path) -> None:
+    source = local_source(tmp_path / "none.log")
+    with pytest.raises(FileRefused, match="no such file"):
+        await anext(source.follow(End(), EVERYTHING))
+    await source.close()
