@@ -8,9 +8,9 @@ format had read every line.
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Raw
@@ -79,21 +79,27 @@ class _Plan:
         return "" if fault is None else fault.type
 
 
+_Counted: TypeAlias = tuple[Cell, Callable[[float], None], str]
+"""What is counted of a minute's lines of one route, what takes a response time of theirs, and their module."""
+
+
 class _Minute:
     """Lines of one minute, by route: counted here first, since a line needs one look-up then, and not two."""
 
     def __init__(self, begins: datetime, time_us: int) -> None:
-        self.begins = begins
-        self.ends = begins + _MINUTE
-        self.time_us = time_us
-        self.by_route: dict[object, tuple[Cell, Cell, str]] = {}
-        """By what a line says of its route: what is counted of it in this minute, where that belongs, its module."""
+        self.by_route: dict[object, _Counted] = {}
+        """By what a line says of its route."""
+        self.routes: list[tuple[Cell, Cell]] = []
+        """What is counted here of a route, and where that belongs."""
+        self.span = begins, begins + _MINUTE, self.by_route
+        self._time_us = time_us
 
     def hand_on(self, tally: Tally) -> None:
         """Adds what was counted to the tally, and forgets it."""
-        for counted, route, _ in self.by_route.values():
+        for counted, route in self.routes:
             route.join(counted)
-            tally.slice(self.time_us).join(counted)
+            tally.slice(self._time_us).join(counted)
+        self.routes.clear()
         self.by_route.clear()
 
 
@@ -116,6 +122,11 @@ class JsonCount:
     def count(self, block: bytes) -> None:
         """Counts a block of whole lines; ``hand_on`` ends it."""
         lines = block.split(b"\n")
+        if len(block) > RAW_LIMIT:
+            for line in lines:
+                if len(line) > RAW_LIMIT:
+                    self._count_slowly(line)
+            lines = [line for line in lines if len(line) <= RAW_LIMIT]
         read = 0
         while read < len(lines):
             plan = self._plan
@@ -135,35 +146,38 @@ class JsonCount:
 
     def _count_by(self, plan: _Plan, lines: list[bytes]) -> int:
         """Counts lines as long as the plan is in force; how many."""
-        decode, errors, unit_s, may_lack = plan.decode, self._errors, plan.unit_s, "duration" in plan.sure
-        minute = self._minute
+        decode, errors, unit_s, has_route = plan.decode, self._errors, plan.unit_s, "route" in plan.keys
+        may_lack = "duration" in plan.sure
+        begins, ends, by_route = self._minute.span
         for number, line in enumerate(lines, 1):
             try:
                 seen: Any = decode(line)
-                level, module, taken = seen.level, seen.module, seen.duration
-                is_error = errors[level if level.__class__ is str else (level.__class__, level)]
-                if not minute.begins < seen.time < minute.ends:
-                    minute = self._minute_of(seen.time)
-                key = module if seen.route is UNSET else (module, seen.route)
-                by_route = minute.by_route
-                counted, _, module_name = by_route[key] if key in by_route else self._begin_route(minute, key)
+                is_error = errors[seen.level]
+                if not begins < seen.time < ends:
+                    begins, ends, by_route = self._minute_of(seen.time).span
+                key = (seen.module, seen.route) if has_route else seen.module
+                counted, told, module = by_route[key] if key in by_route else self._begin_route(key)
             except _UNDECIDED:
                 self._learn(self._count_slowly(line))
                 if self._plan is not plan:
                     return number
-                minute = self._minute
+                begins, ends, by_route = self._minute.span
                 continue
-            is_number = taken.__class__ is float or taken.__class__ is int
-            fault_type = plan.fault_type(seen) if is_error else ""
-            if fault_type is None or len(line) > RAW_LIMIT or not (is_number or (taken is UNSET and may_lack)):
+            taken = seen.duration
+            kind = taken.__class__
+            if kind is not float and kind is not int and (taken is not UNSET or not may_lack):
                 self._count_slowly(line)
                 continue
-            counted.records += 1
             if is_error:
+                fault_type = plan.fault_type(seen)
+                if fault_type is None:
+                    self._count_slowly(line)
+                    continue
                 counted.errors += 1
-                self._tally.add_error(fault_type, module_name)
-            if is_number and 0 <= taken < _LONGEST_S:
-                counted.response_times_s.append(taken * unit_s)
+                self._tally.add_error(fault_type, module)
+            counted.records += 1
+            if taken is not UNSET and 0 <= taken < _LONGEST_S:
+                told(taken * unit_s)
         return len(lines)
 
     def _minute_of(self, time: datetime) -> _Minute:
@@ -174,11 +188,14 @@ class JsonCount:
         self._minute = self._minutes[begins]
         return self._minute
 
-    def _begin_route(self, minute: _Minute, key: object) -> tuple[Cell, Cell, str]:
-        """Where a line of that minute and route is counted. Raises LookupError for a route that is not known."""
+    def _begin_route(self, key: object) -> _Counted:
+        """Where a line of the minute and of that route is counted. Raises LookupError for a route that is not known."""
         route, module = self._routes[key]
+        cell = Cell()
+        minute = self._minute
+        minute.routes.append((cell, route))
+        minute.by_route[key] = cell, cell.response_times_s.append, module
         self._counting.append(minute)
-        minute.by_route[key] = Cell(), route, module
         return minute.by_route[key]
 
     def _count_slowly(self, line: bytes) -> Entry | None:
@@ -204,9 +221,8 @@ class JsonCount:
         if isinstance(time, str) and entry.time_us is not None:
             self._learn_minute(time, entry.time_us)
         level = None if plan.level_key is None else fields.get(plan.level_key)
-        if isinstance(level, str | int) and entry.severity and len(self._errors) < _LEARNED_MOST:
-            key = level if isinstance(level, str) else (level.__class__, level)
-            self._errors[key] = entry.severity >= Severity.ERROR
+        if isinstance(level, str) and entry.severity and len(self._errors) < _LEARNED_MOST:
+            self._errors[level] = entry.severity >= Severity.ERROR
         module = UNSET if plan.module_key is None else fields.get(plan.module_key, UNSET)
         route: object = fields.get("route", UNSET)
         if (isinstance(module, str) or (module is UNSET and "module" in plan.sure)) and isinstance(
@@ -215,7 +231,7 @@ class JsonCount:
             if len(self._routes) > _LEARNED_MOST:
                 self._routes.clear()
             cell = self._tally.route(self._source, route_of(fields, entry.module))
-            self._routes[module if route is UNSET else (module, route)] = cell, entry.module
+            self._routes[(module, route) if "route" in plan.keys else module] = cell, entry.module
 
     def _learn_keys(self, fields: Mapping[str, object]) -> None:
         self._keys |= dict.fromkeys(fields)
