@@ -21,7 +21,7 @@ from lilfox_tui.logs.record import Record
 from lilfox_tui.logs.source import End, LogSource, Notice, Setting, Start
 from lilfox_tui.logs.sources.file import Options, open_source
 from tests.faults.relay import Relay
-from tests.services.sshd import SshdLab, sshd_lab
+from tests.services.sshd import SshdLab, busybox_only, sshd_lab
 from tests.waiting import until
 
 NUMBER = re.compile(rb"n=(\d+)$")
@@ -101,12 +101,14 @@ def lab() -> Iterator[SshdLab]:
         yield made
 
 
+@pytest.mark.parametrize("programs", ["all", "busybox"])
 @pytest.mark.parametrize("kind", ["rename", "copytruncate"])
-async def test_an_ssh_hosts_log_through_rotations(tmp_path: Path, lab: SshdLab, kind: str) -> None:
+async def test_an_ssh_hosts_log_through_rotations(tmp_path: Path, lab: SshdLab, kind: str, programs: str) -> None:
     path = tmp_path / "app.log"
     path.touch()
     lines = 15_000
-    host = open_host("web", lab.host(lab.sshd()), lab.ssh())
+    options = [busybox_only(lab)] if programs == "busybox" else []
+    host = open_host("web", lab.host(lab.sshd(*options)), lab.ssh())
     source = open_source("app", Options(path=str(path)), Setting(host, UTC))
     async with listening(source, End()) as heard:
         await until(lambda: source.status.value is not None)

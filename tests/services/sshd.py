@@ -17,6 +17,23 @@ from pathlib import Path
 from lilfox_tui.config.model import HostConfig, Seconds, SshConfig
 from tests.waiting import wait_for
 
+APPLETS = (
+    "sh",
+    "stat",
+    "dd",
+    "date",
+    "grep",
+    "awk",
+    "tail",
+    "head",
+    "gzip",
+    "printf",
+    "ls",
+    "cat",
+    "id",
+    "sleep",
+    "kill",
+)
 _addresses = itertools.count(2)
 
 
@@ -187,6 +204,18 @@ class SshdLab:
             "identity": str(self.client_key),
         }
         return HostConfig(**(settings | changes))  # type: ignore[arg-type]
+
+
+def busybox_only(lab: SshdLab) -> str:
+    """An option of sshd_config: what is run there finds BusyBox and nothing else, as on a small router."""
+    applets = lab.folder / "applets"
+    if not applets.exists():
+        applets.mkdir()
+        busybox = shutil.which("busybox")
+        assert busybox is not None
+        for name in APPLETS:
+            (applets / name).symlink_to(busybox)
+    return f'ForceCommand PATH={applets} exec {applets}/sh -c "$SSH_ORIGINAL_COMMAND"'
 
 
 @contextlib.contextmanager

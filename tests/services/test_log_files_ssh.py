@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import os
 import random
-import shutil
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, timedelta
 from pathlib import Path
@@ -20,7 +19,7 @@ from lilfox_tui.logs.record import Severity, microseconds
 from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, Setting
 from lilfox_tui.logs.sources.file import FileSource, Options, open_source
 from tests.faults.relay import Relay
-from tests.services.sshd import SshdLab, sshd_lab
+from tests.services.sshd import SshdLab, busybox_only, sshd_lab
 from tests.unit.logs.files.written import START, console_log, local_source, raws, read_all
 
 FILTERS: list[Filter] = [
@@ -30,34 +29,13 @@ FILTERS: list[Filter] = [
     Text("TOKEN"),
     And((Text("request"), Not(AtLeast(Severity.ERROR)))),
 ]
-APPLETS = (
-    "sh",
-    "stat",
-    "dd",
-    "date",
-    "grep",
-    "awk",
-    "tail",
-    "head",
-    "gzip",
-    "printf",
-    "ls",
-    "cat",
-    "id",
-    "sleep",
-    "kill",
-)
 
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[SshdLab]:
     with sshd_lab() as made:
-        applets = made.folder / "applets"
-        applets.mkdir()
-        for name in APPLETS:
-            (applets / name).symlink_to(shutil.which("busybox") or "/usr/bin/busybox")
         made.sshd()
-        made.sshd(f'ForceCommand PATH={applets} exec {applets}/sh -c "$SSH_ORIGINAL_COMMAND"')
+        made.sshd(busybox_only(made))
         yield made
 
 

@@ -86,20 +86,21 @@ async def _at_time(shelf: Shelf, seen: list[Seen], time_us: int) -> Cursor:
 
 
 async def _read(shelf: Shelf, seen: list[Seen], cursor: Cursor | None, query: Query) -> Page:
-    """Goes from file to file until the page is full, the time is over or there are no more."""
+    """Goes from file to file until the page is full, the time is over or there are no more. Of a file that is being
+    copied to be emptied the copy is passed over."""
     records: list[Record] = []
     more: Start | None = None
-    newer_log: LogFile | None = None
     while cursor is not None and more is None:
-        log = await shelf.open(seen[cursor.index])
-        if not (newer_log is not None and query.older and await shelf.is_copy(log, newer_log)):
+        log, index = await shelf.open(seen[cursor.index]), cursor.index
+        if index + 1 < len(seen) and await shelf.is_copy(log, await shelf.open(seen[index + 1])):
+            cursor = Cursor(index + (-1 if query.older else 1), None if query.older else cursor.offset)
+        else:
             room = replace(query, limit=query.limit - len(records))
-            found, at = await _read_file(log, seen[cursor.index], cursor.offset, room)
+            found, at = await _read_file(log, seen[index], cursor.offset, room)
             records += found
             more = None if at is None else AtPlace(log.place(at))
-        newer_log = log
-        index = cursor.index + (-1 if query.older else 1)
-        cursor = Cursor(index) if 0 <= index < len(seen) else None
+            cursor = Cursor(index - 1 if query.older else index + 1)
+        cursor = cursor if 0 <= cursor.index < len(seen) else None
     return Page(tuple(records[::-1] if query.older else records), more)
 
 

@@ -16,6 +16,7 @@ from lilfox_tui.logs.files.log_file import SAMPLE_BYTES, LogFile, Place
 from lilfox_tui.logs.files.refusals import FileMoved, nothing_there, place_gone
 
 _COPY_BYTES = 4096
+_COPYING_S = 60.0
 
 
 class Reading(Struct, frozen=True):
@@ -137,13 +138,16 @@ class Shelf:
         raise place_gone(self._reading.source)
 
     async def is_copy(self, older: LogFile, newer: LogFile) -> bool:
-        """Whether one begins as the other does: it is being copied to be emptied (copytruncate) just now."""
-        if older.head != newer.head or not newer.sampled_bytes:
+        """Whether ``newer`` is being copied to ``older`` to be emptied (copytruncate) just now: both were written to
+        lately, and all that the older has stands in the newer, as far as its first and last bytes tell."""
+        if older.head != newer.head or abs(older.modified_s - newer.modified_s) > _COPYING_S:
             return False
-        start = await older.file.read(0, _COPY_BYTES)
-        other = await newer.file.read(0, _COPY_BYTES)
-        shorter = min(len(start), len(other))
-        return start[:shorter] == other[:shorter]
+        size = await older.file.size()
+        if not 0 < size <= await newer.file.size():
+            return False
+        ends = (0, max(0, size - _COPY_BYTES))
+        length = min(size, _COPY_BYTES)
+        return all([await older.file.read(at, length) == await newer.file.read(at, length) for at in ends])
 
     async def close(self) -> None:
         """Closes all files."""

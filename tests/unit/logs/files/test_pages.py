@@ -115,6 +115,19 @@ async def test_a_place_holds_through_renaming_packing_and_copying(rotated: tuple
     await source.close()
 
 
+@pytest.mark.parametrize("older", [False, True])
+async def test_a_copy_that_is_being_made_is_not_read_twice(tmp_path: Path, older: bool) -> None:
+    path = tmp_path / "app.log"
+    data = console_log(1, 200)
+    path.write_bytes(data)
+    path.with_name("app.log.1").write_bytes(data[:7000])  # not emptied yet
+    path.with_name("app.log.2").write_bytes(console_log(2, 10))
+    source = local_source(path)
+    found = await read_all(source, End() if older else Beginning(), EVERYTHING, older=older, limit=30)
+    assert [one.raw for one in found] == raws(console_log(2, 10) + data)
+    await source.close()
+
+
 @pytest.mark.parametrize("second", [-5, 0, 59, 60, 61, 123, 239, 299, 400])
 async def test_a_time_is_found_over_all_files(rotated: tuple[Path, list[bytes]], second: int) -> None:
     path, expected = rotated
