@@ -47,8 +47,7 @@ class LogsWindow(Pane):
         self.only_matching = True
         self.follows = True
         self.cursor: Key | None = None
-        self.at_end = True
-        """Whether the reader stands on the newest record, and goes along with what is new."""
+        self._at_end = True
         self.began_at: Shown | None = None
         """Where the reader stood when a filter was begun: typing it letter by letter does not lead away from there."""
         self._looking_at: tuple[str, str] | None = None
@@ -117,6 +116,17 @@ class LogsWindow(Pane):
             async with aclosing(merged.changes.watch()) as changes:
                 async for _version in changes:
                     self._changed()
+
+    @property
+    def at_end(self) -> bool:
+        """Whether the reader stands on the newest record, and goes along with what is new."""
+        return self._at_end
+
+    @at_end.setter
+    def at_end(self, is_so: bool) -> None:
+        self._at_end = is_so
+        if self.merged is not None:
+            self.merged.sticks = is_so and self.merged.following
 
     # ---- where the reader stands ----------------------------------------------------------------------------------
 
@@ -227,6 +237,7 @@ class LogsWindow(Pane):
         if self.merged is None:
             return
         self.merged.follow(on and self._rewound is None)
+        self.at_end = self._at_end
         if on and not self.at_end:
             self.go(End())
         self.repaint()
@@ -264,8 +275,8 @@ class LogsWindow(Pane):
         merged = self.merged
         if merged is None or not self.display or (self.lilfox.paused and merged.shown and self.cursor is not None):
             return
-        if self.at_end and merged.following and merged.shown:
-            self.cursor = merged.reader = merged.shown[-1].key
+        if merged.sticks and merged.shown:
+            self.cursor = merged.reader
         period_s = SLOW_PAINT_S if self.lilfox.slow_link else PAINT_EVERY_S
         wait_s = self._painted_s + period_s - time.monotonic()
         if wait_s <= 0:

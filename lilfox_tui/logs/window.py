@@ -41,6 +41,8 @@ class Window:
         self.shown: Sequence[Shown] = ()
         self.changes: Feed[int] = Feed()
         self.reader: Key | None = None
+        self.sticks = False
+        """Whether the reader goes along with the newest row, whatever comes."""
         self.following = False
         self.waiting = 0
         """Records that were written while following, past what is loaded."""
@@ -232,6 +234,8 @@ class Window:
             (shown for lane in self._lanes for shown in _between(lane, self._low, self._high)),
             key=BY_KEY,
         )
+        if self.sticks and rows:
+            self.reader = rows[-1].key
         self.shown = rows if len(rows) <= self._at_most else self._trimmed(rows)
         self._version += 1
         self.changes.publish(self._version)
@@ -239,10 +243,12 @@ class Window:
         self._progress = asyncio.Event()
 
     def _trimmed(self, rows: list[Shown]) -> list[Shown]:
-        """``rows`` without what is too many, taken from the end that is farther from the reader."""
+        """``rows`` without what is too many, and some more so that this is not done for each record that comes; taken
+        from the end that is farther from the reader."""
+        most = self._at_most - self._at_most // 10
         here = len(rows) if self.reader is None else bisect_left(rows, self.reader, key=BY_KEY)
         drop_older = here > len(rows) // 2
-        kept = rows[-self._at_most :] if drop_older else rows[: self._at_most]
+        kept = rows[-most:] if drop_older else rows[:most]
         end = kept[0].key if drop_older else kept[-1].key
         if drop_older:
             self._low = end
