@@ -87,7 +87,8 @@ class OnTerminal:
     @property
     def text(self) -> str:
         """The screen's lines, of what was drawn."""
-        return "\n".join(line.rstrip() for line in self._screen.display)
+        buffer = self._screen.buffer  # pyte's own ``display`` fails on half of a wide character
+        return "\n".join("".join(buffer[row][column].data for column in range(COLUMNS)).rstrip() for row in range(ROWS))
 
     def press(self, keys: str) -> None:
         """Types ``keys``."""
