@@ -94,35 +94,39 @@ class Follower:
             self._note_away(tail, gone=own is None and not newer)
             if self._untold:
                 yield [self._untold.pop(0)]
-            grew = await self._grew(tail, own)
+            size = await self._size(tail, own)
+            grew = size > tail.seen_bytes
             try:
-                if own is not None and own.size_bytes < tail.seen_bytes:
+                if size < tail.seen_bytes:
                     raise Emptied(b"")
                 if own is not None and grew:
                     tail.grown(await self._shelf.open(own))
                 if grew or not tail.settled:
-                    async for records in self._read(tail, settled=not grew):
-                        yield records
+                    async with aclosing(self._read(tail, settled=not grew)) as batches:
+                        async for records in batches:
+                            yield records
             except Emptied as emptied:
-                async for batch in self._through_copy(tail, emptied.block):
-                    yield batch
+                async with aclosing(self._through_copy(tail, emptied.block)) as batches:
+                    async for batch in batches:
+                        yield batch
                 return
             moving = bool(newer) and not grew
             if moving:
                 tail = await self._move_on(tail, newer[0])
         self._known |= {one.key for one in seen}
-        async for batch in self._linger():
-            yield batch
+        async with aclosing(self._linger()) as batches:
+            async for batch in batches:
+                yield batch
         self._good(tail.log, tail.seen_bytes)
 
-    async def _grew(self, tail: Tail, own: Seen | None) -> bool:
-        """Whether there is more in the file than was read; one that has no name any more is asked itself."""
-        if own is not None:
-            return own.size_bytes > tail.seen_bytes
+    async def _size(self, tail: Tail, own: Seen | None) -> int:
+        """How large the file is now; one that has no name any more, or is packed, is asked itself."""
+        if own is not None and not tail.log.is_packed:
+            return own.size_bytes
         try:
-            return await tail.log.file.size() > tail.seen_bytes
+            return await tail.log.file.size()
         except FileMoved:
-            return False
+            return tail.seen_bytes
 
     async def _newer(self, tail: Tail, seen: Sequence[Seen], own: Seen | None) -> list[Seen]:
         """The files after the one that is read. When that has left the log, those that have come since; its own copy
@@ -155,8 +159,9 @@ class Follower:
             over = time.monotonic() > until_s
             try:
                 grew = await tail.log.file.size() > tail.seen_bytes
-                async for records in self._read(tail, settled=not grew, ended=over and not grew):
-                    yield records
+                async with aclosing(self._read(tail, settled=not grew, ended=over and not grew)) as batches:
+                    async for records in batches:
+                        yield records
             except (Emptied, FileMoved):
                 over, grew = True, False
             if grew:
@@ -177,8 +182,12 @@ class Follower:
                 continue
             copy = await self._shelf.open(one)
             if copy.head == before.head and await copy.file.size() >= tail.offset:
-                async for records in self._read(Tail(copy, tail.offset, after=tail.after), settled=True, ended=True):
-                    yield records
+                rest = Tail(copy, tail.offset, after=tail.after)
+                self._lingering[rest] = 0.0  # for the next look, should this one not get through
+                async with aclosing(self._read(rest, settled=True, ended=True)) as batches:
+                    async for records in batches:
+                        yield records
+                del self._lingering[rest]
                 yield [copied(before)]
                 return
         pieces = cut_whole(block[: block.rfind(b"\n") + 1], tail.offset, before.format, ended=True)[0]

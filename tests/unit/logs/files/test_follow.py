@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import io
 import os
 import shutil
@@ -151,6 +152,31 @@ async def test_it_begins_where_it_is_told(path: Path, where: Filter) -> None:
             assert [one.entry.message.split()[1] for one in log.records[len(wanted) :]] == ["n=77"]
             assert log.notices == []
         put(path, console_log(3, 20, first=10))
+
+
+async def test_it_goes_through_packed_files_to_the_one_that_is_written(path: Path) -> None:
+    put(path.with_name("app.log.2.gz"), gzip.compress(console_log(3, 200)))
+    put(path.with_name("app.log.1.gz"), gzip.compress(console_log(4, 200, first=200)))
+    put(path, console_log(5, 20, first=400))
+    expected = raws(console_log(3, 200)) + raws(console_log(4, 200, first=200)) + raws(console_log(5, 20, first=400))
+    async with followed(path, Beginning()) as log:
+        await until(lambda: len(log.records) == 420)
+        await log.several_looks()
+        assert log.raws == expected
+        assert log.notices == []
+
+
+async def test_a_file_that_is_packed_while_it_is_away_goes_on_there(path: Path) -> None:
+    async with followed(path) as log:
+        append(path, console_log(4, 30, first=200))
+        os.rename(path, path.with_name("app.log.1"))
+        put(path.with_name("app.log.2.gz"), gzip.compress(path.with_name("app.log.1").read_bytes()))
+        os.unlink(path.with_name("app.log.1"))
+        put(path.with_name("app.log.1"), console_log(5, 30, first=300))
+        put(path, console_log(6, 30, first=400))
+        await until(lambda: len(log.records) == 90)
+        assert log.raws == [raw for seed in (4, 5, 6) for raw in raws(console_log(seed, 30, first=100 * seed - 200))]
+        assert log.notices == []
 
 
 async def test_a_file_that_goes_is_told_and_comes_back(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
