@@ -23,6 +23,8 @@ from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, Page, Start
 
 SETTLED_S = 2.0
 """A last line without a newline that is older than this is whole: nobody is writing it."""
+ZONES_S = 26 * 3600.0
+"""How far apart two time zones can be (UTC-12 to UTC+14)."""
 _SMALL_BYTES = 1024 * 1024
 
 
@@ -90,8 +92,13 @@ async def _read(shelf: Shelf, seen: list[Seen], cursor: Cursor | None, query: Qu
     copied to be emptied the copy is passed over."""
     records: list[Record] = []
     more: Start | None = None
+    since, _ = span(query.where)
     while cursor is not None and more is None:
-        log, index = await shelf.open(seen[cursor.index]), cursor.index
+        index = cursor.index
+        if _too_old(seen[index], since):
+            cursor = Cursor(index + 1) if not query.older and index + 1 < len(seen) else None
+            continue
+        log = await shelf.open(seen[index])
         if index + 1 < len(seen) and await shelf.is_copy(log, await shelf.open(seen[index + 1])):
             cursor = Cursor(index + (-1 if query.older else 1), None if query.older else cursor.offset)
         else:
@@ -102,6 +109,12 @@ async def _read(shelf: Shelf, seen: list[Seen], cursor: Cursor | None, query: Qu
             cursor = Cursor(index - 1 if query.older else index + 1)
         cursor = cursor if 0 <= cursor.index < len(seen) else None
     return Page(tuple(records[::-1] if query.older else records), more)
+
+
+def _too_old(seen: Seen, since_us: int | None) -> bool:
+    """Whether the file was last written to so long before that nothing in it can be of that time, whatever its zone:
+    it need not be opened, nor unpacked."""
+    return since_us is not None and seen.modified_s + ZONES_S < since_us / 1e6
 
 
 async def _read_file(log: LogFile, seen: Seen, offset: int | None, query: Query) -> tuple[list[Record], int | None]:

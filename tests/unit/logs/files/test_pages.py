@@ -116,6 +116,25 @@ async def test_a_place_holds_through_renaming_packing_and_copying(rotated: tuple
 
 
 @pytest.mark.parametrize("older", [False, True])
+async def test_files_from_before_the_time_asked_for_are_not_opened(
+    rotated: tuple[Path, list[bytes]], older: bool
+) -> None:
+    path, expected = rotated
+    for days, name in enumerate(("app.log", "app.log.1", "app.log.2", "app.log.3.gz", "app.log.4.gz")):
+        written = START.timestamp() + 300 - days * 86_400
+        os.utime(path.with_name(name), (written, written))
+    path.with_name("app.log.4.gz").write_bytes(b"\x1f\x8b\x08 not to be unpacked")
+    os.utime(path.with_name("app.log.4.gz"), (1, 1))
+    source = local_source(path)
+    where = Within(microseconds(START + timedelta(seconds=200)), None)
+    found = await read_all(source, End() if older else Beginning(), where, older=older)
+    assert [one.raw for one in found] == expected[200:]
+    assert source.status.value is not None
+    assert "damaged" not in source.status.value.description
+    await source.close()
+
+
+@pytest.mark.parametrize("older", [False, True])
 async def test_a_copy_that_is_being_made_is_not_read_twice(tmp_path: Path, older: bool) -> None:
     path = tmp_path / "app.log"
     data = console_log(1, 200)
