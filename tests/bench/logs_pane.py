@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,9 +13,9 @@ import psutil
 
 from tests.bench import bare_log
 from tests.bench.bare import TEXT
-from tests.bench.logs import lnav_runs, made
+from tests.bench.logs import lnav_runs, made, newest_time
 from tests.bench.on_terminal import CannotMeasure, OnTerminal
-from tests.bench.programs import BARE, LILFOX, Peers, environment, median_ratio
+from tests.bench.programs import BARE, LILFOX, Peers, median_ratio
 from tests.bench.table import Row, against, within
 
 WITHIN_S = 60.0
@@ -49,7 +46,7 @@ def measure_ten(_peers: Peers, home: Path, *, quick: bool) -> Iterator[Row]:
 
 
 def _first_screen(size: str, log: Path, home: Path, peers: Peers, *, rounds: int) -> Iterator[Row]:
-    newest = _newest_time(log)
+    newest = newest_time(log)
     runs: dict[str, tuple[Sequence[str], str]] = {"lilfox": ((*LILFOX, str(log)), newest), "bare": (BARE, TEXT)}
     if peers.toolong is not None:
         runs["toolong"] = ((*peers.toolong, str(log)), newest)
@@ -73,14 +70,6 @@ def _shows(wanted: str, text: str) -> bool:
     return wanted in text
 
 
-def _newest_time(log: Path) -> str:
-    """The time of day of the last record, to a hundredth of a second, as both show it."""
-    with log.open("rb") as file:
-        file.seek(-4096, 2)
-        stamp: str = json.loads(file.read().splitlines()[-1])["timestamp"]
-    return stamp[11:22]
-
-
 def _keys(size: str, log: Path, home: Path, peers: Peers) -> Iterator[Row]:
     """From an arrow key to the first bytes it brings, from the first screen on."""
     what = f"{size}: key to screen while it is indexed, 95 of 100 within"
@@ -94,7 +83,7 @@ def _keys(size: str, log: Path, home: Path, peers: Peers) -> Iterator[Row]:
 
 
 def _key_s(argv: Sequence[str], log: Path, home: Path) -> float:
-    newest = _newest_time(log)
+    newest = newest_time(log)
     with OnTerminal(argv, home=home) as program:
         program.until(partial(_shows, newest), WITHIN_S)
         taken = sorted(filter(None, (program.answer_s(UP, 1.0) for _ in range(_KEYS))))
@@ -104,29 +93,27 @@ def _key_s(argv: Sequence[str], log: Path, home: Path) -> float:
 
 
 def _memory(size: str, log: Path, home: Path) -> Iterator[Row]:
-    newest = _newest_time(log)
-    with OnTerminal((*LILFOX, str(log)), home=home) as program:
-        program.until(partial(_shows, newest), WITHIN_S)
-        ours = 0
-        for _ in range(_LOOKS):
-            program.collect(0.5)
-            ours = max(ours, _anonymous_bytes(program.pid))
+    newest = newest_time(log)
+    ours = _most_anonymous_bytes((*LILFOX, str(log)), newest, home)
     what = f"{size}: most anonymous memory, indexed"
     if not lnav_runs(home):
         yield Row(what, f"{ours / 1e6:.0f} MB", "lnav: not installed", goal="≤ 0.35")
         return
-    theirs = _most_anonymous_bytes(("lnav", "-n", "-q", "-c", ":goto 0", str(log)), home)
+    theirs = _most_anonymous_bytes(("lnav", str(log)), newest, home)
     yield against(what, f"{ours / 1e6:.0f} MB", f"{theirs / 1e6:.0f} MB  lnav", ours / theirs, 0.35)
 
 
-def _most_anonymous_bytes(argv: Sequence[str], home: Path) -> int:
-    most = 0
-    quiet = subprocess.DEVNULL
-    with subprocess.Popen(argv, env=environment(home), cwd=home, stdin=quiet, stdout=quiet, stderr=quiet) as process:
-        while process.poll() is None:
-            most = max(most, _anonymous_bytes(process.pid))
-            time.sleep(0.05)
-    return most
+def _most_anonymous_bytes(argv: Sequence[str], newest: str, home: Path) -> int:
+    """Until the newest record has been on the screen for a while."""
+    with OnTerminal(argv, home=home) as program:
+        if argv[0] == "lnav":
+            program.tell_kind()
+        program.until(partial(_shows, newest), WITHIN_S)
+        most = 0
+        for _ in range(_LOOKS):
+            program.collect(0.5)
+            most = max(most, _anonymous_bytes(program.pid))
+        return most
 
 
 def _anonymous_bytes(pid: int) -> int:
@@ -149,7 +136,7 @@ def _page_bytes(log: Path, home: Path) -> Row:
 
 
 def _bytes_for_pages(argv: Sequence[str], log: Path, home: Path) -> int:
-    newest = _newest_time(log)
+    newest = newest_time(log)
     with OnTerminal(argv, home=home) as program:
         program.until(partial(_shows, newest), WITHIN_S)
         program.collect(5.0)

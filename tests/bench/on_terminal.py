@@ -94,6 +94,11 @@ class OnTerminal:
         """Types ``keys``."""
         os.write(self._fd, keys.encode())
 
+    def tell_kind(self) -> None:
+        """Answers what lnav waits for: that this is a VT220 with colours (ECMA-48 DA, as xterm replies)."""
+        self.collect(0.2)
+        self.press("\x1b[?62;22c")
+
     def collect(self, seconds: float) -> int:
         """Keeps what comes within ``seconds``, undrawn; tells how many bytes came. Sleeps on where it has ended."""
         got = 0
