@@ -27,6 +27,8 @@ from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, Notice, Star
 BATCH = 500
 LINGER_S = 5.0
 """How long a file that was renamed is still looked at after it last grew."""
+LOOK_ALL_S = 1.0
+"""How often all files of the log are looked at while the one that is read does not change."""
 AWAY_S = 2.0
 """How long a file may be away in its rotation before it is told."""
 RETRIES_S = (0.5, 1.0, 2.0, 5.0, 10.0)
@@ -60,6 +62,7 @@ class Follower:
         self._known: set[tuple[int, int]] = set()
         self._away_since_s: float | None = None
         self._untold: list[Notice] = []
+        self._looked_s = 0.0
 
     async def batches(self) -> AsyncGenerator[Batch, None]:
         """Records and notices as they come, at most BATCH at once; never ends. Raises LilFoxError when it cannot go
@@ -83,6 +86,8 @@ class Follower:
 
     async def _round(self) -> AsyncGenerator[Batch, None]:
         """One look at the files, and all that is new in them."""
+        if self._tail is not None and await self._is_quiet(self._tail):
+            return
         self._shelf.keep = {tail.log.key for tail in (self._tail, *self._lingering) if tail is not None}
         seen = await (self._shelf.look() if self._tail is None else self._shelf.look_again())
         tail = self._tail = self._tail or await begin(self._shelf, seen, self._start)
@@ -114,10 +119,18 @@ class Follower:
             if moving:
                 tail = await self._move_on(tail, newer[0])
         self._known |= {one.key for one in seen}
+        self._looked_s = time.monotonic()
         async with aclosing(self._linger()) as batches:
             async for batch in batches:
                 yield batch
         self._good(tail.log, tail.seen_bytes)
+
+    async def _is_quiet(self, tail: Tail) -> bool:
+        """Whether the file is as it was, by a look at it alone; all the log's files are looked at now and then."""
+        if self._lingering or not tail.settled or time.monotonic() - self._looked_s > LOOK_ALL_S:
+            return False
+        alone = await self._shelf.disk.look([tail.log.path])
+        return [(one.key, one.size_bytes) for one in alone] == [(tail.log.key, tail.seen_bytes)]
 
     async def _size(self, tail: Tail, own: Seen | None) -> int:
         """How large the file is now; one that has no name any more, or is packed, is asked itself."""

@@ -40,7 +40,7 @@ class RemoteDisk:
             one = _seen(line, int(now))
             if one is not None:
                 found.setdefault(one.key, one)
-        self._paths = {one.key: one.path for one in found.values()}
+        self._paths |= {one.key: one.path for one in found.values()}
         return list(found.values())
 
     async def why_not(self, path: str) -> LilFoxError:

@@ -164,14 +164,14 @@ class FileSource:
         index, log = self._index, self._newest
         counted = index is not None and log is not None and log.format.begins is every_line
         notes = [str(note) for note in self._shelf.notes.values()]
-        self._status.publish(
-            SourceStatus(
-                "; ".join([self._options.path, *notes]),
-                format="" if log is None else log.format_name,
-                zone=str(self._setting.zone),
-                size_bytes=self._size,
-                indexed_bytes=index.indexed_bytes if index is not None and self._local else None,
-                records=index.lines if index is not None and counted and index.indexed_bytes == self._size else None,
-                searched_bytes=self._searched,
-            )
+        status = SourceStatus(
+            "; ".join([self._options.path, *notes]),
+            format="" if log is None else log.format_name,
+            zone=str(self._setting.zone),
+            size_bytes=self._size,
+            indexed_bytes=index.indexed_bytes if index is not None and self._local else None,
+            records=index.lines if index is not None and counted and index.indexed_bytes == self._size else None,
+            searched_bytes=self._searched,
         )
+        if status != self._status.value:  # a reader is woken by what has changed alone
+            self._status.publish(status)

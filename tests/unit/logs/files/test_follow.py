@@ -7,7 +7,7 @@ import gzip
 import io
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +16,8 @@ import pytest
 
 from lilfox_tui.errors import FileRefused
 from lilfox_tui.logs.files import follow
+from lilfox_tui.logs.files.disk import Seen
+from lilfox_tui.logs.files.local import LocalDisk
 from lilfox_tui.logs.filter.model import EVERYTHING, AtLeast, Filter
 from lilfox_tui.logs.record import RAW_LIMIT, Record, Severity, microseconds
 from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, Notice, Start
@@ -53,12 +55,16 @@ class Followed:
 
     async def several_looks(self) -> None:
         """Waits until the files were looked at several times more."""
-        seen: list[object] = []
-        async with aclosing(self.source.status.watch()) as states:
-            async for state in states:
-                seen.append(state)
-                if len(seen) > 6:
-                    return
+        looks, look = 0, LocalDisk.look
+
+        async def counted(disk: LocalDisk, patterns: Sequence[str]) -> list[Seen]:
+            nonlocal looks
+            looks += 1
+            return await look(disk, patterns)
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(LocalDisk, "look", counted)
+            await until(lambda: looks > 5)
 
     async def close(self) -> None:
         self._task.cancel()
@@ -181,6 +187,7 @@ async def test_a_file_that_is_packed_while_it_is_away_goes_on_there(path: Path) 
 
 async def test_a_file_that_goes_is_told_and_comes_back(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(follow, "AWAY_S", 0.2)
+    monkeypatch.setattr(follow, "LOOK_ALL_S", 0.1)
     async with followed(path) as log:
         os.unlink(path)
         await until(lambda: log.notices)
