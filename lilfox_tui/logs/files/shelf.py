@@ -9,7 +9,7 @@ from datetime import tzinfo
 from msgspec import Struct
 
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import Message
+from lilfox_tui.i18n import Message, tr
 from lilfox_tui.logs.files import packed, rotation
 from lilfox_tui.logs.files.disk import ByteFile, Disk, Seen
 from lilfox_tui.logs.files.log_file import SAMPLE_BYTES, LogFile, Place
@@ -60,6 +60,7 @@ class Shelf:
         present = {one.key for one in seen} | self.keep
         for key in [key for key in self._open if key not in present]:
             gone = self._open.pop(key)
+            self.notes.pop(key, None)
             self._reading.former[gone.head] = gone.named
             await gone.file.close()
         async with self._opening:
@@ -119,6 +120,8 @@ class Shelf:
     def _log_file(self, seen: Seen, file: ByteFile, sample: bytes) -> LogFile:
         reading = self._reading
         log = LogFile(reading.source, seen, file, sample, reading.format, reading.zone)
+        if b"\0" in sample:
+            self.notes[seen.key] = tr("{path}: holds binary data (NUL bytes), read as plain text", path=seen.path)
         former = reading.former.get(log.head)
         taken = {(other.named, other.head) for other in self._open.values()}
         if former is not None and sample and (former, log.head) not in taken:
