@@ -68,8 +68,7 @@ class LogFindKeys(LogDetailKeys):
             self.repaint()
             return
         await merged.go(AtTime(found.key.time_us))
-        same = (each.key for each in merged.shown if _is_same(each, found.item))
-        self._arrived(next(same, None) or merged.reader)
+        self._arrived(await _key_once_loaded(merged, found.item.source, found.item.place) or merged.reader)
 
     # ---- marks ---------------------------------------------------------------------------------------------------
 
@@ -116,7 +115,7 @@ class LogFindKeys(LogDetailKeys):
         loaded = _key_of(merged, source, place)
         if loaded is None:
             await merged.go(AtTime(time_us))
-            loaded = _key_of(merged, source, place)
+            loaded = await _key_once_loaded(merged, source, place)
         if loaded is None:
             self.lilfox.tell(tr("the marked record is not among those shown now"))
         self._arrived(loaded or merged.reader)
@@ -146,15 +145,20 @@ class LogFindKeys(LogDetailKeys):
         self._arrived(await merged.go(start))
 
 
-def _is_same(shown: Shown, record: Record) -> bool:
-    item = shown.item
-    return isinstance(item, Record) and item.place == record.place and item.source == record.source
-
-
 def _key_of(merged: Merged, source: str, place: str) -> Key | None:
     for each in merged.shown:
         if isinstance(each.item, Record) and each.item.place == place and each.item.source == source:
             return each.key
+    return None
+
+
+async def _key_once_loaded(merged: Merged, source: str, place: str) -> Key | None:
+    """The key of a record near where ``merged`` has gone to, as soon as its source has answered."""
+    async with aclosing(merged.changes.watch()) as changes:
+        async for _version in changes:
+            key = _key_of(merged, source, place)
+            if key is not None or source not in merged.searching:
+                return key
     return None
 
 

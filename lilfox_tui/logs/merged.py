@@ -53,6 +53,8 @@ class Merged(Window):
                 both.create_task(self._extend(count, older=True))
             if not isinstance(start, End):
                 both.create_task(self._extend(count, older=False))
+        while not self.shown and self.searching:  # there must be something to stand on
+            await self._progress.wait()
 
     async def set_where(self, where: Filter, count: int = PAGE, *, around: Shown | None = None) -> Key | None:
         """Shows what matches ``where``, around where the reader stands, or around a row that was shown before; returns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
@@ -149,6 +150,19 @@ async def test_a_slow_source_keeps_nobody_waiting_and_is_inserted_at_its_time() 
         assert messages(merged) == sorted_all([fast, slow])[-40:]
         await all_of(merged)
         assert messages(merged) == sorted_all([fast, slow])
+
+
+async def test_where_the_only_source_is_slow_it_is_waited_for_until_there_is_something_to_stand_on() -> None:
+    slow = of("slow", range(100))
+    slow.slow = True
+    async with Merged([slow], Every()) as merged:
+        going = asyncio.create_task(merged.go(AtTime(50), 10))
+        await until(lambda: merged.searching and merged.late(older=True) and merged.late(older=False))
+        assert not going.done()
+        slow.answer()
+        key = await going
+        assert key is not None
+        assert key.time_us in (49, 50)
 
 
 async def test_a_source_that_fails_is_named_and_tried_again() -> None:
