@@ -215,10 +215,11 @@ async def test_a_filter_that_matches_rarely_goes_on_searching_and_can_be_ended()
         await merged.go(End(), 200)
         assert messages(merged) == ["a 77", *(f"a {number}" for number in range(770, 780))]
         source.slow = True
-        await merged.set_where(Holding("no such"), 10)
-        assert merged.searching == ("a",)
+        searching = asyncio.create_task(merged.set_where(Holding("no such"), 10))
+        await until(lambda: merged.searching == ("a",))
         merged.stop()
         await until(lambda: not merged.searching)
+        assert await searching is None
         assert not merged.shown
 
 
