@@ -47,7 +47,10 @@ class Range(Struct, frozen=True):
 
 
 class PutInOrder(Struct, frozen=True):
-    """Sort what was counted so far, while the other processes do so too. Answered by Done."""
+    """Sort what was counted so far, while the other processes do so too; without ``slices`` forget what was counted by
+    time. Answered by Done."""
+
+    slices: bool
 
 
 class Give(Struct, frozen=True):
@@ -107,6 +110,8 @@ def _answer(questions: BinaryIO, answers: BinaryIO) -> None:
             case Tally():
                 tally.join(question)
             case PutInOrder():
+                if not question.slices:
+                    tally.by_slice.clear()
                 tally.put_in_order()
                 _send(answers, Done())
             case Give():

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from msgspec.structs import replace
 
 from lilfox_tui.config.model import HostConfig
 from lilfox_tui.errors import LilFoxError
@@ -51,8 +52,11 @@ async def test_the_same_is_counted_by_one_process_and_by_three(large: Path) -> N
     log = source(large)
     one = await analyze([log], EVERYTHING, processes=1)
     three = await analyze([log], EVERYTHING, processes=3, progress=lambda done, total: told.append((done, total)))
-    await log.close()
     assert one == three
+    brief = await analyze([log], EVERYTHING, slices=False)
+    assert brief.statistics == replace(one.statistics, by_slice=())
+    assert len(one.statistics.by_slice) > 1
+    await log.close()
     assert one.statistics.records == 280_000
     assert one.failed == {}
     assert told == sorted(told)

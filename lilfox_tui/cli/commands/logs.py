@@ -154,7 +154,7 @@ async def _statistics(config: Config, args: argparse.Namespace, where: Filter) -
         if words == [STDIN]:
             found = await analyze_stream(sources[0], where)
         else:
-            found = await analyze(sources, where)
+            found = await analyze(sources, where, slices=not args.json)
         if len(found.failed) < len(sources):
             if args.json:
                 print_json(document(found.statistics))
