@@ -100,6 +100,7 @@ class LilFoxApp(AppKeys):
         self._bind_keys()
         self.pane.display = True
         self.pane.rewind(self.rewound)
+        self.pane.repaint()
         self.repaint_frame()
 
     def _settle(self) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime, tzinfo
 
 from textual import work
+from textual.worker import WorkerCancelled, WorkerFailed
 
 from lilfox_tui.app.log_sources import OpenLogs
 from lilfox_tui.app.pane import Pane
@@ -58,6 +59,14 @@ class LogsWindow(Pane):
     def on_mount(self) -> None:
         self._rewound = self.lilfox.rewound
         self._open()
+
+    async def on_unmount(self) -> None:
+        """Waits until what was begun here has ended: files, processes and hosts are closed by then."""
+        mine = [worker for worker in self.workers if worker.node is self]
+        self.workers.cancel_node(self)
+        for worker in mine:
+            with suppress(WorkerCancelled, WorkerFailed):
+                await worker.wait()
 
     # ---- sources -------------------------------------------------------------------------------------------------
 
@@ -244,7 +253,11 @@ class LogsWindow(Pane):
 
     def rewind(self, at: datetime | None) -> None:
         """Shows the records around ``at`` (aware UTC), or the newest."""
-        if at == self._rewound or not self.display:
+        if not self.display:
+            return
+        if at == self._rewound:
+            self.at_end = self._at_end  # the screen was held still perhaps
+            self._changed()
             return
         self._rewound = at
         if self.merged is not None:
@@ -273,10 +286,15 @@ class LogsWindow(Pane):
     def _changed(self) -> None:
         """Draws what came by itself, not more often than the eye or the link has use for."""
         merged = self.merged
-        if merged is None or not self.display or (self.lilfox.paused and merged.shown and self.cursor is not None):
+        if merged is None:
+            return
+        if self.lilfox.paused and merged.shown and self.cursor is not None:
+            merged.sticks = False
             return
         if merged.sticks and merged.shown:
             self.cursor = merged.reader
+        if not self.display:
+            return
         period_s = SLOW_PAINT_S if self.lilfox.slow_link else PAINT_EVERY_S
         wait_s = self._painted_s + period_s - time.monotonic()
         if wait_s <= 0:

@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.panes.logs import LogsPane
-from lilfox_tui.logs.record import Record
+from lilfox_tui.logs.record import Record, Severity
 from tests.app.overviews import NOW, mixed
 from tests.app.still import still_app
 from tests.waiting import until
@@ -86,3 +86,18 @@ def messages(pane: LogsPane) -> list[str]:
     """The messages that are shown, folded or not."""
     assert pane.merged is not None
     return [each.item.entry.message for each in pane.merged.shown if isinstance(each.item, Record)]
+
+
+def selected(pane: LogsPane) -> str:
+    """The message that is selected; none while nothing is shown yet."""
+    return "" if pane.selected_record is None else pane.selected_record.entry.message
+
+
+def level_of(pane: LogsPane) -> Severity:
+    """The least level that is shown."""
+    return pane.level
+
+
+def shown_names(pane: LogsPane) -> list[str]:
+    """The sources that are shown."""
+    return [each.name for each in pane.shown_sources]

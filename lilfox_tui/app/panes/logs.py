@@ -15,7 +15,7 @@ from lilfox_tui.app.log_rows import LogStyle
 from lilfox_tui.app.log_strip import StripParts, counted_errors, grouped, joined, loaded_errors, strip_row
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.feed import Unavailable
-from lilfox_tui.i18n import _
+from lilfox_tui.i18n import _, language
 from lilfox_tui.logs.lane import Key, Shown
 from lilfox_tui.logs.merged import Merged
 from lilfox_tui.logs.record import EPOCH, Record, Severity
@@ -36,6 +36,7 @@ class LogsPane(LogOutputKeys):
         self._top: Key | None = None
         self._head_height = 1
         self._logger_width = 0
+        self._seen_loggers: object = None
         self._strip: tuple[object, Row] | None = None
         self._drawn_from: object = None
         self._possible: object = None
@@ -163,7 +164,7 @@ class LogsPane(LogOutputKeys):
             lines.show([(Piece("  " + self._why_empty(), "muted"),)])
             return
         style = self._style(merged)
-        drawn_from = (merged, merged.changes.value, style, self.folded)
+        drawn_from = (merged, merged.changes.value, style, self.folded, language())
         if self.list is None or drawn_from != self._drawn_from:
             self.list, self._drawn_from = LogList(merged.shown, style, folded=self.folded), drawn_from
         rows = self.list
@@ -222,8 +223,10 @@ class LogsPane(LogOutputKeys):
         """As wide as the widest that was seen, so that columns do not jump; at most a tenth of the screen."""
         if width < 80:
             return 0
-        seen = (len(each.item.entry.logger) for each in merged.shown if isinstance(each.item, Record))
-        self._logger_width = max(self._logger_width, max(seen, default=0))
+        if self._seen_loggers != (seen_now := (merged, merged.changes.value)):
+            self._seen_loggers = seen_now
+            seen = (len(each.item.entry.logger) for each in merged.shown if isinstance(each.item, Record))
+            self._logger_width = max(self._logger_width, max(seen, default=0))
         return min(self._logger_width, max(10, width // 10))
 
     # ---- the strip -----------------------------------------------------------------------------------------------
@@ -251,7 +254,7 @@ class LogsPane(LogOutputKeys):
             glyphs=self.lilfox.glyphs,
             sparklines=not self.lilfox.slow_link,
         )
-        made_from = (merged, merged.changes.value, parts, counted is not None)
+        made_from = (merged, merged.changes.value, parts, counted is not None, language())
         if self._strip is None or self._strip[0] != made_from:
             errors = loaded_errors(merged.shown)
             if counted is not None and (overall := counted_errors(counted.by_slice)) is not None:

@@ -1,0 +1,187 @@
+"""What the Logs pane saves, counts and tells, where its keys lead from Metrics, and sources that are slow or fail."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from lilfox_tui.app import log_output_keys
+from lilfox_tui.app.app import LilFoxApp
+from lilfox_tui.app.log_sources import OpenLogs
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import tr
+from tests.app.log_files import (
+    backend_lines,
+    logs_app,
+    messages,
+    pane_of,
+    selected,
+    settled,
+    shown_names,
+)
+from tests.app.overviews import NOW, mixed
+from tests.app.still import screen_text, still_app
+from tests.unit.logs.memory_source import MemorySource, record
+from tests.waiting import until
+
+SIZE = (100, 30)
+
+
+async def test_saving_writes_a_new_file_alone(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    async with app.run_test(size=SIZE) as pilot:
+        pane = await settled(app, pilot)
+        pane.show_only(["backend"])
+        await until(lambda: len(messages(pane)) == 12)
+        target = tmp_path / "saved.log"
+        pane.save(str(target))
+        await until(target.exists)
+        await until(lambda: "12 records are in" in screen_text(pilot))
+        assert target.read_text(encoding="utf-8").splitlines() == backend_lines()
+        pane.save(str(target))
+        await until(lambda: "File exists" in screen_text(pilot))
+
+
+async def test_a_row_of_statistics_is_a_filter(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    async with app.run_test(size=SIZE) as pilot:
+        pane = await settled(app, pilot)
+        await pilot.press("S")
+        await until(lambda: len(app.screen_stack) == 2)
+        await pilot.pause()
+        assert "11 errors in 102 records" in screen_text(pilot)
+        await pilot.press(*"OperationalError", "enter")
+        await until(lambda: len(messages(pane)) == 10)
+        assert set(messages(pane)) == {"OperationalError: connection refused"}
+
+
+async def test_a_row_of_patterns_is_a_filter(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    async with app.run_test(size=SIZE) as pilot:
+        pane = await settled(app, pilot)
+        await pilot.press("P")
+        await until(lambda: len(app.screen_stack) == 2)
+        await pilot.press(*"retry", "enter")
+        await until(lambda: len(messages(pane)) == 9)
+
+
+async def test_a_service_in_metrics_leads_to_its_logs_at_that_time(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    async with app.run_test(size=SIZE) as pilot:
+        await settled(app, pilot)
+        await pilot.press("1", "at", *"gateway", "enter")
+        await pilot.pause()
+        app._go_to(NOW - timedelta(seconds=60))
+        await pilot.press("l")
+        pane = pane_of(app)
+        await until(lambda: shown_names(pane) == ["gateway"] and pane.merged is not None and not pane.busy)
+        await until(lambda: pane.selected_record is not None)
+        assert pane.selected_record is not None
+        assert pane.selected_record.at == NOW - timedelta(seconds=60)
+        await pilot.press("grave_accent")
+        await until(lambda: pane.selected_record is not None and pane.selected_record.at == NOW - timedelta(seconds=2))
+
+
+async def test_the_panes_change_and_metrics_does_not_draw_meanwhile(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    async with app.run_test(size=SIZE) as pilot:
+        await settled(app, pilot)
+        await pilot.press("1")
+        await pilot.pause()
+        assert "HOSTS" in screen_text(pilot)
+        await pilot.press("2")
+        await pilot.pause()
+        assert "HOSTS" not in screen_text(pilot)
+        assert "follow" in screen_text(pilot)
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert "hide lesser levels" in screen_text(pilot)
+
+
+def with_sources(monkeypatch: pytest.MonkeyPatch, sources: Sequence[MemorySource]) -> LilFoxApp:
+    """The app on sources in memory, which are slow or fail when they are told to."""
+
+    async def open_them(self: OpenLogs) -> None:
+        self.sources = list(sources)
+        self.configs = {}
+
+    monkeypatch.setattr(OpenLogs, "open", open_them)
+    return still_app(mixed(), files=["none"])
+
+
+def some(name: str) -> MemorySource:
+    at = int(NOW.timestamp() * 1e6)
+    return MemorySource(name, [record(name, number, at - 10**6 * (50 - number)) for number in range(50)])
+
+
+async def test_a_source_that_fails_is_named_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    good, bad = some("good"), some("bad")
+    bad.error = LilFoxError(tr("connection lost"), tr("is the host up, and its network?"))
+    app = with_sources(monkeypatch, [good, bad])
+    async with app.run_test(size=SIZE) as pilot:
+        pane = await settled(app, pilot)
+        await until(lambda: "bad: connection lost" in screen_text(pilot))
+        assert "next try in" in screen_text(pilot)
+        assert len(messages(pane)) == 50
+        bad.error = None
+        await pilot.press("r")
+        await until(lambda: len(messages(pane)) == 100)
+        await until(lambda: "connection lost" not in screen_text(pilot))
+
+
+async def test_while_a_search_runs_it_says_so_keys_work_and_esc_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = some("slow")
+    app = with_sources(monkeypatch, [source])
+    async with app.run_test(size=SIZE) as pilot:
+        pane = await settled(app, pilot)
+        source.slow = True
+        await pilot.press("slash", *"nothing", "enter")
+        await until(lambda: "searching slow" in screen_text(pilot))
+        await pilot.press("t")
+        await pilot.pause()
+        assert "local time" in screen_text(pilot)
+        await pilot.press("escape")
+        await until(lambda: not pane.busy)
+        await until(lambda: "searching" not in screen_text(pilot))
+        assert pane.filter_text == "nothing", "the first esc ends the search alone"
+
+
+async def test_what_cannot_be_counted_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fails(*_sources: object, **_more: object) -> None:
+        raise LilFoxError(tr("a process that counts has ended (exit status {status})", status=9))
+
+    monkeypatch.setattr(log_output_keys, "analyze", fails)
+    app = logs_app(tmp_path)
+    async with app.run_test(size=SIZE) as pilot:
+        pane = await settled(app, pilot)
+        await pilot.press("S")
+        await until(lambda: "a process that counts has ended" in screen_text(pilot))
+        assert not pane.busy
+        assert len(messages(pane)) == 102
+
+
+async def test_typing_a_filter_letter_by_letter_does_not_lead_away(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    async with app.run_test(size=SIZE) as pilot:
+        pane = await settled(app, pilot)
+        while selected(pane) != "retry 8/9 backend:8000":
+            await pilot.press("k")
+        here = pane.selected_record
+        await pilot.press("slash", *"nothing")
+        await until(lambda: not messages(pane) and not pane.busy)
+        await pilot.press("escape")
+        await until(lambda: len(messages(pane)) == 102 and not pane.busy)
+        assert pane.selected_record == here
+
+
+async def test_at_the_end_a_filter_leaves_the_reader_at_the_end(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    async with app.run_test(size=SIZE) as pilot:
+        pane = await settled(app, pilot)
+        await pilot.press("slash", *"retry", "enter")
+        await until(lambda: len(messages(pane)) == 9 and not pane.busy)
+        assert selected(pane) == "retry 9/9 backend:8000"
+        assert pane.at_end
