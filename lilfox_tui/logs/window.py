@@ -15,7 +15,7 @@ from operator import attrgetter
 from types import TracebackType
 from typing import Self
 
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.errors import FileRefused, LilFoxError
 from lilfox_tui.feed import Feed, Unavailable
 from lilfox_tui.logs.filter.model import Filter
 from lilfox_tui.logs.lane import HIGHEST, LOWEST, Key, Lane, Shown
@@ -185,7 +185,8 @@ class Window:
         now = datetime.now(UTC)
         since = lane.trouble.since if lane.trouble is not None else now
         state = lane.source.status.state
-        if isinstance(state, Unavailable) and state.next_try is None:
+        may_come = isinstance(error, FileRefused)  # a file that is missing now may be written yet
+        if isinstance(state, Unavailable) and state.next_try is None and not may_come:
             lane.trouble = Unavailable(error, since)  # somebody must act; ``retry`` is how they say so
             self._settle()
             await asyncio.Event().wait()

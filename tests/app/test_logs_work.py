@@ -13,8 +13,10 @@ from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.log_sources import OpenLogs
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
+from lilfox_tui.logs import window
 from tests.app.log_files import (
     backend_lines,
+    line,
     logs_app,
     messages,
     pane_of,
@@ -99,6 +101,19 @@ async def test_the_panes_change_and_metrics_does_not_draw_meanwhile(tmp_path: Pa
         await pilot.press("question_mark")
         await pilot.pause()
         assert "hide lesser levels" in screen_text(pilot)
+
+
+async def test_a_file_that_is_written_later_is_read_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(window, "RETRIES_S", (0.05,))
+    late = tmp_path / "late.log"
+    app = still_app(mixed(), files=[str(late)])
+    async with app.run_test(size=SIZE) as pilot:
+        pane = pane_of(app)
+        await until(lambda: pane.merged is not None and "late" in pane.merged.troubles)
+        await until(lambda: "late: " in screen_text(pilot))
+        late.write_text(line(NOW, "INFO", "http", "here it is") + "\n")
+        await until(lambda: "here it is" in screen_text(pilot))
+        await until(lambda: "late: " not in screen_text(pilot))
 
 
 def with_sources(monkeypatch: pytest.MonkeyPatch, sources: Sequence[MemorySource]) -> LilFoxApp:
