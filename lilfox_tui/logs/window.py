@@ -163,9 +163,13 @@ class Window:
             try:
                 page = await lane.source.page(start, older=older, limit=PAGE, where=self.where)
             except LilFoxError as error:
+                if lane.edges[older] is not edge:
+                    return
                 edge.late = True
                 await self._wait_to_retry(lane, error)
                 continue
+            if lane.edges[older] is not edge:
+                return  # this end was cut off meanwhile: what was read does not join what is left
             lane.trouble, lane.failures = None, 0
             placed = lane.take(page, older=older)
             if not older and edge.done and lane.skipped != skipped:

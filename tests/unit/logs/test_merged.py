@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lilfox_tui.errors import LilFoxError
@@ -79,6 +79,11 @@ async def test_it_is_sorting_everything_wherever_it_begins(
         assert messages(merged) == everything
 
 
+@example(  # a page that was on its way when its end was cut off
+    lists=[[*([None] * 19), 0], [None, None, None, 0, *([None] * 9)]],
+    start=Beginning(),
+    steps=[(False, count, 0) for count in (1, 1, 1, 18, 1, 1, 1, 3)],
+)
 @settings(max_examples=100, deadline=None)
 @given(
     lists=st.lists(st.lists(st.one_of(st.none(), st.integers(0, 50)), max_size=60), min_size=1, max_size=3),
