@@ -90,7 +90,7 @@ async def analyze(
                 if files is None:
                     await _count_pages(source, where, tally)
                 for file in files or ():
-                    ranges += await _ranges(file, source.name, where, opened)
+                    ranges += await _ranges(file, source.name, where, opened, slices=slices)
             except LilFoxError as error:
                 failed[source.name] = error
         if not slices:
@@ -98,7 +98,7 @@ async def analyze(
         if not ranges:
             return Analysis(await asyncio.to_thread(statistics_of, tally), failed)
         count = min(len(ranges), processes or min(os.cpu_count() or 1, _PROCESSES_MOST))
-        counting = _Counting(ranges, progress, slices=slices)
+        counting = _Counting(ranges, progress)
         statistics = await counting.run(count, tally)
     return Analysis(statistics, failed | counting.failed)
 
@@ -135,7 +135,7 @@ def _count(source: LogSource, records: Iterable[Record], tally: Tally) -> None:
             tally.add(record.source, record.entry)
 
 
-async def _ranges(log: LogFile, source: str, where: Filter, opened: ExitStack) -> list[Range]:
+async def _ranges(log: LogFile, source: str, where: Filter, opened: ExitStack, *, slices: bool) -> list[Range]:
     """The file in parts; its descriptor stays open as long as ``opened`` does."""
     assert isinstance(log.file, LocalFile)
     descriptor = os.dup(log.file.descriptor)
@@ -150,6 +150,7 @@ async def _ranges(log: LogFile, source: str, where: Filter, opened: ExitStack) -
             where=where,
             start=start,
             end=min(start + RANGE_BYTES, size),
+            slices=slices,
         )
         for start in range(0, size, RANGE_BYTES)
     ]
@@ -158,8 +159,7 @@ async def _ranges(log: LogFile, source: str, where: Filter, opened: ExitStack) -
 class _Counting:
     """Processes that count ranges, each the next one when it is done with its last."""
 
-    def __init__(self, ranges: deque[Range], progress: Progress | None, *, slices: bool) -> None:
-        self._slices = slices
+    def __init__(self, ranges: deque[Range], progress: Progress | None) -> None:
         self.failed: dict[str, LilFoxError] = {}
         self._ranges = ranges
         self._descriptors = sorted({int(each.path.rpartition("/")[2]) for each in ranges})
@@ -199,7 +199,7 @@ class _Counting:
                 self.failed[asked.source] = LilFoxError(
                     tr("{source} could not be counted to its end: {reason}", source=asked.source, reason=answer.refused)
                 )
-        await process.ask(PutInOrder(self._slices))
+        await process.ask(PutInOrder())
         await process.answer(Done)
 
 

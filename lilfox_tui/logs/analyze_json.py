@@ -39,18 +39,20 @@ class _Plan:
     """How lines are read that have no other than these keys.
 
     ``decode`` gives a struct with what plays a role (``time``, ``level``, ``module``, ``duration``, ``route``), UNSET
-    where the line does not have it. ``sure`` are the roles that no second key could play then.
+    where the line does not have it. ``sure`` are the roles that no second key could play then. Where nothing is counted
+    by time it is not read.
     """
 
-    def __init__(self, keys: tuple[str, ...]) -> None:
+    def __init__(self, keys: tuple[str, ...], *, timed: bool) -> None:
         players = {role: _players(keys, role) for role in _ROLES}
         players["route"] = ["route"] if "route" in keys else []
         attributes = {names[0]: role for role, names in players.items() if names}
         told = [(name, role) for role in _FAULT_ROLES for name in _players(keys, role)]
         attributes |= {name: f"fault_{number}" for number, (name, _) in enumerate(told) if name not in attributes}
         attributes |= {name: f"other_{number}" for number, name in enumerate(keys) if name not in attributes}
+        types = _TYPES if timed else {role: type_ for role, type_ in _TYPES.items() if role != "time"}
         fields: list[tuple[str, Any, Any]] = [
-            (attributes[name], _TYPES.get(attributes[name], Raw), UNSET) for name in keys
+            (attributes[name], types.get(attributes[name], Raw), UNSET) for name in keys
         ]
         absent = {role: UNSET for role, names in players.items() if not names}
         written = {attribute: name for name, attribute in attributes.items()}
@@ -84,9 +86,10 @@ _Counted: TypeAlias = tuple[Cell, Callable[[float], None], str]
 
 
 class _Minute:
-    """Lines of one minute, by route: counted here first, since a line needs one look-up then, and not two."""
+    """Lines of one minute, by route: counted here first, since a line needs one look-up then, and not two. ``time_us``
+    is None for lines of any time."""
 
-    def __init__(self, begins: datetime, time_us: int) -> None:
+    def __init__(self, begins: datetime, time_us: int | None) -> None:
         self.by_route: dict[object, _Counted] = {}
         """By what a line says of its route."""
         self.routes: list[tuple[Cell, Cell]] = []
@@ -98,25 +101,28 @@ class _Minute:
         """Adds what was counted to the tally, and forgets it."""
         for counted, route in self.routes:
             route.join(counted)
-            tally.slice(self._time_us).join(counted)
+            if self._time_us is not None:
+                tally.slice(self._time_us).join(counted)
         self.routes.clear()
         self.by_route.clear()
 
 
 class JsonCount:
-    """Counts the JSON lines of one source into ``tally``. ``zone`` is that of times without an offset."""
+    """Counts the JSON lines of one source into ``tally``. ``zone`` is that of times without an offset. Unless ``timed``
+    the tally's slices are of no use afterwards."""
 
-    def __init__(self, tally: Tally, source: str, zone: tzinfo) -> None:
+    def __init__(self, tally: Tally, source: str, zone: tzinfo, *, timed: bool = True) -> None:
         self._tally = tally
         self._source = source
         self._zone = zone
+        self._timed = timed
         self._keys: dict[str, None] = {}
         self._odd_lines = 0
         self._plan: _Plan | None = None
         self._errors: dict[object, bool] = {}
         self._routes: dict[object, tuple[Cell, str]] = {}
         self._minutes: dict[datetime, _Minute] = {}
-        self._minute = _Minute(datetime(1, 1, 1, tzinfo=UTC), 0)
+        self._minute = _Minute(datetime(1, 1, 1, tzinfo=UTC), None)
         self._counting: list[_Minute] = []
 
     def count(self, block: bytes) -> None:
@@ -147,13 +153,13 @@ class JsonCount:
     def _count_by(self, plan: _Plan, lines: list[bytes]) -> int:
         """Counts lines as long as the plan is in force; how many."""
         decode, errors, unit_s, has_route = plan.decode, self._errors, plan.unit_s, "route" in plan.keys
-        may_lack = "duration" in plan.sure
+        may_lack, timed = "duration" in plan.sure, self._timed
         begins, ends, by_route = self._minute.span
         for number, line in enumerate(lines, 1):
             try:
                 seen: Any = decode(line)
                 is_error = errors[seen.level]
-                if not begins < seen.time < ends:
+                if timed and not begins < seen.time < ends:
                     begins, ends, by_route = self._minute_of(seen.time).span
                 key = (seen.module, seen.route) if has_route else seen.module
                 counted, told, module = by_route[key] if key in by_route else self._begin_route(key)
@@ -218,7 +224,7 @@ class JsonCount:
             self._learn_keys(fields)
             return
         time = UNSET if plan.time_key is None else fields.get(plan.time_key)
-        if isinstance(time, str) and entry.time_us is not None:
+        if self._timed and isinstance(time, str) and entry.time_us is not None:
             self._learn_minute(time, entry.time_us)
         level = None if plan.level_key is None else fields.get(plan.level_key)
         if isinstance(level, str) and entry.severity and len(self._errors) < _LEARNED_MOST:
@@ -244,7 +250,7 @@ class JsonCount:
             self._keys = {}
             return
         self.hand_on()
-        self._plan = _Plan(tuple(self._keys))
+        self._plan = _Plan(tuple(self._keys), timed=self._timed)
         self._errors.clear()
         self._routes.clear()
 

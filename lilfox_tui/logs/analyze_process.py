@@ -35,7 +35,7 @@ _TOLD_BYTES = 4 * 1024 * 1024
 
 class Range(Struct, frozen=True):
     """Count the records that begin there and match: ``path`` from byte ``start`` to before ``end``, of the format of
-    that name. Answered by Counted now and then, at last by Done."""
+    that name. Unless ``slices`` nothing is counted by time. Answered by Counted now and then, at last by Done."""
 
     path: str
     source: str
@@ -44,13 +44,11 @@ class Range(Struct, frozen=True):
     where: Filter
     start: int
     end: int
+    slices: bool = True
 
 
 class PutInOrder(Struct, frozen=True):
-    """Sort what was counted so far, while the other processes do so too; without ``slices`` forget what was counted by
-    time. Answered by Done."""
-
-    slices: bool
+    """Sort what was counted so far, while the other processes do so too. Answered by Done."""
 
 
 class Give(Struct, frozen=True):
@@ -110,8 +108,6 @@ def _answer(questions: BinaryIO, answers: BinaryIO) -> None:
             case Tally():
                 tally.join(question)
             case PutInOrder():
-                if not question.slices:
-                    tally.by_slice.clear()
                 tally.put_in_order()
                 _send(answers, Done())
             case Give():
@@ -130,7 +126,7 @@ def _count(asked: Range, tally: Tally, json_counts: dict[tuple[str, tzinfo], Jso
     is_fast = asked.format == _JSON and asked.where == EVERYTHING
     key = asked.source, asked.zone
     if is_fast and key not in json_counts:
-        json_counts[key] = JsonCount(tally, *key)
+        json_counts[key] = JsonCount(tally, *key, timed=asked.slices)
     untold = 0
     try:
         with open(asked.path, "rb") as file:  # noqa: PTH123  also of a descriptor
@@ -146,6 +142,8 @@ def _count(asked: Range, tally: Tally, json_counts: dict[tuple[str, tzinfo], Jso
         yield Counted(untold)
         if is_fast:
             json_counts[key].hand_on()
+        if not asked.slices:
+            tally.by_slice.clear()
     except OSError as error:
         yield Done(error.strerror or str(error))
     else:

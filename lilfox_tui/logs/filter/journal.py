@@ -1,8 +1,9 @@
 """The part of a filter that journalctl can search by itself: priorities and exact fields (journalctl(1)).
 
 Never loses a match: a record's level is its PRIORITY, but what a program prints comes as 6 whatever it says, and its
-words tell the level (``formats/journald.py``), so 6 is always asked for; a record without is no match where a level is; ``FIELD=value`` is exact, byte by byte, as our ``=`` is for text. A text or a pattern is not pushed:
-``--grep`` looks into MESSAGE alone, we look into the whole record. Time is asked for by what ``span.py`` gives.
+words tell the level (``formats/journald.py``), so 6 is always asked for; a record without is no match where a level is.
+``FIELD=value`` is exact, byte by byte, as our ``=`` is for text. A text or a pattern is not pushed: ``--grep`` looks into
+MESSAGE alone, we look into the whole record. Time is asked for by what ``span.py`` gives.
 """
 
 from __future__ import annotations

@@ -38,9 +38,9 @@ def slowly(log: bytes) -> Tally:
     return tally
 
 
-def fast(log: bytes) -> Tally:
+def fast(log: bytes, *, timed: bool = True) -> Tally:
     tally = Tally()
-    counting = JsonCount(tally, "s", EAST)
+    counting = JsonCount(tally, "s", EAST, timed=timed)
     counting.count(log)
     counting.hand_on()
     return tally
@@ -112,11 +112,15 @@ LONG = b'{"level": "ERROR", "module": "m", "message": "%b", "response_time": 3}'
 @example([b'{"level": "INFO", "response_time": 1}', b'{"level": "INFO", "response_time": 1}', LONG], 1)
 def test_counting_fast_is_the_same_as_reading_every_record(found: list[bytes], times_over: int) -> None:
     log = b"\n".join(found * times_over)  # what is learned from a line is used for the next
-    quick, thorough = fast(log), slowly(log)
-    for tally in (quick, thorough):
+    quick, untimed, thorough = fast(log), fast(log, timed=False), slowly(log)
+    for tally in (quick, untimed, thorough):
         tally.put_in_order()
     assert quick == thorough
     assert statistics_of(quick) == statistics_of(thorough)
+    nothing = Tally()
+    for tally in (untimed, thorough):
+        tally.by_slice, tally.slice_us, tally.timeless = {}, nothing.slice_us, 0
+    assert untimed == thorough
 
 
 def test_most_lines_of_an_ordinary_log_are_not_read_by_the_format(monkeypatch: pytest.MonkeyPatch) -> None:
