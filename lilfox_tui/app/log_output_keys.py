@@ -5,26 +5,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textual import work
 
 from lilfox_tui.app.actions import action
 from lilfox_tui.app.dialogs.chooser import Choice, Chooser
 from lilfox_tui.app.draw import Piece
-from lilfox_tui.app.log_counts import pattern_choices, statistics_choices
 from lilfox_tui.app.log_find_keys import LogFindKeys
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import Message, _, tr
-from lilfox_tui.logs.analyze import OfLocalFiles, analyze
 from lilfox_tui.logs.filter.model import Filter
 from lilfox_tui.logs.filter.write import narrowed, to_text
 from lilfox_tui.logs.merged import Merged
-from lilfox_tui.logs.recent import Recent, recent_patterns
 from lilfox_tui.logs.record import Record
 from lilfox_tui.logs.source import LogSource
-from lilfox_tui.logs.statistics import Statistics
 from lilfox_tui.text import fit, human_bytes
+
+if TYPE_CHECKING:
+    from lilfox_tui.logs.statistics import Statistics
 
 CHEAP_BYTES = 256 * 1024 * 1024
 """So much is counted unasked, in half a second of one CPU."""
@@ -138,6 +138,8 @@ class LogOutputKeys(LogFindKeys):
 
     @work(exclusive=True, group="count-behind", exit_on_error=False)
     async def _count_behind(self, merged: Merged, where: Filter) -> None:
+        from lilfox_tui.logs.analyze import analyze  # what counts is not on the way to the first records
+
         try:
             if not await _is_cheap(self.shown_sources):
                 return
@@ -150,6 +152,9 @@ class LogOutputKeys(LogFindKeys):
 
     @work(exclusive=True, group="count", exit_on_error=False)
     async def _count(self) -> None:
+        from lilfox_tui.app.log_counts import statistics_choices
+        from lilfox_tui.logs.analyze import analyze
+
         def progress(done: int, total: int) -> None:
             self._tell_work(_("counting {share} %", share=100 * done // total if total else 0))
 
@@ -171,11 +176,14 @@ class LogOutputKeys(LogFindKeys):
 
     @work(exclusive=True, group="count", exit_on_error=False)
     async def _count_patterns(self) -> None:
+        from lilfox_tui.app.log_counts import pattern_choices
+        from lilfox_tui.logs.recent import recent_patterns
+
         record = self.selected_record
         until_us = None if record is None or self.at_end else record.entry.time_us
         self._tell_work(_("counting"))
         try:
-            recent: Recent = await recent_patterns(self.shown_sources, self.where, until_us=until_us)
+            recent = await recent_patterns(self.shown_sources, self.where, until_us=until_us)
         except LilFoxError as error:
             self.lilfox.tell(error)
             return
@@ -202,6 +210,8 @@ class LogOutputKeys(LogFindKeys):
 
 async def _is_cheap(sources: Sequence[LogSource]) -> bool:
     """Whether all of it lies in files of this machine that are soon read. Raises LilFoxError."""
+    from lilfox_tui.logs.analyze import OfLocalFiles
+
     size = 0
     for source in sources:
         files = await source.local_files() if isinstance(source, OfLocalFiles) else None

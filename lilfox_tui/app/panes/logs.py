@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, timedelta
+from typing import TYPE_CHECKING
 
 from textual import events
 from textual.app import ComposeResult
@@ -19,8 +20,10 @@ from lilfox_tui.i18n import _, language
 from lilfox_tui.logs.lane import Key, Shown
 from lilfox_tui.logs.merged import Merged
 from lilfox_tui.logs.record import EPOCH, Record, Severity
-from lilfox_tui.logs.statistics import Statistics
 from lilfox_tui.text import cell_width, human_duration
+
+if TYPE_CHECKING:
+    from lilfox_tui.logs.statistics import Statistics
 
 WIDEST_SOURCE = 16
 TROUBLES_SHOWN = 3
