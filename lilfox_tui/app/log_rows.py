@@ -12,13 +12,15 @@ from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.i18n import _
 from lilfox_tui.logs.filter.fields import text_of
 from lilfox_tui.logs.lane import Shown
-from lilfox_tui.logs.record import EPOCH, Record, Severity
+from lilfox_tui.logs.record import EPOCH, Fault, Record, Severity
 from lilfox_tui.logs.source import Notice
 from lilfox_tui.text import cell_width, clean, fit, human_duration
 
 TRACE_FIELDS = ("request_id", "req_id", "requestId", "trace_id", "traceId", "correlation_id")
 """Names under which a request is followed over services."""
 TRACE_SHOWN = 8
+OUTCOME_WITHIN = 4000
+"""Characters at the start and the end of an exception in which the line that names it is looked for."""
 LINES_AT_MOST = 40
 """Of one record, when lines are wrapped."""
 
@@ -126,9 +128,21 @@ def cut_into(text: str, width: int) -> list[str]:
 
 
 def headline(record: Record) -> str:
-    """A record in one line: its message's first, or the first line as it was written."""
+    """A record in one line: its message's first, or the first line as it was written; then what its exception says."""
     text = record.entry.message or record.raw[:2000].decode("utf-8", "replace")
-    return text.partition("\n")[0][:2000]
+    first = text.partition("\n")[0][:2000]
+    fault = record.entry.fault
+    if fault is None or not fault.type or fault.type in first:
+        return first
+    return f"{first}  {outcome(fault)}"
+
+
+def outcome(fault: Fault) -> str:
+    """The line of an exception's text that names its class; the class alone where none does."""
+    ends = fault.text[:OUTCOME_WITHIN], fault.text[-OUTCOME_WITHIN:]
+    lines = [line.strip() for end in ends for line in end.splitlines() if fault.type in line]
+    said = (line for line in reversed(lines) if ":" in line and not line.startswith(("raise ", "File ", "at ")))
+    return next(said, fault.type)[:300]
 
 
 def message_role(record: Record, style: LogStyle) -> str:

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.app import log_output_keys
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.log_sources import OpenLogs
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
-from lilfox_tui.logs import window
+from lilfox_tui.logs import analyze, window
 from tests.app.log_files import (
     backend_lines,
     line,
@@ -168,7 +167,7 @@ async def test_what_cannot_be_counted_is_told(tmp_path: Path, monkeypatch: pytes
     async def fails(*_sources: object, **_more: object) -> None:
         raise LilFoxError(tr("a process that counts has ended (exit status {status})", status=9))
 
-    monkeypatch.setattr(log_output_keys, "analyze", fails)
+    monkeypatch.setattr(analyze, "analyze", fails)
     app = logs_app(tmp_path)
     async with app.run_test(size=SIZE) as pilot:
         pane = await settled(app, pilot)

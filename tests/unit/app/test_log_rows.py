@@ -14,7 +14,7 @@ from lilfox_tui.app.glyphs import ASCII, UNICODE
 from lilfox_tui.app.log_counts import filter_of
 from lilfox_tui.app.log_detail import Neighbours, detail_rows
 from lilfox_tui.app.log_list import LogList
-from lilfox_tui.app.log_rows import LogStyle, cut_into, log_row, wrapped_rows
+from lilfox_tui.app.log_rows import LogStyle, cut_into, headline, log_row, wrapped_rows
 from lilfox_tui.app.log_strip import (
     ErrorRates,
     Span,
@@ -72,6 +72,32 @@ def test_a_level_is_a_shape_and_a_colour(severity: Severity, shape: str, ascii_s
     one = shown(1, "text", severity=severity)
     assert roles_of(log_row(one, STYLE))[shape] == role
     assert roles_of(log_row(one, replace(STYLE, glyphs=ASCII)))[ascii_shape] == role
+
+
+TRACEBACK = "Traceback (most recent call last):\n  raise TimeoutError('x')"
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (Fault("TimeoutError", f"{TRACEBACK}\na.TimeoutError: no answer"), "a.TimeoutError: no answer"),
+        (Fault("E", "E: first\n\tat a.b(C.java:1)\n\tat E.f(E.java:2)"), "E: first"),
+        (Fault("KeyError", ""), "KeyError"),
+        (Fault("", "something"), ""),
+    ],
+)  # fmt: skip
+def test_the_exception_is_in_the_row(fault: Fault, said: str) -> None:
+    failed = record("s", 0, 0, "request failed", severity=Severity.ERROR)
+    failed = replace(failed, entry=replace(failed.entry, fault=fault))
+    assert headline(failed) == f"request failed  {said}".rstrip()
+
+
+def test_an_exception_that_the_message_names_is_not_named_twice() -> None:
+    failed = record("s", 0, 0, "KeyError: 'a'")
+    assert (
+        headline(replace(failed, entry=replace(failed.entry, fault=Fault("KeyError", "KeyError: 'a'"))))
+        == "KeyError: 'a'"
+    )
 
 
 def test_times_in_another_zone_with_dates_and_where_there_is_no_time() -> None:
