@@ -158,8 +158,9 @@ class Host(Protocol):
         """
         ...
 
-    def loop(self, script: str) -> AbstractAsyncContextManager[Loop]:
-        """A kept ``sh`` that runs ``script`` (see :class:`Loop`), without a login's start-up files."""
+    def loop(self, script: str, *, sudo: bool = False) -> AbstractAsyncContextManager[Loop]:
+        """A kept ``sh`` that runs ``script`` (see :class:`Loop`), without a login's start-up files; with ``sudo`` as
+        root. Raises HostError; AuthRefused when sudo does not start it."""
         ...
 
     async def read_file(self, path: str, *, offset: int = 0, limit_bytes: int = OUTPUT_LIMIT) -> bytes:

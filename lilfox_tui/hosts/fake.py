@@ -143,7 +143,7 @@ class FakeHost:
                 raise failed(self.name, argv[0], done.signal or done.exit_status, done.stderr)
 
     @asynccontextmanager
-    async def loop(self, script: str) -> AsyncIterator[Loop]:
+    async def loop(self, script: str, *, sudo: bool = False) -> AsyncIterator[Loop]:
         """See :meth:`Host.loop`; every question gets ``loop_answer``."""
         await self.connect()
         yield _FakeLoop(self)

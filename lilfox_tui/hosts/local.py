@@ -123,11 +123,13 @@ class LocalHost:
             await self._end(process)
 
     @asynccontextmanager
-    async def loop(self, script: str) -> AsyncIterator[Loop]:
+    async def loop(self, script: str, *, sudo: bool = False) -> AsyncIterator[Loop]:
         """See :meth:`Host.loop`."""
         await self.connect()
-        process = await self._start(["sh", "-c", script], with_stdin=True)
+        process = await self._start(["sh", "-c", script], with_stdin=True, sudo=sudo, told=True)
         try:
+            if not await process.reach_root():
+                raise sudo_refused(self.name, process.complaint())
             yield LocalLoop(self.name, process)
         finally:
             await self._end(process)
@@ -152,15 +154,23 @@ class LocalHost:
         await asyncio.gather(*(self._end(process) for process in tuple(self._running)))
 
     async def _start(
-        self, argv: Sequence[str], *, env: dict[str, str] | None = None, sudo: bool = False, with_stdin: bool = False
+        self,
+        argv: Sequence[str],
+        *,
+        env: dict[str, str] | None = None,
+        sudo: bool = False,
+        with_stdin: bool = False,
+        told: bool = False,
     ) -> LocalProcess:
+        """``told``: it must be heard of when root is reached, also where no password is asked for."""
         env = env or {}
         dialog = None
         if sudo and os.geteuid() != 0:
-            if self._config.sudo_password is None:
+            password = self._config.sudo_password
+            if password is None and not told:
                 argv = sudo_quietly(argv, env)
             else:
-                dialog = SudoDialog(partial(secret, self._config.sudo_password))
+                dialog = SudoDialog(None if password is None else partial(secret, password))
                 argv = dialog.argv(argv, env)
         process = await LocalProcess.start(
             argv, {**os.environ, "LC_ALL": "C", **env}, with_stdin=with_stdin, dialog=dialog

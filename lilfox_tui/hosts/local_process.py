@@ -26,6 +26,7 @@ class LocalProcess:
         self._process = process
         self._dialog = dialog
         self._completed = False
+        self._hearing: asyncio.Task[None] | None = None
 
     @classmethod
     async def start(
@@ -77,6 +78,14 @@ class LocalProcess:
             return  # a command need not read its input
         finally:
             self._process.stdin.close()
+
+    async def reach_root(self) -> bool:
+        """Waits until sudo has started it, where it is under sudo; its stdin stays open. False when sudo refused."""
+        if self._dialog is None:
+            return True
+        assert self._process.stderr is not None
+        self._hearing = asyncio.create_task(self._read(self._process.stderr, Tail(), self._dialog))
+        return await self._dialog.reach_root(self._hearing, self.write)
 
     async def write(self, data: bytes) -> None:
         """Writes to the command's stdin."""

@@ -144,9 +144,10 @@ class SshHost:
             await self._end(command)
 
     @asynccontextmanager
-    async def loop(self, script: str) -> AsyncIterator[Loop]:
+    async def loop(self, script: str, *, sudo: bool = False) -> AsyncIterator[Loop]:
         """See :meth:`Host.loop`. At its end the script sees the end of its stdin; one that hung is ended."""
-        command = await self._start(Order(("sh", "-c", script), script), await self._link.sessions(), with_stdin=True)
+        order = Order.of_loop(script, self._config, sudo=sudo)
+        command = await self._start(order, await self._link.sessions(), with_stdin=True)
         loop = SshLoop(self.name, command)
         try:
             with self._link.logging_in():

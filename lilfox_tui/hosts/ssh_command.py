@@ -11,9 +11,10 @@ from msgspec import Struct
 
 from lilfox_tui.config.model import HostConfig
 from lilfox_tui.hosts.output import Kept, LimitReached, Tail
+from lilfox_tui.hosts.refusals import sudo_refused
 from lilfox_tui.hosts.ssh_errors import LINK_ERRORS, fate_unknown, link_lost, no_shell
 from lilfox_tui.hosts.ssh_sessions import END_S, WINDOW, Process, Sessions
-from lilfox_tui.hosts.ssh_words import Started, as_root, command, running
+from lilfox_tui.hosts.ssh_words import READ_SCRIPT, Started, as_root, command, running, written
 from lilfox_tui.hosts.sudo import SudoDialog, quiet_complaint, secret, sudo_quietly
 
 
@@ -25,6 +26,8 @@ class Order(Struct, frozen=True):
     sudo: bool = False
     secret: bool = False
     dialog: SudoDialog | None = None
+    as_root: bytes = b""
+    """What its stdin begins with once it is root: sudo logs what stands in its argv, line by line."""
 
     @classmethod
     def of(cls, argv: Sequence[str], config: HostConfig, *, sudo: bool, env: dict[str, str] | None = None) -> Order:
@@ -36,6 +39,17 @@ class Order(Struct, frozen=True):
             return cls(tuple(argv), as_root(argv, sudo_quietly(argv, names), env), True, bool(env))
         dialog = SudoDialog(partial(secret, config.sudo_password))
         return cls(tuple(argv), as_root(dialog.plain(argv), dialog.argv(argv, names), env), True, bool(env), dialog)
+
+    @classmethod
+    def of_loop(cls, script: str, config: HostConfig, *, sudo: bool) -> Order:
+        """A ``sh`` that runs ``script`` and reads its stdin; with ``sudo`` as root, of which its dialog tells."""
+        if not sudo:
+            return cls(("sh", "-c", script), script)
+        argv = ("sh", "-c", READ_SCRIPT)
+        dialog = SudoDialog(None if config.sudo_password is None else partial(secret, config.sudo_password))
+        return cls(
+            argv, as_root(dialog.plain(argv), dialog.argv(argv, {"LC_ALL": ""})), True, False, dialog, written(script)
+        )
 
 
 class RemoteCommand:
@@ -54,6 +68,7 @@ class RemoteCommand:
         self._first = b""
         self._patience_ends_s = asyncio.get_running_loop().time() + END_S / 4
         self._ended: asyncio.Task[bool] | None = None
+        self._hearing: asyncio.Task[None] | None = None
 
     @classmethod
     async def start(cls, host: str, order: Order, sessions: Sessions, *, with_stdin: bool) -> RemoteCommand:
@@ -128,6 +143,16 @@ class RemoteCommand:
             if not self._sessions.alive:
                 raise link_lost(self._host, self._sessions.client.lost_by)
             raise no_shell(self._host, self._out.noise)
+
+    async def reach_root(self) -> None:
+        """Waits until sudo has started it, where it is under sudo; its stdin stays open. Raises AuthRefused."""
+        dialog = self.order.dialog
+        if dialog is None:
+            return
+        self._hearing = asyncio.create_task(self._read_err(Tail()))  # to the end: what is not read would stop it
+        if not await dialog.reach_root(self._hearing, self.write):
+            raise sudo_refused(self._host, dialog.complaint())
+        await self.write(self.order.as_root)
 
     async def _until_start(self) -> None:
         while not self._out.seen and (block := await self._read()):

@@ -24,8 +24,11 @@ class SshLoop:
         try:
             async with asyncio.timeout(timeout_s):
                 await self._command.started()
+                await self._command.reach_root()
         except TimeoutError:
             raise login_timeout(self._host, timeout_s) from None
+        except LINK_ERRORS:
+            raise loop_ended(self._host) from None
         self.hung = False
 
     async def ask(self, words: str, *, timeout_s: float) -> bytes:

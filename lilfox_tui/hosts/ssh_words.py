@@ -17,7 +17,9 @@ MAX_COMMAND = 100_000
 _PLAIN = frozenset(range(0x20, 0x7F)) - frozenset(b"'\\!")
 _ESCAPES = [chr(code) if code in _PLAIN else f"\\0{code:03o}" for code in range(256)]
 _BY_ARGUMENT = """exec sh -c 'eval "$(printf %b "$1")"' sh '{}'"""
-_BY_STDIN = """exec sh -c 'IFS= read -r s; eval "$(printf %b "$s")"'"""
+READ_SCRIPT = 'IFS= read -r s; eval "$(printf %b "$s")"'
+"""What a ``sh`` runs that reads its script from the first line of its stdin, as ``written`` has it."""
+_BY_STDIN = f"exec sh -c '{READ_SCRIPT}'"
 _PROLOGUE = rf"""
 p=
 {{ read -r p </proc/$$/stat; }} 2>/dev/null
@@ -44,6 +46,11 @@ def command(script: str, *, secret: bool = False) -> tuple[str, bytes]:
     if secret or len(payload) > MAX_COMMAND:
         return _BY_STDIN, payload.encode() + b"\n"
     return _BY_ARGUMENT.format(payload), b""
+
+
+def written(script: str) -> bytes:
+    """``script`` as READ_SCRIPT reads it."""
+    return escaped(script).encode() + b"\n"
 
 
 def running(argv: Sequence[str], env: dict[str, str] | None = None) -> str:

@@ -43,9 +43,10 @@ def _kept(env: Mapping[str, str]) -> list[str]:
 
 
 class SudoDialog:
-    """One sudo that may ask for a password: what to start, what it says on stderr, what to answer."""
+    """One sudo that may ask for a password: what to start, what it says on stderr, what to answer. Without ``password``
+    it never asks."""
 
-    def __init__(self, password: Callable[[], Awaitable[str]]) -> None:
+    def __init__(self, password: Callable[[], Awaitable[str]] | None) -> None:
         from secrets import token_hex  # only when a password is used
 
         self._password = password
@@ -63,7 +64,8 @@ class SudoDialog:
 
     def argv(self, argv: Sequence[str], env: Mapping[str, str]) -> list[str]:
         """What to start. The sudoers rules must allow ``sh``, which tells when root is reached."""
-        return ["sudo", "-k", "-S", "-p", self._prompt, *_kept(env), "--", *self.plain(argv)]
+        asking = ["-n"] if self._password is None else ["-k", "-S", "-p", self._prompt]
+        return ["sudo", *asking, *_kept(env), "--", *self.plain(argv)]
 
     def plain(self, argv: Sequence[str]) -> list[str]:
         """What to start when it is root already."""
@@ -86,10 +88,19 @@ class SudoDialog:
 
     async def answer(self, write: Write) -> bool:
         """Writes the password if it is asked for; returns whether the command was started (its stdin may follow)."""
-        if await self._until(1):
+        if await self._until(1) and self._password is not None:
             await write((await self._password()).encode() + b"\n")
             await self._until(2)
         return self.accepted
+
+    async def reach_root(self, hearing: asyncio.Task[None], write: Write) -> bool:
+        """Answers while ``hearing`` reads stderr; whether the command was started. Its stdin stays open."""
+        answering = asyncio.ensure_future(self.answer(write))
+        try:
+            await asyncio.wait({hearing, answering}, return_when=asyncio.FIRST_COMPLETED)
+            return await answering if answering.done() else self.accepted
+        finally:
+            answering.cancel()
 
     async def _until(self, prompts: int) -> bool:
         """Waits for root, or for so many prompts; whether it is a prompt."""

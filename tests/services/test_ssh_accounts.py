@@ -6,7 +6,7 @@ import re
 import secrets
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from lilfox_tui.metrics.sampler import Sampler
 from lilfox_tui.metrics.summary import summarize
 from lilfox_tui.monitor.monitor import Monitor
 from tests.lab.watching import watching
+from tests.services.accounts import account, set_password, sudoers
 from tests.services.sshd import SshdLab, sshd_lab
 from tests.waiting import until
 
@@ -26,36 +27,9 @@ pytestmark = pytest.mark.root
 NASTY = ["a'b", 'c"d', "e\\f", "g!h", "i\nj", "", "$HOME `id` *", "中文", "\\'", "\\\\"]
 
 
-@contextmanager
-def account(shell: str, start_up: str = "", file: str = ".bashrc") -> Iterator[str]:
-    """A user of this system, gone afterwards."""
-    name = f"lilfox-{secrets.token_hex(4)}"
-    subprocess.run(["useradd", "-m", "-s", shell, "-p", "*", name], check=True, capture_output=True)
-    try:
-        (Path(f"~{name}").expanduser() / file).write_text(start_up)
-        yield name
-    finally:
-        subprocess.run(["userdel", "-r", "-f", name], check=True, capture_output=True)
-
-
 def processes_of(name: str) -> bytes:
     """Shells and sleeps that run as that user."""
     return subprocess.run(["pgrep", "-u", name, "-l", "bash|sleep"], capture_output=True, check=False).stdout
-
-
-def set_password(name: str, password: str) -> None:
-    subprocess.run(["chpasswd"], input=f"{name}:{password}".encode(), check=True)
-
-
-@contextmanager
-def sudoers(line: str) -> Iterator[None]:
-    file = Path("/etc/sudoers.d") / f"lilfox-{secrets.token_hex(4)}"
-    file.touch(mode=0o440)
-    file.write_text(line + "\n")
-    try:
-        yield
-    finally:
-        file.unlink()
 
 
 @pytest.fixture

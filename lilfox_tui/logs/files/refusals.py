@@ -12,6 +12,10 @@ class FileMoved(FileRefused):
     """Under that name there is another file by now: look again."""
 
 
+class NotReadable(FileRefused):
+    """This account has no right to read it."""
+
+
 def file_moved(host: str, path: str) -> FileMoved:
     """The file has another name by now, or none."""
     return FileMoved(host, tr("{path} on {host} was renamed or removed meanwhile", path=path, host=host))
@@ -43,9 +47,9 @@ def not_regular(host: str, path: str, mode: int) -> FileRefused | None:
     )
 
 
-def no_right(host: str, path: str) -> FileRefused:
+def no_right(host: str, path: str) -> NotReadable:
     """The account may not read it."""
-    return FileRefused(
+    return NotReadable(
         host,
         tr("{path} on {host} may not be read by this account", path=path, host=host),
         tr("Ask for the right to read it: often a group such as adm, or an ACL (setfacl -m u:NAME:r FILE)."),

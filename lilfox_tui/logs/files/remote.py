@@ -13,7 +13,7 @@ from lilfox_tui.hosts.refusals import not_read
 from lilfox_tui.logs.files import remote_search
 from lilfox_tui.logs.files.disk import Found, Seen
 from lilfox_tui.logs.files.local_search import by_block
-from lilfox_tui.logs.files.refusals import FileMoved, file_moved, no_right, not_regular, nothing_there
+from lilfox_tui.logs.files.refusals import FileMoved, NotReadable, file_moved, no_right, not_regular, nothing_there
 from lilfox_tui.logs.files.remote_shell import DATA, MOVED, SLOTS, RemoteShell, escaped
 from lilfox_tui.logs.filter.needles import Needles
 
@@ -21,10 +21,12 @@ _PAGE = 4096
 
 
 class RemoteDisk:
-    """The files of an SSH host. See :class:`lilfox_tui.logs.files.disk.Disk`."""
+    """The files of an SSH host. See :class:`lilfox_tui.logs.files.disk.Disk`. With ``sudo`` they are read as root from
+    the first on that this account may not read."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, *, sudo: bool = False) -> None:
         self.host = host
+        self._may_be_root = sudo
         self.shell = RemoteShell(host)
         self._paths: dict[tuple[int, int], str] = {}
         self._holding = asyncio.Lock()
@@ -33,6 +35,14 @@ class RemoteDisk:
 
     async def look(self, patterns: Sequence[str]) -> list[Seen]:
         """See :meth:`Disk.look`."""
+        found = await self._look(patterns)
+        if not found and self._could_be_root and await self._barred(patterns):
+            await self.shell.become_root()
+            found = await self._look(patterns)
+        self._paths |= {one.key: one.path for one in found}
+        return found
+
+    async def _look(self, patterns: Sequence[str]) -> list[Seen]:
         answer = await self.shell.ask("look", *map(escaped, patterns))
         now, _, lines = answer.partition(b"\n")
         found: dict[tuple[int, int], Seen] = {}
@@ -40,8 +50,15 @@ class RemoteDisk:
             one = _seen(line, int(now))
             if one is not None:
                 found.setdefault(one.key, one)
-        self._paths |= {one.key: one.path for one in found.values()}
         return list(found.values())
+
+    @property
+    def _could_be_root(self) -> bool:
+        return self._may_be_root and not self.shell.is_root
+
+    async def _barred(self, patterns: Sequence[str]) -> bool:
+        """Whether one is in a folder that this account may not look into."""
+        return any([await self.shell.ask("barred", escaped(pattern)) == b"yes\n" for pattern in patterns])
 
     async def why_not(self, path: str) -> LilFoxError:
         """See :meth:`Disk.why_not`."""
@@ -63,7 +80,10 @@ class RemoteDisk:
             await self.slot(seen.key)
         except FileMoved:
             error = await self.why_not(seen.path)
-            raise error from None
+            if not isinstance(error, NotReadable) or not self._could_be_root:
+                raise error from None
+            await self.shell.become_root()
+            return await self.open(seen)
         return file
 
     def path(self, key: tuple[int, int]) -> str:
@@ -137,7 +157,15 @@ class RemoteFile:
     async def find(self, wanted: Needles, start: int, end: int, *, following: bool) -> AsyncGenerator[Found, None]:
         """See :meth:`ByteFile.find`. Where the host has no program for it, all of the part crosses the wire."""
         path = self._disk.path(self._key)
-        searched = remote_search.find(self._disk.host, path, self._key, wanted, (start, end), following=following)
+        searched = remote_search.find(
+            self._disk.host,
+            path,
+            self._key,
+            wanted,
+            (start, end),
+            following=following,
+            sudo=self._disk.shell.is_root,
+        )
         try:
             async with aclosing(searched) as batches:
                 async for found in batches:

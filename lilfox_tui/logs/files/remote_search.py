@@ -67,7 +67,14 @@ fi
 
 
 async def find(
-    host: Host, path: str, key: tuple[int, int], wanted: Needles, part: tuple[int, int], *, following: bool
+    host: Host,
+    path: str,
+    key: tuple[int, int],
+    wanted: Needles,
+    part: tuple[int, int],
+    *,
+    following: bool,
+    sudo: bool = False,
 ) -> AsyncGenerator[Found, None]:
     """The hits in that part, ascending, with their lines, and with ``following`` those after them. Raises LilFoxError;
     CannotSearch where the host has no program for it."""
@@ -76,7 +83,7 @@ async def find(
     length = str(end - start + RAW_LIMIT)  # the last line goes on behind the end
     words = [path, f"{key[0]} {key[1]}", str(start + 1), length, lines, _AWK, *search_words(wanted)]
     printed, wire = Printed(start), _Wire(host.name, path)
-    async with aclosing(host.stream(["sh", "-c", _SEARCH, "sh", *words])) as blocks:
+    async with aclosing(host.stream(["sh", "-c", _SEARCH, "sh", *words], sudo=sudo)) as blocks:
         async for block in blocks:
             found = await asyncio.to_thread(lambda block: printed.take(wire.take(block)), block)
             past = bool(found.offsets) and found.offsets[-1] >= end

@@ -50,6 +50,12 @@ why() {
     if [ -r "$path" ]; then printf 'yes '; else printf 'no '; fi
     lilfox_stat "$path" || ls -dL -- "$path" 2>&1
 }
+barred() {
+    unescape "$1"
+    path=./$path; [ "$path" = "${path#.//}" ] || path=${path#.}
+    while path=${path%/*}; [ -n "$path" ] && [ ! -e "$path" ]; do :; done
+    if [ -r "${path:-/}" ] && [ -x "${path:-/}" ]; then echo no; else echo yes; fi
+}
 hold() {
     unescape "$4"
     { eval "command exec $1<\"\$path\""; } 2>/dev/null && same "$1" "$2 $3" && echo held && return
@@ -80,6 +86,7 @@ class RemoteShell:
         self._loop: Loop | None = None
         self._stack = AsyncExitStack()
         self._asking: set[asyncio.Task[bytes]] = set()
+        self.is_root = False
         self.started = 0
         """How often it was started: what was held before is not held any more."""
 
@@ -99,7 +106,7 @@ class RemoteShell:
     async def _ask(self, words: str) -> bytes:
         async with self._turn:
             if self._loop is None:
-                self._loop = await self._stack.enter_async_context(self._host.loop(_LOOP))
+                self._loop = await self._stack.enter_async_context(self._host.loop(_LOOP, sudo=self.is_root))
                 self.started += 1
             try:
                 return await self._loop.ask(words, timeout_s=ANSWER_S)
@@ -107,6 +114,13 @@ class RemoteShell:
                 self._loop = None
                 await self._stack.aclose()
                 raise
+
+    async def become_root(self) -> None:
+        """Ends it, to be started as root with the next question."""
+        async with self._turn:
+            if not self.is_root:
+                self.is_root, self._loop = True, None
+                await self._stack.aclose()
 
     async def close(self) -> None:
         """Ends it."""

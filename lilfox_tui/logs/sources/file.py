@@ -61,7 +61,7 @@ class FileSource:
 
     def _new_shelf(self) -> Shelf:
         host = self._setting.host
-        disk: Disk = LocalDisk(host) if self._local else RemoteDisk(host)
+        disk: Disk = LocalDisk(host) if self._local else RemoteDisk(host, sudo=self._setting.sudo)
         reading = Reading(self.name, host.name, self._setting.format, self._setting.zone, self._former)
         return Shelf(disk, self._options.path, reading, rotated=self._options.rotated)
 

@@ -39,7 +39,7 @@ class ProcHost(FakeHost):
         self.slow_s = 0.0
 
     @asynccontextmanager
-    async def loop(self, script: str) -> AsyncIterator[Loop]:
+    async def loop(self, script: str, *, sudo: bool = False) -> AsyncIterator[Loop]:
         found = re.search(rf"{MARK} (\w+) ", script)
         assert found is not None
         self.opened += 1
@@ -74,7 +74,7 @@ class ShHost(FakeHost):
         self.here = LocalHost("here", HostConfig(local=True))
 
     @asynccontextmanager
-    async def loop(self, script: str) -> AsyncIterator[Loop]:
+    async def loop(self, script: str, *, sudo: bool = False) -> AsyncIterator[Loop]:
         async with self.here.loop(script) as loop:
             yield loop
 
@@ -83,7 +83,7 @@ class Shellless(LocalHost):
     """This machine without processes to spare."""
 
     @asynccontextmanager
-    async def loop(self, script: str) -> AsyncIterator[Loop]:
+    async def loop(self, script: str, *, sudo: bool = False) -> AsyncIterator[Loop]:
         self._refuse()
         async with super().loop(script) as loop:
             yield loop
