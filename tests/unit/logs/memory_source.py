@@ -17,7 +17,8 @@ def record(source: str, number: int, time_us: int | None, message: str = "", **m
     """Record ``number`` of a source; its message is ``NAME NUMBER`` unless given."""
     message = message or f"{source} {number}"
     entry = Entry(message=message, time_us=time_us, severity=more.pop("severity", Severity.INFO), **more)  # type: ignore[arg-type]
-    return Record(source=source, place=str(number), entry=entry, raw=message.encode("utf-8", "surrogatepass"), size_bytes=len(message))
+    raw = message.encode("utf-8", "surrogatepass")
+    return Record(source=source, place=str(number), entry=entry, raw=raw, size_bytes=len(raw))
 
 
 class Every:
