@@ -40,6 +40,9 @@ class LogOutputKeys(LogFindKeys):
         self.counted: Statistics | None = None
         """All that matches, where it was counted."""
         self.counted_for: tuple[Merged, Filter] | None = None
+        self.came_before = 0
+        """Records that had come while following when it was counted; what came since is beyond that."""
+        self._leaps_before = 0
 
     @property
     def busy(self) -> bool:
@@ -132,9 +135,18 @@ class LogOutputKeys(LogFindKeys):
     def count_behind(self) -> None:
         """Counts all that matches while nothing else goes on, if that is cheap: the strip then tells of everything."""
         merged = self.merged
-        if merged is not None and self.counted_for != (merged, merged.where):
-            self.counted_for, self.counted = (merged, merged.where), None
+        if merged is not None and not self.is_counted(merged):
+            self._counts_now(merged)
             self._count_behind(merged, merged.where)
+
+    def is_counted(self, merged: Merged) -> bool:
+        """Whether all was counted, or is just now; what came since does not matter while it is loaded."""
+        return self.counted_for == (merged, merged.where) and self._leaps_before == merged.leaps
+
+    def _counts_now(self, merged: Merged) -> None:
+        if self.counted_for != (merged, merged.where):
+            self.counted_for, self.counted = (merged, merged.where), None
+        self._leaps_before, self.came_before = merged.leaps, merged.came
 
     @work(exclusive=True, group="count-behind", exit_on_error=False)
     async def _count_behind(self, merged: Merged, where: Filter) -> None:
@@ -159,6 +171,7 @@ class LogOutputKeys(LogFindKeys):
             self._tell_work(_("counting {share} %", share=100 * done // total if total else 0))
 
         merged, where = self.merged, self.where
+        before = (0, 0) if merged is None else (merged.came, merged.leaps)
         self._tell_work(_("counting"))
         try:
             answer = await analyze(self.shown_sources, where, progress=progress)
@@ -166,6 +179,7 @@ class LogOutputKeys(LogFindKeys):
             self._tell_work("")
         if merged is not None and not answer.failed:
             self.counted_for, self.counted = (merged, where), answer.statistics
+            self.came_before, self._leaps_before = before
         for name, error in answer.failed.items():
             self.lilfox.tell(tr("{source}: {reason}", source=name, reason=error))
         self._offer(_("Statistics"), statistics_choices(answer.statistics, self.zone))

@@ -79,7 +79,8 @@ def joined(counted: ErrorRates, loaded: ErrorRates | None) -> ErrorRates:
 
 
 class StripParts(Struct, frozen=True):
-    """What the strip shows beside the errors: records shown, more of them not loaded, all there are (None: unknown)."""
+    """What the strip shows beside the errors: records shown, more of them not loaded, all there are (None: unknown), or
+    ``more_in_all``."""
 
     shown: int
     more: bool
@@ -87,6 +88,7 @@ class StripParts(Struct, frozen=True):
     zone: tzinfo
     width: int
     glyphs: Glyphs
+    more_in_all: bool = False
     sparklines: bool = True
 
 
@@ -123,7 +125,8 @@ def _counts(parts: StripParts) -> list[Piece]:
     if parts.total is None:
         text = _("{count} records", count=shown)
     else:
-        text = _("{count} of {total} records", count=shown, total=grouped(parts.total))
+        total = f"{grouped(parts.total)}{'+' if parts.more_in_all else ''}"
+        text = _("{count} of {total} records", count=shown, total=total)
     return [Piece(text + " ", "muted")]
 
 

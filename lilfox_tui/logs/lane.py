@@ -168,6 +168,18 @@ class Lane:
         """To be called after records were added that were followed: the next ones come after them."""
         self._go_on_from_last()
 
+    def leap(self, items: Sequence[Record | Notice]) -> None:
+        """Has ``items`` in the place of what is loaded: so much has come that what is between is not loaded."""
+        first = next((each for each in items if isinstance(each, Record)), None)
+        if self.items:
+            self._time_us = self.items[-1].key.time_us
+        self.items, self._places, self._held = [], set(), ()
+        if self.older.task is not None:
+            self.older.task.cancel()
+        self.edges[True] = Edge(None if first is None else AtPlace(first.place))
+        self.take_newer(items)
+        self._go_on_from_last()
+
     def drop(self, beyond: Key, *, older: bool) -> None:
         """Forgets what is past ``beyond`` at one end, but for one record, from which that end goes on."""
         keep = [shown for shown in self.items if (shown.key >= beyond if older else shown.key <= beyond)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 
@@ -11,8 +11,11 @@ from lilfox_tui.errors import LilFoxError
 from lilfox_tui.logs.filter.model import Filter
 from lilfox_tui.logs.lane import HIGHEST, LOWEST, OLDEST_US, Key, Lane, Shown
 from lilfox_tui.logs.record import Record, microseconds
-from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, LogSource, Start
+from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, Hurried, LogSource, Notice, Passed, Start
 from lilfox_tui.logs.window import AT_MOST, PAGE, Window
+
+KEEP = 300
+"""Records of a source that are read of all that come at once while the reader goes along: more than a screen has."""
 
 
 class Merged(Window):
@@ -154,22 +157,44 @@ class Merged(Window):
             place = lane.last_place
             start: Start = AtTime(self._went_us) if place is None else AtPlace(place)
             try:
-                async with aclosing(lane.source.follow(start, self.where)) as batches:
+                async with aclosing(self._new_in(lane, start)) as batches:
                     async for batch in batches:
                         lane.trouble, lane.failures = None, 0
-                        if (
-                            lane.newer.goes_on_from() is not None
-                        ):  # the reader is far back: this cannot be joined to what is loaded
-                            lane.skipped += len(batch)
-                            self.waiting += len(batch)
-                            self._publish()
-                            continue
-                        lane.take_newer(batch, microseconds(datetime.now(UTC)))
-                        lane.took_newer()
-                        self._publish()
+                        self._take_new(lane, batch)
                 return
             except LilFoxError as error:
                 await self._wait_to_retry(lane, error)
+
+    def _new_in(self, lane: Lane, start: Start) -> AsyncGenerator[list[Record | Notice | Passed], None]:
+        """What is new in a source, at once as much as is of use now, if the source can count the rest."""
+        source = lane.source
+        if isinstance(source, Hurried):
+            return source.follow_newest(start, self.where, lambda: self._of_use(lane))
+        return source.follow(start, self.where)  # type: ignore[return-value]  # never a Passed
+
+    def _of_use(self, lane: Lane) -> int | None:
+        if lane.newer.goes_on_from() is not None:
+            return 0
+        return KEEP if self.sticks else None
+
+    def _take_new(self, lane: Lane, batch: Sequence[Record | Notice | Passed]) -> None:
+        passed = sum(each.count for each in batch if isinstance(each, Passed))
+        items = [each for each in batch if not isinstance(each, Passed)]
+        self.came += passed + len(items)
+        if lane.newer.goes_on_from() is not None:  # the reader is far back: this cannot be joined to what is loaded
+            lane.skipped += passed + len(items)
+            self.waiting += passed + len(items)
+            self._tell()
+        elif passed and self.sticks and items:
+            self._leap(lane, items)
+        elif passed:  # the reader has turned round meanwhile: it is read page by page
+            lane.newer.start = lane.newer.start or AtTime(self._went_us)
+            lane.newer.done = False
+            self._settle()
+        else:
+            lane.take_newer(items, microseconds(datetime.now(UTC)))
+            lane.took_newer()
+            self._publish()
 
 
 def _begin(lane: Lane, start: Start) -> None:

@@ -6,7 +6,7 @@ and ``open_source(name, options, setting) -> LogSource``; it knows no other kind
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from datetime import tzinfo
 from typing import Protocol, TypeAlias, runtime_checkable
 
@@ -61,11 +61,18 @@ class Notice(Struct, frozen=True):
     text: Message
 
 
+class Passed(Struct, frozen=True):
+    """So many records that match stand between what was given before and what is next; nobody would have read them."""
+
+    count: int
+
+
 class SourceStatus(Struct, frozen=True):
     """How a source is doing. Sizes in bytes; None is not known.
 
     ``zone`` says how times without an offset are read. ``searched_bytes`` is of the search that runs, None when none
-    does. ``missed`` counts records that a full queue has dropped.
+    does. ``records`` are all that it holds, or with ``more_records`` those that could be counted without reading all of
+    it. ``missed`` counts records that a full queue has dropped.
     """
 
     description: str
@@ -74,6 +81,7 @@ class SourceStatus(Struct, frozen=True):
     size_bytes: int | None = None
     indexed_bytes: int | None = None
     records: int | None = None
+    more_records: bool = False
     searched_bytes: int | None = None
     missed: int = 0
 
@@ -110,6 +118,18 @@ class LogSource(Protocol):
 
     async def close(self) -> None:
         """Ends what was started for it."""
+        ...
+
+
+@runtime_checkable
+class Hurried(Protocol):
+    """A source that keeps up with more than anyone reads: it counts records instead of reading each."""
+
+    def follow_newest(
+        self, start: Start, where: Filter, keep: Callable[[], int | None]
+    ) -> AsyncGenerator[list[Record | Notice | Passed], None]:
+        """As :meth:`LogSource.follow`; where more comes at once than ``keep`` tells (None: all is wanted), only so many
+        of the newest are given, after a Passed. ``keep`` is called in a thread."""
         ...
 
 

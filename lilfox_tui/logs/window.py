@@ -19,7 +19,8 @@ from lilfox_tui.errors import FileRefused, LilFoxError
 from lilfox_tui.feed import Feed, Unavailable
 from lilfox_tui.logs.filter.model import Filter
 from lilfox_tui.logs.lane import HIGHEST, LOWEST, Key, Lane, Shown
-from lilfox_tui.logs.source import LogSource
+from lilfox_tui.logs.record import Record
+from lilfox_tui.logs.source import LogSource, Notice
 
 AT_MOST = 5000
 """Records that are kept; what is farther from the reader goes."""
@@ -46,6 +47,12 @@ class Window:
         self.following = False
         self.waiting = 0
         """Records that were written while following, past what is loaded."""
+        self.came = 0
+        """Records that were written while following, all of them."""
+        self.edition = 0
+        """Counts the changes of ``shown``."""
+        self.leaps = 0
+        """Counts how often more came than was loaded."""
         self._lanes = [Lane(index, source, alone=len(sources) == 1) for index, source in enumerate(sources)]
         self._at_most = at_most
         self._low = self._high = LOWEST
@@ -242,6 +249,21 @@ class Window:
         if self.sticks and rows:
             self.reader = rows[-1].key
         self.shown = rows if len(rows) <= self._at_most else self._trimmed(rows)
+        self.edition += 1
+        self._tell()
+
+    def _leap(self, lane: Lane, items: Sequence[Record | Notice]) -> None:
+        """Goes on with the newest of ``lane``, from there on without a gap in any lane."""
+        self.leaps += 1
+        lane.leap(items)
+        self._low = max(self._low, lane.items[0].key)
+        for each in self._lanes:
+            each.drop(self._low, older=True)
+        self._wanted[True] = 0
+        self._publish()
+
+    def _tell(self) -> None:
+        """Wakes who waits for a change."""
         self._version += 1
         self.changes.publish(self._version)
         self._progress.set()

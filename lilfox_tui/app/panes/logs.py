@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, timedelta
-from typing import TYPE_CHECKING
+from functools import partial
 
 from textual import events
 from textual.app import ComposeResult
@@ -17,13 +17,11 @@ from lilfox_tui.app.log_strip import StripParts, counted_errors, grouped, joined
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import _, language
+from lilfox_tui.logs.filter.model import EVERYTHING
 from lilfox_tui.logs.lane import Key, Shown
 from lilfox_tui.logs.merged import Merged
 from lilfox_tui.logs.record import EPOCH, Record, Severity
 from lilfox_tui.text import cell_width, human_duration
-
-if TYPE_CHECKING:
-    from lilfox_tui.logs.statistics import Statistics
 
 WIDEST_SOURCE = 16
 TROUBLES_SHOWN = 3
@@ -167,7 +165,7 @@ class LogsPane(LogOutputKeys):
             lines.show([(Piece("  " + self._why_empty(), "muted"),)])
             return
         style = self._style(merged)
-        drawn_from = (merged, merged.changes.value, style, self.folded, language())
+        drawn_from = (merged, merged.edition, style, self.folded, language())
         if self.list is None or drawn_from != self._drawn_from:
             self.list, self._drawn_from = LogList(merged.shown, style, folded=self.folded), drawn_from
         rows = self.list
@@ -226,7 +224,7 @@ class LogsPane(LogOutputKeys):
         """As wide as the widest that was seen, so that columns do not jump; at most a tenth of the screen."""
         if width < 80:
             return 0
-        if self._seen_loggers != (seen_now := (merged, merged.changes.value)):
+        if self._seen_loggers != (seen_now := (merged, merged.edition)):
             self._seen_loggers = seen_now
             seen = (len(each.item.entry.logger) for each in merged.shown if isinstance(each.item, Record))
             self._logger_width = max(self._logger_width, max(seen, default=0))
@@ -239,39 +237,42 @@ class LogsPane(LogOutputKeys):
         strip.display = self.lilfox.room.height >= 9
         if merged is None or not strip.display:
             return
-        counts = [source.status.value.records if source.status.value else None for source in self.shown_sources]
-        total = None if None in counts else sum(count for count in counts if count is not None)
         counted = self.counted if self.counted_for == (merged, merged.where) else None
-        loaded = len(merged.shown)
-        more = not (merged.at_oldest and merged.at_newest)
-        if counted is not None and more:
-            loaded, more = max(loaded, counted.records), self._has_more_than(counted, merged)
-        if total is not None and total < loaded:
-            total = None  # it is of the newest files alone
+        total, more_in_all = self._all_records()
+        loaded, more = len(merged.shown), not (merged.at_oldest and merged.at_newest)
+        if merged.where == EVERYTHING and total is not None and more:
+            loaded, more = total, more_in_all
+        elif counted is not None and more:
+            loaded, more = max(loaded, counted.records), merged.came != self.came_before
         parts = StripParts(
             shown=loaded,
             more=more,
-            total=total,
+            total=None if total is None else max(total, loaded),
+            more_in_all=more_in_all,
             zone=self.zone,
             width=self.lilfox.room.width,
             glyphs=self.lilfox.glyphs,
             sparklines=not self.lilfox.slow_link,
         )
-        made_from = (merged, merged.changes.value, parts, counted is not None, language())
+        made_from = (merged, merged.edition, parts, counted is not None, language())
         if self._strip is None or self._strip[0] != made_from:
             errors = loaded_errors(merged.shown)
             if counted is not None and (overall := counted_errors(counted.by_slice)) is not None:
                 errors = joined(overall, errors)
             self._strip = (made_from, strip_row(errors, parts))
         strip.show([self._strip[1]])
-        if not self.busy and self.counted_for != (merged, merged.where):
-            self.set_timer(QUIET_S, self._count_if_quiet)
+        if not self.busy and not self.is_counted(merged):
+            self.set_timer(QUIET_S, partial(self._count_if_quiet, merged.leaps))
 
-    def _count_if_quiet(self) -> None:
-        if self.display and not self.busy:
+    def _all_records(self) -> tuple[int | None, bool]:
+        """How many records all sources that are shown hold, None where one cannot tell; and whether there are more."""
+        statuses = [source.status.value for source in self.shown_sources]
+        counts = [None if status is None else status.records for status in statuses]
+        if None in counts:
+            return None, False
+        more = any(status is not None and status.more_records for status in statuses)
+        return sum(count or 0 for count in counts), more
+
+    def _count_if_quiet(self, leaps: int) -> None:
+        if self.display and not self.busy and self.merged is not None and self.merged.leaps == leaps:
             self.count_behind()
-
-    def _has_more_than(self, counted: Statistics, merged: Merged) -> bool:
-        """Whether records have come since all were counted."""
-        until_us = counted.by_slice[-1].until_us if counted.by_slice else 0
-        return bool(merged.shown) and merged.shown[-1].key.time_us >= until_us

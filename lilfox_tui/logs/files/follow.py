@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 
 from lilfox_tui.errors import CommandTimeout, CommandUnknown, HostUnreachable, LilFoxError
@@ -17,12 +17,14 @@ from lilfox_tui.logs.files.disk import Seen
 from lilfox_tui.logs.files.log_file import LogFile, Place
 from lilfox_tui.logs.files.notices import away, copied, emptied, lost_track
 from lilfox_tui.logs.files.refusals import FileMoved, file_moved
+from lilfox_tui.logs.files.search import holds
 from lilfox_tui.logs.files.seek import time_offset
 from lilfox_tui.logs.files.shelf import Shelf
 from lilfox_tui.logs.files.tail import Emptied, Tail
-from lilfox_tui.logs.filter.model import Filter
-from lilfox_tui.logs.record import Record
-from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, Notice, Start
+from lilfox_tui.logs.filter.model import EVERYTHING, Filter
+from lilfox_tui.logs.filter.needles import needles
+from lilfox_tui.logs.record import RAW_LIMIT, Record
+from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, Notice, Passed, Start
 
 BATCH = 500
 LINGER_S = 5.0
@@ -32,14 +34,18 @@ LOOK_ALL_S = 1.0
 AWAY_S = 2.0
 """How long a file may be away in its rotation before it is told."""
 RETRIES_S = (0.5, 1.0, 2.0, 5.0, 10.0)
+READ_AT_ONCE = 50
+BREATH_S = 0.0002
+"""After so many records that were read the thread lets others run: keys are answered by another one."""
 _PASSING = (HostUnreachable, CommandTimeout, CommandUnknown)
 
-Batch = list[Record | Notice]
+Batch = list[Record | Notice | Passed]
 
 
 class Follower:
     """``async for batch in follower.batches()``. ``failed`` is told each error that passes, and the wait in seconds;
-    ``good`` each time the files were looked at, with their size."""
+    ``good`` each time the files were looked at, with their size. Where more comes at once than ``keep`` tells (None:
+    all is wanted; asked in a thread), only so many of the newest are given, after a Passed."""
 
     def __init__(
         self,
@@ -50,6 +56,7 @@ class Follower:
         poll_s: float,
         failed: Callable[[LilFoxError, float], None],
         good: Callable[[LogFile, int], None],
+        keep: Callable[[], int | None] = lambda: None,
     ) -> None:
         self._shelf = shelf
         self._start = start
@@ -57,6 +64,7 @@ class Follower:
         self._poll_s = poll_s
         self._failed = failed
         self._good = good
+        self._keep = keep
         self._tail: Tail | None = None
         self._lingering: dict[Tail, float] = {}
         self._known: set[tuple[int, int]] = set()
@@ -65,15 +73,16 @@ class Follower:
         self._looked_s = 0.0
 
     async def batches(self) -> AsyncGenerator[Batch, None]:
-        """Records and notices as they come, at most BATCH at once; never ends. Raises LilFoxError when it cannot go
-        on."""
+        """Records and notices as they come, at most BATCH at once, or what is kept; never ends. Raises LilFoxError when
+        it cannot go on."""
         tries = 0
         while True:
             try:
                 async with aclosing(self._round()) as found:
                     async for batch in found:
-                        for at in range(0, len(batch), BATCH):
-                            yield batch[at : at + BATCH]
+                        step = len(batch) if isinstance(batch[0], Passed) else BATCH
+                        for at in range(0, len(batch), step):
+                            yield batch[at : at + step]
                 tries = 0
                 pause_s = self._poll_s
             except FileMoved:
@@ -205,7 +214,7 @@ class Follower:
                 return
         pieces = cut_whole(block[: block.rfind(b"\n") + 1], tail.offset, before.format, ended=True)[0]
         if pieces and await log.file.read(tail.offset, len(block)) != block:
-            yield list(await asyncio.to_thread(self._matching, before, pieces))
+            yield await asyncio.to_thread(self._matching, before, pieces)
         yield [emptied(before)]
 
     def _note_away(self, tail: Tail, *, gone: bool) -> None:
@@ -223,10 +232,32 @@ class Follower:
         async with aclosing(tail.read(settled=settled, ended=ended)) as batches:
             async for pieces in batches:
                 if records := await asyncio.to_thread(self._matching, tail.log, pieces):
-                    yield list(records)
+                    yield records
 
-    def _matching(self, log: LogFile, pieces: Sequence[Piece]) -> list[Record]:
-        return [record for record in map(log.record, pieces) if self._where.matches(record)]
+    def _matching(self, log: LogFile, pieces: Sequence[Piece]) -> Batch:
+        keep, passed = self._keep(), 0
+        if self._where == EVERYTHING:
+            if keep is not None and len(pieces) > keep:
+                passed = len(pieces) - keep
+            return [*_passed(passed), *_read(log, pieces[passed:])]
+        wanted = needles(self._where, log.format.LEVEL_WORDS)
+        if wanted is not None:
+            pieces = [piece for piece in pieces if piece[2] > RAW_LIMIT or holds(piece[1], wanted)]
+        found = [record for record in _read(log, pieces) if self._where.matches(record)]
+        if keep is not None and len(found) > keep:
+            passed = len(found) - keep
+        return [*_passed(passed), *found[passed:]]
+
+
+def _passed(count: int) -> Batch:
+    return [Passed(count)] if count else []
+
+
+def _read(log: LogFile, pieces: Sequence[Piece]) -> Iterator[Record]:
+    for number, piece in enumerate(pieces, 1):
+        yield log.record(piece)
+        if number % READ_AT_ONCE == 0:
+            time.sleep(BREATH_S)
 
 
 async def begin(shelf: Shelf, seen: list[Seen], start: Start) -> Tail:

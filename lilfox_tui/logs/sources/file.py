@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
 
@@ -11,18 +11,17 @@ from lilfox_tui.config.model import LogConfig
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Feed
 from lilfox_tui.hosts.local import LocalHost
+from lilfox_tui.logs.files.counted import CountedFiles
 from lilfox_tui.logs.files.disk import Disk
 from lilfox_tui.logs.files.follow import Follower
-from lilfox_tui.logs.files.index import LineIndex
 from lilfox_tui.logs.files.local import LocalDisk
 from lilfox_tui.logs.files.log_file import LogFile, Place
 from lilfox_tui.logs.files.pages import read_page
 from lilfox_tui.logs.files.remote import RemoteDisk
 from lilfox_tui.logs.files.shelf import Reading, Shelf
 from lilfox_tui.logs.filter.model import Filter
-from lilfox_tui.logs.lines import every_line
 from lilfox_tui.logs.record import Record
-from lilfox_tui.logs.source import AtPlace, End, Notice, Page, Setting, SourceStatus, Start
+from lilfox_tui.logs.source import AtPlace, End, Notice, Page, Passed, Setting, SourceStatus, Start
 
 POLL_S = 0.15
 """How often a file that is followed is looked at."""
@@ -43,7 +42,7 @@ def open_source(name: str, options: Options, setting: Setting) -> FileSource:
 
 
 class FileSource:
-    """See :class:`LogSource` and :class:`Scaled`."""
+    """See :class:`LogSource`, :class:`Hurried` and :class:`Scaled`."""
 
     def __init__(self, name: str, options: Options, setting: Setting) -> None:
         self.name = name
@@ -56,7 +55,7 @@ class FileSource:
         self._newest: LogFile | None = None
         self._size: int | None = None
         self._searched: int | None = None
-        self._index: LineIndex | None = None
+        self._counted = CountedFiles(self._shelf)
         self._indexing: asyncio.Task[None] | None = None
 
     def _new_shelf(self) -> Shelf:
@@ -67,7 +66,7 @@ class FileSource:
 
     @property
     def status(self) -> Feed[SourceStatus]:
-        """See :attr:`LogSource.status`; sizes and ``records`` are of the newest file."""
+        """See :attr:`LogSource.status`; sizes are of the newest file."""
         return self._status
 
     async def page(self, start: Start, *, older: bool, limit: int, where: Filter) -> Page:
@@ -94,11 +93,18 @@ class FileSource:
         return [await self._shelf.open(seen) for seen in await self._shelf.look()]
 
     async def follow(self, start: Start, where: Filter) -> AsyncGenerator[list[Record | Notice], None]:
-        """See :meth:`LogSource.follow`. It has handles, and on an SSH host a process, of its own."""
+        """See :meth:`LogSource.follow`."""
+        async with aclosing(self.follow_newest(start, where, lambda: None)) as batches:
+            async for batch in batches:
+                yield [each for each in batch if not isinstance(each, Passed)]
+
+    async def follow_newest(
+        self, start: Start, where: Filter, keep: Callable[[], int | None]
+    ) -> AsyncGenerator[list[Record | Notice | Passed], None]:
+        """See :meth:`Hurried.follow_newest`. It has handles, and on an SSH host a process, of its own."""
         shelf = self._new_shelf()
-        follower = Follower(
-            shelf, start, where, poll_s=POLL_S if self._local else REMOTE_POLL_S, failed=self._failed, good=self._good
-        )
+        poll_s = POLL_S if self._local else REMOTE_POLL_S
+        follower = Follower(shelf, start, where, poll_s=poll_s, failed=self._failed, good=self._good, keep=keep)
         try:
             async with aclosing(follower.batches()) as batches:
                 async for batch in batches:
@@ -118,15 +124,17 @@ class FileSource:
     async def at_line(self, number: int) -> Start | None:
         """See :meth:`Scaled.at_line`."""
         log = await self._look_at_newest()
-        offset = None if self._index is None else await self._index.offset_of(number)
+        index = self._counted.newest
+        offset = None if index is None else await index.offset_of(number)
         return None if offset is None else AtPlace(log.place(offset - 1))
 
     async def line_of(self, place: str) -> int | None:
         """See :meth:`Scaled.line_of`."""
         log, wanted = await self._look_at_newest(), Place(place)
-        if self._index is None or (wanted.key, wanted.head) != (log.named, log.head):
+        index = self._counted.newest
+        if index is None or (wanted.key, wanted.head) != (log.named, log.head):
             return None
-        return await self._index.line_at(wanted.offset)
+        return await index.line_at(wanted.offset)
 
     async def close(self) -> None:
         """See :meth:`LogSource.close`."""
@@ -139,15 +147,19 @@ class FileSource:
         """Notes how the newest file is, and goes on indexing it. Raises LilFoxError."""
         log = await self._shelf.open((await self._shelf.look())[-1])
         self._newest, self._size = log, await log.file.size()
-        if self._index is None or self._index.file is not log.file or self._size < self._index.indexed_bytes:
-            self._index = LineIndex(log.file)
-        if (self._indexing is None or self._indexing.done()) and self._local and self._index.indexed_bytes < self._size:
-            self._indexing = asyncio.create_task(self._build(self._index))
+        self._counted.take_newest(log, self._size)
+        self._count_on()
         return log
 
-    async def _build(self, index: LineIndex) -> None:
-        with suppress(LilFoxError):  # the file was closed for it is not the log's any more
-            await index.build(self._publish)
+    def _count_on(self) -> None:
+        behind = self._counted.newest is None or self._counted.newest.indexed_bytes != self._size
+        if self._local and behind and (self._indexing is None or self._indexing.done()):
+            self._indexing = asyncio.create_task(self._count())
+
+    async def _count(self) -> None:
+        with suppress(LilFoxError):  # a file was closed for it is not the log's any more
+            while self._counted.newest is None or self._counted.newest.indexed_bytes != self._size:
+                await self._counted.count(self._publish)
 
     def _note_searched(self, passed: int) -> None:
         self._searched = (self._searched or 0) + passed
@@ -159,10 +171,10 @@ class FileSource:
     def _good(self, log: LogFile, size: int) -> None:
         self._newest, self._size = log, size
         self._publish()
+        self._count_on()
 
     def _publish(self) -> None:
-        index, log = self._index, self._newest
-        counted = index is not None and log is not None and log.format.begins is every_line
+        counted, index, log = self._counted, self._counted.newest, self._newest
         notes = [str(note) for note in self._shelf.notes.values()]
         status = SourceStatus(
             "; ".join([self._options.path, *notes]),
@@ -170,7 +182,8 @@ class FileSource:
             zone=str(self._setting.zone),
             size_bytes=self._size,
             indexed_bytes=index.indexed_bytes if index is not None and self._local else None,
-            records=index.lines if index is not None and counted and index.indexed_bytes == self._size else None,
+            records=counted.records,
+            more_records=counted.more or (index is not None and index.indexed_bytes != self._size),
             searched_bytes=self._searched,
         )
         if status != self._status.value:  # a reader is woken by what has changed alone

@@ -1,0 +1,99 @@
+"""More lines than anyone reads: keys are answered, the newest is shown, and none is lost from the count."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from lilfox_tui.app.panes.logs import LogsPane
+from tests.app.log_files import line, logs_app, messages, selected, settled, shown_names
+from tests.app.overviews import NOW
+from tests.app.still import screen_text
+from tests.waiting import until
+
+SIZE = (100, 30)
+BURST = 50_000
+PARTS = 5
+BEFORE = 90
+
+
+def burst(part: int) -> str:
+    """A fifth of a burst, the records numbered."""
+    numbers = range(part * BURST // PARTS, (part + 1) * BURST // PARTS)
+    return "".join(
+        line(
+            NOW + timedelta(microseconds=20 * number), "ERROR" if number % 1000 == 0 else "INFO", "http", f"n {number}"
+        )
+        + "\n"
+        for number in numbers
+    )
+
+
+def total(pane: LogsPane) -> tuple[int | None, bool]:
+    """The records of the only source that is shown."""
+    status = pane.shown_sources[0].status.value
+    return (None, True) if status is None else (status.records, status.more_records)
+
+
+async def test_who_goes_along_sees_the_newest_of_a_burst_and_keys_work_meanwhile(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    async with app.run_test(size=SIZE) as pilot:
+        pane = await settled(app, pilot)
+        pane.show_only(["gateway"])
+        await until(lambda: shown_names(pane) == ["gateway"] and len(messages(pane)) == BEFORE and not pane.busy)
+        with (tmp_path / "gateway.log").open("a") as log:
+            for part in range(PARTS):
+                log.write(burst(part))
+                log.flush()
+                await pilot.press("t")
+                assert ("local time" in screen_text(pilot)) is (part % 2 == 0), "the key is answered before the rest"
+        await until(lambda: selected(pane) == f"n {BURST - 1}")
+        await until(lambda: total(pane) == (BEFORE + BURST, False))
+        await until(lambda: f"n {BURST - 1}" in screen_text(pilot))
+        await until(lambda: "50 090 of 50 090 records" in screen_text(pilot))
+        assert len(messages(pane)) < BURST // 10, "what nobody would read is counted, not read"
+        await until(lambda: pane.counted is not None and pane.counted.records == BEFORE + BURST)
+        for _page in range(100):
+            await pilot.press("pageup")
+            await until(lambda: not pane.busy)
+            if int(selected(pane).removeprefix("n ")) < BURST - 400:
+                break
+        assert int(selected(pane).removeprefix("n ")) < BURST - 400, "what was not read is there when it is gone to"
+        numbers = [int(each.removeprefix("n ")) for each in messages(pane)]
+        assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+async def test_who_reads_further_up_is_told_how_many_came_exactly(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    async with app.run_test(size=SIZE) as pilot:
+        pane = await settled(app, pilot)
+        pane.show_only(["gateway"])
+        await until(lambda: shown_names(pane) == ["gateway"] and len(messages(pane)) == BEFORE and not pane.busy)
+        await pilot.press(*"kkk")
+        here = selected(pane)
+        with (tmp_path / "gateway.log").open("a") as log:
+            for part in range(PARTS):
+                log.write(burst(part))
+                log.flush()
+                await pilot.press("t")
+                assert ("local time" in screen_text(pilot)) is (part % 2 == 0)
+        merged = pane.merged
+        assert merged is not None
+        await until(lambda: merged.waiting + len(merged.shown) == BEFORE + BURST)
+        await until(lambda: total(pane) == (BEFORE + BURST, False))
+        assert selected(pane) == here
+        await pilot.press("G")
+        await until(lambda: selected(pane) == f"n {BURST - 1}")
+
+
+async def test_with_a_filter_what_matches_of_a_burst_is_all_there(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    async with app.run_test(size=SIZE) as pilot:
+        pane = await settled(app, pilot)
+        pane.show_only(["gateway"])
+        pane.set_filter("level>=error")
+        await until(lambda: shown_names(pane) == ["gateway"] and not messages(pane) and not pane.busy)
+        with (tmp_path / "gateway.log").open("a") as log:
+            for part in range(PARTS):
+                log.write(burst(part))
+        await until(lambda: messages(pane) == [f"n {number}" for number in range(0, BURST, 1000)])
