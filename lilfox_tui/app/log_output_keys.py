@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,13 +14,14 @@ from lilfox_tui.app.actions import action
 from lilfox_tui.app.dialogs.chooser import Choice, Chooser
 from lilfox_tui.app.draw import Piece
 from lilfox_tui.app.log_find_keys import LogFindKeys
+from lilfox_tui.app.log_strip import grouped
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import Message, _, tr
 from lilfox_tui.logs.filter.model import Filter
 from lilfox_tui.logs.filter.write import narrowed, to_text
 from lilfox_tui.logs.merged import Merged
-from lilfox_tui.logs.record import Record
+from lilfox_tui.logs.record import microseconds
 from lilfox_tui.logs.source import LogSource
 from lilfox_tui.text import fit, human_bytes
 
@@ -65,7 +67,7 @@ class LogOutputKeys(LogFindKeys):
         "save",
         "W",
         tr("save"),
-        tr("the records that are loaded, as they were written, to a new file"),
+        tr("all records that match, from the oldest on, as they were written, to a new file"),
         why_not="no_record",
     )
     def ask_save(self) -> None:
@@ -73,20 +75,43 @@ class LogOutputKeys(LogFindKeys):
         self.lilfox.ask_line(_("name of the new file"), name, self.save, live=False)
 
     def save(self, name: str) -> None:
-        """Writes what is loaded into a new file of that name."""
-        if name.strip() and self.merged is not None:
-            records = [each.item.raw for each in self.merged.shown if isinstance(each.item, Record)]
-            self._save(Path(name.strip()).expanduser(), records)
+        """Writes all that matches now into a new file of that name."""
+        if name.strip() and self.merged is not None and self.merged.shown:
+            newest_us = self.merged.shown[-1].key.time_us
+            self._save(Path(name.strip()).expanduser(), max(newest_us, microseconds(datetime.now(UTC))))
 
-    @work(group="save", exit_on_error=False)
-    async def _save(self, path: Path, records: list[bytes]) -> None:
+    @work(exclusive=True, group="save", exit_on_error=False)
+    async def _save(self, path: Path, until_us: int) -> None:
+        from lilfox_tui.logs.saving import save_all, unfinished
+
+        written = 0
+
+        def progress(count: int) -> None:
+            nonlocal written
+            written = count
+            self._tell_work(_("saving: {count} records", count=grouped(count)))
+
+        progress(0)
         try:
-            await asyncio.to_thread(_write_new, path, records)
+            count = await save_all(self.shown_sources, self.where, path, until_us=until_us, progress=progress)
+            self.lilfox.tell(tr("{count} records are in {path}", count=count, path=path))
         except OSError as error:
             hint = tr("choose a name that is not taken yet") if isinstance(error, FileExistsError) else ""
-            self.lilfox.tell(LilFoxError(tr("{path}: {reason}", path=path, reason=error.strerror), hint))
-        else:
-            self.lilfox.tell(tr("{count} records are in {path}", count=len(records), path=path))
+            self.lilfox.tell(
+                LilFoxError(tr("{path}: {reason}", path=error.filename or path, reason=error.strerror), hint)
+            )
+        except LilFoxError as error:
+            self.lilfox.tell(
+                tr("{reason}: {count} records are in {path}", reason=error, count=written, path=unfinished(path))
+            )
+        except asyncio.CancelledError:
+            if not self.lilfox._exit:
+                self.lilfox.tell(
+                    tr("not all is saved: {count} records are in {path}", count=written, path=unfinished(path))
+                )
+            raise
+        finally:
+            self._tell_work("")
 
     @action("retry", "r", tr("try again"), tr("read the sources that failed now"), why_not="nothing_failed", footer=7)
     def retry(self) -> None:
@@ -198,11 +223,10 @@ class LogOutputKeys(LogFindKeys):
         self._tell_work(_("counting"))
         try:
             recent = await recent_patterns(self.shown_sources, self.where, until_us=until_us)
-        except LilFoxError as error:
-            self.lilfox.tell(error)
-            return
         finally:
             self._tell_work("")
+        for name, error in recent.failed.items():
+            self.lilfox.tell(tr("{source}: {reason}", source=name, reason=error))
         self._offer(_("New in the last 10 minutes"), pattern_choices(recent, self.lilfox.glyphs))
 
     def _offer(self, title: str, rows: list[tuple[Choice, Filter | None]]) -> None:
@@ -247,10 +271,3 @@ def _how_it_is(source: LogSource) -> str:
     if status.zone:
         parts.append(_("times without a zone: {zone}", zone=status.zone))
     return "  ".join(part for part in (*parts, status.description) if part)
-
-
-def _write_new(path: Path, records: list[bytes]) -> None:
-    """Raises FileExistsError: nothing is written over."""
-    with path.open("xb") as file:
-        path.chmod(0o600)
-        file.writelines(raw + b"\n" for raw in records)

@@ -132,7 +132,7 @@ class LogsKeys(LogsWindow):
     )
     def back(self) -> None:
         if self.busy:
-            for group in ("move", "count"):
+            for group in ("move", "count", "save"):
                 self.workers.cancel_group(self, group)
             if self.merged is not None:
                 self.merged.stop()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
+from lilfox_tui.errors import LilFoxError
 from lilfox_tui.logs.filter.model import EVERYTHING, Filter
 from lilfox_tui.logs.patterns import Change, Patterns
 from lilfox_tui.logs.source import AtTime, End, LogSource, Start
@@ -19,28 +20,39 @@ _PAGE = 2000
 
 class Recent(Struct, frozen=True):
     """What came in the RECENT_US up to ``until_us`` (microseconds since 1970, UTC), new ones first. ``cut`` names the
-    sources of which not everything was read, there being too much."""
+    sources of which not everything was read, there being too much; ``failed`` tells which could not be read."""
 
     changes: tuple[Change, ...]
     until_us: int | None
     cut: tuple[str, ...] = ()
+    failed: Mapping[str, LilFoxError] = {}
 
 
 async def recent_patterns(sources: Sequence[LogSource], where: Filter, *, until_us: int | None) -> Recent:
-    """Counts what matches in the ten minutes up to ``until_us`` (the newest record when None), and in the hour before.
-    Raises LilFoxError when no source can be read."""
-    until_us = await _newest(sources) if until_us is None else until_us
+    """Counts what matches in the ten minutes up to ``until_us`` (the newest record when None), and in the hour
+    before."""
+    failed: dict[str, LilFoxError] = {}
+    until_us = await _newest(sources, failed) if until_us is None else until_us
     if until_us is None:
-        return Recent((), None)
-    patterns = Patterns()
-    cut = tuple([source.name for source in sources if not await _add(patterns, source, where, until_us)])
-    return Recent(tuple(patterns.new_since(until_us - RECENT_US, BEFORE_US)), until_us, cut)
+        return Recent((), None, failed=failed)
+    patterns, cut = Patterns(), []
+    for source in sources:
+        try:
+            if not await _add(patterns, source, where, until_us):
+                cut.append(source.name)
+        except LilFoxError as error:
+            failed[source.name] = error
+    return Recent(tuple(patterns.new_since(until_us - RECENT_US, BEFORE_US)), until_us, tuple(cut), failed)
 
 
-async def _newest(sources: Sequence[LogSource]) -> int | None:
+async def _newest(sources: Sequence[LogSource], failed: dict[str, LilFoxError]) -> int | None:
     times = []
     for source in sources:
-        page = await source.page(End(), older=True, limit=1, where=EVERYTHING)
+        try:
+            page = await source.page(End(), older=True, limit=1, where=EVERYTHING)
+        except LilFoxError as error:
+            failed[source.name] = error
+            continue
         times += [each.entry.time_us for each in page.records if each.entry.time_us is not None]
     return max(times, default=None)
 

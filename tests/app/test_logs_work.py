@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from lilfox_tui.i18n import tr
 from lilfox_tui.logs import analyze, window
 from tests.app.log_files import (
     backend_lines,
+    gateway_lines,
     line,
     logs_app,
     messages,
@@ -44,6 +46,40 @@ async def test_saving_writes_a_new_file_alone(tmp_path: Path) -> None:
         assert target.read_text(encoding="utf-8").splitlines() == backend_lines()
         pane.save(str(target))
         await until(lambda: "File exists" in screen_text(pilot))
+
+
+async def test_all_that_matches_is_saved_in_order_and_for_no_one_else(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    at = NOW - timedelta(days=1)
+    lines = [line(at + timedelta(seconds=number), "INFO", "http", f"n {number}") for number in range(9000)]
+    async with app.run_test(size=SIZE) as pilot:
+        pane = await settled(app, pilot)
+        (tmp_path / "gateway.log.1").write_text("\n".join(lines) + "\n")
+        pane.set_filter("not retry")
+        await until(lambda: "retry 9/9 backend:8000" not in messages(pane) and not pane.busy)
+        target = tmp_path / "saved.log"
+        pane.save(str(target))
+        await until(lambda: "are in" in screen_text(pilot))
+        new = [each for each in (*gateway_lines(), *backend_lines()) if "retry" not in each]
+        assert target.read_text().splitlines() == [*lines, *sorted(new, key=lambda each: json.loads(each)["timestamp"])]
+        assert target.stat().st_mode & 0o777 == 0o600
+        assert not target.with_name("saved.log.part").exists()
+
+
+async def test_what_esc_ends_is_saved_under_another_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    source = some("slow")
+    app = with_sources(monkeypatch, [source])
+    target = tmp_path / "saved.log"
+    async with app.run_test(size=SIZE) as pilot:
+        pane = await settled(app, pilot)
+        source.slow = True
+        pane.save(str(target))
+        await until(lambda: "saving: 0 records" in screen_text(pilot))
+        await until(target.with_name("saved.log.part").exists)
+        await pilot.press("escape")
+        await until(lambda: "not all is saved" in screen_text(pilot))
+        assert not target.exists()
+        assert not pane.busy
 
 
 async def test_a_row_of_statistics_is_a_filter(tmp_path: Path) -> None:

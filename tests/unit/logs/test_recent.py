@@ -47,8 +47,10 @@ async def test_what_is_too_much_is_said_and_nothing_is_no_error(monkeypatch: pyt
     assert found.cut == ("app",)
 
 
-async def test_a_source_that_fails_is_an_error() -> None:
-    source = said((1, "a"))
-    source.error = LilFoxError(tr("connection lost"))
-    with pytest.raises(LilFoxError):
-        await recent_patterns([source], Every(), until_us=None)
+async def test_a_source_that_fails_is_named_and_the_others_are_counted() -> None:
+    bad, good = said((1, "a")), said((1, "b"))
+    bad.name, bad.error = "bad", LilFoxError(tr("connection lost"))
+    for until_us in (None, NOW_US):
+        found = await recent_patterns([bad, good], Every(), until_us=until_us)
+        assert [change.pattern.template for change in found.changes] == ["b"]
+        assert found.failed == {"bad": bad.error}
