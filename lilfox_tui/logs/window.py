@@ -15,7 +15,7 @@ from operator import attrgetter
 from types import TracebackType
 from typing import Self
 
-from lilfox_tui.errors import FileRefused, LilFoxError
+from lilfox_tui.errors import CommandTimeout, CommandUnknown, FileRefused, HostUnreachable, LilFoxError
 from lilfox_tui.feed import Feed, Unavailable
 from lilfox_tui.logs.filter.model import Filter
 from lilfox_tui.logs.lane import HIGHEST, LOWEST, Key, Lane, Shown
@@ -27,6 +27,8 @@ AT_MOST = 5000
 PAGE = 200
 PATIENCE_S = 0.4
 RETRIES_S = (1.0, 2.0, 5.0, 10.0, 30.0)
+MAY_PASS = (FileRefused, HostUnreachable, CommandTimeout, CommandUnknown)
+"""What is tried again by itself, also where a source names no next try."""
 BY_KEY = attrgetter("key")
 
 
@@ -196,7 +198,7 @@ class Window:
         now = datetime.now(UTC)
         since = lane.trouble.since if lane.trouble is not None else now
         state = lane.source.status.state
-        may_come = isinstance(error, FileRefused)  # a file that is missing now may be written yet
+        may_come = isinstance(error, MAY_PASS)  # a file that is missing now may be written yet, a host come back
         if isinstance(state, Unavailable) and state.next_try is None and not may_come:
             lane.trouble = Unavailable(error, since)  # somebody must act; ``retry`` is how they say so
             self._settle()

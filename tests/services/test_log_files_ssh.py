@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import os
 import random
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, aclosing
 from datetime import UTC, timedelta
 from pathlib import Path
 
@@ -147,4 +149,25 @@ async def test_what_is_no_log_file_is_refused_in_words(tmp_path: Path, host: Hos
         source = source_on(host, path)
         with pytest.raises(FileRefused, match=words):
             await source.page(End(), older=True, limit=9, where=EVERYTHING)
+        await source.close()
+
+
+async def test_more_files_than_a_server_gives_sessions_are_all_followed(tmp_path: Path, host: Host) -> None:
+    sources = []
+    for number in range(12):
+        (tmp_path / f"{number}.log").write_bytes(console_log(number, 20))
+        sources.append(source_on(host, tmp_path / f"{number}.log"))
+    last = [(await source.page(End(), older=True, limit=1, where=EVERYTHING)).records[0] for source in sources]
+    for number in range(12):
+        with (tmp_path / f"{number}.log").open("ab") as log:
+            log.write(console_log(number, 1, first=900))
+    async with AsyncExitStack() as stack, asyncio.timeout(20):
+        follows = [
+            await stack.enter_async_context(aclosing(source.follow(AtPlace(record.place), EVERYTHING)))
+            for source, record in zip(sources, last, strict=True)
+        ]
+        new = await asyncio.gather(*(anext(follow) for follow in follows))
+        assert [len(batch) for batch in new] == [1] * 12
+        assert (await host.run(["sh", "-c", "echo room"])).stdout == b"room\n"
+    for source in sources:
         await source.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import stat
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -13,8 +12,8 @@ from lilfox_tui.hosts.refusals import not_read
 from lilfox_tui.logs.files import remote_search
 from lilfox_tui.logs.files.disk import Found, Seen
 from lilfox_tui.logs.files.local_search import by_block
-from lilfox_tui.logs.files.refusals import FileMoved, NotReadable, file_moved, no_right, not_regular, nothing_there
-from lilfox_tui.logs.files.remote_shell import DATA, MOVED, SLOTS, RemoteShell, escaped
+from lilfox_tui.logs.files.refusals import NotReadable, file_moved, no_right, not_regular, nothing_there
+from lilfox_tui.logs.files.remote_shell import DATA, MOVED, RemoteShell, enter, escaped, leave
 from lilfox_tui.logs.filter.needles import Needles
 
 _PAGE = 4096
@@ -24,20 +23,30 @@ class RemoteDisk:
     """The files of an SSH host. See :class:`lilfox_tui.logs.files.disk.Disk`. With ``sudo`` they are read as root from
     the first on that this account may not read."""
 
-    def __init__(self, host: Host, *, sudo: bool = False) -> None:
+    def __init__(self, host: Host, *, sudo: bool = False, following: bool = False) -> None:
         self.host = host
+        self.is_root = False
         self._may_be_root = sudo
-        self.shell = RemoteShell(host)
+        self._following = following
+        self._entered: RemoteShell | None = None
         self._paths: dict[tuple[int, int], str] = {}
-        self._holding = asyncio.Lock()
-        self._held: dict[int, tuple[int, int, int]] = {}
-        """What is open there: the slot's start of the shell, device and inode."""
+
+    @property
+    def shell(self) -> RemoteShell:
+        """What is asked about the files."""
+        if self._entered is None:
+            self._entered = enter(self.host, following=self._following, as_root=self.is_root)
+        return self._entered
+
+    async def _become_root(self) -> None:
+        await self.close()
+        self.is_root = True
 
     async def look(self, patterns: Sequence[str]) -> list[Seen]:
         """See :meth:`Disk.look`."""
         found = await self._look(patterns)
         if not found and self._could_be_root and await self._barred(patterns):
-            await self.shell.become_root()
+            await self._become_root()
             found = await self._look(patterns)
         self._paths |= {one.key: one.path for one in found}
         return found
@@ -54,7 +63,7 @@ class RemoteDisk:
 
     @property
     def _could_be_root(self) -> bool:
-        return self._may_be_root and not self.shell.is_root
+        return self._may_be_root and not self.is_root
 
     async def _barred(self, patterns: Sequence[str]) -> bool:
         """Whether one is in a folder that this account may not look into."""
@@ -75,16 +84,13 @@ class RemoteDisk:
 
     async def open(self, seen: Seen) -> RemoteFile:
         """See :meth:`Disk.open`."""
-        file = RemoteFile(self, seen)
-        try:
-            await self.slot(seen.key)
-        except FileMoved:
-            error = await self.why_not(seen.path)
-            if not isinstance(error, NotReadable) or not self._could_be_root:
-                raise error from None
-            await self.shell.become_root()
-            return await self.open(seen)
-        return file
+        if await self.shell.ask_about(seen.key, seen.path) != MOVED:
+            return RemoteFile(self, seen)
+        error = await self.why_not(seen.path)
+        if not isinstance(error, NotReadable) or not self._could_be_root:
+            raise error
+        await self._become_root()
+        return await self.open(seen)
 
     def path(self, key: tuple[int, int]) -> str:
         """The name that the file had when it was last looked."""
@@ -92,29 +98,11 @@ class RemoteDisk:
             raise file_moved(self.host.name, "")
         return self._paths[key]
 
-    async def slot(self, key: tuple[int, int]) -> int:
-        """Where the file is held open, opened if need be. Raises FileMoved."""
-        async with self._holding:
-            for slot, held in self._held.items():
-                if held == (self.shell.started, *key):
-                    self._held[slot] = self._held.pop(slot)
-                    return slot
-            free = [slot for slot in SLOTS if slot not in self._held]
-            slot = free[0] if free else next(iter(self._held))
-            self._held.pop(slot, None)
-            path = self.path(key)
-            if await self.shell.ask("hold", slot, *key, escaped(path)) == MOVED:
-                raise file_moved(self.host.name, path)
-            self._held[slot] = (self.shell.started, *key)
-            return slot
-
-    def forget(self, slot: int) -> None:
-        """What was held there is another file, or none, by now."""
-        self._held.pop(slot, None)
-
     async def close(self) -> None:
         """See :meth:`Disk.close`."""
-        await self.shell.close()
+        entered, self._entered = self._entered, None
+        if entered is not None:
+            await leave(self.host, entered)
 
 
 class RemoteFile:
@@ -129,13 +117,11 @@ class RemoteFile:
         self._path = seen.path
 
     async def _ask(self, *words: str | int) -> bytes:
-        """The answer about this file, which is opened anew if its slot has gone to another meanwhile."""
+        """The answer about this file, which is opened anew if it is not held any more. Raises FileMoved."""
         for _ in range(3):
-            slot = await self._disk.slot(self._key)
-            answer = await self._disk.shell.ask(words[0], slot, *self._key, *words[1:])
+            answer = await self._disk.shell.ask_about(self._key, self._disk.path(self._key), *words)
             if answer != MOVED:
                 return answer
-            self._disk.forget(slot)
         raise file_moved(self._disk.host.name, self._path)
 
     async def size(self) -> int:
@@ -164,7 +150,7 @@ class RemoteFile:
             wanted,
             (start, end),
             following=following,
-            sudo=self._disk.shell.is_root,
+            sudo=self._disk.is_root,
         )
         try:
             async with aclosing(searched) as batches:

@@ -1,5 +1,8 @@
 """The kept ``sh`` on a host that answers what is asked about its log files: one round trip each, no process tree.
 
+All files of a host share it, for a server allows few sessions at a time (``hosts/ssh_sessions.py``): one ``sh`` for
+pages, one for following, so that neither waits for the other, and as many as root where that is needed.
+
 It needs ``stat`` (of GNU, BusyBox or BSD), ``dd`` and ``date``. Files are held open at the descriptors SLOTS, so that
 one stays readable when it is renamed or removed; an answer about a file is given only if it is still the same one.
 """
@@ -8,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from weakref import WeakKeyDictionary
 
 from lilfox_tui.errors import HostError
 from lilfox_tui.hosts.base import Host, Loop
@@ -80,15 +84,17 @@ done
 class RemoteShell:
     """Asks one question after the other; starts the ``sh`` with the first, and anew after it was lost."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, *, as_root: bool) -> None:
+        self.users = 0
         self._host = host
+        self._as_root = as_root
         self._turn = asyncio.Lock()
         self._loop: Loop | None = None
         self._stack = AsyncExitStack()
         self._asking: set[asyncio.Task[bytes]] = set()
-        self.is_root = False
-        self.started = 0
-        """How often it was started: what was held before is not held any more."""
+        self._holding = asyncio.Lock()
+        self._held: dict[int, tuple[int, int]] = {}
+        """What is open there: device and inode by slot, the one that was asked about last at the end."""
 
     async def ask(self, *words: str | int) -> bytes:
         """The answer. When this is cancelled the question is still answered first, for the next to find its own answer.
@@ -106,8 +112,8 @@ class RemoteShell:
     async def _ask(self, words: str) -> bytes:
         async with self._turn:
             if self._loop is None:
-                self._loop = await self._stack.enter_async_context(self._host.loop(_LOOP, sudo=self.is_root))
-                self.started += 1
+                self._held.clear()
+                self._loop = await self._stack.enter_async_context(self._host.loop(_LOOP, sudo=self._as_root))
             try:
                 return await self._loop.ask(words, timeout_s=ANSWER_S)
             except HostError:
@@ -115,12 +121,24 @@ class RemoteShell:
                 await self._stack.aclose()
                 raise
 
-    async def become_root(self) -> None:
-        """Ends it, to be started as root with the next question."""
-        async with self._turn:
-            if not self.is_root:
-                self.is_root, self._loop = True, None
-                await self._stack.aclose()
+    async def ask_about(self, key: tuple[int, int], path: str, *words: str | int) -> bytes:
+        """The answer about the file of that device and inode, held open or opened at ``path``; without ``words`` it is
+        only opened. MOVED when it is not there. Raises HostError."""
+        async with self._holding:
+            slot = next((slot for slot, held in self._held.items() if held == key), None)
+            if slot is None:
+                slot = next((slot for slot in SLOTS if slot not in self._held), None) or next(iter(self._held))
+                self._held.pop(slot, None)
+                if await self.ask("hold", slot, *key, escaped(path)) == MOVED:
+                    return MOVED
+            self._held.pop(slot, None)
+            self._held[slot] = key
+            if not words:
+                return b""
+            answer = await self.ask(words[0], slot, *key, *words[1:])
+            if answer == MOVED:
+                self._held.pop(slot, None)
+            return answer
 
     async def close(self) -> None:
         """Ends it."""
@@ -130,6 +148,29 @@ class RemoteShell:
             await asyncio.wait(self._asking)
         self._loop = None
         await self._stack.aclose()
+
+
+_SHELLS: WeakKeyDictionary[Host, dict[tuple[bool, bool], RemoteShell]] = WeakKeyDictionary()
+
+
+def enter(host: Host, *, following: bool, as_root: bool) -> RemoteShell:
+    """The host's shell for that; ``leave`` it in the end."""
+    shells = _SHELLS.setdefault(host, {})
+    shell = shells.get((following, as_root)) or RemoteShell(host, as_root=as_root)
+    shells[following, as_root] = shell
+    shell.users += 1
+    return shell
+
+
+async def leave(host: Host, shell: RemoteShell) -> None:
+    """Ends the shell when nobody else uses it."""
+    shell.users -= 1
+    if shell.users:
+        return
+    shells = _SHELLS.get(host, {})
+    for key in [key for key, each in shells.items() if each is shell]:
+        del shells[key]
+    await shell.close()
 
 
 def escaped(word: str) -> str:

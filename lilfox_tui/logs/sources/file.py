@@ -58,9 +58,9 @@ class FileSource:
         self._counted = CountedFiles(self._shelf)
         self._indexing: asyncio.Task[None] | None = None
 
-    def _new_shelf(self) -> Shelf:
-        host = self._setting.host
-        disk: Disk = LocalDisk(host) if self._local else RemoteDisk(host, sudo=self._setting.sudo)
+    def _new_shelf(self, *, following: bool = False) -> Shelf:
+        host, sudo = self._setting.host, self._setting.sudo
+        disk: Disk = LocalDisk(host) if self._local else RemoteDisk(host, sudo=sudo, following=following)
         reading = Reading(self.name, host.name, self._setting.format, self._setting.zone, self._former)
         return Shelf(disk, self._options.path, reading, rotated=self._options.rotated)
 
@@ -101,8 +101,8 @@ class FileSource:
     async def follow_newest(
         self, start: Start, where: Filter, keep: Callable[[], int | None]
     ) -> AsyncGenerator[list[Record | Notice | Passed], None]:
-        """See :meth:`Hurried.follow_newest`. It has handles, and on an SSH host a process, of its own."""
-        shelf = self._new_shelf()
+        """See :meth:`Hurried.follow_newest`. It has handles of its own."""
+        shelf = self._new_shelf(following=True)
         poll_s = POLL_S if self._local else REMOTE_POLL_S
         follower = Follower(shelf, start, where, poll_s=poll_s, failed=self._failed, good=self._good, keep=keep)
         try:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.errors import HostUnreachable, LilFoxError
 from lilfox_tui.i18n import tr
 from lilfox_tui.logs import window
 from lilfox_tui.logs.merged import Merged
@@ -184,6 +184,19 @@ async def test_a_source_that_fails_is_named_and_tried_again() -> None:
         await until(lambda: not merged.troubles)
         await all_of(merged)
         assert messages(merged) == sorted_all([good, bad])
+
+
+async def test_a_host_that_was_not_reached_at_the_start_comes_back_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source that only answers questions does not say when the next try is."""
+    monkeypatch.setattr(window, "RETRIES_S", (0.02,))
+    bad = of("bad", range(3))
+    bad.error = HostUnreachable("h1", tr("the host is not reached"))
+    bad.status.fail(bad.error)
+    async with Merged([bad], Every()) as merged:
+        await merged.go(End(), 10)
+        assert merged.troubles["bad"].next_try is not None
+        bad.error = None
+        await until(lambda: len(merged.shown) == 3)
 
 
 async def test_it_is_tried_again_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
