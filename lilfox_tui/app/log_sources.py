@@ -42,6 +42,20 @@ class OpenLogs:
             return app.config.logs
         return await find_logs(self._host(None), None)
 
+    def may_find(self, kind: str, name: str) -> bool:
+        """Whether more logs may be found there: on a host of which none is open."""
+        given = self._app.files or self._app.demo is not None
+        return kind == "host" and not given and name in self._app.config.hosts and not self.about(kind, name)
+
+    async def find(self, name: str) -> None:
+        """Opens the logs that are found on that host. Raises HostError."""
+        from lilfox_tui.logs.discover import find_logs
+        from lilfox_tui.logs.opening import open_logs
+
+        found = await find_logs(self._host(name), name)
+        self.sources += open_logs(self._app.config, found, self._host)
+        self.configs = {**self.configs, **found}
+
     def _host(self, name: str | None) -> Host:
         if name is not None:
             return self._app.monitor.host(name)

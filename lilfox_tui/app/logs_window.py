@@ -81,9 +81,10 @@ class LogsWindow(Pane):
                 self.repaint()
                 return
             self.opened = opened
-            if self._looking_at is not None:
-                self._choose_about(*self._looking_at)
-            self.reopen()
+            if self._looking_at is None:
+                self.reopen()
+            else:
+                self._look_at(opened, *self._looking_at)
             await asyncio.Event().wait()
         finally:
             await opened.close()
@@ -267,15 +268,39 @@ class LogsWindow(Pane):
     def look_at(self, kind: str, name: str, at: datetime | None) -> None:
         """Shows the logs of a host or a service, at that time or the newest."""
         self._looking_at, self._rewound = (kind, name), at
+        self.workers.cancel_group(self, "look-for")
         if self.opened is not None:
-            self._choose_about(kind, name)
-            self.at_end = at is None
-            self.cursor = None
-            self.reopen()
+            self._look_at(self.opened, kind, name)
 
-    def _choose_about(self, kind: str, name: str) -> None:
-        assert self.opened is not None
-        names = self.opened.about(kind, name)
+    def _look_at(self, opened: OpenLogs, kind: str, name: str) -> None:
+        if opened.may_find(kind, name):
+            self._look_for(opened, kind, name)
+        else:
+            self._show_about(opened, kind, name)
+
+    @work(exclusive=True, group="look-for", exit_on_error=False)
+    async def _look_for(self, opened: OpenLogs, kind: str, name: str) -> None:
+        """Looks on a host which logs it has; what was shown stays meanwhile."""
+        self.lilfox.tell(tr("looking which logs {name} has", name=name))
+        try:
+            await opened.find(name)
+        except LilFoxError as error:
+            self.lilfox.tell(error)
+            if self.merged is None:
+                self.reopen()
+            return
+        if opened.about(kind, name):
+            self.lilfox.tell(tr("{name}: {count} logs found", name=name, count=len(opened.about(kind, name))))
+        self._show_about(opened, kind, name)
+
+    def _show_about(self, opened: OpenLogs, kind: str, name: str) -> None:
+        self.at_end = self._rewound is None
+        self.cursor = None
+        self._choose_about(opened, kind, name)
+        self.reopen()
+
+    def _choose_about(self, opened: OpenLogs, kind: str, name: str) -> None:
+        names = opened.about(kind, name)
         if not names:
             self.lilfox.tell(tr("no log is known of {name}: all are shown", name=name))
             names = [each.name for each in self.sources]
