@@ -18,6 +18,8 @@ from lilfox_tui.text import cell_width, fit, human_bytes
 NAME_WIDTH = 24
 LINES_OF_VALUE = 8
 DEEPEST = 6
+LINES_BEFORE_FIELDS = 8
+"""Of a traceback: its end, which says what went wrong, is seen first; all of a longer one follows the fields."""
 
 
 class FieldValue(Struct, frozen=True):
@@ -34,6 +36,14 @@ class DetailRow(Struct, frozen=True):
     field: FieldValue | None = None
 
 
+class _Page(Struct, frozen=True):
+    """How the fields of a record are written: ``width`` is of the column of names."""
+
+    style: LogStyle
+    width: int
+    record: Record
+
+
 class Neighbours(Struct, frozen=True):
     """The records of the same source before and after, whatever the filter is; oldest first."""
 
@@ -43,17 +53,28 @@ class Neighbours(Struct, frozen=True):
 
 def detail_rows(shown: Shown, record: Record, neighbours: Neighbours | None, style: LogStyle) -> list[DetailRow]:
     """The page. ``neighbours`` is None while they are read."""
+    traceback = [] if record.entry.fault is None else [*_text(record.entry.fault.text, style, "text")]
     rows = [_plain(row) for row in _head(record, style)]
+    rows += _traceback(traceback[-LINES_BEFORE_FIELDS:], left_out=len(traceback) - LINES_BEFORE_FIELDS)
     rows += _fields(record, style)
-    if record.entry.fault is not None and record.entry.fault.text:
-        rows += [_plain(BLANK), _title(_("TRACEBACK"))]
-        rows += [_plain(row) for row in _text(record.entry.fault.text, style, "text")]
+    if len(traceback) > LINES_BEFORE_FIELDS:
+        rows += [_plain(BLANK), *_traceback(traceback, left_out=0)[:-1]]
     rows += [_plain(BLANK), _title(_("NEIGHBOURS"))]
     if neighbours is None:
         return [*rows, _plain((Piece("   " + _("reading"), "muted"),))]
     rows += [_plain(log_row(each, style)) for each in neighbours.before]
     rows.append(_plain(tuple(Piece(piece.text, "strong") for piece in log_row(shown, style))))
     return rows + [_plain(log_row(each, style)) for each in neighbours.after]
+
+
+def _traceback(lines: Sequence[Row], *, left_out: int) -> list[DetailRow]:
+    """Nothing for no lines."""
+    if not lines:
+        return []
+    rows = [_title(_("TRACEBACK"))]
+    if left_out > 0:
+        rows.append(_plain((Piece("   " + _("{count} lines before, see below", count=left_out), "muted"),)))
+    return [*rows, *(_plain(line) for line in lines), _plain(BLANK)]
 
 
 def _plain(row: Row) -> DetailRow:
@@ -94,10 +115,21 @@ def _text(text: str, style: LogStyle, role: str) -> list[Row]:
 
 def _fields(record: Record, style: LogStyle) -> list[DetailRow]:
     rows = [_title(_("FIELDS"))]
-    for name, value in _common(record):
-        rows += _field(FieldValue(name, value), name, 0, style)
-    rows += list(_tree(record.entry.fields, "", 0, style))
+    common = list(_common(record))
+    names = [*(name for name, _value in common), *_names(record.entry.fields, 0)]
+    page = _Page(style, min(NAME_WIDTH, style.width // 3, max(map(cell_width, names), default=0) + 1), record)
+    for name, value in common:
+        rows += _field(FieldValue(name, value), name, 0, page)
+    rows += list(_tree(record.entry.fields, "", 0, page))
     return rows
+
+
+def _names(fields: Mapping[str, object], depth: int) -> Iterator[str]:
+    """The names of all fields as they are indented."""
+    for name, value in fields.items():
+        yield "  " * depth + str(name)
+        if isinstance(value, Mapping) and depth < DEEPEST:
+            yield from _names(value, depth + 1)
 
 
 def _common(record: Record) -> Iterator[tuple[str, str]]:
@@ -116,23 +148,25 @@ def _common(record: Record) -> Iterator[tuple[str, str]]:
             yield name, value
 
 
-def _tree(fields: Mapping[str, object], above: str, depth: int, style: LogStyle) -> Iterator[DetailRow]:
+def _tree(fields: Mapping[str, object], above: str, depth: int, page: _Page) -> Iterator[DetailRow]:
     for name, value in fields.items():
         if isinstance(value, Mapping) and value and depth < DEEPEST:
             yield DetailRow((Piece("   " + "  " * depth + str(name), "strong"),))
-            yield from _tree(value, f"{above}{name}.", depth + 1, style)
+            yield from _tree(value, f"{above}{name}.", depth + 1, page)
         elif value is not None:
-            yield from _field(FieldValue(f"{above}{name}", text_of(value)), str(name), depth, style)
+            yield from _field(FieldValue(f"{above}{name}", text_of(value)), str(name), depth, page)
 
 
-def _field(field: FieldValue, name: str, depth: int, style: LogStyle) -> list[DetailRow]:
+def _field(field: FieldValue, name: str, depth: int, page: _Page) -> list[DetailRow]:
     indent = "   " + "  " * depth
-    width = max(8, min(NAME_WIDTH, style.width // 3) - 2 * depth)
+    width = max(8, page.width - 2 * depth)
     label = fit(name, width) if cell_width(name) > width else name + " " * (width - cell_width(name))
-    room = max(10, style.width - len(indent) - width - 2)
+    room = max(10, page.style.width - len(indent) - width - 2)
     lines = [line for part in (field.value.splitlines() or [""]) for line in cut_into(part, room)]
-    if len(lines) > LINES_OF_VALUE:
-        lines = [*lines[:LINES_OF_VALUE], _("{count} more lines", count=len(lines) - LINES_OF_VALUE)]
+    fault = page.record.entry.fault
+    most = 1 if fault is not None and field.value == fault.text else LINES_OF_VALUE  # the traceback stands above
+    if len(lines) > most:
+        lines = [*lines[:most], _("{count} more lines", count=len(lines) - most)]
     first = DetailRow((Piece(indent + label + " ", "muted"), Piece(lines[0])), field)
     return [first, *(DetailRow((Piece(indent + " " * (width + 1)), Piece(line)), field) for line in lines[1:])]
 

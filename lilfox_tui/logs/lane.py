@@ -203,6 +203,12 @@ class Lane:
         return next((shown.item for shown in items if isinstance(shown.item, Record)), None)
 
     @property
+    def tells_no_time(self) -> bool:
+        """Whether nothing that is loaded has a time: it then stands where it cannot be compared, at the oldest end."""
+        records = [*self._held, *(each.item for each in self.items if isinstance(each.item, Record))]
+        return bool(records) and all(each.entry.time_us is None for each in records)
+
+    @property
     def last_place(self) -> str | None:
         """The place of the newest record that is loaded."""
         last = self._outermost(older=False)

@@ -110,6 +110,11 @@ class Window:
             if lane.trouble is None and any(edge.loading for edge in lane.edges.values())
         )
 
+    @property
+    def timeless(self) -> tuple[str, ...]:
+        """Names of the sources of which nothing that is loaded has a time."""
+        return tuple(lane.source.name for lane in self._lanes if lane.tells_no_time)
+
     def late(self, *, older: bool) -> bool:
         """Whether something may still come before the end of the list on that side, from a source that is slow."""
         return any(lane.edges[older].late and lane.edges[older].loading for lane in self._lanes)

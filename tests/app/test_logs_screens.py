@@ -8,8 +8,9 @@ import pytest
 
 from lilfox_tui.app.glyphs import ASCII
 from lilfox_tui.text import cell_width
-from tests.app.log_files import logs_app, settled
-from tests.app.still import screen_text
+from tests.app.log_files import line, logs_app, selected, settled, write_logs
+from tests.app.overviews import NOW, mixed
+from tests.app.still import screen_text, still_app
 from tests.app.test_screens import SIZES, check
 from tests.waiting import until
 
@@ -35,6 +36,39 @@ async def test_a_record(size: tuple[int, int], language: str, tmp_path: Path) ->
         await until(lambda: pane.neighbours is not None)
         await pilot.pause()
         check(f"record-{size[0]}x{size[1]}-{language}", screen_text(pilot))
+
+
+async def test_what_an_exception_says_stands_above_the_fields(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        pane = await settled(app, pilot)
+        while "OperationalError" not in selected(pane):
+            await pilot.press("k")
+        await pilot.press("enter")
+        await until(lambda: pane.neighbours is not None)
+        await pilot.pause()
+        check("record-error-80x24-en", screen_text(pilot))
+
+
+async def test_a_source_without_times_says_so(tmp_path: Path) -> None:
+    plain = tmp_path / "plain.log"
+    plain.write_text("begun\nended\n")
+    app = still_app(mixed(), files=[*write_logs(tmp_path), str(plain)])
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(app, pilot)
+        await until(lambda: "plain (no times)" in screen_text(pilot))
+        assert "gateway (no times)" not in screen_text(pilot)
+        assert "backend (no times)" not in screen_text(pilot)
+
+
+async def test_a_logger_named_as_its_source_takes_no_column(tmp_path: Path) -> None:
+    log = tmp_path / "api.log"
+    log.write_text(line(NOW, "INFO", "lilfox-api", "all is well") + "\n")
+    app = still_app(mixed(), files=[str(log)])
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(app, pilot)
+        assert "all is well" in screen_text(pilot)
+        assert "lilfox-api" not in screen_text(pilot)
 
 
 async def test_an_ascii_terminal(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ class LogsPane(LogOutputKeys):
         self._head_height = 1
         self._logger_width = 0
         self._seen_loggers: object = None
+        self._timeless: tuple[object, tuple[str, ...]] = (None, ())
         self._strip: tuple[object, Row] | None = None
         self._drawn_from: object = None
         self._possible: object = None
@@ -89,7 +90,7 @@ class LogsPane(LogOutputKeys):
     def _sources_row(self) -> Row:
         right = self._right_of_sources()
         width = self.lilfox.room.width - sum(cell_width(piece.text) for piece in right) - 2
-        names = [each.name for each in self.shown_sources]
+        names = self._names()
         count = ""
         if len(names) != len(self.sources):
             count = _("({shown} of {all} sources)", shown=len(names), all=len(self.sources))
@@ -99,6 +100,16 @@ class LogsPane(LogOutputKeys):
             left = [Piece(" "), Piece(short, "strong")]
         space = self.lilfox.room.width - sum(cell_width(piece.text) for piece in (*left, *right))
         return (*left, Piece(" " * max(1, space)), *right)
+
+    def _names(self) -> list[str]:
+        """Of the sources that are shown; with a word where records of one cannot stand among those of others."""
+        names = [each.name for each in self.shown_sources]
+        if self.merged is None or len(names) == 1:
+            return names
+        if self._timeless[0] != (seen_now := (self.merged, self.merged.edition)):
+            self._timeless = (seen_now, self.merged.timeless)
+        word = _("(no times)")
+        return [f"{name} {word}" if name in self._timeless[1] else name for name in names]
 
     def _right_of_sources(self) -> list[Piece]:
         glyphs, merged = self.lilfox.glyphs, self.merged
@@ -221,12 +232,14 @@ class LogsPane(LogOutputKeys):
         return (EPOCH + timedelta(microseconds=shown.item.entry.time_us)).astimezone(self.zone).date()
 
     def _width_of_loggers(self, merged: Merged, width: int) -> int:
-        """As wide as the widest that was seen, so that columns do not jump; at most a tenth of the screen."""
+        """As wide as the widest that was seen, so that columns do not jump; at most a tenth of the screen. One that
+        repeats its source's name (``lilfox-backend`` of ``backend``) needs no column."""
         if width < 80:
             return 0
         if self._seen_loggers != (seen_now := (merged, merged.edition)):
             self._seen_loggers = seen_now
-            seen = (len(each.item.entry.logger) for each in merged.shown if isinstance(each.item, Record))
+            records = (each.item for each in merged.shown if isinstance(each.item, Record))
+            seen = (len(each.entry.logger) for each in records if not each.entry.logger.endswith(each.source))
             self._logger_width = max(self._logger_width, max(seen, default=0))
         return min(self._logger_width, max(10, width // 10))
 
