@@ -88,6 +88,12 @@ class Lane:
         self.take_newer([record], time_us)
 
     @property
+    def outage(self) -> Unavailable | None:
+        """Why what is new does not come now, where the source waits for it by itself."""
+        state = self.source.status.state
+        return state if self.follower is not None and isinstance(state, Unavailable) else None
+
+    @property
     def older(self) -> Edge:
         """The end towards the past."""
         return self.edges[True]

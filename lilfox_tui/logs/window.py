@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_left, bisect_right
 from collections.abc import Coroutine, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from types import TracebackType
@@ -60,17 +61,22 @@ class Window:
         self._low = self._high = LOWEST
         self._wanted = {True: 0, False: 0}
         self._group = asyncio.TaskGroup()
+        self._telling: list[asyncio.Task[None] | None] = []
         self._progress = asyncio.Event()
         self._version = 0
 
     async def __aenter__(self) -> Self:
         await self._group.__aenter__()
+        self._telling = [self._begin(self._tell_outages(lane)) for lane in self._lanes]
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._halt()
+        for task in self._telling:
+            if task is not None:
+                task.cancel()
         try:
             await self._group.__aexit__(kind, error, trace)
         except BaseExceptionGroup as group:
@@ -94,12 +100,23 @@ class Window:
                     task.cancel()
             lane.follower = None
 
+    async def _tell_outages(self, lane: Lane) -> None:
+        """Tells when a source that follows by itself through an outage is away, and when it is back."""
+        was_away = False
+        async with aclosing(lane.source.status.watch()) as states:
+            async for state in states:
+                is_away = isinstance(state, Unavailable)
+                if is_away or was_away:
+                    self._publish()
+                was_away = is_away
+
     # ---- what there is ------------------------------------------------------------------------------------------
 
     @property
     def troubles(self) -> dict[str, Unavailable]:
         """Sources that failed at their last answer, by name: why, since when, and the next try."""
-        return {lane.source.name: lane.trouble for lane in self._lanes if lane.trouble is not None}
+        found = {lane.source.name: lane.trouble or lane.outage for lane in self._lanes}
+        return {name: trouble for name, trouble in found.items() if trouble is not None}
 
     @property
     def searching(self) -> tuple[str, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import example, given, settings
@@ -197,6 +199,24 @@ async def test_a_host_that_was_not_reached_at_the_start_comes_back_by_itself(mon
         assert merged.troubles["bad"].next_try is not None
         bad.error = None
         await until(lambda: len(merged.shown) == 3)
+
+
+async def test_an_outage_that_a_source_follows_through_is_told_and_its_end_too() -> None:
+    source = of("app", range(3))
+    async with Merged([source], Every()) as merged:
+        merged.follow()
+        await merged.go(End(), 10)
+        await until(lambda: len(merged.shown) == 3)
+        async with aclosing(merged.changes.watch()) as changes:
+            await anext(changes)
+            good = source.status.value
+            assert good is not None
+            source.status.fail(HostUnreachable("h1", tr("the host is not reached")), next_try=datetime.now(UTC))
+            await asyncio.wait_for(anext(changes), 5)
+            assert str(merged.troubles["app"].error) == "the host is not reached"
+            source.status.publish(good)
+            await asyncio.wait_for(anext(changes), 5)
+            assert merged.troubles == {}
 
 
 async def test_it_is_tried_again_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
