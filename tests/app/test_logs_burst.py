@@ -97,3 +97,15 @@ async def test_with_a_filter_what_matches_of_a_burst_is_all_there(tmp_path: Path
             for part in range(PARTS):
                 log.write(burst(part))
         await until(lambda: messages(pane) == [f"n {number}" for number in range(0, BURST, 1000)])
+
+
+async def test_the_count_follows_what_is_written_to_a_log_of_which_little_is_loaded(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    with (tmp_path / "gateway.log.1").open("w") as log:
+        log.write(burst(0))
+    async with app.run_test(size=SIZE) as pilot:
+        await settled(app, pilot)
+        await until(lambda: "10 102 of 10 102 records" in screen_text(pilot))
+        with (tmp_path / "gateway.log").open("a") as log:
+            log.write(line(NOW + timedelta(minutes=1), "INFO", "http", "one more") + "\n")
+        await until(lambda: "10 103 of 10 103 records" in screen_text(pilot))

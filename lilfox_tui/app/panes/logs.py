@@ -39,6 +39,7 @@ class LogsPane(LogOutputKeys):
         self._logger_width = 0
         self._seen_loggers: object = None
         self._timeless: tuple[object, tuple[str, ...]] = (None, ())
+        self._looks_again = False
         self._strip: tuple[object, Row] | None = None
         self._drawn_from: object = None
         self._possible: object = None
@@ -276,6 +277,18 @@ class LogsPane(LogOutputKeys):
         strip.show([self._strip[1]])
         if not self.busy and not self.is_counted(merged):
             self.set_timer(QUIET_S, partial(self._count_if_quiet, merged.leaps))
+
+        statuses = [source.status.value for source in self.shown_sources]
+        behind = any(each is not None and each.indexed_bytes not in (None, each.size_bytes) for each in statuses)
+        if behind and not self._looks_again:
+            self._looks_again = True
+            self.set_timer(QUIET_S, self._look_again)
+
+    def _look_again(self) -> None:
+        """Shows the count that was behind what is written."""
+        self._looks_again = False
+        if self.display and not self.lilfox._exit:
+            self.repaint()
 
     def _all_records(self) -> tuple[int | None, bool]:
         """How many records all sources that are shown hold, None where one cannot tell; and whether there are more."""
