@@ -36,7 +36,8 @@ AWAY_S = 2.0
 RETRIES_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 READ_AT_ONCE = 50
 BREATH_S = 0.0002
-"""After so many records that were read the thread lets others run: keys are answered by another one."""
+"""After so many records that were read the thread lets others run: keys are answered by another one. Where all is
+wanted there is no rest: who reads a log slower than it is rotated may find copies gone."""
 _PASSING = (HostUnreachable, CommandTimeout, CommandUnknown)
 
 Batch = list[Record | Notice | Passed]
@@ -239,11 +240,11 @@ class Follower:
         if self._where == EVERYTHING:
             if keep is not None and len(pieces) > keep:
                 passed = len(pieces) - keep
-            return [*_passed(passed), *_read(log, pieces[passed:])]
+            return [*_passed(passed), *_read(log, pieces[passed:], rests=keep is not None)]
         wanted = needles(self._where, log.format.LEVEL_WORDS)
         if wanted is not None:
             pieces = [piece for piece in pieces if piece[2] > RAW_LIMIT or holds(piece[1], wanted)]
-        found = [record for record in _read(log, pieces) if self._where.matches(record)]
+        found = [record for record in _read(log, pieces, rests=keep is not None) if self._where.matches(record)]
         if keep is not None and len(found) > keep:
             passed = len(found) - keep
         return [*_passed(passed), *found[passed:]]
@@ -253,10 +254,10 @@ def _passed(count: int) -> Batch:
     return [Passed(count)] if count else []
 
 
-def _read(log: LogFile, pieces: Sequence[Piece]) -> Iterator[Record]:
+def _read(log: LogFile, pieces: Sequence[Piece], *, rests: bool) -> Iterator[Record]:
     for number, piece in enumerate(pieces, 1):
         yield log.record(piece)
-        if number % READ_AT_ONCE == 0:
+        if rests and number % READ_AT_ONCE == 0:
             time.sleep(BREATH_S)
 
 
