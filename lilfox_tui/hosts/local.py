@@ -9,7 +9,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 
@@ -172,9 +172,14 @@ class LocalHost:
             else:
                 dialog = SudoDialog(None if password is None else partial(secret, password))
                 argv = dialog.argv(argv, env)
-        process = await LocalProcess.start(
-            argv, {**os.environ, "LC_ALL": "C", **env}, with_stdin=with_stdin, dialog=dialog
-        )
+        env = {**os.environ, "LC_ALL": "C", **env}
+        starting = asyncio.ensure_future(LocalProcess.start(argv, env, with_stdin=with_stdin, dialog=dialog))
+        try:
+            process = await asyncio.shield(starting)
+        except asyncio.CancelledError:  # half started nobody could end it, and asyncio may wait for it for ever
+            with suppress(OSError):
+                await self._end(await starting)
+            raise
         self._running.add(process)
         return process
 

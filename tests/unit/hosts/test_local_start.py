@@ -1,0 +1,51 @@
+"""A command of this machine that is cancelled before asyncio has handed it over."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from lilfox_tui.config.model import HostConfig
+from lilfox_tui.hosts.local import LocalHost
+from tests.waiting import until
+
+
+async def test_a_command_that_is_cancelled_while_it_starts_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note, host = tmp_path / "pid", LocalHost("here", HostConfig(local=True))
+    handed_over = asyncio.Event()
+    real = asyncio.create_subprocess_exec
+
+    async def slowly(*argv: str, **options: object) -> asyncio.subprocess.Process:
+        process = await real(*argv, **options)  # type: ignore[arg-type]
+        await handed_over.wait()
+        return process
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", slowly)
+    script = f"echo $$ >{note}.new; mv {note}.new {note}; sleep 1000 & wait"
+    running = asyncio.create_task(host.run(["sh", "-c", script]))
+    await until(note.exists)
+    running.cancel()
+    asyncio.get_running_loop().call_later(0.1, handed_over.set)
+    async with asyncio.timeout(20):
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    assert int(note.read_text()) not in _groups()
+    assert not host.lost
+
+
+def _groups() -> set[int | None]:
+    """The process groups that run."""
+    return {_group(stat) for stat in Path("/proc").glob("[0-9]*/stat")}
+
+
+def _group(stat: Path) -> int | None:
+    """The process group of a process that runs (proc(5)); None for one that has ended."""
+    try:
+        state, _parent, group, *_ = stat.read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if state == "Z" else int(group)
