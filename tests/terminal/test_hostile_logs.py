@@ -43,6 +43,11 @@ def plain_log(folder: Path) -> Path:
     return file
 
 
+def gone(text: str) -> Callable[[str], bool]:
+    """Whether ``text`` is not on the screen."""
+    return lambda screen: text not in screen
+
+
 @pytest.mark.parametrize("log", [json_log, plain_log])
 def test_no_sequence_of_a_log_line_reaches_the_terminal(tmp_path: Path, log: Callable[[Path], Path]) -> None:
     with Console([str(log(tmp_path))], home=tmp_path, columns=160, rows=60) as console:
@@ -50,14 +55,14 @@ def test_no_sequence_of_a_log_line_reaches_the_terminal(tmp_path: Path, log: Cal
         for keys, shown in (
             ("w", "[@click=app.quit]boo[/boo]"),
             ("w", "[@click=app.quit]boo[/boo]"),
-            ("\r", "all is well"),  # the record's page, with its neighbour
-            ("\x1b", "errors/min" if log is json_log else "records"),
+            ("\r", "NEIGHBOURS"),  # the record's page
+            ("\x1b", gone("NEIGHBOURS")),  # else the next key would be read as one with Alt
             ("S", "Statistics"),
-            ("\x1b", "follow"),
+            ("\x1b", gone("Statistics")),
             ("P", "New in the last"),
-            ("\x1b", "follow"),
+            ("\x1b", gone("New in the last")),
             ("o", "Sources"),
-            ("\x1b", "follow"),
+            ("\x1b", gone("Sources")),
             ("/evil\r", "evil"),
             ("&", "(marked)"),
             ("J/\r", "is no time"),
