@@ -8,6 +8,7 @@ from lilfox_tui.app.actions import action
 from lilfox_tui.app.log_detail import DetailRow, FieldValue, Neighbours, first_field
 from lilfox_tui.app.log_rows import trace_of
 from lilfox_tui.app.logs_keys import LogsKeys
+from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.logs.filter.model import EVERYTHING, Field, Filter, Not
@@ -86,6 +87,9 @@ class LogDetailKeys(LogsKeys):
             self.detail_at = max(0, min(len(self.detail_rows) - 1, at + step))
             self.repaint()
 
+    def not_moved(self) -> Message | None:
+        return tr("long values of a record are on several lines") if self.detail is not None else super().not_moved()
+
     def first(self) -> None:
         if self.detail is None:
             super().first()
@@ -97,6 +101,21 @@ class LogDetailKeys(LogsKeys):
             super().last()
         else:
             self.move(10**6)
+
+    def on_lines_clicked(self, event: Lines.Clicked) -> None:
+        if event.lines.id == "log-detail" and event.index < len(self.detail_rows):
+            self.detail_at = event.index
+            self.repaint()
+        elif event.lines.id == "log-list":
+            self.select_row(event.index)
+            if event.times == 2 and self.cannot_open() is None:
+                self.open_record()
+
+    def on_lines_wheel(self, event: Lines.Wheel) -> None:
+        if self.detail is None:
+            self.scroll(event.lines, event.delta)
+        else:
+            self.move(event.delta)
 
     # ---- filters of fields ----------------------------------------------------------------------------------------
 

@@ -8,12 +8,19 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import overload
+from typing import NamedTuple, overload
 
 from lilfox_tui.app.draw import Row
-from lilfox_tui.app.log_rows import LogStyle, log_row, trace_of, wrapped_rows, wrapped_text
+from lilfox_tui.app.log_rows import LogStyle, log_row, overhang, trace_of, wrapped_rows, wrapped_text
 from lilfox_tui.logs.lane import Key, Shown
 from lilfox_tui.logs.record import Record, Severity
+
+
+class Place(NamedTuple):
+    """A row that is found again when others came or went: the first record of its group, and how far below."""
+
+    key: Key
+    below: int
 
 
 class LogList(Sequence[Row]):
@@ -57,9 +64,26 @@ class LogList(Sequence[Row]):
     def _end(self, group: int) -> int:
         return self._firsts[group + 1] if group + 1 < len(self._firsts) else len(self.shown)
 
-    def key_of_row(self, row: int) -> Key | None:
+    def place_of_row(self, row: int) -> Place | None:
         """What stands on a row, so that it is found again."""
-        return self.first_of(self.group_at(row)).key if 0 <= row < len(self) else None
+        if not 0 <= row < len(self):
+            return None
+        group = self.group_at(row)
+        return Place(self.first_of(group).key, row - self.row_of(group))
+
+    def row_of_place(self, place: Place, index: int) -> int:
+        """The row of a place whose record is number ``index``; as far below as the group goes now."""
+        group = self.group_of(index)
+        end = len(self) if group + 1 == self.groups else self.row_of(group + 1)
+        return min(self.row_of(group) + place.below, end - 1)
+
+    def groups_within(self, rows: range) -> range:
+        """The groups that begin on one of those rows; the next one where none does."""
+        first = self.group_at(rows.start)
+        if self.row_of(first) < rows.start:
+            first = min(first + 1, self.groups - 1)
+        last = self.group_at(min(rows.stop, len(self)) - 1)
+        return range(first, max(first, last) + 1)
 
     def __len__(self) -> int:
         return len(self._firsts) if self._starts is None else self._starts[-1]
@@ -83,10 +107,21 @@ class LogList(Sequence[Row]):
         first = self.first_of(group)
         if self.style.wrapped:
             return wrapped_rows(first, self.style)
-        last = self.last_of(group).item
-        times = self._end(group) - self._firsts[group]
-        until_us = last.entry.time_us if isinstance(last, Record) else None
+        times, until_us = self._folded(group)
         return [log_row(first, self.style, times=times, until_us=until_us)]
+
+    def _folded(self, group: int) -> tuple[int, int | None]:
+        """How many records a group has, and the time of the last."""
+        last = self.last_of(group).item
+        return self._end(group) - self._firsts[group], last.entry.time_us if isinstance(last, Record) else None
+
+    def overhang(self, rows: range) -> int:
+        """Cells by which the longest of those rows, where none are wrapped, goes past the right edge when not moved."""
+        longest = 0
+        for group in rows[: max(0, self.groups - rows.start)]:
+            times, until_us = self._folded(group)
+            longest = max(longest, overhang(self.first_of(group), self.style, times=times, until_us=until_us))
+        return longest
 
 
 def _firsts(shown: Sequence[Shown]) -> list[int]:

@@ -21,6 +21,8 @@ TRACE_FIELDS = ("request_id", "req_id", "requestId", "trace_id", "traceId", "cor
 TRACE_SHOWN = 8
 OUTCOME_WITHIN = 4000
 """Characters at the start and the end of an exception in which the line that names it is looked for."""
+HEADLINE_AT_MOST = 2000
+"""Characters of a message's first line that are looked at, where it is not moved sideways."""
 LINES_AT_MOST = 40
 """Of one record, when lines are wrapped."""
 
@@ -35,6 +37,8 @@ class LogStyle(Struct, frozen=True):
     source_width: int = 0
     logger_width: int = 0
     wrapped: bool = False
+    shifted: int = 0
+    """Cells of each message that are left of where it begins on the screen."""
     marks: Set[tuple[str, str]] = frozenset()
     """Sources and places of the marked records."""
     matches: Callable[[Record], bool] | None = None
@@ -80,13 +84,35 @@ def log_row(shown: Shown, style: LogStyle, *, times: int = 1, until_us: int | No
     item = shown.item
     if isinstance(item, Notice):
         return _notice_row(item, style)
-    tail = _folded(item, times, until_us) + _trace(item, style)
-    room = style.message_width - sum(cell_width(piece.text) for piece in tail)
-    pieces = [*_prefix(item, style)]
-    text = headline(item)
-    if not tail:
-        return (*pieces, Piece(text, message_role(item, style)))
-    return (*pieces, Piece(fit(text, max(4, room)), message_role(item, style)), *tail)
+    tail, room = _tail(item, style, times, until_us)
+    text = moved(headline(item, style.shifted), style.shifted)
+    if tail:
+        text = fit(text, room)
+    return (*_prefix(item, style), Piece(text, message_role(item, style)), *tail)
+
+
+def overhang(shown: Shown, style: LogStyle, *, times: int = 1, until_us: int | None = None) -> int:
+    """Cells by which a record's line, not moved, is too long for :func:`log_row`; at most 0 where it is not."""
+    item = shown.item
+    if isinstance(item, Notice):
+        return 0
+    _pieces, room = _tail(item, style, times, until_us)
+    return cell_width(clean(headline(item, style.shifted))) - room
+
+
+def moved(text: str, cells: int) -> str:
+    """``text``, cleaned, from that cell on; a mark tells that some of it is to the left."""
+    if not cells or not text:
+        return text
+    text = clean(text)
+    if text.isascii():
+        return "…" + text[cells + 1 :]
+    used = 0
+    for at, char in enumerate(text):
+        if used > cells:  # the cell of the mark, or half a wide character more
+            return "…" + " " * (used - cells - 1) + text[at:]
+        used += cell_width(char)
+    return "…"
 
 
 def wrapped_rows(shown: Shown, style: LogStyle) -> list[Row]:
@@ -127,10 +153,12 @@ def cut_into(text: str, width: int) -> list[str]:
     return [*pieces, text[start:]]
 
 
-def headline(record: Record) -> str:
-    """A record in one line: its message's first, or the first line as it was written; then what its exception says."""
-    text = record.entry.message or record.raw[:2000].decode("utf-8", "replace")
-    first = text.partition("\n")[0][:2000]
+def headline(record: Record, further: int = 0) -> str:
+    """A record in one line: its message's first, or the first line as it was written; then what its exception says.
+    ``further`` characters more of a long line."""
+    most = HEADLINE_AT_MOST + further
+    text = record.entry.message or record.raw[:most].decode("utf-8", "replace")
+    first = text.partition("\n")[0][:most]
     fault = record.entry.fault
     if fault is None or not fault.type or fault.type in first:
         return first
@@ -190,6 +218,12 @@ def _notice_row(notice: Notice, style: LogStyle) -> Row:
         Piece(style.glyphs.dash + " ", "accent"),
         Piece(text, "accent"),
     )
+
+
+def _tail(record: Record, style: LogStyle, times: int, until_us: int | None) -> tuple[Row, int]:
+    """What stands at the right edge, and the cells that it leaves to the message."""
+    tail = _folded(record, times, until_us) + _trace(record, style)
+    return tail, max(4, style.message_width - sum(cell_width(piece.text) for piece in tail))
 
 
 def _folded(record: Record, times: int, until_us: int | None) -> tuple[Piece, ...]:

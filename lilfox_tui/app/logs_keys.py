@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC
 
 from lilfox_tui.app.actions import action
-from lilfox_tui.app.log_list import LogList
+from lilfox_tui.app.log_list import LogList, Place
 from lilfox_tui.app.log_rows import clock_zone
 from lilfox_tui.app.logs_window import LogsWindow
 from lilfox_tui.app.widgets.lines import Lines
@@ -31,9 +31,13 @@ class LogsKeys(LogsWindow):
         super().__init__()
         self.wrapped = False
         self.folded = True
+        self.shifted = 0
+        """Cells of messages that are left of the screen."""
         self.marks: dict[tuple[str, str], int] = {}
         """Sources and places of marked records, with their times."""
         self.list: LogList | None = None
+        self.top: Place | None = None
+        """What stands on the first row that is seen."""
 
     # ---- moving --------------------------------------------------------------------------------------------------
 
@@ -79,12 +83,67 @@ class LogsKeys(LogsWindow):
         else:
             self.go(End())
 
-    def on_lines_wheel(self, event: Lines.Wheel) -> None:
-        self.move(event.delta)
+    @action("right", "right", tr("right"), tr("what is past the right edge of the messages"), why_not="no_more_right")
+    def right(self) -> None:
+        self.shifted = min(self._overhang(), self.shifted + self._sideways())
+        self.repaint()
 
-    def on_lines_clicked(self, event: Lines.Clicked) -> None:
-        if event.lines.id == "log-list" and self.list is not None and event.index < len(self.list):
-            self.stand_on(self.list.key_of_row(event.index))
+    def no_more_right(self) -> Message | None:
+        """Why messages are not moved to the left."""
+        if (reason := self.not_moved()) is not None:
+            return reason
+        return None if self._overhang() > self.shifted else tr("no message here goes on to the right")
+
+    @action("left", "left", tr("left"), tr("back towards the start of the messages"), why_not="at_start_of_lines")
+    def left(self) -> None:
+        self.shifted = max(0, self.shifted - self._sideways())
+        self.repaint()
+
+    @action("line-start", "0", tr("line start"), tr("the start of the messages again"), why_not="at_start_of_lines")
+    def to_start_of_lines(self) -> None:
+        self.shifted = 0
+        self.repaint()
+
+    def at_start_of_lines(self) -> Message | None:
+        """Why messages are not moved to the right."""
+        if (reason := self.not_moved()) is not None:
+            return reason
+        return None if self.shifted else tr("the messages are shown from their start")
+
+    def not_moved(self) -> Message | None:
+        """Why nothing is moved sideways."""
+        return tr("long messages are on several lines; w cuts them") if self.wrapped else None
+
+    def _overhang(self) -> int:
+        if self.list is None:
+            return 0
+        top = self.query_one("#log-list", Lines).top
+        return self.list.overhang(range(top, top + self.screenful))
+
+    def _sideways(self) -> int:
+        """Cells of one step: half of what is seen, so that the eye finds its place again."""
+        return 1 if self.list is None else max(1, self.list.style.message_width // 2)
+
+    def scroll(self, lines: Lines, delta: int) -> None:
+        """Moves the list under the reader, who goes along at its edges."""
+        before = lines.top
+        lines.scroll_rows(delta)
+        here = self.selected
+        if self.list is None or not self.list.groups or self.merged is None or here is None or lines.top == before:
+            self.move(delta)
+            return
+        self.top = self.list.place_of_row(lines.top)
+        group = self.list.group_of(self.merged.index(here.key))
+        within = self.list.groups_within(range(lines.top, lines.top + self.screenful))
+        if group in within:
+            self.stand_on(here.key)
+        else:
+            self.stand_on(self.list.first_of(within[-1] if group > within[-1] else within[0]).key)
+
+    def select_row(self, row: int) -> None:
+        """Goes to a row of the list."""
+        if self.list is not None and row < len(self.list):
+            self.stand_on(self.list.first_of(self.list.group_at(row)).key)
 
     # ---- filtering -----------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import _, language
 from lilfox_tui.logs.filter.model import EVERYTHING
-from lilfox_tui.logs.lane import Key, Shown
+from lilfox_tui.logs.lane import Shown
 from lilfox_tui.logs.merged import Merged
 from lilfox_tui.logs.record import EPOCH, Record, Severity
 from lilfox_tui.text import cell_width, human_duration
@@ -34,7 +34,6 @@ class LogsPane(LogOutputKeys):
 
     def __init__(self) -> None:
         super().__init__()
-        self._top: Key | None = None
         self._head_height = 1
         self._logger_width = 0
         self._seen_loggers: object = None
@@ -121,6 +120,8 @@ class LogsPane(LogOutputKeys):
         if self.filter_text:
             marked = "" if self.only_matching else " " + _("(marked)")
             parts.append(Piece(f"{self.filter_text[:40]}{marked}   ", "failing" if self.filter_error else "accent"))
+        if self.shifted and not self.wrapped and self.detail is None:
+            parts.append(Piece(_("from column {count}", count=self.shifted + 1) + "   ", "accent"))
         if self.zone is not UTC:
             parts.append(Piece(_("local time") + "   ", "muted"))
         if merged is not None and merged.waiting and not self.at_end:
@@ -182,9 +183,9 @@ class LogsPane(LogOutputKeys):
             self.list, self._drawn_from = LogList(merged.shown, style, folded=self.folded), drawn_from
         rows = self.list
         at = len(merged.shown) - 1 if self.cursor is None else merged.index(self.cursor)
-        top = None if self._top is None else rows.row_of(rows.group_of(merged.index(self._top)))
+        top = None if self.top is None else rows.row_of_place(self.top, merged.index(self.top.key))
         lines.show(rows, selected=rows.row_of(rows.group_of(at)), top=top)
-        self._top = rows.key_of_row(lines.top)
+        self.top = rows.place_of_row(lines.top)
 
     def _why_empty(self) -> str:
         if self.failure is not None:
@@ -216,6 +217,7 @@ class LogsPane(LogOutputKeys):
             source_width=source_width,
             logger_width=self._width_of_loggers(merged, width),
             wrapped=self.wrapped,
+            shifted=0 if self.wrapped or self.detail is not None else self.shifted,
             marks=frozenset(self.marks),
             matches=None if self.only_matching or not self.filter_text else self.filter.matches,
         )

@@ -25,12 +25,13 @@ class Lines(Widget, can_focus=False):
     """Rows on one ground. The first ``sticky`` rows stay; the others scroll below them."""
 
     class Clicked(Message):
-        """Row ``index`` was clicked."""
+        """Row ``index`` was clicked, that many ``times`` in quick succession."""
 
-        def __init__(self, lines: Lines, index: int) -> None:
+        def __init__(self, lines: Lines, index: int, times: int) -> None:
             super().__init__()
             self.lines = lines
             self.index = index
+            self.times = times
 
     class Wheel(Message):
         """The wheel asks for ``delta`` rows."""
@@ -120,7 +121,7 @@ class Lines(Widget, can_focus=False):
     def on_click(self, event: events.Click) -> None:
         index = event.y if event.y < self.sticky else event.y + self.top
         if index < len(self.rows):
-            self.post_message(self.Clicked(self, index))
+            self.post_message(self.Clicked(self, index, event.chain))
 
     def on_mouse_scroll_down(self) -> None:
         self.post_message(self.Wheel(self, 3))

@@ -13,7 +13,7 @@ from lilfox_tui.app.draw import Row
 from lilfox_tui.app.glyphs import ASCII, UNICODE
 from lilfox_tui.app.log_counts import filter_of
 from lilfox_tui.app.log_detail import Neighbours, detail_rows
-from lilfox_tui.app.log_list import LogList
+from lilfox_tui.app.log_list import LogList, Place
 from lilfox_tui.app.log_rows import LogStyle, cut_into, headline, log_row, wrapped_rows
 from lilfox_tui.app.log_strip import (
     ErrorRates,
@@ -160,7 +160,9 @@ def test_rows_of_wrapped_records_are_found_again() -> None:
     assert len(rows) == 2 + 1 + 5
     assert [rows.group_at(row) for row in range(8)] == [0, 0, 1, 2, 2, 2, 2, 2]
     assert [rows.row_of(group) for group in range(3)] == [0, 2, 3]
-    assert rows.key_of_row(4) == Key(AT_US, 0, 3)
+    assert rows.place_of_row(4) == Place(Key(AT_US, 0, 3), 1)
+    assert rows.row_of_place(Place(Key(AT_US, 0, 3), 1), 2) == 4
+    assert rows.row_of_place(Place(Key(AT_US, 0, 3), 9), 2) == 7, "no further than the record goes"
 
 
 def test_errors_are_counted_by_minute() -> None:
