@@ -33,6 +33,7 @@ from lilfox_tui.logs.analyze_process import (
 from lilfox_tui.logs.files.local import LocalFile
 from lilfox_tui.logs.files.log_file import LogFile
 from lilfox_tui.logs.filter.model import Filter
+from lilfox_tui.logs.filter.of_source import NOTHING, of_source
 from lilfox_tui.logs.format import FORMATS, load_format
 from lilfox_tui.logs.record import Record
 from lilfox_tui.logs.source import Beginning, LogSource, Start
@@ -85,12 +86,15 @@ async def analyze(
     with ExitStack() as opened:
         ranges: deque[Range] = deque()
         for source in sources:
+            its_where = of_source(where, source.name)
+            if its_where == NOTHING:
+                continue
             try:
                 files = await source.local_files() if isinstance(source, OfLocalFiles) else None
                 if files is None:
-                    await _count_pages(source, where, tally)
+                    await _count_pages(source, its_where, tally)
                 for file in files or ():
-                    ranges += await _ranges(file, source.name, where, opened, slices=slices)
+                    ranges += await _ranges(file, source.name, its_where, opened, slices=slices)
             except LilFoxError as error:
                 failed[source.name] = error
         if not slices:

@@ -13,6 +13,7 @@ from contextlib import aclosing
 
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.logs.filter.model import EVERYTHING, Filter
+from lilfox_tui.logs.page_of import page_of
 from lilfox_tui.logs.record import Record
 from lilfox_tui.logs.source import AtPlace, Beginning, End, LogSource, Notice, Start
 
@@ -104,7 +105,7 @@ class InTime:
         time_us = _NEVER_US
         while more is not None:
             try:
-                page = await source.page(more, older=False, limit=PAGE, where=self._where)
+                page = await page_of(source, more, older=False, limit=PAGE, where=self._where)
             except LilFoxError as error:
                 self.failed[source.name] = error
                 return
@@ -119,7 +120,7 @@ class InTime:
         more: Start | None = End()
         while more is not None and len(found) < count:
             try:
-                page = await source.page(more, older=True, limit=count - len(found), where=self._where)
+                page = await page_of(source, more, older=True, limit=count - len(found), where=self._where)
             except LilFoxError as error:
                 self.failed[source.name] = error
                 break

@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.logs.filter.model import Filter
+from lilfox_tui.logs.filter.of_source import NOTHING, of_source
 from lilfox_tui.logs.lane import HIGHEST, LOWEST, OLDEST_US, Key, Lane, Shown
+from lilfox_tui.logs.page_of import page_of
 from lilfox_tui.logs.record import Record, microseconds
 from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, Hurried, LogSource, Notice, Passed, Start
 from lilfox_tui.logs.window import AT_MOST, PAGE, Window
@@ -70,7 +72,7 @@ class Merged(Window):
 
     async def _go_past(self, place: AtPlace, count: int) -> Key | None:
         """Moves to the first record past a place of the only source."""
-        page = await self._lanes[0].source.page(place, older=False, limit=1, where=self.where)
+        page = await page_of(self._lanes[0].source, place, older=False, limit=1, where=self.where)
         if not page.records:
             return await self.go(End(), count)
         record = page.records[0]
@@ -147,7 +149,7 @@ class Merged(Window):
             if lane.follower is not None:
                 lane.follower.cancel()
                 lane.follower = None
-            if self.following:
+            if self.following and of_source(self.where, lane.source.name) != NOTHING:
                 lane.follower = self._begin(self._follow(lane))
 
     async def _follow(self, lane: Lane) -> None:
@@ -167,10 +169,10 @@ class Merged(Window):
 
     def _new_in(self, lane: Lane, start: Start) -> AsyncGenerator[list[Record | Notice | Passed], None]:
         """What is new in a source, at once as much as is of use now, if the source can count the rest."""
-        source = lane.source
+        source, where = lane.source, of_source(self.where, lane.source.name)
         if isinstance(source, Hurried):
-            return source.follow_newest(start, self.where, lambda: self._of_use(lane))
-        return source.follow(start, self.where)  # type: ignore[return-value]  # never a Passed
+            return source.follow_newest(start, where, lambda: self._of_use(lane))
+        return source.follow(start, where)  # type: ignore[return-value]  # never a Passed
 
     def _of_use(self, lane: Lane) -> int | None:
         if lane.newer.goes_on_from() is not None:

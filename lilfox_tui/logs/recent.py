@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.logs.filter.model import EVERYTHING, Filter
+from lilfox_tui.logs.page_of import page_of
 from lilfox_tui.logs.patterns import Change, Patterns
 from lilfox_tui.logs.source import AtTime, End, LogSource, Start
 
@@ -62,7 +63,7 @@ async def _add(patterns: Patterns, source: LogSource, where: Filter, until_us: i
     start: Start | None = AtTime(until_us - RECENT_US - BEFORE_US)
     count = 0
     while start is not None:
-        page = await source.page(start, older=False, limit=_PAGE, where=where)
+        page = await page_of(source, start, older=False, limit=_PAGE, where=where)
         for record in page.records:
             time_us = record.entry.time_us
             if time_us is not None and time_us > until_us:

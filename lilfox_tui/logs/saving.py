@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from lilfox_tui.logs.filter.model import Filter
 from lilfox_tui.logs.lane import OLDEST_US
+from lilfox_tui.logs.page_of import page_of
 from lilfox_tui.logs.source import Beginning, LogSource, Start
 
 PAGE = 1000
@@ -98,7 +99,7 @@ async def _in_turn(
     start: Start | None = Beginning()
     time_us, number = OLDEST_US, 0
     while start is not None:
-        page = await source.page(start, older=False, limit=PAGE, where=where)
+        page = await page_of(source, start, older=False, limit=PAGE, where=where)
         for record in page.records:
             time_us = max(time_us, record.entry.time_us or OLDEST_US)
             if time_us > until_us:

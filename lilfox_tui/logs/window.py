@@ -20,6 +20,7 @@ from lilfox_tui.errors import CommandTimeout, CommandUnknown, FileRefused, HostU
 from lilfox_tui.feed import Feed, Unavailable
 from lilfox_tui.logs.filter.model import Filter
 from lilfox_tui.logs.lane import HIGHEST, LOWEST, Key, Lane, Shown
+from lilfox_tui.logs.page_of import page_of
 from lilfox_tui.logs.record import Record
 from lilfox_tui.logs.source import LogSource, Notice
 
@@ -192,7 +193,7 @@ class Window:
         while (start := edge.goes_on_from()) is not None:
             skipped = lane.skipped
             try:
-                page = await lane.source.page(start, older=older, limit=PAGE, where=self.where)
+                page = await page_of(lane.source, start, older=older, limit=PAGE, where=self.where)
             except LilFoxError as error:
                 if lane.edges[older] is not edge:
                     return

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from lilfox_tui.errors import HostUnreachable, LilFoxError
 from lilfox_tui.i18n import tr
 from lilfox_tui.logs import window
+from lilfox_tui.logs.filter.model import Field
 from lilfox_tui.logs.merged import Merged
 from lilfox_tui.logs.record import Record
 from lilfox_tui.logs.source import AtTime, Beginning, End, Notice
@@ -326,3 +327,20 @@ async def test_at_the_end_it_asks_again() -> None:
         await merged.newer(5)
         assert messages(merged)[-1] == "a 10"
         assert merged.at_newest
+
+
+async def test_a_source_that_the_filter_leaves_out_is_not_asked() -> None:
+    """Of a gigabyte not a byte is searched for ``source=other``."""
+    big, other = of("big", range(50)), of("other", range(50))
+    async with Merged([big, other], Field("source", "=", "other")) as merged:
+        merged.follow()
+        await merged.go(End())
+        await all_of(merged)
+        assert messages(merged) == [f"other {number}" for number in range(50)]
+        assert big.pages == 0
+        big.write(record("big", 50, 50))
+        other.write(record("other", 50, 51))
+        await until(lambda: messages(merged)[-1] == "other 50", what="what is new")
+        assert big.pages == 0
+        await merged.set_where(Every(), 200)
+        await until(lambda: len(messages(merged)) == 102, what="both, when the filter is gone")
