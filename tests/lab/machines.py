@@ -140,6 +140,11 @@ class Machine:
         kept = [line for line in lines if not line.startswith(f"{self.address} ")]
         self._lab.known_hosts.write_text("".join([*kept, f"{self.address} {kind} {key}\n"]))
 
+    @property
+    def sent_bytes(self) -> int:
+        """What it has sent over its network since it was booted."""
+        return int(Path(f"/sys/class/net/{self._link}/statistics/rx_bytes").read_text())
+
     def config(self) -> HostConfig:
         """The host in a configuration of LilFox."""
         return HostConfig(address=self.address, user="root", identity=str(self._lab.client_key))

@@ -16,7 +16,7 @@ from lilfox_tui.feed import Unavailable
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.logs.discover import find_logs
-from lilfox_tui.logs.filter.model import EVERYTHING, AtLeast, Filter
+from lilfox_tui.logs.filter.model import EVERYTHING, AtLeast, Filter, Text
 from lilfox_tui.logs.record import Record, Severity
 from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, Notice, Setting, Start
 from lilfox_tui.logs.sources import journald
@@ -92,15 +92,38 @@ async def test_pages_are_what_journalctl_says(host: Host, machine: Machine) -> N
     assert "\ufffd" in [record.entry.message for record in newer]
 
 
-async def test_a_cut_network_loses_and_doubles_nothing(
+async def test_a_filter_brings_little_more_over_the_wire_than_what_it_finds(
     host: Host, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what programs print, which all has priority 6."""
+    lines = [f"{'INFO' if n % 100 else 'ERROR'}: request {n}\n" for n in range(20_000)]
+    (machine.root / "shop").write_text("".join(lines))
+    properties = "-p LogRateLimitIntervalSec=0 -p SyslogIdentifier=shop"
+    await there(machine, f"systemd-run --quiet --wait {properties} cat /shop; journalctl --sync")
+    source, grave = opened(host, identifier="shop"), AtLeast(Severity.ERROR)
+    await source.page(End(), older=True, limit=1, where=grave)
+    before = machine.sent_bytes
+    found = await read(source, Beginning(), older=False, limit=1000, where=grave)
+    sent = machine.sent_bytes - before
+    assert [record.entry.message for record in found] == [line.strip() for line in lines[::100]]
+    assert sent <= 1.25 * sum(record.size_bytes for record in found)
+    older = await read(source, End(), older=True, limit=30, where=grave)
+    assert [record.place for record in older] == [record.place for record in found]
+    monkeypatch.setattr(journald, "needles", lambda *_: None)
+    whole = await read(source, Beginning(), older=False, limit=1000, where=grave)
+    assert [record.place for record in whole] == [record.place for record in found]
+
+
+@pytest.mark.parametrize("where", [EVERYTHING, Text("number")])
+async def test_a_cut_network_loses_and_doubles_nothing(
+    host: Host, machine: Machine, monkeypatch: pytest.MonkeyPatch, where: Filter
 ) -> None:
     monkeypatch.setattr(journald, "AGAIN_S", (0.2,))
     source = opened(host, identifier="counter")
     got: list[Record | Notice] = []
 
     async def follow() -> None:
-        async with aclosing(source.follow(End(), EVERYTHING)) as batches:
+        async with aclosing(source.follow(End(), where)) as batches:
             async for batch in batches:
                 got.extend(batch)
 

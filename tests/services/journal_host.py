@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 
 from lilfox_tui.errors import HostUnreachable
 from lilfox_tui.hosts.base import OUTPUT_LIMIT, Completed
@@ -72,6 +74,21 @@ class JournalHost(FakeHost):
         return Completed(tuple(argv), 0, None, b"".join(lines), b"" if sudo else self.members, 0.0)
 
     async def stream(self, argv: Sequence[str], *, sudo: bool = False) -> AsyncGenerator[bytes, None]:
+        """What journalctl prints, narrowed as grep does where that is asked for."""
+        narrow = None
+        if argv[0] == "sh":
+            _live, fold, words, begun, *argv = argv[4:]
+            flags = re.IGNORECASE if fold else 0
+            narrow = re.compile(b"|".join(map(re.escape, words.encode().split(b"\n"))), flags)
+            yield begun.encode() + b"\n"
+        rest = b""
+        async with aclosing(self._printed(argv, sudo=sudo)) as blocks:
+            async for block in blocks:
+                *lines, rest = (rest + block).split(b"\n")
+                yield b"".join(line + b"\n" for line in lines if narrow is None or narrow.search(line))
+        yield rest
+
+    async def _printed(self, argv: Sequence[str], *, sudo: bool) -> AsyncGenerator[bytes, None]:
         self.argvs.append((tuple(argv), sudo))
         await self.connect()
         link = self._links

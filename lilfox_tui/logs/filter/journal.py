@@ -3,7 +3,8 @@
 Never loses a match: a record's level is its PRIORITY, but what a program prints comes as 6 whatever it says, and its
 words tell the level (``formats/journald.py``), so 6 is always asked for; a record without is no match where a level is.
 ``FIELD=value`` is exact, byte by byte, as our ``=`` is for text. A text or a pattern is not pushed: ``--grep`` looks
-into MESSAGE alone, we look into the whole record. Time is asked for by what ``span.py`` gives.
+into MESSAGE alone, we look into the whole record; ``narrowed.py`` drops what cannot match. Time is
+asked for by what ``span.py`` gives.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The journal of systemd, on this machine or another, as ``journalctl -o json`` gives it (journalctl(1)).
 
-A record's place is its cursor. Entries come in journalctl's order, which is that of their reception.
+A record's place is its cursor. Entries come in journalctl's order, which is that of their reception. Of a filter,
+journalctl is asked for what it knows (``filter/journal.py``), and grep on the host drops what cannot match.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ from lilfox_tui.hosts.script import NOT_FOUND
 from lilfox_tui.i18n import _, tr
 from lilfox_tui.logs.filter.journal import to_matches
 from lilfox_tui.logs.filter.model import EVERYTHING, Filter
+from lilfox_tui.logs.filter.needles import Needles, needles
 from lilfox_tui.logs.filter.span import span
 from lilfox_tui.logs.format import Format, load_format
+from lilfox_tui.logs.narrowed import narrowed
 from lilfox_tui.logs.pieces import in_pieces
 from lilfox_tui.logs.record import RAW_LIMIT, Record, microseconds
 from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, Notice, Page, Setting, SourceStatus, Start
@@ -34,6 +37,9 @@ SEARCH_S = 2.0
 """A page that finds little comes back after so long, to be shown and gone on with."""
 _LINE_LIMIT = 8 * 1024 * 1024
 """Bytes of one entry that are read: the journal takes up to 768 MiB (a core dump's text)."""
+_MILESTONE = b"000;b="
+"""Part of the cursor of one entry in 4096 (``i=`` is its number there, in hexadecimal; then comes the boot): such an
+entry comes whatever is searched for, and tells how far the search is."""
 _NOT_ALL = (b"not seeing messages from other users", b"insufficient permissions")
 
 
@@ -102,6 +108,7 @@ class JournaldSource:
         looked_at = 0
         more: Start | None = None
         deadline = time.monotonic() + SEARCH_S
+        argv = self._narrowed(argv, where, live=False)
         async with aclosing(self._lines(argv, sudo=access.sudo)) as blocks:
             async for lines in blocks:
                 for line, size in lines:
@@ -113,7 +120,7 @@ class JournaldSource:
                     if record is not None and where.matches(record):
                         found.append(record)
                     last = record.place if record is not None else ""
-                    if last and looked_at % 256 == 0 and time.monotonic() > deadline:
+                    if last and time.monotonic() > deadline:
                         more = AtPlace(last)
                         break
                 if more is not None:
@@ -132,9 +139,8 @@ class JournaldSource:
                 async with aclosing(self._followed(access, start, where, read_last)) as batches:
                     async for batch, place in batches:
                         self._good(access)
-                        tries = 0
                         if place:
-                            start, read_last = AtPlace(place), place
+                            start, read_last, tries = AtPlace(place), place, 0
                         if batch:
                             yield batch
                 why: LilFoxError = LilFoxError(tr("journalctl ended on {host}", host=self._host.name))
@@ -156,12 +162,12 @@ class JournaldSource:
     async def _followed(
         self, access: _Access, start: Start, where: Filter, read_last: str
     ) -> AsyncGenerator[tuple[list[Record | Notice], str], None]:
-        """Batches of what matches, each with the place of the last entry that was read (or "").
+        """Batches of what matches, each with the place of the last entry that has come (or "").
 
         The entry that was ``read_last`` before an outage is asked for again: if it is gone, others may be too."""
         known = read_last
         argv = self._argv(where, start, older=False, with_itself=bool(known))
-        argv += ["--follow", "--no-tail"]
+        argv = self._narrowed([*argv, "--follow", "--no-tail"], where, live=True)
         async with aclosing(self._lines(argv, sudo=access.sudo)) as blocks:
             async for lines in blocks:
                 batch: list[Record | Notice] = []
@@ -203,6 +209,12 @@ class JournaldSource:
         if isinstance(start, AtPlace):
             argv.append(f"--{'' if with_itself else 'after-'}cursor={start.place}")
         return argv + to_matches(where)
+
+    def _narrowed(self, argv: list[str], where: Filter, *, live: bool) -> list[str]:
+        wanted = needles(where, self._format.LEVEL_WORDS)
+        if wanted is None:
+            return argv
+        return narrowed(argv, Needles((*wanted.any_of, _MILESTONE), wanted.ignore_case), live=live)
 
     async def _lines(self, argv: list[str], *, sudo: bool) -> AsyncGenerator[list[tuple[bytes, int]], None]:
         """Whole lines as they come, and their sizes; of one that is too long the start."""
