@@ -26,6 +26,7 @@ APPLETS = (
     "awk",
     "tail",
     "head",
+    "tr",
     "gzip",
     "printf",
     "ls",

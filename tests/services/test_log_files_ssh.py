@@ -81,17 +81,20 @@ async def test_records_are_those_that_are_read_here(tmp_path: Path, host: Host, 
     await there.close()
 
 
-async def test_a_filter_brings_little_more_over_the_wire_than_what_it_finds(tmp_path: Path, lab: SshdLab) -> None:
+@pytest.mark.parametrize("server", [0, 1], ids=["gnu", "busybox"])
+async def test_a_filter_brings_little_more_over_the_wire_than_what_it_finds(
+    tmp_path: Path, lab: SshdLab, server: int
+) -> None:
     line = '{"timestamp": "2026-11-24T10:00:00.%06d", "level": "%s", "message": "request %s"}\n'
     made = random.Random(1)
     lines = [line % (n, "ERROR" if made.random() < 0.04 else "INFO", made.randbytes(150).hex()) for n in range(60_000)]
     path = tmp_path / "app.log"
     path.write_text("".join(lines))
     hits = [one for one in lines if "ERROR" in one]
-    async with Relay(lab.servers[0]) as relay:
+    async with Relay(lab.servers[server]) as relay:
         with lab.known_hosts.open("a") as known:
             known.write(relay.known_line())
-        host = open_host("web", lab.host(lab.servers[0], address=relay.address, port=relay.port), lab.ssh())
+        host = open_host("web", lab.host(lab.servers[server], address=relay.address, port=relay.port), lab.ssh())
         source = source_on(host, path)
         await source.page(End(), older=True, limit=1, where=EVERYTHING)
         before = relay.carried_bytes

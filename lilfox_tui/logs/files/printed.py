@@ -1,5 +1,5 @@
 """What grep prints with offsets (``-b``) and following lines (``-A``), read back: ``OFFSET:hit``, ``OFFSET-following``,
-``--`` between what is not adjacent."""
+``--`` between what is not adjacent; and ``OFFSET?`` of a hit whose text is not told."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lilfox_tui.logs.files.disk import Found, Text
 CUT_BYTES = 200
 """A following line that may begin the next record is sent up to here."""
 _TOGETHER_BYTES = 16 * 1024
-_LINE = re.compile(rb"(\d+)([:-])", re.DOTALL)
+_LINE = re.compile(rb"(\d+)([:?-])", re.DOTALL)
 _STATUS = re.compile(rb"@(\d+)")
 
 
@@ -40,6 +40,9 @@ class Printed:
             at, text = self._base + int(match[1]), line[match.end() :]
             if match[2] == b":":
                 self._hit(at, text, offsets, texts)
+            elif match[2] == b"?":
+                self._close(offsets, texts)
+                offsets.append(at)
             elif at == self._next:
                 self._follow(at, text)
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from lilfox_tui.logs.files.disk import Text
 from lilfox_tui.logs.files.printed import Printed
+from lilfox_tui.logs.files.remote_search import _BY_LINE
 from tests.unit.logs.files.written import console_log
 
 
@@ -51,3 +53,34 @@ def test_a_line_that_does_not_follow_is_not_taken_for_the_next() -> None:
 def test_what_may_be_half_a_line_has_no_text() -> None:
     assert taken(b"0:half\n10:whole\n@0\n", 500, 100) == ([500, 510], {510: (510, b"whole\n")}, 0)
     assert taken(b"0:whole\n@0\n", 0, 100) == ([0], {0: (0, b"whole\n")}, 0)
+
+
+@pytest.mark.parametrize("awk", [["awk"], ["busybox", "awk"]])
+def test_awk_tells_the_same_where_grep_tells_no_offsets(awk: list[str]) -> None:
+    made = random.Random(4)
+    parts = (
+        b"err",
+        b"ERR",
+        b"\0",
+        b"\1",
+        b"\xff",
+        b"\xe4\xb8\xad",
+        b"Traceback",
+        b" x",
+        b"\n",
+        b"\n",
+        b"\n",
+        b"abc",
+        b"\r",
+    )
+    data = b"".join(made.choice(parts) for _ in range(20_000)) + b"last err"
+    shell = "LC_ALL=C; export LC_ALL; tr '\\0' '\\1' | \"$@\""
+    words = ["sh", "-c", shell, "sh", *awk, "--", _BY_LINE, "3", "-i", "nowhere\nErr"]
+    output = subprocess.run(words, input=data, capture_output=True, check=True).stdout
+    offsets, texts, _status = taken(output + b"@0\n", 0, 4096)
+    starts = [0, *(at + 1 for at, byte in enumerate(data) if byte == 10)]
+    lines = {at: data[at : data.find(b"\n", at) if b"\n" in data[at:] else None] for at in starts}
+    hits = [at for at, line in lines.items() if b"err" in line.lower()]
+    assert offsets == hits
+    assert set(texts) == {hit for hit in hits if not {0, 1} & set(lines[hit])}
+    assert all((data + b"\n")[line_at : line_at + len(text)] == text for line_at, text in texts.values())
