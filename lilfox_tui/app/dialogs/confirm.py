@@ -12,7 +12,6 @@ from textual.widgets import Input
 from lilfox_tui.app.dialogs.dialog import Dialog
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.widgets.lines import Lines
-from lilfox_tui.app.wrap import wrapped
 from lilfox_tui.i18n import _
 
 
@@ -34,16 +33,9 @@ class Confirm(Dialog[bool]):
             )
 
     def on_mount(self) -> None:
+        self.query_one("#dialog", Vertical).styles.height = len(self._rows) + 2
         self.query_one("#dialog-input", Input).focus()
-        self._show()
-
-    def on_resize(self) -> None:
-        self._show()
-
-    def _show(self) -> None:
-        rows = wrapped(self._rows, self.room())
-        self.query_one("#dialog", Vertical).styles.height = len(rows) + 2
-        self.call_after_refresh(lambda: self.query_one("#dialog-text", Lines).show(rows))
+        self.call_after_refresh(lambda: self.query_one("#dialog-text", Lines).show(self._rows))
 
     def on_key(self, event: events.Key) -> None:
         if event.key == "escape":

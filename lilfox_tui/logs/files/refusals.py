@@ -47,13 +47,17 @@ def not_regular(host: str, path: str, mode: int) -> FileRefused | None:
     )
 
 
-def no_right(host: str, path: str) -> NotReadable:
-    """The account may not read it."""
-    return NotReadable(
-        host,
-        tr("{path} on {host} may not be read by this account", path=path, host=host),
-        tr("Ask for the right to read it: often a group such as adm, or an ACL (setfacl -m u:NAME:r FILE)."),
+def no_right(host: str, path: str, *, unless_root: bool = False) -> NotReadable:
+    """The account may not read it; ``unless_root``: sudo, which was not allowed so far, would do."""
+    hint = (
+        tr(
+            "Set sudo: true for this host in the configuration, or ask for the right to read it: often a group such as "
+            "adm, or an ACL (setfacl -m u:NAME:r FILE)."
+        )
+        if unless_root
+        else tr("Ask for the right to read it: often a group such as adm, or an ACL (setfacl -m u:NAME:r FILE).")
     )
+    return NotReadable(host, tr("{path} on {host} may not be read by this account", path=path, host=host), hint)
 
 
 def place_gone(source: str) -> FileRefused:

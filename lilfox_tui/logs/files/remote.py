@@ -77,10 +77,13 @@ class RemoteDisk:
             refused = not_regular(self.host.name, path, int(facts[4], 16))
             if refused is not None:
                 return refused
-            return file_moved(self.host.name, path) if readable == b"yes" else no_right(self.host.name, path)
+            return file_moved(self.host.name, path) if readable == b"yes" else self._no_right(path)
         if b"ermission denied" in rest:
-            return no_right(self.host.name, path)
+            return self._no_right(path)
         return nothing_there(self.host.name, path)
+
+    def _no_right(self, path: str) -> LilFoxError:
+        return no_right(self.host.name, path, unless_root=not self._may_be_root)
 
     async def open(self, seen: Seen) -> RemoteFile:
         """See :meth:`Disk.open`."""
