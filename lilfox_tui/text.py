@@ -80,14 +80,36 @@ def _cut(text: str, width: int) -> str:
 
 
 def break_line(text: str, width: int) -> tuple[str, str]:
-    """The words of ``text``, cleaned, that fit into ``width`` cells, and the rest; a long word is cut."""
+    """The words of ``text``, cleaned, that fit into ``width`` cells, and the rest; a long word is cut. A line may end
+    at a blank and beside a wide character, but none begins with a closing mark (of UAX #14, what matters here)."""
     text = clean(text)
     if cell_width(text) <= width:
         return text, ""
-    end = next(end for end in range(len(text), -1, -1) if cell_width(text[:end]) <= width)
-    space = text.rfind(" ", 1, end + 1)
-    end = space if space > 0 else end
-    return text[:end], text[end:].lstrip(" ")
+    end = len(_cut(text, width))
+    at = next((at for at in range(end, 0, -1) if _may_break(text, at) and not text[:at].isspace()), end)
+    return text[:at], text[at:].lstrip(" ")
+
+
+def fit_middle(text: str, width: int) -> str:
+    """``text``, cleaned, in at most ``width`` cells; what is too long has an ellipsis in its middle, nearer to its
+    start: of a path the file's name stays."""
+    text = clean(text)
+    if cell_width(text) <= width or width < 1:
+        return text if width > 0 else ""
+    before = (width - 1) // 3
+    return _cut(text, before) + "…" + _cut(text[::-1], width - 1 - before)[::-1]
+
+
+_CLOSING = frozenset("，。；：、！？）》」』”’…%")
+_OPENING = frozenset("（《「『“‘")
+
+
+def _may_break(text: str, at: int) -> bool:
+    """Whether a line may end before the character ``at``, which is not the first."""
+    before, after = text[at - 1], text[at]
+    if after == " " or before == " ":
+        return after == " "
+    return after not in _CLOSING and before not in _OPENING and 2 in (cell_width(before), cell_width(after))
 
 
 def human_bytes(count: float | None, *, coarse: bool = False) -> str:

@@ -100,7 +100,7 @@ class AppKeys(Shell):
                     Piece(" ".join(view.config.tags) + "  " + why, "muted"),
                 )
                 choices.append(Choice(f"{kind}/{view.name}", row, " ".join((view.name, *view.config.tags, why))))
-        self.push_screen(Chooser(_("Go to"), choices), self._go_to_subject)
+        self.push_screen(Chooser(_("Go to"), choices, wide=True), self._go_to_subject)
 
     def _go_to_subject(self, chosen: str | None) -> None:
         if chosen is not None:
@@ -128,7 +128,9 @@ class AppKeys(Shell):
             )
             choices.append(Choice(each.id, row, f"{each.id} {each.title} {each.help}", reason is None))
         by_id = {each.id: each for each in actions}
-        self.push_screen(Chooser(_("Do"), choices), lambda chosen: self.do(by_id[chosen]) if chosen else None)
+        self.push_screen(
+            Chooser(_("Do"), choices, wide=True), lambda chosen: self.do(by_id[chosen]) if chosen else None
+        )
 
     @action("help", "question_mark", tr("help"), tr("every key"), footer=7)
     def show_help(self) -> None:

@@ -12,7 +12,8 @@ from textual import work
 
 from lilfox_tui.app.actions import action
 from lilfox_tui.app.dialogs.chooser import Choice, Chooser
-from lilfox_tui.app.draw import Piece
+from lilfox_tui.app.dialogs.dialog import WIDTHS
+from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.log_find_keys import LogFindKeys
 from lilfox_tui.app.log_strip import grouped
 from lilfox_tui.errors import LilFoxError
@@ -23,7 +24,7 @@ from lilfox_tui.logs.filter.write import narrowed, to_text
 from lilfox_tui.logs.merged import Merged
 from lilfox_tui.logs.record import microseconds
 from lilfox_tui.logs.source import LogSource
-from lilfox_tui.text import fit, human_bytes
+from lilfox_tui.text import cell_width, fit, fit_middle, human_bytes
 
 if TYPE_CHECKING:
     from lilfox_tui.logs.statistics import Statistics
@@ -132,14 +133,17 @@ class LogOutputKeys(LogFindKeys):
     @action("sources", "o", tr("sources"), tr("which logs are shown, and how each is read"), footer=5)
     def choose_sources(self) -> None:
         choices = [Choice("all", (Piece(_("all"), "strong"),), "all")]
+        widest = min(24, max((cell_width(each.name) for each in self.sources), default=0))
+        room = min(WIDTHS["wide"], self.lilfox.size.width) - 3
         for each in self.sources:
             mark = self.lilfox.glyphs.unknown if each.name in self.hidden else self.lilfox.glyphs.good
-            row = (Piece(f"{mark} ", "good"), Piece(fit(each.name, 24), "strong"), Piece(_how_it_is(each), "muted"))
-            choices.append(Choice(f"turn {each.name}", row, each.name))
+            row = (Piece(f"{mark} ", "good"), Piece(fit(each.name, widest), "strong"), Piece("  "))
+            choices.append(Choice(f"turn {each.name}", (*row, *_short(each, room - widest - 5)), each.name,
+                                  more=_how_it_is(each)))  # fmt: skip
         if len(self.sources) > 1:
             names = [each.name for each in self.sources]
             choices += [Choice(f"only {name}", (Piece(_("only {name}", name=name)),), f"only {name}") for name in names]
-        self.lilfox.push_screen(Chooser(_("Sources"), choices), self._take_sources)
+        self.lilfox.push_screen(Chooser(_("Sources"), choices, wide=True), self._take_sources)
 
     def _take_sources(self, chosen: str | None) -> None:
         what, _space, name = (chosen or "").partition(" ")
@@ -259,15 +263,24 @@ async def _is_cheap(sources: Sequence[LogSource]) -> bool:
     return size <= CHEAP_BYTES
 
 
-def _how_it_is(source: LogSource) -> str:
-    """How a source is read: its format, the zone of times that tell none, its size; or why it is not."""
-    state = source.status.state
+def _short(source: LogSource, room: int) -> Row:
+    """How a source is read in ``room`` cells: its format, its size, and where, with the middle left out."""
+    status, state = source.status.value, source.status.state
     if isinstance(state, Unavailable):
-        return str(state.error)
-    status = source.status.value
+        return (Piece(fit(str(state.error), room), "failing"),)
+    if status is None:
+        return (Piece(_("not read yet"), "muted"),)
+    size = "" if status.size_bytes is None else human_bytes(status.size_bytes)
+    head = f"{fit(status.format, 12)} {size:>6}  "
+    return (Piece(head + fit_middle(status.description, room - cell_width(head)), "muted"),)
+
+
+def _how_it_is(source: LogSource) -> str:
+    """How a source is read: in which format, the zone of times that tell none, where; or why it is not."""
+    status, state = source.status.value, source.status.state
+    if isinstance(state, Unavailable):
+        return f"{state.error}  {state.error.hint}".rstrip()
     if status is None:
         return _("not read yet")
-    parts = [status.format, human_bytes(status.size_bytes) if status.size_bytes is not None else ""]
-    if status.zone:
-        parts.append(_("times without a zone: {zone}", zone=status.zone))
-    return "  ".join(part for part in (*parts, status.description) if part)
+    zone = _("times without a zone: {zone}", zone=status.zone) if status.zone else ""
+    return "  ".join(part for part in (status.format, zone, status.description) if part)

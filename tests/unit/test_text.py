@@ -125,7 +125,29 @@ def test_ages_in_four_cells(seconds: float, shown: str) -> None:
         ("overlong", 4, ("over", "long")),
         ("中文字", 5, ("中文", "字")),
         ("a\x1b[2J b", 6, ("a␛[2J", "b")),
+        ("   overlong", 5, ("   ov", "erlong")),
+        ("按 enter 打开", 9, ("按 enter", "打开")),
+        ("按 10m 打开日志", 9, ("按 10m 打", "开日志")),
+        ("全部记录，按时间", 9, ("全部记", "录，按时间")),
+        ("重试（数据库）", 6, ("重试", "（数据库）")),
+        ("", 0, ("", "")),
     ],
 )
-def test_a_line_is_broken_at_a_blank_where_there_is_one(line: str, width: int, broken: tuple[str, str]) -> None:
+def test_a_line_is_broken_at_a_blank_or_a_wide_character(line: str, width: int, broken: tuple[str, str]) -> None:
     assert text.break_line(line, width) == broken
+
+
+@pytest.mark.parametrize(
+    ("path", "width", "shown"),
+    [
+        ("/var/log/a.log", 14, "/var/log/a.log"),
+        ("/var/log/lilfox/lilfox-backend.log", 20, "/var/l…x-backend.log"),
+        ("/日志/数据库/后端.log", 12, "/日…后端.log"),
+        ("a\x1bb", 3, "a␛b"),
+        ("abc", 1, "…"),
+        ("abc", 0, ""),
+    ],
+)
+def test_of_a_path_that_is_too_long_the_middle_goes(path: str, width: int, shown: str) -> None:
+    assert text.fit_middle(path, width) == shown
+    assert text.cell_width(text.fit_middle(path, width)) <= width

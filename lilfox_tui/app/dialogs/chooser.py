@@ -11,9 +11,15 @@ from textual.containers import Vertical
 from textual.widgets import Input
 
 from lilfox_tui.app.dialogs.dialog import Dialog
-from lilfox_tui.app.draw import Piece, Row
+from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.widgets.lines import Lines
+from lilfox_tui.app.wrap import cells, wrapped
 from lilfox_tui.i18n import _
+
+MOST_LINES = 22
+LINES_BELOW = 3
+HIGH = 16
+"""Rows of a screen on which there is room for more than one line below the list."""
 
 
 class Choice(Struct, frozen=True):
@@ -23,6 +29,8 @@ class Choice(Struct, frozen=True):
     row: Row
     words: str
     possible: bool = True
+    more: str = ""
+    """Said in full below the list while it is selected; of a row that is too long, what its last piece says."""
 
 
 class Chooser(Dialog[str | None]):
@@ -41,13 +49,38 @@ class Chooser(Dialog[str | None]):
             yield Lines(ground="bar", id="dialog-title")
             yield Input(id="dialog-input", placeholder=_("type to narrow"), compact=True, select_on_focus=False)
             yield Lines(ground="bar", id="dialog-list")
+            yield Lines(ground="bar", id="dialog-more")
 
     def on_mount(self) -> None:
-        self.query_one("#dialog", Vertical).styles.height = min(len(self._choices) + 4, 22)
+        self._arrange()
         line = self.query_one("#dialog-input", Input)
         self.set_focus(line)
         line.insert_text_at_cursor(self.typed_ahead)
         self.call_after_refresh(self._show)
+
+    def on_resize(self) -> None:
+        self._arrange()
+        self.call_after_refresh(self._show)
+
+    def _arrange(self) -> None:
+        """Gives what is said below the list as many lines as any choice needs, so that nothing jumps."""
+        below = max((len(self._more(each)) for each in self._choices), default=0)
+        more = self.query_one("#dialog-more", Lines)
+        more.display = below > 0
+        more.styles.height = below
+        self.query_one("#dialog", Vertical).styles.height = min(
+            len(self._choices) + (3 + below if below else 4), MOST_LINES
+        )
+
+    def _more(self, choice: Choice) -> list[Row]:
+        """The lines below the list."""
+        width, high = self.room(self._shape), self.app.size.height >= HIGH
+        text = choice.more or (choice.row[-1].text.strip() if cells(choice.row) + 1 > width else "")
+        lines = wrapped([(Piece(" "), Piece(text, "muted"))], width) if text else []
+        most = LINES_BELOW if high else 1
+        if len(lines) > most:
+            lines = [*lines[: most - 1], (*lines[most - 1], Piece("…", "muted"))]
+        return [BLANK, *lines] if high and lines else lines
 
     def on_input_changed(self, event: Input.Changed) -> None:
         words = event.value.lower().split()
@@ -60,6 +93,7 @@ class Chooser(Dialog[str | None]):
         rows: list[Row] = [(Piece(" "), *each.row) for each in self._shown]
         lines = self.query_one("#dialog-list", Lines)
         lines.show(rows or [(Piece(" " + _("nothing matches"), "muted"),)], selected=self._at if rows else None)
+        self.query_one("#dialog-more", Lines).show(self._more(self._shown[self._at]) if rows else [])
 
     def on_key(self, event: events.Key) -> None:
         steps = {"down": 1, "up": -1, "ctrl+n": 1, "pagedown": 10, "pageup": -10, "ctrl+d": 10, "ctrl+u": -10}

@@ -12,6 +12,7 @@ from textual.widgets import Input
 from lilfox_tui.app.dialogs.dialog import Dialog
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.widgets.lines import Lines
+from lilfox_tui.app.wrap import wrapped
 from lilfox_tui.i18n import _
 
 
@@ -33,9 +34,16 @@ class Confirm(Dialog[bool]):
             )
 
     def on_mount(self) -> None:
-        self.query_one("#dialog", Vertical).styles.height = len(self._rows) + 2
         self.query_one("#dialog-input", Input).focus()
-        self.call_after_refresh(lambda: self.query_one("#dialog-text", Lines).show(self._rows))
+        self._show()
+
+    def on_resize(self) -> None:
+        self._show()
+
+    def _show(self) -> None:
+        rows = wrapped(self._rows, self.room())
+        self.query_one("#dialog", Vertical).styles.height = len(rows) + 2
+        self.call_after_refresh(lambda: self.query_one("#dialog-text", Lines).show(rows))
 
     def on_key(self, event: events.Key) -> None:
         if event.key == "escape":

@@ -7,6 +7,7 @@ from typing import ClassVar, TypeVar
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
+WIDTHS = {"": 76, "wide": 100}
 Result = TypeVar("Result")
 
 
@@ -19,6 +20,10 @@ class Dialog(ModalScreen[Result]):
 
     typed_ahead = ""
     """Text that was typed before the dialog's input was there to take it."""
+
+    def room(self, shape: str = "") -> int:
+        """Cells of a line in a dialog of that shape (``app.tcss``)."""
+        return max(1, min(WIDTHS[shape], self.app.size.width) - 2)
 
     def close(self, result: Result) -> None:
         """Gives ``result`` and goes. Keys typed ahead may ask again, when the dialog is gone already: nothing then."""

@@ -11,10 +11,11 @@ from textual.containers import Vertical
 from lilfox_tui.app.dialogs.dialog import Dialog
 from lilfox_tui.app.draw import Row
 from lilfox_tui.app.widgets.lines import Lines
+from lilfox_tui.app.wrap import wrapped
 
 
 class Reader(Dialog[None]):
-    """``rows`` over the screen; the first two stay when the others scroll."""
+    """``rows`` over the screen, those that are too long on several lines; the first two stay when the others scroll."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
         super().__init__()
@@ -25,8 +26,15 @@ class Reader(Dialog[None]):
             yield Lines(ground="bar", sticky=2, id="dialog-text")
 
     def on_mount(self) -> None:
-        self.query_one("#dialog", Vertical).styles.height = len(self._rows) + 2
-        self.call_after_refresh(lambda: self.query_one("#dialog-text", Lines).show(self._rows))
+        self._show()
+
+    def on_resize(self) -> None:
+        self._show()
+
+    def _show(self) -> None:
+        rows = [*self._rows[:2], *wrapped(self._rows[2:], self.room("wide") - 1)]
+        self.query_one("#dialog", Vertical).styles.height = len(rows) + 2
+        self.call_after_refresh(lambda: self.query_one("#dialog-text", Lines).show(rows))
 
     def on_key(self, event: events.Key) -> None:
         event.stop()

@@ -1,0 +1,85 @@
+"""Dialogs on the smallest screen that is whole: what matters is not cut."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lilfox_tui.app.widgets.lines import Lines
+from lilfox_tui.errors import HostKeyUnknown
+from lilfox_tui.feed import Unavailable
+from lilfox_tui.i18n import tr
+from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.model import HostView, Overview
+from tests.app.log_files import logs_app, settled
+from tests.app.overviews import NOW, mixed
+from tests.app.still import screen_text, still_app
+from tests.app.test_screens import check
+
+SIZE = (80, 24)
+
+
+@pytest.mark.parametrize("language", ["en", "zh_CN"])
+@pytest.mark.parametrize("pane", ["metrics", "logs"])
+async def test_help(pane: str, language: str, tmp_path: Path) -> None:
+    app = still_app(mixed(), language=language) if pane == "metrics" else logs_app(tmp_path, language=language)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("question_mark")
+        await pilot.pause()
+        check(f"help-{pane}-80x24-{language}", screen_text(pilot))
+
+
+async def test_help_follows_the_size_of_the_screen() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("question_mark")
+        await pilot.pause()
+        wide = len(app.screen.query_one(Lines).rows)
+        await pilot.resize_terminal(*SIZE)
+        await pilot.pause()
+        narrow = app.screen.query_one(Lines)
+        assert len(narrow.rows) > wide
+        assert narrow.size.height <= 24
+
+
+async def test_a_source_says_how_it_is_read_and_where(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "long" / "way" / "down" / "to" / "the" / "logs" / "of" / "applications"
+    folder.mkdir(parents=True)
+    app = logs_app(folder)
+    async with app.run_test(size=SIZE) as pilot:
+        await settled(app, pilot)
+        await pilot.press("o", "down")
+        await pilot.pause()
+        text = screen_text(pilot)
+        row = next(line for line in text.splitlines() if "● gateway" in line)
+        assert "json_lines" in row
+        assert "…" in row
+        assert row.endswith("/gateway.log"), "of a path the middle goes"
+        assert str(folder / "gateway.log") in "".join(line.strip() for line in text.splitlines())
+        assert "times without a zone: UTC" in text
+        await pilot.press("down")
+        await pilot.pause()
+        assert str(folder / "backend.log") in "".join(line.strip() for line in screen_text(pilot).splitlines())
+
+
+async def test_the_palette_says_all_of_the_selected_action() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=(60, 20)) as pilot:
+        await pilot.press("colon", *"words")
+        await pilot.pause()
+        text = " ".join(screen_text(pilot).split())
+        assert "keep the rows that hold these words: name, tag or what is wrong" in text
+
+
+async def test_what_to_do_with_an_unknown_key_is_not_cut() -> None:
+    error = HostKeyUnknown("new-1", tr("unknown"), "", fingerprint="SHA256:" + "a" * 43, key_type="ssh-ed25519")
+    config = mixed().hosts["new-1"].config
+    view = HostView("new-1", config, Level.FAILING, NOW, (), None, Unavailable(error, NOW))
+    app = still_app(Overview(NOW, {"new-1": view}, {}))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("K")
+        await pilot.pause()
+        text = " ".join(screen_text(pilot).split())
+        assert "Compare it with what the host's owner tells you, by another way than this one." in text
+        assert "SHA256:" + "a" * 43 in text

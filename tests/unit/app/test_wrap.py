@@ -1,0 +1,64 @@
+"""What is longer than its place is on several lines: nothing is lost, nothing is wider than the place."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lilfox_tui.app.actions import actions_of
+from lilfox_tui.app.app import LilFoxApp
+from lilfox_tui.app.dialogs.help import help_rows
+from lilfox_tui.app.draw import Piece, Row
+from lilfox_tui.app.glyphs import UNICODE
+from lilfox_tui.app.tabs import TABS
+from lilfox_tui.app.wrap import cells, wrapped
+from lilfox_tui.i18n import set_language
+from lilfox_tui.text import clean
+
+
+def text_of(row: Row) -> str:
+    return "".join(piece.text for piece in row)
+
+
+def squeezed(text: str) -> str:
+    return "".join(text.split())
+
+
+def test_the_last_column_goes_on_below_where_it_begins() -> None:
+    row = (Piece("  k  ", "key"), Piece("one two three four five six seven", "muted"))
+    lines = wrapped([row], 30)
+    assert [text_of(line) for line in lines] == ["  k  one two three four five", "     six seven"]
+    assert {piece.role for line in lines for piece in line[1:]} == {"muted"}
+
+
+def test_where_the_last_column_would_be_narrow_it_stands_below() -> None:
+    row = (Piece("  pgdn ctrl-d space  "), Piece("page down  "), Piece("ten rows down"))
+    assert [text_of(line) for line in wrapped([row], 38)] == [
+        "  pgdn ctrl-d space  page down  ",
+        "      ten rows down",
+    ]
+
+
+@given(st.text(max_size=60), st.text(max_size=300), st.integers(12, 100))
+def test_nothing_is_lost(before: str, last: str, width: int) -> None:
+    head = clean(before)[: width // 4]
+    lines = wrapped([(Piece(head), Piece(last))], width)
+    assert squeezed("".join(map(text_of, lines))) == squeezed(head + (clean(last) if len(lines) > 1 else last))
+    assert all(cells(line) <= width for line in lines)
+
+
+@pytest.mark.parametrize("language", ["en", "zh_CN"])
+@pytest.mark.parametrize("tab", TABS, ids=lambda tab: str(tab.title))
+@pytest.mark.parametrize("width", [37, 77])
+def test_every_help_is_readable_in_full(tab: object, language: str, width: int) -> None:
+    actions = (*actions_of(tab.load()), *actions_of(LilFoxApp))  # type: ignore[attr-defined]
+    set_language(language)
+    try:
+        lines = wrapped(help_rows(actions, UNICODE)[2:], width)
+        text = squeezed("".join(map(text_of, lines)))
+        assert all(cells(line) <= width for line in lines)
+        for each in actions:
+            assert squeezed(str(each.help)) in text
+    finally:
+        set_language("en")
