@@ -11,6 +11,8 @@ from typing import Protocol
 
 from lilfox_tui.errors import HostUnreachable, LilFoxError
 from lilfox_tui.feed import Feed
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.way_back import wait_for_way
 from lilfox_tui.logs.by_time import ByTime, Store
 from lilfox_tui.logs.filter.model import Filter
 from lilfox_tui.logs.http_source import Server, ServerError
@@ -52,6 +54,11 @@ class PolledSource:
         """See :attr:`LogSource.status`."""
         return self._status
 
+    @property
+    def host(self) -> Host:
+        """From where the server is asked."""
+        return self._setting.host
+
     async def page(self, start: Start, *, older: bool, limit: int, where: Filter) -> Page:
         """See :meth:`LogSource.page`."""
         try:
@@ -80,7 +87,7 @@ class PolledSource:
                 pause_s = AGAIN_S[min(tries, len(AGAIN_S) - 1)]
                 self._status.fail(error, next_try=datetime.fromtimestamp(time.time() + pause_s, UTC))
                 tries += 1
-                await asyncio.sleep(pause_s)
+                await wait_for_way(self.host, pause_s)
             else:
                 self._good()
                 tries = 0

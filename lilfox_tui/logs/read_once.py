@@ -12,6 +12,8 @@ from msgspec import Struct
 
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Feed
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.way_back import wait_for_way
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.logs.arriving import Arriving
 from lilfox_tui.logs.filter.model import Filter
@@ -59,6 +61,11 @@ class ReadOnceSource:
     def status(self) -> Feed[SourceStatus]:
         """See :attr:`LogSource.status`; ``missed`` counts those that fell out of memory."""
         return self._status
+
+    @property
+    def host(self) -> Host:
+        """Where the program runs."""
+        return self._setting.host
 
     async def page(self, start: Start, *, older: bool, limit: int, where: Filter) -> Page:
         """See :meth:`LogSource.page`. Raises what ended the reading where nothing was read before."""
@@ -157,7 +164,7 @@ class ReadOnceSource:
                 next_try = datetime.fromtimestamp(time.time() + pause_s, UTC)
                 self._status.fail(error, next_try=next_try)
             self._settled.set()
-            await asyncio.sleep(pause_s)
+            await wait_for_way(self.host, pause_s)
 
     def _finish(self, error: LilFoxError | None) -> None:
         self._error = error

@@ -122,6 +122,16 @@ class LogSource(Protocol):
 
 
 @runtime_checkable
+class OnHost(Protocol):
+    """A source that is read on a host, or through it: when the way there is back it can be read again."""
+
+    @property
+    def host(self) -> Host:
+        """That host."""
+        ...
+
+
+@runtime_checkable
 class Hurried(Protocol):
     """A source that keeps up with more than anyone reads: it counts records instead of reading each."""
 

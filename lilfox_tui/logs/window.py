@@ -18,11 +18,12 @@ from typing import Self
 
 from lilfox_tui.errors import CommandTimeout, CommandUnknown, FileRefused, HostUnreachable, LilFoxError
 from lilfox_tui.feed import Feed, Unavailable
+from lilfox_tui.hosts.way_back import wait_for_way
 from lilfox_tui.logs.filter.model import Filter
 from lilfox_tui.logs.lane import HIGHEST, LOWEST, Key, Lane, Shown
 from lilfox_tui.logs.page_of import page_of
 from lilfox_tui.logs.record import Record
-from lilfox_tui.logs.source import LogSource, Notice
+from lilfox_tui.logs.source import LogSource, Notice, OnHost
 
 AT_MOST = 5000
 """Records that are kept; what is farther from the reader goes."""
@@ -225,10 +226,11 @@ class Window:
         if isinstance(state, Unavailable) and state.next_try is None and not may_come:
             lane.trouble = Unavailable(error, since)  # somebody must act; ``retry`` is how they say so
             self._settle()
-            await asyncio.Event().wait()
+            await _pause(lane.source, None)
+            return
         lane.trouble = Unavailable(error, since, now + timedelta(seconds=wait_s))
         self._settle()
-        await asyncio.sleep(wait_s)
+        await _pause(lane.source, wait_s)
 
     def _settle(self) -> None:
         """Moves the ends of the list as far as is wanted and loaded; asks for what is missing; tells."""
@@ -311,6 +313,16 @@ class Window:
             lane.drop(end, older=drop_older)
         self._wanted[drop_older] = 0
         return kept
+
+
+async def _pause(source: LogSource, wait_s: float | None) -> None:
+    """Waits before the next try; what lies on a host is tried at once when the host can be reached again."""
+    if isinstance(source, OnHost):
+        await wait_for_way(source.host, wait_s)
+    elif wait_s is None:
+        await asyncio.Event().wait()
+    else:
+        await asyncio.sleep(wait_s)
 
 
 def _between(lane: Lane, low: Key, high: Key) -> Sequence[Shown]:

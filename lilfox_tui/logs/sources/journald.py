@@ -20,6 +20,7 @@ from lilfox_tui.feed import Feed
 from lilfox_tui.hosts.base import Completed, Host
 from lilfox_tui.hosts.output import last_words
 from lilfox_tui.hosts.script import NOT_FOUND
+from lilfox_tui.hosts.way_back import wait_for_way
 from lilfox_tui.i18n import _, tr
 from lilfox_tui.logs.filter.journal import to_matches
 from lilfox_tui.logs.filter.model import EVERYTHING, Filter
@@ -74,7 +75,7 @@ class JournaldSource:
     def __init__(self, name: str, options: Options, setting: Setting) -> None:
         self.name = name
         self._options, self._setting = options, setting
-        self._host: Host = setting.host
+        self.host: Host = setting.host
         self._format: Format = load_format("journald")
         self._status: Feed[SourceStatus] = Feed()
         self._access: _Access | None = None
@@ -143,7 +144,7 @@ class JournaldSource:
                             start, read_last, tries = AtPlace(place), place, 0
                         if batch:
                             yield batch
-                why: LilFoxError = LilFoxError(tr("journalctl ended on {host}", host=self._host.name))
+                why: LilFoxError = LilFoxError(tr("journalctl ended on {host}", host=self.host.name))
             except (HostUnreachable, CommandUnknown) as error:
                 why = error
             except HostError as error:
@@ -154,7 +155,7 @@ class JournaldSource:
             pause_s = AGAIN_S[min(tries, len(AGAIN_S) - 1)]
             tries += 1
             self._status.fail(why, next_try=datetime.fromtimestamp(time.time() + pause_s, UTC))
-            await asyncio.sleep(pause_s)
+            await wait_for_way(self.host, pause_s)
 
     async def close(self) -> None:
         """Nothing is kept running between questions."""
@@ -219,7 +220,7 @@ class JournaldSource:
     async def _lines(self, argv: list[str], *, sudo: bool) -> AsyncGenerator[list[tuple[bytes, int]], None]:
         """Whole lines as they come, and their sizes; of one that is too long the start."""
         rest, cut = bytearray(), 0
-        async with aclosing(in_pieces(self._host.stream(argv, sudo=sudo))) as blocks:
+        async with aclosing(in_pieces(self.host.stream(argv, sudo=sudo))) as blocks:
             async for block in blocks:
                 end = block.find(b"\n")
                 kept = block[: end if end >= 0 else len(block)][: _LINE_LIMIT - len(rest)]
@@ -242,7 +243,7 @@ class JournaldSource:
     async def _newest(self, access: _Access) -> Start:
         """The newest entry's place, or the beginning where there is none."""
         argv = [*self._argv(EVERYTHING, End(), older=True), "--lines=1"]
-        done = await self._host.run(argv, sudo=access.sudo)
+        done = await self.host.run(argv, sudo=access.sudo)
         line = done.stdout.rstrip(b"\n")
         record = self._record(line, len(line))
         return Beginning() if record is None else AtPlace(record.place)
@@ -262,10 +263,10 @@ class JournaldSource:
             return self._access
 
     async def _look(self, *, sudo: bool) -> Completed:
-        return await self._host.run(["journalctl", "--lines=1", "--output=json", "--no-pager"], sudo=sudo)
+        return await self.host.run(["journalctl", "--lines=1", "--output=json", "--no-pager"], sudo=sudo)
 
     def _refused(self, done: Completed) -> HostError:
-        host = self._host.name
+        host = self.host.name
         if done.exit_status == NOT_FOUND:
             return HostError(
                 host, tr("There is no journalctl on {host}", host=host),
@@ -284,9 +285,9 @@ class JournaldSource:
         unit = self._options.unit
         if not unit or any(char in unit for char in "*?["):
             return
-        done = await self._host.run(["systemctl", "show", "--property=LoadState", "--", unit])
+        done = await self.host.run(["systemctl", "show", "--property=LoadState", "--", unit])
         if done.ok and done.stdout.strip() == b"LoadState=not-found":
-            host = self._host.name
+            host = self.host.name
             raise HostError(
                 host, tr("{host} has no unit {unit}, and its journal nothing of it", host=host, unit=unit),
                 tr("See systemctl list-units --all there for the names."),
@@ -294,7 +295,7 @@ class JournaldSource:
 
     def _gap(self) -> Notice:
         text = tr("The journal on {host} no longer has the last entry that was read: some may be missing here",
-                           host=self._host.name)  # fmt: skip
+                           host=self.host.name)  # fmt: skip
         return Notice(self.name, microseconds(datetime.now(UTC)), text)
 
     def _good(self, access: _Access) -> None:

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lilfox_tui.errors import HostUnreachable, LilFoxError
+from lilfox_tui.errors import AuthRefused, HostError, HostUnreachable, LilFoxError
+from lilfox_tui.hosts.fake import FakeHost
 from lilfox_tui.i18n import tr
 from lilfox_tui.logs import window
 from lilfox_tui.logs.filter.model import Field
@@ -344,3 +345,33 @@ async def test_a_source_that_the_filter_leaves_out_is_not_asked() -> None:
         assert big.pages == 0
         await merged.set_where(Every(), 200)
         await until(lambda: len(messages(merged)) == 102, what="both, when the filter is gone")
+
+
+class OnFake(MemorySource):
+    """A source in memory that says on which host it is."""
+
+    def __init__(self, host: FakeHost, records: Sequence[Record]) -> None:
+        super().__init__(host.name, records)
+        self.host = host
+
+
+@pytest.mark.parametrize("error", [HostUnreachable("web", tr("no answer")), AuthRefused("web", tr("wrong key"))])
+async def test_a_source_is_read_at_once_when_its_host_is_back(
+    monkeypatch: pytest.MonkeyPatch, error: HostError
+) -> None:
+    monkeypatch.setattr(window, "RETRIES_S", (1000.0,))
+    host = FakeHost("web")
+    source = OnFake(host, [record("web", number, number) for number in range(3)])
+    host.go_down(error)
+    source.error = error
+    if isinstance(error, AuthRefused):
+        source.status.fail(error)
+    async with Merged([source, of("other", [1])], Every()) as merged:
+        await merged.go(End())
+        await until(lambda: "web" in merged.troubles, what="it is told")
+        assert (merged.troubles["web"].next_try is None) is isinstance(error, AuthRefused)
+        await until(lambda: host.link._changed is not None, what="the way back is waited for")
+        source.error = None
+        host.come_up()
+        await until(lambda: len(messages(merged)) == 4, what="it is read", timeout_s=5)
+        assert not merged.troubles
