@@ -8,6 +8,7 @@ from typing import Protocol, TypeAlias
 from msgspec import Struct
 
 from lilfox_tui.errors import LilFoxError
+from lilfox_tui.hosts.base import Host
 from lilfox_tui.logs.filter.needles import Needles
 
 
@@ -75,6 +76,11 @@ class ByteFile(Protocol):
 
 class Disk(Protocol):
     """The files of one host."""
+
+    @property
+    def host(self) -> Host:
+        """That host."""
+        ...
 
     async def look(self, patterns: Sequence[str]) -> list[Seen]:
         """The regular files that the patterns (``*``, ``?``, ``[…]`` of a shell) name, each once. Raises LilFoxError

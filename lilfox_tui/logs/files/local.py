@@ -105,7 +105,7 @@ class LocalDisk:
     """The files of this machine. See :class:`lilfox_tui.logs.files.disk.Disk`."""
 
     def __init__(self, host: Host) -> None:
-        self._host = host
+        self.host = host
 
     async def look(self, patterns: Sequence[str]) -> list[Seen]:
         """See :meth:`Disk.look`."""
@@ -113,17 +113,17 @@ class LocalDisk:
 
     async def why_not(self, path: str) -> FileRefused:
         """See :meth:`Disk.why_not`."""
-        return await asyncio.to_thread(_why_not, self._host.name, path)
+        return await asyncio.to_thread(_why_not, self.host.name, path)
 
     async def open(self, seen: Seen) -> LocalFile:
         """See :meth:`Disk.open`."""
         try:
             descriptor = await asyncio.to_thread(_open, seen)
         except FileNotFoundError:
-            raise file_moved(self._host.name, seen.path) from None
+            raise file_moved(self.host.name, seen.path) from None
         except OSError:
             raise await self.why_not(seen.path) from None
-        return LocalFile(self._host, seen.path, descriptor)
+        return LocalFile(self.host, seen.path, descriptor)
 
     async def close(self) -> None:
         """See :meth:`Disk.close`."""
