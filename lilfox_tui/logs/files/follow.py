@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 
 from lilfox_tui.errors import CommandTimeout, CommandUnknown, HostUnreachable, LilFoxError
+from lilfox_tui.hosts.way_back import wait_for_way
 from lilfox_tui.logs.files.blocks import BLOCK, Piece, cut_whole, last_line_end
 from lilfox_tui.logs.files.disk import Seen
 from lilfox_tui.logs.files.log_file import LogFile, Place
@@ -92,6 +93,8 @@ class Follower:
                 pause_s = RETRIES_S[min(tries, len(RETRIES_S) - 1)]
                 tries += 1
                 self._failed(error, pause_s)
+                await wait_for_way(self._shelf.disk.host, pause_s)
+                continue
             await asyncio.sleep(pause_s)
 
     async def _round(self) -> AsyncGenerator[Batch, None]:
