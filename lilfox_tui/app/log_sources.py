@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 
 from lilfox_tui.config.model import Config, HostConfig, LogConfig
 from lilfox_tui.hosts.base import Host
+from lilfox_tui.i18n import Message, tr
 from lilfox_tui.logs.source import LogSource
 
 if TYPE_CHECKING:
     from lilfox_tui.app.shell import Shell
+
+SERVERS = ("loki", "elasticsearch")
+"""Kinds of sources that are asked from here and hold the logs of other hosts."""
 
 
 class OpenLogs:
@@ -42,10 +46,14 @@ class OpenLogs:
             return app.config.logs
         return await find_logs(self._host(None), None)
 
-    def may_find(self, kind: str, name: str) -> bool:
-        """Whether more logs may be found there: on a host of which none is open."""
+    def where_to_look(self, kind: str, name: str) -> str | None:
+        """The host on which logs of a host or a service may be found, as none of them is open; None for none."""
+        host = name if kind == "host" else self.host_of_service(name)
         given = self._app.files or self._app.demo is not None
-        return kind == "host" and not given and name in self._app.config.hosts and not self.about(kind, name)
+        if host is None or given or host not in self._app.config.hosts:
+            return None
+        known = self._on(host) or (kind == "service" and self._of_service_on(name, host))
+        return None if known else host
 
     async def find(self, name: str) -> None:
         """Opens the logs that are found on that host. Raises HostError."""
@@ -74,11 +82,41 @@ class OpenLogs:
             await self._here.close()
 
     def about(self, kind: str, name: str) -> list[str]:
-        """The sources that tell of a host or a service: read on that host, or named after the service."""
+        """The sources that tell of a host or a service: read on that host, or named after the service. Of a service
+        that is asked from a host, those read there come first, then all that are read there."""
         if kind == "host":
-            return [each for each, log in self.configs.items() if host_of(log, self._app.config) == name]
+            return self._on(name)
+        host = self.host_of_service(name)
+        if host is None:
+            return self._of_service(name)
+        return self._of_service_on(name, host) or self._on(host) or self._of_service(name)
+
+    def chosen(self, kind: str, name: str) -> tuple[list[str], Message | None]:
+        """What to show of a host or a service, and what must be said where that is not what was asked for."""
+        names = self.about(kind, name)
+        if not names:
+            return [each.name for each in self.sources], tr("no log is known of {name}: all are shown", name=name)
+        if kind == "service" and not set(names) & set(self._of_service(name)):
+            host = self.host_of_service(name)
+            return names, tr("no log of {name} is known on {host}: all of {host} are shown", name=name, host=host)
+        return names, None
+
+    def host_of_service(self, name: str) -> str | None:
+        """The host from which a service is asked for its health; None for this machine."""
+        service = self._app.config.services.get(name)
+        return None if service is None else service.from_
+
+    def _on(self, host: str) -> list[str]:
+        return [each for each, log in self.configs.items() if host_of(log, self._app.config) == host]
+
+    def _of_service(self, name: str) -> list[str]:
         service = name.removeprefix("lilfox-")
         return [each for each in self.configs if each == name or service in each.replace("-", ".").split(".")]
+
+    def _of_service_on(self, name: str, host: str) -> list[str]:
+        """Those that are read on that host, and those of log servers, which hold what comes from any host."""
+        there = self._on(host)
+        return [each for each in self._of_service(name) if each in there or self.configs[each].kind in SERVERS]
 
 
 def host_of(log: LogConfig, config: Config) -> str | None:

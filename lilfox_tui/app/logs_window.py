@@ -273,38 +273,34 @@ class LogsWindow(Pane):
             self._look_at(self.opened, kind, name)
 
     def _look_at(self, opened: OpenLogs, kind: str, name: str) -> None:
-        if opened.may_find(kind, name):
-            self._look_for(opened, kind, name)
+        host = opened.where_to_look(kind, name)
+        if host is not None:
+            self._look_for(opened, kind, name, host)
         else:
             self._show_about(opened, kind, name)
 
     @work(exclusive=True, group="look-for", exit_on_error=False)
-    async def _look_for(self, opened: OpenLogs, kind: str, name: str) -> None:
-        """Looks on a host which logs it has; what was shown stays meanwhile."""
-        self.lilfox.tell(tr("looking which logs {name} has", name=name))
+    async def _look_for(self, opened: OpenLogs, kind: str, name: str, host: str) -> None:
+        """Looks on ``host`` which logs it has; what was shown stays meanwhile."""
+        self.lilfox.tell(tr("looking which logs {name} has", name=host))
         try:
-            await opened.find(name)
+            await opened.find(host)
         except LilFoxError as error:
             self.lilfox.tell(error)
             if self.merged is None:
                 self.reopen()
             return
-        if opened.about(kind, name):
-            self.lilfox.tell(tr("{name}: {count} logs found", name=name, count=len(opened.about(kind, name))))
+        if found := opened.about("host", host):
+            self.lilfox.tell(tr("{name}: {count} logs found", name=host, count=len(found)))
         self._show_about(opened, kind, name)
 
     def _show_about(self, opened: OpenLogs, kind: str, name: str) -> None:
         self.at_end = self._rewound is None
         self.cursor = None
-        self._choose_about(opened, kind, name)
-        self.reopen()
-
-    def _choose_about(self, opened: OpenLogs, kind: str, name: str) -> None:
-        names = opened.about(kind, name)
-        if not names:
-            self.lilfox.tell(tr("no log is known of {name}: all are shown", name=name))
-            names = [each.name for each in self.sources]
-        self.hidden = frozenset(each.name for each in self.sources) - frozenset(names)
+        names, why = opened.chosen(kind, name)
+        if why is not None:
+            self.lilfox.tell(why)
+        self.show_only(names)
 
     # ---- when to draw --------------------------------------------------------------------------------------------
 

@@ -1,18 +1,22 @@
-"""From a host to its logs, also where the configuration names none of it: they are looked for there."""
+"""From a host or a service to its logs, also where the configuration names none: they are looked for there."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from lilfox_tui.app.app import LilFoxApp
+from lilfox_tui.app.log_sources import OpenLogs
 from lilfox_tui.app.panes.logs import LogsPane
+from lilfox_tui.config.model import LogConfig
 from lilfox_tui.errors import HostUnreachable
 from lilfox_tui.hosts.fake import FakeHost
 from lilfox_tui.i18n import tr
 from lilfox_tui.logs import discover
 from lilfox_tui.logs.sources.file import Options
+from lilfox_tui.monitor.model import Overview
 from tests.app.log_files import write_logs
 from tests.app.overviews import mixed
 from tests.app.still import screen_text, still_app
@@ -22,9 +26,12 @@ SIZE = (100, 30)
 FOUND = b"file /var/log/lilfox/lilfox-auth.log\nfile /var/log/nginx/error.log\n"
 
 
-def app_with(folder: Path, host: FakeHost, patch: pytest.MonkeyPatch) -> LilFoxApp:
-    """The app, whose configuration has a log of this machine alone, and whose hosts are all ``host``."""
-    app = still_app(mixed(), logs={"gateway": Options(path=write_logs(folder)[0])})
+def app_with(
+    folder: Path, host: FakeHost, patch: pytest.MonkeyPatch, overview: Overview | None = None, **logs: LogConfig
+) -> LilFoxApp:
+    """The app, whose configuration has a log of this machine alone and those ``logs``, and whose hosts are all
+    ``host``."""
+    app = still_app(overview or mixed(), logs={"gateway": Options(path=write_logs(folder)[0]), **logs})
     patch.setattr(app.monitor, "host", lambda _name: host)
     return app
 
@@ -63,3 +70,86 @@ async def test_a_host_that_has_none_says_so(tmp_path: Path, monkeypatch: pytest.
         app.go_to_logs("host", "web-1", None)
         await until(lambda: "no log is known of web-1: all are shown" in screen_text(pilot))
         assert names(app) == ["gateway"]
+
+
+# ---- a service that is asked from a host ----------------------------------------------------------------------------
+
+
+def asked_from(host: str) -> Overview:
+    """The mixed overview, whose gateway is asked from ``host``."""
+    overview = mixed()
+    gateway = overview.services["gateway"]
+    asked = replace(gateway, config=replace(gateway.config, from_=host))
+    return replace(overview, services={**overview.services, "gateway": asked})
+
+
+async def test_l_on_a_service_goes_to_its_log_on_the_host_that_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "web-1"
+    folder.mkdir()
+    gateway, nginx = (Options(path=path, host="web-1") for path in write_logs(folder))
+    host = FakeHost("web-1")
+    app = app_with(tmp_path, host, monkeypatch, asked_from("web-1"), **{"web-1.gateway": gateway, "web-1.nginx": nginx})
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        app.metrics.open_page(("service", "gateway"))
+        await pilot.press("l")
+        await until(lambda: names(app) == ["web-1.gateway"])
+        assert not [call for call in host.calls if call[0][0] == discover._SCRIPT], "a log of it is known there"
+
+
+async def test_the_logs_of_the_host_that_asks_are_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = FOUND + b"file /var/log/lilfox/lilfox-gateway.log\n"
+    host = FakeHost("web-1", answers={discover._SCRIPT: found})
+    app = app_with(tmp_path, host, monkeypatch, asked_from("web-1"))
+    async with app.run_test(size=SIZE) as pilot:
+        app.go_to_logs("service", "gateway", None)
+        await until(lambda: names(app) == ["web-1.gateway"])
+        await until(lambda: "web-1: 3 logs found" in screen_text(pilot))
+
+
+async def test_where_the_host_has_no_log_of_the_service_all_of_the_host_are_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = FakeHost("web-1", answers={discover._SCRIPT: FOUND})
+    app = app_with(tmp_path, host, monkeypatch, asked_from("web-1"))
+    async with app.run_test(size=SIZE) as pilot:
+        app.go_to_logs("service", "gateway", None)
+        await until(lambda: names(app) == ["web-1.auth", "web-1.nginx-error"])
+        await until(lambda: "no log of gateway is known on web-1: all of web-1 are shown" in screen_text(pilot))
+
+
+HERE, THERE, NGINX, SERVER = (
+    LogConfig(),
+    LogConfig(host="web-1"),
+    LogConfig(host="web-1"),
+    LogConfig(kind="loki"),
+)
+
+
+@pytest.mark.parametrize(
+    ("from_", "configs", "about"),
+    [
+        (None, {"gateway": HERE, "web-1.gateway": THERE}, ["gateway", "web-1.gateway"]),
+        ("web-1", {"gateway": HERE, "web-1.gateway": THERE, "web-1.nginx": NGINX}, ["web-1.gateway"]),
+        ("web-1", {"gateway": HERE, "web-1.nginx": NGINX}, ["web-1.nginx"]),
+        ("web-1", {"gateway": SERVER, "web-1.nginx": NGINX}, ["gateway"]),
+        ("web-1", {"gateway": HERE}, ["gateway"]),
+        ("web-1", {"backend": HERE}, []),
+    ],
+)
+def test_which_logs_tell_of_a_service(from_: str | None, configs: dict[str, LogConfig], about: list[str]) -> None:
+    opened = OpenLogs(still_app(asked_from("web-1") if from_ else mixed()))
+    opened.configs = configs
+    assert opened.about("service", "gateway") == about
+
+
+def test_nothing_is_looked_for_where_files_were_named(tmp_path: Path) -> None:
+    opened = OpenLogs(still_app(asked_from("web-1"), files=write_logs(tmp_path)))
+    assert opened.where_to_look("service", "gateway") is None
+    opened = OpenLogs(still_app(asked_from("web-1")))
+    assert opened.where_to_look("service", "gateway") == "web-1"
+    assert opened.where_to_look("service", "backend") is None
+    assert opened.where_to_look("host", "web-1") == "web-1"
+    assert opened.where_to_look("host", "elsewhere") is None
