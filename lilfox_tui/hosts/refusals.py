@@ -59,7 +59,7 @@ def login_timeout(host: str, timeout_s: float) -> CommandTimeout:
 
 def loop_ended(host: str) -> HostUnreachable:
     """A loop's process is gone."""
-    return HostUnreachable(host, tr("The sampling process on {host} ended", host=host), tr("It is started anew."))
+    return HostUnreachable(host, tr("The process that reads on {host} ended", host=host), tr("It is started anew."))
 
 
 def not_read(host: str, path: str, reason: str) -> FileRefused:

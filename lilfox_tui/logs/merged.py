@@ -13,7 +13,7 @@ from lilfox_tui.logs.filter.of_source import NOTHING, of_source
 from lilfox_tui.logs.lane import HIGHEST, LOWEST, OLDEST_US, Key, Lane, Shown
 from lilfox_tui.logs.page_of import page_of
 from lilfox_tui.logs.record import Record, microseconds
-from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, Hurried, LogSource, Notice, Passed, Start
+from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, Hurried, LogSource, Notice, OnHost, Passed, Start
 from lilfox_tui.logs.window import AT_MOST, PAGE, Window
 
 KEEP = 300
@@ -124,8 +124,10 @@ class Merged(Window):
         self._publish()
 
     def retry(self) -> None:
-        """Tries the sources that failed again, now."""
+        """Tries the sources that failed again, now, and the hosts that they are on."""
         for lane in self._lanes:
+            if lane.source.name in self.troubles and isinstance(lane.source, OnHost):
+                lane.source.host.retry_now()
             if lane.trouble is None:
                 continue
             for older, edge in lane.edges.items():

@@ -375,3 +375,32 @@ async def test_a_source_is_read_at_once_when_its_host_is_back(
         host.come_up()
         await until(lambda: len(messages(merged)) == 4, what="it is read", timeout_s=5)
         assert not merged.troubles
+
+
+async def test_trying_again_tries_the_host_too() -> None:
+    host = FakeHost("web")
+    source = OnFake(host, [record("web", 0, 0)])
+    error = AuthRefused("web", tr("wrong key"))
+    host.go_down(error)
+    source.error = error
+    async with Merged([source, of("other", [1])], Every()) as merged:
+        await merged.go(End())
+        await until(lambda: "web" in merged.troubles, what="it is told")
+        source.error = None
+        merged.retry()
+        assert host.retried == 1
+        await until(lambda: len(messages(merged)) == 2, what="it is read")
+        merged.retry()
+        assert host.retried == 1
+
+
+async def test_trying_again_tries_the_host_of_what_is_followed() -> None:
+    host = FakeHost("web")
+    source = OnFake(host, [record("web", 0, 0)])
+    async with Merged([source], Every()) as merged:
+        merged.follow()
+        await merged.go(End())
+        source.status.fail(HostUnreachable("web", tr("no answer")))
+        await until(lambda: "web" in merged.troubles, what="it is told")
+        merged.retry()
+        assert host.retried == 1
