@@ -195,15 +195,19 @@ class LogOutputKeys(LogFindKeys):
     async def _count(self) -> None:
         from lilfox_tui.app.log_counts import statistics_choices
         from lilfox_tui.logs.analyze import analyze
+        from lilfox_tui.logs.how_far import telling
 
         def progress(done: int, total: int) -> None:
             self._tell_work(_("counting {share} %", share=100 * done // total if total else 0))
+
+        def tell(source: str, share: int) -> None:
+            self._tell_work(_("counting {source}: {share} %", source=source, share=share))
 
         merged, where = self.merged, self.where
         before = (0, 0) if merged is None else (merged.came, merged.leaps)
         self._tell_work(_("counting"))
         try:
-            answer = await analyze(self.shown_sources, where, progress=progress)
+            answer = await analyze(await telling(self.shown_sources, tell), where, progress=progress)
         finally:
             self._tell_work("")
         if merged is not None and not answer.failed:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -93,6 +94,14 @@ def warn(text: str | Message) -> None:
     """One line on stderr; nothing where stderr cannot be written: there is no other place to say so."""
     with suppress(OSError, LilFoxError):
         _write(sys.stderr, clean(str(text)) + "\n")
+
+
+def show_passing(text: str | Message) -> None:
+    """A line on stderr that the next one takes the place of; "" takes it away. For a terminal."""
+    shown = fit(str(text), shutil.get_terminal_size().columns - 1).rstrip()
+    with suppress(OSError, LilFoxError):
+        _write(sys.stderr, f"\r{shown}\x1b[K")
+        sys.stderr.flush()
 
 
 def flush() -> None:

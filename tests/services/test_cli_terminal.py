@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench import logs_made
 from tests.services.lilfox_command import LILFOX, running
 from tests.services.sshd import SshdLab, sshd_lab
 from tests.waiting import wait_for
@@ -101,3 +103,28 @@ def test_the_screen_is_not_written_where_no_terminal_is(stream: str, command: li
     finally:
         for each in (ours, theirs, read, write):
             os.close(each)
+
+
+def test_how_far_a_count_of_a_hosts_log_is_stands_on_the_terminal_meanwhile(lab: SshdLab, tmp_path: Path) -> None:
+    logs_made.make(tmp_path / "shop.log", 20_000, "json")
+    server = lab.sshd()
+    host = {"address": server.address, "port": server.port, "identity": str(lab.client_key)}
+    config = tmp_path / "config.yaml"
+    config.write_text(json.dumps({"hosts": {"far": host}, "ssh": {"known_hosts": [str(lab.known_hosts)]}}))
+    config.chmod(0o600)
+    ours, theirs = pty.openpty()
+    argv = [*LILFOX, "--config", str(config), "logs", "stats", "--host", "far", str(tmp_path / "shop.log"), "--json"]
+    try:
+        done = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=theirs, timeout=60, check=True
+        )
+        shown = os.read(ours, 100_000).decode()
+    finally:
+        os.close(theirs)
+        os.close(ours)
+    assert json.loads(done.stdout)["records"] == 20_000
+    shares = [int(share) for share in re.findall(r"\rcounting shop\.log: (\d+) %\x1b\[K", shown)]
+    assert len(shares) > 3
+    assert shares == sorted(shares)
+    assert 0 < shares[0] < shares[-1] <= 100
+    assert shown.endswith("\r\x1b[K")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from lilfox_tui.cli.log_lines import Printed
 from lilfox_tui.cli.log_sources import STDIN, open_sources, zone_of_reader
-from lilfox_tui.cli.output import flush, print_error, print_json, warn
+from lilfox_tui.cli.output import flush, print_error, print_json, show_passing, warn
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.config.model import Config
@@ -20,6 +22,9 @@ from lilfox_tui.logs.filter.model import EVERYTHING, Filter
 from lilfox_tui.logs.in_time import InTime
 from lilfox_tui.logs.record import Record
 from lilfox_tui.logs.source import LogSource, Notice
+
+if TYPE_CHECKING:
+    from lilfox_tui.logs.analyze import Analysis
 
 STATS = "stats"
 FOLLOWED_TAIL = 10
@@ -147,20 +152,41 @@ async def _print_stream(in_time: InTime, printed: Printed, tail: int | None) -> 
 
 async def _statistics(config: Config, args: argparse.Namespace, where: Filter) -> int:
     from lilfox_tui.cli.log_statistics import document, print_statistics
-    from lilfox_tui.logs.analyze import analyze, analyze_stream
+    from lilfox_tui.logs.analyze import analyze_stream
 
     words = args.sources[1:]
     async with open_sources(config, words, host=args.host, zone=args.zone) as sources:
         if words == [STDIN]:
             found = await analyze_stream(sources[0], where)
         else:
-            found = await analyze(sources, where, slices=not args.json)
+            found = await _counted(sources, where, slices=not args.json)
         if len(found.failed) < len(sources):
             if args.json:
                 print_json(document(found.statistics))
             else:
                 print_statistics(found.statistics, zone_of_reader())
         return _told(found.failed, sources)
+
+
+async def _counted(sources: Sequence[LogSource], where: Filter, *, slices: bool) -> Analysis:
+    """The count; at a terminal it is shown meanwhile how far it is."""
+    from lilfox_tui.logs.analyze import analyze
+    from lilfox_tui.logs.how_far import telling
+
+    if not sys.stderr.isatty():
+        return await analyze(sources, where, slices=slices)
+
+    def tell(source: str, share: int) -> None:
+        show_passing(_("counting {source}: {share} %", source=source, share=share))
+
+    def progress(done: int, total: int) -> None:
+        show_passing(_("counting {share} %", share=100 * done // total if total else 0))
+
+    show_passing(_("counting"))
+    try:
+        return await analyze(await telling(sources, tell), where, progress=progress, slices=slices)
+    finally:
+        show_passing("")
 
 
 def _told(failed: Mapping[str, LilFoxError], sources: Sequence[LogSource]) -> int:
