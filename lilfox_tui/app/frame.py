@@ -70,20 +70,26 @@ def tabs(names: Sequence[str], current: int, status: Row, width: int) -> Row:
 
 
 def footer(actions: Sequence[tuple[Action, bool]], width: int, note: str, note_role: str) -> Row:
-    """The keys that can be pressed now, as many as fit; a ``note`` takes their place for a while."""
+    """The keys that can be pressed now, as many as fit, and the one that tells of all others in any case; a ``note``
+    takes their place for a while."""
     if note:
         return (Piece(" " + note, note_role),)
-    pieces: list[Piece] = []
-    used = 0
-    for each, can in actions:
-        if not can:
-            continue
-        size = cell_width(each.key_text) + cell_width(str(each.title)) + 4
-        if used + size > width:
+    possible = [each for each, can in actions if can]
+    always = [each for each in possible if each.id == "help"]
+    left = width - sum(map(_cells_of_key, always))
+    kept: list[Action] = []
+    for each in possible:
+        if each not in always and (left := left - _cells_of_key(each)) < 0:
             break
-        used += size
-        pieces += [Piece(f" {each.key_text}", "key"), Piece(f" {each.title}  ", "muted")]
-    return tuple(pieces)
+        kept.append(each)
+    kept += [each for each in always if each not in kept]
+    return tuple(
+        piece for each in kept for piece in (Piece(f" {each.key_text}", "key"), Piece(f" {each.title}  ", "muted"))
+    )
+
+
+def _cells_of_key(each: Action) -> int:
+    return cell_width(each.key_text) + cell_width(str(each.title)) + 4
 
 
 def _spread(left: list[Piece], right: list[Piece], width: int) -> Row:

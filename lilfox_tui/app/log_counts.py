@@ -45,7 +45,7 @@ def statistics_choices(found: Statistics, zone: tzinfo) -> Offer:
     for each in found.by_slice:
         if each.errors:
             at = (EPOCH + timedelta(microseconds=each.since_us)).astimezone(zone).strftime("%m-%d %H:%M")
-            row = _row(_("from"), at, grouped(each.errors))
+            row = _row(_("errors from"), at, grouped(each.errors))
             rows.append(_offered(f"slice {each.since_us}", row, of_slice(each)))
     return rows
 
@@ -98,7 +98,7 @@ def _grouped(group: Group) -> tuple[Choice, Filter | None]:
 
 
 def _row(kind: str, name: str, count: str) -> Row:
-    return (Piece(fit(kind, 14), "muted"), Piece(fit(name, 40), "strong"), Piece(f"  {count:>12}"))
+    return (Piece(fit(kind, 14), "muted"), Piece(fit(name, 38), "strong"), Piece(fit(count, 22, right=True)))
 
 
 def _offered(id_: str, row: Row, where: Filter | None) -> tuple[Choice, Filter | None]:

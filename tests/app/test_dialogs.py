@@ -83,3 +83,30 @@ async def test_what_to_do_with_an_unknown_key_is_not_cut() -> None:
         text = " ".join(screen_text(pilot).split())
         assert "Compare it with what the host's owner tells you, by another way than this one." in text
         assert "SHA256:" + "a" * 43 in text
+
+
+async def test_help_scrolls_to_its_end_and_says_how_much_is_below() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert "never seen yet" not in screen_text(pilot)
+        assert "more below" in screen_text(pilot)
+        await pilot.press("G")
+        await pilot.pause()
+        assert "never seen yet" in screen_text(pilot).splitlines()[-1]
+        assert "more below" not in screen_text(pilot)
+        await pilot.press("k")
+        await pilot.pause()
+        assert "1 more below" in screen_text(pilot)
+        await pilot.press("g")
+        await pilot.pause()
+        assert "the page of the selected host or service" in screen_text(pilot)
+
+
+async def test_the_key_of_help_is_in_the_footer_of_any_width() -> None:
+    for width in (20, 40, 80):
+        app = still_app(mixed())
+        async with app.run_test(size=(width, 10)) as pilot:
+            await pilot.pause()
+            assert "? help" in screen_text(pilot).splitlines()[-1]

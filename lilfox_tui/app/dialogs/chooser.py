@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input
 
-from lilfox_tui.app.dialogs.dialog import Dialog
+from lilfox_tui.app.dialogs.dialog import Dialog, more_below
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.app.wrap import cells, wrapped
@@ -89,10 +89,11 @@ class Chooser(Dialog[str | None]):
         self._show()
 
     def _show(self) -> None:
-        self.query_one("#dialog-title", Lines).show([(Piece(" " + self._title, "title"),)])
         rows: list[Row] = [(Piece(" "), *each.row) for each in self._shown]
         lines = self.query_one("#dialog-list", Lines)
         lines.show(rows or [(Piece(" " + _("nothing matches"), "muted"),)], selected=self._at if rows else None)
+        below = Piece("   " + more_below(lines.hidden_below), "muted")
+        self.query_one("#dialog-title", Lines).show([(Piece(" " + self._title, "title"), below)])
         self.query_one("#dialog-more", Lines).show(self._more(self._shown[self._at]) if rows else [])
 
     def on_key(self, event: events.Key) -> None:

@@ -8,8 +8,8 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
-from lilfox_tui.app.dialogs.dialog import Dialog
-from lilfox_tui.app.draw import Row
+from lilfox_tui.app.dialogs.dialog import Dialog, more_below
+from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.app.wrap import wrapped
 
@@ -20,21 +20,30 @@ class Reader(Dialog[None]):
     def __init__(self, rows: Sequence[Row]) -> None:
         super().__init__()
         self._rows = tuple(rows)
+        self._lines: list[Row] = []
 
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog", classes="wide"):
             yield Lines(ground="bar", sticky=2, id="dialog-text")
 
     def on_mount(self) -> None:
-        self._show()
+        self._arrange()
 
     def on_resize(self) -> None:
-        self._show()
+        self._arrange()
 
-    def _show(self) -> None:
-        rows = [*self._rows[:2], *wrapped(self._rows[2:], self.room("wide") - 1)]
-        self.query_one("#dialog", Vertical).styles.height = len(rows) + 2
-        self.call_after_refresh(lambda: self.query_one("#dialog-text", Lines).show(rows))
+    def _arrange(self) -> None:
+        self._lines = wrapped(self._rows[2:], self.room("wide") - 1)
+        self.query_one("#dialog", Vertical).styles.height = len(self._lines) + 4
+        self.call_after_refresh(self._scroll, 0)
+
+    def _scroll(self, delta: int) -> None:
+        """Moves the rows by ``delta``; the title tells how many are below."""
+        lines = self.query_one("#dialog-text", Lines)
+        top = max(0, min(lines.top + delta, len(self._lines) - lines.room))
+        below = len(self._lines) - top - lines.room
+        title: Row = (*self._rows[0], Piece("   " + more_below(below), "muted"))
+        lines.show([title, *self._rows[1:2], *self._lines], top=top)
 
     def on_key(self, event: events.Key) -> None:
         event.stop()
@@ -50,9 +59,9 @@ class Reader(Dialog[None]):
             "G": 9999,
         }
         if event.key in steps:
-            self.query_one("#dialog-text", Lines).scroll_rows(steps[event.key])
+            self._scroll(steps[event.key])
         elif event.key in ("escape", "question_mark", "q", "enter"):
             self.close(None)
 
     def on_lines_wheel(self, event: Lines.Wheel) -> None:
-        event.lines.scroll_rows(event.delta)
+        self._scroll(event.delta)
