@@ -7,13 +7,16 @@ format had read every line.
 
 from __future__ import annotations
 
+import math
 import operator
-from collections.abc import Callable, Mapping
+from array import array
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Any, TypeAlias
+from functools import lru_cache
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
-from msgspec import UNSET, Raw
+from msgspec import NODEFAULT, UNSET, Meta, Raw, Struct, UnsetType
 
 from lilfox_tui.logs import faults
 from lilfox_tui.logs.formats.json_lines import parse
@@ -26,21 +29,35 @@ _ODD_LINES = 50
 """So many lines with keys that the plan does not know make a new one."""
 _LEARNED_MOST = 10_000
 _LEAST_US, _MOST_US = 0, 250_000_000_000_000_000
-_LONGEST_S = 1e18
 _MINUTE = timedelta(minutes=1)
-_TYPES: dict[str, Any] = {"time": datetime, "level": object, "module": object, "duration": object, "route": object}
+_Duration: TypeAlias = Annotated[int, Meta(ge=0, lt=2**53)] | Annotated[float, Meta(ge=0, lt=1e18)]
+"""What something can have taken; a whole number as far as a float is the same."""
+_TYPES: dict[str, Any] = {"time": datetime, "level": str, "module": str, "duration": _Duration, "route": str}
 """As what the fields are read that play a role."""
-_UNDECIDED = (msgspec.MsgspecError, ValueError, LookupError, TypeError, RecursionError)
+_ABSENT = {"time": UNSET, "level": UNSET, "module": UNSET, "duration": math.nan, "route": UNSET}
+"""What a line has for a field that is not in it."""
+_UNDECIDED = (msgspec.MsgspecError, ValueError, RecursionError)
 _ROLES = ("time", "level", "module", "duration")
 _FAULT_ROLES = ("fault", "fault_type", "error")
+
+
+class _Unreadable(Struct, frozen=True):
+    """Stands for a line that the plan cannot read: it is of no time, and of no route that is ever known."""
+
+    time: object = None
+    level: object = None
+    module: object = None
+    route: object = None
+
+
+_UNREADABLE = _Unreadable()
 
 
 class _Plan:
     """How lines are read that have no other than these keys.
 
-    ``decode`` gives a struct with what plays a role (``time``, ``level``, ``module``, ``duration``, ``route``), UNSET
-    where the line does not have it. ``sure`` are the roles that no second key could play then. Where nothing is counted
-    by time it is not read.
+    A line becomes a struct with what plays a role (``time``, ``level``, ``module``, ``duration``, ``route``). Where a
+    second key could play one, lines without the first cannot be read. Where nothing is counted by time it is not read.
     """
 
     def __init__(self, keys: tuple[str, ...], *, timed: bool) -> None:
@@ -51,60 +68,114 @@ class _Plan:
         attributes |= {name: f"fault_{number}" for number, (name, _) in enumerate(told) if name not in attributes}
         attributes |= {name: f"other_{number}" for number, name in enumerate(keys) if name not in attributes}
         types = _TYPES if timed else {role: type_ for role, type_ in _TYPES.items() if role != "time"}
-        fields: list[tuple[str, Any, Any]] = [
-            (attributes[name], types.get(attributes[name], Raw), UNSET) for name in keys
-        ]
-        absent = {role: UNSET for role, names in players.items() if not names}
-        written = {attribute: name for name, attribute in attributes.items()}
-        line = msgspec.defstruct("Line", fields, rename=written, forbid_unknown_fields=True, gc=False, namespace=absent)
-        self.decode = msgspec.json.Decoder(line).decode
+        absent = _ABSENT | {role: NODEFAULT for role, names in players.items() if role in types and len(names) > 1}
+        line = msgspec.defstruct(
+            "Line",
+            [(each, types.get(each, Raw), absent.get(each, UNSET)) for each in map(attributes.__getitem__, keys)],
+            rename={attribute: name for name, attribute in attributes.items()},
+            namespace={role: _ABSENT[role] for role, names in players.items() if not names},
+            forbid_unknown_fields=True,
+            kw_only=True,
+            gc=False,
+        )
+        self._decode = msgspec.json.Decoder(line).decode
         self.keys = frozenset(keys)
-        self.sure = frozenset(role for role, names in players.items() if len(names) < 2)
-        self.time_key = written.get("time")
-        self.level_key = written.get("level")
-        self.module_key = written.get("module")
+        self.time_key = next(iter(players["time"]), None)
+        self.level_key = next(iter(players["level"]), None)
+        self.module_key = next(iter(players["module"]), None)
         self.unit_s = names_of(keys).unit_s
         self._faults = [operator.attrgetter(attributes[name]) for name, _ in told]
         self._only_fault = [role for _, role in told] == ["fault"]
+
+    def read(self, lines: Sequence[bytes]) -> list[Any]:
+        """The lines as structs, _UNREADABLE for each that cannot be read."""
+        seen: list[Any] = []
+        left = iter(lines)
+        while len(seen) < len(lines):
+            try:
+                seen.extend(map(self._decode, left))
+            except _UNDECIDED:
+                seen.append(_UNREADABLE)
+        return seen
 
     def fault_type(self, seen: object) -> str | None:
         """The class of the exception that the line tells of, "" for none; None where the format has to be asked."""
         held = [value for get in self._faults if (value := get(seen)) is not UNSET]
         if not held:
             return ""
-        if not self._only_fault:
-            return None
+        return _fault_type(bytes(held[0])) if self._only_fault else None
+
+
+@lru_cache(maxsize=512)
+def _fault_type(written: bytes) -> str | None:
+    """Of what is written for an exception, as ``fault_type``: the same one mostly comes many times."""
+    try:
+        fault = faults.from_value(msgspec.json.decode(written))
+    except (ValueError, RecursionError):
+        return None
+    return "" if fault is None else fault.type
+
+
+class _Route(Struct, frozen=True):
+    """Where lines of one level, module and route are counted."""
+
+    cell: Cell
+    module: str
+    is_error: bool
+
+
+_Take: TypeAlias = Callable[[float], None]
+"""Takes how long a line says that something took, in its own unit; NaN where it does not."""
+
+
+class _Minute(dict[object, _Take]):
+    """What takes the lines of one minute, by what they say of their route: counted here first, since a line needs one
+    look-up then. ``time_us`` is None for lines of any time."""
+
+    def __init__(
+        self, begins: datetime, time_us: int | None, routes: Mapping[object, _Route], begun: list[_Begun]
+    ) -> None:
+        self.time_us = time_us
+        self._begins, self._ends = begins, begins + _MINUTE
+        self._routes, self._begun = routes, begun
+
+    def __missing__(self, said: object) -> _Take:
+        """Raises KeyError where the route is not known."""
+        begun = _Begun(self, self._routes[said])
+        self._begun.append(begun)
+        take = self[said] = begun.taken.append
+        return take
+
+    def first(self, seen: Sequence[Any]) -> int:
+        """How many of the lines are of this minute, before the first that is not; nor is one of its very beginning,
+        since the time may have been rounded to that."""
+        begins, ends, at = self._begins, self._ends, 0
         try:
-            fault = faults.from_value(msgspec.json.decode(held[0]))
-        except (ValueError, RecursionError):
-            return None
-        return "" if fault is None else fault.type
+            for at, line in enumerate(seen):
+                if not begins < line.time < ends:
+                    return at
+        except TypeError:  # one of the two has an offset; or the line has no time
+            return at
+        return len(seen)
 
 
-_Counted: TypeAlias = tuple[Cell, Callable[[float], None], str]
-"""What is counted of a minute's lines of one route, what takes a response time of theirs, and their module."""
+class _Begun:
+    """What was counted of a minute's lines of one route since it was last handed on."""
 
+    def __init__(self, minute: _Minute, route: _Route) -> None:
+        self.taken = array("d")
+        self._minute = minute
+        self._route = route
 
-class _Minute:
-    """Lines of one minute, by route: counted here first, since a line needs one look-up then, and not two. ``time_us``
-    is None for lines of any time."""
-
-    def __init__(self, begins: datetime, time_us: int | None) -> None:
-        self.by_route: dict[object, _Counted] = {}
-        """By what a line says of its route."""
-        self.routes: list[tuple[Cell, Cell]] = []
-        """What is counted here of a route, and where that belongs."""
-        self.span = begins, begins + _MINUTE, self.by_route
-        self._time_us = time_us
-
-    def hand_on(self, tally: Tally) -> None:
-        """Adds what was counted to the tally, and forgets it."""
-        for counted, route in self.routes:
-            route.join(counted)
-            if self._time_us is not None:
-                tally.slice(self._time_us).join(counted)
-        self.routes.clear()
-        self.by_route.clear()
+    def hand_on(self, tally: Tally, unit_s: float) -> None:
+        """Adds it to the tally; the minute begins anew."""
+        records = len(self.taken)
+        times_s = array("d", [value * unit_s for value in self.taken if value == value])  # NaN is not
+        counted = Cell(records, records if self._route.is_error else 0, times_s)
+        self._route.cell.join(counted)
+        if self._minute.time_us is not None:
+            tally.slice(self._minute.time_us).join(counted)
+        self._minute.clear()
 
 
 class JsonCount:
@@ -119,15 +190,17 @@ class JsonCount:
         self._keys: dict[str, None] = {}
         self._odd_lines = 0
         self._plan: _Plan | None = None
-        self._errors: dict[object, bool] = {}
-        self._routes: dict[object, tuple[Cell, str]] = {}
+        self._routes: dict[object, _Route] = {}
+        self._error_levels: set[object] = set()
+        self._begun: list[_Begun] = []
         self._minutes: dict[datetime, _Minute] = {}
-        self._minute = _Minute(datetime(1, 1, 1, tzinfo=UTC), None)
-        self._counting: list[_Minute] = []
+        self._minute = _Minute(datetime(1, 1, 1, tzinfo=UTC), None, self._routes, self._begun)
 
     def count(self, block: bytes) -> None:
         """Counts a block of whole lines; ``hand_on`` ends it."""
         lines = block.split(b"\n")
+        if not lines[-1]:
+            lines.pop()
         if len(block) > RAW_LIMIT:
             for line in lines:
                 if len(line) > RAW_LIMIT:
@@ -141,80 +214,70 @@ class JsonCount:
                 read += 1
             else:
                 read += self._count_by(plan, lines[read:] if read else lines)
-        if len(self._counting) > _LEARNED_MOST:
+        if len(self._begun) > _LEARNED_MOST:
             self.hand_on()
 
     def hand_on(self) -> None:
         """Puts what was counted into the tally, where it is not all the time."""
-        for minute in self._counting:
-            minute.hand_on(self._tally)
-        self._counting.clear()
+        unit_s = 1.0 if self._plan is None else self._plan.unit_s
+        for begun in self._begun:
+            begun.hand_on(self._tally, unit_s)
+        self._begun.clear()
 
-    def _count_by(self, plan: _Plan, lines: list[bytes]) -> int:
+    def _count_by(self, plan: _Plan, lines: Sequence[bytes]) -> int:
         """Counts lines as long as the plan is in force; how many."""
-        decode, errors, unit_s, has_route = plan.decode, self._errors, plan.unit_s, "route" in plan.keys
-        may_lack, timed = "duration" in plan.sure, self._timed
-        begins, ends, by_route = self._minute.span
-        for number, line in enumerate(lines, 1):
-            try:
-                seen: Any = decode(line)
-                is_error = errors[seen.level]
-                if timed and not begins < seen.time < ends:
-                    begins, ends, by_route = self._minute_of(seen.time).span
-                key = (seen.module, seen.route) if has_route else seen.module
-                counted, told, module = by_route[key] if key in by_route else self._begin_route(key)
-            except _UNDECIDED:
-                self._learn(self._count_slowly(line))
-                if self._plan is not plan:
-                    return number
-                begins, ends, by_route = self._minute.span
-                continue
-            taken = seen.duration
-            kind = taken.__class__
-            if kind is not float and kind is not int and (taken is not UNSET or not may_lack):
-                self._count_slowly(line)
-                continue
-            if is_error:
-                fault_type = plan.fault_type(seen)
-                if fault_type is None:
-                    self._count_slowly(line)
-                    continue
-                counted.errors += 1
-                self._tally.add_error(fault_type, module)
-            counted.records += 1
-            if taken is not UNSET and 0 <= taken < _LONGEST_S:
-                told(taken * unit_s)
-        return len(lines)
+        seen = plan.read(lines)
+        at = 0
+        while at < len(lines) and self._plan is plan:
+            known = self._count_known(plan, seen[at:] if at else seen, lines[at:] if at else lines)
+            at += known
+            if not known:
+                self._learn(self._count_slowly(lines[at]))
+                at += 1
+        return at
 
-    def _minute_of(self, time: datetime) -> _Minute:
-        """The minute of a line. Raises LookupError where it is not known, or the time may have been rounded into it."""
-        begins = time.replace(second=0, microsecond=0)
-        if begins == time:
-            raise LookupError
-        self._minute = self._minutes[begins]
-        return self._minute
-
-    def _begin_route(self, key: object) -> _Counted:
-        """Where a line of the minute and of that route is counted. Raises LookupError for a route that is not known."""
-        route, module = self._routes[key]
-        cell = Cell()
+    def _count_known(self, plan: _Plan, seen: Sequence[Any], lines: Sequence[bytes]) -> int:
+        """Counts the lines of one minute before the first one of which something is not known yet; how many."""
+        if self._timed:
+            seen = seen[: self._of_one_minute(seen)]
         minute = self._minute
-        minute.routes.append((cell, route))
-        minute.by_route[key] = cell, cell.response_times_s.append, module
-        self._counting.append(minute)
-        return minute.by_route[key]
+        left = iter(seen)
+        for line in left:
+            try:
+                minute[line.level, line.module, line.route](line.duration)
+            except KeyError:
+                seen = seen[: -1 - operator.length_hint(left)]
+                break
+        error_levels = self._error_levels
+        for error in [line for line in seen if line.level in error_levels]:
+            fault_type = plan.fault_type(error)
+            if fault_type is None:
+                entry = self._parse(next(line for line, read in zip(lines, seen, strict=False) if read is error))
+                fault_type = "" if entry is None or entry.fault is None else entry.fault.type
+            self._tally.add_error(fault_type, self._routes[error.level, error.module, error.route].module)
+        return len(seen)
+
+    def _of_one_minute(self, seen: Sequence[Any]) -> int:
+        """How many of the lines, the first and those after it, are of one minute that is known."""
+        if not (count := self._minute.first(seen)) and isinstance(time := seen[0].time, datetime):
+            minute = self._minutes.get(time.replace(second=0, microsecond=0))
+            if minute is not None and (count := minute.first(seen)):
+                self._minute = minute
+        return count
 
     def _count_slowly(self, line: bytes) -> Entry | None:
         """Counts a line as its format reads it; None where it is no record."""
-        raw = line[:-1] if line.endswith(b"\r") else line
-        if not raw:
+        if not line or line == b"\r":
             return None
-        entry = parse(raw[:RAW_LIMIT], self._zone)
+        entry = self._parse(line)
         if entry is None:
             self._tally.unread += 1
         else:
             self._tally.add(self._source, entry)
         return entry
+
+    def _parse(self, line: bytes) -> Entry | None:
+        return parse(line.removesuffix(b"\r")[:RAW_LIMIT], self._zone)
 
     def _learn(self, entry: Entry | None) -> None:
         if entry is None:
@@ -227,17 +290,21 @@ class JsonCount:
         if self._timed and isinstance(time, str) and entry.time_us is not None:
             self._learn_minute(time, entry.time_us)
         level = None if plan.level_key is None else fields.get(plan.level_key)
-        if isinstance(level, str) and entry.severity and len(self._errors) < _LEARNED_MOST:
-            self._errors[level] = entry.severity >= Severity.ERROR
         module = UNSET if plan.module_key is None else fields.get(plan.module_key, UNSET)
-        route: object = fields.get("route", UNSET)
-        if (isinstance(module, str) or (module is UNSET and "module" in plan.sure)) and isinstance(
-            route, str | msgspec.UnsetType
-        ):
-            if len(self._routes) > _LEARNED_MOST:
-                self._routes.clear()
-            cell = self._tally.route(self._source, route_of(fields, entry.module))
-            self._routes[(module, route) if "route" in plan.keys else module] = cell, entry.module
+        route = fields.get("route", UNSET)
+        said = level, module, route
+        if isinstance(level, str) and entry.severity and all(isinstance(each, str | UnsetType) for each in said):
+            self._learn_route(said, entry)
+
+    def _learn_route(self, said: tuple[object, ...], entry: Entry) -> None:
+        if len(self._routes) > _LEARNED_MOST:
+            self.hand_on()
+            self._routes.clear()
+        is_error = entry.severity >= Severity.ERROR
+        if is_error:
+            self._error_levels.add(said[0])
+        cell = self._tally.route(self._source, route_of(entry.fields, entry.module))
+        self._routes[said] = _Route(cell, entry.module, is_error)
 
     def _learn_keys(self, fields: Mapping[str, object]) -> None:
         self._keys |= dict.fromkeys(fields)
@@ -251,7 +318,6 @@ class JsonCount:
             return
         self.hand_on()
         self._plan = _Plan(tuple(self._keys), timed=self._timed)
-        self._errors.clear()
         self._routes.clear()
 
     def _learn_minute(self, text: str, us: int) -> None:
@@ -266,7 +332,7 @@ class JsonCount:
                 self._minutes.clear()
             begins = time.replace(second=0, microsecond=0)
             if begins not in self._minutes:
-                self._minutes[begins] = _Minute(begins, us - into_us)
+                self._minutes[begins] = _Minute(begins, us - into_us, self._routes, self._begun)
             self._minute = self._minutes[begins]
 
 
