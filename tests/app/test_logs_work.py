@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -235,3 +236,21 @@ async def test_at_the_end_a_filter_leaves_the_reader_at_the_end(tmp_path: Path) 
         await until(lambda: len(messages(pane)) == 9 and not pane.busy)
         assert selected(pane) == "retry 9/9 backend:8000"
         assert pane.at_end
+
+
+@pytest.mark.parametrize("ago", [None, timedelta(hours=1)])
+async def test_when_a_source_is_tried_again_is_told_by_the_clock(
+    monkeypatch: pytest.MonkeyPatch, ago: timedelta | None
+) -> None:
+    """Also on a screen that is rewound, where the next try is not an hour away."""
+    source = some("web")
+    app = with_sources(monkeypatch, [source])
+    async with app.run_test(size=SIZE) as pilot:
+        pane = await settled(app, pilot)
+        error, now = LilFoxError(tr("no answer")), datetime.now(UTC)
+        pane._rewound = None if ago is None else now - ago
+        source.status.fail(error, next_try=now + timedelta(seconds=8))
+        await until(lambda: "web: no answer" in screen_text(pilot))
+        assert re.search(r"next try in [678] s", screen_text(pilot))
+        source.status.fail(error, next_try=now)
+        await until(lambda: "trying now" in screen_text(pilot))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from textual import events
@@ -162,8 +162,8 @@ class LogsPane(LogOutputKeys):
         since = trouble.since.astimezone(self.zone).strftime("%H:%M:%S")
         then = _("r tries again")
         if trouble.next_try is not None:
-            wait = max(0.0, (trouble.next_try - self._clock()).total_seconds())
-            then = _("next try in {time}", time=human_duration(round(wait)))
+            wait = round((trouble.next_try - datetime.now(UTC)).total_seconds())
+            then = _("next try in {time}", time=human_duration(wait)) if wait > 0 else _("trying now")
         return (
             Piece(f" {glyphs.failing} {name}: {trouble.error}", "failing"),
             Piece("  " + _("since {time}", time=since) + f", {then}  {trouble.error.hint}", "muted"),
