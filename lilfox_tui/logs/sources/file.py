@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from lilfox_tui.config.model import LogConfig
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Feed
+from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.logs.files.counted import CountedFiles
 from lilfox_tui.logs.files.disk import Disk
@@ -68,6 +69,11 @@ class FileSource:
     def status(self) -> Feed[SourceStatus]:
         """See :attr:`LogSource.status`; sizes are of the newest file."""
         return self._status
+
+    @property
+    def host(self) -> Host:
+        """See :attr:`OnHost.host`."""
+        return self._setting.host
 
     async def page(self, start: Start, *, older: bool, limit: int, where: Filter) -> Page:
         """See :meth:`LogSource.page`."""
