@@ -72,7 +72,7 @@ class Machine:
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True,
                 env={"PATH": os.environ["PATH"], "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
             )  # fmt: skip
-        wait_for(self._answers, timeout_s=BOOT_S, what=f"ssh on {self.name}: {self.console}")
+        wait_for(self.answers, timeout_s=BOOT_S, what=f"ssh on {self.name}: {self.console}")
 
     def _argv(self, uptime_s: int) -> list[str]:
         """A time namespace first: the uptime is the host's own."""
@@ -173,7 +173,8 @@ class Machine:
         self._key.unlink(missing_ok=True)
         _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(self._key))
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Whether sshd greets."""
         assert self._process is not None
         assert self._process.poll() is None, self.console
         with contextlib.suppress(OSError), socket.create_connection((self.address, 22), 0.5) as connection:
