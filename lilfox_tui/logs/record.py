@@ -63,6 +63,8 @@ class Record(Struct, frozen=True, kw_only=True):
     raw: bytes
     """The bytes as they were, all lines of it, without the last newline; at most RAW_LIMIT."""
     size_bytes: int
+    log: str = ""
+    """Which of its source's logs it stands in, where the source is several: the path of the file that is written."""
 
     @property
     def at(self) -> datetime | None:

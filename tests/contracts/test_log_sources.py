@@ -29,7 +29,7 @@ from tests.services.journal_host import JournalHost
 from tests.services.loki_server import LokiServer
 from tests.waiting import until
 
-KINDS = ("command", "elasticsearch", "file", "journald", "loki", "opensearch", "stdin")
+KINDS = ("command", "elasticsearch", "file", "journald", "loki", "opensearch", "parallel_files", "stdin")
 FEW = 137
 """Records at first; three of them share each time."""
 FIRST_US = (time.time_ns() // 10**9 - 60) * 10**6
@@ -70,6 +70,17 @@ async def _file(ending: AsyncExitStack, folder: Path, setting: Setting) -> Writi
 
     await write(range(0))
     return Writing(file.open_source("it", file.Options(path=str(path)), setting), write)
+
+
+async def _parallel_files(ending: AsyncExitStack, folder: Path, setting: Setting) -> Writing:
+    paths = [folder / f"svc{number}.log" for number in range(4)]
+
+    async def write(which: range) -> None:
+        for number in which:
+            with paths[number * 7 % 4].open("a") as opened:
+                opened.write(line_of(number) + "\n")
+
+    return Writing(file.open_source("it", file.Options(path=str(folder / "svc*.log")), setting), write)
 
 
 async def _command(ending: AsyncExitStack, folder: Path, setting: Setting) -> Writing:
@@ -154,7 +165,7 @@ def child_processes() -> set[str]:
 
 
 def test_each_kind_is_tested() -> None:
-    assert set(plugins.kinds(LOG_SOURCES)) == set(KINDS) - {"opensearch"}
+    assert set(plugins.kinds(LOG_SOURCES)) == set(KINDS) - {"opensearch", "parallel_files"}
 
 
 @pytest.mark.parametrize("kind", plugins.kinds(LOG_SOURCES))

@@ -17,12 +17,13 @@ from lilfox_tui.errors import FileRefused
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter, Not, Text
-from lilfox_tui.logs.record import Severity, microseconds
-from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, Setting
-from lilfox_tui.logs.sources.file import FileSource, Options, open_source
+from lilfox_tui.logs.record import Record, Severity, microseconds
+from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, LogSource, Setting
+from lilfox_tui.logs.sources.file import Options, open_source
 from tests.faults.relay import Relay
 from tests.services.sshd import SshdLab, busybox_only, sshd_lab
-from tests.unit.logs.files.written import START, console_log, local_source, raws, read_all
+from tests.unit.logs.files.written import START, console_log, local_logs, local_source, raws, read_all
+from tests.waiting import until
 
 FILTERS: list[Filter] = [
     EVERYTHING,
@@ -48,7 +49,7 @@ async def host(request: pytest.FixtureRequest, lab: SshdLab) -> AsyncIterator[Ho
     await made.close()
 
 
-def source_on(host: Host, path: Path | str, *, rotated: bool = True) -> FileSource:
+def source_on(host: Host, path: Path | str, *, rotated: bool = True) -> LogSource:
     return open_source("app", Options(path=str(path), rotated=rotated), Setting(host, UTC))
 
 
@@ -137,6 +138,65 @@ async def test_a_file_renamed_between_two_pages_loses_and_doubles_nothing(tmp_pa
     newer = await read_all(source, AtPlace(first.records[-1].place), EVERYTHING, older=False)
     found = [one.raw for one in (*older, *first.records, *newer)]
     assert found == raws(console_log(1, 200)) + raws(console_log(2, 100, first=200))
+    await source.close()
+
+
+async def test_parallel_logs_are_those_that_are_read_here(tmp_path: Path, host: Host) -> None:
+    (tmp_path / "svc-1.log.2.gz").write_bytes(gzip.compress(console_log(1, 100)))
+    (tmp_path / "svc-1.log.1").write_bytes(console_log(2, 100, first=100))
+    (tmp_path / "svc-1.log").write_bytes(console_log(3, 100, first=200))
+    (tmp_path / "svc-2.log").write_bytes(console_log(4, 300, first=50))
+    here, there = local_logs(tmp_path / "svc*.log"), source_on(host, tmp_path / "svc*.log")
+    for where in FILTERS:
+        for start, older in ((Beginning(), False), (End(), True)):
+            expected = await read_all(here, start, where, older=older, limit=150)
+            assert await read_all(there, start, where, older=older, limit=150) == expected
+    everything = await read_all(here, Beginning(), EVERYTHING, older=False)
+    assert len(everything) == 600
+    assert {each.log for each in everything} == {str(tmp_path / "svc-1.log"), str(tmp_path / "svc-2.log")}
+    place = AtPlace(everything[300].place)
+    assert await read_all(there, place, EVERYTHING, older=True) == everything[:300]
+    assert await read_all(there, place, EVERYTHING, older=False) == everything[301:]
+    await here.close()
+    await there.close()
+
+
+async def test_parallel_logs_are_followed_those_that_come_later_and_through_rotation(
+    tmp_path: Path, host: Host
+) -> None:
+    def append(name: str, number: int) -> None:
+        at = START + timedelta(seconds=number)
+        with (tmp_path / name).open("a") as log:
+            log.write(f"{at:%Y-%m-%d %H:%M:%S},000 - app - INFO - n {number}\n")
+
+    append("svc1.log", 0)
+    append("svc2.log", 1)
+    source = source_on(host, tmp_path / "svc*.log")
+    last = (await source.page(End(), older=True, limit=1, where=EVERYTHING)).records[0]
+    got: list[int] = []
+
+    async def listen() -> None:
+        async with aclosing(source.follow(AtPlace(last.place), EVERYTHING)) as batches:
+            async for batch in batches:
+                assert all(isinstance(each, Record) for each in batch), batch
+                got.extend(int(each.entry.message[2:]) for each in batch if isinstance(each, Record))
+
+    listening = asyncio.create_task(listen())
+    try:
+        for number in range(2, 22):
+            append(f"svc{1 + number % 2}.log", number)
+        await until(lambda: len(got) == 20 or listening.done(), timeout_s=20)
+        append("svc3.log", 22)
+        await until(lambda: got[-1:] == [22] or listening.done(), timeout_s=20)
+        append("svc1.log", 23)
+        (tmp_path / "svc1.log").rename(tmp_path / "svc1.log.1")
+        append("svc1.log", 24)
+        append("svc3.log", 25)
+        await until(lambda: len(got) == 24 or listening.done(), timeout_s=20)
+    finally:
+        listening.cancel()
+        await asyncio.wait([listening])
+    assert got == list(range(2, 26))
     await source.close()
 
 

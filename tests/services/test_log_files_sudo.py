@@ -20,8 +20,8 @@ from lilfox_tui.hosts.open import open_host
 from lilfox_tui.logs.files.refusals import NotReadable
 from lilfox_tui.logs.filter.model import EVERYTHING, Text
 from lilfox_tui.logs.record import Record
-from lilfox_tui.logs.source import AtPlace, Beginning, End, Setting
-from lilfox_tui.logs.sources.file import FileSource, Options, open_source
+from lilfox_tui.logs.source import AtPlace, Beginning, End, LogSource, Setting
+from lilfox_tui.logs.sources.file import Options, open_source
 from tests.services.accounts import account, set_password, sudoers
 from tests.services.sshd import SshdLab, sshd_lab
 from tests.unit.logs.files.written import console_log, raws, read_all
@@ -61,7 +61,7 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(made)
 
 
-def source_on(host: Host, path: Path, *, sudo: bool = True) -> FileSource:
+def source_on(host: Host, path: Path, *, sudo: bool = True) -> LogSource:
     return open_source("app", Options(path=str(path)), Setting(host, UTC, sudo=sudo))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
 
 from lilfox_tui.errors import CommandTimeout, CommandUnknown, HostUnreachable, LilFoxError
@@ -18,6 +18,7 @@ from lilfox_tui.logs.files.disk import Seen
 from lilfox_tui.logs.files.log_file import LogFile, Place
 from lilfox_tui.logs.files.notices import away, copied, emptied, lost_track
 from lilfox_tui.logs.files.refusals import FileMoved, file_moved
+from lilfox_tui.logs.files.rotation import literal
 from lilfox_tui.logs.files.search import holds
 from lilfox_tui.logs.files.seek import time_offset
 from lilfox_tui.logs.files.shelf import Shelf
@@ -39,7 +40,7 @@ READ_AT_ONCE = 50
 BREATH_S = 0.0002
 """After so many records that were read the thread lets others run: keys are answered by another one. Where all is
 wanted there is no rest: who reads a log slower than it is rotated may find copies gone."""
-_PASSING = (HostUnreachable, CommandTimeout, CommandUnknown)
+PASSING = (HostUnreachable, CommandTimeout, CommandUnknown)
 
 Batch = list[Record | Notice | Passed]
 
@@ -47,7 +48,9 @@ Batch = list[Record | Notice | Passed]
 class Follower:
     """``async for batch in follower.batches()``. ``failed`` is told each error that passes, and the wait in seconds;
     ``good`` each time the files were looked at, with their size. Where more comes at once than ``keep`` tells (None:
-    all is wanted; asked in a thread), only so many of the newest are given, after a Passed."""
+    all is wanted; asked in a thread), only so many of the newest are given, after a Passed. ``quiet``, of
+    somebody who looks at all files anyway, is asked before each look whether nothing has changed since a file was given
+    up to a byte (None: not all that it has was given yet)."""
 
     def __init__(
         self,
@@ -59,6 +62,7 @@ class Follower:
         failed: Callable[[LilFoxError, float], None],
         good: Callable[[LogFile, int], None],
         keep: Callable[[], int | None] = lambda: None,
+        quiet: Callable[[LogFile, int | None], Awaitable[bool]] | None = None,
     ) -> None:
         self._shelf = shelf
         self._start = start
@@ -67,6 +71,7 @@ class Follower:
         self._failed = failed
         self._good = good
         self._keep = keep
+        self._quiet = quiet
         self._tail: Tail | None = None
         self._lingering: dict[Tail, float] = {}
         self._known: set[tuple[int, int]] = set()
@@ -86,16 +91,20 @@ class Follower:
                         for at in range(0, len(batch), step):
                             yield batch[at : at + step]
                 tries = 0
-                pause_s = self._poll_s
+                pause_s = self._to_next_look()
             except FileMoved:
-                pause_s = self._poll_s
-            except _PASSING as error:
+                pause_s = self._to_next_look()
+            except PASSING as error:
                 pause_s = RETRIES_S[min(tries, len(RETRIES_S) - 1)]
                 tries += 1
                 self._failed(error, pause_s)
                 await wait_for_way(self._shelf.disk.host, pause_s)
                 continue
             await asyncio.sleep(pause_s)
+
+    def _to_next_look(self) -> float:
+        """Seconds; all who look as often do so at the same moments, so that what they find can be put in order."""
+        return self._poll_s - asyncio.get_running_loop().time() % self._poll_s
 
     async def _round(self) -> AsyncGenerator[Batch, None]:
         """One look at the files, and all that is new in them."""
@@ -140,9 +149,12 @@ class Follower:
 
     async def _is_quiet(self, tail: Tail) -> bool:
         """Whether the file is as it was, by a look at it alone; all the log's files are looked at now and then."""
-        if self._lingering or not tail.settled or time.monotonic() - self._looked_s > LOOK_ALL_S:
+        settled = tail.settled and not self._lingering
+        if self._quiet is not None:
+            return await self._quiet(tail.log, tail.seen_bytes if settled else None)
+        if not settled or time.monotonic() - self._looked_s > LOOK_ALL_S:
             return False
-        alone = await self._shelf.disk.look([tail.log.path])
+        alone = await self._shelf.disk.look([literal(tail.log.path)])
         return [(one.key, one.size_bytes) for one in alone] == [(tail.log.key, tail.seen_bytes)]
 
     async def _size(self, tail: Tail, own: Seen | None) -> int:

@@ -35,7 +35,7 @@ _PART = 'file=$1 from=$2 length=$3; shift 3; tail -c "+$from" "$file" | head -c 
 async def find(host: Host, descriptor: int, wanted: Needles, start: int, end: int) -> AsyncGenerator[Found, None]:
     """The hits in that part, ascending. Raises LilFoxError when the search could not be ended well."""
     path = f"/proc/{os.getpid()}/fd/{descriptor}"
-    program = _program(wanted) if await asyncio.to_thread(Path(path).exists) else ()
+    program = await _program(host, wanted) if await asyncio.to_thread(Path(path).exists) else ()
     searched = (
         _natively(host, path, program, start, end, os.fstat(descriptor).st_size)
         if program
@@ -46,14 +46,19 @@ async def find(host: Host, descriptor: int, wanted: Needles, start: int, end: in
             yield Found(offsets, {})
 
 
-def _program(wanted: Needles) -> tuple[str, ...]:
+async def _program(host: Host, wanted: Needles) -> tuple[str, ...]:
     """The fastest program that is installed; none where a needle cannot be an argument."""
     if any(b"\0" in needle for needle in wanted.any_of):
         return ()
     words = search_words(wanted)
     if shutil.which("rg") and all(_is_utf8(needle) for needle in wanted.any_of):
         return (*_RG, *words)
-    return (*_GREP, *words) if shutil.which("grep") else ()
+    return (*_GREP, *words) if shutil.which("grep") and await _grep_tells_offsets(host) else ()
+
+
+async def _grep_tells_offsets(host: Host) -> bool:
+    """BusyBox's does not."""
+    return (await host.run([*_GREP, "-e", "b"], stdin=b"a\nb\n")).stdout == b"2:b\n"
 
 
 def _is_utf8(literal: bytes) -> bool:

@@ -43,18 +43,19 @@ class LogFile:
         self.zone = zone
         self.named = seen.key
         """The key that the places have: what the file was before it was copied or packed."""
+        self.log = ""
+        """Which of its source's logs it is of."""
 
     def place(self, offset: int) -> str:
         """The place of the record at ``offset``."""
-        device, inode = self.named
-        return f"{device:x}.{inode:x}.{self.head:x}:{offset}"
+        return place_word(self.named, self.head, offset, self.log)
 
     def record(self, piece: Piece) -> Record:
         """The record as its format reads it, else as plain text."""
         offset, raw, size = piece
         entry = self.format.parse(raw, self.zone) or self._plain.parse(raw, self.zone)
         assert entry is not None
-        return Record(source=self.source, place=self.place(offset), entry=entry, raw=raw, size_bytes=size)
+        return Record(source=self.source, place=self.place(offset), entry=entry, raw=raw, size_bytes=size, log=self.log)
 
     def time_us(self, piece: Piece) -> int | None:
         """The record's time."""
@@ -87,11 +88,22 @@ class Place:
     """A record's place, read back."""
 
     def __init__(self, words: str) -> None:
-        name, _, offset = words.rpartition(":")
+        own, _, self.log = words.partition("@")
+        name, _, offset = own.rpartition(":")
         device, inode, head = name.split(".")
         self.key = int(device, 16), int(inode, 16)
         self.head = int(head, 16)
         self.offset = int(offset)
+
+    def at(self, offset: int) -> str:
+        """The place of another byte of the same file."""
+        return place_word(self.key, self.head, offset, self.log)
+
+
+def place_word(key: tuple[int, int], head: int, offset: int, log: str) -> str:
+    """The place of that byte of the file, and which of its source's logs that is of."""
+    word = f"{key[0]:x}.{key[1]:x}.{head:x}:{offset}"
+    return f"{word}@{log}" if log else word
 
 
 def head_of(sample: bytes) -> int:

@@ -16,6 +16,10 @@ class NotReadable(FileRefused):
     """This account has no right to read it."""
 
 
+class PlaceGone(FileRefused):
+    """The file of a place is not among those of the log any more."""
+
+
 def file_moved(host: str, path: str) -> FileMoved:
     """The file has another name by now, or none."""
     return FileMoved(host, tr("{path} on {host} was renamed or removed meanwhile", path=path, host=host))
@@ -60,9 +64,9 @@ def no_right(host: str, path: str, *, unless_root: bool = False) -> NotReadable:
     return NotReadable(host, tr("{path} on {host} may not be read by this account", path=path, host=host), hint)
 
 
-def place_gone(source: str) -> FileRefused:
+def place_gone(source: str) -> PlaceGone:
     """A record's file is not among those of the source any more."""
-    return FileRefused(
+    return PlaceGone(
         source,
         tr("The file of that record is no longer among those of {source}", source=source),
         tr("It was rotated away. Go on from the beginning, the end, or a time."),

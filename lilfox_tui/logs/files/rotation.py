@@ -10,10 +10,14 @@ import re
 from collections.abc import Iterable
 from pathlib import PurePath
 
+from msgspec import Struct
+
 from lilfox_tui.logs.files.disk import Seen
 
 PACKED_ENDS = (".gz", ".zst", ".xz", ".bz2")
 _DATE = r"\d{4}-?\d\d-?\d\d(?:[-_T.]?\d\d[-_:.]?\d\d(?:[-_:.]?\d\d)?|[-_T]\d\d)?|\d{10}"
+_ENDED = re.compile(rf"(?P<base>.+?)(?:[-.](?P<date>{_DATE}))?(?:\.(?P<number>\d{{1,6}}))?", re.DOTALL)
+_INSERTED = re.compile(rf"(?P<stem>.+?)[-._](?:(?P<date>{_DATE})|\d{{1,6}})\.(?P<suffix>[^.]*[^.\d][^.]*)", re.DOTALL)
 _MAGIC = re.compile(r"[*?\[]")
 
 
@@ -23,20 +27,19 @@ def is_pattern(path: str) -> bool:
 
 
 def patterns(path: str, *, rotated: bool) -> list[str]:
-    """What to look for on a disk to find the files of the log at ``path``."""
-    if is_pattern(path) or not rotated:
-        return [path]
+    """What to look for on a disk to find the files of the log at ``path``, which is no pattern itself."""
+    if not rotated:
+        return [literal(path)]
     folder, name = _split(path)
+    folder, name = literal(folder), literal(name)
     stem, dot, suffix = name.rpartition(".")
-    named = [path, f"{folder}{_literal(name)}[.-]*"]
-    return [*named, f"{folder}{_literal(stem)}[-._]*.{_literal(suffix)}*"] if dot and stem else named
+    named = [folder + name, f"{folder}{name}[.-]*"]
+    return [*named, f"{folder}{stem}[-._]*.{suffix}*"] if dot and stem else named
 
 
 def chain(path: str, seen: Iterable[Seen], *, rotated: bool) -> list[Seen]:
     """The files of the log at ``path``, the oldest first. A packed file beside its own plain one is left out: it is
     being packed just now."""
-    if is_pattern(path):
-        return sorted(seen, key=lambda one: (one.modified_s, one.path))
     name = PurePath(path).name
     aged = [(age, one) for one in seen if (age := _age(name, PurePath(one.path).name)) is not None]
     if not rotated:
@@ -44,6 +47,49 @@ def chain(path: str, seen: Iterable[Seen], *, rotated: bool) -> list[Seen]:
     names = {one.path for _, one in aged}
     aged = [(age, one) for age, one in aged if _unpacked(one.path) == one.path or _unpacked(one.path) not in names]
     return [one for _, one in sorted(aged, key=lambda pair: (pair[0], pair[1].modified_s))]
+
+
+class LogNames:
+    """Which log each of many files is of. A log is named by the path of the file that is written, also where rotation
+    leaves none of that name (``app.log`` of ``app-2026-11-24.log``).
+
+    A number may also tell parallel logs apart (``worker-1.log``, ``10.0.0.1``): before the ending, or after a digit, it
+    is rotation's only where the log itself was seen. What was once told apart stays so.
+    """
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+
+    def learn(self, paths: Iterable[str]) -> list[str]:
+        """The logs of these files, sorted."""
+        logs = []
+        for path in sorted(paths, key=lambda each: (len(each), each)):  # a log before those that it was rotated to
+            logs.append(self.log_of(path))
+            self._known.add(logs[-1])
+        return sorted(set(logs))
+
+    def log_of(self, path: str) -> str:
+        """The log of that file."""
+        if path in self._known:
+            return path
+        path = _unpacked(path)
+        folder, name = _split(path)
+        if (match := _ENDED.fullmatch(name)) and (match["date"] or match["number"]):
+            log = folder + match["base"]
+            if match["date"] or not log[-1].isdigit() or log in self._known:
+                return log
+        if match := _INSERTED.fullmatch(name):
+            log = f"{folder}{match['stem']}.{match['suffix']}"
+            if match["date"] or log in self._known:
+                return log
+        return path
+
+
+class Among(Struct, frozen=True):
+    """A pattern, and which log each of the files is of that it fits."""
+
+    pattern: str
+    names: LogNames
 
 
 def _age(base: str, name: str) -> tuple[int, str, int] | None:
@@ -71,6 +117,6 @@ def _split(path: str) -> tuple[str, str]:
     return folder + slash, name
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
     """A pattern for just that text."""
     return re.sub(r"([*?\[])", r"[\1]", text)

@@ -8,12 +8,11 @@ from datetime import tzinfo
 
 from msgspec import Struct
 
-from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.logs.files import packed, rotation
 from lilfox_tui.logs.files.disk import ByteFile, Disk, Seen
 from lilfox_tui.logs.files.log_file import SAMPLE_BYTES, LogFile, Place
-from lilfox_tui.logs.files.refusals import FileMoved, nothing_there, place_gone
+from lilfox_tui.logs.files.refusals import FileMoved, place_gone
 
 _COPY_BYTES = 4096
 _COPYING_S = 60.0
@@ -22,20 +21,23 @@ _COPYING_S = 60.0
 class Reading(Struct, frozen=True):
     """How files are read: the source's name, the host's, the format named ("" to recognise it) and the zone. By
     ``former``, from the head of a file that was emptied or packed to its key, its copy's records keep their places.
-    """
+    ``log`` is the log that they say they are of, "" where the source is one log."""
 
     source: str
     host: str
     format: str
     zone: tzinfo
     former: dict[int, tuple[int, int]]
+    log: str = ""
 
 
 class Shelf:
-    """``path`` may be a pattern. Files are opened when they are needed, and closed when they are no longer of the log
-    (``keep`` holds them longer)."""
+    """``path`` is the log's; ``among`` tells which of the files that a pattern fits are its own. Files are opened when
+    they are needed, and closed when they are no longer of the log (``keep`` holds them longer)."""
 
-    def __init__(self, disk: Disk, path: str, reading: Reading, *, rotated: bool) -> None:
+    def __init__(
+        self, disk: Disk, path: str, reading: Reading, *, rotated: bool, among: rotation.Among | None = None
+    ) -> None:
         self.disk = disk
         self.path = path
         self.keep: set[tuple[int, int]] = set()
@@ -43,6 +45,7 @@ class Shelf:
         """What of a file cannot be read, and why."""
         self._reading = reading
         self._rotated = rotated
+        self._among = among
         self._open: dict[tuple[int, int], LogFile] = {}
         self._opening = asyncio.Lock()
 
@@ -50,13 +53,12 @@ class Shelf:
         """The log's files, the oldest first. Raises LilFoxError, also where there is none."""
         seen = await self.look_again()
         if not seen:
-            raise await self._why_none()
+            raise await self.disk.why_not(self.path)
         return seen
 
     async def look_again(self) -> list[Seen]:
         """The log's files, the oldest first; none while they are away."""
-        wanted = rotation.patterns(self.path, rotated=self._rotated)
-        seen = rotation.chain(self.path, await self.disk.look(wanted), rotated=self._rotated)
+        seen = await self._look()
         present = {one.key for one in seen} | self.keep
         for key in [key for key in self._open if key not in present]:
             gone = self._open.pop(key)
@@ -69,10 +71,14 @@ class Shelf:
                     await self._refresh(one)
         return seen
 
-    async def _why_none(self) -> LilFoxError:
-        if rotation.is_pattern(self.path):
-            return nothing_there(self._reading.host, self.path)
-        return await self.disk.why_not(self.path)
+    async def _look(self) -> list[Seen]:
+        among = self._among
+        if among is None:
+            wanted = rotation.patterns(self.path, rotated=self._rotated)
+            return rotation.chain(self.path, await self.disk.look(wanted), rotated=self._rotated)
+        wanted = rotation.patterns(self.path, rotated=True) if self._rotated else [among.pattern]
+        own = [one for one in await self.disk.look(wanted) if among.names.log_of(one.path) == self.path]
+        return rotation.chain(self.path, own, rotated=True)
 
     async def open(self, seen: Seen) -> LogFile:
         """The file, opened once. Raises LilFoxError; FileMoved when it has another name by now."""
@@ -122,6 +128,7 @@ class Shelf:
         log = LogFile(reading.source, seen, file, sample, reading.format, reading.zone)
         if b"\0" in sample:
             self.notes[seen.key] = tr("{path}: holds binary data (NUL bytes), read as plain text", path=seen.path)
+        log.log = reading.log
         former = reading.former.get(log.head)
         taken = {(other.named, other.head) for other in self._open.values()}
         if former is not None and sample and (former, log.head) not in taken:

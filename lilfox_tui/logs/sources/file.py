@@ -1,196 +1,24 @@
-"""A log file, or the files of one log: of any size, here or on a host, plain or packed, with its rotated ones."""
+"""A log file, or all that a pattern fits: of any size, here or on a host, plain or packed, with their rotated ones."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing, suppress
-from datetime import UTC, datetime, timedelta
-
 from lilfox_tui.config.model import LogConfig
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.feed import Feed
-from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.local import LocalHost
-from lilfox_tui.logs.files.counted import CountedFiles
-from lilfox_tui.logs.files.disk import Disk
-from lilfox_tui.logs.files.follow import Follower
-from lilfox_tui.logs.files.local import LocalDisk
-from lilfox_tui.logs.files.log_file import LogFile, Place
-from lilfox_tui.logs.files.pages import read_page
-from lilfox_tui.logs.files.remote import RemoteDisk
-from lilfox_tui.logs.files.shelf import Reading, Shelf
-from lilfox_tui.logs.filter.model import Filter
-from lilfox_tui.logs.record import Record
-from lilfox_tui.logs.source import AtPlace, End, Notice, Page, Passed, Setting, SourceStatus, Start
-
-POLL_S = 0.15
-"""How often a file that is followed is looked at."""
-REMOTE_POLL_S = 0.25
+from lilfox_tui.logs.files.many_logs import ManyLogs
+from lilfox_tui.logs.files.one_log import OneLog
+from lilfox_tui.logs.files.rotation import is_pattern
+from lilfox_tui.logs.source import Setting
 
 
 class Options(LogConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``path`` may be a pattern (``*``, ``?``, ``[…]``): the files of one log. With ``rotated`` the files that rotation
-    has made of it are read too."""
+    """``path`` may be a pattern (``*``, ``?``, ``[…]``): of the files that it fits, those that rotation has made of one
+    another are one log, others each their own. With ``rotated`` the files that rotation has made are read too, also
+    those that the pattern does not fit."""
 
     path: str = ""
     rotated: bool = True
 
 
-def open_source(name: str, options: Options, setting: Setting) -> FileSource:
-    """The log at ``options.path`` on the host; nothing is opened before the first question."""
-    return FileSource(name, options, setting)
-
-
-class FileSource:
-    """See :class:`LogSource`, :class:`Hurried` and :class:`Scaled`."""
-
-    def __init__(self, name: str, options: Options, setting: Setting) -> None:
-        self.name = name
-        self._status: Feed[SourceStatus] = Feed()
-        self._options = options
-        self._setting = setting
-        self._local = isinstance(setting.host, LocalHost)
-        self._former: dict[int, tuple[int, int]] = {}
-        self._shelf = self._new_shelf()
-        self._newest: LogFile | None = None
-        self._size: int | None = None
-        self._searched: int | None = None
-        self._counted = CountedFiles(self._shelf)
-        self._indexing: asyncio.Task[None] | None = None
-
-    def _new_shelf(self, *, following: bool = False) -> Shelf:
-        host, sudo = self._setting.host, self._setting.sudo
-        disk: Disk = LocalDisk(host) if self._local else RemoteDisk(host, sudo=sudo, following=following)
-        reading = Reading(self.name, host.name, self._setting.format, self._setting.zone, self._former)
-        return Shelf(disk, self._options.path, reading, rotated=self._options.rotated)
-
-    @property
-    def status(self) -> Feed[SourceStatus]:
-        """See :attr:`LogSource.status`; sizes are of the newest file."""
-        return self._status
-
-    @property
-    def host(self) -> Host:
-        """See :attr:`OnHost.host`."""
-        return self._setting.host
-
-    async def page(self, start: Start, *, older: bool, limit: int, where: Filter) -> Page:
-        """See :meth:`LogSource.page`."""
-        self._searched = 0
-        try:
-            page = await read_page(
-                self._shelf, start, older=older, limit=limit, where=where, searched=self._note_searched
-            )
-            await self._look_at_newest()
-        except LilFoxError as error:
-            self._status.fail(error)
-            raise
-        finally:
-            self._searched = None
-        self._publish()
-        return page
-
-    async def local_files(self) -> list[LogFile] | None:
-        """The log's files, oldest first, for who reads them whole (``analyze.py``); None when they are on an SSH host.
-        Open until the next question. Raises LilFoxError."""
-        if not self._local:
-            return None
-        return [await self._shelf.open(seen) for seen in await self._shelf.look()]
-
-    async def follow(self, start: Start, where: Filter) -> AsyncGenerator[list[Record | Notice], None]:
-        """See :meth:`LogSource.follow`."""
-        async with aclosing(self.follow_newest(start, where, lambda: None)) as batches:
-            async for batch in batches:
-                yield [each for each in batch if not isinstance(each, Passed)]
-
-    async def follow_newest(
-        self, start: Start, where: Filter, keep: Callable[[], int | None]
-    ) -> AsyncGenerator[list[Record | Notice | Passed], None]:
-        """See :meth:`Hurried.follow_newest`. It has handles of its own."""
-        shelf = self._new_shelf(following=True)
-        poll_s = POLL_S if self._local else REMOTE_POLL_S
-        follower = Follower(shelf, start, where, poll_s=poll_s, failed=self._failed, good=self._good, keep=keep)
-        try:
-            async with aclosing(follower.batches()) as batches:
-                async for batch in batches:
-                    yield batch
-        except LilFoxError as error:
-            self._status.fail(error)
-            raise
-        finally:
-            await shelf.close()
-
-    async def at_share(self, share: float) -> Start:
-        """See :meth:`Scaled.at_share`."""
-        log = await self._look_at_newest()
-        size = await log.file.size()
-        return AtPlace(log.place(int(size * share) - 1)) if share < 1 else End()
-
-    async def at_line(self, number: int) -> Start | None:
-        """See :meth:`Scaled.at_line`."""
-        log = await self._look_at_newest()
-        index = self._counted.newest
-        offset = None if index is None else await index.offset_of(number)
-        return None if offset is None else AtPlace(log.place(offset - 1))
-
-    async def line_of(self, place: str) -> int | None:
-        """See :meth:`Scaled.line_of`."""
-        log, wanted = await self._look_at_newest(), Place(place)
-        index = self._counted.newest
-        if index is None or (wanted.key, wanted.head) != (log.named, log.head):
-            return None
-        return await index.line_at(wanted.offset)
-
-    async def close(self) -> None:
-        """See :meth:`LogSource.close`."""
-        if self._indexing is not None:
-            self._indexing.cancel()
-            await asyncio.wait([self._indexing])
-        await self._shelf.close()
-
-    async def _look_at_newest(self) -> LogFile:
-        """Notes how the newest file is, and goes on indexing it. Raises LilFoxError."""
-        log = await self._shelf.open((await self._shelf.look())[-1])
-        self._newest, self._size = log, await log.file.size()
-        self._counted.take_newest(log, self._size)
-        self._count_on()
-        return log
-
-    def _count_on(self) -> None:
-        behind = self._counted.newest is None or self._counted.newest.indexed_bytes != self._size
-        if self._local and behind and (self._indexing is None or self._indexing.done()):
-            self._indexing = asyncio.create_task(self._count())
-
-    async def _count(self) -> None:
-        with suppress(LilFoxError):  # a file was closed for it is not the log's any more
-            while self._counted.newest is None or self._counted.newest.indexed_bytes != self._size:
-                await self._counted.count(self._publish)
-
-    def _note_searched(self, passed: int) -> None:
-        self._searched = (self._searched or 0) + passed
-        self._publish()
-
-    def _failed(self, error: LilFoxError, wait_s: float) -> None:
-        self._status.fail(error, next_try=datetime.now(UTC) + timedelta(seconds=wait_s))
-
-    def _good(self, log: LogFile, size: int) -> None:
-        self._newest, self._size = log, size
-        self._publish()
-        self._count_on()
-
-    def _publish(self) -> None:
-        counted, index, log = self._counted, self._counted.newest, self._newest
-        notes = [str(note) for note in self._shelf.notes.values()]
-        status = SourceStatus(
-            "; ".join([self._options.path, *notes]),
-            format="" if log is None else log.format_name,
-            zone=str(self._setting.zone),
-            size_bytes=self._size,
-            indexed_bytes=index.indexed_bytes if index is not None and self._local else None,
-            records=counted.records,
-            more_records=counted.more or (index is not None and index.indexed_bytes != self._size),
-            searched_bytes=self._searched,
-        )
-        if status != self._status.value:  # a reader is woken by what has changed alone
-            self._status.publish(status)
+def open_source(name: str, options: Options, setting: Setting) -> OneLog | ManyLogs:
+    """The log at ``options.path`` on the host, or those; nothing is opened before the first question."""
+    opened = ManyLogs if is_pattern(options.path) else OneLog
+    return opened(name, options.path, setting, rotated=options.rotated)

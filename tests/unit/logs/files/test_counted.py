@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from lilfox_tui.logs.files.one_log import OneLog
 from lilfox_tui.logs.filter.model import EVERYTHING
 from lilfox_tui.logs.record import Record
 from lilfox_tui.logs.source import AtPlace, End, Passed
-from lilfox_tui.logs.sources.file import FileSource
 from tests.unit.logs.files.written import console_log, local_source
 from tests.waiting import until
 
@@ -21,7 +21,7 @@ def lines(count: int, *, first: int = 0) -> bytes:
     return b"".join(b'{"message": "n %d"}\n' % number for number in range(first, first + count))
 
 
-def told(source: FileSource) -> tuple[int | None, bool]:
+def told(source: OneLog) -> tuple[int | None, bool]:
     status = source.status.value
     return (None, False) if status is None else (status.records, status.more_records)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lilfox_tui.logs.files.disk import Seen
-from lilfox_tui.logs.files.rotation import chain, patterns
+from lilfox_tui.logs.files.rotation import LogNames, chain, patterns
 
 
 def seen(*paths: str) -> list[Seen]:
@@ -31,9 +31,6 @@ def test_files_are_the_logs_oldest_first(path: str, by_age: list[str]) -> None:
     others = seen(
         "/l/app.log.bak", "/l/app.logger", "/l/app-errors.log", "/l/app.log.swp", "/l/apps.log", "/l/app2.log"
     )
-    if "*" in path:
-        assert [one.path for one in chain(path, files, rotated=True)] == [one.path for one in files]
-        return
     found = chain(path, [*reversed(files), *others], rotated=True)
     assert [one.path for one in found] == [one.path for one in files]
     assert [one.path for one in chain(path, files, rotated=False)] == [path]
@@ -46,7 +43,56 @@ def test_a_packed_file_beside_its_plain_one_is_left_out() -> None:
     ]  # fmt: skip
 
 
-def test_a_pattern_is_by_time_of_writing() -> None:
-    files = seen("/l/b.log", "/l/a.log", "/l/c.log")
-    assert [one.path for one in chain("/l/*.log", files, rotated=True)] == ["/l/b.log", "/l/a.log", "/l/c.log"]
-    assert patterns("/l/*.log", rotated=True) == ["/l/*.log"]
+def test_a_log_is_looked_for_by_its_own_name_alone() -> None:
+    assert patterns("/l[1]/a?.log", rotated=False) == ["/l[[]1]/a[?].log"]
+    assert patterns("/l/app.log", rotated=True) == ["/l/app.log", "/l/app.log[.-]*", "/l/app[-._]*.log*"]
+
+
+@pytest.mark.parametrize(
+    ("log", "files"),
+    [
+        ("app.log", "app.log app.log.1 app.log.2.gz app.log-20251130 app.log-20251129.gz app.log.2025-11-30"),
+        ("app.log", "app-2025-11-30.log app-2025-12-01.log.zst"),
+        ("NAME", "NAME NAME.1 NAME.2.gz NAME-20251130 NAME-20251129.gz NAME.2025-11-30"),
+        ("app.log", "app.log app-1.log app.2.log"),
+        ("app.log", "app.log.3 app.log.4.xz"),
+        ("postgresql.log", "postgresql-2025-11-30_000000.log postgresql-2025-12-01_000000.log"),
+        ("worker-1.log", "worker-1.log worker-1.log.1 worker-1.log-20251130.gz"),
+        ("svc[1]*.log", "svc[1]*.log svc[1]*.log.1"),
+    ],
+)
+def test_rotations_of_a_name_are_one_log(log: str, files: str) -> None:
+    names = LogNames()
+    paths = [f"/l/{name}" for name in files.split()]
+    assert names.learn(reversed(paths)) == [f"/l/{log}"]
+    assert {names.log_of(path) for path in paths} == {f"/l/{log}"}
+    assert {one.path for one in chain(f"/l/{log}", seen(*paths), rotated=True)} == set(paths)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        "svc1.log svc2.log svc10.log",
+        "worker-1.log worker-2.log worker.3.log",
+        "10.0.0.1 10.0.0.2 10.0.0.13",
+        "backend.log backend-errors.log backend-daily.log",
+        "postgresql-Mon.log postgresql-Tue.log",
+        "a.log a.json a.csv",
+    ],
+)
+def test_other_names_are_other_logs(files: str) -> None:
+    paths = sorted(f"/l/{name}" for name in files.split())
+    assert LogNames().learn(paths) == paths
+
+
+def test_what_was_told_apart_stays_so() -> None:
+    names = LogNames()
+    assert names.learn(["/l/worker-1.log", "/l/worker-2.log"]) == ["/l/worker-1.log", "/l/worker-2.log"]
+    assert names.learn(["/l/worker.log", "/l/worker-1.log"]) == ["/l/worker-1.log", "/l/worker.log"]
+    rotated = LogNames()
+    assert rotated.learn(["/l/app.log"]) == ["/l/app.log"]
+    assert rotated.learn(["/l/app-1.log"]) == ["/l/app.log"]  # app.log is not there for a moment
+
+
+def test_the_same_name_in_another_folder_is_another_log() -> None:
+    assert LogNames().learn(["/a/app.log", "/b/app.log.1"]) == ["/a/app.log", "/b/app.log"]

@@ -69,6 +69,16 @@ async def test_rg_grep_and_reading_find_the_same_lines(
     assert lines[("rg", "grep")] == lines[("grep",)]
 
 
+async def test_where_only_busybox_is_the_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("sh", "grep"):
+        (programs / name).symlink_to(str(shutil.which("busybox")))
+    monkeypatch.setenv("PATH", str(programs))
+    (tmp_path / "app.log").write_bytes(b"a line\nand a needle\n")
+    assert await found(tmp_path / "app.log", Needles((b"needle",)), 0, 20) == [13]
+
+
 async def test_a_search_that_is_closed_has_ended(tmp_path: Path) -> None:
     path = tmp_path / "app.log"
     line = b"2026-11-24 a line of the log with a needle in it\n"

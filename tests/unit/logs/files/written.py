@@ -8,11 +8,13 @@ from pathlib import Path
 
 from lilfox_tui.config.model import HostConfig
 from lilfox_tui.hosts.local import LocalHost
+from lilfox_tui.logs.files.many_logs import ManyLogs
+from lilfox_tui.logs.files.one_log import OneLog
 from lilfox_tui.logs.filter.model import Filter
 from lilfox_tui.logs.format import load_format
 from lilfox_tui.logs.record import Record
-from lilfox_tui.logs.source import Setting, Start
-from lilfox_tui.logs.sources.file import FileSource, Options, open_source
+from lilfox_tui.logs.source import LogSource, Setting, Start
+from lilfox_tui.logs.sources.file import Options, open_source
 from lilfox_tui.logs.split import split_records
 
 START = datetime(2026, 11, 24, 10, tzinfo=UTC)
@@ -40,13 +42,26 @@ def raws(data: bytes, kind: str = "console") -> list[bytes]:
     return [raw for _, raw in split_records(data, load_format(kind))]
 
 
-def local_source(path: Path | str, *, rotated: bool = True, format_name: str = "") -> FileSource:
+def local_source(path: Path | str, *, rotated: bool = True, format_name: str = "") -> OneLog:
     """The log on this machine."""
+    opened = _open(path, rotated=rotated, format_name=format_name)
+    assert isinstance(opened, OneLog)
+    return opened
+
+
+def local_logs(pattern: Path | str, *, rotated: bool = True) -> ManyLogs:
+    """The logs on this machine that a pattern fits."""
+    opened = _open(pattern, rotated=rotated)
+    assert isinstance(opened, ManyLogs)
+    return opened
+
+
+def _open(path: Path | str, *, rotated: bool, format_name: str = "") -> OneLog | ManyLogs:
     setting = Setting(LocalHost("here", HostConfig(local=True)), UTC, format_name)
     return open_source("app", Options(path=str(path), rotated=rotated), setting)
 
 
-async def read_all(source: FileSource, start: Start, where: Filter, *, older: bool, limit: int = 100) -> list[Record]:
+async def read_all(source: LogSource, start: Start, where: Filter, *, older: bool, limit: int = 100) -> list[Record]:
     """Every record from ``start`` on that way, page by page, oldest first."""
     found: list[Record] = []
     more: Start | None = start

@@ -1,0 +1,63 @@
+"""``lilfox logs`` and ``lilfox logs stats`` on a pattern: parallel logs, each with its rotated files."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.services.lilfox_command import lilfox, running
+from tests.waiting import wait_for
+
+EACH = 300
+
+
+def line(number: int) -> str:
+    at = f"2026-11-24T10:{number // 60 % 60:02}:{number % 60:02}.{number // 3600:03}Z"
+    level = "ERROR" if number % 9 == 0 else "INFO"
+    return json.dumps({"timestamp": at, "level": level, "message": f"n {number}", "module": f"m{number % 4}"}) + "\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three logs written in turns; of the first the older half is in a rotated file."""
+    for name in range(3):
+        lines = [line(number) for number in range(name, 3 * EACH, 3)]
+        half = EACH // 2 if name == 0 else 0
+        (tmp_path / f"svc{name}.log").write_text("".join(lines[half:]))
+        if half:
+            (tmp_path / f"svc{name}.log.1").write_text("".join(lines[:half]))
+    return tmp_path
+
+
+def test_all_logs_are_printed_by_time_and_counted(folder: Path) -> None:
+    done = lilfox("logs", folder / "svc*", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    printed = [json.loads(each) for each in done.stdout.splitlines()]
+    assert [each["message"] for each in printed] == [f"n {number}" for number in range(3 * EACH)]
+    assert {each["source"] for each in printed} == {"svc*"}
+    tail = lilfox("logs", folder / "svc*", "--tail", "5", "--level", "error", "--json")
+    assert [json.loads(each)["message"] for each in tail.stdout.splitlines()] == [
+        f"n {number}" for number in range(855, 3 * EACH, 9)
+    ]
+    counted = json.loads(lilfox("logs", "stats", folder / "svc*", "--json").stdout)
+    modules = Counter(f"m{number % 4}" for number in range(0, 3 * EACH, 9))
+    assert counted["records"] == 3 * EACH
+    assert counted["errors"]["total"] == 100
+    assert counted["errors"]["by_module"] == modules
+
+
+def test_following_prints_what_is_new_in_each_and_in_one_that_comes_later(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "printed.out"
+    with running(("logs", folder / "svc*.log", "-f", "--tail", "1", "--json"), out):
+        wait_for(lambda: "n 899" in out.read_text(), what="the last one")
+        for number in range(900, 930):
+            with (folder / f"svc{number % 3}.log").open("a") as log:
+                log.write(line(number))
+        wait_for(lambda: out.read_text().count("\n") == 31, what="what is new")
+        (folder / "svc9.log").write_text(line(930))
+        wait_for(lambda: "n 930" in out.read_text(), what="a log that comes later")
+    printed = [json.loads(each)["message"] for each in out.read_text().splitlines()]
+    assert printed == [f"n {number}" for number in range(899, 931)]
