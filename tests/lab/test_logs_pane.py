@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.glyphs import UNICODE
@@ -110,8 +111,10 @@ async def opened(pilot: Pilot[None]) -> LogsPane:
 
 
 async def typed(pilot: Pilot[None], key: str, text: str) -> None:
-    """Answers the question that a key asks."""
-    await pilot.press(key, *("space" if letter == " " else letter for letter in text), "enter")
+    """Answers the question that a key asks, at one stroke."""
+    await pilot.press(key)
+    pilot.app.query_one("#line", Input).value = text
+    await pilot.press("enter")
 
 
 # ---- every kind of source, one list ----------------------------------------------------------------------------------
