@@ -1,0 +1,125 @@
+"""Alerts as everybody sees them: the engine makes them, the screen, the command line and the notifiers read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import IntEnum
+
+from msgspec import Struct
+
+from lilfox_tui.i18n import Message
+from lilfox_tui.metrics.model import Labels
+
+
+class AlertState(IntEnum):
+    """Of one alert, worst last. ``inactive`` is a rule without alerts."""
+
+    RESOLVED = 0
+    PENDING = 1
+    FIRING = 2
+
+
+class RuleHealth(IntEnum):
+    """How the last evaluation of a rule went. ``NO_DATA``: its selectors found no series, which is not "good"."""
+
+    UNKNOWN = 0
+    GOOD = 1
+    NO_DATA = 2
+    FAILED = 3
+
+
+class Acknowledgement(Struct, frozen=True):
+    """Somebody has seen it: no bell and no reminders until it resolves."""
+
+    by: str
+    at: datetime
+    note: str = ""
+
+
+class SilenceMatcher(Struct, frozen=True):
+    """As Alertmanager has it: ``is_regex`` patterns are RE2, anchored."""
+
+    name: str
+    value: str
+    is_regex: bool = False
+    is_equal: bool = True
+
+
+class Silence(Struct, frozen=True):
+    """Alerts that all ``matchers`` take are not told from ``starts_at`` to ``ends_at`` (aware UTC)."""
+
+    id: str
+    matchers: tuple[SilenceMatcher, ...]
+    starts_at: datetime
+    ends_at: datetime
+    created_by: str
+    comment: str = ""
+
+
+class Alert(Struct, frozen=True):
+    """One alert. ``labels`` (with ``alertname``, without ``__name__``) are its identity; all times are aware UTC.
+
+    ``labels`` and ``annotations`` hold untrusted text (label values come from targets).
+    """
+
+    labels: Labels
+    annotations: Labels
+    state: AlertState
+    active_at: datetime
+    """Since when its expression has held."""
+    value: float
+    fired_at: datetime | None = None
+    resolved_at: datetime | None = None
+    keep_firing_since: datetime | None = None
+    rule: str = ""
+    """Key of its rule: ``FILE;GROUP;INDEX``; for alerts of an Alertmanager or a Prometheus, its address."""
+    acknowledged: Acknowledgement | None = None
+    silenced_by: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Its ``alertname``."""
+        return self.label("alertname")
+
+    @property
+    def severity(self) -> str:
+        """Its ``severity`` label, empty when there is none."""
+        return self.label("severity")
+
+    def label(self, name: str) -> str:
+        """The value of one label, empty when it is not there."""
+        return next((value for key, value in self.labels if key == name), "")
+
+
+class RuleView(Struct, frozen=True):
+    """One rule after its last evaluation. ``kind`` is ``alert`` or ``record``, ``name`` the alert's or the series'."""
+
+    key: str
+    kind: str
+    name: str
+    group: str
+    expression: str
+    for_s: float
+    health: RuleHealth
+    error: Message | None = None
+    failing_since: datetime | None = None
+    evaluated_at: datetime | None = None
+    took_s: float | None = None
+    labels: Mapping[str, str] = {}
+    annotations: Mapping[str, str] = {}
+
+
+class Alerts(Struct, frozen=True):
+    """Everything at one moment. ``alerts`` are pending, firing, and resolved within the last 15 minutes, worst and then
+    oldest first. ``evaluated_here`` is False where another LilFox of this state folder evaluates."""
+
+    at: datetime
+    rules: tuple[RuleView, ...]
+    alerts: tuple[Alert, ...]
+    silences: tuple[Silence, ...] = ()
+    evaluated_here: bool = True
+
+    def count(self, state: AlertState) -> int:
+        """How many alerts are in that state, silenced ones not among them."""
+        return sum(alert.state is state and not alert.silenced_by for alert in self.alerts)

@@ -1,0 +1,46 @@
+"""What an evaluation asks of whoever keeps series, and how a gap looks in their numbers."""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lilfox_tui.scrape.labels import LabelList
+from lilfox_tui.scrape.matcher import Matcher
+
+Floats = NDArray[np.float64]
+Times = NDArray[np.int64]
+"""Milliseconds since 1970 (UTC), as in Prometheus."""
+
+STALE_BITS = 0x7FF0000000000002
+"""Prometheus' own stale marker: the series ends here (model/value/value.go)."""
+ABSENT_BITS = 0x7FF0000000000003
+"""The series has no sample in this row; older ones still count within the lookback."""
+STALE: float = struct.unpack("<d", struct.pack("<Q", STALE_BITS))[0]
+ABSENT: float = struct.unpack("<d", struct.pack("<Q", ABSENT_BITS))[0]
+# Arrays must be filled through their integer view: a float passed through Python arithmetic may lose the pattern.
+
+
+class Selected(NamedTuple):
+    """Series that share their times (those of one target that a selector picks).
+
+    ``labels`` is the same object from call to call while the selection is the same. ``values`` has one row a time and
+    one column a label set; STALE and ABSENT stand where there is no sample. Both arrays are read only and stay as
+    they are while the target goes on.
+    """
+
+    labels: LabelList
+    times: Times
+    values: Floats
+
+
+class SeriesSource(Protocol):
+    """Whoever keeps series: the store of what was scraped, or a rule test's input."""
+
+    def select(self, matchers: tuple[Matcher, ...], start_ms: int, end_ms: int) -> list[Selected]:
+        """All series that every matcher takes, with their rows of ``start_ms <= time <= end_ms``. Series with no row
+        in there may be left out."""
+        ...
