@@ -94,6 +94,7 @@ class MetricsKeys(Pane):
         order = self._order()
         if self.page is not None:
             self.query_one("#hosts", Lines).scroll_rows(step)
+            self.look_below(self.query_one("#hosts", Lines))
         elif order:
             at = order.index(self.selected) if self.selected in order else 0
             self.selected, self._chosen = order[max(0, min(len(order) - 1, at + step))], True
@@ -131,6 +132,8 @@ class MetricsKeys(Pane):
 
     def on_lines_wheel(self, event: Lines.Wheel) -> None:
         event.lines.scroll_rows(event.delta)
+        if self.page is not None:
+            self.look_below(event.lines)
 
     # ---- actions -------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from textual.worker import Worker, WorkerState
 
 from lilfox_tui.app.draw import Row
 from lilfox_tui.app.shell import Shell
+from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.errors import LilFoxError
 
 
@@ -20,6 +21,15 @@ class Pane(Vertical):
     def lilfox(self) -> Shell:
         """The app, typed."""
         return cast("Shell", self.app)
+
+    rows_below = 0
+    """Of a page that is open, past the lower edge."""
+
+    def look_below(self, lines: Lines) -> None:
+        """Has the frame drawn anew where more or fewer rows of ``lines`` are below than it says. After the layout."""
+        if lines.hidden_below != self.rows_below and not self.lilfox._exit:
+            self.rows_below = lines.hidden_below
+            self.lilfox.repaint_frame()
 
     def status(self) -> Row:
         """What the line of tabs says about this pane."""

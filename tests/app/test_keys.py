@@ -303,3 +303,21 @@ async def test_a_rewound_table_draws_what_had_been_until_then() -> None:
         await pilot.pause()
         web = next(line for line in screen_text(pilot).splitlines() if "web-1" in line)
         assert " ▂▂▂▂▂ " in web  # that moment and the four before it
+
+
+async def test_a_page_says_how_much_of_it_is_below() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.metrics.open_page(("host", "db-1"))
+        await pilot.pause()
+        before = app.metrics.rows_below
+        assert f"{before} more below" in screen_text(pilot).splitlines()[1]
+        await pilot.press("j")
+        await pilot.pause()
+        assert f"{before - 1} more below" in screen_text(pilot).splitlines()[1]
+        await pilot.press("G")
+        await pilot.pause()
+        assert "more below" not in screen_text(pilot)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "more below" not in screen_text(pilot)

@@ -103,3 +103,21 @@ async def test_statistics_and_patterns(tmp_path: Path) -> None:
             check(f"logs-{name}-100x30-en", screen_text(pilot))
             await pilot.press("escape")
             await pilot.pause()
+
+
+async def test_a_record_says_how_much_of_it_is_below(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    async with app.run_test(size=(80, 16)) as pilot:
+        pane = await settled(app, pilot)
+        await pilot.press("k", "enter")
+        await until(lambda: pane.neighbours is not None)
+        await pilot.pause()
+        assert f"{pane.rows_below} more below" in screen_text(pilot).splitlines()[1]
+        assert pane.rows_below > 0
+        await pilot.press("G")
+        await until(lambda: "more below" not in screen_text(pilot))
+        await pilot.press("g")
+        await until(lambda: "more below" in screen_text(pilot))
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "more below" not in screen_text(pilot)

@@ -10,9 +10,9 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input
 
-from lilfox_tui.app.dialogs.dialog import Dialog, more_below
+from lilfox_tui.app.dialogs.dialog import Dialog
 from lilfox_tui.app.draw import BLANK, Piece, Row
-from lilfox_tui.app.widgets.lines import Lines
+from lilfox_tui.app.widgets.lines import Lines, more_below
 from lilfox_tui.app.wrap import cells, wrapped
 from lilfox_tui.i18n import _
 

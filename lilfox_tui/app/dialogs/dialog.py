@@ -7,8 +7,6 @@ from typing import ClassVar, TypeVar
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
-from lilfox_tui.i18n import _
-
 WIDTHS = {"": 76, "wide": 100}
 Result = TypeVar("Result")
 
@@ -31,8 +29,3 @@ class Dialog(ModalScreen[Result]):
         """Gives ``result`` and goes. Keys typed ahead may ask again, when the dialog is gone already: nothing then."""
         if self.is_current:
             self.dismiss(result)
-
-
-def more_below(count: int) -> str:
-    """What a title says of rows past the lower edge."""
-    return _("{count} more below", count=count) if count > 0 else ""

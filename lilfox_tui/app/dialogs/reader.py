@@ -8,9 +8,9 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
-from lilfox_tui.app.dialogs.dialog import Dialog, more_below
+from lilfox_tui.app.dialogs.dialog import Dialog
 from lilfox_tui.app.draw import Piece, Row
-from lilfox_tui.app.widgets.lines import Lines
+from lilfox_tui.app.widgets.lines import Lines, more_below
 from lilfox_tui.app.wrap import wrapped
 
 

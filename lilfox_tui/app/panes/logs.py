@@ -14,7 +14,7 @@ from lilfox_tui.app.log_list import LogList
 from lilfox_tui.app.log_output_keys import LogOutputKeys
 from lilfox_tui.app.log_rows import LogStyle
 from lilfox_tui.app.log_strip import StripParts, counted_errors, grouped, joined, loaded_errors, strip_row
-from lilfox_tui.app.widgets.lines import Lines
+from lilfox_tui.app.widgets.lines import Lines, more_below
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import _, language
 from lilfox_tui.logs.filter.model import EVERYTHING
@@ -75,7 +75,11 @@ class LogsPane(LogOutputKeys):
             return
         self.detail_rows = detail_rows(self.detail, self.detail.item, self.neighbours, self._style(self.merged))
         at = first_field(self.detail_rows) if self.detail_at is None else self.detail_at
-        lines.show([each.row for each in self.detail_rows], selected=at)
+        lines.show([each.row for each in self.detail_rows], selected=at, top=0 if at < lines.sticky else None)
+        self.call_after_refresh(self.look_below, lines)
+
+    def status(self) -> Row:
+        return () if self.detail is None else (Piece(more_below(self.rows_below), "muted"),)
 
     # ---- the line of sources --------------------------------------------------------------------------------------
 

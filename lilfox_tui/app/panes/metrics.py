@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
+from functools import partial
 
 from textual import events, work
 from textual.app import ComposeResult
@@ -19,7 +21,7 @@ from lilfox_tui.app.metrics_keys import MetricsKeys, link_error
 from lilfox_tui.app.rows_on_demand import RowsOnDemand
 from lilfox_tui.app.service_page import ServicePage, service_page
 from lilfox_tui.app.service_rows import service_heading, service_row
-from lilfox_tui.app.widgets.lines import Lines
+from lilfox_tui.app.widgets.lines import Lines, more_below
 from lilfox_tui.feed import Ready
 from lilfox_tui.i18n import _
 from lilfox_tui.metrics.model import Level, Series, Snapshot
@@ -146,6 +148,7 @@ class MetricsPane(MetricsKeys):
                 part = self.query_one(name, Lines)
                 part.display = rows > 0
                 part.styles.height = rows
+                self.call_after_refresh(self.repaint)  # what is below is known once that is laid out
         self.query_one("#hosts", Lines).sticky = head[0]
         self.query_one("#services", Lines).sticky = head[1]
 
@@ -167,24 +170,40 @@ class MetricsPane(MetricsKeys):
 
     def _paint_tables(self, overview: Overview) -> None:
         style, hosts, services = self._style(), self._hosts(overview), self._services(overview)
-        lines = self.query_one("#hosts", Lines)
-        title = self._title(_("HOSTS"), len(hosts), len(overview.hosts), lines)
-        head = [title, host_heading(style)][-lines.sticky :]
-        rows = RowsOnDemand(head, len(hosts), lambda index: host_row(hosts[index], overview.at, style))
-        lines.show(rows, selected=self._place("host", [view.name for view in hosts], len(head)))
-        lines = self.query_one("#services", Lines)
-        title = self._title(_("SERVICES"), len(services), len(overview.services), lines)
-        head = [BLANK, title, service_heading(style)][-lines.sticky :]
-        rows = RowsOnDemand(head, len(services), lambda index: service_row(services[index], overview.at, style))
-        lines.show(rows, selected=self._place("service", [view.name for view in services], len(head)))
+        tables = self.query_one("#hosts", Lines), self.query_one("#services", Lines)
+        self._show_table(
+            tables[0],
+            lambda: [self._title(_("HOSTS"), len(hosts), len(overview.hosts), tables[0]), host_heading(style)],
+            [(view.name, partial(host_row, view, overview.at, style)) for view in hosts],
+        )
+        self._show_table(
+            tables[1],
+            lambda: [
+                BLANK,
+                self._title(_("SERVICES"), len(services), len(overview.services), tables[1]),
+                service_heading(style),
+            ],
+            [(view.name, partial(service_row, view, overview.at, style)) for view in services],
+        )
         if (room := self._heights.get("#changes", 0)) > 0:
             self.query_one("#changes", Lines).show(self.change_rows(room))
         self.query_one("#detail", Lines).show(self._detail(overview))
 
+    def _show_table(
+        self, lines: Lines, heads: Callable[[], list[Row]], named: Sequence[tuple[str, Callable[[], Row]]]
+    ) -> None:
+        """Shows rows by name below ``heads``, which tell how many are past the lower edge once they are there."""
+        kind = (lines.id or "").removesuffix("s")
+        for _time in range(2):
+            head = heads()[-lines.sticky :]
+            rows = RowsOnDemand(head, len(named), lambda index: named[index][1]())
+            lines.show(rows, selected=self._place(kind, [name for name, _make in named], len(head)))
+            if heads()[-lines.sticky :] == head:
+                return
+
     def _title(self, text: str, shown: int, of: int, lines: Lines) -> Row:
         count = f"{shown}/{of}" if shown != of else str(of)
-        more = _("{count} more below", count=lines.hidden_below) if lines.hidden_below else ""
-        return (Piece(" " + text, "title"), Piece(f"  {count}  {more}", "muted"))
+        return (Piece(" " + text, "title"), Piece(f"  {count}  {more_below(lines.hidden_below)}", "muted"))
 
     def _place(self, kind: str, names: list[str], head: int) -> int | None:
         if self.selected is None or self.selected[0] != kind or self.selected[1] not in names:
@@ -235,6 +254,7 @@ class MetricsPane(MetricsKeys):
             lines.show(host_page(self._host_page(overview.hosts[name], overview.at)), follow=False)
         elif kind == "service" and name in overview.services:
             lines.show(service_page(self._service_page(overview.services[name], overview.at)), follow=False)
+        self.call_after_refresh(self.look_below, lines)
 
     def _host_page(self, view: HostView, now: datetime) -> HostPage:
         app = self.lilfox
@@ -279,6 +299,8 @@ class MetricsPane(MetricsKeys):
     def status(self) -> Row:
         parts = []
         if self.page is not None:
+            if self.rows_below:
+                parts.append(more_below(self.rows_below))
             parts.append(_("last {time}", time=human_duration(self.window.total_seconds())))
         if self.filter:
             parts.append(f"/{self.filter}/" + ("" if self.only_matching else " " + _("(marked)")))

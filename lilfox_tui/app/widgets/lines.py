@@ -13,6 +13,12 @@ from textual.widget import Widget
 
 from lilfox_tui.app.changed_cells import changed_spans
 from lilfox_tui.app.draw import BLANK, Palette, Row
+from lilfox_tui.i18n import _
+
+
+def more_below(count: int) -> str:
+    """What is said of so many rows past the lower edge; nothing of none."""
+    return _("{count} more below", count=count) if count > 0 else ""
 
 
 class Painted(Protocol):
@@ -75,8 +81,8 @@ class Lines(Widget, can_focus=False):
 
     @property
     def hidden_below(self) -> int:
-        """How many rows are past the lower edge."""
-        return max(0, len(self.rows) - self.sticky - self.top - self.room)
+        """How many rows are past the lower edge; none before the first layout."""
+        return max(0, len(self.rows) - self.sticky - self.top - self.room) if self.size.height else 0
 
     def _following(self, selected: int | None) -> int:
         if selected is None or selected < self.sticky or not self.room:
@@ -94,7 +100,10 @@ class Lines(Widget, can_focus=False):
         return self.rows[index], index == self.selected
 
     def _repaint(self, before: list[tuple[Row, bool]]) -> None:
-        if not self.is_attached or not before:
+        if not self.is_attached:
+            return
+        if not before:  # it has no place on the screen now: what was drawn there once is forgotten
+            self.refresh()
             return
         width = self.size.width
         changed = []
