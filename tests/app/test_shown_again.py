@@ -1,0 +1,38 @@
+"""A pane that was away comes back as things are now, not as they were when it was left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.model import Overview
+from tests.app.log_files import logs_app, settled
+from tests.app.overviews import NOW, host, lost, mixed, summary
+from tests.app.still import StillMonitor, screen_text
+
+
+async def test_metrics_come_back_with_what_is_new(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    assert isinstance(app.monitor, StillMonitor)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settled(app, pilot)
+        await pilot.press("1")
+        await pilot.pause()
+        assert "no sample" in _row(screen_text(pilot), "model-1")
+        await pilot.press("2")
+        await pilot.pause()
+        hosts = {
+            **mixed().hosts,
+            "web-1": lost("web-1"),
+            "model-1": host("model-1", Level.GOOD, summary("model-1", 12, 30, 40)),
+        }
+        app.monitor.show(Overview(NOW, hosts, mixed().services))
+        await pilot.pause()
+        await pilot.press("1")
+        await pilot.pause()
+        assert "no sample" in _row(screen_text(pilot), "web-1")
+        assert "no sample" not in _row(screen_text(pilot), "model-1")
+
+
+def _row(text: str, name: str) -> str:
+    return next(line for line in text.splitlines() if f" {name} " in line)
