@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from lilfox_tui.errors import FileRefused, LilFoxError
 from lilfox_tui.hosts.local import LocalHost
+from lilfox_tui.hosts.way_back import wait_for_way
 from lilfox_tui.i18n import tr
 from lilfox_tui.logs.files.cut import Cut
 from lilfox_tui.logs.files.follow import BATCH, PASSING, RETRIES_S, Batch
@@ -92,7 +93,7 @@ class ManyFollower:
                 pause_s = RETRIES_S[min(tries, len(RETRIES_S) - 1)]
                 tries += 1
                 self._failed(error, pause_s)
-            await asyncio.sleep(pause_s)
+            await wait_for_way(self._group.host, pause_s)
 
     async def _look_for_logs(self, glance: Glance, cut: Cut) -> None:
         for path in cut.edges:
