@@ -6,12 +6,13 @@ and ``open_source(name, options, setting) -> LogSource``; it knows no other kind
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from datetime import tzinfo
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from msgspec import Struct
 
+from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Feed
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import Message
@@ -140,6 +141,16 @@ class Hurried(Protocol):
     ) -> AsyncGenerator[list[Record | Notice | Passed], None]:
         """As :meth:`LogSource.follow`; where more comes at once than ``keep`` tells (None: all is wanted), only so many
         of the newest are given, after a Passed. ``keep`` is called in a thread."""
+        ...
+
+
+@runtime_checkable
+class OfSeveral(Protocol):
+    """A source that is several logs, and goes on without those that cannot be read."""
+
+    @property
+    def refused(self) -> Mapping[str, LilFoxError]:
+        """Why logs cannot be read, by their names."""
         ...
 
 

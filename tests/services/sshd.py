@@ -27,6 +27,7 @@ APPLETS = (
     "tail",
     "head",
     "tr",
+    "wc",
     "gzip",
     "printf",
     "ls",

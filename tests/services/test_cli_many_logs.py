@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import tempfile
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from lilfox_tui.__main__ import main
 from tests.services.lilfox_command import lilfox, running
 from tests.waiting import wait_for
 
@@ -61,3 +65,27 @@ def test_following_prints_what_is_new_in_each_and_in_one_that_comes_later(folder
         wait_for(lambda: "n 930" in out.read_text(), what="a log that comes later")
     printed = [json.loads(each)["message"] for each in out.read_text().splitlines()]
     assert printed == [f"n {number}" for number in range(899, 931)]
+
+
+def test_a_log_that_may_not_be_read_is_told_and_the_others_are_printed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory() as open_folder:
+        Path(open_folder).chmod(0o755)
+        monkeypatch.setenv("XDG_CONFIG_HOME", open_folder)
+        paths = [Path(open_folder, f"svc{number}.log") for number in range(2)]
+        for number, path in enumerate(paths):
+            path.write_text(line(number))
+        assert main(["logs", f"{open_folder}/*.log", "--json"]) == 0  # all that is imported on the way is there now
+        paths[1].chmod(0)
+        capsys.readouterr()
+        user = os.geteuid()
+        os.seteuid(65534 if user == 0 else user)
+        try:
+            printed = main(["logs", f"{open_folder}/*.log", "--json"])
+        finally:
+            os.seteuid(user)
+    told = capsys.readouterr()
+    assert printed == 3, told.err
+    assert re.search(r"svc1.log on \S+ may not be read", told.err)
+    assert '"n 0"' in told.out

@@ -16,6 +16,9 @@ import pytest
 from lilfox_tui.errors import FileRefused
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
+from lilfox_tui.logs.files import index, one_log, remote
+from lilfox_tui.logs.files.one_log import OneLog
+from lilfox_tui.logs.files.remote import RemoteFile
 from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter, Not, Text
 from lilfox_tui.logs.record import Record, Severity, microseconds
 from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, LogSource, Setting
@@ -138,6 +141,46 @@ async def test_a_file_renamed_between_two_pages_loses_and_doubles_nothing(tmp_pa
     newer = await read_all(source, AtPlace(first.records[-1].place), EVERYTHING, older=False)
     found = [one.raw for one in (*older, *first.records, *newer)]
     assert found == raws(console_log(1, 200)) + raws(console_log(2, 100, first=200))
+    await source.close()
+
+
+async def test_lines_are_counted_there_and_led_to(tmp_path: Path, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RemoteFile, "COUNT_BYTES", 100_000)
+    monkeypatch.setattr(index, "_READ_BYTES", 4000)
+    monkeypatch.setattr(one_log, "REMOTE_COUNT_S", 0.1)
+    path = tmp_path / "app.log"
+    made = random.Random(2)
+    lines = [f'{{"message": "n {number} {"x" * made.randrange(150)}"}}\n' for number in range(1, 4001)]
+    path.write_text("".join(lines[:3000]))
+    (tmp_path / "app.log.1").write_text('{"message": "older"}\n' * 500)
+    source = source_on(host, path)
+    assert isinstance(source, OneLog)
+    for end in (3000, 4000):
+        await source.page(End(), older=True, limit=1, where=EVERYTHING)
+        await until(lambda end=end: source.status.value and source.status.value.records == end + 500)  # type: ignore[misc]
+        for number in (1, 2, 1500, 2999, end):
+            start = await source.at_line(number)
+            assert start is not None
+            record = (await source.page(start, older=False, limit=1, where=EVERYTHING)).records[0]
+            assert record.raw.startswith(b'{"message": "n %d ' % number)
+            assert await source.line_of(record.place) == number
+        with path.open("a") as log:
+            log.write("".join(lines[3000:]) if end == 3000 else "")
+    await source.close()
+
+
+async def test_a_file_that_is_too_large_is_not_counted_there(
+    tmp_path: Path, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "COUNTED_MOST_BYTES", 1000)
+    path = tmp_path / "app.log"
+    path.write_text('{"message": "one"}\n' * 1000)
+    source = source_on(host, path)
+    assert isinstance(source, OneLog)
+    await source.page(End(), older=True, limit=1, where=EVERYTHING)
+    assert source.status.value is not None
+    assert source.status.value.records is None
+    assert await source.at_line(500) is None
     await source.close()
 
 

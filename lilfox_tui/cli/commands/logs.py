@@ -21,7 +21,7 @@ from lilfox_tui.i18n import _, tr
 from lilfox_tui.logs.filter.model import EVERYTHING, Filter
 from lilfox_tui.logs.in_time import InTime
 from lilfox_tui.logs.record import Record
-from lilfox_tui.logs.source import LogSource, Notice
+from lilfox_tui.logs.source import LogSource, Notice, OfSeveral
 
 if TYPE_CHECKING:
     from lilfox_tui.logs.analyze import Analysis
@@ -190,8 +190,10 @@ async def _counted(sources: Sequence[LogSource], where: Filter, *, slices: bool)
 
 
 def _told(failed: Mapping[str, LilFoxError], sources: Sequence[LogSource]) -> int:
-    for error in failed.values():
+    several = [source for source in sources if isinstance(source, OfSeveral) and source.name not in failed]
+    partly = [error for source in several for error in source.refused.values()]
+    for error in (*failed.values(), *partly):
         print_error(error)
     if not failed:
-        return 0
+        return 3 if partly else 0
     return 1 if len(failed) == len(sources) else 3

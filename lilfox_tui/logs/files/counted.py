@@ -45,7 +45,8 @@ class CountedFiles:
                 self.records = None
                 return
             lines += found
-        self.records = lines + self.newest.lines if log.format.begins is every_line else None
+        known = log.format.begins is every_line and not self.newest.given_up
+        self.records = lines + self.newest.lines if known else None
         self.more = packed
         told()
 
@@ -58,4 +59,4 @@ class CountedFiles:
             index = self._older[one.key] = LineIndex(log.file)
         if index.indexed_bytes < one.size_bytes:
             await index.build(lambda: None)
-        return index.lines
+        return None if index.given_up else index.lines

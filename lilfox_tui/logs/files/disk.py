@@ -44,10 +44,12 @@ class Found(Struct, frozen=True):
 class ByteFile(Protocol):
     """One file that is open. It stays the same file when it is renamed; calls may be made at the same time.
 
-    ``NEAR_BYTES``: so much is read record by record before ``find`` is used, which costs a process: where there is much
-    to find that is all it takes. ``STEP_BYTES``: the first part that is searched; further ones are larger.
+    ``COUNT_BYTES``: so much is counted at once. ``NEAR_BYTES``: so much is read record by record before ``find`` is
+    used, which costs a process: where there is much to find that is all it takes. ``STEP_BYTES``: the first part that
+    is searched; further ones are larger.
     """
 
+    COUNT_BYTES: int
     NEAR_BYTES: int
     STEP_BYTES: int
 

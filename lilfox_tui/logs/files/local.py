@@ -28,6 +28,7 @@ BLOCK = 1024 * 1024
 class LocalFile:
     """A file of this machine by its descriptor. See :class:`lilfox_tui.logs.files.disk.ByteFile`."""
 
+    COUNT_BYTES = 1024 * 1024
     NEAR_BYTES = 1024 * 1024
     STEP_BYTES = 1024 * 1024 * 1024
 

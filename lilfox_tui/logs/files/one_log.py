@@ -25,6 +25,8 @@ from lilfox_tui.logs.source import AtPlace, End, Notice, Page, Passed, Setting, 
 POLL_S = 0.15
 """How often a file that is followed is looked at."""
 REMOTE_POLL_S = 0.25
+REMOTE_COUNT_S = 5.0
+"""How often lines that were written to a file of an SSH host are counted."""
 
 
 class OneLog:
@@ -176,14 +178,19 @@ class OneLog:
         return log
 
     def _count_on(self) -> None:
-        behind = self._counted.newest is None or self._counted.newest.indexed_bytes != self._size
-        if self._local and behind and (self._indexing is None or self._indexing.done()):
+        if self._is_behind() and (self._indexing is None or self._indexing.done()):
             self._indexing = asyncio.create_task(self._count())
+
+    def _is_behind(self) -> bool:
+        index = self._counted.newest
+        return index is None or (index.indexed_bytes != self._size and not index.given_up)
 
     async def _count(self) -> None:
         with suppress(LilFoxError):  # a file was closed for it is not the log's any more
-            while self._counted.newest is None or self._counted.newest.indexed_bytes != self._size:
+            while self._is_behind():
                 await self._counted.count(self._publish)
+                if not self._local:
+                    await asyncio.sleep(REMOTE_COUNT_S)
 
     def _note_searched(self, passed: int) -> None:
         self._searched = (self._searched or 0) + passed

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import stat
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from weakref import WeakKeyDictionary
 
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.refusals import not_read
-from lilfox_tui.logs.files import remote_search
+from lilfox_tui.logs.files import remote_count, remote_search
 from lilfox_tui.logs.files.disk import Found, Seen
 from lilfox_tui.logs.files.local_search import by_block
 from lilfox_tui.logs.files.refusals import NotReadable, file_moved, no_right, not_regular, nothing_there
@@ -17,6 +19,9 @@ from lilfox_tui.logs.files.remote_shell import DATA, MOVED, RemoteShell, enter, 
 from lilfox_tui.logs.filter.needles import Needles
 
 _PAGE = 4096
+COUNTED_MOST_BYTES = 2 * 1024 * 1024 * 1024
+"""Lines are counted up to there: all of it is read there, from its disk."""
+_COUNTING: WeakKeyDictionary[Host, asyncio.Lock] = WeakKeyDictionary()
 
 
 class RemoteDisk:
@@ -111,6 +116,7 @@ class RemoteDisk:
 class RemoteFile:
     """A file of an SSH host by device and inode. See :class:`lilfox_tui.logs.files.disk.ByteFile`."""
 
+    COUNT_BYTES = 64 * 1024 * 1024  # it costs a process there
     NEAR_BYTES = 0  # what is read crosses the wire, what is searched does not
     STEP_BYTES = 8 * 1024 * 1024
 
@@ -164,9 +170,13 @@ class RemoteFile:
                 async for offsets in read:
                     yield Found(offsets, {})
 
-    async def count_lines(self, start: int, length: int) -> int | None:  # noqa: ARG002  the contract's
-        """None: it would read the whole file there."""
-        return None
+    async def count_lines(self, start: int, length: int) -> int | None:
+        """See :meth:`ByteFile.count_lines`. It is counted there, for one file of the host at a time."""
+        if start + length > COUNTED_MOST_BYTES:
+            return None
+        path, host = self._disk.path(self._key), self._disk.host
+        async with _COUNTING.setdefault(host, asyncio.Lock()):
+            return await remote_count.count_lines(host, path, self._key, start, length, sudo=self._disk.is_root)
 
     async def close(self) -> None:
         """Its descriptor goes to another file when it is needed, or ends with the shell."""

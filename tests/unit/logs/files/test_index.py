@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.logs.files import index
+from lilfox_tui.logs.files.local import LocalFile
 from lilfox_tui.logs.filter.model import EVERYTHING
 from lilfox_tui.logs.source import Beginning, End, Scaled
 from tests.unit.logs.files.written import local_source
@@ -16,7 +17,8 @@ from tests.waiting import until
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index, "BLOCK", 100)
+    monkeypatch.setattr(LocalFile, "COUNT_BYTES", 1000)
+    monkeypatch.setattr(index, "_READ_BYTES", 100)
 
 
 async def test_lines_are_numbered_in_the_background_and_on_while_the_file_grows(tmp_path: Path) -> None:
