@@ -1,0 +1,12 @@
+"""The functions of PromQL by name. Each file holds those of one kind, and a tuple ``FUNCTIONS`` of them.
+
+How one is written: :class:`lilfox_tui.promql.function.Function`. What Prometheus has and is not here is
+refused by name when a query is parsed.
+"""
+
+from __future__ import annotations
+
+from lilfox_tui.promql.function import Function
+from lilfox_tui.promql.functions import arithmetic
+
+FUNCTIONS: dict[str, Function] = {function.name: function for function in (*arithmetic.FUNCTIONS,)}

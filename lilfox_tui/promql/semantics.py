@@ -1,0 +1,27 @@
+"""Where the versions of Prometheus differ in what a query gives."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Semantics(Struct, frozen=True):
+    """Which Prometheus' answers a query gives. Lengths are in milliseconds."""
+
+    left_open: bool = True
+    """Ranges and the lookback are ``(t-d, t]`` (3.x), else ``[t-d, t]`` (2.x)."""
+    half_gap_before_zero: bool = True
+    """``rate`` and ``increase`` cut what they extrapolate to half a gap before they stop it at zero (3.x), or after."""
+    plain_mean: bool = True
+    """``avg`` and ``avg_over_time`` divide a compensated sum, and take running means only when that overflows (3.x),
+    else they keep running means throughout."""
+    dot_takes_newline: bool = True
+    """``.`` in a pattern takes a newline too (3.x)."""
+    lookback_ms: int = 300_000
+    """How old a sample may be to count as the present value."""
+    subquery_step_ms: int = 60_000
+    """The step of ``[5m:]``: Prometheus' evaluation interval."""
+
+
+PROMETHEUS_3 = Semantics()
+PROMETHEUS_2 = Semantics(left_open=False, half_gap_before_zero=False, plain_mean=False, dot_takes_newline=False)
