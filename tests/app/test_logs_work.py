@@ -254,3 +254,16 @@ async def test_when_a_source_is_tried_again_is_told_by_the_clock(
         assert re.search(r"next try in [678] s", screen_text(pilot))
         source.status.fail(error, next_try=now)
         await until(lambda: "trying now" in screen_text(pilot))
+
+
+async def test_since_when_a_source_is_away_is_told_however_long_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = some("web")
+    app = with_sources(monkeypatch, [source])
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(app, pilot)
+        reason = "/home/ops/.ssh/keys/production/id_ed25519 cannot be read: No such file or directory"
+        now = datetime.now(UTC)
+        source.status.fail(LilFoxError(tr("{reason}", reason=reason)), next_try=now + timedelta(seconds=8))
+        await until(lambda: "web: /home/ops" in screen_text(pilot))
+        row = next(line for line in screen_text(pilot).splitlines() if "web: /home/ops" in line)
+        assert re.search(r"…  since \d\d:\d\d:\d\d, next try in [678] s$", row)

@@ -14,17 +14,18 @@ from lilfox_tui.app.log_list import LogList
 from lilfox_tui.app.log_output_keys import LogOutputKeys
 from lilfox_tui.app.log_rows import LogStyle
 from lilfox_tui.app.log_strip import StripParts, counted_errors, grouped, joined, loaded_errors, strip_row
+from lilfox_tui.app.log_troubles import trouble_rows
 from lilfox_tui.app.widgets.lines import Lines, more_below
-from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import _, language
 from lilfox_tui.logs.filter.model import EVERYTHING
 from lilfox_tui.logs.lane import Shown
 from lilfox_tui.logs.merged import Merged
 from lilfox_tui.logs.record import EPOCH, Record, Severity
-from lilfox_tui.text import cell_width, human_duration
+from lilfox_tui.text import cell_width
 
 WIDEST_SOURCE = 16
-TROUBLES_SHOWN = 3
+ROOMY = 16
+"""Rows of the pane at which what is wrong may take more than one."""
 QUIET_S = 1.0
 """After the last change, before all is counted."""
 
@@ -148,9 +149,15 @@ class LogsPane(LogOutputKeys):
             rows.append((Piece(" " + self.working, "accent"), Piece("   " + _("esc ends it"), "muted")))
         if searching := self.merged.searching or (self.finding.searching if self.finding is not None else ()):
             rows.append((Piece(" " + self._progress(searching), "accent"), Piece("   " + _("esc ends it"), "muted")))
-        for name, trouble in list(self.merged.troubles.items())[:TROUBLES_SHOWN]:
-            rows.append(self._trouble_row(name, trouble))
-        return rows
+        room = self.lilfox.room
+        return rows + trouble_rows(
+            self.merged.troubles,
+            self.lilfox.glyphs,
+            now=datetime.now(UTC),
+            zone=self.zone,
+            width=room.width,
+            roomy=room.height >= ROOMY,
+        )
 
     def _progress(self, names: tuple[str, ...]) -> str:
         searched = size = 0
@@ -160,18 +167,6 @@ class LogsPane(LogOutputKeys):
                 searched, size = searched + status.searched_bytes, size + status.size_bytes
         share = f"  {100 * searched // size} %" if size else ""
         return _("searching {names}", names=", ".join(names)) + share
-
-    def _trouble_row(self, name: str, trouble: Unavailable) -> Row:
-        glyphs = self.lilfox.glyphs
-        since = trouble.since.astimezone(self.zone).strftime("%H:%M:%S")
-        then = _("r tries again")
-        if trouble.next_try is not None:
-            wait = round((trouble.next_try - datetime.now(UTC)).total_seconds())
-            then = _("next try in {time}", time=human_duration(wait)) if wait > 0 else _("trying now")
-        return (
-            Piece(f" {glyphs.failing} {name}: {trouble.error}", "failing"),
-            Piece("  " + _("since {time}", time=since) + f", {then}  {trouble.error.hint}", "muted"),
-        )
 
     # ---- the list ------------------------------------------------------------------------------------------------
 
