@@ -1,0 +1,257 @@
+"""What was scraped, in memory: one matrix of numbers a target, a row a scrape, a column a series.
+
+All series of a target share their times, so a scrape writes one row and a window is a slice. Rows are only appended,
+and a matrix that is full is replaced by a new one: what was handed out stays as it is, in other threads too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from lilfox_tui.scrape.columns import Columns, Places, together
+from lilfox_tui.scrape.labels import LabelList, LabelSet
+from lilfox_tui.scrape.matcher import Matcher
+from lilfox_tui.scrape.series import ABSENT_BITS, STALE_BITS, Floats, Selected, SeriesSource, Times
+
+_FEWEST_ROWS = 16
+_PART_FORGOTTEN = 8
+"""When the limit is reached, one part in so many of the time that is kept is forgotten at once."""
+_BYTES_OF_A_SET = 200
+"""About what a label set takes beside its text (objects, the places in dictionaries)."""
+
+
+class _Matrix:
+    """Times and values with room for more rows and columns; ``rows`` of them count."""
+
+    __slots__ = ("columns", "rows", "times", "values")
+
+    def __init__(self, columns: Columns, times: Times, values: Floats, rows: int) -> None:
+        self.columns, self.times, self.values, self.rows = columns, times, values, rows
+
+    @classmethod
+    def empty(cls, columns: Columns, rows: int) -> _Matrix:
+        width = len(columns) + len(columns) // 8 + 2
+        return cls(columns, np.empty(rows, np.int64), np.empty((rows, width)), 0)
+
+    @property
+    def full(self) -> bool:
+        return self.rows == len(self.times)
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory that is in use: pages of rows not yet written are not."""
+        return int(self.rows * (self.values.shape[1] + 1) * 8)
+
+
+class TargetSeries:
+    """The series of one target. Rows are appended by one thread; any thread may :meth:`select`."""
+
+    def __init__(self, keep_ms: int, changed: Callable[[TargetSeries], None]) -> None:
+        self._keep_ms, self._changed = keep_ms, changed
+        self._list = LabelList(())
+        self._live: Places = slice(0, 0)
+        self._text_bytes = 0
+        self._matrix = _Matrix.empty(Columns(()), _FEWEST_ROWS)
+
+    @property
+    def series_count(self) -> int:
+        """Series of the last row."""
+        return len(self._list)
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory of numbers and labels, about."""
+        return self._matrix.size_bytes + self._text_bytes
+
+    @property
+    def oldest_ms(self) -> int | None:
+        """The time of the oldest row, None where there is none."""
+        return int(self._matrix.times[0]) if self._matrix.rows else None
+
+    @property
+    def newest_ms(self) -> int | None:
+        """The time of the newest row, None where there is none."""
+        return int(self._matrix.times[self._matrix.rows - 1]) if self._matrix.rows else None
+
+    def append(self, at_ms: int, labels: LabelList, values: Floats) -> bool:
+        """A row: ``values[i]`` is of ``labels[i]``, ABSENT where that has no sample now. Series of the last row that
+        ``labels`` has no more get STALE. Quickest with the same LabelList object as last time.
+
+        False, and nothing is kept, where ``at_ms`` is not after the last row. Raises ValueError where ``labels`` holds
+        a set twice.
+        """
+        newest = self.newest_ms
+        if newest is not None and at_ms <= newest:
+            return False
+        if self._matrix.full:
+            self.forget(at_ms - self._keep_ms)
+        gone = self._take_list(labels) if labels is not self._list else ()
+        self._write(at_ms, values, gone)
+        self._changed(self)
+        return True
+
+    def end(self, at_ms: int) -> bool:
+        """Every live series ends with STALE at ``at_ms``; False where that is not after the last row."""
+        return self.append(at_ms, LabelList(()), np.empty(0)) if self._list else False
+
+    def select(self, matchers: tuple[Matcher, ...], start_ms: int, end_ms: int) -> Selected | None:
+        """As :meth:`SeriesSource.select`, of this target."""
+        matrix = self._matrix
+        rows = matrix.rows
+        choice = matrix.columns.choose(matchers)
+        if choice is None:
+            return None
+        times = matrix.times[:rows]
+        start, end = (int(place) for place in (times.searchsorted(start_ms), times.searchsorted(end_ms, "right")))
+        if start >= end:
+            return None
+        window, values = times[start:end], matrix.values[start:end, choice.places]
+        window.flags.writeable = values.flags.writeable = False
+        return Selected(choice.labels, window, values)
+
+    def forget(self, before_ms: int) -> None:
+        """Moves what is not older than ``before_ms`` to a new matrix, and the newest row while series are live; series
+        that have nothing left in there are forgotten whole."""
+        old = self._matrix
+        first = min(int(old.times[: old.rows].searchsorted(before_ms)), max(old.rows - bool(self._list), 0))
+        kept = old.rows - first
+        places = self._places_with_samples(old, first)
+        columns = old.columns
+        if len(places) < len(columns):
+            columns = Columns([columns.sets[place] for place in places], old.columns)
+            self._text_bytes = _text_bytes(columns.sets)
+        new = _Matrix.empty(columns, max(_FEWEST_ROWS, kept + kept // 2))
+        new.times[:kept] = old.times[first : old.rows]
+        new.values[:kept, : len(columns)] = old.values[first : old.rows, together(places) if places else slice(0, 0)]
+        new.rows = kept
+        self._matrix = new
+        self._live = _places(columns, self._list)
+
+    def _take_list(self, labels: LabelList) -> list[int]:
+        """Makes ``labels`` the live ones; the places of those that were and are no more."""
+        still = set(labels)
+        if len(still) != len(labels):
+            raise ValueError("a series stands twice in one row")
+        columns = self._matrix.columns
+        added = [one for one in labels if one not in columns.place_of]
+        if added:
+            columns = self._widen(added)
+        before, self._list, self._live = self._list, labels, _places(columns, labels)
+        return [columns.place_of[one] for one in before if one not in still]
+
+    def _widen(self, added: Sequence[LabelSet]) -> Columns:
+        old = self._matrix
+        columns = Columns((*old.columns.sets, *added), old.columns)
+        first, width = len(old.columns), len(columns)
+        if width <= old.values.shape[1]:
+            new = _Matrix(columns, old.times, old.values, old.rows)
+        else:
+            new = _Matrix.empty(columns, len(old.times))
+            new.rows = old.rows
+            new.times[: old.rows] = old.times[: old.rows]
+            new.values[: old.rows, :first] = old.values[: old.rows, :first]
+        new.values.view(np.int64)[: old.rows, first:width] = ABSENT_BITS
+        self._matrix = new
+        self._text_bytes += _text_bytes(added)
+        return columns
+
+    def _write(self, at_ms: int, values: Floats, gone: Sequence[int]) -> None:
+        matrix = self._matrix
+        width = len(matrix.columns)
+        row = matrix.values[matrix.rows, :width]
+        if len(self._list) < width:
+            bits = row.view(np.int64)
+            bits.fill(ABSENT_BITS)
+            if gone:
+                bits[list(gone)] = STALE_BITS
+        row[self._live] = values
+        matrix.times[matrix.rows] = at_ms
+        matrix.rows += 1
+
+    def _places_with_samples(self, matrix: _Matrix, first: int) -> list[int]:
+        """Columns of live series, and of those that have a sample from row ``first`` on."""
+        alive = np.zeros(len(matrix.columns), np.bool_)
+        alive[self._live] = True
+        dead = np.flatnonzero(~alive)
+        bits = matrix.values.view(np.int64)[first : matrix.rows, dead]
+        alive[dead] = ((bits != ABSENT_BITS) & (bits != STALE_BITS)).any(axis=0)
+        return [int(place) for place in np.flatnonzero(alive)]
+
+
+class Store(SeriesSource):
+    """The series of all targets. The newest ``keep_s`` seconds of them, and less where they would take more than
+    ``limit_bytes``: the oldest rows are forgotten first, of the newest row of each target nothing."""
+
+    def __init__(self, *, keep_s: float, limit_bytes: int) -> None:
+        self._keep_ms, self._limit_bytes = round(keep_s * 1000), limit_bytes
+        self._targets: dict[str, TargetSeries] = {}
+        self._sizes: dict[TargetSeries, int] = {}
+        self._size_bytes = 0
+        self._next_look_ms = 0
+
+    def target(self, key: str) -> TargetSeries:
+        """The series of one target, made at the first call."""
+        if key not in self._targets:
+            self._targets[key] = TargetSeries(self._keep_ms, self._grown)
+        return self._targets[key]
+
+    def drop(self, key: str) -> None:
+        """Forgets a target and its past."""
+        gone = self._targets.pop(key, None)
+        if gone is not None:
+            self._size_bytes -= self._sizes.pop(gone, 0)
+
+    def select(self, matchers: tuple[Matcher, ...], start_ms: int, end_ms: int) -> list[Selected]:
+        """All series that every matcher takes, a :class:`Selected` a target. Raises UsageError for a pattern that RE2
+        refuses."""
+        found = (target.select(matchers, start_ms, end_ms) for target in list(self._targets.values()))
+        return [one for one in found if one is not None]
+
+    @property
+    def series_count(self) -> int:
+        """Live series of all targets."""
+        return sum(target.series_count for target in self._targets.values())
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory of numbers and labels, about."""
+        return self._size_bytes
+
+    @property
+    def oldest_ms(self) -> int | None:
+        """From when on there is something; None where there is nothing."""
+        times = [target.oldest_ms for target in self._targets.values()]
+        return min((time for time in times if time is not None), default=None)
+
+    def _grown(self, target: TargetSeries) -> None:
+        self._count(target)
+        newest = target.newest_ms or 0
+        if newest >= self._next_look_ms:
+            self._next_look_ms = newest + self._keep_ms // _PART_FORGOTTEN
+            self._forget(newest - self._keep_ms)
+        if self._size_bytes > self._limit_bytes:
+            oldest = self.oldest_ms or 0
+            self._forget(oldest + max(1, (newest - oldest) // _PART_FORGOTTEN))
+
+    def _forget(self, before_ms: int) -> None:
+        for target in self._targets.values():
+            oldest, newest = target.oldest_ms, target.newest_ms
+            if oldest is None or oldest >= before_ms or (oldest == newest and target.series_count):
+                continue
+            target.forget(before_ms)
+            self._count(target)
+
+    def _count(self, target: TargetSeries) -> None:
+        size = target.size_bytes
+        self._size_bytes += size - self._sizes.get(target, 0)
+        self._sizes[target] = size
+
+
+def _places(columns: Columns, labels: LabelList) -> Places:
+    return together([columns.place_of[one] for one in labels]) if labels else slice(0, 0)
+
+
+def _text_bytes(sets: Sequence[LabelSet]) -> int:
+    return sum(_BYTES_OF_A_SET + sum(len(name) + len(value) for name, value in one.pairs) for one in sets)

@@ -1,0 +1,47 @@
+"""Matchers of labels: the four operators, whole values, RE2's limits."""
+
+from __future__ import annotations
+
+import pytest
+
+from lilfox_tui.errors import UsageError
+from lilfox_tui.scrape.matcher import Comparison, Matcher
+from lilfox_tui.scrape.matching import matches
+
+
+@pytest.mark.parametrize(
+    ("op", "wanted", "value", "fits"),
+    [
+        ("=", "a", "a", True),
+        ("=", "a", "ab", False),
+        ("=", "", "", True),
+        ("!=", "a", "", True),
+        ("!=", "a", "a", False),
+        ("=~", "a|b", "b", True),
+        ("=~", "a|b", "ab", False),
+        ("=~", "a|", "", True),
+        ("=~", "5..", "503", True),
+        ("=~", "5..", "5030", False),
+        ("=~", ".*", "", True),
+        ("=~", ".+", "", False),
+        ("=~", "a.b", "a\nb", True),
+        ("=~", "x(?i)ab", "xAB", True),
+        ("=~", "a|ab", "ab", True),
+        ("=~", r"\d+\.\d", "12.5", True),
+        ("=~", "é+", "éé", True),
+        ("!~", "5..", "200", True),
+        ("!~", "5..", "503", False),
+    ],
+)
+def test_matches_as_prometheus_does(op: Comparison, wanted: str, value: str, fits: bool) -> None:
+    assert matches(Matcher("x", op, wanted), value) is fits
+
+
+@pytest.mark.parametrize("pattern", ["(", "a(?=b)", "(a)\\1", "\ud800+"])
+def test_names_what_re2_does_not_take(pattern: str) -> None:
+    with pytest.raises(UsageError, match="regular expression"):
+        matches(Matcher("x", "=~", pattern), "a")
+
+
+def test_ends_at_once_on_a_pattern_that_makes_others_hang() -> None:
+    assert not matches(Matcher("x", "=~", "(a*)*b|(a|aa)+c"), "a" * 5000)
