@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import stat
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from weakref import WeakKeyDictionary
 
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.errors import CommandTimeout, LilFoxError
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.refusals import not_read
 from lilfox_tui.logs.files import remote_count, remote_search
@@ -33,15 +33,40 @@ class RemoteDisk:
         self.is_root = False
         self._may_be_root = sudo
         self._following = following
+        self._apart = False
         self._entered: RemoteShell | None = None
         self._paths: dict[tuple[int, int], str] = {}
 
-    @property
-    def shell(self) -> RemoteShell:
-        """What is asked about the files."""
+    async def ask(self, *words: str) -> bytes:
+        """The answer about these files. Raises HostError."""
+        return await self._asked(lambda shell: shell.ask(*words))
+
+    async def ask_about(self, key: tuple[int, int], path: str, *words: str | int) -> bytes:
+        """See :meth:`RemoteShell.ask_about`."""
+        return await self._asked(lambda shell: shell.ask_about(key, path, *words))
+
+    async def _asked(self, ask: Callable[[RemoteShell], Awaitable[bytes]]) -> bytes:
         if self._entered is None:
-            self._entered = enter(self.host, following=self._following, as_root=self.is_root)
-        return self._entered
+            self._entered = enter(self.host, following=self._following, as_root=self.is_root, apart=self._apart)
+        shell = self._entered
+        shell.users += 1  # it is not ended below this question
+        try:
+            answer = await ask(shell)
+            if shell is self._entered:
+                await self._set_apart(False)
+            return answer
+        except CommandTimeout:
+            if shell is self._entered:
+                await self._set_apart(True)
+            raise
+        finally:
+            await leave(self.host, shell)
+
+    async def _set_apart(self, apart: bool) -> None:
+        """Has those who wait for their answers wait for these files no more, or again."""
+        if apart is not self._apart:
+            self._apart = apart
+            await self.close()
 
     async def _become_root(self) -> None:
         await self.close()
@@ -57,7 +82,7 @@ class RemoteDisk:
         return found
 
     async def _look(self, patterns: Sequence[str]) -> list[Seen]:
-        answer = await self.shell.ask("look", *map(escaped, patterns))
+        answer = await self.ask("look", *map(escaped, patterns))
         now, _, lines = answer.partition(b"\n")
         found: dict[tuple[int, int], Seen] = {}
         for line in lines.splitlines():
@@ -72,11 +97,11 @@ class RemoteDisk:
 
     async def _barred(self, patterns: Sequence[str]) -> bool:
         """Whether one is in a folder that this account may not look into."""
-        return any([await self.shell.ask("barred", escaped(pattern)) == b"yes\n" for pattern in patterns])
+        return any([await self.ask("barred", escaped(pattern)) == b"yes\n" for pattern in patterns])
 
     async def why_not(self, path: str) -> LilFoxError:
         """See :meth:`Disk.why_not`."""
-        readable, _, rest = (await self.shell.ask("why", escaped(path))).partition(b" ")
+        readable, _, rest = (await self.ask("why", escaped(path))).partition(b" ")
         facts = rest.split(b" ", 5)
         if len(facts) == 6 and facts[0].isdigit():
             refused = not_regular(self.host.name, path, int(facts[4], 16))
@@ -92,7 +117,7 @@ class RemoteDisk:
 
     async def open(self, seen: Seen) -> RemoteFile:
         """See :meth:`Disk.open`."""
-        if await self.shell.ask_about(seen.key, seen.path) != MOVED:
+        if await self.ask_about(seen.key, seen.path) != MOVED:
             return RemoteFile(self, seen)
         error = await self.why_not(seen.path)
         if not isinstance(error, NotReadable) or not self._could_be_root:
@@ -128,7 +153,7 @@ class RemoteFile:
     async def _ask(self, *words: str | int) -> bytes:
         """The answer about this file, which is opened anew if it is not held any more. Raises FileMoved."""
         for _ in range(3):
-            answer = await self._disk.shell.ask_about(self._key, self._disk.path(self._key), *words)
+            answer = await self._disk.ask_about(self._key, self._disk.path(self._key), *words)
             if answer != MOVED:
                 return answer
         raise file_moved(self._disk.host.name, self._path)

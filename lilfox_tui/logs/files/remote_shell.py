@@ -1,7 +1,8 @@
 """The kept ``sh`` on a host that answers what is asked about its log files: one round trip each, no process tree.
 
 All files of a host share it, for a server allows few sessions at a time (``hosts/ssh_sessions.py``): one ``sh`` for
-pages, one for following, so that neither waits for the other, and as many as root where that is needed.
+pages, one for following, so that neither waits for the other, and as many as root where that is needed. Files that the
+host has once not answered about in time (their disk hangs, as NFS may) are set apart: they share another one.
 
 It needs ``stat`` (of GNU, BusyBox or BSD), ``dd`` and ``date``. Files are held open at the descriptors SLOTS, so that
 one stays readable when it is renamed or removed; an answer about a file is given only if it is still the same one.
@@ -15,8 +16,13 @@ from weakref import WeakKeyDictionary
 
 from lilfox_tui.errors import HostError
 from lilfox_tui.hosts.base import Host, Loop
+from lilfox_tui.hosts.refusals import loop_timeout
 
 ANSWER_S = 20.0
+LOOK_S = 6.0
+"""How long the host may take to look at files and to open one: the others wait for that."""
+HANG_S = 24 * 3600.0
+"""How long a question about files that were set apart is left to itself; to ask it anew would hang one ``sh`` more."""
 SLOTS = range(4, 10)
 """Descriptors of one digit are all that every sh can redirect (POSIX, Shell Command Language 2.7)."""
 MOVED = b"moved\n"
@@ -82,10 +88,13 @@ done
 
 
 class RemoteShell:
-    """Asks one question after the other; starts the ``sh`` with the first, and anew after it was lost."""
+    """Asks one question after the other; starts the ``sh`` with the first, and anew after it was lost. ``apart``: for
+    files that may hang."""
 
-    def __init__(self, host: Host, *, as_root: bool) -> None:
+    def __init__(self, host: Host, *, as_root: bool, apart: bool) -> None:
         self.users = 0
+        self._apart = apart
+        self._answering: asyncio.Task[bytes] | None = None
         self._host = host
         self._as_root = as_root
         self._turn = asyncio.Lock()
@@ -99,23 +108,33 @@ class RemoteShell:
     async def ask(self, *words: str | int) -> bytes:
         """The answer. When this is cancelled the question is still answered first, for the next to find its own answer.
         Raises HostError."""
-        asking = asyncio.create_task(self._ask(" ".join(map(str, words))))
+        within_s = ANSWER_S if words[0] == "part" else LOOK_S
+        asking = asyncio.create_task(self._ask(" ".join(map(str, words)), HANG_S if self._apart else within_s))
         self._asking.add(asking)
         asking.add_done_callback(self._asked)
-        return await asyncio.shield(asking)
+        if not self._apart:
+            return await asyncio.shield(asking)
+        try:
+            async with asyncio.timeout(within_s):
+                return await asyncio.shield(asking)
+        except TimeoutError:
+            if asking is not self._answering:
+                asking.cancel()
+            raise loop_timeout(self._host.name, within_s) from None
 
     def _asked(self, task: asyncio.Task[bytes]) -> None:
         self._asking.discard(task)
         if not task.cancelled():
             task.exception()
 
-    async def _ask(self, words: str) -> bytes:
+    async def _ask(self, words: str, within_s: float) -> bytes:
         async with self._turn:
+            self._answering = asyncio.current_task()
             if self._loop is None:
                 self._held.clear()
                 self._loop = await self._stack.enter_async_context(self._host.loop(_LOOP, sudo=self._as_root))
             try:
-                return await self._loop.ask(words, timeout_s=ANSWER_S)
+                return await self._loop.ask(words, timeout_s=within_s)
             except HostError:
                 self._loop = None
                 await self._stack.aclose()
@@ -150,14 +169,14 @@ class RemoteShell:
         await self._stack.aclose()
 
 
-_SHELLS: WeakKeyDictionary[Host, dict[tuple[bool, bool], RemoteShell]] = WeakKeyDictionary()
+_SHELLS: WeakKeyDictionary[Host, dict[tuple[bool, bool, bool], RemoteShell]] = WeakKeyDictionary()
 
 
-def enter(host: Host, *, following: bool, as_root: bool) -> RemoteShell:
+def enter(host: Host, *, following: bool, as_root: bool, apart: bool) -> RemoteShell:
     """The host's shell for that; ``leave`` it in the end."""
     shells = _SHELLS.setdefault(host, {})
-    shell = shells.get((following, as_root)) or RemoteShell(host, as_root=as_root)
-    shells[following, as_root] = shell
+    shell = shells.get((following, as_root, apart)) or RemoteShell(host, as_root=as_root, apart=apart)
+    shells[following, as_root, apart] = shell
     shell.users += 1
     return shell
 
