@@ -16,6 +16,7 @@ from lilfox_tui.app.dialogs.dialog import WIDTHS
 from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.log_find_keys import LogFindKeys
 from lilfox_tui.app.log_strip import grouped
+from lilfox_tui.app.log_troubles import when
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import Message, _, tr
@@ -136,14 +137,34 @@ class LogOutputKeys(LogFindKeys):
         widest = min(24, max((cell_width(each.name) for each in self.sources), default=0))
         room = min(WIDTHS["wide"], self.lilfox.size.width) - 3
         for each in self.sources:
-            mark = self.lilfox.glyphs.unknown if each.name in self.hidden else self.lilfox.glyphs.good
-            row = (Piece(f"{mark} ", "good"), Piece(fit(each.name, widest), "strong"), Piece("  "))
+            row = (self._mark_of(each), Piece(fit(each.name, widest), "strong"), Piece("  "))
             choices.append(Choice(f"turn {each.name}", (*row, *_short(each, room - widest - 5)), each.name,
-                                  more=_how_it_is(each)))  # fmt: skip
+                                  more=self._how_it_is(each)))  # fmt: skip
         if len(self.sources) > 1:
             names = [each.name for each in self.sources]
             choices += [Choice(f"only {name}", (Piece(_("only {name}", name=name)),), f"only {name}") for name in names]
         self.lilfox.push_screen(Chooser(_("Sources"), choices, wide=True), self._take_sources)
+
+    def _mark_of(self, source: LogSource) -> Piece:
+        """Whether it is shown, and whether it can be."""
+        if source.name in self.hidden:
+            return Piece(self.lilfox.glyphs.unknown + " ", "muted")
+        failed = isinstance(source.status.state, Unavailable)
+        return (
+            Piece(self.lilfox.glyphs.failing + " ", "failing")
+            if failed
+            else Piece(self.lilfox.glyphs.good + " ", "good")
+        )
+
+    def _how_it_is(self, source: LogSource) -> str:
+        """How a source is read: in which format, the zone of times that tell none, where; or why it is not."""
+        status, state = source.status.value, source.status.state
+        if isinstance(state, Unavailable):
+            return f"{state.error}  {when(state, datetime.now(UTC), self.zone)}  {state.error.hint}".rstrip()
+        if status is None:
+            return _("not read yet")
+        zone = _("times without a zone: {zone}", zone=status.zone) if status.zone else ""
+        return "  ".join(part for part in (status.format, zone, status.description) if part)
 
     def _take_sources(self, chosen: str | None) -> None:
         what, _space, name = (chosen or "").partition(" ")
@@ -277,14 +298,3 @@ def _short(source: LogSource, room: int) -> Row:
     size = "" if status.size_bytes is None else human_bytes(status.size_bytes)
     head = f"{fit(status.format, 12)} {size:>6}  "
     return (Piece(head + fit_middle(status.description, room - cell_width(head)), "muted"),)
-
-
-def _how_it_is(source: LogSource) -> str:
-    """How a source is read: in which format, the zone of times that tell none, where; or why it is not."""
-    status, state = source.status.value, source.status.state
-    if isinstance(state, Unavailable):
-        return f"{state.error}  {state.error.hint}".rstrip()
-    if status is None:
-        return _("not read yet")
-    zone = _("times without a zone: {zone}", zone=status.zone) if status.zone else ""
-    return "  ".join(part for part in (status.format, zone, status.description) if part)

@@ -121,6 +121,8 @@ def _rates(errors: ErrorRates, columns: int) -> list[float]:
 
 
 def _counts(parts: StripParts) -> list[Piece]:
+    if parts.more and not parts.shown:
+        return []  # nothing was read yet: that is no count
     shown = f"{grouped(parts.shown)}{'+' if parts.more else ''}"
     if parts.total is None:
         text = _("{count} records", count=shown)

@@ -12,10 +12,11 @@ from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import tr
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import HostView, Overview
-from tests.app.log_files import logs_app, settled
+from tests.app.log_files import logs_app, settled, write_logs
 from tests.app.overviews import NOW, mixed
 from tests.app.still import screen_text, still_app
 from tests.app.test_screens import check
+from tests.waiting import until
 
 SIZE = (80, 24)
 
@@ -110,3 +111,17 @@ async def test_the_key_of_help_is_in_the_footer_of_any_width() -> None:
         async with app.run_test(size=(width, 10)) as pilot:
             await pilot.pause()
             assert "? help" in screen_text(pilot).splitlines()[-1]
+
+
+async def test_a_source_that_cannot_be_read_says_so_with_what_to_do(tmp_path: Path) -> None:
+    missing = tmp_path / "missing.log"
+    app = still_app(mixed(), files=[*write_logs(tmp_path), str(missing)])
+    async with app.run_test(size=SIZE) as pilot:
+        pane = await settled(app, pilot)
+        await until(lambda: pane.merged is not None and "missing" in pane.merged.troubles)
+        await pilot.press("o", "down", "down", "down")
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert "● gateway" in text
+        assert "✖ missing" in text
+        assert "since " in " ".join(text.splitlines()[14:])

@@ -180,6 +180,7 @@ def test_the_strip_shows_a_spike_of_one_minute_however_long_the_span_is() -> Non
     assert "█" in text_of(row)
     assert text_of(row).endswith("7+ of 1 204 331 records ")
     assert text_of(strip_row(None, replace(parts, total=None))).endswith("7+ records ")
+    assert "0" not in text_of(strip_row(None, replace(parts, shown=0, total=None))), "not read yet is not none"
 
 
 def test_what_was_counted_and_what_has_come_since_are_one_strip() -> None:
