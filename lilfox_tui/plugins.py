@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from functools import cache
 from types import ModuleType
 
 from lilfox_tui.errors import UsageError
 from lilfox_tui.i18n import tr
 
 
+@cache
 def kinds(package: str) -> tuple[str, ...]:
-    """The kinds that ``package`` (a dotted name) holds, sorted; files starting with ``_`` are not kinds."""
+    """The kinds that ``package`` (a dotted name) holds, sorted; files starting with ``_`` are not kinds.
+    Looked up once: a format is asked for with each page."""
     module = importlib.import_module(package)
     return tuple(sorted(m.name for m in pkgutil.iter_modules(module.__path__) if not m.name.startswith("_")))
 

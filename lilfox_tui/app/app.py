@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 SETTLED_S = 3.0
 """After so long everything is imported and every host has been opened once."""
+MONITOR_AFTER_S = 0.25
+"""With files, before this machine is looked at: their first screen shows none of it, and does not wait for it."""
 
 
 class LilFoxApp(AppKeys):
@@ -74,7 +76,10 @@ class LilFoxApp(AppKeys):
         self._bind_keys()
         if not self.is_headless:
             self._departure.watch(asyncio.get_running_loop())
-        self._run_monitor()
+        if self.files:
+            self.set_timer(MONITOR_AFTER_S, self._run_monitor)
+        else:
+            self._run_monitor()
         self.call_after_refresh(self.repaint_frame)
         self.set_timer(SETTLED_S, self._settle)
 

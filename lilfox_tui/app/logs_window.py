@@ -26,8 +26,6 @@ from lilfox_tui.logs.window import PAGE
 PAINT_EVERY_S = 0.2
 SLOW_PAINT_S = 2.0
 """Between two drawings of what came by itself; keys are answered at once."""
-FIRST_PAINT_S = 0.1
-"""So long the first screen of ``lilfox FILE`` waits for its records, so that it is painted once, with them."""
 NEAR_EDGE = 100
 """Rows before the edge of what is loaded at which more is asked for."""
 
@@ -57,19 +55,10 @@ class LogsWindow(Pane):
         self._rewound: datetime | None = None
         self._painted_s = 0.0
         self._paint_waits = False
-        self._arrived_once = asyncio.Event()
 
     def on_mount(self) -> None:
         self._rewound = self.lilfox.rewound
-        if self.lilfox.files:
-            self._hold_first_paint()
         self._open()
-
-    @work(group="first-paint", exit_on_error=False)
-    async def _hold_first_paint(self) -> None:
-        with self.lilfox.batch_update(), suppress(TimeoutError):
-            async with asyncio.timeout(FIRST_PAINT_S):
-                await self._arrived_once.wait()
 
     async def on_unmount(self) -> None:
         """Waits until what was begun here has ended: files, processes and hosts are closed by then."""
@@ -211,7 +200,6 @@ class LogsWindow(Pane):
             self._arrived(await merged.set_where(self.where, around=self.began_at))
 
     def _arrived(self, key: Key | None) -> None:
-        self._arrived_once.set()
         self.cursor = key
         merged = self.merged
         if merged is not None and merged.shown:

@@ -28,18 +28,21 @@ if TYPE_CHECKING:
 
 
 def build_app(config: Config, arguments: argparse.Namespace, demo: Stack | None = None) -> LilFoxApp:
-    """The app over ``config``, as the command line's flags change it; primed with this machine's numbers."""
+    """The app over ``config``, as the command line's flags change it; primed with this machine's numbers, unless it
+    opens on files."""
     slow = bool(arguments.slow_link or config.slow_link)
     refresh = arguments.refresh or config.refresh
     config = replace(config, refresh=Seconds(refresh), read_only=config.read_only or arguments.read_only)
     glyphs = glyphs_for_terminal()
     set_language("en" if glyphs.ascii_only else _language(config, arguments))
     theme = load_theme(_theme_name(config, arguments), config.theme_dirs)
-    monitor = Monitor(config, changes=ChangeLog(seen_file()))
+    files = _files(arguments)
+    monitor = Monitor(config, changes=ChangeLog(seen_file()), at_once=not files)
     from lilfox_tui.app.app import LilFoxApp  # Textual: the time it takes is between the two readings of this machine
 
-    monitor.prime()
-    return LilFoxApp(monitor, config, theme=theme, glyphs=glyphs, slow_link=slow, demo=demo, files=_files(arguments))
+    if not files:
+        monitor.prime()
+    return LilFoxApp(monitor, config, theme=theme, glyphs=glyphs, slow_link=slow, demo=demo, files=files)
 
 
 def _files(arguments: argparse.Namespace) -> tuple[str, ...]:

@@ -53,11 +53,17 @@ class Monitor:
     """Watches what ``config`` names; with nothing in it, this machine and the services that are found here.
 
     ``hosts`` stands in for opened hosts (tests). ``changes`` is where events are remembered: in memory only when
-    not given. Use from one event loop; only :meth:`prime` is called before it runs.
+    not given. Unless ``at_once`` this machine is not looked at before :meth:`run` or :meth:`prime`. Use from one event
+    loop; only :meth:`prime` is called before it runs.
     """
 
     def __init__(
-        self, config: Config, *, hosts: Mapping[str, Host] | None = None, changes: ChangeLog | None = None
+        self,
+        config: Config,
+        *,
+        hosts: Mapping[str, Host] | None = None,
+        changes: ChangeLog | None = None,
+        at_once: bool = True,
     ) -> None:
         self.config = config
         self.overview: Feed[Overview] = Feed()
@@ -68,10 +74,20 @@ class Monitor:
             name: HostWatch(name, each, config.thresholds, period_s=config.refresh)
             for name, each in watched_hosts(config).items()
         }
-        self._services = {name: ServiceWatch(name, each) for name, each in watched_services(config).items()}
+        self._services: dict[str, ServiceWatch] = {}
         self._dials: asyncio.Semaphore | None = None
         self._focused: str | None = None
         self._level_changed = asyncio.Event()
+        self._looked = False
+        if at_once:
+            self._look()
+
+    def _look(self) -> None:
+        """Finds the services and opens this machine, the first time."""
+        if self._looked:
+            return
+        self._looked = True
+        self._services |= {name: ServiceWatch(name, each) for name, each in watched_services(self.config).items()}
         for name, watch in self._hosts.items():
             if watch.config.local or name in self._given:
                 self._open(watch)
@@ -119,6 +135,7 @@ class Monitor:
 
     def prime(self) -> None:
         """Reads this machine and publishes the first overview, before anything runs."""
+        self._look()
         for watch in self._hosts.values():
             if watch.config.local and watch.sampler is not None:
                 self._take(watch, watch.sampler.read_now())
@@ -138,6 +155,7 @@ class Monitor:
 
     async def run(self) -> None:
         """Watches until cancelled, then closes all hosts. What goes wrong with one delays no other."""
+        self._look()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._publish_each_period())

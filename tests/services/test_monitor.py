@@ -64,6 +64,16 @@ async def test_the_first_overview_is_there_before_anything_runs() -> None:
     assert view.level is Level.GOOD
 
 
+async def test_unless_at_once_this_machine_is_not_looked_at_before_it_is_asked_for() -> None:
+    config = msgspec.structs.replace(CONFIG, services={"web": ServiceConfig(url="http://127.0.0.1:9/")})
+    monitor = Monitor(config, at_once=False)
+    assert not monitor.services
+    assert monitor.overview.value is None
+    monitor.prime()
+    assert monitor.services == ("web",)
+    assert seen(monitor).hosts["here"].summary is not None
+
+
 def test_priming_imports_nothing_heavy() -> None:
     code = (
         "import sys; from lilfox_tui.config.model import Config; from lilfox_tui.monitor.monitor import Monitor;"
