@@ -7,6 +7,7 @@ same time, those of the first log come first.
 from __future__ import annotations
 
 import asyncio
+import heapq
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,9 @@ from lilfox_tui.logs.record import Record
 from lilfox_tui.logs.source import Beginning, End
 
 _FEWEST = 16
+_AHEAD_MOST = 1000
+_ALL_AHEAD_MOST = 8000
+"""So many records of one log, and of all, are read ahead; it begins with few, and takes twice as many each time."""
 _HELD_AT_MOST = 1000
 """Records without a time that wait, going older, for the one before them that has one."""
 
@@ -40,6 +44,7 @@ class Going:
         self._time_us = cut.time_us
         self._given: Record | None = None
         self._held: list[Record] = []
+        self._ahead = 0
 
     @property
     def path(self) -> str:
@@ -56,14 +61,15 @@ class Going:
         """Whether there is no next record."""
         return not self.waiting and self._more is None
 
-    async def fill(self, limit: int) -> None:
-        """Looks for its next records, once. Raises LilFoxError."""
+    async def fill(self, few: int, most: int) -> None:
+        """Looks for its next records, ``few`` at first, later up to ``most``. Raises LilFoxError."""
         assert self._more is not None
+        self._ahead = max(few, min(2 * self._ahead, most))
         at_end = isinstance(self._more, End)
         if at_end and self._where != EVERYTHING:
             self.newest = await self._log.end() or FIRST
         try:
-            page = await self._log.page(self._more, older=self._older, limit=limit, where=self._where)
+            page = await self._log.page(self._more, older=self._older, limit=self._ahead, where=self._where)
         except PlaceGone:  # rotated away: what is left is all newer
             self._more = None if self._older else Beginning()
             return
@@ -128,6 +134,7 @@ class Passage:
         refused: Callable[[str, LilFoxError | None], None],
     ) -> None:
         self._goings = [Going(log, cut, where, older=older) for _path, log in sorted(logs.items())]
+        self._turns = {going.path: turn for turn, going in enumerate(self._goings)}
         self._older = older
         self._refused = refused
         self._time_us = cut.time_us
@@ -136,26 +143,31 @@ class Passage:
     async def page(self, limit: int) -> list[Record]:
         """Up to ``limit`` records as they are gone through; fewer when the search takes long. Raises LilFoxError."""
         until_s = time.monotonic() + SEARCH_S
-        chunk = min(limit, 2 * limit // max(1, len(self._goings)) + _FEWEST)
         found: list[Record] = []
         while len(found) < limit:
-            await self._fill(chunk)
+            await self._fill(limit)
             if any(going.is_behind for going in self._goings):
                 if time.monotonic() > until_s:
                     break
                 continue
-            ready = [going for going in self._goings if going.waiting]
+            ready = [(self._rank(going), going) for going in self._goings if going.waiting]
             if not ready:
                 break
-            while len(found) < limit and all(going.waiting for going in ready):
-                found.append(self._take(ready))
+            heapq.heapify(ready)
+            while len(found) < limit:
+                _rank, going = ready[0]
+                found.append(self._take(going))
+                if not going.waiting:
+                    break
+                heapq.heapreplace(ready, (self._rank(going), going))
         return found
 
-    def _take(self, ready: Sequence[Going]) -> Record:
-        if self._older:
-            going = max(reversed(ready), key=lambda each: each.waiting[0][0])
-        else:
-            going = min(ready, key=lambda each: each.waiting[0][0])
+    def _rank(self, going: Going) -> tuple[int, int]:
+        """What sorts the logs by their next records; no two have the same."""
+        time_us, turn = going.waiting[0][0], self._turns[going.path]
+        return (-time_us, -turn) if self._older else (time_us, turn)
+
+    def _take(self, going: Going) -> Record:
         self._time_us, record = going.take()
         if self._newest_us is None:
             self._newest_us = self._time_us
@@ -163,7 +175,11 @@ class Passage:
 
     async def _fill(self, limit: int) -> None:
         behind = [going for going in self._goings if going.is_behind]
-        tasks = [asyncio.ensure_future(going.fill(limit)) for going in behind]
+        if not behind:
+            return
+        few = min(limit, 2 * limit // len(self._goings) + _FEWEST)
+        most = min(_AHEAD_MOST, _ALL_AHEAD_MOST // len(self._goings)) if len(self._goings) > 1 else limit
+        tasks = [asyncio.ensure_future(going.fill(few, most)) for going in behind]
         try:
             errors = await asyncio.gather(*tasks, return_exceptions=True)
         finally:

@@ -17,6 +17,7 @@ from lilfox_tui.errors import FileRefused, UsageError
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.logs.files.many_logs import ManyLogs
 from lilfox_tui.logs.filter.model import EVERYTHING, AtLeast, Filter, Text
+from lilfox_tui.logs.merged import Merged
 from lilfox_tui.logs.record import Record, Severity, microseconds
 from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, LogSource, Notice, Passed, Scaled, Start
 from tests.unit.logs.files.written import START, console_log, local_logs, local_source, read_all
@@ -280,6 +281,29 @@ def append_as(user: int, path: Path, text: str) -> None:
     os.seteuid(user)
     append(path, text)
     os.seteuid(before)
+
+
+async def test_a_merged_list_of_them_is_complete_goes_on_and_stays_in_order(tmp_path: Path) -> None:
+    write_logs(tmp_path)
+    source, other = local_logs(tmp_path / "svc*.log"), local_source(tmp_path / "other.log")
+    async with Merged([source, other], EVERYTHING, at_most=100_000) as merged:
+        await merged.go(End())
+        merged.follow()
+        for number in range(1000, 1030):
+            append(tmp_path / f"svc-{1 + number % 3}.log", line(number))
+        while not merged.at_oldest:
+            await merged.older(200)
+        await until(lambda: len(merged.shown) == 890 + 40 + 30, what="what is new")
+        records = [row.item for row in merged.shown if isinstance(row.item, Record)]
+        times = [record.entry.time_us or 0 for record in records]
+        assert times == sorted(times)
+        assert [record.entry.message for record in records[-30:]] == [f"n {number}" for number in range(1000, 1030)]
+        assert len({record.place for record in records}) == len(records) == 960
+        key = await merged.set_where(AtLeast(Severity.ERROR), around=merged.shown[400])
+        assert key is not None
+        assert not merged.troubles
+    await source.close()
+    await other.close()
 
 
 async def test_lines_and_shares_are_of_one_log_if_there_is_but_one(tmp_path: Path) -> None:
