@@ -54,4 +54,4 @@ def when(trouble: Unavailable, now: datetime, zone: tzinfo) -> str:
     if trouble.next_try is not None:
         wait = round((trouble.next_try - now).total_seconds())
         then = _("next try in {time}", time=human_duration(wait)) if wait > 0 else _("trying now")
-    return _("since {time}", time=since) + f", {then}"
+    return _("since {time}, {then}", time=since, then=then)
