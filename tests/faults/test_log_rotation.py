@@ -95,6 +95,23 @@ async def test_ten_thousand_lines_a_second_through_rotations(tmp_path: Path, kin
         assert len(heard.notices) == (6 if kind == "copytruncate" else 0)
 
 
+@pytest.mark.parametrize("kind", ["rename", "copytruncate"])
+async def test_parallel_logs_that_are_rotated_lose_and_double_nothing(tmp_path: Path, kind: str) -> None:
+    paths = [tmp_path / f"svc{number}.log" for number in range(3)]
+    for path in paths[:2]:
+        path.touch()
+    lines = 12_000
+    source = local_source(tmp_path / "svc*.log")
+    async with listening(source, End()) as heard:
+        await until(lambda: source.status.value is not None)
+        await asyncio.gather(*(write(path, kind, lines, 4_000, 5_000) for path in paths))
+        await until(lambda: len(heard.numbers) >= 3 * lines, what=f"{len(heard.numbers)} of {3 * lines}")
+        assert sorted(heard.numbers) == sorted([*range(lines)] * 3)
+        assert len(heard.places) == 3 * lines
+        assert max(heard.batches) <= 500
+        assert len(heard.notices) == (6 if kind == "copytruncate" else 0)
+
+
 @pytest.fixture
 def lab() -> Iterator[SshdLab]:
     with sshd_lab() as made:
