@@ -16,6 +16,8 @@ from operator import attrgetter
 from types import TracebackType
 from typing import Self
 
+from msgspec.structs import replace
+
 from lilfox_tui.errors import CommandTimeout, CommandUnknown, FileRefused, HostUnreachable, LilFoxError
 from lilfox_tui.feed import Feed, Unavailable
 from lilfox_tui.hosts.way_back import wait_for_way
@@ -117,8 +119,8 @@ class Window:
     @property
     def troubles(self) -> dict[str, Unavailable]:
         """Sources that failed at their last answer, by name: why, since when, and the next try."""
-        found = {lane.source.name: lane.trouble or lane.outage for lane in self._lanes}
-        return {name: trouble for name, trouble in found.items() if trouble is not None}
+        found = {lane.source: lane.trouble or lane.outage for lane in self._lanes}
+        return {source.name: _as_tried(source, trouble) for source, trouble in found.items() if trouble is not None}
 
     @property
     def searching(self) -> tuple[str, ...]:
@@ -313,6 +315,16 @@ class Window:
             lane.drop(end, older=drop_older)
         self._wanted[drop_older] = 0
         return kept
+
+
+def _as_tried(source: LogSource, trouble: Unavailable) -> Unavailable:
+    """``trouble`` with the next try of the source's host, where that is sooner: see :func:`_pause`."""
+    link = source.host.link.state if isinstance(source, OnHost) else None
+    if not isinstance(link, Unavailable) or link.next_try is None:
+        return trouble
+    if trouble.next_try is not None and trouble.next_try <= link.next_try:
+        return trouble
+    return replace(trouble, next_try=link.next_try)
 
 
 async def _pause(source: LogSource, wait_s: float | None) -> None:

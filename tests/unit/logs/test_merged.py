@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import example, given, settings
@@ -371,6 +371,9 @@ async def test_a_source_is_read_at_once_when_its_host_is_back(
         await until(lambda: "web" in merged.troubles, what="it is told")
         assert (merged.troubles["web"].next_try is None) is isinstance(error, AuthRefused)
         await until(lambda: host.link._changed is not None, what="the way back is waited for")
+        soon = datetime.now(UTC) + timedelta(seconds=5)
+        host.go_down(error, next_try=soon)
+        assert merged.troubles["web"].next_try == soon, "the host's"
         source.error = None
         host.come_up()
         await until(lambda: len(messages(merged)) == 4, what="it is read", timeout_s=5)
