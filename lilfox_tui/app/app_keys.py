@@ -10,7 +10,6 @@ from textual import work
 
 from lilfox_tui.app.actions import Action, action
 from lilfox_tui.app.dialogs.chooser import Choice, Chooser
-from lilfox_tui.app.dialogs.help import help_rows
 from lilfox_tui.app.dialogs.reader import Reader
 from lilfox_tui.app.draw import Piece
 from lilfox_tui.app.host_rows import ROLES
@@ -19,7 +18,6 @@ from lilfox_tui.app.panes.metrics import MetricsPane
 from lilfox_tui.app.shell import Shell
 from lilfox_tui.app.tabs import LOGS, METRICS
 from lilfox_tui.config.themes import load_theme, theme_names
-from lilfox_tui.demo.faults import FAULTS, HEALED
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import LANGUAGES, Message, _, language, set_language, tr
 from lilfox_tui.text import fit
@@ -134,6 +132,8 @@ class AppKeys(Shell):
 
     @action("help", "question_mark", tr("help"), tr("every key"), footer=7)
     def show_help(self) -> None:
+        from lilfox_tui.app.dialogs.help import help_rows
+
         self.push_screen(Reader(help_rows(self.all_actions, self.glyphs)))
 
     @action("changes", "c", tr("changes"), tr("all that changed since you last looked"))
@@ -192,6 +192,8 @@ class AppKeys(Shell):
 
     @action("fault", "f", tr("fault"), tr("make a service of the demo ill, or well again"), why_not="no_demo")
     def choose_fault(self) -> None:
+        from lilfox_tui.demo.faults import FAULTS, HEALED
+
         if self.demo is None:
             return
         choices = [
@@ -207,6 +209,8 @@ class AppKeys(Shell):
 
     @work(group="fault")
     async def _set_fault(self, chosen: str) -> None:
+        from lilfox_tui.demo.faults import FAULTS, HEALED
+
         name, _colon, kind = chosen.partition(":")
         if self.demo is None:
             return

@@ -12,7 +12,6 @@ from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.logs.filter.model import EVERYTHING, Field, Filter, Not
-from lilfox_tui.logs.filter.write import narrowed, to_text
 from lilfox_tui.logs.lane import Key, Shown
 from lilfox_tui.logs.record import Record
 from lilfox_tui.logs.source import AtPlace
@@ -150,6 +149,8 @@ class LogDetailKeys(LogsKeys):
         footer=3,
     )
     def trace_value(self) -> None:
+        from lilfox_tui.logs.filter.write import to_text
+
         found = self._traced()
         if found is None:
             return
@@ -171,6 +172,8 @@ class LogDetailKeys(LogsKeys):
         return None if found is None else FieldValue(*found)
 
     def _narrow(self, part: Filter) -> None:
+        from lilfox_tui.logs.filter.write import narrowed, to_text
+
         self.close_record()
         self.only_matching = True
         self.set_filter(to_text(narrowed(self.filter, part)))

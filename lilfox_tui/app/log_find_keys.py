@@ -8,7 +8,6 @@ from textual import work
 
 from lilfox_tui.app.actions import action
 from lilfox_tui.app.log_detail_keys import LogDetailKeys
-from lilfox_tui.app.log_places import start_of_words
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, _, tr
 from lilfox_tui.logs.filter.model import And, AtLeast, Filter
@@ -133,6 +132,8 @@ class LogFindKeys(LogDetailKeys):
 
     @work(exclusive=True, group="move", exit_on_error=False)
     async def _jump(self, words: str) -> None:
+        from lilfox_tui.app.log_places import start_of_words
+
         merged = self.merged
         if merged is None:
             return

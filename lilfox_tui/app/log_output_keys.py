@@ -21,7 +21,6 @@ from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import Message, _, tr
 from lilfox_tui.logs.filter.model import Filter
-from lilfox_tui.logs.filter.write import narrowed, to_text
 from lilfox_tui.logs.merged import Merged
 from lilfox_tui.logs.record import microseconds
 from lilfox_tui.logs.source import LogSource
@@ -260,6 +259,8 @@ class LogOutputKeys(LogFindKeys):
 
     def _offer(self, title: str, rows: list[tuple[Choice, Filter | None]]) -> None:
         """Shows rows that are filters; the chosen one narrows what is shown."""
+        from lilfox_tui.logs.filter.write import narrowed, to_text
+
         filters = {choice.id: where for choice, where in rows}
 
         def take(chosen: str | None) -> None:

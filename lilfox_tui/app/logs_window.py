@@ -16,7 +16,6 @@ from lilfox_tui.app.pane import Pane
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
 from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter
-from lilfox_tui.logs.filter.parse import parse_filter
 from lilfox_tui.logs.lane import Key, Shown
 from lilfox_tui.logs.merged import Merged
 from lilfox_tui.logs.record import Record, Severity, microseconds
@@ -218,6 +217,8 @@ class LogsWindow(Pane):
 
     def set_filter(self, text: str) -> None:
         """Shows (or marks) what ``text`` asks for. What is wrong in it is told, and what was shown stays."""
+        from lilfox_tui.logs.filter.parse import parse_filter
+
         self.filter_text = text
         try:
             found = parse_filter(text, now=self._clock(), zone=self.zone)

@@ -19,7 +19,6 @@ from textual.widgets import Input
 from textual.worker import WorkerFailed
 
 from lilfox_tui.app.changed_cells import ChangedCells
-from lilfox_tui.app.dialogs.confirm import Confirm
 from lilfox_tui.app.dialogs.dialog import Dialog
 from lilfox_tui.app.draw import Palette, Row
 from lilfox_tui.app.glyphs import Glyphs
@@ -180,6 +179,8 @@ class Shell(App[None], inherit_bindings=False):
 
     async def confirm(self, title: str, rows: Sequence[Row], word: str) -> bool:
         """Whether ``word`` was typed under what ``rows`` say."""
+        from lilfox_tui.app.dialogs.confirm import Confirm
+
         return await self.push_screen_wait(Confirm(title, rows, word))
 
     def copy_text(self, text: str) -> None:
