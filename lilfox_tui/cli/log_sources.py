@@ -99,15 +99,18 @@ async def _named(
 
 
 def _file(word: str, host: str | None, zone: str, known: Sequence[str]) -> LogConfig:
-    """That file and no other: not those that rotation has made of it."""
+    """That file and no other: not those that rotation has made of it. A pattern: the files that it fits."""
+    from lilfox_tui.logs.files.rotation import is_pattern, literal
     from lilfox_tui.logs.sources.file import Options
 
-    if host is None and "/" not in word and not Path(word).exists():
+    is_file = host is None and Path(word).exists()
+    if host is None and "/" not in word and not is_file and not is_pattern(word):
         raise UsageError(
             tr("no source and no file is named {name}", name=word),
             tr("one of: {kinds}", kinds=", ".join(known)) if known else "",
         )
     path = word if host is not None else str(Path(word).absolute())
+    path = literal(path) if is_file else path
     return Options(kind="file", host=host, zone=zone, path=path, rotated=False)
 
 

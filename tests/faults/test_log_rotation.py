@@ -136,20 +136,27 @@ async def test_an_ssh_hosts_log_through_rotations(tmp_path: Path, lab: SshdLab, 
     await host.close()
 
 
-async def test_a_link_that_is_cut_in_the_middle_loses_and_doubles_nothing(tmp_path: Path, lab: SshdLab) -> None:
-    path = tmp_path / "app.log"
-    path.touch()
-    lines = 20_000
+@pytest.mark.parametrize("logs", [1, 2])
+async def test_a_link_that_is_cut_in_the_middle_loses_and_doubles_nothing(
+    tmp_path: Path, lab: SshdLab, logs: int
+) -> None:
+    paths = [tmp_path / f"app{number}.log" for number in range(logs)]
+    for path in paths:
+        path.touch()
+    each = 20_000 // logs
+    lines = each * logs
     server = lab.sshd()
     async with Relay(server) as relay:
         with lab.known_hosts.open("a") as known:
             known.write(relay.known_line())
         config = lab.host(server, address=relay.address, port=relay.port)
         host = open_host("web", config, lab.ssh(keepalive=0.2, connect_timeout=1))
-        source = open_source("app", Options(path=str(path)), Setting(host, UTC))
+        source = open_source(
+            "app", Options(path=str(tmp_path / "app*.log" if logs > 1 else paths[0])), Setting(host, UTC)
+        )
         async with listening(source, End()) as heard:
             await until(lambda: source.status.value is not None)
-            writing = asyncio.create_task(write(path, "rename", lines, 5_000, 6_000))
+            writing = asyncio.gather(*(write(path, "rename", each, 5_000 // logs, 6_000 // logs) for path in paths))
             await until(lambda: len(heard.numbers) > 3_000)
             relay.cut()
             await until(lambda: isinstance(source.status.state, Unavailable), what="the cut is noticed")
@@ -161,7 +168,7 @@ async def test_a_link_that_is_cut_in_the_middle_loses_and_doubles_nothing(tmp_pa
             assert before < lines
             relay.mend()
             await until(lambda: len(heard.numbers) >= lines, timeout_s=20, what="all has come")
-            assert sorted(heard.numbers) == list(range(lines))
+            assert sorted(heard.numbers) == sorted([*range(each)] * logs)
             assert len(heard.places) == lines
             assert isinstance(source.status.state, Ready)
         await host.close()

@@ -67,6 +67,17 @@ def test_following_prints_what_is_new_in_each_and_in_one_that_comes_later(folder
     assert printed == [f"n {number}" for number in range(899, 931)]
 
 
+def test_a_pattern_needs_no_folder_and_a_file_of_such_a_name_is_that_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    (folder / "svc[0].log").write_text(line(5000))
+    assert lilfox("logs", "svc?.log", "--json").stdout.count("\n") == 3 * EACH - EACH // 2
+    assert json.loads(lilfox("logs", "svc[0].log", "--json").stdout)["message"] == "n 5000"
+    assert lilfox("logs", "svc?.txt").returncode == 1
+    assert lilfox("logs", "svc.txt").returncode == 2
+
+
 def test_a_log_that_may_not_be_read_is_told_and_the_others_are_printed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

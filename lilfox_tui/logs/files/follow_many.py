@@ -32,7 +32,7 @@ LOOK_S = 1.0
 """How often new logs are looked for."""
 REFUSED_S = 10.0
 """How often a log that could not be read is tried again."""
-PATIENCE_S = 1.0
+PATIENCE_S = 2.0
 """What one log tells waits so long for the others."""
 _WAITING_MOST = 64
 """So many batches wait for the reader; who follows waits then too."""
