@@ -9,9 +9,25 @@ from lilfox_tui.i18n import Message
 class QueryError(LilFoxError):
     """A query that cannot be parsed, is not supported, or has no answer (duplicates, many-to-many).
 
-    The message names what is wrong. ``position`` is the offset of the place in the query's text where it is known.
+    ``message`` says in one sentence what is wrong. ``str()`` adds the line of the query and a caret below the place,
+    where the place is known: ``position`` is its offset in ``text``.
     """
 
-    def __init__(self, message: Message | str, hint: Message | str = "", *, position: int | None = None) -> None:
+    def __init__(
+        self, message: Message | str, hint: Message | str = "", *, text: str = "", position: int | None = None
+    ) -> None:
         super().__init__(message, hint)
+        self.text = text
         self.position = position
+
+    def located(self, text: str) -> QueryError:
+        """The same of ``text``, so that the place can be shown."""
+        return self if self.position is not None else QueryError(self.message, self.hint, text=text)
+
+    def __str__(self) -> str:
+        if self.position is None:
+            return str(self.message)
+        start = self.text.rfind("\n", 0, self.position) + 1
+        line = self.text[start:].partition("\n")[0]
+        below = "".join("\t" if char == "\t" else " " for char in self.text[start : self.position])
+        return f"{self.message}\n  {line}\n  {below}^"

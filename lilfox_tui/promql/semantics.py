@@ -17,6 +17,11 @@ class Semantics(Struct, frozen=True):
     else they keep running means throughout."""
     dot_takes_newline: bool = True
     """``.`` in a pattern takes a newline too (3.x)."""
+    any_label_name: bool = True
+    """A name may be any text in quotes, and a duration a number of seconds (3.x); else names are ASCII words and
+    durations have units (2.x)."""
+    fraction_of_buckets: bool = True
+    """``histogram_fraction`` takes classic buckets too (3.x)."""
     lookback_ms: int = 300_000
     """How old a sample may be to count as the present value."""
     subquery_step_ms: int = 60_000
@@ -24,4 +29,11 @@ class Semantics(Struct, frozen=True):
 
 
 PROMETHEUS_3 = Semantics()
-PROMETHEUS_2 = Semantics(left_open=False, half_gap_before_zero=False, plain_mean=False, dot_takes_newline=False)
+PROMETHEUS_2 = Semantics(
+    left_open=False,
+    half_gap_before_zero=False,
+    plain_mean=False,
+    dot_takes_newline=False,
+    any_label_name=False,
+    fraction_of_buckets=False,
+)

@@ -1,0 +1,207 @@
+"""From the parser's tree to ours (:mod:`lilfox_tui.promql.tree`), with what Prometheus checks and the parser not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import promql_parser
+
+from lilfox_tui.errors import UsageError
+from lilfox_tui.i18n import tr
+from lilfox_tui.promql.aggregation import OPERATORS
+from lilfox_tui.promql.errors import QueryError
+from lilfox_tui.promql.function import Function
+from lilfox_tui.promql.functions import FUNCTIONS
+from lilfox_tui.promql.tree import (
+    Aggregation,
+    Applied,
+    Grouping,
+    Matching,
+    Negative,
+    Node,
+    Number,
+    Operation,
+    Selector,
+    Shift,
+    Subquery,
+    Text,
+    kind,
+)
+from lilfox_tui.scrape.labels import NAME
+from lilfox_tui.scrape.matcher import Comparison, Matcher
+from lilfox_tui.scrape.matching import condition
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MANY: Final = {"ManyToOne": "left", "OneToMany": "right"}
+_LABEL_NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+
+
+def build(parsed: Any, *, any_name: bool) -> Node:
+    """The tree of ``parsed`` (a ``promql_parser.Expr``). ``any_name``: labels' names need not be ASCII words.
+    Raises QueryError for what is not supported and for what Prometheus refuses."""
+    node = _BUILDERS[type(parsed).__name__](parsed, lambda inner: build(inner, any_name=any_name))
+    if not any_name:
+        _refuse_new_names(node)
+    return node
+
+
+Inner = Callable[[Any], Node]
+
+
+def _selector(parsed: Any, range_ms: int | None) -> Selector:
+    if parsed.matchers.or_matchers:
+        raise QueryError(tr("'or' between label matchers is VictoriaMetrics' and not supported"))
+    matchers = tuple(Matcher(one.name, _COMPARISONS[_last_word(one.op)], one.value) for one in parsed.matchers.matchers)
+    if parsed.name is not None:
+        matchers = (Matcher(NAME, "=", parsed.name), *matchers)
+    _check_matchers(matchers)
+    return Selector(matchers, _shift(parsed), range_ms)
+
+
+def _check_matchers(matchers: tuple[Matcher, ...]) -> None:
+    try:
+        empty = all(condition(matcher.op, matcher.value)("") for matcher in matchers)
+    except UsageError as error:
+        raise QueryError(error.message, error.hint) from None
+    if empty:
+        raise QueryError(tr("vector selector must contain at least one non-empty matcher"))
+
+
+def _shift(parsed: Any) -> Shift:
+    at = None
+    if parsed.at is not None:
+        which = _last_word(parsed.at.type)
+        at = {"Start": "start", "End": "end"}.get(which) or _ms(parsed.at.at - _EPOCH)
+    return Shift(0 if parsed.offset is None else _ms(parsed.offset), at)  # type: ignore[arg-type]
+
+
+def _ms(length: timedelta) -> int:
+    return (
+        length // timedelta(milliseconds=1)
+        if not length.microseconds % 1000
+        else round(length / timedelta(milliseconds=1))
+    )
+
+
+def _subquery(parsed: Any, inner: Inner) -> Subquery:
+    step = None if parsed.step is None else _ms(parsed.step)
+    return Subquery(inner(parsed.expr), _ms(parsed.range), step, _shift(parsed))
+
+
+def _call(parsed: Any, inner: Inner) -> Applied:
+    function = FUNCTIONS.get(parsed.func.name)
+    if function is None:
+        raise QueryError(tr("function {name} is not supported", name=parsed.func.name))
+    arguments = tuple(inner(argument) for argument in parsed.args)
+    _check_arguments(function, arguments)
+    return Applied(function, arguments)
+
+
+def _check_arguments(function: Function, arguments: tuple[Node, ...]) -> None:
+    """As Prometheus' parser does (promql/parser/parse.go, checkAST)."""
+    least = len(function.takes) - (1 if function.variadic else 0)
+    most = {0: len(function.takes), -1: len(arguments)}.get(function.variadic, least + function.variadic)
+    if not least <= len(arguments) <= most:
+        raise QueryError(
+            tr(
+                "{name}: {count} arguments are given, it takes {least}",
+                name=function.name,
+                count=len(arguments),
+                least=least,
+            )
+            if least == most
+            else tr("{name}: {count} arguments are given", name=function.name, count=len(arguments))
+        )
+    for place, argument in enumerate(arguments):
+        wanted = function.takes[min(place, len(function.takes) - 1)]
+        if kind(argument) != wanted:
+            _refuse_kind(function.name, argument, wanted)
+
+
+def _refuse_kind(where: str, node: Node, wanted: str) -> None:
+    raise QueryError(
+        tr("expected type {wanted} in call to function {where}, got {got}", wanted=wanted, where=where, got=kind(node))
+    )
+
+
+def _aggregation(parsed: Any, inner: Inner) -> Aggregation:
+    op = str(parsed.op)
+    if op not in OPERATORS:
+        raise QueryError(tr("aggregation {name} is not supported", name=op))
+    without, names = False, ()
+    if parsed.modifier is not None:
+        without, names = _last_word(parsed.modifier.type) == "Without", tuple(parsed.modifier.labels)
+    parameter = None if parsed.param is None else inner(parsed.param)
+    return Aggregation(op, inner(parsed.expr), parameter, Grouping(without, names))
+
+
+def _binary(parsed: Any, inner: Inner) -> Operation:
+    as_bool, matching = False, Matching(on=False, names=())
+    if parsed.modifier is not None:
+        as_bool, matching = bool(parsed.modifier.return_bool), _matching(parsed.modifier)
+    return Operation(str(parsed.op), inner(parsed.lhs), inner(parsed.rhs), as_bool, matching)
+
+
+def _matching(modifier: Any) -> Matching:
+    on, names = False, ()
+    if modifier.matching is not None:
+        on, names = _last_word(modifier.matching.type) == "Include", tuple(modifier.matching.labels)
+    fill = modifier.fill_values
+    return Matching(
+        on,
+        names,
+        _MANY.get(_last_word(modifier.card), ""),  # type: ignore[arg-type]
+        tuple(modifier.group_labels or ()),
+        None if fill is None else fill.lhs,
+        None if fill is None else fill.rhs,
+    )
+
+
+def _last_word(value: object) -> str:
+    """The name of an enumeration's member, which shows as ``MatchOp.Equal``."""
+    return str(value).rpartition(".")[2]
+
+
+_COMPARISONS: Final[dict[str, Comparison]] = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
+_BUILDERS: Final[dict[str, Callable[[Any, Inner], Node]]] = {
+    "NumberLiteral": lambda parsed, _: Number(parsed.val),
+    "StringLiteral": lambda parsed, _: Text(parsed.val),
+    "ParenExpr": lambda parsed, inner: inner(parsed.expr),
+    "UnaryExpr": lambda parsed, inner: Negative(inner(parsed.expr)),
+    "VectorSelector": lambda parsed, _: _selector(parsed, None),
+    "MatrixSelector": lambda parsed, _: _selector(parsed.vector_selector, _ms(parsed.range)),
+    "SubqueryExpr": _subquery,
+    "Call": _call,
+    "AggregateExpr": _aggregation,
+    "BinaryExpr": _binary,
+}
+
+
+def _refuse_new_names(node: Node) -> None:
+    names: Iterable[str] = ()
+    match node:
+        case Selector():
+            names = [matcher.name for matcher in node.matchers]
+        case Aggregation():
+            names = node.grouping.names
+            if node.op == "count_values" and isinstance(node.parameter, Text):
+                names = (*names, node.parameter.value)
+        case Operation():
+            names = (*node.matching.names, *node.matching.include)
+    for name in names:
+        if not _LABEL_NAME.fullmatch(name):
+            raise QueryError(tr("invalid label name {name}", name=repr(name)))
+
+
+def register_old_functions() -> None:
+    """Tells the parser of the functions that it does not know and Prometheus 2 has."""
+    types = promql_parser.ValueType
+    promql_parser.register_extra_functions(
+        [promql_parser.Function("holt_winters", [types.Matrix, types.Scalar, types.Scalar], types.Vector)]
+    )
+
+
+register_old_functions()

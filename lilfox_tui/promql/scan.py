@@ -1,0 +1,75 @@
+"""The words of a query's text, to find the place of what the parser complains of without saying where."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+Sort: TypeAlias = Literal["word", "number", "string", "sign", "open", "close", "wrong"]
+
+_TOKEN: Final = re.compile(
+    r"""(?P<space>\s+|\#[^\n]*)
+    |(?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`[^`]*`)
+    |(?P<number>0[xX][0-9a-fA-F]+|(?:\d+(?:ms|[smhdwy]))+|\d*\.?\d+(?:[eE][+-]?\d+)?|\d+\.)
+    |(?P<word>[a-zA-Z_:][a-zA-Z0-9_:]*)
+    |(?P<sign></|>/|==|=~|!~|!=|>=|<=|[-+*/%^<>=@,:])
+    |(?P<open>[(\[{])
+    |(?P<close>[)\]}])
+    |(?P<wrong>.)""",
+    re.VERBOSE | re.DOTALL,
+)
+_PAIRS: Final = {")": "(", "]": "[", "}": "{"}
+_BETWEEN: Final = frozenset(
+    ("and", "or", "unless", "atan2", "by", "without", "on", "ignoring", "group_left", "group_right", "bool", "offset")
+) | {"fill", "fill_left", "fill_right"}
+
+
+class Token(NamedTuple):
+    sort: Sort
+    text: str
+    position: int
+
+
+def tokens(text: str) -> Iterator[Token]:
+    """The words of ``text``, without spaces and comments. ``wrong`` is what begins none."""
+    for found in _TOKEN.finditer(text):
+        sort = found.lastgroup
+        if sort and sort != "space":
+            yield Token(sort, found.group(), found.start())  # type: ignore[arg-type]  # the names of the groups above
+
+
+def trouble(text: str) -> int | None:
+    """The first place where ``text`` cannot be a query, by its words alone; None where that does not show."""
+    opened: list[Token] = []
+    before: Token | None = None
+    for token in tokens(text):
+        if token.sort == "wrong":
+            return token.position
+        if token.sort == "open":
+            opened.append(token)
+        elif token.sort == "close" and (not opened or opened.pop().text != _PAIRS[token.text]):
+            return token.position
+        if before is not None and _cannot_follow(before, token):
+            return token.position
+        before = token
+    if opened:
+        return opened[-1].position
+    if before is not None and (before.sort == "sign" or before.text in _BETWEEN):
+        return len(text)
+    return None
+
+
+def _cannot_follow(before: Token, token: Token) -> bool:
+    """Two values beside each other, or an operator where a value must be."""
+    ends = before.sort in ("number", "string") or (before.sort == "word" and before.text not in _BETWEEN)
+    begins = token.sort in ("number", "string") or (token.sort == "word" and token.text not in _BETWEEN)
+    if ends and begins:
+        return True
+    signs = before.sort == "sign" and before.text not in ",:" and token.sort == "sign"
+    return signs and token.text not in ("-", "+")
+
+
+def place_of(text: str, word: str) -> int | None:
+    """Where ``word`` stands in ``text`` outside of strings and comments, None where it does not."""
+    return next((token.position for token in tokens(text) if token.text == word), None)

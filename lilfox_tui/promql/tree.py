@@ -1,0 +1,133 @@
+"""A query as a tree: what the parser found, checked, with its functions and times resolved. Parentheses are gone."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, TypeAlias
+
+from msgspec import Struct
+
+from lilfox_tui.promql.function import Function, Kind
+from lilfox_tui.scrape.matcher import Matcher
+
+Bound: TypeAlias = Literal["start", "end"]
+
+
+class Shift(NamedTuple):
+    """``offset`` and ``@``: the time that a selector looks at, in milliseconds."""
+
+    offset_ms: int
+    at: int | Bound | None
+
+
+class Number(Struct, frozen=True):
+    value: float
+
+
+class Text(Struct, frozen=True):
+    value: str
+
+
+class Selector(Struct, frozen=True):
+    """Of an instant, or of a range where ``range_ms`` is there."""
+
+    matchers: tuple[Matcher, ...]
+    shift: Shift
+    range_ms: int | None
+
+
+class Subquery(Struct, frozen=True):
+    """``step_ms`` is None where the query leaves it to the semantics."""
+
+    inner: Node
+    range_ms: int
+    step_ms: int | None
+    shift: Shift
+
+
+class Applied(Struct, frozen=True):
+    """A function and its arguments."""
+
+    function: Function
+    arguments: tuple[Node, ...]
+
+
+class Grouping(NamedTuple):
+    """``by`` or ``without`` some labels."""
+
+    without: bool
+    names: tuple[str, ...]
+
+
+class Aggregation(Struct, frozen=True):
+    """``op`` is the operator's name; ``parameter`` that of topk, quantile and the like."""
+
+    op: str
+    inner: Node
+    parameter: Node | None
+    grouping: Grouping
+
+
+class Matching(NamedTuple):
+    """Which pairs of two vectors' elements belong together."""
+
+    on: bool
+    names: tuple[str, ...]
+    many: Literal["", "left", "right"] = ""
+    """The side of which several elements may belong to one of the other (``group_left``: left)."""
+    include: tuple[str, ...] = ()
+    """Labels that the result takes from the side of one."""
+    fill_left: float | None = None
+    fill_right: float | None = None
+
+
+class Operation(Struct, frozen=True):
+    """A binary operator. ``as_bool``: a comparison gives 0 and 1 and takes nothing away."""
+
+    op: str
+    left: Node
+    right: Node
+    as_bool: bool
+    matching: Matching
+
+
+class Negative(Struct, frozen=True):
+    inner: Node
+
+
+Node: TypeAlias = Number | Text | Selector | Subquery | Applied | Aggregation | Operation | Negative
+
+
+def kind(node: Node) -> Kind:
+    """What a node's value is."""
+    match node:
+        case Number():
+            return "scalar"
+        case Text():
+            return "string"
+        case Selector():
+            return "vector" if node.range_ms is None else "matrix"
+        case Subquery():
+            return "matrix"
+        case Applied():
+            return node.function.gives
+        case Aggregation():
+            return "vector"
+        case Operation():
+            return "scalar" if kind(node.left) == kind(node.right) == "scalar" else "vector"
+        case Negative():
+            return kind(node.inner)
+
+
+def children(node: Node) -> tuple[Node, ...]:
+    """The nodes right below, in the order of the text."""
+    match node:
+        case Number() | Text() | Selector():
+            return ()
+        case Subquery() | Negative():
+            return (node.inner,)
+        case Applied():
+            return node.arguments
+        case Aggregation():
+            return (node.inner,) if node.parameter is None else (node.parameter, node.inner)
+        case Operation():
+            return (node.left, node.right)
