@@ -7,6 +7,10 @@ refused by name when a query is parsed.
 from __future__ import annotations
 
 from lilfox_tui.promql.function import Function
-from lilfox_tui.promql.functions import arithmetic
+from lilfox_tui.promql.functions import arithmetic, dates, histogram, labels, over_time, rates, sorting, vectors
 
-FUNCTIONS: dict[str, Function] = {function.name: function for function in (*arithmetic.FUNCTIONS,)}
+FUNCTIONS: dict[str, Function] = {
+    function.name: function
+    for file in (rates, over_time, histogram, vectors, labels, sorting, arithmetic, dates)
+    for function in file.FUNCTIONS
+}

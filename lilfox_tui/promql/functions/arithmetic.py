@@ -1,9 +1,120 @@
-"""Functions that turn each value of a vector into another."""
+"""Functions that turn each value of a vector into another: rounding, limits, logarithms, angles."""
 
 from __future__ import annotations
 
+import math
+from typing import Final
+
 import numpy as np
 
-from lilfox_tui.promql.function import Function
+from lilfox_tui.promql.function import Call, Function
+from lilfox_tui.promql.functions.vectors import NOTHING
+from lilfox_tui.promql.labelling import nameless
+from lilfox_tui.promql.value import Vector
+from lilfox_tui.scrape.series import Floats
 
-FUNCTIONS = (Function("abs", ("vector",), "vector", "each", np.abs),)
+_LN2_HIGH: Final = 6.93147180369123816490e-01
+_LN2_LOW: Final = 1.90821492927058770002e-10
+_EVEN: Final = (3.999999999940941908e-01, 2.222219843214978396e-01, 1.531383769920937332e-01)
+_ODD: Final = (6.666666666666735130e-01, 2.857142874366239149e-01, 1.818357216161805012e-01, 1.479819860511658591e-01)
+
+
+def natural_logarithm(values: Floats) -> Floats:
+    """``ln``, by the polynomial that Go uses (fdlibm's e_log.c), so that the last bit is the same too."""
+    part, power = np.frexp(values)
+    small = part < math.sqrt(2) / 2
+    f = np.where(small, part * 2, part) - 1
+    k = np.where(small, power - 1, power).astype(np.float64)
+    s = f / (2 + f)
+    s2 = s * s
+    s4 = s2 * s2
+    odd = s2 * (_ODD[0] + s4 * (_ODD[1] + s4 * (_ODD[2] + s4 * _ODD[3])))
+    even = s4 * (_EVEN[0] + s4 * (_EVEN[1] + s4 * _EVEN[2]))
+    half = 0.5 * f * f
+    result = k * _LN2_HIGH - ((half - (s * (half + (odd + even)) + k * _LN2_LOW)) - f)
+    special = ~((values > 0) & np.isfinite(values))
+    return np.where(special, np.log(values), result)
+
+
+def binary_logarithm(values: Floats) -> Floats:
+    """``log2``: exact for powers of two, as in Go."""
+    part, power = np.frexp(values)
+    return np.where(part == 0.5, power - 1.0, natural_logarithm(part) * (1 / math.log(2)) + power)
+
+
+def decimal_logarithm(values: Floats) -> Floats:
+    """``log10``, made of ``log2`` as in Go (of 1000 it is a little less than 3)."""
+    return binary_logarithm(values) * math.log10(2)
+
+
+def rounded(values: Floats, nearest: float = 1.0) -> Floats:
+    """``round``: to multiples of ``nearest``, halves up."""
+    inverse = np.float64(1.0) / nearest
+    return np.floor(values * inverse + 0.5) / inverse
+
+
+def sign(values: Floats) -> Floats:
+    """``sgn``: 1, -1, or the value itself where it is zero or NaN."""
+    return np.where(values < 0, -1.0, np.where(values > 0, 1.0, values))
+
+
+def radians(values: Floats) -> Floats:
+    """``rad``: of degrees."""
+    return values * math.pi / 180
+
+
+def degrees(values: Floats) -> Floats:
+    """``deg``: of radians."""
+    return values * 180 / math.pi
+
+
+def at_least(values: Floats, least: float) -> Floats:
+    """``clamp_min``. As in Go, infinity is larger than NaN too."""
+    if least == math.inf:
+        return np.full_like(values, least)
+    return np.where(np.isposinf(values), values, np.maximum(values, least))
+
+
+def at_most(values: Floats, most: float) -> Floats:
+    """``clamp_max``. As in Go, minus infinity is less than NaN too."""
+    if most == -math.inf:
+        return np.full_like(values, most)
+    return np.where(np.isneginf(values), values, np.minimum(values, most))
+
+
+def clamped(_: Call, vector: Vector, least: float, most: float) -> Vector:
+    """``clamp``: nothing where the limits are the wrong way round."""
+    if most < least:
+        return NOTHING
+    return Vector(nameless(vector.labels), at_least(at_most(vector.values, most), least))
+
+
+FUNCTIONS = (
+    Function("abs", ("vector",), "vector", "each", np.abs),
+    Function("ceil", ("vector",), "vector", "each", np.ceil),
+    Function("floor", ("vector",), "vector", "each", np.floor),
+    Function("round", ("vector", "scalar"), "vector", "each", rounded, variadic=1),
+    Function("sgn", ("vector",), "vector", "each", sign),
+    Function("clamp", ("vector", "scalar", "scalar"), "vector", "whole", clamped),
+    Function("clamp_min", ("vector", "scalar"), "vector", "each", at_least),
+    Function("clamp_max", ("vector", "scalar"), "vector", "each", at_most),
+    Function("sqrt", ("vector",), "vector", "each", np.sqrt),
+    Function("exp", ("vector",), "vector", "each", np.exp),
+    Function("ln", ("vector",), "vector", "each", natural_logarithm),
+    Function("log2", ("vector",), "vector", "each", binary_logarithm),
+    Function("log10", ("vector",), "vector", "each", decimal_logarithm),
+    Function("sin", ("vector",), "vector", "each", np.sin),
+    Function("cos", ("vector",), "vector", "each", np.cos),
+    Function("tan", ("vector",), "vector", "each", np.tan),
+    Function("asin", ("vector",), "vector", "each", np.arcsin),
+    Function("acos", ("vector",), "vector", "each", np.arccos),
+    Function("atan", ("vector",), "vector", "each", np.arctan),
+    Function("sinh", ("vector",), "vector", "each", np.sinh),
+    Function("cosh", ("vector",), "vector", "each", np.cosh),
+    Function("tanh", ("vector",), "vector", "each", np.tanh),
+    Function("asinh", ("vector",), "vector", "each", np.arcsinh),
+    Function("acosh", ("vector",), "vector", "each", np.arccosh),
+    Function("atanh", ("vector",), "vector", "each", np.arctanh),
+    Function("rad", ("vector",), "vector", "each", radians),
+    Function("deg", ("vector",), "vector", "each", degrees),
+)
