@@ -28,8 +28,8 @@ from lilfox_tui.logs.record import Record
 from lilfox_tui.logs.source import AtPlace, Beginning, End, Notice, Passed, Start
 
 A = TypeVar("A")
-LOOK_S = 1.0
-"""How often new logs are looked for."""
+GONE_S = 60.0
+"""A log that is not there and tells nothing is followed for so long."""
 REFUSED_S = 10.0
 """How often a log that could not be read is tried again."""
 PATIENCE_S = 2.0
@@ -63,6 +63,8 @@ class ManyFollower:
         self._came: asyncio.Queue[tuple[str, Batch] | LilFoxError] = asyncio.Queue(_WAITING_MOST)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._looks: dict[str, Looks] = {}
+        self._starts: dict[str, Start] = {}
+        self._alive_s: dict[str, float] = {}
 
     async def batches(self) -> AsyncGenerator[Batch, None]:
         """Records and notices, at most BATCH at once, or what is kept; never ends. Raises LilFoxError."""
@@ -100,13 +102,27 @@ class ManyFollower:
             self._tasks[path] = asyncio.create_task(self._follow(path, cut.start(path, older=False) or End(), glance))
         while True:
             try:
-                for path in (await glance.files()).keys() - self._tasks.keys():
-                    self._tasks[path] = asyncio.create_task(self._follow(path, Beginning(), glance))
+                files = await glance.files()
+                self._alive_s |= dict.fromkeys(files, time.monotonic())
+                for path in files.keys() - self._tasks.keys():
+                    start = self._starts.get(path, Beginning())
+                    self._tasks[path] = asyncio.create_task(self._follow(path, start, glance))
+                await self._let_go()
             except PASSING:
                 pass  # the logs that are followed tell it
             except LilFoxError as error:
                 await self._came.put(error)
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(self._poll_s)
+
+    async def _let_go(self) -> None:
+        """Ends following logs that are gone and tell nothing any more: an open file keeps its place on the disk."""
+        for path in [path for path, at_s in self._alive_s.items() if time.monotonic() - at_s > GONE_S]:
+            del self._alive_s[path]
+            task = self._tasks.pop(path)
+            task.cancel()
+            await asyncio.wait([task])
+            self._looks.pop(path, None)
+            await self._group.let_go(path)
 
     async def _follow(self, path: str, start: Start, glance: Glance) -> None:
         log, told = self._group.log(path), False
@@ -117,7 +133,8 @@ class ManyFollower:
                     async for batch in batches:
                         self._group.note_refused(path, None)
                         await self._came.put((path, batch))
-                        start = _behind(batch) or start
+                        start = self._starts[path] = _behind(batch) or start
+                        self._alive_s[path] = time.monotonic()
             except PlaceGone:
                 start = Beginning()
             except FileRefused as error:

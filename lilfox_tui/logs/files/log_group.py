@@ -104,6 +104,12 @@ class LogGroup:
     def _present_logs(self) -> list[OneLog]:
         return [self._opened[path] for path in self.present if path in self._opened]
 
+    async def let_go(self, path: str) -> None:
+        """Closes a log that is gone."""
+        log = self._opened.pop(path, None)
+        if log is not None:
+            await log.close()
+
     async def close(self) -> None:
         """Closes all logs."""
         for log in self._opened.values():

@@ -7,7 +7,7 @@ import gzip
 import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import pytest
 
 from lilfox_tui.errors import FileRefused, UsageError
 from lilfox_tui.feed import Unavailable
+from lilfox_tui.logs.files import follow_many
 from lilfox_tui.logs.files.many_logs import ManyLogs
 from lilfox_tui.logs.filter.model import EVERYTHING, AtLeast, Filter, Text
 from lilfox_tui.logs.merged import Merged
@@ -197,6 +198,36 @@ async def test_a_log_that_comes_later_is_taken_up_and_one_that_is_rotated_goes_o
     assert sorted(record.entry.message for record in again) == [f"n {number}" for number in range(9)]
     assert {record.place for record in heard.records} < {record.place for record in again}
     await source.close()
+
+
+async def test_a_log_that_was_removed_is_let_go_and_taken_up_when_it_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow_many, "GONE_S", 0.5)
+    append(tmp_path / "a.log", line(0))
+    append(tmp_path / "b.log", line(1))
+    source = local_logs(tmp_path / "*.log")
+    async with following(source, Beginning()) as heard:
+        await until(lambda: len(heard.records) == 2)
+        append(tmp_path / "b.log", line(2))
+        await until(lambda: len(heard.records) == 3)
+        assert open_files(tmp_path / "b.log")
+        (tmp_path / "b.log").unlink()
+        await until(lambda: not open_files(tmp_path / "b.log"), what="the removed file is closed")
+        append(tmp_path / "b.log", line(3))
+        append(tmp_path / "a.log", line(4))
+        await until(lambda: len(heard.records) == 5)
+        assert sorted(heard.words) == [f"n {number}" for number in range(5)]
+    await source.close()
+
+
+def open_files(path: Path) -> list[str]:
+    """What this process has open of that name, removed or not."""
+    links = []
+    for each in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            links.append(str(each.readlink()))
+    return [link for link in links if link.removesuffix(" (deleted)") == str(path)]
 
 
 async def test_what_is_written_late_is_not_left_out(tmp_path: Path) -> None:
