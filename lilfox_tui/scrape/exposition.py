@@ -1,0 +1,275 @@
+"""A page of metrics into series and values: Prometheus' text 0.0.4 and OpenMetrics 1.0.
+
+A target gives nearly the same page over and over. So the text before each value is the key of what it means, as in
+Prometheus' own scrape cache: of a page with the same keys in the same order only the values are read; of any other
+page only the lines whose key is new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.redact import redact
+from lilfox_tui.scrape.go_number import openmetrics_number
+from lilfox_tui.scrape.labels import LabelList, LabelSet
+from lilfox_tui.scrape.sample_line import Malformed, number, read_sample, read_series
+from lilfox_tui.scrape.series import Floats
+from lilfox_tui.text import fit
+
+TEXT_TYPES = frozenset({"counter", "gauge", "histogram", "summary", "untyped"})
+OPENMETRICS_TYPES = frozenset(
+    {"counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset", "unknown"}
+)
+_NORMALISED = {"histogram": "le", "summary": "quantile"}
+_FIGURES = b"0123456789.+-eE "
+_SHOWN_CELLS = 80
+_KEYS_SPARE = 1000
+
+Relabel = Callable[[Mapping[str, str]], LabelSet | None]
+"""A page's labels into the series', None where the sample is dropped."""
+
+
+class Family(Struct, frozen=True):
+    """What a page says of a metric; untrusted text."""
+
+    type: str = "unknown"
+    help: str = ""
+    unit: str = ""
+
+
+class Timed(NamedTuple):
+    """A sample that tells its own time (milliseconds)."""
+
+    labels: LabelSet
+    at_ms: int
+    value: float
+
+
+class Page(NamedTuple):
+    """``values[i]`` is of ``labels[i]``; ``labels`` is the same object as long as the series are the same.
+
+    ``samples`` is how many the page has, ``kept`` how many are left after relabelling; ``duplicates`` of them were
+    dropped because their series stood on the page before.
+    """
+
+    labels: LabelList
+    values: Floats
+    timed: tuple[Timed, ...]
+    samples: int
+    kept: int
+    duplicates: int
+
+
+class BadPage(LilFoxError):
+    """The page cannot be used. ``samples`` and ``kept`` are how many came before what is wrong."""
+
+    def __init__(self, message: Message, hint: Message | str = "", *, samples: int = 0, kept: int = 0) -> None:
+        super().__init__(message, hint)
+        self.samples, self.kept = samples, kept
+
+
+class _Shape(NamedTuple):
+    """What the last page looked like, to read the next one quickly if it looks the same."""
+
+    keys: tuple[bytes, ...]
+    others: tuple[int, ...]
+    other_ends: tuple[bytes, ...]
+    samples: tuple[int, ...]
+    picked: NDArray[np.intp] | None
+    page: Page
+
+
+class Exposition:
+    """Reads the pages of one target. ``families`` is what the last one says of its metrics.
+
+    ``honor_timestamps`` False: times of samples are not heeded. More than ``limit`` samples after relabelling (0: no
+    limit) are refused.
+    """
+
+    def __init__(self, relabel: Relabel, *, honor_timestamps: bool = True, limit: int = 0) -> None:
+        self.families: dict[str, Family] = {}
+        self._relabel, self._honor_timestamps, self._limit = relabel, honor_timestamps, limit
+        self._known: dict[bytes, LabelSet | None] = {}
+        self._labels = LabelList(())
+        self._shape: _Shape | None = None
+        self._openmetrics = False
+
+    def read(self, body: bytes, *, openmetrics: bool) -> Page:
+        """The samples of a page. Raises BadPage; the pages after it are read as if it had not been there."""
+        if openmetrics != self._openmetrics:
+            self._openmetrics, self._shape = openmetrics, None
+            self._known.clear()
+        lines = body.removesuffix(b"\n").split(b"\n")
+        parts = [line.rpartition(b" ") for line in lines]
+        page = self._same_shape(parts)
+        if page is None:
+            page = self._by_line(lines, parts)
+        return page
+
+    def _same_shape(self, parts: list[tuple[bytes, bytes, bytes]]) -> Page | None:
+        shape = self._shape
+        if shape is None or len(parts) != len(shape.keys):
+            return None
+        keys, _spaces, ends = zip(*parts, strict=True)
+        if keys != shape.keys or tuple(ends[row] for row in shape.others) != shape.other_ends:
+            return None
+        values = _values([ends[row] for row in shape.samples])
+        if values is None:
+            return None
+        return shape.page._replace(values=values if shape.picked is None else values[shape.picked])
+
+    def _by_line(self, lines: list[bytes], parts: list[tuple[bytes, bytes, bytes]]) -> Page:
+        reading = _Reading(self._known, self._relabel, openmetrics=self._openmetrics, limit=self._limit)
+        reading.honor_timestamps = self._honor_timestamps
+        for row, (line, (key, _space, end)) in enumerate(zip(lines, parts, strict=True)):
+            try:
+                reading.take(row, line, key, end)
+            except Malformed as error:
+                raise reading.bad(row, line, error.message) from None
+        if self._openmetrics and not reading.ended:
+            raise reading.bad_end()
+        page = self._page(reading)
+        self.families = reading.families
+        if len(self._known) > 2 * len(reading.used) + _KEYS_SPARE:
+            self._known = reading.used
+        self._shape = _shape(parts, reading, page)
+        return page
+
+    def _page(self, reading: _Reading) -> Page:
+        if tuple(reading.sets) != self._labels.sets:
+            self._labels = LabelList(tuple(reading.sets))
+        values = np.fromiter(reading.sets.values(), np.float64, len(reading.sets))
+        return Page(self._labels, values, tuple(reading.timed), reading.samples, reading.kept, reading.duplicates)
+
+
+class _Reading:
+    """A page line by line. ``sets`` are its series in their order, with their values."""
+
+    def __init__(self, known: dict[bytes, LabelSet | None], relabel: Relabel, *, openmetrics: bool, limit: int) -> None:
+        self.families: dict[str, Family] = {}
+        self.used: dict[bytes, LabelSet | None] = {}
+        self.sets: dict[LabelSet, float] = {}
+        self.timed: list[Timed] = []
+        self.rows: list[int] = []
+        self.picked: list[int] = []
+        self.samples = self.kept = self.duplicates = 0
+        self.simple = self.honor_timestamps = True
+        self.ended = False
+        self._known, self._relabel, self._openmetrics, self._limit = known, relabel, openmetrics, limit
+        self._type = ""
+
+    def take(self, row: int, line: bytes, key: bytes, end: bytes) -> None:
+        """One line; ``key`` and ``end`` are what stands before and after its last space. Raises Malformed, BadPage."""
+        if self.ended:
+            raise Malformed(tr("something stands after # EOF"))
+        if key in self._known:
+            self._sample(row, key, number(end), None)
+            return
+        start = line if self._openmetrics else line.strip(b" \t")
+        if start.startswith(b"#"):
+            self._comment(start)
+        elif start:
+            series, value, at_ms = read_sample(line, openmetrics=self._openmetrics)
+            self.simple = self.simple and series == key
+            self._sample(row, series, value, at_ms if self.honor_timestamps else None)
+        elif self._openmetrics:
+            raise Malformed(tr("a line is empty"))
+
+    def _sample(self, row: int, key: bytes, value: float, at_ms: int | None) -> None:
+        if key in self._known:
+            labels = self._known[key]
+        else:
+            labels = self._known[key] = self._relabel(self._normalised(read_series(key)))
+        self.rows.append(row)
+        self.samples += 1
+        self.used[key] = labels
+        if labels is None:
+            return
+        self.kept += 1
+        if 0 < self._limit < self.kept:
+            raise BadPage(
+                tr("more than {limit} samples; none was taken", limit=self._limit),
+                tr("Raise sample_limit, or drop series with metric_relabel."), samples=self.samples, kept=self.kept,
+            )  # fmt: skip
+        if at_ms is not None:
+            self.timed.append(Timed(labels, at_ms, value))
+            self.simple = False
+        elif labels in self.sets:
+            self.duplicates += 1
+        else:
+            self.sets[labels] = value
+            self.picked.append(len(self.rows) - 1)
+
+    def _normalised(self, labels: dict[str, str]) -> dict[str, str]:
+        name = _NORMALISED.get(self._type, "")
+        if name in labels:
+            with suppress(Malformed):  # what is no number stays as it is
+                labels[name] = openmetrics_number(number(labels[name].encode()))
+        return labels
+
+    def _comment(self, line: bytes) -> None:
+        words = line.split(b" ", 3) if self._openmetrics else line.split(None, 3)
+        self.ended = self._openmetrics and words == [b"#", b"EOF"]
+        if len(words) < 3 or words[0] != b"#" or words[1] not in (b"HELP", b"TYPE", b"UNIT"):
+            if self._openmetrics and not self.ended:
+                raise Malformed(tr("OpenMetrics has no other comments than HELP, TYPE and UNIT"))
+            return
+        try:
+            kind, name = words[1].decode(), words[2].strip(b'"').decode()
+            said = words[3].decode() if len(words) > 3 else ""
+        except UnicodeDecodeError:
+            raise Malformed(tr("the text is not UTF-8")) from None
+        if kind == "TYPE":
+            self._type = said
+            if said not in (OPENMETRICS_TYPES if self._openmetrics else TEXT_TYPES):
+                raise Malformed(tr("no such type of metric"))
+        elif kind == "UNIT" and said and not name.endswith(f"_{said}"):
+            raise Malformed(tr("the unit is not the end of the name"))
+        family = self.families.get(name, Family())
+        self.families[name] = Family(*(
+            said if field == kind.lower() else getattr(family, field) for field in Family.__struct_fields__
+        ))  # fmt: skip
+
+    def bad(self, row: int, line: bytes, reason: Message | str) -> BadPage:
+        """What to say of a line that is none of the format."""
+        hint: Message | str = ""
+        if line.lstrip()[:1] == b"<":
+            hint = tr("That is a page for people: is metrics_path right, or does it ask for a login?")
+        shown = fit(redact(line[: 4 * _SHOWN_CELLS].decode("utf-8", "replace")), _SHOWN_CELLS).rstrip()
+        message = tr("line {line} is no metric: {reason}: {shown}", line=row + 1, reason=reason, shown=shown)
+        return BadPage(message, hint, samples=self.samples, kept=self.kept)
+
+    def bad_end(self) -> BadPage:
+        """What to say of an OpenMetrics page that stops half-way."""
+        return BadPage(tr("the page does not end with # EOF: it was cut off"), samples=self.samples, kept=self.kept)
+
+
+def _shape(parts: Sequence[tuple[bytes, bytes, bytes]], reading: _Reading, page: Page) -> _Shape | None:
+    """None where a sample tells its time, or has something else behind its value: such a page is read line by line."""
+    if not reading.simple:
+        return None
+    keys, _spaces, ends = zip(*parts, strict=True)
+    rows = set(reading.rows)
+    others = tuple(row for row in range(len(keys)) if row not in rows)
+    picked = None if len(reading.picked) == len(reading.rows) else np.asarray(reading.picked, np.intp)
+    return _Shape(keys, others, tuple(ends[row] for row in others), tuple(reading.rows), picked, page)
+
+
+def _values(ends: list[bytes]) -> Floats | None:
+    """The numbers, None where one of them is none; NaN is always the one that no series ends with."""
+    try:
+        if not b" ".join(ends).translate(None, _FIGURES):
+            values = np.array(list(map(float, ends)), np.float64)
+            if np.isfinite(values).all():
+                return values
+        return np.array([number(end) for end in ends], np.float64)
+    except (ValueError, Malformed):
+        return None
