@@ -15,19 +15,18 @@ from lilfox_tui.promql.groups import Groups, group_of, groups
 from lilfox_tui.promql.labelling import EMPTY, recent
 from lilfox_tui.promql.picking import PICKING
 from lilfox_tui.promql.semantics import Semantics
-from lilfox_tui.promql.sums import mean, quantile, running_mean, total, variance
+from lilfox_tui.promql.sums import mean, plain_total, quantile, running_mean, total, variance
 from lilfox_tui.promql.tree import Aggregation, Grouping
 from lilfox_tui.promql.value import Vector
 from lilfox_tui.scrape.labels import LabelList, LabelSet
 from lilfox_tui.scrape.series import Floats
 
 _OF_EACH_GROUP: Final[dict[str, Callable[[Sequence[float]], float]]] = {
-    "sum": total,
     "stdvar": variance,
     "stddev": lambda values: math.sqrt(variance(values)),
 }
 OPERATORS: Final = frozenset(
-    {*_OF_EACH_GROUP, *PICKING, "avg", "min", "max", "count", "group", "quantile", "count_values"}
+    {*_OF_EACH_GROUP, *PICKING, "sum", "avg", "min", "max", "count", "group", "quantile", "count_values"}
 )
 
 
@@ -56,8 +55,10 @@ def _values(op: str, grouped: Groups, values: Floats, semantics: Semantics) -> F
             return np.fmin.reduceat(values[grouped.order], grouped.starts)
         case "max":
             return np.fmax.reduceat(values[grouped.order], grouped.starts)
+        case "sum":
+            take: Callable[[Sequence[float]], float] = total if semantics.exact_sums else plain_total
         case "avg":
-            take: Callable[[Sequence[float]], float] = mean if semantics.plain_mean else running_mean
+            take = mean if semantics.plain_mean else running_mean
         case _:
             take = _OF_EACH_GROUP[op]
     return np.asarray([take(one) for one in grouped.split(values)])

@@ -12,6 +12,8 @@ class Semantics(Struct, frozen=True):
     """Ranges and the lookback are ``(t-d, t]`` (3.x), else ``[t-d, t]`` (2.x)."""
     half_gap_before_zero: bool = True
     """``rate`` and ``increase`` cut what they extrapolate to half a gap before they stop it at zero (3.x), or after."""
+    exact_sums: bool = True
+    """``sum`` loses nothing to rounding (3.x), else it adds one number after the other (2.x)."""
     plain_mean: bool = True
     """``avg`` and ``avg_over_time`` divide a compensated sum, and take running means only when that overflows (3.x),
     else they keep running means throughout."""
@@ -31,7 +33,7 @@ class Semantics(Struct, frozen=True):
 PROMETHEUS_3 = Semantics()
 PROMETHEUS_2 = Semantics(
     left_open=False,
-    half_gap_before_zero=False,
+    exact_sums=False,
     plain_mean=False,
     dot_takes_newline=False,
     any_label_name=False,

@@ -18,6 +18,14 @@ def total(values: Sequence[float]) -> float:
         return sum_ + compensation
 
 
+def plain_total(values: Sequence[float]) -> float:
+    """The sum as Prometheus 2 takes it, rounded at each step."""
+    sum_ = values[0]
+    for value in values[1:]:
+        sum_ += value
+    return sum_
+
+
 def added(value: float, sum_: float, compensation: float) -> tuple[float, float]:
     """One step of Neumaier's sum (promql/functions.go, kahanSumInc): the new sum and compensation."""
     new = sum_ + value
@@ -66,7 +74,8 @@ def running_mean(values: Sequence[float]) -> float:
 
 
 def variance(values: Sequence[float]) -> float:
-    """Of the whole population, by Welford's steps, as Prometheus takes it; NaN where the first is no finite number."""
+    """Of the whole population, by Welford's steps as Prometheus takes it, so that equal values give 0 and nothing else;
+    NaN where the first is no finite number."""
     first = values[0]
     squares, mean_ = (0.0 if math.isfinite(first) else math.nan), first
     for count, value in enumerate(values[1:], 2):
