@@ -69,14 +69,19 @@ class ManyFollower:
     async def batches(self) -> AsyncGenerator[Batch, None]:
         """Records and notices, at most BATCH at once, or what is kept; never ends. Raises LilFoxError."""
         passage = await self._patiently(self._begin)
+        order, records = InOrder(passage.cut), list[Record]()
         while self._keep() is None and not passage.is_over:
-            if records := await self._patiently(lambda: passage.page(BATCH)):
+            if records:
                 self._remember(records[-1].place, passage.cut)
                 yield list(records)
+                order = InOrder(passage.cut)
+            records = await self._patiently(lambda: passage.page(BATCH))
+        for record in records:  # others may have been written to before these, after they were looked at
+            order.put(record.log, [record], time.monotonic())
         disk = self._group.new_disk(following=True)
         looking = asyncio.create_task(self._look_for_logs(Glance(self._group, disk, self._poll_s / 2), passage.cut))
         try:
-            async with aclosing(self._in_order(passage.cut)) as batches:
+            async with aclosing(self._in_order(order)) as batches:
                 async for batch in batches:
                     yield batch
         finally:
@@ -149,8 +154,7 @@ class ManyFollower:
                 await self._came.put(error)
                 return
 
-    async def _in_order(self, cut: Cut) -> AsyncGenerator[Batch, None]:
-        order = InOrder(cut)
+    async def _in_order(self, order: InOrder) -> AsyncGenerator[Batch, None]:
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._poll_s / 2 if order.waits else None):
