@@ -53,7 +53,7 @@ Inner = Callable[[Any], Node]
 
 def _selector(parsed: Any, range_ms: int | None) -> Selector:
     if parsed.matchers.or_matchers:
-        raise QueryError(tr("'or' between label matchers is VictoriaMetrics' and not supported"))
+        raise QueryError(tr("'or' between label matchers is VictoriaMetrics' and not supported"), word="or")
     matchers = tuple(Matcher(one.name, _COMPARISONS[_last_word(one.op)], one.value) for one in parsed.matchers.matchers)
     if parsed.name is not None:
         matchers = (Matcher(NAME, "=", parsed.name), *matchers)
@@ -94,7 +94,7 @@ def _subquery(parsed: Any, inner: Inner) -> Subquery:
 def _call(parsed: Any, inner: Inner) -> Applied:
     function = FUNCTIONS.get(parsed.func.name)
     if function is None:
-        raise QueryError(tr("function {name} is not supported", name=parsed.func.name))
+        raise QueryError(tr("function {name} is not supported", name=parsed.func.name), word=parsed.func.name)
     arguments = tuple(inner(argument) for argument in parsed.args)
     _check_arguments(function, arguments)
     return Applied(function, arguments)
@@ -130,7 +130,7 @@ def _refuse_kind(where: str, node: Node, wanted: str) -> None:
 def _aggregation(parsed: Any, inner: Inner) -> Aggregation:
     op = str(parsed.op)
     if op not in OPERATORS:
-        raise QueryError(tr("aggregation {name} is not supported", name=op))
+        raise QueryError(tr("aggregation {name} is not supported", name=op), word=op)
     without, names = False, ()
     if parsed.modifier is not None:
         without, names = _last_word(parsed.modifier.type) == "Without", tuple(parsed.modifier.labels)
@@ -193,7 +193,7 @@ def _refuse_new_names(node: Node) -> None:
             names = (*node.matching.names, *node.matching.include)
     for name in names:
         if not _LABEL_NAME.fullmatch(name):
-            raise QueryError(tr("invalid label name {name}", name=repr(name)))
+            raise QueryError(tr("invalid label name {name}", name=repr(name)), word=name)
 
 
 def register_old_functions() -> None:

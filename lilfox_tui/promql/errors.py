@@ -10,19 +10,23 @@ class QueryError(LilFoxError):
     """A query that cannot be parsed, is not supported, or has no answer (duplicates, many-to-many).
 
     ``message`` says in one sentence what is wrong. ``str()`` adds the line of the query and a caret below the place,
-    where the place is known: ``position`` is its offset in ``text``.
+    where the place is known: ``position`` is its offset in ``text``. ``word`` is what to look for in the text where
+    only that is known.
     """
 
     def __init__(
-        self, message: Message | str, hint: Message | str = "", *, text: str = "", position: int | None = None
+        self,
+        message: Message | str,
+        hint: Message | str = "",
+        *,
+        text: str = "",
+        position: int | None = None,
+        word: str = "",
     ) -> None:
         super().__init__(message, hint)
         self.text = text
         self.position = position
-
-    def located(self, text: str) -> QueryError:
-        """The same of ``text``, so that the place can be shown."""
-        return self if self.position is not None else QueryError(self.message, self.hint, text=text)
+        self.word = word
 
     def __str__(self) -> str:
         if self.position is None:

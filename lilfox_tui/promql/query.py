@@ -18,6 +18,7 @@ from lilfox_tui.promql.function import Kind
 from lilfox_tui.promql.labelling import BARE
 from lilfox_tui.promql.refusals import explained, refuse
 from lilfox_tui.promql.samples import RangeVector
+from lilfox_tui.promql.scan import place_of
 from lilfox_tui.promql.semantics import PROMETHEUS_3, Semantics
 from lilfox_tui.promql.steps import Steps
 from lilfox_tui.promql.tree import Node, Selector, children, kind
@@ -39,7 +40,8 @@ def parse(text: str, semantics: Semantics = PROMETHEUS_3) -> Query:
     try:
         tree = build(parsed, any_name=semantics.any_label_name)
     except QueryError as error:
-        raise error.located(text) from None
+        position = place_of(text, error.word) if error.word else None
+        raise QueryError(error.message, error.hint, text=text, position=position) from None
     return Query(text, tree, semantics)
 
 

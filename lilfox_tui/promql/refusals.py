@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
+from math import isinf
 from typing import Final
 
 from lilfox_tui.i18n import Message, tr
@@ -20,7 +21,7 @@ def refuse(text: str, semantics: Semantics) -> None:
     if not text.strip():
         raise QueryError(tr("the query is empty"))
     words = list(tokens(text))
-    for before, token in pairwise(words):
+    for before, token in pairwise([Token("sign", "", 0), *words]):
         reason = _unsupported(before, token)
         if reason is not None:
             raise QueryError(reason, text=text, position=token.position)
@@ -35,25 +36,26 @@ def _unsupported(before: Token, token: Token) -> Message | None:
         return tr("the modifier {name} (extended range selectors) is not supported", name=token.text)
     if before.text == "@" and token.text == "-":
         return tr("a time before 1970 after @ is not supported")
+    if token.sort == "number" and not token.is_duration and "x" not in token.text.lower() and isinf(float(token.text)):
+        return tr("the number is out of range")
     return None
 
 
 def _refuse_newer(words: list[Token], text: str) -> None:
-    """Prometheus 2 has no quoted names, and takes no numbers for durations."""
-    for before, token in pairwise(words):
-        if (before.text in ("{", ",") and token.sort == "string" and _in_braces(words, token)) or (
-            before.text in ("[", "offset") and token.sort == "number" and not token.text[-1].isalpha()
-        ):
-            raise QueryError(tr("not known to Prometheus 2"), text=text, position=token.position)
-
-
-def _in_braces(words: list[Token], wanted: Token) -> bool:
-    depth = 0
-    for token in words:
-        if token is wanted:
-            return depth > 0
-        depth += {"{": 1, "}": -1}.get(token.text, 0)
-    return False
+    """In Prometheus 2 a duration is no number and a number no duration."""
+    for place, token in enumerate(words):
+        if token.sort != "number":
+            continue
+        before = [word.text.lower() for word in words[max(0, place - 2) : place]]
+        if before and before[-1] in ("-", "+"):
+            before.pop()
+        length = bool(before) and before[-1] in ("[", ":", "offset")
+        if length != token.is_duration:
+            raise QueryError(
+                tr("Prometheus 2 takes no number for a duration, and no duration for a number"),
+                text=text,
+                position=token.position,
+            )
 
 
 def explained(text: str, reason: str) -> QueryError:

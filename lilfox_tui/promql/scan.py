@@ -30,6 +30,11 @@ class Token(NamedTuple):
     text: str
     position: int
 
+    @property
+    def is_duration(self) -> bool:
+        """A number with units of time (``1h30m``)."""
+        return self.sort == "number" and self.text[-1].isalpha() and not self.text.lower().startswith("0x")
+
 
 def tokens(text: str) -> Iterator[Token]:
     """The words of ``text``, without spaces and comments. ``wrong`` is what begins none."""
