@@ -52,7 +52,7 @@ async def test_each_kind_is_told_by_its_content_and_read_whole(tmp_path: Path, k
     found = await read_all(source, Beginning(), Text("token49"), older=False)
     assert [one.raw for one in found] == [raw for raw in expected if b"token49" in raw]
     await source.close()
-    assert temporary_files() == before
+    await until(lambda: temporary_files() == before, what="what a thread still read is closed when it ends")
     assert os.listdir(tmp_path) == ["named.otherwise"]
 
 
@@ -96,4 +96,4 @@ async def test_unpacking_that_is_cancelled_leaves_nothing(tmp_path: Path) -> Non
     await asyncio.wait([asked])
     assert asked.cancelled()
     await source.close()
-    assert temporary_files() == before
+    await until(lambda: temporary_files() == before, what="what a thread still read is closed when it ends")
