@@ -1,0 +1,210 @@
+"""How the alerts of one rule begin, fire and end, as Prometheus has it (its ``rules/alerting.go``). No clock, no I/O.
+
+An alert is its labels. It is *pending* while its expression holds, *firing* once that has been so for the rule's
+``for``, and after its end *resolved* for 15 minutes, so that the end can be told again. Where this is not Prometheus:
+an evaluation that fails for too many alerts leaves them as they are (Prometheus forgets them all), a clock that is set
+back delays nothing, and alerts that fired go on firing after a restart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import Enum
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from lilfox_tui.alerts.model import AlertState
+from lilfox_tui.metrics.model import Labels
+from lilfox_tui.scrape.labels import LabelSet
+
+RESOLVED_KEPT_MS = 15 * 60_000
+LOOKS_BEFORE_GONE = 3
+"""So many evaluations with data must miss an alert that was brought over from before a restart, before it is taken for
+gone: ``rate`` needs two samples, and the first evaluations may come before them."""
+DATA_AWAITED_MS = 10 * 60_000
+"""Evaluations that find no series at all do not count for that, so long after the restart."""
+
+
+class Found(Struct, frozen=True):
+    """What an evaluation says of one alert: its value, and its annotations with their templates filled in."""
+
+    value: float
+    annotations: Labels = ()
+
+
+class LiveAlert(Struct, frozen=True):
+    """One alert of one rule; all times are milliseconds since 1970 (UTC)."""
+
+    labels: Labels
+    """With ``alertname``, without ``__name__``, sorted by name."""
+    annotations: Labels
+    state: AlertState
+    value: float
+    active_at_ms: int
+    fired_at_ms: int | None = None
+    resolved_at_ms: int | None = None
+    keep_firing_since_ms: int | None = None
+
+
+class ChangeKind(Enum):
+    """What happened to an alert."""
+
+    STARTED = "started"
+    """It is pending now, or fires at once (then FIRED comes too)."""
+    FIRED = "fired"
+    RESOLVED = "resolved"
+    DROPPED = "dropped"
+    """It was pending, and what it waited for is over: nobody is told."""
+
+
+class Change(Struct, frozen=True):
+    """One step in an alert's life; ``alert`` is as it was after it (for DROPPED, before it)."""
+
+    kind: ChangeKind
+    alert: LiveAlert
+
+
+class Outage(Struct, frozen=True):
+    """The time in which nothing was evaluated, for :meth:`RuleState.restore`; the defaults are Prometheus' flags
+    ``--rules.alert.for-outage-tolerance`` and ``--rules.alert.for-grace-period``."""
+
+    from_ms: int
+    to_ms: int
+    tolerance_ms: int = 3_600_000
+    """After a longer outage, pending alerts begin anew."""
+    grace_ms: int = 600_000
+    """A pending alert fires at the earliest so long after the outage; one whose ``for`` is shorter begins anew. 0 lets
+    the time that is left simply go on."""
+
+
+class RuleState:
+    """The alerts of one rule. ``for_ms`` and ``keep_firing_ms`` are the rule's ``for`` and ``keep_firing_for``."""
+
+    def __init__(self, for_ms: int, keep_firing_ms: int = 0) -> None:
+        self._for_ms, self._keep_firing_ms = for_ms, keep_firing_ms
+        self._alerts: dict[LabelSet, LiveAlert] = {}
+        self._data_until_ms = 0
+        self._brought: dict[LabelSet, int] = {}
+        """Alerts from before a restart that no evaluation has found yet, and how many more may miss them."""
+
+    @property
+    def alerts(self) -> tuple[LiveAlert, ...]:
+        """All of them, resolved ones of the last 15 minutes too, in the order in which they began."""
+        return tuple(self._alerts.values())
+
+    @property
+    def active(self) -> tuple[tuple[LabelSet, LiveAlert], ...]:
+        """Those that are pending or firing, with their labels as a set."""
+        return tuple(pair for pair in self._alerts.items() if pair[1].state is not AlertState.RESOLVED)
+
+    def count_after(self, found: Iterable[LabelSet], at_ms: int) -> int:
+        """How many would be pending or firing after ``take(found, at_ms)``: what a group's ``limit`` is about."""
+        wanted = set(found)
+        missing = (pair for pair in self._alerts.items() if pair[0] not in wanted)
+        return len(wanted) + sum(
+            self._brought.get(labels, 0) > 1 or self._keeps_firing(alert, at_ms) for labels, alert in missing
+        )
+
+    def take(self, found: Mapping[LabelSet, Found], at_ms: int, *, no_data: bool = False) -> list[Change]:
+        """The result of an evaluation at ``at_ms``; gives what changed by it. A failed evaluation is not taken: then
+        all stays as it is. With ``no_data`` (no selector found a series) alerts from before a restart are not taken
+        for gone."""
+        changes: list[Change] = []
+        self._not_in_the_future(at_ms)
+        for labels, element in found.items():
+            self._brought.pop(labels, None)
+            changes += self._hold(labels, element, at_ms)
+        for labels in [labels for labels in self._alerts if labels not in found]:
+            changes += self._miss(labels, at_ms, no_data=no_data)
+        return changes
+
+    def restore(self, saved: Iterable[LiveAlert], outage: Outage) -> None:
+        """Brings over alerts from before an outage. The time they were pending counts, that of the outage does not; in
+        detail see :class:`Outage`. Firing ones go on firing, however long it was: whoever was told waits for the end.
+        None of them is taken for gone before LOOKS_BEFORE_GONE evaluations have had data."""
+        self._data_until_ms = outage.to_ms + DATA_AWAITED_MS
+        for alert in saved:
+            since_ms: int | None = alert.active_at_ms
+            if alert.state is AlertState.PENDING:
+                since_ms = self._pending_since(alert, outage)
+            if since_ms is None:
+                continue
+            labels = LabelSet(alert.labels)
+            self._alerts[labels] = replace(alert, active_at_ms=since_ms)
+            if alert.state is not AlertState.RESOLVED:
+                self._brought[labels] = LOOKS_BEFORE_GONE
+
+    def continue_from(self, before: RuleState) -> None:
+        """Takes over all of ``before``, whose rule this one replaces (its file was read again)."""
+        self._alerts.update(before._alerts)
+        self._brought.update(before._brought)
+        self._data_until_ms = before._data_until_ms
+
+    def _hold(self, labels: LabelSet, element: Found, at_ms: int) -> list[Change]:
+        changes = []
+        alert = self._alerts.get(labels)
+        if alert is None or alert.state is AlertState.RESOLVED:
+            self._alerts.pop(labels, None)
+            alert = LiveAlert(labels.pairs, element.annotations, AlertState.PENDING, element.value, at_ms)
+            changes.append(Change(ChangeKind.STARTED, alert))
+        else:
+            alert = replace(alert, value=element.value, annotations=element.annotations, keep_firing_since_ms=None)
+        if alert.state is AlertState.PENDING and at_ms - alert.active_at_ms >= self._for_ms:
+            alert = replace(alert, state=AlertState.FIRING, fired_at_ms=at_ms)
+            changes.append(Change(ChangeKind.FIRED, alert))
+        self._alerts[labels] = alert
+        return changes
+
+    def _miss(self, labels: LabelSet, at_ms: int, *, no_data: bool) -> list[Change]:
+        blind = no_data and at_ms < self._data_until_ms
+        looks = self._brought.get(labels, 0)
+        if looks > 1 or (looks and blind):
+            self._brought[labels] = looks if blind else looks - 1
+            return []
+        self._brought.pop(labels, None)
+        alert = self._alerts[labels]
+        if not self._keeps_firing(alert, at_ms):
+            return self._end(labels, alert, at_ms)
+        if alert.keep_firing_since_ms is None:
+            self._alerts[labels] = replace(alert, keep_firing_since_ms=at_ms)
+        return []
+
+    def _keeps_firing(self, alert: LiveAlert, at_ms: int) -> bool:
+        since_ms = at_ms if alert.keep_firing_since_ms is None else alert.keep_firing_since_ms
+        return alert.state is AlertState.FIRING and at_ms - since_ms < self._keep_firing_ms
+
+    def _end(self, labels: LabelSet, alert: LiveAlert, at_ms: int) -> list[Change]:
+        if alert.state is AlertState.PENDING:
+            del self._alerts[labels]
+            return [Change(ChangeKind.DROPPED, alert)]
+        if alert.state is AlertState.FIRING:
+            ended = self._alerts[labels] = replace(alert, state=AlertState.RESOLVED, resolved_at_ms=at_ms)
+            return [Change(ChangeKind.RESOLVED, ended)]
+        if at_ms - (alert.resolved_at_ms or 0) > RESOLVED_KEPT_MS:
+            del self._alerts[labels]
+        return []
+
+    def _pending_since(self, alert: LiveAlert, outage: Outage) -> int | None:
+        """Since when a pending alert counts as active after the outage; None where it begins anew."""
+        if outage.to_ms - outage.from_ms > outage.tolerance_ms or self._for_ms < outage.grace_ms:
+            return None
+        left_ms = self._for_ms - (outage.from_ms - alert.active_at_ms)
+        if 0 < left_ms < outage.grace_ms:
+            return outage.to_ms + outage.grace_ms - self._for_ms
+        return alert.active_at_ms + (outage.to_ms - outage.from_ms if left_ms > 0 else 0)
+
+    def _not_in_the_future(self, at_ms: int) -> None:
+        """After the clock was set back, what began "later" has begun now."""
+        for labels, alert in self._alerts.items():
+            if max(alert.active_at_ms, alert.resolved_at_ms or 0, alert.keep_firing_since_ms or 0) > at_ms:
+                self._alerts[labels] = replace(
+                    alert,
+                    active_at_ms=min(alert.active_at_ms, at_ms),
+                    resolved_at_ms=_earlier(alert.resolved_at_ms, at_ms),
+                    keep_firing_since_ms=_earlier(alert.keep_firing_since_ms, at_ms),
+                )
+
+
+def _earlier(time_ms: int | None, at_ms: int) -> int | None:
+    return None if time_ms is None else min(time_ms, at_ms)
