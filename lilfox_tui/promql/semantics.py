@@ -10,8 +10,6 @@ class Semantics(Struct, frozen=True):
 
     left_open: bool = True
     """Ranges and the lookback are ``(t-d, t]`` (3.x), else ``[t-d, t]`` (2.x)."""
-    half_gap_before_zero: bool = True
-    """``rate`` and ``increase`` cut what they extrapolate to half a gap before they stop it at zero (3.x), or after."""
     exact_sums: bool = True
     """``sum`` loses nothing to rounding (3.x), else it adds one number after the other (2.x)."""
     plain_mean: bool = True

@@ -37,14 +37,14 @@ def natural_logarithm(values: Floats) -> Floats:
 
 
 def binary_logarithm(values: Floats) -> Floats:
-    """``log2``: exact for powers of two, as in Go."""
+    """``log2``: exact of powers of two, as in Go."""
     part, power = np.frexp(values)
     return np.where(part == 0.5, power - 1.0, natural_logarithm(part) * (1 / math.log(2)) + power)
 
 
 def decimal_logarithm(values: Floats) -> Floats:
-    """``log10``, made of ``log2`` as in Go (of 1000 it is a little less than 3)."""
-    return binary_logarithm(values) * math.log10(2)
+    """``log10``: the natural one times a constant, as in Go (of 0.1 it is a little more than -1)."""
+    return natural_logarithm(values) * math.log10(math.e)
 
 
 def rounded(values: Floats, nearest: float = 1.0) -> Floats:

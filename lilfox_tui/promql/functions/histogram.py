@@ -67,8 +67,8 @@ def _number(text: str) -> float | None:
     if "_" in text or text != text.strip():
         return None
     try:
-        number = float(text)
-    except ValueError:
+        number = float.fromhex(text) if "p" in text.lower() else float(text)
+    except (ValueError, OverflowError):
         return None
     return None if math.isnan(number) or (math.isinf(number) and "inf" not in text.lower()) else number
 

@@ -31,14 +31,9 @@ def extrapolated(span: Span, times: Times, values: Floats, *, counter: bool, per
     to_start = int(times[0] - span.start_ms) / 1000
     to_end = int(span.end_ms - times[-1]) / 1000
     near, half = gap * 1.1, gap / 2
-    before: float | Floats
-    if span.semantics.half_gap_before_zero:
-        before = to_start if to_start < near else half
-        if counter:
-            before = _not_below_zero(values[0], gained, sampled, before)
-    else:
-        before = _not_below_zero(values[0], gained, sampled, to_start) if counter else np.full(1, to_start)
-        before = np.where(before < near, before, half)
+    before: float | Floats = to_start if to_start < near else half
+    if counter:
+        before = _not_below_zero(values[0], gained, sampled, before)
     factor = (sampled + before + (to_end if to_end < near else half)) / sampled
     return gained * (factor / _seconds(span) if per_second else factor)
 
