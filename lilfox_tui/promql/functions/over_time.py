@@ -96,13 +96,15 @@ def last(_: Span, __: Times, values: Floats) -> Floats:
     return value
 
 
-def variance(_: Span, __: Times, values: Floats) -> Floats:
+def variance(span: Span, _: Times, values: Floats) -> Floats:
     """``stdvar_over_time``: of the values themselves, not of a sample of more (Welford's, compensated)."""
     average, average_lost, squares, squares_lost = np.zeros((4, values.shape[1]))
     for number, value in enumerate(values, 1):
         off = value - (average + average_lost)
         average, average_lost = summation.increased(average, average_lost, off / number)
         squares, squares_lost = summation.increased(squares, squares_lost, off * (value - (average + average_lost)))
+    if not span.semantics.exact_sums:  # Prometheus 2 takes infinity from infinity where the squares run over
+        squares = np.where(np.isinf(squares), np.nan, squares)
     return (squares + squares_lost) / len(values)
 
 

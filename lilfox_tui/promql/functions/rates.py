@@ -31,9 +31,8 @@ def extrapolated(span: Span, times: Times, values: Floats, *, counter: bool, per
     to_start = int(times[0] - span.start_ms) / 1000
     to_end = int(span.end_ms - times[-1]) / 1000
     near, half = gap * 1.1, gap / 2
-    before: float | Floats = to_start if to_start < near else half
-    if counter:
-        before = _not_below_zero(values[0], gained, sampled, before)
+    reached = to_start if to_start < near else half
+    before = _not_below_zero(values[0], gained, sampled, reached) if counter else reached
     factor = (sampled + before + (to_end if to_end < near else half)) / sampled
     return gained * (factor / _seconds(span) if per_second else factor)
 
