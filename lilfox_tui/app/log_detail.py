@@ -139,6 +139,7 @@ def _common(record: Record) -> Iterator[tuple[str, str]]:
     level = entry.severity.name if entry.severity is not Severity.UNKNOWN else ""
     for name, value in (
         ("source", record.source),
+        ("log", record.log),
         ("level", level),
         ("logger", entry.logger),
         ("module", entry.module),

@@ -200,9 +200,10 @@ class LogOutputKeys(LogFindKeys):
     @work(exclusive=True, group="count-behind", exit_on_error=False)
     async def _count_behind(self, merged: Merged, where: Filter) -> None:
         from lilfox_tui.logs.analyze import analyze  # what counts is not on the way to the first records
+        from lilfox_tui.logs.filter.of_source import NOTHING, of_source
 
         try:
-            if not await _is_cheap(self.shown_sources):
+            if not await _is_cheap([each for each in self.shown_sources if of_source(where, each.name) != NOTHING]):
                 return
             answer = await analyze(self.shown_sources, where, processes=1)
         except LilFoxError:

@@ -197,6 +197,14 @@ def clock_zone() -> tzinfo:
     return datetime.now().astimezone().tzinfo or UTC
 
 
+def _last_parts(logger: str, width: int) -> str:
+    """A logger's name without so many first parts as it is too long: the last ones tell more (``app.db.pool``)."""
+    text = logger
+    while cell_width(text) > width and "." in text.lstrip("…"):
+        text = "…" + text.lstrip("…").partition(".")[2]
+    return text if cell_width(text) <= width else logger
+
+
 def _prefix(record: Record, style: LogStyle) -> list[Piece]:
     marked = (record.source, record.place) in style.marks
     pieces = [
@@ -207,7 +215,9 @@ def _prefix(record: Record, style: LogStyle) -> list[Piece]:
     if style.source_width:
         pieces.append(Piece(fit(record.source, style.source_width) + " ", "muted"))
     if style.logger_width:
-        pieces.append(Piece(fit(record.entry.logger, style.logger_width) + " ", "muted"))
+        pieces.append(
+            Piece(fit(_last_parts(record.entry.logger, style.logger_width), style.logger_width) + " ", "muted")
+        )
     return pieces
 
 

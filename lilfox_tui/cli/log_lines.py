@@ -53,6 +53,7 @@ def document(record: Record) -> dict[str, Any]:
     return {
         "time": None if at is None else at.isoformat(),
         "source": record.source,
+        "log": record.log or None,
         "level": _name(entry.severity),
         "logger": entry.logger or None,
         "module": entry.module or None,

@@ -42,6 +42,9 @@ def test_all_logs_are_printed_by_time_and_counted(folder: Path) -> None:
     printed = [json.loads(each) for each in done.stdout.splitlines()]
     assert [each["message"] for each in printed] == [f"n {number}" for number in range(3 * EACH)]
     assert {each["source"] for each in printed} == {"svc*"}
+    first = lilfox("logs", folder / "svc*", "--where", f"log={folder / 'svc0.log'}", "--json")
+    assert [json.loads(each) for each in first.stdout.splitlines()] == printed[::3]
+    assert {each["log"] for each in printed[1::3]} == {str(folder / "svc1.log")}
     tail = lilfox("logs", folder / "svc*", "--tail", "5", "--level", "error", "--json")
     assert [json.loads(each)["message"] for each in tail.stdout.splitlines()] == [
         f"n {number}" for number in range(855, 3 * EACH, 9)

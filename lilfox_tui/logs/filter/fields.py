@@ -1,6 +1,7 @@
 """Fields of a record by name, and how their values compare.
 
-Names: ``level``, ``logger``, ``module``, ``message``, ``source``, ``response_time`` (seconds), ``status`` (HTTP) and
+Names: ``level``, ``logger``, ``module``, ``message``, ``source``, ``log`` (the file, where a source is several),
+``response_time`` (seconds), ``status`` (HTTP) and
 ``type`` (class of the exception) are what every format has in common; every other name, and these where the record
 does not have them, is one of its own fields, nested ones by dotted path (``exception.type``).
 """
@@ -83,6 +84,8 @@ def _common(record: Record, name: str) -> object:
             return entry.message
         case "source":
             return record.source
+        case "log":
+            return record.log
         case "module":
             return entry.module
         case "logger":

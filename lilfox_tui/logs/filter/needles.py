@@ -33,7 +33,7 @@ _UNSURE_BLOCKS = ((0x80, 0xA0), (0x2000, 0x20FF), (0xD800, 0xDFFF), (0xFFFD, 0xF
 _BEFORE_NUMBER = re.compile(r" (?=[0-9])")
 _WRITTEN_ANEW = re.compile(r"[\[\]{},: ]+|(?<![^\[\]{},: ])[0-9.eE+-]+(?![^\[\]{},: ])")
 """In a field that is no text: its numbers, and what stands between its parts, may be written otherwise."""
-_NOT_IN_RAW = ("source", "response_time", "facility")
+_NOT_IN_RAW = ("log", "source", "response_time", "facility")
 _GIVEN = {"type": (UNKNOWN_TYPE,), "exception.type": (UNKNOWN_TYPE,), "logger": ("nginx", "postgresql")}
 """Values that formats give by themselves. Of every field: true, as which logfmt reads a lone word."""
 _PRIORITY = b'"PRIORITY"'

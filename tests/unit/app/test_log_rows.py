@@ -58,6 +58,19 @@ def test_a_record_on_one_line() -> None:
 
 
 @pytest.mark.parametrize(
+    ("logger", "drawn"),
+    [
+        ("lilfox.app.db", "…app.db "),
+        ("lilfox.mailing", "…mailing"),
+        ("averylongname", "averylo…"),
+        ("日志.网关", "…网关   "),
+    ],
+)
+def test_of_a_long_logger_the_last_parts_stay(logger: str, drawn: str) -> None:
+    assert f"backend  {drawn} m" in text_of(log_row(shown(1, "m", logger=logger), STYLE))
+
+
+@pytest.mark.parametrize(
     ("severity", "shape", "ascii_shape", "role"),
     [
         (Severity.CRITICAL, "✖", "x", "failing"),
