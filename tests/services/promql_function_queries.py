@@ -42,7 +42,8 @@ def _forecasts() -> list[str]:
     predicted = [f"predict_linear({series}{_PLAIN_KINDS}[{window}], {ahead})" for series in ("c_total", "g")
                  for window in ("1m", "9m") for ahead in ("0", "3600", "-1.5", "NaN", "Inf")]  # fmt: skip
     smoothed = [f"holt_winters({series}[{window}], {factors})" for series in ("c_total", "g")
-                for window in ("30s", "9m") for factors in ("0.5, 0.1", "0.01, 0.99", "0, 0.5", "0.5, 1", "NaN, 0.5")]  # fmt: skip
+                for window in ("30s", "9m")
+                for factors in ("0.5, 0.1", "0.01, 0.99", "0, 0.5", "0.5, 1", "NaN, 0.5")]  # fmt: skip
     return [*predicted, *smoothed, *_over_time("deriv", of=(f"c_total{_PLAIN_KINDS}", f"g{_PLAIN_KINDS}", "rare"))]
 
 
