@@ -55,6 +55,8 @@ class Silence(Struct, frozen=True):
     ends_at: datetime
     created_by: str
     comment: str = ""
+    until_resolved: bool = False
+    """It ends by itself once no pending or firing alert fits it any more."""
 
 
 class Alert(Struct, frozen=True):
@@ -112,13 +114,15 @@ class RuleView(Struct, frozen=True):
 
 class Alerts(Struct, frozen=True):
     """Everything at one moment. ``alerts`` are pending, firing, and resolved within the last 15 minutes, worst and then
-    oldest first. ``evaluated_here`` is False where another LilFox of this state folder evaluates."""
+    oldest first. ``evaluated_here`` is False where another LilFox of this state folder evaluates. ``troubles`` are
+    sentences about what does not go as it should: a notifier that is not reached, evaluations that were missed."""
 
     at: datetime
     rules: tuple[RuleView, ...]
     alerts: tuple[Alert, ...]
     silences: tuple[Silence, ...] = ()
     evaluated_here: bool = True
+    troubles: tuple[Message, ...] = ()
 
     def count(self, state: AlertState) -> int:
         """How many alerts are in that state, silenced ones not among them."""

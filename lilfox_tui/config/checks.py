@@ -20,9 +20,11 @@ from lilfox_tui.i18n import _
 COLLECTORS = "lilfox_tui.metrics.collectors"
 LOG_SOURCES = "lilfox_tui.logs.sources"
 LOG_FORMATS = "lilfox_tui.logs.formats"
+NOTIFIERS = "lilfox_tui.alerts.notifiers"
 _SSH_KEYS = ("address", "user", "port", "identity", "password", "passphrase")
 _SHORTEST_REFRESH_S = 0.1
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 5.6.2, token
+_LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET_HEADER = re.compile(r"(?i)auth|cookie|token|secret|passw|api[-_]?key")
 
 
@@ -44,6 +46,13 @@ def check(config: Config, host_names: Collection[str], findings: Findings) -> No
             _check_threshold(level, ("thresholds", field.name), findings)
     if config.monitor.heartbeat_url is not None:
         _check_url(config.monitor.heartbeat_url, ("monitor", "heartbeat_url"), findings)
+    if config.alerts.external_url:
+        _check_url(config.alerts.external_url, ("alerts", "external_url"), findings)
+    for label in (*config.alerts.group_by, *config.alerts.external_labels):
+        if not _LABEL.fullmatch(label):
+            key = "external_labels" if label in config.alerts.external_labels else "group_by"
+            what = _("{name} is no label's name; use letters, digits and _", name=quoted(label))
+            findings.add_at(("alerts", key), what)
     if config.monitor.listen is not None:
         _check_listen(config.monitor.listen, ("monitor", "listen"), findings)
 
@@ -136,7 +145,7 @@ def log_options(nodes: Mapping[str, Node], host_names: Collection[str], findings
     options: dict[str, Any] = {}
     for name, node in nodes.items():
         path: KeyPath = ("logs", name)
-        kind = _log_kind(node)
+        kind = _kind(node, LogConfig().kind)
         known = plugins.kinds(LOG_SOURCES)
         if kind not in known:
             what = _("there is no such kind of log source")
@@ -149,10 +158,10 @@ def log_options(nodes: Mapping[str, Node], host_names: Collection[str], findings
     return options
 
 
-def _log_kind(node: Node) -> str:
+def _kind(node: Node, default: str) -> str:
     entries = node.entries if isinstance(node, MapNode) else ()
     written = next((value for key, value in entries if key.text == "kind"), None)
-    return written.text if isinstance(written, ScalarNode) else LogConfig().kind
+    return written.text if isinstance(written, ScalarNode) else default
 
 
 def _check_log(log: LogConfig, path: KeyPath, host_names: Collection[str], findings: Findings) -> None:
@@ -178,3 +187,24 @@ def _check_zone(zone: str, path: KeyPath, findings: Findings) -> None:
     except (KeyError, ValueError, OSError):
         what = _("no time zone is named {value}", value=quoted(zone))
         findings.add_at(path, f"{what}; {rather(zone, available_timezones())}")
+
+
+def notifier_options(nodes: Mapping[str, Node], findings: Findings) -> dict[str, Any]:
+    """Name → the Options of its kind. The kinds that are named are imported here."""
+    options: dict[str, Any] = {}
+    for name, node in nodes.items():
+        path: KeyPath = ("notifiers", name)
+        kind = _kind(node, "")
+        known = plugins.kinds(NOTIFIERS)
+        if kind not in known:
+            what = _("there is no such kind of notifier")
+            findings.add_at((*path, "kind"), f"{what}; {rather(kind, known)}")
+            continue
+        made = to_whole_struct(plugins.load(NOTIFIERS, kind).Options, node, findings, path)
+        if made is not None:
+            options[name] = made
+            url = getattr(made, "url", None)
+            if isinstance(url, str) and not isinstance(url, SecretRef):
+                _check_url(url, (*path, "url"), findings)
+            _check_headers(getattr(made, "headers", {}), path, findings)
+    return options

@@ -152,6 +152,41 @@ class MonitorConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True
     heartbeat_every: Seconds = Seconds(60)
 
 
+class AlertsConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How rules are evaluated, and how those who are told are told."""
+
+    every: Seconds = Seconds(15)
+    """Period of the groups of rules that name none."""
+    external_labels: dict[str, str] = {}
+    """Put on all alerts that leave; templates see them as ``$externalLabels``."""
+    external_url: str = ""
+    """An address that leads people to this LilFox or its Prometheus; ``$externalURL`` of templates."""
+    outage: Seconds = Seconds(3600)
+    """Timers of ``for`` go on after LilFox was away for so long at most; then they begin anew."""
+    group_by: tuple[str, ...] = ("alertname",)
+    """Alerts with the same values of these labels are told together."""
+    group_wait: Seconds = Seconds(10)
+    """From an alert's firing to telling it, so that others of its group are told with it."""
+    group_interval: Seconds = Seconds(300)
+    """Between two messages about one group that still fires."""
+    remind: Seconds | None = Seconds(4 * 3600)
+    """Between two reminders of a group that fires and that nobody has acknowledged; None for no reminders."""
+    resend: Seconds = Seconds(60)
+    """How often an Alertmanager is told again what fires."""
+
+
+class NotifierConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What every notifier has, whatever its kind. The Options of each kind add their own keys to these."""
+
+    kind: str
+    only: tuple[str, ...] = ()
+    """Matchers as Alertmanager writes them (``severity="critical"``); alerts that all of them take are told."""
+    resolved: bool = True
+    """Also tell that it is over."""
+    timeout: Seconds = Seconds(30)
+    """One try takes no longer."""
+
+
 class Config(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole configuration."""
 
@@ -169,6 +204,11 @@ class Config(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
     After loading, values are the Options structs of the kinds, or False."""
     logs: dict[Name, Any] = {}
     """Name → source. After loading, values are the Options structs of the kinds, each a :class:`LogConfig`."""
+    rules: tuple[str, ...] = ()
+    """Paths and globs of Prometheus' rule files; those that are relative are beside the configuration file."""
+    alerts: AlertsConfig = AlertsConfig()
+    notifiers: dict[Name, Any] = {}
+    """Name → who is told. After loading, values are the Options of the kinds, each a :class:`NotifierConfig`."""
     thresholds: Thresholds = Thresholds()
     ssh: SshConfig = SshConfig()
     history: HistoryConfig = HistoryConfig()

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import inspect as types
 
 from lilfox_tui import plugins
-from lilfox_tui.config.checks import COLLECTORS, LOG_SOURCES
+from lilfox_tui.config.checks import COLLECTORS, LOG_SOURCES, NOTIFIERS
 from lilfox_tui.config.model import Config, LogConfig, Seconds, SecretRef
 from lilfox_tui.redact import redact
 
@@ -41,16 +41,21 @@ def schema() -> dict[str, Any]:
         for kind in plugins.kinds(COLLECTORS)
     }
     made["properties"]["collectors"] = {"type": "object", "properties": options, "additionalProperties": False}
-    made["properties"]["logs"]["additionalProperties"] = {"oneOf": [_of_log(k) for k in plugins.kinds(LOG_SOURCES)]}
+    made["properties"]["logs"]["additionalProperties"] = {
+        "oneOf": [_of_kind(LOG_SOURCES, kind, LogConfig().kind) for kind in plugins.kinds(LOG_SOURCES)]
+    }
+    made["properties"]["notifiers"]["additionalProperties"] = {
+        "oneOf": [_of_kind(NOTIFIERS, kind, "") for kind in plugins.kinds(NOTIFIERS)]
+    }
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "LilFox TUI", **made}
 
 
-def _of_log(kind: str) -> dict[str, Any]:
-    """A source of that kind; ``kind`` itself may be left out where it is the default."""
-    made = _of(types.type_info(plugins.load(LOG_SOURCES, kind).Options))
+def _of_kind(package: str, kind: str, default: str) -> dict[str, Any]:
+    """A plug-in of that kind; ``kind`` itself may be left out where it is the default."""
+    made = _of(types.type_info(plugins.load(package, kind).Options))
     made["properties"]["kind"] = {"const": kind}
-    if kind != LogConfig().kind:
-        made["required"] = ["kind", *made.get("required", ())]
+    if kind != default:
+        made["required"] = ["kind", *(name for name in made.get("required", ()) if name != "kind")]
     return made
 
 

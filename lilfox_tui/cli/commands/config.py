@@ -12,6 +12,7 @@ _PACKAGES = {
     "collector": "lilfox_tui.metrics.collectors",
     "log source": "lilfox_tui.logs.sources",
     "log format": "lilfox_tui.logs.formats",
+    "notifier": "lilfox_tui.alerts.notifiers",
 }
 
 

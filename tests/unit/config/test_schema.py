@@ -44,6 +44,11 @@ def test_it_is_a_schema_and_the_example_follows_it() -> None:
         "logs: {a: {kind: journald, unti: x}}",
         "logs: {a: {kind: command, argv: []}}",
         "logs: {a: {kind: loki, query: x}}",
+        "rules: [1]",
+        "alerts: {evry: 15s}",
+        "notifiers: {a: {url: 'http://h'}}",
+        "notifiers: {a: {kind: pager}}",
+        "notifiers: {a: {kind: webhook}}",
     ],
 )
 def test_schema_and_loader_refuse_the_same(text: str) -> None:

@@ -1,0 +1,66 @@
+"""A Prometheus Alertmanager (API v2), which then groups, inhibits, silences and repeats by its own rules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lilfox_tui.alerts.model import Alert
+from lilfox_tui.alerts.notifier import Notice, Setting
+from lilfox_tui.alerts.payload import rfc3339
+from lilfox_tui.alerts.posting import Post, PostOptions
+
+_BATCH = 256
+"""Alerts of one question, as Prometheus 3 has it."""
+
+
+class Options(PostOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """``url`` is what Prometheus would have as its target: ``http://HOST:9093``."""
+
+    kind: str = "alertmanager"
+
+
+class Alertmanager:
+    """Tells all alerts; what fires ends at ``valid_until`` there unless it is told again before."""
+
+    tells_all = True
+
+    def __init__(self, options: Options) -> None:
+        self._post = Post(options)
+
+    async def tell(self, notice: Notice) -> None:
+        """As :meth:`Notifier.tell`."""
+        alerts = [
+            *(_firing(alert, notice) for alert in notice.firing),
+            *(_resolved(a, notice) for a in notice.resolved),
+        ]
+        for first in range(0, len(alerts), _BATCH):
+            await self._post.send("/api/v2/alerts", alerts[first : first + _BATCH], {})
+
+    async def close(self) -> None:
+        """As :meth:`Notifier.close`."""
+        await self._post.close()
+
+
+def open_notifier(_name: str, options: Options, _setting: Setting) -> Alertmanager:
+    """Nothing is sent yet."""
+    return Alertmanager(options)
+
+
+def _firing(alert: Alert, notice: Notice) -> dict[str, Any]:
+    ends = {} if notice.valid_until is None else {"endsAt": rfc3339(notice.valid_until)}
+    return _told(alert, notice) | ends
+
+
+def _resolved(alert: Alert, notice: Notice) -> dict[str, Any]:
+    return _told(alert, notice) | {"endsAt": rfc3339(alert.resolved_at or notice.at)}
+
+
+def _told(alert: Alert, notice: Notice) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "labels": dict(alert.labels),
+        "annotations": dict(alert.annotations),
+        "startsAt": rfc3339(alert.fired_at or alert.active_at),
+    }
+    if notice.external_url:
+        told["generatorURL"] = notice.external_url
+    return told

@@ -1,0 +1,35 @@
+"""The bell of the terminal, where the screen is open."""
+
+from __future__ import annotations
+
+from lilfox_tui.alerts.notifier import Notice, Setting
+from lilfox_tui.config.model import NotifierConfig
+
+
+class Options(NotifierConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """It rings when something fires; ``resolved: false`` unless its end shall ring too."""
+
+    kind: str = "bell"
+    resolved: bool = False
+
+
+class Bell:
+    """Rings; without a screen it says nothing, and nothing waits for one."""
+
+    tells_all = False
+
+    def __init__(self, setting: Setting) -> None:
+        self._ring = setting.ring
+
+    async def tell(self, notice: Notice) -> None:
+        """As :meth:`Notifier.tell`."""
+        if self._ring is not None:
+            self._ring(notice)
+
+    async def close(self) -> None:
+        """As :meth:`Notifier.close`."""
+
+
+def open_notifier(_name: str, _options: Options, setting: Setting) -> Bell:
+    """A bell of the terminal that ``setting`` has."""
+    return Bell(setting)

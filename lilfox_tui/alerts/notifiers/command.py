@@ -1,0 +1,93 @@
+"""A command of yours: it gets the JSON that Alertmanager sends to webhooks on its standard input."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from lilfox_tui.alerts.notifier import Notice, Setting
+from lilfox_tui.alerts.payload import document
+from lilfox_tui.config.model import NotifierConfig
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import tr
+from lilfox_tui.redact import redact
+
+_KEPT_BYTES = 4096
+_REASON_CHARS = 300
+
+
+class Options(NotifierConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """``argv`` is started as it is, word by word, without a shell. Status 0 means that it was told."""
+
+    kind: str = "command"
+    argv: Annotated[tuple[str, ...], Meta(min_length=1)]
+
+
+class Command:
+    """Starts the command for each notice."""
+
+    tells_all = False
+
+    def __init__(self, options: Options) -> None:
+        self._argv = options.argv
+
+    async def tell(self, notice: Notice) -> None:
+        """As :meth:`Notifier.tell`. When it is cancelled, the command and what it has started end."""
+        pipe = asyncio.subprocess.PIPE
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self._argv, stdin=pipe, stdout=asyncio.subprocess.DEVNULL, stderr=pipe, start_new_session=True
+            )
+        except (OSError, ValueError) as error:  # ValueError: a NUL in a word
+            reason = getattr(error, "strerror", None) or type(error).__name__
+            raise LilFoxError(
+                tr("{command} cannot be started: {reason}", command=self._argv[0], reason=reason),
+                tr("Write argv as the words of a command, with the whole path."),
+            ) from None
+        try:
+            _sent, said = await asyncio.gather(_give(process, msgspec.json.encode(document(notice))), _last_of(process))
+            status = await process.wait()
+        finally:
+            await _end(process)
+        if status != 0:
+            raise LilFoxError(
+                tr("{command} ended with status {status}: {said}", command=self._argv[0], status=status, said=said)
+            )
+
+    async def close(self) -> None:
+        """As :meth:`Notifier.close`."""
+
+
+def open_notifier(_name: str, options: Options, _setting: Setting) -> Command:
+    """Nothing is started yet."""
+    return Command(options)
+
+
+async def _give(process: asyncio.subprocess.Process, text: bytes) -> None:
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it need not read
+        process.stdin.write(text)
+        await process.stdin.drain()
+    process.stdin.close()
+
+
+async def _last_of(process: asyncio.subprocess.Process) -> str:
+    """The end of what it writes to standard error, without secrets."""
+    assert process.stderr is not None
+    kept = b""
+    while block := await process.stderr.read(_KEPT_BYTES):
+        kept = (kept + block)[-_KEPT_BYTES:]
+    return redact(kept.decode("utf-8", "replace").strip())[-_REASON_CHARS:]
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process._transport.close()  # type: ignore[attr-defined]  # wait() lasts until the pipes are closed, also by strangers
+    await process.wait()

@@ -1,0 +1,145 @@
+"""Mail over SMTP, encrypted with STARTTLS (RFC 3207) or from the first byte (RFC 8314)."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from lilfox_tui.alerts.notifier import Notice, PartlyTold, Setting
+from lilfox_tui.alerts.posting import revealed, trusted
+from lilfox_tui.alerts.wording import body, subject
+from lilfox_tui.config.model import NotifierConfig, Port, SecretRef
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import tr
+from lilfox_tui.redact import redact
+
+if TYPE_CHECKING:
+    from email.message import EmailMessage
+
+    import aiosmtplib
+
+Address = Annotated[str, Meta(min_length=3, max_length=254)]
+_PORTS = {"starttls": 587, "implicit": 465, "none": 25}
+_REASON_CHARS = 300
+
+
+class Options(NotifierConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A mail server that takes mail from us. ``tls: none`` sends everything readable by all on the way, so it goes
+    without a login."""
+
+    kind: str = "smtp"
+    server: str
+    port: Port | None = None
+    """587 for STARTTLS, 465 for implicit, 25 for none when not given."""
+    tls: Literal["starttls", "implicit", "none"] = "starttls"
+    ca: str | None = None
+    """File with the certificates that the server's is checked with; the system's when not given."""
+    user: str | None = None
+    password: SecretRef | None = None
+    from_: Address = msgspec.field(name="from")
+    to: Annotated[tuple[Address, ...], Meta(min_length=1)]
+
+
+class Mail:
+    """One mail a notice, to all recipients at once; one connection a mail."""
+
+    tells_all = False
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._port = options.port or _PORTS[options.tls]
+        self._where = f"{options.server}:{self._port}"
+
+    async def tell(self, notice: Notice) -> None:
+        """As :meth:`Notifier.tell`."""
+        if self._options.user is not None and self._options.tls == "none":
+            raise LilFoxError(
+                tr("{where}: a password is not sent over a connection that is not encrypted", where=self._where),
+                tr("Write tls: starttls, or take user and password away."),
+            )
+        message = self._message(notice)
+        password = await revealed(self._options.password or "")
+        errors = await asyncio.to_thread(_errors)
+        try:
+            refused = await self._send(message, password)
+        except (errors, OSError, UnicodeError, ValueError) as error:
+            raise self._failed(error, password) from None
+        if refused:
+            who = ", ".join(sorted(refused))
+            raise PartlyTold(tr("{where} refuses these recipients: {who}", where=self._where, who=who))
+
+    async def close(self) -> None:
+        """As :meth:`Notifier.close`: nothing is kept open."""
+
+    async def _send(self, message: EmailMessage, password: str) -> list[str]:
+        """Those whom the server did not take."""
+        import aiosmtplib
+
+        options = self._options
+        context = None if options.tls == "none" else await asyncio.to_thread(trusted, options.ca)
+        client = aiosmtplib.SMTP(
+            hostname=options.server,
+            port=self._port,
+            username=options.user,
+            password=password or None,
+            use_tls=options.tls == "implicit",
+            start_tls=options.tls == "starttls",
+            tls_context=context,
+            timeout=options.timeout,
+        )
+        async with client:
+            refused, _said = await client.send_message(message, sender=options.from_, recipients=list(options.to))
+        return list(refused)
+
+    def _message(self, notice: Notice) -> EmailMessage:
+        from email.headerregistry import Address as HeaderAddress
+        from email.message import EmailMessage
+        from email.policy import SMTP
+
+        options = self._options
+        message = EmailMessage(policy=SMTP)
+        try:
+            message["From"] = HeaderAddress("LilFox", addr_spec=options.from_)
+            message["To"] = [HeaderAddress(addr_spec=one) for one in options.to]
+            domain = HeaderAddress(addr_spec=options.from_).domain
+        except Exception as error:  # email raises many kinds, also IndexError
+            raise LilFoxError(
+                tr("an address of from or to cannot be used: {reason}", reason=type(error).__name__),
+                tr("Write plain addresses such as ops@example.net."),
+            ) from None
+        message["Subject"] = subject(notice)
+        message["Date"] = _date(notice.at)
+        message["Message-ID"] = f"<{notice.id}@{domain}>"
+        message["References"] = f"<{notice.thread}@{domain}>"
+        message["Auto-Submitted"] = "auto-generated"
+        message.set_content(body(notice), cte="quoted-printable")
+        return message
+
+    def _failed(self, error: Exception, password: str) -> LilFoxError:
+        text = str(error) or type(error).__name__
+        if password:
+            text = text.replace(password, "***")
+        reason = redact(" ".join(text.split()))[:_REASON_CHARS]
+        hint = tr("Check server, port, tls, user and password of this notifier.")
+        return LilFoxError(tr("{where}: the mail was not taken: {reason}", where=self._where, reason=reason), hint)
+
+
+def open_notifier(_name: str, options: Options, _setting: Setting) -> Mail:
+    """Nothing is sent yet."""
+    return Mail(options)
+
+
+def _date(at: datetime) -> str:
+    return format_datetime(at.replace(microsecond=0))
+
+
+def _errors() -> type[aiosmtplib.SMTPException]:
+    """What the library raises; it is imported here, in a thread, so that it does not hold up the event loop."""
+    import aiosmtplib
+
+    return aiosmtplib.SMTPException

@@ -1,0 +1,35 @@
+"""A webhook: the JSON that Alertmanager sends, by POST."""
+
+from __future__ import annotations
+
+from lilfox_tui.alerts.notifier import Notice, Setting
+from lilfox_tui.alerts.payload import document
+from lilfox_tui.alerts.posting import Post, PostOptions
+
+
+class Options(PostOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Any receiver of Alertmanager's webhooks. ``Idempotency-Key`` is the same each time one message is sent."""
+
+    kind: str = "webhook"
+
+
+class Webhook:
+    """POSTs each notice."""
+
+    tells_all = False
+
+    def __init__(self, options: Options) -> None:
+        self._post = Post(options)
+
+    async def tell(self, notice: Notice) -> None:
+        """As :meth:`Notifier.tell`."""
+        await self._post.send("", document(notice), {"Idempotency-Key": notice.id})
+
+    async def close(self) -> None:
+        """As :meth:`Notifier.close`."""
+        await self._post.close()
+
+
+def open_notifier(_name: str, options: Options, _setting: Setting) -> Webhook:
+    """Nothing is sent yet."""
+    return Webhook(options)

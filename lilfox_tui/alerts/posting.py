@@ -1,0 +1,149 @@
+"""JSON sent to a server by POST: bounded, never led to another address, nothing secret in its errors."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from lilfox_tui.config.model import NotifierConfig, SecretRef, TextOrSecret
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import tr
+from lilfox_tui.redact import redact
+
+if TYPE_CHECKING:
+    import httpx
+
+_REASON_BYTES = 1024
+_REASON_CHARS = 300
+
+
+class PostOptions(NotifierConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What every notifier over HTTP has. The whole address may be a secret, as those of chats are."""
+
+    url: TextOrSecret
+    headers: dict[str, TextOrSecret] = msgspec.field(default_factory=dict)
+    user: str | None = None
+    password: SecretRef | None = None
+    ca: str | None = None
+    """File with the certificates that the server's is checked with; the system's when not given."""
+    verify_tls: bool = True
+
+
+class Post:
+    """One server."""
+
+    def __init__(self, options: PostOptions) -> None:
+        self._options = options
+        self._client: httpx.AsyncClient | None = None
+        self._opening = asyncio.Lock()
+
+    async def send(self, path: str, document: Any, headers: Mapping[str, str]) -> None:
+        """POSTs ``document`` to ``path`` under the configured address. Raises LilFoxError unless it answers 2xx."""
+        import httpx
+
+        url = await revealed(self._options.url)
+        where = _where(url)
+        lines = await self._headers() | dict(headers)
+        async with self._opening:
+            if self._client is None:
+                self._client = await asyncio.to_thread(_new_client, self._options, where)
+        target = url.rstrip("/") + path if path else url
+        body = msgspec.json.encode(document)
+        try:
+            async with self._client.stream("POST", target, content=body, headers=lines) as answer:
+                if not answer.is_success:
+                    raise _refused(where, answer.status_code, await _start_of(answer))
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
+            reason = redact(str(error)) or type(error).__name__
+            raise LilFoxError(
+                tr("{where} cannot be asked: {reason}", where=where, reason=reason),
+                tr("Does it run, and is the address right?"),
+            ) from None
+
+    async def close(self) -> None:
+        """Ends the connection."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def _headers(self) -> dict[str, str]:
+        lines = {"Content-Type": "application/json"}
+        if self._options.user is not None:
+            password = await revealed(self._options.password or "")
+            pair = base64.b64encode(f"{self._options.user}:{password}".encode()).decode()
+            lines["Authorization"] = f"Basic {pair}"
+        for name, text in self._options.headers.items():
+            lines[name] = await revealed(text)
+        for name, value in lines.items():
+            if not value.isascii() or any(char < " " or char == "\x7f" for char in value):
+                raise LilFoxError(tr("header {name} holds characters that HTTP does not allow", name=name))
+        return lines
+
+
+async def revealed(text: str) -> str:
+    """The text, or the secret that it refers to. Raises LilFoxError."""
+    if not isinstance(text, SecretRef):
+        return text
+    from lilfox_tui.config.secrets import resolve
+
+    return await resolve(text)
+
+
+def _where(url: str) -> str:
+    """The server as errors name it: its path may be a secret."""
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port is not None else ""
+    except ValueError:
+        raise LilFoxError(tr("the address cannot be read; write https://HOST/…")) from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise LilFoxError(tr("the address cannot be read; write https://HOST/…"))
+    return f"{parts.scheme}://{parts.hostname}{port}"
+
+
+def _new_client(options: PostOptions, where: str) -> httpx.AsyncClient:
+    """Runs in a thread: importing httpx and reading the trusted certificates would hold up the event loop."""
+    import httpx
+
+    tls: Any = False
+    if where.startswith("https:") and options.verify_tls:
+        tls = trusted(options.ca)
+    return httpx.AsyncClient(
+        verify=tls, trust_env=False, follow_redirects=False, timeout=options.timeout, headers={"User-Agent": "lilfox"}
+    )
+
+
+def trusted(ca: str | None) -> Any:
+    """An ``ssl.SSLContext`` that checks names and certificates, with those of the file ``ca`` if given. Raises
+    LilFoxError."""
+    import ssl
+
+    try:
+        return ssl.create_default_context(cafile=None if ca is None else str(Path(ca).expanduser()))
+    except OSError as error:  # ssl.SSLError among them: a file that holds no certificates
+        reason = error.strerror or type(error).__name__
+        raise LilFoxError(tr("certificates of {path}: cannot be read: {reason}", path=ca, reason=reason)) from None
+
+
+async def _start_of(answer: httpx.Response) -> str:
+    body = b""
+    async for block in answer.aiter_bytes(_REASON_BYTES):
+        body += block
+        if len(body) >= _REASON_BYTES:
+            break
+    return redact(body.decode("utf-8", "replace").strip())[:_REASON_CHARS]
+
+
+def _refused(where: str, status: int, reason: str) -> LilFoxError:
+    hint = tr("Is that the right address?")
+    if status in (401, 403):
+        hint = tr("Check headers, user and password of this notifier.")
+    elif 300 <= status < 400:
+        hint = tr("It points elsewhere, which is not followed; write the address that is meant into url.")
+    return LilFoxError(tr("{where} answers {status}: {reason}", where=where, status=status, reason=reason), hint)
