@@ -49,20 +49,35 @@ class MapNode(Struct, frozen=True):
 Node: TypeAlias = ScalarNode | ListNode | MapNode
 
 
+class Dialect(Struct, frozen=True):
+    """What a file may hold beyond plain values; our own configuration nothing of it."""
+
+    tags: bool = False
+    """Tags are passed over instead of refused."""
+    more_documents: bool = False
+    """What follows the first document is not read."""
+    tab_indents: bool = False
+    """Tabs are left to YAML's own rules: it takes them in block texts."""
+    max_nodes: int = MAX_NODES
+
+
+OWN = Dialect()
+
+
 class Unreadable(Exception):
     """The tree cannot be built further; what is wrong is in the findings."""
 
 
-def parse(text: str, findings: Findings) -> Node | None:
+def parse(text: str, findings: Findings, dialect: Dialect = OWN) -> Node | None:
     """The one document of ``text``; None when it is empty or its form is broken (then ``findings`` says how)."""
-    if _has_tab_indents(text, findings):
+    if not dialect.tab_indents and _has_tab_indents(text, findings):
         return None
     import yaml
 
     loader: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     events = yaml.parse(text, Loader=loader)
     try:
-        return _Builder(events, findings).document()
+        return _Builder(events, findings, dialect).document()
     except yaml.YAMLError as error:
         findings.add(*_place_and_reason(error, text))
     except Unreadable:
@@ -90,6 +105,7 @@ def _place_and_reason(error: YAMLError, text: str) -> tuple[int, KeyPath, str]:
 class _Builder(Struct):
     events: Iterator[Any]
     findings: Findings
+    dialect: Dialect
     anchors: dict[str, Node | None] = field(default_factory=dict)
 
     def document(self) -> Node | None:
@@ -101,6 +117,8 @@ class _Builder(Struct):
                 if node is not None:
                     self.stop(event, _("a second document; everything belongs into one, without ---"))
                 node = self.node(next(self.events), 0)
+                if self.dialect.more_documents:
+                    break
         return node
 
     def stop(self, event: Any, what: str) -> None:
@@ -115,7 +133,7 @@ class _Builder(Struct):
             self.stop(event, _("nested deeper than {limit} levels; nothing here needs that", limit=MAX_DEPTH))
         if isinstance(event, yaml.AliasEvent):
             return self.aliased(event)
-        if event.tag is not None:
+        if event.tag is not None and not self.dialect.tags:
             self.findings.add(line, (), _("YAML tag {tag} is refused; write the plain value", tag=quoted(event.tag)))
         if event.anchor:
             self.anchors[event.anchor] = None
@@ -126,8 +144,9 @@ class _Builder(Struct):
             node = self.sequence(line, depth)
         else:
             node = self.mapping(line, depth)
-        if node.size > MAX_NODES:
-            self.stop(event, _("more than {limit} values with all aliases written out; refused", limit=MAX_NODES))
+        limit = self.dialect.max_nodes
+        if node.size > limit:
+            self.stop(event, _("more than {limit} values with all aliases written out; refused", limit=limit))
         if event.anchor:
             self.anchors[event.anchor] = node
         return node

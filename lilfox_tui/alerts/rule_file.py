@@ -1,0 +1,188 @@
+"""Prometheus' rule files as they are: what ``promtool check rules`` takes is taken, what it refuses is refused.
+
+Like Prometheus 3, and unlike 2.53, groups may have ``labels``. Names of labels and of recorded series are those of
+2.53 (letters, digits, ``_``, and ``:`` in series): no UTF-8 names.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lilfox_tui.alerts.rule import Group, Kind, Place, Rule, RuleFile
+from lilfox_tui.alerts.rule_nodes import Fields, RuleNodes
+from lilfox_tui.alerts.template import TemplateError, compiled
+from lilfox_tui.config.problems import Findings, quoted
+from lilfox_tui.config.yaml_nodes import Dialect, Node, parse
+from lilfox_tui.errors import ConfigError
+from lilfox_tui.i18n import _, tr
+from lilfox_tui.promql.errors import QueryError
+from lilfox_tui.scrape.labels import NAME
+
+if TYPE_CHECKING:
+    from lilfox_tui.promql.query import Query
+
+MAX_BYTES = 8 * 1024 * 1024
+_DIALECT = Dialect(tags=True, more_documents=True, tab_indents=True, max_nodes=400_000)
+_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_SERIES_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_STAND_IN = "vector(0)"  # for an expression that is wrong, while the rest of the file is read
+_GROUP_FIELDS = ("name", "interval", "query_offset", "limit", "labels", "rules")
+_RULE_FIELDS = ("record", "alert", "expr", "for", "keep_firing_for", "labels", "annotations")
+
+
+def read_rules(path: Path) -> RuleFile:
+    """The rules of a file (UTF-8, up to 8 MiB). Raises ConfigError with all its problems, each as ``file:line:
+    group/rule: what``."""
+    return from_text(_text(path), str(path))
+
+
+def from_text(text: str, name: str) -> RuleFile:
+    """The rules in ``text``; ``name`` is what problems call the file. Raises ConfigError as :func:`read_rules`."""
+    findings = Findings(name)
+    root = parse(text, findings, _DIALECT)
+    groups = _Reading(RuleNodes(findings)).groups(root) if root is not None else ()
+    if findings:
+        problems = findings.sorted()
+        raise ConfigError(tr("the rules cannot be used:\n{problems}", problems="\n".join(problems)), problems)
+    return RuleFile(name, groups)
+
+
+def _text(path: Path) -> str:
+    from lilfox_tui.config.trusted_file import content, opened
+
+    try:
+        with opened(path) as (descriptor, found):
+            if not stat.S_ISREG(found.st_mode):
+                raise _unusable(path, _("not a regular file; name the file itself"))
+            raw = content(descriptor, MAX_BYTES)
+    except OSError as error:
+        raise _unusable(path, _("cannot be read: {reason}", reason=error.strerror or type(error).__name__)) from None
+    if len(raw) > MAX_BYTES:
+        raise _unusable(path, _("larger than 8 MiB; that is no rule file"))
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise _unusable(path, _("not UTF-8 text; save it as UTF-8"), line) from None
+
+
+def _unusable(path: Path, what: str, line: int = 1) -> ConfigError:
+    findings = Findings(str(path))
+    findings.add(line, (), what)
+    return ConfigError(findings.sorted()[0], findings.sorted())
+
+
+class _Reading:
+    """From nodes to groups; what is wrong goes into the findings, and the result is then not used."""
+
+    def __init__(self, nodes: RuleNodes) -> None:
+        self.nodes = nodes
+        self.group_name = ""
+
+    def wrong(self, line: int, what: str, rule: str | None = None) -> None:
+        where = self.group_name if rule is None else f"{self.group_name}/{rule}"
+        self.nodes.findings.add(line, (where,) if where else (), what)
+
+    def groups(self, root: Node) -> tuple[Group, ...]:
+        top = self.nodes.fields(root, ("groups",), ())
+        groups: dict[str, Group] = {}
+        for node in self.nodes.items(top.get("groups"), ()):
+            group = self.group(node)
+            if not group.name:
+                self.wrong(group.line, _("a group without a name; give it one, such as name: hosts"))
+            elif group.name in groups:
+                first = groups[group.name].line
+                self.wrong(group.line, _("a group of this name is in line {line} already; rename one", line=first))
+            groups.setdefault(group.name, group)
+        return tuple(groups.values())
+
+    def group(self, node: Node) -> Group:
+        self.group_name = self.nodes.named(node, "name")
+        at = (self.group_name,) if self.group_name else ()
+        fields = self.nodes.fields(node, _GROUP_FIELDS, at)
+        labels, lines = self.nodes.texts(fields.get("labels"), at)
+        self.label_names(lines, None)
+        interval = self.nodes.duration_s(fields.get("interval"), at)
+        return Group(
+            name=self.nodes.text(fields.get("name"), at),
+            interval_s=interval or None,  # Prometheus takes 0 as not given
+            limit=self.nodes.whole(fields.get("limit"), at),
+            query_offset_s=self.nodes.duration_s(fields.get("query_offset"), at),
+            labels=labels,
+            rules=tuple(self.rule(item, labels, lines) for item in self.nodes.items(fields.get("rules"), at)),
+            line=node.line,
+        )
+
+    def rule(self, node: Node, group_labels: dict[str, str], group_lines: dict[str, int]) -> Rule:
+        alert, record = self.nodes.named(node, "alert"), self.nodes.named(node, "record")
+        kind: Kind = "record" if record and not alert else "alert"
+        name = alert or record
+        at = (f"{self.group_name}/{name}",)
+        fields = self.nodes.fields(node, _RULE_FIELDS, at)
+        labels, label_lines = self.nodes.texts(fields.get("labels"), at)
+        annotations, annotation_lines = self.nodes.texts(fields.get("annotations"), at)
+        expression, line = self.nodes.word(fields.get("expr")), self.nodes.line(fields.get("expr"), node)
+        rule = Rule(
+            kind=kind,
+            name=name,
+            expression=expression,
+            query=self.query(expression, line, name),
+            for_s=self.nodes.duration_s(fields.get("for"), at) or 0.0,
+            keep_firing_for_s=self.nodes.duration_s(fields.get("keep_firing_for"), at) or 0.0,
+            labels=group_labels | labels,
+            annotations=annotations,
+            place=Place(node.line, line, group_lines | label_lines, annotation_lines),
+        )
+        if alert and record:
+            self.wrong(node.line, _("both an alert and a record; make two rules of it"), name)
+        elif not name:
+            self.wrong(node.line, _("neither an alert nor a record; give it one of them"), name)
+        self.label_names(label_lines, name)
+        for annotation, place in annotation_lines.items():
+            if not _LABEL_NAME.fullmatch(annotation):
+                self.wrong(place, _("{name} cannot be the name of an annotation", name=quoted(annotation)), name)
+        if record:
+            self.recording(rule, fields)
+        if alert:
+            self.templates(rule)
+        return rule
+
+    def label_names(self, lines: dict[str, int], rule: str | None) -> None:
+        for label, line in lines.items():
+            if not _LABEL_NAME.fullmatch(label) or label == NAME:
+                self.wrong(line, _("{name} cannot be the name of a label", name=quoted(label)), rule)
+
+    def query(self, expression: str, line: int, rule: str) -> Query:
+        from lilfox_tui.promql.query import parse as parse_query
+
+        if not expression:
+            self.wrong(line, _("expr is missing"), rule)
+            return parse_query(_STAND_IN)
+        try:
+            return parse_query(expression)
+        except QueryError as error:
+            reason = str(error).partition("\n")[0]  # a picture of the place follows, which has no room here
+            self.wrong(line, _("expr: {reason}", reason=reason), rule)
+            return parse_query(_STAND_IN)
+
+    def recording(self, rule: Rule, fields: Fields) -> None:
+        what = _("a recording rule has no {field}; take it off", field="{field}")
+        given = {"annotations": rule.annotations, "for": rule.for_s, "keep_firing_for": rule.keep_firing_for_s}
+        for field, value in given.items():
+            if value:
+                self.wrong(fields[field].line, what.replace("{field}", field), rule.name)
+        name = self.nodes.word(fields.get("record"))
+        if not _SERIES_NAME.fullmatch(name):
+            self.wrong(rule.line, _("{name} cannot be the name of a series", name=quoted(name)), rule.name)
+
+    def templates(self, rule: Rule) -> None:
+        parts = ((rule.labels, rule.place.labels), (rule.annotations, rule.place.annotations))
+        for texts, lines in parts:
+            for name, text in texts.items():
+                try:
+                    compiled(text, rule.name)
+                except TemplateError as error:
+                    self.wrong(lines[name], _("{name}: {reason}", name=name, reason=error), rule.name)

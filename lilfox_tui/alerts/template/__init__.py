@@ -1,0 +1,70 @@
+"""Texts of alerts with ``{{ … }}`` in them: Go's text/template, as far as Prometheus' alerts use it.
+
+What a text gives is what Prometheus 2.53 gives, errors included. Unlike there, one expansion is bounded in steps,
+depth and length: a text comes from a file, what it is filled with from the hosts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from lilfox_tui.alerts.template.errors import ExpansionFailed, TemplateError
+from lilfox_tui.alerts.template.evaluate import expand
+from lilfox_tui.alerts.template.functions import NAMES, functions
+from lilfox_tui.alerts.template.parser import Trees, parse
+from lilfox_tui.alerts.template.values import Top
+
+if TYPE_CHECKING:
+    from lilfox_tui.promql.value import Vector
+
+__all__ = ["Scope", "Template", "TemplateError", "compiled"]
+
+_BEFORE = (
+    "{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}{{$externalURL := .ExternalURL}}{{$value := .Value}}"
+)
+
+
+class Scope(Struct, frozen=True):
+    """What a text is filled with. ``labels`` are those of the result, ``__name__`` among them where it has one.
+
+    ``external_url`` is this program's own address; None where it has none, then asking for it is an error, as in
+    Prometheus' tests of rules. ``query`` answers a query at the time of the evaluation; it raises LilFoxError.
+    """
+
+    labels: Mapping[str, str]
+    value: float
+    query: Callable[[str], Vector]
+    external_labels: Mapping[str, str] = {}
+    external_url: str | None = None
+
+
+class Template:
+    """One text, read. ``alert`` is the name of the alert that it belongs to: Prometheus' errors name it."""
+
+    def __init__(self, text: str, alert: str = "") -> None:
+        """Raises TemplateError with Go's words where ``text`` is no template, or calls what there is not."""
+        self.text = text
+        self.name = f"__alert_{alert}"
+        self._trees: Trees | None = None
+        if "{{" in text:
+            self._trees = parse(self.name, _BEFORE + text, NAMES)
+
+    def expand(self, scope: Scope) -> str:
+        """The text filled. Where that fails it is ``<error expanding template: …>``, and the alert goes on."""
+        if self._trees is None:
+            return self.text
+        top = Top(scope.labels, scope.external_labels, scope.external_url or "", scope.value)
+        try:
+            return expand(self.name, _BEFORE + self.text, self._trees, functions(scope.query, scope.external_url), top)
+        except ExpansionFailed as error:
+            return f"<error expanding template: error executing template {self.name}: {error}>"
+
+
+@lru_cache(maxsize=4096)
+def compiled(text: str, alert: str = "") -> Template:
+    """A :class:`Template`, read once for every evaluation. Raises TemplateError."""
+    return Template(text, alert)

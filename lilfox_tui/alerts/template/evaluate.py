@@ -1,0 +1,328 @@
+"""Expanding a template's tree (text/template/exec.go, Go 1.24, with ``missingkey=zero``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from lilfox_tui.alerts.template.bounds import QUERY_STEPS, Budget, Growing
+from lilfox_tui.alerts.template.errors import ExpansionFailed
+from lilfox_tui.alerts.template.function import Function, Type
+from lilfox_tui.alerts.template.go_builtins import printed
+from lilfox_tui.alerts.template.go_text import quote, to_bytes
+from lilfox_tui.alerts.template.nodes import (
+    Action,
+    Anything,
+    Branch,
+    Call,
+    Chain,
+    Command,
+    Constant,
+    Dot,
+    Field,
+    Identifier,
+    Leave,
+    Nil,
+    Node,
+    Operand,
+    Pipeline,
+    Text,
+    Variable,
+)
+from lilfox_tui.alerts.template.parser import Trees
+from lilfox_tui.alerts.template.values import (
+    NOTHING,
+    Arguments,
+    SafeHtml,
+    Sample,
+    Samples,
+    Top,
+    fields,
+    is_true,
+    type_name,
+)
+
+
+class _Absent:
+    """No value comes down the pipe."""
+
+
+_ABSENT = _Absent()
+_LARGEST_INT = 2**63 - 1
+
+
+class _Left(Exception):
+    """``break`` or ``continue``."""
+
+    def __init__(self, word: str) -> None:
+        super().__init__(word)
+        self.word = word
+
+
+def expand(name: str, text: str, trees: Trees, functions: Mapping[str, Function], top: Top) -> str:
+    """What the template ``name`` of ``trees`` gives for ``top``. ``text`` is what it was read from. Raises
+    ExpansionFailed with Go's words."""
+    return _Expansion(name, text, trees, functions).run(top)
+
+
+class _Expansion:
+    def __init__(self, name: str, text: str, trees: Trees, functions: Mapping[str, Function]) -> None:
+        self.name = name
+        self.text = text
+        self.trees = trees
+        self.functions = functions
+        self.budget = Budget()
+        self.out = Growing()
+        self.variables: list[tuple[str, object]] = []
+        self.template = name
+        self.node: Anything | None = None
+
+    def run(self, top: Top) -> str:
+        self.variables = [("$", top)]
+        self.walk(top, self.trees[self.name])
+        return str(self.out)
+
+    def failed(self, what: str) -> ExpansionFailed:
+        if self.node is None:
+            return ExpansionFailed(f"template: {self.template}: {what}")
+        before = self.text[: self.node.start]
+        line, column = 1 + before.count("\n"), len(to_bytes(before[before.rfind("\n") + 1 :]))
+        where = f"{self.name}:{line}:{column}: executing {quote(self.template)} at <{self.node}>"
+        return ExpansionFailed(f"template: {where}: {what}")
+
+    def at(self, node: Anything) -> None:
+        self.node = node
+        self.budget.spend()
+
+    def walk(self, dot: object, nodes: Iterable[Node]) -> None:
+        self.budget.deeper()
+        for node in nodes:
+            self.at(node)
+            if isinstance(node, Text):
+                self.out.add(node.text)
+            elif isinstance(node, Action):
+                value = self.pipeline(dot, node.pipeline)
+                if not node.pipeline.variables:
+                    self.out.add(printed(value))
+            elif isinstance(node, Call):
+                self.call_template(dot, node)
+            elif isinstance(node, Leave):
+                raise _Left(node.word)
+            elif node.word == "range":
+                self.range(dot, node)
+            else:
+                self.branch(dot, node)
+        self.budget.depth -= 1
+
+    def branch(self, dot: object, node: Branch) -> None:
+        mark = len(self.variables)
+        value = self.pipeline(dot, node.pipeline)
+        if is_true(value):
+            self.walk(value if node.word == "with" else dot, node.body)
+        else:
+            self.walk(dot, node.otherwise)
+        del self.variables[mark:]
+
+    def range(self, dot: object, node: Branch) -> None:
+        outer = len(self.variables)
+        value = self.pipeline(dot, node.pipeline)
+        mark, depth, ran = len(self.variables), self.budget.depth, False
+        for key, element in self.elements(value, node.pipeline):
+            ran = True
+            self.set_range_variables(node.pipeline, key, element)
+            try:
+                self.walk(element, node.body)
+            except _Left as left:
+                self.budget.depth = depth
+                if left.word == "break":
+                    break
+            finally:
+                del self.variables[mark:]
+        if not ran:
+            self.walk(dot, node.otherwise)
+        del self.variables[outer:]
+
+    def elements(self, value: object, pipeline: Pipeline) -> Iterable[tuple[object, object]]:
+        if isinstance(value, Samples):
+            return list(enumerate(value))
+        if isinstance(value, Mapping):
+            return [(key, value[key]) for key in sorted(value, key=to_bytes)]
+        if isinstance(value, int) and not isinstance(value, bool):
+            if len(pipeline.variables) > 1:
+                raise self.failed(f"can't use {value} to iterate over more than one variable")
+            return ((number, number) for number in range(value))
+        if value is NOTHING:
+            return ()
+        raise self.failed(f"range can't iterate over {printed(value)}")
+
+    def set_range_variables(self, pipeline: Pipeline, key: object, element: object) -> None:
+        names = [variable.names[0] for variable in pipeline.variables]
+        values = (element,) if len(names) == 1 else (key, element)
+        for place, (name, value) in enumerate(zip(names, values, strict=False)):
+            if pipeline.assigns:
+                self.set_variable(name, value)
+            else:
+                self.variables[len(self.variables) - len(names) + place] = (name, value)
+
+    def set_variable(self, name: str, value: object) -> None:
+        for place in range(len(self.variables) - 1, -1, -1):
+            if self.variables[place][0] == name:
+                self.variables[place] = (name, value)
+                return
+        raise self.failed(f"undefined variable: {name}")
+
+    def variable(self, name: str) -> object:
+        for known, value in reversed(self.variables):
+            if known == name:
+                return value
+        raise self.failed(f"undefined variable: {name}")
+
+    def call_template(self, dot: object, node: Call) -> None:
+        nodes = self.trees.get(node.name)
+        if nodes is None:
+            raise self.failed(f"template {quote(node.name)} not defined")
+        value = NOTHING if node.pipeline is None else self.pipeline(dot, node.pipeline)
+        outer = self.variables, self.template
+        self.variables, self.template = [("$", value)], node.name
+        self.walk(value, nodes)
+        self.variables, self.template = outer
+
+    def pipeline(self, dot: object, pipeline: Pipeline) -> object:
+        self.at(pipeline)
+        self.budget.deeper()
+        value: object = _ABSENT
+        for command in pipeline.commands:
+            value = self.command(dot, command, value)
+        for variable in pipeline.variables:
+            if pipeline.assigns:
+                self.set_variable(variable.names[0], value)
+            else:
+                self.variables.append((variable.names[0], value))
+        self.budget.depth -= 1
+        return value
+
+    def command(self, dot: object, command: Command, piped: object) -> object:
+        first, arguments = command.operands[0], command.operands[1:]
+        if isinstance(first, Identifier):
+            return self.function(dot, first, command, arguments, piped)
+        if not isinstance(first, Field | Chain | Variable | Pipeline):
+            self.at(first)
+        has_arguments = bool(arguments) or piped is not _ABSENT
+        if isinstance(first, Field | Chain) or (isinstance(first, Variable) and len(first.names) > 1):
+            return self.chain(dot, first, has_arguments=has_arguments)
+        if isinstance(first, Variable):
+            self.at(first)
+        if has_arguments:
+            raise self.failed(f"can't give argument to non-function {first}")
+        if isinstance(first, Nil):
+            raise self.failed("nil is not a command")
+        return self.operand(dot, first)
+
+    def operand(self, dot: object, operand: Operand) -> object:
+        """Its value where no certain type is wanted."""
+        if isinstance(operand, Dot):
+            return dot
+        if isinstance(operand, Constant):
+            if isinstance(operand.value, int) and operand.value > _LARGEST_INT:
+                raise self.failed(f"{operand.text} overflows int")
+            return operand.value
+        if isinstance(operand, Pipeline):
+            return self.pipeline(dot, operand)
+        if isinstance(operand, Identifier):
+            return self.function(dot, operand, operand, (), _ABSENT)
+        if isinstance(operand, Variable) and len(operand.names) == 1:
+            self.at(operand)
+            return self.variable(operand.names[0])
+        return NOTHING if isinstance(operand, Nil) else self.chain(dot, operand, has_arguments=False)
+
+    def chain(self, dot: object, node: Field | Chain | Variable, *, has_arguments: bool) -> object:
+        self.at(node)
+        names = node.names
+        if isinstance(node, Field):
+            value = dot
+        elif isinstance(node, Variable):
+            value, names = self.variable(names[0]), names[1:]
+        elif isinstance(node.of, Nil):
+            raise self.failed(f"indirection through explicit nil in {node}")
+        else:
+            value = self.operand(dot, node.of)
+        for place, name in enumerate(names):
+            value = self.field(value, name, has_arguments=has_arguments and place == len(names) - 1)
+        return value
+
+    def field(self, value: object, name: str, *, has_arguments: bool) -> object:
+        if value is NOTHING:
+            return NOTHING
+        if isinstance(value, Mapping):
+            if has_arguments:
+                raise self.failed(f"{name} is not a method but has arguments")
+            return value.get(name, NOTHING if isinstance(value, Arguments) else "")
+        if isinstance(value, Sample | Top):
+            for known, content in fields(value):
+                if known == name:
+                    if has_arguments:
+                        raise self.failed(f"{name} has arguments but cannot be invoked as function")
+                    return content
+        raise self.failed(f"can't evaluate field {name} in type {type_name(value)}")
+
+    def function(
+        self, dot: object, name: Identifier, node: Anything, operands: tuple[Operand, ...], piped: object
+    ) -> object:
+        self.at(name)
+        function = self.functions[name.name]
+        given = len(operands) + (piped is not _ABSENT)
+        if function.rest is not None and given < len(function.takes):
+            raise self.failed(
+                f"wrong number of args for {name}: want at least {len(function.takes)} got {len(operands)}"
+            )
+        if function.rest is None and given != len(function.takes):
+            raise self.failed(f"wrong number of args for {name}: want {len(function.takes)} got {given}")
+        types = [*function.takes, *([function.rest] if function.rest else []) * given][:given]
+        arguments: list[object] = []
+        for operand, wanted in zip(operands, types, strict=False):
+            arguments.append(self.argument(dot, operand, wanted))
+            if name.name in ("and", "or") and is_true(arguments[-1]) == (name.name == "or"):
+                return arguments[-1]
+        if piped is not _ABSENT:
+            arguments.append(self.fitting(piped, types[-1]))
+        return self.called(name.name, function, arguments, node)
+
+    def called(self, name: str, function: Function, arguments: list[object], node: Anything) -> object:
+        if name == "query":
+            self.budget.spend(QUERY_STEPS)
+        try:
+            value: object = function.call(*arguments)
+        except ValueError as error:
+            self.node = node
+            raise self.failed(f"error calling {name}: {error}") from None
+        self.budget.spend_on_texts(*arguments, value)
+        return value
+
+    def argument(self, dot: object, operand: Operand, wanted: Type) -> object:
+        self.at(operand)
+        if isinstance(operand, Nil):
+            if wanted == "string":
+                raise self.failed(f"cannot assign nil to {wanted}")
+            return self.empty(wanted)
+        if not isinstance(operand, Constant):
+            return self.fitting(self.operand(dot, operand), wanted)
+        if wanted == "string":
+            if not isinstance(operand.value, str):
+                raise self.failed(f"expected string; found {operand}")
+        elif wanted not in ("interface {}", "reflect.Value"):
+            raise self.failed(f"can't handle {operand} for arg of type {wanted}")
+        return self.operand(dot, operand)
+
+    def empty(self, wanted: Type) -> object:
+        return Samples() if wanted == "template.queryResult" else NOTHING
+
+    def fitting(self, value: object, wanted: Type) -> object:
+        """``value`` as an argument of the type that is wanted."""
+        if wanted in ("interface {}", "reflect.Value"):
+            return value
+        if value is NOTHING:
+            if wanted == "string":
+                raise self.failed(f"invalid value; expected {wanted}")
+            return self.empty(wanted)
+        if type_name(value) != wanted or (wanted == "string" and isinstance(value, SafeHtml)):
+            raise self.failed(f"wrong type for value; expected {wanted}; got {type_name(value)}")
+        return value

@@ -1,0 +1,371 @@
+"""Values as text in Go's ways: fmt.Sprint, fmt.Sprintf and its errors (pkg.go.dev/fmt)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from lilfox_tui.alerts.template.bounds import Growing
+from lilfox_tui.alerts.template.go_text import quote, quote_ascii, to_bytes
+from lilfox_tui.alerts.template.values import NOTHING, Sample, Samples, Top, fields, type_name
+
+_NAMES = "names"  # the plus of %+v is about names of fields, not about signs
+_LARGEST_NUMBER = 1_000_000
+
+
+class Form(NamedTuple):
+    """What stands between the percent and the verb."""
+
+    flags: frozenset[str] = frozenset()
+    width: int | None = None
+    precision: int | None = None
+
+    def has(self, flag: str) -> bool:
+        """Whether a flag of ``-+# 0`` is set."""
+        return flag in self.flags
+
+
+PLAIN = Form()
+
+
+def sprint(values: Sequence[object]) -> str:
+    """One after the other, with a space between two of which neither is a text."""
+    text = Growing()
+    for place, value in enumerate(values):
+        if place and not _is_text(value) and not _is_text(values[place - 1]):
+            text.add(" ")
+        text.add(shown(value, "v", PLAIN))
+    return str(text)
+
+
+def sprintln(values: Sequence[object]) -> str:
+    """With a space between all and a line's end."""
+    text = Growing()
+    for place, value in enumerate(values):
+        text.add(" " if place else "")
+        text.add(shown(value, "v", PLAIN))
+    text.add("\n")
+    return str(text)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def shown(value: object, verb: str, form: Form) -> str:
+    """One value by one verb, padded; ``%!d(float64=2)`` where the verb does not fit."""
+    if verb == "T":
+        return _padded(type_name(value), form)
+    if value is NOTHING:
+        return _padded("<nil>", form) if verb == "v" else f"%!{verb}(<nil>)"
+    if isinstance(value, str):
+        return _text(value, verb, form)
+    if isinstance(value, bool):
+        return _padded("true" if value else "false", form) if verb in "tv" else _bad(value, verb)
+    if isinstance(value, int):
+        return _integer(value, verb, form)
+    if isinstance(value, float):
+        return _float(value, verb, form)
+    if isinstance(value, complex):
+        return _complex(value, verb, form)
+    return _composed(value, verb, form)
+
+
+def _bad(value: object, verb: str) -> str:
+    return f"%!{verb}({type_name(value)}={shown(value, 'v', PLAIN)})"
+
+
+def _composed(value: object, verb: str, form: Form) -> str:
+    if isinstance(value, Sample):
+        return "&" + struct_text(value, verb, form)
+    if isinstance(value, Top):
+        return struct_text(value, verb, form)
+    if isinstance(value, Samples):  # Go prints addresses in this place, which would mean nothing here
+        return _joined("[", [struct_text(sample, verb, form) for sample in value], "]")
+    keyed = value if isinstance(value, Mapping) else {}
+    pairs = [f"{shown(key, verb, form)}:{shown(keyed[key], verb, form)}" for key in sorted(keyed, key=to_bytes)]
+    if verb == "v" and form.has("#"):
+        return _joined(type_name(value) + "{", pairs, "}", ", ")
+    return _joined("map[", pairs, "]")
+
+
+def struct_text(value: Sample | Top, verb: str = "v", form: Form = PLAIN) -> str:
+    """The fields of a struct in braces, with their names for ``%+v``."""
+    names = form.has(_NAMES)
+    pieces = [(f"{name}:" if names else "") + shown(field, verb, form) for name, field in fields(value)]
+    return _joined("{", pieces, "}")
+
+
+def _joined(before: str, pieces: Sequence[str], after: str, between: str = " ") -> str:
+    text = Growing()
+    text.add(before)
+    for place, piece in enumerate(pieces):
+        text.add(between + piece if place else piece)
+    text.add(after)
+    return str(text)
+
+
+def _padded(text: str, form: Form) -> str:
+    if form.width is None or len(text) >= form.width:
+        return text
+    if form.has("-"):
+        return text.ljust(form.width)
+    return text.rjust(form.width, "0" if form.has("0") else " ")
+
+
+def _signed(digits: str, form: Form) -> str:
+    """A number, its sign before the zeros that fill it up."""
+    sign = digits[0] if digits[0] in "+-" else ""
+    digits = digits[len(sign) :]
+    if not sign and (form.has("+") or form.has(" ")):
+        sign = "+" if form.has("+") else " "
+    if form.has("0") and not form.has("-") and form.width is not None:
+        return sign + digits.rjust(form.width - len(sign), "0")
+    return _padded(sign + digits, form)
+
+
+def _without_zeros(form: Form) -> Form:
+    return form._replace(flags=form.flags - {"0"})
+
+
+def _text(value: str, verb: str, form: Form) -> str:
+    if verb in "vs":
+        cut = value if form.precision is None else value[: form.precision]
+        if verb == "v" and form.has("#"):
+            cut = quote(cut)
+        return _padded(str(cut), form)
+    if verb == "q":
+        cut = value if form.precision is None else value[: form.precision]
+        if form.has("+"):
+            return _padded(quote_ascii(cut), form)
+        raw = form.has("#") and "`" not in cut and all(char == "\t" or char.isprintable() for char in cut)
+        return _padded(f"`{cut}`" if raw else quote(cut), form)
+    if verb in "xX":
+        data = to_bytes(value)[: form.precision]
+        digits = data.hex(" " if form.has(" ") and data else "") if form.has(" ") else data.hex()
+        if form.has("#") and data:
+            digits = "0x" + (digits.replace(" ", " 0x"))
+        return _padded(digits.upper() if verb == "X" else digits, form)
+    return _bad(value, verb)
+
+
+_BASES = {"d": "d", "v": "d", "b": "b", "o": "o", "O": "o", "x": "x", "X": "X"}
+_PREFIXES = {"b": "0b", "o": "0", "x": "0x", "X": "0X"}
+
+
+def _integer(value: int, verb: str, form: Form) -> str:
+    if verb in _BASES:
+        digits = format(abs(value), _BASES[verb])
+        if form.precision is not None:
+            digits = "" if value == 0 and form.precision == 0 else digits.rjust(form.precision, "0")
+            form = _without_zeros(form)
+        prefix = "0o" if verb == "O" else _PREFIXES.get(verb, "") if form.has("#") else ""
+        if not digits:
+            return _padded("", form)
+        if form.has("0") and form.width is not None and not form.has("-"):
+            room = form.width - len(prefix) - (1 if value < 0 or form.has("+") or form.has(" ") else 0)
+            # Go fills up before it sets the prefix of a base, so that the whole becomes longer than the width
+            digits = digits.rjust(room + len(prefix), "0")
+        return _signed(("-" if value < 0 else "") + prefix + digits, _without_zeros(form))
+    if verb in "cqU":
+        return _code_point(value, verb, form)
+    return _bad(value, verb)
+
+
+def _code_point(value: int, verb: str, form: Form) -> str:
+    char = chr(value) if 0 <= value < 0x110000 and not 0xD800 <= value < 0xE000 else "\ufffd"
+    if verb == "c":
+        return _padded(char, form)
+    if verb == "q":
+        return _padded(quote(char, "'"), form)
+    after = f" '{char}'" if form.has("#") and char.isprintable() else ""
+    return _padded(f"U+{value:04X}{after}", form)
+
+
+def _float(value: float, verb: str, form: Form) -> str:
+    if verb not in "vbgGxXfFeE":
+        return _bad(value, verb)
+    if math.isnan(value) or math.isinf(value):
+        word = "+Inf" if value > 0 else "-Inf" if value < 0 else "+NaN" if form.has("+") else "NaN"
+        return _padded(word, _without_zeros(form))
+    return _signed(_digits(value, verb, form), form)
+
+
+def _digits(value: float, verb: str, form: Form) -> str:
+    if verb in "xX":
+        return _hexadecimal(value, verb)
+    if verb == "b":
+        mantissa, exponent = math.frexp(value)
+        return f"{int(mantissa * 2**53)}p{exponent - 53:+d}"
+    kind = {"v": "g", "F": "f"}.get(verb, verb)
+    sharp = "#" if form.has("#") and verb != "v" else ""
+    if form.precision is not None:
+        return format(value, f"{sharp}.{form.precision}{kind}")
+    if kind in "gG" and not sharp:
+        short = shortest(value)
+        return short.upper() if kind == "G" else short
+    return format(value, f"{sharp}.6{kind}")
+
+
+def shortest(value: float) -> str:
+    """As strconv.FormatFloat(value, 'g', -1, 64): no more digits than tell it from its neighbours."""
+    digits, _dot, exponent = repr(value).partition("e")
+    sign = "-" if digits.startswith("-") else ""
+    whole, _dot, fraction = digits.lstrip("-").partition(".")
+    fraction = "" if fraction == "0" else fraction
+    all_digits = (whole + fraction).lstrip("0")
+    power = int(exponent or 0) + len(whole) - 1
+    if whole == "0":
+        power -= len(fraction) - len(fraction.lstrip("0")) + 1
+    all_digits = all_digits.rstrip("0") or "0"
+    if all_digits == "0":
+        return sign + "0"
+    if -4 <= power < 6:
+        return sign + _positional(all_digits, power)
+    rest = f".{all_digits[1:]}" if len(all_digits) > 1 else ""
+    return f"{sign}{all_digits[0]}{rest}e{power:+03d}"
+
+
+def _positional(digits: str, power: int) -> str:
+    if power < 0:
+        return "0." + "0" * (-power - 1) + digits
+    whole, rest = digits[: power + 1].ljust(power + 1, "0"), digits[power + 1 :]
+    return f"{whole}.{rest}" if rest else whole
+
+
+def _hexadecimal(value: float, verb: str) -> str:
+    mantissa, _p, exponent = value.hex().partition("p")
+    head, _dot, tail = mantissa.partition(".")
+    tail = tail.rstrip("0")
+    text = f"{head}{'.' + tail if tail else ''}p{int(exponent):+03d}"
+    return text.upper() if verb == "X" else text
+
+
+def _complex(value: complex, verb: str, form: Form) -> str:
+    if verb not in "vgGfFeE":
+        return _bad(value, verb)
+    parts = form._replace(width=None)
+    imaginary = _float(value.imag, verb, parts._replace(flags=parts.flags | {"+"}))
+    return _padded(f"({_float(value.real, verb, parts)}{imaginary}i)", form)
+
+
+def sprintf(template: str, values: Sequence[object]) -> str:
+    """``template`` with its verbs filled, Go's error marks in it where they do not fit ``values``."""
+    return _Printf(template, values).text()
+
+
+class _Printf:
+    def __init__(self, template: str, values: Sequence[object]) -> None:
+        self.template = template
+        self.values = values
+        self.at = 0
+        self.argument = 0
+        self.reordered = False
+        self.good_index = True
+        self.after_index = False
+        self.out = Growing()
+
+    def text(self) -> str:
+        while (percent := self.template.find("%", self.at)) >= 0:
+            self.out.add(self.template[self.at : percent])
+            self.at = percent + 1
+            self.verb()
+        self.out.add(self.template[self.at :])
+        if not self.reordered and self.argument < len(self.values):
+            extra = ", ".join(
+                "<nil>" if value is NOTHING else f"{type_name(value)}={shown(value, 'v', PLAIN)}"
+                for value in self.values[self.argument :]
+            )
+            self.out.add(f"%!(EXTRA {extra})")
+        return str(self.out)
+
+    def verb(self) -> None:
+        self.good_index, self.after_index = True, False
+        form = self.form()
+        if self.at >= len(self.template):
+            self.out.add("%!(NOVERB)")
+            return
+        verb = self.template[self.at]
+        self.at += 1
+        if verb == "%":
+            self.out.add("%")
+        elif not self.good_index:
+            self.out.add(f"%!{verb}(BADINDEX)")
+        elif self.argument >= len(self.values):
+            self.out.add(f"%!{verb}(MISSING)")
+        else:
+            value = self.values[self.argument]
+            self.argument += 1
+            if verb == "v" and form.has("+"):
+                form = form._replace(flags=form.flags - {"+"} | {_NAMES})
+            self.out.add(shown(value, verb, form))
+
+    def form(self) -> Form:
+        flags: set[str] = set()
+        while self.template[self.at : self.at + 1] in tuple("+-# 0"):
+            flags.add(self.template[self.at])
+            self.at += 1
+        self.index()
+        width, flags = self.width(flags)
+        precision = self.precision()
+        if not self.after_index:
+            self.index()
+        return Form(frozenset(flags), width, precision)
+
+    def width(self, flags: set[str]) -> tuple[int | None, set[str]]:
+        if self.template[self.at : self.at + 1] == "*":
+            self.at += 1
+            width = self.star("%!(BADWIDTH)")
+            if width is not None and width < 0:
+                return -width, flags | {"-"}
+            return width, flags
+        width = self.number()
+        if self.after_index and width is not None:
+            self.good_index = False
+        return width, flags
+
+    def precision(self) -> int | None:
+        if self.template[self.at : self.at + 1] != ".":
+            return None
+        self.at += 1
+        if self.after_index:
+            self.good_index = False
+        self.index()
+        if self.template[self.at : self.at + 1] == "*":
+            self.at += 1
+            precision = self.star("%!(BADPREC)")
+            if precision is not None and precision < 0:
+                self.out.add("%!(BADPREC)")
+                return None
+            return precision
+        return self.number() or 0
+
+    def star(self, otherwise: str) -> int | None:
+        value = self.values[self.argument] if self.argument < len(self.values) else None
+        self.argument += self.argument < len(self.values)
+        self.after_index = False
+        if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _LARGEST_NUMBER:
+            return value
+        self.out.add(otherwise)
+        return None
+
+    def number(self) -> int | None:
+        begin = self.at
+        while self.template[self.at : self.at + 1] in tuple("0123456789"):
+            self.at += 1
+        digits = self.template[begin : self.at]
+        return int(digits) if digits and len(digits) < 9 and int(digits) <= _LARGEST_NUMBER else None
+
+    def index(self) -> None:
+        """``[2]``: which value comes next."""
+        if self.template[self.at : self.at + 1] != "[":
+            return
+        self.reordered = True
+        end = self.template.find("]", self.at)
+        inner = self.template[self.at + 1 : end] if end > 0 else ""
+        if inner.isascii() and inner.isdecimal() and len(inner) < 9 and 0 < int(inner) <= len(self.values):
+            self.argument, self.after_index = int(inner) - 1, True
+        else:
+            self.good_index = False
+        self.at = end + 1 if end > 0 else self.at + 1

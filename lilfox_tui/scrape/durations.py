@@ -1,0 +1,34 @@
+"""Durations as Prometheus writes them: ``1h30m``, ``90s``, ``500ms``, ``0`` (its common/model/time.go)."""
+
+from __future__ import annotations
+
+import re
+
+_PARTS = re.compile(r"(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?", re.ASCII)
+_SIZES_MS = (31_536_000_000, 604_800_000, 86_400_000, 3_600_000, 60_000, 1_000, 1)
+_LONGEST_MS = (2**63 - 1) // 1_000_000  # Prometheus holds nanoseconds in 64 bits
+_NUMBER_AND_UNIT = re.compile(r"[0-9]+([^0-9]*)")
+
+
+def parse_duration(text: str) -> int:
+    """Milliseconds. Units stand in falling order, each once. Raises ValueError, worded as Prometheus does."""
+    if text == "0":
+        return 0
+    if not text:
+        raise ValueError("empty duration string")
+    match = _PARTS.fullmatch(text)
+    if match is None:
+        raise ValueError(_what_is_wrong(text))
+    total = sum(int(part) * size for part, size in zip(match.groups(), _SIZES_MS, strict=True) if part)
+    if total > _LONGEST_MS:
+        raise ValueError("duration out of range")
+    return total
+
+
+def _what_is_wrong(text: str) -> str:
+    place = 0
+    while found := _NUMBER_AND_UNIT.match(text, place):
+        if found[1] and found[1] not in ("y", "w", "d", "h", "m", "s", "ms"):
+            return f'unknown unit "{found[1]}" in duration "{text}"'
+        place = found.end()
+    return f'not a valid duration string: "{text}"'
