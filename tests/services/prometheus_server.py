@@ -61,7 +61,7 @@ class PrometheusServer:
 
 @contextmanager
 def prometheus(folder: Path, *arguments: str, settings: str = "global: {}\n") -> Iterator[PrometheusServer]:
-    """Prometheus on a port of its own choosing, ``settings`` its prometheus.yml, its data in ``folder``; ended after."""
+    """Prometheus on a port of its own choosing, ``settings`` its prometheus.yml, its data in ``folder``; ended then."""
     config, log = folder / "prometheus.yml", folder / "prometheus.log"
     config.write_text(settings)
     command = ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}",
