@@ -32,7 +32,7 @@ class _Matrix:
 
     @classmethod
     def empty(cls, columns: Columns, rows: int) -> _Matrix:
-        width = len(columns) + len(columns) // 8 + 2
+        width = columns.count + columns.count // 8 + 2
         return cls(columns, np.empty(rows, np.int64), np.empty((rows, width)), 0)
 
     @property
@@ -53,7 +53,7 @@ class TargetSeries:
         self._list = LabelList(())
         self._live: Places = slice(0, 0)
         self._text_bytes = 0
-        self._matrix = _Matrix.empty(Columns(()), _FEWEST_ROWS)
+        self._matrix = _Matrix.empty(Columns.of(()), _FEWEST_ROWS)
 
     @property
     def series_count(self) -> int:
@@ -119,15 +119,16 @@ class TargetSeries:
         kept = old.rows - first
         places = self._places_with_samples(old, first)
         columns = old.columns
-        if len(places) < len(columns):
-            columns = Columns([columns.sets[place] for place in places], old.columns)
-            self._text_bytes = _text_bytes(columns.sets)
+        if len(places) < columns.count:
+            sets = columns.sets(places)
+            columns = Columns.of(sets, old.columns)
+            self._text_bytes = _text_bytes(sets)
         new = _Matrix.empty(columns, max(_FEWEST_ROWS, kept + kept // 2))
         new.times[:kept] = old.times[first : old.rows]
-        new.values[:kept, : len(columns)] = old.values[first : old.rows, together(places) if places else slice(0, 0)]
+        new.values[:kept, : columns.count] = old.values[first : old.rows, together(places)]
         new.rows = kept
         self._matrix = new
-        self._live = _places(columns, self._list)
+        self._live = together(columns.places_of(self._list))
 
     def _take_list(self, labels: LabelList) -> list[int]:
         """Makes ``labels`` the live ones; the places of those that were and are no more."""
@@ -135,16 +136,16 @@ class TargetSeries:
         if len(still) != len(labels):
             raise ValueError("a series stands twice in one row")
         columns = self._matrix.columns
-        added = [one for one in labels if one not in columns.place_of]
+        added = [one for one in labels if columns.place_of(one) is None]
         if added:
             columns = self._widen(added)
-        before, self._list, self._live = self._list, labels, _places(columns, labels)
-        return [columns.place_of[one] for one in before if one not in still]
+        before, self._list, self._live = self._list, labels, together(columns.places_of(labels))
+        return columns.places_of(one for one in before if one not in still)
 
     def _widen(self, added: Sequence[LabelSet]) -> Columns:
         old = self._matrix
-        columns = Columns((*old.columns.sets, *added), old.columns)
-        first, width = len(old.columns), len(columns)
+        columns = old.columns.widened(added)
+        first, width = old.columns.count, columns.count
         if width <= old.values.shape[1]:
             new = _Matrix(columns, old.times, old.values, old.rows)
         else:
@@ -159,7 +160,7 @@ class TargetSeries:
 
     def _write(self, at_ms: int, values: Floats, gone: Sequence[int]) -> None:
         matrix = self._matrix
-        width = len(matrix.columns)
+        width = matrix.columns.count
         row = matrix.values[matrix.rows, :width]
         if len(self._list) < width:
             bits = row.view(np.int64)
@@ -172,7 +173,7 @@ class TargetSeries:
 
     def _places_with_samples(self, matrix: _Matrix, first: int) -> list[int]:
         """Columns of live series, and of those that have a sample from row ``first`` on."""
-        alive = np.zeros(len(matrix.columns), np.bool_)
+        alive = np.zeros(matrix.columns.count, np.bool_)
         alive[self._live] = True
         dead = np.flatnonzero(~alive)
         bits = matrix.values.view(np.int64)[first : matrix.rows, dead]
@@ -247,10 +248,6 @@ class Store(SeriesSource):
         size = target.size_bytes
         self._size_bytes += size - self._sizes.get(target, 0)
         self._sizes[target] = size
-
-
-def _places(columns: Columns, labels: LabelList) -> Places:
-    return together([columns.place_of[one] for one in labels]) if labels else slice(0, 0)
 
 
 def _text_bytes(sets: Sequence[LabelSet]) -> int:

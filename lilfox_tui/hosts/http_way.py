@@ -1,0 +1,143 @@
+"""HTTP to one address as a host sees it: through the port that the host forwards, or from here.
+
+Environment variables for proxies are not heeded and redirects not followed; the caller decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from lilfox_tui.config.model import SecretRef
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.i18n import tr
+
+if TYPE_CHECKING:
+    import ssl
+
+    import httpx
+
+_CONNECT_AT_LEAST_S = 10.0
+"""Opening the way may include the login to the host, which a short timeout of the question must not end."""
+
+
+class Tls(Struct, frozen=True):
+    """How the server's certificate is judged and what is shown to it. Paths are on this machine."""
+
+    verify: bool = True
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    server_name: str = ""
+
+
+class HttpWay:
+    """One address, ``scheme://host:port`` of ``url``. Connected at the first request; used by one task at a time."""
+
+    def __init__(self, url: str, host: Host | None, *, timeout_s: float, tls: Tls | None = None) -> None:
+        parts = urlsplit(url)
+        self.netloc = parts.netloc.rpartition("@")[2]
+        self._scheme, self._address = parts.scheme, parts.hostname or ""
+        self._port = parts.port or (443 if parts.scheme == "https" else 80)
+        self._host, self._timeout_s, self._tls = host, timeout_s, tls or Tls()
+        self._open = AsyncExitStack()
+        self._client: httpx.AsyncClient | None = None
+        self._base = ""
+
+    @property
+    def where(self) -> str:
+        """``address:port``, as errors name it."""
+        return f"[{self._address}]:{self._port}" if ":" in self._address else f"{self._address}:{self._port}"
+
+    async def connect(self) -> None:
+        """Opens the way if it is not open. Raises HostError, TimeoutError, OSError, LilFoxError."""
+        if self._client is not None:
+            return
+        async with asyncio.timeout(max(self._timeout_s, _CONNECT_AT_LEAST_S)):
+            address, port = self._address, self._port
+            if self._host is not None:
+                address, port = await self._open.enter_async_context(self._host.forward(port, address))
+            shown = f"[{address}]" if ":" in address else address
+            self._base = f"{self._scheme}://{shown}:{port}"
+            client = await asyncio.to_thread(_new_client, self._tls, self._scheme == "https", self._timeout_s)
+            self._client = await self._open.enter_async_context(client)
+
+    @asynccontextmanager
+    async def stream(
+        self, method: str, path: str, *, headers: Mapping[str, str], content: bytes | None = None
+    ) -> AsyncIterator[httpx.Response]:
+        """The answer, its head read and its body not. ``path`` holds the query. Raises what :meth:`connect` and httpx
+        raise."""
+        await self.connect()
+        assert self._client is not None
+        lines = [(b"Host", self.netloc.encode("ascii" if self.netloc.isascii() else "idna"))]
+        lines += [(name.encode(), value.encode()) for name, value in headers.items()]
+        extensions = {"sni_hostname": self._tls.server_name or self._address}
+        async with self._client.stream(
+            method, self._base + path, headers=lines, content=content, extensions=extensions
+        ) as got:
+            yield got
+
+    async def close(self) -> None:
+        """Ends the connection and the forwarded port; the next request opens them again."""
+        self._client = None
+        opened, self._open = self._open, AsyncExitStack()
+        await opened.aclose()
+
+
+async def revealed(headers: Mapping[str, str]) -> dict[str, str]:
+    """``headers`` with references to secrets resolved. Raises LilFoxError, also for what no header may hold."""
+    lines = {}
+    for name, text in headers.items():
+        value = text
+        if isinstance(text, SecretRef):
+            from lilfox_tui.config.secrets import resolve  # only when a secret is used
+
+            value = await resolve(text)
+        if not name.isascii() or any(char < " " or char == "\x7f" for char in value):
+            raise LilFoxError(tr("header {name} holds characters that HTTP does not allow", name=name))
+        lines[name] = value
+    return lines
+
+
+async def basic_auth(user: str, password: str) -> str:
+    """The value of Authorization for ``user`` (RFC 7617); ``password`` may be a reference to a secret."""
+    plain = (await revealed({"password": password}))["password"]
+    return "Basic " + base64.b64encode(f"{user}:{plain}".encode()).decode()
+
+
+def _new_client(tls: Tls, https: bool, timeout_s: float) -> httpx.AsyncClient:
+    """Runs in a thread: importing httpx and reading the trusted certificates would hold up the event loop."""
+    import httpx
+
+    return httpx.AsyncClient(
+        verify=_context(tls) if https else False,
+        trust_env=False,
+        follow_redirects=False,
+        timeout=timeout_s,
+        headers={"User-Agent": "lilfox"},
+    )
+
+
+def _context(tls: Tls) -> ssl.SSLContext | bool:
+    import ssl
+
+    try:
+        if not tls.verify and not tls.cert_file:
+            return False
+        context = ssl.create_default_context(cafile=tls.ca_file or None)
+        if not tls.verify:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        if tls.cert_file:
+            context.load_cert_chain(tls.cert_file, tls.key_file or None)
+    except (OSError, ValueError) as error:
+        named = ", ".join(name for name in (tls.ca_file, tls.cert_file, tls.key_file) if name)
+        raise LilFoxError(tr("{files}: not usable for TLS: {reason}", files=named, reason=str(error))) from None
+    return context

@@ -1,0 +1,189 @@
+"""A target's page, asked over HTTP: bounded in time and bytes, unpacked block by block, judged by status and type."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+from urllib.parse import urljoin, urlsplit
+
+from lilfox_tui.errors import HostError, LilFoxError
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.http_way import HttpWay, basic_auth, revealed
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.metrics.health_reason import reason_of
+from lilfox_tui.scrape.target import Target
+from lilfox_tui.text import human_bytes
+
+_ACCEPT = (
+    "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,"
+    "text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+)
+"""As Prometheus asks."""
+_REDIRECTS = 5
+_BLOCK = 256 * 1024
+_TEXT_TYPES = frozenset({"", "text/plain", "application/octet-stream"})
+"""Prometheus 3 takes text/plain only; the other two say nothing against it."""
+
+
+class Body(NamedTuple):
+    """A page as it came, unpacked."""
+
+    content: bytes
+    openmetrics: bool
+
+
+class NoPage(LilFoxError):
+    """There is no page: no answer, another status, too large, or something that is no page of metrics."""
+
+
+class PageRequest:
+    """Asks one target. ``fetch`` may be called again after any error."""
+
+    def __init__(self, target: Target, host: Host | None) -> None:
+        parts = urlsplit(target.url)
+        self._target = target
+        self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        self._way = HttpWay(target.url, host, timeout_s=target.timeout_s, tls=target.access.tls)
+
+    async def close(self) -> None:
+        """Ends the connection and the forwarded port."""
+        await self._way.close()
+
+    async def fetch(self) -> Body:
+        """The page. Raises NoPage, or the LilFoxError of a secret."""
+        where = self._way.where
+        try:
+            await self._way.connect()
+            async with asyncio.timeout(self._target.timeout_s):
+                return await self._asked(await self._headers())
+        except TimeoutError:
+            await self.close()
+            raise NoPage(
+                tr("no whole page from {where} within {seconds:g} s", where=where, seconds=self._target.timeout_s),
+                tr("Does it hang, or is the way to it cut? A slow exporter needs a longer timeout."),
+            ) from None
+        except HostError as error:
+            await self.close()
+            raise NoPage(tr("cannot ask from {host}: {reason}", host=error.host, reason=error.message)) from None
+        except zlib.error:
+            await self.close()
+            raise NoPage(tr("{where} sends a packed page that is broken or breaks off", where=where)) from None
+        except LilFoxError:
+            raise
+        except Exception as error:
+            await self.close()
+            if not _expected(error):
+                raise
+            raise NoPage(reason_of(error, where)) from None
+
+    async def _headers(self) -> dict[str, str]:
+        access = self._target.access
+        headers = {
+            "Accept": _ACCEPT,
+            "Accept-Encoding": "gzip",
+            "X-Prometheus-Scrape-Timeout-Seconds": f"{self._target.timeout_s:g}",
+            **await revealed(access.headers),
+        }
+        if access.user is not None:
+            headers["Authorization"] = await basic_auth(access.user, access.password)
+        elif access.bearer:
+            token = (await revealed({"Authorization": access.bearer}))["Authorization"]
+            headers["Authorization"] = f"{access.bearer_type} {token}"
+        return headers
+
+    async def _asked(self, headers: dict[str, str]) -> Body:
+        import httpx
+
+        try:
+            return await self._followed(headers)
+        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+            await self.close()  # a kept connection that the server has closed meanwhile: once more on a new one
+            return await self._followed(headers)
+
+    async def _followed(self, headers: dict[str, str]) -> Body:
+        path = self._path
+        for _hop in range(_REDIRECTS):
+            async with self._way.stream("GET", path, headers=headers) as got:
+                target = got.headers.get("location", "") if got.status_code in (301, 302, 303, 307, 308) else ""
+                if not target:
+                    self._judge_status(got.status_code)
+                    content = await self._content(got.aiter_raw(_BLOCK), got.headers.get("content-encoding", ""))
+                    return Body(content, self._is_openmetrics(got.headers.get("content-type", ""), content))
+                path = self._same_place(path, target)
+        raise NoPage(tr("{where} points from one address to the next for ever", where=self._way.where))
+
+    def _same_place(self, path: str, target: str) -> str:
+        """The path that a redirect leads to. Another address is not followed: secrets would go there."""
+        base = f"{urlsplit(self._target.url).scheme}://{self._way.netloc}"
+        parts = urlsplit(urljoin(base + path, target))
+        if f"{parts.scheme}://{parts.netloc}" != base:
+            raise NoPage(
+                tr("{where} points to {target}, which is not followed, for secrets would go there",
+                   where=self._way.where, target=f"{parts.scheme}://{parts.hostname}{parts.path}"),
+                tr("Write the address that is meant as the target."),
+            )  # fmt: skip
+        return parts.path + (f"?{parts.query}" if parts.query else "")
+
+    def _judge_status(self, status: int) -> None:
+        if status == 200:
+            return
+        hint: Message | str = tr("See the service's log.")
+        if status in (401, 403):
+            hint = tr("Check user, password and headers of this target.")
+        elif status == 404:
+            hint = tr("Is the path right? Many programs have it at /metrics, Spring at /actuator/prometheus.")
+        raise NoPage(tr("{where} answers {status}", where=self._way.where, status=status), hint)
+
+    async def _content(self, blocks: AsyncIterator[bytes], encoding: str) -> bytes:
+        if encoding not in ("", "identity", "gzip"):
+            raise NoPage(tr("{where} sends its page as {encoding}, which was not asked for",
+                            where=self._way.where, encoding=encoding[:20]))  # fmt: skip
+        limit = self._target.limits.body_bytes or 2**62
+        body = bytearray()
+        async for part in _unpacked(blocks) if encoding == "gzip" else blocks:
+            body += part
+            if len(body) > limit:
+                raise NoPage(
+                    tr("{where} sends more than {limit}; nothing of it was taken",
+                       where=self._way.where, limit=human_bytes(limit)),
+                    tr("Raise body_limit if the page is meant to be that large."),
+                )  # fmt: skip
+        return bytes(body)
+
+    def _is_openmetrics(self, content_type: str, content: bytes) -> bool:
+        kind = content_type.partition(";")[0].strip().lower()
+        if "html" in kind or content[:15].lstrip().lower().startswith((b"<!doctype html", b"<html")):
+            raise NoPage(
+                tr("{where} sends a page for people (HTML), no metrics", where=self._way.where),
+                tr("Is the path right, or does it ask for a login?"),
+            )
+        if kind == "application/openmetrics-text":
+            return True
+        if kind in _TEXT_TYPES:
+            return False
+        raise NoPage(
+            tr("{where} sends {type}, no metrics", where=self._way.where, type=kind[:60]),
+            tr("Text (text/plain) and OpenMetrics are read."),
+        )
+
+
+async def _unpacked(blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """gzip undone, never more than a block at a time, so that a bomb ends at the reader's limit. Raises zlib.error."""
+    unpack = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    async for block in blocks:
+        yield unpack.decompress(block, _BLOCK)
+        while unpack.unconsumed_tail:
+            yield unpack.decompress(unpack.unconsumed_tail, _BLOCK)
+        if unpack.eof:
+            return
+    yield unpack.flush()
+    if not unpack.eof:
+        raise zlib.error("incomplete")
+
+
+def _expected(error: Exception) -> bool:
+    import httpx
+
+    return isinstance(error, httpx.HTTPError | httpx.InvalidURL | OSError | UnicodeError)

@@ -1,0 +1,169 @@
+"""One target, asked over and over: its samples go to the store, and how it went to a feed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import zlib
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from msgspec import Struct
+
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.feed import Feed
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.scrape.exposition import BadPage, Exposition, Page
+from lilfox_tui.scrape.labels import LabelList, LabelSet
+from lilfox_tui.scrape.page_request import Body, PageRequest
+from lilfox_tui.scrape.store import Store
+from lilfox_tui.scrape.target import Target
+from lilfox_tui.scrape.timed import Refused, TimedSeries
+
+REPORTED = (
+    "up",
+    "scrape_duration_seconds",
+    "scrape_samples_scraped",
+    "scrape_samples_post_metric_relabeling",
+    "scrape_series_added",
+)
+"""What is known of each scrape, as series with the target's labels; named as Prometheus names them."""
+_READ_IN_THREAD = 64 * 1024
+"""A larger page is read in a thread, so that it holds up nobody."""
+
+
+class Scrape(Struct, frozen=True):
+    """A scrape that succeeded: how many samples the page had and how many were kept; ``remarks`` tell what was not."""
+
+    at: datetime
+    duration_s: float
+    samples: int
+    kept: int
+    remarks: tuple[Message, ...] = ()
+
+
+class Scraper:
+    """Scrapes ``target`` into ``store``. ``host`` is the one that asks, None for this machine.
+
+    ``feed`` tells how the last scrape went: Unavailable with the reason, since when and when the next try is, while the
+    target is down. ``exposition.families`` holds what the page says of its metrics.
+    """
+
+    def __init__(self, target: Target, store: Store, host: Host | None) -> None:
+        self.target = target
+        self.feed: Feed[Scrape] = Feed()
+        self.exposition = Exposition(
+            target.series, honor_timestamps=target.honor_timestamps, limit=target.limits.samples
+        )
+        self._series = store.target(target.key)
+        self._timed = TimedSeries(store, target.key)
+        self._request = PageRequest(target, host)
+        self._reported = tuple(target.own(name) for name in REPORTED)
+        self._failed = LabelList(self._reported)
+        self._page_labels = LabelList(())
+        self._whole = self._failed
+        self._own_places = list(range(len(REPORTED)))
+        self._known: frozenset[LabelSet] = frozenset()
+
+    async def run(self) -> None:
+        """Scrapes at once, then once a period until cancelled, each target at its own place in the period. Its series
+        end then."""
+        loop = asyncio.get_running_loop()
+        period = self.target.interval_s
+        phase = zlib.crc32(self.target.key.encode()) / 2**32 * period
+        try:
+            while True:
+                await self.scrape_once()
+                now = loop.time()
+                await asyncio.sleep(phase + (int((now - phase) // period) + 1) * period - now)
+        finally:
+            self._series.end(_now_ms())
+            await self._request.close()
+
+    async def scrape_once(self) -> None:
+        """One scrape. Raises nothing that the target or its host can cause."""
+        at_ms = _now_ms()
+        started = time.perf_counter()
+        try:
+            body = await self._request.fetch()
+            page = await self._read(body)
+        except BadPage as error:
+            self._fail(error, at_ms, time.perf_counter() - started, error.samples, error.kept)
+        except LilFoxError as error:
+            self._fail(error, at_ms, time.perf_counter() - started, 0, 0)
+        else:
+            self._keep(page, at_ms, time.perf_counter() - started)
+
+    async def _read(self, body: Body) -> Page:
+        if len(body.content) > _READ_IN_THREAD:
+            return await asyncio.to_thread(self.exposition.read, body.content, openmetrics=body.openmetrics)
+        return self.exposition.read(body.content, openmetrics=body.openmetrics)
+
+    def _keep(self, page: Page, at_ms: int, duration_s: float) -> None:
+        added = 0
+        if page.labels is not self._page_labels or page.timed:
+            added = self._count_added(page)
+        if page.labels is not self._page_labels:
+            self._take_labels(page.labels)
+        own = (1.0, duration_s, page.samples, page.kept, added)
+        values = np.empty(len(self._whole))
+        values[: len(page.values)] = page.values
+        values[len(page.values) :] = [own[place] for place in self._own_places]
+        refused = self._timed.append(page.timed, at_ms) if page.timed else Refused()
+        if not self._series.append(at_ms, self._whole, values):
+            self._tell_clock(at_ms)
+            return
+        at = _time(at_ms)
+        self.feed.publish(Scrape(at, duration_s, page.samples, page.kept, tuple(_remarks(page, refused))), at)
+
+    def _fail(self, error: LilFoxError, at_ms: int, duration_s: float, samples: int, kept: int) -> None:
+        """``up`` becomes 0 and every other series ends."""
+        if not self._series.append(at_ms, self._failed, np.array((0.0, duration_s, samples, kept, 0.0))):
+            self._tell_clock(at_ms)
+            return
+        self.feed.fail(error, next_try=self._next_try(at_ms))
+
+    def _count_added(self, page: Page) -> int:
+        known = frozenset((*page.labels, *(one.labels for one in page.timed)))
+        added = len(known - self._known)
+        self._known = known
+        return added
+
+    def _take_labels(self, labels: LabelList) -> None:
+        """A page that has a series of the scrape's own name and labels keeps its own, as in Prometheus."""
+        there = set(labels)
+        self._own_places = [place for place, one in enumerate(self._reported) if one not in there]
+        self._page_labels = labels
+        self._whole = LabelList((*labels.sets, *(self._reported[place] for place in self._own_places)))
+
+    def _tell_clock(self, at_ms: int) -> None:
+        newest = self._series.newest_ms or at_ms
+        error = LilFoxError(
+            tr("this machine's clock went back by {seconds:g} s; nothing is kept until it has caught up",
+               seconds=(newest - at_ms) / 1000),
+            tr("Is the time synchronised here?"),
+        )  # fmt: skip
+        self.feed.fail(error, next_try=self._next_try(at_ms))
+
+    def _next_try(self, at_ms: int) -> datetime:
+        return _time(at_ms) + timedelta(seconds=self.target.interval_s)
+
+
+def _remarks(page: Page, refused: Refused) -> list[Message]:
+    remarks = []
+    if page.duplicates:
+        remarks.append(tr("{count} samples dropped: their series stood on the page before", count=page.duplicates))
+    if refused.old:
+        remarks.append(tr("{count} samples dropped: they tell a time that is too old", count=refused.old))
+    if refused.future:
+        remarks.append(tr("{count} samples dropped: they tell a time more than 10 minutes ahead", count=refused.future))
+    return remarks
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _time(at_ms: int) -> datetime:
+    return datetime.fromtimestamp(at_ms / 1000, UTC)

@@ -1,0 +1,241 @@
+"""A target that misbehaves: each case is a real server on loopback, and ends in a sentence and ``up 0``."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import re
+import time
+import tracemalloc
+import zlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lilfox_tui.feed import Ready, Unavailable
+from lilfox_tui.hosts.http_way import Tls
+from lilfox_tui.scrape.matcher import Matcher
+from lilfox_tui.scrape.scraper import Scraper
+from lilfox_tui.scrape.series import ABSENT_BITS, STALE_BITS
+from lilfox_tui.scrape.store import Store
+from lilfox_tui.scrape.target import Access, Limits, PlainSecret, Target
+from tests.services.http_servers import Flood, Talk, never, own_certificate, page, says, serving
+from tests.waiting import until
+
+TEXT = "Content-Type: text/plain; version=0.0.4\r\n"
+OPENMETRICS = "Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n"
+
+
+def store() -> Store:
+    return Store(keep_s=3600, limit_bytes=1 << 30)
+
+
+def newest(kept: Store) -> dict[str, float | str]:
+    """Series and their last value; those that ended are "stale", those without a sample are left out."""
+    found: dict[str, float | str] = {}
+    for one in kept.select((Matcher("__name__", "=~", ".+"),), 0, 1 << 60):
+        last = np.ascontiguousarray(one.values[-1])
+        for labels, bits, value in zip(one.labels, last.view(np.int64), last, strict=True):
+            if bits != ABSENT_BITS:
+                found[str(labels.without(("instance", "job")))] = "stale" if bits == STALE_BITS else float(value)
+    return found
+
+
+@asynccontextmanager
+async def scraping(port: int, kept: Store, *, path: str = "/metrics", **keys: Any) -> AsyncIterator[Scraper]:
+    url = f"{keys.pop('scheme', 'http')}://127.0.0.1:{port}{path}"
+    labels = (("instance", f"127.0.0.1:{port}"), ("job", "test"))
+    scraper = Scraper(Target(url, labels, **keys), kept, None)
+    try:
+        yield scraper
+    finally:
+        await scraper._request.close()
+
+
+async def once(talk: Talk, **keys: Any) -> tuple[Scraper, Store]:
+    kept = store()
+    async with serving(talk) as port, scraping(port, kept, **keys) as scraper:
+        await scraper.scrape_once()
+        return scraper, kept
+
+
+def reason(scraper: Scraper) -> str:
+    state = scraper.feed.state
+    assert isinstance(state, Unavailable), state
+    assert state.next_try is not None
+    return str(state.error)
+
+
+async def test_a_good_page_is_kept_with_what_is_known_of_the_scrape() -> None:
+    scraper, kept = await once(page(b'a{x="1"} 5\nb NaN\n', head=TEXT))
+    shown = newest(kept)
+    duration = shown.pop("scrape_duration_seconds")
+    assert isinstance(duration, float)
+    assert 0 < duration < 10
+    assert str(shown.pop("b")) == "nan"
+    assert shown == {
+        'a{x="1"}': 5, "up": 1, "scrape_samples_scraped": 2, "scrape_samples_post_metric_relabeling": 2,
+        "scrape_series_added": 2,
+    }  # fmt: skip
+    assert isinstance(scraper.feed.state, Ready)
+
+
+@pytest.mark.parametrize(
+    ("talk", "keys", "said"),
+    [
+        (page(b"<!DOCTYPE html><html>", head="Content-Type: text/html\r\n"), {}, "page for people"),
+        (page(b"<html>", head=TEXT), {}, "page for people"),
+        (page(b"{}", head="Content-Type: application/json\r\n"), {}, "sends application/json"),
+        (page(b"a 1\nb", head=TEXT), {}, "line 2 is no metric"),
+        (page(b"a 1\nb nope\n", head=TEXT), {}, "value is no number"),
+        (page(b"a 1\n", head=OPENMETRICS), {}, "cut off"),
+        (page(b"a 1\nb 2\nc 3\n", head=TEXT), {"limits": Limits(samples=2)}, "more than 2 samples"),
+        (page(b'a{x="yyyy"} 1\n', head=TEXT), {"limits": Limits(label_value_length=3)}, "longer than"),
+        (page(b"down", status="503 Service Unavailable"), {}, "answers 503"),
+        (page(b"", status="401 Unauthorized"), {}, "answers 401"),
+        (page(b"", status="302 Found", head="Location: http://elsewhere.invalid/metrics\r\n"), {}, "not followed"),
+        (page(b"", status="302 Found", head="Location: /metrics\r\n"), {}, "for ever"),
+        (says(b"SSH-2.0-OpenSSH_10.0\r\n\r\n"), {}, "does not answer in HTTP"),
+        (says(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\na 1\n"), {}, "closed|cut"),
+        (never, {"timeout_s": 0.2}, "within 0.2 s"),
+        (page(b"a 1\n", head=TEXT + "Content-Encoding: br\r\n"), {}, "not asked for"),
+        (page(b"no gzip", head=TEXT + "Content-Encoding: gzip\r\n"), {}, "broken or breaks off"),
+        (page(gzip.compress(b"a 1\n" * 99)[:-12], head=TEXT + "Content-Encoding: gzip\r\n"), {}, "breaks off"),
+    ],
+)  # fmt: skip
+async def test_a_bad_page_is_refused_with_a_sentence(talk: Talk, keys: dict[str, Any], said: str) -> None:
+    scraper, kept = await once(talk, **keys)
+    assert re.search(said, reason(scraper))
+    shown = newest(kept)
+    assert (shown["up"], shown["scrape_series_added"]) == (0, 0)
+    assert len(shown) == 5
+
+
+async def test_gigabytes_are_not_read() -> None:
+    flood = Flood()
+    scraper, _kept = await once(flood, limits=Limits(body_bytes=1 << 20))
+    assert "more than 1.0M" in reason(scraper)
+    assert flood.sent < 64 << 20
+
+
+async def test_a_gzip_bomb_ends_block_by_block() -> None:
+    packer = zlib.compressobj(9, wbits=31)
+    bomb = b"".join(packer.compress(b"a" * (1 << 20)) for _ in range(300)) + packer.flush()
+    assert len(bomb) < 1 << 20
+    kept = store()
+    async with (
+        serving(page(bomb, head=TEXT + "Content-Encoding: gzip\r\n")) as port,
+        scraping(port, kept, limits=Limits(body_bytes=4 << 20)) as scraper,
+    ):
+        await scraper._request._way.connect()
+        tracemalloc.start()
+        try:
+            await scraper.scrape_once()
+            _now, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert "more than 4.0M" in reason(scraper)
+    assert most < 16 << 20
+
+
+async def test_a_packed_page_is_read() -> None:
+    packed = gzip.compress(b"".join(b'a{i="%d"} 1\n' % i for i in range(20_000)))
+    _scraper, kept = await once(page(packed, head=TEXT + "Content-Encoding: gzip\r\n"))
+    assert newest(kept)["scrape_samples_scraped"] == 20_000
+
+
+async def test_a_million_series_are_refused_and_hold_up_nobody() -> None:
+    many = b"".join(b'a{i="%d"} 1\n' % i for i in range(1_000_000))
+    kept = store()
+    longest = 0.0
+    async with serving(page(many, head=TEXT)) as port, scraping(port, kept, timeout_s=60) as scraper:
+        loop = asyncio.get_running_loop()
+        scrape = asyncio.create_task(scraper.scrape_once())
+        before = loop.time()
+        while not scrape.done():
+            await asyncio.wait({scrape}, timeout=0.005)
+            longest, before = max(longest, loop.time() - before), loop.time()
+    assert "more than 100000 samples" in reason(scraper)
+    assert kept.series_count == 5
+    assert longest < 1.0
+
+
+async def test_duplicates_and_odd_times_are_dropped_counted_and_told() -> None:
+    body = b"a 1\na 2\nold 1 1000\nahead 1 99999999999999\n"
+    scraper, kept = await once(page(body, head=TEXT))
+    assert newest(kept)["a"] == 1
+    value = scraper.feed.value
+    assert value is not None
+    assert [str(one)[:17] for one in value.remarks] == ["1 samples dropped"] * 3
+    assert (value.samples, value.kept) == (4, 4)
+
+
+async def test_series_end_when_a_scrape_fails_and_come_back() -> None:
+    answers = [b"a 1\nb 1\n", b"<html>", b"a 2\n"]
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await page(answers.pop(0), head=TEXT)(reader, writer)
+
+    kept = store()
+    shown = []
+    async with serving(talk) as port, scraping(port, kept) as scraper:
+        for _time in range(3):
+            await until(lambda: time.time_ns() // 10**6 > (scraper._series.newest_ms or 0))
+            await scraper.scrape_once()
+            shown.append({name: value for name, value in newest(kept).items() if not name.startswith("scrape")})
+    assert shown == [{"a": 1, "b": 1, "up": 1}, {"a": "stale", "b": "stale", "up": 0}, {"a": 2, "up": 1}]
+
+
+async def test_a_redirect_at_the_same_address_is_followed_with_the_secret() -> None:
+    asked: list[bytes] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            head = await reader.readuntil(b"\r\n\r\n")
+            asked.append(head)
+            here = head.split(b" ", 2)[1]
+            if here == b"/metrics?a=b":
+                writer.write(b"HTTP/1.1 301 Moved\r\nLocation: /metrics/?a=b\r\nContent-Length: 0\r\n\r\n")
+            else:
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\na 1\n")
+            await writer.drain()
+
+    scraper, kept = await once(talk, path="/metrics?a=b", access=Access(user="u", password=PlainSecret("pw")))
+    assert newest(kept)["a"] == 1
+    assert [head.split(b" ", 2)[1] for head in asked] == [b"/metrics?a=b", b"/metrics/?a=b"]
+    assert all(b"Authorization: Basic dTpwdw==" in head for head in asked)
+    assert "pw" not in repr(scraper.target)
+
+
+async def test_a_certificate_is_checked_against_the_given_authority(tmp_path: Path) -> None:
+    tls = own_certificate(tmp_path)
+    good = Tls(ca_file=str(tmp_path / "certificate.pem"), server_name="localhost")
+    for wanted, up in ((good, 1), (Tls(verify=False), 1), (Tls(), 0), (Tls(ca_file=str(tmp_path / "none.pem")), 0)):
+        kept = store()
+        async with (
+            serving(page(b"a 1\n"), tls) as port,
+            scraping(port, kept, scheme="https", access=Access(tls=wanted)) as scraper,
+        ):
+            await scraper.scrape_once()
+        assert newest(kept)["up"] == up, wanted
+        assert up or "certificate" in reason(scraper) or "TLS" in reason(scraper)
+
+
+async def test_runs_until_it_is_ended_and_ends_its_series() -> None:
+    kept = store()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await page(b"a 1\n", head=TEXT)(reader, writer)
+
+    async with serving(talk) as port, scraping(port, kept, interval_s=0.05) as scraper:
+        running = asyncio.create_task(scraper.run())
+        await until(lambda: len(kept.select((Matcher("__name__", "=", "a"),), 0, 1 << 60)) == 1)
+        await until(lambda: len(kept.select((Matcher("__name__", "=", "a"),), 0, 1 << 60)[0].times) > 3)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert set(newest(kept).values()) == {"stale"}
