@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lilfox_tui.alerts.rule import Group, Kind, Place, Rule, RuleFile
-from lilfox_tui.alerts.rule_nodes import Fields, RuleNodes
 from lilfox_tui.alerts.template import TemplateError, compiled
 from lilfox_tui.config.problems import Findings, quoted
 from lilfox_tui.config.yaml_nodes import Dialect, Node, parse
@@ -20,6 +19,7 @@ from lilfox_tui.errors import ConfigError
 from lilfox_tui.i18n import _, tr
 from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.scrape.labels import NAME
+from lilfox_tui.scrape.prometheus_nodes import Fields, PrometheusNodes
 
 if TYPE_CHECKING:
     from lilfox_tui.promql.query import Query
@@ -43,7 +43,7 @@ def from_text(text: str, name: str) -> RuleFile:
     """The rules in ``text``; ``name`` is what problems call the file. Raises ConfigError as :func:`read_rules`."""
     findings = Findings(name)
     root = parse(text, findings, _DIALECT)
-    groups = _Reading(RuleNodes(findings)).groups(root) if root is not None else ()
+    groups = _Reading(PrometheusNodes(findings)).groups(root) if root is not None else ()
     if findings:
         problems = findings.sorted()
         raise ConfigError(tr("the rules cannot be used:\n{problems}", problems="\n".join(problems)), problems)
@@ -78,7 +78,7 @@ def _unusable(path: Path, what: str, line: int = 1) -> ConfigError:
 class _Reading:
     """From nodes to groups; what is wrong goes into the findings, and the result is then not used."""
 
-    def __init__(self, nodes: RuleNodes) -> None:
+    def __init__(self, nodes: PrometheusNodes) -> None:
         self.nodes = nodes
         self.group_name = ""
 

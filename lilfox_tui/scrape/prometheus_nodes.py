@@ -1,4 +1,4 @@
-"""YAML nodes as the values of rule files, read as Prometheus' YAML library reads them (gopkg.in/yaml.v3)."""
+"""YAML nodes as the values of Prometheus' files, read as its YAML library reads them (gopkg.in/yaml.v3)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DECIMAL = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)
 _INT64 = 2**63
 
 
-class RuleNodes(Struct):
+class PrometheusNodes(Struct):
     """Reads values; what is not what its place wants goes into ``findings``. A null is as if nothing stood there."""
 
     findings: Findings
