@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Final
@@ -15,19 +16,15 @@ from lilfox_tui.promql.groups import Groups, group_of, groups
 from lilfox_tui.promql.labelling import EMPTY, recent
 from lilfox_tui.promql.picking import PICKING
 from lilfox_tui.promql.semantics import Semantics
-from lilfox_tui.promql.sums import mean, plain_total, quantile, running_mean, total, variance
+from lilfox_tui.promql.sums import mean, plain_total, plain_variance, quantile, running_mean, total, variance
 from lilfox_tui.promql.tree import Aggregation, Grouping
 from lilfox_tui.promql.value import Vector
 from lilfox_tui.scrape.labels import LabelList, LabelSet
 from lilfox_tui.scrape.series import Floats
 
-_OF_EACH_GROUP: Final[dict[str, Callable[[Sequence[float]], float]]] = {
-    "stdvar": variance,
-    "stddev": lambda values: math.sqrt(variance(values)),
-}
-OPERATORS: Final = frozenset(
-    {*_OF_EACH_GROUP, *PICKING, "sum", "avg", "min", "max", "count", "group", "quantile", "count_values"}
-)
+_CALCULATING: Final = ("sum", "avg", "min", "max", "count", "group", "stdvar", "stddev", "quantile", "count_values")
+OPERATORS: Final = frozenset((*PICKING, *_CALCULATING))
+_LABEL_NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
 def aggregate(node: Aggregation, vector: Vector, parameter: float | str | None, semantics: Semantics) -> Vector:
@@ -35,7 +32,10 @@ def aggregate(node: Aggregation, vector: Vector, parameter: float | str | None, 
     if node.op in PICKING:
         return PICKING[node.op](vector, parameter, node.grouping)
     if node.op == "count_values":
-        return _count_values(node, vector, str(parameter))
+        label = str(parameter)
+        if not (label if semantics.any_label_name else _LABEL_NAME.fullmatch(label)):
+            raise QueryError(tr("invalid label name {name}", name=repr(label)))
+        return _count_values(node, vector, label)
     if not len(vector.labels):
         return Vector(EMPTY, np.empty(0))
     grouped = groups(vector.labels, node.grouping)
@@ -56,11 +56,15 @@ def _values(op: str, grouped: Groups, values: Floats, semantics: Semantics) -> F
         case "max":
             return np.fmax.reduceat(values[grouped.order], grouped.starts)
         case "sum":
-            take: Callable[[Sequence[float]], float] = total if semantics.exact_sums else plain_total
+            return _each(grouped, values, total if semantics.exact_sums else plain_total)
         case "avg":
-            take = mean if semantics.plain_mean else running_mean
+            return _each(grouped, values, mean if semantics.plain_mean else running_mean)
         case _:
-            take = _OF_EACH_GROUP[op]
+            spread = _each(grouped, values, variance if semantics.unknown_spread else plain_variance)
+            return spread if op == "stdvar" else np.sqrt(spread)
+
+
+def _each(grouped: Groups, values: Floats, take: Callable[[Sequence[float]], float]) -> Floats:
     return np.asarray([take(one) for one in grouped.split(values)])
 
 

@@ -49,7 +49,7 @@ def _filtered(labels: LabelList, values: Floats, mask: NDArray[np.bool_]) -> Vec
 
 def _of_vectors(node: Operation, left: Vector, right: Vector) -> Vector:
     matching = node.matching
-    fills = matching.fill_left is not None or matching.fill_right is not None
+    fills = matching.fill_many is not None or matching.fill_one is not None
     if not (len(left.labels) or len(right.labels)) or (not fills and not (len(left.labels) and len(right.labels))):
         return NOTHING
     compares = node.op in COMPARISONS
@@ -64,19 +64,16 @@ def _of_vectors(node: Operation, left: Vector, right: Vector) -> Vector:
 
 
 def _values(left: Vector, right: Vector, found: Pairs, matching: Matching) -> tuple[Floats, Floats]:
-    return (
-        _picked(left.values, found.left, matching.fill_left),
-        _picked(right.values, found.right, matching.fill_right),
-    )
+    fill_left, fill_right = matching.fill_many, matching.fill_one
+    if matching.many == "right":
+        fill_left, fill_right = fill_right, fill_left
+    return _picked(left.values, found.left, fill_left), _picked(right.values, found.right, fill_right)
 
 
 def _picked(values: Floats, places: NDArray[np.intp], fill: float | None) -> Floats:
     if fill is None:
         return values[places]
-    return np.append(values, fill)[places]  # NOWHERE is -1: the value at the end
-
-
-assert NOWHERE == -1
+    return np.where(places == NOWHERE, fill, np.append(values, fill)[places])
 
 
 def _of_sets(op: str, left: Vector, right: Vector, matching: Matching) -> Vector:

@@ -187,8 +187,6 @@ def _refuse_new_names(node: Node) -> None:
             names = [matcher.name for matcher in node.matchers]
         case Aggregation():
             names = node.grouping.names
-            if node.op == "count_values" and isinstance(node.parameter, Text):
-                names = (*names, node.parameter.value)
         case Operation():
             names = (*node.matching.names, *node.matching.include)
     for name in names:

@@ -53,3 +53,5 @@ class Function(Struct, frozen=True):
     """As in Prometheus' parser: 0, all arguments of ``takes`` must be there; n > 0, from one less to n - 1 more; -1,
     from one less to any number."""
     keeps_name: bool = False
+    only: Literal[2, 3] | None = None
+    """The version of Prometheus that alone has it."""

@@ -9,6 +9,7 @@ from typing import Final
 
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.promql.errors import QueryError
+from lilfox_tui.promql.functions import FUNCTIONS
 from lilfox_tui.promql.scan import Token, place_of, tokens, trouble
 from lilfox_tui.promql.semantics import Semantics
 
@@ -27,6 +28,7 @@ def refuse(text: str, semantics: Semantics) -> None:
             raise QueryError(reason, text=text, position=token.position)
     if not semantics.any_label_name:
         _refuse_newer(words, text)
+    _refuse_functions(words, text, 3 if semantics.any_label_name else 2)
 
 
 def _unsupported(before: Token, token: Token) -> Message | None:
@@ -53,6 +55,18 @@ def _refuse_newer(words: list[Token], text: str) -> None:
         if length != token.is_duration:
             raise QueryError(
                 tr("Prometheus 2 takes no number for a duration, and no duration for a number"),
+                text=text,
+                position=token.position,
+            )
+
+
+def _refuse_functions(words: list[Token], text: str, version: int) -> None:
+    """Functions came and were renamed between the versions."""
+    for token, after in pairwise(words):
+        function = FUNCTIONS.get(token.text) if after.text == "(" else None
+        if function is not None and function.only not in (None, version):
+            raise QueryError(
+                tr("Prometheus {version} has no function {name}", version=version, name=token.text),
                 text=text,
                 position=token.position,
             )

@@ -12,6 +12,8 @@ class Semantics(Struct, frozen=True):
     """Ranges and the lookback are ``(t-d, t]`` (3.x), else ``[t-d, t]`` (2.x)."""
     exact_sums: bool = True
     """``sum`` loses nothing to rounding (3.x), else it adds one number after the other (2.x)."""
+    unknown_spread: bool = True
+    """``stdvar`` and ``stddev`` of one NaN or infinity are NaN (3.x), else 0 (2.x)."""
     plain_mean: bool = True
     """``avg`` and ``avg_over_time`` divide a compensated sum, and take running means only when that overflows (3.x),
     else they keep running means throughout."""
@@ -32,6 +34,7 @@ PROMETHEUS_3 = Semantics()
 PROMETHEUS_2 = Semantics(
     left_open=False,
     exact_sums=False,
+    unknown_spread=False,
     plain_mean=False,
     dot_takes_newline=False,
     any_label_name=False,

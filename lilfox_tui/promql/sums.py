@@ -74,10 +74,13 @@ def running_mean(values: Sequence[float]) -> float:
 
 
 def variance(values: Sequence[float]) -> float:
-    """Of the whole population, by Welford's steps as Prometheus takes it, so that equal values give 0 and nothing else;
-    NaN where the first is no finite number."""
-    first = values[0]
-    squares, mean_ = (0.0 if math.isfinite(first) else math.nan), first
+    """Of the whole population, by Welford's steps as Prometheus takes it; NaN where the first is no finite number."""
+    return plain_variance(values) if math.isfinite(values[0]) else math.nan
+
+
+def plain_variance(values: Sequence[float]) -> float:
+    """The same of Prometheus 2, where one value never differs from itself."""
+    squares, mean_ = 0.0, values[0]
     for count, value in enumerate(values[1:], 2):
         delta = value - mean_
         mean_ += delta / count

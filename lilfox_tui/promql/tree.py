@@ -73,11 +73,14 @@ class Matching(NamedTuple):
     on: bool
     names: tuple[str, ...]
     many: Literal["", "left", "right"] = ""
-    """The side of which several elements may belong to one of the other (``group_left``: left)."""
+    """The side of which several elements may belong to one of the other (``group_left``: left). Where it is none, the
+    left one is taken for it."""
     include: tuple[str, ...] = ()
     """Labels that the result takes from the side of one."""
-    fill_left: float | None = None
-    fill_right: float | None = None
+    fill_many: float | None = None
+    """What stands for a missing element of the side of many (``fill_left``, with ``group_right`` too)."""
+    fill_one: float | None = None
+    """What stands for a missing element of the side of one (``fill_right``)."""
 
 
 class Operation(Struct, frozen=True):

@@ -48,9 +48,6 @@ def _key(labels: LabelSet, matching: Matching) -> LabelSet:
 def _pairs(left: LabelList, right: LabelList, matching: Matching, keep_name: bool) -> Pairs:
     swapped = matching.many == "right"
     many, one = (right, left) if swapped else (left, right)
-    fill_many, fill_one = matching.fill_left, matching.fill_right
-    if swapped:
-        fill_many, fill_one = fill_one, fill_many
     partner = _partners(one, matching)
     found: list[tuple[int, int]] = []
     results: list[LabelSet] = []
@@ -67,9 +64,9 @@ def _pairs(left: LabelList, right: LabelList, matching: Matching, keep_name: boo
     for place, key in enumerate(keys(many, matching)):
         if key in partner:
             pair(place, partner[key], key)
-        elif fill_one is not None:
+        elif matching.fill_one is not None:
             pair(place, NOWHERE, key)
-    if fill_many is not None:
+    if matching.fill_many is not None:
         taken = set(keys(many, matching))
         for key, place in partner.items():
             if key not in taken:
