@@ -100,6 +100,7 @@ BY_KIND: Final[dict[str, list[str]]] = {
     "labels": _labels(),
     "absent": [f"absent({of})" for of in (
         "nothing", "g", "nothing{a='1', b=~'2', c!='3'}", "nothing{a='1', a='2', b='x'}", "nothing{a='1', a!='2'}",
+        "nothing{a!='1', a='2'}", "nothing{a=~'1', a='2'}", "nothing{a!~'1|', a='2'}",
         "sum(nothing{a='1'})", "nothing{a='1'} > 1", "(nothing{a='1'})", "-nothing{a='1'}", "nothing{a=''}",
         "nothing{a='1'} offset 5m", "{__name__='nothing', a='1'}")],
     "absent over time": [f"absent_over_time({of})" for of in (

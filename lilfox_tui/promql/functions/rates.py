@@ -142,6 +142,6 @@ FUNCTIONS = (
     Function("predict_linear", ("matrix", "scalar"), "vector", "over_time", predicted),
     Function("resets", ("matrix",), "vector", "over_time", resets),
     Function("changes", ("matrix",), "vector", "over_time", changes),
-    Function("double_exponential_smoothing", ("matrix", "scalar", "scalar"), "vector", "over_time", smoothed),
-    Function("holt_winters", ("matrix", "scalar", "scalar"), "vector", "over_time", smoothed),
+    Function("double_exponential_smoothing", ("matrix", "scalar", "scalar"), "vector", "over_time", smoothed, only=3),
+    Function("holt_winters", ("matrix", "scalar", "scalar"), "vector", "over_time", smoothed, only=2),
 )

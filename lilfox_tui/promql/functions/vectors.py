@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -13,25 +14,28 @@ from lilfox_tui.promql.samples import RangeVector
 from lilfox_tui.promql.value import Vector
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
 from lilfox_tui.scrape.matcher import Matcher
+from lilfox_tui.scrape.matching import matches
 
 NOTHING: Final = Vector(EMPTY, np.empty(0))
 
 
 def absent(call: Call, vector: Vector) -> Vector:
     """``absent``: 1 where there is nothing, with what is sure of its labels."""
-    return NOTHING if len(vector.labels) else _one(call.matchers)
+    return NOTHING if len(vector.labels) else Vector(certain(call.matchers or ()), np.ones(1))
 
 
 def absent_over_time(call: Call, samples: RangeVector) -> Vector:
     """``absent_over_time``: 1 where there was nothing."""
-    return NOTHING if samples.blocks else _one(call.matchers)
+    return NOTHING if samples.blocks else Vector(certain(call.matchers or ()), np.ones(1))
 
 
-def _one(matchers: tuple[Matcher, ...] | None) -> Vector:
-    """1, labelled with what a selector asks for by ``=``, once and in no other way."""
+@lru_cache(maxsize=256)
+def certain(matchers: tuple[Matcher, ...]) -> LabelList:
+    """The labels that a selector asks for by ``=``, once and in no other way. What excludes values counts after the
+    rest, as Prometheus' storage puts it there before ``absent`` looks."""
     labels: dict[str, str] = {}
     equal: set[str] = set()
-    for name, op, value in matchers or ():
+    for name, op, value in sorted(matchers, key=_excludes):
         if name == NAME:
             continue
         if op == "=" and name not in equal:
@@ -39,7 +43,11 @@ def _one(matchers: tuple[Matcher, ...] | None) -> Vector:
             labels[name] = value
         else:
             labels.pop(name, None)
-    return Vector(LabelList((LabelSet.of(labels),)) if labels else BARE, np.ones(1))
+    return LabelList((LabelSet.of(labels),))
+
+
+def _excludes(matcher: Matcher) -> bool:
+    return matcher.op in ("!=", "!~") and matches(matcher, "")
 
 
 def scalar(_: Call, vector: Vector) -> float:

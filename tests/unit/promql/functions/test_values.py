@@ -111,6 +111,8 @@ def test_timestamps_are_of_samples_where_these_are_known() -> None:
         ((Matcher("job", "=", "a"), Matcher("b", "=~", "x"), Matcher("c", "!=", "y")), '{job="a"}'),
         ((Matcher("job", "=", "a"), Matcher("job", "=", "a"), Matcher("b", "=", "2")), '{b="2"}'),
         ((Matcher("job", "=", "a"), Matcher("job", "!=", "b")), "{}"),
+        ((Matcher("job", "!=", "b"), Matcher("job", "=", "a")), "{}"),
+        ((Matcher("job", "=~", "a|b"), Matcher("job", "=", "a")), '{job="a"}'),
     ],
 )
 def test_what_is_absent_has_the_labels_that_are_sure(matchers: tuple[Matcher, ...] | None, labels: str) -> None:
