@@ -64,7 +64,7 @@ def _shape(key: tuple[tuple[float, int], ...], members: list[tuple[LabelSet, lis
 
 def _number(text: str) -> float | None:
     """As Go's ``ParseFloat`` reads it, or None; NaN bounds nothing."""
-    if "_" in text or text != text.strip():
+    if not text.isascii() or "_" in text or text != text.strip():
         return None
     try:
         number = float.fromhex(text) if "p" in text.lower() else float(text)
