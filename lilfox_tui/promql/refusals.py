@@ -13,7 +13,7 @@ from lilfox_tui.promql.functions import FUNCTIONS
 from lilfox_tui.promql.scan import Token, place_of, tokens, trouble
 from lilfox_tui.promql.semantics import Semantics
 
-_QUOTED: Final = re.compile(r"'([^']*)'|name (\S+)$")
+_QUOTED: Final = re.compile(r"'([^']*)'")
 _VALUE_ENDS: Final = ("word", "number", "string", "close")
 
 
@@ -77,5 +77,5 @@ def explained(text: str, reason: str) -> QueryError:
     position = trouble(text)
     if position is None:
         quoted = _QUOTED.search(reason)
-        position = place_of(text, quoted[1] or quoted[2]) if quoted else None
+        position = place_of(text, quoted[1]) if quoted else None
     return QueryError(tr("parse error: {reason}", reason=reason), text=text, position=position)

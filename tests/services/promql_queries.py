@@ -34,7 +34,8 @@ def _aggregations() -> list[str]:
     counted = [f'count_values {grouping} ("value", {vector})' for grouping in _GROUPINGS for vector in ("state", "odd")]
     return [*plain, *picking, *counted, "topk(scalar(state), load)", 'count_values("instance", state)',
             "topk by (instance) (1, load)", "bottomk without (cpu) (1, load)", "topk(NaN, load)",
-            "topk(1e30, nothing)"]  # fmt: skip
+            "topk(1e30, nothing)",
+            *(f"{op} by (instance, kind) (odd)" for op in ("stddev", "stdvar", "avg", "sum"))]  # fmt: skip
 
 
 def _operators() -> list[str]:

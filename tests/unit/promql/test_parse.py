@@ -1,0 +1,98 @@
+"""What a query may be, and what is said of one that may not."""
+
+from __future__ import annotations
+
+import pytest
+
+from lilfox_tui.promql.errors import QueryError
+from lilfox_tui.promql.query import parse
+from lilfox_tui.promql.semantics import PROMETHEUS_2
+from lilfox_tui.scrape.matcher import Matcher
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [("x", "vector"), ("x[5m]", "matrix"), ("x[5m:1m]", "matrix"), ("1 + 2", "scalar"), ('"a"', "string"),
+     ("-x", "vector"), ("time()", "scalar"), ("sum(x)", "vector"), ("1 + x", "vector"), ("(scalar(x))", "scalar")],
+)  # fmt: skip
+def test_says_what_its_value_is(text: str, kind: str) -> None:
+    assert parse(text).kind == kind
+
+
+def test_tells_its_selectors_in_order() -> None:
+    query = parse('rate(a{b=~"c"}[5m]) / on (x) sum(d) + topk(scalar(k), max_over_time(e{f!="g"}[5m:]))')
+    assert query.selectors == (
+        (Matcher("__name__", "=", "a"), Matcher("b", "=~", "c")),
+        (Matcher("__name__", "=", "d"),),
+        (Matcher("__name__", "=", "k"),),
+        (Matcher("__name__", "=", "e"), Matcher("f", "!=", "g")),
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"a.b", c="d"}', 'x{"a.b"="c"}', "x[300]", "x offset 60", "x > 5m", "x @ 1m40s", "x + fill(0) y",
+     'sum by ("a.b") (x)'],
+)  # fmt: skip
+def test_takes_what_prometheus_3_has(text: str) -> None:
+    parse(text)
+
+
+@pytest.mark.parametrize("text", ['x{"a.b"="c"}', "x[300]", "x offset 60", "x > 5m", 'sum by ("a.b") (x)', "x @ 1m40s"])
+def test_prometheus_2_has_not_all_of_it(text: str) -> None:
+    with pytest.raises(QueryError):
+        parse(text, PROMETHEUS_2)
+
+
+def test_prometheus_2_has_holt_winters_by_its_name() -> None:
+    parse("holt_winters(x[5m], 0.1, 0.2)", PROMETHEUS_2)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "caret"),
+    [
+        ("", "the query is empty", None),
+        ("x y", "invalid promql query", 2),
+        ("sum(x", "unclosed left parenthesis", 3),
+        ("x)", "unexpected right parenthesis", 1),
+        ("1 + nosuch(x)", "unknown function with name 'nosuch'", 4),
+        ("rate(x)", "expected type matrix in call to function 'rate', got vector", 0),
+        ("x + x[5m] anchored", "anchored", 10),
+        ("x </ 3", "trim operators", 2),
+        ('x{a="b" or c="d"}', "VictoriaMetrics", 8),
+        ("sum(info(x))", "info is not supported", 4),
+        ("x @ -5", "before 1970", 4),
+        ("1e400 + x", "out of range", 0),
+        ("x /* 3 */", "invalid promql query", 3),
+        ("x +", "invalid promql query", 3),
+        ('x{a=~"("}', "illegal regex", None),
+        ('{a=~".*"}', "at least one non-empty matcher", None),
+        ("1 and 2", "set operator 'and'", 2),
+        ("x[5m] + 1", "only scalar and instant vector", None),
+        ("x * on (a) group_left (a) y", "must not occur in ON and GROUP", 8),
+        ("1 > 2", "must use BOOL", None),
+    ],
+)
+def test_says_what_is_wrong_and_where(text: str, reason: str, caret: int | None) -> None:
+    with pytest.raises(QueryError) as caught:
+        parse(text)
+    assert reason in str(caught.value.message)
+    assert caught.value.position == caret
+
+
+def test_draws_a_caret_below_the_line() -> None:
+    with pytest.raises(QueryError) as caught:
+        parse("sum(\n\trate(x[5m])\n  + y z)")
+    assert str(caught.value).splitlines()[1:] == ["    + y z)", "        ^"]
+
+
+def test_finds_no_place_in_texts_and_comments() -> None:
+    with pytest.raises(QueryError) as caught:
+        parse('x{a="info("} # info\n + info(x)')
+    assert caught.value.position == 23
+
+
+def test_takes_a_pattern_only_if_re2_does() -> None:
+    parse('x{a=~"(?i)b.*"}')
+    with pytest.raises(QueryError):
+        parse('x{a=~"(?=b)"}')
