@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from enum import IntEnum
+from typing import Literal
 
 from msgspec import Struct
 
@@ -110,6 +111,26 @@ class RuleView(Struct, frozen=True):
     took_s: float | None = None
     labels: Mapping[str, str] = {}
     annotations: Mapping[str, str] = {}
+
+
+EventKind = Literal["fired", "resolved", "acknowledged", "unacknowledged", "silenced", "expired", "told", "not told"]
+
+
+class Event(Struct, frozen=True):
+    """Something that happened to an alert, or to those that ``labels`` have in common, at ``at`` (aware UTC).
+
+    ``lasted_s`` is how long it had fired when it resolved. ``by`` is a person, or the notifier that told it; ``note``
+    what they said.
+    """
+
+    at: datetime
+    kind: EventKind
+    labels: Labels
+    rule: str = ""
+    value: float | None = None
+    lasted_s: float | None = None
+    by: str = ""
+    note: str = ""
 
 
 class Alerts(Struct, frozen=True):

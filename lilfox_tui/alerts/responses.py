@@ -1,0 +1,79 @@
+"""What people do with alerts: acknowledge, silence, expire. From any LilFox; the one that evaluates notices.
+
+Everything blocks: call it from a thread. Raises LilFoxError.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from lilfox_tui.alerts.model import Acknowledgement, Alert, AlertState, Event, Silence, SilenceMatcher
+from lilfox_tui.alerts.saved import Saved
+from lilfox_tui.alerts.silences import check_silence, is_active, written
+from lilfox_tui.errors import UsageError
+from lilfox_tui.i18n import tr
+
+LONGEST_SILENCE = timedelta(days=366)
+_UNTIL_RESOLVED = timedelta(days=30)
+"""A silence "until it has resolved" ends after so long in any case."""
+
+
+def acknowledge(saved: Saved, alert: Alert, by: str, note: str, now: datetime) -> None:
+    """``by`` has seen it; holds until the alert resolves. Raises UsageError where it neither fires nor is pending."""
+    if alert.state is AlertState.RESOLVED:
+        raise UsageError(tr("{alert} has resolved already; there is nothing to acknowledge", alert=alert.name))
+    event = Event(now, "acknowledged", alert.labels, alert.rule, alert.value, by=by, note=note)
+    saved.acknowledge(alert.labels, Acknowledgement(by, now, note), event)
+
+
+def unacknowledge(saved: Saved, alert: Alert, by: str, now: datetime) -> None:
+    """Takes an acknowledgement away."""
+    saved.acknowledge(alert.labels, None, Event(now, "unacknowledged", alert.labels, alert.rule, by=by))
+
+
+def silence(
+    saved: Saved, matchers: Sequence[SilenceMatcher], for_s: float | None, by: str, comment: str, now: datetime
+) -> Silence:
+    """Silences what ``matchers`` take for so long; None for until nothing fits them any more. Raises UsageError."""
+    check_silence(matchers)
+    lasts = _UNTIL_RESOLVED if for_s is None else timedelta(seconds=for_s)
+    if not timedelta() < lasts <= LONGEST_SILENCE:
+        raise UsageError(tr("a silence lasts longer than 0 s and up to a year"))
+    made = Silence(str(uuid.uuid4()), tuple(matchers), now, now + lasts, by, comment, until_resolved=for_s is None)
+    saved.keep_silence(made, _event(made, "silenced", by, now))
+    return made
+
+
+def expire(saved: Saved, wanted: str, by: str, now: datetime) -> Silence:
+    """Ends the silence whose id begins with ``wanted``, now. Raises UsageError where there is none, or several."""
+    found = [one for one in saved.silences() if one.id.startswith(wanted) and now < one.ends_at]
+    if not wanted or not found:
+        raise UsageError(
+            tr("no silence that has not ended has the id {id}", id=wanted), tr("see: lilfox alerts silences")
+        )
+    if len(found) > 1:
+        raise UsageError(tr("{count} silences begin with {id}; write more of it", count=len(found), id=wanted))
+    ended = replace(found[0], ends_at=now)
+    saved.keep_silence(ended, _event(ended, "expired", by, now))
+    return ended
+
+
+def expire_resolved(saved: Saved, silences: Iterable[Silence], alerts: Iterable[Alert], now: datetime) -> bool:
+    """Ends silences "until resolved" that silence nothing pending or firing any more; whether there were any."""
+    used = {name for alert in alerts if alert.state is not AlertState.RESOLVED for name in alert.silenced_by}
+    over = [one for one in silences if one.until_resolved and is_active(one, now) and one.id not in used]
+    for one in over:
+        saved.keep_silence(replace(one, ends_at=now), _event(one, "expired", "", now))
+    return bool(over)
+
+
+def _event(silenced: Silence, kind: str, by: str, now: datetime) -> Event:
+    labels = tuple((one.name, one.value) for one in silenced.matchers)
+    return Event(
+        now, "expired" if kind == "expired" else "silenced", labels, by=by,
+        note=f"{written(silenced.matchers)} {silenced.comment}".strip(),
+    )  # fmt: skip

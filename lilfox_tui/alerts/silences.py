@@ -1,0 +1,111 @@
+"""Matchers and silences as Alertmanager has them: patterns are RE2, anchored; a label that is not there is empty.
+
+Its syntax is that of Alertmanager and amtool: ``name="value"``, ``!=``, ``=~``, ``!~``, joined by commas, braces around
+them or not; values without spaces, commas and quotes may stand without quotes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+from lilfox_tui.alerts.model import Alert, Silence, SilenceMatcher
+from lilfox_tui.errors import UsageError
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.metrics.model import Labels
+from lilfox_tui.scrape.matching import condition
+
+PRESETS_S = (3600.0, 4 * 3600.0, 24 * 3600.0)
+"""Lengths that are offered first; beside them stands "until it has resolved"."""
+_QUOTED = r'"(?:[^"\\\n]|\\.)*"'
+_MATCHER = re.compile(
+    rf"\s*({_QUOTED}|[a-zA-Z_:][a-zA-Z0-9_:]*)\s*(=~|!~|!=|=)\s*({_QUOTED}|[^\s,{{}}\"'=!~\\]*)\s*(,|$)", re.DOTALL
+)
+_ESCAPES = {"n": "\n", "t": "\t", '"': '"', "\\": "\\"}
+
+
+def parse_matchers(text: str) -> tuple[SilenceMatcher, ...]:
+    """The matchers in ``text``. Raises UsageError with what is not understood."""
+    inner = text.strip()
+    if inner.startswith("{") and inner.endswith("}"):
+        inner = inner[1:-1].strip()
+    found: list[SilenceMatcher] = []
+    place = 0
+    while place < len(inner):
+        match = _MATCHER.match(inner, place)
+        if match is None:
+            raise _wrong(tr("not understood: {part}", part=inner[place : place + 60]))
+        name, op, value, _end = match.groups()
+        made = SilenceMatcher(_plain(name), _plain(value), is_regex="~" in op, is_equal=op[0] == "=")
+        _condition(made)
+        found.append(made)
+        place = match.end()
+    if not found:
+        raise _wrong(tr("no matcher"))
+    return tuple(found)
+
+
+def check_silence(matchers: Iterable[SilenceMatcher]) -> None:
+    """Raises UsageError where the matchers take everything, as Alertmanager refuses it too."""
+    if all(_condition(one)("") is one.is_equal for one in matchers):
+        raise UsageError(
+            tr("these matchers take every alert that lacks their labels; that would silence nearly everything"),
+            tr('name a value that must be there, such as alertname="HighLatency"'),
+        )
+
+
+def takes(matchers: Iterable[SilenceMatcher], labels: Labels) -> bool:
+    """Whether all matchers take these labels. Raises UsageError for a pattern that RE2 refuses."""
+    known = dict(labels)
+    return all(_condition(one)(known.get(one.name, "")) is one.is_equal for one in matchers)
+
+
+def would_silence(matchers: Iterable[SilenceMatcher], alerts: Iterable[Alert]) -> tuple[Alert, ...]:
+    """Those of ``alerts`` that the matchers take: the preview of a silence."""
+    wanted = tuple(matchers)
+    return tuple(alert for alert in alerts if takes(wanted, alert.labels))
+
+
+def matchers_of(labels: Labels) -> tuple[SilenceMatcher, ...]:
+    """Matchers that take alerts with exactly these values."""
+    return tuple(SilenceMatcher(name, value) for name, value in labels)
+
+
+def is_active(silence: Silence, now: datetime) -> bool:
+    """Whether it silences at ``now`` (aware)."""
+    return silence.starts_at <= now < silence.ends_at
+
+
+def written(matchers: Iterable[SilenceMatcher]) -> str:
+    """As :func:`parse_matchers` reads it."""
+    return ", ".join(f"{one.name}{_op(one)}{_quoted(one.value)}" for one in matchers)
+
+
+def _op(matcher: SilenceMatcher) -> str:
+    if matcher.is_regex:
+        return "=~" if matcher.is_equal else "!~"
+    return "=" if matcher.is_equal else "!="
+
+
+def _condition(matcher: SilenceMatcher) -> Callable[[str], bool]:
+    if not matcher.is_regex:
+        return condition("=", matcher.value)
+    return condition("=~", f"(?-s:{matcher.value})")  # a dot takes no newline in Alertmanager
+
+
+def _plain(word: str) -> str:
+    if not word.startswith('"'):
+        return word
+    return re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[0]), word[1:-1], flags=re.DOTALL)
+
+
+def _quoted(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t") + '"'
+
+
+def _wrong(what: Message) -> UsageError:
+    return UsageError(
+        tr("matchers: {what}", what=what),
+        tr('write them as alertname="HighLatency", team=~"web|db"'),
+    )

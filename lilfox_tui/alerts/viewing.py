@@ -1,0 +1,43 @@
+"""Alerts as people see them: with who acknowledged them and what silences them, worst and then oldest first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from lilfox_tui.alerts.group import alert_view
+from lilfox_tui.alerts.model import Acknowledgement, Alert, Alerts, AlertState, RuleView, Silence
+from lilfox_tui.alerts.saved import Saved
+from lilfox_tui.alerts.silences import is_active, takes
+from lilfox_tui.metrics.model import Labels
+
+
+def marked(
+    alerts: Iterable[Alert],
+    acknowledged: Mapping[Labels, Acknowledgement],
+    silences: Iterable[Silence],
+    now: datetime,
+) -> tuple[Alert, ...]:
+    """``alerts`` in their order, with what is said of them at ``now``."""
+    active = [one for one in silences if is_active(one, now)]
+    found = []
+    for alert in alerts:
+        by = tuple(one.id for one in active if takes(one.matchers, alert.labels))
+        seen = acknowledged.get(alert.labels) if alert.state is not AlertState.RESOLVED else None
+        found.append(replace(alert, acknowledged=seen, silenced_by=by) if by or seen else alert)
+    return tuple(sorted(found, key=lambda one: (-one.state, one.active_at, one.labels)))
+
+
+def from_saved(saved: Saved, now: datetime) -> Alerts:
+    """What the LilFox that evaluates has kept last. Blocks. Raises LilFoxError."""
+    rules: list[RuleView] = []
+    alerts: list[Alert] = []
+    for name, group in saved.groups().items():
+        rules += group.views
+        for identity, found in saved.alerts(name).items():
+            alerts += [alert_view(group.keys.get(identity, identity), alert) for alert in found]
+    silences = saved.silences()
+    shown = marked(alerts, saved.acknowledgements(), silences, now)
+    return Alerts(now, tuple(rules), shown, silences, evaluated_here=False)

@@ -1,0 +1,103 @@
+"""Matchers as Alertmanager and amtool have them."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lilfox_tui.alerts.model import SilenceMatcher
+from lilfox_tui.alerts.silences import check_silence, matchers_of, parse_matchers, takes, would_silence, written
+from lilfox_tui.errors import UsageError
+from tests.unit.alerts.made import alert
+
+GOOD = [
+    ('alertname="A"', [SilenceMatcher("alertname", "A")]),
+    ("alertname=A", [SilenceMatcher("alertname", "A")]),
+    ('{alertname="A", team=~"web|db"}', [SilenceMatcher("alertname", "A"), SilenceMatcher("team", "web|db", True)]),
+    ('a!="x",b!~"y.*"', [SilenceMatcher("a", "x", is_equal=False), SilenceMatcher("b", "y.*", True, False)]),
+    ('a = "x, {y}" ,', [SilenceMatcher("a", "x, {y}")]),
+    (r'a="\"\\\n"', [SilenceMatcher("a", '"\\\n')]),
+    (r'a=~"\\d+\."', [SilenceMatcher("a", r"\d+\.", True)]),
+    ('"my.label"=x', [SilenceMatcher("my.label", "x")]),
+    ('a=""', [SilenceMatcher("a", "")]),
+]
+
+
+@pytest.mark.parametrize(("text", "matchers"), GOOD)
+def test_matchers_are_read(text: str, matchers: list[SilenceMatcher]) -> None:
+    assert parse_matchers(text) == tuple(matchers)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "alertname", '="x"', 'a="x" b="y"', 'a="x', 'a=~"("', "a==b", '{a="x"'])
+def test_what_is_no_matcher_is_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_matchers(text)
+
+
+@pytest.mark.parametrize(("text", "matchers"), [case for case in GOOD if "my.label" not in case[0]])
+def test_what_is_written_is_read_back(text: str, matchers: list[SilenceMatcher]) -> None:
+    assert parse_matchers(written(matchers)) == tuple(matchers)
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [
+        ('alertname="Slow"', True),
+        ('alertname=~"S.*"', True),
+        ('alertname=~"S"', False),
+        ('alertname=~"(?i)slow"', True),
+        ('nothing=""', True),
+        ('nothing!="x"', True),
+        ('nothing=~".+"', False),
+        ('note=~"a.b"', False),
+        ('note=~"(?s)a.b"', True),
+        ('alertname="Slow", instance="b:1"', False),
+        ('alertname!~"Fast|Slow"', False),
+    ],
+)
+def test_all_matchers_must_take_it(text: str, *, fits: bool) -> None:
+    assert takes(parse_matchers(text), alert(instance="a:1", note="a\nb").labels) is fits
+
+
+def test_a_pattern_that_would_hang_elsewhere_does_not() -> None:
+    assert not takes(parse_matchers('note=~"(a+)+$"'), alert(note="a" * 50_000 + "b").labels)
+
+
+@pytest.mark.parametrize("text", ['nothing=""', 'a=~".*"', 'a!="x"', 'a=~"x|", b!~"y"'])
+def test_a_silence_of_nearly_everything_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="everything"):
+        check_silence(parse_matchers(text))
+    check_silence(parse_matchers(text + ', alertname="A"'))
+
+
+def test_the_preview_shows_what_it_would_silence() -> None:
+    here, there = alert(instance="a:1"), alert(instance="b:1")
+    assert would_silence(parse_matchers('instance=~"a:.*"'), [here, there]) == (here,)
+    assert would_silence(matchers_of(there.labels), [here, there]) == (there,)
+
+
+@pytest.mark.parametrize(
+    "text", ['alertname="A"', 'a!="x",b!~"y.*"', 'a=~"("', "alertname", 'a="x" b="y"', "a=b c", "a==b", 'a="x']
+)
+def test_amtool_takes_and_refuses_the_same(text: str, tmp_path: Path) -> None:
+    config = tmp_path / "am.yml"
+    config.write_text(f"route: {{receiver: r, routes: [{{matchers: [{_yaml(text)}], receiver: r}}]}}\n"
+                      "receivers: [{name: r}]\n")  # fmt: skip
+    done = subprocess.run(
+        ["amtool", "--enable-feature=utf8-strict-mode", "check-config", str(config)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    try:
+        parse_matchers(text)
+        taken = True
+    except UsageError:
+        taken = False
+    assert taken is (done.returncode == 0), done.stdout + done.stderr
+
+
+def _yaml(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
