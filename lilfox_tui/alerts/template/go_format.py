@@ -9,6 +9,7 @@ from typing import NamedTuple
 from lilfox_tui.alerts.template.bounds import Growing
 from lilfox_tui.alerts.template.go_text import quote, quote_ascii, to_bytes
 from lilfox_tui.alerts.template.values import NOTHING, Sample, Samples, Top, fields, type_name
+from lilfox_tui.scrape.go_number import shortest
 
 _NAMES = "names"  # the plus of %+v is about names of fields, not about signs
 _LARGEST_NUMBER = 1_000_000
@@ -206,32 +207,6 @@ def _digits(value: float, verb: str, form: Form) -> str:
         short = shortest(value)
         return short.upper() if kind == "G" else short
     return format(value, f"{sharp}.6{kind}")
-
-
-def shortest(value: float) -> str:
-    """As strconv.FormatFloat(value, 'g', -1, 64): no more digits than tell it from its neighbours."""
-    digits, _dot, exponent = repr(value).partition("e")
-    sign = "-" if digits.startswith("-") else ""
-    whole, _dot, fraction = digits.lstrip("-").partition(".")
-    fraction = "" if fraction == "0" else fraction
-    all_digits = (whole + fraction).lstrip("0")
-    power = int(exponent or 0) + len(whole) - 1
-    if whole == "0":
-        power -= len(fraction) - len(fraction.lstrip("0")) + 1
-    all_digits = all_digits.rstrip("0") or "0"
-    if all_digits == "0":
-        return sign + "0"
-    if -4 <= power < 6:
-        return sign + _positional(all_digits, power)
-    rest = f".{all_digits[1:]}" if len(all_digits) > 1 else ""
-    return f"{sign}{all_digits[0]}{rest}e{power:+03d}"
-
-
-def _positional(digits: str, power: int) -> str:
-    if power < 0:
-        return "0." + "0" * (-power - 1) + digits
-    whole, rest = digits[: power + 1].ljust(power + 1, "0"), digits[power + 1 :]
-    return f"{whole}.{rest}" if rest else whole
 
 
 def _hexadecimal(value: float, verb: str) -> str:

@@ -1,0 +1,50 @@
+"""What can be said of rules that can be read: that they do not do what they seem to.
+
+``promtool check rules`` says what cannot be read; :func:`lilfox_tui.alerts.rule_file.read_rules` says that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from msgspec.structs import replace
+
+from lilfox_tui.alerts.lint import matching, query_checks, rule_checks
+from lilfox_tui.alerts.lint.known import Known
+from lilfox_tui.alerts.lint.warning import Remark, RuleWarning
+from lilfox_tui.alerts.rule import Rule, RuleFile
+
+__all__ = ["Known", "RuleWarning", "lint"]
+
+
+def lint(files: Sequence[RuleFile], known: Known | None = None) -> list[RuleWarning]:
+    """What is to be said of the rules of ``files``, which are used together, in the order of their lines.
+
+    ``known`` are the series of the targets; without them nothing is said of selectors that select nothing.
+    """
+    recorded = {rule.name for file in files for group in file.groups for rule in group.rules if rule.kind == "record"}
+    if known is not None:
+        known = replace(known, recorded=recorded.union(known.recorded))
+    found: list[RuleWarning] = []
+    for file in files:
+        of_file = [
+            RuleWarning(file.name, remark.line, group, rule.name, remark.code, remark.what, remark.hint)
+            for group, rule, remark in _remarks(file, recorded, known)
+        ]
+        found += sorted(of_file, key=lambda warning: warning.line)
+    return found
+
+
+def _remarks(file: RuleFile, recorded: set[str], known: Known | None) -> Iterator[tuple[str, Rule, Remark]]:
+    for group in file.groups:
+        for rule in group.rules:
+            for remark in query_checks.remarks(rule, known):
+                yield group.name, rule, remark
+            for remark in matching.remarks(rule, recorded):
+                yield group.name, rule, remark
+            for remark in rule_checks.remarks(rule):
+                yield group.name, rule, remark
+    groups = [(group.name, rule) for group in file.groups for rule in group.rules]
+    names = {id(rule): name for name, rule in groups}
+    for rule, remark in rule_checks.twice(rule for _name, rule in groups):
+        yield names[id(rule)], rule, remark

@@ -1,0 +1,44 @@
+"""The series that there are, as far as a linter knows them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from msgspec import Struct
+
+from lilfox_tui.promql.semantics import PROMETHEUS_3
+from lilfox_tui.scrape.labels import NAME
+from lilfox_tui.scrape.matcher import Matcher
+from lilfox_tui.scrape.series import SeriesSource
+
+MADE_BY_SCRAPES = frozenset({"up", "scrape_duration_seconds", "scrape_samples_scraped"})
+MADE_BY_ALERTS = frozenset({"ALERTS", "ALERTS_FOR_STATE"})
+OF_HOSTS = frozenset({"cpu_usage_percent", "memory_usage_percent"})
+"""Gauges that LilFox gives of each host by itself; nothing else exports them."""
+
+
+class Known(Struct, frozen=True):
+    """Series of ``source`` at ``at_ms``. ``types`` are those of metrics where they are known, ``recorded`` the names
+    that rules record."""
+
+    source: SeriesSource
+    at_ms: int
+    types: Mapping[str, str] = {}
+    recorded: Collection[str] = ()
+
+    def type_of(self, name: str) -> str:
+        """The type of a metric, empty where it is not known. OpenMetrics names a counter without its ``_total``."""
+        return self.types.get(name) or self.types.get(name.removesuffix("_total"), "")
+
+    def has(self, matchers: tuple[Matcher, ...]) -> bool:
+        """Whether a selector selects something, or something that is made here."""
+        name = name_of(matchers)
+        if name in MADE_BY_SCRAPES | MADE_BY_ALERTS | OF_HOSTS or name in self.recorded:
+            return True
+        begin = self.at_ms - PROMETHEUS_3.lookback_ms
+        return any(len(found.labels) for found in self.source.select(matchers, begin, self.at_ms))
+
+
+def name_of(matchers: tuple[Matcher, ...]) -> str:
+    """The metric that a selector names, empty where it names none."""
+    return next((matcher.value for matcher in matchers if matcher.name == NAME and matcher.op == "="), "")

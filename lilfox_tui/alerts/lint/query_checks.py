@@ -1,0 +1,222 @@
+"""Checks on expressions: what parses and still does not mean what it looks like."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from lilfox_tui.alerts.lint.expression_text import grouping_text, number_text, selector_text, walk
+from lilfox_tui.alerts.lint.known import OF_HOSTS, Known, name_of
+from lilfox_tui.alerts.lint.warning import Remark
+from lilfox_tui.alerts.rule import Rule
+from lilfox_tui.alerts.template.go_numbers import parse_float
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.promql.tree import Aggregation, Applied, Negative, Node, Number, Operation, Selector
+from lilfox_tui.scrape.go_number import openmetrics_number
+
+COMPARISONS = frozenset({"==", "!=", ">", "<", ">=", "<="})
+_TURNED = {">": "<", "<": ">", ">=": "<=", "<=": ">="}
+_RATES = frozenset({"rate", "irate", "increase"})
+_GAUGE = re.compile(
+    r".*_(?:bytes|percent|ratio|celsius|info|usage|size|length|active|inprogress|in_progress|in_flight|free|available"
+    r"|limit|current|temperature|connections)"
+)
+_STATUS = re.compile(r"(?:http_)?(?:response_)?(?:status|code|status_code|outcome|result)|http_response_status_code")
+_OF_ERRORS = re.compile(r"\^?[\[(]?5|.*(?:err|fail|SERVER_ERROR)")
+_WHOLE_NUMBER = re.compile(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+_WITHOUT_COMPARISON = frozenset({"absent", "absent_over_time", "changes", "resets"})
+_IN_PROMETHEUS = {
+    "cpu_usage_percent": '100 * (1 - avg by (instance) (rate(node_cpu_seconds_total{mode="idle"}[5m])))',
+    "memory_usage_percent": "100 * (1 - node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes)",
+}
+
+
+class Threshold(NamedTuple):
+    """A comparison with a number, turned so that the number stands to the right."""
+
+    left: Node
+    op: str
+    number: Number
+
+    def text(self, left: str) -> str:
+        """The comparison with another left side."""
+        return f"{left} {self.op} {number_text(self.number)}"
+
+
+def threshold(node: Node) -> Threshold | None:
+    """``node`` as one, if it is a comparison of something with a number."""
+    if not isinstance(node, Operation) or node.op not in COMPARISONS:
+        return None
+    if isinstance(node.right, Number):
+        return Threshold(node.left, node.op, node.right)
+    if isinstance(node.left, Number):
+        return Threshold(node.right, _TURNED.get(node.op, node.op), node.left)
+    return None
+
+
+def remarks(rule: Rule, known: Known | None) -> Iterator[Remark]:
+    """What is to be said of a rule's expression."""
+    line = rule.place.expression
+    tree = rule.query.tree
+    if rule.kind == "alert":
+        yield from _never_quiet(tree, line)
+    for node in walk(tree):
+        found = threshold(node)
+        if found is not None:
+            yield from _not_a_ratio(found, line)
+            yield from _each_series_alone(found, line)
+            yield from _counter_as_it_is(found, line, known)
+            yield from _of_hosts(found, line)
+        if isinstance(node, Selector):
+            yield from _bounds_as_text(node, line)
+        if isinstance(node, Applied):
+            yield from _rate_of_a_gauge(node, line, known)
+    yield from _selects_nothing(rule, known)
+
+
+def _never_quiet(tree: Node, line: int) -> Iterator[Remark]:
+    nodes = list(walk(tree))
+    if isinstance(tree, Operation) and tree.op in COMPARISONS and tree.as_bool:
+        what = tr("with bool, {op} gives 0 or 1 for each series, and an alert fires for both", op=tree.op)
+        yield Remark(line, "bool", what, tr("take off bool"))
+        return
+    for node in nodes:
+        if isinstance(node, Operation) and (node.op in COMPARISONS or node.op in ("and", "unless")):
+            return
+        if isinstance(node, Applied) and node.function.name in _WITHOUT_COMPARISON:
+            return
+    if any(isinstance(node, Selector) and name_of(node.matchers) == "ALERTS" for node in nodes):
+        return
+    what = tr("nothing is compared: it fires for every series that the expression gives, whatever its value")
+    yield Remark(line, "no-comparison", what, tr("compare with a threshold, such as: … > 0"))
+
+
+def _not_a_ratio(found: Threshold, line: int) -> Iterator[Remark]:
+    """A rate of errors against a number that is meant as a share of all requests."""
+    outer, inner = None, found.left
+    if isinstance(inner, Aggregation) and inner.op in ("sum", "avg", "max"):
+        outer, inner = inner, inner.inner
+    if not isinstance(inner, Applied) or inner.function.name not in ("rate", "irate") or found.op not in (">", ">="):
+        return
+    selector = inner.arguments[0]
+    if not isinstance(selector, Selector) or not 0 < found.number.value < 1:
+        return
+    status = next((each for each in selector.matchers if _STATUS.fullmatch(each.name)), None)
+    if status is None or status.op not in ("=", "=~") or not _OF_ERRORS.match(status.value):
+        return
+    what = tr(
+        "{threshold} is compared with errors per second of each series, and is no share of all requests",
+        threshold=number_text(found.number),
+    )
+    before = "sum" if outer is None else grouping_text(outer)
+    function = inner.function.name
+    errors = f"{before}({function}({selector_text(selector)}))"
+    everything = f"{before}({function}({selector_text(selector, leave_out=status.name)}))"
+    yield Remark(line, "not-a-ratio", what, _rather(found.text(f"{errors} / {everything}")))
+
+
+def _each_series_alone(found: Threshold, line: int) -> Iterator[Remark]:
+    """A percentile of buckets that were not added up before."""
+    node = found.left
+    if not isinstance(node, Applied) or node.function.name != "histogram_quantile":
+        return
+    share, buckets = node.arguments
+    if not isinstance(buckets, Applied) or buckets.function.name not in _RATES or not isinstance(share, Number):
+        return
+    selector = buckets.arguments[0]
+    if not isinstance(selector, Selector):
+        return
+    what = tr("the percentile is that of each series alone (each path, status and instance), not of all requests")
+    summed = f"sum by (le) ({buckets.function.name}({selector_text(selector)}))"
+    yield Remark(
+        line,
+        "percentile-of-each",
+        what,
+        _rather(found.text(f"histogram_quantile({number_text(share)}, {summed})")),
+    )
+
+
+def _of_hosts(found: Threshold, line: int) -> Iterator[Remark]:
+    name = name_of(found.left.matchers) if isinstance(found.left, Selector) else ""
+    if name in OF_HOSTS:
+        what = tr("{name} is known to LilFox alone, which gives it for each host; node_exporter does not", name=name)
+        hint = tr("for Prometheus: {expression}", expression=found.text(_IN_PROMETHEUS[name]))
+        yield Remark(line, "only-here", what, hint)
+
+
+def _bounds_as_text(selector: Selector, line: int) -> Iterator[Remark]:
+    for matcher in selector.matchers:
+        if matcher.name not in ("le", "quantile") or matcher.op not in ("=", "=~"):
+            continue
+        parts = matcher.value.split("|") if matcher.op == "=~" else [matcher.value]
+        right = "|".join(_as_stored(part) for part in parts)
+        if right != matcher.value:
+            what = tr(
+                "{label}={value} matches nothing: these are kept as numbers with a decimal point (as in Prometheus 3)",
+                label=matcher.name,
+                value=f'"{matcher.value}"',
+            )
+            hint = f'{matcher.name}=~"{matcher.value}|{right}"' if matcher.op == "=" else f'{matcher.name}=~"{right}"'
+            yield Remark(line, "bound-as-text", what, tr("for all versions: {matcher}", matcher=hint))
+
+
+def _as_stored(text: str) -> str:
+    return openmetrics_number(parse_float(text)) if _WHOLE_NUMBER.fullmatch(text) else text
+
+
+def _rate_of_a_gauge(node: Applied, line: int, known: Known | None) -> Iterator[Remark]:
+    selector = node.arguments[0] if node.arguments else None
+    if node.function.name not in _RATES or not isinstance(selector, Selector):
+        return
+    name = name_of(selector.matchers)
+    kind = known.type_of(name) if known else ""
+    if kind == "gauge" or (not kind and _GAUGE.fullmatch(name)):
+        what = tr("{function} is for counters, and {name} seems to be a gauge", function=node.function.name, name=name)
+        yield Remark(line, "rate-of-a-gauge", what, tr("use deriv() or delta(), or compare the value itself"))
+
+
+def _counter_as_it_is(found: Threshold, line: int, known: Known | None) -> Iterator[Remark]:
+    for selector in _values_in(found.left):
+        name = name_of(selector.matchers)
+        kind = known.type_of(name) if known else ""
+        if kind == "counter" or (not kind and name.endswith("_total")):
+            what = tr("{name} grows for as long as its program runs, and is compared as it stands", name=name)
+            hint = f"rate({selector_text(selector)}[5m])"
+            yield Remark(line, "no-rate", what, tr("take {rate}, or increase(…[1h])", rate=hint))
+
+
+def _values_in(node: Node) -> Iterator[Selector]:
+    """Selectors whose values are compared as they are, or added up."""
+    if isinstance(node, Selector):
+        yield node
+    elif isinstance(node, Negative) or (isinstance(node, Aggregation) and node.op not in ("count", "group")):
+        yield from _values_in(node.inner)
+    elif isinstance(node, Operation) and node.op in ("+", "*", "/"):
+        yield from _values_in(node.left)
+        yield from _values_in(node.right)
+
+
+def _selects_nothing(rule: Rule, known: Known | None) -> Iterator[Remark]:
+    if known is None:
+        return
+    looked_for = {matchers for node in walk(rule.query.tree) for matchers in _absence(node)}
+    for node in walk(rule.query.tree):
+        if isinstance(node, Selector) and node.matchers not in looked_for and not known.has(node.matchers):
+            shown = selector_text(Selector(node.matchers, node.shift, None))
+            what = tr("{selector} selects no series of the targets", selector=shown)
+            name = tuple(matcher for matcher in node.matchers if name_of((matcher,)))
+            hint: Message | str = tr("is its name right, and is the target that has it scraped?")
+            if name and name != node.matchers and known.has(name):
+                hint = tr("there are series of this name, with other labels")
+            yield Remark(rule.place.expression, "no-series", what, hint)
+
+
+def _absence(node: Node) -> Iterator[tuple[object, ...]]:
+    """Selectors that are asked for because they may select nothing."""
+    if isinstance(node, Applied) and node.function.name in ("absent", "absent_over_time"):
+        yield from (inner.matchers for inner in walk(node) if isinstance(inner, Selector))
+
+
+def _rather(expression: str) -> Message:
+    return tr("rather: {expression}", expression=expression)

@@ -1,0 +1,90 @@
+"""``lilfox alerts lint`` as it is run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from lilfox_tui.cli.schemas import schema
+from tests.services.lilfox_command import lilfox
+
+GOOD = """\
+groups:
+- name: g
+  rules:
+  - {alert: Down, expr: up == 0, for: 5m, labels: {severity: page}, annotations: {summary: down}}
+"""
+WARNED = "groups:\n- name: g\n  rules:\n  - {alert: Errors, expr: errors_total > 5}\n"
+BROKEN = "groups:\n- name: g\n  rules:\n  - {alert: Broken, expr: up ==}\n  - {record: r, expr: up, for: 1m}\n"
+PAGE = '# TYPE errors_total counter\nerrors_total{path="/"} 5\n# TYPE depth gauge\ndepth 3\n'
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> Path:
+    for name, text in {"good.yml": GOOD, "warned.yml": WARNED, "broken.yml": BROKEN, "page.txt": PAGE}.items():
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("files", "code"),
+    [
+        (["good.yml"], 0),
+        (["warned.yml"], 0),
+        (["good.yml", "broken.yml"], 1),
+        (["nosuch.yml"], 1),
+        ([], 2),
+        (["--nosuch"], 2),
+    ],
+)
+def test_the_exit_code_tells_whether_the_files_can_be_used(rules: Path, files: list[str], code: int) -> None:
+    argv = [name if name.startswith("-") else str(rules / name) for name in files]
+    assert lilfox("alerts", "lint", *argv).returncode == code
+
+
+def test_errors_and_warnings_are_told_with_their_places(rules: Path) -> None:
+    done = lilfox("--language", "en", "alerts", "lint", rules / "broken.yml", rules / "warned.yml", rules / "good.yml")
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith(f"{rules}/broken.yml:4: g/Broken: expr: ")
+    assert lines[1] == f"{rules}/broken.yml:5: g/r: a recording rule has no for; take it off"
+    assert lines[2] == f"{rules}/broken.yml: 2 errors"
+    assert any(line.startswith(f"{rules}/warned.yml:4: g/Errors: warning: ") for line in lines)
+    assert f"{rules}/warned.yml: 1 rule: 4 warnings" in lines
+    assert lines[-1] == f"{rules}/good.yml: 1 rule: good"
+
+
+def test_json_keeps_its_schema(rules: Path) -> None:
+    done = lilfox("alerts", "lint", "--json", *(rules / name for name in ("good.yml", "warned.yml", "broken.yml")))
+    document = json.loads(done.stdout)
+    jsonschema.validate(document, schema("alerts-lint"))
+    assert json.loads(lilfox("alerts", "lint", "--json-schema").stdout) == schema("alerts-lint")
+    good, warned, broken = document["files"]
+    assert document["good"] is False
+    assert (good["rules"], good["errors"], good["warnings"]) == (1, [], [])
+    codes = {warning["code"] for warning in warned["warnings"]}
+    assert codes == {"no-rate", "no-for", "no-severity", "no-summary"}
+    assert (broken["rules"], len(broken["errors"])) == (None, 2)
+
+
+def test_what_selects_nothing_is_looked_for_in_saved_pages(rules: Path) -> None:
+    text = 'rate(eros_total[5m]) > 1 or rate(errors_total{path="/x"}[5m]) > 1 or rate(depth{job="a"}[5m]) > 1'
+    (rules / "rules.yml").write_text(WARNED.replace("errors_total > 5", f"'{text}'"))
+    done = lilfox("alerts", "lint", "--json", "--metrics", rules / "page.txt", rules / "rules.yml")
+    warnings = json.loads(done.stdout)["files"][0]["warnings"]
+    said = [
+        (warning["code"], warning["what"])
+        for warning in warnings
+        if warning["code"] in ("no-series", "rate-of-a-gauge")
+    ]
+    assert [code for code, _what in said] == ["rate-of-a-gauge", "no-series", "no-series"]
+    assert lilfox("alerts", "lint", "--metrics", rules / "good.yml", rules / "good.yml").returncode == 1
+
+
+def test_names_in_a_file_are_no_escapes(rules: Path) -> None:
+    (rules / "evil.yml").write_text('groups:\n- name: "\\e[31mred"\n  rules: [{alert: "\\e]0;x\\a", expr: up > 0}]\n')
+    done = lilfox("alerts", "lint", rules / "evil.yml")
+    assert done.returncode == 0
+    assert "\x1b" not in done.stdout + done.stderr
