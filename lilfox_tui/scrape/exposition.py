@@ -185,11 +185,13 @@ class _Reading:
 
     def _sample(self, row: int, key: bytes, value: float, at_ms: int | None) -> None:
         if key in self._known:
+            self.samples += 1
             labels = self._known[key]
         else:
-            labels = self._known[key] = self._relabel(self._normalised(read_series(key)))
+            exposed = self._normalised(read_series(key))
+            self.samples += 1
+            labels = self._known[key] = self._relabel(exposed)
         self.rows.append(row)
-        self.samples += 1
         self.used[key] = labels
         if labels is None:
             return

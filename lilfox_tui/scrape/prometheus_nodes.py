@@ -19,6 +19,7 @@ _MERGE = "<<"
 _WHOLE = re.compile(r"[-+]?(?:0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+|[0-9]+)")
 _DECIMAL = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _INT64 = 2**63
+_FLAGS = {"true": True, "yes": True, "on": True, "y": True, "false": False, "no": False, "off": False, "n": False}
 
 
 class PrometheusNodes(Struct):
@@ -60,13 +61,17 @@ class PrometheusNodes(Struct):
 
     def texts(self, node: Node | None, at: KeyPath) -> tuple[dict[str, str], dict[str, int]]:
         """A mapping of texts, and the lines of its keys."""
+        entries = self.entries(node, at)
+        return {key.text: self.text(value, at) for key, value in entries}, {key.text: key.line for key, _ in entries}
+
+    def entries(self, node: Node | None, at: KeyPath) -> tuple[tuple[ScalarNode, Node], ...]:
+        """The entries of a mapping whose keys are free."""
         if node is None or _is_nothing(node):
-            return {}, {}
+            return ()
         if not isinstance(node, MapNode):
             self.findings.add(node.line, at, _("a mapping is wanted here, with lines such as severity: page"))
-            return {}, {}
-        entries = [(key, value) for key, value in self._merged(node, at)]
-        return {key.text: self.text(value, at) for key, value in entries}, {key.text: key.line for key, _ in entries}
+            return ()
+        return tuple(self._merged(node, at))
 
     def duration_s(self, node: Node | None, at: KeyPath) -> float | None:
         """A duration in seconds; None where there is none."""
@@ -90,6 +95,15 @@ class PrometheusNodes(Struct):
         if number is None:
             self.findings.add(node.line, at, _("a whole number is wanted here, without quotes, such as 100"))
         return number or 0
+
+    def flag(self, node: Node | None, at: KeyPath, *, default: bool) -> bool:
+        """A switch; ``default`` where nothing stands."""
+        if node is None:
+            return default
+        word = node.text.lower() if isinstance(node, ScalarNode) and node.plain else ""
+        if word not in _FLAGS:
+            self.findings.add(node.line, at, _("true or false is wanted here, without quotes"))
+        return _FLAGS.get(word, default)
 
     def named(self, node: Node, key: str) -> str:
         """What stands at ``key``, to call ``node`` by; nothing is found to be wrong."""

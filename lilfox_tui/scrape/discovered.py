@@ -1,0 +1,143 @@
+"""Jobs of a prometheus.yml into targets: static ones and those of files, relabelled as Prometheus does it.
+
+After Prometheus 3 (its scrape/target.go): an address without a port stays as it is, ``instance`` is the address.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from urllib.parse import urlencode
+
+from msgspec import Struct
+
+from lilfox_tui.config.problems import Findings
+from lilfox_tui.config.yaml_nodes import parse
+from lilfox_tui.errors import ConfigError
+from lilfox_tui.i18n import _
+from lilfox_tui.scrape.durations import parse_duration
+from lilfox_tui.scrape.prometheus_file import read_text
+from lilfox_tui.scrape.prometheus_job import Job, JobReading, TargetGroup
+from lilfox_tui.scrape.prometheus_nodes import PrometheusNodes
+from lilfox_tui.scrape.relabel import relabelled
+from lilfox_tui.scrape.target import Target
+from lilfox_tui.text import clean
+
+_ADDRESS = "__address__"
+_PLACE = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^\s/@:\[\]]+)(?::\d{1,5})?")
+
+
+class Discovered(Struct, frozen=True):
+    """The targets of now, and what stands in the way of others, as sentences."""
+
+    targets: tuple[Target, ...]
+    problems: tuple[str, ...] = ()
+
+
+class Discovery:
+    """Finds the targets of jobs again and again; a file that is broken for a while keeps the targets it had."""
+
+    def __init__(self, jobs: tuple[Job, ...]) -> None:
+        self._jobs = jobs
+        self._files: dict[Path, tuple[tuple[int, int], tuple[TargetGroup, ...]]] = {}
+
+    def targets(self) -> Discovered:
+        """All targets; files that have changed since the last call are read. Raises nothing that a file can cause."""
+        found: dict[str, Target] = {}
+        problems: list[str] = []
+        for job in self._jobs:
+            for group in self._groups(job, problems):
+                for address in group.targets:
+                    try:
+                        target = _target(job, {_ADDRESS: address, **group.labels})
+                    except ValueError as error:
+                        problems.append(f"{clean(job.name)}: {clean(address)}: {error}")
+                        continue
+                    if target is not None:
+                        found.setdefault(target.key, target)
+        return Discovered(tuple(found.values()), tuple(problems))
+
+    def _groups(self, job: Job, problems: list[str]) -> Iterator[TargetGroup]:
+        yield from job.groups
+        for pattern in job.files:
+            path = Path(pattern)
+            for file in sorted(path.parent.glob(path.name)) if "*" in path.name else [path]:
+                yield from self._of_file(file, problems)
+
+    def _of_file(self, path: Path, problems: list[str]) -> tuple[TargetGroup, ...]:
+        known = self._files.get(path)
+        try:
+            found = path.stat()
+            stamp = (found.st_mtime_ns, found.st_size)
+            if known is None or known[0] != stamp:
+                known = self._files[path] = (stamp, read_groups(path))
+        except OSError as error:
+            problems.append(f"{clean(str(path))}: {error.strerror or type(error).__name__}")
+        except ConfigError as error:
+            problems += error.problems
+        return known[1] if known is not None else ()
+
+
+def read_groups(path: Path) -> tuple[TargetGroup, ...]:
+    """The groups of a file of file_sd, JSON or YAML (https://prometheus.io/docs/prometheus/latest/configuration/
+    configuration/#file_sd_config). Raises ConfigError."""
+    findings = Findings(str(path))
+    root = parse(read_text(path), findings)
+    reading = JobReading(PrometheusNodes(findings), path.parent)
+    groups = reading.groups(root, (), relabelled=True)
+    if findings:
+        raise ConfigError(findings.sorted()[0], findings.sorted())
+    meta = {"__meta_filepath": str(path)}
+    return tuple(TargetGroup(group.targets, {**group.labels, **meta}) for group in groups)
+
+
+def _target(job: Job, labels: dict[str, str]) -> Target | None:
+    """The target that ``labels`` are of, None where relabelling drops it. Raises ValueError with a sentence."""
+    given = {
+        "job": job.name,
+        "__scrape_interval__": f"{round(job.interval_s * 1000)}ms",
+        "__scrape_timeout__": f"{round(job.timeout_s * 1000)}ms",
+        "__metrics_path__": job.metrics_path,
+        "__scheme__": job.scheme,
+        **{f"__param_{name}": values[0] for name, values in job.params.items() if values},
+    }
+    known = {**given, **{name: value for name, value in labels.items() if value}}
+    made = relabelled(job.relabel, known)
+    if made is None:
+        return None
+    address = made.get(_ADDRESS, "")
+    if not _PLACE.fullmatch(address):
+        raise ValueError(_("that is no address; HOST:PORT is wanted"))
+    if made.get("__scheme__") not in ("http", "https"):
+        raise ValueError(_("the scheme is neither http nor https"))
+    interval_s, timeout_s = (parse_duration(made.get(name, "")) / 1000 for name in _TIMES)
+    if not 0 < timeout_s <= interval_s:
+        raise ValueError(_("timeout and interval of the scrape do not fit together"))
+    own = {name: value for name, value in made.items() if not name.startswith("__")}
+    own.setdefault("instance", address)
+    return Target(
+        _url(job, made),
+        tuple(sorted(own.items())),
+        interval_s=interval_s,
+        timeout_s=timeout_s,
+        honor_labels=job.honor_labels,
+        honor_timestamps=job.honor_timestamps,
+        metric_relabel=job.metric_relabel,
+        limits=job.limits,
+        access=job.access,
+    )
+
+
+_TIMES = ("__scrape_interval__", "__scrape_timeout__")
+
+
+def _url(job: Job, labels: Mapping[str, str]) -> str:
+    path = labels.get("__metrics_path__", "")
+    params = {name: list(values) for name, values in job.params.items()}
+    for name, value in labels.items():
+        if name.startswith("__param_"):
+            params[name.removeprefix("__param_")] = [value, *params.get(name.removeprefix("__param_"), [""])[1:]]
+    query = urlencode(sorted(params.items()), doseq=True)
+    slash = "" if path.startswith("/") else "/"
+    return f"{labels['__scheme__']}://{labels[_ADDRESS]}{slash}{path}" + (f"?{query}" if query else "")
