@@ -53,8 +53,22 @@ class HostConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Allow no change on this host, whoever asks."""
 
 
-class ServiceConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One HTTP service that is asked for its health."""
+class MetricNames(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which of a target's metrics tell of its requests; what is not named is recognised (``scrape/application.py``)."""
+
+    requests: str | None = None
+    """The counter of requests."""
+    latency: str | None = None
+    """The histogram or summary of the time to an answer, without ``_bucket`` or ``_count``."""
+    inflight: str | None = None
+    """The gauge of requests under way."""
+    status_label: Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    """The label of the counter that holds the status: ``503``, ``5xx`` or ``SERVER_ERROR``."""
+    latency_unit: Literal["seconds", "milliseconds", "microseconds"] | None = None
+
+
+class ServiceConfig(MetricNames, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One HTTP service that is asked for its health and, where it has one, for its page of metrics."""
 
     url: str
     health: str = "/health"
@@ -74,6 +88,9 @@ class ServiceConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True
     headers: dict[str, TextOrSecret] = {}
     """Sent with each question; values that name a secret are :class:`SecretRef` after loading."""
     verify_tls: bool = True
+    metrics: str | None = "/metrics"
+    """Path of its page of metrics; None where it is not asked for one. A service without such a page is well."""
+    metrics_every: Seconds = Seconds(5)
 
 
 class Threshold(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -38,6 +38,10 @@ class NoPage(LilFoxError):
     """There is no page: no answer, another status, too large, or something that is no page of metrics."""
 
 
+class NotMetrics(NoPage):
+    """Something answers, and it has no page of metrics there: a status of 4xx, or another type."""
+
+
 class PageRequest:
     """Asks one target. ``fetch`` may be called again after any error."""
 
@@ -134,7 +138,8 @@ class PageRequest:
             hint = tr("Check user, password and headers of this target.")
         elif status == 404:
             hint = tr("Is the path right? Many programs have it at /metrics, Spring at /actuator/prometheus.")
-        raise NoPage(tr("{where} answers {status}", where=self._way.where, status=status), hint)
+        kind = NotMetrics if 400 <= status < 500 else NoPage
+        raise kind(tr("{where} answers {status}", where=self._way.where, status=status), hint)
 
     async def _content(self, blocks: AsyncIterator[bytes], encoding: str) -> bytes:
         if encoding not in ("", "identity", "gzip"):
@@ -155,7 +160,7 @@ class PageRequest:
     def _is_openmetrics(self, content_type: str, content: bytes) -> bool:
         kind = content_type.partition(";")[0].strip().lower()
         if "html" in kind or content[:15].lstrip().lower().startswith((b"<!doctype html", b"<html")):
-            raise NoPage(
+            raise NotMetrics(
                 tr("{where} sends a page for people (HTML), no metrics", where=self._way.where),
                 tr("Is the path right, or does it ask for a login?"),
             )
@@ -163,7 +168,7 @@ class PageRequest:
             return True
         if kind in _TEXT_TYPES:
             return False
-        raise NoPage(
+        raise NotMetrics(
             tr("{where} sends {type}, no metrics", where=self._way.where, type=kind[:60]),
             tr("Text (text/plain) and OpenMetrics are read."),
         )

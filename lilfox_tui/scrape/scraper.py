@@ -78,8 +78,12 @@ class Scraper:
                 now = loop.time()
                 await asyncio.sleep(phase + (int((now - phase) // period) + 1) * period - now)
         finally:
-            self._series.end(_now_ms())
-            await self._request.close()
+            await self.close()
+
+    async def close(self) -> None:
+        """Ends its series, the connection and the forwarded port."""
+        self._series.end(_now_ms())
+        await self._request.close()
 
     async def scrape_once(self) -> None:
         """One scrape. Raises nothing that the target or its host can cause."""
