@@ -23,8 +23,7 @@ class ShownAlert(NamedTuple):
     annotations: Labels
 
     def __str__(self) -> str:
-        labels = clean(str(LabelSet(self.labels)))
-        return " ".join((labels, *(f"{name}: {clean(text)}" for name, text in self.annotations)))
+        return " ".join(clean(str(LabelSet(pairs))) for pairs in (self.labels, self.annotations) if pairs)
 
 
 class Sample(NamedTuple):

@@ -105,6 +105,8 @@ class UnitSeries:
             self._append(one, at_ms, _STALE)
 
     def _append(self, labels: LabelSet, at_ms: int, value: Floats) -> Message | None:
+        if not labels.pairs:
+            return tr("a series without any label")
         if labels not in self._series:
             self._series[labels] = _Series(labels)
         return self._series[labels].append(at_ms, value)
