@@ -29,6 +29,11 @@ def _what_is_wrong(text: str) -> str:
     place = 0
     while found := _NUMBER_AND_UNIT.match(text, place):
         if found[1] and found[1] not in ("y", "w", "d", "h", "m", "s", "ms"):
-            return f'unknown unit "{found[1]}" in duration "{text}"'
+            return f"unknown unit {_quoted(found[1])} in duration {_quoted(text)}"
         place = found.end()
-    return f'not a valid duration string: "{text}"'
+    return f"not a valid duration string: {_quoted(text)}"
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
+    return f'"{escaped}"'

@@ -52,9 +52,9 @@ plain
 {{ with 0 }}a{{ else with 1 }}{{ . }}{{ end }}
 {{ range $name, $text := $labels }}{{ $name }}={{ $text }};{{ end }}
 {{ range $labels }}{{ . }};{{ end }}
-{{ range query "load" }}{{ .Labels.host }}={{ .Value }};{{ else }}none{{ end }}
+{{ range query "load" | sortByLabel "host" }}{{ .Labels.host }}={{ .Value }};{{ else }}none{{ end }}
 {{ range query "nosuch" }}x{{ else }}none{{ end }}
-{{ range $i, $s := query "load" }}{{ $i }}{{ $s.Labels.host }}{{ end }}
+{{ range $i, $s := query "load" | sortByLabel "host" }}{{ $i }}{{ $s.Labels.host }}{{ end }}
 {{ range 3 }}{{ . }}{{ end }}|{{ range $i := 2 }}{{ $i }}{{ end }}
 {{ range 4 }}{{ if eq . 1 }}{{ continue }}{{ end }}{{ if eq . 3 }}{{ break }}{{ end }}{{ . }}{{ end }}
 {{ range "abc" }}{{ end }}
@@ -78,7 +78,7 @@ a {{- 1 -}} b {{- /* c */ -}}  d
 {{ index $labels "job" }}|{{ index "abc" 1 }}|{{ index $labels "nosuch" }}|
 {{ index "abc" 5 }}
 {{ index $labels 1 }}
-{{ index (query "load") 0 | value }}
+{{ index (query "load{host='b'}") 0 | value }}
 {{ slice "abcdef" 1 3 }}|{{ slice "abc" 1 }}
 {{ slice "abc" 2 1 }}
 {{ slice 1 1 }}
@@ -109,7 +109,7 @@ a {{- 1 -}} b {{- /* c */ -}}  d
 {{ printf "%v %s" (args 1 "b") (args) }}
 {{ printf "%v %f %5.1f" (1e300) 1e3 -0.04 }}
 {{ printf "%08b|%o|%#o" 5 8 8 }}
-{{ printf "%v|%+v" (first (query "load")) (first (query "load")) }}
+{{ printf "%v|%+v" (first (query "load{host='b'}")) (first (query "load{host='b'}")) }}
 {{ printf }}
 {{ printf 1 }}
 {{ printf "%s" }}
@@ -143,12 +143,12 @@ a {{- 1 -}} b {{- /* c */ -}}  d
 {{ parseDuration "1.5h" }}
 {{ parseDuration "" }}
 {{ parseDuration "30m1h" }}
-{{ query "load" | first }}
-{{ query "load" | first | value }}|{{ query "load" | sortByLabel "host" | first | label "host" }}
+{{ query "load{host='b'}" | first }}
+{{ query "load{host='b'}" | first | value }}|{{ query "load" | sortByLabel "host" | first | label "host" }}
 {{ query "nosuch" | first | value }}
 {{ with query "load > 100" }}{{ . | first | value | humanize }}{{ end }}
 {{ query "sum(load)" | first | value }}
-{{ strvalue (first (query "load")) }}
+{{ strvalue (first (query "load{host='b'}")) }}
 {{ range query "load" | sortByLabel "host" }}{{ .Value }};{{ end }}
 {{ reReplaceAll "(.*):.*" "$1!" $labels.instance }}
 {{ reReplaceAll "a(x*)b" "${1}W" "-ab-axxb-" }}
@@ -170,7 +170,7 @@ a {{- 1 -}} b {{- /* c */ -}}  d
 {{ graphLink "up{a=\"b c\"}" }}|{{ tableLink "up" }}
 {{ externalURL }}
 {{ pathPrefix }}
-{{ label "host" (first (query "load")) | toUpper }}
+{{ label "host" (first (query "load{host='b'}")) | toUpper }}
 {{ eq (safeHtml "a") "a" }}
 {{ printf "%s" (safeHtml "a") | html }}
 {{ $value.x }}

@@ -96,11 +96,18 @@ def side(node: Node, recorded: Collection[str]) -> Side:
     if isinstance(node, Applied):
         return _of_function(node, recorded)
     if isinstance(node, Operation):
-        if node.op in ("and", "unless"):
-            return side(node.left, recorded)
-        vectors = [each for each in (node.left, node.right) if kind(each) == "vector"]
-        return side(vectors[0], recorded) if len(vectors) == 1 else Side()
+        return _of_operation(node, recorded)
     return Side()
+
+
+def _of_operation(node: Operation, recorded: Collection[str]) -> Side:
+    vectors = [each for each in (node.left, node.right) if kind(each) == "vector"]
+    if len(vectors) == 1 or node.op in ("and", "unless"):
+        return side(vectors[0], recorded)
+    if node.op == "or" or node.matching.many or not vectors:
+        return Side()
+    left, names = side(node.left, recorded), node.matching.names
+    return left.only(names) if node.matching.on else left.without(names)
 
 
 def _of_selector(node: Selector, recorded: Collection[str]) -> Side:

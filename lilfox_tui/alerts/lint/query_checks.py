@@ -86,8 +86,9 @@ def _never_quiet(tree: Node, line: int) -> Iterator[Remark]:
             return
         if isinstance(node, Applied) and node.function.name in _WITHOUT_COMPARISON:
             return
-    if any(isinstance(node, Selector) and name_of(node.matchers) == "ALERTS" for node in nodes):
-        return
+    selectors = [node for node in nodes if isinstance(node, Selector)]
+    if not selectors or any(name_of(selector.matchers) == "ALERTS" for selector in selectors):
+        return  # one that is meant to fire always, or where another alert does
     what = tr("nothing is compared: it fires for every series that the expression gives, whatever its value")
     yield Remark(line, "no-comparison", what, tr("compare with a threshold, such as: … > 0"))
 

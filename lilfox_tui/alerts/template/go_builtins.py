@@ -40,7 +40,7 @@ def _is_equal(first: object, other: object) -> bool:
         return first == other
     for value in (first, other):
         if isinstance(value, Mapping | Samples):
-            raise ValueError(f"non-comparable type {printed(value)}: {type_name(value)}")
+            raise ValueError(f"non-comparable type {shown(value, 's', PLAIN)}: {type_name(value)}")
     return first is other
 
 
@@ -77,6 +77,8 @@ def _element(item: object, key: object) -> object:
     if isinstance(item, Samples):
         return item[_place(key, len(item))]
     if isinstance(item, Mapping):
+        if key is NOTHING:
+            raise ValueError("value is nil; should be of type string")
         if not isinstance(key, str):
             raise ValueError(f"value has type {type_name(key)}; should be string")
         return item.get(key, NOTHING if isinstance(item, Arguments) else "")
@@ -103,7 +105,7 @@ def part(item: object, *bounds: object) -> object:
     if len(bounds) > 3:
         raise ValueError(f"too many slice indexes: {len(bounds)}")
     if not isinstance(item, str | Samples):
-        raise ValueError(f"can't slice item of type {type_name(item).removeprefix('*')}")
+        raise ValueError(f"can't slice item of type {type_name(item)}")
     if isinstance(item, str) and len(bounds) == 3:
         raise ValueError("cannot 3-index slice a string")
     whole = to_bytes(item) if isinstance(item, str) else item
@@ -122,7 +124,7 @@ def length(item: object) -> int:
     if isinstance(item, Mapping | Samples):
         return len(item)
     if item is NOTHING:
-        raise ValueError("len of nil pointer")
+        raise ValueError("reflect: call of reflect.Value.Type on zero Value")
     raise ValueError(f"len of type {type_name(item).removeprefix('*')}")
 
 

@@ -12,6 +12,9 @@ from lilfox_tui.alerts.template.values import NOTHING, Sample, Samples, Top, fie
 from lilfox_tui.scrape.go_number import shortest
 
 _NAMES = "names"  # the plus of %+v is about names of fields, not about signs
+_SYNTAX = "syntax"  # and the sharp of %#v about how Go would write the value
+_OF_V = {"+": _NAMES, "#": _SYNTAX}
+_HEX_DIGITS = 13  # of a float's mantissa
 _LARGEST_NUMBER = 1_000_000
 
 
@@ -57,13 +60,13 @@ def _is_text(value: object) -> bool:
 def shown(value: object, verb: str, form: Form) -> str:
     """One value by one verb, padded; ``%!d(float64=2)`` where the verb does not fit."""
     if verb == "T":
-        return _padded(type_name(value), form)
+        return _text(type_name(value), "s", form)
     if value is NOTHING:
         return _padded("<nil>", form) if verb == "v" else f"%!{verb}(<nil>)"
     if isinstance(value, str):
         return _text(value, verb, form)
     if isinstance(value, bool):
-        return _padded("true" if value else "false", form) if verb in "tv" else _bad(value, verb)
+        return _padded("true" if value else "false", form) if verb in "tv" else _bad(value, verb, form)
     if isinstance(value, int):
         return _integer(value, verb, form)
     if isinstance(value, float):
@@ -73,8 +76,8 @@ def shown(value: object, verb: str, form: Form) -> str:
     return _composed(value, verb, form)
 
 
-def _bad(value: object, verb: str) -> str:
-    return f"%!{verb}({type_name(value)}={shown(value, 'v', PLAIN)})"
+def _bad(value: object, verb: str, form: Form) -> str:
+    return f"%!{verb}({type_name(value)}={shown(value, 'v', form)})"
 
 
 def _composed(value: object, verb: str, form: Form) -> str:
@@ -86,15 +89,17 @@ def _composed(value: object, verb: str, form: Form) -> str:
         return _joined("[", [struct_text(sample, verb, form) for sample in value], "]")
     keyed = value if isinstance(value, Mapping) else {}
     pairs = [f"{shown(key, verb, form)}:{shown(keyed[key], verb, form)}" for key in sorted(keyed, key=to_bytes)]
-    if verb == "v" and form.has("#"):
+    if form.has(_SYNTAX):
         return _joined(type_name(value) + "{", pairs, "}", ", ")
     return _joined("map[", pairs, "]")
 
 
 def struct_text(value: Sample | Top, verb: str = "v", form: Form = PLAIN) -> str:
     """The fields of a struct in braces, with their names for ``%+v``."""
-    names = form.has(_NAMES)
+    names = form.has(_NAMES) or form.has(_SYNTAX)
     pieces = [(f"{name}:" if names else "") + shown(field, verb, form) for name, field in fields(value)]
+    if form.has(_SYNTAX):
+        return _joined(type_name(value).removeprefix("*") + "{", pieces, "}", ", ")
     return _joined("{", pieces, "}")
 
 
@@ -133,7 +138,7 @@ def _without_zeros(form: Form) -> Form:
 def _text(value: str, verb: str, form: Form) -> str:
     if verb in "vs":
         cut = value if form.precision is None else value[: form.precision]
-        if verb == "v" and form.has("#"):
+        if form.has(_SYNTAX):
             cut = quote(cut)
         return _padded(str(cut), form)
     if verb == "q":
@@ -144,15 +149,20 @@ def _text(value: str, verb: str, form: Form) -> str:
         return _padded(f"`{cut}`" if raw else quote(cut), form)
     if verb in "xX":
         data = to_bytes(value)[: form.precision]
-        digits = data.hex(" " if form.has(" ") and data else "") if form.has(" ") else data.hex()
+        digits = data.hex(" ") if form.has(" ") else data.hex()
         if form.has("#") and data:
             digits = "0x" + (digits.replace(" ", " 0x"))
         return _padded(digits.upper() if verb == "X" else digits, form)
-    return _bad(value, verb)
+    return _bad(value, verb, form)
 
 
 _BASES = {"d": "d", "v": "d", "b": "b", "o": "o", "O": "o", "x": "x", "X": "X"}
-_PREFIXES = {"b": "0b", "o": "0", "x": "0x", "X": "0X"}
+_PREFIXES = {"b": "0b", "o": "0", "O": "0", "x": "0x", "X": "0X"}
+
+
+def _prefix(verb: str, digits: str) -> str:
+    prefix = _PREFIXES.get(verb, "")
+    return "" if prefix == "0" and digits.startswith("0") else prefix
 
 
 def _integer(value: int, verb: str, form: Form) -> str:
@@ -161,17 +171,16 @@ def _integer(value: int, verb: str, form: Form) -> str:
         if form.precision is not None:
             digits = "" if value == 0 and form.precision == 0 else digits.rjust(form.precision, "0")
             form = _without_zeros(form)
-        prefix = "0o" if verb == "O" else _PREFIXES.get(verb, "") if form.has("#") else ""
         if not digits:
             return _padded("", form)
         if form.has("0") and form.width is not None and not form.has("-"):
-            room = form.width - len(prefix) - (1 if value < 0 or form.has("+") or form.has(" ") else 0)
-            # Go fills up before it sets the prefix of a base, so that the whole becomes longer than the width
-            digits = digits.rjust(room + len(prefix), "0")
+            # Go fills up before it sets the prefix of a base, so that the whole may become longer than the width
+            digits = digits.rjust(form.width - (value < 0 or form.has("+") or form.has(" ")), "0")
+        prefix = ("0o" if verb == "O" else "") + (_prefix(verb, digits) if form.has("#") else "")
         return _signed(("-" if value < 0 else "") + prefix + digits, _without_zeros(form))
     if verb in "cqU":
         return _code_point(value, verb, form)
-    return _bad(value, verb)
+    return _bad(value, verb, form)
 
 
 def _code_point(value: int, verb: str, form: Form) -> str:
@@ -179,14 +188,15 @@ def _code_point(value: int, verb: str, form: Form) -> str:
     if verb == "c":
         return _padded(char, form)
     if verb == "q":
-        return _padded(quote(char, "'"), form)
+        return _padded(quote_ascii(char, "'") if form.has("+") else quote(char, "'"), form)
     after = f" '{char}'" if form.has("#") and char.isprintable() else ""
-    return _padded(f"U+{value:04X}{after}", form)
+    digits = f"{value % 2**64:X}".rjust(max(4, form.precision or 0), "0")
+    return _padded(f"U+{digits}{after}", _without_zeros(form))
 
 
 def _float(value: float, verb: str, form: Form) -> str:
     if verb not in "vbgGxXfFeE":
-        return _bad(value, verb)
+        return _bad(value, verb, form)
     if math.isnan(value) or math.isinf(value):
         word = "+Inf" if value > 0 else "-Inf" if value < 0 else "+NaN" if form.has("+") else "NaN"
         return _padded(word, _without_zeros(form))
@@ -195,31 +205,36 @@ def _float(value: float, verb: str, form: Form) -> str:
 
 def _digits(value: float, verb: str, form: Form) -> str:
     if verb in "xX":
-        return _hexadecimal(value, verb)
+        return _hexadecimal(value, verb, form)
     if verb == "b":
         mantissa, exponent = math.frexp(value)
-        return f"{int(mantissa * 2**53)}p{exponent - 53:+d}"
+        return f"{mantissa * 2**53:.0f}p{exponent - 53 if value else -1074:+d}"
     kind = {"v": "g", "F": "f"}.get(verb, verb)
-    sharp = "#" if form.has("#") and verb != "v" else ""
+    sharp = "#" if form.has("#") else ""
     if form.precision is not None:
         return format(value, f"{sharp}.{form.precision}{kind}")
-    if kind in "gG" and not sharp:
+    if kind in "gG" and (not sharp or len(format(value, "#.6g")) < len(shortest(value))):
         short = shortest(value)
         return short.upper() if kind == "G" else short
     return format(value, f"{sharp}.6{kind}")
 
 
-def _hexadecimal(value: float, verb: str) -> str:
-    mantissa, _p, exponent = value.hex().partition("p")
-    head, _dot, tail = mantissa.partition(".")
-    tail = tail.rstrip("0")
-    text = f"{head}{'.' + tail if tail else ''}p{int(exponent):+03d}"
+def _hexadecimal(value: float, verb: str, form: Form) -> str:
+    if form.precision is not None and form.precision < _HEX_DIGITS and value:
+        mantissa, power = math.frexp(value)
+        unit = 2.0 ** (4 * form.precision + 1)
+        value = math.ldexp(round(mantissa * unit) / unit, power)
+    mantissa_text, _p, exponent = value.hex().partition("p")
+    head, _dot, tail = mantissa_text.partition(".")
+    tail = tail.rstrip("0").ljust(form.precision or 0, "0")
+    point = "." if tail or form.has("#") else ""
+    text = f"{head}{point}{tail}p{int(exponent):+03d}"
     return text.upper() if verb == "X" else text
 
 
 def _complex(value: complex, verb: str, form: Form) -> str:
     if verb not in "vgGfFeE":
-        return _bad(value, verb)
+        return _bad(value, verb, form)
     parts = form._replace(width=None)
     imaginary = _float(value.imag, verb, parts._replace(flags=parts.flags | {"+"}))
     return _padded(f"({_float(value.real, verb, parts)}{imaginary}i)", form)
@@ -272,8 +287,8 @@ class _Printf:
         else:
             value = self.values[self.argument]
             self.argument += 1
-            if verb == "v" and form.has("+"):
-                form = form._replace(flags=form.flags - {"+"} | {_NAMES})
+            if verb == "v":
+                form = form._replace(flags=frozenset(_OF_V.get(flag, flag) for flag in form.flags))
             self.out.add(shown(value, verb, form))
 
     def form(self) -> Form:

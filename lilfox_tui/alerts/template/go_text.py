@@ -10,8 +10,12 @@ _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}
 
 
 def to_bytes(text: str) -> bytes:
-    """A text's UTF-8; single bytes that are no UTF-8 (Go's texts may hold them) are lone surrogates here."""
-    return text.encode("utf-8", "surrogateescape")
+    """A text's UTF-8; single bytes that are no UTF-8 (Go's texts may hold them) are lone surrogates here. Other lone
+    surrogates, which Go has not, become question marks."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")
 
 
 def from_bytes(raw: bytes) -> str:
@@ -24,9 +28,9 @@ def quote(text: str, mark: str = '"') -> str:
     return mark + "".join(_escaped(char, mark) for char in text) + mark
 
 
-def quote_ascii(text: str) -> str:
-    """As strconv.QuoteToASCII."""
-    return '"' + "".join(_escaped(char, '"') if char < "\x7f" else _numbered(char) for char in text) + '"'
+def quote_ascii(text: str, mark: str = '"') -> str:
+    """As strconv.QuoteToASCII, or as QuoteRuneToASCII where ``mark`` is ``'``."""
+    return mark + "".join(_escaped(char, mark) if char < "\x7f" else _numbered(char) for char in text) + mark
 
 
 def _escaped(char: str, mark: str) -> str:

@@ -12,6 +12,7 @@ from lilfox_tui.alerts.template.values import type_name
 
 _LARGE = ("k", "M", "G", "T", "P", "E", "Z", "Y")
 _SMALL = ("m", "u", "n", "p", "f", "a", "z", "y")
+_INT64 = 2**63
 _BINARY = ("ki", "Mi", "Gi", "Ti", "Pi", "Ei", "Zi", "Yi")
 
 
@@ -50,8 +51,10 @@ def humanize_duration(value: object) -> str:
     if abs(number) < 1:
         return _shrunk(number) + "s"
     sign, number = ("-", -number) if number < 0 else ("", number)
-    whole = int(number)
-    seconds, minutes, hours, days = whole % 60, whole // 60 % 60, whole // 3600 % 24, whole // 86400
+    whole = int(number) if number < _INT64 else -_INT64  # what Go makes of a number that is too large
+    turn, whole = (-1, -whole) if whole < 0 else (1, whole)
+    parts = whole % 60, whole // 60 % 60, whole // 3600 % 24, whole // 86400
+    seconds, minutes, hours, days = (turn * part for part in parts)
     if days:
         return f"{sign}{days}d {hours}h {minutes}m {seconds}s"
     if hours:

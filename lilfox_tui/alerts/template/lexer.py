@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from enum import Enum, auto
 from typing import NamedTuple
 
+from lilfox_tui.alerts.template.go_text import quote, to_bytes
+
 LEFT, RIGHT = "{{", "}}"
 _SPACES = " \t\r\n"
 _MARKER_LENGTH = 2  # a minus and the space between it and the action
@@ -61,9 +63,7 @@ class Token(NamedTuple):
             return self.text
         if self.kind is Kind.KEYWORD:
             return f"<{self.text}>"
-        from lilfox_tui.alerts.template.go_text import quote
-
-        return f"{quote(self.text[:10])}..." if len(self.text.encode()) > 10 else quote(self.text)
+        return f"{quote(self.text[:10])}..." if len(to_bytes(self.text)) > 10 else quote(self.text)
 
 
 def tokens(text: str) -> Iterator[Token]:
@@ -263,8 +263,6 @@ class _Lexer:
         if good and self.text[self.at : self.at + 1] in ("+", "-"):
             good = self.scan_number() and self.text[self.at - 1] == "i"
         if not good:
-            from lilfox_tui.alerts.template.go_text import quote
-
             raise _Wrong(f"bad number syntax: {quote(self.text[self.start : self.at])}")
         return self.token(Kind.NUMBER)
 

@@ -118,6 +118,12 @@ def test_what_is_hinted_for_the_manual_is_right(rule: str) -> None:
         ("sum by (job) (x) > y", "cannot-match"),
         ('x{mode="a"} > 1 and on (mode) sum by (mode) (y{mode="b"})', "cannot-match"),
         ("x unless sum(y) > 1", "cannot-match"),
+        ("sum(locks) / (most_locks * most_connections) > 0.2", "cannot-match"),
+        ("(count(a) > 1) * on(instance) group_left(nodename) node_uname_info", "cannot-match"),
+        (
+            'a_count{job="api"} > 0 and histogram_quantile(0.01, sum by (job, le) (rate(a_bucket[5m]))) < 60',
+            "cannot-match",
+        ),
     ],
 )
 def test_it_is_warned_of(expression: str, code: str) -> None:
@@ -149,6 +155,16 @@ def test_it_is_warned_of(expression: str, code: str) -> None:
         "time() - x_timestamp_seconds > 3600",
         'label_replace(sum by (a) (x), "instance", "b", "", "") > y',
         "x > 1 and hour() > 8",
+        "vector(1)",
+        "up == 0 unless on(job) (sum by (job) (up) == 0)",
+        "(sum by (instance) (rate(x_total[2m])) / 1024 > 100) * on(instance) group_left(nodename) node_uname_info",
+        'x{quantile="0.9"} / on(interval, instance, job) x{quantile="0.5"} > 1.05',
+        "(rate(a_total[15m]) / count without(mode, cpu) (b_total)) / (rate(a_total[1d]) / count without(mode) (b_total)) > 2",
+        "(x - x offset 10m >= 1) and ignoring(reason) min_over_time(y{reason='OOMKilled'}[10m]) == 1",
+        'count(count_values("hash", config_hash)) > 1',
+        "kube_replicas != kube_replicas_ready > 0",
+        '(a_bytes * 100) / b_bytes < 10 and on(instance, device) predict_linear(a_bytes{fs!~"tmp"}[1h], 86400) < 0',
+        "sum by (job, server) (x) > min by (job, server) (y * 0.8)",
         "sum by (a) (x) / sum by (b) (y) > 1",  # no label is surely there
         'absent(x) and y{instance="a"}',
     ],

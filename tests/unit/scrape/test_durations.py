@@ -1,0 +1,42 @@
+"""Durations are read as Prometheus reads them."""
+
+from __future__ import annotations
+
+import pytest
+
+from lilfox_tui.scrape.durations import parse_duration
+
+
+@pytest.mark.parametrize(
+    ("text", "milliseconds"),
+    [
+        ("0", 0),
+        ("1ms", 1),
+        ("90s", 90_000),
+        ("1h30m", 5_400_000),
+        ("1w2d", 777_600_000),
+        ("1y", 31_536_000_000),
+        ("00s", 0),
+    ],
+)
+def test_a_duration_is_read(text: str, milliseconds: int) -> None:
+    assert parse_duration(text) == milliseconds
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "empty duration string"),
+        ("90", 'not a valid duration string: "90"'),
+        ("30m1h", 'not a valid duration string: "30m1h"'),
+        ("1.5h", 'unknown unit "." in duration "1.5h"'),
+        ("1h 30m", 'unknown unit "h " in duration "1h 30m"'),
+        ("5\n", r'unknown unit "\n" in duration "5\n"'),
+        ("293y", "duration out of range"),
+        ("٣s", 'not a valid duration string: "٣s"'),
+    ],
+)
+def test_what_is_none_is_refused_in_the_words_of_prometheus(text: str, reason: str) -> None:
+    with pytest.raises(ValueError) as raised:
+        parse_duration(text)
+    assert str(raised.value) == reason
