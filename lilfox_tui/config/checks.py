@@ -11,7 +11,7 @@ import msgspec
 
 from lilfox_tui import plugins
 from lilfox_tui.config.convert import to_struct, to_whole_struct
-from lilfox_tui.config.model import Config, HostConfig, LogConfig, SecretRef, ServiceConfig, Threshold
+from lilfox_tui.config.model import Config, HostConfig, LogConfig, ScrapeConfig, SecretRef, ServiceConfig, Threshold
 from lilfox_tui.config.problems import Findings, KeyPath, quoted, rather
 from lilfox_tui.config.themes import theme_names
 from lilfox_tui.config.yaml_nodes import MapNode, Node, ScalarNode
@@ -25,6 +25,7 @@ _SSH_KEYS = ("address", "user", "port", "identity", "password", "passphrase")
 _SHORTEST_REFRESH_S = 0.1
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 5.6.2, token
 _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PLACE = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^\s/@:\[\]]+)(?::\d{1,5})?")
 _SECRET_HEADER = re.compile(r"(?i)auth|cookie|token|secret|passw|api[-_]?key")
 
 
@@ -36,10 +37,7 @@ def check(config: Config, host_names: Collection[str], findings: Findings) -> No
     if config.theme not in themes:
         what = _("no theme is named {value}", value=quoted(config.theme))
         findings.add_at(("theme",), f"{what}; {rather(config.theme, themes)}")
-    for name, host in config.hosts.items():
-        _check_host(host, ("hosts", name), findings)
-    for name, service in config.services.items():
-        _check_service(service, ("services", name), host_names, findings)
+    _check_watched(config, host_names, findings)
     for field in msgspec.structs.fields(config.thresholds):
         level = getattr(config.thresholds, field.name)
         if isinstance(level, Threshold):
@@ -55,6 +53,15 @@ def check(config: Config, host_names: Collection[str], findings: Findings) -> No
             findings.add_at(("alerts", key), what)
     if config.monitor.listen is not None:
         _check_listen(config.monitor.listen, ("monitor", "listen"), findings)
+
+
+def _check_watched(config: Config, host_names: Collection[str], findings: Findings) -> None:
+    for name, host in config.hosts.items():
+        _check_host(host, ("hosts", name), findings)
+    for name, service in config.services.items():
+        _check_service(service, ("services", name), host_names, findings)
+    for name, scrape in config.scrape.items():
+        _check_scrape(scrape, ("scrape", name), host_names, findings)
 
 
 def _check_host(host: HostConfig, path: KeyPath, findings: Findings) -> None:
@@ -75,6 +82,39 @@ def _check_service(service: ServiceConfig, path: KeyPath, host_names: Collection
     if not service.expect:
         findings.add_at((*path, "expect"), _("no status is good then; write [200]"))
     _check_headers(service.headers, path, findings)
+
+
+def _check_scrape(scrape: ScrapeConfig, path: KeyPath, host_names: Collection[str], findings: Findings) -> None:
+    for at, target in enumerate(scrape.targets, 1):
+        if not _PLACE.fullmatch(target):
+            what = _("{value} is no address; write HOST:PORT, without http:// and path", value=quoted(target))
+            findings.add_at((*path, "targets", str(at)), what)
+    if not scrape.path.startswith("/"):
+        findings.add_at((*path, "path"), _("a path is wanted, which starts with /; write /metrics"))
+    if not 0 < scrape.timeout <= scrape.every:
+        findings.add_at((*path, "timeout"), _("longer than every, or none; make it shorter than the period"))
+    for name in scrape.labels:
+        if not _LABEL.fullmatch(name) or name.startswith("__"):
+            what = _("{name} is no name for a label; use letters, digits and _, not two _ first", name=quoted(name))
+            findings.add_at((*path, "labels", name), what)
+    if scrape.user is not None and scrape.bearer is not None:
+        findings.add_at((*path, "bearer"), _("only one of {names} may stand here", names="user, bearer"))
+    for at, pattern in enumerate(scrape.drop, 1):
+        _check_pattern(pattern, (*path, "drop", str(at)), findings)
+    _check_host_name(scrape.from_, (*path, "from"), host_names, findings)
+    _check_headers(scrape.headers, path, findings)
+
+
+def _check_pattern(pattern: str, path: KeyPath, findings: Findings) -> None:
+    import re2  # only where a pattern stands in the file
+
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        re2.compile(pattern, options)
+    except (re2.error, UnicodeEncodeError):
+        what = _("{value} is no regular expression of RE2; write one such as go_.*", value=quoted(pattern))
+        findings.add_at(path, what)
 
 
 def _check_host_name(name: str | None, path: KeyPath, host_names: Collection[str], findings: Findings) -> None:

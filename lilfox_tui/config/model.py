@@ -150,6 +150,39 @@ class LogConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A kind of ``logs/formats``; recognised by content when not given."""
 
 
+class ScrapeConfig(MetricNames, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Pages of metrics that are scraped besides those of services. Its name is the label ``job`` of their series."""
+
+    targets: Annotated[tuple[str, ...], Meta(min_length=1)]
+    """``HOST:PORT`` as the host that asks sees it; each is the label ``instance`` of its series."""
+    scheme: Literal["http", "https"] = "http"
+    path: str = "/metrics"
+    params: dict[str, str] = {}
+    from_: str | None = msgspec.field(default=None, name="from")
+    """Name of the host that asks (through its SSH connection); from here when not given."""
+    every: Seconds = Seconds(15)
+    timeout: Seconds = Seconds(10)
+    labels: dict[str, str] = {}
+    """Put onto every series."""
+    honor_labels: bool = False
+    """Where page and target both give a label, the page's is kept; else it gets the name ``exported_…``."""
+    honor_timestamps: bool = True
+    drop: tuple[str, ...] = ()
+    """Patterns (RE2, of the whole name) of metrics that are not kept."""
+    headers: dict[str, TextOrSecret] = {}
+    user: str | None = None
+    password: SecretRef | None = None
+    bearer: SecretRef | None = None
+    """Sent as ``Authorization: Bearer …``."""
+    verify_tls: bool = True
+    ca_file: str = ""
+    """PEM file of the authorities that are trusted instead of the system's."""
+    body_limit_mb: Annotated[int, Meta(ge=1, le=1024)] = 32
+    """A page that is longer, unpacked, is refused whole."""
+    sample_limit: Annotated[int, Meta(ge=1, le=2_000_000)] = 100_000
+    """A page with more samples is refused whole."""
+
+
 class HistoryConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How much of the past is kept in memory."""
 
@@ -221,6 +254,10 @@ class Config(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
     After loading, values are the Options structs of the kinds, or False."""
     logs: dict[Name, Any] = {}
     """Name → source. After loading, values are the Options structs of the kinds, each a :class:`LogConfig`."""
+    scrape: dict[Name, ScrapeConfig] = {}
+    prometheus_config: str | None = None
+    """Path of a prometheus.yml whose targets are scraped and whose rules are evaluated here too; a relative one is
+    beside the configuration file."""
     rules: tuple[str, ...] = ()
     """Paths and globs of Prometheus' rule files; those that are relative are beside the configuration file."""
     alerts: AlertsConfig = AlertsConfig()

@@ -1,0 +1,75 @@
+"""One scraper for each target that there should be, while targets come and go."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+
+from lilfox_tui.crash import write_crash
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.feed import Feed
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.i18n import tr
+from lilfox_tui.scrape.discovered import Discovery
+from lilfox_tui.scrape.scraper import Scraper
+from lilfox_tui.scrape.store import Store
+from lilfox_tui.scrape.target import Target
+
+LOOK_AGAIN_S = 5.0
+"""How often files of targets are looked at; only those that have changed are read."""
+_AFTER_FAULT_S = 5.0
+
+
+class Pool:
+    """Scrapes into ``store``. ``host_of`` gives the host that a target names, None for this machine.
+
+    ``scrapers`` are those of now, by their target's key; each new mapping is published. ``problems`` are sentences
+    about targets that cannot be.
+    """
+
+    def __init__(self, store: Store, host_of: Callable[[str | None], Host | None]) -> None:
+        self.scrapers: Feed[Mapping[str, Scraper]] = Feed()
+        self.problems: tuple[str, ...] = ()
+        self._store, self._host_of = store, host_of
+        self._running: dict[str, tuple[Scraper, asyncio.Task[None]]] = {}
+
+    async def run(self, fixed: Iterable[Target], discovery: Discovery | None = None) -> None:
+        """Scrapes ``fixed`` targets, and those that ``discovery`` finds, until cancelled."""
+        always = {target.key: target for target in fixed}
+        try:
+            while True:
+                wanted = dict(always)
+                if discovery is not None:
+                    found = await asyncio.to_thread(discovery.targets)
+                    self.problems = found.problems
+                    wanted |= {target.key: target for target in found.targets}
+                await self._keep(wanted)
+                await asyncio.sleep(LOOK_AGAIN_S if discovery is not None else 86_400)
+        finally:
+            await self._keep({})
+
+    async def _keep(self, wanted: Mapping[str, Target]) -> None:
+        running = self._running
+        gone = [key for key, (scraper, _task) in running.items() if wanted.get(key) != scraper.target]
+        ended = [running.pop(key)[1] for key in gone]
+        for task in ended:
+            task.cancel()
+        await asyncio.gather(*ended, return_exceptions=True)
+        new = [target for key, target in wanted.items() if key not in running]
+        for target in new:
+            scraper = Scraper(target, self._store, self._host_of(target.host))
+            running[target.key] = scraper, asyncio.create_task(_kept_up(scraper))
+        if gone or new:
+            self.scrapers.publish({key: scraper for key, (scraper, _task) in running.items()})
+
+
+async def _kept_up(scraper: Scraper) -> None:
+    """Scrapes until cancelled. A fault of our own in it is that target's, not everybody's end."""
+    while True:
+        try:
+            await scraper.run()
+        except Exception as error:
+            where = write_crash(error)
+            text = tr("a fault of LilFox: {kind}; the traceback is in {path}", kind=type(error).__name__, path=where)
+            scraper.feed.fail(LilFoxError(text))
+            await asyncio.sleep(_AFTER_FAULT_S)

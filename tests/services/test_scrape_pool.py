@@ -1,0 +1,63 @@
+"""Targets that come and go, scraped from here and through a host's connection."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from lilfox_tui.feed import Ready
+from lilfox_tui.scrape import pool as pool_module
+from lilfox_tui.scrape.discovered import Discovery
+from lilfox_tui.scrape.matcher import Matcher
+from lilfox_tui.scrape.pool import Pool
+from lilfox_tui.scrape.prometheus_file import from_text
+from lilfox_tui.scrape.series import ABSENT_BITS, STALE_BITS
+from lilfox_tui.scrape.store import Store
+from lilfox_tui.scrape.target import Target
+from tests.services.http_servers import page, serving
+from tests.waiting import until
+
+
+def jobs_up(store: Store) -> set[str]:
+    up = set()
+    for one in store.select((Matcher("__name__", "=", "up"),), 0, 1 << 60):
+        bits = one.values[-1:].copy().view("i8")[0]
+        up |= {
+            labels.get("job")
+            for labels, last in zip(one.labels, bits, strict=True)
+            if last not in (ABSENT_BITS, STALE_BITS)
+        }
+    return up
+
+
+async def test_keeps_a_scraper_for_each_target_while_they_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool_module, "LOOK_AGAIN_S", 0.05)
+    store = Store(keep_s=3600, limit_bytes=1 << 30)
+    file = tmp_path / "sd.json"
+    async with serving(page(b"a 1\n")) as port:
+        address = f"127.0.0.1:{port}"
+        fixed = Target(f"http://{address}/metrics", (("instance", address), ("job", "fixed")), interval_s=0.1)
+        file.write_text(json.dumps([{"targets": [address], "labels": {"job": "one"}}]))
+        text = "scrape_configs: [{job_name: x, scrape_interval: 100ms, file_sd_configs: [{files: [sd.json]}]}]"
+        pool = Pool(store, lambda _name: None)
+        running = asyncio.create_task(pool.run([fixed], Discovery(from_text(text, tmp_path / "p.yml").jobs)))
+        try:
+            await until(lambda: jobs_up(store) == {"fixed", "one"})
+            file.write_text(json.dumps([{"targets": [address, address], "labels": {"job": "two"}}]))
+            await until(lambda: jobs_up(store) == {"fixed", "two"})
+            file.write_text("[")
+            await until(lambda: pool.problems)
+            assert jobs_up(store) == {"fixed", "two"}
+            states = [scraper.feed.state for scraper in (pool.scrapers.value or {}).values()]
+            assert len(states) == 2
+            assert all(isinstance(state, Ready) for state in states)
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+    assert jobs_up(store) == set()
+    assert pool.scrapers.value == {}
