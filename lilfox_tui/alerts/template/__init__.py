@@ -64,7 +64,7 @@ class Template:
             return f"<error expanding template: error executing template {self.name}: {error}>"
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16384)
 def compiled(text: str, alert: str = "") -> Template:
     """A :class:`Template`, read once for every evaluation. Raises TemplateError."""
     return Template(text, alert)
