@@ -7,21 +7,22 @@ from numpy.typing import NDArray
 
 from lilfox_tui.promql.labelling import EMPTY, joined, nameless, taken
 from lilfox_tui.promql.operators import ARITHMETIC, COMPARISONS, SETS, of_numbers
+from lilfox_tui.promql.semantics import Semantics
 from lilfox_tui.promql.tree import Matching, Operation
 from lilfox_tui.promql.value import Vector
-from lilfox_tui.promql.vector_matching import NOWHERE, Pairs, members, pairs
+from lilfox_tui.promql.vector_matching import NOWHERE, Naming, Pairs, members, pairs, refuse_crowds
 from lilfox_tui.scrape.labels import LabelList
 from lilfox_tui.scrape.series import Floats
 
 NOTHING = Vector(EMPTY, np.empty(0))
 
 
-def operate(node: Operation, left: Vector | float, right: Vector | float) -> Vector | float:
+def operate(node: Operation, left: Vector | float, right: Vector | float, semantics: Semantics) -> Vector | float:
     """The operator's value. Raises QueryError where elements do not match one to one (or to many, where asked)."""
     if isinstance(left, Vector) and isinstance(right, Vector):
         if node.op in SETS:
             return _of_sets(node.op, left, right, node.matching)
-        return _of_vectors(node, left, right)
+        return _of_vectors(node, left, right, semantics)
     if isinstance(left, Vector):
         return _with_number(node, left.labels, left.values, left.values, right)
     if isinstance(right, Vector):
@@ -47,19 +48,24 @@ def _filtered(labels: LabelList, values: Floats, mask: NDArray[np.bool_]) -> Vec
     return Vector(taken(labels, mask), values[mask]) if mask.any() else NOTHING
 
 
-def _of_vectors(node: Operation, left: Vector, right: Vector) -> Vector:
+def _of_vectors(node: Operation, left: Vector, right: Vector, semantics: Semantics) -> Vector:
     matching = node.matching
     fills = matching.fill_many is not None or matching.fill_one is not None
     if not (len(left.labels) or len(right.labels)) or (not fills and not (len(left.labels) and len(right.labels))):
         return NOTHING
     compares = node.op in COMPARISONS
-    found = pairs(left.labels, right.labels, matching, keep_name=compares and not node.as_bool)
+    naming: Naming = "drop" if not compares else "drop last" if node.as_bool else "keep"
+    found = pairs(left.labels, right.labels, matching, naming)
+    filters = compares and not node.as_bool
+    if not filters or semantics.strict_partners:
+        refuse_crowds(found, matching)
     ours, theirs = _values(left, right, found, matching)
     if not compares:
         return Vector(found.labels, ARITHMETIC[node.op](ours, theirs))
     mask = COMPARISONS[node.op](ours, theirs)
     if node.as_bool:
         return Vector(found.labels, mask.astype(np.float64))
+    refuse_crowds(found, matching, mask)
     return _filtered(found.labels, ours, mask)
 
 

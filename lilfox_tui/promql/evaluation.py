@@ -162,7 +162,7 @@ class Evaluation:
         left, right = self.at(node.left, at_ms, until_ms), self.at(node.right, at_ms, until_ms)
         if not isinstance(left, Vector | float) or not isinstance(right, Vector | float):
             raise TypeError("operands are vectors and scalars")
-        value = operate(node, left, right)
+        value = operate(node, left, right, self._semantics)
         return value if isinstance(value, float) or node.op in SETS - {"or"} else _unique(value)
 
     def _negative(self, node: Negative, at_ms: int, until_ms: int) -> Vector | float:

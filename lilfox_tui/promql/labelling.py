@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
 
 T = TypeVar("T")
-_KEPT: Final = 32
+_KEPT: Final = 16
 """How many things of one kind are kept with one list where their keys change with the values (``x > 1``)."""
 
 EMPTY: Final = LabelList(())

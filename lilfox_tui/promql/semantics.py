@@ -14,6 +14,8 @@ class Semantics(Struct, frozen=True):
     """``sum`` loses nothing to rounding (3.x), else it adds one number after the other (2.x)."""
     unknown_spread: bool = True
     """``stdvar`` and ``stddev`` of one NaN or infinity are NaN (3.x), else 0 (2.x)."""
+    strict_partners: bool = True
+    """A comparison fails where elements have several partners (3.x), else only where those pairs stay (2.x)."""
     plain_mean: bool = True
     """``avg`` and ``avg_over_time`` divide a compensated sum, and take running means only when that overflows (3.x),
     else they keep running means throughout."""
@@ -34,6 +36,7 @@ PROMETHEUS_3 = Semantics()
 PROMETHEUS_2 = Semantics(
     left_open=False,
     exact_sums=False,
+    strict_partners=False,
     unknown_spread=False,
     plain_mean=False,
     dot_takes_newline=False,

@@ -5,7 +5,8 @@ It depends on labels alone, so the plan is made once for two lists and kept with
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from collections.abc import Iterator
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from lilfox_tui.promql.tree import Matching
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
 
 Places: TypeAlias = NDArray[np.intp]
+Naming: TypeAlias = Literal["keep", "drop", "drop last"]
+"""What becomes of the metric's name: a comparison keeps it, arithmetic drops it, ``bool`` drops it at the end."""
 NOWHERE = -1
 
 
@@ -27,13 +30,27 @@ class Pairs(NamedTuple):
     left: Places
     right: Places
     labels: LabelList
+    partners: Places
+    """A number for each pair; two of the same number are two partners of one element, which is an error."""
+    crowded: bool
+    """Whether a number is there twice."""
 
 
-def pairs(left: LabelList, right: LabelList, matching: Matching, *, keep_name: bool) -> Pairs:
-    """Of one to one, or many to one. ``keep_name`` where the operator leaves a metric what it is. Raises QueryError
-    where an element would have several partners."""
-    key = (right, matching, keep_name)
-    return recent(left, pairs, key, lambda: _pairs(left, right, matching, keep_name))
+def pairs(left: LabelList, right: LabelList, matching: Matching, naming: Naming) -> Pairs:
+    """Of one to one, or many to one. Raises QueryError where several elements of the side of one have the same key."""
+    return recent(left, pairs, (right, matching, naming), lambda: _pairs(left, right, matching, naming))
+
+
+def refuse_crowds(found: Pairs, matching: Matching, kept: NDArray[np.bool_] | None = None) -> None:
+    """Raises QueryError where an element has several partners, of all pairs or of those ``kept``."""
+    if not found.crowded:
+        return
+    partners = found.partners if kept is None else found.partners[kept]
+    if len(np.unique(partners)) == len(partners):
+        return
+    if matching.many:
+        raise QueryError(tr("multiple matches for labels: grouping labels must ensure unique matches"))
+    raise QueryError(tr("multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"))
 
 
 def keys(labels: LabelList, matching: Matching) -> list[LabelSet]:
@@ -45,37 +62,36 @@ def _key(labels: LabelSet, matching: Matching) -> LabelSet:
     return labels.only(matching.names) if matching.on else labels.without((*matching.names, NAME))
 
 
-def _pairs(left: LabelList, right: LabelList, matching: Matching, keep_name: bool) -> Pairs:
+def _pairs(left: LabelList, right: LabelList, matching: Matching, naming: Naming) -> Pairs:
     swapped = matching.many == "right"
     many, one = (right, left) if swapped else (left, right)
-    partner = _partners(one, matching)
-    found: list[tuple[int, int]] = []
+    found = list(_found(many, one, matching))
     results: list[LabelSet] = []
-    seen: set[object] = set()
-
-    def pair(many_at: int, one_at: int, key: LabelSet) -> None:
-        result = _result(
-            many[many_at] if many_at >= 0 else key, one[one_at] if one_at >= 0 else key, matching, keep_name
-        )
-        _refuse_second((key, result) if matching.many else key, seen, matching)
-        found.append((many_at, one_at))
+    number: dict[object, int] = {}
+    partners = np.empty(len(found), np.intp)
+    for place, (many_at, one_at, key) in enumerate(found):
+        ours, theirs = many[many_at] if many_at >= 0 else key, one[one_at] if one_at >= 0 else key
+        result = _result(ours, theirs, matching, naming)
+        partners[place] = number.setdefault((key, result) if matching.many else key, len(number))
         results.append(result)
-
-    for place, key in enumerate(keys(many, matching)):
-        if key in partner:
-            pair(place, partner[key], key)
-        elif matching.fill_one is not None:
-            pair(place, NOWHERE, key)
-    if matching.fill_many is not None:
-        taken = set(keys(many, matching))
-        for key, place in partner.items():
-            if key not in taken:
-                pair(NOWHERE, place, key)
-    columns = np.asarray(found, np.intp).reshape(-1, 2)
-    many_places, one_places = columns[:, 0], columns[:, 1]
+    many_places = np.fromiter((many_at for many_at, _, _ in found), np.intp, len(found))
+    one_places = np.fromiter((one_at for _, one_at, _ in found), np.intp, len(found))
     if swapped:
         many_places, one_places = one_places, many_places
-    return Pairs(many_places, one_places, _list_of(results, many))
+    return Pairs(many_places, one_places, _list_of(results, many), partners, len(number) < len(found))
+
+
+def _found(many: LabelList, one: LabelList, matching: Matching) -> Iterator[tuple[int, int, LabelSet]]:
+    """Places of the side of many and that of one, and the key that they have in common."""
+    partner = _partners(one, matching)
+    for place, key in enumerate(keys(many, matching)):
+        if key in partner:
+            yield place, partner[key], key
+        elif matching.fill_one is not None:
+            yield place, NOWHERE, key
+    if matching.fill_many is not None:
+        there = set(keys(many, matching))
+        yield from ((NOWHERE, place, key) for key, place in partner.items() if key not in there)
 
 
 def _list_of(results: list[LabelSet], like: LabelList) -> LabelList:
@@ -102,23 +118,14 @@ def _partners(one: LabelList, matching: Matching) -> dict[LabelSet, int]:
     return partner
 
 
-def _refuse_second(key: object, seen: set[object], matching: Matching) -> None:
-    if key in seen:
-        if matching.many:
-            raise QueryError(tr("multiple matches for labels: grouping labels must ensure unique matches"))
-        raise QueryError(
-            tr("multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)")
-        )
-    seen.add(key)
-
-
-def _result(many: LabelSet, one: LabelSet, matching: Matching, keep_name: bool) -> LabelSet:
-    result = many if keep_name else many.without((NAME,))
+def _result(many: LabelSet, one: LabelSet, matching: Matching, naming: Naming) -> LabelSet:
+    """As resultMetric in promql/engine.go: a label ``__name__`` that is included stands, but for ``bool``."""
+    result = many.without((NAME,)) if naming == "drop" else many
     if not matching.many:
         result = result.only(matching.names) if matching.on else result.without(matching.names)
     if matching.include:
         result = result.replaced({name: one.get(name) for name in matching.include})
-    return result
+    return result.without((NAME,)) if naming == "drop last" else result
 
 
 def members(left: LabelList, right: LabelList, matching: Matching) -> NDArray[np.bool_]:
