@@ -62,7 +62,7 @@ class Saved:
         ended: Iterable[Labels] = (),
     ) -> None:
         """Keeps what an evaluation gave, all or nothing: alerts that ``changed`` and those that are ``gone``.
-        Acknowledgements of alerts that have ``ended`` end too."""
+        Acknowledgements of alerts that have ``ended``, or begin anew, end too."""
         with self.database.transaction() as write:
             body = msgspec.msgpack.encode(replace(group, views=tuple(_plain(view) for view in group.views)))
             write.execute("REPLACE INTO rule_group VALUES (?, ?)", (group.name, body))

@@ -1,0 +1,291 @@
+"""The engine of alerts: rules evaluated in their time, state kept, people told; one of several LilFoxes does it.
+
+Everything that takes time happens in one thread of the engine's own, so that rules belong to one thread and the event
+loop never waits for them. Where another LilFox of this state folder evaluates, its state is shown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from lilfox_tui.alerts import responses
+from lilfox_tui.alerts.clock_steps import ClockSteps
+from lilfox_tui.alerts.database import Damaged, Database
+from lilfox_tui.alerts.evaluating import Evaluating
+from lilfox_tui.alerts.model import Alert, Alerts, Event, Silence, SilenceMatcher
+from lilfox_tui.alerts.notifier import Setting
+from lilfox_tui.alerts.one_evaluates import OneEvaluates
+from lilfox_tui.alerts.receivers import Receivers
+from lilfox_tui.alerts.saved import Saved, ms
+from lilfox_tui.alerts.silences import would_silence
+from lilfox_tui.alerts.viewing import from_saved, marked
+from lilfox_tui.config.model import Config
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.feed import Feed
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.scrape.series import SeriesSource
+
+T = TypeVar("T")
+DATABASE = "alerts.db"
+LOOK_S = 1.0
+"""How often it is looked whether another process has written, and whether the lock is free."""
+FILES_LOOKED_AT_S = 5.0
+CLEANED_S = 3600.0
+AGAIN_S = 10.0
+"""Where state cannot be read it is tried again after so long."""
+
+
+def folder_of(config_file: Path | None) -> Path | None:
+    """Where the state of a configuration's alerts is kept: a folder for each configuration file, so that two that run
+    with different rules do not take each other's for gone. None where there is no state folder to be had."""
+    import hashlib
+
+    from lilfox_tui import paths
+
+    name = str(paths.config_file() if config_file is None else config_file.absolute())
+    try:
+        folder = paths.state_dir() / "alerts" / hashlib.sha256(os.fsencode(name)).hexdigest()[:12]
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except (OSError, RuntimeError):
+        return None
+    return folder
+
+
+class AlertEngine:
+    """Evaluates ``config.rules`` over ``source`` and tells ``config.notifiers``; ``feed`` has the newest state.
+
+    ``folder`` is where state is kept (:func:`folder_of`), None for memory alone; ``base`` the folder that relative rule
+    files begin at. ``now`` is the clock (aware UTC), ``passed`` the seconds that pass while the machine runs. Use from
+    one event loop. Raises LilFoxError where the configuration of a notifier cannot be used.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        source: SeriesSource,
+        *,
+        folder: Path | None,
+        base: Path,
+        setting: Setting | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        passed: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.feed: Feed[Alerts] = Feed()
+        self.trouble: Message | None = None
+        self._now, self._clock = now, ClockSteps(now, passed)
+        self._lock = OneEvaluates(folder)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="rules")
+        self._saved = Saved(self._database(folder))
+        self._evaluating = Evaluating(config, source, self._saved, base)
+        self._receivers = Receivers(config, self._saved, setting or Setting(), now=now)
+        self._changed = asyncio.Event()
+        self.evaluates = False
+        self._followed = -1
+
+    @property
+    def series(self) -> SeriesSource:
+        """What was scraped, and what rules made of it."""
+        return self._evaluating.series
+
+    async def run(self) -> None:
+        """Evaluates, or shows what another evaluates, until cancelled."""
+        try:
+            while not await asyncio.to_thread(self._lock.take):
+                await self._follow()
+            self.evaluates = True
+            await self._evaluate()
+        finally:
+            self.evaluates = False
+            await asyncio.shield(asyncio.to_thread(self._end))
+
+    async def acknowledge(self, alert: Alert, by: str, note: str = "") -> None:
+        """As :func:`responses.acknowledge`."""
+        await self._respond(partial(responses.acknowledge, self._saved, alert, by, note, self._now()))
+
+    async def unacknowledge(self, alert: Alert, by: str) -> None:
+        """As :func:`responses.unacknowledge`."""
+        await self._respond(partial(responses.unacknowledge, self._saved, alert, by, self._now()))
+
+    async def silence(
+        self, matchers: Sequence[SilenceMatcher], for_s: float | None, by: str, comment: str = ""
+    ) -> Silence:
+        """As :func:`responses.silence`."""
+        return await self._respond(partial(responses.silence, self._saved, matchers, for_s, by, comment, self._now()))
+
+    async def expire(self, silence: str, by: str) -> Silence:
+        """As :func:`responses.expire`."""
+        return await self._respond(partial(responses.expire, self._saved, silence, by, self._now()))
+
+    async def history(self, limit: int = 1000, *, since: datetime | None = None) -> tuple[Event, ...]:
+        """What happened, the newest first."""
+        return await asyncio.to_thread(partial(self._saved.events, limit, since=since))
+
+    def preview(self, matchers: Sequence[SilenceMatcher]) -> tuple[Alert, ...]:
+        """The alerts that a silence with ``matchers`` would silence now. Raises UsageError."""
+        return would_silence(matchers, () if self.feed.value is None else self.feed.value.alerts)
+
+    async def step(self) -> None:
+        """Evaluates every group that is due now, tells and publishes. What :meth:`run` does again and again."""
+        await self._in_thread(self._take_step)
+        while await self._in_thread(self._evaluating.evaluate_due, ms(self._now())):
+            self._changed.set()
+        await self._show()
+
+    async def load(self) -> None:
+        """Reads the rule files and what was saved; before the first :meth:`step`."""
+        await self._in_thread(self._evaluating.on_disk, partial(self._evaluating.load, ms(self._now())))
+        self._changed.set()
+
+    def _database(self, folder: Path | None) -> Database:
+        """That of the folder; in memory with a sentence about it where the folder's cannot be used. A damaged one is
+        moved away by whoever evaluates."""
+        if folder is None:
+            return Database(None)
+        path = folder / DATABASE
+        try:
+            return Database(path)
+        except Damaged as error:
+            if self._lock.take():
+                aside = path.with_suffix(f".damaged-{self._now():%Y%m%dT%H%M%S}")
+                self.trouble = tr("{error}; it is now {aside}, and a new one was begun", error=error, aside=aside.name)
+                path.rename(aside)
+                for rest in ("-wal", "-shm"):
+                    path.with_name(path.name + rest).unlink(missing_ok=True)
+                return Database(path)
+            raise
+        except LilFoxError as error:
+            self.trouble = tr("{error}; what happens is kept only until LilFox ends", error=error)
+            return Database(None)
+
+    async def _evaluate(self) -> None:
+        loaded = await self._loaded()
+        while not loaded:
+            await asyncio.sleep(AGAIN_S)
+            loaded = await self._loaded()
+        await self._show()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._receivers.run())
+            group.create_task(self._evaluate_in_time())
+            group.create_task(self._show_changes())
+            group.create_task(self._look_after())
+
+    async def _evaluate_in_time(self) -> None:
+        while True:
+            await self._in_thread(self._take_step)
+            if await self._in_thread(self._evaluating.evaluate_due, ms(self._now())):
+                self._changed.set()
+                continue
+            due_ms = await self._in_thread(self._evaluating.next_ms, ms(self._now()))
+            wait_s = LOOK_S if due_ms is None else (due_ms - ms(self._now())) / 1000
+            await asyncio.sleep(min(max(wait_s, 0.001), LOOK_S))
+
+    async def _show_changes(self) -> None:
+        """Tells and publishes when something has changed here or in another process, and when it is time to tell."""
+        seen = -1
+        look_at: datetime | None = None
+        while True:
+            elsewhere = await asyncio.to_thread(self._saved.database.changed_elsewhere)
+            due = look_at is not None and self._now() >= look_at
+            if elsewhere != seen or due or self._changed.is_set():
+                seen = elsewhere
+                look_at = await self._show()
+            try:
+                async with asyncio.timeout(LOOK_S if look_at is None else self._seconds_until(look_at)):
+                    await self._changed.wait()
+            except TimeoutError:
+                continue
+
+    def _seconds_until(self, at: datetime) -> float:
+        return min(max((at - self._now()).total_seconds(), 0.05), LOOK_S)
+
+    async def _look_after(self) -> None:
+        """Reads rule files again that were changed, and forgets what is too old."""
+        cleaned = float("-inf")
+        while True:
+            if await asyncio.to_thread(self._evaluating.files_changed):
+                await self._loaded()
+            if time.monotonic() - cleaned >= CLEANED_S:
+                cleaned = time.monotonic()
+                await self._in_thread(partial(self._evaluating.on_disk, self._forget_old))
+            await asyncio.sleep(FILES_LOOKED_AT_S)
+
+    async def _loaded(self) -> bool:
+        """Whether rules and state could be read; if not, why is published."""
+        try:
+            await self.load()
+        except LilFoxError as error:
+            self.feed.fail(error, next_try=self._now() + timedelta(seconds=AGAIN_S))
+            return False
+        return True
+
+    def _forget_old(self) -> None:
+        self._saved.forget_old(self._now())
+
+    async def _show(self) -> datetime | None:
+        """Plans what is told, and publishes; when to plan again."""
+        self._changed.clear()
+        try:
+            alerts, look_at = await self._in_thread(partial(self._evaluating.on_disk, self._seen))
+        except LilFoxError as error:  # another process holds the file for long
+            self.feed.fail(error, next_try=self._now() + timedelta(seconds=LOOK_S))
+            return self._now() + timedelta(seconds=LOOK_S)
+        self._receivers.wake()
+        self.feed.publish(alerts, alerts.at)
+        return look_at
+
+    def _seen(self) -> tuple[Alerts, datetime | None]:
+        now = self._now()
+        troubles: list[Message] = [] if self.trouble is None else [self.trouble]
+        silences = self._saved.silences()
+        shown = marked(self._evaluating.alerts(), self._saved.acknowledgements(), silences, now)
+        if responses.expire_resolved(self._saved, silences, shown, now):
+            silences = self._saved.silences()
+        look_at = self._receivers.plan(shown, now, self._evaluating.longest_interval_s())
+        ends = [one.ends_at for one in silences if one.ends_at > now]
+        look_at = min([*ends, *([look_at] if look_at is not None else [])], default=None)
+        troubles += [*self._evaluating.troubles(), *self._clock.troubles(), *self._receivers.troubles()]
+        return Alerts(now, self._evaluating.views(), shown, silences, troubles=tuple(troubles)), look_at
+
+    async def _follow(self) -> None:
+        """Shows what the LilFox that evaluates has kept, if that has changed, and waits a moment."""
+        elsewhere = await asyncio.to_thread(self._saved.database.changed_elsewhere)
+        if self.feed.value is None or elsewhere != self._followed or self._changed.is_set():
+            self._followed = elsewhere
+            self._changed.clear()
+            try:
+                alerts = await asyncio.to_thread(from_saved, self._saved, self._now())
+                self.feed.publish(alerts, alerts.at)
+            except LilFoxError as error:
+                self._followed = -1
+                self.feed.fail(error, next_try=self._now() + timedelta(seconds=LOOK_S))
+        try:
+            async with asyncio.timeout(LOOK_S):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+
+    def _take_step(self) -> None:
+        step_s = self._clock.step_s()
+        if step_s > 0:
+            self._evaluating.clock_stepped(round(step_s * 1000), ms(self._now()))
+
+    async def _respond(self, act: Callable[[], T]) -> T:
+        answer = await asyncio.to_thread(act)
+        self._changed.set()
+        return answer
+
+    async def _in_thread(self, work: Callable[..., T], *values: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, partial(work, *values))
+
+    def _end(self) -> None:
+        self._thread.shutdown(wait=True)
+        self._saved.database.close()
+        self._lock.release()

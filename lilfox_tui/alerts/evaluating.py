@@ -1,0 +1,200 @@
+"""All groups of rules, evaluated: their files, their state over restarts, what of it goes to the disk.
+
+Everything here blocks and belongs to one thread at a time. An evaluation that fails, a rule file that is broken or
+gone, and a disk that is full resolve nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from lilfox_tui.alerts.both import Both
+from lilfox_tui.alerts.database import Damaged, NotWritable
+from lilfox_tui.alerts.group import GroupState, alert_view
+from lilfox_tui.alerts.group_results import StoreResults
+from lilfox_tui.alerts.group_rule import RunningRule, Surroundings
+from lilfox_tui.alerts.lifecycle import Change, ChangeKind, Outage
+from lilfox_tui.alerts.model import Alert, Event, RuleHealth, RuleView
+from lilfox_tui.alerts.rule import Group
+from lilfox_tui.alerts.rule_files import RuleFiles, Stamp, read_rule_files, stamp_of
+from lilfox_tui.alerts.running_group import RunningGroup
+from lilfox_tui.alerts.saved import Saved, SavedGroup
+from lilfox_tui.config.model import Config
+from lilfox_tui.crash import write_crash
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.promql.errors import QueryError
+from lilfox_tui.scrape.series import SeriesSource
+from lilfox_tui.scrape.store import Store
+
+T = TypeVar("T")
+RESULTS_KEPT_S = 6 * 3600.0
+RESULTS_LIMIT_BYTES = 64 * 1024 * 1024
+
+
+class Evaluating:
+    """The groups of ``config.rules``. ``series`` is what was scraped together with what the rules gave.
+
+    ``base`` is the folder that relative paths of rule files begin at.
+    """
+
+    def __init__(self, config: Config, source: SeriesSource, saved: Saved, base: Path) -> None:
+        results = Store(keep_s=RESULTS_KEPT_S, limit_bytes=RESULTS_LIMIT_BYTES)
+        self.series: SeriesSource = Both(source, results)
+        self.groups: dict[str, RunningGroup] = {}
+        self._config, self._saved, self._base = config, saved, base
+        self._around = Surroundings(
+            StoreResults(results),
+            external_labels=config.alerts.external_labels,
+            external_url=config.alerts.external_url or None,
+        )
+        self._files = RuleFiles((), {}, (), ())
+        self._held: dict[str, tuple[SavedGroup, list[Alert]]] = {}
+        """Groups from before whose file cannot be used now: their alerts stay as they were."""
+        self._refused: dict[str, Message] = {}
+        self._faults: dict[str, Message] = {}
+        self.disk_trouble: Message | None = None
+
+    def load(self, now_ms: int) -> None:
+        """Reads the rule files, the first time or again, and brings over what was there before: of this run, or of the
+        one before it. Raises LilFoxError where what was saved cannot be read."""
+        self._files = read_rule_files(self._config.rules, self._base)
+        self._refused.clear()
+        before, self.groups = self.groups, {}
+        saved = self._saved.groups()
+        for file in self._files.files:
+            for group in file.groups:
+                self._start(file.name, group, before, saved, now_ms)
+        unusable = tuple(f"{path};" for path in self._files.broken)
+        for name, running in before.items():
+            if name not in self.groups and name.startswith(unusable):
+                self.groups[name] = running  # the old rules go on until the file is right again
+            elif name not in self.groups:
+                running.state.end(now_ms)
+        self._sort_out({name: group for name, group in saved.items() if name not in self.groups})
+
+    def files_changed(self) -> bool:
+        """Whether :meth:`load` would read something else than last time."""
+        now: Stamp = stamp_of(self._config.rules, self._base)
+        return now != self._files.stamp
+
+    def next_ms(self, now_ms: int) -> int | None:
+        """When the next group is due; None where there is none."""
+        return min((group.next_ms(now_ms) for group in self.groups.values()), default=None)
+
+    def evaluate_due(self, now_ms: int) -> bool:
+        """Evaluates the group that has been due for longest at ``now_ms``, if any; whether there was one."""
+        due = [(each.next_ms(now_ms), name) for name, each in self.groups.items() if each.next_ms(now_ms) <= now_ms]
+        if not due:
+            return False
+        self._evaluate(self.groups[min(due)[1]], now_ms)
+        return True
+
+    def clock_stepped(self, step_ms: int, now_ms: int) -> None:
+        """The clock went on by ``step_ms`` in which nothing ran (it was set, or the machine slept): as an outage."""
+        for group in self.groups.values():
+            if group.last_ms is not None:
+                outage = self._outage(group.last_ms, min(now_ms, group.last_ms + step_ms))
+                group.go_on(GroupState(group.state.file, group.state.group, self._around), outage)
+
+    def alerts(self) -> list[Alert]:
+        """All alerts, those of files that cannot be used now too."""
+        found = [alert for group in self.groups.values() for alert in group.state.alerts()]
+        return found + [alert for _, alerts in self._held.values() for alert in alerts]
+
+    def views(self) -> tuple[RuleView, ...]:
+        """All rules."""
+        found = [view for group in self.groups.values() for view in group.state.views()]
+        for saved, _ in self._held.values():
+            found += [replace(view, health=RuleHealth.UNKNOWN) for view in saved.views]
+        return tuple(found)
+
+    def troubles(self) -> tuple[Message, ...]:
+        """What does not go as it should, in sentences."""
+        found = [*self._files.troubles, *self._refused.values(), *self._faults.values()]
+        if self._held:
+            found.append(tr("{count} groups of rules cannot be read now; their alerts stay as they were",
+                            count=len(self._held)))  # fmt: skip
+        found += [trouble for group in self.groups.values() for trouble in group.troubles()]
+        return tuple(found if self.disk_trouble is None else [self.disk_trouble, *found])
+
+    def longest_interval_s(self) -> float:
+        """Of all groups."""
+        return max((group.interval_ms for group in self.groups.values()), default=0) / 1000
+
+    def on_disk(self, work: Callable[[], T]) -> T:
+        """``work()``, which reads and writes. Where the disk is full or broken all goes on in memory, and a sentence
+        says so."""
+        try:
+            return work()
+        except (NotWritable, Damaged) as error:
+            self._saved.database.leave_disk()
+            self.disk_trouble = tr("{error}; what happens is kept only until LilFox ends", error=error)
+            return work()
+
+    def _start(
+        self, file: str, group: Group, before: dict[str, RunningGroup], saved: dict[str, SavedGroup], now_ms: int
+    ) -> None:
+        try:
+            state = GroupState(file, group, self._around)
+        except QueryError as error:
+            self._refused[f"{file};{group.name}"] = tr("rules: {file}: {reason}", file=file, reason=error)
+            return
+        running = RunningGroup(state, round((group.interval_s or self._config.alerts.every) * 1000))
+        if running.name in before:
+            running.continue_from(before[running.name], now_ms)
+        elif running.name in saved:
+            outage = self._outage(min(saved[running.name].evaluated_ms, now_ms), now_ms)
+            running.restore(self._saved.alerts(running.name), outage)
+        self.groups[running.name] = running
+
+    def _outage(self, from_ms: int, to_ms: int) -> Outage:
+        return Outage(from_ms, to_ms, round(self._config.alerts.outage * 1000), grace_ms=0)
+
+    def _sort_out(self, others: dict[str, SavedGroup]) -> None:
+        """Of groups that were saved and are not evaluated: held while something cannot be read, else forgotten."""
+        self._held = {}
+        for name, group in others.items():
+            if self._files.broken or self._files.missing or self._refused:
+                self._held[name] = (group, [
+                    alert_view(group.keys.get(rule, rule), alert)
+                    for rule, alerts in self._saved.alerts(name).items() for alert in alerts
+                ])  # fmt: skip
+            else:
+                self.on_disk(partial(self._saved.drop, name))
+
+    def _evaluate(self, group: RunningGroup, now_ms: int) -> None:
+        at_ms = group.slot_ms(now_ms)
+        try:
+            changes = group.evaluate(self.series, at_ms)
+            self._faults.pop(group.name, None)
+        except Exception as error:  # a fault of ours in one group is not the others' end
+            path = write_crash(error)
+            kind, name = type(error).__name__, group.state.group.name
+            self._faults[group.name] = tr(
+                "group {group}: a fault of LilFox: {kind}; the traceback is in {path}", group=name, kind=kind, path=path
+            )
+            group.last_ms = at_ms
+            return
+        events = [event for rule, change in changes if (event := _event(rule, change)) is not None]
+        self.on_disk(lambda: group.keep(self._saved, changes, events))
+
+
+def _event(rule: RunningRule, change: Change) -> Event | None:
+    alert = change.alert
+    if change.kind is ChangeKind.FIRED:
+        return Event(_at(alert.fired_at_ms or 0), "fired", alert.labels, rule.key, alert.value)
+    if change.kind is ChangeKind.RESOLVED:
+        ended_ms = alert.resolved_at_ms or 0
+        lasted_s = (ended_ms - (alert.fired_at_ms or ended_ms)) / 1000
+        return Event(_at(ended_ms), "resolved", alert.labels, rule.key, alert.value, lasted_s)
+    return None
+
+
+def _at(time_ms: int) -> datetime:
+    return datetime.fromtimestamp(time_ms / 1000, UTC)

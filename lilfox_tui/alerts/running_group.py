@@ -1,0 +1,113 @@
+"""A group of rules in the engine: when it is due, how long it takes, and what of it is on the disk."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from time import perf_counter
+
+from lilfox_tui.alerts.group import GroupState
+from lilfox_tui.alerts.group_rule import RunningRule
+from lilfox_tui.alerts.lifecycle import Change, ChangeKind, LiveAlert, Outage
+from lilfox_tui.alerts.model import Event
+from lilfox_tui.alerts.saved import Saved, SavedGroup
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.metrics.model import Labels
+from lilfox_tui.scrape.series import SeriesSource
+
+VALUES_KEPT_EACH_MS = 10_000
+"""Where nothing but values changed, they go to the disk so often."""
+
+
+class RunningGroup:
+    """One group. ``missed`` counts evaluations that were not made; ``took_s`` is the last one's time."""
+
+    def __init__(self, state: GroupState, interval_ms: int) -> None:
+        self.state, self.interval_ms = state, interval_ms
+        self.last_ms: int | None = None
+        self.missed = 0
+        self.took_s = 0.0
+        self._kept: dict[tuple[str, Labels], LiveAlert] = {}
+        self._kept_ms = 0
+        self._phase_ms = zlib.crc32(state.key.encode("utf-8", "surrogatepass")) % interval_ms
+
+    @property
+    def name(self) -> str:
+        """``FILE;GROUP``."""
+        return self.state.key
+
+    def slot_ms(self, now_ms: int) -> int:
+        """The last time up to ``now_ms`` at which it is to be evaluated: groups have phases of their own, so that
+        they do not all come at once, and the same ones after each start."""
+        return now_ms - (now_ms - self._phase_ms) % self.interval_ms
+
+    def next_ms(self, now_ms: int) -> int:
+        """When it is due next; a time that is past where it is due now."""
+        slot = self.slot_ms(now_ms)
+        if self.last_ms is None or slot > self.last_ms or self.last_ms - now_ms > self.interval_ms:
+            return slot  # the last case: the clock was set back
+        return self.last_ms + self.interval_ms
+
+    def evaluate(self, source: SeriesSource, at_ms: int) -> list[tuple[RunningRule, Change]]:
+        """Evaluates it at ``at_ms``. Blocks."""
+        if self.last_ms is not None and at_ms > self.last_ms:
+            self.missed += (at_ms - self.last_ms) // self.interval_ms - 1
+        begun = perf_counter()
+        changes = self.state.evaluate(source, at_ms)
+        self.took_s = perf_counter() - begun
+        self.last_ms = at_ms
+        return changes
+
+    def keep(self, saved: Saved, changes: list[tuple[RunningRule, Change]], events: list[Event]) -> None:
+        """Puts what changed on the disk. Blocks. Raises LilFoxError."""
+        assert self.last_ms is not None
+        now = self.alerts()
+        gone = [(rule, alert) for (rule, labels), alert in self._kept.items() if (rule, labels) not in now]
+        if not changes and not gone and abs(self.last_ms - self._kept_ms) < VALUES_KEPT_EACH_MS:
+            return
+        changed = [(rule, alert) for (rule, labels), alert in now.items() if self._kept.get((rule, labels)) != alert]
+        ended = [each.alert.labels for _, each in changes if each.kind is not ChangeKind.FIRED]  # or begin anew
+        saved.keep(self.as_saved(), changed, gone, events, ended)
+        self._kept, self._kept_ms = now, self.last_ms
+
+    def restore(self, saved: Mapping[str, tuple[LiveAlert, ...]], outage: Outage) -> None:
+        """Brings over what is on the disk from before a restart."""
+        self._kept = {(rule, one.labels): one for rule, alerts in saved.items() for one in alerts}
+        self.state.restore(saved, outage)
+
+    def go_on(self, state: GroupState, outage: Outage) -> None:
+        """Goes on with ``state``, which is new, after an outage of this process."""
+        state.restore(self.state.dump(), outage)
+        self.state = state
+
+    def alerts(self) -> dict[tuple[str, Labels], LiveAlert]:
+        """All alerts, by their rule's identity and their labels."""
+        return {(rule, one.labels): one for rule, alerts in self.state.dump().items() for one in alerts}
+
+    def as_saved(self) -> SavedGroup:
+        """As it goes to the disk beside its alerts."""
+        keys = {rule.identity: rule.key for rule in self.state.rules}
+        return SavedGroup(self.name, self.last_ms or 0, self.state.views(), keys)
+
+    def continue_from(self, before: RunningGroup, at_ms: int) -> None:
+        """Takes over from the group that this one replaces."""
+        self.state.continue_from(before.state, at_ms)
+        self.last_ms, self.missed, self.took_s = before.last_ms, before.missed, before.took_s
+        self._kept, self._kept_ms = before._kept, before._kept_ms
+
+    def troubles(self) -> list[Message]:
+        """What does not go as it should, in sentences."""
+        found = []
+        interval_s = self.interval_ms / 1000
+        if self.took_s > interval_s:
+            found.append(
+                tr(
+                    "group {group}: an evaluation takes {took:.1f} s, and one is due each {interval:g} s",
+                    group=self.state.group.name, took=self.took_s, interval=interval_s,
+                )
+            )  # fmt: skip
+        if self.missed:
+            found.append(
+                tr("group {group}: {count} evaluations were missed", group=self.state.group.name, count=self.missed)
+            )
+        return found

@@ -1,0 +1,284 @@
+"""The engine on a clock that the test moves: timers over restarts, what resolves nothing, people's responses."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+import pytest
+
+from lilfox_tui.alerts.engine import AlertEngine, folder_of
+from lilfox_tui.alerts.model import AlertState, RuleHealth
+from lilfox_tui.alerts.notifiers import bell
+from lilfox_tui.alerts.silences import matchers_of, parse_matchers
+from lilfox_tui.config.model import Config, NotifierConfig
+from lilfox_tui.errors import LilFoxError, UsageError
+from tests.unit.alerts.made import at
+from tests.unit.alerts.running import RULES, Run
+
+DOWN, UP = {"a": 0.0, "b": 1.0}, {"a": 1.0, "b": 1.0}
+
+
+async def started(folder: Path, **more: object) -> Run:
+    run = Run(folder, **more)  # type: ignore[arg-type]
+    await run.start()
+    return run
+
+
+async def test_an_alert_waits_fires_and_resolves_and_history_tells(tmp_path: Path) -> None:
+    run = await started(tmp_path)
+    assert await run.go(15, UP) == []
+    assert await run.go(15, DOWN) == ["Down a pending"]
+    assert await run.go(105, DOWN) == ["Down a pending"]
+    assert await run.go(15, DOWN) == ["Down a firing"]
+    (alert,) = run.alerts()
+    assert dict(alert.labels) == {"alertname": "Down", "instance": "a", "severity": "page"}
+    assert dict(alert.annotations) == {"summary": "a is down"}
+    assert await run.go(60, UP) == ["Down a resolved"]
+    assert await run.go(15 * 61, UP) == []
+    resolved, fired = await run.engine.history()
+    assert (resolved.kind, resolved.lasted_s, fired.kind, fired.value) == ("resolved", 15.0, "fired", 0.0)
+
+
+async def test_a_failed_evaluation_resolves_nothing_and_is_said(tmp_path: Path) -> None:
+    run = await started(tmp_path)
+    await run.go(150, DOWN)
+    run.scrape({"a": 0.0}, "busy")
+    rules = RULES.replace("up == 0", "up * on(instance) group_left() (twice or up) == 0")
+    run.rules.write_text(rules)
+    await run.engine.load()
+    assert await run.go(30, DOWN) == ["Down a firing"]
+    run.rules.write_text(RULES.replace("up == 0", "up == on() group_left() up"))
+    await run.engine.load()
+    assert await run.go(60, UP) == ["Down a firing"]
+    assert run.engine.feed.value is not None
+    view = run.engine.feed.value.rules[0]
+    assert view.health is RuleHealth.FAILED
+    assert view.failing_since is not None
+    assert "duplicate series" in str(view.error)
+
+
+async def test_no_data_is_not_good(tmp_path: Path) -> None:
+    run = await started(tmp_path)
+    await run.go(15, UP)
+    assert run.engine.feed.value is not None
+    assert [each.health for each in run.engine.feed.value.rules] == [RuleHealth.GOOD, RuleHealth.NO_DATA]
+
+
+@pytest.mark.parametrize("away_s", [0, 60, 3000])
+async def test_the_timer_goes_on_after_kill_9(tmp_path: Path, away_s: int) -> None:
+    before = await started(tmp_path)
+    await before.go(15, UP)
+    assert await before.go(75, DOWN) == ["Down a pending"]
+    before.kill()
+    before.clock.go_on(away_s)
+    after = await started(tmp_path, clock=before.clock, rules=None)
+    assert await after.go(15) == ["Down a pending"], "nothing was scraped yet"
+    assert await after.go(15, DOWN) == ["Down a pending"]
+    assert await after.go(15, DOWN) == ["Down a firing"]
+    (fired,) = await after.engine.history()
+    assert fired.kind == "fired"
+
+
+async def test_after_a_long_time_away_the_timer_begins_anew(tmp_path: Path) -> None:
+    before = await started(tmp_path)
+    await before.go(105, DOWN)
+    before.kill()
+    before.clock.go_on(3700)
+    after = await started(tmp_path, clock=before.clock, rules=None)
+    await after.engine.step()
+    assert after.shown() == []
+    assert await after.go(120, DOWN) == ["Down a pending"]
+    assert await after.go(15, DOWN) == ["Down a firing"]
+
+
+async def test_what_fires_goes_on_over_a_restart_and_is_told_once(tmp_path: Path) -> None:
+    notifiers: dict[str, NotifierConfig] = {"bell": bell.Options(resolved=True)}
+    before = await started(tmp_path, notifiers=notifiers)
+    await before.go(150, DOWN)
+    sending = before.engine._receivers._ways[0].sending
+    assert await sending.send_due() is None
+    before.kill()
+    before.clock.go_on(7200)
+    after = await started(tmp_path, clock=before.clock, rules=None, notifiers=notifiers)
+    assert await after.go(60) == ["Down a firing"], "nothing was scraped yet: that ends nothing"
+    assert await after.go(60, DOWN) == ["Down a firing"]
+    assert await after.go(60, UP) == ["Down a resolved"]
+    await after.engine._receivers._ways[0].sending.send_due()
+    told = [(one.reason, [a.name for a in (*one.firing, *one.resolved)]) for one in (*before.rang, *after.rang)]
+    assert told == [("firing", ["Down"]), ("reminder", ["Down"]), ("resolved", ["Down"])]
+
+
+async def test_acknowledgements_and_silences_are_there_after_kill_9(tmp_path: Path) -> None:
+    before = await started(tmp_path)
+    await before.go(150, {"a": 0.0, "b": 0.0})
+    first, second = before.alerts()
+    await before.engine.acknowledge(first, "kim", "on it")
+    silence = await before.engine.silence(matchers_of(second.labels), 3600, "kim", "deploy")
+    before.kill()
+    before.clock.go_on(30)
+    after = await started(tmp_path, clock=before.clock, rules=None)
+    await after.engine.step()
+    first, second = after.alerts()
+    assert first.acknowledged is not None
+    assert (first.acknowledged.by, first.acknowledged.note) == ("kim", "on it")
+    assert second.silenced_by == (silence.id,)
+    assert after.engine.feed.value is not None
+    assert after.engine.feed.value.count(AlertState.FIRING) == 1
+    await after.go(3600, {"a": 0.0, "b": 0.0})
+    assert after.alerts()[1].silenced_by == ()
+
+
+async def test_an_acknowledgement_does_not_hold_for_the_next_time(tmp_path: Path) -> None:
+    run = await started(tmp_path)
+    await run.go(15, {"a": 9.0}, "busy")
+    await run.engine.acknowledge(run.alerts()[0], "kim")
+    await run.go(15, {"a": 9.0}, "busy")
+    assert run.alerts()[0].acknowledged is not None
+    await run.go(15, {"a": 1.0}, "busy")
+    assert await run.go(15, {"a": 9.0}, "busy") == ["Busy a firing"]
+    assert run.alerts()[0].acknowledged is None
+    kinds = [each.kind for each in await run.engine.history()]
+    assert kinds == ["fired", "resolved", "acknowledged", "fired"]
+
+
+async def test_a_silence_until_resolved_ends_with_what_it_silences(tmp_path: Path) -> None:
+    run = await started(tmp_path)
+    await run.go(15, {"a": 9.0}, "busy")
+    wanted = parse_matchers('alertname="Busy"')
+    assert [one.name for one in run.engine.preview(wanted)] == ["Busy"]
+    await run.engine.silence(wanted, None, "kim")
+    await run.go(60, {"a": 9.0}, "busy")
+    assert run.alerts()[0].silenced_by
+    await run.go(15, {"a": 1.0}, "busy")
+    await run.go(15, {"a": 9.0}, "busy")
+    assert run.alerts()[0].silenced_by == ()
+    with pytest.raises(UsageError):
+        await run.engine.expire("no such", "kim")
+
+
+async def test_a_rule_file_that_is_broken_resolves_nothing(tmp_path: Path) -> None:
+    before = await started(tmp_path)
+    await before.go(150, DOWN)
+    before.rules.write_text("groups: [{name: g, rules: [{alert: Down, expr: 'up =='}]}]")
+    assert before.engine._evaluating.files_changed()
+    await before.engine.load()
+    assert await before.go(30, DOWN) == ["Down a firing"], "the old rules go on"
+    assert "rules.yml:1" in before.troubles()[0]
+    before.kill()
+    after = await started(tmp_path, clock=before.clock, rules=None)
+    assert await after.go(30, UP) == ["Down a firing"], "nothing evaluates it, so nothing ends it"
+    assert after.engine.feed.value is not None
+    assert after.engine.feed.value.rules[0].health is RuleHealth.UNKNOWN
+    after.rules.write_text(RULES)
+    await after.engine.load()
+    assert await after.go(60, UP) == ["Down a resolved"]
+
+
+async def test_a_rule_that_was_taken_away_takes_its_alerts_with_it(tmp_path: Path) -> None:
+    run = await started(tmp_path)
+    await run.go(150, DOWN)
+    run.rules.write_text(RULES.replace("name: g", "name: other").replace("up == 0", "up == 2"))
+    await run.engine.load()
+    assert await run.go(15, DOWN) == []
+    assert run.troubles() == []
+    run.rules.unlink()
+    await run.engine.load()
+    await run.engine.step()
+    assert run.troubles()[0] == "rules: no file fits rules.yml"
+
+
+async def test_a_clock_set_forward_does_not_count_for_timers(tmp_path: Path) -> None:
+    run = await started(tmp_path)
+    await run.go(15, UP)
+    await run.go(45, DOWN)
+    run.clock.seconds += 1800
+    assert await run.go(75, DOWN) == ["Down a pending"]
+    assert await run.go(30, DOWN) == ["Down a firing"]
+    assert "30 min were missing" in " ".join(run.troubles())
+
+
+async def test_a_clock_set_back_delays_nothing_for_long(tmp_path: Path) -> None:
+    run = await started(tmp_path)
+    await run.go(7200 + 45, DOWN)
+    assert run.shown() == ["Down a firing"]
+    run.clock.seconds -= 3600
+    run.store.drop("up")
+    assert await run.go(30, DOWN) == ["Down a firing"]
+    assert await run.go(15, UP) == ["Down a resolved"]
+    assert await run.go(15, DOWN) == ["Down a pending"]
+    assert await run.go(120, DOWN) == ["Down a firing"]
+    assert "set back by 1 h" in " ".join(run.troubles())
+
+
+async def test_missed_evaluations_are_counted(tmp_path: Path) -> None:
+    run = await started(tmp_path)
+    await run.go(15, UP)
+    run.clock.go_on(150)
+    await run.engine.step()
+    assert run.troubles() == ["group g: 9 evaluations were missed"]
+
+
+async def test_a_fault_of_ours_in_one_group_is_not_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = await started(tmp_path, rules=RULES + "  - {name: h, rules: [{alert: X, expr: 'vector(1)'}]}\n")
+    broken = run.engine._evaluating.groups[f"{run.rules};g"]
+    monkeypatch.setattr(broken, "evaluate", lambda *_: 1 / 0)
+    await run.go(30, DOWN)
+    assert run.shown() == ["X  firing"]
+    assert "ZeroDivisionError" in run.troubles()[0]
+
+
+async def test_groups_have_phases_of_their_own_and_the_same_after_a_start(tmp_path: Path) -> None:
+    rules = "groups:" + "".join(f"\n  - {{name: g{n}, interval: 1m, rules: []}}" for n in range(20))
+    one, other = [await started(tmp_path, rules=rules) for _ in range(2)]
+    phases = [[each.slot_ms(10**12) for each in run.engine._evaluating.groups.values()] for run in (one, other)]
+    assert phases[0] == phases[1]
+    assert len(set(phases[0])) > 15
+
+
+async def test_a_full_disk_stops_neither_rules_nor_telling(tmp_path: Path) -> None:
+    run = await started(tmp_path, notifiers={"bell": bell.Options()})
+    await run.go(15, DOWN)
+    database = run.engine._saved.database
+    (pages,) = database.rows("PRAGMA page_count")[0]
+    database.rows(f"PRAGMA max_page_count = {pages}")
+    values = {f"{number:0500}": 9.0 for number in range(200)}
+    assert len(await run.go(30, values, "busy")) >= 200
+    await run.engine._receivers._ways[0].sending.send_due()
+    assert sum(len(one.firing) for one in run.rang) >= 200
+    assert "full" in run.troubles()[0]
+
+
+async def test_a_damaged_file_is_put_aside(tmp_path: Path) -> None:
+    (tmp_path / "alerts.db").write_bytes(b"no database " * 1000)
+    run = await started(tmp_path)
+    await run.go(15, UP)
+    assert "damaged" in run.troubles()[0]
+    assert len([name for name in os.listdir(tmp_path) if name.startswith("alerts.damaged-")]) == 1
+
+
+async def test_infinite_and_strange_values_are_kept(tmp_path: Path) -> None:
+    before = await started(tmp_path)
+    await before.go(30, {"a": math.inf}, "busy")
+    before.kill()
+    after = await started(tmp_path, clock=before.clock, rules=None)
+    await after.engine.step()
+    assert after.alerts()[0].value == math.inf
+
+
+def test_what_is_wrong_with_a_notifier_is_said_at_once(tmp_path: Path) -> None:
+    with pytest.raises(LilFoxError, match="only"):
+        Run(tmp_path, notifiers={"bell": bell.Options(only=("x",))})
+
+
+def test_each_configuration_has_a_folder_of_its_own(own_folders: Path) -> None:
+    default, other = folder_of(None), folder_of(Path("/etc/lilfox.yaml"))
+    assert default is not None
+    assert other is not None
+    assert default != other
+    assert default == folder_of(own_folders / "config" / "lilfox" / "config.yaml")
+    assert default.is_dir()
+    assert isinstance(
+        AlertEngine(Config(), Run(default).store, folder=None, base=default, now=lambda: at(0)).feed.state, object
+    )

@@ -1,0 +1,205 @@
+"""Messages on their way: a receiver that is away for an hour, hangs, refuses; a crash before and after sending."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from lilfox_tui.alerts.database import Database
+from lilfox_tui.alerts.model import AlertState
+from lilfox_tui.alerts.notifier import Notice, PartlyTold, Setting
+from lilfox_tui.alerts.notifiers import bell
+from lilfox_tui.alerts.outbox import Outbox
+from lilfox_tui.alerts.receivers import Receivers
+from lilfox_tui.alerts.saved import Saved
+from lilfox_tui.alerts.sending import GIVEN_UP_AFTER_S, LONGEST_WAIT_S, Sending, back_off_s
+from lilfox_tui.config.model import AlertsConfig, Config, Seconds
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import tr
+from tests.unit.alerts.made import alert, notice
+from tests.unit.alerts.running import Clock
+from tests.waiting import until
+
+SLOW, OTHER = (("alertname", "Slow"),), (("alertname", "Other"),)
+
+
+class Receiver:
+    """Takes what it is told, unless ``fails`` or ``hangs``."""
+
+    tells_all = False
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+        self.tries = 0
+        self.fails: Callable[[Notice], Exception | None] = lambda _: None
+        self.hangs = False
+
+    async def tell(self, given: Notice) -> None:
+        self.tries += 1
+        if self.hangs:
+            await asyncio.Event().wait()
+        error = self.fails(given)
+        if error is None or isinstance(error, PartlyTold):
+            self.heard.append(f"{given.group[0][1]} {given.reason}")
+        if error is not None:
+            raise error
+
+    async def close(self) -> None:
+        pass
+
+
+class Way:
+    """The way to one receiver on a clock that the test moves."""
+
+    def __init__(self, folder: Path, clock: Clock | None = None) -> None:
+        self.clock = clock or Clock()
+        self.receiver = Receiver()
+        self.saved = Saved(Database(folder / "alerts.db"))
+        self.outbox = Outbox(self.saved.database)
+        self.sending = Sending("them", self.receiver, 0.05, self.saved, now=self.clock.now)
+
+    def put(self, *notices: Notice) -> None:
+        self.outbox.put("them", notices, [], [])
+
+    def error(self) -> str:
+        """Why the receiver is not reached; empty while it is."""
+        return "" if self.sending.outage is None else str(self.sending.outage.error)
+
+    async def go_on(self, seconds: float) -> int:
+        """Sends whenever something is due for so long; gives how often the receiver was asked."""
+        before, end = self.receiver.tries, self.clock.seconds + seconds
+        while True:
+            wait_s = await self.sending.send_due()
+            if wait_s is None or self.clock.seconds + wait_s > end:
+                self.clock.seconds = end
+                return self.receiver.tries - before
+            self.clock.go_on(wait_s)
+
+
+def away(_: Notice) -> Exception:
+    return LilFoxError(tr("nobody is there"))
+
+
+async def test_a_receiver_that_is_away_for_an_hour_is_told_all_in_order_and_once(tmp_path: Path) -> None:
+    way = Way(tmp_path)
+    way.receiver.fails = away
+    way.put(notice(), notice(group=OTHER))
+    assert 10 <= await way.go_on(1800) <= 30, "it is not hammered"
+    way.put(notice("resolved"))
+    await way.go_on(1800)
+    assert way.receiver.heard == []
+    assert way.error() == "nobody is there"
+    way.receiver.fails = lambda _: None
+    await way.go_on(LONGEST_WAIT_S * 1.2)
+    assert [one for one in way.receiver.heard if one.startswith("Slow")] == ["Slow firing", "Slow resolved"]
+    assert sorted(way.receiver.heard) == ["Other firing", "Slow firing", "Slow resolved"]
+    assert way.error() == ""
+    assert await way.go_on(86_400) == 0
+    assert [event.kind for event in way.saved.events(9)] == ["told"] * 3
+
+
+async def test_what_waits_is_there_after_a_restart(tmp_path: Path) -> None:
+    before = Way(tmp_path)
+    before.receiver.fails = away
+    before.put(notice())
+    await before.go_on(60)
+    after = Way(tmp_path, before.clock)
+    await after.go_on(LONGEST_WAIT_S)
+    assert after.receiver.heard == ["Slow firing"]
+    assert after.outbox.count("them") == 0
+
+
+async def test_one_message_that_is_refused_holds_up_no_other_group(tmp_path: Path) -> None:
+    way = Way(tmp_path)
+    way.receiver.fails = lambda given: away(given) if given.group == SLOW else None
+    way.put(notice(), notice("resolved"), notice(group=OTHER))
+    await way.go_on(600)
+    assert way.receiver.heard == ["Other firing"]
+
+
+async def test_one_that_hangs_is_left_in_time(tmp_path: Path) -> None:
+    way = Way(tmp_path)
+    way.receiver.hangs = True
+    way.put(notice())
+    assert await way.go_on(1) == 1
+    assert "no answer within 0.05 s" in way.error()
+
+
+async def test_a_fault_of_ours_is_an_error_too(tmp_path: Path) -> None:
+    way = Way(tmp_path)
+    way.receiver.fails = lambda _: KeyError("x")
+    way.put(notice())
+    await way.go_on(1)
+    assert "a fault of LilFox: KeyError" in way.error()
+
+
+async def test_who_is_partly_told_is_not_told_again(tmp_path: Path) -> None:
+    way = Way(tmp_path)
+    way.receiver.fails = lambda _: PartlyTold(tr("b@example.net is refused"))
+    way.put(notice())
+    await way.go_on(86_400)
+    assert way.receiver.heard == ["Slow firing"]
+    assert str(way.sending.note) == "b@example.net is refused"
+    (event,) = way.saved.events(9)
+    assert (event.kind, event.note) == ("told", "firing: b@example.net is refused")
+
+
+async def test_after_three_days_a_message_is_given_up_and_that_is_kept(tmp_path: Path) -> None:
+    way = Way(tmp_path)
+    way.receiver.fails = away
+    way.put(notice())
+    await way.go_on(GIVEN_UP_AFTER_S - 1)
+    assert way.outbox.count("them") == 1
+    await way.go_on(LONGEST_WAIT_S * 1.2 + 1)
+    assert way.outbox.count("them") == 0
+    (event,) = way.saved.events(9)
+    assert (event.kind, event.by, event.note) == ("not told", "them", "firing: nobody is there")
+
+
+async def test_a_clock_that_is_set_back_does_not_hold_up_a_try(tmp_path: Path) -> None:
+    way = Way(tmp_path)
+    way.receiver.fails = away
+    way.put(notice())
+    await way.go_on(1)
+    way.clock.seconds -= 86_400
+    way.receiver.fails = lambda _: None
+    assert await way.go_on(0) == 1
+
+
+def test_waits_double_up_to_a_limit_and_differ() -> None:
+    for tries, wait_s in ((0, 5), (1, 10), (3, 40), (7, 600), (10**6, 600)):
+        waits = {back_off_s(tries) for _ in range(20)}
+        assert all(wait_s * 0.8 <= one <= wait_s * 1.2 for one in waits)
+        assert len(waits) > 10
+
+
+def is_long(found: list[Notice], count: int) -> bool:
+    return len(found) == count
+
+
+async def test_one_notifier_that_hangs_holds_up_neither_the_others_nor_the_plan(tmp_path: Path) -> None:
+    rang: list[Notice] = []
+    saved = Saved(Database(tmp_path / "alerts.db"))
+    config = Config(
+        notifiers={"one": bell.Options(timeout=Seconds(3600)), "two": bell.Options(resolved=True)},
+        alerts=AlertsConfig(group_wait=Seconds(0.1)),
+    )
+    receivers = Receivers(config, saved, Setting(rang.append))
+    hanging = Receiver()
+    hanging.hangs = True
+    receivers._ways[0].sending.notifier = hanging
+    running = asyncio.create_task(receivers.run())
+    try:
+        now = receivers._now()
+        for count, state in enumerate((AlertState.FIRING, AlertState.RESOLVED), 1):
+            await asyncio.to_thread(receivers.plan, [alert(state=state)], now, 15.0)
+            receivers.wake()
+            await until(partial(is_long, rang, count), what="the other is told")
+        assert [each.reason for each in rang] == ["firing", "resolved"]
+        assert hanging.tries == 1
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert Outbox(saved.database).count("one") == 1, "its end is not told where it is not wanted"
