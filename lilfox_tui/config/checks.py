@@ -11,7 +11,7 @@ import msgspec
 
 from lilfox_tui import plugins
 from lilfox_tui.config.convert import to_struct, to_whole_struct
-from lilfox_tui.config.model import Config, HostConfig, LogConfig, ScrapeConfig, SecretRef, ServiceConfig, Threshold
+from lilfox_tui.config.model import ApiConfig, Config, HostConfig, LogConfig, ScrapeConfig, SecretRef, ServiceConfig, Threshold
 from lilfox_tui.config.problems import Findings, KeyPath, quoted, rather
 from lilfox_tui.config.themes import theme_names
 from lilfox_tui.config.yaml_nodes import MapNode, Node, ScalarNode
@@ -38,6 +38,9 @@ def check(config: Config, host_names: Collection[str], findings: Findings) -> No
         what = _("no theme is named {value}", value=quoted(config.theme))
         findings.add_at(("theme",), f"{what}; {rather(config.theme, themes)}")
     _check_watched(config, host_names, findings)
+    for name in ("prometheus", "alertmanager"):
+        if (api := getattr(config, name)) is not None:
+            _check_api(api, (name,), host_names, findings)
     for field in msgspec.structs.fields(config.thresholds):
         level = getattr(config.thresholds, field.name)
         if isinstance(level, Threshold):
@@ -115,6 +118,16 @@ def _check_pattern(pattern: str, path: KeyPath, findings: Findings) -> None:
     except (re2.error, UnicodeEncodeError):
         what = _("{value} is no regular expression of RE2; write one such as go_.*", value=quoted(pattern))
         findings.add_at(path, what)
+
+
+def _check_api(api: ApiConfig, path: KeyPath, host_names: Collection[str], findings: Findings) -> None:
+    _check_url(api.url, (*path, "url"), findings)
+    if api.user is not None and api.bearer is not None:
+        findings.add_at((*path, "bearer"), _("only one of {names} may stand here", names="user, bearer"))
+    if api.password is not None and api.user is None:
+        findings.add_at((*path, "password"), _("a password without a user; add user"))
+    _check_host_name(api.from_, (*path, "from"), host_names, findings)
+    _check_headers(api.headers, path, findings)
 
 
 def _check_host_name(name: str | None, path: KeyPath, host_names: Collection[str], findings: Findings) -> None:

@@ -134,6 +134,8 @@ class _Conversion(Struct, frozen=True):
     def struct(self, shape: types.StructType, node: Node, path: KeyPath, base: object) -> object:
         if isinstance(node, ScalarNode) and scalars.is_null(node):
             node = MapNode((), node.line, 1)
+        elif isinstance(node, ScalarNode) and (short := getattr(shape.cls, "SHORT", None)):
+            node = MapNode(((ScalarNode(short, True, node.line), node),), node.line, 1)
         if not isinstance(node, MapNode):
             return self.wrong(node, path, _("a mapping is wanted here; write lines of the form name: value"))
         fields = {field.encode_name: field for field in shape.fields}

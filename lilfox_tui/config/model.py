@@ -6,7 +6,7 @@ in the file.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
@@ -225,6 +225,27 @@ class AlertsConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True)
     """How often an Alertmanager is told again what fires."""
 
 
+class ApiConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A server of the kind of Prometheus or Alertmanager that is asked by its HTTP API. In the file its address alone
+    may stand for it."""
+
+    SHORT: ClassVar[str] = "url"
+
+    url: str
+    """With the path that the API lies under, if any: ``https://mimir.example.net/prometheus``."""
+    from_: str | None = msgspec.field(default=None, name="from")
+    """Name of the host that asks (through its SSH connection); from here when not given."""
+    headers: dict[str, TextOrSecret] = {}
+    user: str | None = None
+    password: SecretRef | None = None
+    bearer: SecretRef | None = None
+    """Sent as ``Authorization: Bearer …``."""
+    verify_tls: bool = True
+    ca_file: str = ""
+    """PEM file of the authorities that are trusted instead of the system's."""
+    timeout: Seconds = Seconds(30)
+
+
 class NotifierConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What every notifier has, whatever its kind. The Options of each kind add their own keys to these."""
 
@@ -261,6 +282,10 @@ class Config(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
     rules: tuple[str, ...] = ()
     """Paths and globs of Prometheus' rule files; those that are relative are beside the configuration file."""
     alerts: AlertsConfig = AlertsConfig()
+    prometheus: ApiConfig | None = None
+    """A Prometheus, or what speaks like one, that answers queries and whose alerts are shown."""
+    alertmanager: ApiConfig | None = None
+    """An Alertmanager whose alerts and silences are shown and changed."""
     notifiers: dict[Name, Any] = {}
     """Name → who is told. After loading, values are the Options of the kinds, each a :class:`NotifierConfig`."""
     thresholds: Thresholds = Thresholds()
