@@ -61,7 +61,8 @@ def _of_kind(package: str, kind: str, default: str) -> dict[str, Any]:
 
 def _of(shape: types.Type) -> dict[str, Any]:
     if isinstance(shape, types.StructType):
-        return _of_struct(shape)
+        made = _of_struct(shape)
+        return {"anyOf": [{"type": "string"}, made]} if hasattr(shape.cls, "SHORT") else made
     if isinstance(shape, types.DictType):
         return {"type": ["object", "null"], "propertyNames": _of(shape.key_type)} | {
             "additionalProperties": _of(shape.value_type)
