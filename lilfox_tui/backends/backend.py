@@ -1,0 +1,64 @@
+"""The contract of backends: databases, caches, queues, circuit breakers, each kind one file in ``kinds/``.
+
+A kind's module has
+
+* ``Options``, a :class:`~lilfox_tui.config.model.BackendConfig`,
+* ``open_backend(name, options, host) -> Backend``; nothing is asked yet. ``host`` is the one through which it is asked,
+  None is this machine,
+* ``headline(values) -> tuple[Figure, ...]``: its line, from the values of a reading or from those that history kept,
+* ``TREND``: the series whose course stands beside the line, or None.
+
+The kinds' modules are imported with the configuration: they import drivers only inside functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol, cast, runtime_checkable
+
+from lilfox_tui import plugins
+from lilfox_tui.backends.model import Figure, Plan, Reading
+from lilfox_tui.config.checks import BACKENDS
+from lilfox_tui.config.model import BackendConfig
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.metrics.model import Series
+
+
+class BackendError(LilFoxError):
+    """A backend does not answer, or answers something else; the next look connects anew."""
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """One backend over one kept connection."""
+
+    async def read(self) -> Reading:
+        """One look, within the configured time-out. Raises BackendError, HostError, or a secret's LilFoxError."""
+        ...
+
+    async def close(self) -> None:
+        """Ends the connection and the forwarded port."""
+        ...
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """A backend that tells how it runs a statement."""
+
+    async def explain(self, statement_id: str) -> Plan:
+        """The plan of the statement with that id, without running it. Raises as ``Backend.read``."""
+        ...
+
+
+class Kind(Protocol):
+    """What a kind's module has."""
+
+    TREND: Series | None
+    headline: Callable[[Mapping[Series, float]], tuple[Figure, ...]]
+    open_backend: Callable[[str, BackendConfig, Host | None], Backend]
+
+
+def load(kind: str) -> Kind:
+    """The kind's module. Raises UsageError for an unknown one."""
+    return cast("Kind", plugins.load(BACKENDS, kind))

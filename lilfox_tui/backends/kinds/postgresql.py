@@ -1,0 +1,263 @@
+"""PostgreSQL 12 and newer: sessions, blocking, replication, cache, slow statements, indexes, wraparound.
+
+Over TCP with the driver, from here or through ``host``'s SSH; with ``by: psql`` by the host's psql on the server's
+socket, as ``run_as``, without any password.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Literal
+
+from lilfox_tui.backends.backend import BackendError
+from lilfox_tui.backends.judging import Rises, above, share_percent, worst_first
+from lilfox_tui.backends.model import Figure, Finding, Plan, Reading
+from lilfox_tui.backends.postgresql.asks import explain_steps
+from lilfox_tui.backends.postgresql.driver import DriverSession, Login, SslMode
+from lilfox_tui.backends.postgresql.look import Indexes, Look, look, server_of
+from lilfox_tui.backends.postgresql.psql import PsqlSession
+from lilfox_tui.backends.postgresql.session import Refused, Session
+from lilfox_tui.backends.postgresql.tables import facts, tables
+from lilfox_tui.config.model import BackendConfig, Port, SecretRef, Threshold
+from lilfox_tui.errors import UsageError
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.metrics.model import Level, Series
+from lilfox_tui.text import human_bytes, human_count, human_duration
+
+INDEXES_EVERY_S = 60.0
+"""Statistics of indexes change slowly and cost the most to read."""
+DEADLOCKS_FOR_S = 600.0
+"""How long deadlocks are told of."""
+
+
+class Options(BackendConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """``user`` needs the right pg_monitor (``GRANT pg_monitor TO lilfox``), else numbers are incomplete."""
+
+    kind: str = "postgresql"
+    by: Literal["driver", "psql"] = "driver"
+    address: str = "127.0.0.1"
+    """As ``host`` sees it, where one is given."""
+    port: Port = 5432
+    database: str = "postgres"
+    """Whose statements and indexes are told of."""
+    user: str = ""
+    password: SecretRef | None = None
+    tls: SslMode = "prefer"
+    ca_file: str = ""
+    socket: str = ""
+    """Folder of the server's socket on the host, for ``by: psql``; psql's own when not given."""
+    run_as: str = ""
+    """The host's user that runs psql, through sudo where the login is another (``postgres``)."""
+    connections_percent: Threshold = Threshold(warn=80, fail=95)
+    blocked_s: Threshold = Threshold(warn=10, fail=60)
+    """How long a session may wait for a lock."""
+    idle_in_transaction_s: Threshold = Threshold(warn=300)
+    lag_s: Threshold = Threshold(warn=30, fail=300)
+    slot_bytes: Threshold = Threshold(warn=5 * 1024.0**3, fail=50 * 1024.0**3)
+    """WAL that is kept for one replication slot."""
+    wraparound_age: Threshold = Threshold(warn=1e9, fail=1.6e9)
+    """In transactions; at 2.1e9 the server stops."""
+
+
+TREND: Series | None = Series("postgresql_connections", (("state", "active"),))
+_MAX = Series("postgresql_connections_max")
+_USED = Series("postgresql_connections_used")
+_WAITING = Series("postgresql_connections_waiting")
+_HIT = Series("postgresql_cache_hit_percent")
+_LAG = Series("postgresql_replication_lag_seconds")
+
+
+def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
+    """``18 active  12 idle  6 waiting  /100``"""
+    figures = []
+    for state, text in (
+        ("active", tr("{count} active")),
+        ("idle", tr("{count} idle")),
+        ("idle in transaction", tr("{count} idle in transaction")),
+    ):
+        count = values.get(Series("postgresql_connections", (("state", state),)))
+        if count is not None and (count or state != "idle in transaction"):
+            figures.append(Figure(Message(text.text, {"count": human_count(round(count))})))
+    waiting = values.get(_WAITING)
+    if waiting is not None:
+        level = Level.DEGRADED if waiting else Level.GOOD
+        figures.append(Figure(tr("{count} waiting", count=human_count(round(waiting))), level))
+    if (most := values.get(_MAX)) is not None:
+        used = values.get(_USED)
+        figures.append(Figure(tr("{used}/{most}", used=human_count(used and round(used)), most=human_count(most))))
+    if (hit := values.get(_HIT)) is not None:
+        figures.append(Figure(tr("hit {percent:.1f}%", percent=hit)))
+    if (lag := values.get(_LAG)) is not None:
+        figures.append(Figure(tr("lag {time}", time=human_duration(lag))))
+    return tuple(figures)
+
+
+def open_backend(name: str, options: Options, host: Host | None) -> PostgreSql:
+    """The server; nothing is asked yet. Raises UsageError where psql has no host to run on."""
+    session: Session
+    if options.by == "psql":
+        if host is None:
+            raise UsageError(
+                tr("{name}: by: psql needs host:, the host that runs the server", name=name),
+                tr("For this machine, name it under hosts: with local: true."),
+            )
+        session = PsqlSession(
+            host, socket=options.socket, port=options.port, database=options.database, user=options.user,
+            run_as=options.run_as, timeout_s=options.timeout,
+        )  # fmt: skip
+    else:
+        login = Login(
+            options.address, options.port, options.database, options.user, options.password, options.tls,
+            options.ca_file,
+        )  # fmt: skip
+        session = DriverSession(login, host, timeout_s=options.timeout)
+    return PostgreSql(options, session)
+
+
+class PostgreSql:
+    """See :class:`~lilfox_tui.backends.backend.Backend` and :class:`~lilfox_tui.backends.backend.Explains`."""
+
+    def __init__(self, options: Options, session: Session) -> None:
+        self._options, self._session = options, session
+        self._rises = Rises()
+        self._indexes: Indexes | None = None
+        self._indexes_due = 0.0
+        self._deadlocks: tuple[float, float] | None = None
+
+    async def read(self) -> Reading:
+        """See :meth:`Backend.read`."""
+        now = time.monotonic()
+        with_indexes = now >= self._indexes_due
+        found = await look(self._session, with_indexes=with_indexes)
+        if with_indexes:
+            self._indexes, self._indexes_due = found.indexes, now + INDEXES_EVERY_S
+        rises = self._rises.take(_counters(found))
+        if deadlocks := _rise(rises, "deadlocks"):
+            self._deadlocks = (now, deadlocks)
+        values = dict(_values(found, rises))
+        return Reading(
+            at=datetime.now(UTC),
+            values=values,
+            findings=worst_first(self._findings(found, values, now)),
+            facts=facts(found, values.get(_HIT)),
+            tables=tables(found, self._indexes),
+            incomplete=_incomplete(found),
+        )
+
+    async def explain(self, statement_id: str) -> Plan:
+        """See :meth:`Explains.explain`. Raises BackendError also where the server cannot plan it."""
+        server = await server_of(self._session)
+        text, *steps, _cleaned = await self._session.run(explain_steps(int(statement_id), server))
+        if isinstance(text, Refused) or not text:
+            raise BackendError(tr("statement {id} is no longer among those that are counted, or holds a ;",
+                                  id=statement_id))  # fmt: skip
+        for step in steps:
+            if isinstance(step, Refused):
+                hint = tr("It is planned as {role}, whose rights and search_path count.", role=server.role)
+                raise BackendError(tr("the server cannot plan it: {reason}", reason=step.said), hint)
+        plan = steps[-1]
+        assert not isinstance(plan, Refused)
+        return Plan(text[0], plan, generic=re.search(r"\$\d", text[0]) is not None)
+
+    async def close(self) -> None:
+        """See :meth:`Backend.close`."""
+        await self._session.close()
+
+    def _findings(self, found: Look, values: Mapping[Series, float], now: float) -> Iterator[Finding]:
+        options = self._options
+        used, most = values.get(_USED), found.server.max_connections - found.server.reserved
+        if used is not None and most > 0:
+            text = tr("{used:.0f} of {most} connections are taken", used=used, most=most)
+            yield from above(100 * used / most, options.connections_percent, text)
+        for row in found.sessions or ():
+            if row.blocked_by:
+                text = tr("{pid} waits for a lock of {holders} for {time}", pid=row.pid,
+                          holders=" ".join(map(str, row.blocked_by)), time=human_duration(row.in_state_s))  # fmt: skip
+                yield from above(row.in_state_s, options.blocked_s, text)
+            elif row.state == "idle in transaction":
+                text = tr("{pid} of {role} has been idle in a transaction for {time}", pid=row.pid, role=row.role,
+                          time=human_duration(row.in_state_s))  # fmt: skip
+                yield from above(row.in_state_s, options.idle_in_transaction_s, text)
+        if self._deadlocks is not None and now - self._deadlocks[0] < DEADLOCKS_FOR_S:
+            ago, count = human_duration(now - self._deadlocks[0]), self._deadlocks[1]
+            yield Finding(Level.DEGRADED, tr("{count:.0f} deadlocks {ago} ago", count=count, ago=ago))
+        yield from self._of_replication(found)
+        for database in found.databases or ():
+            age = human_count(database.age)
+            text = tr("{name}: its oldest transaction id is {age} transactions old; at 2.1 G the server stops",
+                      name=database.name, age=age)  # fmt: skip
+            yield from above(database.age, options.wraparound_age, text)
+
+    def _of_replication(self, found: Look) -> Iterator[Finding]:
+        for sender in found.senders or ():
+            text = tr("standby {name} is {time} behind", name=sender.name, time=human_duration(sender.lag_s))
+            yield from above(sender.lag_s, self._options.lag_s, text)
+        if found.server.standby and found.receiver is not None:
+            text = tr("replay is {time} behind", time=human_duration(found.receiver.lag_s))
+            yield from above(found.receiver.lag_s, self._options.lag_s, text)
+            if found.receiver.status is None and found.server.sees_all:
+                yield Finding(Level.DEGRADED, tr("this standby receives nothing: no WAL receiver runs"))
+        for slot in found.slots or ():
+            text = tr("{size} of WAL is kept for slot {name}", name=slot.name, size=human_bytes(slot.retained_bytes))
+            yield from above(slot.retained_bytes, self._options.slot_bytes, text)
+
+
+def _incomplete(found: Look) -> Message | None:
+    if not found.server.sees_all:
+        return tr("incomplete: {role} may not see the sessions and statements of others; GRANT pg_monitor TO {role}",
+                  role=found.server.role)  # fmt: skip
+    for name, reason in found.refused.items():
+        return tr("incomplete: {part}: {reason}", part=name, reason=reason)
+    return None
+
+
+def _counters(found: Look) -> dict[str, float]:
+    """By database, so that the reset of one is no rise of all together."""
+    counters = {}
+    for each in found.databases or ():
+        counters[f"hit {each.name}"] = float(each.blocks_hit)
+        counters[f"read {each.name}"] = float(each.blocks_read)
+        counters[f"deadlocks {each.name}"] = float(each.deadlocks)
+    return counters
+
+
+def _rise(rises: Mapping[str, float], what: str) -> float | None:
+    """Of all databases together; None after the first look."""
+    found = [rise for name, rise in rises.items() if name.startswith(f"{what} ")]
+    return sum(found) if found else None
+
+
+def _values(found: Look, rises: Mapping[str, float]) -> Iterator[tuple[Series, float]]:
+    yield _MAX, float(found.server.max_connections)
+    if found.pool is not None:
+        yield _USED, float(sum(row.count for row in found.pool) + 1)  # and ours
+        if found.server.sees_all:
+            by_state = {"active": 0, "idle": 0, "idle in transaction": 0} | {row.state: row.count for row in found.pool}
+            for state, count in by_state.items():
+                yield Series("postgresql_connections", (("state", state),)), float(count)
+            yield _WAITING, float(sum(row.waiting for row in found.pool))
+            oldest = [row.oldest_s for row in found.pool if row.state.startswith("idle in") and row.oldest_s]
+            yield Series("postgresql_idle_in_transaction_seconds"), max(oldest, default=0.0)
+    if found.sessions is not None and found.server.sees_all:
+        yield Series("postgresql_blocked_sessions"), float(sum(bool(row.blocked_by) for row in found.sessions))
+    hit = share_percent(_rise(rises, "hit"), _rise(rises, "read"))
+    if hit is not None:
+        yield _HIT, hit
+    lags = [each.lag_s for each in found.senders or () if each.lag_s is not None]
+    if found.receiver is not None and found.receiver.lag_s is not None:
+        lags.append(found.receiver.lag_s)
+    if lags:
+        yield _LAG, max(lags)
+    retained = [each.retained_bytes for each in found.slots or () if each.retained_bytes is not None]
+    if retained:
+        yield Series("postgresql_slot_retained_bytes"), max(retained)
+    if found.databases:
+        yield Series("postgresql_deadlocks_total"), float(sum(each.deadlocks for each in found.databases))
+        yield Series("postgresql_commits_total"), float(sum(each.commits for each in found.databases))
+        yield Series("postgresql_rollbacks_total"), float(sum(each.rollbacks for each in found.databases))
+        yield Series("postgresql_temp_bytes_total"), float(sum(each.temp_bytes for each in found.databases))
+        yield Series("postgresql_oldest_transaction_age"), float(max(each.age for each in found.databases))

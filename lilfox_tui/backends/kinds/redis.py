@@ -1,0 +1,206 @@
+"""Redis and what speaks like it (Valkey, KeyDB): INFO, between two looks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from lilfox_tui.backends.judging import Rises, above, share_percent, worst_first
+from lilfox_tui.backends.model import Column, Fact, Figure, Finding, Reading, Table
+from lilfox_tui.backends.redis_way import RedisOptions, RedisWay
+from lilfox_tui.config.model import Threshold
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.i18n import tr
+from lilfox_tui.metrics.model import Level, Series
+from lilfox_tui.text import human_bytes, human_count
+
+FRAGMENTED_FROM_BYTES = 100 * 1024.0**2
+"""A small instance always looks fragmented."""
+MOST_COMMANDS = 15
+
+
+class Options(RedisOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The user needs the right to INFO."""
+
+    kind: str = "redis"
+    memory_percent: Threshold = Threshold(warn=85, fail=95)
+    """Of ``maxmemory``, where the server has one and evicts nothing."""
+    clients_percent: Threshold = Threshold(warn=80, fail=95)
+    fragmentation: Threshold = Threshold(warn=1.8)
+    """``mem_fragmentation_ratio``, from 100 MiB on."""
+
+
+Info = Mapping[str, Any]
+"""Fields of INFO by name, those with parts as mappings (redis.io/docs/latest/commands/info); values are untrusted."""
+
+TREND: Series | None = Series("redis_operations_per_second")
+_HIT = Series("redis_hit_percent")
+_MEMORY = Series("redis_used_memory_bytes")
+_MAX_MEMORY = Series("redis_max_memory_bytes")
+_CLIENTS = Series("redis_connected_clients")
+
+
+def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
+    """``hit 97.2%  1.1G  18 clients  412/s``"""
+    figures = []
+    if (hit := values.get(_HIT)) is not None:
+        figures.append(Figure(tr("hit {percent:.1f}%", percent=hit)))
+    if (used := values.get(_MEMORY)) is not None:
+        most = values.get(_MAX_MEMORY)
+        of = f"/{human_bytes(most)}" if most else ""
+        figures.append(Figure(tr("{size}", size=human_bytes(used) + of)))
+    if (clients := values.get(_CLIENTS)) is not None:
+        figures.append(Figure(tr("{count} clients", count=human_count(round(clients)))))
+    if TREND is not None and (rate := values.get(TREND)) is not None:
+        figures.append(Figure(tr("{count}/s", count=human_count(round(rate)))))
+    return tuple(figures)
+
+
+def open_backend(_name: str, options: Options, host: Host | None) -> RedisServer:
+    """The server; nothing is asked yet."""
+    return RedisServer(options, RedisWay(options, host))
+
+
+class RedisServer:
+    """See :class:`~lilfox_tui.backends.backend.Backend`."""
+
+    def __init__(self, options: Options, way: RedisWay) -> None:
+        self._options, self._way = options, way
+        self._rises = Rises()
+
+    async def read(self) -> Reading:
+        """See :meth:`Backend.read`."""
+        at = datetime.now(UTC)
+        info = await self._way.ask(lambda client: client.info("all"))
+        rises = self._rises.take({name: number for name in _COUNTERS if (number := _number(info, name)) is not None})
+        values = dict(_values(info, rises))
+        return Reading(
+            at=at,
+            values=values,
+            findings=worst_first(self._findings(info, rises)),
+            facts=tuple(_facts(info, values)),
+            tables=tuple(_tables(info)),
+        )
+
+    async def close(self) -> None:
+        """See :meth:`Backend.close`."""
+        await self._way.close()
+
+    def _findings(self, info: Info, rises: Mapping[str, float]) -> Iterator[Finding]:
+        options = self._options
+        used, most = _number(info, "used_memory"), _number(info, "maxmemory")
+        if used is not None and most and info.get("maxmemory_policy") == "noeviction":
+            text = tr("memory {used} of {most}, and nothing is evicted: writes fail when it is full",
+                      used=human_bytes(used), most=human_bytes(most))  # fmt: skip
+            yield from above(100 * used / most, options.memory_percent, text)
+        clients, limit = _number(info, "connected_clients"), _number(info, "maxclients")
+        if clients is not None and limit:
+            text = tr("{used:.0f} of {most:.0f} connections are taken", used=clients, most=limit)
+            yield from above(100 * clients / limit, options.clients_percent, text)
+        if (used or 0) >= FRAGMENTED_FROM_BYTES:
+            ratio = _number(info, "mem_fragmentation_ratio")
+            text = tr("memory is fragmented: {ratio:.2f} times what is used", ratio=ratio)
+            yield from above(ratio, options.fragmentation, text)
+        if rises.get("rejected_connections", 0) > 0:
+            yield Finding(Level.FAILING, tr("connections are rejected: {count:.0f} since the last look",
+                                            count=rises["rejected_connections"]))  # fmt: skip
+        yield from _of_persistence(info)
+
+
+def _of_persistence(info: Info) -> Iterator[Finding]:
+    if info.get("loading") == 1:
+        yield Finding(Level.DEGRADED, tr("it still loads its data from disk"))
+    if info.get("rdb_last_bgsave_status", "ok") != "ok":
+        yield Finding(Level.FAILING, tr("the last save to disk (RDB) failed: see the server's log"))
+    if info.get("aof_enabled") == 1 and info.get("aof_last_write_status", "ok") != "ok":
+        yield Finding(Level.FAILING, tr("the last write to the append-only file failed: see the server's log"))
+    if info.get("role") == "slave" and info.get("master_link_status") == "down":
+        yield Finding(Level.FAILING, tr("this replica has lost its master {master}:{port}",
+                                        master=info.get("master_host"), port=info.get("master_port")))  # fmt: skip
+
+
+_COUNTERS = {
+    "keyspace_hits": "redis_keyspace_hits_total",
+    "keyspace_misses": "redis_keyspace_misses_total",
+    "evicted_keys": "redis_evicted_keys_total",
+    "expired_keys": "redis_expired_keys_total",
+    "rejected_connections": "redis_rejected_connections_total",
+}
+_GAUGES = {
+    "connected_clients": "redis_connected_clients",
+    "maxclients": "redis_max_clients",
+    "blocked_clients": "redis_blocked_clients",
+    "used_memory": "redis_used_memory_bytes",
+    "maxmemory": "redis_max_memory_bytes",
+    "mem_fragmentation_ratio": "redis_memory_fragmentation_ratio",
+    "instantaneous_ops_per_sec": "redis_operations_per_second",
+    "connected_slaves": "redis_connected_replicas",
+    "rdb_changes_since_last_save": "redis_changes_since_last_save",
+}
+
+
+def _number(info: Info, name: str) -> float | None:
+    value = info.get(name)
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _text(info: Info, name: str) -> str | None:
+    return None if name not in info else str(info[name])
+
+
+def _values(info: Info, rises: Mapping[str, float]) -> Iterator[tuple[Series, float]]:
+    for field, name in (_COUNTERS | _GAUGES).items():
+        if (number := _number(info, field)) is not None:
+            yield Series(name), number
+    hit = share_percent(rises.get("keyspace_hits"), rises.get("keyspace_misses"))
+    if hit is not None:
+        yield _HIT, hit
+
+
+def _facts(info: Info, values: Mapping[Series, float]) -> Iterator[Fact]:
+    most = _number(info, "maxmemory")
+    yield Fact("version", tr("version"), _text(info, "redis_version"))
+    yield Fact("role", tr("is a"), _text(info, "role"))
+    yield Fact("up_s", tr("up"), _number(info, "uptime_in_seconds"), "seconds")
+    yield Fact("hit_percent", tr("hits since the last look"), values.get(_HIT), "percent")
+    yield Fact("keyspace_hits", tr("hits"), _number(info, "keyspace_hits"), "count")
+    yield Fact("keyspace_misses", tr("misses"), _number(info, "keyspace_misses"), "count")
+    yield Fact("connected_clients", tr("clients"), _number(info, "connected_clients"), "count")
+    yield Fact("blocked_clients", tr("blocked clients"), _number(info, "blocked_clients"), "count")
+    yield Fact("rejected_connections", tr("rejected connections"), _number(info, "rejected_connections"), "count")
+    yield Fact("used_memory", tr("memory used"), _number(info, "used_memory"), "bytes")
+    yield Fact("maxmemory", tr("memory at most"), tr("no limit") if most == 0 else most, "bytes")
+    yield Fact("maxmemory_policy", tr("when it is full"), _text(info, "maxmemory_policy"))
+    yield Fact("mem_fragmentation_ratio", tr("fragmentation"), _text(info, "mem_fragmentation_ratio"))
+    yield Fact("evicted_keys", tr("evicted keys"), _number(info, "evicted_keys"), "count")
+    yield Fact("expired_keys", tr("expired keys"), _number(info, "expired_keys"), "count")
+    yield Fact("connected_slaves", tr("replicas"), _number(info, "connected_slaves"), "count")
+    yield Fact("master_repl_offset", tr("replication offset"), _text(info, "master_repl_offset"))
+    yield Fact("rdb_last_bgsave_status", tr("last save"), _text(info, "rdb_last_bgsave_status"))
+    yield Fact("rdb_changes_since_last_save", tr("changes since then"), _text(info, "rdb_changes_since_last_save"))
+    yield Fact("aof_enabled", tr("append-only file"), {0: tr("off"), 1: tr("on")}.get(info.get("aof_enabled", -1)))
+
+
+def _tables(info: Info) -> Iterator[Table]:
+    """Times of commands (microseconds in INFO), those called most first, and what each database holds."""
+    calls = {name.removeprefix("cmdstat_"): parts for name, parts in info.items()
+             if name.startswith("cmdstat_") and isinstance(parts, dict)}  # fmt: skip
+    columns = (
+        Column("command", tr("command")), Column("calls", tr("calls"), "count"),
+        Column("p50_s", tr("p50"), "seconds"), Column("p99_s", tr("p99"), "seconds"),
+        Column("p999_s", tr("p99.9"), "seconds"),
+    )  # fmt: skip
+    rows = []
+    for command, stats in sorted(calls.items(), key=lambda each: -(_number(each[1], "calls") or 0))[:MOST_COMMANDS]:
+        times = info.get(f"latency_percentiles_usec_{command}", {})
+        micro = [_number(times, name) for name in ("p50", "p99", "p99.9")]
+        rows.append((command, _number(stats, "calls"), *(None if each is None else each / 1e6 for each in micro)))
+    yield Table("commands", tr("Commands"), columns, tuple(rows))
+    columns_of_db = (Column("db", tr("database")), Column("keys", tr("keys"), "count"),
+                     Column("expires", tr("that expire"), "count"))  # fmt: skip
+    spaces = {name: parts for name, parts in info.items()
+              if name.startswith("db") and name[2:].isdigit() and isinstance(parts, dict)}  # fmt: skip
+    yield Table("keyspace", tr("Databases"), columns_of_db, tuple(
+        (name, _number(space, "keys"), _number(space, "expires")) for name, space in spaces.items()
+    ))  # fmt: skip

@@ -1,0 +1,343 @@
+"""What is asked of PostgreSQL, and the rows that answer. Right for 12 and newer; columns that changed their names with
+a version are chosen by it.
+
+Each ask becomes one text of JSON, so that both ways to the server give the same typed rows. Nothing here takes a lock
+that a table's user would notice, and sizes are the planner's (``relpages``), which need none at all.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from lilfox_tui.backends.postgresql.session import Step
+
+Row = TypeVar("Row", bound=Struct)
+_QUERY_CHARS = 300
+MOST_ROWS = 20
+
+
+class Ask(Struct, Generic[Row], frozen=True):
+    """One question: its statement and what a row of the answer is."""
+
+    sql: str
+    row: type[Row]
+
+    @property
+    def step(self) -> Step:
+        """The statement as it is run."""
+        return Step(f"SELECT coalesce(json_agg(lilfox), '[]')::text FROM ({self.sql}) AS lilfox")
+
+    def rows(self, answer: tuple[str, ...]) -> list[Row]:
+        """The rows of an answer. Raises msgspec.ValidationError."""
+        return msgspec.json.decode(answer[0], type=list[self.row])  # type: ignore[name-defined]
+
+
+class Server(Struct, frozen=True):
+    """The server and what our role may see. ``version`` is server_version_num; ``statements`` is the quoted schema of
+    the extension pg_stat_statements, None without it; ``preloaded`` tells whether its library is loaded."""
+
+    version: int
+    version_text: str
+    standby: bool
+    sees_all: bool
+    role: str
+    database: str
+    max_connections: int
+    reserved: int
+    preloaded: bool
+    statements: str | None
+    up_s: float
+
+
+SERVER = Ask(
+    """
+    SELECT current_setting('server_version_num')::int AS version, current_setting('server_version') AS version_text,
+           pg_is_in_recovery() AS standby, pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS sees_all,
+           current_user AS role, current_database() AS database,
+           current_setting('max_connections')::int AS max_connections,
+           current_setting('superuser_reserved_connections')::int AS reserved,
+           EXISTS (SELECT FROM pg_settings WHERE name = 'pg_stat_statements.max') AS preloaded,
+           (SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+             WHERE e.extname = 'pg_stat_statements') AS statements,
+           extract(epoch FROM clock_timestamp() - pg_postmaster_start_time()) AS up_s
+    """,
+    Server,
+)
+
+
+class Pool(Struct, frozen=True):
+    """Sessions of clients in one state, ours not counted; ``waiting`` of them wait for a lock. ``hidden`` is the state
+    of those that our role may not see."""
+
+    state: str
+    count: int
+    waiting: int
+    oldest_s: float | None
+
+
+POOL = Ask(
+    """
+    SELECT coalesce(state, CASE WHEN backend_type IS NULL THEN 'hidden' ELSE 'starting' END) AS state,
+           count(*) AS count, count(*) FILTER (WHERE wait_event_type = 'Lock') AS waiting,
+           max(extract(epoch FROM clock_timestamp() - xact_start)) AS oldest_s
+      FROM pg_stat_activity
+     WHERE (backend_type = 'client backend' OR backend_type IS NULL AND datid IS NOT NULL)
+       AND pid <> pg_backend_pid()
+     GROUP BY 1
+    """,
+    Pool,
+)
+
+
+class SessionRow(Struct, frozen=True):
+    """One session with an open transaction. ``blocked_by`` are the pids that hold what it waits for."""
+
+    pid: int
+    role: str | None
+    database: str | None
+    application: str | None
+    state: str | None
+    blocked_by: tuple[int, ...]
+    transaction_s: float | None
+    in_state_s: float | None
+    statement: str | None
+
+
+SESSIONS = Ask(
+    f"""
+    WITH waiting AS MATERIALIZED (
+      SELECT pid, pg_blocking_pids(pid) AS by FROM pg_stat_activity WHERE wait_event_type = 'Lock'
+    )
+    SELECT a.pid, a.usename AS role, a.datname AS database, a.application_name AS application,
+           a.state, coalesce(w.by, '{{}}') AS blocked_by,
+           extract(epoch FROM clock_timestamp() - a.xact_start) AS transaction_s,
+           extract(epoch FROM clock_timestamp() - a.state_change) AS in_state_s,
+           left(a.query, {_QUERY_CHARS}) AS statement
+      FROM pg_stat_activity a LEFT JOIN waiting w USING (pid)
+     WHERE a.xact_start IS NOT NULL AND a.backend_type = 'client backend' AND a.pid <> pg_backend_pid()
+        OR a.pid IN (SELECT unnest(by) FROM waiting)
+     ORDER BY cardinality(w.by) > 0 DESC NULLS LAST, a.xact_start
+     LIMIT 100
+    """,
+    SessionRow,
+)
+
+
+class Database(Struct, frozen=True):
+    """One database's counters since ``reset_at`` (seconds since the epoch), and its oldest transaction id's age."""
+
+    name: str
+    connections: int
+    commits: int
+    rollbacks: int
+    blocks_hit: int
+    blocks_read: int
+    deadlocks: int
+    temp_bytes: int
+    reset_at: float | None
+    age: int
+
+
+DATABASES = Ask(
+    """
+    SELECT d.datname AS name, s.numbackends AS connections, s.xact_commit AS commits, s.xact_rollback AS rollbacks,
+           s.blks_hit AS blocks_hit, s.blks_read AS blocks_read, s.deadlocks, s.temp_bytes,
+           extract(epoch FROM s.stats_reset) AS reset_at,
+           greatest(age(d.datfrozenxid), mxid_age(d.datminmxid)) AS age
+      FROM pg_database d JOIN pg_stat_database s ON s.datid = d.oid
+     ORDER BY s.numbackends DESC, d.datname
+    """,
+    Database,
+)
+
+_NOW_LSN = "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END"
+
+
+class Sender(Struct, frozen=True):
+    """One standby that this server sends to."""
+
+    name: str | None
+    address: str | None
+    state: str | None
+    sync_state: str | None
+    behind_bytes: float | None
+    lag_s: float | None
+
+
+SENDERS = Ask(
+    f"""
+    SELECT application_name AS name, coalesce(host(client_addr), 'local') AS address, state, sync_state,
+           pg_wal_lsn_diff({_NOW_LSN}, replay_lsn) AS behind_bytes, extract(epoch FROM replay_lag) AS lag_s
+      FROM pg_stat_replication ORDER BY application_name
+    """,
+    Sender,
+)
+
+
+class Receiver(Struct, frozen=True):
+    """How a standby follows its primary; all None on a primary. ``lag_s`` is 0 where all that came is replayed, for an
+    idle primary would look like a growing lag."""
+
+    status: str | None
+    sender: str | None
+    behind_bytes: float | None
+    lag_s: float | None
+
+
+RECEIVER = Ask(
+    """
+    SELECT (SELECT status FROM pg_stat_wal_receiver) AS status,
+           (SELECT sender_host || ':' || sender_port FROM pg_stat_wal_receiver) AS sender,
+           pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) AS behind_bytes,
+           CASE WHEN NOT pg_is_in_recovery() THEN NULL
+                WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
+                ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END AS lag_s
+    """,
+    Receiver,
+)
+
+
+class Slot(Struct, frozen=True):
+    """A replication slot and how much WAL is kept for it."""
+
+    name: str
+    kind: str
+    active: bool
+    wal_status: str | None
+    retained_bytes: float | None
+
+
+SLOTS = Ask(
+    f"""
+    SELECT slot_name AS name, slot_type AS kind, active, wal_status,
+           pg_wal_lsn_diff({_NOW_LSN}, restart_lsn) AS retained_bytes
+      FROM pg_replication_slots ORDER BY slot_name
+    """,
+    Slot,
+)
+
+
+class SlowStatement(Struct, frozen=True):
+    """A statement of this database and what it cost since the statistics were reset; ``id`` None: not ours to see."""
+
+    id: str | None
+    calls: int
+    total_ms: float
+    mean_ms: float
+    max_ms: float
+    rows: int
+    blocks_hit: int
+    blocks_read: int
+    read_ms: float
+    statement: str | None
+
+
+def slow(server: Server) -> Ask[SlowStatement] | None:
+    """The statements that cost most, ours left out; None where pg_stat_statements is not there or not loaded."""
+    if server.statements is None or not server.preloaded:
+        return None
+    exec_time = "exec_time" if server.version >= 130000 else "time"
+    read_time = "shared_blk_read_time" if server.version >= 170000 else "blk_read_time"
+    sql = f"""
+    SELECT queryid::text AS id, sum(calls) AS calls, sum(total_{exec_time}) AS total_ms,
+           sum(total_{exec_time}) / greatest(sum(calls), 1) AS mean_ms, max(max_{exec_time}) AS max_ms,
+           sum(rows) AS rows, sum(shared_blks_hit) AS blocks_hit, sum(shared_blks_read) AS blocks_read,
+           sum({read_time}) AS read_ms, min(left(query, {_QUERY_CHARS})) AS statement
+      FROM {server.statements}.pg_stat_statements
+     WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND query !~ ' AS lilfox$'
+     GROUP BY queryid ORDER BY total_ms DESC LIMIT {MOST_ROWS}
+    """
+    return Ask(sql, SlowStatement)
+
+
+class UnusedIndex(Struct, frozen=True):
+    """An index that this node has not used since its statistics began, and that enforces nothing."""
+
+    name: str
+    table: str
+    size_bytes: float
+
+
+UNUSED = Ask(
+    f"""
+    SELECT s.indexrelid::regclass::text AS name, s.relid::regclass::text AS table,
+           c.relpages::float8 * current_setting('block_size')::int AS size_bytes
+      FROM pg_stat_user_indexes s JOIN pg_index i USING (indexrelid) JOIN pg_class c ON c.oid = s.indexrelid
+     WHERE s.idx_scan = 0 AND NOT i.indisunique AND NOT i.indisprimary
+       AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = s.indexrelid)
+     ORDER BY c.relpages DESC, 1 LIMIT {MOST_ROWS}
+    """,
+    UnusedIndex,
+)
+
+
+class DuplicateIndexes(Struct, frozen=True):
+    """Indexes of one table over the same columns, expressions and condition."""
+
+    table: str
+    names: tuple[str, ...]
+    size_bytes: float
+
+
+DUPLICATES = Ask(
+    f"""
+    SELECT i.indrelid::regclass::text AS table,
+           array_agg(i.indexrelid::regclass::text ORDER BY i.indexrelid) AS names,
+           sum(c.relpages::float8) * current_setting('block_size')::int AS size_bytes
+      FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_toast'
+     GROUP BY i.indrelid, i.indkey::text, i.indclass::text, i.indcollation::text, i.indoption::text,
+              coalesce(pg_get_expr(i.indexprs, i.indrelid), ''), coalesce(pg_get_expr(i.indpred, i.indrelid), '')
+    HAVING count(*) > 1 ORDER BY 3 DESC, 1 LIMIT {MOST_ROWS}
+    """,
+    DuplicateIndexes,
+)
+
+
+class MissingIndex(Struct, frozen=True):
+    """A large table that is often read from end to end, many rows at a time: an index may be missing."""
+
+    table: str
+    scans: int
+    rows_read: int
+    rows: int
+    index_scans: int | None
+
+
+MISSING = Ask(
+    f"""
+    SELECT relid::regclass::text AS table, seq_scan AS scans, seq_tup_read AS rows_read, n_live_tup AS rows,
+           idx_scan AS index_scans
+      FROM pg_stat_user_tables
+     WHERE seq_scan > 50 AND n_live_tup > 10000 AND seq_tup_read / seq_scan > 1000
+     ORDER BY seq_tup_read DESC LIMIT {MOST_ROWS}
+    """,
+    MissingIndex,
+)
+
+
+def explain_steps(statement_id: int, server: Server) -> list[Step]:
+    """Steps whose last but one answers the plan of a statement of pg_stat_statements, with parameters the generic one
+    (``GENERIC_PLAN`` of 16, a prepared statement before). Its text never passes through here: the server selects it
+    and it is run as it is; one that holds a ``;`` is none that we run."""
+    source = f"{server.statements}.pg_stat_statements WHERE queryid = {int(statement_id)} AND query !~ ';' LIMIT 1"
+    if server.version >= 160000:
+        option = "CASE WHEN query ~ '[$][0-9]' THEN '(GENERIC_PLAN) ' ELSE '' END"
+        explain = [Step(f"SELECT 'EXPLAIN ' || {option} || query FROM {source}", generated=True)]
+    else:
+        nulls = "array_to_string(array_fill('NULL'::text, ARRAY[cardinality(parameter_types)]), ', ')"
+        explain = [
+            Step("SET plan_cache_mode = force_generic_plan"),
+            Step(f"SELECT 'PREPARE lilfox_explained AS ' || query FROM {source}", generated=True),
+            Step(
+                "SELECT 'EXPLAIN EXECUTE lilfox_explained' || CASE WHEN cardinality(parameter_types) > 0 "
+                f"THEN '(' || {nulls} || ')' ELSE '' END FROM pg_prepared_statements "
+                "WHERE name = 'lilfox_explained'",
+                generated=True,
+            ),
+        ]
+    text = Step(f"SELECT query FROM {source}")
+    return [text, *explain, Step("DEALLOCATE ALL")]

@@ -1,0 +1,118 @@
+"""One backend that is watched: asked over and over, what it said, what that means, and since when."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from lilfox_tui.backends.backend import Backend, BackendError, load
+from lilfox_tui.backends.model import Reading
+from lilfox_tui.config.model import BackendConfig
+from lilfox_tui.crash import write_crash
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.feed import Feed, Unavailable
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.model import BackendView
+
+LONGEST_WAIT_S = 60.0
+"""Between two tries, however long a backend has been away."""
+DOWN_AFTER = 2
+"""Looks in a row that must fail before a backend that was there counts as down."""
+
+
+class BackendWatch:
+    """What is known of one backend. ``host_of`` gives the host through which it is asked, when it is first asked."""
+
+    def __init__(self, name: str, config: BackendConfig, host_of: Callable[[], Host | None]) -> None:
+        self.name, self.config = name, config
+        self.feed: Feed[Reading] = Feed()
+        self.level = Level.UNKNOWN
+        self._host_of = host_of
+        self._backend: Backend | None = None
+        self._reading: Reading | None = None
+        self._failures = 0
+        self._since = datetime.now(UTC)
+
+    async def run(self, looked: Callable[[BackendWatch], None]) -> None:
+        """Looks at once, then once a period, until cancelled; ``looked`` is called after each look. After failures the
+        wait grows. A fault of our own is this backend's row, not everybody's end."""
+        try:
+            while True:
+                began = asyncio.get_running_loop().time()
+                await self.look()
+                looked(self)
+                await asyncio.sleep(max(0.0, began + self._wait_s() - asyncio.get_running_loop().time()))
+        finally:
+            await self.close()
+
+    async def look(self) -> None:
+        """One look. Raises nothing that the backend or its host can cause."""
+        try:
+            backend = self.backend()
+            reading = await backend.read()
+        except LilFoxError as error:
+            self.fail(error)
+        except Exception as error:
+            where = write_crash(error)
+            text = tr("a fault of LilFox: {kind}; the traceback is in {path}", kind=type(error).__name__, path=where)
+            self.fail(BackendError(text))
+        else:
+            self._failures, self._reading = 0, reading
+            self.feed.publish(reading, reading.at)
+            self._judge(max((each.level for each in reading.findings), default=Level.GOOD))
+
+    def fail(self, error: LilFoxError, *, down: bool = False) -> None:
+        """There is no new reading, for that reason; ``down``: one failure is enough."""
+        self._failures += 1
+        now = datetime.now(UTC)
+        self.feed.fail(error, next_try=None if down else now + timedelta(seconds=self._wait_s()))
+        gone = down or self._reading is None or self._failures >= DOWN_AFTER
+        self._judge(Level.FAILING if gone else max(self.level, Level.DEGRADED))
+
+    def backend(self) -> Backend:
+        """The backend itself, opened if it was not. Raises LilFoxError."""
+        if self._backend is None:
+            self._backend = load(self.config.kind).open_backend(self.name, self.config, self._host_of())
+        return self._backend
+
+    async def close(self) -> None:
+        """Ends the connection."""
+        if self._backend is not None:
+            await self._backend.close()
+
+    def view(self) -> BackendView:
+        """The backend's row."""
+        outage = self.feed.state if isinstance(self.feed.state, Unavailable) else None
+        return BackendView(
+            name=self.name,
+            config=self.config,
+            level=self.level,
+            since=self._since,
+            reasons=self._reasons(outage),
+            figures=() if self._reading is None else load(self.config.kind).headline(self._reading.values),
+            reading=self._reading,
+            outage=outage,
+        )
+
+    def _reasons(self, outage: Unavailable | None) -> tuple[Message, ...]:
+        if outage is not None:
+            words = (outage.error.message, outage.error.hint)
+            return tuple(each if isinstance(each, Message) else tr("{reason}", reason=each) for each in words if each)
+        if self._reading is None:
+            return (tr("not asked yet"),)
+        return tuple(each.text for each in self._reading.findings)
+
+    def _judge(self, level: Level) -> None:
+        if level is not self.level:
+            self._since = datetime.now(UTC)
+        self.level = level
+
+    def _wait_s(self) -> float:
+        """A period, a little more or less for each backend; twice as long after each failure but the first."""
+        spread = 0.95 + 0.1 * zlib.crc32(self.name.encode()) / 2**32
+        wait_s = self.config.every * 2.0 ** max(0, min(self._failures, 10) - 1)
+        return spread * max(self.config.every, min(wait_s, LONGEST_WAIT_S))
