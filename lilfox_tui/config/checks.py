@@ -11,7 +11,16 @@ import msgspec
 
 from lilfox_tui import plugins
 from lilfox_tui.config.convert import to_struct, to_whole_struct
-from lilfox_tui.config.model import ApiConfig, Config, HostConfig, LogConfig, ScrapeConfig, SecretRef, ServiceConfig, Threshold
+from lilfox_tui.config.model import (
+    ApiConfig,
+    Config,
+    HostConfig,
+    LogConfig,
+    ScrapeConfig,
+    SecretRef,
+    ServiceConfig,
+    Threshold,
+)
 from lilfox_tui.config.problems import Findings, KeyPath, quoted, rather
 from lilfox_tui.config.themes import theme_names
 from lilfox_tui.config.yaml_nodes import MapNode, Node, ScalarNode
@@ -21,6 +30,7 @@ COLLECTORS = "lilfox_tui.metrics.collectors"
 LOG_SOURCES = "lilfox_tui.logs.sources"
 LOG_FORMATS = "lilfox_tui.logs.formats"
 NOTIFIERS = "lilfox_tui.alerts.notifiers"
+BACKENDS = "lilfox_tui.backends.kinds"
 _SSH_KEYS = ("address", "user", "port", "identity", "password", "passphrase")
 _SHORTEST_REFRESH_S = 0.1
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 5.6.2, token
@@ -260,4 +270,28 @@ def notifier_options(nodes: Mapping[str, Node], findings: Findings) -> dict[str,
             if isinstance(url, str) and not isinstance(url, SecretRef):
                 _check_url(url, (*path, "url"), findings)
             _check_headers(getattr(made, "headers", {}), path, findings)
+    return options
+
+
+def backend_options(nodes: Mapping[str, Node], host_names: Collection[str], findings: Findings) -> dict[str, Any]:
+    """Name → the Options of its kind. The kinds that are named are imported here."""
+    options: dict[str, Any] = {}
+    for name, node in nodes.items():
+        path: KeyPath = ("backends", name)
+        kind = _kind(node, "")
+        known = plugins.kinds(BACKENDS)
+        if kind not in known:
+            what = _("there is no such kind of backend")
+            findings.add_at((*path, "kind"), f"{what}; {rather(kind, known)}")
+            continue
+        made = to_whole_struct(plugins.load(BACKENDS, kind).Options, node, findings, path)
+        if made is not None:
+            options[name] = made
+            _check_host_name(made.host, (*path, "host"), host_names, findings)
+            if isinstance(url := getattr(made, "url", None), str):
+                _check_url(url, (*path, "url"), findings)
+            _check_headers(getattr(made, "headers", {}), path, findings)
+            for key, limit in ((field.name, getattr(made, field.name)) for field in msgspec.structs.fields(made)):
+                if isinstance(limit, Threshold):
+                    _check_threshold(limit, (*path, key), findings)
     return options

@@ -56,11 +56,12 @@ def from_text(text: str, name: str) -> Config:
     hosts = _keys_of(root, "hosts")
     logs = checks.log_options(config.logs, hosts, findings)
     notifiers = checks.notifier_options(config.notifiers, findings)
+    backends = checks.backend_options(config.backends, hosts, findings)
     checks.check(config, hosts, findings)
     if findings:
         problems = findings.sorted()
         raise ConfigError(tr("the configuration cannot be used:\n{problems}", problems="\n".join(problems)), problems)
-    return msgspec.structs.replace(config, collectors=options, logs=logs, notifiers=notifiers)
+    return msgspec.structs.replace(config, collectors=options, logs=logs, notifiers=notifiers, backends=backends)
 
 
 def _keys_of(root: Node | None, section: str) -> tuple[str, ...]:

@@ -150,6 +150,18 @@ class LogConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A kind of ``logs/formats``; recognised by content when not given."""
 
 
+class BackendConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What every backend has, whatever its kind. The Options of each kind add their own keys to these."""
+
+    kind: str
+    host: str | None = None
+    """Name of the host through which it is asked (its SSH connection); from here when not given."""
+    every: Seconds = Seconds(10)
+    timeout: Seconds = Seconds(5)
+    """For one look at it, the connecting not included."""
+    tags: tuple[Name, ...] = ()
+
+
 class ScrapeConfig(MetricNames, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Pages of metrics that are scraped besides those of services. Its name is the label ``job`` of their series."""
 
@@ -275,6 +287,9 @@ class Config(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
     After loading, values are the Options structs of the kinds, or False."""
     logs: dict[Name, Any] = {}
     """Name → source. After loading, values are the Options structs of the kinds, each a :class:`LogConfig`."""
+    backends: dict[Name, Any] = {}
+    """Name → database, cache, queue or breakers. After loading, values are the Options of the kinds, each a
+    :class:`BackendConfig`."""
     scrape: dict[Name, ScrapeConfig] = {}
     prometheus_config: str | None = None
     """Path of a prometheus.yml whose targets are scraped and whose rules are evaluated here too; a relative one is

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import inspect as types
 
 from lilfox_tui import plugins
-from lilfox_tui.config.checks import COLLECTORS, LOG_SOURCES, NOTIFIERS
+from lilfox_tui.config.checks import BACKENDS, COLLECTORS, LOG_SOURCES, NOTIFIERS
 from lilfox_tui.config.model import Config, LogConfig, Seconds, SecretRef
 from lilfox_tui.redact import redact
 
@@ -46,6 +46,9 @@ def schema() -> dict[str, Any]:
     }
     made["properties"]["notifiers"]["additionalProperties"] = {
         "oneOf": [_of_kind(NOTIFIERS, kind, "") for kind in plugins.kinds(NOTIFIERS)]
+    }
+    made["properties"]["backends"]["additionalProperties"] = {
+        "oneOf": [_of_kind(BACKENDS, kind, "") for kind in plugins.kinds(BACKENDS)]
     }
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "LilFox TUI", **made}
 

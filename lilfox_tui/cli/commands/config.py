@@ -13,6 +13,7 @@ _PACKAGES = {
     "log source": "lilfox_tui.logs.sources",
     "log format": "lilfox_tui.logs.formats",
     "notifier": "lilfox_tui.alerts.notifiers",
+    "backend": "lilfox_tui.backends.kinds",
 }
 
 
