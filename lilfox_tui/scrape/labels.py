@@ -59,7 +59,7 @@ class LabelSet:
 
     def __str__(self) -> str:
         """As PromQL writes it: ``up{instance="a:1", job="node"}``."""
-        inner = ", ".join(f"{name}={_quoted(value)}" for name, value in self.pairs if name != NAME)
+        inner = ", ".join(f"{name}={quoted(value)}" for name, value in self.pairs if name != NAME)
         return f"{self.get(NAME)}{{{inner}}}" if inner or not self.get(NAME) else self.get(NAME)
 
     def __repr__(self) -> str:
@@ -94,5 +94,6 @@ class LabelList(Sequence[LabelSet]):
         return len(self.sets)
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
+    """A value as PromQL writes it."""
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'

@@ -1,0 +1,206 @@
+"""A Prometheus that runs elsewhere, asked by its HTTP API v1; VictoriaMetrics, Thanos and Mimir speak it too."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from lilfox_tui.config.model import ApiConfig
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.promql.answers import Envelope, value_of
+from lilfox_tui.promql.engine import QueryEngine
+from lilfox_tui.promql.errors import QueryError
+from lilfox_tui.promql.http_api import HttpApi, NotAnswered, Pairs, Reply
+from lilfox_tui.promql.query import MOST_STEPS
+from lilfox_tui.promql.value import Line, Matrix, Value
+from lilfox_tui.redact import redact
+from lilfox_tui.scrape.labels import LabelSet, quoted
+from lilfox_tui.scrape.matcher import Matcher
+
+T = TypeVar("T")
+_ABOUT_THE_QUERY = frozenset({"bad_data", "execution", "400", "422"})
+"""Kinds of errors; VictoriaMetrics has the status there."""
+_PLACE = re.compile(r"(?:invalid parameter \"query\": )?(\d+):(\d+): (?:parse error: )?(.+)", re.DOTALL)
+"""How Prometheus says where in a query it stopped: line and column, from 1 on."""
+_WORD = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_REASON_CHARS = 1000
+
+
+class RemoteAlert(Struct, frozen=True, rename={"active_at": "activeAt", "keep_firing_since": "keepFiringSince"}):
+    """A pending or firing alert as the API has it; ``value`` is a number as text."""
+
+    labels: dict[str, str]
+    state: str
+    active_at: datetime
+    value: str = "NaN"
+    annotations: dict[str, str] = {}
+    keep_firing_since: datetime | None = None
+
+
+class RemoteRule(
+    Struct,
+    frozen=True,
+    rename={"last_error": "lastError", "evaluated_at": "lastEvaluation", "took_s": "evaluationTime",
+            "for_s": "duration"},
+):  # fmt: skip
+    """A rule as the API has it: ``type`` is ``alerting`` or ``recording``."""
+
+    type: str
+    name: str
+    query: str
+    health: str = "unknown"
+    last_error: str = ""
+    for_s: float = 0.0
+    took_s: float | None = None
+    evaluated_at: datetime | None = None
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+    alerts: tuple[RemoteAlert, ...] | None = None
+
+
+class RemoteGroup(Struct, frozen=True):
+    """A group of rules; ``interval`` is in seconds."""
+
+    name: str
+    file: str = ""
+    interval: float = 0.0
+    rules: tuple[RemoteRule, ...] = ()
+
+
+class _Groups(Struct, frozen=True):
+    groups: tuple[RemoteGroup, ...] = ()
+
+
+class Remote(QueryEngine):
+    """The engine behind ``config.url``; ``host`` is the one that asks, None for this machine.
+
+    ``warn`` gets sentences that come with an answer: what is missing in it, or probably not meant.
+    """
+
+    def __init__(self, config: ApiConfig, host: Host | None = None, warn: Callable[[str], None] | None = None) -> None:
+        self._api, self._timeout_s = HttpApi(config, host), float(config.timeout)
+        self._warn = warn
+
+    @property
+    def where(self) -> str:
+        """The server as errors name it."""
+        return self._api.where
+
+    async def instant(self, text: str, at: datetime | None = None) -> Value:
+        """As :meth:`QueryEngine.instant`."""
+        params = [("query", text), ("time", _seconds(at or datetime.now(UTC))), ("timeout", f"{self._timeout_s:g}s")]
+        return await self._value("/api/v1/query", params, text)
+
+    async def range(self, text: str, start: datetime, end: datetime, step_s: float) -> list[Line]:
+        """As :meth:`QueryEngine.range`."""
+        if step_s <= 0 or (end - start).total_seconds() / step_s >= MOST_STEPS:
+            raise QueryError(tr("the step must be longer than 0 and give at most {count} values", count=MOST_STEPS))
+        params = [
+            ("query", text), ("start", _seconds(start)), ("end", _seconds(end)), ("step", f"{step_s:.3f}"),
+            ("timeout", f"{self._timeout_s:g}s"),
+        ]  # fmt: skip
+        value = await self._value("/api/v1/query_range", params, text)
+        if not isinstance(value, Matrix):
+            raise self._odd()
+        return value.lines
+
+    async def series(self, matchers: tuple[Matcher, ...], start: datetime, end: datetime) -> list[LabelSet]:
+        """As :meth:`QueryEngine.series`."""
+        params = [("match[]", _written(matchers)), ("start", _seconds(start)), ("end", _seconds(end))]
+        found = await self._data("/api/v1/series", params, list[dict[str, str]])
+        return [LabelSet.of(one) for one in found]
+
+    async def label_names(self, start: datetime, end: datetime) -> list[str]:
+        """The names of all labels in that time, ``__name__`` among them."""
+        return await self._data("/api/v1/labels", [("start", _seconds(start)), ("end", _seconds(end))], list[str])
+
+    async def label_values(self, name: str, start: datetime, end: datetime) -> list[str]:
+        """The values of one label in that time; of ``__name__`` the names of metrics."""
+        times = [("start", _seconds(start)), ("end", _seconds(end))]
+        return await self._data(f"/api/v1/label/{name}/values", times, list[str])
+
+    async def rules(self) -> tuple[RemoteGroup, ...]:
+        """Its rules with their alerts."""
+        return (await self._data("/api/v1/rules", (), _Groups)).groups
+
+    async def close(self) -> None:
+        """Ends the connections."""
+        await self._api.close()
+
+    async def _value(self, path: str, params: Pairs, text: str) -> Value:
+        raw = await self._asked(path, params, text)
+        try:
+            return await asyncio.to_thread(value_of, raw)
+        except (msgspec.DecodeError, ValueError):
+            raise self._odd() from None
+
+    async def _data(self, path: str, params: Pairs, kind: type[T]) -> T:
+        raw = await self._asked(path, params, "")
+        try:
+            return await asyncio.to_thread(msgspec.json.decode, raw, type=kind)
+        except msgspec.DecodeError:
+            raise self._odd() from None
+
+    async def _asked(self, path: str, params: Pairs, text: str) -> msgspec.Raw:
+        reply = await self._api.get(path, params)
+        try:
+            envelope = await asyncio.to_thread(msgspec.json.decode, reply.body, type=Envelope)
+        except (msgspec.DecodeError, RecursionError):
+            raise self._odd(reply) from None
+        if envelope.status != "success":
+            raise self._refused(envelope, text)
+        for sentence in (*(envelope.warnings or ()), *(envelope.infos or ())):
+            if self._warn is not None:
+                self._warn(sentence[:_REASON_CHARS])
+        return envelope.data
+
+    def _refused(self, envelope: Envelope, text: str) -> LilFoxError:
+        said = redact(envelope.error[:_REASON_CHARS])
+        if text and envelope.error_type in _ABOUT_THE_QUERY:
+            found = _PLACE.fullmatch(said)
+            if found is not None:
+                position = _position(text, int(found[1]), int(found[2]))
+                return QueryError(found[3], text=text, position=position)
+            return QueryError(said, text=text)
+        hint: Message | str = ""
+        if envelope.error_type == "timeout":
+            hint = tr("Ask for less time or fewer series, or raise timeout.")
+        kind = envelope.error_type or tr("error")
+        return LilFoxError(tr("{where} answers {kind}: {reason}", where=self.where, kind=kind, reason=said), hint)
+
+    def _odd(self, reply: Reply | None = None) -> NotAnswered:
+        start = "" if reply is None else redact(reply.body[:400].decode("utf-8", "replace")).strip()[:100]
+        return NotAnswered(
+            tr("{where} answers something that is not Prometheus' API: {start}", where=self.where, start=start),
+            tr("Is that the right address?"),
+        )
+
+
+def _position(text: str, line: int, column: int) -> int | None:
+    """The offset of a place that is told as Go counts it: columns are bytes."""
+    lines = text.split("\n")
+    if not 1 <= line <= len(lines):
+        return None
+    before = sum(len(one) + 1 for one in lines[: line - 1])
+    return before + len(lines[line - 1].encode()[: max(column - 1, 0)].decode("utf-8", "ignore"))
+
+
+def _seconds(at: datetime) -> str:
+    return f"{at.timestamp():.3f}"
+
+
+def _written(matchers: tuple[Matcher, ...]) -> str:
+    """As a selector; names that are no words are quoted as in Prometheus 3."""
+    return "{" + ", ".join(f"{_name(one.name)}{one.op}{quoted(one.value)}" for one in matchers) + "}"
+
+
+def _name(name: str) -> str:
+    return name if _WORD.fullmatch(name) else quoted(name)
