@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from lilfox_tui.metrics.traffic import Quantile
 from lilfox_tui.text import fit, human_bytes, human_count, human_duration, leading_digit
 
 STEP = 5.0
 """Between two percentages that are told apart over a slow link."""
 NEAR_FULL = 90.0
 """Above this the last percents matter, and they change slowly."""
+LEAST_SHARE = 0.05
+"""A smaller share would be written as none."""
+WHOLE_SHARE = 99.95
+ONE_SECOND = 0.9995
+TENTHS = 9.95
+"""From here on tenths tell nothing."""
+_MARKS = {"": "", "<=": "≤", ">": ">"}
 
 
 class Digits(Struct, frozen=True):
@@ -43,6 +51,27 @@ class Digits(Struct, frozen=True):
     def duration(self, seconds: float | None) -> str:
         """A span of time."""
         return human_duration(seconds if seconds is None or not self.few else leading_digit(seconds))
+
+    def share(self, percent: float | None) -> str:
+        """A small percentage in at most 5 cells: ``0.4%``, ``31.0%``, ``100%``; nothing when unknown."""
+        if percent is None:
+            return ""
+        if 0 < percent < LEAST_SHARE:
+            return f"<{2 * LEAST_SHARE:g}%"
+        if self.few:
+            return f"{leading_digit(percent):.1f}%" if percent < 1 else f"{leading_digit(percent):.0f}%"
+        return f"{percent:.1f}%" if percent < WHOLE_SHARE else f"{percent:.0f}%"
+
+    def quantile(self, found: Quantile | None) -> str:
+        """A time to an answer with its bound in at most 6 cells: ``18ms``, ``≤2.5s``; nothing when unknown."""
+        return "" if found is None else _MARKS[found.bound] + self.short_time(found.seconds)
+
+    def short_time(self, seconds: float) -> str:
+        """A span of time in one unit and at most 5 cells: ``3.5ms``, ``18ms``, ``1.9s``, ``42s``."""
+        value = leading_digit(seconds) if self.few else seconds
+        if value < ONE_SECOND:
+            return f"{value * 1000:.1f}ms" if value < TENTHS / 1000 and not self.few else f"{value * 1000:.3g}ms"
+        return f"{value:.1f}s" if value < TENTHS and not self.few else f"{value:.0f}s"
 
     def load(self, value: float) -> str:
         """A load average."""

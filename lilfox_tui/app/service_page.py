@@ -16,7 +16,9 @@ from lilfox_tui.app.host_rows import ROLES
 from lilfox_tui.app.service_rows import health_word
 from lilfox_tui.i18n import _
 from lilfox_tui.metrics.model import Series
+from lilfox_tui.metrics.traffic import TrafficPart
 from lilfox_tui.monitor.model import Change, ServiceView
+from lilfox_tui.monitor.target_view import Kept, TargetView
 from lilfox_tui.text import fit, human_duration
 
 
@@ -30,8 +32,13 @@ class ServicePage(Struct, frozen=True):
     window: timedelta
     glyphs: Glyphs
     width: int
-    chart_height: int = 7
+    chart_height: int = 5
     digits: Digits = EXACT
+    past_traffic: Past | None = None
+    routes: Sequence[TrafficPart] = ()
+    statuses: Sequence[TrafficPart] = ()
+    target: TargetView | None = None
+    kept: Kept | None = None
 
 
 def service_page(page: ServicePage) -> list[Row]:
@@ -45,6 +52,7 @@ def service_page(page: ServicePage) -> list[Row]:
             Piece("   " + view.config.url + view.config.health, "muted"),
         ),
         *reason_rows(view, page.now),
+        *_traffic(page),
         BLANK,
         *_chart(page),
         BLANK,
@@ -57,6 +65,29 @@ def service_page(page: ServicePage) -> list[Row]:
             mark = Piece(page.glyphs.level(each.level) + " ", ROLES[each.level])
             rows.append((Piece(each.at.strftime("   %H:%M:%S "), "muted"), mark, Piece(str(each.what))))
     return rows
+
+
+def _traffic(page: ServicePage) -> list[Row]:
+    """Its requests, and where they are known from."""
+    from lilfox_tui.app.traffic_rows import TrafficPage, traffic_rows  # a page is not on the way to the first frame
+
+    return traffic_rows(
+        TrafficPage(
+            state=page.view.traffic,
+            routes=page.routes,
+            statuses=page.statuses,
+            target=page.target,
+            kept=page.kept,
+            past=page.past_traffic or page.past,
+            now=page.now,
+            window=page.window,
+            slow_s=page.view.config.slow,
+            glyphs=page.glyphs,
+            width=page.width,
+            chart_height=3,
+            digits=page.digits,
+        )
+    )
 
 
 def _chart(page: ServicePage) -> list[Row]:

@@ -169,17 +169,19 @@ def _link(view: HostView) -> dict[str, Any]:
 
 def prometheus(overview: Overview, snapshots: Mapping[str, Snapshot]) -> str:
     """The text that ``/metrics`` serves. A series that is not known is absent; every host series has label ``host``."""
-    families = [*_own_families(overview), *_read_families(snapshots)]
+    families = [*_own_families(overview), *read_families(snapshots)]
     return "".join(_family(*family) for family in families)
 
 
 def _own_families(overview: Overview) -> Iterator[Family]:
     yield "lilfox_build_info", "gauge", "Which LilFox this is.", [((("version", __version__),), 1.0)]
-    yield from _host_families([((("host", name),), view) for name, view in overview.hosts.items()])
+    yield from host_families(overview.hosts.values())
     yield from _service_families([((("service", name),), view) for name, view in overview.services.items()])
 
 
-def _host_families(hosts: list[tuple[Labels, HostView]]) -> Iterator[Family]:
+def host_families(views: Iterable[HostView]) -> Iterator[Family]:
+    """What is known of hosts beside what was read from them, with the label ``host``."""
+    hosts: list[tuple[Labels, HostView]] = [((("host", view.name),), view) for view in views]
     up = [(labels, float(isinstance(view.link, Ready))) for labels, view in hosts]
     yield "lilfox_host_up", "gauge", "Whether the host is connected.", up
     levels = [(labels, float(view.level)) for labels, view in hosts]
@@ -205,8 +207,8 @@ def _service_families(services: list[tuple[Labels, ServiceView]]) -> Iterator[Fa
     yield "lilfox_service_status_code", "gauge", "HTTP status of the last answer.", codes
 
 
-def _read_families(snapshots: Mapping[str, Snapshot]) -> Iterator[Family]:
-    """Every gauge and counter as its collector read it."""
+def read_families(snapshots: Mapping[str, Snapshot]) -> Iterator[Family]:
+    """Every gauge and counter as its collector read it, with the label ``host``."""
     families: dict[str, list[Line]] = {}
     renamed = {"cpu_count": "cpus"}  # the suffix belongs to histograms
     for host, snapshot in snapshots.items():

@@ -12,6 +12,7 @@ from lilfox_tui.feed import Pending, State
 from lilfox_tui.hosts.base import Link, LostCommand
 from lilfox_tui.i18n import Message
 from lilfox_tui.metrics.model import HostSummary, Level, ServiceState
+from lilfox_tui.metrics.traffic import Traffic
 
 
 class HostView(Struct, frozen=True):
@@ -32,7 +33,8 @@ class HostView(Struct, frozen=True):
 
 
 class ServiceView(Struct, frozen=True):
-    """One service as a row shows it; ``state`` is None until it was asked once."""
+    """One service as a row shows it; ``state`` is None until it was asked once. ``traffic`` is what its page of metrics
+    tells; why there is nothing where it is unavailable."""
 
     name: str
     config: ServiceConfig
@@ -40,6 +42,7 @@ class ServiceView(Struct, frozen=True):
     since: datetime
     reasons: tuple[Message, ...] = ()
     state: ServiceState | None = None
+    traffic: State[Traffic] = field(default_factory=Pending)
 
 
 class Change(Struct, frozen=True):

@@ -31,6 +31,7 @@ from lilfox_tui.monitor.changes import ChangeLog
 from lilfox_tui.monitor.host_watch import HostWatch
 from lilfox_tui.monitor.model import Overview
 from lilfox_tui.monitor.past import LEVEL, past_host, past_service
+from lilfox_tui.monitor.scrape_watch import ScrapeWatch
 from lilfox_tui.monitor.service_watch import ServiceWatch
 from lilfox_tui.monitor.service_watch import series_of as series_of_service
 from lilfox_tui.monitor.shell import shell_argv
@@ -75,6 +76,7 @@ class Monitor:
             for name, each in watched_hosts(config).items()
         }
         self._services: dict[str, ServiceWatch] = {}
+        self.scraping = ScrapeWatch(config, self._services, self.history, self._asking_host)
         self._dials: asyncio.Semaphore | None = None
         self._focused: str | None = None
         self._level_changed = asyncio.Event()
@@ -147,10 +149,7 @@ class Monitor:
             name: past_host(name, watch.config, self.config.thresholds, self.history.values_at(f"host/{name}", at), at)
             for name, watch in self._hosts.items()
         }
-        services = {
-            name: past_service(name, watch.config, self.history.values_at(f"service/{name}", at), at)
-            for name, watch in self._services.items()
-        }
+        services = {name: past_service(name, watch.config, self.history, at) for name, watch in self._services.items()}
         return Overview(at, hosts, services, rewound=True)
 
     async def run(self) -> None:
@@ -170,6 +169,7 @@ class Monitor:
                     probe = self._probe(service)
                     group.create_task(probe.run())
                     group.create_task(self._follow_service(service, probe))
+                group.create_task(self.scraping.run())
         finally:
             await self._close()
 
@@ -261,6 +261,7 @@ class Monitor:
             return
         summary = watch.take(snapshot)
         self._judge(watch)
+        self.scraping.take_host(watch, snapshot)
         values = series_of(summary) | {LEVEL: float(watch.level)}
         self.history.add(f"host/{watch.name}", snapshot.at, values, holds_s=HOLDS_PERIODS * self.config.refresh)
 
@@ -284,6 +285,7 @@ class Monitor:
         self._level_changed.clear()
         overview = self._overview(datetime.now(UTC))
         self._observe(overview)
+        self.scraping.take_lost(overview)
         self.overview.publish(overview, overview.at)
 
     def _observe(self, overview: Overview) -> None:

@@ -6,10 +6,13 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from lilfox_tui.config.model import HostConfig, ServiceConfig, Thresholds
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.feed import Ready, State, Unavailable
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.metrics.history import History
 from lilfox_tui.metrics.model import Health, HealthCheck, Level, Series, ServiceState
 from lilfox_tui.metrics.summary import summary_at
+from lilfox_tui.metrics.traffic import REQUESTS, Traffic, traffic_of, traffic_window_s
 from lilfox_tui.monitor.levels import judge_service, judge_values, streaks
 from lilfox_tui.monitor.model import HostView, ServiceView
 from lilfox_tui.monitor.service_watch import RESPONSE_SECONDS, STATUS_CODE, UP
@@ -32,18 +35,27 @@ def past_host(name: str, config: HostConfig, thresholds: Thresholds, values: Val
     return HostView(name, config, level, at, () if level is Level.GOOD else found.reasons, summary)
 
 
-def past_service(name: str, config: ServiceConfig, values: Values, at: datetime) -> ServiceView:
+def past_service(name: str, config: ServiceConfig, history: History, at: datetime) -> ServiceView:
     """A service at ``at`` (aware UTC); why it did not answer is not kept."""
+    values = history.values_at(f"service/{name}", at)
+    traffic = _past_traffic(name, config, history, at)
     up = values.get(UP)
     if up is None:
-        return ServiceView(name, config, Level.UNKNOWN, at, _nothing_recorded())
+        return ServiceView(name, config, Level.UNKNOWN, at, _nothing_recorded(), None, traffic)
     status = values.get(STATUS_CODE)
     good = up > 0.5
     health = Health.HEALTHY if good else Health.ERROR if status is None else Health.UNHEALTHY
     answer = HealthCheck(at, health, None if status is None else round(status), values.get(RESPONSE_SECONDS))
     level = _recorded_level(values, Level.GOOD if good else Level.FAILING)
     state = ServiceState(name, config.url, level, at, answer, 0 if good else 1)
-    return ServiceView(name, config, level, at, judge_service(state).reasons, state)
+    return ServiceView(name, config, level, at, judge_service(state).reasons, state, traffic)
+
+
+def _past_traffic(name: str, config: ServiceConfig, history: History, at: datetime) -> State[Traffic]:
+    recorded = traffic_of(history.values_at(f"traffic/{name}", at), at, traffic_window_s(config))
+    if recorded is None:
+        return Unavailable(LilFoxError(_nothing_recorded()[0]), at)
+    return Ready(recorded, at)
 
 
 def recent_before(
@@ -51,7 +63,7 @@ def recent_before(
 ) -> dict[str, list[float | None]]:
     """The ``count`` values up to ``at`` (aware UTC), ``step`` apart, oldest first, None where nothing was recorded.
 
-    CPU and memory percents by ``NAME/cpu`` and ``NAME/memory``, seconds to an answer by ``service/NAME``.
+    CPU and memory percents by ``NAME/cpu`` and ``NAME/memory``, requests a second by ``traffic/NAME``.
     """
     moments = [at - step * back for back in reversed(range(count))]
     recent: dict[str, list[float | None]] = {}
@@ -60,8 +72,8 @@ def recent_before(
         recent[f"{name}/cpu"] = [row.get(CPU_PERCENT) for row in rows]
         recent[f"{name}/memory"] = [row.get(MEMORY_PERCENT) for row in rows]
     for name in services:
-        rows = [history.values_at(f"service/{name}", moment) for moment in moments]
-        recent[f"service/{name}"] = [row.get(RESPONSE_SECONDS) for row in rows]
+        rows = [history.values_at(f"traffic/{name}", moment) for moment in moments]
+        recent[f"traffic/{name}"] = [row.get(REQUESTS) for row in rows]
     return recent
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from lilfox_tui.config.model import ServiceConfig
+from lilfox_tui.feed import Feed
 from lilfox_tui.metrics.model import Health, Level, Series, ServiceState
+from lilfox_tui.metrics.traffic import Traffic
 from lilfox_tui.monitor.levels import judge_service
 from lilfox_tui.monitor.model import ServiceView
 
@@ -15,12 +17,14 @@ STATUS_CODE = Series("service_status_code")
 
 
 class ServiceWatch:
-    """What is known of one service; ``state`` is None until it was asked once."""
+    """What is known of one service; ``state`` is None until it was asked once. ``traffic`` is what its page of metrics
+    tells, unavailable while there is none."""
 
     def __init__(self, name: str, config: ServiceConfig) -> None:
         self.name = name
         self.config = config
         self.state: ServiceState | None = None
+        self.traffic: Feed[Traffic] = Feed()
         self._started = datetime.now(UTC)
 
     @property
@@ -37,7 +41,7 @@ class ServiceWatch:
         """The service's row."""
         level, reasons = judge_service(self.state)
         since = self._started if self.state is None else self.state.since
-        return ServiceView(self.name, self.config, level, since, reasons, self.state)
+        return ServiceView(self.name, self.config, level, since, reasons, self.state, self.traffic.state)
 
 
 def series_of(state: ServiceState) -> dict[Series, float]:

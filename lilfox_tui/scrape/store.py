@@ -61,6 +61,11 @@ class TargetSeries:
         return len(self._list)
 
     @property
+    def sample_count(self) -> int:
+        """Samples that are kept, those that are ABSENT or STALE among them."""
+        return self._matrix.rows * self._matrix.columns.count
+
+    @property
     def size_bytes(self) -> int:
         """Memory of numbers and labels, about."""
         return self._matrix.size_bytes + self._text_bytes
@@ -214,6 +219,11 @@ class Store(SeriesSource):
     def series_count(self) -> int:
         """Live series of all targets."""
         return sum(target.series_count for target in self._targets.values())
+
+    @property
+    def sample_count(self) -> int:
+        """Samples of all targets, those that are ABSENT or STALE among them."""
+        return sum(target.sample_count for target in self._targets.values())
 
     @property
     def size_bytes(self) -> int:

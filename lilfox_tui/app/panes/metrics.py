@@ -75,7 +75,8 @@ class MetricsPane(MetricsKeys):
             self._push(f"{name}/cpu", summary.cpu_percent if summary else None)
             self._push(f"{name}/memory", summary.memory_percent if summary else None)
         for name, service in overview.services.items():
-            self._push(f"service/{name}", service.state.last.response_time_s if service.state else None)
+            traffic = service.traffic.value if isinstance(service.traffic, Ready) else None
+            self._push(f"traffic/{name}", traffic.requests_s if traffic else None)
         held = self.overview is not None and not worse and (self.lilfox.paused or self._too_soon(overview))
         if held or self.lilfox.rewound is not None:
             return
@@ -280,7 +281,7 @@ class MetricsPane(MetricsKeys):
         return 5 if self.lilfox.room.height >= 34 else 3
 
     def _service_page(self, view: ServiceView, now: datetime) -> ServicePage:
-        app, subject = self.lilfox, f"service/{view.name}"
+        app, subject, scraping = self.lilfox, f"service/{view.name}", self.lilfox.monitor.scraping
         return ServicePage(
             view=view,
             changes=[each for each in app.monitor.changes.all() if each.subject == subject][::-1],
@@ -290,6 +291,11 @@ class MetricsPane(MetricsKeys):
             glyphs=app.glyphs,
             width=self.lilfox.room.width,
             digits=Digits(few=app.slow_link),
+            past_traffic=lambda series, columns: self._past(f"traffic/{view.name}", series, columns, now),
+            routes=scraping.by_route(view.name, now),
+            statuses=scraping.by_status(view.name, now),
+            target=scraping.target(view.name) if app.rewound is None else None,
+            kept=scraping.kept(),
         )
 
     def _past(self, subject: str, series: Series, columns: int, now: datetime) -> Values:

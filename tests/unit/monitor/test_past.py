@@ -6,9 +6,9 @@ from datetime import timedelta
 
 from lilfox_tui.config.model import Config, HostConfig, Seconds
 from lilfox_tui.metrics.history import History
+from lilfox_tui.metrics.traffic import REQUESTS
 from lilfox_tui.monitor.monitor import Monitor
 from lilfox_tui.monitor.past import CPU_PERCENT, MEMORY_PERCENT, recent_before
-from lilfox_tui.monitor.service_watch import RESPONSE_SECONDS
 from tests.unit.monitor.summaries import AT
 
 STEP = timedelta(seconds=2)
@@ -18,11 +18,11 @@ def test_the_values_up_to_a_moment_and_none_after_it() -> None:
     history = History()
     for tick in range(60):
         history.add("host/web-1", AT + STEP * tick, {CPU_PERCENT: tick, MEMORY_PERCENT: 100 - tick})
-        history.add("service/api", AT + STEP * tick, {RESPONSE_SECONDS: tick / 100})
+        history.add("traffic/api", AT + STEP * tick, {REQUESTS: tick / 100})
     recent = recent_before(history, ["web-1"], ["api"], AT + STEP * 30, step=STEP, count=4)
     assert recent["web-1/cpu"] == [27, 28, 29, 30]
     assert recent["web-1/memory"] == [73, 72, 71, 70]
-    assert [round(value or 0, 2) for value in recent["service/api"]] == [0.27, 0.28, 0.29, 0.30]
+    assert [round(value or 0, 2) for value in recent["traffic/api"]] == [0.27, 0.28, 0.29, 0.30]
 
 
 def test_a_gap_is_blank_also_for_a_host_that_was_never_seen() -> None:

@@ -1,0 +1,200 @@
+"""Series of what is watched: each service's page of metrics, scraped, and what is read of hosts, in one store.
+
+What a service's series tell of its requests goes to its row and to history.
+
+A service is a target by itself; one without such a page is no error. What this imports (numpy, the parser of PromQL) is
+imported when it is needed, and never before the first frame.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from lilfox_tui.config.model import Config
+from lilfox_tui.crash import write_crash
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.feed import Feed, Ready, Unavailable
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.i18n import tr
+from lilfox_tui.metrics.history import History
+from lilfox_tui.metrics.model import Snapshot
+from lilfox_tui.metrics.traffic import TrafficPart, series_of_traffic, traffic_window_s
+from lilfox_tui.monitor.host_watch import HostWatch
+from lilfox_tui.monitor.model import Overview
+from lilfox_tui.monitor.service_watch import ServiceWatch
+from lilfox_tui.monitor.target_view import Kept, TargetView
+
+if TYPE_CHECKING:
+    from lilfox_tui.monitor.host_series import HostSeries
+    from lilfox_tui.monitor.scraped_service import ScrapedService
+    from lilfox_tui.scrape.store import Store
+    from lilfox_tui.scrape.target import Target
+
+AFTER_FIRST_FRAME_S = 1.0
+"""Importing numpy would hold up the first frame."""
+NO_PAGE_AGAIN_S = 60.0
+"""A service that never had a page of metrics is asked for one so seldom."""
+AFTER_FAULT_S = 5.0
+HOLDS_SCRAPES = 2
+
+
+class ScrapeWatch:
+    """Scrapes the services in ``services``. ``host_of`` gives the host that asks one, None for this machine.
+
+    ``store`` is published once there is one: with a service that has metrics, or with rules.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        services: Mapping[str, ServiceWatch],
+        history: History,
+        host_of: Callable[[ServiceWatch], Host | None],
+    ) -> None:
+        self.store: Feed[Store] = Feed()
+        self._config, self._services, self._history, self._host_of = config, services, history, host_of
+        self._limit_bytes = config.history.memory_mb * 1024 * 1024
+        self._scraped: dict[str, ScrapedService] = {}
+        self._hosts: dict[str, HostSeries] = {}
+
+    async def run(self) -> None:
+        """Scrapes until cancelled."""
+        asked = [watch for watch in self._services.values() if watch.config.metrics is not None]
+        if not asked and not self._config.rules:
+            return
+        await asyncio.sleep(AFTER_FIRST_FRAME_S)
+        store = await self._opened()
+        async with asyncio.TaskGroup() as group:
+            for watch in asked:
+                group.create_task(self._kept_up(watch, store))
+
+    def take_host(self, watch: HostWatch, snapshot: Snapshot) -> None:
+        """A new reading of a host."""
+        if self.store.value is not None:
+            self._series_of(watch.name, self.store.value).take(watch.view(datetime.now(UTC)), snapshot)
+
+    def take_lost(self, overview: Overview) -> None:
+        """Hosts that are not reached have no numbers now."""
+        if self.store.value is None:
+            return
+        for name, view in overview.hosts.items():
+            if isinstance(view.link, Unavailable):
+                self._series_of(name, self.store.value).lost(view, round(overview.at.timestamp() * 1000))
+
+    def _series_of(self, name: str, store: Store) -> HostSeries:
+        from lilfox_tui.monitor.host_series import HostSeries
+
+        if name not in self._hosts:
+            self._hosts[name] = HostSeries(store, name)
+        return self._hosts[name]
+
+    def by_route(self, name: str, at: datetime) -> list[TrafficPart]:
+        """A service's requests by route at ``at`` (aware UTC); nothing where that is not known."""
+        scraped = self._scraped.get(name)
+        return [] if scraped is None else scraped.by_route(at)
+
+    def by_status(self, name: str, at: datetime) -> list[TrafficPart]:
+        """A service's requests by status at ``at`` (aware UTC); nothing where that is not known."""
+        scraped = self._scraped.get(name)
+        return [] if scraped is None else scraped.by_status(at)
+
+    def target(self, name: str) -> TargetView | None:
+        """How scraping a service goes; None where it is not scraped."""
+        scraped = self._scraped.get(name)
+        return None if scraped is None else scraped.view()
+
+    def kept(self) -> Kept | None:
+        """What all series together take; None where there is no store."""
+        store = self.store.value
+        if store is None:
+            return None
+        oldest, samples = store.oldest_ms, store.sample_count
+        return Kept(
+            store.series_count,
+            store.size_bytes,
+            self._limit_bytes,
+            store.size_bytes / samples if samples else None,
+            None if oldest is None else datetime.fromtimestamp(oldest / 1000, UTC),
+        )
+
+    async def _opened(self) -> Store:
+        """The store, made at the first call; the imports run in a thread."""
+        if (store := self.store.value) is not None:
+            return store
+        for module in ("scraped_service", "host_series"):
+            await asyncio.to_thread(importlib.import_module, f"lilfox_tui.monitor.{module}")
+        from lilfox_tui.scrape.store import Store
+
+        store = Store(keep_s=self._config.history.hours * 3600, limit_bytes=self._limit_bytes)
+        self.store.publish(store)
+        return store
+
+    async def _kept_up(self, watch: ServiceWatch, store: Store) -> None:
+        """Scrapes one service. A fault of our own in it is that service's page, not everybody's end."""
+        while True:
+            try:
+                await self._scrape(watch, store)
+            except Exception as error:
+                where = write_crash(error)
+                text = tr(
+                    "a fault of LilFox: {kind}; the traceback is in {path}", kind=type(error).__name__, path=where
+                )
+                watch.traffic.fail(LilFoxError(text))
+                await asyncio.sleep(AFTER_FAULT_S)
+
+    async def _scrape(self, watch: ServiceWatch, store: Store) -> None:
+        """Scrapes until the service turns out to have no page of metrics."""
+        from lilfox_tui.monitor.scraped_service import ScrapedService
+        from lilfox_tui.scrape.page_request import NotMetrics
+
+        scraped = ScrapedService(
+            target_of(watch), store, self._host_of(watch), watch.config, traffic_window_s(watch.config)
+        )
+        self._scraped[watch.name] = scraped
+        following = asyncio.create_task(self._follow(watch, scraped))
+        try:
+            await scraped.run()
+        except NotMetrics as error:
+            watch.traffic.fail(error, next_try=datetime.now(UTC) + timedelta(seconds=NO_PAGE_AGAIN_S))
+            await asyncio.sleep(NO_PAGE_AGAIN_S)
+        finally:
+            following.cancel()
+
+    async def _follow(self, watch: ServiceWatch, scraped: ScrapedService) -> None:
+        async with aclosing(scraped.scrapes.watch()) as states:
+            async for state in states:
+                if isinstance(state, Unavailable):
+                    watch.traffic.fail(state.error, since=state.since, next_try=state.next_try)
+                elif isinstance(state, Ready):
+                    self._take(watch, scraped, state.at)
+
+    def _take(self, watch: ServiceWatch, scraped: ScrapedService, at: datetime) -> None:
+        traffic = scraped.traffic(at)
+        watch.traffic.publish(traffic, at)
+        holds_s = HOLDS_SCRAPES * watch.config.metrics_every
+        self._history.add(f"traffic/{watch.name}", at, series_of_traffic(traffic), holds_s=holds_s)
+
+
+def target_of(watch: ServiceWatch) -> Target:
+    """The target that a service is: ``job`` is its name, ``instance`` its address."""
+    from lilfox_tui.hosts.http_way import Tls
+    from lilfox_tui.scrape.target import Access, Target
+
+    config = watch.config
+    parts = urlsplit(config.url)
+    netloc = parts.netloc.rpartition("@")[2]
+    path = parts.path.rstrip("/") + "/" + (config.metrics or "").lstrip("/")
+    return Target(
+        url=f"{parts.scheme}://{netloc}{path}",
+        labels=(("instance", netloc), ("job", watch.name)),
+        host=config.from_,
+        interval_s=config.metrics_every,
+        timeout_s=config.timeout,
+        access=Access(headers=config.headers, tls=Tls(verify=config.verify_tls)),
+    )
