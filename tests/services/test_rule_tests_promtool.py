@@ -10,6 +10,7 @@ import pytest
 
 from lilfox_tui.alerts.unit_tests import run_unit_tests
 from tests.services.lilfox_command import lilfox
+from tests.services.random_rules import write_case
 
 CASES = Path(__file__).parent / "rule_tests"
 GOOD, BROKEN = sorted(CASES.glob("good/*.yml")), sorted(CASES.glob("broken/*.yml"))
@@ -105,6 +106,17 @@ def test_forms_of_files_are_read_as_promtool_reads_them(form: str, tmp_path: Pat
     path = tmp_path / "test.yml"
     path.write_text(FORMS[form])
     assert (not run_unit_tests(path, prometheus2=True).problems) is promtool_passes(path)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_rules_made_by_chance_give_is_what_promtool_expects(seed: int, tmp_path: Path) -> None:
+    failed_at_minute = write_case(tmp_path, seed)
+    if failed_at_minute != 0:
+        assert promtool_passes(tmp_path / "test.yml")
+        assert run_unit_tests(tmp_path / "test.yml", prometheus2=True).problems == ()
+    if failed_at_minute is not None:
+        assert not promtool_passes(tmp_path / "failing.yml")
+        assert run_unit_tests(tmp_path / "failing.yml", prometheus2=True).problems
 
 
 def test_a_missing_file_fails(tmp_path: Path) -> None:
