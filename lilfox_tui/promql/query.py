@@ -13,7 +13,7 @@ import promql_parser
 from lilfox_tui.i18n import tr
 from lilfox_tui.promql.building import build
 from lilfox_tui.promql.errors import QueryError
-from lilfox_tui.promql.evaluation import Evaluation
+from lilfox_tui.promql.evaluation import Evaluation, Row
 from lilfox_tui.promql.function import Kind
 from lilfox_tui.promql.labelling import BARE
 from lilfox_tui.promql.refusals import explained, refuse
@@ -56,7 +56,7 @@ class Query:
     def at(self, source: SeriesSource, at_ms: int) -> Value:
         """The value at one instant. Raises QueryError where there is none (elements without a single partner)."""
         with np.errstate(all="ignore"):
-            value = Evaluation(source, self.semantics, at_ms, at_ms).at(self.tree, at_ms, at_ms)
+            value = Evaluation(source, self.semantics, at_ms, at_ms).at(self.tree, at_ms, Row(at_ms))
         return Matrix(_lines(value)) if isinstance(value, RangeVector) else value
 
     def over(self, source: SeriesSource, start_ms: int, end_ms: int, step_ms: int) -> list[Line]:
@@ -71,7 +71,7 @@ class Query:
         evaluation, steps = Evaluation(source, self.semantics, start_ms, end_ms), Steps()
         with np.errstate(all="ignore"):
             for at_ms in range(start_ms, end_ms + 1, step_ms):
-                value = evaluation.at(self.tree, at_ms, end_ms)
+                value = evaluation.at(self.tree, at_ms, Row(end_ms))
                 if isinstance(value, Vector):
                     steps.add(at_ms, value)
                 elif isinstance(value, float):

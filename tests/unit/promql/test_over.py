@@ -60,6 +60,14 @@ def test_what_gives_no_lines_is_refused(text: str, end_ms: int, step_ms: int) ->
         parse(text).over(SOURCE, 0, end_ms, step_ms)
 
 
+def test_two_metrics_never_become_one_line() -> None:
+    source = Written({'a{i="1"}': "1 2 3 stale _ _ _ _", 'b{i="1"}': "_ _ _ _ _ 6 7 8"})
+    for text in ('rate({i="1"}[20s])', '-{i="1"}'):
+        with pytest.raises(QueryError, match="same labelset"):
+            parse(text).over(source, 0, 70_000, 10_000)
+    assert len(parse('last_over_time({i="1"}[20s])').over(source, 0, 70_000, 10_000)) == 2
+
+
 def test_rows_are_taken_of_the_source_once() -> None:
     asked = []
 
@@ -71,5 +79,5 @@ def test_rows_are_taken_of_the_source_once() -> None:
     source = Counted({"x": "1 2 3 4 5 6"})
     found = parse("x + rate(x[20s]) + max_over_time(x[20s:5s])").over(source, 0, 50_000, 1000)
     assert len(found) == 1
-    assert len(asked) < 60  # the subquery asks for each of its own rows of steps
+    assert len(asked) == 3
     assert np.isfinite(found[0].values).all()
