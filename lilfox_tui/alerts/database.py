@@ -22,7 +22,7 @@ BUSY_S = 5.0
 """How long another process may write before ours gives up."""
 _NOT_WRITABLE = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
 _SCHEMA = """
-CREATE TABLE rule_group (name TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE rule_group (name TEXT PRIMARY KEY, evaluated_ms INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE alert (
     grp TEXT, rule TEXT, labels TEXT, body BLOB NOT NULL, PRIMARY KEY (grp, rule, labels)
 ) WITHOUT ROWID;

@@ -9,7 +9,7 @@ from time import perf_counter
 from lilfox_tui.alerts.group import GroupState
 from lilfox_tui.alerts.group_rule import RunningRule
 from lilfox_tui.alerts.lifecycle import Change, ChangeKind, LiveAlert, Outage
-from lilfox_tui.alerts.model import Event
+from lilfox_tui.alerts.model import AlertState, Event
 from lilfox_tui.alerts.saved import Saved, SavedGroup
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.metrics.model import Labels
@@ -64,6 +64,8 @@ class RunningGroup:
         now = self.alerts()
         gone = [(rule, alert) for (rule, labels), alert in self._kept.items() if (rule, labels) not in now]
         if not changes and not gone and abs(self.last_ms - self._kept_ms) < VALUES_KEPT_EACH_MS:
+            if any(alert.state is AlertState.PENDING for alert in now.values()):
+                saved.evaluated(self.name, self.last_ms)  # so much of its time counts after a crash
             return
         changed = [(rule, alert) for (rule, labels), alert in now.items() if self._kept.get((rule, labels)) != alert]
         ended = [each.alert.labels for _, each in changes if each.kind is not ChangeKind.FIRED]  # or begin anew

@@ -42,8 +42,9 @@ class Saved:
 
     def groups(self) -> dict[str, SavedGroup]:
         """All groups, by their names."""
-        rows = self.database.rows("SELECT body FROM rule_group")
-        return {group.name: group for group in (_decode_group(body) for (body,) in rows)}
+        rows = self.database.rows("SELECT evaluated_ms, body FROM rule_group")
+        groups = (replace(_decode_group(body), evaluated_ms=evaluated_ms) for evaluated_ms, body in rows)
+        return {group.name: group for group in groups}
 
     def alerts(self, group: str) -> dict[str, tuple[LiveAlert, ...]]:
         """A group's alerts, by the identity of their rule, in the order in which they began."""
@@ -65,7 +66,7 @@ class Saved:
         Acknowledgements of alerts that have ``ended``, or begin anew, end too."""
         with self.database.transaction() as write:
             body = msgspec.msgpack.encode(replace(group, views=tuple(_plain(view) for view in group.views)))
-            write.execute("REPLACE INTO rule_group VALUES (?, ?)", (group.name, body))
+            write.execute("REPLACE INTO rule_group VALUES (?, ?, ?)", (group.name, group.evaluated_ms, body))
             write.executemany(
                 "REPLACE INTO alert VALUES (?, ?, ?, ?)",
                 ((group.name, rule, key(one.labels), msgspec.msgpack.encode(one)) for rule, one in changed),
@@ -76,6 +77,11 @@ class Saved:
             )
             write.executemany("DELETE FROM acknowledgement WHERE labels = ?", ((key(one),) for one in ended))
             write.executemany("INSERT INTO event (at_ms, body) VALUES (?, ?)", map(_event_row, events))
+
+    def evaluated(self, group: str, at_ms: int) -> None:
+        """A group was evaluated at ``at_ms``, and nothing changed."""
+        with self.database.transaction() as write:
+            write.execute("UPDATE rule_group SET evaluated_ms = ? WHERE name = ?", (at_ms, group))
 
     def drop(self, group: str) -> None:
         """Forgets a group and its alerts."""

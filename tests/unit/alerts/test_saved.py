@@ -61,6 +61,8 @@ def test_a_group_and_its_alerts_are_read_back(saved: Saved) -> None:
     assert math.isnan(read.value or 0)
     saved.keep(group(6_000), [], [("f;g;Slow", LIVE)], [])
     assert found.alerts("f;g") == {"f;g;Slow": (other,)}
+    saved.evaluated("f;g", 7_000)
+    assert found.groups()["f;g"].evaluated_ms == 7_000
     saved.drop("f;g")
     assert (found.groups(), found.alerts("f;g")) == ({}, {})
 

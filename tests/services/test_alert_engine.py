@@ -1,0 +1,225 @@
+"""The engine as a process that is killed: real mail, a webhook and a real Alertmanager hear each thing once."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lilfox_tui.alerts.database import Database
+from lilfox_tui.alerts.outbox import Outbox
+from lilfox_tui.alerts.responses import acknowledge, silence
+from lilfox_tui.alerts.saved import Saved
+from lilfox_tui.alerts.silences import parse_matchers
+from lilfox_tui.alerts.viewing import from_saved
+from tests.services.alertmanager import AlertmanagerServer
+from tests.services.http_stand_in import Reply, StandIn
+from tests.services.mail_server import Authority, Box, mail_server
+from tests.unit.alerts.made import at
+from tests.waiting import until
+
+RULES = """
+groups:
+  - name: g
+    interval: 100ms
+    rules:
+      - {{alert: Down, expr: up == 0, for: {wait}}}
+"""
+
+
+class Shown:
+    """An engine in a process of its own, and what it shows."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        argv = [sys.executable, "-m", "tests.services.alert_process", str(folder)]
+        self.errors = (folder / "errors").open("ab")
+        self.process = subprocess.Popen(argv, cwd=Path(__file__).parents[2], stderr=self.errors)
+
+    def now(self) -> dict[str, Any]:
+        """The newest state; {} before the first."""
+        path = self.folder / f"shown-{self.process.pid}"
+        if self.process.poll() is not None:
+            raise AssertionError(f"it ended: {(self.folder / 'errors').read_text()}")
+        return dict(json.loads(path.read_text())) if path.exists() else {}
+
+    def alerts(self) -> dict[str, str]:
+        """Instance to state."""
+        return dict(self.now().get("alerts", {}))
+
+    def kill(self) -> None:
+        """kill -9."""
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.wait(10)
+        self.errors.close()
+
+
+class Lab:
+    """A folder with a configuration, and engines in it that all end with the test."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._all: list[Shown] = []
+
+    def configure(self, notifiers: str, *, wait: str = "0s", alerts: str = "") -> None:
+        """Writes the files."""
+        (self.folder / "rules.yml").write_text(RULES.format(wait=wait))
+        config = self.folder / "config.yaml"
+        given = "{group_wait: 100ms, group_interval: 200ms, resend: 500ms" + alerts + "}"
+        config.write_text(f"rules: [rules.yml]\nalerts: {given}\nnotifiers: {notifiers}\n")
+        config.chmod(0o600)
+
+    def values(self, **values: float) -> None:
+        """What is scraped from now on."""
+        new = self.folder / "values.new"
+        new.write_text(json.dumps(values))
+        new.replace(self.folder / "values")
+
+    def start(self) -> Shown:
+        """One more engine."""
+        shown = Shown(self.folder)
+        self._all.append(shown)
+        return shown
+
+    def end(self) -> None:
+        """Kills those that still run."""
+        for each in self._all:
+            if each.process.poll() is None:
+                each.kill()
+            each.errors.close()
+
+    def saved(self) -> Saved:
+        """What is on the disk."""
+        return Saved(Database(self.folder / "alerts.db"))
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    made = Lab(tmp_path)
+    yield made
+    made.end()
+
+
+@pytest.fixture
+async def hook() -> AsyncIterator[StandIn]:
+    server = StandIn(lambda _request: Reply(200))
+    async with server.running():
+        yield server
+
+
+def heard(hook: StandIn, path: str) -> list[tuple[str, str]]:
+    """Status and instance of each alert that arrived at ``path``."""
+    documents = [json.loads(one.body) for one in hook.requests if one.path == path]
+    return [(one["status"], one["labels"]["instance"]) for each in documents for one in each["alerts"]]
+
+
+async def test_mail_webhook_and_alertmanager_hear_firing_once_and_resolved_once_over_kill_9(
+    lab: Lab, hook: StandIn, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    authority = Authority(tmp_path_factory.mktemp("ca"))
+    box = Box()
+    with contextlib.ExitStack() as servers:
+        am = servers.enter_context(AlertmanagerServer(tmp_path_factory.mktemp("am"), f"{hook.url}/from-am"))
+        async with mail_server(box, authority.server) as port:
+            lab.configure(
+                f"{{mail: {{kind: smtp, server: localhost, port: {port}, ca: {authority.ca}, from: a@b.example, "
+                f"to: [c@d.example]}}, chat: {{kind: webhook, url: '{hook.url}/chat'}}, "
+                f"am: {{kind: alertmanager, url: '{am.url}'}}}}"
+            )
+            lab.values(a=0)
+            first = lab.start()
+            firing = [("firing", "a")]
+            await until(lambda: heard(hook, "/chat") == firing, timeout_s=30, what="the webhook")
+            await until(lambda: len(box.mails) == 1, timeout_s=30, what="the mail")
+            await until(lambda: heard(hook, "/from-am") == firing, timeout_s=30, what="Alertmanager's own webhook")
+            first.kill()
+            second = lab.start()
+            await until(lambda: second.alerts() == {"a": "firing"}, timeout_s=30, what="it goes on")
+            asked = len(hook.requests)
+            await until(lambda: second.now()["evaluates"] and am.alerts(), timeout_s=30)
+            lab.values(a=1)
+            both = [("firing", "a"), ("resolved", "a")]
+            await until(lambda: heard(hook, "/chat") == both, timeout_s=30, what="the webhook hears the end")
+            await until(lambda: len(box.mails) == 2, timeout_s=30, what="the mail of the end")
+            await until(lambda: heard(hook, "/from-am") == both, timeout_s=30, what="Alertmanager tells the end")
+            second.kill()
+            third = lab.start()
+            await until(lambda: third.now().get("evaluates"), timeout_s=30)
+            lab.values(a=1, b=0)
+            await until(lambda: heard(hook, "/chat")[2:] == [("firing", "b")], timeout_s=30, what="a new one")
+            await until(lambda: len(box.mails) == 3, timeout_s=30, what="its mail")
+            third.kill()
+    assert asked == 2
+    subjects = [str(mail["Subject"]) for mail in box.mails]
+    assert subjects == ["[FIRING 1] Down", "[RESOLVED 1] Down", "[FIRING 1] Down"]
+    assert box.mails[0]["References"] == box.mails[1]["References"] != box.mails[2]["References"]
+    assert len({mail["Message-ID"] for mail in box.mails}) == 3
+
+
+async def test_kill_9_between_outbox_and_sending_loses_nothing_and_the_id_stays(lab: Lab, hook: StandIn) -> None:
+    lab.configure(f"{{chat: {{kind: webhook, url: '{hook.url}/chat'}}}}")
+    lab.values(a=0)
+    hook.silent = True
+    first = lab.start()
+    await until(lambda: hook.requests, timeout_s=30, what="it is being sent")
+    first.kill()
+    assert Outbox(lab.saved().database).count("chat") == 1
+    lab.values(a=1)
+    hook.silent = False
+    second = lab.start()
+    await until(lambda: len(hook.requests) == 3, timeout_s=30, what="firing again, and its end")
+    ids = [one.headers["idempotency-key"] for one in hook.requests]
+    assert ids[0] == ids[1] != ids[2]
+    assert heard(hook, "/chat") == [("firing", "a"), ("firing", "a"), ("resolved", "a")]
+    await until(lambda: Outbox(lab.saved().database).count("chat") == 0, what="the outbox is empty")
+    second.kill()
+
+
+async def test_kill_9_in_the_middle_of_for_and_what_people_said_is_there(lab: Lab) -> None:
+    lab.configure("{}", wait="4s")
+    lab.values(a=0, b=0)
+    first = lab.start()
+    await until(lambda: first.alerts() == {"a": "pending", "b": "pending"}, timeout_s=30)
+    begun = first.now()["active_at"]["a"]
+    saved = lab.saved()
+    one, other = from_saved(saved, at(0)).alerts
+    acknowledge(saved, one, "kim", "on it", at(0))
+    silence(saved, parse_matchers(f'instance="{other.label("instance")}"'), 10**7, "kim", "", one.active_at)
+    await until(lambda: first.now()["acknowledged"] == ["a"] and first.now()["silenced"] == ["b"], timeout_s=30)
+    await until(lambda: time.time() - begun > 2, timeout_s=30, what="half of the time")
+    first.kill()
+    killed = time.time()
+    second = lab.start()
+    await until(lambda: second.alerts() == {"a": "pending", "b": "pending"}, timeout_s=30)
+    restarted = time.time()
+    await until(lambda: second.alerts() == {"a": "firing", "b": "firing"}, timeout_s=30)
+    fired_after = time.time() - restarted
+    assert fired_after < 4 - (killed - begun) + 1.5, "the timer went on"
+    shown = second.now()
+    assert (shown["acknowledged"], shown["silenced"]) == (["a"], ["b"])
+    second.kill()
+
+
+async def test_one_evaluates_the_others_show_it_and_take_over(lab: Lab, hook: StandIn) -> None:
+    lab.configure(f"{{chat: {{kind: webhook, url: '{hook.url}/chat'}}}}")
+    lab.values(a=0)
+    first = lab.start()
+    await until(lambda: first.now().get("evaluates"), timeout_s=30)
+    second = lab.start()
+    await until(lambda: second.alerts() == {"a": "firing"}, timeout_s=30)
+    assert second.now()["evaluates"] is False
+    await until(lambda: heard(hook, "/chat") == [("firing", "a")], timeout_s=30)
+    first.kill()
+    await until(lambda: second.now()["evaluates"], timeout_s=30, what="it takes over")
+    lab.values(a=1)
+    await until(lambda: heard(hook, "/chat") == [("firing", "a"), ("resolved", "a")], timeout_s=30)
+    second.kill()
