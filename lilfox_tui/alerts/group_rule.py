@@ -16,7 +16,7 @@ from lilfox_tui.alerts.rule import Rule
 from lilfox_tui.alerts.template import Scope, compiled
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, tr
-from lilfox_tui.promql.labelling import BARE, EMPTY
+from lilfox_tui.promql.labelling import BARE, EMPTY, duplicate
 from lilfox_tui.promql.query import Query, parse
 from lilfox_tui.promql.selecting import instant
 from lilfox_tui.promql.semantics import PROMETHEUS_3, Semantics
@@ -26,6 +26,8 @@ from lilfox_tui.scrape.series import SeriesSource
 
 ALERT_NAME = "alertname"
 ALERT_STATE = "alertstate"
+MOST_ALERTS = 20_000
+"""Of one rule: more of them are a mistake in the rule, and filling in their texts would take seconds each time."""
 _OF_ALERTS = frozenset({ALERTS, FOR_STATE})
 
 
@@ -36,6 +38,8 @@ class Surroundings(Struct, frozen=True):
     semantics: Semantics = PROMETHEUS_3
     external_labels: Mapping[str, str] = {}
     external_url: str | None = None
+    knows_own_url: bool = True
+    """As in :class:`.template.Scope`."""
 
 
 class RuleFailed(LilFoxError):
@@ -105,7 +109,7 @@ class RunningRule:
 
     def _record(self, result: Vector, at_ms: int) -> Message | None:
         labels = result.labels.derived(("recorded", self.identity), self._renamed)
-        if len(set(labels)) < len(labels):
+        if duplicate(labels) is not None:
             raise RuleFailed(tr("vector contains metrics with the same labelset after applying rule labels"))
         self._check_limit(len(labels), tr("series"))
         return self._around.results.write(self.identity, at_ms, labels, result.values)
@@ -120,10 +124,14 @@ class RunningRule:
         def ask(text: str) -> Vector:
             return _vector(_parsed(text, self._around.semantics).at(source, at_ms))
 
+        if len(result.labels) > MOST_ALERTS:
+            raise RuleFailed(tr("more than {limit} alerts of one rule; make it select less", limit=MOST_ALERTS))
         found: dict[LabelSet, Found] = {}
         around = self._around
         for labels, value in zip(result.labels, result.values.tolist(), strict=True):
-            scope = Scope(dict(labels.pairs), value, ask, around.external_labels, around.external_url)
+            scope = Scope(
+                dict(labels.pairs), value, ask, around.external_labels, around.external_url, around.knows_own_url
+            )
             own = self._expanded(self.rule.labels, scope)
             identity = labels.without((NAME,)).replaced({**own, ALERT_NAME: self.rule.name})
             if identity in found:

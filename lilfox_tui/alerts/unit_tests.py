@@ -153,7 +153,7 @@ class _Run:
     def groups(self) -> list[GroupState]:
         """The groups in their order. Raises ConfigError, also for an expression that this Prometheus does not have."""
         test = self.test
-        around = Surroundings(self.series, self.semantics, test.external_labels, test.external_url or None)
+        around = Surroundings(self.series, self.semantics, test.external_labels, test.external_url, knows_own_url=False)
         groups = [GroupState(file.name, group, around) for file in self.rules.read() for group in file.groups]
         order = {name: place for place, name in enumerate(self.file.group_order)}
         return sorted(groups, key=lambda state: order.get(state.group.name, 0))

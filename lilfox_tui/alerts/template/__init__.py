@@ -31,8 +31,8 @@ _BEFORE = (
 class Scope(Struct, frozen=True):
     """What a text is filled with. ``labels`` are those of the result, ``__name__`` among them where it has one.
 
-    ``external_url`` is this program's own address; None where it has none, then asking for it is an error, as in
-    Prometheus' tests of rules. ``query`` answers a query at the time of the evaluation; it raises LilFoxError.
+    ``external_url`` is this program's own address; None where it has none, then asking for it is an error.
+    ``query`` answers a query at the time of the evaluation; it raises LilFoxError.
     """
 
     labels: Mapping[str, str]
@@ -40,6 +40,9 @@ class Scope(Struct, frozen=True):
     query: Callable[[str], Vector]
     external_labels: Mapping[str, str] = {}
     external_url: str | None = None
+    knows_own_url: bool = True
+    """False: ``externalURL`` and ``pathPrefix`` are errors, and ``$externalURL`` alone is ``external_url``, as in
+    Prometheus' tests of rules."""
 
 
 class Template:
@@ -59,7 +62,8 @@ class Template:
             return self.text
         top = Top(scope.labels, scope.external_labels, scope.external_url or "", scope.value)
         try:
-            return expand(self.name, _BEFORE + self.text, self._trees, functions(scope.query, scope.external_url), top)
+            own_url = scope.external_url if scope.knows_own_url else None
+            return expand(self.name, _BEFORE + self.text, self._trees, functions(scope.query, own_url), top)
         except ExpansionFailed as error:
             return f"<error expanding template: error executing template {self.name}: {error}>"
 

@@ -7,7 +7,7 @@ import pytest
 
 from lilfox_tui.alerts.group import GroupState
 from lilfox_tui.alerts.group_results import StoreResults
-from lilfox_tui.alerts.group_rule import Surroundings
+from lilfox_tui.alerts.group_rule import MOST_ALERTS, Surroundings
 from lilfox_tui.alerts.lifecycle import ChangeKind, Outage
 from lilfox_tui.alerts.model import AlertState, RuleHealth
 from lilfox_tui.alerts.rule_file import from_text
@@ -145,6 +145,14 @@ def test_a_limit_fails_the_rule_that_goes_over_it(rule: str) -> None:
     (view,) = bench.group.views()
     assert str(view.error).startswith("exceeded limit of 1 with 2 ")
     assert len(bench.group.alerts()) == (1 if "alert" in rule else 0)
+
+
+def test_a_rule_that_makes_far_too_many_alerts_fails() -> None:
+    bench = Bench("  - {alert: A, expr: a > 1}\n")
+    labels = [LabelSet.of({"__name__": "a", "i": str(number)}) for number in range(MOST_ALERTS + 1)]
+    bench.store.target("many").append(1, LabelList(labels), np.full(len(labels), 2.0))
+    assert bench.run(1) == []
+    assert str(bench.group.views()[0].error).startswith("more than 20000 alerts")
 
 
 def test_no_data_is_told_apart_from_good() -> None:
