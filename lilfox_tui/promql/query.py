@@ -18,7 +18,7 @@ from lilfox_tui.promql.function import Kind
 from lilfox_tui.promql.labelling import BARE
 from lilfox_tui.promql.refusals import explained, refuse
 from lilfox_tui.promql.samples import RangeVector
-from lilfox_tui.promql.scan import place_of
+from lilfox_tui.promql.scan import place_of, without_raw_strings
 from lilfox_tui.promql.semantics import PROMETHEUS_3, Semantics
 from lilfox_tui.promql.steps import Steps
 from lilfox_tui.promql.tree import Node, Selector, children, kind
@@ -34,7 +34,7 @@ def parse(text: str, semantics: Semantics = PROMETHEUS_3) -> Query:
     """The query that ``text`` is. Raises QueryError that says what is wrong or not supported, and where."""
     refuse(text, semantics)
     try:
-        parsed = promql_parser.parse(text)
+        parsed = promql_parser.parse(without_raw_strings(text))
     except ValueError as error:
         raise explained(text, str(error)) from None
     try:

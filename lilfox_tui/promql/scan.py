@@ -44,6 +44,21 @@ def tokens(text: str) -> Iterator[Token]:
             yield Token(sort, found.group(), found.start())  # type: ignore[arg-type]  # the names of the groups above
 
 
+def without_raw_strings(text: str) -> str:
+    """The same query with strings in backticks put into double quotes. Between backticks nothing is an escape, which
+    the parser does not know."""
+    if "`" not in text:
+        return text
+    return _TOKEN.sub(lambda found: _in_quotes(found.group()) if found.group()[0] == "`" else found.group(), text)
+
+
+def _in_quotes(raw: str) -> str:
+    if len(raw) < 2:
+        return raw  # a backtick that nothing closes
+    inner = raw[1:-1].replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n").replace("\r", r"\r")
+    return f'"{inner}"'
+
+
 def trouble(text: str) -> int | None:
     """The first place where ``text`` cannot be a query, by its words alone; None where that does not show."""
     opened: list[Token] = []

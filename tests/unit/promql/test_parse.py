@@ -96,3 +96,25 @@ def test_takes_a_pattern_only_if_re2_does() -> None:
     parse('x{a=~"(?i)b.*"}')
     with pytest.raises(QueryError):
         parse('x{a=~"(?=b)"}')
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (r"x{a=`\d+`}", r"\d+"),
+        (r"x{a=`C:\`}", "C:\\"),
+        ('x{a=`say "no"`}', 'say "no"'),
+        ("x{a=`two\nlines`}", "two\nlines"),
+        ("x{a=``,b='1'}", ""),
+        ("x{a='`', b='`\\n'}", "`"),
+        ("x{a='1'} # a ` in a comment", "1"),
+    ],
+)
+def test_between_backticks_nothing_is_an_escape(text: str, value: str) -> None:
+    ((_name, matcher, *_more),) = parse(text).selectors
+    assert matcher.value == value
+
+
+def test_a_backtick_that_nothing_closes_is_refused() -> None:
+    with pytest.raises(QueryError):
+        parse("x{a=`b}")
