@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-_CONNECT_AT_LEAST_S = 10.0
+CONNECT_AT_LEAST_S = 10.0
 """Opening the way may include the login to the host, which a short timeout of the question must not end."""
 
 
@@ -60,7 +60,7 @@ class HttpWay:
         """Opens the way if it is not open. Raises HostError, TimeoutError, OSError, LilFoxError."""
         if self._client is not None:
             return
-        async with asyncio.timeout(max(self._timeout_s, _CONNECT_AT_LEAST_S)):
+        async with asyncio.timeout(max(self._timeout_s, CONNECT_AT_LEAST_S)):
             address, port = self._address, self._port
             if self._host is not None:
                 address, port = await self._open.enter_async_context(self._host.forward(port, address))
@@ -118,7 +118,7 @@ def _new_client(tls: Tls, https: bool, timeout_s: float) -> httpx.AsyncClient:
     import httpx
 
     return httpx.AsyncClient(
-        verify=_context(tls) if https else False,
+        verify=tls_context(tls) if https else False,
         trust_env=False,
         follow_redirects=False,
         timeout=timeout_s,
@@ -126,12 +126,11 @@ def _new_client(tls: Tls, https: bool, timeout_s: float) -> httpx.AsyncClient:
     )
 
 
-def _context(tls: Tls) -> ssl.SSLContext | bool:
+def tls_context(tls: Tls) -> ssl.SSLContext:
+    """What ``tls`` asks for; reads the trusted certificates, so call it in a thread. Raises LilFoxError."""
     import ssl
 
     try:
-        if not tls.verify and not tls.cert_file:
-            return False
         context = ssl.create_default_context(cafile=tls.ca_file or None)
         if not tls.verify:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE

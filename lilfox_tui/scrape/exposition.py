@@ -1,13 +1,13 @@
 """A page of metrics into series and values: Prometheus' text 0.0.4 and OpenMetrics 1.0.
 
 A target gives nearly the same page over and over. So the text before each value is the key of what it means, as in
-Prometheus' own scrape cache: of a page with the same keys in the same order only the values are read; of any other
-page only the lines whose key is new.
+Prometheus' own scrape cache: of a page with the same keys in the same order only the values that have changed are
+read; of any other page the meaning of those lines whose key is new.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -77,12 +77,12 @@ class BadPage(LilFoxError):
 
 
 class _Shape(NamedTuple):
-    """What the last page looked like, to read the next one quickly if it looks the same."""
+    """The last page, to read from the next one only the lines that have changed. ``places`` says the place of each
+    line's value in ``values``, -1 where it has none; ``picked`` of these are those of ``page``."""
 
-    keys: tuple[bytes, ...]
-    others: tuple[int, ...]
-    other_ends: tuple[bytes, ...]
-    samples: tuple[int, ...]
+    lines: list[bytes]
+    places: list[int]
+    values: Floats
     picked: NDArray[np.intp] | None
     page: Page
 
@@ -102,36 +102,48 @@ class Exposition:
         self._shape: _Shape | None = None
         self._openmetrics = False
 
+    @property
+    def knows_last(self) -> bool:
+        """Whether a page that looks like the last one will be read quickly."""
+        return self._shape is not None
+
     def read(self, body: bytes, *, openmetrics: bool) -> Page:
         """The samples of a page. Raises BadPage; the pages after it are read as if it had not been there."""
         if openmetrics != self._openmetrics:
             self._openmetrics, self._shape = openmetrics, None
             self._known.clear()
         lines = body.removesuffix(b"\n").split(b"\n")
-        parts = [line.rpartition(b" ") for line in lines]
-        page = self._same_shape(parts)
-        if page is None:
-            page = self._by_line(lines, parts)
+        page = self._same_shape(lines)
+        return page if page is not None else self._by_line(lines)
+
+    def _same_shape(self, lines: list[bytes]) -> Page | None:
+        """The page where it differs from the last one in values alone, None otherwise."""
+        shape = self._shape
+        if shape is None or len(lines) != len(shape.lines):
+            return None
+        places, ends = [], []
+        for place, old, new in zip(shape.places, shape.lines, lines, strict=True):
+            if new != old:
+                key, _space, end = new.rpartition(b" ")
+                if place < 0 or key != old.rpartition(b" ")[0]:
+                    return None
+                places.append(place)
+                ends.append(end)
+        changed = _values(ends)
+        if changed is None:
+            return None
+        values = shape.values.copy()
+        values[places] = changed
+        page = shape.page._replace(values=values if shape.picked is None else values[shape.picked])
+        self._shape = shape._replace(lines=lines, values=values, page=page)
         return page
 
-    def _same_shape(self, parts: list[tuple[bytes, bytes, bytes]]) -> Page | None:
-        shape = self._shape
-        if shape is None or len(parts) != len(shape.keys):
-            return None
-        keys, _spaces, ends = zip(*parts, strict=True)
-        if keys != shape.keys or tuple(ends[row] for row in shape.others) != shape.other_ends:
-            return None
-        values = _values([ends[row] for row in shape.samples])
-        if values is None:
-            return None
-        return shape.page._replace(values=values if shape.picked is None else values[shape.picked])
-
-    def _by_line(self, lines: list[bytes], parts: list[tuple[bytes, bytes, bytes]]) -> Page:
+    def _by_line(self, lines: list[bytes]) -> Page:
         reading = _Reading(self._known, self._relabel, openmetrics=self._openmetrics, limit=self._limit)
         reading.honor_timestamps = self._honor_timestamps
-        for row, (line, (key, _space, end)) in enumerate(zip(lines, parts, strict=True)):
+        for row, line in enumerate(lines):
             try:
-                reading.take(row, line, key, end)
+                reading.take(row, line)
             except Malformed as error:
                 raise reading.bad(row, line, error.message) from None
         if self._openmetrics and not reading.ended:
@@ -140,7 +152,7 @@ class Exposition:
         self.families = reading.families
         if len(self._known) > 2 * len(reading.used) + _KEYS_SPARE:
             self._known = reading.used
-        self._shape = _shape(parts, reading, page)
+        self._shape = _shape(lines, reading, page)
         return page
 
     def _page(self, reading: _Reading) -> Page:
@@ -159,6 +171,7 @@ class _Reading:
         self.sets: dict[LabelSet, float] = {}
         self.timed: list[Timed] = []
         self.rows: list[int] = []
+        self.values: list[float] = []
         self.picked: list[int] = []
         self.samples = self.kept = self.duplicates = 0
         self.simple = self.honor_timestamps = True
@@ -166,10 +179,11 @@ class _Reading:
         self._known, self._relabel, self._openmetrics, self._limit = known, relabel, openmetrics, limit
         self._type = ""
 
-    def take(self, row: int, line: bytes, key: bytes, end: bytes) -> None:
-        """One line; ``key`` and ``end`` are what stands before and after its last space. Raises Malformed, BadPage."""
+    def take(self, row: int, line: bytes) -> None:
+        """One line. Raises Malformed, BadPage."""
         if self.ended:
             raise Malformed(tr("something stands after # EOF"))
+        key, _space, end = line.rpartition(b" ")
         if key in self._known:
             self._sample(row, key, number(end), None)
             return
@@ -192,6 +206,7 @@ class _Reading:
             self.samples += 1
             labels = self._known[key] = self._relabel(exposed)
         self.rows.append(row)
+        self.values.append(value)
         self.used[key] = labels
         if labels is None:
             return
@@ -254,15 +269,15 @@ class _Reading:
         return BadPage(tr("the page does not end with # EOF: it was cut off"), samples=self.samples, kept=self.kept)
 
 
-def _shape(parts: Sequence[tuple[bytes, bytes, bytes]], reading: _Reading, page: Page) -> _Shape | None:
+def _shape(lines: list[bytes], reading: _Reading, page: Page) -> _Shape | None:
     """None where a sample tells its time, or has something else behind its value: such a page is read line by line."""
     if not reading.simple:
         return None
-    keys, _spaces, ends = zip(*parts, strict=True)
-    rows = set(reading.rows)
-    others = tuple(row for row in range(len(keys)) if row not in rows)
+    places = [-1] * len(lines)
+    for place, row in enumerate(reading.rows):
+        places[row] = place
     picked = None if len(reading.picked) == len(reading.rows) else np.asarray(reading.picked, np.intp)
-    return _Shape(keys, others, tuple(ends[row] for row in others), tuple(reading.rows), picked, page)
+    return _Shape(lines, places, np.array(reading.values, np.float64), picked, page)
 
 
 def _values(ends: list[bytes]) -> Floats | None:

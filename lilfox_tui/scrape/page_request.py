@@ -10,9 +10,10 @@ from urllib.parse import urljoin, urlsplit
 
 from lilfox_tui.errors import HostError, LilFoxError
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.http_way import HttpWay, basic_auth, revealed
+from lilfox_tui.hosts.http_way import basic_auth, revealed
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.metrics.health_reason import reason_of
+from lilfox_tui.scrape.page_connection import PageConnection
 from lilfox_tui.scrape.target import Target
 from lilfox_tui.text import human_bytes
 
@@ -49,7 +50,7 @@ class PageRequest:
         parts = urlsplit(target.url)
         self._target = target
         self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        self._way = HttpWay(target.url, host, timeout_s=target.timeout_s, tls=target.access.tls)
+        self._way = PageConnection(target.url, host, timeout_s=target.timeout_s, tls=target.access.tls)
 
     async def close(self) -> None:
         """Ends the connection and the forwarded port."""
@@ -57,11 +58,13 @@ class PageRequest:
 
     async def fetch(self) -> Body:
         """The page. Raises NoPage, or the LilFoxError of a secret."""
+        import h11
+
         where = self._way.where
         try:
             await self._way.connect()
             async with asyncio.timeout(self._target.timeout_s):
-                return await self._asked(await self._headers())
+                return await self._followed(await self._headers())
         except TimeoutError:
             await self.close()
             raise NoPage(
@@ -74,13 +77,14 @@ class PageRequest:
         except zlib.error:
             await self.close()
             raise NoPage(tr("{where} sends a packed page that is broken or breaks off", where=where)) from None
-        except LilFoxError:
-            raise
-        except Exception as error:
+        except (OSError, UnicodeError) as error:
             await self.close()
-            if not _expected(error):
-                raise
-            raise NoPage(reason_of(error, where)) from None
+            raise NoPage(await asyncio.to_thread(reason_of, error, where)) from None  # it imports httpx
+        except h11.ProtocolError:
+            await self.close()
+            raise NoPage(
+                tr("{where} does not answer in HTTP", where=where), tr("Is it the right port, and http or https?")
+            ) from None
 
     async def _headers(self) -> dict[str, str]:
         access = self._target.access
@@ -97,23 +101,14 @@ class PageRequest:
             headers["Authorization"] = f"{access.bearer_type} {token}"
         return headers
 
-    async def _asked(self, headers: dict[str, str]) -> Body:
-        import httpx
-
-        try:
-            return await self._followed(headers)
-        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-            await self.close()  # a kept connection that the server has closed meanwhile: once more on a new one
-            return await self._followed(headers)
-
     async def _followed(self, headers: dict[str, str]) -> Body:
         path = self._path
         for _hop in range(_REDIRECTS):
-            async with self._way.stream("GET", path, headers=headers) as got:
-                target = got.headers.get("location", "") if got.status_code in (301, 302, 303, 307, 308) else ""
+            async with self._way.get(path, headers) as got:
+                target = got.headers.get("location", "") if got.status in (301, 302, 303, 307, 308) else ""
                 if not target:
-                    self._judge_status(got.status_code)
-                    content = await self._content(got.aiter_raw(_BLOCK), got.headers.get("content-encoding", ""))
+                    self._judge_status(got.status)
+                    content = await self._content(got.blocks(), got.headers.get("content-encoding", ""))
                     return Body(content, self._is_openmetrics(got.headers.get("content-type", ""), content))
                 path = self._same_place(path, target)
         raise NoPage(tr("{where} points from one address to the next for ever", where=self._way.where))
@@ -186,9 +181,3 @@ async def _unpacked(blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     yield unpack.flush()
     if not unpack.eof:
         raise zlib.error("incomplete")
-
-
-def _expected(error: Exception) -> bool:
-    import httpx
-
-    return isinstance(error, httpx.HTTPError | httpx.InvalidURL | OSError | UnicodeError)

@@ -30,7 +30,8 @@ REPORTED = (
 )
 """What is known of each scrape, as series with the target's labels; named as Prometheus names them."""
 _READ_IN_THREAD = 64 * 1024
-"""A larger page is read in a thread, so that it holds up nobody."""
+_KNOWN_IN_THREAD = 2 * 1024 * 1024
+"""A larger page is read in a thread, so that it holds up nobody; one that looks like the last one is read quickly."""
 
 
 class Scrape(Struct, frozen=True):
@@ -100,7 +101,7 @@ class Scraper:
             self._keep(page, at_ms, time.perf_counter() - started)
 
     async def _read(self, body: Body) -> Page:
-        if len(body.content) > _READ_IN_THREAD:
+        if len(body.content) > (_KNOWN_IN_THREAD if self.exposition.knows_last else _READ_IN_THREAD):
             return await asyncio.to_thread(self.exposition.read, body.content, openmetrics=body.openmetrics)
         return self.exposition.read(body.content, openmetrics=body.openmetrics)
 
