@@ -1,0 +1,189 @@
+"""A service's traffic by PromQL over rows whose rates are known by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from lilfox_tui.metrics.traffic import Quantile
+from lilfox_tui.monitor.traffic_questions import OneTarget, TrafficQuestions
+from lilfox_tui.scrape.application import Application, Counter, Latency
+from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
+from lilfox_tui.scrape.store import Store, TargetSeries
+
+AT = datetime(2026, 3, 29, 3, 12, 44, tzinfo=UTC)
+AT_MS = round(AT.timestamp() * 1000)
+STEP_MS = 5_000
+WINDOW_MS = 20_001
+BOUNDS = (0.1, 0.5, 1.0)
+HTTP = Application(
+    requests=Counter("http_requests_total", "status", "route"),
+    latency=Latency("took_seconds", 1.0, BOUNDS, "route"),
+    in_flight="busy",
+    requests_by_route=Counter("http_requests_total", "status", "route"),
+    latency_by_route=Latency("took_seconds", 1.0, BOUNDS, "route"),
+)
+
+Series = Mapping[LabelSet, Sequence[float]]
+
+
+def labels(name: str, **others: str) -> LabelSet:
+    return LabelSet.of({NAME: name, **others})
+
+
+def requests(status: str, route: str = "/a") -> LabelSet:
+    return labels("http_requests_total", status=status, route=route)
+
+
+def steady(per_second: float, rows: int = 5) -> list[float]:
+    """A counter that rises so fast, at each of ``rows`` scrapes up to AT."""
+    return [per_second * STEP_MS / 1000 * row for row in range(rows)]
+
+
+def times(route: str, within: Sequence[float]) -> dict[LabelSet, list[float]]:
+    """Buckets that rise by ``within`` a second, the last of them the one without a bound."""
+    names = [*map(str, BOUNDS), "+Inf"]
+    buckets = {
+        labels("took_seconds_bucket", le=bound, route=route): steady(rate)
+        for bound, rate in zip(names, within, strict=True)
+    }
+    return {
+        **buckets,
+        labels("took_seconds_count", route=route): steady(within[-1]),
+        labels("took_seconds_sum", route=route): steady(within[-1] * 0.25),
+    }
+
+
+def target(series: Series) -> TargetSeries:
+    kept = Store(keep_s=3600, limit_bytes=1 << 24).target("t")
+    named = LabelList(tuple(series))
+    rows = len(next(iter(series.values())))
+    for row in range(rows):
+        at_ms = AT_MS - (rows - 1 - row) * STEP_MS
+        assert kept.append(at_ms, named, np.array([values[row] for values in series.values()]))
+    return kept
+
+
+def asked(application: Application, series: Series) -> tuple[TrafficQuestions, OneTarget]:
+    return TrafficQuestions(application, WINDOW_MS), OneTarget(target(series))
+
+
+def is_about(found: Quantile | None, seconds: float, bound: str = "") -> bool:
+    return found is not None and found.seconds == pytest.approx(seconds) and found.bound == bound
+
+
+def test_rates_shares_and_what_is_under_way() -> None:
+    questions, source = asked(
+        HTTP,
+        {
+            requests("200"): steady(16),
+            requests("404"): steady(1),
+            requests("503"): steady(2),
+            requests("5xx", "/b"): steady(1),
+            labels("busy"): [3.0] * 5,
+        },
+    )
+    found = questions.whole(source, AT_MS)
+    assert found.at == AT
+    assert found.requests_s == pytest.approx(20, rel=1e-3)
+    assert found.client_errors == pytest.approx(5)
+    assert found.server_errors == pytest.approx(15), "503 and 5xx are one class"
+    assert found.in_flight == 3
+    assert [(part.name, round(part.requests_s), part.share) for part in questions.by_status(source, AT_MS)] == [
+        ("200", 16, pytest.approx(80)),
+        ("404", 1, pytest.approx(5)),
+        ("503", 2, pytest.approx(10)),
+        ("5xx", 1, pytest.approx(5)),
+    ]
+    by_route = questions.by_route(source, AT_MS)
+    assert [(part.name, part.server_errors) for part in by_route] == [("/a", pytest.approx(200 / 19)), ("/b", 100)]
+
+
+def test_no_error_is_none_in_a_hundred_and_not_unknown() -> None:
+    questions, source = asked(HTTP, {requests("200"): steady(4)})
+    found = questions.whole(source, AT_MS)
+    assert (found.client_errors, found.server_errors) == (0, 0)
+    assert found.in_flight is None
+
+
+def test_a_quantile_tells_its_bound_where_the_bucket_is_wide() -> None:
+    series = {requests("200"): steady(100), **times("/a", [60, 96, 98, 100])}
+    questions, source = asked(HTTP, series)
+    found = questions.whole(source, AT_MS)
+    assert is_about(found.p50, 0.1 * 50 / 60)
+    assert is_about(found.p95, 0.1 + 0.4 * 35 / 36)
+    assert found.p99 == Quantile(1.0, ">"), "two of a hundred took longer than the last bound"
+    wide = asked(HTTP, {requests("200"): steady(100), **times("/a", [60, 90, 100, 100])})
+    found = wide[0].whole(wide[1], AT_MS)
+    assert is_about(found.p95, 0.75, "<=")
+    assert is_about(found.p99, 0.95, "<=")
+
+
+def test_each_route_has_its_own_quantiles_and_the_busiest_is_first() -> None:
+    series = {
+        requests("200", "/fast"): steady(10),
+        requests("200", "/slow"): steady(30),
+        **times("/fast", [10, 10, 10, 10]),
+        **times("/slow", [0, 0, 0, 30]),
+    }
+    questions, source = asked(HTTP, series)
+    slow, fast = questions.by_route(source, AT_MS)
+    assert (slow.name, slow.p50) == ("/slow", Quantile(1.0, ">"))
+    assert slow.share == pytest.approx(75)
+    assert fast.name == "/fast"
+    assert is_about(fast.p50, 0.05)
+
+
+def test_without_buckets_there_are_average_and_longest_and_no_quantile() -> None:
+    application = Application(
+        requests=Counter("took_milliseconds_count", "outcome"),
+        latency=Latency("took_milliseconds", 1e-3, (), maximum="took_milliseconds_max"),
+    )
+    questions, source = asked(
+        application,
+        {
+            labels("took_milliseconds_count", outcome="SUCCESS"): steady(3),
+            labels("took_milliseconds_count", outcome="SERVER_ERROR"): steady(1),
+            labels("took_milliseconds_sum", outcome="SUCCESS"): steady(300),
+            labels("took_milliseconds_sum", outcome="SERVER_ERROR"): steady(300),
+            labels("took_milliseconds_max", outcome="SUCCESS"): [900.0] * 5,
+        },
+    )
+    found = questions.whole(source, AT_MS)
+    assert (found.p50, found.p95, found.p99) == (None, None, None)
+    assert found.average_s == pytest.approx(0.15)
+    assert found.maximum_s == pytest.approx(0.9)
+    assert found.server_errors == pytest.approx(25)
+    assert "took_milliseconds" in str(found.missing["latency"])
+
+
+def test_where_nobody_asked_shares_and_times_are_unknown_and_the_rate_is_none() -> None:
+    still = {requests("200"): [7.0] * 5, **{one: [7.0] * 5 for one in times("/a", [1, 1, 1, 1])}}
+    questions, source = asked(HTTP, still)
+    found = questions.whole(source, AT_MS)
+    assert found.requests_s == 0
+    assert (found.server_errors, found.p95, found.average_s) == (None, None, None)
+    assert str(found.missing["latency"]) == "no request in the last 20 s"
+    assert str(found.missing["status"]) == "no request in the last 20 s"
+
+
+def test_one_scrape_gives_no_rate_and_says_why() -> None:
+    questions, source = asked(HTTP, {requests("200"): [7.0], labels("busy"): [2.0]})
+    found = questions.whole(source, AT_MS)
+    assert found.requests_s is None
+    assert found.in_flight == 2
+    assert str(found.missing["requests"]) == "a rate takes two scrapes"
+
+
+def test_a_restart_counts_from_none_again() -> None:
+    questions, source = asked(HTTP, {requests("200"): [1000.0, 1050.0, 10.0, 60.0, 110.0]})
+    assert questions.whole(source, AT_MS).requests_s == pytest.approx((50 + 10 + 50 + 50) / 20, rel=1e-3)
+
+
+def test_names_that_are_no_words_are_asked_for_in_quotes() -> None:
+    odd = 'http "requests"\n'
+    questions, source = asked(Application(requests=Counter(odd)), {labels(odd): steady(5)})
+    assert questions.whole(source, AT_MS).requests_s == pytest.approx(5, rel=1e-3)
