@@ -7,7 +7,6 @@ loop never waits for them. Where another LilFox of this state folder evaluates, 
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from lilfox_tui.alerts import responses
 from lilfox_tui.alerts.clock_steps import ClockSteps
 from lilfox_tui.alerts.database import Damaged, Database
 from lilfox_tui.alerts.evaluating import Evaluating
+from lilfox_tui.alerts.folder import DATABASE
 from lilfox_tui.alerts.model import Alert, Alerts, Event, Silence, SilenceMatcher
 from lilfox_tui.alerts.notifier import Setting
 from lilfox_tui.alerts.one_evaluates import OneEvaluates
@@ -34,7 +34,6 @@ from lilfox_tui.i18n import Message, tr
 from lilfox_tui.scrape.series import SeriesSource
 
 T = TypeVar("T")
-DATABASE = "alerts.db"
 LOOK_S = 1.0
 """How often it is looked whether another process has written, and whether the lock is free."""
 FILES_LOOKED_AT_S = 5.0
@@ -43,28 +42,12 @@ AGAIN_S = 10.0
 """Where state cannot be read it is tried again after so long."""
 
 
-def folder_of(config_file: Path | None) -> Path | None:
-    """Where the state of a configuration's alerts is kept: a folder for each configuration file, so that two that run
-    with different rules do not take each other's for gone. None where there is no state folder to be had."""
-    import hashlib
-
-    from lilfox_tui import paths
-
-    name = str(paths.config_file() if config_file is None else config_file.absolute())
-    try:
-        folder = paths.state_dir() / "alerts" / hashlib.sha256(os.fsencode(name)).hexdigest()[:12]
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except (OSError, RuntimeError):
-        return None
-    return folder
-
-
 class AlertEngine:
     """Evaluates ``config.rules`` over ``source`` and tells ``config.notifiers``; ``feed`` has the newest state.
 
-    ``folder`` is where state is kept (:func:`folder_of`), None for memory alone; ``base`` the folder that relative rule
-    files begin at. ``now`` is the clock (aware UTC), ``passed`` the seconds that pass while the machine runs. Use from
-    one event loop. Raises LilFoxError where the configuration of a notifier cannot be used.
+    ``folder`` is where state is kept (:func:`.folder.folder_of`), None for memory alone; ``base`` the folder that
+    relative rule files begin at. ``now`` is the clock (aware UTC), ``passed`` the seconds that pass while the machine
+    runs. Use from one event loop. Raises LilFoxError where the configuration of a notifier cannot be used.
     """
 
     def __init__(

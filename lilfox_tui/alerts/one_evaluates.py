@@ -37,6 +37,15 @@ class OneEvaluates:
         self._held = file
         return True
 
+    def is_held(self) -> bool:
+        """Whether somebody evaluates now. The lock is taken for a moment: who begins to evaluate then tries again."""
+        if self._path is None or not self._path.exists():
+            return False
+        if self.take():
+            self.release()
+            return False
+        return True
+
     def release(self) -> None:
         """Lets another one evaluate."""
         if self._held is not None:

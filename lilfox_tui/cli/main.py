@@ -17,7 +17,7 @@ COMMANDS = {
     "check": tr("one round over hosts and services, worst first"),
     "monitor": tr("watch without a screen: reports as JSON lines, own /metrics, heartbeat"),
     "logs": tr("log records by time: search, follow; logs stats: errors and response times"),
-    "alerts": tr("alert rules: lint"),
+    "alerts": tr("alerts: list, ack, silence, history, notify-test; their rules: lint, test"),
     "hosts": tr("hosts and their keys: list, trust"),
     "config": tr("the configuration: check, show, schema, kinds"),
     "export": tr("files for the systems around it: systemd-unit"),

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from lilfox_tui.alerts.engine import AlertEngine
+from lilfox_tui.alerts.folder import folder_of
 from lilfox_tui.config.loader import load
 from lilfox_tui.feed import Ready
 from lilfox_tui.monitor.replace_file import replace_file
@@ -29,7 +30,8 @@ PERIOD_S = 0.1
 async def run(folder: Path) -> None:
     """Until it is killed."""
     store = Store(keep_s=600, limit_bytes=10_000_000)
-    engine = AlertEngine(load(folder / "config.yaml").config, store, folder=folder, base=folder)
+    config = folder / "config.yaml"
+    engine = AlertEngine(load(config).config, store, folder=folder_of(config), base=folder)
     async with asyncio.TaskGroup() as group:
         group.create_task(_scrape(store, folder / "values"))
         group.create_task(engine.run())

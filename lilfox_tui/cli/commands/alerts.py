@@ -9,6 +9,13 @@ from lilfox_tui.cli.main import Command
 from lilfox_tui.i18n import tr
 
 ACTIONS = {
+    "list": tr("pending, firing and just resolved alerts, worst first"),
+    "ack": tr("say that somebody has seen it: no reminders until it resolves"),
+    "silence": tr("tell nobody of what fits, for a time"),
+    "silences": tr("the silences that there are"),
+    "expire": tr("end silences"),
+    "history": tr("what fired, resolved, was told, acknowledged and silenced"),
+    "notify-test": tr("send a test to those who are told"),
     "lint": tr("what is wrong with rule files, and what does not mean what it looks like"),
     "test": tr("unit tests of rules, as promtool test rules has them"),
 }
@@ -28,5 +35,5 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _action(name: str) -> Command:
-    module: Command = import_module(f"lilfox_tui.cli.alerts.{name}")
+    module: Command = import_module(f"lilfox_tui.cli.alerts.{name.replace('-', '_')}")
     return module

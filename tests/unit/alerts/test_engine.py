@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.alerts.engine import AlertEngine, folder_of
+from lilfox_tui.alerts.folder import folder_of
 from lilfox_tui.alerts.model import AlertState, RuleHealth
 from lilfox_tui.alerts.notifiers import bell
 from lilfox_tui.alerts.silences import matchers_of, parse_matchers
-from lilfox_tui.config.model import Config, NotifierConfig
+from lilfox_tui.config.model import NotifierConfig
 from lilfox_tui.errors import LilFoxError, UsageError
-from tests.unit.alerts.made import at
 from tests.unit.alerts.running import RULES, Run
 
 DOWN, UP = {"a": 0.0, "b": 1.0}, {"a": 1.0, "b": 1.0}
@@ -279,6 +278,3 @@ def test_each_configuration_has_a_folder_of_its_own(own_folders: Path) -> None:
     assert default != other
     assert default == folder_of(own_folders / "config" / "lilfox" / "config.yaml")
     assert default.is_dir()
-    assert isinstance(
-        AlertEngine(Config(), Run(default).store, folder=None, base=default, now=lambda: at(0)).feed.state, object
-    )

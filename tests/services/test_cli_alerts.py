@@ -1,0 +1,115 @@
+"""``lilfox alerts``: what people see and do from the command line, beside an engine that runs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from lilfox_tui.cli.schemas import schema
+from tests.services.alert_lab import Lab
+from tests.services.http_stand_in import Reply, StandIn
+from tests.services.lilfox_command import lilfox
+from tests.waiting import until
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    made = Lab(tmp_path)
+    yield made
+    made.end()
+
+
+@pytest.fixture
+async def hook() -> AsyncIterator[StandIn]:
+    server = StandIn(lambda _request: Reply(200))
+    async with server.running():
+        yield server
+
+
+def alerts(lab: Lab, *argv: str, code: int = 0) -> str:
+    """What ``lilfox alerts`` prints."""
+    done = lilfox("--config", lab.folder / "config.yaml", "alerts", *argv)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout if code != 2 else done.stderr
+
+
+def document(lab: Lab, action: str, *argv: str, code: int = 0) -> dict[str, Any]:
+    """What it prints as JSON, which follows its schema."""
+    found: dict[str, Any] = json.loads(alerts(lab, action, *argv, "--json", code=code))
+    jsonschema.validate(found, schema(f"alerts-{action}"))
+    return found
+
+
+async def test_people_see_acknowledge_and_silence_what_another_lilfox_evaluates(lab: Lab) -> None:
+    lab.configure("{}")
+    lab.values(**{"a:1": 0, "b:1": 0})
+    engine = lab.start()
+    await until(lambda: engine.alerts() == {"a:1": "firing", "b:1": "firing"}, timeout_s=30)
+    shown = alerts(lab, "list", code=1)
+    assert shown.splitlines()[0].startswith("firing")
+    assert "instance=a:1" in shown
+    assert "acknowledged: Down instance=a:1" in alerts(
+        lab, "ack", "Down", "instance=a:1", "--note", "on it", "--by", "kim"
+    )
+    await until(lambda: engine.now()["acknowledged"] == ["a:1"], what="the engine notices")
+    assert "no longer acknowledged" in alerts(lab, "ack", "Down", "--undo")
+    await until(lambda: engine.now()["acknowledged"] == [], what="the engine notices")
+    preview = alerts(lab, "silence", "--preview", 'instance=~"a.*"', "--for", "2h")
+    assert preview.splitlines() == ["Down instance=a:1", 'instance=~"a.*": 1 alert fits now']
+    assert document(lab, "silences") == {"silences": []}
+    alerts(lab, "silence", "Down", "--for", "2h", "--comment", "deploy", "--by", "pat")
+    await until(lambda: engine.now()["silenced"] == ["a:1", "b:1"], what="the engine notices")
+    assert {one["labels"]["instance"]: len(one["silenced_by"]) for one in document(lab, "list")["alerts"]} == {
+        "a:1": 1, "b:1": 1,
+    }  # fmt: skip
+    (silence,) = document(lab, "silences")["silences"]
+    assert (silence["matchers"], silence["created_by"], silence["comment"]) == ('alertname="Down"', "pat", "deploy")
+    alerts(lab, "expire", silence["id"][:8])
+    await until(lambda: engine.now()["silenced"] == [], what="the engine notices")
+    assert "ended" in alerts(lab, "silences", "--all")
+    kinds = [event["kind"] for event in document(lab, "history")["events"]]
+    assert kinds[:5] == ["expired", "silenced", "unacknowledged", "unacknowledged", "acknowledged"]
+    assert sorted(kinds[5:]) == ["fired", "fired"]
+    assert "Down" in alerts(lab, "history", "--since", "1h", "--limit", "1")
+    engine.kill()
+    after = lilfox("--config", lab.folder / "config.yaml", "alerts", "list")
+    assert "no LilFox evaluates these rules now" in after.stderr
+
+
+def test_without_a_state_and_with_wrong_words_it_says_what_to_do(lab: Lab) -> None:
+    lab.configure("{}")
+    assert alerts(lab, "list", code=1) == ""
+    for argv in (("silence", "a=~("), ("silence", "a="), ("silence", "Down", "--for", "soon"), ("notify-test",)):
+        alerts(lab, *argv, code=2)
+    refused = lilfox("--config", lab.folder / "config.yaml", "--read-only", "alerts", "ack", "Down")
+    assert refused.returncode == 1
+    assert "read_only" in refused.stderr
+
+
+async def test_a_test_goes_to_each_notifier_and_says_which_was_not_told(
+    lab: Lab, hook: StandIn, tmp_path: Path
+) -> None:
+    got = tmp_path / "got"
+    lab.configure(
+        f"{{chat: {{kind: webhook, url: '{hook.url}/chat'}}, gone: {{kind: webhook, url: 'http://127.0.0.1:1/T0KEN'}}, "
+        f"pager: {{kind: command, argv: [tee, '{got}']}}}}"
+    )
+    done = await asyncio.to_thread(lilfox, "--config", lab.folder / "config.yaml", "alerts", "notify-test")
+    assert done.returncode == 1
+    assert sorted(done.stdout.splitlines()) == ["chat: told", "pager: told"]
+    assert "gone: http://127.0.0.1:1 cannot be asked" in done.stderr
+    assert "T0KEN" not in done.stderr
+    for body in (hook.requests[0].body, await asyncio.to_thread(got.read_bytes)):
+        told = json.loads(body)
+        assert (told["reason"], told["alerts"][0]["labels"]["alertname"]) == ("test", "LilFoxTest")
+    one = await asyncio.to_thread(lilfox, "--config", lab.folder / "config.yaml", "alerts", "notify-test", "chat")
+    assert (one.returncode, len(hook.requests)) == (0, 2)
+    wrong = await asyncio.to_thread(lilfox, "--config", lab.folder / "config.yaml", "alerts", "notify-test", "chta")
+    assert wrong.returncode == 2
+    assert "chta" in wrong.stderr
