@@ -92,20 +92,27 @@ class Scraper:
         started = time.perf_counter()
         try:
             body = await self._request.fetch()
-            page = await self._read(body)
+            scrape = await self._take(body, at_ms, started)
         except BadPage as error:
             self._fail(error, at_ms, time.perf_counter() - started, error.samples, error.kept)
         except LilFoxError as error:
             self._fail(error, at_ms, time.perf_counter() - started, 0, 0)
         else:
-            self._keep(page, at_ms, time.perf_counter() - started)
+            if scrape is None:
+                self._tell_clock(at_ms)
+            else:
+                self.feed.publish(scrape, scrape.at)
 
-    async def _read(self, body: Body) -> Page:
+    async def _take(self, body: Body, at_ms: int, started: float) -> Scrape | None:
+        """As :meth:`_keep`; in a thread where it may take long."""
         if len(body.content) > (_KNOWN_IN_THREAD if self.exposition.knows_last else _READ_IN_THREAD):
-            return await asyncio.to_thread(self.exposition.read, body.content, openmetrics=body.openmetrics)
-        return self.exposition.read(body.content, openmetrics=body.openmetrics)
+            return await asyncio.to_thread(self._keep, body, at_ms, started)
+        return self._keep(body, at_ms, started)
 
-    def _keep(self, page: Page, at_ms: int, duration_s: float) -> None:
+    def _keep(self, body: Body, at_ms: int, started: float) -> Scrape | None:
+        """Reads a page and keeps its samples; None where ``at_ms`` is not after the last scrape. Raises BadPage."""
+        page = self.exposition.read(body.content, openmetrics=body.openmetrics)
+        duration_s = time.perf_counter() - started
         added = 0
         if page.labels is not self._page_labels or page.timed:
             added = self._count_added(page)
@@ -117,10 +124,8 @@ class Scraper:
         values[len(page.values) :] = [own[place] for place in self._own_places]
         refused = self._timed.append(page.timed, at_ms) if page.timed else Refused()
         if not self._series.append(at_ms, self._whole, values):
-            self._tell_clock(at_ms)
-            return
-        at = _time(at_ms)
-        self.feed.publish(Scrape(at, duration_s, page.samples, page.kept, tuple(_remarks(page, refused))), at)
+            return None
+        return Scrape(_time(at_ms), duration_s, page.samples, page.kept, tuple(_remarks(page, refused)))
 
     def _fail(self, error: LilFoxError, at_ms: int, duration_s: float, samples: int, kept: int) -> None:
         """``up`` becomes 0 and every other series ends."""

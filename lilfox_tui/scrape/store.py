@@ -6,6 +6,7 @@ and a matrix that is full is replaced by a new one: what was handed out stays as
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -46,7 +47,7 @@ class _Matrix:
 
 
 class TargetSeries:
-    """The series of one target. Rows are appended by one thread; any thread may :meth:`select`."""
+    """The series of one target. Rows are appended by one thread at a time, whichever; any thread may :meth:`select`."""
 
     def __init__(self, keep_ms: int, changed: Callable[[TargetSeries], None]) -> None:
         self._keep_ms, self._changed = keep_ms, changed
@@ -54,6 +55,7 @@ class TargetSeries:
         self._live: Places = slice(0, 0)
         self._text_bytes = 0
         self._matrix = _Matrix.empty(Columns.of(()), _FEWEST_ROWS)
+        self._writing = threading.RLock()
 
     @property
     def series_count(self) -> int:
@@ -87,14 +89,15 @@ class TargetSeries:
         False, and nothing is kept, where ``at_ms`` is not after the last row. Raises ValueError where ``labels`` holds
         a set twice.
         """
-        newest = self.newest_ms
-        if newest is not None and at_ms <= newest:
-            return False
-        if self._matrix.full:
-            self.forget(at_ms - self._keep_ms)
-        gone = self._take_list(labels) if labels is not self._list else ()
-        self._write(at_ms, values, gone)
-        self._changed(self)
+        with self._writing:
+            newest = self.newest_ms
+            if newest is not None and at_ms <= newest:
+                return False
+            if self._matrix.full:
+                self._move(at_ms - self._keep_ms)
+            gone = self._take_list(labels) if labels is not self._list else ()
+            self._write(at_ms, values, gone)
+            self._changed(self)
         return True
 
     def end(self, at_ms: int) -> bool:
@@ -117,8 +120,16 @@ class TargetSeries:
         return Selected(choice.labels, window, values)
 
     def forget(self, before_ms: int) -> None:
-        """Moves what is not older than ``before_ms`` to a new matrix, and the newest row while series are live; series
-        that have nothing left in there are forgotten whole."""
+        """Forgets rows that are older than ``before_ms``, of the newest one nothing while series are live; later, where
+        a row is being written now."""
+        if self._writing.acquire(blocking=False):
+            try:
+                self._move(before_ms)
+            finally:
+                self._writing.release()
+
+    def _move(self, before_ms: int) -> None:
+        """What is not older goes to a new matrix; series that have nothing left in there are forgotten whole."""
         old = self._matrix
         first = min(int(old.times[: old.rows].searchsorted(before_ms)), max(old.rows - bool(self._list), 0))
         kept = old.rows - first
@@ -194,7 +205,6 @@ class Store(SeriesSource):
         self._keep_ms, self._limit_bytes = round(keep_s * 1000), limit_bytes
         self._targets: dict[str, TargetSeries] = {}
         self._sizes: dict[TargetSeries, int] = {}
-        self._size_bytes = 0
         self._next_look_ms = 0
 
     def target(self, key: str) -> TargetSeries:
@@ -207,7 +217,7 @@ class Store(SeriesSource):
         """Forgets a target and its past."""
         gone = self._targets.pop(key, None)
         if gone is not None:
-            self._size_bytes -= self._sizes.pop(gone, 0)
+            self._sizes.pop(gone, None)
 
     def select(self, matchers: tuple[Matcher, ...], start_ms: int, end_ms: int) -> list[Selected]:
         """All series that every matcher takes, a :class:`Selected` a target. Raises UsageError for a pattern that RE2
@@ -218,46 +228,41 @@ class Store(SeriesSource):
     @property
     def series_count(self) -> int:
         """Live series of all targets."""
-        return sum(target.series_count for target in self._targets.values())
+        return sum(target.series_count for target in list(self._targets.values()))
 
     @property
     def sample_count(self) -> int:
         """Samples of all targets, those that are ABSENT or STALE among them."""
-        return sum(target.sample_count for target in self._targets.values())
+        return sum(target.sample_count for target in list(self._targets.values()))
 
     @property
     def size_bytes(self) -> int:
         """Memory of numbers and labels, about."""
-        return self._size_bytes
+        return sum(list(self._sizes.values()))
 
     @property
     def oldest_ms(self) -> int | None:
         """From when on there is something; None where there is nothing."""
-        times = [target.oldest_ms for target in self._targets.values()]
+        times = [target.oldest_ms for target in list(self._targets.values())]
         return min((time for time in times if time is not None), default=None)
 
     def _grown(self, target: TargetSeries) -> None:
-        self._count(target)
+        self._sizes[target] = target.size_bytes
         newest = target.newest_ms or 0
         if newest >= self._next_look_ms:
             self._next_look_ms = newest + self._keep_ms // _PART_FORGOTTEN
             self._forget(newest - self._keep_ms)
-        if self._size_bytes > self._limit_bytes:
+        if self.size_bytes > self._limit_bytes:
             oldest = self.oldest_ms or 0
             self._forget(oldest + max(1, (newest - oldest) // _PART_FORGOTTEN))
 
     def _forget(self, before_ms: int) -> None:
-        for target in self._targets.values():
+        for target in list(self._targets.values()):
             oldest, newest = target.oldest_ms, target.newest_ms
             if oldest is None or oldest >= before_ms or (oldest == newest and target.series_count):
                 continue
             target.forget(before_ms)
-            self._count(target)
-
-    def _count(self, target: TargetSeries) -> None:
-        size = target.size_bytes
-        self._size_bytes += size - self._sizes.get(target, 0)
-        self._sizes[target] = size
+            self._sizes[target] = target.size_bytes
 
 
 def _text_bytes(sets: Sequence[LabelSet]) -> int:
