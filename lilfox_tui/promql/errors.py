@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message
+
+_SHOWN: Final = 60
+"""Characters of a long line before and after the place."""
 
 
 class QueryError(LilFoxError):
@@ -31,7 +36,7 @@ class QueryError(LilFoxError):
     def __str__(self) -> str:
         if self.position is None:
             return str(self.message)
-        start = self.text.rfind("\n", 0, self.position) + 1
-        line = self.text[start:].partition("\n")[0]
+        start = max(self.text.rfind("\n", 0, self.position) + 1, self.position - _SHOWN)
+        line = self.text[start : self.position + _SHOWN].partition("\n")[0]
         below = "".join("\t" if char == "\t" else " " for char in self.text[start : self.position])
         return f"{self.message}\n  {line}\n  {below}^"

@@ -16,7 +16,7 @@ from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.promql.evaluation import Evaluation, Row
 from lilfox_tui.promql.function import Kind
 from lilfox_tui.promql.labelling import BARE
-from lilfox_tui.promql.refusals import explained, refuse
+from lilfox_tui.promql.refusals import explained, refuse, too_deep
 from lilfox_tui.promql.samples import RangeVector
 from lilfox_tui.promql.scan import place_of, without_raw_strings
 from lilfox_tui.promql.semantics import PROMETHEUS_3, Semantics
@@ -42,6 +42,8 @@ def parse(text: str, semantics: Semantics = PROMETHEUS_3) -> Query:
     except QueryError as error:
         position = place_of(text, error.word) if error.word else None
         raise QueryError(error.message, error.hint, text=text, position=position) from None
+    except RecursionError:
+        raise too_deep(text) from None
     return Query(text, tree, semantics)
 
 

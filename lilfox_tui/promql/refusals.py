@@ -14,6 +14,10 @@ from lilfox_tui.promql.scan import Token, place_of, tokens, trouble
 from lilfox_tui.promql.semantics import Semantics
 
 _QUOTED: Final = re.compile(r"'([^']*)'")
+_WORDS: Final = ("and", "or", "unless", "atan2")
+_NO_LEVEL: Final = (",", ":", "@")
+_MOST_OPEN: Final = 100
+_MOST_OPERATORS: Final = 200
 _VALUE_ENDS: Final = ("word", "number", "string", "close")
 
 
@@ -22,6 +26,7 @@ def refuse(text: str, semantics: Semantics) -> None:
     if not text.strip():
         raise QueryError(tr("the query is empty"))
     words = list(tokens(text))
+    _refuse_depth(words, text)
     for before, token in pairwise([Token("sign", "", 0), *words]):
         reason = _unsupported(before, token)
         if reason is not None:
@@ -29,6 +34,22 @@ def refuse(text: str, semantics: Semantics) -> None:
     if not semantics.any_label_name:
         _refuse_newer(words, text)
     _refuse_functions(words, text, 3 if semantics.any_label_name else 2)
+
+
+def _refuse_depth(words: list[Token], text: str) -> None:
+    """The parser goes as deep as the query does, and ends the process where its stack ends."""
+    opened = braces = operators = 0
+    for token in words:
+        opened += {"open": 1, "close": -1}.get(token.sort, 0)
+        braces += {"{": 1, "}": -1}.get(token.text, 0)
+        operators += not braces and (token.sort == "sign" or token.text in _WORDS) and token.text not in _NO_LEVEL
+        if opened > _MOST_OPEN or operators > _MOST_OPERATORS:
+            raise too_deep(text, token.position)
+
+
+def too_deep(text: str, position: int | None = None) -> QueryError:
+    """What is said of a query with too many levels."""
+    return QueryError(tr("the query is nested too deeply"), text=text, position=position)
 
 
 def _unsupported(before: Token, token: Token) -> Message | None:

@@ -92,6 +92,21 @@ def test_finds_no_place_in_texts_and_comments() -> None:
     assert caught.value.position == 23
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "times"),
+    [("(", ")", 20_000), ("-", "", 20_000), ("x + ", "", 20_000), ("abs(", ")", 150), ("x or ", "", 20_000)],
+)
+def test_refuses_what_would_end_the_process(before: str, after: str, times: int) -> None:
+    with pytest.raises(QueryError, match="nested too deeply") as caught:
+        parse(before * times + "x" + after * times)
+    assert len(str(caught.value)) < 300
+
+
+def test_takes_what_is_long_but_not_deep() -> None:
+    many = "|".join(f"value{number}" for number in range(5000))
+    parse(f'x{{a=~"{many}"}}' + ' or y{a="b", c!="d", e=~"f"}' * 150)
+
+
 def test_takes_a_pattern_only_if_re2_does() -> None:
     parse('x{a=~"(?i)b.*"}')
     with pytest.raises(QueryError):
