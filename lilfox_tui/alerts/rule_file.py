@@ -7,25 +7,23 @@ Like Prometheus 3, and unlike 2.53, groups may have ``labels``. Names of labels 
 from __future__ import annotations
 
 import re
-import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lilfox_tui.alerts.rule import Group, Kind, Place, Rule, RuleFile
 from lilfox_tui.alerts.template import TemplateError, compiled
 from lilfox_tui.config.problems import Findings, quoted
-from lilfox_tui.config.yaml_nodes import Dialect, Node, parse
+from lilfox_tui.config.yaml_nodes import Node, parse
 from lilfox_tui.errors import ConfigError
 from lilfox_tui.i18n import _, tr
 from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.scrape.labels import NAME
-from lilfox_tui.scrape.prometheus_nodes import Fields, PrometheusNodes
+from lilfox_tui.scrape.prometheus_nodes import DIALECT, Fields, PrometheusNodes
+from lilfox_tui.scrape.prometheus_text import read_text
 
 if TYPE_CHECKING:
     from lilfox_tui.promql.query import Query
 
-MAX_BYTES = 8 * 1024 * 1024
-_DIALECT = Dialect(tags=True, more_documents=True, tab_indents=True, max_nodes=400_000)
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _SERIES_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _STAND_IN = "vector(0)"  # for an expression that is wrong, while the rest of the file is read
@@ -36,43 +34,18 @@ _RULE_FIELDS = ("record", "alert", "expr", "for", "keep_firing_for", "labels", "
 def read_rules(path: Path) -> RuleFile:
     """The rules of a file (UTF-8, up to 8 MiB). Raises ConfigError with all its problems, each as ``file:line:
     group/rule: what``."""
-    return from_text(_text(path), str(path))
+    return from_text(read_text(path), str(path))
 
 
 def from_text(text: str, name: str) -> RuleFile:
     """The rules in ``text``; ``name`` is what problems call the file. Raises ConfigError as :func:`read_rules`."""
     findings = Findings(name)
-    root = parse(text, findings, _DIALECT)
+    root = parse(text, findings, DIALECT)
     groups = _Reading(PrometheusNodes(findings)).groups(root) if root is not None else ()
     if findings:
         problems = findings.sorted()
         raise ConfigError(tr("the rules cannot be used:\n{problems}", problems="\n".join(problems)), problems)
     return RuleFile(name, groups)
-
-
-def _text(path: Path) -> str:
-    from lilfox_tui.config.trusted_file import content, opened
-
-    try:
-        with opened(path) as (descriptor, found):
-            if not stat.S_ISREG(found.st_mode):
-                raise _unusable(path, _("not a regular file; name the file itself"))
-            raw = content(descriptor, MAX_BYTES)
-    except OSError as error:
-        raise _unusable(path, _("cannot be read: {reason}", reason=error.strerror or type(error).__name__)) from None
-    if len(raw) > MAX_BYTES:
-        raise _unusable(path, _("larger than 8 MiB; that is no rule file"))
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise _unusable(path, _("not UTF-8 text; save it as UTF-8"), line) from None
-
-
-def _unusable(path: Path, what: str, line: int = 1) -> ConfigError:
-    findings = Findings(str(path))
-    findings.add(line, (), what)
-    return ConfigError(findings.sorted()[0], findings.sorted())
 
 
 class _Reading:

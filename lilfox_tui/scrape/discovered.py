@@ -17,9 +17,9 @@ from lilfox_tui.config.yaml_nodes import parse
 from lilfox_tui.errors import ConfigError
 from lilfox_tui.i18n import _
 from lilfox_tui.scrape.durations import parse_duration
-from lilfox_tui.scrape.prometheus_file import read_text
 from lilfox_tui.scrape.prometheus_job import Job, JobReading, TargetGroup
-from lilfox_tui.scrape.prometheus_nodes import PrometheusNodes
+from lilfox_tui.scrape.prometheus_nodes import DIALECT, PrometheusNodes
+from lilfox_tui.scrape.prometheus_text import read_text
 from lilfox_tui.scrape.relabel import relabelled
 from lilfox_tui.scrape.target import Target
 from lilfox_tui.text import clean
@@ -83,7 +83,7 @@ def read_groups(path: Path) -> tuple[TargetGroup, ...]:
     """The groups of a file of file_sd, JSON or YAML (https://prometheus.io/docs/prometheus/latest/configuration/
     configuration/#file_sd_config). Raises ConfigError."""
     findings = Findings(str(path))
-    root = parse(read_text(path), findings)
+    root = parse(read_text(path), findings, DIALECT)
     reading = JobReading(PrometheusNodes(findings), path.parent)
     groups = reading.groups(root, (), relabelled=True)
     if findings:

@@ -6,7 +6,6 @@ supported is told with its line and does not stop the rest.
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,15 +13,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lilfox_tui.config.problems import Findings
-from lilfox_tui.config.yaml_nodes import Dialect, Node, parse
+from lilfox_tui.config.yaml_nodes import Node, parse
 from lilfox_tui.errors import ConfigError
 from lilfox_tui.i18n import _, tr
 from lilfox_tui.scrape.prometheus_job import LIMIT_FIELDS, UNREAD_FIELDS, Globals, Job, JobReading
-from lilfox_tui.scrape.prometheus_nodes import PrometheusNodes
+from lilfox_tui.scrape.prometheus_nodes import DIALECT, PrometheusNodes
+from lilfox_tui.scrape.prometheus_text import read_text
 from lilfox_tui.text import clean
 
-MAX_BYTES = 8 * 1024 * 1024
-_DIALECT = Dialect(tags=True, more_documents=True, tab_indents=True, max_nodes=400_000)
 _TOP_FIELDS = (
     "global", "runtime", "alerting", "rule_files", "scrape_config_files", "scrape_configs", "storage", "tracing",
     "otlp", "remote_write", "remote_read",
@@ -53,38 +51,13 @@ def read_prometheus(path: Path) -> PrometheusFile:
 def from_text(text: str, path: Path) -> PrometheusFile:
     """As :func:`read_prometheus` of what ``path`` is said to hold; paths in it are relative to its folder."""
     findings = Findings(str(path))
-    root = parse(text, findings, _DIALECT)
+    root = parse(text, findings, DIALECT)
     reading = JobReading(PrometheusNodes(findings), path.absolute().parent)
     made = _file(reading, root, path)
     if findings:
         problems = findings.sorted()
         raise ConfigError(tr("{path} cannot be used:\n{problems}", path=path, problems="\n".join(problems)), problems)
     return made
-
-
-def read_text(path: Path) -> str:
-    """A regular file's text. Raises ConfigError as ``file:line: what``."""
-    from lilfox_tui.config.trusted_file import content, opened
-
-    try:
-        with opened(path) as (descriptor, found):
-            if not stat.S_ISREG(found.st_mode):
-                raise _unusable(path, _("not a regular file; name the file itself"))
-            raw = content(descriptor, MAX_BYTES)
-    except OSError as error:
-        raise _unusable(path, _("cannot be read: {reason}", reason=error.strerror or type(error).__name__)) from None
-    if len(raw) > MAX_BYTES:
-        raise _unusable(path, _("larger than 8 MiB; that is no configuration"))
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise _unusable(path, _("not UTF-8 text; save it as UTF-8"), raw.count(b"\n", 0, error.start) + 1) from None
-
-
-def _unusable(path: Path, what: str, line: int = 1) -> ConfigError:
-    findings = Findings(str(path))
-    findings.add(line, (), what)
-    return ConfigError(findings.sorted()[0], findings.sorted())
 
 
 def _file(reading: JobReading, root: Node | None, path: Path) -> PrometheusFile:

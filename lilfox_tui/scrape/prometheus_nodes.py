@@ -10,11 +10,13 @@ from msgspec import Struct
 
 from lilfox_tui.config.problems import Findings, KeyPath, quoted, rather
 from lilfox_tui.config.scalars import is_null
-from lilfox_tui.config.yaml_nodes import ListNode, MapNode, Node, ScalarNode
+from lilfox_tui.config.yaml_nodes import Dialect, ListNode, MapNode, Node, ScalarNode
 from lilfox_tui.i18n import _
 from lilfox_tui.scrape.durations import parse_duration
 
 Fields: TypeAlias = dict[str, Node]
+DIALECT = Dialect(tags=True, more_documents=True, tab_indents=True, max_nodes=400_000)
+"""Of all files that are written for Prometheus."""
 _MERGE = "<<"
 _WHOLE = re.compile(r"[-+]?(?:0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+|[0-9]+)")
 _DECIMAL = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")

@@ -9,6 +9,7 @@ import pytest
 
 from lilfox_tui.errors import ConfigError
 from lilfox_tui.scrape.prometheus_file import read_prometheus
+from tests.services.lilfox_command import lilfox
 
 JOB = "scrape_configs:\n- job_name: a\n"
 GOOD = {
@@ -152,3 +153,19 @@ def test_gives_what_is_written_with_whole_paths(tmp_path: Path) -> None:
     assert (first.limits.samples, second.limits.samples, second.limits.labels) == (500, 500, 9)
     assert [one.split(": ")[0] for one in read.unsupported] == [f"{path}:8", f"{path}:9"]
     assert "dns_sd_configs" in read.unsupported[0]
+
+
+def test_the_check_of_the_configuration_reads_the_file_that_it_names(tmp_path: Path) -> None:
+    config, path = tmp_path / "config.yaml", tmp_path / "p.yml"
+    config.write_text("prometheus_config: p.yml\n")
+    config.chmod(0o600)
+    path.write_text("scrape_configs:\n- {job_name: a, dns_sd_configs: [{names: [b]}]}\n")
+    done = lilfox("--config", config, "config", "check")
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"{path}:2: scrape_configs.a.dns_sd_configs is not supported")
+    path.write_text("scrape_configs:\n- {job_name: a, scrape_interval: 5x}\n")
+    done = lilfox("--config", config, "config", "check")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"{path}:2: scrape_configs.a: ")
+    path.unlink()
+    assert lilfox("--config", config, "config", "check").returncode == 2

@@ -50,6 +50,12 @@ def _check(args: argparse.Namespace) -> None:
 
         print_line(tr("no configuration at {path}: this machine is watched", path=config_file()))
         return
+    if loaded.config.prometheus_config is not None:
+        from lilfox_tui.scrape.configured import prometheus_file  # only where one is named
+
+        read = prometheus_file(loaded.config, loaded.path)
+        for what in read.unsupported if read is not None else ():
+            print_line(what)
     counts = {"hosts": len(loaded.config.hosts), "services": len(loaded.config.services)}
     print_line(tr("{path}: good ({hosts} hosts, {services} services)", path=loaded.path, **counts))
 
