@@ -16,6 +16,7 @@ from lilfox_tui.promql.semantics import Semantics
 _QUOTED: Final = re.compile(r"'([^']*)'")
 _WORDS: Final = ("and", "or", "unless", "atan2")
 _NO_LEVEL: Final = (",", ":", "@")
+_SINCE_3: Final = ("limitk", "limit_ratio", "fill", "fill_left", "fill_right")
 _MOST_OPEN: Final = 100
 _MOST_OPERATORS: Final = 200
 _VALUE_ENDS: Final = ("word", "number", "string", "close")
@@ -82,10 +83,11 @@ def _refuse_newer(words: list[Token], text: str) -> None:
 
 
 def _refuse_functions(words: list[Token], text: str, version: int) -> None:
-    """Functions came and were renamed between the versions."""
+    """Functions, aggregations and modifiers came or were renamed between the versions."""
     for token, after in pairwise(words):
         function = FUNCTIONS.get(token.text) if after.text == "(" else None
-        if function is not None and function.only not in (None, version):
+        newer = token.text.lower() in _SINCE_3 and after.text.lower() in ("(", "by", "without")
+        if (newer and version < 3) or (function is not None and function.only not in (None, version)):
             raise QueryError(
                 tr("Prometheus {version} has no function {name}", version=version, name=token.text),
                 text=text,

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
+from lilfox_tui.i18n import tr
+from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.promql.samples import Block, block
 from lilfox_tui.promql.value import Line, Vector
 from lilfox_tui.scrape.labels import LabelList, LabelSet
 from lilfox_tui.scrape.series import ABSENT_BITS, Floats
+
+_MOST_VALUES: Final = 20_000_000
+"""160 MB of numbers. Prometheus' own limit is 50 million."""
 
 
 class Steps:
@@ -16,9 +23,16 @@ class Steps:
     def __init__(self) -> None:
         self._times: list[int] = []
         self._vectors: list[Vector] = []
+        self._count = 0
 
     def add(self, at_ms: int, vector: Vector) -> None:
-        """The vector at one instant, which must be after those before."""
+        """The vector at one instant, which must be after those before. Raises QueryError where all together would take
+        too much memory."""
+        self._count += len(vector.labels)
+        if self._count > _MOST_VALUES:
+            raise QueryError(
+                tr("more than {count} values at once; ask for fewer series or longer steps", count=_MOST_VALUES)
+            )
         self._times.append(at_ms)
         self._vectors.append(vector)
 

@@ -44,6 +44,16 @@ def test_prometheus_2_has_not_all_of_it(text: str) -> None:
         parse(text, PROMETHEUS_2)
 
 
+@pytest.mark.parametrize(
+    "text", ["limitk(1, x)", "LIMITK by (a) (1, x)", "limit_ratio(0.5, x)", "x + fill(0) y", "first_over_time(x[5m])"]
+)
+def test_prometheus_2_has_not_what_came_later(text: str) -> None:
+    parse(text)
+    with pytest.raises(QueryError, match="Prometheus 2 has no function"):
+        parse(text, PROMETHEUS_2)
+    parse("fill + limitk", PROMETHEUS_2)
+
+
 def test_prometheus_2_has_holt_winters_by_its_name() -> None:
     parse("holt_winters(x[5m], 0.1, 0.2)", PROMETHEUS_2)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from lilfox_tui.promql import steps
 from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.promql.query import parse
 from lilfox_tui.promql.semantics import PROMETHEUS_2, PROMETHEUS_3, Semantics
@@ -53,6 +54,15 @@ def test_series_that_come_and_go_keep_their_own_steps() -> None:
         'x{a="1"}': [(0, 1), (10, 2), (40, 5)],
         'x{a="2"}': [(20, 30), (30, 40), (40, 50)],
     }
+
+
+def test_more_values_than_memory_should_hold_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "_MOST_VALUES", 50)
+    assert parse("max_over_time(x[40s:1s])").at(RISING, 50_000)
+    with pytest.raises(QueryError, match="more than 50 values at once"):
+        parse("max_over_time(x[51s:1s])").at(RISING, 100_000)
+    with pytest.raises(QueryError, match="more than 50 values at once"):
+        parse("x").over(RISING, 0, 60_000, 1000)
 
 
 def test_so_many_steps_are_refused() -> None:
