@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
@@ -20,6 +20,7 @@ from lilfox_tui.app.tabs import LOGS, METRICS
 from lilfox_tui.config.themes import load_theme, theme_names
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import LANGUAGES, Message, _, language, set_language, tr
+from lilfox_tui.monitor.model import View
 from lilfox_tui.text import fit
 
 STEPS_IN_WINDOW = 30
@@ -82,13 +83,18 @@ class AppKeys(Shell):
         self.open_pane(LOGS)
         self.pane.look_at(kind, name, at)
 
-    @action("hosts", "at", tr("hosts"), tr("pick a host or service by typing"), footer=4)
+    @action("hosts", "at", tr("hosts"), tr("pick a host, service or backend by typing"), footer=4)
     def pick_host(self) -> None:
         overview = self.metrics.overview
         if overview is None:
             return
         choices = []
-        for kind, views in (("host", overview.hosts), ("service", overview.services)):
+        parts: tuple[tuple[str, Mapping[str, View]], ...] = (
+            ("host", overview.hosts),
+            ("service", overview.services),
+            ("backend", overview.backends),
+        )
+        for kind, views in parts:
             for view in views.values():
                 mark = Piece(self.glyphs.level(view.level) + " ", ROLES[view.level])
                 why = "; ".join(str(reason) for reason in view.reasons)
@@ -106,13 +112,26 @@ class AppKeys(Shell):
             self.open_pane(METRICS)
             self.metrics.open_page((kind, name))
 
+    @action("alerts", "exclamation_mark", tr("alerts"), tr("go to the worst alert"), why_not="no_alerts")
+    def show_alerts(self) -> None:
+        self.open_pane(METRICS)
+        self.metrics.select_worst_alert()
+
+    def no_alerts(self) -> Message | None:
+        """Why there is no alert to go to."""
+        why = self.metrics.no_rules()
+        if why is None and not self.metrics.items(self.metrics.overview):
+            why = tr("no alert fires or is pending")
+        return why
+
     @action("palette", "colon ctrl+p", tr("command"), tr("every action by its name"), footer=5)
     def palette_of_actions(self) -> None:
         self._choose_action(self.all_actions)
 
     @action("selection", "a", tr("actions"), tr("what can be done with the selected row"))
     def actions_on_selection(self) -> None:
-        about = ("open", "logs", "retry", "trust", "shell", "mark", "copy")
+        about = ("open", "logs", "acknowledge", "unacknowledge", "silence", "runbook", "reconnect", "trust", "shell", "explain",
+                 "mark", "copy")  # fmt: skip
         self._choose_action([each for each in self.all_actions if each.id in about])
 
     def _choose_action(self, actions: Sequence[Action]) -> None:

@@ -18,13 +18,13 @@ from lilfox_tui.config.model import Threshold, Thresholds
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import _
 from lilfox_tui.metrics.model import HostSummary, Level
-from lilfox_tui.monitor.model import HostView, ServiceView
+from lilfox_tui.monitor.model import BackendView, HostView, ServiceView, View
 from lilfox_tui.text import clean, fit, human_duration, short_age
 
 ROLES = {Level.GOOD: "good", Level.DEGRADED: "degraded", Level.FAILING: "failing", Level.UNKNOWN: "unknown"}
 STALE_PERIODS = 3
 
-View = TypeVar("View", HostView, ServiceView)
+OneKind = TypeVar("OneKind", HostView, ServiceView, BackendView)
 
 
 class TableStyle(Struct, frozen=True):
@@ -185,7 +185,7 @@ def host_row(view: HostView, now: datetime, style: TableStyle) -> Row:
     return (*mark, *line(_chosen(style), _Value(view, view.summary, now, style)))
 
 
-def held_for(view: HostView | ServiceView, now: datetime) -> str:
+def held_for(view: View, now: datetime) -> str:
     """For how long the level has held; empty for the past, of which since when is not kept."""
     return human_duration((now - view.since).total_seconds()) if now > view.since else ""
 
@@ -206,6 +206,6 @@ def why_no_numbers(view: HostView, now: datetime) -> str:
     return _("no sample for {age}, next try in {wait}: {why}", wait=human_duration(wait_s), **values)
 
 
-def worst_first(views: Sequence[View]) -> list[View]:
+def worst_first(views: Sequence[OneKind]) -> list[OneKind]:
     """Failing, degraded, unknown, good; inside a level the order of the config."""
     return sorted(views, key=lambda view: -int(view.level))

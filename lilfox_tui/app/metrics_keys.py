@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 from textual import work
@@ -14,21 +15,34 @@ from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.errors import HostKeyUnknown, LilFoxError
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import Message, _, tr
-from lilfox_tui.monitor.model import HostView, Overview, ServiceView
+from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.model import BackendView, HostView, Overview, ServiceView, View
 
 WINDOWS = (timedelta(minutes=5), timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
 Subject = tuple[str, str]
-"""``("host", name)`` or ``("service", name)``."""
+"""``("host", name)``, ``("service", name)`` or ``("backend", name)``; of alerts see ``alert_keys.py``."""
+
+_KINDS = {"hosts": ("host",), "services": ("service",), "backends": ("backend",), "alerts": ("alert", "rule")}
+"""What stands in each part of the pane."""
 
 
-def link_error(view: HostView | ServiceView) -> LilFoxError | None:
+def link_error(view: View) -> LilFoxError | None:
     """Why a host is not reached, or None."""
     return view.link.error if isinstance(view, HostView) and isinstance(view.link, Unavailable) else None
 
 
-def _view(overview: Overview, subject: Subject) -> HostView | ServiceView:
+def _view(overview: Overview, subject: Subject) -> View:
     kind, name = subject
-    return overview.hosts[name] if kind == "host" else overview.services[name]
+    return _of_kind(overview, kind)[name]
+
+
+def _of_kind(overview: Overview, kind: str) -> Mapping[str, View]:
+    views: dict[str, Mapping[str, View]] = {
+        "host": overview.hosts,
+        "service": overview.services,
+        "backend": overview.backends,
+    }
+    return views.get(kind, {})
 
 
 class MetricsKeys(Pane):
@@ -53,7 +67,7 @@ class MetricsKeys(Pane):
 
     # ---- what is chosen ------------------------------------------------------------------------------------------
 
-    def _matches(self, view: HostView | ServiceView) -> bool:
+    def _matches(self, view: View) -> bool:
         words = self.filter.lower().split()
         text = " ".join((view.name, *view.config.tags, *(str(reason) for reason in view.reasons))).lower()
         return all(word in text for word in words)
@@ -66,29 +80,40 @@ class MetricsKeys(Pane):
         views = [view for view in overview.services.values() if not self.only_matching or self._matches(view)]
         return worst_first(views) if self.worst_first else views
 
+    def _backends(self, overview: Overview) -> list[BackendView]:
+        views = [view for view in overview.backends.values() if not self.only_matching or self._matches(view)]
+        return worst_first(views) if self.worst_first else views
+
     def _order(self) -> list[Subject]:
         if self.overview is None:
             return []
         hosts = [("host", view.name) for view in self._hosts(self.overview)]
-        return hosts + [("service", view.name) for view in self._services(self.overview)]
+        services = [("service", view.name) for view in self._services(self.overview)]
+        return hosts + services + [("backend", view.name) for view in self._backends(self.overview)]
 
-    def selected_view(self) -> HostView | ServiceView | None:
+    def selected_view(self) -> View | None:
         """The host or service that actions are about: the page's, or the highlighted one."""
         return None if self.overview is None else self._selected_view(self.overview)
 
-    def _selected_view(self, overview: Overview) -> HostView | ServiceView | None:
+    def _selected_view(self, overview: Overview) -> View | None:
         subject = self.page or self.selected
         if subject is None:
             return None
         kind, name = subject
-        return _view(overview, subject) if name in (overview.hosts if kind == "host" else overview.services) else None
+        return _of_kind(overview, kind).get(name)
+
+    def _level(self, overview: Overview, subject: Subject) -> Level:
+        return _view(overview, subject).level
+
+    def _subject_matches(self, overview: Overview, subject: Subject) -> bool:
+        return self._matches(_view(overview, subject))
 
     def _choose_first(self, overview: Overview) -> None:
         """Something is always selected where there is something: the worst, until somebody chooses."""
         if self.overview is overview and self.page is None:
             order = self._order()
             if self.selected not in order or not self._chosen:
-                self.selected = max(order, key=lambda each: _view(overview, each).level, default=None)
+                self.selected = max(order, key=lambda each: self._level(overview, each), default=None)
 
     def _select(self, step: int) -> None:
         order = self._order()
@@ -101,7 +126,7 @@ class MetricsKeys(Pane):
             self.repaint()
 
     def open_page(self, subject: Subject | None) -> None:
-        """Shows the page of a host or service, or the tables for None."""
+        """Shows the page of a host, service or backend, or the tables for None."""
         self.page = subject
         self.selected = subject or self.selected
         self._chosen = True
@@ -118,13 +143,13 @@ class MetricsKeys(Pane):
         self.lilfox.repaint_frame()
 
     def on_lines_clicked(self, event: Lines.Clicked) -> None:
-        kind = {"hosts": "host", "services": "service"}.get(event.lines.id or "")
-        if self.page is not None or kind is None or self.overview is None:
+        kinds = _KINDS.get(event.lines.id or "", ())
+        if self.page is not None or not kinds or self.overview is None:
             return
-        names = [name for each, name in self._order() if each == kind]
+        subjects = [each for each in self._order() if each[0] in kinds]
         place = event.index - event.lines.sticky
-        if 0 <= place < len(names):
-            subject = (kind, names[place])
+        if 0 <= place < len(subjects):
+            subject = subjects[place]
             if self.selected == subject:
                 self.open_page(subject)
             self.selected, self._chosen = subject, True
@@ -146,7 +171,12 @@ class MetricsKeys(Pane):
         return None if isinstance(self.selected_view(), HostView) else tr("select a host first")
 
     @action(
-        "open", "enter", tr("open"), tr("the page of the selected host or service"), why_not="cannot_open", footer=1
+        "open",
+        "enter",
+        tr("open"),
+        tr("the page of the selected row"),
+        why_not="cannot_open",
+        footer=1,
     )
     def open_selected(self) -> None:
         self.open_page(self.selected)
@@ -228,9 +258,9 @@ class MetricsKeys(Pane):
             return
         start = order.index(self.selected) if self.selected in order else 0
         for offset in range(1, len(order) + 1):
-            kind, name = order[(start + step * offset) % len(order)]
-            if self._matches(_view(self.overview, (kind, name))):
-                self.selected, self._chosen = (kind, name), True
+            subject = order[(start + step * offset) % len(order)]
+            if self._subject_matches(self.overview, subject):
+                self.selected, self._chosen = subject, True
                 break
         self.repaint()
 
@@ -258,12 +288,14 @@ class MetricsKeys(Pane):
         self.zoomed = not self.zoomed
         self.repaint()
 
-    @action("sort", "s", tr("sort"), tr("worst first, or in the order of the config"))
+    @action("sort", "O", tr("sort"), tr("worst first, or in the order of the config"))
     def sort(self) -> None:
         self.worst_first = not self.worst_first
         self.repaint()
 
-    @action("retry", "r", tr("try again"), tr("connect to the selected host now"), why_not="cannot_retry", footer=6)
+    @action(
+        "reconnect", "R", tr("try again"), tr("connect to the selected host now"), why_not="cannot_retry", footer=6
+    )
     def retry(self) -> None:
         view = self.selected_view()
         if isinstance(view, HostView):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import importlib
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from msgspec import Meta
@@ -66,7 +68,7 @@ class RedisWay:
             ) from None
         except (errors.RedisError, OSError) as error:
             await self.close()
-            raise self._failed(error) from None
+            raise self._failed(error, errors) from None
         except BaseException:
             await self.close()
             raise
@@ -100,19 +102,23 @@ class RedisWay:
         self._client = client
         return client
 
-    def _failed(self, error: Exception) -> LilFoxError:
+    def _failed(self, error: Exception, errors: ModuleType) -> LilFoxError:
         """The server's or the network's words; redis-py puts no password into them."""
-        said = str(error).partition("\n")[0][:300] or type(error).__name__
+        reason: Message | str = str(error).partition("\n")[0][:300] or type(error).__name__
         hint: Message | str = ""
-        if said.startswith(("NOAUTH", "WRONGPASS", "invalid username", "Authentication required", "NOPERM")):
+        if isinstance(error, errors.AuthenticationError | errors.NoPermissionError):
             hint = tr("Check user, password and the rights of this user: it needs +info and +@read.")
-        elif "111" in said or "refused" in said:
-            said = str(tr("nothing listens there"))
-            hint = tr("Is the server running?")
-        return BackendError(tr("{where}: {reason}", where=self.where, reason=said), hint)
+        elif str(error).startswith(f"Error {errno.ECONNREFUSED} "):
+            reason, hint = tr("nothing listens there"), tr("Is the server running?")
+        return BackendError(tr("{where}: {reason}", where=self.where, reason=reason), hint)
 
     async def close(self) -> None:
         """Ends the connection and the forwarded port."""
         self._client = None
         opened, self._open = self._open, AsyncExitStack()
         await opened.aclose()
+
+
+def text_of(answer: bytes | str) -> str:
+    """A name as Redis gives it, as text; untrusted."""
+    return answer if isinstance(answer, str) else answer.decode("utf-8", "replace")

@@ -18,7 +18,7 @@ import msgspec
 from lilfox_tui.feed import Pending, Ready, Unavailable
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.model import Change, HostView, Overview, ServiceView
+from lilfox_tui.monitor.model import Change, HostView, Overview, View
 from lilfox_tui.monitor.replace_file import replace_file
 from lilfox_tui.text import human_duration
 
@@ -31,7 +31,10 @@ _FILE_LIMIT_BYTES = 8 * 1024 * 1024
 
 
 class Known(msgspec.Struct, kw_only=True):
-    """The last known state of one host or service; None is not known. Times are seconds since the epoch (UTC)."""
+    """The last known state of one host, service or backend; None is not known.
+
+    Times are seconds since the epoch (UTC).
+    """
 
     level: int | None = None
     since: float | None = None
@@ -62,7 +65,9 @@ class ChangeLog:
             subject = f"host/{name}"
             found += self._host(subject, host, overview.at, settled=subject not in unsettled)
         for name, service in overview.services.items():
-            found += self._service(f"service/{name}", service, overview.at)
+            found += _level_changes(f"service/{name}", service, self._known_of(f"service/{name}"), overview.at)
+        for name, backend in overview.backends.items():
+            found += _level_changes(f"backend/{name}", backend, self._known_of(f"backend/{name}"), overview.at)
         self._changes.extend(found)
         return found
 
@@ -102,9 +107,6 @@ class ChangeLog:
             found += _came_and_gone(subject, view, known, at)
         return found
 
-    def _service(self, subject: str, view: ServiceView, at: datetime) -> list[Change]:
-        return list(_level_changes(subject, view, self._known_of(subject), at))
-
     def _known_of(self, subject: str) -> Known:
         known = self._known.pop(subject, None) or Known()
         self._known[subject] = known  # the newest last: the oldest subjects are the ones that go
@@ -118,11 +120,11 @@ def _is_fresh(view: HostView) -> bool:
     return view.summary is None or not isinstance(view.link, Ready) or view.summary.at >= view.link.value.since
 
 
-def _known_level(view: HostView | ServiceView) -> tuple[int | None, float | None]:
+def _known_level(view: View) -> tuple[int | None, float | None]:
     return (None, None) if view.level is Level.UNKNOWN else (int(view.level), view.since.timestamp())
 
 
-def _level_changes(subject: str, view: HostView | ServiceView, known: Known, at: datetime) -> Iterator[Change]:
+def _level_changes(subject: str, view: View, known: Known, at: datetime) -> Iterator[Change]:
     """A change of level; not known is no level, so that a start or a gap is no event."""
     if view.level is Level.UNKNOWN:
         return

@@ -84,6 +84,7 @@ class Daemon:
             for view in overview.hosts.values()
         ]
         known += [view.state is not None for view in overview.services.values()]
+        known += [view.reading is not None or view.outage is not None for view in overview.backends.values()]
         return all(known)
 
     def _overview(self) -> Overview:

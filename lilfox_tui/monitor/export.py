@@ -10,7 +10,7 @@ from typing import Any
 from lilfox_tui import __version__
 from lilfox_tui.feed import Pending, Ready, Unavailable
 from lilfox_tui.metrics.model import Filesystem, Health, HostSummary, Labels, Level, Snapshot
-from lilfox_tui.monitor.model import HostView, Overview, ServiceView
+from lilfox_tui.monitor.model import BackendView, HostView, Overview, ServiceView
 
 Line = tuple[Labels, float]
 Family = tuple[str, str, str, list[Line]]
@@ -24,8 +24,7 @@ def level_name(level: Level) -> str:
 
 def worst(overview: Overview) -> Level:
     """The worst level of all; GOOD where nothing is watched."""
-    levels = [view.level for view in overview.hosts.values()] + [view.level for view in overview.services.values()]
-    return max(levels, default=Level.GOOD)
+    return max((view.level for view in overview.views), default=Level.GOOD)
 
 
 def report(overview: Overview, local: Snapshot | None = None) -> dict[str, Any]:
@@ -41,6 +40,7 @@ def report(overview: Overview, local: Snapshot | None = None) -> dict[str, Any]:
         "services": {name: _service(view) for name, view in overview.services.items()},
         "system": _system(None if here is None else here.summary, local),
         "hosts": {name: _host(view) for name, view in overview.hosts.items()},
+        "backends": {name: _backend(view) for name, view in overview.backends.items()},
     }
 
 
@@ -65,6 +65,22 @@ def _service(view: ServiceView) -> dict[str, Any]:
         document["status_code"] = last.status_code
         document["response_time"] = last.response_time_s
     return document
+
+
+def _backend(view: BackendView) -> dict[str, Any]:
+    """Its numbers by series, as Prometheus writes one; the tables of its page are not here."""
+    reading, outage = view.reading, view.outage
+    values = {} if reading is None or outage is not None else reading.values
+    return {
+        "kind": view.config.kind,
+        "level": level_name(view.level),
+        "since": _iso(view.since),
+        "reasons": [str(reason) for reason in view.reasons],
+        "read_at": None if reading is None else _iso(reading.at),
+        "incomplete": None if reading is None or reading.incomplete is None else str(reading.incomplete),
+        "next_try": None if outage is None or outage.next_try is None else _iso(outage.next_try),
+        "values": {series.name + _labels(series.labels): value for series, value in values.items()},
+    }
 
 
 def _system(summary: HostSummary | None, local: Snapshot | None) -> dict[str, Any]:
@@ -177,6 +193,7 @@ def _own_families(overview: Overview) -> Iterator[Family]:
     yield "lilfox_build_info", "gauge", "Which LilFox this is.", [((("version", __version__),), 1.0)]
     yield from host_families(overview.hosts.values())
     yield from _service_families([((("service", name),), view) for name, view in overview.services.items()])
+    yield from backend_families(overview.backends.values())
 
 
 def host_families(views: Iterable[HostView]) -> Iterator[Family]:
@@ -205,6 +222,20 @@ def _service_families(services: list[tuple[Labels, ServiceView]]) -> Iterator[Fa
     yield "lilfox_service_response_seconds", "gauge", "Time to the head of the last answer.", times
     codes = [(labels, float(last.status_code)) for labels, last in answers if last.status_code is not None]
     yield "lilfox_service_status_code", "gauge", "HTTP status of the last answer.", codes
+
+
+def backend_families(views: Iterable[BackendView]) -> Iterator[Family]:
+    """What is known of backends, with the labels ``backend`` and ``kind``; of one that does not answer its level."""
+    families: dict[str, list[Line]] = {"backend_up": [], "backend_level": []}
+    for view in views:
+        own: Labels = (("backend", view.name), ("kind", view.config.kind))
+        families["backend_up"].append((own, float(view.reading is not None and view.outage is None)))
+        families["backend_level"].append((own, float(view.level)))
+        for series, value in view.reading.values.items() if view.reading and view.outage is None else ():
+            families.setdefault(series.name, []).append(((*own, *series.labels), value))
+    for name, lines in families.items():
+        kind = "counter" if name.endswith("_total") else "gauge"
+        yield f"lilfox_{name}", kind, f"{name} as asked of the backend.", lines
 
 
 def read_families(snapshots: Mapping[str, Snapshot]) -> Iterator[Family]:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct, field
 
-from lilfox_tui.config.model import HostConfig, ServiceConfig
-from lilfox_tui.feed import Pending, State
+from lilfox_tui.backends.model import Figure, Reading
+from lilfox_tui.config.model import BackendConfig, HostConfig, ServiceConfig
+from lilfox_tui.feed import Pending, State, Unavailable
 from lilfox_tui.hosts.base import Link, LostCommand
 from lilfox_tui.i18n import Message
 from lilfox_tui.metrics.model import HostSummary, Level, ServiceState
 from lilfox_tui.metrics.traffic import Traffic
+
+if TYPE_CHECKING:
+    from lilfox_tui.alerts.model import Alerts
 
 
 class HostView(Struct, frozen=True):
@@ -45,25 +50,53 @@ class ServiceView(Struct, frozen=True):
     traffic: State[Traffic] = field(default_factory=Pending)
 
 
+class BackendView(Struct, frozen=True):
+    """One backend as a row shows it.
+
+    ``figures`` are its line. ``reading`` is the newest there is, also when it is old; None before the first, and of the
+    past, of which only its values are kept. ``outage`` tells why there is no new one.
+    """
+
+    name: str
+    config: BackendConfig
+    level: Level
+    since: datetime
+    reasons: tuple[Message, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    reading: Reading | None = None
+    outage: Unavailable | None = None
+
+
+View: TypeAlias = HostView | ServiceView | BackendView
+"""A row of what is watched."""
+
+
 class Change(Struct, frozen=True):
     """Something that happened: ``what`` about ``subject`` at ``at`` (aware UTC). ``level`` is what it went to."""
 
     at: datetime
     subject: str
-    """``host/NAME`` or ``service/NAME``."""
+    """``host/NAME``, ``service/NAME`` or ``backend/NAME``."""
     what: Message
     level: Level
 
 
 class Overview(Struct, frozen=True):
-    """Everything that is watched, at one moment. ``rewound`` tells that it was made from history."""
+    """Everything that is watched, at one moment. ``rewound`` tells that it was made from history. ``alerts`` is None
+    where the config names no rules, and pending where their state is not known."""
 
     at: datetime
     hosts: Mapping[str, HostView]
     services: Mapping[str, ServiceView]
+    backends: Mapping[str, BackendView] = {}
     rewound: bool = False
+    alerts: State[Alerts] | None = None
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """All that is watched, in the order of the config."""
+        return (*self.hosts.values(), *self.services.values(), *self.backends.values())
 
     def count(self, level: Level) -> int:
-        """How many hosts and services are at that level."""
-        hosts = sum(view.level is level for view in self.hosts.values())
-        return hosts + sum(view.level is level for view in self.services.values())
+        """How many hosts, services and backends are at that level."""
+        return sum(view.level is level for view in self.views)

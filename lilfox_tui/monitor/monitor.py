@@ -36,6 +36,7 @@ from lilfox_tui.monitor.service_watch import ServiceWatch
 from lilfox_tui.monitor.service_watch import series_of as series_of_service
 from lilfox_tui.monitor.shell import shell_argv
 from lilfox_tui.monitor.watched import watched_hosts, watched_services
+from lilfox_tui.monitor.watched_backends import WatchedBackends
 
 if TYPE_CHECKING:
     from lilfox_tui.metrics.health import HealthProbe
@@ -80,6 +81,7 @@ class Monitor:
         self._dials: asyncio.Semaphore | None = None
         self._focused: str | None = None
         self._level_changed = asyncio.Event()
+        self.backends = WatchedBackends(config, self.history, self._host_or_here, self._level_changed.set)
         self._looked = False
         if at_once:
             self._look()
@@ -150,7 +152,7 @@ class Monitor:
             for name, watch in self._hosts.items()
         }
         services = {name: past_service(name, watch.config, self.history, at) for name, watch in self._services.items()}
-        return Overview(at, hosts, services, rewound=True)
+        return Overview(at, hosts, services, self.backends.views_at(at), rewound=True)
 
     async def run(self) -> None:
         """Watches until cancelled, then closes all hosts. What goes wrong with one delays no other."""
@@ -170,6 +172,7 @@ class Monitor:
                     group.create_task(probe.run())
                     group.create_task(self._follow_service(service, probe))
                 group.create_task(self.scraping.run())
+                group.create_task(self.backends.run())
         finally:
             await self._close()
 
@@ -181,6 +184,7 @@ class Monitor:
         try:
             questions = [asyncio.create_task(self._check_host(watch, timeout_s)) for watch in self._hosts.values()]
             questions += [asyncio.create_task(self._check_service(watch)) for watch in self._services.values()]
+            questions += map(asyncio.create_task, self.backends.checks())
             if questions:
                 await asyncio.wait(questions, timeout=timeout_s)
             self._give_up(timeout_s)
@@ -294,7 +298,8 @@ class Monitor:
 
     def _overview(self, now: datetime) -> Overview:
         hosts = {name: watch.view(now) for name, watch in self._hosts.items()}
-        return Overview(now, hosts, {name: watch.view() for name, watch in self._services.items()})
+        services = {name: watch.view() for name, watch in self._services.items()}
+        return Overview(now, hosts, services, self.backends.views())
 
     def _probe(self, watch: ServiceWatch, *, once: bool = False) -> HealthProbe:
         from lilfox_tui.metrics.health import HealthProbe
@@ -309,6 +314,10 @@ class Monitor:
         if name is None or self._hosts[name].config.local:
             return None
         return self.host(name)
+
+    def _host_or_here(self, name: str | None) -> Host | None:
+        """The host through which a backend is asked; None where nothing names one."""
+        return None if name is None else self.host(name)
 
     async def _check_host(self, watch: HostWatch, timeout_s: float) -> None:
         watch.once(timeout_s)
@@ -340,6 +349,7 @@ class Monitor:
             if service.state is None:
                 answer = HealthCheck(now, Health.ERROR, None, None, text)
                 service.take(ServiceState(service.name, service.config.url, Level.FAILING, now, answer, 1))
+        self.backends.give_up(timeout_s)
 
     async def _close(self) -> None:
         self._observe(self._overview(datetime.now(UTC)))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
-from lilfox_tui.config.model import HostConfig, ServiceConfig, Thresholds
+from lilfox_tui.backends.backend import load
+from lilfox_tui.config.model import BackendConfig, HostConfig, ServiceConfig, Thresholds
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Ready, State, Unavailable
 from lilfox_tui.i18n import Message, tr
@@ -14,7 +15,7 @@ from lilfox_tui.metrics.model import Health, HealthCheck, Level, Series, Service
 from lilfox_tui.metrics.summary import summary_at
 from lilfox_tui.metrics.traffic import REQUESTS, Traffic, traffic_of, traffic_window_s
 from lilfox_tui.monitor.levels import judge_service, judge_values, streaks
-from lilfox_tui.monitor.model import HostView, ServiceView
+from lilfox_tui.monitor.model import BackendView, HostView, ServiceView
 from lilfox_tui.monitor.service_watch import RESPONSE_SECONDS, STATUS_CODE, UP
 
 CPU_PERCENT = Series("cpu_usage_percent")
@@ -58,12 +59,29 @@ def _past_traffic(name: str, config: ServiceConfig, history: History, at: dateti
     return Ready(recorded, at)
 
 
+def past_backend(name: str, config: BackendConfig, values: Values, at: datetime) -> BackendView:
+    """A backend at ``at`` (aware UTC): its level and its line; its tables and reasons are not kept."""
+    if LEVEL not in values:
+        return BackendView(name, config, Level.UNKNOWN, at, _nothing_recorded())
+    return BackendView(
+        name, config, _recorded_level(values, Level.UNKNOWN), at, figures=load(config.kind).headline(values)
+    )
+
+
 def recent_before(
-    history: History, hosts: Iterable[str], services: Iterable[str], at: datetime, *, step: timedelta, count: int
+    history: History,
+    hosts: Iterable[str],
+    services: Iterable[str],
+    at: datetime,
+    *,
+    step: timedelta,
+    count: int,
+    backends: Mapping[str, BackendConfig] | None = None,
 ) -> dict[str, list[float | None]]:
     """The ``count`` values up to ``at`` (aware UTC), ``step`` apart, oldest first, None where nothing was recorded.
 
-    CPU and memory percents by ``NAME/cpu`` and ``NAME/memory``, requests a second by ``traffic/NAME``.
+    CPU and memory percents by ``NAME/cpu`` and ``NAME/memory``, requests a second by ``traffic/NAME``,
+    the series ``TREND`` of a backend's kind by ``backend/NAME``.
     """
     moments = [at - step * back for back in reversed(range(count))]
     recent: dict[str, list[float | None]] = {}
@@ -74,6 +92,10 @@ def recent_before(
     for name in services:
         rows = [history.values_at(f"traffic/{name}", moment) for moment in moments]
         recent[f"traffic/{name}"] = [row.get(REQUESTS) for row in rows]
+    for name, config in (backends or {}).items():
+        trend = load(config.kind).TREND
+        rows = [history.values_at(f"backend/{name}", moment) for moment in moments]
+        recent[f"backend/{name}"] = [None if trend is None else row.get(trend) for row in rows]
     return recent
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import getpass
 import os
 import shutil
 import socket
@@ -20,20 +22,23 @@ log_timezone = 'UTC'
 log_min_duration_statement = 0
 """
 _SECONDS = 60.0
+SUPERUSER = "postgres" if os.geteuid() == 0 else getpass.getuser()
+"""The role that initdb makes; the server trusts everybody who says to be it."""
 
 
 class Postgres:
-    """One server, of the newest version that is installed, with ``settings`` in its postgresql.conf. Use as a context
-    manager."""
+    """One server, of the newest version that is installed unless one is given, with ``settings`` in its
+    postgresql.conf; ``standby_of`` another it is its streaming standby. Use as a context manager."""
 
-    def __init__(self, settings: str = "") -> None:
+    def __init__(self, settings: str = "", *, version: int | None = None, standby_of: Postgres | None = None) -> None:
         self._settings = settings
-        versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+        self._primary = standby_of
+        versions = {int(path.parent.name): path for path in Path("/usr/lib/postgresql").glob("*/bin")}
         assert versions, "PostgreSQL is not installed: tests/install_packages"
-        self._bin = versions[-1]
+        self._bin = versions[version or max(versions)]
         self.folder = Path(tempfile.mkdtemp(prefix="lilfox-pg-"))
         self.log = self.folder / "log"
-        self._user = "postgres" if os.geteuid() == 0 else None
+        self._user = SUPERUSER if os.geteuid() == 0 else None
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
@@ -42,10 +47,14 @@ class Postgres:
         if self._user is not None:
             shutil.chown(self.folder, self._user, self._user)
         try:
-            self._run("initdb", "-D", str(self._data), "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8")
+            if self._primary is None:
+                self._run("initdb", "-D", str(self._data), "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8")
+            else:
+                source = ("-h", str(self._primary.folder), "-p", str(self._primary.port), "-U", SUPERUSER)
+                self._run("pg_basebackup", "-D", str(self._data), "-R", "-c", "fast", "--no-sync", *source)
             with (self._data / "postgresql.conf").open("a") as config:
                 config.write(CONFIG.format(port=self.port, folder=self.folder) + self._settings)
-            self._run("pg_ctl", "-D", str(self._data), "-l", str(self.log), "-w", "start")
+            self.start()
         except BaseException:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise
@@ -55,9 +64,28 @@ class Postgres:
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         try:
-            self._run("pg_ctl", "-D", str(self._data), "-m", "immediate", "-w", "stop")
+            if (self._data / "postmaster.pid").exists():
+                self.stop()
         finally:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+    def start(self) -> None:
+        """Starts it and waits until it answers."""
+        self._run("pg_ctl", "-D", str(self._data), "-l", str(self.log), "-w", "start")
+
+    def stop(self) -> None:
+        """Ends it as a crash does."""
+        self._run("pg_ctl", "-D", str(self._data), "-m", "immediate", "-w", "stop")
+
+    def csv(self, sql: str, *, user: str = SUPERUSER, database: str = "postgres") -> list[list[str]]:
+        """The rows that psql prints for ``sql``, which must succeed."""
+        argv = [str(self._bin / "psql"), "-X", "-q", "-t", "--csv", "-v", "ON_ERROR_STOP=1", "-h", str(self.folder)]
+        argv += ["-p", str(self.port), "-U", user, "-d", database, "-c", sql]
+        done = subprocess.run(
+            argv, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, check=False
+        )
+        assert done.returncode == 0, done.stderr.decode(errors="replace")
+        return list(csv.reader(done.stdout.decode().splitlines()))
 
     @property
     def _data(self) -> Path:

@@ -1,4 +1,4 @@
-"""The Metrics pane: hosts and services at a glance, and the page of the one that is looked at."""
+"""The Metrics pane: hosts, services and backends at a glance, and the page of the one that is looked at."""
 
 from __future__ import annotations
 
@@ -11,21 +11,25 @@ from functools import partial
 from textual import events, work
 from textual.app import ComposeResult
 
+from lilfox_tui.app.backend_keys import BackendKeys
+from lilfox_tui.app.backend_page import BackendPage, backend_page
+from lilfox_tui.app.backend_rows import backend_row
 from lilfox_tui.app.changed_cells import cells_of
 from lilfox_tui.app.chart import Values, in_columns
 from lilfox_tui.app.digits import Digits
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.host_page import HostPage, host_page
 from lilfox_tui.app.host_rows import ROLES, TableStyle, held_for, host_heading, host_row
-from lilfox_tui.app.metrics_keys import MetricsKeys, link_error
+from lilfox_tui.app.metrics_keys import link_error
 from lilfox_tui.app.rows_on_demand import RowsOnDemand
 from lilfox_tui.app.service_page import ServicePage, service_page
 from lilfox_tui.app.service_rows import service_heading, service_row
 from lilfox_tui.app.widgets.lines import Lines, more_below
+from lilfox_tui.backends.backend import load
 from lilfox_tui.feed import Ready
 from lilfox_tui.i18n import _
 from lilfox_tui.metrics.model import Level, Series, Snapshot
-from lilfox_tui.monitor.model import HostView, Overview, ServiceView
+from lilfox_tui.monitor.model import BackendView, HostView, Overview, ServiceView, View
 from lilfox_tui.monitor.past import recent_before
 from lilfox_tui.text import break_line, human_duration
 
@@ -34,8 +38,8 @@ SLOW_REFRESH_S = 4.9
 """Between two drawings over a slow link; a little less than five seconds, for a clock that is not exact."""
 
 
-class MetricsPane(MetricsKeys):
-    """Hosts, services, what changed, and their pages."""
+class MetricsPane(BackendKeys):
+    """Hosts, services, backends, what changed, and their pages."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,6 +51,7 @@ class MetricsPane(MetricsKeys):
     def compose(self) -> ComposeResult:
         yield Lines(sticky=2, id="hosts")
         yield Lines(sticky=3, id="services")
+        yield Lines(sticky=2, id="backends")
         yield Lines(sticky=2, id="changes")
         yield Lines(id="detail")
 
@@ -77,6 +82,10 @@ class MetricsPane(MetricsKeys):
         for name, service in overview.services.items():
             traffic = service.traffic.value if isinstance(service.traffic, Ready) else None
             self._push(f"traffic/{name}", traffic.requests_s if traffic else None)
+        for name, backend in overview.backends.items():
+            trend = load(backend.config.kind).TREND
+            fresh = backend.reading if backend.outage is None else None
+            self._push(f"backend/{name}", fresh.values.get(trend) if fresh is not None and trend else None)
         held = self.overview is not None and not worse and (self.lilfox.paused or self._too_soon(overview))
         if held or self.lilfox.rewound is not None:
             return
@@ -100,8 +109,9 @@ class MetricsPane(MetricsKeys):
         if at is not None:
             step = timedelta(seconds=self.lilfox.refresh_s)
             self._recent_then = recent_before(
-                monitor.history, monitor.hosts, monitor.services, at, step=step, count=RECENT
-            )
+                monitor.history, monitor.hosts, monitor.services, at, step=step, count=RECENT,
+                backends=self.lilfox.config.backends,
+            )  # fmt: skip
         self.repaint()
         if self.overview is not None:
             self.lilfox.frame(self.overview)
@@ -129,21 +139,27 @@ class MetricsPane(MetricsKeys):
         only = self.selected[0] if self.zoomed and self.selected else None
         head = self._head_rows()
         hosts, services = len(self._hosts(overview)) + head[0], len(self._services(overview)) + head[1]
+        backends = min(len(self._backends(overview)) + head[2], max(2, height // 4)) if overview.backends else 0
+        if height < 12 and backends:  # room for one of the two below the hosts: that of the selected row
+            of_backend = self.selected is not None and self.selected[0] == "backend"
+            services, backends = (0, backends) if of_backend else (services, 0)
         detail = 2 if height >= 18 else 1 if height >= 9 else 0
         lately = 0
         if height >= 20 and not only and (happened := len(self.lilfox.monitor.changes.since_last_visit())):
-            lately = min(happened + 2, max(3, min(7, height - hosts - services - detail)))
+            lately = min(happened + 2, max(3, min(7, height - hosts - services - backends - detail)))
         if self.page is not None:
-            hosts, services, detail, lately = height, 0, 0, 0
-        elif only == "host" or not overview.services:
-            hosts, services = height - detail, 0
-        elif only == "service":
-            hosts, services = 0, height - detail
+            hosts, services, backends, detail, lately = height, 0, 0, 0, 0
+        elif only is not None:
+            hosts, services, backends = ((height - detail) * (only == kind) for kind in ("host", "service", "backend"))
         else:
-            services = min(services, max(3, height // 3))
-            hosts = min(hosts, max(2, height - services - lately - detail))
-            services = min(height - hosts - detail, len(self._services(overview)) + head[1])
-        for name, rows in (("#hosts", hosts), ("#services", services), ("#changes", lately), ("#detail", detail)):
+            services = min(services, max(3, height // 3)) if overview.services else 0
+            hosts = min(hosts, max(2, height - services - backends - lately - detail))
+            services = min(height - hosts - backends - detail, services and len(self._services(overview)) + head[1])
+            hosts = hosts if services or backends else height - detail
+        for name, rows in (
+            ("#hosts", hosts), ("#services", services), ("#backends", backends), ("#changes", lately),
+            ("#detail", detail),
+        ):  # fmt: skip
             if self._heights.get(name) != rows:
                 self._heights[name] = rows
                 part = self.query_one(name, Lines)
@@ -152,10 +168,11 @@ class MetricsPane(MetricsKeys):
                 self.call_after_refresh(self.repaint)  # what is below is known once that is laid out
         self.query_one("#hosts", Lines).sticky = head[0]
         self.query_one("#services", Lines).sticky = head[1]
+        self.query_one("#backends", Lines).sticky = head[2]
 
-    def _head_rows(self) -> tuple[int, int]:
-        """Rows above hosts and above services: titles and blank lines only where there is room."""
-        return (2, 3) if self.lilfox.room.height >= 12 else (1, 1)
+    def _head_rows(self) -> tuple[int, int, int]:
+        """Rows above hosts, services and backends: titles and blank lines only where there is room."""
+        return (2, 3, 2) if self.lilfox.room.height >= 12 else (1, 1, 1)
 
     def _style(self) -> TableStyle:
         app = self.lilfox
@@ -185,6 +202,12 @@ class MetricsPane(MetricsKeys):
                 service_heading(style),
             ],
             [(view.name, partial(service_row, view, overview.at, style)) for view in services],
+        )
+        backends, lines = self._backends(overview), self.query_one("#backends", Lines)
+        self._show_table(
+            lines,
+            lambda: [BLANK, self._title(_("BACKENDS"), len(backends), len(overview.backends), lines)],
+            [(view.name, partial(backend_row, view, overview.at, style)) for view in backends],
         )
         if (room := self._heights.get("#changes", 0)) > 0:
             self.query_one("#changes", Lines).show(self.change_rows(room))
@@ -239,7 +262,7 @@ class MetricsPane(MetricsKeys):
         hint = str(error.hint) if error is not None else ""
         return [(*head, Piece(first, ROLES[view.level])), (Piece(f"   {rest}", ROLES[view.level]), Piece(hint))]
 
-    def _since(self, view: HostView | ServiceView, now: datetime) -> str:
+    def _since(self, view: View, now: datetime) -> str:
         """How long something is wrong counts by the second; since when all is well stands still: nothing to draw."""
         if view.level is not Level.GOOD or view.since > now:
             return held_for(view, now)
@@ -255,6 +278,8 @@ class MetricsPane(MetricsKeys):
             lines.show(host_page(self._host_page(overview.hosts[name], overview.at)), follow=False)
         elif kind == "service" and name in overview.services:
             lines.show(service_page(self._service_page(overview.services[name], overview.at)), follow=False)
+        elif kind == "backend" and name in overview.backends:
+            lines.show(backend_page(self._backend_page(overview.backends[name], overview.at)), follow=False)
         self.call_after_refresh(self.look_below, lines)
 
     def _host_page(self, view: HostView, now: datetime) -> HostPage:
@@ -298,6 +323,18 @@ class MetricsPane(MetricsKeys):
             kept=scraping.kept(),
         )
 
+    def _backend_page(self, view: BackendView, now: datetime) -> BackendPage:
+        app, subject = self.lilfox, f"backend/{view.name}"
+        return BackendPage(
+            view=view,
+            changes=[each for each in app.monitor.changes.all() if each.subject == subject][::-1],
+            past=lambda series, columns: self._past(subject, series, columns, now),
+            now=now,
+            window=self.window,
+            glyphs=app.glyphs,
+            width=self.lilfox.room.width,
+        )
+
     def _past(self, subject: str, series: Series, columns: int, now: datetime) -> Values:
         points = self.lilfox.monitor.history.window(subject, series, now - self.window, now, columns)
         return in_columns(points, now - self.window, now, columns)
@@ -314,4 +351,4 @@ class MetricsPane(MetricsKeys):
 
 
 def _levels(overview: Overview) -> list[Level]:
-    return [*(view.level for view in overview.hosts.values()), *(view.level for view in overview.services.values())]
+    return [view.level for view in overview.views]

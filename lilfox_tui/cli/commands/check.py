@@ -1,4 +1,4 @@
-"""``lilfox check``: one round over hosts and services, worst first. Any failing exits 1, degraded alone 0."""
+"""``lilfox check``: one round over hosts, services and backends, worst first. Any failing exits 1, degraded alone 0."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.i18n import _
 from lilfox_tui.metrics.model import HostSummary, Level, Snapshot
 from lilfox_tui.monitor.export import report, worst
-from lilfox_tui.monitor.model import HostView, Overview, ServiceView
+from lilfox_tui.monitor.model import BackendView, HostView, Overview, ServiceView, View
 from lilfox_tui.monitor.monitor import Monitor
 from lilfox_tui.text import human_duration
 
@@ -46,9 +46,8 @@ def _local(monitor: Monitor, overview: Overview) -> Snapshot | None:
 
 
 def _rows(overview: Overview) -> Iterator[list[Cell]]:
-    views: list[HostView | ServiceView] = [*overview.hosts.values(), *overview.services.values()]
-    for view in sorted(views, key=lambda view: -view.level):
-        kind = _("host") if isinstance(view, HostView) else _("service")
+    for view in sorted(overview.views, key=lambda view: -view.level):
+        kind = {HostView: _("host"), ServiceView: _("service")}.get(type(view), _("backend"))
         first, *more = [str(reason) for reason in view.reasons] or [_numbers(view)]
         yield [shape(view.level), Cell(kind), Cell(view.name), Cell(first)]
         yield from ([Cell(""), Cell(""), Cell(""), Cell(line)] for line in more)
@@ -56,7 +55,12 @@ def _rows(overview: Overview) -> Iterator[list[Cell]]:
             yield [Cell(""), Cell(""), Cell(""), Cell(numbers)]
 
 
-def _numbers(view: HostView | ServiceView) -> str:
+def _numbers(view: View) -> str:
+    if isinstance(view, BackendView):
+        incomplete = None if view.reading is None else view.reading.incomplete
+        return "  ".join(
+            str(each) for each in (*(figure.text for figure in view.figures), incomplete or "") if str(each)
+        )
     if isinstance(view, HostView):
         return "" if view.summary is None else _host_numbers(view.summary)
     last = None if view.state is None else view.state.last

@@ -1,0 +1,125 @@
+"""One GET to a backend that speaks HTTP: bounded in time and bytes, its failures in words."""
+
+from __future__ import annotations
+
+import asyncio
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from lilfox_tui.backends.backend import BackendError
+from lilfox_tui.config.model import BackendConfig, SecretRef, TextOrSecret
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.http_way import HttpWay, Tls, basic_auth, revealed
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.metrics.health_reason import reason_of
+from lilfox_tui.text import human_bytes
+
+BODY_LIMIT = 16 * 1024 * 1024
+_BLOCK = 64 * 1024
+
+
+class HttpOptions(BackendConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where it is, as ``host`` sees it where one is given, and as whom it is asked."""
+
+    url: str
+    user: str = ""
+    password: SecretRef | None = None
+    headers: dict[str, TextOrSecret] = msgspec.field(default_factory=dict)
+    ca_file: str = ""
+    verify_tls: bool = True
+
+
+class HttpBody(Struct, frozen=True):
+    """What was answered with status 200."""
+
+    content: bytes
+    content_type: str
+
+
+class HttpLook:
+    """Asks one server over one kept connection; after any error the next question connects anew."""
+
+    def __init__(self, options: HttpOptions, host: Host | None) -> None:
+        self._options = options
+        tls = Tls(verify=options.verify_tls, ca_file=options.ca_file)
+        self._way = HttpWay(options.url, host, timeout_s=options.timeout, tls=tls)
+
+    @property
+    def where(self) -> str:
+        """``address:port``, as errors name it."""
+        return self._way.where
+
+    async def get(self, path: str) -> HttpBody:
+        """The body of ``path`` (with its query). Raises BackendError, HostError, or a secret's LilFoxError."""
+        try:
+            await self._way.connect()
+            async with asyncio.timeout(self._options.timeout):
+                return await self._got(path)
+        except TimeoutError:
+            await self.close()
+            raise BackendError(
+                tr("no answer from {where} within {seconds:g} s", where=self.where, seconds=self._options.timeout),
+                tr("Is the server overloaded, or is the way to it cut?"),
+            ) from None
+        except LilFoxError:
+            await self.close()
+            raise
+        except Exception as error:
+            await self.close()
+            if not _expected(error):
+                raise
+            raise BackendError(reason_of(error, self.where)) from None
+
+    async def close(self) -> None:
+        """Ends the connection and the forwarded port."""
+        await self._way.close()
+
+    async def _got(self, path: str) -> HttpBody:
+        import httpx
+
+        headers = await revealed(self._options.headers)
+        if self._options.user:
+            headers["Authorization"] = await basic_auth(self._options.user, self._options.password or "")
+        try:
+            return await self._asked(path, headers)
+        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+            await self.close()  # a kept connection that the server has closed meanwhile: once more on a new one
+            await self._way.connect()
+            return await self._asked(path, headers)
+
+    async def _asked(self, path: str, headers: dict[str, str]) -> HttpBody:
+        async with self._way.stream("GET", path, headers={"Accept-Encoding": "identity", **headers}) as got:
+            if got.status_code != 200:
+                hint: Message | str = tr("See the service's log.")
+                if got.status_code in (401, 403):
+                    hint = tr("Check user, password and headers of this backend.")
+                elif got.status_code == 404:
+                    hint = tr("Is the path right, and the plug-in that serves it switched on?")
+                raise BackendError(
+                    tr("{where} answers {status} for {path}", where=self.where, status=got.status_code,
+                       path=path.partition("?")[0]), hint,
+                )  # fmt: skip
+            body = bytearray()
+            async for block in got.aiter_raw(_BLOCK):
+                body += block
+                if len(body) > BODY_LIMIT:
+                    raise BackendError(
+                        tr("{where} sends more than {limit}; nothing of it was taken", where=self.where,
+                           limit=human_bytes(BODY_LIMIT))
+                    )  # fmt: skip
+            return HttpBody(bytes(body), got.headers.get("content-type", ""))
+
+
+def path_of(url: str, default: str) -> str:
+    """Path and query of ``url``; ``default`` where it has no path."""
+    parts = urlsplit(url)
+    return (parts.path.rstrip("/") or default) + (f"?{parts.query}" if parts.query else "")
+
+
+def _expected(error: Exception) -> bool:
+    import httpx
+
+    return isinstance(error, httpx.HTTPError | httpx.InvalidURL | OSError | UnicodeError)

@@ -1,0 +1,66 @@
+"""arq's queues in Redis: one sorted set each, scored by when a job is due (milliseconds; arq-docs.helpmanuals.io)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lilfox_tui.backends.model import Figure, Reading
+from lilfox_tui.backends.queues import LENGTH, Backlog, Queue
+from lilfox_tui.backends.queues import headline as headline_of_queues
+from lilfox_tui.backends.redis_way import RedisOptions, RedisWay
+from lilfox_tui.config.model import Threshold
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.metrics.model import Series
+
+TREND: Series | None = LENGTH
+
+
+class Options(RedisOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The Redis that arq uses."""
+
+    kind: str = "arq"
+    length: Threshold = Threshold(warn=1000)
+    """Of one queue, in messages that wait."""
+    queues: tuple[str, ...] = ("arq:queue",)
+    """As ``queue_name`` has them."""
+
+
+def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
+    """See :func:`lilfox_tui.backends.queues.headline`."""
+    return headline_of_queues(values)
+
+
+def open_backend(_name: str, options: Options, host: Host | None) -> Arq:
+    """The queues; nothing is asked yet."""
+    return Arq(options, RedisWay(options, host))
+
+
+class Arq:
+    """See :class:`~lilfox_tui.backends.backend.Backend`."""
+
+    def __init__(self, options: Options, way: RedisWay) -> None:
+        self._names, self._way = options.queues, way
+        self._backlog = Backlog(options.length)
+
+    async def read(self) -> Reading:
+        """See :meth:`Backend.read`."""
+        return self._backlog.reading(await self._way.ask(self._look))
+
+    async def close(self) -> None:
+        """See :meth:`Backend.close`."""
+        await self._way.close()
+
+    async def _look(self, client: Any) -> list[Queue]:
+        """By the server's own clock: a job is due by the worker's, which is seldom this machine's."""
+        seconds, micros = await client.time()
+        now_ms = int(seconds) * 1000 + int(micros) // 1000
+        pipeline = client.pipeline(transaction=False)
+        for name in self._names:
+            pipeline.zcount(name, "-inf", now_ms)
+            pipeline.zcard(name)
+        counts = await pipeline.execute()
+        return [
+            Queue(name, due, later=max(0, all_jobs - due))
+            for name, due, all_jobs in zip(self._names, counts[::2], counts[1::2], strict=True)
+        ]

@@ -1,0 +1,157 @@
+"""Circuit breakers that a page in Prometheus' format tells of: resilience4j, opossum, Envoy, a gauge of one's own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import msgspec
+
+from lilfox_tui.backends.breakers import NOT_CLOSED, Breaker, State, Trips
+from lilfox_tui.backends.breakers import headline as headline_of_breakers
+from lilfox_tui.backends.http_look import HttpLook, HttpOptions, path_of
+from lilfox_tui.backends.metrics_page import MetricsPage
+from lilfox_tui.backends.model import Figure, Reading
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.metrics.model import Sample, Series
+
+TREND: Series | None = NOT_CLOSED
+StateName = Literal["closed", "half-open", "open", "disabled"]
+_STATES: Mapping[str, State] = {
+    "closed": State.CLOSED,
+    "half-open": State.HALF_OPEN,
+    "half_open": State.HALF_OPEN,
+    "open": State.OPEN,
+    "forced_open": State.OPEN,
+    "disabled": State.DISABLED,
+    "metrics_only": State.DISABLED,
+}
+_RESILIENCE = "resilience4j_circuitbreaker_state"
+_FAILURE_RATE = "resilience4j_circuitbreaker_failure_rate"
+_OPOSSUM = "circuit"
+_ENVOY = re.compile(r"envoy_cluster_circuit_breakers_([a-z]+)_(cx|cx_pool|rq|rq_pending|rq_retry)_open")
+
+
+class Options(HttpOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """``url`` holds the page's path, /metrics where it has none."""
+
+    kind: str = "breakers"
+    gauge: str = "circuit_breaker_state"
+    """A gauge of one's own: one series a breaker."""
+    label: str = "name"
+    """Its label with the breaker's name."""
+    states: dict[str, StateName] = msgspec.field(default_factory=dict)
+    """What its values mean, such as ``{"0": closed, "1": half-open, "2": open}``: libraries do not agree."""
+
+
+def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
+    """See :func:`lilfox_tui.backends.breakers.headline`."""
+    return headline_of_breakers(values)
+
+
+def open_backend(_name: str, options: Options, host: Host | None) -> BreakersPage:
+    """The page; nothing is asked yet."""
+    return BreakersPage(options, HttpLook(options, host))
+
+
+class BreakersPage:
+    """See :class:`~lilfox_tui.backends.backend.Backend`."""
+
+    def __init__(self, options: Options, look: HttpLook) -> None:
+        self._options, self._look = options, look
+        self._path = path_of(options.url, "/metrics")
+        self._page = MetricsPage(look.where, self._wanted)
+        self._trips = Trips()
+        self._opossum = Opossum()
+
+    async def read(self) -> Reading:
+        """See :meth:`Backend.read`."""
+        samples = self._page.samples(await self._look.get(self._path))
+        gauge, unread = _of_gauge(samples, self._options)
+        found = [*_of_resilience4j(samples), *self._opossum.take(samples), *_of_envoy(samples), *gauge]
+        return self._trips.reading(found, incomplete=unread)
+
+    async def close(self) -> None:
+        """See :meth:`Backend.close`."""
+        await self._look.close()
+
+    def _wanted(self, name: str) -> bool:
+        known = (_RESILIENCE, _FAILURE_RATE, _OPOSSUM, f"{_OPOSSUM}_total", self._options.gauge)
+        return name in known or _ENVOY.fullmatch(name) is not None
+
+
+def _of_resilience4j(samples: Sequence[Sample]) -> list[Breaker]:
+    """One series a state, 1 for the one that holds (resilience4j's Micrometer module)."""
+    states: dict[str, State | None] = {}
+    rates: dict[str, str] = {}
+    for sample in samples:
+        name = sample.series.label("name")
+        if sample.name == _RESILIENCE:
+            states.setdefault(name, None)
+            if sample.value == 1:
+                states[name] = _STATES.get(sample.series.label("state"))
+        elif sample.name == _FAILURE_RATE and sample.value >= 0:  # -1: too few calls yet
+            rates[name] = f"failure rate {sample.value:g}%"
+    return [Breaker(name, state, rates.get(name, "")) for name, state in states.items()]
+
+
+class Opossum:
+    """opossum-prometheus has counters of events and no state: it follows from which of them rose."""
+
+    def __init__(self) -> None:
+        self._before: dict[str, dict[str, float]] = {}
+        self._states: dict[str, State | None] = {}
+
+    def take(self, samples: Sequence[Sample]) -> list[Breaker]:
+        """The breakers of a page. One that never opened is closed; of another nothing is known before it changes, nor
+        where it closed and opened between two looks."""
+        counts: dict[str, dict[str, float]] = {}
+        for sample in samples:
+            event = sample.series.label("event")
+            if sample.name in (_OPOSSUM, f"{_OPOSSUM}_total") and event:
+                counts.setdefault(sample.series.label("name"), {})[event] = sample.value
+        for name, events in counts.items():
+            self._states[name] = self._state(name, events)
+        self._before = counts
+        return [Breaker(name, self._states.get(name)) for name in counts]
+
+    def _state(self, name: str, events: Mapping[str, float]) -> State | None:
+        if not any(events.get(event) for event in ("open", "halfOpen")):
+            return State.CLOSED
+        before, was = self._before.get(name), self._states.get(name)
+        if before is None:
+            return None
+        opened, closed, tried = (events.get(each, 0) - before.get(each, 0) for each in ("open", "close", "halfOpen"))
+        if closed:
+            return None if opened else State.CLOSED
+        if opened == tried:  # each trial failed, or each opening was followed by a trial
+            return State.HALF_OPEN if opened and was is State.CLOSED else was
+        return State.OPEN if opened > tried else State.HALF_OPEN
+
+
+def _of_envoy(samples: Sequence[Sample]) -> list[Breaker]:
+    """A limit of a cluster that is reached counts as open; by priority and resource (Envoy, cluster statistics)."""
+    made = []
+    for sample in samples:
+        if found := _ENVOY.fullmatch(sample.name):
+            cluster = sample.series.label("envoy_cluster_name")
+            state = State.OPEN if sample.value else State.CLOSED
+            made.append(Breaker(f"{cluster} {found[1]} {found[2]}", state))
+    return made
+
+
+def _of_gauge(samples: Sequence[Sample], options: Options) -> tuple[list[Breaker], Message | None]:
+    made = []
+    for sample in samples:
+        if sample.name == options.gauge:
+            word = options.states.get(f"{sample.value:g}")
+            state = None if word is None else _STATES[word]
+            name = sample.series.label(options.label) or " ".join(value for _name, value in sample.labels)
+            made.append(Breaker(name, state, f"{sample.value:g}"))
+    if not any(each.state is None for each in made):
+        return made, None
+    values = ", ".join(sorted({each.detail for each in made if each.state is None}))
+    return made, tr("incomplete: what {gauge} means with {values} is not known; write states: of this backend",
+                    gauge=options.gauge, values=values)  # fmt: skip

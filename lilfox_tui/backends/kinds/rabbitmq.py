@@ -1,0 +1,144 @@
+"""RabbitMQ's queues: by the management plug-in's API, or by the Prometheus plug-in's page of single objects.
+
+The management plug-in's numbers are up to 5 s old (``collect_statistics_interval``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Literal, TypeVar
+
+import msgspec
+
+from lilfox_tui.backends.backend import BackendError
+from lilfox_tui.backends.http_look import HttpLook, HttpOptions, path_of
+from lilfox_tui.backends.metrics_page import MetricsPage
+from lilfox_tui.backends.model import Fact, Figure, Finding, Reading
+from lilfox_tui.backends.queues import LENGTH, Backlog, Queue
+from lilfox_tui.backends.queues import headline as headline_of_queues
+from lilfox_tui.config.model import Threshold
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.i18n import tr
+from lilfox_tui.metrics.model import Level, Sample, Series
+
+TREND: Series | None = LENGTH
+_Shape = TypeVar("_Shape")
+_COLUMNS = "name,vhost,messages_ready,messages_unacknowledged,consumers"
+_READY, _UNACKED, _CONSUMERS = "queue_messages_ready", "queue_messages_unacked", "queue_consumers"
+_METRICS = frozenset(
+    f"rabbitmq_{detailed}{name}" for detailed in ("", "detailed_") for name in (_READY, _UNACKED, _CONSUMERS)
+)
+_PER_OBJECT = "/metrics/per-object"
+
+
+class Options(HttpOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """``url`` is that of the management plug-in (port 15672) or of the Prometheus one (15692). The user needs the tag
+    ``monitoring``."""
+
+    kind: str = "rabbitmq"
+    length: Threshold = Threshold(warn=1000)
+    """Of one queue, in messages that wait."""
+    api: Literal["management", "prometheus"] = "management"
+
+
+def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
+    """See :func:`lilfox_tui.backends.queues.headline`."""
+    return headline_of_queues(values)
+
+
+def open_backend(_name: str, options: Options, host: Host | None) -> RabbitMq:
+    """The broker; nothing is asked yet."""
+    return RabbitMq(options, HttpLook(options, host))
+
+
+class _QueueRow(msgspec.Struct):
+    name: str
+    vhost: str
+    messages_ready: int | None = None
+    messages_unacknowledged: int | None = None
+    consumers: int | None = None
+
+
+class _NodeRow(msgspec.Struct):
+    name: str
+    running: bool = True
+    mem_alarm: bool = False
+    disk_free_alarm: bool = False
+
+
+class _OverviewRow(msgspec.Struct):
+    rabbitmq_version: str = ""
+    cluster_name: str = ""
+
+
+class RabbitMq:
+    """See :class:`~lilfox_tui.backends.backend.Backend`."""
+
+    def __init__(self, options: Options, look: HttpLook) -> None:
+        self._options, self._look = options, look
+        self._backlog = Backlog(options.length)
+        self._path = path_of(options.url, "" if options.api == "management" else _PER_OBJECT)
+        self._page = MetricsPage(look.where, _METRICS.__contains__)
+
+    async def read(self) -> Reading:
+        """See :meth:`Backend.read`."""
+        if self._options.api == "prometheus":
+            body = await self._look.get(self._path)
+            return self._backlog.reading(queues_of(self._page.samples(body)))
+        rows = await self._asked(f"queues?columns={_COLUMNS}", list[_QueueRow])
+        nodes = await self._asked("nodes?columns=name,running,mem_alarm,disk_free_alarm", list[_NodeRow])
+        overview = await self._asked("overview?columns=rabbitmq_version,cluster_name", _OverviewRow)
+        queues = [
+            Queue(_shown(row.vhost, row.name), row.messages_ready, row.messages_unacknowledged, None, None,
+                  row.consumers)
+            for row in rows if row.messages_ready is not None  # a queue of the last seconds has no numbers yet
+        ]  # fmt: skip
+        facts = (
+            Fact("version", tr("version"), overview.rabbitmq_version),
+            Fact("cluster", tr("cluster"), overview.cluster_name),
+            Fact("nodes", tr("nodes"), len(nodes), "count"),
+        )
+        return self._backlog.reading(queues, facts=facts, findings=tuple(_of_nodes(nodes)))
+
+    async def close(self) -> None:
+        """See :meth:`Backend.close`."""
+        await self._look.close()
+
+    async def _asked(self, what: str, shape: type[_Shape]) -> _Shape:
+        body = await self._look.get(f"{self._path}/api/{what}")
+        try:
+            return msgspec.json.decode(body.content, type=shape)
+        except msgspec.MsgspecError as error:
+            raise BackendError(
+                tr("{where}: not what RabbitMQ's management answers: {reason}", where=self._look.where,
+                   reason=str(error)),
+                tr("Is this the management plug-in's port (15672)?"),
+            ) from None  # fmt: skip
+
+
+def _of_nodes(nodes: list[_NodeRow]) -> Iterator[Finding]:
+    for node in nodes:
+        if not node.running:
+            yield Finding(Level.FAILING, tr("node {name} does not run", name=node.name))
+        if node.mem_alarm:
+            yield Finding(Level.FAILING, tr("node {name}: memory alarm, publishers are blocked", name=node.name))
+        if node.disk_free_alarm:
+            yield Finding(Level.FAILING, tr("node {name}: disk alarm, publishers are blocked", name=node.name))
+
+
+def _shown(vhost: str, name: str) -> str:
+    return name if vhost == "/" else f"{vhost}/{name}"
+
+
+def queues_of(samples: list[Sample]) -> list[Queue]:
+    """The queues that a page of single objects tells of."""
+    found: dict[str, dict[str, int]] = {}
+    for sample in samples:
+        labels = dict(sample.labels)
+        name = sample.name.removeprefix("rabbitmq_").removeprefix("detailed_")
+        found.setdefault(_shown(labels.get("vhost", "/"), labels.get("queue", "")), {})[name] = int(sample.value)
+    return [
+        Queue(name, numbers[_READY], numbers.get(_UNACKED), None, None, numbers.get(_CONSUMERS))
+        for name, numbers in found.items()
+        if name and _READY in numbers
+    ]
