@@ -42,9 +42,20 @@ def load(path: Path | None = None, *, environ: Mapping[str, str] | None = None) 
         if not path.exists():
             return LoadedConfig(Config())
     source = trusted_file.read(path)
-    config = from_text(source.text, str(path))
+    config = _beside(path, from_text(source.text, str(path)))
     warnings = _warnings(config, path, source.readable_by_others, os.environ if environ is None else environ)
     return LoadedConfig(config, path, tuple(warnings))
+
+
+def _beside(path: Path, config: Config) -> Config:
+    """Files that the configuration names are beside it."""
+
+    def whole(name: str) -> str:
+        return str(path.absolute().parent / Path(name).expanduser())
+
+    named = config.prometheus_config
+    rules = tuple(whole(each) for each in config.rules)
+    return msgspec.structs.replace(config, rules=rules, prometheus_config=None if named is None else whole(named))
 
 
 def from_text(text: str, name: str) -> Config:

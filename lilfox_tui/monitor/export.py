@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
 from typing import Any
 
 from lilfox_tui import __version__
 from lilfox_tui.feed import Pending, Ready, Unavailable
 from lilfox_tui.metrics.model import Filesystem, Health, HostSummary, Labels, Level, Snapshot
+from lilfox_tui.monitor.export_forms import Family, Line, iso
+from lilfox_tui.monitor.export_traffic import traffic_document, traffic_families
 from lilfox_tui.monitor.model import BackendView, HostView, Overview, ServiceView
-
-Line = tuple[Labels, float]
-Family = tuple[str, str, str, list[Line]]
-"""Name, type, help and lines of one metric."""
 
 
 def level_name(level: Level) -> str:
@@ -35,7 +32,7 @@ def report(overview: Overview, local: Snapshot | None = None) -> dict[str, Any]:
     """
     here = next((view for view in overview.hosts.values() if view.config.local), None)
     return {
-        "timestamp": _iso(overview.at),
+        "timestamp": iso(overview.at),
         "level": level_name(worst(overview)),
         "services": {name: _service(view) for name, view in overview.services.items()},
         "system": _system(None if here is None else here.summary, local),
@@ -44,16 +41,13 @@ def report(overview: Overview, local: Snapshot | None = None) -> dict[str, Any]:
     }
 
 
-def _iso(at: datetime) -> str:
-    return at.astimezone().isoformat(timespec="milliseconds")
-
-
 def _service(view: ServiceView) -> dict[str, Any]:
     document: dict[str, Any] = {
         "status": "unknown",
         "level": level_name(view.level),
-        "since": _iso(view.since),
+        "since": iso(view.since),
         "reasons": [str(reason) for reason in view.reasons],
+        "traffic": traffic_document(view),
     }
     if view.state is None:
         return document
@@ -74,11 +68,11 @@ def _backend(view: BackendView) -> dict[str, Any]:
     return {
         "kind": view.config.kind,
         "level": level_name(view.level),
-        "since": _iso(view.since),
+        "since": iso(view.since),
         "reasons": [str(reason) for reason in view.reasons],
-        "read_at": None if reading is None else _iso(reading.at),
+        "read_at": None if reading is None else iso(reading.at),
         "incomplete": None if reading is None or reading.incomplete is None else str(reading.incomplete),
-        "next_try": None if outage is None or outage.next_try is None else _iso(outage.next_try),
+        "next_try": None if outage is None or outage.next_try is None else iso(outage.next_try),
         "values": {series.name + _labels(series.labels): value for series, value in values.items()},
     }
 
@@ -125,11 +119,11 @@ def _host(view: HostView) -> dict[str, Any]:
     summary = view.summary
     document: dict[str, Any] = {
         "level": level_name(view.level),
-        "since": _iso(view.since),
+        "since": iso(view.since),
         "reasons": [str(reason) for reason in view.reasons],
         "link": _link(view),
-        "sampled_at": None if summary is None else _iso(summary.at),
-        "lost_commands": [{"argv": list(each.argv), "pid": each.pid, "since": _iso(each.since)} for each in view.lost],
+        "sampled_at": None if summary is None else iso(summary.at),
+        "lost_commands": [{"argv": list(each.argv), "pid": each.pid, "since": iso(each.since)} for each in view.lost],
     }
     return document if summary is None else document | _numbers(summary)
 
@@ -174,10 +168,10 @@ def _filesystem(mount: Filesystem) -> dict[str, Any]:
 def _link(view: HostView) -> dict[str, Any]:
     match view.link:
         case Ready(value=link):
-            return {"state": "up", "since": _iso(link.since)}
+            return {"state": "up", "since": iso(link.since)}
         case Unavailable(error=error, since=since, next_try=next_try):
-            tried = None if next_try is None else _iso(next_try)
-            document = {"state": "down", "since": _iso(since), "next_try": tried, "error": str(error)}
+            tried = None if next_try is None else iso(next_try)
+            document = {"state": "down", "since": iso(since), "next_try": tried, "error": str(error)}
             return document | {"hint": str(error.hint)}
         case Pending():
             return {"state": "pending"}
@@ -193,6 +187,7 @@ def _own_families(overview: Overview) -> Iterator[Family]:
     yield "lilfox_build_info", "gauge", "Which LilFox this is.", [((("version", __version__),), 1.0)]
     yield from host_families(overview.hosts.values())
     yield from _service_families([((("service", name),), view) for name, view in overview.services.items()])
+    yield from traffic_families(overview.services.values())
     yield from backend_families(overview.backends.values())
 
 

@@ -11,7 +11,8 @@ from msgspec import structs
 
 from lilfox_tui.feed import Ready
 from lilfox_tui.metrics.model import Labels, Snapshot
-from lilfox_tui.monitor.export import Family, host_families, read_families
+from lilfox_tui.monitor.export import host_families, read_families
+from lilfox_tui.monitor.export_forms import Family
 from lilfox_tui.monitor.model import HostView
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
 from lilfox_tui.scrape.store import Store

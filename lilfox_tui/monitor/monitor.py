@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -27,6 +28,7 @@ from lilfox_tui.metrics.history import History
 from lilfox_tui.metrics.model import Health, HealthCheck, Level, ServiceState, Snapshot
 from lilfox_tui.metrics.sampler import Sampler
 from lilfox_tui.metrics.summary import series_of
+from lilfox_tui.monitor.alert_watch import AlertWatch
 from lilfox_tui.monitor.changes import ChangeLog
 from lilfox_tui.monitor.host_watch import HostWatch
 from lilfox_tui.monitor.model import Overview
@@ -55,7 +57,8 @@ class Monitor:
     """Watches what ``config`` names; with nothing in it, this machine and the services that are found here.
 
     ``hosts`` stands in for opened hosts (tests). ``changes`` is where events are remembered: in memory only when
-    not given. Unless ``at_once`` this machine is not looked at before :meth:`run` or :meth:`prime`. Use from one event
+    not given. ``config_file`` is where ``config`` comes from, None for the usual place: alerts are kept for each file
+    apart. Unless ``at_once`` this machine is not looked at before :meth:`run` or :meth:`prime`. Use from one event
     loop; only :meth:`prime` is called before it runs.
     """
 
@@ -66,6 +69,7 @@ class Monitor:
         hosts: Mapping[str, Host] | None = None,
         changes: ChangeLog | None = None,
         at_once: bool = True,
+        config_file: Path | None = None,
     ) -> None:
         self.config = config
         self.overview: Feed[Overview] = Feed()
@@ -82,6 +86,7 @@ class Monitor:
         self._focused: str | None = None
         self._level_changed = asyncio.Event()
         self.backends = WatchedBackends(config, self.history, self._host_or_here, self._level_changed.set)
+        self.alerting = AlertWatch(config, config_file, self.scraping.store, self._level_changed.set)
         self._looked = False
         if at_once:
             self._look()
@@ -152,7 +157,7 @@ class Monitor:
             for name, watch in self._hosts.items()
         }
         services = {name: past_service(name, watch.config, self.history, at) for name, watch in self._services.items()}
-        return Overview(at, hosts, services, self.backends.views_at(at), rewound=True)
+        return Overview(at, hosts, services, self.backends.views_at(at), True, self.alerting.state_at(at))
 
     async def run(self) -> None:
         """Watches until cancelled, then closes all hosts. What goes wrong with one delays no other."""
@@ -173,6 +178,7 @@ class Monitor:
                     group.create_task(self._follow_service(service, probe))
                 group.create_task(self.scraping.run())
                 group.create_task(self.backends.run())
+                group.create_task(self.alerting.run())
         finally:
             await self._close()
 
@@ -184,7 +190,7 @@ class Monitor:
         try:
             questions = [asyncio.create_task(self._check_host(watch, timeout_s)) for watch in self._hosts.values()]
             questions += [asyncio.create_task(self._check_service(watch)) for watch in self._services.values()]
-            questions += map(asyncio.create_task, self.backends.checks())
+            questions += map(asyncio.create_task, (*self.scraping.checks(), *self.backends.checks()))
             if questions:
                 await asyncio.wait(questions, timeout=timeout_s)
             self._give_up(timeout_s)
@@ -299,18 +305,17 @@ class Monitor:
     def _overview(self, now: datetime) -> Overview:
         hosts = {name: watch.view(now) for name, watch in self._hosts.items()}
         services = {name: watch.view() for name, watch in self._services.items()}
-        return Overview(now, hosts, services, self.backends.views())
+        return Overview(now, hosts, services, self.backends.views(), alerts=self.alerting.state)
 
     def _probe(self, watch: ServiceWatch, *, once: bool = False) -> HealthProbe:
         from lilfox_tui.metrics.health import HealthProbe
 
         config = msgspec.structs.replace(watch.config, down_after=1) if once else watch.config
         period_s = self._service_period_s(watch)
-        return HealthProbe(watch.name, config, self._asking_host(watch), period_s=period_s)
+        return HealthProbe(watch.name, config, self._asking_host(watch.config.from_), period_s=period_s)
 
-    def _asking_host(self, watch: ServiceWatch) -> Host | None:
-        """The host that asks a service; None where this machine does."""
-        name = watch.config.from_
+    def _asking_host(self, name: str | None) -> Host | None:
+        """The host that asks a service or a target; None where this machine does."""
         if name is None or self._hosts[name].config.local:
             return None
         return self.host(name)

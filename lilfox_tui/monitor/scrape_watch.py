@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from lilfox_tui.config.model import Config
 from lilfox_tui.crash import write_crash
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.errors import ConfigError, LilFoxError
 from lilfox_tui.feed import Feed, Ready, Unavailable
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import tr
@@ -33,6 +33,7 @@ from lilfox_tui.monitor.target_view import Kept, TargetView
 if TYPE_CHECKING:
     from lilfox_tui.monitor.host_series import HostSeries
     from lilfox_tui.monitor.scraped_service import ScrapedService
+    from lilfox_tui.scrape.pool import Pool
     from lilfox_tui.scrape.store import Store
     from lilfox_tui.scrape.target import Target
 
@@ -41,13 +42,15 @@ AFTER_FIRST_FRAME_S = 1.0
 NO_PAGE_AGAIN_S = 60.0
 """A service that never had a page of metrics is asked for one so seldom."""
 AFTER_FAULT_S = 5.0
+CHECK_APART_S = 1.0
 HOLDS_SCRAPES = 2
 
 
 class ScrapeWatch:
-    """Scrapes the services in ``services``. ``host_of`` gives the host that asks one, None for this machine.
+    """Scrapes the services in ``services`` and the targets that ``config`` names. ``host_of`` gives the host that asks,
+    by its name; None for this machine.
 
-    ``store`` is published once there is one: with a service that has metrics, or with rules.
+    ``store`` is published once there is one: with a service that has metrics, with targets, or with rules.
     """
 
     def __init__(
@@ -55,24 +58,69 @@ class ScrapeWatch:
         config: Config,
         services: Mapping[str, ServiceWatch],
         history: History,
-        host_of: Callable[[ServiceWatch], Host | None],
+        host_of: Callable[[str | None], Host | None],
     ) -> None:
         self.store: Feed[Store] = Feed()
         self._config, self._services, self._history, self._host_of = config, services, history, host_of
         self._limit_bytes = config.history.memory_mb * 1024 * 1024
         self._scraped: dict[str, ScrapedService] = {}
         self._hosts: dict[str, HostSeries] = {}
+        self._pool: Pool | None = None
+        self._file_problems: tuple[str, ...] = ()
 
     async def run(self) -> None:
         """Scrapes until cancelled."""
+        config = self._config
         asked = [watch for watch in self._services.values() if watch.config.metrics is not None]
-        if not asked and not self._config.rules:
+        named = bool(config.scrape or config.prometheus_config)
+        if not (asked or named or config.rules):
             return
         await asyncio.sleep(AFTER_FIRST_FRAME_S)
         store = await self._opened()
         async with asyncio.TaskGroup() as group:
             for watch in asked:
                 group.create_task(self._kept_up(watch, store))
+            if named:
+                group.create_task(self._scrape_named(store))
+
+    def checks(self) -> list[Coroutine[Any, Any, None]]:
+        """Two scrapes of each service that has metrics, for :meth:`Monitor.check_once`: rates are between them."""
+        return [self._check(watch) for watch in self._services.values() if watch.config.metrics is not None]
+
+    async def _check(self, watch: ServiceWatch) -> None:
+        store = await self._opened()
+        scraped = self._scraped_service(watch, store)
+        try:
+            if await scraped.scrape_once():
+                await asyncio.sleep(CHECK_APART_S)
+                await scraped.scrape_once()
+            self._take_state(watch, scraped)
+        except LilFoxError as error:
+            watch.traffic.fail(error)
+        finally:
+            await scraped.close()
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What stands in the way of targets that the config names, as sentences."""
+        return (*self._file_problems, *(self._pool.problems if self._pool is not None else ()))
+
+    async def _scrape_named(self, store: Store) -> None:
+        """Scrapes the section ``scrape`` and the jobs of a prometheus.yml."""
+        from lilfox_tui.scrape.configured import own_targets, prometheus_file
+        from lilfox_tui.scrape.discovered import Discovery
+        from lilfox_tui.scrape.pool import Pool
+
+        self._pool = Pool(store, self._host_of)
+        discovery = None
+        try:
+            file = await asyncio.to_thread(prometheus_file, self._config, None)
+        except ConfigError as error:
+            self._file_problems = tuple(error.problems)
+        else:
+            if file is not None:
+                self._file_problems, discovery = file.unsupported, Discovery(file.jobs)
+        await self._pool.run(own_targets(self._config), discovery)
 
     def take_host(self, watch: HostWatch, snapshot: Snapshot) -> None:
         """A new reading of a host."""
@@ -131,6 +179,8 @@ class ScrapeWatch:
             await asyncio.to_thread(importlib.import_module, f"lilfox_tui.monitor.{module}")
         from lilfox_tui.scrape.store import Store
 
+        if (store := self.store.value) is not None:  # another has made it meanwhile
+            return store
         store = Store(keep_s=self._config.history.hours * 3600, limit_bytes=self._limit_bytes)
         self.store.publish(store)
         return store
@@ -150,13 +200,9 @@ class ScrapeWatch:
 
     async def _scrape(self, watch: ServiceWatch, store: Store) -> None:
         """Scrapes until the service turns out to have no page of metrics."""
-        from lilfox_tui.monitor.scraped_service import ScrapedService
         from lilfox_tui.scrape.page_request import NotMetrics
 
-        scraped = ScrapedService(
-            target_of(watch), store, self._host_of(watch), watch.config, traffic_window_s(watch.config)
-        )
-        self._scraped[watch.name] = scraped
+        scraped = self._scraped_service(watch, store)
         following = asyncio.create_task(self._follow(watch, scraped))
         try:
             await scraped.run()
@@ -166,13 +212,26 @@ class ScrapeWatch:
         finally:
             following.cancel()
 
+    def _scraped_service(self, watch: ServiceWatch, store: Store) -> ScrapedService:
+        from lilfox_tui.monitor.scraped_service import ScrapedService
+
+        config = watch.config
+        host = self._host_of(config.from_)
+        scraped = ScrapedService(target_of(watch), store, host, config, traffic_window_s(config))
+        self._scraped[watch.name] = scraped
+        return scraped
+
     async def _follow(self, watch: ServiceWatch, scraped: ScrapedService) -> None:
         async with aclosing(scraped.scrapes.watch()) as states:
-            async for state in states:
-                if isinstance(state, Unavailable):
-                    watch.traffic.fail(state.error, since=state.since, next_try=state.next_try)
-                elif isinstance(state, Ready):
-                    self._take(watch, scraped, state.at)
+            async for _state in states:
+                self._take_state(watch, scraped)
+
+    def _take_state(self, watch: ServiceWatch, scraped: ScrapedService) -> None:
+        state = scraped.scrapes.state
+        if isinstance(state, Unavailable):
+            watch.traffic.fail(state.error, since=state.since, next_try=state.next_try)
+        elif isinstance(state, Ready):
+            self._take(watch, scraped, state.at)
 
     def _take(self, watch: ServiceWatch, scraped: ScrapedService, at: datetime) -> None:
         traffic = scraped.traffic(at)

@@ -7,6 +7,9 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.metrics.traffic import QUANTILES, Bound, Quantile, Traffic, TrafficPart
 from lilfox_tui.promql.query import Query, parse
@@ -14,7 +17,7 @@ from lilfox_tui.promql.value import Vector
 from lilfox_tui.scrape.application import Application, Counter, Latency
 from lilfox_tui.scrape.labels import LabelSet
 from lilfox_tui.scrape.matcher import Matcher
-from lilfox_tui.scrape.series import Selected, SeriesSource
+from lilfox_tui.scrape.series import ABSENT_BITS, STALE_BITS, Selected, SeriesSource
 from lilfox_tui.scrape.store import TargetSeries
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]*")
@@ -23,7 +26,11 @@ _CLASSES = {"CLIENT_ERROR": "4", "SERVER_ERROR": "5"}
 
 
 class OneTarget(SeriesSource):
-    """The series of one target, as an evaluation asks for them."""
+    """The series of one target, as an evaluation asks for them.
+
+    A counter that was not on the page of the scrape before began at 0 since then, which Prometheus does not assume: the
+    first errors of a service are new series, and would else not be counted.
+    """
 
     def __init__(self, series: TargetSeries) -> None:
         self._series = series
@@ -31,7 +38,26 @@ class OneTarget(SeriesSource):
     def select(self, matchers: tuple[Matcher, ...], start_ms: int, end_ms: int) -> list[Selected]:
         """As :meth:`SeriesSource.select`."""
         found = self._series.select(matchers, start_ms, end_ms)
-        return [] if found is None else [found]
+        if found is None:
+            return []
+        absent = found.values.view(np.int64) == ABSENT_BITS
+        if not absent[0].any():
+            return [found]
+        first = np.argmin(absent, axis=0)
+        new = (first > 0) & (found.values.view(np.int64)[first, np.arange(len(first))] != STALE_BITS)
+        new &= ~self._was_there(matchers, start_ms, found)
+        values = found.values.copy()
+        values[first[new] - 1, np.flatnonzero(new)] = 0.0
+        return [Selected(found.labels, found.times, values)]
+
+    def _was_there(self, matchers: tuple[Matcher, ...], before_ms: int, found: Selected) -> NDArray[np.bool_]:
+        """Which of the series have a sample from before."""
+        earlier = self._series.select(matchers, 0, before_ms - 1)
+        if earlier is None:
+            return np.zeros(len(found.labels), np.bool_)
+        bits = earlier.values.view(np.int64)
+        there: NDArray[np.bool_] = ((bits != ABSENT_BITS) & (bits != STALE_BITS)).any(axis=0)
+        return there
 
 
 class _Times:

@@ -28,6 +28,7 @@ _CONNECTIONS = "nginx_connections_active"
 _STATUS = ("status", "status_code", "code", "http_status", "http_response_status_code", "outcome",
            "envoy_response_code_class")  # fmt: skip
 _ROUTE = ("route", "http_route", "handler", "path", "uri", "endpoint", "view", "url_rule", "template", "url")
+_COUNTING = ("counter", "histogram", "summary")
 _UNITS = {"seconds": 1.0, "milliseconds": 1e-3, "microseconds": 1e-6}
 _UNIT = re.compile(r"_(seconds|milliseconds|microseconds)(_|$)")
 _ENVOY_TIME = re.compile(r"^envoy_.*_rq_time$")
@@ -83,7 +84,9 @@ def recognise(families: Mapping[str, Family], series: LabelList, names: MetricNa
     missing: dict[str, Message] = {}
     requests = max(counters, key=_whole_count, default=None)
     if requests is None:
-        missing["requests"] = _not_found(names.requests, tr("the page has no counter of requests"))
+        none_yet = any(_is_candidate(name) and each.type in _COUNTING for name, each in families.items())
+        why = tr("no request was counted yet") if none_yet else tr("the page has no counter of requests")
+        missing["requests"] = _not_found(names.requests, why)
     elif not requests.status:
         missing["status"] = _not_found(
             names.status_label, tr("{metric} has no label that tells the status", metric=requests.metric)

@@ -10,12 +10,14 @@ from lilfox_tui.cli.durations import duration
 from lilfox_tui.cli.output import Cell, print_json, print_table, shape
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.cli.settings import load_settings
+from lilfox_tui.feed import Ready
 from lilfox_tui.i18n import _
 from lilfox_tui.metrics.model import HostSummary, Level, Snapshot
+from lilfox_tui.metrics.traffic import Traffic
 from lilfox_tui.monitor.export import report, worst
 from lilfox_tui.monitor.model import BackendView, HostView, Overview, ServiceView, View
 from lilfox_tui.monitor.monitor import Monitor
-from lilfox_tui.text import human_duration
+from lilfox_tui.text import human_count, human_duration
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +68,19 @@ def _numbers(view: View) -> str:
     last = None if view.state is None else view.state.last
     if last is None or last.status_code is None:
         return ""
-    return f"{last.status_code}  {human_duration(last.response_time_s)}"
+    answer = f"{last.status_code}  {human_duration(last.response_time_s)}"
+    return "  ".join((answer, *_traffic(view.traffic.value if isinstance(view.traffic, Ready) else None)))
+
+
+def _traffic(traffic: Traffic | None) -> Iterator[str]:
+    if traffic is None:
+        return
+    if traffic.requests_s is not None:
+        yield _("{count}/s", count=human_count(traffic.requests_s))
+    if traffic.p95 is not None:
+        yield "p95 " + traffic.p95.bound + human_duration(traffic.p95.seconds)
+    if traffic.server_errors is not None:
+        yield f"5xx {traffic.server_errors:.1f} %"
 
 
 def _host_numbers(summary: HostSummary) -> str:

@@ -67,6 +67,15 @@ def target(series: Series) -> TargetSeries:
     return kept
 
 
+def target_of(rows: Sequence[Mapping[LabelSet, float]]) -> TargetSeries:
+    """A target whose pages have not always the same series."""
+    kept = Store(keep_s=3600, limit_bytes=1 << 24).target("t")
+    for place, row in enumerate(rows):
+        at_ms = AT_MS - (len(rows) - 1 - place) * STEP_MS
+        assert kept.append(at_ms, LabelList(tuple(row)), np.array(list(row.values())))
+    return kept
+
+
 def asked(application: Application, series: Series) -> tuple[TrafficQuestions, OneTarget]:
     return TrafficQuestions(application, WINDOW_MS), OneTarget(target(series))
 
@@ -92,14 +101,17 @@ def test_rates_shares_and_what_is_under_way() -> None:
     assert found.client_errors == pytest.approx(5)
     assert found.server_errors == pytest.approx(15), "503 and 5xx are one class"
     assert found.in_flight == 3
-    assert [(part.name, round(part.requests_s), part.share) for part in questions.by_status(source, AT_MS)] == [
-        ("200", 16, pytest.approx(80)),
-        ("404", 1, pytest.approx(5)),
-        ("503", 2, pytest.approx(10)),
-        ("5xx", 1, pytest.approx(5)),
+    by_status = questions.by_status(source, AT_MS)
+    assert [(part.name, round(part.requests_s)) for part in by_status] == [
+        ("200", 16),
+        ("404", 1),
+        ("503", 2),
+        ("5xx", 1),
     ]
+    assert [part.share for part in by_status] == pytest.approx([80, 5, 10, 5])
     by_route = questions.by_route(source, AT_MS)
-    assert [(part.name, part.server_errors) for part in by_route] == [("/a", pytest.approx(200 / 19)), ("/b", 100)]
+    assert [part.name for part in by_route] == ["/a", "/b"]
+    assert [part.server_errors for part in by_route] == pytest.approx([200 / 19, 100])
 
 
 def test_no_error_is_none_in_a_hundred_and_not_unknown() -> None:
@@ -181,6 +193,27 @@ def test_one_scrape_gives_no_rate_and_says_why() -> None:
 def test_a_restart_counts_from_none_again() -> None:
     questions, source = asked(HTTP, {requests("200"): [1000.0, 1050.0, 10.0, 60.0, 110.0]})
     assert questions.whole(source, AT_MS).requests_s == pytest.approx((50 + 10 + 50 + 50) / 20, rel=1e-3)
+
+
+def test_the_first_errors_count_although_their_series_is_new() -> None:
+    rows = [
+        {requests("200"): 0.0},
+        {requests("200"): 50.0},
+        {requests("200"): 100.0, requests("500"): 30.0},
+        {requests("200"): 150.0, requests("500"): 50.0},
+    ]
+    kept = target_of(rows)
+    found = TrafficQuestions(HTTP, 15_001).whole(OneTarget(kept), AT_MS)
+    assert found.requests_s == pytest.approx(200 / 15, rel=1e-3)
+    assert found.server_errors == pytest.approx(25)
+
+
+def test_a_series_that_was_there_before_the_window_and_comes_back_does_not_begin_anew() -> None:
+    both = {requests("200"): 0.0, requests("500"): 1000.0}
+    rows = [both, {requests("200"): 0.0}, {requests("200"): 0.0}, {**both, requests("500"): 1001.0}, both]
+    rows[4] = {requests("200"): 0.0, requests("500"): 1002.0}
+    found = TrafficQuestions(HTTP, 10_001).whole(OneTarget(target_of(rows)), AT_MS)
+    assert found.requests_s == pytest.approx(0.15, abs=0.06), "the thousand of before is not counted again"
 
 
 def test_names_that_are_no_words_are_asked_for_in_quotes() -> None:
