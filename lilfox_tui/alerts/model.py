@@ -76,7 +76,8 @@ class Alert(Struct, frozen=True):
     resolved_at: datetime | None = None
     keep_firing_since: datetime | None = None
     rule: str = ""
-    """Key of its rule: ``FILE;GROUP;INDEX``; for alerts of an Alertmanager or a Prometheus, its address."""
+    """Key of its rule: ``FILE;GROUP;INDEX``, of a Prometheus elsewhere with its address first; of an Alertmanager's alert
+    its address alone."""
     acknowledged: Acknowledgement | None = None
     silenced_by: tuple[str, ...] = ()
 

@@ -35,7 +35,7 @@ def vmalert(folder: Path, rules: Path, victoria_url: str) -> Iterator[str]:
     argv = [
         "vmalert", f"-rule={rules}", f"-datasource.url={victoria_url}", "-notifier.blackhole",
         "-httpListenAddr=127.0.0.1:0", "-evaluationInterval=250ms", "-rule.evalDelay=0s",
-        f"-remoteWrite.url={victoria_url}",
+        f"-remoteWrite.url={victoria_url}", "-disableAlertgroupLabel",
     ]  # fmt: skip
     with _running(argv, folder / "vmalert.log") as url:
         yield url
