@@ -39,16 +39,22 @@ class Tls(Struct, frozen=True):
 
 
 class HttpWay:
-    """One address, ``scheme://host:port`` of ``url``. Connected at the first request; used by one task at a time."""
+    """One address, ``scheme://host:port`` of ``url``. Connected at the first request; may be used by several at once.
 
-    def __init__(self, url: str, host: Host | None, *, timeout_s: float, tls: Tls | None = None) -> None:
+    A connection that is idle is kept for ``keep_idle_s``.
+    """
+
+    def __init__(
+        self, url: str, host: Host | None, *, timeout_s: float, tls: Tls | None = None, keep_idle_s: float = 5.0
+    ) -> None:
         parts = urlsplit(url)
         self.netloc = parts.netloc.rpartition("@")[2]
         self._scheme, self._address = parts.scheme, parts.hostname or ""
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
-        self._host, self._timeout_s, self._tls = host, timeout_s, tls or Tls()
+        self._host, self._timeout_s, self._keep_idle_s, self._tls = host, timeout_s, keep_idle_s, tls or Tls()
         self._open = AsyncExitStack()
         self._client: httpx.AsyncClient | None = None
+        self._connecting = asyncio.Lock()
         self._base = ""
 
     @property
@@ -58,15 +64,16 @@ class HttpWay:
 
     async def connect(self) -> None:
         """Opens the way if it is not open. Raises HostError, TimeoutError, OSError, LilFoxError."""
-        if self._client is not None:
-            return
-        async with asyncio.timeout(max(self._timeout_s, CONNECT_AT_LEAST_S)):
+        async with self._connecting, asyncio.timeout(max(self._timeout_s, CONNECT_AT_LEAST_S)):
+            if self._client is not None:
+                return
             address, port = self._address, self._port
             if self._host is not None:
                 address, port = await self._open.enter_async_context(self._host.forward(port, address))
             shown = f"[{address}]" if ":" in address else address
             self._base = f"{self._scheme}://{shown}:{port}"
-            client = await asyncio.to_thread(_new_client, self._tls, self._scheme == "https", self._timeout_s)
+            tls = self._tls if self._scheme == "https" else None
+            client = await asyncio.to_thread(_new_client, tls, self._timeout_s, self._keep_idle_s)
             self._client = await self._open.enter_async_context(client)
 
     @asynccontextmanager
@@ -113,15 +120,16 @@ async def basic_auth(user: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{plain}".encode()).decode()
 
 
-def _new_client(tls: Tls, https: bool, timeout_s: float) -> httpx.AsyncClient:
+def _new_client(tls: Tls | None, timeout_s: float, keep_idle_s: float) -> httpx.AsyncClient:
     """Runs in a thread: importing httpx and reading the trusted certificates would hold up the event loop."""
     import httpx
 
     return httpx.AsyncClient(
-        verify=tls_context(tls) if https else False,
+        verify=tls_context(tls) if tls is not None else False,
         trust_env=False,
         follow_redirects=False,
         timeout=timeout_s,
+        limits=httpx.Limits(keepalive_expiry=keep_idle_s),
         headers={"User-Agent": "lilfox"},
     )
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -15,6 +13,7 @@ from msgspec import Struct
 from lilfox_tui.config.model import LogConfig, Seconds, SecretRef, TextOrSecret
 from lilfox_tui.errors import HostError, LilFoxError
 from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.http_way import HttpWay, Tls, basic_auth, revealed
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.redact import redact
 
@@ -62,19 +61,13 @@ class Server:
 
     def __init__(self, options: HttpOptions, host: Host) -> None:
         parts = urlsplit(options.url)
-        self._options, self._host = options, host
-        self._scheme, self._netloc, self._path = parts.scheme, parts.netloc, parts.path.rstrip("/")
-        self._address = parts.hostname or ""
-        self._port = parts.port or (443 if parts.scheme == "https" else 80)
-        self._open = AsyncExitStack()
-        self._client: httpx.AsyncClient | None = None
-        self._base = ""
-        self._connecting = asyncio.Lock()
+        self._options, self._scheme, self._path = options, parts.scheme, parts.path.rstrip("/")
+        self._way = HttpWay(options.url, host, timeout_s=options.timeout, tls=Tls(verify=options.verify_tls))
 
     @property
     def where(self) -> str:
         """The server as errors and the status name it: no path, no secret."""
-        return f"{self._scheme}://{self._netloc}"
+        return f"{self._scheme}://{self._way.netloc}"
 
     async def ask(self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: object = None) -> Any:
         """The JSON of the answer to ``path`` under the configured address. Raises LilFoxError."""
@@ -89,9 +82,7 @@ class Server:
 
     async def close(self) -> None:
         """Ends connections and the forwarded port."""
-        self._client = None
-        opened, self._open = self._open, AsyncExitStack()
-        await opened.aclose()
+        await self._way.close()
 
     async def _answered(self, method: str, path: str, params: Mapping[str, str], body: object) -> Any:
         answer = await self._once(method, path, params, body)
@@ -103,14 +94,12 @@ class Server:
         import httpx
 
         headers = await self._headers()
+        query = f"?{urlencode(params)}" if params else ""
+        content = None if body is None else msgspec.json.encode(body)
         try:
             async with asyncio.timeout(self._options.timeout):
-                client = await self._connected()
-                async with client.stream(
-                    method, self._base + self._path + path, params=params, headers=headers,
-                    content=None if body is None else msgspec.json.encode(body),
-                    extensions={"sni_hostname": self._address},
-                ) as got:  # fmt: skip
+                await self._way.connect()
+                async with self._way.stream(method, self._path + path + query, headers=headers, content=content) as got:
                     return _Answer(got.status_code, dict(got.headers), await self._bounded(got))
         except TimeoutError:
             raise ServerError(
@@ -144,29 +133,11 @@ class Server:
                 )  # fmt: skip
         return bytes(body)
 
-    async def _connected(self) -> httpx.AsyncClient:
-        async with self._connecting:
-            if self._client is None:
-                address, port = await self._open.enter_async_context(self._host.forward(self._port, self._address))
-                shown = f"[{address}]" if ":" in address else address
-                self._base = f"{self._scheme}://{shown}:{port}"
-                tls = self._scheme == "https"
-                client = await asyncio.to_thread(_new_client, tls and self._options.verify_tls, self._options.timeout)
-                self._client = await self._open.enter_async_context(client)
-            return self._client
-
-    async def _headers(self) -> list[tuple[bytes, bytes]]:
-        lines = {"Host": self._netloc, "Content-Type": "application/json"}
+    async def _headers(self) -> dict[str, str]:
+        headers = {"Content-Type": "application/json", "Accept": "application/json", "Accept-Encoding": "gzip"}
         if self._options.user is not None:
-            password = await _revealed(self._options.password or "")
-            pair = base64.b64encode(f"{self._options.user}:{password}".encode()).decode()
-            lines["Authorization"] = f"Basic {pair}"
-        for name, text in self._options.headers.items():
-            lines[name] = await _revealed(text)
-        for name, value in lines.items():
-            if not name.isascii() or any(char < " " or char == "\x7f" for char in value):
-                raise LilFoxError(tr("header {name} holds characters that HTTP does not allow", name=name))
-        return [(name.encode(), value.encode()) for name, value in lines.items()]
+            headers["Authorization"] = await basic_auth(self._options.user, self._options.password or "")
+        return {**headers, **await revealed(self._options.headers)}
 
     def _decoded(self, answer: _Answer) -> Any:
         try:
@@ -194,29 +165,6 @@ class Server:
             hint = tr("Is that the right address, and does what is asked for exist there?")
         wait_s = _asked_to_wait(answer)
         return ServerError(what, hint, status=status, passing=_passing(status), wait_s=wait_s)
-
-
-def _new_client(verify: bool, timeout_s: float) -> httpx.AsyncClient:
-    """Runs in a thread: importing httpx and reading the trusted certificates would hold up the event loop."""
-    import ssl
-
-    import httpx
-
-    return httpx.AsyncClient(
-        verify=ssl.create_default_context() if verify else False,
-        trust_env=False,
-        follow_redirects=False,
-        timeout=timeout_s,
-        headers={"User-Agent": "lilfox", "Accept": "application/json", "Accept-Encoding": "gzip"},
-    )
-
-
-async def _revealed(text: str) -> str:
-    if not isinstance(text, SecretRef):
-        return text
-    from lilfox_tui.config.secrets import resolve  # only when a secret is used
-
-    return await resolve(text)
 
 
 def _passing(status: int) -> bool:

@@ -10,24 +10,21 @@ import asyncio
 import json
 import time
 import zlib
-from contextlib import AsyncExitStack
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from lilfox_tui.config.model import SecretRef, ServiceConfig
+from lilfox_tui.config.model import ServiceConfig
 from lilfox_tui.errors import HostError, LilFoxError
 from lilfox_tui.feed import Feed
 from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.http_way import HttpWay, Tls, revealed
 from lilfox_tui.i18n import _, tr
 from lilfox_tui.metrics.health_reason import reason_of
 from lilfox_tui.metrics.hysteresis import Hysteresis
 from lilfox_tui.metrics.model import Health, HealthCheck, ServiceState
-
-if TYPE_CHECKING:
-    import httpx
 
 BODY_LIMIT = 64 * 1024
 _DETAIL_CHARS = 200
@@ -49,25 +46,20 @@ class HealthProbe:
     def __init__(self, name: str, config: ServiceConfig, host: Host | None, *, period_s: float) -> None:
         self.name, self.config = name, config
         self.feed: Feed[ServiceState] = Feed()
-        self._host, self._period_s = host, period_s
+        self._period_s = period_s
         parts = urlsplit(config.url)
-        self._address = parts.hostname or ""
-        self._port = parts.port or (443 if parts.scheme == "https" else 80)
-        self._netloc = parts.netloc.rpartition("@")[2]
         self._path = parts.path.rstrip("/") + "/" + config.health.lstrip("/")
-        self._scheme = parts.scheme
-        self._where = f"[{self._address}]:{self._port}" if ":" in self._address else f"{self._address}:{self._port}"
+        tls = Tls(verify=config.verify_tls)
+        self._way = HttpWay(config.url, host, timeout_s=config.timeout, tls=tls, keep_idle_s=period_s * 2 + 5)
+        self._where = self._way.where
         self._hysteresis = Hysteresis(
             name,
-            f"{self._scheme}://{self._netloc}",
+            f"{parts.scheme}://{self._way.netloc}",
             down_after=config.down_after,
             up_after=config.up_after,
             slow_s=config.slow,
         )
         self._one_at_a_time = asyncio.Lock()
-        self._open = AsyncExitStack()
-        self._client: httpx.AsyncClient | None = None
-        self._base = ""
 
     async def run(self) -> None:
         """Asks at once, then once a period, until cancelled. Each service has its own place in the period."""
@@ -84,9 +76,7 @@ class HealthProbe:
 
     async def close(self) -> None:
         """Ends the connection and the forwarded port."""
-        self._client = None
-        opened, self._open = self._open, AsyncExitStack()
-        await opened.aclose()
+        await self._way.close()
 
     async def check_once(self) -> HealthCheck:
         """One question, also published on ``feed``. Raises nothing that the service or its host can cause."""
@@ -98,9 +88,7 @@ class HealthProbe:
     async def _check(self) -> HealthCheck:
         at = datetime.now(UTC)
         try:
-            if self._client is None:
-                async with asyncio.timeout(max(self.config.timeout, 10.0)):
-                    await self._connect()
+            await self._way.connect()
             async with asyncio.timeout(self.config.timeout):
                 answer = await self._ask()
         except TimeoutError:
@@ -125,31 +113,21 @@ class HealthProbe:
             return HealthCheck(at, Health.ERROR, None, None, reason_of(error, self._where))
         return self._judge(at, answer)
 
-    async def _connect(self) -> None:
-        address, port = self._address, self._port
-        if self._host is not None:
-            address, port = await self._open.enter_async_context(self._host.forward(port, address))
-        self._base = f"{self._scheme}://[{address}]:{port}" if ":" in address else f"{self._scheme}://{address}:{port}"
-        client = await asyncio.to_thread(_new_client, self.config, self._scheme == "https", self._period_s)
-        self._client = await self._open.enter_async_context(client)
-
     async def _ask(self) -> _Answer:
         """One GET; on a kept connection that the service has closed meanwhile, once more on a new one."""
         import httpx
 
-        headers = await self._headers()
+        headers = {"Accept": "*/*", "Accept-Encoding": "identity", **await revealed(self.config.headers)}
         try:
             return await self._get(headers)
         except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
             await self.close()
-            await self._connect()
             return await self._get(headers)
 
-    async def _get(self, headers: list[tuple[bytes, bytes]]) -> _Answer:
-        assert self._client is not None
+    async def _get(self, headers: Mapping[str, str]) -> _Answer:
+        await self._way.connect()
         started = time.perf_counter()
-        extensions = {"sni_hostname": self._address}
-        async with self._client.stream("GET", self._base + self._path, headers=headers, extensions=extensions) as got:
+        async with self._way.stream("GET", self._path, headers=headers) as got:
             elapsed_s = time.perf_counter() - started
             body = bytearray()
             async for block in got.aiter_raw(16 * 1024):
@@ -160,19 +138,6 @@ class HealthProbe:
                 got.status_code, elapsed_s, got.headers.get("location", ""), got.headers.get("content-type", ""),
                 bytes(body[:BODY_LIMIT]), len(body) > BODY_LIMIT,
             )  # fmt: skip
-
-    async def _headers(self) -> list[tuple[bytes, bytes]]:
-        lines = [(b"Host", self._netloc.encode("idna" if not self._netloc.isascii() else "ascii"))]
-        for name, text in self.config.headers.items():
-            value = text
-            if isinstance(text, SecretRef):
-                from lilfox_tui.config.secrets import resolve  # only when a secret is used
-
-                value = await resolve(text)
-            if not name.isascii() or any(char < " " or char == "\x7f" for char in value):
-                raise LilFoxError(tr("header {name} holds characters that HTTP does not allow", name=name))
-            lines.append((name.encode(), value.encode()))
-        return lines
 
     def _judge(self, at: datetime, answer: _Answer) -> HealthCheck:
         if answer.status in self.config.expect:
@@ -188,23 +153,6 @@ class HealthProbe:
                 where=self._where, status=answer.status, expected=" ".join(map(str, self.config.expect)),
             )  # fmt: skip
         return HealthCheck(at, Health.UNHEALTHY, answer.status, answer.elapsed_s, reason, _start(answer.body))
-
-
-def _new_client(config: ServiceConfig, https: bool, period_s: float) -> httpx.AsyncClient:
-    """Runs in a thread: importing httpx and reading the trusted certificates would hold up the event loop."""
-    import ssl
-
-    import httpx
-
-    verify = ssl.create_default_context() if https and config.verify_tls else False
-    return httpx.AsyncClient(
-        verify=verify,
-        trust_env=False,
-        follow_redirects=False,
-        timeout=config.timeout,
-        limits=httpx.Limits(max_connections=1, keepalive_expiry=period_s * 2 + 5),
-        headers={"User-Agent": "lilfox", "Accept": "*/*", "Accept-Encoding": "identity"},
-    )
 
 
 def _expected(error: Exception) -> bool:

@@ -52,7 +52,6 @@ class HttpApi:
         self._prefix = urlsplit(config.url).path.rstrip("/")
         tls = Tls(verify=config.verify_tls, ca_file=config.ca_file)
         self._way = HttpWay(config.url, host, timeout_s=config.timeout, tls=tls)
-        self._connecting = asyncio.Lock()
 
     @property
     def where(self) -> str:
@@ -118,8 +117,7 @@ class HttpApi:
 
     async def _asked(self, method: str, path: str, body: bytes | None, kind: str, *, again: bool) -> Reply:
         headers = await self._headers(kind if body is not None else "")
-        async with self._connecting:
-            await self._way.connect()
+        await self._way.connect()
         async with (
             asyncio.timeout(self._config.timeout),
             self._way.stream(method, self._prefix + path, headers=headers, content=body) as got,
