@@ -183,8 +183,6 @@ _BUILDERS: Final[dict[str, Callable[[Any, Inner], Node]]] = {
 def _refuse_new_names(node: Node) -> None:
     names: Iterable[str] = ()
     match node:
-        case Selector():
-            names = [matcher.name for matcher in node.matchers]
         case Aggregation():
             names = node.grouping.names
         case Operation():

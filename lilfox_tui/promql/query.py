@@ -18,7 +18,7 @@ from lilfox_tui.promql.function import Kind
 from lilfox_tui.promql.labelling import BARE
 from lilfox_tui.promql.refusals import explained, refuse, too_deep
 from lilfox_tui.promql.samples import RangeVector
-from lilfox_tui.promql.scan import place_of, without_raw_strings
+from lilfox_tui.promql.scan import place_of, with_minus, without_raw_strings
 from lilfox_tui.promql.semantics import PROMETHEUS_3, Semantics
 from lilfox_tui.promql.steps import Steps
 from lilfox_tui.promql.tree import Node, Selector, children, kind
@@ -35,6 +35,8 @@ def parse(text: str, semantics: Semantics = PROMETHEUS_3) -> Query:
     refuse(text, semantics)
     try:
         parsed = promql_parser.parse(without_raw_strings(text))
+        if (negative := with_minus(text)) != text:
+            promql_parser.parse(without_raw_strings(negative))  # it takes a plus before what has no sign
     except ValueError as error:
         raise explained(text, str(error)) from None
     try:

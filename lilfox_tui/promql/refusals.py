@@ -17,6 +17,7 @@ _QUOTED: Final = re.compile(r"'([^']*)'")
 _WORDS: Final = ("and", "or", "unless", "atan2")
 _NO_LEVEL: Final = (",", ":", "@")
 _SINCE_3: Final = ("limitk", "limit_ratio", "fill", "fill_left", "fill_right")
+_GROUPING: Final = ("by", "without", "on", "ignoring", "group_left", "group_right")
 _MOST_OPEN: Final = 100
 _MOST_OPERATORS: Final = 200
 _VALUE_ENDS: Final = ("word", "number", "string", "close")
@@ -66,20 +67,28 @@ def _unsupported(before: Token, token: Token) -> Message | None:
 
 
 def _refuse_newer(words: list[Token], text: str) -> None:
-    """In Prometheus 2 a duration is no number and a number no duration."""
+    """In Prometheus 2 a duration is no number, a number no duration, and the names to group by stand without quotes."""
     for place, token in enumerate(words):
-        if token.sort != "number":
-            continue
-        before = [word.text.lower() for word in words[max(0, place - 2) : place]]
-        if before and before[-1] in ("-", "+"):
-            before.pop()
-        length = bool(before) and before[-1] in ("[", ":", "offset")
-        if length != token.is_duration:
-            raise QueryError(
-                tr("Prometheus 2 takes no number for a duration, and no duration for a number"),
-                text=text,
-                position=token.position,
-            )
+        if token.sort == "number" and _wants_duration(words, place) != token.is_duration:
+            reason = tr("Prometheus 2 takes no number for a duration, and no duration for a number")
+            raise QueryError(reason, text=text, position=token.position)
+    grouping = False
+    for before, token in pairwise(words):
+        grouping = (grouping and before.text != ")") or (before.text.lower() in _GROUPING and token.text == "(")
+        if grouping and token.sort == "string":
+            raise QueryError(tr("Prometheus 2 takes no text for a label"), text=text, position=token.position)
+
+
+def _wants_duration(words: list[Token], place: int) -> bool:
+    """Whether the number at ``place`` stands in brackets, or after ``offset``."""
+    before = words[max(0, place - 3) : place]
+    if before and before[-1].text in ("[", ":"):
+        return True
+    if len(before) > 1 and before[-1].text in ("-", "+"):
+        before.pop()
+    if len(before) < 2 or before[-1].text.lower() != "offset":
+        return False
+    return before[-2].sort in _VALUE_ENDS and before[-2].text.lower() not in _WORDS
 
 
 def _refuse_functions(words: list[Token], text: str, version: int) -> None:

@@ -52,6 +52,19 @@ def without_raw_strings(text: str) -> str:
     return _TOKEN.sub(lambda found: _in_quotes(found.group()) if found.group()[0] == "`" else found.group(), text)
 
 
+def with_minus(text: str) -> str:
+    """The same query with ``-`` in the place of each ``+`` that is a sign."""
+    result, before = text, None
+    for token in tokens(text):
+        operand = before is not None and (
+            before.sort in ("number", "string", "close") or (before.sort == "word" and before.text not in _BETWEEN)
+        )
+        if token.text == "+" and not operand:
+            result = f"{result[: token.position]}-{result[token.position + 1 :]}"
+        before = token
+    return result
+
+
 def _in_quotes(raw: str) -> str:
     if len(raw) < 2:
         return raw  # a backtick that nothing closes
