@@ -20,10 +20,11 @@ _SNAPPY_LITERAL = 65_536
 
 
 class PrometheusServer:
-    """Asks and fills one running Prometheus. Times are milliseconds UTC; what is written must all be within an hour."""
+    """Asks and fills one running Prometheus, the process ``pid``. Times are milliseconds UTC; what is written must all
+    be within an hour."""
 
-    def __init__(self, port: int) -> None:
-        self.port = port
+    def __init__(self, port: int, pid: int) -> None:
+        self.port, self.pid = port, pid
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
 
     def write(self, series: Sequence[tuple[Mapping[str, str], Sequence[int], Sequence[bytes]]]) -> None:
@@ -44,6 +45,16 @@ class PrometheusServer:
         params = urllib.parse.urlencode({"query": query, **{name: f"{ms / 1000:.3f}" for name, ms in times.items()}})
         answer: dict[str, Any] = json.loads(self._ask("GET", f"/api/v1/query_range?{params}"))
         return answer["data"] if answer["status"] == "success" else {"error": answer["error"]}
+
+    def alerts(self) -> list[dict[str, Any]]:
+        """Those that are pending or firing."""
+        found: list[dict[str, Any]] = json.loads(self._ask("GET", "/api/v1/alerts"))["data"]["alerts"]
+        return found
+
+    def parses(self, query: str) -> bool:
+        """Whether its parser takes a query."""
+        answer = json.loads(self._ask("GET", f"/api/v1/format_query?{urllib.parse.urlencode({'query': query})}"))
+        return bool(answer["status"] == "success")
 
     def _ask(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
@@ -75,7 +86,7 @@ def prometheus(folder: Path, *arguments: str, settings: str = "global: {}\n") ->
             found = _LISTENING.search(log.read_text())
             assert found, log.read_text()
             wait_for(lambda: "Server is ready" in log.read_text(), what="Prometheus is ready")
-            server = PrometheusServer(int(found[1]))
+            server = PrometheusServer(int(found[1]), process.pid)
             yield server
         finally:
             if server is not None:
