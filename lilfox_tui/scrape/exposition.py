@@ -184,8 +184,8 @@ class _Reading:
         if self.ended:
             raise Malformed(tr("something stands after # EOF"))
         key, _space, end = line.rpartition(b" ")
-        if key in self._known:
-            self._sample(row, key, number(end), None)
+        if key in self._known and (value := _plain(end)) is not None:
+            self._sample(row, key, value, None)
             return
         start = line if self._openmetrics else line.strip(b" \t")
         if start.startswith(b"#"):
@@ -278,6 +278,13 @@ def _shape(lines: list[bytes], reading: _Reading, page: Page) -> _Shape | None:
         places[row] = place
     picked = None if len(reading.picked) == len(reading.rows) else np.asarray(reading.picked, np.intp)
     return _Shape(lines, places, np.array(reading.values, np.float64), picked, page)
+
+
+def _plain(end: bytes) -> float | None:
+    try:
+        return number(end)
+    except Malformed:
+        return None
 
 
 def _values(ends: list[bytes]) -> Floats | None:

@@ -285,3 +285,35 @@ def test_reads_back_what_was_written_first_and_second_time(
             expected.setdefault(LabelSet.of({"__name__": name, **labels}), value)
         page = parser.read(written(series, values), openmetrics=False)
         assert dict(zip(page.labels, page.values.tolist(), strict=True)) == expected
+
+
+LINES = st.sampled_from(
+    [
+        "a 1", "a 2", "a  3", "a NaN", "a x", "a", 'a{x="1"} 4', 'a{x="1"} 5 1000', 'a{x="1"} 6', 'a{x="2",y="1"} 7',
+        'a{y="1",x="2"} 8', "b 9", "b 1e999", "b 10 2000", "drop 1", "drop 2", "drop x", "# a comment", "# HELP a A.",
+        "#", "# TYPE a counter", "# TYPE a gauge", "# TYPE a speed", "", " ", "<html>", "# EOF",
+        'c{x="1"} 1 # {y="2"} 3',
+        'a{x="d e 5"} 1', 'a{x="d e 5"} 2 3000', "a 11\t", " a 12",
+    ]
+)  # fmt: skip
+
+
+def outcome(parser: Exposition, body: bytes, *, openmetrics: bool) -> object:
+    try:
+        page = parser.read(body, openmetrics=openmetrics)
+    except BadPage as error:
+        return str(error), error.samples, error.kept
+    return str(shown(page)), page.timed, page.samples, page.kept, page.duplicates, parser.families
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.tuples(st.lists(LINES, max_size=6), st.booleans()), max_size=6))
+def test_what_was_read_before_changes_nothing(pages: list[tuple[list[str], bool]]) -> None:
+    def relabel(labels: Mapping[str, str]) -> LabelSet | None:
+        return LabelSet.of(labels) if labels["__name__"] != "drop" else None
+
+    used = Exposition(relabel)
+    for lines, openmetrics in pages:
+        for body in ("\n".join(lines).encode(), "\n".join([*lines, ""]).encode()):
+            anew = Exposition(relabel)
+            assert outcome(used, body, openmetrics=openmetrics) == outcome(anew, body, openmetrics=openmetrics)
