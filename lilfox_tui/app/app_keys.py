@@ -130,8 +130,10 @@ class AppKeys(Shell):
 
     @action("selection", "a", tr("actions"), tr("what can be done with the selected row"))
     def actions_on_selection(self) -> None:
-        about = ("open", "logs", "acknowledge", "unacknowledge", "silence", "runbook", "reconnect", "trust", "shell", "explain",
-                 "mark", "copy")  # fmt: skip
+        about = (
+            "open", "logs", "acknowledge", "unacknowledge", "silence", "runbook", "reconnect", "retry", "trust",
+            "shell", "explain", "mark", "copy",
+        )  # fmt: skip
         self._choose_action([each for each in self.all_actions if each.id in about])
 
     def _choose_action(self, actions: Sequence[Action]) -> None:

@@ -6,7 +6,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
@@ -76,10 +76,12 @@ def chart(
     binary: bool = False,
     now_text: str = "",
     role: str = "chart",
+    limit: float | None = None,
 ) -> list[Row]:
     """``height + 2`` rows of ``width`` cells: title with the newest value, the plot, and the times below it.
 
     ``values`` has ``width - AXIS_WIDTH - 1`` columns from ``start`` to ``end`` (aware). ``top`` fixes the scale.
+    At ``limit`` is a line, where no bar stands.
     """
     columns = max(1, width - AXIS_WIDTH - 1)
     shown = [None] * max(0, columns - len(values)) + list(values)[-columns:]
@@ -89,9 +91,21 @@ def chart(
     for level in range(height - 1, -1, -1):
         label = unit(ceiling) if level == height - 1 else unit(ceiling / 2) if level * 2 == height - 1 else ""
         bars = "".join(_bar(value, ceiling, level, height, glyphs) for value in shown)
-        rows.append((Piece(fit(label, AXIS_WIDTH, right=True), "muted"), Piece(glyphs.axis, "rule"), Piece(bars, role)))
+        axis = (Piece(fit(label, AXIS_WIDTH, right=True), "muted"), Piece(glyphs.axis, "rule"))
+        if limit is not None and level == math.floor(limit / ceiling * height):
+            rows.append((*axis, *_with_limit(bars, role, glyphs)))
+        else:
+            rows.append((*axis, Piece(bars, role)))
     rows.append(_times(columns, start, end, glyphs))
     return rows
+
+
+def _with_limit(bars: str, role: str, glyphs: Glyphs) -> Row:
+    """A line of the plot with the limit drawn between its bars."""
+    runs = (list(run) for _blank, run in groupby(bars, key=str.isspace))
+    return tuple(
+        Piece(glyphs.rule * len(run), "degraded") if run[0] == " " else Piece("".join(run), role) for run in runs
+    )
 
 
 def _title(title: str, now_text: str, width: int) -> Row:

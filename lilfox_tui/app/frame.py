@@ -10,10 +10,14 @@ from msgspec import Struct
 from lilfox_tui.app.actions import Action
 from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
+from lilfox_tui.feed import Ready, Unavailable
 from lilfox_tui.i18n import _
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import Overview
 from lilfox_tui.text import cell_width, human_duration
+
+NARROW = 60
+"""Below so many cells the header counts alerts without words."""
 
 
 class HeaderState(Struct, frozen=True):
@@ -45,6 +49,7 @@ def header(overview: Overview | None, state: HeaderState, width: int, glyphs: Gl
             count = overview.count(level)
             if count or level is not Level.UNKNOWN:
                 left.append(Piece(f"  {glyphs.level(level)} {count}", role if count else "muted"))
+        left += _alerts(overview, width, glyphs)
     if state.read_only:
         left.append(Piece("   " + _("read-only"), "muted"))
     clock = state.now.strftime("%H:%M:%S UTC" if state.seconds else "%H:%M UTC")
@@ -59,6 +64,27 @@ def header(overview: Overview | None, state: HeaderState, width: int, glyphs: Gl
     if _width([*left, *right]) >= width:
         left = [piece for piece in left if piece.role not in ("title", "strong")]
     return _spread(left, right, width)
+
+
+def _alerts(overview: Overview, width: int, glyphs: Glyphs) -> list[Piece]:
+    """How many alerts fire and are pending, silenced ones not among them; nothing where all is well or nothing is
+    known of them."""
+    if isinstance(overview.alerts, Unavailable):
+        return [Piece(f"   {glyphs.alert} " + (_("alerts not known") if width >= NARROW else "?"), "degraded")]
+    if not isinstance(overview.alerts, Ready):
+        return []
+    from lilfox_tui.alerts.model import AlertState
+
+    firing, pending = (overview.alerts.value.count(state) for state in (AlertState.FIRING, AlertState.PENDING))
+    pieces = []
+    if firing:
+        pieces.append(_("{count} firing", count=firing) if width >= NARROW else str(firing))
+    if pending:
+        pieces.append(_("{count} pending", count=pending) if width >= NARROW else f"({pending})")
+    if not pieces:
+        return []
+    role = "failing" if firing else "degraded"
+    return [Piece(f"   {glyphs.alert} {pieces[0]}", role), *(Piece(f"  {text}", "degraded") for text in pieces[1:])]
 
 
 def tabs(names: Sequence[str], current: int, status: Row, width: int) -> Row:

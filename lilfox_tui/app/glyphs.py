@@ -18,6 +18,7 @@ class Glyphs(Struct, frozen=True):
     degraded: str
     failing: str
     unknown: str
+    alert: str
     logo: str
     rule: str
     dash: str
@@ -40,6 +41,7 @@ UNICODE = Glyphs(
     degraded="◐",
     failing="✖",
     unknown="○",
+    alert="▲",
     logo="▲",
     rule="─",
     dash="–",
@@ -55,6 +57,7 @@ ASCII = Glyphs(
     degraded="~",
     failing="x",
     unknown="o",
+    alert="!",
     logo="^",
     rule="-",
     dash="-",

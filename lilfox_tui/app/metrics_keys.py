@@ -293,9 +293,7 @@ class MetricsKeys(Pane):
         self.worst_first = not self.worst_first
         self.repaint()
 
-    @action(
-        "reconnect", "R", tr("try again"), tr("connect to the selected host now"), why_not="cannot_retry", footer=6
-    )
+    @action("reconnect", "R", tr("try again"), tr("connect to the selected host now"), why_not="cannot_retry", footer=6)
     def retry(self) -> None:
         view = self.selected_view()
         if isinstance(view, HostView):

@@ -26,7 +26,8 @@ FIRST_REPORT_S = 10.0
 
 
 class Daemon:
-    """Runs until :meth:`run` is cancelled. ``publish`` gets each report, ``warn`` what goes wrong."""
+    """Runs until :meth:`run` is cancelled. ``publish`` gets each report, ``warn`` what goes wrong. ``config_file`` is
+    where ``config`` comes from, None for the usual place."""
 
     def __init__(
         self,
@@ -35,13 +36,14 @@ class Daemon:
         *,
         publish: Callable[[dict[str, Any]], None],
         warn: Callable[[Message], None],
+        config_file: Path | None = None,
     ) -> None:
         self._options = options
         self._publish = publish
         self._warn = warn
         self._file = ReportFile(Path(options.output), warn)
         period = Seconds(min(config.refresh, options.interval))
-        self._monitor = Monitor(msgspec.structs.replace(config, refresh=period))
+        self._monitor = Monitor(msgspec.structs.replace(config, refresh=period), config_file=config_file)
 
     async def run(self) -> None:
         """Watches and reports each ``interval``. Raises UsageError when ``listen`` cannot be had."""

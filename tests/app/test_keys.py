@@ -89,7 +89,7 @@ def test_a_bad_key_table_is_refused_with_every_problem() -> None:
 
 
 async def test_every_key_of_the_footer_works() -> None:
-    for each in (each for each in ACTIONS if each.footer and each.id not in ("quit", "back", "retry", "logs")):
+    for each in (each for each in ACTIONS if each.footer and each.id not in ("quit", "back", "reconnect", "logs")):
         app = still_app(mixed())
         async with app.run_test(size=(100, 30)) as pilot:
             await pilot.pause()
@@ -114,7 +114,7 @@ async def test_choosing_opening_and_going_back() -> None:
         await pilot.press("escape", "g", "k")
         assert page_of(app) is None
         assert app.metrics.selected == ("host", "model-1")
-        await pilot.press("s")
+        await pilot.press("O")
         assert [name for _kind, name in app.metrics._order()][:4] == ["web-1", "db-1", "model-1", "new-1"]
 
 

@@ -11,7 +11,7 @@ from functools import partial
 from textual import events, work
 from textual.app import ComposeResult
 
-from lilfox_tui.app.backend_keys import BackendKeys
+from lilfox_tui.app.alert_section import AlertSection, alert_levels
 from lilfox_tui.app.backend_page import BackendPage, backend_page
 from lilfox_tui.app.backend_rows import backend_row
 from lilfox_tui.app.changed_cells import cells_of
@@ -21,6 +21,7 @@ from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.host_page import HostPage, host_page
 from lilfox_tui.app.host_rows import ROLES, TableStyle, held_for, host_heading, host_row
 from lilfox_tui.app.metrics_keys import link_error
+from lilfox_tui.app.parts import LOW, Parts, heights
 from lilfox_tui.app.rows_on_demand import RowsOnDemand
 from lilfox_tui.app.service_page import ServicePage, service_page
 from lilfox_tui.app.service_rows import service_heading, service_row
@@ -38,8 +39,8 @@ SLOW_REFRESH_S = 4.9
 """Between two drawings over a slow link; a little less than five seconds, for a clock that is not exact."""
 
 
-class MetricsPane(BackendKeys):
-    """Hosts, services, backends, what changed, and their pages."""
+class MetricsPane(AlertSection):
+    """Hosts, services, backends, alerts, what changed, and their pages."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,6 +53,7 @@ class MetricsPane(BackendKeys):
         yield Lines(sticky=2, id="hosts")
         yield Lines(sticky=3, id="services")
         yield Lines(sticky=2, id="backends")
+        yield Lines(sticky=2, id="alerts")
         yield Lines(sticky=2, id="changes")
         yield Lines(id="detail")
 
@@ -134,45 +136,32 @@ class MetricsPane(BackendKeys):
             self._paint_page(self.overview)
 
     def _arrange(self, overview: Overview) -> None:
-        """Gives each part its height: a page takes all; else services get a third at most, and hosts the rest."""
-        height = self.lilfox.room.height
-        only = self.selected[0] if self.zoomed and self.selected else None
-        head = self._head_rows()
-        hosts, services = len(self._hosts(overview)) + head[0], len(self._services(overview)) + head[1]
-        backends = min(len(self._backends(overview)) + head[2], max(2, height // 4)) if overview.backends else 0
-        if height < 12 and backends:  # room for one of the two below the hosts: that of the selected row
-            of_backend = self.selected is not None and self.selected[0] == "backend"
-            services, backends = (0, backends) if of_backend else (services, 0)
-        detail = 2 if height >= 18 else 1 if height >= 9 else 0
-        lately = 0
-        if height >= 20 and not only and (happened := len(self.lilfox.monitor.changes.since_last_visit())):
-            lately = min(happened + 2, max(3, min(7, height - hosts - services - backends - detail)))
-        if self.page is not None:
-            hosts, services, backends, detail, lately = height, 0, 0, 0, 0
-        elif only is not None:
-            hosts, services, backends = ((height - detail) * (only == kind) for kind in ("host", "service", "backend"))
-        else:
-            services = min(services, max(3, height // 3)) if overview.services else 0
-            hosts = min(hosts, max(2, height - services - backends - lately - detail))
-            services = min(height - hosts - backends - detail, services and len(self._services(overview)) + head[1])
-            hosts = hosts if services or backends else height - detail
-        for name, rows in (
-            ("#hosts", hosts), ("#services", services), ("#backends", backends), ("#changes", lately),
-            ("#detail", detail),
-        ):  # fmt: skip
+        """Gives each part its height: a page takes all."""
+        height, head = self.lilfox.room.height, self._head_rows()
+        wanted = Parts(
+            len(self._hosts(overview)) + head.hosts,
+            len(self._services(overview)) + head.services if overview.services else 0,
+            len(self._backends(overview)) + head.backends if overview.backends else 0,
+            self.alert_height(overview, head.alerts),
+            (happened := len(self.lilfox.monitor.changes.since_last_visit())) and happened + 2,
+        )
+        kind = None if self.selected is None else self.selected[0]
+        parts = Parts(height)
+        if self.page is None:
+            parts = heights(height, wanted, selected=kind, only=kind if self.zoomed else None)
+        for name, rows in parts._asdict().items():
             if self._heights.get(name) != rows:
                 self._heights[name] = rows
-                part = self.query_one(name, Lines)
+                part = self.query_one(f"#{name}", Lines)
                 part.display = rows > 0
                 part.styles.height = rows
                 self.call_after_refresh(self.repaint)  # what is below is known once that is laid out
-        self.query_one("#hosts", Lines).sticky = head[0]
-        self.query_one("#services", Lines).sticky = head[1]
-        self.query_one("#backends", Lines).sticky = head[2]
+        for name in ("hosts", "services", "backends", "alerts"):
+            self.query_one(f"#{name}", Lines).sticky = getattr(head, name)
 
-    def _head_rows(self) -> tuple[int, int, int]:
-        """Rows above hosts, services and backends: titles and blank lines only where there is room."""
-        return (2, 3, 2) if self.lilfox.room.height >= 12 else (1, 1, 1)
+    def _head_rows(self) -> Parts:
+        """Rows above the rows of each part: titles and blank lines only where there is room."""
+        return Parts(2, 3, 2, 2) if self.lilfox.room.height >= LOW else Parts(1, 1, 1, 1)
 
     def _style(self) -> TableStyle:
         app = self.lilfox
@@ -209,7 +198,8 @@ class MetricsPane(BackendKeys):
             lambda: [BLANK, self._title(_("BACKENDS"), len(backends), len(overview.backends), lines)],
             [(view.name, partial(backend_row, view, overview.at, style)) for view in backends],
         )
-        if (room := self._heights.get("#changes", 0)) > 0:
+        self.paint_alerts(overview, self.query_one("#alerts", Lines))
+        if (room := self._heights.get("changes", 0)) > 0:
             self.query_one("#changes", Lines).show(self.change_rows(room))
         self.query_one("#detail", Lines).show(self._detail(overview))
 
@@ -250,7 +240,7 @@ class MetricsPane(BackendKeys):
         """The selected row in words: what is wrong and since when, and what to do about it."""
         view = self._selected_view(overview)
         if view is None:
-            return []
+            return self.alert_detail(overview)
         mark = Piece(f" {self.lilfox.glyphs.level(view.level)} ", ROLES[view.level])
         since = self._since(view, overview.at)
         error = link_error(view)
@@ -280,6 +270,8 @@ class MetricsPane(BackendKeys):
             lines.show(service_page(self._service_page(overview.services[name], overview.at)), follow=False)
         elif kind == "backend" and name in overview.backends:
             lines.show(backend_page(self._backend_page(overview.backends[name], overview.at)), follow=False)
+        elif kind in ("alert", "rule"):
+            self.paint_alert_page(overview, lines, self._chart_height())
         self.call_after_refresh(self.look_below, lines)
 
     def _host_page(self, view: HostView, now: datetime) -> HostPage:
@@ -350,5 +342,5 @@ class MetricsPane(BackendKeys):
         return (Piece("   ".join(parts), "accent" if self.filter else "muted"),)
 
 
-def _levels(overview: Overview) -> list[Level]:
-    return [view.level for view in overview.views]
+def _levels(overview: Overview) -> list[object]:
+    return [*(view.level for view in overview.views), *alert_levels(overview)]

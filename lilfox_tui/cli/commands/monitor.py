@@ -27,8 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs until it is told to end."""
-    config = load_settings(args).config
-    daemon = Daemon(config, _options(config, args), publish=_nothing if args.quiet else _print_report, warn=warn)
+    loaded = load_settings(args)
+    config, publish = loaded.config, _nothing if args.quiet else _print_report
+    daemon = Daemon(config, _options(config, args), publish=publish, warn=warn, config_file=loaded.path)
     asyncio.run(_until_told(daemon))
     return 0
 

@@ -1,0 +1,282 @@
+"""What the keys do with alerts: acknowledge, silence, runbook, their expression, their logs.
+
+What it needs of alerts is imported where there are some: the first frame waits for none of it.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+from typing import TYPE_CHECKING
+
+from textual import work
+
+from lilfox_tui.app.actions import action
+from lilfox_tui.app.backend_keys import BackendKeys
+from lilfox_tui.app.dialogs.chooser import Chooser
+from lilfox_tui.app.metrics_keys import Subject
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.feed import Ready
+from lilfox_tui.i18n import Message, _, tr
+from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.model import Overview
+
+if TYPE_CHECKING:
+    from lilfox_tui.alerts.model import Alert, Alerts
+    from lilfox_tui.app.alert_rows import Item
+
+KINDS = ("alert", "rule")
+
+
+def alerts_of(overview: Overview | None) -> Alerts | None:
+    """The alerts of an overview, where they are known."""
+    if overview is None or not isinstance(overview.alerts, Ready):
+        return None
+    return overview.alerts.value
+
+
+def user() -> str:
+    """Who sits here, as the system has it."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+class AlertKeys(BackendKeys):
+    """Acts on an alert."""
+
+    # ---- what is chosen ------------------------------------------------------------------------------------------
+
+    def items(self, overview: Overview | None) -> list[Item]:
+        """The rows of the section that the filter leaves."""
+        alerts = alerts_of(overview)
+        if alerts is None:
+            return []
+        from lilfox_tui.app.alert_rows import items_of
+
+        found = items_of(alerts)
+        return [each for each in found if self._holds_all(each.words)] if self.filter and self.only_matching else found
+
+    def selected_item(self) -> Item | None:
+        """The alert, or rule, that actions are about: the page's, or the highlighted one."""
+        subject = self.page or self.selected
+        if subject is None or subject[0] not in KINDS:
+            return None
+        return next((each for each in self.items(self.overview) if each.subject == subject), None)
+
+    def selected_alert(self) -> Alert | None:
+        """The alert of :meth:`selected_item`."""
+        item = self.selected_item()
+        return None if item is None else item.alert
+
+    def _order(self) -> list[Subject]:
+        return super()._order() + [each.subject for each in self.items(self.overview)]
+
+    def _level(self, overview: Overview, subject: Subject) -> Level:
+        if subject[0] not in KINDS:
+            return super()._level(overview, subject)
+        return next((each.level for each in self.items(overview) if each.subject == subject), Level.UNKNOWN)
+
+    def _subject_matches(self, overview: Overview, subject: Subject) -> bool:
+        if subject[0] not in KINDS:
+            return super()._subject_matches(overview, subject)
+        return any(each.subject == subject and self._holds_all(each.words) for each in self.items(overview))
+
+    def _holds_all(self, words: str) -> bool:
+        return all(word in words for word in self.filter.lower().split())
+
+    def select_worst_alert(self) -> bool:
+        """Highlights the first of the section on the tables; whether there is one."""
+        items = self.items(self.overview)
+        if not items:
+            return False
+        self.open_page(None)
+        self.selected = items[0].subject
+        self.repaint()
+        return True
+
+    def nothing_selected(self) -> Message | None:
+        """Why an act on the selection cannot be done."""
+        return None if self.selected_item() is not None else super().nothing_selected()
+
+    def no_alert(self) -> Message | None:
+        """Why an act on an alert that goes on cannot be done."""
+        alert = self.selected_alert()
+        if alert is None:
+            return tr("select an alert first")
+        if self.lilfox.rewound is not None:
+            return tr("this is the past; ` goes back to now")
+        if self.lilfox.config.read_only:
+            return tr("alerts are not changed with read_only")
+        return tr("it has resolved already") if alert.resolved_at is not None else None
+
+    # ---- actions -------------------------------------------------------------------------------------------------
+
+    @action(
+        "acknowledge",
+        "A",
+        tr("acknowledge"),
+        tr("say that you have seen the alert, with a note: no bell and no reminders until it resolves"),
+        why_not="no_alert",
+        footer=2,
+    )
+    def acknowledge(self) -> None:
+        alert = self.selected_alert()
+        if alert is None:
+            return
+        note = alert.acknowledged.note if alert.acknowledged is not None else ""
+        prompt = _("a note, may be empty: enter acknowledges as {name}, esc leaves", name=user())
+
+        def take(text: str) -> None:
+            self._acknowledge(alert, text.strip())
+
+        self.lilfox.ask_line(prompt, note, take, live=False)
+
+    @work(group="acknowledge")
+    async def _acknowledge(self, alert: Alert, note: str) -> None:
+        await self.lilfox.monitor.alerting.acknowledge(alert, user(), note)
+        self.lilfox.tell(tr("{alert}: acknowledged", alert=alert.name))
+
+    @action(
+        "unacknowledge",
+        "U",
+        tr("take back"),
+        tr("take an acknowledgement back: bell and reminders come again"),
+        why_not="not_acknowledged",
+    )
+    def unacknowledge(self) -> None:
+        if (alert := self.selected_alert()) is not None:
+            self._unacknowledge(alert)
+
+    def not_acknowledged(self) -> Message | None:
+        """Why there is no acknowledgement to take back."""
+        alert = self.selected_alert()
+        if alert is not None and alert.acknowledged is None:
+            return tr("nobody has acknowledged it")
+        return self.no_alert()
+
+    @work(group="acknowledge")
+    async def _unacknowledge(self, alert: Alert) -> None:
+        await self.lilfox.monitor.alerting.unacknowledge(alert, user())
+        self.lilfox.tell(tr("{alert}: no longer acknowledged", alert=alert.name))
+
+    @action(
+        "silence",
+        "s",
+        tr("silence"),
+        tr("tell nobody of the alert for a while; shows first what it would silence"),
+        why_not="no_alert",
+        footer=2,
+    )
+    def silence(self) -> None:
+        if (alert := self.selected_alert()) is not None:
+            self._silence(alert)
+
+    @work(exclusive=True, group="silence")
+    async def _silence(self, alert: Alert) -> None:
+        from lilfox_tui.alerts.silences import matchers_of
+        from lilfox_tui.app.dialogs.silence import SilenceDialog, length_text
+
+        alerting = self.lilfox.monitor.alerting
+        wanted = await self.lilfox.push_screen_wait(SilenceDialog(matchers_of(alert.labels), alerting.preview))
+        if wanted is not None:
+            await alerting.silence(wanted.matchers, wanted.for_s, user(), wanted.comment)
+            self.lilfox.tell(tr("silenced {length}; S lists the silences", length=length_text(wanted.for_s)))
+
+    @action(
+        "silences",
+        "S",
+        tr("silences"),
+        tr("what is silenced, by whom and until when; the chosen one ends"),
+        why_not="no_silences",
+    )
+    def silences(self) -> None:
+        self._end_silence()
+
+    def no_silences(self) -> Message | None:
+        """Why there are no silences to list."""
+        alerts = alerts_of(self.overview)
+        if alerts is None:
+            return self.no_rules()
+        return None if alerts.silences else tr("nothing is silenced")
+
+    def no_rules(self) -> Message | None:
+        """Why there are no alerts."""
+        if self.overview is None or self.overview.alerts is None:
+            return tr("no rules are named in the configuration: rules: [FILE]")
+        return None if alerts_of(self.overview) is not None else tr("alerts are not known now")
+
+    @work(exclusive=True, group="silence")
+    async def _end_silence(self) -> None:
+        alerts = alerts_of(self.overview)
+        if alerts is None:
+            return
+        from lilfox_tui.app.silence_rows import silence_choices
+
+        can = self.lilfox.rewound is None and not self.lilfox.config.read_only
+        choices = silence_choices(alerts, can_end=can)
+        chosen = await self.lilfox.push_screen_wait(Chooser(_("Silences: enter ends one"), choices, wide=True))
+        if chosen is not None:
+            await self.lilfox.monitor.alerting.expire(chosen, user())
+            self.lilfox.tell(tr("the silence has ended"))
+
+    @action(
+        "runbook",
+        "r",
+        tr("runbook"),
+        tr("the alert's annotation runbook_url, on the screen and on the clipboard"),
+        why_not="no_runbook",
+        footer=2,
+    )
+    def runbook(self) -> None:
+        if address := self._runbook_url():
+            self.lilfox.copy_text(address)
+            self.lilfox.tell(tr("copied: {address}", address=address))
+
+    def no_runbook(self) -> Message | None:
+        """Why there is no runbook."""
+        if self._runbook_url():
+            return None
+        if self.selected_item() is None:
+            return tr("select an alert first")
+        return tr("this alert has no annotation runbook_url")
+
+    def _runbook_url(self) -> str:
+        item = self.selected_item()
+        if item is None:
+            return ""
+        annotations = dict(item.alert.annotations) if item.alert is not None else {}
+        return annotations.get("runbook_url", "")
+
+    def show_logs_of_selected(self) -> None:
+        """The logs of the service or host that an alert's labels name, too."""
+        item = self.selected_item()
+        if item is None:
+            super().show_logs_of_selected()
+        elif (place := self._place_of(item)) is not None:
+            self.lilfox.go_to_logs(*place, self.lilfox.rewound)
+        else:
+            self.lilfox.tell(tr("its labels name no service and no host that is watched"))
+
+    def _place_of(self, item: Item) -> Subject | None:
+        """The service or host that is watched and that an alert's labels name."""
+        if self.overview is None or item.alert is None:
+            return None
+        for label in ("service", "job", "host", "instance"):
+            name = item.alert.label(label)
+            if name in self.overview.services:
+                return "service", name
+            if name in self.overview.hosts:
+                return "host", name
+        return None
+
+    def copy(self) -> None:
+        """The expression of the selected alert's rule, or what other rows have."""
+        item = self.selected_item()
+        if item is None:
+            super().copy()
+        elif item.expression:
+            self.lilfox.copy_text(item.expression)
+        else:
+            self.lilfox.tell(LilFoxError(tr("its rule is not known here")))

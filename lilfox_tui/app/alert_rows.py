@@ -1,0 +1,208 @@
+"""The ALERTS section as rows. Pure: alerts in, rows out. Imported only where there are rules (it imports numpy)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+
+from msgspec import Struct
+
+from lilfox_tui.alerts.model import Alert, Alerts, AlertState, RuleHealth, RuleView
+from lilfox_tui.app.columns import Column, choose, line
+from lilfox_tui.app.draw import Piece, Row
+from lilfox_tui.app.glyphs import Glyphs
+from lilfox_tui.i18n import _
+from lilfox_tui.metrics.model import Labels, Level
+from lilfox_tui.monitor.alert_why import compared
+from lilfox_tui.text import human_count, human_duration
+
+INDENT = 3
+_PLAIN_BELOW = 1000.0
+_FIRST = ("service", "job", "host", "instance")
+"""Labels that tell where it is, in the order in which they are shown."""
+_TOLD_ELSEWHERE = ("alertname", "severity")
+
+
+class Item(Struct, frozen=True):
+    """A row of the section: an alert with its rule, or a rule that does not go as it should."""
+
+    rule: RuleView | None
+    alert: Alert | None = None
+
+    @property
+    def subject(self) -> tuple[str, str]:
+        """What it is to the pane: ``("alert", …)`` or ``("rule", …)``."""
+        if self.alert is not None:
+            return "alert", f"{self.alert.rule}{self.alert.labels}"
+        return "rule", "" if self.rule is None else self.rule.key
+
+    @property
+    def name(self) -> str:
+        """The alert's or the rule's."""
+        return self.alert.name if self.alert is not None else "" if self.rule is None else self.rule.name
+
+    @property
+    def expression(self) -> str:
+        """That of its rule; empty where that is not known."""
+        return "" if self.rule is None else self.rule.expression
+
+    @property
+    def level(self) -> Level:
+        """How bad it is; silenced is not bad."""
+        if self.alert is None:
+            return Level.DEGRADED if self.rule is not None and self.rule.health is RuleHealth.FAILED else Level.UNKNOWN
+        if self.alert.silenced_by or self.alert.state is AlertState.RESOLVED:
+            return Level.GOOD
+        return Level.FAILING if self.alert.state is AlertState.FIRING else Level.DEGRADED
+
+    @property
+    def words(self) -> str:
+        """What a filter looks for words in."""
+        labels = () if self.alert is None else (*self.alert.labels, *self.alert.annotations)
+        return " ".join((self.name, *(value for _name, value in labels))).lower()
+
+
+def items_of(alerts: Alerts) -> list[Item]:
+    """The rows: what fires, is pending, has resolved, each oldest first, then silenced ones, then rules that failed and
+    those without data."""
+    rules = {rule.key: rule for rule in alerts.rules}
+    shown = sorted(alerts.alerts, key=lambda alert: bool(alert.silenced_by))
+    ill = [rule for rule in alerts.rules if rule.health in (RuleHealth.FAILED, RuleHealth.NO_DATA)]
+    ill.sort(key=lambda rule: -rule.health)
+    return [*(Item(rules.get(each.rule), each) for each in shown), *(Item(rule) for rule in ill)]
+
+
+def where(labels: Labels) -> str:
+    """The labels that tell where it is, as their values: service and host first."""
+    known = dict(labels)
+    first = [known[name] for name in _FIRST if name in known]
+    rest = [f"{name}={value}" for name, value in labels if name not in (*_FIRST, *_TOLD_ELSEWHERE, "__name__")]
+    return " ".join((*first, *rest))
+
+
+def number(value: float | None) -> str:
+    """A value of which the unit is not known, in a few cells."""
+    if value is None:
+        return "-"
+    if not math.isfinite(value):
+        return str(value)
+    return f"{value:.3g}" if abs(value) < _PLAIN_BELOW else human_count(value)
+
+
+def against(value: float, expression: str) -> str:
+    """A value and what it is compared with: ``0.31 > 0.05``."""
+    sides = compared(expression)
+    if not sides.op:
+        return number(value)
+    return f"{number(value)} {sides.op} {sides.right if sides.limit is None else number(sides.limit)}"
+
+
+def state_text(alert: Alert, rule: RuleView | None, now: datetime) -> str:
+    """Its state and since when: ``firing 6 min``, ``pending 40 s of 5 min``."""
+    since = alert.resolved_at or alert.fired_at or alert.active_at
+    age = human_duration(max(0, round((now - since).total_seconds())))
+    if alert.state is AlertState.RESOLVED:
+        return _("resolved {age} ago", age=age)
+    if alert.state is AlertState.FIRING:
+        return _("firing {age}", age=age)
+    if rule is None or not rule.for_s:
+        return _("pending {age}", age=age)
+    return _("pending {age} of {for_time}", age=age, for_time=human_duration(rule.for_s))
+
+
+def marks(alert: Alert) -> str:
+    """Who has seen it, and whether it is silenced; nothing where neither."""
+    found = []
+    if alert.silenced_by:
+        found.append(_("silenced"))
+    if alert.acknowledged is not None:
+        found.append(_("seen by {name}", name=alert.acknowledged.by))
+    if alert.keep_firing_since is not None:
+        found.append(_("kept firing"))
+    return ", ".join(found)
+
+
+def shape(item: Item, glyphs: Glyphs) -> Piece:
+    """The sign of a row in its colour."""
+    if item.alert is None:
+        failed = item.rule is not None and item.rule.health is RuleHealth.FAILED
+        return Piece(glyphs.failing if failed else glyphs.unknown, "failing" if failed else "unknown")
+    signs = {AlertState.FIRING: glyphs.alert, AlertState.PENDING: glyphs.degraded, AlertState.RESOLVED: glyphs.good}
+    return Piece(signs[item.alert.state], role(item.alert))
+
+
+def role(alert: Alert) -> str:
+    """The colour of an alert."""
+    if alert.silenced_by:
+        return "muted"
+    return {AlertState.FIRING: "failing", AlertState.PENDING: "degraded"}.get(alert.state, "good")
+
+
+class _Value(Struct, frozen=True):
+    item: Item
+    alert: Alert
+    now: datetime
+
+
+def _note(value: _Value) -> Row:
+    text = next((text for name, text in value.alert.annotations if name in ("summary", "description")), "")
+    marked = marks(value.alert)
+    return (Piece(marked + "  " if marked else "", "accent"), Piece(text, "muted"))
+
+
+_COLUMNS: tuple[Column[_Value], ...] = (
+    Column(lambda: "", 16, lambda v: (Piece(v.item.name, "strong"),), grow=10),
+    Column(lambda: "", 12, lambda v: (Piece(where(v.alert.labels)),), priority=2, grow=20),
+    Column(lambda: "", 13, lambda v: (Piece(against(v.alert.value, v.item.expression), role(v.alert)),), priority=3),
+    Column(lambda: "", 13, lambda v: (Piece(state_text(v.alert, v.item.rule, v.now), role(v.alert)),), grow=11),
+    Column(lambda: "", 12, _note, priority=4, grow=120),
+)
+
+
+def alert_row(item: Item, now: datetime, width: int, glyphs: Glyphs) -> Row:
+    """One row of the section."""
+    mark = (Piece(" "), shape(item, glyphs), Piece(" "))
+    if item.alert is None:
+        return (*mark, Piece(item.name, "strong"), Piece("  "), Piece(rule_trouble(item.rule, now), mark[1].role))
+    return (*mark, *line(choose(_COLUMNS, width - INDENT - 1), _Value(item, item.alert, now)))
+
+
+def rule_trouble(rule: RuleView | None, now: datetime) -> str:
+    """What is the matter with a rule; nothing where all is well."""
+    if rule is None or rule.health is RuleHealth.GOOD:
+        return ""
+    if rule.health is RuleHealth.NO_DATA:
+        return _("no data: its expression selects no series, so it can never fire")
+    if rule.health is RuleHealth.UNKNOWN:
+        return _("not evaluated yet")
+    why = rule.error or _("unknown")
+    if rule.failing_since is None:
+        return _("cannot be evaluated: {why}", why=why)
+    age = human_duration(max(0, round((now - rule.failing_since).total_seconds())))
+    return _("cannot be evaluated for {age}: {why}", age=age, why=why)
+
+
+def summary_pieces(alerts: Alerts) -> list[Piece]:
+    """What stands behind the section's title."""
+    pieces = []
+    for state, text in ((AlertState.FIRING, _("firing")), (AlertState.PENDING, _("pending"))):
+        if count := alerts.count(state):
+            role_ = "failing" if state is AlertState.FIRING else "degraded"
+            pieces.append(Piece(f"  {count} {text}", role_))
+    if silenced := sum(bool(alert.silenced_by) for alert in alerts.alerts):
+        pieces.append(Piece("  " + _("{count} silenced", count=silenced), "muted"))
+    if not pieces:
+        pieces.append(Piece("  " + _("none"), "good"))
+    pieces.append(Piece("   " + _rules_text(alerts.rules), "muted"))
+    if not alerts.evaluated_here:
+        pieces.append(Piece("   " + _("evaluated by another LilFox"), "muted"))
+    return pieces
+
+
+def _rules_text(rules: Sequence[RuleView]) -> str:
+    told = [_("{count} rules", count=len(rules))]
+    for health, text in ((RuleHealth.FAILED, _("failed")), (RuleHealth.NO_DATA, _("without data"))):
+        if count := sum(rule.health is health for rule in rules):
+            told.append(f"{count} {text}")
+    return ", ".join(told)

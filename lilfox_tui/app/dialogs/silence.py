@@ -1,0 +1,115 @@
+"""Silence alerts: which (matchers), for how long, and what that would silence, before anything is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widgets import Input
+
+from lilfox_tui.alerts.model import Alert, SilenceMatcher
+from lilfox_tui.alerts.silences import PRESETS_S, check_silence, parse_matchers, written
+from lilfox_tui.app.dialogs.dialog import Dialog
+from lilfox_tui.app.draw import BLANK, Piece, Row
+from lilfox_tui.app.widgets.lines import Lines
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import _, ngettext
+from lilfox_tui.text import fit, human_duration
+
+LENGTHS: tuple[float | None, ...] = (*PRESETS_S, None)
+"""Seconds; None for until it has resolved."""
+_NAMES_SHOWN = 6
+
+
+class Wanted(NamedTuple):
+    """What is to be silenced, for how many seconds (None: until it has resolved), and why."""
+
+    matchers: tuple[SilenceMatcher, ...]
+    for_s: float | None
+    comment: str
+
+
+class SilenceDialog(Dialog[Wanted | None]):
+    """Gives what was entered, or None. ``preview`` tells which alerts matchers take; it raises LilFoxError."""
+
+    def __init__(
+        self, matchers: Sequence[SilenceMatcher], preview: Callable[[Sequence[SilenceMatcher]], tuple[Alert, ...]]
+    ) -> None:
+        super().__init__()
+        self._first, self._preview = written(matchers), preview
+        self._at = 0
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="dialog", classes="wide"):
+            yield Lines(ground="bar", id="dialog-title")
+            yield Input(self._first, id="dialog-input", compact=True, select_on_focus=False)
+            yield Lines(ground="bar", id="dialog-list")
+            yield Input(id="dialog-comment", placeholder=_("why (may stay empty)"), compact=True)
+            yield Lines(ground="bar", id="dialog-text")
+
+    def on_mount(self) -> None:
+        self.query_one("#dialog", Vertical).styles.height = len(LENGTHS) + 9
+        self.query_one("#dialog-list", Lines).styles.height = len(LENGTHS) + 1
+        self.query_one("#dialog-text", Lines).styles.height = 4
+        self.set_focus(self.query_one("#dialog-input", Input))
+        self.call_after_refresh(self._show)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._show)
+
+    def _show(self) -> None:
+        hint = _("tab: matchers and reason, up and down: how long, enter silences, esc leaves")
+        self.query_one("#dialog-title", Lines).show([(Piece(" " + _("Silence"), "title"), Piece("  " + hint, "muted"))])
+        rows: list[Row] = [BLANK, *((Piece(f"  {length_text(each)}"),) for each in LENGTHS)]
+        self.query_one("#dialog-list", Lines).show(rows, selected=self._at + 1)
+        self.query_one("#dialog-text", Lines).show(self._told())
+
+    def _told(self) -> list[Row]:
+        """What a silence of that would take, or why there can be none."""
+        try:
+            matchers = self._matchers()
+            found = self._preview(matchers)
+        except LilFoxError as error:
+            return [BLANK, (Piece(f" {error}", "failing"),), (Piece(f" {error.hint}", "muted"),)]
+        count = ngettext("would silence {count} alert now", "would silence {count} alerts now", len(found))
+        names = sorted({alert.name for alert in found})
+        more = ", ".join(names[:_NAMES_SHOWN]) + (" …" if len(names) > _NAMES_SHOWN else "")
+        return [BLANK, (Piece(f" {count}", "accent"), Piece("  " + fit(more, max(0, self.room("wide") - 36)), "muted"))]
+
+    def _matchers(self) -> tuple[SilenceMatcher, ...]:
+        matchers = parse_matchers(self.query_one("#dialog-input", Input).value)
+        check_silence(matchers)
+        return matchers
+
+    def on_input_changed(self) -> None:
+        self._show()
+
+    def on_key(self, event: events.Key) -> None:
+        steps = {"down": 1, "up": -1}
+        if event.key in steps:
+            self._at = max(0, min(len(LENGTHS) - 1, self._at + steps[event.key]))
+            self._show()
+            event.stop()
+        elif event.key in ("tab", "shift+tab"):
+            fields = [self.query_one(name, Input) for name in ("#dialog-input", "#dialog-comment")]
+            self.set_focus(fields[0] if self.focused is fields[1] else fields[1])
+            event.stop()
+            event.prevent_default()
+        elif event.key == "escape":
+            event.stop()
+            self.close(None)
+
+    def on_input_submitted(self) -> None:
+        try:
+            matchers = self._matchers()
+        except LilFoxError:
+            return  # what is wrong stands below
+        self.close(Wanted(matchers, LENGTHS[self._at], self.query_one("#dialog-comment", Input).value.strip()))
+
+
+def length_text(for_s: float | None) -> str:
+    """How long a silence lasts, in words."""
+    return _("until it has resolved") if for_s is None else _("for {time}", time=human_duration(for_s))

@@ -1,0 +1,59 @@
+"""How high each part of the Metrics pane is. Pure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+LOW = 12
+"""Rows of a pane in which there is no room for blank lines, nor for more than one part below the hosts."""
+
+
+class Parts(NamedTuple):
+    """Rows of each part, its title among them; 0 where it is not there."""
+
+    hosts: int
+    services: int = 0
+    backends: int = 0
+    alerts: int = 0
+    changes: int = 0
+    detail: int = 0
+
+
+_SUBJECTS = {"host": "hosts", "service": "services", "backend": "backends", "alert": "alerts", "rule": "alerts"}
+
+
+def heights(height: int, wanted: Parts, *, selected: str | None, only: str | None) -> Parts:
+    """What each part gets of ``height`` rows, of those that it has (``wanted``). ``selected`` is the kind of the row
+    that is chosen, ``only`` that of the part that is shown alone.
+
+    Alerts and backends get a quarter at most, services a third, hosts the rest; what is left over then goes to
+    services and alerts.
+    """
+    detail = 2 if height >= 18 else 1 if height >= 9 else 0
+    if only is not None:
+        return Parts(0, detail=detail)._replace(**{_SUBJECTS[only]: height - detail})
+    backends, alerts = min(wanted.backends, max(2, height // 4)), min(wanted.alerts, max(3, height // 4))
+    services = wanted.services
+    if height < LOW:
+        services, backends, alerts = _one_of(services, backends, alerts, _SUBJECTS.get(selected or ""))
+    changes = 0
+    if height >= 20 and wanted.changes:
+        left = height - wanted.hosts - services - backends - alerts - detail
+        changes = min(wanted.changes, max(3, min(7, left)))
+    services = min(services, max(3, height // 3))
+    hosts = min(wanted.hosts, max(2, height - services - backends - alerts - changes - detail))
+    services = min(height - hosts - backends - alerts - detail, wanted.services if services else 0)
+    if not (services or backends or alerts):
+        hosts = height - detail
+    elif alerts:
+        alerts = min(wanted.alerts, max(alerts, height - hosts - services - backends - changes - detail))
+    return Parts(hosts, services, backends, alerts, changes, detail)
+
+
+def _one_of(services: int, backends: int, alerts: int, selected: str | None) -> tuple[int, int, int]:
+    """The part of the selected row alone; without one, the first that there is."""
+    if selected == "alerts" or not (services or backends):
+        return 0, 0, alerts
+    if selected == "backends" or not services:
+        return 0, backends, 0
+    return services, 0, 0

@@ -1,0 +1,139 @@
+"""Why an alert fires: the left-hand side of its expression, now and over time, beside what it is compared with.
+
+Imports numpy and the parser of PromQL.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import NamedTuple
+
+import promql_parser
+from msgspec import Struct
+
+from lilfox_tui.metrics.model import Labels
+from lilfox_tui.promql.query import parse
+from lilfox_tui.promql.value import Vector
+from lilfox_tui.scrape.labels import NAME
+from lilfox_tui.scrape.series import SeriesSource
+
+_COMPARISONS = {"==", "!=", ">", "<", ">=", "<="}
+_QUOTED_OR_EMPTY = re.compile(r'("(?:[^"\\]|\\.)*")|\{\}')
+MOST_SERIES = 200
+
+
+class Compared(NamedTuple):
+    """An expression in its two sides, as PromQL; ``op`` and ``right`` are empty where nothing is compared, and
+    ``limit`` is None unless the right one is a number."""
+
+    left: str
+    op: str = ""
+    right: str = ""
+    limit: float | None = None
+
+
+class Side(Struct, frozen=True):
+    """One series of the left-hand side: its value now (None where it has none) and what it is compared with, its values
+    in the columns asked for, and whether the whole expression holds for it now."""
+
+    labels: Labels
+    value: float | None
+    limit: float | None
+    holds: bool
+    values: tuple[float | None, ...]
+
+
+class Why(Struct, frozen=True):
+    """Both sides of an expression and each series of the left one, those that it holds for first."""
+
+    compared: Compared
+    sides: tuple[Side, ...]
+    more: int = 0
+    """Series beyond MOST_SERIES that are left out."""
+
+
+@lru_cache(maxsize=512)
+def compared(expression: str) -> Compared:
+    """The comparison that decides in ``expression``: of ``a > 1 and b`` the first one."""
+    try:
+        found = _comparison(promql_parser.parse(expression))
+    except ValueError:
+        found = None
+    if found is None:
+        return Compared(expression)
+    return Compared(_written(found.lhs), str(found.op), _written(found.rhs), _number(found.rhs))
+
+
+def explain(source: SeriesSource, expression: str, start: datetime, end: datetime, columns: int) -> Why:
+    """The left-hand side of ``expression`` over ``source``. Blocks. Raises QueryError."""
+    parts = compared(expression)
+    end_ms, step_ms = round(end.timestamp() * 1000), max(1, round((end - start) / timedelta(milliseconds=columns)))
+    query = parse(parts.left)
+    if query.kind not in ("vector", "scalar"):
+        return Why(parts, ())
+    holds = _by_labels(source, expression, end_ms)
+    limits: dict[Labels, float] = {}
+    if parts.right and parts.limit is None:
+        limits = {_without_name(labels): value for labels, value in _by_labels(source, parts.right, end_ms).items()}
+    now = _by_labels(source, parts.left, end_ms)
+    lines: dict[Labels, list[float | None]] = {labels: [None] * columns for labels in now}
+    first_ms = end_ms - (columns - 1) * step_ms
+    for line in query.over(source, first_ms, end_ms, step_ms):
+        values = lines.setdefault(line.labels.pairs, [None] * columns)
+        for at_ms, value in zip(line.times.tolist(), line.values.tolist(), strict=True):
+            values[(at_ms - first_ms) // step_ms] = value if math.isfinite(value) else None
+    sides = [
+        Side(
+            labels,
+            now.get(labels),
+            parts.limit if parts.limit is not None else _limit(labels, limits),
+            labels in holds,
+            tuple(values),
+        )
+        for labels, values in lines.items()
+    ]
+    sides.sort(key=lambda side: (not side.holds, side.value is None, side.labels))
+    return Why(parts, tuple(sides[:MOST_SERIES]), max(0, len(sides) - MOST_SERIES))
+
+
+def _written(node: object) -> str:
+    """A part of an expression as people write it: without the empty braces that the parser puts behind each name."""
+    return _QUOTED_OR_EMPTY.sub(lambda found: found[1] or "", str(node))
+
+
+def _by_labels(source: SeriesSource, text: str, at_ms: int) -> dict[Labels, float]:
+    value = parse(text).at(source, at_ms)
+    if isinstance(value, Vector):
+        return {labels.pairs: number for labels, number in zip(value.labels, value.values.tolist(), strict=True)}
+    return {(): value} if isinstance(value, float) else {}
+
+
+def _limit(labels: Labels, limits: dict[Labels, float]) -> float | None:
+    """What one series is compared with: a single number for all, or the series with the same labels."""
+    return limits.get(_without_name(labels), limits.get(()))
+
+
+def _without_name(labels: Labels) -> Labels:
+    return tuple(pair for pair in labels if pair[0] != NAME)
+
+
+def _comparison(node: object) -> promql_parser.BinaryExpr | None:
+    if isinstance(node, promql_parser.ParenExpr):
+        return _comparison(node.expr)
+    if not isinstance(node, promql_parser.BinaryExpr):
+        return None
+    if str(node.op) in _COMPARISONS:
+        return node
+    return _comparison(node.lhs) or _comparison(node.rhs)
+
+
+def _number(node: object) -> float | None:
+    if isinstance(node, promql_parser.ParenExpr):
+        return _number(node.expr)
+    if isinstance(node, promql_parser.UnaryExpr):
+        inner = _number(node.expr)
+        return None if inner is None else -inner
+    return float(node.val) if isinstance(node, promql_parser.NumberLiteral) else None
