@@ -20,13 +20,14 @@ from lilfox_tui.alerts.clock_steps import ClockSteps
 from lilfox_tui.alerts.database import Damaged, Database
 from lilfox_tui.alerts.evaluating import Evaluating
 from lilfox_tui.alerts.folder import DATABASE
+from lilfox_tui.alerts.following import Following
 from lilfox_tui.alerts.model import Alert, Alerts, Event, Silence, SilenceMatcher
 from lilfox_tui.alerts.notifier import Setting
 from lilfox_tui.alerts.one_evaluates import OneEvaluates
 from lilfox_tui.alerts.receivers import Receivers
 from lilfox_tui.alerts.saved import Saved, ms
 from lilfox_tui.alerts.silences import would_silence
-from lilfox_tui.alerts.viewing import from_saved, marked
+from lilfox_tui.alerts.viewing import marked
 from lilfox_tui.config.model import Config
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Feed
@@ -66,12 +67,17 @@ class AlertEngine:
         self._now, self._clock = now, ClockSteps(now, passed)
         self._lock = OneEvaluates(folder)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="rules")
-        self._saved = Saved(self._database(folder))
-        self._evaluating = Evaluating(config, source, self._saved, base)
-        self._receivers = Receivers(config, self._saved, setting or Setting(), now=now)
+        setting = setting or Setting()
+        try:
+            self._saved = Saved(self._database(folder))
+            self._evaluating = Evaluating(config, source, self._saved, base)
+            self._receivers = Receivers(config, self._saved, setting, now=now)
+            self._following = Following(config, self._saved, setting.ring)
+        except BaseException:
+            self._lock.release()
+            raise
         self._changed = asyncio.Event()
         self.evaluates = False
-        self._followed = -1
 
     @property
     def series(self) -> SeriesSource:
@@ -239,16 +245,16 @@ class AlertEngine:
 
     async def _follow(self) -> None:
         """Shows what the LilFox that evaluates has kept, if that has changed, and waits a moment."""
-        elsewhere = await asyncio.to_thread(self._saved.database.changed_elsewhere)
-        if self.feed.value is None or elsewhere != self._followed or self._changed.is_set():
-            self._followed = elsewhere
+        if self._changed.is_set():
             self._changed.clear()
-            try:
-                alerts = await asyncio.to_thread(from_saved, self._saved, self._now())
+            self._following.again()
+        try:
+            alerts = await asyncio.to_thread(self._following.newer, self._now())
+            if alerts is not None:
                 self.feed.publish(alerts, alerts.at)
-            except LilFoxError as error:
-                self._followed = -1
-                self.feed.fail(error, next_try=self._now() + timedelta(seconds=LOOK_S))
+                self._following.ring(alerts)
+        except LilFoxError as error:
+            self.feed.fail(error, next_try=self._now() + timedelta(seconds=LOOK_S))
         try:
             async with asyncio.timeout(LOOK_S):
                 await self._changed.wait()

@@ -27,8 +27,8 @@ from lilfox_tui.alerts.running_group import RunningGroup
 from lilfox_tui.alerts.saved import Saved, SavedGroup
 from lilfox_tui.config.model import Config
 from lilfox_tui.crash import write_crash
+from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, tr
-from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.scrape.series import SeriesSource
 from lilfox_tui.scrape.store import Store
 
@@ -142,7 +142,7 @@ class Evaluating:
     ) -> None:
         try:
             state = GroupState(file, group, self._around)
-        except QueryError as error:
+        except LilFoxError as error:
             self._refused[f"{file};{group.name}"] = tr("rules: {file}: {reason}", file=file, reason=error)
             return
         running = RunningGroup(state, round((group.interval_s or self._config.alerts.every) * 1000))

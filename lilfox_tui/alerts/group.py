@@ -6,15 +6,20 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from msgspec.structs import replace
+
 from lilfox_tui.alerts.group_rule import RunningRule, Surroundings
 from lilfox_tui.alerts.lifecycle import Change, LiveAlert, Outage
 from lilfox_tui.alerts.model import Alert, RuleHealth, RuleView
 from lilfox_tui.alerts.rule import Group, Rule
+from lilfox_tui.alerts.windows import window_ms
 from lilfox_tui.errors import ConfigError
 from lilfox_tui.i18n import tr
 from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.scrape.labels import LabelSet
 from lilfox_tui.scrape.series import SeriesSource
+
+LONGEST_BLIND_MS = 3_600_000
 
 
 class GroupState:
@@ -67,7 +72,11 @@ class GroupState:
         return {rule.identity: rule.state.alerts for rule in self.rules if rule.state.alerts}
 
     def restore(self, saved: Mapping[str, tuple[LiveAlert, ...]], outage: Outage) -> None:
-        """Brings over alerts from before a restart; those of rules that are no more are passed over."""
+        """Brings over alerts from before a restart; those of rules that are no more are passed over. None is taken for
+        gone before the rules see as far back as they look, up to LONGEST_BLIND_MS: an ``increase`` over an hour is
+        small after a minute."""
+        longest_ms = max((window_ms(rule.rule.query.tree) for rule in self.rules), default=0)
+        outage = replace(outage, blind_ms=min(max(outage.blind_ms, longest_ms), LONGEST_BLIND_MS))
         for rule in self.rules:
             rule.state.restore(saved.get(rule.identity, ()), outage)
 

@@ -26,14 +26,14 @@ DATA_AWAITED_MS = 10 * 60_000
 """Evaluations that find no series at all do not count for that, so long after the restart."""
 
 
-class Found(Struct, frozen=True):
+class Found(Struct, frozen=True, gc=False):
     """What an evaluation says of one alert: its value, and its annotations with their templates filled in."""
 
     value: float
     annotations: Labels = ()
 
 
-class LiveAlert(Struct, frozen=True):
+class LiveAlert(Struct, frozen=True, gc=False):
     """One alert of one rule; all times are milliseconds since 1970 (UTC)."""
 
     labels: Labels
@@ -76,6 +76,9 @@ class Outage(Struct, frozen=True):
     grace_ms: int = 600_000
     """A pending alert fires at the earliest so long after the outage; one whose ``for`` is shorter begins anew. 0 lets
     the time that is left simply go on."""
+    blind_ms: int = 0
+    """So long after the outage the expression does not see all that it looks at (its window began before): no alert
+    from before the outage is taken for gone."""
 
 
 class RuleState:
@@ -84,7 +87,7 @@ class RuleState:
     def __init__(self, for_ms: int, keep_firing_ms: int = 0) -> None:
         self._for_ms, self._keep_firing_ms = for_ms, keep_firing_ms
         self._alerts: dict[LabelSet, LiveAlert] = {}
-        self._data_until_ms = 0
+        self._data_until_ms = self._blind_until_ms = 0
         self._brought: dict[LabelSet, int] = {}
         """Alerts from before a restart that no evaluation has found yet, and how many more may miss them."""
 
@@ -122,8 +125,10 @@ class RuleState:
     def restore(self, saved: Iterable[LiveAlert], outage: Outage) -> None:
         """Brings over alerts from before an outage. The time they were pending counts, that of the outage does not; in
         detail see :class:`Outage`. Firing ones go on firing, however long it was: whoever was told waits for the end.
-        None of them is taken for gone before LOOKS_BEFORE_GONE evaluations have had data."""
+        None of them is taken for gone while ``outage.blind_ms`` lasts, nor before LOOKS_BEFORE_GONE evaluations have
+        had data."""
         self._data_until_ms = outage.to_ms + DATA_AWAITED_MS
+        self._blind_until_ms = outage.to_ms + outage.blind_ms
         for alert in saved:
             since_ms: int | None = alert.active_at_ms
             if alert.state is AlertState.PENDING:
@@ -139,7 +144,7 @@ class RuleState:
         """Takes over all of ``before``, whose rule this one replaces (its file was read again)."""
         self._alerts.update(before._alerts)
         self._brought.update(before._brought)
-        self._data_until_ms = before._data_until_ms
+        self._data_until_ms, self._blind_until_ms = before._data_until_ms, before._blind_until_ms
 
     def _hold(self, labels: LabelSet, element: Found, at_ms: int) -> list[Change]:
         changes = []
@@ -157,10 +162,10 @@ class RuleState:
         return changes
 
     def _miss(self, labels: LabelSet, at_ms: int, *, no_data: bool) -> list[Change]:
-        blind = no_data and at_ms < self._data_until_ms
+        awaits_data = no_data and at_ms < self._data_until_ms
         looks = self._brought.get(labels, 0)
-        if looks > 1 or (looks and blind):
-            self._brought[labels] = looks if blind else looks - 1
+        if looks > 1 or (looks and (awaits_data or at_ms < self._blind_until_ms)):
+            self._brought[labels] = looks if awaits_data else max(looks - 1, 1)
             return []
         self._brought.pop(labels, None)
         alert = self._alerts[labels]

@@ -30,7 +30,7 @@ class RuleHealth(IntEnum):
     FAILED = 3
 
 
-class Acknowledgement(Struct, frozen=True):
+class Acknowledgement(Struct, frozen=True, gc=False):
     """Somebody has seen it: no bell and no reminders until it resolves."""
 
     by: str
@@ -60,7 +60,7 @@ class Silence(Struct, frozen=True):
     """It ends by itself once no pending or firing alert fits it any more."""
 
 
-class Alert(Struct, frozen=True):
+class Alert(Struct, frozen=True, gc=False):
     """One alert. ``labels`` (with ``alertname``, without ``__name__``) are its identity; all times are aware UTC.
 
     ``labels`` and ``annotations`` hold untrusted text (label values come from targets).

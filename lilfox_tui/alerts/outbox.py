@@ -15,7 +15,7 @@ from lilfox_tui.alerts.saved import key, ms
 from lilfox_tui.metrics.model import Labels
 
 
-class Told(Struct, frozen=True):
+class Told(Struct, frozen=True, gc=False):
     """A receiver was told that ``alert`` fires, last at ``at`` (aware UTC), and not yet that it is over."""
 
     group: Labels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import os
 from pathlib import Path
@@ -11,10 +12,12 @@ import pytest
 from lilfox_tui.alerts.folder import folder_of
 from lilfox_tui.alerts.model import AlertState, RuleHealth
 from lilfox_tui.alerts.notifiers import bell
+from lilfox_tui.alerts.one_evaluates import OneEvaluates
 from lilfox_tui.alerts.silences import matchers_of, parse_matchers
 from lilfox_tui.config.model import NotifierConfig
 from lilfox_tui.errors import LilFoxError, UsageError
 from tests.unit.alerts.running import RULES, Run
+from tests.waiting import until
 
 DOWN, UP = {"a": 0.0, "b": 1.0}, {"a": 1.0, "b": 1.0}
 
@@ -107,6 +110,19 @@ async def test_what_fires_goes_on_over_a_restart_and_is_told_once(tmp_path: Path
     await after.engine._receivers._ways[0].sending.send_due()
     told = [(one.reason, [a.name for a in (*one.firing, *one.resolved)]) for one in (*before.rang, *after.rang)]
     assert told == [("firing", ["Down"]), ("reminder", ["Down"]), ("resolved", ["Down"])]
+
+
+async def test_a_sum_over_an_hour_does_not_end_because_the_past_is_gone(tmp_path: Path) -> None:
+    rules = RULES.replace("busy > 5", "increase(busy[30m]) > 50")
+    before = await started(tmp_path, rules=rules)
+    for turn in range(130):
+        await before.go(15, {"a": float(turn)}, "busy")
+    assert before.shown() == ["Busy a firing"]
+    before.kill()
+    after = await started(tmp_path, clock=before.clock, rules=None)
+    for turn in range(118):
+        assert await after.go(15, {"a": 130.0 + turn / 10}, "busy") == ["Busy a firing"]
+    assert await after.go(60, {"a": 142.0}, "busy") == ["Busy a resolved"]
 
 
 async def test_acknowledgements_and_silences_are_there_after_kill_9(tmp_path: Path) -> None:
@@ -266,9 +282,31 @@ async def test_infinite_and_strange_values_are_kept(tmp_path: Path) -> None:
     assert after.alerts()[0].value == math.inf
 
 
+async def test_the_bell_rings_also_where_another_lilfox_evaluates(tmp_path: Path) -> None:
+    notifiers: dict[str, NotifierConfig] = {"screen": bell.Options(only=('alertname="Busy"',)), "x": bell.Options()}
+    one = await started(tmp_path, notifiers=notifiers)
+    other = Run(tmp_path, clock=one.clock, rules=None, notifiers=notifiers)
+    await one.go(15, {"a": 9.0}, "busy")
+    running = asyncio.create_task(other.engine.run())
+    try:
+        one.engine._lock.take()
+        await until(lambda: other.engine.feed.value is not None, what="it shows")
+        assert other.shown() == ["Busy a firing"]
+        assert other.rang == []
+        await one.go(15, {"a": 9.0, "b": 9.0}, "busy")
+        await until(lambda: len(other.rang) == 2, what="it rings, once for each bell")
+        assert [each.firing[0].label("instance") for each in other.rang] == ["b", "b"]
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
 def test_what_is_wrong_with_a_notifier_is_said_at_once(tmp_path: Path) -> None:
+    (tmp_path / "alerts.db").write_bytes(b"no database " * 1000)
     with pytest.raises(LilFoxError, match="only"):
         Run(tmp_path, notifiers={"bell": bell.Options(only=("x",))})
+    lock = OneEvaluates(tmp_path)
+    assert not lock.is_held(), "what could not begin holds nothing"
 
 
 def test_each_configuration_has_a_folder_of_its_own(own_folders: Path) -> None:

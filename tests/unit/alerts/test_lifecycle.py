@@ -188,6 +188,14 @@ def test_without_any_data_a_restored_alert_ends_after_a_while() -> None:
     assert ends == [ChangeKind.RESOLVED]
 
 
+def test_while_its_window_begins_before_the_outage_a_rule_ends_nothing() -> None:
+    state = RuleState(0)
+    state.restore(before(0, until_ms=MINUTE), Outage(MINUTE, 2 * MINUTE, blind_ms=5 * MINUTE))
+    assert [state.take({}, 2 * MINUTE + look) for look in range(10)] == [[]] * 10
+    assert state.take({}, 7 * MINUTE - 1) == []
+    assert kinds(state.take({}, 7 * MINUTE)) == [ChangeKind.RESOLVED]
+
+
 def test_a_restored_alert_that_was_found_again_is_an_ordinary_one() -> None:
     state = RuleState(0, keep_firing_ms=0)
     state.restore(before(0, until_ms=MINUTE), Outage(MINUTE, 2 * MINUTE))
