@@ -68,10 +68,12 @@ class Digits(Struct, frozen=True):
 
     def short_time(self, seconds: float) -> str:
         """A span of time in one unit and at most 5 cells: ``3.5ms``, ``18ms``, ``1.9s``, ``42s``."""
-        value = leading_digit(seconds) if self.few else seconds
-        if value < ONE_SECOND:
-            return f"{value * 1000:.1f}ms" if value < TENTHS / 1000 and not self.few else f"{value * 1000:.3g}ms"
-        return f"{value:.1f}s" if value < TENTHS and not self.few else f"{value:.0f}s"
+        if self.few:
+            value = leading_digit(seconds)
+            return f"{value * 1000:.3g}ms" if value < ONE_SECOND else f"{value:.0f}s"
+        if seconds < ONE_SECOND:
+            return f"{seconds * 1000:.1f}ms" if seconds < TENTHS / 1000 else f"{seconds * 1000:.0f}ms"
+        return f"{seconds:.1f}s" if seconds < TENTHS else f"{seconds:.0f}s"
 
     def load(self, value: float) -> str:
         """A load average."""

@@ -135,7 +135,7 @@ COLUMNS: tuple[Column[_Value], ...] = (
 )
 NARROW: tuple[Column[_Value], ...] = (
     Column(lambda: _("service"), 8, lambda v: (Piece(v.view.name, "strong"),), grow=12),
-    Column(lambda: _("health"), 5, _code, priority=1),
+    Column(lambda: _("code"), 5, _code, priority=1),
     _RATE,
     _P95,
     _SERVER_ERRORS,

@@ -63,14 +63,21 @@ def traffic_rows(page: TrafficPage) -> list[Row]:
         rows += [*_why_unknown(traffic), BLANK, *_charts(page, traffic)]
         rows += _parts(page, _("by route"), page.routes) + _parts(page, _("by status"), page.statuses)
     else:
-        rows += [(Piece(" " + _("REQUESTS"), "title"),), _no_numbers(page.state, page.now)]
+        rows += [(Piece(" " + _("REQUESTS"), "title"),), *_no_numbers(page.state, page.now)]
     return rows + _source(page)
 
 
-def _no_numbers(state: Pending | Unavailable, now: datetime) -> Row:
+def _no_numbers(state: Pending | Unavailable, now: datetime) -> list[Row]:
     if isinstance(state, Pending):
-        return (Piece("   " + _("its page of metrics was not read yet"), "muted"),)
-    return (Piece(f"   {state.error.message}  {_next_try(state, now)}", "muted"),)
+        return [(Piece("   " + _("its page of metrics was not read yet"), "muted"),)]
+    since = human_duration((now - state.since).total_seconds())
+    told = state.error.message  # of the past, since when is not kept
+    if now > state.since:
+        told = _("no page of metrics for {since}: {why}", since=since, why=state.error.message)
+    rows: list[Row] = [(Piece(f"   {told}  "), Piece(_next_try(state, now), "muted"))]
+    if str(state.error.hint):
+        rows.append((Piece(f"   {state.error.hint}", "muted"),))
+    return rows
 
 
 def _next_try(state: Unavailable, now: datetime) -> str:
@@ -83,23 +90,23 @@ def _numbers(page: TrafficPage, traffic: Traffic) -> Row:
     digits = page.digits
     pieces = [Piece("   ")]
     if traffic.requests_s is not None:
-        pieces += [Piece(_("{count}/s", count=digits.count(traffic.requests_s)) + "   ", "strong")]
+        pieces += [Piece(_("{count}/s", count=digits.count(traffic.requests_s)) + "  ", "strong")]
     for name, found in zip(("p50", "p95", "p99"), (traffic.p50, traffic.p95, traffic.p99), strict=True):
         if found is not None:
             pieces += [
                 Piece(name + " ", "muted"),
-                Piece(digits.quantile(found) + "   ", quantile_role(found, page.slow_s)),
+                Piece(digits.quantile(found) + "  ", quantile_role(found, page.slow_s)),
             ]
     no_buckets = traffic.p50 is None
     for name, seconds in ((_("average"), traffic.average_s), (_("longest"), traffic.maximum_s)):
         if no_buckets and seconds is not None:
-            pieces += [Piece(name + " ", "muted"), Piece(digits.short_time(seconds) + "   ")]
+            pieces += [Piece(name + " ", "muted"), Piece(digits.short_time(seconds) + "  ")]
     for name, percent, role in (
         ("4xx", traffic.client_errors, "text"),
         ("5xx", traffic.server_errors, errors_role(traffic.server_errors)),
     ):
         if percent is not None:
-            pieces += [Piece(name + " ", "muted"), Piece(digits.share(percent) + "   ", role)]
+            pieces += [Piece(name + " ", "muted"), Piece(digits.share(percent) + "  ", role)]
     if traffic.in_flight is not None:
         pieces += [Piece(_("in flight") + " ", "muted"), Piece(digits.count(traffic.in_flight))]
     return tuple(pieces)
@@ -222,8 +229,10 @@ def _parts(page: TrafficPage, title: str, parts: Sequence[TrafficPart]) -> list[
         return []
     name: Column[_Value] = Column(lambda: title, 18, lambda v: (Piece(v.part.name or "-", "strong"),), grow=24)
     columns = [name, *_COUNTS]
-    columns += _QUANTILES if any(part.p50 for part in parts) else ()
-    columns += _AVERAGE if any(part.average_s for part in parts) else ()
+    if any(part.p50 for part in parts):
+        columns += _QUANTILES
+    elif any(part.average_s for part in parts):
+        columns += _AVERAGE
     columns += _ERRORS if any(part.server_errors is not None for part in parts) else ()
     chosen = choose(columns, min(page.width, 120) - _INDENT - 1)
     rows: list[Row] = [BLANK, heading(chosen, _INDENT)]
@@ -240,11 +249,12 @@ def _source(page: TrafficPage) -> list[Row]:
     """The target's state, which metrics were taken, and what all series take of memory."""
     facts: list[tuple[str, str]] = []
     if page.target is not None:
-        facts += _target_facts(page.target, page.now)
+        facts += _target_facts(page.target)
     if isinstance(page.state, Ready):
         facts += _taken(page.state.value)
     if page.kept is not None:
-        facts.append((_("kept of all"), _kept(page.kept)))
+        facts.append((_("kept of all"), _kept(page.kept, page.now)))
+        facts += ((_("not scraped"), problem) for problem in page.kept.problems)
     if not facts:
         return []
     return [
@@ -254,7 +264,7 @@ def _source(page: TrafficPage) -> list[Row]:
     ]
 
 
-def _target_facts(target: TargetView, now: datetime) -> Iterator[tuple[str, str]]:
+def _target_facts(target: TargetView) -> Iterator[tuple[str, str]]:
     yield _("page"), _("{url}, every {period}", url=target.url, period=human_duration(target.every_s))
     state = target.state
     if isinstance(state, Ready):
@@ -270,12 +280,6 @@ def _target_facts(target: TargetView, now: datetime) -> Iterator[tuple[str, str]
         )
         for remark in scrape.remarks:
             yield _("remark"), str(remark)
-    elif isinstance(state, Unavailable):
-        since = human_duration((now - state.since).total_seconds())
-        why = _("for {since}: {why}", since=since, why=state.error.message)
-        yield _("no page"), f"{why}  {_next_try(state, now)}"
-        if str(state.error.hint):
-            yield "", str(state.error.hint)
 
 
 def _taken(traffic: Traffic) -> Iterator[tuple[str, str]]:
@@ -287,12 +291,13 @@ def _taken(traffic: Traffic) -> Iterator[tuple[str, str]]:
             yield name, f"{metric}{{{label}}}" if label else metric
 
 
-def _kept(kept: Kept) -> str:
+def _kept(kept: Kept, now: datetime) -> str:
     told = [_("{count} series", count=kept.series)]
     if kept.bytes_a_sample is not None:
         told.append(_("{count:.0f} bytes a sample", count=kept.bytes_a_sample))
     used, limit = human_bytes(kept.size_bytes), human_bytes(kept.limit_bytes)
     told.append(_("{used} of {limit}", used=used, limit=limit))
     if kept.since is not None:
-        told.append(_("since {time}", time=kept.since.strftime("%m-%d %H:%M")))
+        today = kept.since.date() == now.date()
+        told.append(_("since {time}", time=kept.since.strftime("%H:%M" if today else "%m-%d %H:%M")))
     return ", ".join(told)

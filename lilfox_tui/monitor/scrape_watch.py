@@ -169,6 +169,7 @@ class ScrapeWatch:
             self._limit_bytes,
             store.size_bytes / samples if samples else None,
             None if oldest is None else datetime.fromtimestamp(oldest / 1000, UTC),
+            self.problems,
         )
 
     async def _opened(self) -> Store:

@@ -23,10 +23,12 @@ class TargetView(Struct, frozen=True):
 
 
 class Kept(Struct, frozen=True):
-    """What all targets together take: live series, and memory of what was kept ``since`` (aware UTC)."""
+    """What all targets together take: live series, and memory of what was kept ``since`` (aware UTC). ``problems`` are
+    what stands in the way of other targets that the config names, as sentences."""
 
     series: int
     size_bytes: int
     limit_bytes: int
     bytes_a_sample: float | None = None
     since: datetime | None = None
+    problems: tuple[str, ...] = ()
