@@ -98,6 +98,7 @@ class Exposition:
         self.families: dict[str, Family] = {}
         self._relabel, self._honor_timestamps, self._limit = relabel, honor_timestamps, limit
         self._known: dict[bytes, LabelSet | None] = {}
+        self._pairs: dict[tuple[str, str], tuple[str, str]] = {}
         self._labels = LabelList(())
         self._shape: _Shape | None = None
         self._openmetrics = False
@@ -139,7 +140,7 @@ class Exposition:
         return page
 
     def _by_line(self, lines: list[bytes]) -> Page:
-        reading = _Reading(self._known, self._relabel, openmetrics=self._openmetrics, limit=self._limit)
+        reading = _Reading(self._known, self._pairs, self._relabel, openmetrics=self._openmetrics, limit=self._limit)
         reading.honor_timestamps = self._honor_timestamps
         for row, line in enumerate(lines):
             try:
@@ -151,7 +152,7 @@ class Exposition:
         page = self._page(reading)
         self.families = reading.families
         if len(self._known) > 2 * len(reading.used) + _KEYS_SPARE:
-            self._known = reading.used
+            self._known, self._pairs = reading.used, {}
         self._shape = _shape(lines, reading, page)
         return page
 
@@ -165,7 +166,15 @@ class Exposition:
 class _Reading:
     """A page line by line. ``sets`` are its series in their order, with their values."""
 
-    def __init__(self, known: dict[bytes, LabelSet | None], relabel: Relabel, *, openmetrics: bool, limit: int) -> None:
+    def __init__(
+        self,
+        known: dict[bytes, LabelSet | None],
+        pairs: dict[tuple[str, str], tuple[str, str]],
+        relabel: Relabel,
+        *,
+        openmetrics: bool,
+        limit: int,
+    ) -> None:
         self.families: dict[str, Family] = {}
         self.used: dict[bytes, LabelSet | None] = {}
         self.sets: dict[LabelSet, float] = {}
@@ -176,7 +185,8 @@ class _Reading:
         self.samples = self.kept = self.duplicates = 0
         self.simple = self.honor_timestamps = True
         self.ended = False
-        self._known, self._relabel, self._openmetrics, self._limit = known, relabel, openmetrics, limit
+        self._known, self._pairs, self._relabel = known, pairs, relabel
+        self._openmetrics, self._limit = openmetrics, limit
         self._type = ""
 
     def take(self, row: int, line: bytes) -> None:
@@ -204,7 +214,7 @@ class _Reading:
         else:
             exposed = self._normalised(read_series(key))
             self.samples += 1
-            labels = self._known[key] = self._relabel(exposed)
+            labels = self._known[key] = self._shared(self._relabel(exposed))
         self.rows.append(row)
         self.values.append(value)
         self.used[key] = labels
@@ -224,6 +234,13 @@ class _Reading:
         else:
             self.sets[labels] = value
             self.picked.append(len(self.rows) - 1)
+
+    def _shared(self, labels: LabelSet | None) -> LabelSet | None:
+        """With pairs that other series have too as the same objects: most of a series' memory is its pairs."""
+        if labels is None:
+            return None
+        shared = self._pairs
+        return LabelSet(tuple(shared.setdefault(pair, pair) for pair in labels.pairs))
 
     def _normalised(self, labels: dict[str, str]) -> dict[str, str]:
         name = _NORMALISED.get(self._type, "")

@@ -20,6 +20,7 @@ from lilfox_tui.scrape.page_request import Body, PageRequest
 from lilfox_tui.scrape.store import Store
 from lilfox_tui.scrape.target import Target
 from lilfox_tui.scrape.timed import Refused, TimedSeries
+from lilfox_tui.text import human_bytes
 
 REPORTED = (
     "up",
@@ -57,6 +58,7 @@ class Scraper:
         self.exposition = Exposition(
             target.series, honor_timestamps=target.honor_timestamps, limit=target.limits.samples
         )
+        self._store = store
         self._series = store.target(target.key)
         self._timed = TimedSeries(store, target.key)
         self._request = PageRequest(target, host)
@@ -113,11 +115,10 @@ class Scraper:
         """Reads a page and keeps its samples; None where ``at_ms`` is not after the last scrape. Raises BadPage."""
         page = self.exposition.read(body.content, openmetrics=body.openmetrics)
         duration_s = time.perf_counter() - started
-        added = 0
-        if page.labels is not self._page_labels or page.timed:
-            added = self._count_added(page)
-        if page.labels is not self._page_labels:
-            self._take_labels(page.labels)
+        changed = page.labels is not self._page_labels
+        if changed:
+            self._take_labels(page)
+        added = self._count_added(page) if changed or page.timed else 0
         own = (1.0, duration_s, page.samples, page.kept, added)
         values = np.empty(len(self._whole))
         values[: len(page.values)] = page.values
@@ -140,8 +141,17 @@ class Scraper:
         self._known = known
         return added
 
-    def _take_labels(self, labels: LabelList) -> None:
-        """A page that has a series of the scrape's own name and labels keeps its own, as in Prometheus."""
+    def _take_labels(self, page: Page) -> None:
+        """A page that has a series of the scrape's own name and labels keeps its own, as in Prometheus. Raises BadPage
+        where the store has no room for the series."""
+        labels = page.labels
+        if not self._store.has_room_for(self._series, labels):
+            raise BadPage(
+                tr("no room for {count} series: there may be {limit} of all targets together",
+                   count=len(labels), limit=human_bytes(self._store.limit_bytes)),
+                tr("Raise history.memory_mb, or scrape fewer targets or series."),
+                samples=page.samples, kept=page.kept,
+            )  # fmt: skip
         there = set(labels)
         self._own_places = [place for place, one in enumerate(self._reported) if one not in there]
         self._page_labels = labels

@@ -7,7 +7,7 @@ and a matrix that is full is replaced by a new one: what was handed out stays as
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -119,6 +119,11 @@ class TargetSeries:
         window.flags.writeable = values.flags.writeable = False
         return Selected(choice.labels, window, values)
 
+    @property
+    def least_bytes(self) -> int:
+        """Memory that it takes with its newest row alone."""
+        return self._text_bytes + int(self._matrix.values.shape[1]) * 8
+
     def forget(self, before_ms: int) -> None:
         """Forgets rows that are older than ``before_ms``, of the newest one nothing while series are live; later, where
         a row is being written now."""
@@ -202,7 +207,7 @@ class Store(SeriesSource):
     ``limit_bytes``: the oldest rows are forgotten first, of the newest row of each target nothing."""
 
     def __init__(self, *, keep_s: float, limit_bytes: int) -> None:
-        self._keep_ms, self._limit_bytes = round(keep_s * 1000), limit_bytes
+        self._keep_ms, self.limit_bytes = round(keep_s * 1000), limit_bytes
         self._targets: dict[str, TargetSeries] = {}
         self._sizes: dict[TargetSeries, int] = {}
         self._next_look_ms = 0
@@ -240,6 +245,11 @@ class Store(SeriesSource):
         """Memory of numbers and labels, about."""
         return sum(list(self._sizes.values()))
 
+    def has_room_for(self, target: TargetSeries, labels: LabelList) -> bool:
+        """Whether the newest rows of all targets fit into the limit with ``labels`` as the series of ``target``."""
+        others = sum(one.least_bytes for one in list(self._targets.values()) if one is not target)
+        return others + _text_bytes(labels) + 8 * len(labels) <= self.limit_bytes
+
     @property
     def oldest_ms(self) -> int | None:
         """From when on there is something; None where there is nothing."""
@@ -252,7 +262,7 @@ class Store(SeriesSource):
         if newest >= self._next_look_ms:
             self._next_look_ms = newest + self._keep_ms // _PART_FORGOTTEN
             self._forget(newest - self._keep_ms)
-        if self.size_bytes > self._limit_bytes:
+        if self.size_bytes > self.limit_bytes:
             oldest = self.oldest_ms or 0
             self._forget(oldest + max(1, (newest - oldest) // _PART_FORGOTTEN))
 
@@ -265,5 +275,5 @@ class Store(SeriesSource):
             self._sizes[target] = target.size_bytes
 
 
-def _text_bytes(sets: Sequence[LabelSet]) -> int:
+def _text_bytes(sets: Iterable[LabelSet]) -> int:
     return sum(_BYTES_OF_A_SET + sum(len(name) + len(value) for name, value in one.pairs) for one in sets)

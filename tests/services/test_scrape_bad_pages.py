@@ -164,6 +164,21 @@ async def test_a_million_series_are_refused_and_hold_up_nobody() -> None:
     assert longest < 1.0
 
 
+async def test_a_million_series_of_many_targets_stop_where_the_store_is_full() -> None:
+    kept = Store(keep_s=3600, limit_bytes=4 << 20)
+    body = b"".join(b'a{i="%d"} 1\n' % i for i in range(4000))
+    refused = []
+    async with serving(page(body, head=TEXT)) as port:
+        for number in range(6):
+            async with scraping(port, kept, path=f"/{number}") as scraper:
+                await scraper.scrape_once()
+                refused += [reason(scraper)] if isinstance(scraper.feed.state, Unavailable) else []
+    assert kept.size_bytes < 5 << 20
+    assert kept.series_count > 8000
+    assert refused
+    assert all(one.startswith("no room for 4000 series: there may be 4.0M") for one in refused)
+
+
 async def test_duplicates_and_odd_times_are_dropped_counted_and_told() -> None:
     body = b"a 1\na 2\nold 1 1000\nahead 1 99999999999999\n"
     scraper, kept = await once(page(body, head=TEXT))
