@@ -15,6 +15,7 @@ from lilfox_tui.promql.aggregation import OPERATORS
 from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.promql.function import Function
 from lilfox_tui.promql.functions import FUNCTIONS
+from lilfox_tui.promql.operators import SETS
 from lilfox_tui.promql.tree import (
     Aggregation,
     Applied,
@@ -74,8 +75,15 @@ def _shift(parsed: Any) -> Shift:
     at = None
     if parsed.at is not None:
         which = _last_word(parsed.at.type)
-        at = {"Start": "start", "End": "end"}.get(which) or _ms(parsed.at.at - _EPOCH)
+        at = {"Start": "start", "End": "end"}.get(which) or _time(parsed.at)
     return Shift(0 if parsed.offset is None else _ms(parsed.offset), at)  # type: ignore[arg-type]
+
+
+def _time(at: Any) -> int:
+    try:
+        return _ms(at.at - _EPOCH)
+    except (OverflowError, ValueError):
+        raise QueryError(tr("the time after @ is out of range"), word="@") from None
 
 
 def _ms(length: timedelta) -> int:
@@ -142,7 +150,12 @@ def _binary(parsed: Any, inner: Inner) -> Operation:
     as_bool, matching = False, Matching(on=False, names=())
     if parsed.modifier is not None:
         as_bool, matching = bool(parsed.modifier.return_bool), _matching(parsed.modifier)
-    return Operation(str(parsed.op), inner(parsed.lhs), inner(parsed.rhs), as_bool, matching)
+    operation = Operation(str(parsed.op), inner(parsed.lhs), inner(parsed.rhs), as_bool, matching)
+    if matching.fill_many is not None or matching.fill_one is not None:
+        both = kind(operation.left) == kind(operation.right) == "vector"
+        if not both or operation.op in SETS:
+            raise QueryError(tr("fill: only between instant vectors, and not with set operators"), word="fill")
+    return operation
 
 
 def _matching(modifier: Any) -> Matching:

@@ -33,12 +33,7 @@ MOST_STEPS = 11_000
 def parse(text: str, semantics: Semantics = PROMETHEUS_3) -> Query:
     """The query that ``text`` is. Raises QueryError that says what is wrong or not supported, and where."""
     refuse(text, semantics)
-    try:
-        parsed = promql_parser.parse(without_raw_strings(text))
-        if (negative := with_minus(text)) != text:
-            promql_parser.parse(without_raw_strings(negative))  # it takes a plus before what has no sign
-    except ValueError as error:
-        raise explained(text, str(error)) from None
+    parsed = _parsed(text)
     try:
         tree = build(parsed, any_name=semantics.any_label_name)
     except QueryError as error:
@@ -47,6 +42,20 @@ def parse(text: str, semantics: Semantics = PROMETHEUS_3) -> Query:
     except RecursionError:
         raise too_deep(text) from None
     return Query(text, tree, semantics)
+
+
+def _parsed(text: str) -> promql_parser.Expr:
+    try:
+        parsed = promql_parser.parse(without_raw_strings(text))
+        if (negative := with_minus(text)) != text:
+            promql_parser.parse(without_raw_strings(negative))  # it takes a plus before what has no sign
+    except ValueError as error:
+        raise explained(text, str(error)) from None
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # of Rust: the parser's own fault, and no Exception
+            raise
+        raise explained(text, str(error)) from None
+    return parsed
 
 
 class Query:

@@ -18,6 +18,8 @@ _WORDS: Final = ("and", "or", "unless", "atan2")
 _NO_LEVEL: Final = (",", ":", "@")
 _SINCE_3: Final = ("limitk", "limit_ratio", "fill", "fill_left", "fill_right")
 _GROUPING: Final = ("by", "without", "on", "ignoring", "group_left", "group_right")
+_LONGEST_S: Final = 2**63 / 1e9
+"""What Go's ``time.Duration`` holds."""
 _MOST_OPEN: Final = 100
 _MOST_OPERATORS: Final = 200
 _VALUE_ENDS: Final = ("word", "number", "string", "close")
@@ -33,6 +35,7 @@ def refuse(text: str, semantics: Semantics) -> None:
         reason = _unsupported(before, token)
         if reason is not None:
             raise QueryError(reason, text=text, position=token.position)
+    _refuse_durations(words, text)
     if not semantics.any_label_name:
         _refuse_newer(words, text)
     _refuse_functions(words, text, 3 if semantics.any_label_name else 2)
@@ -64,6 +67,16 @@ def _unsupported(before: Token, token: Token) -> Message | None:
     if token.sort == "number" and not token.is_duration and "x" not in token.text.lower() and isinf(float(token.text)):
         return tr("the number is out of range")
     return None
+
+
+def _refuse_durations(words: list[Token], text: str) -> None:
+    """The parser breaks off at durations that are too long for it, or takes a part of them; below 1 ms is nothing."""
+    for place, token in enumerate(words):
+        if token.sort != "number" and token.text.lower() not in ("nan", "inf"):
+            continue
+        seconds = token.seconds if token.is_duration or _wants_duration(words, place) else 1.0
+        if not 0.001 <= seconds <= _LONGEST_S and seconds != 0:
+            raise QueryError(tr("the duration is out of range"), text=text, position=token.position)
 
 
 def _refuse_newer(words: list[Token], text: str) -> None:

@@ -19,6 +19,12 @@ _TOKEN: Final = re.compile(
     |(?P<wrong>.)""",
     re.VERBOSE | re.DOTALL,
 )
+_IN_RANGE: Final = re.compile(
+    _TOKEN.pattern.replace("[a-zA-Z_:][a-zA-Z0-9_:]*", "[a-zA-Z_][a-zA-Z0-9_]*"), _TOKEN.flags
+)
+"""In brackets a colon stands before the step, and in no name."""
+_DURATION: Final = re.compile(r"(\d+)(ms|[smhdwy])")
+_UNITS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_536_000}
 _PAIRS: Final = {")": "(", "]": "[", "}": "{"}
 _BETWEEN: Final = frozenset(
     ("and", "or", "unless", "atan2", "by", "without", "on", "ignoring", "group_left", "group_right", "bool", "offset")
@@ -31,6 +37,13 @@ class Token(NamedTuple):
     position: int
 
     @property
+    def seconds(self) -> float:
+        """What a number or a duration is in seconds."""
+        if self.is_duration:
+            return sum(float(count) * _UNITS[unit] for count, unit in _DURATION.findall(self.text))
+        return float(int(self.text, 16)) if self.text.lower().startswith("0x") else float(self.text)
+
+    @property
     def is_duration(self) -> bool:
         """A number with units of time (``1h30m``)."""
         return self.sort == "number" and self.text[-1].isalpha() and not self.text.lower().startswith("0x")
@@ -38,9 +51,11 @@ class Token(NamedTuple):
 
 def tokens(text: str) -> Iterator[Token]:
     """The words of ``text``, without spaces and comments. ``wrong`` is what begins none."""
-    for found in _TOKEN.finditer(text):
-        sort = found.lastgroup
+    place, in_range = 0, False
+    while found := (_IN_RANGE if in_range else _TOKEN).match(text, place):
+        sort, place = found.lastgroup, found.end()
         if sort and sort != "space":
+            in_range = found.group() == "[" or (in_range and found.group() != "]")
             yield Token(sort, found.group(), found.start())  # type: ignore[arg-type]  # the names of the groups above
 
 
