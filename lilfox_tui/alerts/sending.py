@@ -104,7 +104,7 @@ class Sending:
             self.note = None if error is None else _message(error)
             await asyncio.to_thread(self._done, waiting, "told", "" if error is None else str(error))
         elif ms(self._now()) - waiting.made_ms > GIVEN_UP_AFTER_S * 1000:
-            self.missed(error, 0.0)
+            self.outage, self.note = None, tr("a message was given up after three days: {error}", error=error)
             await asyncio.to_thread(self._done, waiting, "not told", str(error))
         else:
             wait_s = back_off_s(waiting.tries)

@@ -56,6 +56,7 @@ class Lab:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._all: list[Shown] = []
+        self._opened: list[Database] = []
 
     def configure(self, notifiers: str, *, wait: str = "0s", alerts: str = "") -> None:
         """Writes the files."""
@@ -83,9 +84,12 @@ class Lab:
             if each.process.poll() is None:
                 each.kill()
             each.errors.close()
+        for database in self._opened:
+            database.close()
 
     def saved(self) -> Saved:
         """What is on the disk."""
         folder = folder_of(self.folder / "config.yaml")
         assert folder is not None
-        return Saved(Database(folder / DATABASE))
+        self._opened.append(Database(folder / DATABASE))
+        return Saved(self._opened[-1])

@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from lilfox_tui.alerts.folder import folder_of
+from lilfox_tui.alerts.group_rule import RunningRule
+from lilfox_tui.alerts.lifecycle import Change
 from lilfox_tui.alerts.model import AlertState, RuleHealth
 from lilfox_tui.alerts.notifiers import bell
 from lilfox_tui.alerts.one_evaluates import OneEvaluates
 from lilfox_tui.alerts.silences import matchers_of, parse_matchers
 from lilfox_tui.config.model import NotifierConfig
 from lilfox_tui.errors import LilFoxError, UsageError
+from lilfox_tui.scrape.series import SeriesSource
 from tests.unit.alerts.running import RULES, Run
 from tests.waiting import until
 
@@ -242,6 +246,25 @@ async def test_a_fault_of_ours_in_one_group_is_not_the_end(tmp_path: Path, monke
     await run.go(30, DOWN)
     assert run.shown() == ["X  firing"]
     assert "ZeroDivisionError" in run.troubles()[0]
+
+
+async def test_the_event_loop_goes_on_while_rules_are_evaluated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await started(tmp_path)
+    (group,) = run.engine._evaluating.groups.values()
+    evaluate, begun, end = group.evaluate, threading.Event(), threading.Event()
+
+    def slow(source: SeriesSource, at_ms: int) -> list[tuple[RunningRule, Change]]:
+        begun.set()
+        assert end.wait(10), "the event loop stood still"
+        return evaluate(source, at_ms)
+
+    monkeypatch.setattr(group, "evaluate", slow)
+    going = asyncio.create_task(run.go(15, DOWN))
+    await until(begun.is_set, what="it is being evaluated")
+    end.set()
+    assert await going == ["Down a pending"]
 
 
 async def test_groups_have_phases_of_their_own_and_the_same_after_a_start(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 
 from lilfox_tui.alerts.database import Database
-from lilfox_tui.alerts.model import AlertState
+from lilfox_tui.alerts.model import Alert, AlertState
 from lilfox_tui.alerts.notifier import Notice, PartlyTold, Setting
-from lilfox_tui.alerts.notifiers import bell
+from lilfox_tui.alerts.notifiers import alertmanager, bell
 from lilfox_tui.alerts.outbox import Outbox
 from lilfox_tui.alerts.receivers import Receivers
 from lilfox_tui.alerts.saved import Saved
@@ -154,6 +154,7 @@ async def test_after_three_days_a_message_is_given_up_and_that_is_kept(tmp_path:
     assert way.outbox.count("them") == 1
     await way.go_on(LONGEST_WAIT_S * 1.2 + 1)
     assert way.outbox.count("them") == 0
+    assert str(way.sending.note) == "a message was given up after three days: nobody is there"
     (event,) = way.saved.events(9)
     assert (event.kind, event.by, event.note) == ("not told", "them", "firing: nobody is there")
 
@@ -203,3 +204,43 @@ async def test_one_notifier_that_hangs_holds_up_neither_the_others_nor_the_plan(
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
     assert Outbox(saved.database).count("one") == 1, "its end is not told where it is not wanted"
+
+
+async def test_an_alertmanager_that_is_away_for_an_hour_is_told_how_it_is_then(tmp_path: Path) -> None:
+    clock = Clock()
+    config = Config(notifiers={"am": alertmanager.Options(url="http://127.0.0.1:1")})
+    receivers = Receivers(config, Saved(Database(tmp_path / "alerts.db")), Setting(), now=clock.now)
+    (way,) = receivers._ways
+    heard: list[tuple[list[str], list[str]]] = []
+
+    class Manager(Receiver):
+        tells_all = True
+
+        async def tell(self, given: Notice) -> None:
+            self.tries += 1
+            if error := self.fails(given):
+                raise error
+            heard.append(([one.name for one in given.firing], [one.name for one in given.resolved]))
+
+    way.sending.notifier = manager = Manager()
+
+    async def go_on(seconds: float, *alerts: Alert) -> None:
+        end = clock.seconds + seconds
+        receivers.plan(alerts, clock.now(), 15.0)
+        while clock.seconds < end:
+            wait_s = await receivers.tell_all_once(way)
+            clock.go_on(min(seconds if wait_s is None else wait_s, end - clock.seconds))
+
+    one, other = alert("One"), alert("Other")
+    await go_on(61, one)
+    assert heard == [(["One"], [])] * 2
+    manager.fails = away
+    tries = manager.tries
+    await go_on(3600, one, other)
+    assert 50 <= manager.tries - tries <= 90
+    assert "am is not told since" in str(receivers.troubles()[0])
+    manager.fails = lambda _: None
+    await go_on(80, alert("One", AlertState.RESOLVED), other)
+    assert heard[2] == (["Other"], ["One"])
+    assert set(map(str, heard[3:])) <= {str((["Other"], []))}
+    assert receivers.troubles() == ()
