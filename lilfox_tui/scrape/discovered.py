@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TypeAlias
 from urllib.parse import urlencode
 
 from msgspec import Struct
@@ -24,6 +25,7 @@ from lilfox_tui.scrape.relabel import relabelled
 from lilfox_tui.scrape.target import Target
 from lilfox_tui.text import clean
 
+_Stamp: TypeAlias = tuple[int, int, int]
 _ADDRESS = "__address__"
 _PLACE = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^\s/@:\[\]]+)(?::\d{1,5})?")
 
@@ -40,14 +42,18 @@ class Discovery:
 
     def __init__(self, jobs: tuple[Job, ...]) -> None:
         self._jobs = jobs
-        self._files: dict[Path, tuple[tuple[int, int], tuple[TargetGroup, ...]]] = {}
+        self._files: dict[Path, tuple[_Stamp, tuple[TargetGroup, ...]]] = {}
+        self._last: tuple[dict[Path, _Stamp | None], Discovered] | None = None
 
     def targets(self) -> Discovered:
         """All targets; files that have changed since the last call are read. Raises nothing that a file can cause."""
+        stamps = {path: _stamp(path) for job in self._jobs for path in _paths(job)}
+        if self._last is not None and self._last[0] == stamps:
+            return self._last[1]
         found: dict[str, Target] = {}
         problems: list[str] = []
         for job in self._jobs:
-            for group in self._groups(job, problems):
+            for group in self._groups(job, stamps, problems):
                 for address in group.targets:
                     try:
                         target = _target(job, {_ADDRESS: address, **group.labels})
@@ -56,27 +62,39 @@ class Discovery:
                         continue
                     if target is not None:
                         found.setdefault(target.key, target)
-        return Discovered(tuple(found.values()), tuple(problems))
+        self._last = stamps, Discovered(tuple(found.values()), tuple(problems))
+        return self._last[1]
 
-    def _groups(self, job: Job, problems: list[str]) -> Iterator[TargetGroup]:
+    def _groups(self, job: Job, stamps: Mapping[Path, _Stamp | None], problems: list[str]) -> Iterator[TargetGroup]:
         yield from job.groups
-        for pattern in job.files:
-            path = Path(pattern)
-            for file in sorted(path.parent.glob(path.name)) if "*" in path.name else [path]:
-                yield from self._of_file(file, problems)
+        for path in _paths(job):
+            yield from self._of_file(path, stamps.get(path), problems)
 
-    def _of_file(self, path: Path, problems: list[str]) -> tuple[TargetGroup, ...]:
+    def _of_file(self, path: Path, stamp: _Stamp | None, problems: list[str]) -> tuple[TargetGroup, ...]:
         known = self._files.get(path)
-        try:
-            found = path.stat()
-            stamp = (found.st_mtime_ns, found.st_size)
-            if known is None or known[0] != stamp:
-                known = self._files[path] = (stamp, read_groups(path))
-        except OSError as error:
-            problems.append(f"{clean(str(path))}: {error.strerror or type(error).__name__}")
-        except ConfigError as error:
-            problems += error.problems
+        if known is None or known[0] != stamp:
+            try:
+                groups = read_groups(path)
+                if stamp is not None:
+                    known = self._files[path] = stamp, groups
+            except ConfigError as error:
+                problems += error.problems
         return known[1] if known is not None else ()
+
+
+def _paths(job: Job) -> Iterator[Path]:
+    for pattern in job.files:
+        path = Path(pattern)
+        yield from sorted(path.parent.glob(path.name)) if "*" in path.name else [path]
+
+
+def _stamp(path: Path) -> _Stamp | None:
+    """What changes when the file does; None where it is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def read_groups(path: Path) -> tuple[TargetGroup, ...]:

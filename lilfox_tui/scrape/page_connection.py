@@ -16,6 +16,8 @@ from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.http_way import CONNECT_AT_LEAST_S, Tls, tls_context
 
 if TYPE_CHECKING:
+    import ssl
+
     import h11
 
 _BLOCK = 256 * 1024
@@ -49,6 +51,7 @@ class PageConnection:
         self._host, self._timeout_s, self._tls = host, timeout_s, tls
         self._forwarded = AsyncExitStack()
         self._place: tuple[str, int] | None = None
+        self._context: ssl.SSLContext | None = None
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._state: h11.Connection | None = None
@@ -69,10 +72,11 @@ class PageConnection:
                 if self._host is not None:
                     forwarding = self._host.forward(self._port, self._address)
                     self._place = await self._forwarded.enter_async_context(forwarding)
-            context = await asyncio.to_thread(tls_context, self._tls) if self._https else None
+            if self._https and self._context is None:
+                self._context = await asyncio.to_thread(tls_context, self._tls)
             name = (self._tls.server_name or self._address) if self._https else None
             self._reader, self._writer = await asyncio.open_connection(
-                *self._place, ssl=context, server_hostname=name, limit=2 * _BLOCK
+                *self._place, ssl=self._context, server_hostname=name, limit=2 * _BLOCK
             )
         import h11
 
@@ -121,9 +125,9 @@ class PageConnection:
             writer.transport.abort()
 
     async def close(self) -> None:
-        """Ends the connection and the forwarded port; the next request opens them again."""
+        """Ends the connection and the forwarded port; the next request opens them again, with its certificates anew."""
         await self.hang_up()
-        self._place = None
+        self._place = self._context = None
         opened, self._forwarded = self._forwarded, AsyncExitStack()
         await opened.aclose()
 

@@ -37,14 +37,13 @@ class Pool:
         """Scrapes ``fixed`` targets, and those that ``discovery`` finds, until cancelled."""
         always = {target.key: target for target in fixed}
         try:
-            while True:
-                wanted = dict(always)
-                if discovery is not None:
-                    found = await asyncio.to_thread(discovery.targets)
-                    self.problems = found.problems
-                    wanted |= {target.key: target for target in found.targets}
-                await self._keep(wanted)
-                await asyncio.sleep(LOOK_AGAIN_S if discovery is not None else 86_400)
+            await self._keep(always)
+            while discovery is not None:
+                found = await asyncio.to_thread(discovery.targets)
+                self.problems = found.problems
+                await self._keep({**always, **{target.key: target for target in found.targets}})
+                await asyncio.sleep(LOOK_AGAIN_S)
+            await asyncio.Event().wait()
         finally:
             await self._keep({})
 
