@@ -40,8 +40,9 @@ def backend_row(view: BackendView, now: datetime, style: TableStyle) -> Row:
         pieces += [Piece(str(figure.text), role), Piece("  ")]
     if view.reading is not None and view.reading.incomplete is not None:
         pieces += [Piece(_("incomplete"), "degraded"), Piece("  ")]
-    if view.reasons:
-        pieces.append(Piece("; ".join(map(str, view.reasons)), ROLES[view.level]))
+    said = {str(figure.text) for figure in view.figures}
+    if why := "; ".join(reason for reason in map(str, view.reasons) if reason not in said):
+        pieces.append(Piece(why, ROLES[view.level]))
     return tuple(pieces)
 
 

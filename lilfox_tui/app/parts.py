@@ -27,7 +27,7 @@ def heights(height: int, wanted: Parts, *, selected: str | None, only: str | Non
     that is chosen, ``only`` that of the part that is shown alone.
 
     Alerts and backends get a quarter at most, services a third, hosts the rest; what is left over then goes to
-    services and alerts.
+    services, backends and alerts.
     """
     detail = 2 if height >= 18 else 1 if height >= 9 else 0
     if only is not None:
@@ -45,7 +45,9 @@ def heights(height: int, wanted: Parts, *, selected: str | None, only: str | Non
     services = min(height - hosts - backends - alerts - detail, wanted.services if services else 0)
     if not (services or backends or alerts):
         hosts = height - detail
-    elif alerts:
+    if backends:
+        backends = min(wanted.backends, max(backends, height - hosts - services - alerts - changes - detail))
+    if alerts:
         alerts = min(wanted.alerts, max(alerts, height - hosts - services - backends - changes - detail))
     return Parts(hosts, services, backends, alerts, changes, detail)
 
