@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import time
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +43,9 @@ async def _scrape(store: Store, path: Path) -> None:
         values: dict[str, float] = json.loads(await asyncio.to_thread(path.read_text))
         labels = LabelList([LabelSet.of({"__name__": "up", "instance": one}) for one in values])
         store.target("up").append(time.time_ns() // 1_000_000, labels, np.array([*values.values()], np.float64))
-        await asyncio.sleep(PERIOD_S)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PERIOD_S):
+                await asyncio.Event().wait()
 
 
 async def _show(engine: AlertEngine, path: Path) -> None:
