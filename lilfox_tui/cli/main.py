@@ -18,6 +18,7 @@ COMMANDS = {
     "monitor": tr("watch without a screen: reports as JSON lines, own /metrics, heartbeat"),
     "logs": tr("log records by time: search, follow; logs stats: errors and response times"),
     "alerts": tr("alerts: list, ack, silence, history, notify-test; their rules: lint, test"),
+    "query": tr("a PromQL expression: of a Prometheus, or over what is scraped now"),
     "hosts": tr("hosts and their keys: list, trust"),
     "config": tr("the configuration: check, show, schema, kinds"),
     "export": tr("files for the systems around it: systemd-unit"),

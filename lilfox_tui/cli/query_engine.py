@@ -1,0 +1,132 @@
+"""Who answers ``lilfox query``: the Prometheus that is named, or a look at everything that the configuration names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from lilfox_tui.config.model import ApiConfig, Config
+from lilfox_tui.errors import LilFoxError, UsageError
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.open import open_host
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.monitor.one_look import Seen, look
+from lilfox_tui.promql.query import Query
+from lilfox_tui.promql.reach import looks_elsewhere, ranges_ms, within
+from lilfox_tui.promql.remote import Remote
+from lilfox_tui.promql.value import Matrix, Value
+from lilfox_tui.scrape.labels import NAME
+from lilfox_tui.scrape.matching import matches
+from lilfox_tui.scrape.store import Store
+
+LOOK_S = 5.0
+"""How long is scraped for a query that needs a past."""
+LONGEST_LOOK_S = 300.0
+_PERIODS_S = (0.2, 1.0)
+_OF_HOSTS = ("cpu_usage_percent", "memory_usage_percent")
+_OF_HOSTS_PREFIX = "lilfox_"
+
+Say = Callable[[str], None]
+
+
+def external(config: Config, url: str | None) -> ApiConfig | None:
+    """The Prometheus of ``--prometheus URL`` or of the configuration, if any. Raises UsageError."""
+    if url is None:
+        return config.prometheus
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise UsageError(tr("not an address; write http://HOST:PORT or https://HOST:PORT"))
+    if "@" in parts.netloc:
+        raise UsageError(
+            tr("a user or password stands in the address"), tr("name it under prometheus: in the configuration")
+        )
+    if config.prometheus is not None and config.prometheus.url.rstrip("/") == url.rstrip("/"):
+        return config.prometheus
+    return ApiConfig(url=url)
+
+
+def opened(config: Config, api: ApiConfig, say: Say) -> tuple[Remote, Host | None]:
+    """The engine, and the host that asks where one is named."""
+    host = None
+    if api.from_ is not None and not config.hosts[api.from_].local:
+        host = open_host(api.from_, config.hosts[api.from_], config.ssh, read_only=config.read_only)
+    return Remote(api, host, warn=say), host
+
+
+async def answer_here(
+    config: Config, config_file: Path | None, query: Query, *, range_s: float | None, step_s: float
+) -> tuple[Value, list[Message], list[Message]]:
+    """The value over what is scraped now, notes on how, and what could not be asked. Raises LilFoxError where nothing
+    could be."""
+    if range_s is not None and range_s > LONGEST_LOOK_S:
+        raise UsageError(
+            tr("without a Prometheus nothing is kept from before; the range is what is scraped now, up to 5m"),
+            tr("Name a Prometheus: --prometheus URL, or prometheus: in the configuration."),
+        )
+    if not query.selectors and range_s is None:
+        return query.at(Store(keep_s=0, limit_bytes=0), _ms(datetime.now(UTC))), [], []
+    ranges = ranges_ms(query)
+    for_s = range_s or (LOOK_S if ranges else 0.0)
+    every_s = _every_s(ranges, None if range_s is None else step_s)
+    async with look(config, config_file, for_s=for_s, every_s=every_s, hosts=_wants_hosts(query)) as seen:
+        _check(seen)
+        known_ms = round((seen.window_s + every_s / 2) * 1000)
+        notes = _notes(seen, query, range_s, known_ms)
+        query = within(query, known_ms)
+        end_ms = _ms(seen.at)
+        if range_s is None:
+            return query.at(seen.store, end_ms), notes, list(seen.troubles)
+        lines = query.over(seen.store, end_ms - round(range_s * 1000), end_ms, max(1, round(step_s * 1000)))
+        return Matrix(lines), notes, list(seen.troubles)
+
+
+def _check(seen: Seen) -> None:
+    """Raises LilFoxError where there is nothing to answer from."""
+    if not seen.asked:
+        raise LilFoxError(
+            tr("the configuration names nothing that could be scraped, and no Prometheus"),
+            tr("Name services, scrape or prometheus in it, or ask one with --prometheus URL."),
+        )
+    if len(seen.troubles) == seen.asked:
+        raise LilFoxError(seen.troubles[0])
+
+
+def _notes(seen: Seen, query: Query, range_s: float | None, known_ms: int) -> list[Message]:
+    notes = []
+    ranges = ranges_ms(query)
+    if ranges or range_s is not None:
+        notes.append(tr("scraped for {seconds:.0f} s", seconds=seen.window_s))
+    if ranges and ranges[-1] > known_ms:
+        notes.append(tr("longer ranges of the expression are taken as {seconds:.1f} s", seconds=known_ms / 1000))
+    if looks_elsewhere(query):
+        notes.append(tr("offset and @ look at a time that nothing is known of"))
+    return notes
+
+
+def _ms(at: datetime) -> int:
+    return round(at.timestamp() * 1000)
+
+
+def _every_s(ranges: tuple[int, ...], step_s: float | None) -> float:
+    """At least three scrapes in the shortest range, and one a step."""
+    wanted = [_PERIODS_S[1], *([ranges[0] / 3000] if ranges else []), *([step_s] if step_s else [])]
+    return max(_PERIODS_S[0], min(wanted))
+
+
+def _wants_hosts(query: Query) -> bool:
+    """Whether a selector may take numbers of hosts: reading them takes a login to each."""
+    for matchers in query.selectors:
+        names = [matcher for matcher in matchers if matcher.name == NAME]
+        exact = next((matcher.value for matcher in names if matcher.op == "="), None)
+        if exact is not None:
+            if exact in _OF_HOSTS or exact.startswith(_OF_HOSTS_PREFIX):
+                return True
+        elif not names or any(all(matches(matcher, name) for matcher in names) for name in _OF_HOSTS):
+            return True
+    return False
