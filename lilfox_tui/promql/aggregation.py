@@ -12,11 +12,12 @@ import numpy as np
 
 from lilfox_tui.i18n import tr
 from lilfox_tui.promql.errors import QueryError
+from lilfox_tui.promql.functions.quantiles import quantile
 from lilfox_tui.promql.groups import Groups, group_of, groups
 from lilfox_tui.promql.labelling import EMPTY, recent
 from lilfox_tui.promql.picking import PICKING
 from lilfox_tui.promql.semantics import Semantics
-from lilfox_tui.promql.sums import mean, plain_total, plain_variance, quantile, running_mean, total, variance
+from lilfox_tui.promql.sums import mean, plain_total, plain_variance, running_mean, total, variance
 from lilfox_tui.promql.tree import Aggregation, Grouping
 from lilfox_tui.promql.value import Vector
 from lilfox_tui.scrape.labels import LabelList, LabelSet
@@ -40,8 +41,8 @@ def aggregate(node: Aggregation, vector: Vector, parameter: float | str | None, 
         return Vector(EMPTY, np.empty(0))
     grouped = groups(vector.labels, node.grouping)
     if node.op == "quantile" and isinstance(parameter, float):
-        values = [quantile(parameter, _ascending(one)) for one in grouped.split(vector.values)]
-        return Vector(grouped.labels, np.asarray(values))
+        values = [quantile(parameter, vector.values[places, np.newaxis]) for places in grouped.places()]
+        return Vector(grouped.labels, np.concatenate(values))
     return Vector(grouped.labels, _values(node.op, grouped, vector.values, semantics))
 
 
@@ -66,10 +67,6 @@ def _values(op: str, grouped: Groups, values: Floats, semantics: Semantics) -> F
 
 def _each(grouped: Groups, values: Floats, take: Callable[[Sequence[float]], float]) -> Floats:
     return np.asarray([take(one) for one in grouped.split(values)])
-
-
-def _ascending(values: Sequence[float]) -> list[float]:
-    return sorted(values, key=lambda value: (not math.isnan(value), value))
 
 
 def _count_values(node: Aggregation, vector: Vector, label: str) -> Vector:

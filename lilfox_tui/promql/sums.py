@@ -86,18 +86,3 @@ def plain_variance(values: Sequence[float]) -> float:
         mean_ += delta / count
         squares += delta * (value - mean_)
     return squares / len(values)
-
-
-def quantile(q: float, ascending: Sequence[float]) -> float:
-    """The ``q``-quantile of sorted values, NaN first, between the nearest ranks (promql/quantile.go)."""
-    if not ascending or math.isnan(q):
-        return math.nan
-    if q < 0:
-        return -math.inf
-    if q > 1:
-        return math.inf
-    rank = q * (len(ascending) - 1)
-    low = max(0, math.floor(rank))
-    high = min(len(ascending) - 1, low + 1)
-    weight = rank - math.floor(rank)
-    return ascending[low] * (1 - weight) + ascending[high] * weight
