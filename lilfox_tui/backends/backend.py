@@ -18,11 +18,12 @@ from typing import Protocol, cast, runtime_checkable
 
 from lilfox_tui import plugins
 from lilfox_tui.backends.model import Figure, Plan, Reading
-from lilfox_tui.config.checks import BACKENDS
 from lilfox_tui.config.model import BackendConfig
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.metrics.model import Series
+
+_KINDS = "lilfox_tui.backends.kinds"
 
 
 class BackendError(LilFoxError):
@@ -61,4 +62,4 @@ class Kind(Protocol):
 
 def load(kind: str) -> Kind:
     """The kind's module. Raises UsageError for an unknown one."""
-    return cast("Kind", plugins.load(BACKENDS, kind))
+    return cast("Kind", plugins.load(_KINDS, kind))

@@ -49,24 +49,25 @@ class BackendWatch:
         finally:
             await self.close()
 
-    async def look(self) -> None:
-        """One look. Raises nothing that the backend or its host can cause."""
+    async def look(self, *, once: bool = False) -> None:
+        """One look; ``once``: no other follows, so that one failure is enough. Raises nothing that the backend or its
+        host can cause."""
         try:
             backend = self.backend()
             reading = await backend.read()
         except LilFoxError as error:
-            self.fail(error)
+            self.fail(error, down=once)
         except Exception as error:
             where = write_crash(error)
             text = tr("a fault of LilFox: {kind}; the traceback is in {path}", kind=type(error).__name__, path=where)
-            self.fail(BackendError(text))
+            self.fail(BackendError(text), down=once)
         else:
             self._failures, self._reading = 0, reading
             self.feed.publish(reading, reading.at)
             self._judge(max((each.level for each in reading.findings), default=Level.GOOD))
 
     def fail(self, error: LilFoxError, *, down: bool = False) -> None:
-        """There is no new reading, for that reason; ``down``: one failure is enough."""
+        """There is no new reading, for that reason; ``down``: one failure is enough, and nothing is tried again."""
         self._failures += 1
         now = datetime.now(UTC)
         self.feed.fail(error, next_try=None if down else now + timedelta(seconds=self._wait_s()))

@@ -76,7 +76,7 @@ class WatchedBackends:
 
     async def _check(self, watch: BackendWatch) -> None:
         try:
-            await watch.look()
+            await watch.look(once=True)
         finally:
             await watch.close()
 

@@ -12,6 +12,7 @@ from lilfox_tui.backends.backend import BackendError
 from lilfox_tui.backends.kinds import arq, celery, pybreaker, redis, rq
 from lilfox_tui.backends.model import Cell, Reading
 from lilfox_tui.config.model import Seconds, SecretRef, Threshold
+from lilfox_tui.errors import HostError
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.metrics.model import Level, Series
 from tests.services.redis_server import PASSWORD, RedisServer
@@ -155,6 +156,25 @@ async def test_over_ssh(server: RedisServer, lab: SshdLab) -> None:
         backend = redis.open_backend("cache", redis.Options(port=server.port, password=SECRET), host)
         reading = await backend.read()
         assert facts(reading)["version"] == server.info("redis_version")
+        await backend.close()
+    finally:
+        await host.close()
+
+
+async def test_over_an_ssh_link_that_is_cut_and_comes_back(server: RedisServer, lab: SshdLab) -> None:
+    sshd = lab.sshd()
+    host = open_host("web-1", lab.host(sshd), lab.ssh())
+    try:
+        backend = redis.open_backend("cache", redis.Options(port=server.port, password=SECRET), host)
+        await backend.read()
+        sshd.kill()
+        for _time in range(2):
+            with pytest.raises((BackendError, HostError)):
+                await backend.read()
+        with pytest.raises(HostError, match="refuses the connection"):
+            await backend.read()
+        sshd.start()
+        assert facts(await backend.read())["version"] == server.info("redis_version")
         await backend.close()
     finally:
         await host.close()
