@@ -174,7 +174,7 @@ def _rule(rule: RuleView | None, page: AlertPage) -> list[Row]:
     facts = [
         (_("file"), file),
         (_("group"), rule.group),
-        (_("expression"), rule.expression),
+        (_("expression"), " ".join(rule.expression.split())),
         (_("for"), human_duration(rule.for_s) if rule.for_s else _("fires at once")),
     ]
     if trouble := rule_trouble(rule, page.now):

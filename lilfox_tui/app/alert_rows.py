@@ -152,11 +152,11 @@ def _note(value: _Value) -> Row:
 
 
 _COLUMNS: tuple[Column[_Value], ...] = (
-    Column(lambda: "", 16, lambda v: (Piece(v.item.name, "strong"),), grow=10),
-    Column(lambda: "", 12, lambda v: (Piece(where(v.alert.labels)),), priority=2, grow=20),
+    Column(lambda: "", 18, lambda v: (Piece(v.item.name, "strong"),), grow=2),
+    Column(lambda: "", 14, lambda v: (Piece(where(v.alert.labels)),), priority=2, grow=8),
     Column(lambda: "", 13, lambda v: (Piece(against(v.alert.value, v.item.expression), role(v.alert)),), priority=3),
-    Column(lambda: "", 13, lambda v: (Piece(state_text(v.alert, v.item.rule, v.now), role(v.alert)),), grow=11),
-    Column(lambda: "", 12, _note, priority=4, grow=120),
+    Column(lambda: "", 18, lambda v: (Piece(state_text(v.alert, v.item.rule, v.now), role(v.alert)),), grow=5),
+    Column(lambda: "", 20, _note, priority=4, grow=200),
 )
 
 

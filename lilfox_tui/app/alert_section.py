@@ -11,10 +11,11 @@ from textual import work
 from lilfox_tui.app.alert_keys import AlertKeys, alerts_of
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.metrics_keys import Subject
+from lilfox_tui.app.newly_firing import NewlyFiring
 from lilfox_tui.app.widgets.lines import Lines, more_below
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Unavailable
-from lilfox_tui.i18n import _
+from lilfox_tui.i18n import _, tr
 from lilfox_tui.monitor.model import Overview
 from lilfox_tui.text import break_line, human_duration
 
@@ -37,6 +38,7 @@ class AlertSection(AlertKeys):
 
     def __init__(self) -> None:
         super().__init__()
+        self._newly_firing = NewlyFiring()
         self._asked: tuple[object, ...] = ()
         self._told_of: Subject | None = None
         self._why: Why | LilFoxError | None = None
@@ -106,6 +108,19 @@ class AlertSection(AlertKeys):
             (*head, Piece(f"  {since}  ", "muted"), Piece(first)),
             (Piece(f"   {rest}  " if rest else "   "), Piece(where(alert.labels) if text else "", "muted")),
         ]
+
+    def ring(self, overview: Overview) -> None:
+        """Says once of each alert that it has begun to fire: in the footer, and with the bell unless the config says
+        otherwise or has a notifier for it."""
+        alerts = alerts_of(overview)
+        new = () if alerts is None else self._newly_firing.take(alerts)
+        if not new:
+            return
+        names = ", ".join(sorted({alert.name for alert in new}))
+        self.lilfox.tell(tr("firing now: {names}; ! goes there", names=names))
+        config = self.lilfox.config
+        if config.alerts.bell and not any(each.kind == "bell" for each in config.notifiers.values()):
+            self.lilfox.bell()
 
     # ---- its page ------------------------------------------------------------------------------------------------
 

@@ -115,6 +115,7 @@ class LilFoxApp(AppKeys):
 
     @work(exclusive=True, group="monitor", exit_on_error=True)
     async def _run_monitor(self) -> None:
+        self.monitor.alerting.ring = lambda _notice: self.bell()
         await self.monitor.run()
 
     def repaint_frame(self) -> None:

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 def build_app(config: Config, arguments: argparse.Namespace, demo: Stack | None = None) -> LilFoxApp:
     """The app over ``config``, as the command line's flags change it; primed with this machine's numbers, unless it
     opens on files."""
-    config_path = Path(arguments.config) if arguments.config else None
     slow = bool(arguments.slow_link or config.slow_link)
     refresh = arguments.refresh or config.refresh
     config = replace(config, refresh=Seconds(refresh), read_only=config.read_only or arguments.read_only)
@@ -38,7 +37,13 @@ def build_app(config: Config, arguments: argparse.Namespace, demo: Stack | None 
     set_language("en" if glyphs.ascii_only else _language(config, arguments))
     theme = load_theme(_theme_name(config, arguments), config.theme_dirs)
     files = _files(arguments)
-    monitor = Monitor(config, changes=ChangeLog(seen_file()), at_once=not files, config_file=config_path)
+    monitor = Monitor(
+        config,
+        changes=ChangeLog(seen_file()),
+        at_once=not files,
+        config_file=Path(arguments.config) if arguments.config else None,
+        alert_state=None if demo is None else demo.folder,
+    )
     from lilfox_tui.app.app import LilFoxApp  # Textual: the time it takes is between the two readings of this machine
 
     if not files:
@@ -87,7 +92,7 @@ def run_demo(arguments: argparse.Namespace) -> int:
             for service, kind in faults:
                 await stack.fault(service, kind)
             hosts = {this_machine(): HostConfig(local=True)}
-            config = replace(Config(), name="demo", hosts=hosts, services=stack.services)
+            config = replace(Config(), name="demo", hosts=hosts, services=stack.services, rules=(str(stack.rules),))
             return await _run_app(build_app(config, arguments, stack))
 
     return _open(on_the_stack)

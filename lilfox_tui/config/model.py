@@ -219,6 +219,8 @@ class AlertsConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
     every: Seconds = Seconds(15)
     """Period of the groups of rules that name none."""
+    bell: bool = True
+    """The screen rings the terminal's bell once for each alert that begins to fire."""
     external_labels: dict[str, str] = {}
     """Put on all alerts that leave; templates see them as ``$externalLabels``."""
     external_url: str = ""

@@ -87,6 +87,11 @@ class Stack:
             for name, port in self._ports.items()
         }
 
+    @property
+    def rules(self) -> Path:
+        """The manual's four rules, corrected and quick."""
+        return Path(__file__).parent / "rules.yml"
+
     def pids(self) -> dict[str, int]:
         """The processes that run, ``traffic`` among them."""
         return {name: process.pid for name, process in self._processes.items() if process.returncode is None}

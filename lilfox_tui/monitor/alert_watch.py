@@ -1,4 +1,5 @@
-"""Alerts while watching: the rules of the config evaluated over what is scraped, and what people do with their alerts.
+"""Alerts while watching: the rules of the config evaluated over what is scraped, or those of a Prometheus elsewhere,
+and what people do with alerts.
 
 The engine, and all that it imports (numpy, sqlite3, the parser of PromQL), comes after the first frame, and only where
 the config names rules.
@@ -20,36 +21,55 @@ from lilfox_tui.config.model import Config
 from lilfox_tui.crash import write_crash
 from lilfox_tui.errors import LilFoxError, UsageError
 from lilfox_tui.feed import Feed, Pending, Ready, State
+from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import tr
 from lilfox_tui.monitor.past_alerts import PastAlerts, signature
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.engine import AlertEngine
+    from lilfox_tui.alerts.external import ExternalAlerts
     from lilfox_tui.alerts.model import Alert, Alerts, Event, Silence, SilenceMatcher
     from lilfox_tui.alerts.notifier import Notice
     from lilfox_tui.metrics.model import Labels
     from lilfox_tui.monitor.alert_why import Why
+    from lilfox_tui.promql.engine import QueryEngine
     from lilfox_tui.scrape.store import Store
 
+AFTER_FIRST_FRAME_S = 0.5
 AGAIN_S = 10.0
 """Before an engine that could not begin, or that ended by a fault of our own, is tried again."""
+EVENTS_READ = 5000
 
 
 class AlertWatch:
     """The alerts of ``config``'s rules over ``store``. ``config_file`` is where the config comes from: alerts are kept
-    for each one apart. ``changed`` is called when an alert or a rule is another than before.
+    for each one apart, or in the folder ``state``. ``changed`` is called when an alert or a rule is another
+    than before.
 
     ``ring`` is the bell of the terminal, for the notifier of that kind; to be set before :meth:`run`.
     """
 
     def __init__(
-        self, config: Config, config_file: Path | None, store: Feed[Store], changed: Callable[[], None]
+        self,
+        config: Config,
+        config_file: Path | None,
+        store: Feed[Store],
+        host_of: Callable[[str | None], Host | None],
+        changed: Callable[[], None],
+        *,
+        state: Path | None = None,
     ) -> None:
         self.feed: Feed[Alerts] = Feed()
         self.ring: Callable[[Notice], None] | None = None
         self._config, self._config_file, self._store, self._changed = config, config_file, store, changed
-        self._named = bool(config.rules or config.prometheus_config)
-        self._engine: AlertEngine | None = None
+        self._folder = state
+        self._host_of = host_of
+        self._named = bool(
+            config.rules or config.prometheus_config or config.prometheus is not None or config.alertmanager is not None
+        )
+        self._source: AlertEngine | ExternalAlerts | None = None
+        self._own: AlertEngine | None = None
+        self._queries: QueryEngine | None = None
         self._past = PastAlerts()
 
     @property
@@ -65,25 +85,45 @@ class AlertWatch:
         return Pending() if then is None else Ready(then, then.at)
 
     async def run(self) -> None:
-        """Evaluates, or shows what another LilFox evaluates, until cancelled. What goes wrong is in ``feed``."""
-        if not self._named:
-            return
-        async with aclosing(self._store.watch()) as states:
-            async for state in states:
-                if isinstance(state, Ready):
-                    break
+        """Evaluates, or shows what another LilFox, a Prometheus or an Alertmanager knows, until cancelled. What goes
+        wrong is in ``feed``."""
+        await asyncio.sleep(AFTER_FIRST_FRAME_S if self._named else 0.0)
         while self._named:
             try:
-                await self._evaluate()
+                await self._watch()
             except LilFoxError as error:
                 self._fail(error)
             except Exception as error:
-                path = write_crash(error)
-                kind = type(error).__name__
-                self._fail(
-                    LilFoxError(tr("a fault of LilFox: {kind}; the traceback is in {path}", kind=kind, path=path))
-                )
-            await asyncio.sleep(AGAIN_S)
+                where, kind = write_crash(error), type(error).__name__
+                text = tr("a fault of LilFox: {kind}; the traceback is in {path}", kind=kind, path=where)
+                self._fail(LilFoxError(text))
+            await asyncio.sleep(AGAIN_S if self._named else 0.0)
+
+    async def look_once(self) -> None:
+        """Looks once what is known elsewhere: to the LilFox that evaluates, or to a Prometheus and an Alertmanager."""
+        if not self._named:
+            return
+        from lilfox_tui.alerts.folder import folder_of
+        from lilfox_tui.monitor.alert_others import kept_alerts, open_others
+
+        try:
+            config = await asyncio.to_thread(with_rules_of_prometheus, self._config)
+            if config.rules:
+                kept = await asyncio.to_thread(kept_alerts, self._folder or folder_of(self._config_file))
+                if isinstance(kept, Ready):
+                    self.feed.publish(kept.value, kept.at)
+                else:
+                    self.feed.fail(kept.error, since=kept.since)
+            elif config.prometheus is not None or config.alertmanager is not None:
+                others, _prometheus = open_others(config, self._host_of)
+                try:
+                    self.feed.publish(await others.read())
+                finally:
+                    await others.close()
+            else:
+                self._named = False
+        except LilFoxError as error:
+            self.feed.fail(error)
 
     async def acknowledge(self, alert: Alert, by: str, note: str) -> None:
         """``by`` has seen it; holds until it resolves. Raises LilFoxError."""
@@ -107,46 +147,73 @@ class AlertWatch:
         return self._running().preview(matchers)
 
     async def events(self, labels: Labels, limit: int = 50) -> tuple[Event, ...]:
-        """What happened to the alert with these labels, the newest first; nothing while that cannot be read."""
-        if self._engine is None:
+        """What happened to the alert with these labels, the newest first; nothing where that is not kept here."""
+        if self._own is None:
             return ()
-        return tuple(each for each in await self._engine.history(5000) if each.labels == labels)[:limit]
+        return tuple(each for each in await self._own.history(EVENTS_READ) if each.labels == labels)[:limit]
 
     async def why(self, expression: str, start: datetime, end: datetime, columns: int) -> Why | None:
         """What makes ``expression`` true or not: its left-hand side at ``end`` and in ``columns`` steps since ``start``
-        (aware UTC); None while there is no engine. Raises LilFoxError."""
-        if self._engine is None:
+        (aware UTC); None while there is nobody to ask. Raises LilFoxError."""
+        if self._queries is None:
             return None
         from lilfox_tui.monitor.alert_why import explain
 
-        return await asyncio.to_thread(explain, self._engine.series, expression, start, end, columns)
+        return await explain(self._queries, expression, start, end, columns)
 
-    async def _evaluate(self) -> None:
-        store = self._store.value
-        assert store is not None
+    async def _watch(self) -> None:
+        config = await asyncio.to_thread(with_rules_of_prometheus, self._config)
+        if config.rules:
+            await self._evaluate(config)
+        elif config.prometheus is not None or config.alertmanager is not None:
+            await self._follow_others(config)
+        else:
+            self._named = False
+            self._changed()
+
+    async def _evaluate(self, config: Config) -> None:
+        """Rules of our own."""
+        store = await self._scraped()
         await asyncio.to_thread(importlib.import_module, "lilfox_tui.alerts.engine")
         from lilfox_tui.alerts.engine import AlertEngine
         from lilfox_tui.alerts.folder import folder_of
         from lilfox_tui.alerts.notifier import Setting
+        from lilfox_tui.promql.engine import Embedded
 
-        config = await asyncio.to_thread(with_rules_of_prometheus, self._config)
-        if not config.rules:
-            self._named = False
-            return
         base = Path() if self._config_file is None else self._config_file.absolute().parent
-        engine = await asyncio.to_thread(
-            lambda: AlertEngine(
-                config, store, folder=folder_of(self._config_file), base=base, setting=Setting(self.ring)
-            )
-        )
-        self._engine = engine
+        folder, setting = self._folder or folder_of(self._config_file), Setting(self.ring)
+        engine = await asyncio.to_thread(lambda: AlertEngine(config, store, folder=folder, base=base, setting=setting))
+        self._source = self._own = engine
+        self._queries = Embedded(engine.series)
         async with asyncio.TaskGroup() as group:
             group.create_task(engine.run())
-            group.create_task(self._follow(engine))
+            group.create_task(self._follow(engine.feed))
 
-    async def _follow(self, engine: AlertEngine) -> None:
+    async def _follow_others(self, config: Config) -> None:
+        """The rules and alerts of a Prometheus, the alerts and silences of an Alertmanager."""
+        await asyncio.to_thread(importlib.import_module, "lilfox_tui.monitor.alert_others")
+        from lilfox_tui.monitor.alert_others import open_others
+
+        others, prometheus = open_others(config, self._host_of)
+        self._source, self._queries = others, prometheus
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(others.run())
+                group.create_task(self._follow(others.feed))
+        finally:
+            self._source = self._queries = None
+            await others.close()
+
+    async def _scraped(self) -> Store:
+        async with aclosing(self._store.watch()) as states:
+            async for state in states:
+                if isinstance(state, Ready):
+                    return state.value
+        raise AssertionError("a feed does not end")
+
+    async def _follow(self, feed: Feed[Alerts]) -> None:
         before: object = None
-        async with aclosing(engine.feed.watch()) as states:
+        async with aclosing(feed.watch()) as states:
             async for state in states:
                 if isinstance(state, Ready):
                     self._past.keep(state.value)
@@ -158,16 +225,16 @@ class AlertWatch:
                     self._changed()
 
     def _fail(self, error: LilFoxError) -> None:
-        self._engine = None
+        self._source = self._own = self._queries = None
         self.feed.fail(error, next_try=datetime.now(UTC) + timedelta(seconds=AGAIN_S))
         self._changed()
 
-    def _running(self) -> AlertEngine:
-        if self._engine is None:
+    def _running(self) -> AlertEngine | ExternalAlerts:
+        if self._source is None:
             raise UsageError(
                 tr("rules are not evaluated now"), tr("name rule files in the configuration: rules: [...]")
             )
-        return self._engine
+        return self._source
 
 
 def with_rules_of_prometheus(config: Config) -> Config:

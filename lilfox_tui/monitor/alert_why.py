@@ -15,10 +15,9 @@ import promql_parser
 from msgspec import Struct
 
 from lilfox_tui.metrics.model import Labels
-from lilfox_tui.promql.query import parse
+from lilfox_tui.promql.engine import QueryEngine
 from lilfox_tui.promql.value import Vector
 from lilfox_tui.scrape.labels import NAME
-from lilfox_tui.scrape.series import SeriesSource
 
 _COMPARISONS = {"==", "!=", ">", "<", ">=", "<="}
 _QUOTED_OR_EMPTY = re.compile(r'("(?:[^"\\]|\\.)*")|\{\}')
@@ -67,24 +66,26 @@ def compared(expression: str) -> Compared:
     return Compared(_written(found.lhs), str(found.op), _written(found.rhs), _number(found.rhs))
 
 
-def explain(source: SeriesSource, expression: str, start: datetime, end: datetime, columns: int) -> Why:
-    """The left-hand side of ``expression`` over ``source``. Blocks. Raises QueryError."""
+async def explain(queries: QueryEngine, expression: str, start: datetime, end: datetime, columns: int) -> Why:
+    """The left-hand side of ``expression`` at ``end``, and in ``columns`` steps since ``start`` (aware). Raises
+    LilFoxError."""
     parts = compared(expression)
-    end_ms, step_ms = round(end.timestamp() * 1000), max(1, round((end - start) / timedelta(milliseconds=columns)))
-    query = parse(parts.left)
-    if query.kind not in ("vector", "scalar"):
-        return Why(parts, ())
-    holds = _by_labels(source, expression, end_ms)
+    holds = await _by_labels(queries, expression, end)
     limits: dict[Labels, float] = {}
     if parts.right and parts.limit is None:
-        limits = {_without_name(labels): value for labels, value in _by_labels(source, parts.right, end_ms).items()}
-    now = _by_labels(source, parts.left, end_ms)
+        limits = {
+            _without_name(labels): value for labels, value in (await _by_labels(queries, parts.right, end)).items()
+        }
+    now = await _by_labels(queries, parts.left, end)
     lines: dict[Labels, list[float | None]] = {labels: [None] * columns for labels in now}
-    first_ms = end_ms - (columns - 1) * step_ms
-    for line in query.over(source, first_ms, end_ms, step_ms):
+    step_s = max(0.001, (end - start).total_seconds() / columns)
+    first = end - timedelta(seconds=(columns - 1) * step_s)
+    first_ms = first.timestamp() * 1000
+    for line in await queries.range(parts.left, first, end, step_s):
         values = lines.setdefault(line.labels.pairs, [None] * columns)
         for at_ms, value in zip(line.times.tolist(), line.values.tolist(), strict=True):
-            values[(at_ms - first_ms) // step_ms] = value if math.isfinite(value) else None
+            place = min(max(0, round((at_ms - first_ms) / (step_s * 1000))), columns - 1)
+            values[place] = value if math.isfinite(value) else None
     sides = [
         Side(
             labels,
@@ -104,8 +105,8 @@ def _written(node: object) -> str:
     return _QUOTED_OR_EMPTY.sub(lambda found: found[1] or "", str(node))
 
 
-def _by_labels(source: SeriesSource, text: str, at_ms: int) -> dict[Labels, float]:
-    value = parse(text).at(source, at_ms)
+async def _by_labels(queries: QueryEngine, text: str, at: datetime) -> dict[Labels, float]:
+    value = await queries.instant(text, at)
     if isinstance(value, Vector):
         return {labels.pairs: number for labels, number in zip(value.labels, value.values.tolist(), strict=True)}
     return {(): value} if isinstance(value, float) else {}

@@ -9,6 +9,7 @@ from typing import Any
 from lilfox_tui import __version__
 from lilfox_tui.feed import Pending, Ready, Unavailable
 from lilfox_tui.metrics.model import Filesystem, Health, HostSummary, Labels, Level, Snapshot
+from lilfox_tui.monitor.export_alerts import alerts_document, alerts_families, alerts_level
 from lilfox_tui.monitor.export_forms import Family, Line, iso
 from lilfox_tui.monitor.export_traffic import traffic_document, traffic_families
 from lilfox_tui.monitor.model import BackendView, HostView, Overview, ServiceView
@@ -20,8 +21,8 @@ def level_name(level: Level) -> str:
 
 
 def worst(overview: Overview) -> Level:
-    """The worst level of all; GOOD where nothing is watched."""
-    return max((view.level for view in overview.views), default=Level.GOOD)
+    """The worst level of all, alerts among them; GOOD where nothing is watched."""
+    return max((*(view.level for view in overview.views), alerts_level(overview.alerts)))
 
 
 def report(overview: Overview, local: Snapshot | None = None) -> dict[str, Any]:
@@ -38,6 +39,7 @@ def report(overview: Overview, local: Snapshot | None = None) -> dict[str, Any]:
         "system": _system(None if here is None else here.summary, local),
         "hosts": {name: _host(view) for name, view in overview.hosts.items()},
         "backends": {name: _backend(view) for name, view in overview.backends.items()},
+        "alerts": alerts_document(overview.alerts),
     }
 
 
@@ -189,6 +191,7 @@ def _own_families(overview: Overview) -> Iterator[Family]:
     yield from _service_families([((("service", name),), view) for name, view in overview.services.items()])
     yield from traffic_families(overview.services.values())
     yield from backend_families(overview.backends.values())
+    yield from alerts_families(overview.alerts)
 
 
 def host_families(views: Iterable[HostView]) -> Iterator[Family]:

@@ -58,8 +58,8 @@ class Monitor:
 
     ``hosts`` stands in for opened hosts (tests). ``changes`` is where events are remembered: in memory only when
     not given. ``config_file`` is where ``config`` comes from, None for the usual place: alerts are kept for each file
-    apart. Unless ``at_once`` this machine is not looked at before :meth:`run` or :meth:`prime`. Use from one event
-    loop; only :meth:`prime` is called before it runs.
+    apart, or in the folder ``alert_state``. Unless ``at_once`` this machine is not looked at before :meth:`run` or
+    :meth:`prime`. Use from one event loop; only :meth:`prime` is called before it runs.
     """
 
     def __init__(
@@ -70,6 +70,7 @@ class Monitor:
         changes: ChangeLog | None = None,
         at_once: bool = True,
         config_file: Path | None = None,
+        alert_state: Path | None = None,
     ) -> None:
         self.config = config
         self.overview: Feed[Overview] = Feed()
@@ -86,7 +87,9 @@ class Monitor:
         self._focused: str | None = None
         self._level_changed = asyncio.Event()
         self.backends = WatchedBackends(config, self.history, self._host_or_here, self._level_changed.set)
-        self.alerting = AlertWatch(config, config_file, self.scraping.store, self._level_changed.set)
+        self.alerting = AlertWatch(
+            config, config_file, self.scraping.store, self._asking_host, self._level_changed.set, state=alert_state
+        )
         self._looked = False
         if at_once:
             self._look()
@@ -191,6 +194,7 @@ class Monitor:
             questions = [asyncio.create_task(self._check_host(watch, timeout_s)) for watch in self._hosts.values()]
             questions += [asyncio.create_task(self._check_service(watch)) for watch in self._services.values()]
             questions += map(asyncio.create_task, (*self.scraping.checks(), *self.backends.checks()))
+            questions.append(asyncio.create_task(self.alerting.look_once()))
             if questions:
                 await asyncio.wait(questions, timeout=timeout_s)
             self._give_up(timeout_s)

@@ -76,6 +76,7 @@ class MetricsPane(AlertSection):
         if overview is self._taken:
             return
         self._taken = overview
+        self.ring(overview)
         worse = self.overview is not None and _levels(overview) != _levels(self.overview)
         for name, host in overview.hosts.items():
             summary = host.summary if isinstance(host.link, Ready) else None
@@ -311,7 +312,7 @@ class MetricsPane(AlertSection):
             past_traffic=lambda series, columns: self._past(f"traffic/{view.name}", series, columns, now),
             routes=scraping.by_route(view.name, now),
             statuses=scraping.by_status(view.name, now),
-            target=scraping.target(view.name) if app.rewound is None else None,
+            targets=scraping.targets(view.name) if app.rewound is None else (),
             kept=scraping.kept(),
         )
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lilfox_tui.cli.alerts.kept import alerts_now, kept, labels_text
 from lilfox_tui.cli.output import Cell, print_json, print_line, print_table
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.i18n import _, tr
 from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.export_alerts import alert_document
 from lilfox_tui.text import short_age
 
 if TYPE_CHECKING:
@@ -33,28 +33,10 @@ def run(args: argparse.Namespace) -> int:
     with kept(args) as saved:
         alerts = alerts_now(saved)
     if args.json:
-        print_json({"alerts": [document(alert) for alert in alerts.alerts], "failing_rules": _failing(alerts)})
+        print_json({"alerts": [alert_document(alert) for alert in alerts.alerts], "failing_rules": _failing(alerts)})
     else:
         _print(alerts)
     return 1 if any(one.state.name == "FIRING" and not one.silenced_by for one in alerts.alerts) else 0
-
-
-def document(alert: Alert) -> dict[str, Any]:
-    """One alert as JSON has it: times in ISO 8601, UTC; a value that JSON cannot hold is null."""
-    seen = alert.acknowledged
-    return {
-        "state": alert.state.name.lower(),
-        "name": alert.name,
-        "labels": dict(alert.labels),
-        "annotations": dict(alert.annotations),
-        "value": alert.value if abs(alert.value) < float("inf") else None,
-        "active_at": _time(alert.active_at),
-        "fired_at": _time(alert.fired_at),
-        "resolved_at": _time(alert.resolved_at),
-        "rule": alert.rule,
-        "acknowledged": None if seen is None else {"by": seen.by, "at": _time(seen.at), "note": seen.note},
-        "silenced_by": list(alert.silenced_by),
-    }
 
 
 def _print(alerts: Alerts) -> None:
@@ -95,7 +77,3 @@ def _failing(alerts: Alerts) -> list[dict[str, str]]:
         for rule in alerts.rules
         if rule.error is not None
     ]
-
-
-def _time(at: datetime | None) -> str | None:
-    return None if at is None else at.isoformat()

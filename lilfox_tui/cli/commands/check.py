@@ -1,4 +1,7 @@
-"""``lilfox check``: one round over hosts, services and backends, worst first. Any failing exits 1, degraded alone 0."""
+"""``lilfox check``: one round over hosts, services and backends, and the alerts there are, worst first.
+
+Anything failing exits 1, an alert that fires and is not silenced among it; what is degraded alone exits 0.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import argparse
 import asyncio
 from collections.abc import Iterator
 
+from lilfox_tui.cli.alert_rows import alert_rows
 from lilfox_tui.cli.durations import duration
 from lilfox_tui.cli.output import Cell, print_json, print_table, shape
 from lilfox_tui.cli.schemas import print_schema
@@ -32,8 +36,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json_schema:
         print_schema("check")
         return 0
-    config = load_settings(args).config
-    monitor = Monitor(config)
+    loaded = load_settings(args)
+    monitor = Monitor(loaded.config, config_file=loaded.path)
     overview = asyncio.run(monitor.check_once(args.timeout))
     if args.json:
         print_json(report(overview, _local(monitor, overview)))
@@ -48,13 +52,19 @@ def _local(monitor: Monitor, overview: Overview) -> Snapshot | None:
 
 
 def _rows(overview: Overview) -> Iterator[list[Cell]]:
-    for view in sorted(overview.views, key=lambda view: -view.level):
-        kind = {HostView: _("host"), ServiceView: _("service")}.get(type(view), _("backend"))
-        first, *more = [str(reason) for reason in view.reasons] or [_numbers(view)]
-        yield [shape(view.level), Cell(kind), Cell(view.name), Cell(first)]
-        yield from ([Cell(""), Cell(""), Cell(""), Cell(line)] for line in more)
-        if view.reasons and (numbers := _numbers(view)):
-            yield [Cell(""), Cell(""), Cell(""), Cell(numbers)]
+    found = [(view.level, list(_view_rows(view))) for view in overview.views]
+    found += alert_rows(overview.alerts)
+    for _level, rows in sorted(found, key=lambda each: -each[0]):
+        yield from rows
+
+
+def _view_rows(view: View) -> Iterator[list[Cell]]:
+    kind = {HostView: _("host"), ServiceView: _("service")}.get(type(view), _("backend"))
+    first, *more = [str(reason) for reason in view.reasons] or [_numbers(view)]
+    yield [shape(view.level), Cell(kind), Cell(view.name), Cell(first)]
+    yield from ([Cell(""), Cell(""), Cell(""), Cell(line)] for line in more)
+    if view.reasons and (numbers := _numbers(view)):
+        yield [Cell(""), Cell(""), Cell(""), Cell(numbers)]
 
 
 def _numbers(view: View) -> str:

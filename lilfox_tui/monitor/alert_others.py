@@ -1,0 +1,62 @@
+"""Alerts that are known elsewhere: to a Prometheus and an Alertmanager, and to the LilFox that evaluates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lilfox_tui.alerts.alertmanager_api import AlertmanagerApi
+from lilfox_tui.alerts.database import Database
+from lilfox_tui.alerts.external import ExternalAlerts
+from lilfox_tui.alerts.folder import DATABASE
+from lilfox_tui.alerts.model import Alerts
+from lilfox_tui.alerts.one_evaluates import OneEvaluates
+from lilfox_tui.alerts.saved import Saved
+from lilfox_tui.alerts.viewing import from_saved
+from lilfox_tui.config.model import ApiConfig, Config
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.feed import Ready, Unavailable
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.i18n import tr
+from lilfox_tui.promql.remote import Remote
+from lilfox_tui.text import human_duration
+
+
+def open_others(config: Config, host_of: Callable[[str | None], Host | None]) -> tuple[ExternalAlerts, Remote | None]:
+    """The alerts of ``config.prometheus`` and ``config.alertmanager``, and the former alone for queries. Raises
+    LilFoxError."""
+
+    def host(api: ApiConfig) -> Host | None:
+        return host_of(api.from_)
+
+    prometheus = None if config.prometheus is None else Remote(config.prometheus, host(config.prometheus))
+    told = None if config.alertmanager is None else AlertmanagerApi(config.alertmanager, host(config.alertmanager))
+    return ExternalAlerts(prometheus, told), prometheus
+
+
+def kept_alerts(folder: Path | None) -> Ready[Alerts] | Unavailable:
+    """What the LilFox that evaluates has kept in ``folder``. Not known where none evaluates now: rules want to be
+    looked at again and again. Blocks."""
+    now = datetime.now(UTC)
+    path = None if folder is None else folder / DATABASE
+    hint = tr("run lilfox monitor, or keep the screen open: rules want to be evaluated again and again")
+    if path is None or not path.exists():
+        return Unavailable(LilFoxError(tr("these rules have not been evaluated yet"), hint), now)
+    database = None
+    try:
+        database = Database(path)
+        saved = Saved(database)
+        if OneEvaluates(folder).is_held():
+            return Ready(from_saved(saved, now), now)
+        newest_ms = max((group.evaluated_ms for group in saved.groups().values()), default=None)
+    except LilFoxError as error:
+        return Unavailable(error, now)
+    finally:
+        if database is not None:
+            database.close()
+    since = now if newest_ms is None else datetime.fromtimestamp(newest_ms / 1000, UTC)
+    age = human_duration((now - since).total_seconds())
+    return Unavailable(
+        LilFoxError(tr("no LilFox evaluates these rules now, the last did {age} ago", age=age), hint), since
+    )
