@@ -37,7 +37,7 @@ class ServicePage(Struct, frozen=True):
     past_traffic: Past | None = None
     routes: Sequence[TrafficPart] = ()
     statuses: Sequence[TrafficPart] = ()
-    target: TargetView | None = None
+    targets: Sequence[TargetView] = ()
     kept: Kept | None = None
 
 
@@ -76,7 +76,7 @@ def _traffic(page: ServicePage) -> list[Row]:
             state=page.view.traffic,
             routes=page.routes,
             statuses=page.statuses,
-            target=page.target,
+            targets=page.targets,
             kept=page.kept,
             past=page.past_traffic or page.past,
             now=page.now,

@@ -13,7 +13,7 @@ from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.host_rows import INDENT, ROLES, TableStyle
 from lilfox_tui.feed import Ready
 from lilfox_tui.i18n import _
-from lilfox_tui.metrics.model import Health
+from lilfox_tui.metrics.model import Health, Level
 from lilfox_tui.metrics.traffic import Quantile, Traffic
 from lilfox_tui.monitor.model import ServiceView
 from lilfox_tui.text import clean, fit, short_age
@@ -160,4 +160,7 @@ def service_row(view: ServiceView, now: datetime, style: TableStyle) -> Row:
     if isinstance(view.traffic, Ready):
         return (*mark, *line(chosen, _Value(view, now, style, view.traffic.value)))
     value = _Value(view, now, style)
-    return (*mark, *line(chosen[:2], value), Piece(" " * GAP), *(Piece(clean(p.text), p.role) for p in _where(value)))
+    told = _where(value)
+    if view.level is not Level.GOOD:
+        told += (Piece("  "), *_since(value))
+    return (*mark, *line(chosen[:2], value), Piece(" " * GAP), *(Piece(clean(p.text), p.role) for p in told))

@@ -41,7 +41,7 @@ class TrafficPage(Struct, frozen=True):
     state: State[Traffic]
     routes: Sequence[TrafficPart]
     statuses: Sequence[TrafficPart]
-    target: TargetView | None
+    targets: Sequence[TargetView]
     kept: Kept | None
     past: Past
     now: datetime
@@ -248,8 +248,8 @@ def _parts(page: TrafficPage, title: str, parts: Sequence[TrafficPart]) -> list[
 def _source(page: TrafficPage) -> list[Row]:
     """The target's state, which metrics were taken, and what all series take of memory."""
     facts: list[tuple[str, str]] = []
-    if page.target is not None:
-        facts += _target_facts(page.target)
+    for target in page.targets:
+        facts += _target_facts(target)
     if isinstance(page.state, Ready):
         facts += _taken(page.state.value)
     if page.kept is not None:

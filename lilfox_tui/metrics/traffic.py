@@ -8,7 +8,6 @@ from typing import Literal
 
 from msgspec import Struct
 
-from lilfox_tui.config.model import ServiceConfig
 from lilfox_tui.i18n import Message
 from lilfox_tui.metrics.model import Series
 
@@ -22,6 +21,7 @@ CLIENT_ERRORS = Series("service_errors_percent", (("class", "4xx"),))
 SERVER_ERRORS = Series("service_errors_percent", (("class", "5xx"),))
 AVERAGE = Series("service_latency_average_seconds")
 MAXIMUM = Series("service_latency_max_seconds")
+WINDOW = Series("service_traffic_window_seconds")
 
 
 def latency_series(quantile: float) -> Series:
@@ -29,9 +29,9 @@ def latency_series(quantile: float) -> Series:
     return Series("service_latency_seconds", (("quantile", f"{quantile:g}"),))
 
 
-def traffic_window_s(config: ServiceConfig) -> float:
-    """The span of time that a service's rates are of."""
-    return max(LEAST_WINDOW_S, WINDOW_SCRAPES * config.metrics_every)
+def traffic_window_s(every_s: float) -> float:
+    """The span of time that rates are of, where a page is scraped each ``every_s`` seconds."""
+    return max(LEAST_WINDOW_S, WINDOW_SCRAPES * every_s)
 
 
 Bound = Literal["", "<=", ">"]
@@ -96,14 +96,16 @@ def series_of_traffic(traffic: Traffic) -> dict[Series, float]:
         SERVER_ERRORS: traffic.server_errors,
         AVERAGE: traffic.average_s,
         MAXIMUM: traffic.maximum_s,
+        WINDOW: traffic.window_s,
         **{latency_series(each): None if found is None else found.seconds for each, found in traffic.quantiles()},
     }
     return {series: value for series, value in values.items() if value is not None}
 
 
-def traffic_of(values: Mapping[Series, float], at: datetime, window_s: float) -> Traffic | None:
+def traffic_of(values: Mapping[Series, float], at: datetime) -> Traffic | None:
     """As it was recorded; None where nothing was."""
-    if not values:
+    window_s = values.get(WINDOW)
+    if window_s is None:
         return None
     found = [values.get(latency_series(each)) for each in QUANTILES]
     p50, p95, p99 = (None if seconds is None else Quantile(seconds) for seconds in found)

@@ -13,7 +13,7 @@ from lilfox_tui.i18n import Message, tr
 from lilfox_tui.metrics.history import History
 from lilfox_tui.metrics.model import Health, HealthCheck, Level, Series, ServiceState
 from lilfox_tui.metrics.summary import summary_at
-from lilfox_tui.metrics.traffic import REQUESTS, Traffic, traffic_of, traffic_window_s
+from lilfox_tui.metrics.traffic import REQUESTS, Traffic, traffic_of
 from lilfox_tui.monitor.levels import judge_service, judge_values, streaks
 from lilfox_tui.monitor.model import BackendView, HostView, ServiceView
 from lilfox_tui.monitor.service_watch import RESPONSE_SECONDS, STATUS_CODE, UP
@@ -39,7 +39,7 @@ def past_host(name: str, config: HostConfig, thresholds: Thresholds, values: Val
 def past_service(name: str, config: ServiceConfig, history: History, at: datetime) -> ServiceView:
     """A service at ``at`` (aware UTC); why it did not answer is not kept."""
     values = history.values_at(f"service/{name}", at)
-    traffic = _past_traffic(name, config, history, at)
+    traffic = _past_traffic(name, history, at)
     up = values.get(UP)
     if up is None:
         return ServiceView(name, config, Level.UNKNOWN, at, _nothing_recorded(), None, traffic)
@@ -52,8 +52,8 @@ def past_service(name: str, config: ServiceConfig, history: History, at: datetim
     return ServiceView(name, config, level, at, judge_service(state).reasons, state, traffic)
 
 
-def _past_traffic(name: str, config: ServiceConfig, history: History, at: datetime) -> State[Traffic]:
-    recorded = traffic_of(history.values_at(f"traffic/{name}", at), at, traffic_window_s(config))
+def _past_traffic(name: str, history: History, at: datetime) -> State[Traffic]:
+    recorded = traffic_of(history.values_at(f"traffic/{name}", at), at)
     if recorded is None:
         return Unavailable(LilFoxError(_nothing_recorded()[0]), at)
     return Ready(recorded, at)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from lilfox_tui.monitor.host_series import HostSeries
     from lilfox_tui.monitor.scraped_service import ScrapedService
     from lilfox_tui.scrape.pool import Pool
+    from lilfox_tui.scrape.scraper import Scrape
     from lilfox_tui.scrape.store import Store
     from lilfox_tui.scrape.target import Target
 
@@ -71,7 +72,7 @@ class ScrapeWatch:
     async def run(self) -> None:
         """Scrapes until cancelled."""
         config = self._config
-        asked = [watch for watch in self._services.values() if watch.config.metrics is not None]
+        asked = self._asked()
         named = bool(config.scrape or config.prometheus_config)
         if not (asked or named or config.rules):
             return
@@ -85,7 +86,15 @@ class ScrapeWatch:
 
     def checks(self) -> list[Coroutine[Any, Any, None]]:
         """Two scrapes of each service that has metrics, for :meth:`Monitor.check_once`: rates are between them."""
-        return [self._check(watch) for watch in self._services.values() if watch.config.metrics is not None]
+        return [self._check(watch) for watch in self._asked()]
+
+    def _asked(self) -> list[ServiceWatch]:
+        """Services that have a page of metrics: at their address, or at that of the targets of their name."""
+        return [
+            watch
+            for name, watch in self._services.items()
+            if watch.config.metrics is not None or name in self._config.scrape
+        ]
 
     async def _check(self, watch: ServiceWatch) -> None:
         store = await self._opened()
@@ -120,7 +129,8 @@ class ScrapeWatch:
         else:
             if file is not None:
                 self._file_problems, discovery = file.unsupported, Discovery(file.jobs)
-        await self._pool.run(own_targets(self._config), discovery)
+        others = [each for each in own_targets(self._config) if each.label("job") not in self._services]
+        await self._pool.run(others, discovery)
 
     def take_host(self, watch: HostWatch, snapshot: Snapshot) -> None:
         """A new reading of a host."""
@@ -152,10 +162,10 @@ class ScrapeWatch:
         scraped = self._scraped.get(name)
         return [] if scraped is None else scraped.by_status(at)
 
-    def target(self, name: str) -> TargetView | None:
-        """How scraping a service goes; None where it is not scraped."""
+    def targets(self, name: str) -> tuple[TargetView, ...]:
+        """How scraping a service goes; nothing where it is not scraped."""
         scraped = self._scraped.get(name)
-        return None if scraped is None else scraped.view()
+        return () if scraped is None else scraped.views()
 
     def kept(self) -> Kept | None:
         """What all series together take; None where there is no store."""
@@ -204,31 +214,43 @@ class ScrapeWatch:
         from lilfox_tui.scrape.page_request import NotMetrics
 
         scraped = self._scraped_service(watch, store)
-        following = asyncio.create_task(self._follow(watch, scraped))
+        following = [asyncio.create_task(self._follow(watch, scraped, feed)) for feed in scraped.feeds]
         try:
             await scraped.run()
         except NotMetrics as error:
             watch.traffic.fail(error, next_try=datetime.now(UTC) + timedelta(seconds=NO_PAGE_AGAIN_S))
             await asyncio.sleep(NO_PAGE_AGAIN_S)
         finally:
-            following.cancel()
+            for each in following:
+                each.cancel()
 
     def _scraped_service(self, watch: ServiceWatch, store: Store) -> ScrapedService:
+        """A section of ``scrape`` with a service's name tells where the service's page is."""
         from lilfox_tui.monitor.scraped_service import ScrapedService
+        from lilfox_tui.scrape.configured import own_targets
+        from lilfox_tui.scrape.scraper import Scraper
 
-        config = watch.config
-        host = self._host_of(config.from_)
-        scraped = ScrapedService(target_of(watch), store, host, config, traffic_window_s(config))
+        named = self._config.scrape.get(watch.name)
+        targets = [each for each in own_targets(self._config) if each.label("job") == watch.name]
+        if named is None:
+            targets = [target_of(watch)]
+        scrapers = [Scraper(each, store, self._host_of(each.host)) for each in targets]
+        window_s = traffic_window_s(self._every_s(watch))
+        scraped = ScrapedService(scrapers, store, named or watch.config, window_s, expected=named is not None)
         self._scraped[watch.name] = scraped
         return scraped
 
-    async def _follow(self, watch: ServiceWatch, scraped: ScrapedService) -> None:
-        async with aclosing(scraped.scrapes.watch()) as states:
+    def _every_s(self, watch: ServiceWatch) -> float:
+        named = self._config.scrape.get(watch.name)
+        return watch.config.metrics_every if named is None else named.every
+
+    async def _follow(self, watch: ServiceWatch, scraped: ScrapedService, feed: Feed[Scrape]) -> None:
+        async with aclosing(feed.watch()) as states:
             async for _state in states:
                 self._take_state(watch, scraped)
 
     def _take_state(self, watch: ServiceWatch, scraped: ScrapedService) -> None:
-        state = scraped.scrapes.state
+        state = scraped.state
         if isinstance(state, Unavailable):
             watch.traffic.fail(state.error, since=state.since, next_try=state.next_try)
         elif isinstance(state, Ready):
@@ -237,7 +259,7 @@ class ScrapeWatch:
     def _take(self, watch: ServiceWatch, scraped: ScrapedService, at: datetime) -> None:
         traffic = scraped.traffic(at)
         watch.traffic.publish(traffic, at)
-        holds_s = HOLDS_SCRAPES * watch.config.metrics_every
+        holds_s = HOLDS_SCRAPES * self._every_s(watch)
         self._history.add(f"traffic/{watch.name}", at, series_of_traffic(traffic), holds_s=holds_s)
 
 

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Sequence
 from datetime import datetime
 
 import numpy as np
 
 from lilfox_tui.config.model import MetricNames
-from lilfox_tui.feed import Feed, Ready, Unavailable
-from lilfox_tui.hosts.base import Host
+from lilfox_tui.feed import Feed, Pending, Ready, State, Unavailable
 from lilfox_tui.metrics.traffic import Traffic, TrafficPart
 from lilfox_tui.monitor.target_view import TargetView
-from lilfox_tui.monitor.traffic_questions import OneTarget, TrafficQuestions
+from lilfox_tui.monitor.traffic_questions import TargetsOfService, TrafficQuestions
 from lilfox_tui.scrape.application import Application, recognise
 from lilfox_tui.scrape.labels import NAME, LabelList
 from lilfox_tui.scrape.matcher import Matcher
 from lilfox_tui.scrape.page_request import NotMetrics
 from lilfox_tui.scrape.scraper import Scrape, Scraper
-from lilfox_tui.scrape.store import Store
-from lilfox_tui.scrape.target import Target
+from lilfox_tui.scrape.store import Store, TargetSeries
 
 _UP = (Matcher(NAME, "=", "up"),)
 _WINDOW_STEP_MS = 100
@@ -28,53 +27,70 @@ _WINDOWS_KEPT = 8
 
 
 class ScrapedService:
-    """Scrapes ``target`` through ``host``; rates are of ``window_s`` seconds, or of those since it was last down.
-    ``names`` goes before what is recognised."""
+    """Scrapes the targets of a service, mostly one; rates are of ``window_s`` seconds, or of those since they were last
+    down. ``names`` goes before what is recognised. ``expected``: a target that has no page of metrics is down."""
 
-    def __init__(self, target: Target, store: Store, host: Host | None, names: MetricNames, window_s: float) -> None:
-        self._scraper = Scraper(target, store, host)
-        self._store = store
-        self._series = store.target(target.key)
-        self._source = OneTarget(self._series)
+    def __init__(
+        self, scrapers: Sequence[Scraper], store: Store, names: MetricNames, window_s: float, *, expected: bool
+    ) -> None:
+        self._scrapers = tuple(scrapers)
+        self._store, self._expected = store, expected
+        self._series = tuple(store.target(each.target.key) for each in scrapers)
+        self._source = TargetsOfService(self._series)
         self._names, self._window_ms = names, round(window_s * 1000)
         self._labels = LabelList(())
         self._application = Application()
         self._questions: OrderedDict[int, TrafficQuestions] = OrderedDict()
 
     @property
-    def scrapes(self) -> Feed[Scrape]:
-        """How the last scrape went."""
-        return self._scraper.feed
+    def feeds(self) -> tuple[Feed[Scrape], ...]:
+        """How the last scrape of each target went."""
+        return tuple(each.feed for each in self._scrapers)
 
-    def view(self) -> TargetView:
-        """How scraping goes."""
-        target = self._scraper.target
-        return TargetView(target.url, target.interval_s, self.scrapes.state, self._series.series_count)
+    @property
+    def state(self) -> State[Scrape]:
+        """The newest scrape of any target; where all are down, why the first is."""
+        states = [feed.state for feed in self.feeds]
+        ready = [state for state in states if isinstance(state, Ready)]
+        if ready:
+            return max(ready, key=lambda state: state.at)
+        return next((state for state in states if isinstance(state, Unavailable)), Pending())
+
+    def views(self) -> tuple[TargetView, ...]:
+        """How scraping each target goes."""
+        return tuple(
+            TargetView(each.target.url, each.target.interval_s, each.feed.state, series.series_count)
+            for each, series in zip(self._scrapers, self._series, strict=True)
+        )
 
     async def run(self) -> None:
         """Scrapes until cancelled. Raises NotMetrics where the service turns out to have no page: nothing of it stays
         in the store then, and it is done for."""
         try:
-            there = await self.scrape_once()
+            there = self._expected or await self.scrape_once()
             while not there:
-                await asyncio.sleep(self._scraper.target.interval_s)
+                await asyncio.sleep(self._scrapers[0].target.interval_s)
                 there = await self.scrape_once()
-            await self._scraper.run()
+            async with asyncio.TaskGroup() as group:
+                for each in self._scrapers:
+                    group.create_task(each.run())
         finally:
-            await self._scraper.close()
+            await self.close()
 
     async def scrape_once(self) -> bool:
         """Scrapes and tells whether there was a page. Raises NotMetrics where the service has none."""
-        await self._scraper.scrape_once()
-        state = self.scrapes.state
-        if isinstance(state, Unavailable) and isinstance(state.error, NotMetrics):
-            self._store.drop(self._scraper.target.key)
+        await asyncio.gather(*(each.scrape_once() for each in self._scrapers))
+        state = self.state
+        if not self._expected and isinstance(state, Unavailable) and isinstance(state.error, NotMetrics):
+            for each in self._scrapers:
+                self._store.drop(each.target.key)
             raise state.error
         return isinstance(state, Ready)
 
     async def close(self) -> None:
-        """Ends the connection and the forwarded port."""
-        await self._scraper.close()
+        """Ends the connections and the forwarded ports."""
+        for each in self._scrapers:
+            await each.close()
 
     def traffic(self, at: datetime) -> Traffic:
         """All requests before the last scrape at or before ``at`` (aware UTC)."""
@@ -95,16 +111,21 @@ class ScrapedService:
     def _window(self, at_ms: int) -> tuple[int, int]:
         """The last scrape at or before ``at_ms``, and from there back to the first one of the window: so that a rate
         divides by the time in which its requests were counted, also just after the start or an outage."""
-        found = self._series.select(_UP, at_ms - self._window_ms, at_ms)
-        if found is None:
+        spans = [span for series in self._series if (span := self._up_span(series, at_ms)) is not None]
+        if not spans:
             return at_ms, self._window_ms
+        newest = max(last for _first, last in spans)
+        steps = (newest - min(first for first, _last in spans)) // _WINDOW_STEP_MS + 1
+        return newest, min(self._window_ms, steps * _WINDOW_STEP_MS)
+
+    def _up_span(self, series: TargetSeries, at_ms: int) -> tuple[int, int] | None:
+        """The first and the last scrape of the window since the target was last down."""
+        found = series.select(_UP, at_ms - self._window_ms, at_ms)
+        if found is None:
+            return None
         down = np.flatnonzero(~(found.values[:, 0] > 0))
         first = int(down[-1]) + 1 if len(down) else 0
-        if first == len(found.times):
-            return at_ms, _WINDOW_STEP_MS
-        newest = int(found.times[-1])
-        spans = newest - int(found.times[first])
-        return newest, min(self._window_ms, (spans // _WINDOW_STEP_MS + 1) * _WINDOW_STEP_MS)
+        return None if first == len(found.times) else (int(found.times[first]), int(found.times[-1]))
 
     def _asked(self, window_ms: int) -> TrafficQuestions:
         questions = self._questions.get(window_ms)
@@ -115,12 +136,13 @@ class ScrapedService:
         return questions
 
     def _recognise(self, at_ms: int) -> None:
-        """Looks anew at what the page has when its series are others than before."""
-        found = self._series.select((), at_ms, at_ms)
+        """Looks anew at what the first target that is up has when its series are others than before."""
+        places = [place for place, feed in enumerate(self.feeds) if isinstance(feed.state, Ready)]
+        found = self._series[places[0]].select((), at_ms - self._window_ms, at_ms) if places else None
         if found is None or found.labels is self._labels:
             return
         self._labels = found.labels
-        application = recognise(self._scraper.exposition.families, found.labels, self._names)
+        application = recognise(self._scrapers[places[0]].exposition.families, found.labels, self._names)
         if application != self._application:
             self._application = application
             self._questions.clear()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -25,39 +25,44 @@ _CLASSES = {"CLIENT_ERROR": "4", "SERVER_ERROR": "5"}
 """Micrometer's ``outcome``."""
 
 
-class OneTarget(SeriesSource):
-    """The series of one target, as an evaluation asks for them.
+class TargetsOfService(SeriesSource):
+    """The series of a service's targets, as an evaluation asks for them.
 
     A counter that was not on the page of the scrape before began at 0 since then, which Prometheus does not assume: the
     first errors of a service are new series, and would else not be counted.
     """
 
-    def __init__(self, series: TargetSeries) -> None:
-        self._series = series
+    def __init__(self, targets: Sequence[TargetSeries]) -> None:
+        self._targets = tuple(targets)
 
     def select(self, matchers: tuple[Matcher, ...], start_ms: int, end_ms: int) -> list[Selected]:
         """As :meth:`SeriesSource.select`."""
-        found = self._series.select(matchers, start_ms, end_ms)
-        if found is None:
-            return []
-        absent = found.values.view(np.int64) == ABSENT_BITS
-        if not absent[0].any():
-            return [found]
-        first = np.argmin(absent, axis=0)
-        new = (first > 0) & (found.values.view(np.int64)[first, np.arange(len(first))] != STALE_BITS)
-        new &= ~self._was_there(matchers, start_ms, found)
-        values = found.values.copy()
-        values[first[new] - 1, np.flatnonzero(new)] = 0.0
-        return [Selected(found.labels, found.times, values)]
+        found = ((target, target.select(matchers, start_ms, end_ms)) for target in self._targets)
+        return [_from_zero(target, matchers, start_ms, selected) for target, selected in found if selected is not None]
 
-    def _was_there(self, matchers: tuple[Matcher, ...], before_ms: int, found: Selected) -> NDArray[np.bool_]:
-        """Which of the series have a sample from before."""
-        earlier = self._series.select(matchers, 0, before_ms - 1)
-        if earlier is None:
-            return np.zeros(len(found.labels), np.bool_)
-        bits = earlier.values.view(np.int64)
-        there: NDArray[np.bool_] = ((bits != ABSENT_BITS) & (bits != STALE_BITS)).any(axis=0)
-        return there
+
+def _from_zero(target: TargetSeries, matchers: tuple[Matcher, ...], start_ms: int, found: Selected) -> Selected:
+    absent = found.values.view(np.int64) == ABSENT_BITS
+    if not absent[0].any():
+        return found
+    first = np.argmin(absent, axis=0)
+    new = (first > 0) & (found.values.view(np.int64)[first, np.arange(len(first))] != STALE_BITS)
+    new &= ~_was_there(target, matchers, start_ms, found)
+    values = found.values.copy()
+    values[first[new] - 1, np.flatnonzero(new)] = 0.0
+    return Selected(found.labels, found.times, values)
+
+
+def _was_there(
+    target: TargetSeries, matchers: tuple[Matcher, ...], before_ms: int, found: Selected
+) -> NDArray[np.bool_]:
+    """Which of the series have a sample from before."""
+    earlier = target.select(matchers, 0, before_ms - 1)
+    if earlier is None:
+        return np.zeros(len(found.labels), np.bool_)
+    bits = earlier.values.view(np.int64)
+    there: NDArray[np.bool_] = ((bits != ABSENT_BITS) & (bits != STALE_BITS)).any(axis=0)
+    return there
 
 
 class _Times:

@@ -25,7 +25,7 @@ def app_of(monkeypatch: pytest.MonkeyPatch, *, language: str = "en", glyphs: Gly
 
     monkeypatch.setattr(scraping, "by_route", lambda name, at: parts(ROUTES, name, at))
     monkeypatch.setattr(scraping, "by_status", lambda name, at: parts(STATUSES, name, at))
-    monkeypatch.setattr(scraping, "target", lambda name: TARGET if name == "backend" else None)
+    monkeypatch.setattr(scraping, "targets", lambda name: (TARGET,) if name == "backend" else ())
     monkeypatch.setattr(scraping, "kept", lambda: KEPT)
     for age in range(120, 0, -5):
         app.monitor.history.add("traffic/backend", NOW - timedelta(seconds=age), series_of_traffic(BACKEND))

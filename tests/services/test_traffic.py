@@ -15,7 +15,7 @@ import pytest
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.digits import EXACT
 from lilfox_tui.app.glyphs import UNICODE
-from lilfox_tui.config.model import Config, HostConfig, Seconds, ServiceConfig
+from lilfox_tui.config.model import Config, HostConfig, ScrapeConfig, Seconds, ServiceConfig
 from lilfox_tui.config.themes import load_theme
 from lilfox_tui.demo.stack import Stack
 from lilfox_tui.demo.wire import ask
@@ -51,7 +51,7 @@ def lab() -> Iterator[SshdLab]:
 
 def watched(service: ServiceConfig, **changes: object) -> ServiceConfig:
     """Scraped each half second; asked for its health seldom, which would count as requests."""
-    quick = {"every": Seconds(60), "metrics_every": Seconds(0.5), **changes}
+    quick = {"every": Seconds(86_400), "metrics_every": Seconds(0.5), **changes}
     return msgspec.structs.replace(service, **quick)
 
 
@@ -160,9 +160,9 @@ def _selects(value_of: Callable[[str], Vector], rule: str) -> bool:
     return len(value_of(rule).labels) > 0
 
 
-def _requests(monitor: Monitor) -> int:
+def _requests(monitor: Monitor, name: str = "gateway") -> int:
     """All requests of the window, from the rate that is shown: none but the test's were made."""
-    found = traffic(monitor, "gateway")
+    found = traffic(monitor, name)
     assert found is not None
     return round((found.requests_s or 0) * found.window_s)
 
@@ -220,6 +220,29 @@ async def test_a_service_that_is_gone_is_a_target_that_is_down_and_its_numbers_a
         await until(lambda: traffic(monitor, "model"), what="its page again")
         await ask(int(stack.services["model"].url.rpartition(":")[2]), "GET", "/health")
         await scraped_twice(monitor, "model")
+
+
+async def test_a_section_of_a_services_name_tells_where_its_pages_are(stack: Stack) -> None:
+    """Two replicas whose pages are not at the service's own address."""
+    places = [stack.services[name].url.removeprefix("http://") for name in ("backend", "model")]
+    scrape = ScrapeConfig(targets=tuple(places), every=Seconds(0.5), inflight="nosuch_gauge")
+    config = msgspec.structs.replace(
+        config_of(api=watched(stack.services["gateway"], metrics=None)), scrape={"api": scrape}
+    )
+    monitor = Monitor(config)
+    async with watching(monitor):
+        for place in places:
+            await ask(int(place.rpartition(":")[2]), "GET", "/health")
+        await scraped_twice(monitor, "api")
+        for place in places:
+            for _each in range(10):
+                await ask(int(place.rpartition(":")[2]), "GET", "/missing")
+        await until(lambda: 19 <= _requests(monitor, "api") <= 21, what="those of both")
+        found = traffic(monitor, "api")
+        assert found is not None
+        assert found.client_errors == pytest.approx(100)
+        assert "nosuch_gauge" in str(found.missing["in_flight"])
+        assert [each.url for each in monitor.scraping.targets("api")] == [f"http://{each}/metrics" for each in places]
 
 
 async def test_a_services_page_comes_through_the_host_that_asks_it(stack: Stack, lab: SshdLab) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lilfox_tui.app.digits import EXACT, Digits
+from lilfox_tui.metrics.traffic import Quantile
 
 FEW = Digits(few=True)
 
@@ -37,3 +38,33 @@ def test_rates_and_times_keep_their_first_digit() -> None:
 
 def test_what_moves_a_little_changes_nothing() -> None:
     assert {FEW.percent(value / 10) for value in range(378, 422)} == {" 40%"}
+
+
+@pytest.mark.parametrize(
+    ("percent", "exact", "few"),
+    [
+        (None, "", ""),
+        (0.0, "0.0%", "0.0%"),
+        (0.004, "<0.1%", "<0.1%"),
+        (0.42, "0.4%", "0.4%"),
+        (31.04, "31.0%", "30%"),
+        (99.96, "100%", "100%"),
+    ],
+)
+def test_a_small_share_is_not_none_and_an_unknown_one_is_nothing(percent: float | None, exact: str, few: str) -> None:
+    assert (EXACT.share(percent), FEW.share(percent)) == (exact, few)
+
+
+@pytest.mark.parametrize(
+    ("found", "exact", "few"),
+    [
+        (None, "", ""),
+        (Quantile(0.00042), "0.4ms", "0.4ms"),
+        (Quantile(0.0123), "12ms", "10ms"),
+        (Quantile(0.9997), "1.0s", "1s"),
+        (Quantile(2.34, "<="), "≤2.3s", "≤2s"),
+        (Quantile(60.0, ">"), ">60s", ">60s"),
+    ],
+)
+def test_a_quantile_has_its_bound(found: Quantile | None, exact: str, few: str) -> None:
+    assert (EXACT.quantile(found), FEW.quantile(found)) == (exact, few)

@@ -18,8 +18,10 @@ from lilfox_tui.app.host_rows import TableStyle, host_heading, host_row
 from lilfox_tui.app.service_rows import service_row
 from lilfox_tui.config.model import Thresholds
 from lilfox_tui.config.themes import load_theme
+from lilfox_tui.feed import Ready
 from lilfox_tui.i18n import tr
 from lilfox_tui.metrics.model import Level, Process
+from lilfox_tui.metrics.traffic import Quantile, Traffic
 from lilfox_tui.monitor.model import Change, HostView
 from lilfox_tui.text import cell_width, clean
 from tests.app.overviews import NOW, host, lost, mixed, summary
@@ -123,9 +125,35 @@ def test_a_name_that_an_ascii_terminal_lacks_leaves_the_clock_at_the_edge() -> N
 def test_a_service_that_is_ill_says_what_and_since_when() -> None:
     overview = mixed()
     text = text_of(service_row(overview.services["backend"], NOW, style(100)))
-    for part in ("✖ backend", "unhealthy", "503", "6m", "answers 503, expected 200"):
+    for part in ("✖ backend", "503", "6m", "answers 503, expected 200"):
         assert part in text
     assert "connection refused" in text_of(service_row(overview.services["model"], NOW, style(100)))
+
+
+def test_what_is_not_known_of_a_services_requests_is_blank_and_never_none() -> None:
+    known = Traffic(NOW, 30.0, requests_s=0.0, in_flight=2.0)
+    view = replace(mixed().services["gateway"], traffic=Ready(known, NOW))
+    text = text_of(service_row(view, NOW, style(120)))
+    assert text.split() == ["●", "gateway", "200", "12", "ms", "0", "2", "6m"]
+    assert "%" not in text
+
+
+def test_the_columns_of_requests_leave_one_after_the_other_and_keep_their_order() -> None:
+    known = Traffic(
+        NOW, 30.0, 7.0, Quantile(0.5), Quantile(2.0), Quantile(3.0), client_errors=1.0, server_errors=9.0, in_flight=2.0
+    )
+    view = replace(mixed().services["gateway"], traffic=Ready(known, NOW))
+    rows = {width: service_row(view, NOW, style(width)) for width in (140, 100, 80, 70, 60, 50, 40)}
+    texts = {width: text_of(row) for width, row in rows.items()}
+    assert all("9.0%" in text and "2.0s" in text for text in texts.values()), "errors and p95 stay longest"
+    assert "500ms" in texts[100]
+    assert "500ms" not in texts[80]
+    assert "3.0s" in texts[80]
+    assert "3.0s" not in texts[50]
+    for width, text in texts.items():
+        assert cell_width(text) <= width
+    roles = {piece.text.strip(): piece.role for piece in rows[140]}
+    assert (roles["9.0%"], roles["2.0s"], roles["500ms"]) == ("failing", "degraded", "text")
 
 
 def page(width: int, shown: HostView | None = None, changes: Sequence[Change] = ()) -> list[Row]:
