@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
+from contextlib import suppress
 from typing import Final, TypeVar, cast
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
 
 T = TypeVar("T")
+_MISSING: Final = object()
 _KEPT: Final = 16
 """How many things of one kind are kept with one list where their keys change with the values (``x > 1``)."""
 
@@ -64,11 +66,13 @@ def joined(lists: Iterable[LabelList]) -> LabelList:
 
 
 def recent(labels: LabelList, kind: Hashable, key: Hashable, make: Callable[[], T]) -> T:
-    """``make()``, kept with ``labels`` while ``key`` is among the last ones of its ``kind``."""
+    """``make()``, kept with ``labels`` while ``key`` is among the last ones of its ``kind``; for several threads."""
     kept = labels.derived(("recent", kind), lambda _: OrderedDict[Hashable, object]())
-    if key in kept:
-        kept.move_to_end(key)
-        return cast("T", kept[key])
+    found = kept.get(key, _MISSING)
+    if found is not _MISSING:
+        with suppress(KeyError):  # another thread has dropped it just now
+            kept.move_to_end(key)
+        return cast("T", found)
     made = kept[key] = make()
     if len(kept) > _KEPT:
         kept.popitem(last=False)

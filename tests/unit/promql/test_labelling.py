@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 
 from lilfox_tui.promql.labelling import duplicate, joined, nameless, recent, taken
@@ -34,6 +36,15 @@ def test_forgets_what_was_not_asked_for_lately() -> None:
     for number in (*range(100), 99, 0):
         recent(NAMED, "test", number, lambda number=number: made.append(number))  # type: ignore[misc]
     assert made == [*range(100), 0]
+
+
+def test_several_threads_may_ask() -> None:
+    def ask(seed: int) -> bool:
+        numbers = [(seed * 7 + step * step) % 40 for step in range(3000)]
+        return all(recent(NAMED, "threads", number, lambda number=number: number) == number for number in numbers)  # type: ignore[misc]
+
+    with ThreadPoolExecutor(4) as threads:
+        assert all(threads.map(ask, range(4)))
 
 
 def test_hashes_as_xxh64_does() -> None:
