@@ -14,7 +14,6 @@ from lilfox_tui.backends.model import Plan
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, _, tr
 from lilfox_tui.monitor.model import BackendView
-from lilfox_tui.redact import redact
 
 _NUMBERS = 4
 """Columns of a slow statement that are shown in front of it: total, calls and mean time."""
@@ -75,5 +74,5 @@ def plan_rows(plan: Plan) -> list[Row]:
     """A plan as rows to read."""
     how = _("made without the values of its parameters (generic)") if plan.generic else _("made, not run")
     rows: list[Row] = [(Piece(" " + _("Plan"), "title"), Piece("  " + how, "muted")), BLANK]
-    rows += [(Piece(" " + redact(line), "muted"),) for line in plan.statement.splitlines()]
+    rows += [(Piece(" " + line, "muted"),) for line in plan.statement.splitlines()]
     return [*rows, BLANK, *((Piece(" " + line),) for line in plan.lines)]

@@ -201,6 +201,16 @@ async def test_a_statement_that_cannot_be_planned_says_why_and_leaves_the_sessio
     await backend.close()
 
 
+async def test_a_password_in_a_statement_is_not_shown(server: Postgres) -> None:
+    server.csv("SELECT pg_stat_statements_reset()")
+    server.csv("ALTER ROLE plain PASSWORD 'a-word-of-plain'")
+    kept = server.csv("SELECT query FROM pg_stat_statements WHERE query LIKE 'ALTER ROLE%'")[0][0]
+    shown = [str(row["statement"]) for row in table(await one_look(opened(server)), "slow_statements")]
+    assert "a-word" in kept or "$1" in kept
+    assert any(text.startswith("ALTER ROLE plain PASSWORD ") for text in shown)
+    assert "a-word" not in " ".join(shown)
+
+
 async def test_indexes_unused_duplicate_and_missing(server: Postgres) -> None:
     for _time in range(60):
         server.csv("SELECT count(*) FROM orders WHERE md5(note) = 'x'")

@@ -20,6 +20,7 @@ from lilfox_tui.backends.postgresql.driver import DriverSession, Login, SslMode
 from lilfox_tui.backends.postgresql.look import Indexes, Look, look, server_of
 from lilfox_tui.backends.postgresql.psql import PsqlSession
 from lilfox_tui.backends.postgresql.session import Refused, Session
+from lilfox_tui.backends.postgresql.statement import without_secrets
 from lilfox_tui.backends.postgresql.tables import facts, tables
 from lilfox_tui.config.model import BackendConfig, Port, SecretRef, Threshold
 from lilfox_tui.errors import UsageError
@@ -161,7 +162,9 @@ class PostgreSql:
                 raise BackendError(tr("the server cannot plan it: {reason}", reason=step.said), hint)
         plan = steps[-1]
         assert not isinstance(plan, Refused)
-        return Plan(text[0], plan, generic=re.search(r"\$\d", text[0]) is not None)
+        return Plan(
+            without_secrets(text[0]), tuple(map(without_secrets, plan)), generic=re.search(r"\$\d", text[0]) is not None
+        )
 
     async def close(self) -> None:
         """See :meth:`Backend.close`."""

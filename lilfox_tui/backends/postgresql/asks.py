@@ -210,14 +210,15 @@ class Slot(Struct, frozen=True):
     retained_bytes: float | None
 
 
-SLOTS = Ask(
-    f"""
-    SELECT slot_name AS name, slot_type AS kind, active, wal_status,
+def slots(server: Server) -> Ask[Slot]:
+    """All replication slots."""
+    wal_status = "wal_status" if server.version >= 130000 else "NULL::text"
+    sql = f"""
+    SELECT slot_name AS name, slot_type AS kind, active, {wal_status} AS wal_status,
            pg_wal_lsn_diff({_NOW_LSN}, restart_lsn) AS retained_bytes
       FROM pg_replication_slots ORDER BY slot_name
-    """,
-    Slot,
-)
+    """
+    return Ask(sql, Slot)
 
 
 class SlowStatement(Struct, frozen=True):

@@ -53,10 +53,10 @@ async def server_of(session: Session) -> asks.Server:
 async def look(session: Session, *, with_indexes: bool) -> Look:
     """Asks the server what it is, then all that suits it. Raises as :func:`server_of`."""
     server = await server_of(session)
-    slow = asks.slow(server)
+    slow, slots = asks.slow(server), asks.slots(server)
     wanted: dict[str, Ask[Any]] = {
         "pool": asks.POOL, "sessions": asks.SESSIONS, "databases": asks.DATABASES, "senders": asks.SENDERS,
-        "receiver": asks.RECEIVER, "slots": asks.SLOTS,
+        "receiver": asks.RECEIVER, "slots": slots,
     }  # fmt: skip
     if slow is not None:
         wanted["slow"] = slow
@@ -71,7 +71,7 @@ async def look(session: Session, *, with_indexes: bool) -> Look:
         databases=got.rows("databases", asks.DATABASES),
         senders=got.rows("senders", asks.SENDERS),
         receiver=(got.rows("receiver", asks.RECEIVER) or (None,))[0],
-        slots=got.rows("slots", asks.SLOTS),
+        slots=got.rows("slots", slots),
         slow=None if slow is None else got.rows("slow", slow),
         indexes=_indexes(got) if with_indexes else None,
         refused=got.refused,

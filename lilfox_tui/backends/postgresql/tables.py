@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from lilfox_tui.backends.model import Cell, Column, Fact, Table
 from lilfox_tui.backends.postgresql.asks import SessionRow
 from lilfox_tui.backends.postgresql.look import Indexes, Look
+from lilfox_tui.backends.postgresql.statement import without_secrets
 from lilfox_tui.i18n import Message, tr
-from lilfox_tui.redact import redact
 
 MOST_SESSIONS = 15
 
@@ -68,7 +68,7 @@ def _session(row: SessionRow, depth: int = 0) -> tuple[Cell, ...]:
 
 def _one_line(statement: str | None) -> str | None:
     """A statement as a cell: its own line ends are no rows, and what looks like a secret is not shown."""
-    return None if statement is None else redact(" ".join(statement.split()))
+    return None if statement is None else " ".join(without_secrets(statement).split())
 
 
 def _sessions(look: Look) -> Iterator[Table]:

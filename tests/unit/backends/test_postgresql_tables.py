@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from lilfox_tui.backends.postgresql.asks import SessionRow
 from lilfox_tui.backends.postgresql.psql import _answers, _script
 from lilfox_tui.backends.postgresql.session import Refused, Step
+from lilfox_tui.backends.postgresql.statement import without_secrets
 from lilfox_tui.backends.postgresql.tables import blocking_tree
 
 
@@ -30,6 +33,20 @@ def test_a_circle_ends() -> None:
 
 def test_a_holder_that_is_not_seen_leaves_its_waiters() -> None:
     assert tree(session(2, 99), session(3, 2)) == [(0, 2), (1, 3)]
+
+
+@pytest.mark.parametrize(
+    ("statement", "shown"),
+    [
+        ("ALTER ROLE a PASSWORD 'x''y' VALID UNTIL '2030-01-01'", "ALTER ROLE a PASSWORD '***' VALID UNTIL '2030-01-01'"),
+        ("CREATE USER a WITH ENCRYPTED PASSWORD\n  'cut of", "CREATE USER a WITH ENCRYPTED PASSWORD\n  '***'"),
+        ("SELECT password FROM users WHERE name = 'a'", "SELECT password FROM users WHERE name = 'a'"),
+        ("CREATE SUBSCRIPTION s CONNECTION 'host=h password=word' PUBLICATION p",
+         "CREATE SUBSCRIPTION s CONNECTION 'host=h password=***' PUBLICATION p"),
+    ],
+)  # fmt: skip
+def test_passwords_in_statements_are_masked(statement: str, shown: str) -> None:
+    assert without_secrets(statement) == shown
 
 
 def test_nobody_waits() -> None:
