@@ -82,7 +82,7 @@ def _said(page: AlertPage) -> list[Row]:
         return []
     rows: list[Row] = []
     if (seen := alert.acknowledged) is not None:
-        text = _("seen by {name} at {time}", name=seen.by, time=_time(seen.at, page.now))
+        text = _("acknowledged by {name} at {time}", name=seen.by, time=_time(seen.at, page.now))
         rows.append((Piece("   " + text, "accent"), Piece("  " + seen.note)))
     by = (each for each in page.silences if each.id in alert.silenced_by)
     return [

@@ -68,8 +68,9 @@ def items_of(alerts: Alerts) -> list[Item]:
     those without data."""
     rules = {rule.key: rule for rule in alerts.rules}
     shown = sorted(alerts.alerts, key=lambda alert: bool(alert.silenced_by))
-    ill = [rule for rule in alerts.rules if rule.health in (RuleHealth.FAILED, RuleHealth.NO_DATA)]
-    ill.sort(key=lambda rule: -rule.health)
+    active = {alert.rule for alert in alerts.alerts if alert.resolved_at is None}
+    ill = [rule for rule in alerts.rules if rule.health is RuleHealth.FAILED]
+    ill += [rule for rule in alerts.rules if rule.health is RuleHealth.NO_DATA and rule.key not in active]
     return [*(Item(rules.get(each.rule), each) for each in shown), *(Item(rule) for rule in ill)]
 
 
@@ -117,7 +118,7 @@ def marks(alert: Alert) -> str:
     if alert.silenced_by:
         found.append(_("silenced"))
     if alert.acknowledged is not None:
-        found.append(_("seen by {name}", name=alert.acknowledged.by))
+        found.append(_("acknowledged by {name}", name=alert.acknowledged.by))
     if alert.keep_firing_since is not None:
         found.append(_("kept firing"))
     return ", ".join(found)
@@ -173,7 +174,7 @@ def rule_trouble(rule: RuleView | None, now: datetime) -> str:
     if rule is None or rule.health is RuleHealth.GOOD:
         return ""
     if rule.health is RuleHealth.NO_DATA:
-        return _("no data: its expression selects no series, so it can never fire")
+        return _("no data: its expression selects no series")
     if rule.health is RuleHealth.UNKNOWN:
         return _("not evaluated yet")
     why = rule.error or _("unknown")
