@@ -38,7 +38,7 @@ def test_a_holder_that_is_not_seen_leaves_its_waiters() -> None:
 @pytest.mark.parametrize(
     ("statement", "shown"),
     [
-        ("ALTER ROLE a PASSWORD 'x''y' VALID UNTIL '2030-01-01'", "ALTER ROLE a PASSWORD '***' VALID UNTIL '2030-01-01'"),
+        ("ALTER ROLE a PASSWORD 'x''y' VALID UNTIL '2030'", "ALTER ROLE a PASSWORD '***' VALID UNTIL '2030'"),
         ("CREATE USER a WITH ENCRYPTED PASSWORD\n  'cut of", "CREATE USER a WITH ENCRYPTED PASSWORD\n  '***'"),
         ("SELECT password FROM users WHERE name = 'a'", "SELECT password FROM users WHERE name = 'a'"),
         ("CREATE SUBSCRIPTION s CONNECTION 'host=h password=word' PUBLICATION p",
