@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import random
 import time
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -61,6 +63,9 @@ async def test_mail_webhook_and_alertmanager_hear_firing_once_and_resolved_once_
             await until(lambda: heard(hook, "/chat") == firing, timeout_s=30, what="the webhook")
             await until(lambda: len(box.mails) == 1, timeout_s=30, what="the mail")
             await until(lambda: heard(hook, "/from-am") == firing, timeout_s=30, what="Alertmanager's own webhook")
+            outbox = Outbox(lab.saved().database)
+            await until(lambda: outbox.count("mail") + outbox.count("chat") == 0, what="it is known that they have it")
+            await until(lambda: outbox.told("am"), what="so it is of Alertmanager")
             first.kill()
             second = lab.start()
             await until(lambda: second.alerts() == {"a": "firing"}, timeout_s=30, what="it goes on")
@@ -71,6 +76,7 @@ async def test_mail_webhook_and_alertmanager_hear_firing_once_and_resolved_once_
             await until(lambda: heard(hook, "/chat") == both, timeout_s=30, what="the webhook hears the end")
             await until(lambda: len(box.mails) == 2, timeout_s=30, what="the mail of the end")
             await until(lambda: heard(hook, "/from-am") == both, timeout_s=30, what="Alertmanager tells the end")
+            await until(lambda: outbox.count("mail") + outbox.count("chat") == 0, what="it is known that they have it")
             second.kill()
             third = lab.start()
             await until(lambda: third.now().get("evaluates"), timeout_s=30)
@@ -92,7 +98,8 @@ async def test_kill_9_between_outbox_and_sending_loses_nothing_and_the_id_stays(
     first = lab.start()
     await until(lambda: hook.requests, timeout_s=30, what="it is being sent")
     first.kill()
-    assert Outbox(lab.saved().database).count("chat") == 1
+    outbox = Outbox(lab.saved().database)
+    assert outbox.count("chat") == 1
     lab.values(a=1)
     hook.silent = False
     second = lab.start()
@@ -100,7 +107,7 @@ async def test_kill_9_between_outbox_and_sending_loses_nothing_and_the_id_stays(
     ids = [one.headers["idempotency-key"] for one in hook.requests]
     assert ids[0] == ids[1] != ids[2]
     assert heard(hook, "/chat") == [("firing", "a"), ("firing", "a"), ("resolved", "a")]
-    await until(lambda: Outbox(lab.saved().database).count("chat") == 0, what="the outbox is empty")
+    await until(lambda: outbox.count("chat") == 0, what="the outbox is empty")
     second.kill()
 
 
@@ -133,13 +140,44 @@ async def test_one_evaluates_the_others_show_it_and_take_over(lab: Lab, hook: St
     lab.configure(f"{{chat: {{kind: webhook, url: '{hook.url}/chat'}}}}")
     lab.values(a=0)
     first = lab.start()
-    await until(lambda: first.now().get("evaluates"), timeout_s=30)
+    await until(lambda: first.now().get("evaluates"), timeout_s=30, what="the first evaluates")
     second = lab.start()
-    await until(lambda: second.alerts() == {"a": "firing"}, timeout_s=30)
+    await until(lambda: second.alerts() == {"a": "firing"}, timeout_s=30, what="the second shows it")
     assert second.now()["evaluates"] is False
-    await until(lambda: heard(hook, "/chat") == [("firing", "a")], timeout_s=30)
+    await until(lambda: heard(hook, "/chat") == [("firing", "a")], timeout_s=30, what="the webhook")
+    outbox = Outbox(lab.saved().database)
+    await until(lambda: outbox.count("chat") == 0, what="it is known that it has it")
     first.kill()
     await until(lambda: second.now()["evaluates"], timeout_s=30, what="it takes over")
     lab.values(a=1)
-    await until(lambda: heard(hook, "/chat") == [("firing", "a"), ("resolved", "a")], timeout_s=30)
+    both = [("firing", "a"), ("resolved", "a")]
+    await until(lambda: heard(hook, "/chat") == both, timeout_s=30, what="the end is told")
     second.kill()
+
+
+def is_past(moment: float) -> bool:
+    return time.monotonic() >= moment
+
+
+async def test_killed_at_any_moment_each_firing_has_its_end_and_what_comes_twice_is_known_by_its_id(
+    lab: Lab, hook: StandIn
+) -> None:
+    lab.configure(f"{{chat: {{kind: webhook, url: '{hook.url}/chat'}}}}")
+    chance = random.Random(7)
+    for turn in range(10):
+        lab.values(a=turn % 2)
+        engine = lab.start()
+        await until(engine.now, timeout_s=30, what="it shows something")
+        await until(partial(is_past, time.monotonic() + chance.uniform(0, 0.6)))
+        engine.kill()
+    lab.values(a=1)
+    last = lab.start()
+    outbox = Outbox(lab.saved().database)
+    await until(
+        lambda: last.now().get("evaluates") and last.alerts().get("a") != "firing", timeout_s=30, what="it is over"
+    )
+    await until(lambda: outbox.count("chat") == 0 and not outbox.told("chat"), timeout_s=30, what="all is told")
+    once = {one.headers["idempotency-key"]: json.loads(one.body) for one in hook.requests}
+    statuses = [alert["status"] for each in once.values() for alert in each["alerts"]]
+    assert len(statuses) >= 2
+    assert statuses == ["firing", "resolved"] * (len(statuses) // 2)
