@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 import zlib
 from datetime import UTC, datetime, timedelta
@@ -30,6 +31,8 @@ REPORTED = (
     "scrape_series_added",
 )
 """What is known of each scrape, as series with the target's labels; named as Prometheus names them."""
+_APART = 0.5
+"""Of a period, at least so much lies between the first scrape, which is at once, and the second."""
 _READ_IN_THREAD = 64 * 1024
 _KNOWN_IN_THREAD = 2 * 1024 * 1024
 """A larger page is read in a thread, so that it holds up nobody; one that looks like the last one is read quickly."""
@@ -76,10 +79,12 @@ class Scraper:
         period = self.target.interval_s
         phase = zlib.crc32(self.target.key.encode()) / 2**32 * period
         try:
+            await self.scrape_once()
+            turn = math.ceil((loop.time() - phase) / period + _APART)
             while True:
+                await asyncio.sleep(phase + turn * period - loop.time())
                 await self.scrape_once()
-                now = loop.time()
-                await asyncio.sleep(phase + (int((now - phase) // period) + 1) * period - now)
+                turn = max(turn, math.floor((loop.time() - phase) / period)) + 1
         finally:
             await self.close()
 
@@ -91,6 +96,8 @@ class Scraper:
     async def scrape_once(self) -> None:
         """One scrape. Raises nothing that the target or its host can cause."""
         at_ms = _now_ms()
+        if at_ms == self._series.newest_ms:
+            at_ms += 1  # its predecessor has just ended, or it was asked for twice
         started = time.perf_counter()
         try:
             body = await self._request.fetch()
