@@ -77,10 +77,12 @@ class BadPage(LilFoxError):
 
 
 class _Shape(NamedTuple):
-    """The last page, to read from the next one only the lines that have changed. ``places`` says the place of each
-    line's value in ``values``, -1 where it has none; ``picked`` of these are those of ``page``."""
+    """The last page, to read from the next one only the lines that have changed. ``keys`` are the lines without their
+    values. ``places`` says the place of each line's value in ``values``, -1 where it has none; ``picked`` of these are
+    those of ``page``."""
 
     lines: list[bytes]
+    keys: list[bytes]
     places: list[int]
     values: Floats
     picked: NDArray[np.intp] | None
@@ -123,10 +125,10 @@ class Exposition:
         if shape is None or len(lines) != len(shape.lines):
             return None
         places, ends = [], []
-        for place, old, new in zip(shape.places, shape.lines, lines, strict=True):
+        for place, known, old, new in zip(shape.places, shape.keys, shape.lines, lines, strict=True):
             if new != old:
                 key, _space, end = new.rpartition(b" ")
-                if place < 0 or key != old.rpartition(b" ")[0]:
+                if place < 0 or key != known:
                     return None
                 places.append(place)
                 ends.append(end)
@@ -294,7 +296,8 @@ def _shape(lines: list[bytes], reading: _Reading, page: Page) -> _Shape | None:
     for place, row in enumerate(reading.rows):
         places[row] = place
     picked = None if len(reading.picked) == len(reading.rows) else np.asarray(reading.picked, np.intp)
-    return _Shape(lines, places, np.array(reading.values, np.float64), picked, page)
+    keys = [line.rpartition(b" ")[0] for line in lines]
+    return _Shape(lines, keys, places, np.array(reading.values, np.float64), picked, page)
 
 
 def _plain(end: bytes) -> float | None:

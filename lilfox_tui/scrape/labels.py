@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar, cast, overload
 
+from msgspec import Struct
+
 from lilfox_tui.metrics.model import Labels
 
 T = TypeVar("T")
@@ -16,16 +18,18 @@ NAME = "__name__"
 """The label that holds a metric's name."""
 
 
-class LabelSet:
+class LabelSet(Struct, eq=False, gc=False):
     """The identity of a series: label pairs sorted by name, ``__name__`` among them, none with an empty value (as in
-    Prometheus' data model). Values are untrusted text."""
+    Prometheus' data model). Values are untrusted text. The constructor wants them sorted; :meth:`of` takes anything.
 
-    __slots__ = ("_hash", "pairs")
+    The garbage collector need not walk them: texts make no circles, and with many series it would hold up everybody.
+    """
 
-    def __init__(self, pairs: Labels) -> None:
-        """``pairs`` must be sorted and hold no empty value; :meth:`of` takes anything."""
-        self.pairs = pairs
-        self._hash = hash(pairs)
+    pairs: Labels
+    _hash: int = 0
+
+    def __post_init__(self) -> None:
+        self._hash = hash(self.pairs)
 
     @classmethod
     def of(cls, labels: Mapping[str, str] | Iterable[tuple[str, str]]) -> LabelSet:

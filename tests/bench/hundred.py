@@ -1,6 +1,7 @@
 """The real app without a terminal over a config of many hosts: late samples and the event loop's longest block.
 
-``python -m tests.bench.hundred CONFIG SECONDS`` prints one JSON object; times are milliseconds.
+``python -m tests.bench.hundred CONFIG SECONDS [SETTLE]`` prints one JSON object; times are milliseconds.
+It begins to look SETTLE seconds (5) after the first sample of each host.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class Arrivals:
         return sum(gap > 2 * period_s for gap in gaps)
 
 
-async def observe(config: Path, seconds: float) -> dict[str, float]:
+async def observe(config: Path, seconds: float, settle_s: float = SETTLE_S) -> dict[str, float]:
     """Runs the app over ``config`` and looks at it for ``seconds``, once each host has given a sample."""
     app = build_app(load(config).config, parse(["--config", str(config)]))
     arrivals = {name: Arrivals() for name in app.monitor.hosts}
@@ -84,7 +85,7 @@ async def observe(config: Path, seconds: float) -> dict[str, float]:
         with suppress(AssertionError):  # how many were reached stands in the result
             await until(lambda: all(each.at for each in arrivals.values()), timeout_s=CONNECT_S)
         connected_s = time.monotonic() - connecting
-        await asyncio.sleep(SETTLE_S)
+        await asyncio.sleep(settle_s)
         tasks.append(asyncio.create_task(beats.count()))
         began, cpu = time.monotonic(), time.process_time()
         await asyncio.sleep(seconds)
@@ -109,4 +110,4 @@ async def observe(config: Path, seconds: float) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(asyncio.run(observe(Path(sys.argv[1]), float(sys.argv[2])))) + "\n")
+    sys.stdout.write(json.dumps(asyncio.run(observe(Path(sys.argv[1]), *map(float, sys.argv[2:])))) + "\n")

@@ -14,6 +14,7 @@ from tests.bench import bare
 
 LILFOX = (str(Path(sys.executable).with_name("lilfox")),)
 BARE = (sys.executable, bare.__file__)
+TREE = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True, slots=True)

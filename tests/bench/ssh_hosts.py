@@ -12,13 +12,12 @@ from typing import Any
 
 from tests.bench.first_frame import WITHIN_S
 from tests.bench.on_terminal import CannotMeasure, OnTerminal, process_cpu_s
-from tests.bench.programs import LILFOX, Peers, environment
+from tests.bench.programs import LILFOX, TREE, Peers, environment
 from tests.bench.table import Row, within
 from tests.services.sshd import SshdLab, sshd_lab
 
 ONE_HOST_S = 20.0
 CONNECT_S = 120.0
-TREE = Path(__file__).parents[2]
 
 
 def measure_one(_peers: Peers, home: Path, *, quick: bool) -> Iterator[Row]:

@@ -1,0 +1,78 @@
+"""``python -m tests.bench.scrape_cost SERIES``: a large page parsed again and again, and what an hour of it takes.
+
+Prints one JSON object: ``parse_ms`` against ``client_ms`` of prometheus_client's parser on the same pages in turn, and
+``sample_bytes``, the growth of this process' resident memory while the store took 240 rows, a sample.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from statistics import median
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from lilfox_tui.scrape.exposition import Exposition
+from lilfox_tui.scrape.labels import LabelSet
+from lilfox_tui.scrape.store import Store
+from tests.bench.metric_pages import MetricPage
+from tests.bench.programs import median_ratio
+
+ROUNDS = 11
+PERIOD_S = 15
+ROWS = 240
+BEGAN_MS = 1_700_000_000_000
+
+
+def hour(page: MetricPage, series: int) -> float:
+    """Bytes a sample of an hour, labels and what the parser remembers among them."""
+    bodies = [page.at(1_000_000.0 + row * PERIOD_S) for row in range(ROWS)]
+    before = _resident_bytes()
+    exposition, store = Exposition(LabelSet.of), Store(keep_s=7200, limit_bytes=1 << 30)
+    target = store.target("page")
+    for row, body in enumerate(bodies):
+        read = exposition.read(body, openmetrics=False)
+        assert target.append(BEGAN_MS + row * PERIOD_S * 1000, read.labels, read.values)
+    taken = _resident_bytes() - before
+    assert store.sample_count == series * ROWS
+    return taken / store.sample_count
+
+
+def parse(page: MetricPage, series: int) -> tuple[list[float], list[float]]:
+    """CPU seconds of each reading, ours and prometheus_client's."""
+    exposition = Exposition(LabelSet.of)
+    exposition.read(page.at(1_000_000.0), openmetrics=False)
+    ours, theirs = [], []
+    for number in range(ROUNDS):
+        body = page.at(1_000_001.0 + number)
+        began = time.thread_time()
+        read = exposition.read(body, openmetrics=False)
+        ours.append(time.thread_time() - began)
+        text = body.decode()
+        began = time.thread_time()
+        samples = sum(len(family.samples) for family in text_string_to_metric_families(text))
+        theirs.append(time.thread_time() - began)
+        assert samples == read.samples == series
+    return ours, theirs
+
+
+def _resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+
+def _measured(series: int) -> dict[str, float]:
+    page = MetricPage(series)
+    sample_bytes = hour(page, series)
+    ours, theirs = parse(page, series)
+    return {
+        "sample_bytes": sample_bytes,
+        "parse_ms": median(ours) * 1000,
+        "client_ms": median(theirs) * 1000,
+        "parse_ratio": median_ratio(ours, theirs),
+    }
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(_measured(int(sys.argv[1]))))
