@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -38,6 +38,7 @@ CREATE ROLE plain LOGIN;
 CREATE ROLE watcher LOGIN PASSWORD 'watcher-secret' IN ROLE pg_monitor;
 """
 VERSIONS = [15, 17]
+_backends: list[PostgreSql] = []
 
 
 @pytest.fixture(scope="module", params=VERSIONS)
@@ -50,6 +51,14 @@ def server(request: pytest.FixtureRequest) -> Iterator[Postgres]:
         yield running
 
 
+@pytest.fixture(autouse=True)
+async def closed() -> AsyncIterator[None]:
+    """No session is left for the next test, also when one fails."""
+    yield
+    while _backends:
+        await _backends.pop().close()
+
+
 @pytest.fixture
 def lab() -> Iterator[SshdLab]:
     with sshd_lab() as made:
@@ -58,7 +67,9 @@ def lab() -> Iterator[SshdLab]:
 
 def opened(server: Postgres, host: Host | None = None, **changes: object) -> PostgreSql:
     settings: dict[str, object] = {"port": server.port, "user": SUPERUSER, "tls": "disable", "timeout": Seconds(10)}
-    return postgresql.open_backend("db", Options(**(settings | changes)), host)  # type: ignore[arg-type]
+    backend = postgresql.open_backend("db", Options(**(settings | changes)), host)  # type: ignore[arg-type]
+    _backends.append(backend)
+    return backend
 
 
 def by_psql(server: Postgres, host: Host) -> PostgreSql:
@@ -181,6 +192,9 @@ async def test_slow_statements_are_those_of_psql_and_their_plan_is_made_without_
     assert "orders" in "\n".join(plan.lines)
     assert "$1" in "\n".join(plan.lines)
     assert server.csv("SELECT calls FROM pg_stat_statements WHERE query LIKE 'SELECT count(*) FROM orders%'") == [["3"]]
+    statements = [str(row["statement"]) for row in table(await backend.read(), "slow_statements")]
+    assert any("count(*) FROM orders" in statement for statement in statements)
+    assert not any("lilfox" in statement or "EXPLAIN" in statement for statement in statements)
     with pytest.raises(BackendError, match="no longer among"):
         await backend.explain("12345")
     await backend.close()

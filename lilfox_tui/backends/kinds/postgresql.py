@@ -15,7 +15,7 @@ from typing import Literal
 from lilfox_tui.backends.backend import BackendError
 from lilfox_tui.backends.judging import Rises, above, share_percent, worst_first
 from lilfox_tui.backends.model import Figure, Finding, Plan, Reading
-from lilfox_tui.backends.postgresql.asks import explain_steps
+from lilfox_tui.backends.postgresql.asks import explaining
 from lilfox_tui.backends.postgresql.driver import DriverSession, Login, SslMode
 from lilfox_tui.backends.postgresql.look import Indexes, Look, look, server_of
 from lilfox_tui.backends.postgresql.psql import PsqlSession
@@ -152,7 +152,9 @@ class PostgreSql:
     async def explain(self, statement_id: str) -> Plan:
         """See :meth:`Explains.explain`. Raises BackendError also where the server cannot plan it."""
         server = await server_of(self._session)
-        text, *steps, _cleaned = await self._session.run(explain_steps(int(statement_id), server))
+        asked = explaining(int(statement_id), server)
+        answers = await self._session.run([*asked.steps, *asked.cleanup])
+        text, *steps = answers[: len(asked.steps)]
         if isinstance(text, Refused) or not text:
             raise BackendError(tr("statement {id} is no longer among those that are counted, or holds a ;",
                                   id=statement_id))  # fmt: skip
@@ -162,9 +164,8 @@ class PostgreSql:
                 raise BackendError(tr("the server cannot plan it: {reason}", reason=step.said), hint)
         plan = steps[-1]
         assert not isinstance(plan, Refused)
-        return Plan(
-            without_secrets(text[0]), tuple(map(without_secrets, plan)), generic=re.search(r"\$\d", text[0]) is not None
-        )
+        generic = re.search(r"\$\d", text[0]) is not None
+        return Plan(without_secrets(text[0]), tuple(map(without_secrets, plan)), generic)
 
     async def close(self) -> None:
         """See :meth:`Backend.close`."""

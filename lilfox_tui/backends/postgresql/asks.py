@@ -17,6 +17,9 @@ from lilfox_tui.backends.postgresql.session import Step
 Row = TypeVar("Row", bound=Struct)
 _QUERY_CHARS = 300
 MOST_ROWS = 20
+_EXPLAINED = "lilfox_explained"
+"""What our own statements about a plan bear, so that they are known among those that are counted."""
+_GENERIC = "SET plan_cache_mode = force_generic_plan"
 
 
 class Ask(Struct, Generic[Row], frozen=True):
@@ -248,7 +251,8 @@ def slow(server: Server) -> Ask[SlowStatement] | None:
            sum(rows) AS rows, sum(shared_blks_hit) AS blocks_hit, sum(shared_blks_read) AS blocks_read,
            sum({read_time}) AS read_ms, min(left(query, {_QUERY_CHARS})) AS statement
       FROM {server.statements}.pg_stat_statements
-     WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND query !~ ' AS lilfox$'
+     WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+       AND query !~ ' AS lilfox$|{_EXPLAINED}|^{_GENERIC}$'
      GROUP BY queryid ORDER BY total_ms DESC LIMIT {MOST_ROWS}
     """
     return Ask(sql, SlowStatement)
@@ -320,25 +324,35 @@ MISSING = Ask(
 )
 
 
-def explain_steps(statement_id: int, server: Server) -> list[Step]:
-    """Steps whose last but one answers the plan of a statement of pg_stat_statements, with parameters the generic one
-    (``GENERIC_PLAN`` of 16, a prepared statement before). Its text never passes through here: the server selects it
-    and it is run as it is; one that holds a ``;`` is none that we run."""
+class Explaining(Struct, frozen=True):
+    """``steps`` answer a statement's text first and its plan last; ``cleanup`` is run after them, whatever came."""
+
+    steps: tuple[Step, ...]
+    cleanup: tuple[Step, ...] = ()
+
+
+def explaining(statement_id: int, server: Server) -> Explaining:
+    """How to get the plan of a statement of pg_stat_statements, with parameters the generic one (``GENERIC_PLAN`` of
+    16, a prepared statement before). Its text never passes through here: the server selects it and it is run as it is;
+    one that holds a ``;`` is none that we run. All that is run bears :data:`_EXPLAINED`."""
     source = f"{server.statements}.pg_stat_statements WHERE queryid = {int(statement_id)} AND query !~ ';' LIMIT 1"
+    text = Step(f"SELECT query AS {_EXPLAINED} FROM {source}")
     if server.version >= 160000:
         option = "CASE WHEN query ~ '[$][0-9]' THEN '(GENERIC_PLAN) ' ELSE '' END"
-        explain = [Step(f"SELECT 'EXPLAIN ' || {option} || query FROM {source}", generated=True)]
-    else:
-        nulls = "array_to_string(array_fill('NULL'::text, ARRAY[cardinality(parameter_types)]), ', ')"
-        explain = [
-            Step("SET plan_cache_mode = force_generic_plan"),
-            Step(f"SELECT 'PREPARE lilfox_explained AS ' || query FROM {source}", generated=True),
+        explain = f"SELECT 'EXPLAIN ' || {option} || '/* {_EXPLAINED} */ ' || query AS {_EXPLAINED} FROM {source}"
+        return Explaining((text, Step(explain, generated=True)))
+    nulls = "array_to_string(array_fill('NULL'::text, ARRAY[cardinality(parameter_types)]), ', ')"
+    return Explaining(
+        (
+            text,
+            Step(_GENERIC),
+            Step(f"SELECT 'PREPARE {_EXPLAINED} AS ' || query AS {_EXPLAINED} FROM {source}", generated=True),
             Step(
-                "SELECT 'EXPLAIN EXECUTE lilfox_explained' || CASE WHEN cardinality(parameter_types) > 0 "
-                f"THEN '(' || {nulls} || ')' ELSE '' END FROM pg_prepared_statements "
-                "WHERE name = 'lilfox_explained'",
+                f"SELECT 'EXPLAIN EXECUTE {_EXPLAINED}' || CASE WHEN cardinality(parameter_types) > 0 "
+                f"THEN '(' || {nulls} || ')' ELSE '' END AS {_EXPLAINED} "
+                f"FROM pg_prepared_statements WHERE name = '{_EXPLAINED}'",
                 generated=True,
             ),
-        ]
-    text = Step(f"SELECT query FROM {source}")
-    return [text, *explain, Step("DEALLOCATE ALL")]
+        ),
+        (Step(f"DEALLOCATE {_EXPLAINED}"),),
+    )
