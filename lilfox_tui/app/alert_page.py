@@ -120,9 +120,20 @@ def _side(side: Side, why: Why, page: AlertPage) -> Row:
     return (
         Piece("   "),
         Piece(fit(number(side.value) + limit, _NAME), colour),
-        Piece("  " + spark(side.values, _SPARK, page.glyphs), "chart"),
+        Piece("  " + spark(_fewer(side.values, _SPARK), _SPARK, page.glyphs, top=_scale(why)), "chart"),
         Piece("  " + (where(side.labels) or _("all together")), colour),
     )
+
+
+def _fewer(values: Sequence[float | None], count: int) -> list[float | None]:
+    """The highest of each of ``count`` equal parts; None where nothing in it is known."""
+    parts = [values[place * len(values) // count : (place + 1) * len(values) // count] for place in range(count)]
+    return [max((value for value in part if value is not None), default=None) for part in parts]
+
+
+def _scale(why: Why) -> float | None:
+    """The same for all series, so that they can be compared; None where nothing is above zero."""
+    return max((value for side in why.sides for value in side.values if value is not None and value > 0), default=None)
 
 
 def _chart(why: Why, page: AlertPage) -> list[Row]:

@@ -19,6 +19,7 @@ from lilfox_tui.text import human_count, human_duration
 
 INDENT = 3
 _PLAIN_BELOW = 1000.0
+_WIDE = 72
 _FIRST = ("service", "job", "host", "instance")
 """Labels that tell where it is, in the order in which they are shown."""
 _TOLD_ELSEWHERE = ("alertname", "severity")
@@ -64,10 +65,10 @@ class Item(Struct, frozen=True):
 
 
 def items_of(alerts: Alerts) -> list[Item]:
-    """The rows: what fires, is pending, has resolved, each oldest first, then silenced ones, then rules that failed and
-    those without data."""
+    """The rows: what fires and is pending, each oldest first, what is silenced, what has resolved, then rules that
+    failed and those without data."""
     rules = {rule.key: rule for rule in alerts.rules}
-    shown = sorted(alerts.alerts, key=lambda alert: bool(alert.silenced_by))
+    shown = sorted(alerts.alerts, key=lambda alert: (alert.resolved_at is not None, bool(alert.silenced_by)))
     active = {alert.rule for alert in alerts.alerts if alert.resolved_at is None}
     ill = [rule for rule in alerts.rules if rule.health is RuleHealth.FAILED]
     ill += [rule for rule in alerts.rules if rule.health is RuleHealth.NO_DATA and rule.key not in active]
@@ -156,8 +157,12 @@ _COLUMNS: tuple[Column[_Value], ...] = (
     Column(lambda: "", 18, lambda v: (Piece(v.item.name, "strong"),), grow=2),
     Column(lambda: "", 14, lambda v: (Piece(where(v.alert.labels)),), priority=2, grow=8),
     Column(lambda: "", 13, lambda v: (Piece(against(v.alert.value, v.item.expression), role(v.alert)),), priority=3),
-    Column(lambda: "", 18, lambda v: (Piece(state_text(v.alert, v.item.rule, v.now), role(v.alert)),), grow=5),
+    Column(lambda: "", 23, lambda v: (Piece(state_text(v.alert, v.item.rule, v.now), role(v.alert)),), priority=1),
     Column(lambda: "", 20, _note, priority=4, grow=200),
+)
+_NARROW_COLUMNS: tuple[Column[_Value], ...] = (
+    Column(lambda: "", 14, lambda v: (Piece(v.item.name, "strong"),), grow=12),
+    Column(lambda: "", 16, lambda v: (Piece(state_text(v.alert, None, v.now), role(v.alert)),), priority=1),
 )
 
 
@@ -166,7 +171,8 @@ def alert_row(item: Item, now: datetime, width: int, glyphs: Glyphs) -> Row:
     mark = (Piece(" "), shape(item, glyphs), Piece(" "))
     if item.alert is None:
         return (*mark, Piece(item.name, "strong"), Piece("  "), Piece(rule_trouble(item.rule, now), mark[1].role))
-    return (*mark, *line(choose(_COLUMNS, width - INDENT - 1), _Value(item, item.alert, now)))
+    columns = _COLUMNS if width >= _WIDE else _NARROW_COLUMNS
+    return (*mark, *line(choose(columns, width - INDENT - 1), _Value(item, item.alert, now)))
 
 
 def rule_trouble(rule: RuleView | None, now: datetime) -> str:
@@ -184,8 +190,8 @@ def rule_trouble(rule: RuleView | None, now: datetime) -> str:
     return _("cannot be evaluated for {age}: {why}", age=age, why=why)
 
 
-def summary_pieces(alerts: Alerts) -> list[Piece]:
-    """What stands behind the section's title."""
+def summary_pieces(alerts: Alerts, below: str) -> list[Piece]:
+    """What stands behind the section's title; ``below`` tells of rows past the lower edge."""
     pieces = []
     for state, text in ((AlertState.FIRING, _("firing")), (AlertState.PENDING, _("pending"))):
         if count := alerts.count(state):
@@ -195,6 +201,8 @@ def summary_pieces(alerts: Alerts) -> list[Piece]:
         pieces.append(Piece("  " + _("{count} silenced", count=silenced), "muted"))
     if not pieces:
         pieces.append(Piece("  " + _("none"), "good"))
+    if below:
+        pieces.append(Piece("   " + below, "muted"))
     pieces.append(Piece("   " + _rules_text(alerts.rules), "muted"))
     if not alerts.evaluated_here:
         pieces.append(Piece("   " + _("evaluated by another LilFox"), "muted"))

@@ -76,8 +76,7 @@ class AlertSection(AlertKeys):
         if alerts is not None:
             from lilfox_tui.app.alert_rows import summary_pieces
 
-            below = more_below(lines.hidden_below)
-            return (title, *summary_pieces(alerts), Piece(f"   {below}", "muted"))
+            return (title, *summary_pieces(alerts, more_below(lines.hidden_below)))
         if isinstance(overview.alerts, Unavailable):
             age = human_duration(max(0, round((overview.at - overview.alerts.since).total_seconds())))
             why = _("not known for {age}: {why}", age=age, why=overview.alerts.error)

@@ -95,14 +95,14 @@ async def test_help_scrolls_to_its_end_and_says_how_much_is_below() -> None:
         assert "more below" in screen_text(pilot)
         await pilot.press("G")
         await pilot.pause()
-        assert "never seen yet" in screen_text(pilot).splitlines()[-1]
+        assert "rules: [FILE]" in screen_text(pilot).splitlines()[-1]
         assert "more below" not in screen_text(pilot)
         await pilot.press("k")
         await pilot.pause()
         assert "1 more below" in screen_text(pilot)
         await pilot.press("g")
         await pilot.pause()
-        assert "the page of the selected host or service" in screen_text(pilot)
+        assert "the page of the selected row" in screen_text(pilot)
 
 
 async def test_the_key_of_help_is_in_the_footer_of_any_width() -> None:

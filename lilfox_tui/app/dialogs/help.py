@@ -28,6 +28,11 @@ def help_rows(actions: Sequence[Action], glyphs: Glyphs) -> list[Row]:
         (glyphs.degraded, "degraded", _("degraded: a value is above its warning level, or old")),
         (glyphs.failing, "failing", _("failing, or lost")),
         (glyphs.unknown, "unknown", _("never seen yet")),
+        (
+            glyphs.alert,
+            "failing",
+            _("an alert that fires; alerts come from rule files that the config names: rules: [FILE]"),
+        ),
     ):
         rows.append((Piece("  "), Piece(fit(sign, 14), role), Piece(meaning)))
     return rows

@@ -1,0 +1,198 @@
+"""What keys do with alerts that a real engine evaluates: acknowledge, silence, expire, runbook, why, bell, the past."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from textual.widgets import Input
+
+from lilfox_tui.alerts.model import AlertState
+from lilfox_tui.app.alert_keys import alerts_of, user
+from lilfox_tui.app.dialogs.silence import SilenceDialog
+from tests.app.rules_at_work import Console, console
+from tests.app.still import screen_text
+from tests.waiting import until
+
+
+def test_nothing_of_alerts_is_imported_for_the_first_frame() -> None:
+    parts = ("lilfox_tui.alerts", "lilfox_tui.promql", "lilfox_tui.scrape", "numpy", "promql_parser", "sqlite3")
+    names = f"[name for name in sys.modules if name.startswith({parts!r})]"
+    code = f"import sys, lilfox_tui.app.app, lilfox_tui.app.panes.metrics; print({names})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+async def firing(shown: Console) -> None:
+    """Waits for the alert and selects it."""
+    await shown.until_state("web", AlertState.FIRING)
+    await shown.keys("exclamation_mark")
+    assert shown.app.metrics.selected_alert() is not None
+
+
+async def test_pending_firing_resolved_and_the_bell_rings_once(tmp_path: Path) -> None:
+    async with console(tmp_path, {"web": 1, "db": 1}, wait="1s") as shown:
+        await until(lambda: alerts_of(shown.app.metrics.overview), what="a first evaluation")
+        assert "ALERTS  none" in screen_text(shown.pilot)
+        shown.monitor.values = {"web": 0, "db": 1}
+        await shown.until_state("web", AlertState.PENDING)
+        assert "1 pending" in screen_text(shown.pilot).splitlines()[0]
+        assert shown.rung == 0
+        await shown.until_state("web", AlertState.FIRING)
+        header = screen_text(shown.pilot).splitlines()[0]
+        assert "▲ 1 firing" in header
+        assert "pending" not in header
+        assert "firing now: Down; ! goes there" in screen_text(shown.pilot)
+        assert shown.rung == 1
+        shown.monitor.values = {"web": 1, "db": 1}
+        await shown.until_state("web", AlertState.RESOLVED)
+        assert "firing" not in screen_text(shown.pilot).splitlines()[0]
+        assert shown.rung == 1
+
+
+async def test_the_bell_can_be_switched_off_and_a_silenced_alert_does_not_ring(tmp_path: Path) -> None:
+    async with console(tmp_path, {"web": 1}, bell=False) as shown:
+        await until(lambda: alerts_of(shown.app.metrics.overview), what="a first evaluation")
+        shown.monitor.values = {"web": 0}
+        await shown.until_state("web", AlertState.FIRING)
+        assert shown.rung == 0
+    async with console(tmp_path, {"web": 0, "db": 1}) as shown:
+        await firing(shown)
+        await shown.keys("s", "ctrl+u", *"job=db", "enter")
+        await until(lambda: (found := alerts_of(shown.app.metrics.overview)) and found.silences, what="a silence")
+        shown.monitor.values = {"web": 0, "db": 0}
+        await shown.until_state("db", AlertState.FIRING)
+        assert shown.rung == 0, "one fired before the screen was opened, one is silenced"
+
+
+async def test_acknowledging_with_a_note_and_taking_it_back(tmp_path: Path) -> None:
+    async with console(tmp_path, {"web": 0}) as shown:
+        await firing(shown)
+        await shown.keys("A", *"my turn", "enter")
+        await until(lambda: (found := shown.app.metrics.selected_alert()) and found.acknowledged, what="acknowledged")
+        alert = shown.app.metrics.selected_alert()
+        assert alert is not None
+        assert alert.acknowledged is not None
+        assert (alert.acknowledged.by, alert.acknowledged.note) == (user(), "my turn")
+        await shown.keys("enter")
+        await until(lambda: "my turn" in screen_text(shown.pilot), what="on its page")
+        await until(lambda: "acknowledged by" in screen_text(shown.pilot), what="in its history")
+        await shown.keys("U")
+        await until(lambda: (found := shown.app.metrics.selected_alert()) and not found.acknowledged, what="taken back")
+        await shown.keys("A", "escape")
+        assert shown.app.metrics.page is not None, "esc leaves the line, not the page"
+
+
+async def test_the_note_that_is_left_acknowledges_nothing(tmp_path: Path) -> None:
+    async with console(tmp_path, {"web": 0}) as shown:
+        await firing(shown)
+        await shown.keys("A", "x", "escape")
+        await shown.keys("U")
+        assert "nobody has acknowledged it" in screen_text(shown.pilot)
+
+
+async def test_a_silence_shows_what_it_would_take_and_is_ended_from_the_list(tmp_path: Path) -> None:
+    async with console(tmp_path, {"web": 0, "db": 0}) as shown:
+        await firing(shown)
+        await shown.until_state("db", AlertState.FIRING)
+        await shown.keys("s")
+        assert isinstance(shown.app.screen, SilenceDialog)
+        assert "would silence 1 alert now" in screen_text(shown.pilot)
+        line = shown.app.screen.query_one("#dialog-input", Input)
+        line.value = 'alertname=~"Do.*"'
+        await shown.pilot.pause()
+        assert "would silence 2 alerts now" in screen_text(shown.pilot)
+        line.value = 'alertname=~"Do('
+        await shown.pilot.pause()
+        assert "not understood" in screen_text(shown.pilot)
+        await shown.keys("enter")
+        assert isinstance(shown.app.screen, SilenceDialog), "what is wrong is not sent"
+        line.value = 'alertname="Down"'
+        await shown.keys("down", "down", "down", "tab", *"new disk", "enter")
+        await until(lambda: all(one.silenced_by for one in shown.alerts()), what="both are silenced")
+        await shown.pilot.pause()
+        assert "2 silenced" in screen_text(shown.pilot)
+        assert "firing" not in screen_text(shown.pilot).splitlines()[0]
+        await shown.keys("S")
+        await until(lambda: "until it has resolved" in screen_text(shown.pilot), what="the list")
+        assert "new disk" in screen_text(shown.pilot)
+        await shown.keys("enter")
+        await until(lambda: not any(one.silenced_by for one in shown.alerts()), what="the silence ended")
+
+
+async def test_its_page_says_why_now_and_over_time(tmp_path: Path) -> None:
+    async with console(tmp_path, {"web": 0, "db": 1}) as shown:
+        await firing(shown)
+        await shown.keys("enter")
+        await until(lambda: "0 == 0" in screen_text(shown.pilot), what="the value against the threshold")
+        text = screen_text(shown.pilot)
+        assert "WHY" in text
+        assert "   up == 0" in text
+        assert "1 == 0" in text
+        assert "limit 0" in text
+        await shown.keys("G")
+        await until(lambda: "fired at 0" in screen_text(shown.pilot), what="its history")
+        assert str(tmp_path / "rules.yml") in screen_text(shown.pilot)
+        await shown.keys("y")
+        assert shown.app.clipboard == "up == 0"
+        await shown.keys("r")
+        assert shown.app.clipboard == "https://runbooks.example/down"
+        assert "copied: https://runbooks.example/down" in screen_text(shown.pilot)
+
+
+async def test_without_an_alert_the_keys_say_why_not(tmp_path: Path) -> None:
+    async with console(tmp_path, {"web": 1}) as shown:
+        await until(lambda: alerts_of(shown.app.metrics.overview), what="a first evaluation")
+        for key, why in (
+            ("exclamation_mark", "no alert fires or is pending"),
+            ("A", "select an alert first"),
+            ("s", "select an alert first"),
+            ("r", "select an alert first"),
+            ("S", "nothing is silenced"),
+        ):
+            await shown.keys(key)
+            assert why in screen_text(shown.pilot), key
+
+
+async def test_read_only_changes_no_alert(tmp_path: Path) -> None:
+    async with console(tmp_path, {"web": 0}, read_only=True) as shown:
+        await firing(shown)
+        await shown.keys("s")
+        assert "alerts are not changed with read_only" in screen_text(shown.pilot)
+
+
+async def test_turned_back_the_screen_shows_the_alerts_of_then(tmp_path: Path) -> None:
+    async with console(tmp_path, {"web": 0}) as shown:
+        await firing(shown)
+        fired = shown.app.metrics.selected_alert()
+        assert fired is not None
+        assert fired.fired_at is not None
+        shown.monitor.values = {"web": 1}
+        await shown.until_state("web", AlertState.RESOLVED)
+        state = shown.monitor.alerting.feed.value
+        assert state is not None
+        (alert,) = state.alerts
+        assert alert.resolved_at is not None
+        between = fired.fired_at + (alert.resolved_at - fired.fired_at) / 2
+        then = shown.monitor.overview_at(between)
+        assert [one.state for one in alerts_of(then).alerts] == [AlertState.FIRING]  # type: ignore[union-attr]
+        shown.app._go_to(between)
+        await shown.pilot.pause()
+        assert "1 firing" in screen_text(shown.pilot).splitlines()[0]
+        await shown.keys("A")
+        assert "this is the past" in screen_text(shown.pilot)
+        shown.app._go_to(fired.active_at.replace(year=2020))
+        await shown.pilot.pause()
+        assert "what was then is not known" in screen_text(shown.pilot)
+
+
+async def test_filter_and_logs_of_an_alert(tmp_path: Path) -> None:
+    async with console(tmp_path, {"web": 0, "backend": 0}) as shown:
+        await shown.until_state("web", AlertState.FIRING)
+        await shown.until_state("backend", AlertState.FIRING)
+        shown.app.metrics.set_filter("down web")
+        await shown.pilot.pause()
+        assert [each.name for each in shown.app.metrics.items(shown.app.metrics.overview)] == ["Down"]
+        await shown.keys("exclamation_mark", "l")
+        assert "its labels name no service and no host that is watched" in screen_text(shown.pilot)

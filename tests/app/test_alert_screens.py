@@ -1,0 +1,115 @@
+"""Golden screens of alerts: the section, the pages, the dialogs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from msgspec.structs import replace
+
+from lilfox_tui.alerts.model import Event
+from lilfox_tui.app.alert_page import AlertPage, alert_page, chart_columns
+from lilfox_tui.app.alert_rows import Item
+from lilfox_tui.app.glyphs import ASCII, UNICODE
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.feed import Pending, Unavailable
+from lilfox_tui.i18n import set_language, tr
+from lilfox_tui.monitor.alert_why import Side, Why, compared
+from lilfox_tui.text import cell_width
+from tests.app.alerts_made import RULES, alerting, some
+from tests.app.overviews import NOW, mixed
+from tests.app.still import screen_text, still_app
+from tests.app.test_screens import SIZES, check
+
+
+@pytest.mark.parametrize("language", ["en", "zh_CN"])
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_the_section(size: tuple[int, int], language: str) -> None:
+    app = still_app(alerting(), language=language)
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("exclamation_mark")
+        await pilot.pause()
+        text = screen_text(pilot)
+        check(f"alerts-{size[0]}x{size[1]}-{language}", text)
+        assert all(cell_width(line) <= size[0] for line in text.splitlines())
+
+
+async def test_an_ascii_terminal_shows_alerts_in_ascii() -> None:
+    app = still_app(alerting(), theme="mono", glyphs=ASCII)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("exclamation_mark")
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert text.isascii()
+        check("alerts-ascii-80x24-en", text)
+
+
+def why() -> Why:
+    columns = chart_columns(100)
+    ill = tuple(0.001 if place < 60 else 0.3 for place in range(columns))
+    well = tuple(None if place < 20 else 0.002 for place in range(columns))
+    sides = (
+        Side((("job", "backend"),), 0.31, 0.05, True, ill),
+        Side((("job", "gateway"),), 0.002, 0.05, False, well),
+        Side((("job", "gone"),), None, 0.05, False, (None,) * columns),
+    )
+    return Why(compared(RULES[0].expression), sides)
+
+
+def page(item: Item, told: Why | LilFoxError | None, *, width: int = 100) -> AlertPage:
+    alerts = some()
+    events = [
+        Event(NOW - timedelta(minutes=2), "told", (), by="mail"),
+        Event(NOW - timedelta(minutes=6), "fired", (), value=0.27),
+        Event(NOW - timedelta(hours=3), "resolved", (), value=0.01, lasted_s=840),
+    ]
+    return AlertPage(item, NOW, timedelta(hours=1), UNICODE, width, 5, told, events, alerts.silences)
+
+
+@pytest.mark.parametrize("language", ["en", "zh_CN"])
+def test_a_page_says_why(language: str) -> None:
+    set_language(language)
+    rows = alert_page(page(Item(RULES[0], some().alerts[1]), why()))
+    text = "\n".join("".join(piece.text for piece in row).rstrip() for row in rows) + "\n"
+    check(f"alert-100-{language}", text)
+
+
+def test_a_page_that_cannot_say_why_says_so() -> None:
+    rows = alert_page(page(Item(RULES[0], some().alerts[2]), LilFoxError(tr("it is not reached")), width=60))
+    text = "\n".join("".join(piece.text for piece in row) for row in rows)
+    assert "it is not reached" in text
+    assert "acknowledged by ada" in text
+    assert "looking at it" in text
+    assert max(cell_width(line) for line in text.splitlines()) <= 60
+
+
+def test_the_page_of_a_rule_that_fails() -> None:
+    rows = alert_page(page(Item(RULES[3]), None))
+    text = "\n".join("".join(piece.text for piece in row) for row in rows)
+    assert "cannot be evaluated for 4 min: several elements belong together" in text
+    assert "HISTORY" not in text
+
+
+async def test_without_rules_there_is_no_section() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=(100, 30)) as pilot:
+        assert "ALERTS" not in screen_text(pilot)
+        await pilot.press("exclamation_mark")
+        await pilot.pause()
+        assert "no rules are named in the configuration: rules:" in screen_text(pilot)
+
+
+async def test_what_is_not_known_is_said_and_never_counted_as_none() -> None:
+    error = LilFoxError(tr("the disk is full"), tr("make room"))
+    lost = replace(mixed(), alerts=Unavailable(error, NOW - timedelta(minutes=3)))
+    app = still_app(lost)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert "ALERTS  not known for 3 min: the disk is full" in text
+        assert "alerts not known" in text.splitlines()[0]
+    app = still_app(replace(mixed(), alerts=Pending()))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.pause()
+        assert "ALERTS  not evaluated yet" in screen_text(pilot)
+        assert "firing" not in screen_text(pilot)
