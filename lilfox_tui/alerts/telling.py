@@ -139,7 +139,7 @@ class Telling:
             thread=thread,
             at=now,
             receiver=self._to.name,
-            reason=reason if firing or reason == "resolved" else "resolved",
+            reason=reason,
             group=name,
             firing=tuple(leaving(alert, external) for alert in firing),
             resolved=resolved if self._to.resolved else (),

@@ -24,6 +24,8 @@ def subject(notice: Notice) -> str:
         "resolved": _("RESOLVED {count}", count=len(notice.resolved)),
         "test": _("TEST"),
     }[notice.reason]
+    if notice.reason == "resolved" and notice.firing:
+        state += ", " + _("STILL FIRING {count}", count=len(notice.firing))
     return clean(f"[{state}] {what}")[:_SUBJECT_CHARS].rstrip()
 
 

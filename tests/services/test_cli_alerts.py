@@ -92,6 +92,20 @@ def test_without_a_state_and_with_wrong_words_it_says_what_to_do(lab: Lab) -> No
     assert "read_only" in refused.stderr
 
 
+def test_config_check_reads_rules_and_matchers(lab: Lab) -> None:
+    lab.configure("{}")
+    config = lab.folder / "config.yaml"
+    assert lilfox("--config", config, "config", "check").returncode == 0
+    lab.configure("{chat: {kind: webhook, url: 'http://h', only: ['severity']}}")
+    wrong = lilfox("--config", config, "config", "check")
+    assert (wrong.returncode, "notifier chat: only" in wrong.stderr) == (2, True)
+    lab.configure("{}", wait="soon")
+    wrong = lilfox("--config", config, "config", "check")
+    assert (wrong.returncode, "rules.yml:6: g/Down" in wrong.stderr) == (2, True), wrong.stderr
+    (lab.folder / "rules.yml").unlink()
+    assert "rules: no file fits " in lilfox("--config", config, "config", "check").stdout
+
+
 async def test_a_test_goes_to_each_notifier_and_says_which_was_not_told(
     lab: Lab, hook: StandIn, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -169,6 +170,24 @@ async def test_a_webhook_gets_the_document_of_alertmanager(hook: StandIn, monkey
         ("firing", "2026-01-02T03:04:05.000Z", "0001-01-01T00:00:00Z"),
         ("resolved", "2026-01-02T03:04:05.000Z", "2026-01-02T03:05:35.000Z"),
     ]
+
+
+async def test_a_login_goes_to_the_server_and_into_no_error(hook: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOOK_PASSWORD", "hunter2")
+    hook.wanted = {"Authorization": "Basic " + base64.b64encode(b"fox:hunter2").decode()}
+    options = alertmanager.Options(url=hook.url, user="fox", password=SecretRef("env:HOOK_PASSWORD"))
+    sender = alertmanager.open_notifier("am", options, Setting())
+    await sender.tell(notice())
+    hook.wanted = {"Authorization": "other"}
+    with pytest.raises(LilFoxError, match="401") as caught:
+        await sender.tell(notice())
+    await sender.close()
+    assert "hunter2" not in f"{caught.value} {caught.value.hint}"
+    monkeypatch.setenv("EVIL", "x\r\nX-Other: y")
+    evil = webhook.open_notifier("w", webhook.Options(url=hook.url, headers={"X": SecretRef("env:EVIL")}), Setting())
+    with pytest.raises(LilFoxError, match="header X"):
+        await evil.tell(notice())
+    assert len(hook.requests) == 2
 
 
 @pytest.mark.parametrize("status", [302, 401, 404, 429, 500])

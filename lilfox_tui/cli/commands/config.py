@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, print_text
 from lilfox_tui.cli.settings import load_settings
+from lilfox_tui.config.model import Config
 from lilfox_tui.i18n import _, tr
 
 _PACKAGES = {
@@ -56,8 +58,23 @@ def _check(args: argparse.Namespace) -> None:
         read = prometheus_file(loaded.config, loaded.path)
         for what in read.unsupported if read is not None else ():
             print_line(what)
+    if loaded.config.rules or loaded.config.notifiers:
+        _check_alerts(loaded.config, loaded.path.absolute().parent)
     counts = {"hosts": len(loaded.config.hosts), "services": len(loaded.config.services)}
     print_line(tr("{path}: good ({hosts} hosts, {services} services)", path=loaded.path, **counts))
+
+
+def _check_alerts(config: Config, base: Path) -> None:
+    from lilfox_tui.alerts.rule_files import read_rule_files
+    from lilfox_tui.alerts.telling import receiver
+
+    for name, options in config.notifiers.items():
+        receiver(name, options)
+    read = read_rule_files(config.rules, base)
+    for error in read.broken.values():
+        raise error
+    for trouble in read.troubles:
+        print_line(trouble)
 
 
 def _print_kinds() -> None:

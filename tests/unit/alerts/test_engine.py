@@ -248,6 +248,15 @@ async def test_a_fault_of_ours_in_one_group_is_not_the_end(tmp_path: Path, monke
     assert "ZeroDivisionError" in run.troubles()[0]
 
 
+async def test_a_group_that_takes_longer_than_its_interval_is_told(tmp_path: Path) -> None:
+    run = await started(tmp_path)
+    await run.go(15, UP)
+    (group,) = run.engine._evaluating.groups.values()
+    group.took_s = 20.0
+    await run.engine._show()
+    assert run.troubles() == ["group g: an evaluation takes 20.0 s, and one is due each 15 s"]
+
+
 async def test_the_event_loop_goes_on_while_rules_are_evaluated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,10 +15,11 @@ from lilfox_tui.alerts.notifier import Notice
 from lilfox_tui.alerts.outbox import Told
 from lilfox_tui.alerts.telling import Plan, Telling, receiver
 from lilfox_tui.alerts.telling_all import tell_all
+from lilfox_tui.alerts.wording import body, subject
 from lilfox_tui.config.model import AlertsConfig, NotifierConfig, Seconds
 from lilfox_tui.errors import UsageError
 from lilfox_tui.metrics.model import Labels
-from tests.unit.alerts.made import alert, at
+from tests.unit.alerts.made import alert, at, notice
 
 RESOLVED, PENDING = AlertState.RESOLVED, AlertState.PENDING
 CONFIG = AlertsConfig(group_wait=Seconds(10), group_interval=Seconds(300), remind=Seconds(3600), resend=Seconds(60))
@@ -226,3 +227,16 @@ def test_who_is_told_all_does_not_take_a_silence_for_an_end() -> None:
     assert am.all_at(1, A, muted(B)) == ["firing: a / "]
     assert am.all_at(70, muted(A), muted(B)) == ["firing: a / "]
     assert am.all_at(80, A_OVER, B) == ["firing: b / a"]
+
+
+def test_the_subject_says_what_a_message_is_about() -> None:
+    told = notice("resolved", firing=(A,), resolved=(B_OVER, B_OVER))
+    assert subject(told) == "[RESOLVED 2, STILL FIRING 1] Slow"
+    assert subject(notice("reminder", firing=(A,), group=())) == "[STILL FIRING 1] Slow"
+    assert len(subject(notice(firing=(alert("x" * 500),), group=(("alertname", "x" * 500),)))) <= 150
+    text = body(
+        notice(firing=tuple(alert(f"A{number}", annotations={"a": "1\n2\r\n3\x1b[2J"}) for number in range(60)))
+    )
+    assert text.count("FIRING") == 50
+    assert "    2\n    3␛[2J" in text
+    assert text.endswith("and 10 more\n")
