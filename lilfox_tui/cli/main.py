@@ -21,7 +21,7 @@ COMMANDS = {
     "query": tr("a PromQL expression: of a Prometheus, or over what is scraped now"),
     "hosts": tr("hosts and their keys: list, trust"),
     "config": tr("the configuration: check, show, schema, kinds"),
-    "export": tr("files for the systems around it: systemd-unit"),
+    "export": tr("files for systemd, Prometheus, Alertmanager and Grafana"),
     "demo": tr("the stand-in stack with faults to choose from"),
 }
 

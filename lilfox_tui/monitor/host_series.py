@@ -18,14 +18,15 @@ from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
 from lilfox_tui.scrape.store import Store
 
 OTHERS_EVERY_MS = 15_000
-"""The many others are kept as seldom as Prometheus scrapes; the two at each sample."""
+"""As seldom as Prometheus scrapes: they are many."""
 _Lines = list[tuple[str, Labels, float]]
 
 
 class HostSeries:
-    """Writes the numbers of one host into ``store``."""
+    """Writes the numbers of one host into ``store``: the two gauges at each reading, the others every so often."""
 
-    def __init__(self, store: Store, name: str) -> None:
+    def __init__(self, store: Store, name: str, *, others_every_ms: int = OTHERS_EVERY_MS) -> None:
+        self._others_every_ms = others_every_ms
         self._gauges, self._others = store.target(f"host {name}"), store.target(f"host {name} others")
         self._keys: dict[str, tuple[tuple[tuple[str, Labels], ...], LabelList]] = {}
         self._next_others_ms = 0
@@ -49,7 +50,7 @@ class HostSeries:
     def _others_due(self, at_ms: int, *, reached: bool) -> bool:
         if reached == self._reached and at_ms < self._next_others_ms:
             return False
-        self._reached, self._next_others_ms = reached, at_ms + OTHERS_EVERY_MS
+        self._reached, self._next_others_ms = reached, at_ms + self._others_every_ms
         return True
 
     def _usage(self, view: HostView) -> _Lines:

@@ -48,6 +48,7 @@ class Seen(Struct, frozen=True):
     window_s: float
     asked: int
     troubles: tuple[Message, ...]
+    scrapers: tuple[Scraper, ...] = ()
 
 
 @asynccontextmanager
@@ -61,7 +62,7 @@ async def look(
     opened: dict[str, Host] = {}
     scrapers = [Scraper(target, store, _asking(config, target.host, opened)) for target in targets]
     watches = [_watch(config, name, opened) for name in watched_hosts(config)] if hosts else []
-    series = {watch.name: HostSeries(store, watch.name) for watch in watches}
+    series = {watch.name: HostSeries(store, watch.name, others_every_ms=0) for watch in watches}
     first_s = time.monotonic()
     try:
         while True:
@@ -72,7 +73,14 @@ async def look(
                 break
             await asyncio.sleep(max(0.0, started_s + every_s - time.monotonic()))
         troubles = tuple(_troubles(scrapers, optional, watches))
-        yield Seen(store, datetime.now(UTC), time.monotonic() - first_s, len(scrapers) + len(watches), troubles)
+        yield Seen(
+            store,
+            datetime.now(UTC),
+            time.monotonic() - first_s,
+            len(scrapers) + len(watches),
+            troubles,
+            tuple(scrapers),
+        )
     finally:
         for scraper in scrapers:
             await scraper.close()

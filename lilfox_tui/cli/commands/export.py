@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import shlex
 import sys
 from pathlib import Path
 
-from lilfox_tui.cli.output import print_text
+from lilfox_tui.cli.output import print_json, print_text, warn
 from lilfox_tui.cli.settings import load_settings
+from lilfox_tui.config.loader import LoadedConfig
 from lilfox_tui.errors import UsageError
-from lilfox_tui.i18n import _, tr
+from lilfox_tui.i18n import tr
 
 _UNIT = """\
 [Unit]
@@ -36,16 +38,59 @@ WantedBy=multi-user.target
 """
 
 
+KINDS = {
+    "systemd-unit": tr("for lilfox monitor"),
+    "prometheus": tr("prometheus.yml that scrapes, evaluates and tells the same"),
+    "alertmanager": tr("alertmanager.yml that tells the same people"),
+    "grafana": tr("a dashboard of services, hosts and backends"),
+    "grafana-datasource": tr("the data sources that the dashboard asks"),
+}
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what ``export`` accepts."""
-    parser.add_argument("kind", choices=["systemd-unit"], metavar="KIND", help=_("systemd-unit: for lilfox monitor"))
+    texts = "; ".join(f"{kind}: {text}" for kind, text in KINDS.items())
+    parser.add_argument("kind", choices=list(KINDS), metavar="KIND", help=texts)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the file. Raises ConfigError, UsageError."""
+    """Prints the file; 3 where a dashboard was made of guesses. Raises ConfigError, UsageError."""
     loaded = load_settings(args)
-    print_text(systemd_unit(None if loaded.path is None else loaded.path.resolve()))
+    if args.kind == "grafana":
+        return _print_dashboard(loaded)
+    print_text(_text(args.kind, loaded))
     return 0
+
+
+def _text(kind: str, loaded: LoadedConfig) -> str:
+    if kind == "prometheus":
+        from lilfox_tui.cli.exports.prometheus_config import prometheus_yml
+
+        return prometheus_yml(loaded.config, (loaded.path or Path("lilfox.yaml")).resolve().parent)
+    if kind == "alertmanager":
+        from lilfox_tui.cli.exports.alertmanager_config import alertmanager_yml
+
+        return alertmanager_yml(loaded.config)
+    if kind == "grafana-datasource":
+        from lilfox_tui.cli.exports.grafana import datasources_yml
+
+        return datasources_yml(loaded.config)
+    return systemd_unit(None if loaded.path is None else loaded.path.resolve())
+
+
+def _print_dashboard(loaded: LoadedConfig) -> int:
+    """The names of metrics are those that the services show now."""
+    from lilfox_tui.cli.exports.grafana import dashboard
+    from lilfox_tui.cli.exports.traffic import find
+
+    found = asyncio.run(find(loaded.config, loaded.path))
+    for trouble in found.troubles:
+        warn(trouble)
+    if found.guessed:
+        names = ", ".join(found.guessed)
+        warn(tr("the usual names of metrics are taken for {services}, which did not answer", services=names))
+    print_json(dashboard(loaded.config, found.applications))
+    return 3 if found.guessed else 0
 
 
 def systemd_unit(config: Path | None) -> str:

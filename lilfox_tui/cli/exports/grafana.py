@@ -1,0 +1,286 @@
+"""Grafana's side of it: a dashboard in its classic JSON model, and its data sources as provisioning files.
+
+https://grafana.com/docs/grafana/latest/visualizations/dashboards/build-dashboards/view-dashboard-json-model/ and
+…/administration/provisioning/. Expressions select what our own console has and what ``lilfox monitor`` serves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from lilfox_tui.cli.exports.commented import comment, item
+from lilfox_tui.config.model import ApiConfig, Config, SecretRef
+from lilfox_tui.i18n import _
+from lilfox_tui.scrape.application import Application, Counter, Latency
+from lilfox_tui.scrape.labels import quoted
+
+DATASOURCE = "lilfox-prometheus"
+"""Uid of the data source that the dashboard asks."""
+WINDOW = "5m"
+_COLUMNS, _WIDTH, _HEIGHT = 24, 8, 8
+_ERRORS = {"5xx": "5..|5xx|SERVER_ERROR", "4xx": "4..|4xx|CLIENT_ERROR"}
+_QUANTILES = (0.5, 0.95, 0.99)
+
+
+class Panel(NamedTuple):
+    """One panel: expressions with what each line is called (Grafana's ``{{label}}``)."""
+
+    title: str
+    unit: str
+    lines: Sequence[tuple[str, str]]
+
+
+def dashboard(config: Config, applications: Mapping[str, Application]) -> dict[str, Any]:
+    """The whole dashboard; a row for each part that there is something of."""
+    rows = {
+        _("Services"): list(service_panels(applications)),
+        _("Hosts"): host_panels(),
+        _("Backends"): backend_panels({each.kind for each in config.backends.values()}),
+    }
+    return {
+        "uid": "lilfox",
+        "title": f"LilFox {config.name}".rstrip(),
+        "tags": ["lilfox"],
+        "schemaVersion": 39,
+        "editable": True,
+        "refresh": "30s",
+        "time": {"from": "now-1h", "to": "now"},
+        "templating": {"list": []},
+        "panels": _placed({title: panels for title, panels in rows.items() if panels}),
+    }
+
+
+def _placed(rows: Mapping[str, Sequence[Panel]]) -> list[dict[str, Any]]:
+    """Panels three beside each other, under a heading for each row; none overlaps another."""
+    placed: list[dict[str, Any]] = []
+    y = 0
+    for title, panels in rows.items():
+        place = {"h": 1, "w": _COLUMNS, "x": 0, "y": y}
+        placed.append({"id": len(placed) + 1, "type": "row", "title": title, "collapsed": False, "gridPos": place})
+        y += 1
+        for index, panel in enumerate(panels):
+            x = index * _WIDTH % _COLUMNS
+            place = {"h": _HEIGHT, "w": _WIDTH, "x": x, "y": y + index * _WIDTH // _COLUMNS * _HEIGHT}
+            placed.append(_panel(panel, len(placed) + 1, place))
+        y += -(-len(panels) * _WIDTH // _COLUMNS) * _HEIGHT
+    return placed
+
+
+def _panel(panel: Panel, number: int, place: dict[str, int]) -> dict[str, Any]:
+    source = {"type": "prometheus", "uid": DATASOURCE}
+    return {
+        "id": number,
+        "type": "timeseries",
+        "title": panel.title,
+        "datasource": source,
+        "gridPos": place,
+        "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0}, "overrides": []},
+        "targets": [
+            {"refId": chr(ord("A") + index), "datasource": source, "expr": expression, "legendFormat": legend}
+            for index, (expression, legend) in enumerate(panel.lines)
+        ],
+    }
+
+
+# ---- what is asked -----------------------------------------------------------------------------------------------
+
+
+def service_panels(applications: Mapping[str, Application]) -> Iterator[Panel]:
+    """Requests, errors, times and what is under way; services with the same metrics are lines of one expression."""
+    counters = _together({job: one.requests for job, one in applications.items() if one.requests is not None})
+    if not counters:
+        return
+    rates = [(f"sum by (job) (rate({_of(one.metric, jobs)}[{WINDOW}]))", "{{job}}") for one, jobs in counters.items()]
+    yield Panel(_("Requests a second"), "reqps", rates)
+    for name, statuses in _ERRORS.items():
+        shares = [(_share(one, jobs, statuses), "{{job}}") for one, jobs in counters.items() if one.status]
+        if shares:
+            yield Panel(_("Share of {status}", status=name), "percentunit", shares)
+    latencies = _together({job: one.latency for job, one in applications.items() if one.latency is not None})
+    times = [line for one, jobs in latencies.items() for line in _times(one, jobs)]
+    if times:
+        yield Panel(_("Time to the answer"), "s", times)
+    gauges = _together({job: one.in_flight for job, one in applications.items() if one.in_flight})
+    if gauges:
+        lines = [(f"sum by (job) ({_of(metric, jobs)})", "{{job}}") for metric, jobs in gauges.items()]
+        yield Panel(_("Requests under way"), "short", lines)
+    yield Panel(_("Scraped"), "short", [(f"min by (job) ({_of('up', list(applications))})", "{{job}}")])
+
+
+def _together(by_job: Mapping[str, Any]) -> dict[Any, list[str]]:
+    """The jobs that have the same."""
+    jobs: dict[Any, list[str]] = {}
+    for job, one in by_job.items():
+        jobs.setdefault(_shape(one), []).append(job)
+    return jobs
+
+
+def _shape(one: Any) -> Any:
+    """Without what differs from service to service and no expression needs."""
+    if isinstance(one, Counter):
+        return Counter(one.metric, one.status)
+    if isinstance(one, Latency):
+        return Latency(one.metric, one.unit_s, one.bounds[:1])
+    return one
+
+
+def _share(one: Counter, jobs: Sequence[str], statuses: str) -> str:
+    """0 where there was no such answer, and nothing where there was none at all."""
+    own = f"{one.status}=~{quoted(statuses)}"
+    bad, every = (f"sum by (job) (rate({_of(one.metric, jobs, more)}[{WINDOW}]))" for more in (own, ""))
+    return f"({bad} or 0 * {every}) / {every}"
+
+
+def _times(one: Latency, jobs: Sequence[str]) -> Iterator[tuple[str, str]]:
+    scale = "" if one.unit_s == 1 else f" * {one.unit_s:g}"
+    if one.bounds:
+        buckets = f"sum by (job, le) (rate({_of(one.metric + '_bucket', jobs)}[{WINDOW}]))"
+        for quantile in _QUANTILES:
+            yield f"histogram_quantile({quantile}, {buckets}){scale}", f"{{{{job}}}} P{quantile * 100:g}"
+        return
+    total, count = (f"sum by (job) (rate({_of(one.metric + end, jobs)}[{WINDOW}]))" for end in ("_sum", "_count"))
+    yield f"{total} / {count}{scale}", "{{job}} " + _("mean")
+
+
+def _of(metric: str, jobs: Sequence[str], more: str = "") -> str:
+    pattern = "|".join(job.replace(".", "\\.") for job in jobs)
+    job = f"job={quoted(jobs[0])}" if len(jobs) == 1 else f"job=~{quoted(pattern)}"
+    return f"{metric}{{{job}{', ' if more else ''}{more}}}"
+
+
+def host_panels() -> list[Panel]:
+    """What is read of hosts."""
+    used = "lilfox_filesystem_used_bytes"
+    return [
+        Panel(_("CPU busy"), "percentunit", [('1 - lilfox_host_cpu_ratio{mode="idle"}', "{{host}}")]),
+        Panel(
+            _("Memory used"),
+            "percentunit",
+            [("1 - lilfox_memory_available_bytes / lilfox_memory_total_bytes", "{{host}}")],
+        ),
+        Panel(
+            _("Disk used"),
+            "percentunit",
+            [(f"{used} / ({used} + lilfox_filesystem_available_bytes)", "{{host}} {{mountpoint}}")],
+        ),
+        Panel(_("Load by core"), "short", [("lilfox_load1 / lilfox_cpus", "{{host}}")]),
+        Panel(
+            _("Network"),
+            "Bps",
+            [
+                (f"sum by (host) (rate(lilfox_network_receive_bytes_total[{WINDOW}]))", "{{host}} " + _("in")),
+                (f"sum by (host) (rate(lilfox_network_transmit_bytes_total[{WINDOW}]))", "{{host}} " + _("out")),
+            ],
+        ),
+        Panel(
+            _("Disk reading and writing"),
+            "Bps",
+            [
+                (f"sum by (host) (rate(lilfox_disk_read_bytes_total[{WINDOW}]))", "{{host}} " + _("read")),
+                (f"sum by (host) (rate(lilfox_disk_written_bytes_total[{WINDOW}]))", "{{host}} " + _("written")),
+            ],
+        ),
+    ]
+
+
+_QUEUES = ("celery", "rq", "arq", "rabbitmq")
+
+
+def backend_panels(kinds: set[str]) -> list[Panel]:
+    """What is asked of backends of these kinds; nothing where there are none."""
+    if not kinds:
+        return []
+    panels = [Panel(_("Backends answer"), "short", [("lilfox_backend_up", "{{backend}}")])]
+    if "postgresql" in kinds:
+        panels += [
+            Panel(
+                _("PostgreSQL connections"),
+                "short",
+                [
+                    ("lilfox_postgresql_connections", "{{backend}} {{state}}"),
+                    ("lilfox_postgresql_connections_max", "{{backend}} " + _("limit")),
+                ],
+            ),
+            Panel(_("PostgreSQL cache hits"), "percent", [("lilfox_postgresql_cache_hit_percent", "{{backend}}")]),
+        ]
+    if "redis" in kinds:
+        panels += [
+            Panel(_("Redis hits"), "percent", [("lilfox_redis_hit_percent", "{{backend}}")]),
+            Panel(_("Redis memory"), "bytes", [("lilfox_redis_used_memory_bytes", "{{backend}}")]),
+        ]
+    if kinds & set(_QUEUES):
+        panels.append(Panel(_("Queues"), "short", [("lilfox_queue_length", "{{backend}} {{queue}}")]))
+    if kinds & {"breakers", "pybreaker"}:
+        panels.append(Panel(_("Breakers not closed"), "short", [("lilfox_breakers_not_closed", "{{backend}}")]))
+    return panels
+
+
+# ---- data sources ------------------------------------------------------------------------------------------------
+
+
+def datasources_yml(config: Config) -> str:
+    """Provisioning of the Prometheus that the dashboard asks, and of the Alertmanager if there is one."""
+    text = comment(_("Made by lilfox export grafana-datasource from LilFox's configuration."))
+    text += comment(_("It belongs into Grafana's folder provisioning/datasources."))
+    prometheus = config.prometheus or ApiConfig(url="http://127.0.0.1:9090")
+    text += "apiVersion: 1\ndatasources:\n"
+    text += item(*_datasource(config, "LilFox", DATASOURCE, "prometheus", prometheus, {"httpMethod": "POST"}))
+    if config.alertmanager is not None:
+        own = {"implementation": "prometheus"}
+        text += item(
+            *_datasource(config, "LilFox Alertmanager", "lilfox-alertmanager", "alertmanager", config.alertmanager, own)
+        )
+    return text
+
+
+def _datasource(
+    config: Config, name: str, uid: str, kind: str, api: ApiConfig, options: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    notes: list[str] = []
+    secure: dict[str, str] = {}
+    data: dict[str, Any] = dict(options)
+    made: dict[str, Any] = {"name": name, "uid": uid, "type": kind, "access": "proxy", "url": _plain(api.url)}
+    if kind == "prometheus":
+        made["isDefault"] = True
+    if api.user is not None:
+        made |= {"basicAuth": True, "basicAuthUser": _plain(api.user)}
+        if api.password is not None:
+            secure["basicAuthPassword"] = _secret(api.password, notes)
+    headers: dict[str, str] = dict(api.headers)
+    if api.bearer is not None:
+        headers["Authorization"] = api.bearer
+    for number, (header, value) in enumerate(headers.items(), 1):
+        data[f"httpHeaderName{number}"] = header
+        given = _secret(value, notes) if isinstance(value, SecretRef) else _plain(value)
+        secure[f"httpHeaderValue{number}"] = f"Bearer {given}" if value is api.bearer else given
+    if not api.verify_tls:
+        data["tlsSkipVerify"] = True
+    if api.ca_file:
+        data["tlsAuthWithCACert"] = True
+        secure["tlsCACert"] = f"$__file{{{api.ca_file}}}"
+    if api.from_ is not None and not config.hosts[api.from_].local:
+        notes.append(
+            _("{name} is asked from {host} through SSH; Grafana must reach its address", name=name, host=api.from_)
+        )
+    made["jsonData"] = data
+    return made | ({"secureJsonData": secure} if secure else {}), notes
+
+
+def _plain(text: str) -> str:
+    """A text in which Grafana replaces nothing."""
+    return text.replace("$", "$$")
+
+
+def _secret(ref: SecretRef, notes: list[str]) -> str:
+    """Grafana's own way to read it when it starts (its variable expansion)."""
+    kind, _colon, rest = ref.partition(":")
+    if kind == "env":
+        return f"$__env{{{rest}}}"
+    if kind == "file":
+        from pathlib import Path
+
+        return f"$__file{{{Path(rest).expanduser()}}}"
+    path = "/etc/grafana/secrets/lilfox"
+    notes.append(_("put into {path} what the command in LilFox's configuration gives", path=path))
+    return f"$__file{{{path}}}"

@@ -1,0 +1,251 @@
+"""``lilfox export``: promtool and amtool take what it makes, and the dashboard asks what the demo has."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lilfox_tui.cli.exports.grafana import DATASOURCE, backend_panels, dashboard
+from lilfox_tui.cli.exports.traffic import USUAL, find
+from lilfox_tui.config.model import Config, HostConfig
+from lilfox_tui.demo.stack import Stack
+from lilfox_tui.monitor.one_look import look
+from lilfox_tui.promql.query import parse
+from lilfox_tui.promql.value import Vector
+from tests.services.lilfox_command import lilfox
+from tests.services.stamped_targets import stamped_targets
+
+RULES = "groups: [{name: g, rules: [{alert: Down, expr: up == 0, for: 1m}]}]\n"
+CONFIG = """
+name: prod
+hosts:
+  web-1: {{address: 192.0.2.1}}
+  here: {{local: true}}
+services:
+  gateway: {{url: "http://127.0.0.1:8000", metrics_every: 10s}}
+  inside: {{url: "http://127.0.0.1:9000", from: web-1}}
+  quiet: {{url: "http://127.0.0.1:7000", metrics: null}}
+scrape:
+  node:
+    targets: ["127.0.0.1:9100", "127.0.0.2:9100"]
+    labels: {{env: "prod: # {{x}}"}}
+    drop: [go_.*]
+    params: {{a: "b c"}}
+  gateway: {{targets: ["127.0.0.1:9999"], honor_labels: true, honor_timestamps: false}}
+  pay:
+    targets: ["pay.example.net:8443"]
+    scheme: https
+    user: fox
+    password: "file:{folder}/pay-password"
+    verify_tls: false
+  cache: {{targets: ["127.0.0.1:9121"], bearer: "file:{folder}/token", from: here}}
+rules: [rules.yml, more/*.yml]
+alerts: {{every: 30s, external_labels: {{site: eu}}, group_by: [alertname, job], remind: null}}
+notifiers:
+  mail: {{kind: smtp, server: mail.example.net, from: fox@example.net, to: [a@example.net, b@example.net],
+          user: fox, password: "env:MAIL_PASSWORD", only: ['severity="critical", team=~"web|db"']}}
+  plain: {{kind: smtp, server: mail.example.net, tls: none, from: fox@example.net, to: [a@example.net]}}
+  chat: {{kind: webhook, url: "env:CHAT_URL", resolved: false, user: u, password: "file:{folder}/token"}}
+  hook: {{kind: webhook, url: "http://127.0.0.1:5001/$x"}}
+  ring: {{kind: bell}}
+  page: {{kind: command, argv: [page]}}
+  up: {{kind: alertmanager, url: "http://127.0.0.1:9093/am"}}
+prometheus:
+  {{url: "http://127.0.0.1:9090/$p", user: fox, password: "env:PROM_PASSWORD", headers: {{X-Scope-OrgID: prod}}}}
+alertmanager: {{url: "http://127.0.0.1:9093", bearer: "file:{folder}/token"}}
+monitor: {{listen: "127.0.0.1:9464"}}
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "lilfox.yaml"
+    path.write_text(CONFIG.format(folder=tmp_path))
+    path.chmod(0o600)
+    for name in ("pay-password", "token"):
+        (tmp_path / name).write_text("very-secret\n")
+        (tmp_path / name).chmod(0o600)
+    (tmp_path / "rules.yml").write_text(RULES)
+    return path
+
+
+def exported(config: Path, kind: str, code: int = 0) -> str:
+    done = lilfox("--config", config, "export", kind)
+    assert done.returncode == code, done.stderr
+    assert "very-secret" not in done.stdout + done.stderr
+    return done.stdout
+
+
+def judged(*argv: str | Path) -> str:
+    done = subprocess.run([*map(str, argv)], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_promtool_takes_the_prometheus_yml_with_all_its_files(config: Path) -> None:
+    text = exported(config, "prometheus")
+    made = config.parent / "prometheus.yml"
+    made.write_text(text)
+    assert "1 rules found" in judged("promtool", "check", "config", made)
+    document = yaml.safe_load(text)
+    assert document["global"] == {
+        "scrape_interval": "15s", "evaluation_interval": "30s", "external_labels": {"site": "eu"}
+    }  # fmt: skip
+    jobs = {each["job_name"]: each for each in document["scrape_configs"]}
+    assert list(jobs) == ["gateway", "node", "gateway_", "pay", "cache", "lilfox"]
+    assert jobs["gateway"]["scrape_interval"] == "10s"
+    assert jobs["gateway"]["static_configs"] == [{"targets": ["127.0.0.1:8000"]}]
+    assert jobs["gateway_"]["static_configs"] == [{"targets": ["127.0.0.1:9999"], "labels": {"job": "gateway"}}]
+    assert jobs["node"]["static_configs"][0]["labels"] == {"env": "prod: # {x}"}
+    assert jobs["node"]["params"] == {"a": ["b c"]}
+    assert jobs["pay"]["basic_auth"] == {"username": "fox", "password_file": f"{config.parent}/pay-password"}
+    assert jobs["pay"]["tls_config"] == {"insecure_skip_verify": True}
+    assert jobs["cache"]["authorization"]["credentials_file"] == f"{config.parent}/token"
+    assert document["alerting"]["alertmanagers"] == [
+        {"scheme": "http", "path_prefix": "/am", "static_configs": [{"targets": ["127.0.0.1:9093"]}]}
+    ]
+    assert "# inside (127.0.0.1:9000) is asked from web-1 through SSH, which Prometheus cannot" in text
+
+
+def test_secrets_that_prometheus_cannot_read_become_files_to_be_filled(tmp_path: Path) -> None:
+    config = tmp_path / "lilfox.yaml"
+    config.write_text(
+        "scrape:\n"
+        "  a: {targets: [h:1], bearer: 'env:TOKEN'}\n"
+        "  b: {targets: [h:2], user: u, password: 'cmd:pass show \"x y\"'}\n"
+    )
+    made = tmp_path / "prometheus.yml"
+    made.write_text(exported(config, "prometheus"))
+    judged("promtool", "check", "config", "--syntax-only", made)
+    text = made.read_text()
+    assert "# put into /etc/prometheus/secrets/a-token what env:TOKEN gives\n" in text
+    assert "password_file: /etc/prometheus/secrets/b-password\n" in text
+    assert "pass show" not in text
+
+
+def test_without_anything_configured_there_is_still_a_whole_file(tmp_path: Path) -> None:
+    config = tmp_path / "lilfox.yaml"
+    config.write_text("hosts: {here: {local: true}}\n")
+    for kind, check in {
+        "prometheus": ("promtool", "check", "config"), "alertmanager": ("amtool", "check-config")
+    }.items():  # fmt: skip
+        made = tmp_path / f"{kind}.yml"
+        made.write_text(exported(config, kind))
+        judged(*check, made)
+
+
+def test_amtool_takes_the_alertmanager_yml(config: Path) -> None:
+    text = exported(config, "alertmanager")
+    made = config.parent / "alertmanager.yml"
+    made.write_text(text)
+    assert "5 receivers" in judged("amtool", "check-config", made)
+    document = yaml.safe_load(text)
+    assert document["route"]["repeat_interval"] == "8760h"
+    routes = {each["receiver"]: each for each in document["route"]["routes"]}
+    assert routes["mail"]["matchers"] == ['severity="critical"', 'team=~"web|db"']
+    assert list(routes) == ["mail", "plain", "chat", "hook"]
+    receivers = {each["name"]: each for each in document["receivers"]}
+    (mail,) = receivers["mail"]["email_configs"]
+    assert (mail["to"], mail["smarthost"], mail["require_tls"]) == (
+        "a@example.net, b@example.net", "mail.example.net:587", True
+    )  # fmt: skip
+    assert mail["auth_password_file"] == "/etc/alertmanager/secrets/mail-password"
+    assert receivers["chat"]["webhook_configs"][0]["url_file"] == "/etc/alertmanager/secrets/chat-url"
+    assert receivers["chat"]["webhook_configs"][0]["send_resolved"] is False
+    for note in ("ring: Alertmanager has no bell", "page: Alertmanager has no command", "up: that is an Alertmanager"):
+        assert f"# {note}" in text
+    routed = judged("amtool", "config", "routes", "test", f"--config.file={made}", "severity=critical", "team=db")
+    assert set(routed.strip().split(",")) == {"mail", "plain", "chat", "hook"}
+    routed = judged("amtool", "config", "routes", "test", f"--config.file={made}", "severity=warning")
+    assert set(routed.strip().split(",")) == {"plain", "chat", "hook"}
+
+
+def test_data_sources_hold_references_and_nothing_secret(config: Path) -> None:
+    document = yaml.safe_load(exported(config, "grafana-datasource"))
+    prometheus, alertmanager = document["datasources"]
+    assert (prometheus["uid"], prometheus["type"], prometheus["url"]) == (
+        DATASOURCE, "prometheus", "http://127.0.0.1:9090/$$p"
+    )  # fmt: skip
+    assert prometheus["jsonData"]["httpHeaderName1"] == "X-Scope-OrgID"
+    assert prometheus["secureJsonData"] == {
+        "basicAuthPassword": "$__env{PROM_PASSWORD}", "httpHeaderValue1": "prod"
+    }  # fmt: skip
+    assert alertmanager["secureJsonData"] == {"httpHeaderValue1": f"Bearer $__file{{{config.parent}/token}}"}
+
+
+def expressions(document: dict[str, Any]) -> list[str]:
+    return [target["expr"] for panel in document["panels"] for target in panel.get("targets", ())]
+
+
+def overlap(one: dict[str, int], other: dict[str, int]) -> bool:
+    beside = one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
+    below = one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"]
+    return not (beside or below)
+
+
+def test_panels_do_not_overlap_and_have_ids_of_their_own() -> None:
+    config = Config(hosts={"here": HostConfig(local=True)})
+    document = dashboard(config, {f"service-{number}": USUAL for number in range(3)})
+    panels = document["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels) > 10
+    assert not [(a["title"], b["title"]) for a, b in combinations(panels, 2) if overlap(a["gridPos"], b["gridPos"])]
+    assert all(panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24 for panel in panels)
+
+
+def promtool_takes(texts: Sequence[str], folder: Path) -> None:
+    rules = folder / "expressions.yml"
+    group = {"name": "g", "rules": [{"record": f"r{number}", "expr": text} for number, text in enumerate(texts)]}
+    rules.write_text(yaml.safe_dump({"groups": [group]}))
+    assert f"{len(texts)} rules found" in judged("promtool", "check", "rules", rules)
+
+
+async def test_every_expression_of_the_dashboard_selects_series_of_the_demo(tmp_path: Path) -> None:
+    async with Stack(port_base=0, rate=40) as stack:
+        config = Config(services=stack.services)
+        async with look(config, None, for_s=3.0, every_s=1.0, hosts=True) as seen:
+            found = await find(config, None)
+            assert (found.guessed, found.troubles) == ((), ())
+            assert set(found.applications) == set(stack.services)
+            texts = expressions(dashboard(config, found.applications))
+            assert len(texts) >= 15
+            at_ms = round(seen.at.timestamp() * 1000)
+            values = {text: parse(text).at(seen.store, at_ms) for text in texts}
+    assert not [text for text, value in values.items() if not (isinstance(value, Vector) and len(value.values))]
+    shares = next(value for text, value in values.items() if "5..|5xx" in text)
+    assert isinstance(shares, Vector)
+    assert len(shares.values) == len(stack.services)
+    promtool_takes(texts, tmp_path)
+
+
+def test_the_command_prints_the_dashboard_and_says_what_it_did_not_see(tmp_path: Path) -> None:
+    config = tmp_path / "lilfox.yaml"
+    with stamped_targets() as targets:
+        config.write_text(
+            f"scrape: {{app: {{targets: ['{targets.addresses[0]}']}}}}\nservices: {{gone: {{url: 'http://127.0.0.1:1'}}}}\n"
+        )
+        done = lilfox("--config", config, "export", "grafana")
+    assert done.returncode == 3
+    assert "the usual names of metrics are taken for gone, which did not answer" in done.stderr
+    texts = expressions(json.loads(done.stdout))
+    assert 'sum by (job) (rate(requests_total{job="app"}[5m]))' in texts
+    assert 'sum by (job) (rate(http_requests_total{job="gone"}[5m]))' in texts
+    promtool_takes(texts, tmp_path)
+    assert all(parse(text).kind == "vector" for text in texts)
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "redis", "celery", "breakers", "rabbitmq"])
+def test_panels_of_backends_are_made_of_what_their_kinds_give(kind: str, tmp_path: Path) -> None:
+    panels = backend_panels({kind})
+    texts = [expression for panel in panels for expression, _legend in panel.lines]
+    assert len(panels) >= 2
+    source = "".join(path.read_text() for path in Path("lilfox_tui/backends").rglob("*.py"))
+    for text in texts[1:]:
+        assert f'"{text.removeprefix("lilfox_")}"' in source
+    promtool_takes(texts, tmp_path)
