@@ -45,6 +45,11 @@ NO_PAGE_AGAIN_S = 60.0
 AFTER_FAULT_S = 5.0
 CHECK_APART_S = 1.0
 HOLDS_SCRAPES = 2
+_IMPORTED_IN_THREAD = (
+    "lilfox_tui.monitor.scraped_service", "lilfox_tui.monitor.host_series", "lilfox_tui.scrape.configured",
+    "lilfox_tui.scrape.pool", "h11",
+)  # fmt: skip
+"""Together they take a tenth of a second, in which the event loop goes on."""
 
 
 class ScrapeWatch:
@@ -186,8 +191,8 @@ class ScrapeWatch:
         """The store, made at the first call; the imports run in a thread."""
         if (store := self.store.value) is not None:
             return store
-        for module in ("scraped_service", "host_series"):
-            await asyncio.to_thread(importlib.import_module, f"lilfox_tui.monitor.{module}")
+        for module in _IMPORTED_IN_THREAD:
+            await asyncio.to_thread(importlib.import_module, module)
         from lilfox_tui.scrape.store import Store
 
         if (store := self.store.value) is not None:  # another has made it meanwhile
