@@ -1,0 +1,148 @@
+"""What a Prometheus must not be able to do to us: servers that hang, lie, flood or point elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from lilfox_tui.config.model import ApiConfig, Seconds, SecretRef
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.promql import http_api
+from lilfox_tui.promql.errors import QueryError
+from lilfox_tui.promql.http_api import NotAnswered
+from lilfox_tui.promql.remote import Remote
+from lilfox_tui.promql.value import Vector
+from tests.services.http_servers import Talk, never, page, serving
+
+SCALAR = b'{"status":"success","data":{"resultType":"scalar","result":[1,"2.5"]}}'
+
+
+async def asked(talk: Talk, text: str = "up", **config: object) -> object:
+    """The answer of a server that does ``talk``."""
+    async with serving(talk) as port:
+        remote = Remote(ApiConfig(url=f"http://127.0.0.1:{port}", **config))  # type: ignore[arg-type]
+        try:
+            return await remote.instant(text)
+        finally:
+            await remote.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (page(b"<html>Welcome</html>"), "something that is not Prometheus' API: <html>Welcome"),
+        (page(b'{"status":"success"'), "not Prometheus' API"),
+        (page(b'{"status":"success","data":{"resultType":"tensor","result":[1,"2"]}}'), "not Prometheus' API"),
+        (page(b'{"status":"success","data":{"resultType":"vector","result":[{"metric":{}}]}}'), "native histograms"),
+        (page(b"[" * 100_000), "not Prometheus' API"),
+        (page(b"no", status="401 Unauthorized"), "answers 401: no"),
+        (page(b"404 page not found", status="404 Not Found"), "answers 404"),
+        (page(b"oops", status="500 Internal Server Error"), "answers 500: oops"),
+        (page(b"", status="302 Found", head="Location: http://evil.example/login\r\n"), "which is not followed"),
+        (
+            page(b'{"status":"error","errorType":"timeout","error":"query timed out"}', status="503 No"),
+            "query timed out",
+        ),
+        (page(b"password=hunter2", status="500 No"), r"answers 500: password=\*\*\*"),
+        (page(b"\x1f\x8bgarbage", head="Content-Encoding: gzip\r\n"), "could not be asked"),
+    ],
+)
+async def test_what_is_no_answer_is_a_sentence(answer: Talk, says: str) -> None:
+    with pytest.raises(LilFoxError, match=says):
+        await asked(answer)
+
+
+async def test_a_server_that_is_silent_is_given_up() -> None:
+    with pytest.raises(NotAnswered, match=r"did not answer within 0\.3 s"):
+        await asked(never, timeout=Seconds(0.3))
+
+
+async def test_a_bomb_is_given_up_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_api, "BODY_LIMIT", 2 * 1024 * 1024)
+    bomb = gzip.compress(b" " * 200 * 1024 * 1024)
+    with pytest.raises(NotAnswered, match="answers more than 2 MiB"):
+        await asked(page(bomb, head="Content-Encoding: gzip\r\n"))
+
+
+async def test_an_overloaded_gateway_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_api, "RETRY_S", (0.01, 0.01))
+    answers = [page(b"busy", status="502 Bad Gateway"), page(b"slow down", status="429 No"), page(SCALAR)]
+
+    async def one_after_the_other(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await answers.pop(0)(reader, writer)
+
+    assert await asked(one_after_the_other) == 2.5
+    assert answers == []
+    with pytest.raises(NotAnswered, match="answers 502: busy"):
+        await asked(page(b"busy", status="502 Bad Gateway"))
+
+
+async def test_a_long_question_goes_into_the_body_and_secrets_into_headers_only(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("s3cret\n")
+    (tmp_path / "token").chmod(0o600)
+    seen: list[bytes] = []
+
+    async def note(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = next(
+            (int(line.split(b":")[1]) for line in head.split(b"\r\n") if b"content-length" in line.lower()), 0
+        )
+        seen.append(head + await reader.readexactly(length))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(SCALAR) + SCALAR)
+        await writer.drain()
+
+    bearer = SecretRef(f"file:{tmp_path / 'token'}")
+    await asked(note, "up", bearer=bearer, headers={"X-Scope-OrgID": "prod"})
+    await asked(note, "up + " * 1000 + "up", user="fox", password=bearer)
+    short, long = seen
+    assert short.startswith(b"GET /api/v1/query?query=up&time=")
+    assert b"Authorization: Bearer s3cret\r\n" in short
+    assert b"X-Scope-OrgID: prod\r\n" in short
+    assert long.startswith(b"POST /api/v1/query HTTP/1.1\r\n")
+    assert b"Authorization: Basic Zm94OnMzY3JldA==\r\n" in long
+    assert b"query=up+%2B+up" in long
+
+
+async def test_warnings_and_odd_numbers_come_through() -> None:
+    numbers = ("NaN", "+Inf", "-Inf", "1e+300")
+    document = {
+        "status": "success",
+        "warnings": ["store 3 did not answer"],
+        "infos": ["metric might not be a counter"],
+        "data": {
+            "resultType": "vector",
+            "result": [
+                {"metric": {"a": value, "empty": ""}, "value": [1.5, value]}
+                for value in ("NaN", "+Inf", "-Inf", "1e+300")
+            ],
+        },
+    }
+    warned: list[str] = []
+    async with serving(page(json.dumps(document).encode())) as port:
+        remote = Remote(ApiConfig(url=f"http://127.0.0.1:{port}/prometheus"), warn=warned.append)
+        value = await remote.instant("x")
+        await remote.close()
+    assert isinstance(value, Vector)
+    assert [str(one) for one in value.labels] == ['{a="NaN"}', '{a="+Inf"}', '{a="-Inf"}', '{a="1e+300"}']
+    assert str(value.values.tolist()) == "[nan, inf, -inf, 1e+300]"
+    assert warned == ["store 3 did not answer", "metric might not be a counter"]
+
+
+@pytest.mark.parametrize(
+    ("said", "text", "shown"),
+    [
+        ('invalid parameter \\"query\\": 1:5: parse error: unexpected x', "up ü x", "unexpected x\n  up ü x\n      ^"),
+        ("2:3: parse error: no", "a +\n  b", "no\n    b\n    ^"),
+        ("9:9: parse error: far off", "up", "far off"),
+        ("found duplicate series", "up + on() up", "found duplicate series"),
+    ],
+)
+async def test_the_place_that_a_server_tells_becomes_a_caret(said: str, text: str, shown: str) -> None:
+    body = f'{{"status":"error","errorType":"bad_data","error":"{said}"}}'.encode()
+    with pytest.raises(QueryError) as caught:
+        await asked(page(body, status="400 Bad Request"), text)
+    assert str(caught.value) == shown
