@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -123,6 +123,8 @@ class PageConnection:
         writer, self._writer, self._state = self._writer, None, None
         if writer is not None:
             writer.transport.abort()
+            with suppress(OSError):
+                await writer.wait_closed()
 
     async def close(self) -> None:
         """Ends the connection and the forwarded port; the next request opens them again, with its certificates anew."""
