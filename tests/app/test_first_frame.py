@@ -1,0 +1,41 @@
+"""What the first frame does not wait for."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+CODE = """
+import asyncio, sys
+from lilfox_tui.app.start import build_app
+from lilfox_tui.cli.main import parse
+from lilfox_tui.config.loader import load
+from pathlib import Path
+
+async def first_frame():
+    app = build_app(load(Path(sys.argv[1])).config, parse(["--config", sys.argv[1]]))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.pause()
+        heavy = ("numpy", "promql_parser", "sqlite3", "re2", "h11", "redis", "psycopg")
+        ours = tuple(f"lilfox_tui.{name}" for name in ("scrape", "promql", "alerts"))
+        print(sorted(name for name in sys.modules if name in heavy or name.startswith(ours)))
+
+asyncio.run(first_frame())
+"""
+
+
+def test_nothing_of_scraping_and_rules_is_imported_for_the_first_frame(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    settings = {
+        "scrape": {"web": {"targets": ["127.0.0.1:9"]}},
+        "rules": ["rules.yml"],
+        "prometheus_config": "prometheus.yml",
+    }
+    config.write_text(json.dumps(settings))
+    config.chmod(0o600)
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, str(config)], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stdout == "[]\n"
