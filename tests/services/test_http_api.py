@@ -11,12 +11,14 @@ import pytest
 
 from lilfox_tui.config.model import ApiConfig, Seconds, SecretRef
 from lilfox_tui.errors import LilFoxError
+from lilfox_tui.hosts.open import open_host
 from lilfox_tui.promql import http_api
 from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.promql.http_api import NotAnswered
 from lilfox_tui.promql.remote import Remote
 from lilfox_tui.promql.value import Vector
 from tests.services.http_servers import Talk, never, page, serving
+from tests.services.sshd import sshd_lab
 
 SCALAR = b'{"status":"success","data":{"resultType":"scalar","result":[1,"2.5"]}}'
 
@@ -108,7 +110,6 @@ async def test_a_long_question_goes_into_the_body_and_secrets_into_headers_only(
 
 
 async def test_warnings_and_odd_numbers_come_through() -> None:
-    numbers = ("NaN", "+Inf", "-Inf", "1e+300")
     document = {
         "status": "success",
         "warnings": ["store 3 did not answer"],
@@ -132,10 +133,30 @@ async def test_warnings_and_odd_numbers_come_through() -> None:
     assert warned == ["store 3 did not answer", "metric might not be a counter"]
 
 
+async def test_a_host_asks_through_ssh_and_again_when_its_link_was_cut() -> None:
+    with sshd_lab() as lab:
+        sshd = lab.sshd()
+        host = open_host("web-1", lab.host(sshd), lab.ssh())
+        try:
+            async with serving(page(SCALAR)) as port:
+                remote = Remote(ApiConfig(url=f"http://127.0.0.1:{port}", from_="web-1", timeout=Seconds(5)), host)
+                assert await remote.instant("x") == 2.5
+                sshd.kill()
+                with pytest.raises(NotAnswered):
+                    await remote.instant("x")
+                with pytest.raises(NotAnswered, match=r"cannot ask from web-1: .*refuses the connection"):
+                    await remote.instant("x")
+                sshd.start()
+                assert await remote.instant("x") == 2.5
+                await remote.close()
+        finally:
+            await host.close()
+
+
 @pytest.mark.parametrize(
     ("said", "text", "shown"),
     [
-        ('invalid parameter \\"query\\": 1:5: parse error: unexpected x', "up ü x", "unexpected x\n  up ü x\n      ^"),
+        ('invalid parameter \\"query\\": 1:7: parse error: odd x', "up ü x", "odd x\n  up ü x\n       ^"),
         ("2:3: parse error: no", "a +\n  b", "no\n    b\n    ^"),
         ("9:9: parse error: far off", "up", "far off"),
         ("found duplicate series", "up + on() up", "found duplicate series"),
