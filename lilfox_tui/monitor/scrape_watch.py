@@ -108,7 +108,7 @@ class ScrapeWatch:
             if await scraped.scrape_once():
                 await asyncio.sleep(CHECK_APART_S)
                 await scraped.scrape_once()
-            self._take_state(watch, scraped)
+            await self._take_state(watch, scraped)
         except LilFoxError as error:
             watch.traffic.fail(error)
         finally:
@@ -252,17 +252,17 @@ class ScrapeWatch:
     async def _follow(self, watch: ServiceWatch, scraped: ScrapedService, feed: Feed[Scrape]) -> None:
         async with aclosing(feed.watch()) as states:
             async for _state in states:
-                self._take_state(watch, scraped)
+                await self._take_state(watch, scraped)
 
-    def _take_state(self, watch: ServiceWatch, scraped: ScrapedService) -> None:
+    async def _take_state(self, watch: ServiceWatch, scraped: ScrapedService) -> None:
         state = scraped.state
         if isinstance(state, Unavailable):
             watch.traffic.fail(state.error, since=state.since, next_try=state.next_try)
         elif isinstance(state, Ready):
-            self._take(watch, scraped, state.at)
+            await self._take(watch, scraped, state.at)
 
-    def _take(self, watch: ServiceWatch, scraped: ScrapedService, at: datetime) -> None:
-        traffic = scraped.traffic(at)
+    async def _take(self, watch: ServiceWatch, scraped: ScrapedService, at: datetime) -> None:
+        traffic = await scraped.traffic(at)
         watch.traffic.publish(traffic, at)
         holds_s = HOLDS_SCRAPES * self._every_s(watch)
         self._history.add(f"traffic/{watch.name}", at, series_of_traffic(traffic), holds_s=holds_s)

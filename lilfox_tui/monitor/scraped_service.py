@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -24,6 +25,8 @@ from lilfox_tui.scrape.store import Store, TargetSeries
 _UP = (Matcher(NAME, "=", "up"),)
 _WINDOW_STEP_MS = 100
 _WINDOWS_KEPT = 8
+_ASKED_IN_THREAD = 1000
+"""Series of a service from which on what is new on its page would hold up everything else while it is looked at."""
 
 
 class ScrapedService:
@@ -41,6 +44,8 @@ class ScrapedService:
         self._labels = LabelList(())
         self._application = Application()
         self._questions: OrderedDict[int, TrafficQuestions] = OrderedDict()
+        self._one_at_a_time = threading.Lock()
+        self._parts_of: dict[str, tuple[int, list[TrafficPart]]] = {}
 
     @property
     def feeds(self) -> tuple[Feed[Scrape], ...]:
@@ -92,21 +97,34 @@ class ScrapedService:
         for each in self._scrapers:
             await each.close()
 
-    def traffic(self, at: datetime) -> Traffic:
+    async def traffic(self, at: datetime) -> Traffic:
         """All requests before the last scrape at or before ``at`` (aware UTC)."""
-        at_ms, window_ms = self._window(_ms(at))
+        if sum(series.series_count for series in self._series) > _ASKED_IN_THREAD:
+            return await asyncio.to_thread(self._traffic, _ms(at))
+        return self._traffic(_ms(at))
+
+    def _traffic(self, at_ms: int) -> Traffic:
+        at_ms, window_ms = self._window(at_ms)
         self._recognise(at_ms)
         return self._asked(window_ms).whole(self._source, at_ms)
 
     def by_route(self, at: datetime) -> list[TrafficPart]:
         """The same by route, the busiest first."""
-        at_ms, window_ms = self._window(_ms(at))
-        return self._asked(window_ms).by_route(self._source, at_ms)
+        return self._parts("route", at, lambda asked, at_ms: asked.by_route(self._source, at_ms))
 
     def by_status(self, at: datetime) -> list[TrafficPart]:
         """The same by status."""
+        return self._parts("status", at, lambda asked, at_ms: asked.by_status(self._source, at_ms))
+
+    def _parts(
+        self, by: str, at: datetime, ask: Callable[[TrafficQuestions, int], list[TrafficPart]]
+    ) -> list[TrafficPart]:
+        """Asked once a scrape, however often it is drawn."""
         at_ms, window_ms = self._window(_ms(at))
-        return self._asked(window_ms).by_status(self._source, at_ms)
+        known = self._parts_of.get(by)
+        if known is None or known[0] != at_ms:
+            known = self._parts_of[by] = at_ms, ask(self._asked(window_ms), at_ms)
+        return known[1]
 
     def _window(self, at_ms: int) -> tuple[int, int]:
         """The last scrape at or before ``at_ms``, and from there back to the first one of the window: so that a rate
@@ -128,12 +146,13 @@ class ScrapedService:
         return None if first == len(found.times) else (int(found.times[first]), int(found.times[-1]))
 
     def _asked(self, window_ms: int) -> TrafficQuestions:
-        questions = self._questions.get(window_ms)
-        if questions is None:
-            questions = self._questions[window_ms] = TrafficQuestions(self._application, window_ms)
-            if len(self._questions) > _WINDOWS_KEPT:
-                self._questions.popitem(last=False)
-        return questions
+        with self._one_at_a_time:
+            questions = self._questions.get(window_ms)
+            if questions is None:
+                questions = self._questions[window_ms] = TrafficQuestions(self._application, window_ms)
+                if len(self._questions) > _WINDOWS_KEPT:
+                    self._questions.popitem(last=False)
+            return questions
 
     def _recognise(self, at_ms: int) -> None:
         """Looks anew at what the first target that is up has when its series are others than before."""
@@ -144,8 +163,9 @@ class ScrapedService:
         self._labels = found.labels
         application = recognise(self._scrapers[places[0]].exposition.families, found.labels, self._names)
         if application != self._application:
-            self._application = application
-            self._questions.clear()
+            with self._one_at_a_time:
+                self._application = application
+                self._questions.clear()
 
 
 def _ms(at: datetime) -> int:
