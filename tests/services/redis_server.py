@@ -16,6 +16,14 @@ from tests.waiting import wait_for
 PASSWORD = "a-secret-of-the-tests"
 
 
+def free_port() -> int:
+    """A port of the loopback that nobody has now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 class RedisServer:
     """One server with :data:`PASSWORD`. Use as a context manager; it may be stopped and started inside."""
 
@@ -23,9 +31,7 @@ class RedisServer:
         self._options = options
         self._folder = tempfile.mkdtemp(prefix="lilfox-redis-")
         self._process: subprocess.Popen[bytes] | None = None
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
 
     def __enter__(self) -> RedisServer:
         try:

@@ -2,150 +2,42 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import shutil
-import threading
 from collections.abc import AsyncIterator, Iterator
-from functools import partial
-from pathlib import Path
 
-import psycopg
 import pytest
 
 from lilfox_tui.backends.backend import BackendError
 from lilfox_tui.backends.kinds import postgresql
-from lilfox_tui.backends.kinds.postgresql import Options, PostgreSql
-from lilfox_tui.backends.model import Cell, Reading
-from lilfox_tui.backends.postgresql.session import Refused, Step
-from lilfox_tui.config.model import HostConfig, Seconds, SecretRef, SshConfig, Threshold
-from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.open import open_host
+from lilfox_tui.config.model import Threshold
 from lilfox_tui.metrics.model import Level, Series
-from tests.services.postgres import SUPERUSER, Postgres
-from tests.services.sshd import SshdLab, sshd_lab
+from tests.services.postgres import Postgres
+from tests.services.postgres_looks import (
+    VERSIONS,
+    blocked_sessions,
+    close_all,
+    connect,
+    note,
+    of_version,
+    one_look,
+    opened,
+    states,
+    states_by_psql,
+    table,
+)
 from tests.waiting import wait_for
-
-PRELOADED = "shared_preload_libraries = 'pg_stat_statements'\nwal_level = replica\n"
-TABLES = """
-CREATE TABLE orders (id int PRIMARY KEY, customer int, note text);
-INSERT INTO orders SELECT i, i % 100, md5(i::text) FROM generate_series(1, 20000) i;
-CREATE INDEX orders_customer ON orders (customer);
-CREATE INDEX orders_customer_again ON orders (customer);
-CREATE INDEX orders_note ON orders (note);
-ANALYZE orders;
-CREATE ROLE plain LOGIN;
-CREATE ROLE watcher LOGIN PASSWORD 'watcher-secret' IN ROLE pg_monitor;
-"""
-VERSIONS = [15, 17]
-_backends: list[PostgreSql] = []
 
 
 @pytest.fixture(scope="module", params=VERSIONS)
 def server(request: pytest.FixtureRequest) -> Iterator[Postgres]:
-    if not Path(f"/usr/lib/postgresql/{request.param}/bin").exists():
-        pytest.skip(f"PostgreSQL {request.param} is not installed: tests/install_packages")
-    with Postgres(PRELOADED, version=request.param) as running:
-        running.csv("CREATE EXTENSION pg_stat_statements")
-        running.csv(TABLES)
+    with of_version(request.param) as running:
         yield running
 
 
 @pytest.fixture(autouse=True)
 async def closed() -> AsyncIterator[None]:
-    """No session is left for the next test, also when one fails."""
+    """No session is left for the next test."""
     yield
-    while _backends:
-        await _backends.pop().close()
-
-
-@pytest.fixture
-def lab() -> Iterator[SshdLab]:
-    with sshd_lab() as made:
-        yield made
-
-
-def opened(server: Postgres, host: Host | None = None, **changes: object) -> PostgreSql:
-    settings: dict[str, object] = {"port": server.port, "user": SUPERUSER, "tls": "disable", "timeout": Seconds(10)}
-    backend = postgresql.open_backend("db", Options(**(settings | changes)), host)  # type: ignore[arg-type]
-    _backends.append(backend)
-    return backend
-
-
-def by_psql(server: Postgres, host: Host) -> PostgreSql:
-    return opened(server, host, by="psql", socket=str(server.folder), run_as="postgres" if os.geteuid() == 0 else "")
-
-
-async def one_look(backend: PostgreSql) -> Reading:
-    try:
-        return await backend.read()
-    finally:
-        await backend.close()
-
-
-def table(reading: Reading, key: str) -> list[dict[str, Cell]]:
-    found = next((each for each in reading.tables if each.key == key), None)
-    if found is None:
-        return []
-    return [dict(zip((column.key for column in found.columns), row, strict=True)) for row in found.rows]
-
-
-def note(reading: Reading, key: str) -> str:
-    return next(str(each.note) for each in reading.tables if each.key == key)
-
-
-def connect(server: Postgres, application: str) -> psycopg.Connection:
-    return psycopg.connect(
-        host="127.0.0.1", port=server.port, user=SUPERUSER, dbname="postgres", application_name=application,
-        sslmode="disable",
-    )  # fmt: skip
-
-
-def states(reading: Reading) -> dict[str, float]:
-    return {
-        series.label("state"): value
-        for series, value in reading.values.items()
-        if series.name == "postgresql_connections" and value
-    }
-
-
-def states_by_psql(server: Postgres) -> dict[str, float]:
-    rows = server.csv(
-        "SELECT state, count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
-        " AND application_name NOT IN ('psql', 'lilfox') GROUP BY 1"
-    )
-    return {state: float(count) for state, count in rows}
-
-
-@contextlib.contextmanager
-def blocked_sessions(server: Postgres) -> Iterator[list[int]]:
-    """Three sessions, each waiting for the one before; their pids, the holder first."""
-    sessions = [connect(server, f"blocked-{place}") for place in range(3)]
-    waiting = []
-    try:
-        sessions[0].execute("UPDATE orders SET note = note WHERE id = 1")
-        for session in sessions[1:]:
-            thread = threading.Thread(target=_update, args=(session,))
-            thread.start()
-            waiting.append(thread)
-            wait_for(partial(_waits, server, len(waiting)), what="the session waits")
-        yield [session.info.backend_pid for session in sessions]
-    finally:
-        for session in sessions:
-            session.cancel()
-        for thread in waiting:
-            thread.join()
-        for session in sessions:
-            session.close()
-
-
-def _waits(server: Postgres, count: int) -> bool:
-    return len(server.csv("SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'")) == count
-
-
-def _update(session: psycopg.Connection) -> None:
-    with contextlib.suppress(psycopg.Error):
-        session.execute("UPDATE orders SET note = note WHERE id = 1")
+    await close_all()
 
 
 async def test_the_pool_and_who_blocks_whom_are_as_psql_says(server: Postgres) -> None:
@@ -304,76 +196,6 @@ async def test_without_the_library_the_extension_alone_counts_nothing() -> None:
     assert note(after, "slow_statements").startswith("not counted: the extension is there, its library is not loaded")
 
 
-async def test_our_session_changes_nothing_waits_for_nobody_and_has_a_name(server: Postgres) -> None:
-    backend = opened(server, timeout=Seconds(3))
-    steps = [
-        Step("SELECT current_setting('application_name')"),
-        Step("SELECT current_setting('statement_timeout')"),
-        Step("CREATE TABLE ours (a int)"),
-        Step("SELECT 'still there'"),
-    ]
-    name, timeout, made, after = await backend._session.run(steps)
-    assert (name, timeout, after) == (("lilfox",), ("3s",), ("still there",))
-    assert isinstance(made, Refused)
-    assert made.sqlstate == "25006"
-    assert server.csv("SELECT to_regclass('ours') IS NULL") == [["t"]]
-    await backend.close()
-
-
-async def test_psql_on_the_host_gives_the_same_as_the_driver(server: Postgres) -> None:
-    here = open_host("here", HostConfig(local=True), SshConfig())
-    try:
-        with blocked_sessions(server) as pids:
-            over_psql = by_psql(server, here)
-            reading = await over_psql.read()
-            direct = await one_look(opened(server))
-            assert states(reading) == states(direct) == {"active": 2, "idle in transaction": 1}
-            assert [str(row["pid"]).strip() for row in table(reading, "blocking")] == [str(pid) for pid in pids]
-        assert [(fact.key, fact.value) for fact in reading.facts if fact.key in ("version", "user")] == [
-            ("version", server.csv("SHOW server_version")[0][0]),
-            ("user", SUPERUSER),
-        ]
-        server.csv("SELECT pg_stat_statements_reset()")
-        server.csv("SELECT note FROM orders WHERE id = 7")
-        slow = next(
-            row for row in table(await over_psql.read(), "slow_statements") if "id = $1" in str(row["statement"])
-        )
-        plan = await over_psql.explain(str(slow["id"]))
-        assert plan.generic
-        assert "Index Scan using orders_pkey on orders" in plan.lines[0]
-    finally:
-        await here.close()
-
-
-async def test_what_a_statement_holds_is_never_run_by_psql(server: Postgres, tmp_path: Path) -> None:
-    mark = tmp_path / "mark"
-    server.csv("SELECT pg_stat_statements_reset()")
-    server.csv(f"SELECT 1 /* ;\n\\! touch {mark}\n@@LILFOX-END@@ 0 00000 */, 'a,\"b\"'")
-    here = open_host("here", HostConfig(local=True), SshConfig())
-    try:
-        backend = by_psql(server, here)
-        rows = table(await backend.read(), "slow_statements")
-        slow = next(row for row in rows if "LILFOX-END" in str(row["statement"]))
-        with pytest.raises(BackendError, match="holds a ;"):
-            await backend.explain(str(slow["id"]))
-    finally:
-        await here.close()
-    assert not mark.exists()
-
-
-@pytest.mark.parametrize("way", ["driver", "psql"])
-async def test_over_ssh(lab: SshdLab, way: str) -> None:
-    with Postgres(PRELOADED) as remote:
-        host = open_host("db-1", lab.host(lab.sshd(), sudo=True), lab.ssh())
-        try:
-            backend = opened(remote, host) if way == "driver" else by_psql(remote, host)
-            reading = await one_look(backend)
-            assert reading.values[Series("postgresql_connections_max")] == 100
-            assert states(reading) == states_by_psql(remote) == {}
-        finally:
-            await host.close()
-
-
 async def test_a_standby_its_primary_and_the_slot_between_them(server: Postgres) -> None:
     server.csv("SELECT pg_create_physical_replication_slot('spare', true)")
     version = int(server.csv("SHOW server_version_num")[0][0]) // 10000
@@ -405,47 +227,3 @@ async def test_a_standby_that_lost_its_primary_says_so() -> None:
         wait_for(lambda: standby.csv("SELECT count(*) FROM pg_stat_wal_receiver") == [["0"]], what="it is cut off")
         reading = await one_look(opened(standby))
     assert "this standby receives nothing" in str(reading.findings[0].text)
-
-
-async def test_an_outage_is_told_and_the_next_look_connects_anew() -> None:
-    with Postgres() as running:
-        backend = opened(running)
-        await backend.read()
-        running.stop()
-        with pytest.raises(BackendError):
-            await backend.read()
-        with pytest.raises(BackendError, match=f"127.0.0.1:{running.port}: Connection refused") as refused:
-            await backend.read()
-        assert str(refused.value.hint) == "Nothing listens there: is the server running?"
-        running.start()
-        assert (await backend.read()).values[Series("postgresql_connections_used")] == 1
-        await backend.close()
-
-
-async def test_a_wrong_password_is_told_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Postgres() as running:
-        running.csv(TABLES)
-        hba = running.folder / "data" / "pg_hba.conf"
-        hba.write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
-        if os.geteuid() == 0:
-            shutil.chown(hba, "postgres", "postgres")
-        running.csv("SELECT pg_reload_conf()")
-        monkeypatch.setenv("RIGHT", "watcher-secret")
-        monkeypatch.setenv("WRONG", "guessed-secret")
-        good = await one_look(opened(running, user="watcher", password=SecretRef("env:RIGHT")))
-        assert good.incomplete is None
-        with pytest.raises(BackendError, match="password authentication failed") as refused:
-            await one_look(opened(running, user="watcher", password=SecretRef("env:WRONG")))
-        told = f"{refused.value} {refused.value.hint} {refused.value!r}"
-        assert "guessed" not in told
-        assert "pg_hba.conf" in told
-
-
-async def test_a_server_that_does_not_answer_is_given_up_in_time() -> None:
-    with Postgres() as running:
-        backend = opened(running, timeout=Seconds(0.5))
-        await backend.read()
-        with pytest.raises(BackendError, match=r"no answer from 127.0.0.1:\d+ within 0.5 s"):
-            await backend._session.run([Step("SET statement_timeout = 0"), Step("SELECT pg_sleep(30)")])
-        assert (await backend.read()).incomplete is None
-        await backend.close()

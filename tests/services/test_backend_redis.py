@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,8 @@ from lilfox_tui.config.model import Seconds, SecretRef, Threshold
 from lilfox_tui.errors import HostError
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.metrics.model import Level, Series
-from tests.services.redis_server import PASSWORD, RedisServer
+from tests.services.http_servers import own_certificate
+from tests.services.redis_server import PASSWORD, RedisServer, free_port
 from tests.services.sshd import SshdLab, sshd_lab
 
 SECRET = SecretRef("env:LILFOX_TEST_REDIS")
@@ -148,6 +150,22 @@ async def test_a_server_that_hangs_is_given_up_in_time(server: RedisServer) -> N
         server.thaw()
     await backend.read()
     await backend.close()
+
+
+async def test_its_certificate_is_judged(tmp_path: Path) -> None:
+    own_certificate(tmp_path)
+    files = str(tmp_path / "certificate.pem"), str(tmp_path / "key.pem")
+    with RedisServer("--tls-cert-file", files[0], "--tls-key-file", files[1], "--tls-auth-clients", "no") as server:
+        port = free_port()
+        server.cli("config", "set", "tls-port", str(port))
+        at = {"address": "localhost", "port": port, "password": SECRET, "tls": True}
+        good = redis.open_backend("cache", redis.Options(**at, ca_file=files[0]), None)  # type: ignore[arg-type]
+        assert facts(await good.read())["version"] == server.info("redis_version")
+        await good.close()
+        for changes in ({}, {"ca_file": files[0], "address": "127.0.0.1"}):
+            options = redis.Options(**(at | changes))  # type: ignore[arg-type]
+            with pytest.raises(BackendError, match="certificate verify failed"):
+                await redis.open_backend("cache", options, None).read()
 
 
 async def test_over_ssh(server: RedisServer, lab: SshdLab) -> None:
