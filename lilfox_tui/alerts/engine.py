@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from lilfox_tui.alerts import responses
 from lilfox_tui.alerts.clock_steps import ClockSteps
-from lilfox_tui.alerts.database import Damaged, Database
+from lilfox_tui.alerts.database import Damaged, Database, NotWritable
 from lilfox_tui.alerts.evaluating import Evaluating
 from lilfox_tui.alerts.folder import DATABASE
 from lilfox_tui.alerts.following import Following
@@ -235,9 +235,15 @@ class AlertEngine:
         troubles: list[Message] = [] if self.trouble is None else [self.trouble]
         silences = self._saved.silences()
         shown = marked(self._evaluating.alerts(), self._saved.acknowledgements(), silences, now)
-        if responses.expire_resolved(self._saved, silences, shown, now):
-            silences = self._saved.silences()
-        look_at = self._receivers.plan(shown, now, self._evaluating.longest_interval_s())
+        try:
+            if responses.expire_resolved(self._saved, silences, shown, now):
+                silences = self._saved.silences()
+            look_at = self._receivers.plan(shown, now, self._evaluating.longest_interval_s())
+        except (Damaged, NotWritable):
+            raise
+        except LilFoxError as error:  # another process holds the file for long
+            troubles.append(tr("{error}; nobody is told until that is over", error=error))
+            look_at = now + timedelta(seconds=LOOK_S)
         ends = [one.ends_at for one in silences if one.ends_at > now]
         look_at = min([*ends, *([look_at] if look_at is not None else [])], default=None)
         troubles += [*self._evaluating.troubles(), *self._clock.troubles(), *self._receivers.troubles()]

@@ -7,7 +7,6 @@ gone, and a disk that is full resolve nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -18,12 +17,12 @@ from lilfox_tui.alerts.both import Both
 from lilfox_tui.alerts.database import Damaged, NotWritable
 from lilfox_tui.alerts.group import GroupState, alert_view
 from lilfox_tui.alerts.group_results import StoreResults
-from lilfox_tui.alerts.group_rule import RunningRule, Surroundings
-from lilfox_tui.alerts.lifecycle import Change, ChangeKind, Outage
-from lilfox_tui.alerts.model import Alert, Event, RuleHealth, RuleView
+from lilfox_tui.alerts.group_rule import Surroundings
+from lilfox_tui.alerts.lifecycle import Outage
+from lilfox_tui.alerts.model import Alert, AlertState, RuleHealth, RuleView
 from lilfox_tui.alerts.rule import Group
 from lilfox_tui.alerts.rule_files import RuleFiles, Stamp, read_rule_files, stamp_of
-from lilfox_tui.alerts.running_group import RunningGroup
+from lilfox_tui.alerts.running_group import RunningGroup, taken_away
 from lilfox_tui.alerts.saved import Saved, SavedGroup
 from lilfox_tui.config.model import Config
 from lilfox_tui.crash import write_crash
@@ -58,6 +57,7 @@ class Evaluating:
         """Groups from before whose file cannot be used now: their alerts stay as they were."""
         self._refused: dict[str, Message] = {}
         self._faults: dict[str, Message] = {}
+        self._unkept: dict[str, Message] = {}
         self.disk_trouble: Message | None = None
 
     def load(self, now_ms: int) -> None:
@@ -76,7 +76,7 @@ class Evaluating:
                 self.groups[name] = running  # the old rules go on until the file is right again
             elif name not in self.groups:
                 running.state.end(now_ms)
-        self._sort_out({name: group for name, group in saved.items() if name not in self.groups})
+        self._sort_out({name: group for name, group in saved.items() if name not in self.groups}, now_ms)
 
     def files_changed(self) -> bool:
         """Whether :meth:`load` would read something else than last time."""
@@ -116,7 +116,7 @@ class Evaluating:
 
     def troubles(self) -> tuple[Message, ...]:
         """What does not go as it should, in sentences."""
-        found = [*self._files.troubles, *self._refused.values(), *self._faults.values()]
+        found = [*self._files.troubles, *self._refused.values(), *self._faults.values(), *self._unkept.values()]
         if self._held:
             found.append(tr("{count} groups of rules cannot be read now; their alerts stay as they were",
                             count=len(self._held)))  # fmt: skip
@@ -156,7 +156,7 @@ class Evaluating:
     def _outage(self, from_ms: int, to_ms: int) -> Outage:
         return Outage(from_ms, to_ms, round(self._config.alerts.outage * 1000), grace_ms=0)
 
-    def _sort_out(self, others: dict[str, SavedGroup]) -> None:
+    def _sort_out(self, others: dict[str, SavedGroup], now_ms: int) -> None:
         """Of groups that were saved and are not evaluated: held while something cannot be read, else forgotten."""
         self._held = {}
         for name, group in others.items():
@@ -166,12 +166,17 @@ class Evaluating:
                     for rule, alerts in self._saved.alerts(name).items() for alert in alerts
                 ])  # fmt: skip
             else:
-                self.on_disk(partial(self._saved.drop, name))
+                self.on_disk(partial(self._drop, name, now_ms))
+
+    def _drop(self, name: str, now_ms: int) -> None:
+        alerts = [(rule, one) for rule, found in self._saved.alerts(name).items() for one in found]
+        firing = [taken_away(rule, one, now_ms) for rule, one in alerts if one.state is AlertState.FIRING]
+        self._saved.drop(name, firing)
 
     def _evaluate(self, group: RunningGroup, now_ms: int) -> None:
         at_ms = group.slot_ms(now_ms)
         try:
-            changes = group.evaluate(self.series, at_ms)
+            group.evaluate(self.series, at_ms)
             self._faults.pop(group.name, None)
         except Exception as error:  # a fault of ours in one group is not the others' end
             path = write_crash(error)
@@ -181,20 +186,8 @@ class Evaluating:
             )
             group.last_ms = at_ms
             return
-        events = [event for rule, change in changes if (event := _event(rule, change)) is not None]
-        self.on_disk(lambda: group.keep(self._saved, changes, events))
-
-
-def _event(rule: RunningRule, change: Change) -> Event | None:
-    alert = change.alert
-    if change.kind is ChangeKind.FIRED:
-        return Event(_at(alert.fired_at_ms or 0), "fired", alert.labels, rule.key, alert.value)
-    if change.kind is ChangeKind.RESOLVED:
-        ended_ms = alert.resolved_at_ms or 0
-        lasted_s = (ended_ms - (alert.fired_at_ms or ended_ms)) / 1000
-        return Event(_at(ended_ms), "resolved", alert.labels, rule.key, alert.value, lasted_s)
-    return None
-
-
-def _at(time_ms: int) -> datetime:
-    return datetime.fromtimestamp(time_ms / 1000, UTC)
+        try:
+            self.on_disk(partial(group.keep, self._saved))
+            self._unkept.pop(group.name, None)
+        except LilFoxError as error:  # another process holds the file for long
+            self._unkept[group.name] = tr("{error}; it is tried again at the next evaluation", error=error)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from time import perf_counter
 
 from lilfox_tui.alerts.group import GroupState
 from lilfox_tui.alerts.group_rule import RunningRule
 from lilfox_tui.alerts.lifecycle import Change, ChangeKind, LiveAlert, Outage
-from lilfox_tui.alerts.model import AlertState, Event
+from lilfox_tui.alerts.model import AlertState, Event, RuleHealth
 from lilfox_tui.alerts.saved import Saved, SavedGroup
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.i18n import Message, _, tr
 from lilfox_tui.metrics.model import Labels
 from lilfox_tui.scrape.series import SeriesSource
 
 VALUES_KEPT_EACH_MS = 10_000
 """Where nothing but values changed, they go to the disk so often."""
+NOTHING_KEPT_EACH_MS = 60_000
+"""Where there are no alerts, it goes to the disk so often that they were looked for."""
 
 
 class RunningGroup:
@@ -28,7 +31,10 @@ class RunningGroup:
         self.missed = 0
         self.took_s = 0.0
         self._kept: dict[tuple[str, Labels], LiveAlert] = {}
+        self._kept_rules: list[tuple[RuleHealth, str]] = []
         self._kept_ms = 0
+        self._events: list[Event] = []
+        self._ended: list[Labels] = []
         self._phase_ms = zlib.crc32(state.key.encode("utf-8", "surrogatepass")) % interval_ms
 
     @property
@@ -48,7 +54,7 @@ class RunningGroup:
             return slot  # the last case: the clock was set back
         return self.last_ms + self.interval_ms
 
-    def evaluate(self, source: SeriesSource, at_ms: int) -> list[tuple[RunningRule, Change]]:
+    def evaluate(self, source: SeriesSource, at_ms: int) -> None:
         """Evaluates it at ``at_ms``. Blocks."""
         if self.last_ms is not None and at_ms > self.last_ms:
             self.missed += (at_ms - self.last_ms) // self.interval_ms - 1
@@ -56,21 +62,27 @@ class RunningGroup:
         changes = self.state.evaluate(source, at_ms)
         self.took_s = perf_counter() - begun
         self.last_ms = at_ms
-        return changes
+        self._events += [event for rule, change in changes if (event := _event(rule, change)) is not None]
+        self._ended += [each.alert.labels for _, each in changes if each.kind is not ChangeKind.FIRED]  # or begins anew
 
-    def keep(self, saved: Saved, changes: list[tuple[RunningRule, Change]], events: list[Event]) -> None:
-        """Puts what changed on the disk. Blocks. Raises LilFoxError."""
+    def keep(self, saved: Saved) -> None:
+        """Puts what is new since the last time on the disk; where that fails, it is new again the next time. Blocks.
+        Raises LilFoxError."""
         assert self.last_ms is not None
-        now = self.alerts()
+        now, rules = self.alerts(), [(rule.health, str(rule.error)) for rule in self.state.rules]
         gone = [(rule, alert) for (rule, labels), alert in self._kept.items() if (rule, labels) not in now]
-        if not changes and not gone and abs(self.last_ms - self._kept_ms) < VALUES_KEPT_EACH_MS:
+        age_ms = abs(self.last_ms - self._kept_ms)
+        same = not (self._events or self._ended or gone) and rules == self._kept_rules
+        if same and age_ms < (VALUES_KEPT_EACH_MS if now else NOTHING_KEPT_EACH_MS):
             if any(alert.state is AlertState.PENDING for alert in now.values()):
                 saved.evaluated(self.name, self.last_ms)  # so much of its time counts after a crash
             return
         changed = [(rule, alert) for (rule, labels), alert in now.items() if self._kept.get((rule, labels)) != alert]
-        ended = [each.alert.labels for _, each in changes if each.kind is not ChangeKind.FIRED]  # or begin anew
-        saved.keep(self.as_saved(), changed, gone, events, ended)
-        self._kept, self._kept_ms = now, self.last_ms
+        away = [taken_away(rule, alert, self.last_ms) for rule, alert in gone if alert.state is AlertState.FIRING]
+        saved.keep(self.as_saved(), changed, gone, [*self._events, *away], self._ended)
+        self._kept, self._kept_ms, self._kept_rules = now, self.last_ms, rules
+        self._events.clear()
+        self._ended.clear()
 
     def restore(self, saved: Mapping[str, tuple[LiveAlert, ...]], outage: Outage) -> None:
         """Brings over what is on the disk from before a restart."""
@@ -96,6 +108,7 @@ class RunningGroup:
         self.state.continue_from(before.state, at_ms)
         self.last_ms, self.missed, self.took_s = before.last_ms, before.missed, before.took_s
         self._kept, self._kept_ms = before._kept, before._kept_ms
+        self._events, self._ended = before._events, before._ended
 
     def troubles(self) -> list[Message]:
         """What does not go as it should, in sentences."""
@@ -113,3 +126,24 @@ class RunningGroup:
                 tr("group {group}: {count} evaluations were missed", group=self.state.group.name, count=self.missed)
             )
         return found
+
+
+def taken_away(rule: str, alert: LiveAlert, at_ms: int) -> Event:
+    """The end of an alert whose rule is no more; ``rule`` is the rule's identity."""
+    lasted_s = (at_ms - (alert.fired_at_ms or at_ms)) / 1000
+    return Event(_at(at_ms), "resolved", alert.labels, rule, alert.value, lasted_s, note=_("its rule was taken away"))
+
+
+def _event(rule: RunningRule, change: Change) -> Event | None:
+    alert = change.alert
+    if change.kind is ChangeKind.FIRED:
+        return Event(_at(alert.fired_at_ms or 0), "fired", alert.labels, rule.key, alert.value)
+    if change.kind is ChangeKind.RESOLVED:
+        ended_ms = alert.resolved_at_ms or 0
+        lasted_s = (ended_ms - (alert.fired_at_ms or ended_ms)) / 1000
+        return Event(_at(ended_ms), "resolved", alert.labels, rule.key, alert.value, lasted_s)
+    return None
+
+
+def _at(time_ms: int) -> datetime:
+    return datetime.fromtimestamp(time_ms / 1000, UTC)

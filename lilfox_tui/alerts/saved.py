@@ -83,11 +83,12 @@ class Saved:
         with self.database.transaction() as write:
             write.execute("UPDATE rule_group SET evaluated_ms = ? WHERE name = ?", (at_ms, group))
 
-    def drop(self, group: str) -> None:
-        """Forgets a group and its alerts."""
+    def drop(self, group: str, events: Iterable[Event] = ()) -> None:
+        """Forgets a group and its alerts, and keeps what that ended."""
         with self.database.transaction() as write:
             write.execute("DELETE FROM rule_group WHERE name = ?", (group,))
             write.execute("DELETE FROM alert WHERE grp = ?", (group,))
+            write.executemany("INSERT INTO event (at_ms, body) VALUES (?, ?)", map(_event_row, events))
 
     def acknowledgements(self) -> dict[Labels, Acknowledgement]:
         """Who acknowledged what, by the alert's labels."""

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from lilfox_tui.alerts.database import Database
 from lilfox_tui.alerts.folder import folder_of
-from lilfox_tui.alerts.group_rule import RunningRule
-from lilfox_tui.alerts.lifecycle import Change
 from lilfox_tui.alerts.model import AlertState, RuleHealth
 from lilfox_tui.alerts.notifiers import bell
 from lilfox_tui.alerts.one_evaluates import OneEvaluates
@@ -202,6 +201,7 @@ async def test_a_rule_that_was_taken_away_takes_its_alerts_with_it(tmp_path: Pat
     await run.engine.load()
     assert await run.go(15, DOWN) == []
     assert run.troubles() == []
+    assert (await run.engine.history(1))[0].note == "its rule was taken away"
     run.rules.unlink()
     await run.engine.load()
     await run.engine.step()
@@ -264,10 +264,10 @@ async def test_the_event_loop_goes_on_while_rules_are_evaluated(
     (group,) = run.engine._evaluating.groups.values()
     evaluate, begun, end = group.evaluate, threading.Event(), threading.Event()
 
-    def slow(source: SeriesSource, at_ms: int) -> list[tuple[RunningRule, Change]]:
+    def slow(source: SeriesSource, at_ms: int) -> None:
         begun.set()
         assert end.wait(10), "the event loop stood still"
-        return evaluate(source, at_ms)
+        evaluate(source, at_ms)
 
     monkeypatch.setattr(group, "evaluate", slow)
     going = asyncio.create_task(run.go(15, DOWN))
@@ -295,6 +295,23 @@ async def test_a_full_disk_stops_neither_rules_nor_telling(tmp_path: Path) -> No
     await run.engine._receivers._ways[0].sending.send_due()
     assert sum(len(one.firing) for one in run.rang) >= 200
     assert "full" in run.troubles()[0]
+
+
+async def test_a_file_that_another_process_holds_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lilfox_tui.alerts.database.BUSY_S", 0.01)
+    run = await started(tmp_path, notifiers={"bell": bell.Options()})
+    await run.go(15, UP)
+    other = Database(tmp_path / "alerts.db")
+    with other.transaction():
+        assert await run.go(150, DOWN) == ["Down a firing"]
+        said = " ".join(run.troubles())
+        assert "locked; it is tried again at the next evaluation" in said
+        assert "locked; nobody is told until that is over" in said
+    await run.go(15, DOWN)
+    assert run.troubles() == []
+    assert [each.kind for each in await run.engine.history()] == ["fired"]
+    await run.engine._receivers._ways[0].sending.send_due()
+    assert [each.reason for each in run.rang] == ["firing"]
 
 
 async def test_a_damaged_file_is_put_aside(tmp_path: Path) -> None:
