@@ -12,7 +12,10 @@ import asyncio, sys
 from lilfox_tui.app.start import build_app
 from lilfox_tui.cli.main import parse
 from lilfox_tui.config.loader import load
+from lilfox_tui.monitor import scrape_watch
 from pathlib import Path
+
+scrape_watch.AFTER_FIRST_FRAME_S = 3600  # however slow this machine is
 
 async def first_frame():
     app = build_app(load(Path(sys.argv[1])).config, parse(["--config", sys.argv[1]]))
