@@ -10,9 +10,11 @@ from typing import Protocol
 from lilfox_tui.promql.query import Query, parse
 from lilfox_tui.promql.semantics import PROMETHEUS_3, Semantics
 from lilfox_tui.promql.value import Line, Value
-from lilfox_tui.scrape.labels import LabelSet
+from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
 from lilfox_tui.scrape.matcher import Matcher
 from lilfox_tui.scrape.series import SeriesSource
+
+_ANY_NAME = Matcher(NAME, "!=", "")
 
 
 class QueryEngine(Protocol):
@@ -29,6 +31,10 @@ class QueryEngine(Protocol):
 
     async def series(self, matchers: tuple[Matcher, ...], start: datetime, end: datetime) -> list[LabelSet]:
         """The series that all ``matchers`` take and that have samples in that time."""
+        ...
+
+    async def metric_names(self, start: datetime, end: datetime) -> list[str]:
+        """The names of the metrics that have samples in that time, sorted."""
         ...
 
     async def close(self) -> None:
@@ -57,6 +63,11 @@ class Embedded(QueryEngine):
         found = await asyncio.to_thread(self._source.select, matchers, _ms(start), _ms(end))
         return [labels for one in found for labels in one.labels]
 
+    async def metric_names(self, start: datetime, end: datetime) -> list[str]:
+        """As :meth:`QueryEngine.metric_names`."""
+        found = await asyncio.to_thread(self._source.select, (_ANY_NAME,), _ms(start), _ms(end))
+        return sorted({name for one in found for name in one.labels.derived("metric names", _names)})
+
     async def close(self) -> None:
         """Nothing is open."""
 
@@ -68,3 +79,7 @@ def _parsed(text: str, semantics: Semantics) -> Query:
 
 def _ms(at: datetime) -> int:
     return round(at.timestamp() * 1000)
+
+
+def _names(labels: LabelList) -> frozenset[str]:
+    return frozenset(one.get(NAME) for one in labels)

@@ -22,7 +22,7 @@ from lilfox_tui.promql.http_api import HttpApi, NotAnswered, Pairs, Reply
 from lilfox_tui.promql.query import MOST_STEPS
 from lilfox_tui.promql.value import Line, Matrix, Value
 from lilfox_tui.redact import redact
-from lilfox_tui.scrape.labels import LabelSet, quoted
+from lilfox_tui.scrape.labels import NAME, LabelSet, quoted
 from lilfox_tui.scrape.matcher import Matcher
 
 T = TypeVar("T")
@@ -118,14 +118,10 @@ class Remote(QueryEngine):
         found = await self._data("/api/v1/series", params, list[dict[str, str]])
         return [LabelSet.of(one) for one in found]
 
-    async def label_names(self, start: datetime, end: datetime) -> list[str]:
-        """The names of all labels in that time, ``__name__`` among them."""
-        return await self._data("/api/v1/labels", [("start", _seconds(start)), ("end", _seconds(end))], list[str])
-
-    async def label_values(self, name: str, start: datetime, end: datetime) -> list[str]:
-        """The values of one label in that time; of ``__name__`` the names of metrics."""
+    async def metric_names(self, start: datetime, end: datetime) -> list[str]:
+        """As :meth:`QueryEngine.metric_names`."""
         times = [("start", _seconds(start)), ("end", _seconds(end))]
-        return await self._data(f"/api/v1/label/{name}/values", times, list[str])
+        return sorted(await self._data(f"/api/v1/label/{NAME}/values", times, list[str]))
 
     async def rules(self) -> tuple[RemoteGroup, ...]:
         """Its rules with their alerts."""
