@@ -163,7 +163,8 @@ class BackendConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class ScrapeConfig(MetricNames, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Pages of metrics that are scraped besides those of services. Its name is the label ``job`` of their series."""
+    """Pages of metrics that are scraped besides those of services. Its name is the label ``job`` of their series; a
+    service of that name has its page there."""
 
     targets: Annotated[tuple[str, ...], Meta(min_length=1)]
     """``HOST:PORT`` as the host that asks sees it; each is the label ``instance`` of its series."""

@@ -11,11 +11,13 @@ from datetime import datetime
 import numpy as np
 
 from lilfox_tui.config.model import MetricNames
+from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Feed, Pending, Ready, State, Unavailable
 from lilfox_tui.metrics.traffic import Traffic, TrafficPart
 from lilfox_tui.monitor.target_view import TargetView
 from lilfox_tui.monitor.traffic_questions import TargetsOfService, TrafficQuestions
 from lilfox_tui.scrape.application import Application, recognise
+from lilfox_tui.scrape.exposition import BadPage
 from lilfox_tui.scrape.labels import NAME, LabelList
 from lilfox_tui.scrape.matcher import Matcher
 from lilfox_tui.scrape.page_request import NotMetrics
@@ -86,10 +88,10 @@ class ScrapedService:
         """Scrapes and tells whether there was a page. Raises NotMetrics where the service has none."""
         await asyncio.gather(*(each.scrape_once() for each in self._scrapers))
         state = self.state
-        if not self._expected and isinstance(state, Unavailable) and isinstance(state.error, NotMetrics):
+        if not self._expected and isinstance(state, Unavailable) and _is_no_page(state.error):
             for each in self._scrapers:
                 self._store.drop(each.target.key)
-            raise state.error
+            raise NotMetrics(state.error.message, state.error.hint)
         return isinstance(state, Ready)
 
     async def close(self) -> None:
@@ -166,6 +168,11 @@ class ScrapedService:
             with self._one_at_a_time:
                 self._application = application
                 self._questions.clear()
+
+
+def _is_no_page(error: LilFoxError) -> bool:
+    """Whether the service answers with something else: also with a text that has not one sample."""
+    return isinstance(error, NotMetrics) or (isinstance(error, BadPage) and error.samples == 0)
 
 
 def _ms(at: datetime) -> int:

@@ -182,11 +182,23 @@ async def test_what_was_is_shown_again_when_the_screen_is_turned_back(stack: Sta
         assert str(long_ago.error.message) == "nothing recorded at that time"
 
 
-async def test_a_service_without_a_page_of_metrics_is_well_and_no_target_that_is_down() -> None:
+@pytest.mark.parametrize(
+    ("status", "kind", "body", "told"),
+    [
+        ("404 Not Found", "text/plain", b"", "answers 404"),
+        ("200 OK", "text/html", b"<!doctype html><p>hello", "a page for people"),
+        ("200 OK", "application/json", b"{}", "no metrics"),
+        ("200 OK", "text/plain", b"ok \x1b[31m[bold]", "line 1 is no metric"),
+    ],
+)
+async def test_a_service_without_a_page_of_metrics_is_well_and_no_target_that_is_down(
+    status: str, kind: str, body: bytes, told: str
+) -> None:
     async def only_health(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        status = "200 OK" if head.startswith(b"GET /health ") else "404 Not Found"
-        writer.write(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+        is_health = (await reader.readuntil(b"\r\n\r\n")).startswith(b"GET /health ")
+        head = "200 OK" if is_health else f"{status}\r\nContent-Type: {kind}"
+        answer = b"" if is_health else body
+        writer.write(f"HTTP/1.1 {head}\r\nContent-Length: {len(answer)}\r\nConnection: close\r\n\r\n".encode() + answer)
         await writer.drain()
 
     async with serving(only_health) as port:
@@ -194,7 +206,7 @@ async def test_a_service_without_a_page_of_metrics_is_well_and_no_target_that_is
         off = ServiceConfig(url=f"http://127.0.0.1:{port}", metrics=None)
         monitor = Monitor(config_of(plain=service, off=off))
         async with watching(monitor):
-            await until(lambda: monitor.overview.value and "404" in why(monitor, "plain"), what="why there is nothing")
+            await until(lambda: monitor.overview.value and told in why(monitor, "plain"), what="why there is nothing")
             await until(lambda: seen(monitor).services["plain"].level is Level.GOOD, what="well")
             store = monitor.scraping.store.value
             assert store is not None
