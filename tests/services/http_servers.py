@@ -26,7 +26,7 @@ async def serving(talk: Talk, tls: ssl.SSLContext | None = None) -> AsyncIterato
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
-            writer.close()
+            await _closed(writer)
             tasks.discard(task)
 
     server = await asyncio.start_server(connection, "127.0.0.1", 0, ssl=tls)
@@ -37,6 +37,18 @@ async def serving(talk: Talk, tls: ssl.SSLContext | None = None) -> AsyncIterato
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _closed(writer: asyncio.StreamWriter) -> None:
+    """Returns when the connection is gone, so that it does not outlive its loop; at the block's end it is cut."""
+    writer.close()
+    try:
+        await writer.wait_closed()
+    except (OSError, asyncio.CancelledError):
+        writer.transport.abort()
+        gone = asyncio.Event()
+        asyncio.get_running_loop().call_soon(gone.set)
+        await gone.wait()
 
 
 def says(answer: bytes) -> Talk:
