@@ -30,6 +30,9 @@ class RuleHealth(IntEnum):
     FAILED = 3
 
 
+# What is there ten thousand times holds no circles and is left out of garbage collection, which stops all threads.
+
+
 class Acknowledgement(Struct, frozen=True, gc=False):
     """Somebody has seen it: no bell and no reminders until it resolves."""
 
@@ -76,8 +79,8 @@ class Alert(Struct, frozen=True, gc=False):
     resolved_at: datetime | None = None
     keep_firing_since: datetime | None = None
     rule: str = ""
-    """Key of its rule: ``FILE;GROUP;INDEX``, of a Prometheus elsewhere with its address first; of an Alertmanager's alert
-    its address alone."""
+    """Key of its rule: ``FILE;GROUP;INDEX``, of a Prometheus elsewhere with its address first; of an alert of an
+    Alertmanager its address alone."""
     acknowledged: Acknowledgement | None = None
     silenced_by: tuple[str, ...] = ()
 
