@@ -104,6 +104,11 @@ def states_by_psql(server: Postgres) -> dict[str, float]:
     return {state: float(count) for state, count in rows}
 
 
+def until_quiet(server: Postgres) -> None:
+    """Waits until the server has let go of the sessions of tests before: it notices a moment later."""
+    wait_for(lambda: not states_by_psql(server), what="the sessions of other tests are gone")
+
+
 @contextlib.contextmanager
 def blocked_sessions(server: Postgres) -> Iterator[list[int]]:
     """Three sessions, each waiting for the one before; their pids, the holder first."""
@@ -112,10 +117,10 @@ def blocked_sessions(server: Postgres) -> Iterator[list[int]]:
     try:
         sessions[0].execute("UPDATE orders SET note = note WHERE id = 1")
         for session in sessions[1:]:
-            thread = threading.Thread(target=_update, args=(session,))
+            thread = threading.Thread(target=update, args=(session, 1))
             thread.start()
             waiting.append(thread)
-            wait_for(partial(_waits, server, len(waiting)), what="the session waits")
+            wait_for(partial(waits, server, len(waiting)), what="the session waits")
         yield [session.info.backend_pid for session in sessions]
     finally:
         for session in sessions:
@@ -126,10 +131,11 @@ def blocked_sessions(server: Postgres) -> Iterator[list[int]]:
             session.close()
 
 
-def _waits(server: Postgres, count: int) -> bool:
+def waits(server: Postgres, count: int) -> bool:
     return len(server.csv("SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'")) == count
 
 
-def _update(session: psycopg.Connection) -> None:
+def update(session: psycopg.Connection, order: int) -> None:
+    """Changes nothing of an order, but waits for whoever holds it; whatever comes of it."""
     with contextlib.suppress(psycopg.Error):
-        session.execute("UPDATE orders SET note = note WHERE id = 1")
+        session.execute("UPDATE orders SET note = note WHERE id = %s", (order,))

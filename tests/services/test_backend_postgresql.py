@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 
 import pytest
 
@@ -10,7 +12,7 @@ from lilfox_tui.backends.backend import BackendError
 from lilfox_tui.backends.kinds import postgresql
 from lilfox_tui.config.model import Threshold
 from lilfox_tui.metrics.model import Level, Series
-from tests.services.postgres import Postgres
+from tests.services.postgres import SUPERUSER, Postgres
 from tests.services.postgres_looks import (
     VERSIONS,
     blocked_sessions,
@@ -23,6 +25,9 @@ from tests.services.postgres_looks import (
     states,
     states_by_psql,
     table,
+    until_quiet,
+    update,
+    waits,
 )
 from tests.waiting import wait_for
 
@@ -41,6 +46,7 @@ async def closed() -> AsyncIterator[None]:
 
 
 async def test_the_pool_and_who_blocks_whom_are_as_psql_says(server: Postgres) -> None:
+    until_quiet(server)
     idle = [connect(server, "idle") for _each in range(2)]
     for session in idle:
         session.autocommit = True
@@ -156,7 +162,35 @@ async def test_cache_hits_are_those_between_two_looks(server: Postgres) -> None:
     await backend.close()
 
 
+async def test_a_deadlock_and_an_idle_transaction_are_told(server: Postgres) -> None:
+    backend = opened(server, idle_in_transaction_s=Threshold(warn=0.0))
+    counted = "SELECT sum(deadlocks) FROM pg_stat_database"
+    before = int(server.csv(counted)[0][0])
+    await backend.read()
+    first, second = connect(server, "first"), connect(server, "second")
+    try:
+        first.execute("UPDATE orders SET note = note WHERE id = 1")
+        second.execute("UPDATE orders SET note = note WHERE id = 2")
+        reading = await backend.read()
+        idle = [str(each.text) for each in reading.findings]
+        assert len(idle) == 2
+        assert f"{first.info.backend_pid} of {SUPERUSER} has been idle in a transaction for" in " ".join(idle)
+        waiting = threading.Thread(target=update, args=(first, 2))
+        waiting.start()
+        wait_for(partial(waits, server, 1), what="the first waits for the second")
+        update(second, 1)
+        waiting.join()
+    finally:
+        first.close()
+        second.close()
+    wait_for(lambda: int(server.csv(counted)[0][0]) == before + 1, what="the deadlock is counted")
+    told = [str(each.text) for each in (await backend.read()).findings]
+    assert len(told) == 1
+    assert told[0].startswith("1 deadlocks ")
+
+
 async def test_a_role_that_may_not_see_others_is_told_to_be_incomplete(server: Postgres) -> None:
+    until_quiet(server)
     other = connect(server, "other")
     other.execute("SELECT 1")
     try:

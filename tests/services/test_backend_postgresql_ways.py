@@ -29,6 +29,7 @@ from tests.services.postgres_looks import (
     states,
     states_by_psql,
     table,
+    until_quiet,
 )
 from tests.services.sshd import SshdLab, sshd_lab
 
@@ -69,6 +70,7 @@ async def test_our_session_changes_nothing_waits_for_nobody_and_has_a_name(serve
 
 
 async def test_psql_on_the_host_gives_the_same_as_the_driver(server: Postgres) -> None:
+    until_quiet(server)
     here = open_host("here", HostConfig(local=True), SshConfig())
     try:
         with blocked_sessions(server) as pids:

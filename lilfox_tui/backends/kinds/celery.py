@@ -92,7 +92,7 @@ async def _bound(client: Any, prefix: str) -> tuple[str, ...]:
     """The queues that are bound to an exchange: members of the sets ``_kombu.binding.*`` are routing key, pattern and
     queue. Those of remote control and events are not of people."""
     names = set()
-    async for key in client.scan_iter(match=f"{prefix}_kombu.binding.*", count=_KEYS_AT_ONCE, _type="SET"):
+    async for key in client.scan_iter(match=f"{prefix}_kombu.binding.*", count=_KEYS_AT_ONCE):
         for member in await client.smembers(key):
             names.add(text_of(member).split(SEPARATOR)[-1])
     return tuple(sorted(name for name in names if name and not name.endswith(".pidbox") and "celeryev" not in name))

@@ -75,7 +75,7 @@ class Pybreaker:
 async def _found(client: Any) -> tuple[str, ...]:
     """The namespaces of all breakers; empty is that of breakers without one."""
     names = []
-    async for key in client.scan_iter(match=f"*{_KEY}:state", count=_KEYS_AT_ONCE, _type="STRING"):
+    async for key in client.scan_iter(match=f"*{_KEY}:state", count=_KEYS_AT_ONCE):
         name = text_of(key).removesuffix(f"{_KEY}:state").removesuffix(":")
         names.append(name)
     return tuple(sorted(names))
