@@ -24,6 +24,7 @@ from lilfox_tui.monitor.model import Overview
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Alert, Alerts
     from lilfox_tui.app.alert_rows import Item
+    from lilfox_tui.app.dialogs.silence import Wanted
 
 KINDS = ("alert", "rule")
 
@@ -170,19 +171,25 @@ class AlertKeys(BackendKeys):
         footer=2,
     )
     def silence(self) -> None:
-        if (alert := self.selected_alert()) is not None:
-            self._silence(alert)
-
-    @work(exclusive=True, group="silence")
-    async def _silence(self, alert: Alert) -> None:
+        alert = self.selected_alert()
+        if alert is None:
+            return
         from lilfox_tui.alerts.silences import matchers_of
-        from lilfox_tui.app.dialogs.silence import SilenceDialog, length_text
+        from lilfox_tui.app.dialogs.silence import SilenceDialog
 
-        alerting = self.lilfox.monitor.alerting
-        wanted = await self.lilfox.push_screen_wait(SilenceDialog(matchers_of(alert.labels), alerting.preview))
+        preview = self.lilfox.monitor.alerting.preview
+        self.lilfox.push_screen(SilenceDialog(matchers_of(alert.labels), preview), self._take_silence)
+
+    def _take_silence(self, wanted: Wanted | None) -> None:
         if wanted is not None:
-            await alerting.silence(wanted.matchers, wanted.for_s, user(), wanted.comment)
-            self.lilfox.tell(tr("silenced {length}; S lists the silences", length=length_text(wanted.for_s)))
+            self._silence(wanted)
+
+    @work(group="silence")
+    async def _silence(self, wanted: Wanted) -> None:
+        from lilfox_tui.app.dialogs.silence import length_text
+
+        await self.lilfox.monitor.alerting.silence(wanted.matchers, wanted.for_s, user(), wanted.comment)
+        self.lilfox.tell(tr("silenced {length}; S lists the silences", length=length_text(wanted.for_s)))
 
     @action(
         "silences",
@@ -192,7 +199,14 @@ class AlertKeys(BackendKeys):
         why_not="no_silences",
     )
     def silences(self) -> None:
-        self._end_silence()
+        alerts = alerts_of(self.overview)
+        if alerts is None:
+            return
+        from lilfox_tui.app.silence_rows import silence_choices
+
+        can_end = self.lilfox.rewound is None and not self.lilfox.config.read_only
+        choices = silence_choices(alerts, can_end=can_end)
+        self.lilfox.push_screen(Chooser(_("Silences: enter ends one"), choices, wide=True), self._take_end)
 
     def no_silences(self) -> Message | None:
         """Why there are no silences to list."""
@@ -207,19 +221,14 @@ class AlertKeys(BackendKeys):
             return tr("no rules are named in the configuration: rules: [FILE]")
         return None if alerts_of(self.overview) is not None else tr("alerts are not known now")
 
-    @work(exclusive=True, group="silence")
-    async def _end_silence(self) -> None:
-        alerts = alerts_of(self.overview)
-        if alerts is None:
-            return
-        from lilfox_tui.app.silence_rows import silence_choices
-
-        can = self.lilfox.rewound is None and not self.lilfox.config.read_only
-        choices = silence_choices(alerts, can_end=can)
-        chosen = await self.lilfox.push_screen_wait(Chooser(_("Silences: enter ends one"), choices, wide=True))
+    def _take_end(self, chosen: str | None) -> None:
         if chosen is not None:
-            await self.lilfox.monitor.alerting.expire(chosen, user())
-            self.lilfox.tell(tr("the silence has ended"))
+            self._end_silence(chosen)
+
+    @work(group="silence")
+    async def _end_silence(self, chosen: str) -> None:
+        await self.lilfox.monitor.alerting.expire(chosen, user())
+        self.lilfox.tell(tr("the silence has ended"))
 
     @action(
         "runbook",

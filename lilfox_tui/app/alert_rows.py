@@ -78,7 +78,7 @@ def items_of(alerts: Alerts) -> list[Item]:
 def where(labels: Labels) -> str:
     """The labels that tell where it is, as their values: service and host first."""
     known = dict(labels)
-    first = [known[name] for name in _FIRST if name in known]
+    first = dict.fromkeys(known[name] for name in _FIRST if name in known)
     rest = [f"{name}={value}" for name, value in labels if name not in (*_FIRST, *_TOLD_ELSEWHERE, "__name__")]
     return " ".join((*first, *rest))
 

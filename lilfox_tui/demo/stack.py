@@ -83,7 +83,9 @@ class Stack:
     def services(self) -> dict[str, ServiceConfig]:
         """What to watch."""
         return {
-            name: ServiceConfig(url=f"http://127.0.0.1:{port}", every=Seconds(2), timeout=Seconds(2))
+            name: ServiceConfig(
+                url=f"http://127.0.0.1:{port}", every=Seconds(2), timeout=Seconds(2), metrics_every=Seconds(2)
+            )
             for name, port in self._ports.items()
         }
 

@@ -78,7 +78,7 @@ async def explain(queries: QueryEngine, expression: str, start: datetime, end: d
         }
     now = await _by_labels(queries, parts.left, end)
     lines: dict[Labels, list[float | None]] = {labels: [None] * columns for labels in now}
-    step_s = max(0.001, (end - start).total_seconds() / columns)
+    step_s = max(1, (end - start) // timedelta(milliseconds=columns)) / 1000
     first = end - timedelta(seconds=(columns - 1) * step_s)
     first_ms = first.timestamp() * 1000
     for line in await queries.range(parts.left, first, end, step_s):
