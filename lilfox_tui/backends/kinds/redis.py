@@ -162,7 +162,7 @@ def _facts(info: Info, values: Mapping[Series, float]) -> Iterator[Fact]:
     most = _number(info, "maxmemory")
     yield Fact("version", tr("version"), _text(info, "redis_version"))
     yield Fact("role", tr("is a"), _text(info, "role"))
-    yield Fact("up_s", tr("up"), _number(info, "uptime_in_seconds"), "seconds")
+    yield Fact("up_s", tr("running for"), _number(info, "uptime_in_seconds"), "seconds")
     yield Fact("hit_percent", tr("hits since the last look"), values.get(_HIT), "percent")
     yield Fact("keyspace_hits", tr("hits"), _number(info, "keyspace_hits"), "count")
     yield Fact("keyspace_misses", tr("misses"), _number(info, "keyspace_misses"), "count")

@@ -170,7 +170,7 @@ def facts(look: Look, cache_hit_percent: float | None) -> tuple[Fact, ...]:
     made = [
         Fact("version", tr("version"), server.version_text),
         Fact("role", tr("is a"), tr("standby") if server.standby else tr("primary")),
-        Fact("up_s", tr("up"), server.up_s, "seconds"),
+        Fact("up_s", tr("running for"), server.up_s, "seconds"),
         Fact("database", tr("asked in"), server.database),
         Fact("user", tr("asked as"), server.role),
         Fact("max_connections", tr("connections at most"), float(server.max_connections), "count"),
