@@ -110,6 +110,10 @@ class Exposition:
         """Whether a page that looks like the last one will be read quickly."""
         return self._shape is not None
 
+    def forget(self) -> None:
+        """Forgets the pages before: what is not kept is not worth its memory."""
+        self._known, self._pairs, self._labels, self._shape = {}, {}, LabelList(()), None
+
     def read(self, body: bytes, *, openmetrics: bool) -> Page:
         """The samples of a page. Raises BadPage; the pages after it are read as if it had not been there."""
         if openmetrics != self._openmetrics:
@@ -182,6 +186,7 @@ class _Reading:
         self.sets: dict[LabelSet, float] = {}
         self.timed: list[Timed] = []
         self.rows: list[int] = []
+        self.keys: list[bytes] = []
         self.values: list[float] = []
         self.picked: list[int] = []
         self.samples = self.kept = self.duplicates = 0
@@ -218,6 +223,7 @@ class _Reading:
             self.samples += 1
             labels = self._known[key] = self._shared(self._relabel(exposed))
         self.rows.append(row)
+        self.keys.append(key)
         self.values.append(value)
         self.used[key] = labels
         if labels is None:
@@ -292,11 +298,10 @@ def _shape(lines: list[bytes], reading: _Reading, page: Page) -> _Shape | None:
     """None where a sample tells its time, or has something else behind its value: such a page is read line by line."""
     if not reading.simple:
         return None
-    places = [-1] * len(lines)
-    for place, row in enumerate(reading.rows):
-        places[row] = place
+    places, keys = [-1] * len(lines), [b""] * len(lines)
+    for place, (row, key) in enumerate(zip(reading.rows, reading.keys, strict=True)):
+        places[row], keys[row] = place, key
     picked = None if len(reading.picked) == len(reading.rows) else np.asarray(reading.picked, np.intp)
-    keys = [line.rpartition(b" ")[0] for line in lines]
     return _Shape(lines, keys, places, np.array(reading.values, np.float64), picked, page)
 
 

@@ -103,6 +103,7 @@ class Scraper:
             body = await self._request.fetch()
             scrape = await self._take(body, at_ms, started)
         except BadPage as error:
+            self.exposition.forget()
             self._fail(error, at_ms, time.perf_counter() - started, error.samples, error.kept)
         except LilFoxError as error:
             self._fail(error, at_ms, time.perf_counter() - started, 0, 0)
@@ -137,6 +138,7 @@ class Scraper:
 
     def _fail(self, error: LilFoxError, at_ms: int, duration_s: float, samples: int, kept: int) -> None:
         """``up`` becomes 0 and every other series ends."""
+        error.__traceback__ = error.__context__ = None  # they hold the whole page for as long as the error is shown
         if not self._series.append(at_ms, self._failed, np.array((0.0, duration_s, samples, kept, 0.0))):
             self._tell_clock(at_ms)
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import random
 import re
 import tracemalloc
 import zlib
@@ -176,6 +177,24 @@ async def test_a_million_series_of_many_targets_stop_where_the_store_is_full() -
     assert kept.series_count > 8000
     assert refused
     assert all(one.startswith("no room for 4000 series: there may be 4.0M") for one in refused)
+
+
+async def test_pages_that_are_refused_leave_nothing_in_memory() -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        new = random.randbytes(4).hex().encode()
+        body = b"".join(b'a{user="%b-%d"} 1\n' % (new, i) for i in range(10_001))
+        await page(body, head=TEXT)(reader, writer)
+
+    async with serving(talk) as port, scraping(port, store(), limits=Limits(samples=10_000)) as scraper:
+        await scraper.scrape_once()
+        tracemalloc.start()
+        try:
+            await scraper.scrape_once()
+            left, _most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert "more than 10000 samples" in reason(scraper)
+    assert left < 1 << 20
 
 
 async def test_duplicates_and_odd_times_are_dropped_counted_and_told() -> None:
