@@ -57,7 +57,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     for name, text in COMMANDS.items():
         sub = subparsers.add_parser(name, help=str(text), description=str(text), allow_abbrev=False)
         if name in argv:
-            _add_global(sub, defaults=False)
+            add_everywhere(sub)
             _load(name).add_arguments(sub)
     files = _files_at_end(argv)
     args, rest = parser.parse_known_args(argv[: len(argv) - len(files)])
@@ -97,8 +97,13 @@ def _load(name: str) -> Command:
     return cast("Command", importlib.import_module(f"lilfox_tui.cli.commands.{name}"))
 
 
+def add_everywhere(parser: argparse.ArgumentParser) -> None:
+    """Options that stand before or after a sub-command, and after its action: without a default that would undo what
+    stood before."""
+    _add_global(parser, defaults=False)
+
+
 def _add_global(parser: argparse.ArgumentParser, *, defaults: bool) -> None:
-    """Options that stand before or after the sub-command; after it without a default that would undo the first."""
     group = parser.add_argument_group(_("everywhere"))
 
     def option(flag: str, text: Message, **more: object) -> None:

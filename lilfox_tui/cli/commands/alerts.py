@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from importlib import import_module
 
-from lilfox_tui.cli.main import Command
+from lilfox_tui.cli.main import Command, add_everywhere
 from lilfox_tui.i18n import tr
 
 ACTIONS = {
@@ -26,7 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what ``alerts`` accepts."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     for name, text in ACTIONS.items():
-        _action(name).add_arguments(actions.add_parser(name, help=str(text), description=str(text), allow_abbrev=False))
+        action = actions.add_parser(name, help=str(text), description=str(text), allow_abbrev=False)
+        add_everywhere(action)
+        _action(name).add_arguments(action)
 
 
 def run(args: argparse.Namespace) -> int:

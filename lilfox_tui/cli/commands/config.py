@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from lilfox_tui.cli.main import add_everywhere
 from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, print_text
 from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.config.model import Config
-from lilfox_tui.i18n import _, tr
+from lilfox_tui.i18n import tr
 
 _PACKAGES = {
     "collector": "lilfox_tui.metrics.collectors",
@@ -17,15 +18,19 @@ _PACKAGES = {
     "notifier": "lilfox_tui.alerts.notifiers",
     "backend": "lilfox_tui.backends.kinds",
 }
+ACTIONS = {
+    "check": tr("all errors at once, as file:line: key: what"),
+    "show": tr("what is in force, as YAML, without secrets"),
+    "schema": tr("JSON Schema of the file, for editors"),
+    "kinds": tr("the plug-ins that there are"),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what ``config`` accepts."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    actions.add_parser("check", help=_("all errors at once, as file:line: key: what"))
-    actions.add_parser("show", help=_("what is in force, as YAML, without secrets"))
-    actions.add_parser("schema", help=_("JSON Schema of the file, for editors"))
-    actions.add_parser("kinds", help=_("the plug-ins that there are"))
+    for name, text in ACTIONS.items():
+        add_everywhere(actions.add_parser(name, help=str(text), allow_abbrev=False))
 
 
 def run(args: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ import sys
 import msgspec
 
 from lilfox_tui.cli.durations import duration
+from lilfox_tui.cli.main import add_everywhere
 from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, shape
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.cli.settings import load_settings
@@ -27,8 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what ``hosts`` accepts."""
     _add_list_arguments(parser, first=True)
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
-    _add_list_arguments(actions.add_parser("list", help=_("who is reached, and how well each is")), first=False)
-    trusting = actions.add_parser("trust", help=_("accept the key that a host shows"))
+    listing = actions.add_parser("list", help=_("who is reached, and how well each is"), allow_abbrev=False)
+    _add_list_arguments(listing, first=False)
+    trusting = actions.add_parser("trust", help=_("accept the key that a host shows"), allow_abbrev=False)
+    for action in (listing, trusting):
+        add_everywhere(action)
     trusting.add_argument("name", metavar="NAME", help=_("the host's name in the config"))
     how = trusting.add_mutually_exclusive_group()
     how.add_argument("--fingerprint", metavar="SHA256:…", help=_("accept only the key with this fingerprint"))

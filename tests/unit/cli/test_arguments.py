@@ -57,6 +57,14 @@ def test_global_options_stand_on_both_sides(argv: list[str]) -> None:
     assert (args.command, args.config, args.json, args.read_only) == ("check", "c", True, False)
 
 
+@pytest.mark.parametrize("words", [["alerts", "list"], ["config", "check"], ["hosts", "list"]])
+def test_global_options_stand_after_an_action_too(words: list[str]) -> None:
+    for argv in ([*words, "--config", "c"], [words[0], "--config", "c", words[1]], ["--config", "c", *words]):
+        args = parse(argv)
+        assert (args.command, args.action, args.config, args.read_only) == (*words, "c", False)
+    assert parse([*words, "--read-only"]).read_only
+
+
 @pytest.mark.parametrize(
     "argv", [["nothing"], ["check", "--timeout", "x"], ["hosts", "trust"], ["config"], ["export", "x"], ["--conf", "x"]]
 )
