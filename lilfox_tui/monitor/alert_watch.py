@@ -152,6 +152,11 @@ class AlertWatch:
             return ()
         return tuple(each for each in await self._own.history(EVENTS_READ) if each.labels == labels)[:limit]
 
+    @property
+    def queries(self) -> QueryEngine | None:
+        """What answers PromQL here, with what rules gave in it; None while nothing does."""
+        return self._queries
+
     async def why(self, expression: str, start: datetime, end: datetime, columns: int) -> Why | None:
         """What makes ``expression`` true or not: its left-hand side at ``end`` and in ``columns`` steps since ``start``
         (aware UTC); None while there is nobody to ask. Raises LilFoxError."""
@@ -185,9 +190,7 @@ class AlertWatch:
         engine = await asyncio.to_thread(lambda: AlertEngine(config, store, folder=folder, base=base, setting=setting))
         self._source = self._own = engine
         self._queries = Embedded(engine.series)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(engine.run())
-            group.create_task(self._follow(engine.feed))
+        await self._run_and_follow(engine)
 
     async def _follow_others(self, config: Config) -> None:
         """The rules and alerts of a Prometheus, the alerts and silences of an Alertmanager."""
@@ -197,9 +200,7 @@ class AlertWatch:
         others, prometheus = open_others(config, self._host_of)
         self._source, self._queries = others, prometheus
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(others.run())
-                group.create_task(self._follow(others.feed))
+            await self._run_and_follow(others)
         finally:
             self._source = self._queries = None
             await others.close()
@@ -210,6 +211,14 @@ class AlertWatch:
                 if isinstance(state, Ready):
                     return state.value
         raise AssertionError("a feed does not end")
+
+    async def _run_and_follow(self, source: AlertEngine | ExternalAlerts) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(source.run())
+                group.create_task(self._follow(source.feed))
+        except ExceptionGroup as faults:
+            raise faults.exceptions[0] from None
 
     async def _follow(self, feed: Feed[Alerts]) -> None:
         before: object = None

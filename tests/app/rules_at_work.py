@@ -65,7 +65,9 @@ class RulesMonitor(Monitor):
             store.target("up").append(
                 time.time_ns() // 1_000_000, labels, np.array([*self.values.values()], np.float64)
             )
-            await asyncio.sleep(SCRAPED_EACH_S)
+            again = asyncio.Event()
+            asyncio.get_running_loop().call_later(SCRAPED_EACH_S, again.set)
+            await again.wait()
 
     async def _tell(self) -> None:
         async with aclosing(self.alerting.feed.watch()) as states:

@@ -112,4 +112,4 @@ class SilenceDialog(Dialog[Wanted | None]):
 
 def length_text(for_s: float | None) -> str:
     """How long a silence lasts, in words."""
-    return _("until it has resolved") if for_s is None else _("for {time}", time=human_duration(for_s))
+    return _("until it has resolved") if for_s is None else _("for {time} from now", time=human_duration(for_s))
