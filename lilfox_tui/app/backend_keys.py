@@ -9,7 +9,7 @@ from lilfox_tui.app.backend_page import cell_text
 from lilfox_tui.app.dialogs.chooser import Choice, Chooser
 from lilfox_tui.app.dialogs.reader import Reader
 from lilfox_tui.app.draw import BLANK, Piece, Row
-from lilfox_tui.app.metrics_keys import MetricsKeys
+from lilfox_tui.app.query_keys import QueryKeys
 from lilfox_tui.backends.model import Plan
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, _, tr
@@ -19,7 +19,7 @@ _NUMBERS = 4
 """Columns of a slow statement that are shown in front of it: total, calls and mean time."""
 
 
-class BackendKeys(MetricsKeys):
+class BackendKeys(QueryKeys):
     """Acts on a backend."""
 
     @action(

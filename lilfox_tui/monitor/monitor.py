@@ -33,6 +33,7 @@ from lilfox_tui.monitor.changes import ChangeLog
 from lilfox_tui.monitor.host_watch import HostWatch
 from lilfox_tui.monitor.model import Overview
 from lilfox_tui.monitor.past import LEVEL, past_host, past_service
+from lilfox_tui.monitor.queries import Queries
 from lilfox_tui.monitor.scrape_watch import ScrapeWatch
 from lilfox_tui.monitor.service_watch import ServiceWatch
 from lilfox_tui.monitor.service_watch import series_of as series_of_service
@@ -90,6 +91,7 @@ class Monitor:
         self.alerting = AlertWatch(
             config, config_file, self.scraping.store, self._asking_host, self._level_changed.set, state=alert_state
         )
+        self.queries = Queries(config, self._asking_host, self.scraping.store, self.alerting)
         self._looked = False
         if at_once:
             self._look()
@@ -361,6 +363,7 @@ class Monitor:
         self.backends.give_up(timeout_s)
 
     async def _close(self) -> None:
+        await self.queries.close()
         self._observe(self._overview(datetime.now(UTC)))
         self.changes.save()
         closing = [asyncio.create_task(watch.host.close()) for watch in self._hosts.values() if watch.host is not None]

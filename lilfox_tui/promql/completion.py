@@ -100,11 +100,8 @@ def _place(text: str) -> _Place:
     open_, before, first = stack[-1]
     if string_at is not None:
         return _Place(open_, before, found[first:], start, string=True)
-    if (
-        found
-        and found[-1].sort in ("word", "number" if open_ == "[" else "word")
-        and found[-1].position + len(found[-1].text) == len(text)
-    ):
+    written = ("word", "number") if open_ == "[" else ("word",)
+    if found and found[-1].sort in written and found[-1].position + len(found[-1].text) == len(text):
         return _Place(open_, before, found[first:-1], found[-1].position, string=False)
     return _Place(open_, before, found[first:], len(text), string=False)
 

@@ -173,11 +173,12 @@ class Remote(QueryEngine):
         return LilFoxError(tr("{where} answers {kind}: {reason}", where=self.where, kind=kind, reason=said), hint)
 
     def _odd(self, reply: Reply | None = None) -> NotAnswered:
+        hint = tr("Is that the right address?")
         start = "" if reply is None else redact(reply.body[:400].decode("utf-8", "replace")).strip()[:100]
-        return NotAnswered(
-            tr("{where} answers something that is not Prometheus' API: {start}", where=self.where, start=start),
-            tr("Is that the right address?"),
-        )
+        if not start:
+            return NotAnswered(tr("{where} answers something that is not Prometheus' API", where=self.where), hint)
+        what = tr("{where} answers something that is not Prometheus' API: {start}", where=self.where, start=start)
+        return NotAnswered(what, hint)
 
 
 def _position(text: str, line: int, column: int) -> int | None:

@@ -1,0 +1,160 @@
+"""The box for PromQL: by keyboard, over what is scraped, at the time of the screen, with errors that point."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import timedelta
+
+import numpy as np
+from textual.pilot import Pilot
+
+from lilfox_tui.app.dialogs.query import QueryBox
+from lilfox_tui.app.glyphs import ASCII, UNICODE
+from lilfox_tui.app.query_page import Answer, QueryPage, query_page
+from lilfox_tui.promql.value import Line, Matrix, Vector
+from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
+from lilfox_tui.scrape.store import Store
+from tests.app.overviews import NOW, mixed
+from tests.app.still import screen_text, still_app
+from tests.waiting import until
+
+STEP_S = 5
+
+
+def filled() -> Store:
+    """Two series over the five minutes before NOW: one rises to 60, the other stands at 4."""
+    store = Store(keep_s=86_400, limit_bytes=10_000_000)
+    labels = LabelList([LabelSet.of({NAME: "load", "cpu": cpu}) for cpu in ("0", "1")])
+    end_ms = round(NOW.timestamp() * 1000)
+    for place in range(61):
+        store.target("t").append(end_ms - (60 - place) * STEP_S * 1000, labels, np.array([float(place), 4.0]))
+    return store
+
+
+async def shows(pilot: Pilot[None], *words: str) -> str:
+    """Waits until all of it stands on the screen."""
+    await until(lambda: all(word in screen_text(pilot) for word in words), what=f"{words}")
+    return screen_text(pilot)
+
+
+async def typed(pilot: Pilot[None], text: str) -> None:
+    names = {" ": "space", "(": "left_parenthesis", ")": "right_parenthesis", "{": "left_curly_bracket",
+             "[": "left_square_bracket", "]": "right_square_bracket"}  # fmt: skip
+    await pilot.press(*(names.get(char, char) for char in text))
+
+
+async def test_a_query_is_completed_asked_and_charted_rewound() -> None:
+    app = still_app(mixed())
+    app.monitor.scraping.store.publish(filled())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(lambda: app.monitor.overview.value is not None)
+        app.rewound = NOW
+        await pilot.press("Q")
+        await until(lambda: isinstance(app.screen, QueryBox))
+        await shows(pilot, "write an expression")
+        await typed(pilot, "sum(lo")
+        await shows(pilot, "tab load")
+        await pilot.press("tab")
+        await typed(pilot, ") by (cp")
+        await shows(pilot, "tab cpu")
+        await pilot.press("tab")
+        await typed(pilot, ")")
+        await pilot.press("enter")
+        text = await shows(pilot, "2 series", "60", '{cpu="1"}')
+        assert NOW.strftime("%Y-%m-%d %H:%M:%S UTC  of what is scraped here") in text
+        assert "█" in text
+        assert '{cpu="0"}' in text.splitlines()[2]
+        await pilot.press("down")
+        assert '{cpu="1"}' in (await shows(pilot, "4  (5 min)")).splitlines()[2]
+        app.rewound = NOW
+        await pilot.press("escape")
+        await until(lambda: not isinstance(app.screen, QueryBox))
+        app.rewound = NOW - timedelta(minutes=2)
+        await pilot.press("Q")  # what was asked last is asked again, at the other time
+        await shows(pilot, "36", "sum(load) by (cpu)")
+
+
+async def test_an_error_points_to_its_place() -> None:
+    app = still_app(mixed())
+    app.monitor.scraping.store.publish(filled())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("Q")
+        await until(lambda: isinstance(app.screen, QueryBox))
+        await typed(pilot, "sum(load")
+        await pilot.press("enter")
+        lines = (await shows(pilot, "^")).splitlines()
+        at = next(place for place, line in enumerate(lines) if "sum(load" in line and place > 1)
+        assert lines[at + 1].index("^") == lines[at].index("(")
+
+
+async def test_with_nothing_to_ask_it_says_so() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("Q")
+        await until(lambda: isinstance(app.screen, QueryBox))
+        await typed(pilot, "up")
+        await pilot.press("enter")
+        await shows(pilot, "nothing is scraped yet", "Name services with metrics")
+
+
+def page(value: object, lines: list[Line] | None = None, **more: object) -> str:
+    answer = Answer("x", NOW, timedelta(minutes=5), 15.0, value, lines or [])  # type: ignore[arg-type]
+    arguments = {"chosen": 0, "width": 60, "height": 10, "glyphs": ASCII} | more
+    rows, _selected = query_page(QueryPage(answer, **arguments))  # type: ignore[arg-type]
+    return "\n".join("".join(piece.text for piece in row).rstrip() for row in rows)
+
+
+def test_each_kind_of_answer_is_shown() -> None:
+    one = LabelSet.of({NAME: "up", "job": "a"})
+    times = np.array([round(NOW.timestamp() * 1000)], np.int64)
+    assert "1.5" in page(1.5)
+    assert "some text" in page("some text")
+    assert 'up{job="a"}' in page(Vector(LabelList([one]), np.array([1.0])))
+    assert "nan" in page(Vector(LabelList([one]), np.array([np.nan])))
+    assert 'up{job="a"}' in page(Matrix([Line(one, times, np.array([2.0]))]))
+    assert "no series now" in page(Vector(LabelList([]), np.array([])))
+    gone = page(Vector(LabelList([]), np.array([])), [Line(one, times - 120_000, np.array([2.0]))])
+    assert "-" in gone.splitlines()[2]
+    assert 'up{job="a"}' in gone
+
+
+def test_a_gap_and_what_no_chart_can_draw_stay_empty() -> None:
+    one = LabelSet.of({NAME: "up"})
+    end_ms = round(NOW.timestamp() * 1000)
+    times = np.array([end_ms - 285_000, end_ms - 15_000, end_ms], np.int64)
+    shown = page(
+        Vector(LabelList([one]), np.array([4.0])),
+        [Line(one, times, np.array([4.0, np.inf, 4.0]))],
+        height=30, glyphs=UNICODE,
+    )  # fmt: skip
+    bottom = next(line for line in shown.splitlines()[::-1] if "█" in line and "│" in line)
+    plot = bottom.partition("│")[2]
+    assert (plot[0], plot[-1], set(plot[1:-1])) == ("█", "█", {" "})
+
+
+def test_neither_numpy_nor_the_parser_is_imported_before_the_box_opens() -> None:
+    code = (
+        "import sys, lilfox_tui.app.panes.metrics; print([m for m in ('numpy', 'promql_parser') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+async def test_many_series_scroll_and_the_chosen_one_stays_in_sight() -> None:
+    store = Store(keep_s=86_400, limit_bytes=10_000_000)
+    labels = LabelList([LabelSet.of({NAME: "many", "n": f"{number:03}"}) for number in range(200)])
+    store.target("t").append(round(NOW.timestamp() * 1000), labels, np.arange(200.0))
+    app = still_app(mixed())
+    app.monitor.scraping.store.publish(store)
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.rewound = NOW
+        await pilot.press("Q")
+        await until(lambda: isinstance(app.screen, QueryBox))
+        await typed(pilot, "many")
+        await pilot.press("enter")
+        await shows(pilot, "200 series")
+        for _page in range(30):
+            await pilot.press("pagedown")
+        text = await shows(pilot, 'many{n="199"}')
+        assert '"199"' in text.splitlines()[2]
