@@ -32,6 +32,9 @@ _NORMALISED = {"histogram": "le", "summary": "quantile"}
 _FIGURES = b"0123456789.+-eE "
 _SHOWN_CELLS = 80
 _KEYS_SPARE = 1000
+_LINES_EACH = 10
+"""A page with more lines a sample than this is not remembered: it holds next to nothing."""
+_MOST_FAMILIES = 20_000
 
 Relabel = Callable[[Mapping[str, str]], LabelSet | None]
 """A page's labels into the series', None where the sample is dropped."""
@@ -275,6 +278,8 @@ class _Reading:
                 raise Malformed(tr("no such type of metric"))
         elif kind == "UNIT" and said and not name.endswith(f"_{said}"):
             raise Malformed(tr("the unit is not the end of the name"))
+        if name not in self.families and len(self.families) == _MOST_FAMILIES:
+            return
         family = self.families.get(name, Family())
         self.families[name] = Family(*(
             said if field == kind.lower() else getattr(family, field) for field in Family.__struct_fields__
@@ -296,7 +301,7 @@ class _Reading:
 
 def _shape(lines: list[bytes], reading: _Reading, page: Page) -> _Shape | None:
     """None where a sample tells its time, or has something else behind its value: such a page is read line by line."""
-    if not reading.simple:
+    if not reading.simple or len(lines) > _LINES_EACH * len(reading.rows) + _KEYS_SPARE:
         return None
     places, keys = [-1] * len(lines), [b""] * len(lines)
     for place, (row, key) in enumerate(zip(reading.rows, reading.keys, strict=True)):

@@ -33,6 +33,8 @@ _PLAIN = re.compile(rb"[+-]?(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++)(?:[eE][+-]?[0-9
 _WORDS = {"inf": math.inf, "+inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 _WORDS |= {"infinity": math.inf, "+infinity": math.inf, "-infinity": -math.inf}
 _LATEST_MS = 2**63 - 1
+_MOST_LABELS = 1000
+"""Of one series, whatever the target's own limits are: a page of one series could fill the memory."""
 
 
 class SampleLine(NamedTuple):
@@ -109,6 +111,8 @@ def _set(labels: dict[str, str], name: str, value: bytes) -> None:
         raise Malformed(tr("a label has no name"))
     if name in labels:
         raise Malformed(tr("label {name} stands twice", name=name))
+    if len(labels) > _MOST_LABELS:
+        raise Malformed(tr("a series has more than {limit} labels", limit=_MOST_LABELS))
     labels[name] = _text(value)
 
 
