@@ -42,7 +42,7 @@ def heights(height: int, wanted: Parts, *, selected: str | None, only: str | Non
         changes = min(wanted.changes, max(3, min(7, left)))
     services = min(services, max(3, height // 3))
     hosts = min(wanted.hosts, max(2, height - services - backends - alerts - changes - detail))
-    services = min(height - hosts - backends - alerts - detail, wanted.services if services else 0)
+    services = max(0, min(height - hosts - backends - alerts - detail, wanted.services if services else 0))
     if not (services or backends or alerts):
         hosts = height - detail
     if backends:
