@@ -188,6 +188,7 @@ def prometheus(overview: Overview, snapshots: Mapping[str, Snapshot]) -> str:
 def _own_families(overview: Overview) -> Iterator[Family]:
     yield "lilfox_build_info", "gauge", "Which LilFox this is.", [((("version", __version__),), 1.0)]
     yield from host_families(overview.hosts.values())
+    yield from usage_families(overview.hosts.values())
     yield from _service_families([((("service", name),), view) for name, view in overview.services.items()])
     yield from traffic_families(overview.services.values())
     yield from backend_families(overview.backends.values())
@@ -208,6 +209,20 @@ def host_families(views: Iterable[HostView]) -> Iterator[Family]:
         for mode in ("user", "system", "iowait", "steal", "idle")
     ]
     yield "lilfox_host_cpu_ratio", "gauge", "Share of the time of all cores by mode.", cpu
+
+
+def usage_families(views: Iterable[HostView]) -> Iterator[Family]:
+    """The two gauges that widespread rules expect of each host, under the names that they have there."""
+    cpu: list[Line] = []
+    memory: list[Line] = []
+    for view in views:
+        if view.summary is None or not isinstance(view.link, Ready):
+            continue
+        for lines, value in ((cpu, view.summary.cpu_percent), (memory, view.summary.memory_percent)):
+            if value is not None:
+                lines.append(((("host", view.name),), value))
+    yield "cpu_usage_percent", "gauge", "Share of the time of all cores that was not idle.", cpu
+    yield "memory_usage_percent", "gauge", "Share of memory that is not available.", memory
 
 
 def _service_families(services: list[tuple[Labels, ServiceView]]) -> Iterator[Family]:
