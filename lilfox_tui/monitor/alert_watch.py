@@ -157,11 +157,6 @@ class AlertWatch:
         """What answers PromQL here, with what rules gave in it; None while nothing does."""
         return self._queries
 
-    @property
-    def queries(self) -> QueryEngine | None:
-        """What answers PromQL here, with what rules gave in it; None while nothing does."""
-        return self._queries
-
     async def why(self, expression: str, start: datetime, end: datetime, columns: int) -> Why | None:
         """What makes ``expression`` true or not: its left-hand side at ``end`` and in ``columns`` steps since ``start``
         (aware UTC); None while there is nobody to ask. Raises LilFoxError."""
