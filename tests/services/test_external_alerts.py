@@ -85,15 +85,14 @@ async def test_external_mode_has_the_alerts_of_embedded_mode(tmp_path: Path) -> 
         server = stack.enter_context(prometheus(tmp_path, settings="rule_files: [rules.yml]\n" + targets.settings))
         stored = stack.enter_context(victoria(tmp_path / "victoria", targets.settings))
         ruled = stack.enter_context(vmalert(tmp_path, rules, stored))
+        asked = stack.enter_context(victoria(tmp_path / "asked", "scrape_configs: []", f"-vmalert.proxyURL={ruled}"))
         store = await stack.enter_async_context(scraped(targets))
         config = Config(rules=("rules.yml",), alerts=AlertsConfig(every=Seconds(0.25)))
         engine = AlertEngine(config, store, folder=None, base=tmp_path)
         running = asyncio.create_task(engine.run())
         stack.push_async_callback(_ended, running)
-        others = {
-            name: ExternalAlerts(Remote(ApiConfig(url=url)), None)
-            for name, url in {"Prometheus": f"http://127.0.0.1:{server.port}", "vmalert": ruled}.items()
-        }
+        urls = {"Prometheus": f"http://127.0.0.1:{server.port}", "vmalert": ruled, "VictoriaMetrics": asked}
+        others = {name: ExternalAlerts(Remote(ApiConfig(url=url)), None) for name, url in urls.items()}
         for each in others.values():
             stack.push_async_callback(each.close)
 

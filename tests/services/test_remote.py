@@ -184,6 +184,9 @@ async def test_the_same_answers_from_prometheus_and_victoriametrics_as_here(tmp_
         selector = (Matcher("__name__", "=~", "level|wave"), Matcher("instance", "!=", ""))
         for engine in (found.prometheus, found.victoria):
             assert set(await engine.series(selector, start, end)) == set(await found.here.series(selector, start, end))
+            names = set(await engine.metric_names(start, end))
+            assert names >= {"level", "wave", "requests_total", "latency_seconds_bucket", "up"}
+            assert set(await found.here.metric_names(start, end)) - names <= {"scrape_series_added"}
         await _refused_in_their_own_words(found)
 
 
