@@ -115,7 +115,8 @@ class Scraper:
 
     async def _take(self, body: Body, at_ms: int, started: float) -> Scrape | None:
         """As :meth:`_keep`; in a thread where it may take long."""
-        if len(body.content) > (_KNOWN_IN_THREAD if self.exposition.knows_last else _READ_IN_THREAD):
+        most = _KNOWN_IN_THREAD if self.exposition.knows_last else _READ_IN_THREAD
+        if len(body.content) > most or self._store.makes_room(self._series, at_ms):
             return await asyncio.to_thread(self._keep, body, at_ms, started)
         return self._keep(body, at_ms, started)
 

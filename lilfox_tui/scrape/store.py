@@ -82,6 +82,16 @@ class TargetSeries:
         """The time of the newest row, None where there is none."""
         return int(self._matrix.times[self._matrix.rows - 1]) if self._matrix.rows else None
 
+    @property
+    def is_full(self) -> bool:
+        """Whether the next row moves all others to a larger place first."""
+        return self._matrix.full
+
+    @property
+    def row_bytes(self) -> int:
+        """What the next row takes where its series are those of the last one."""
+        return int((self._matrix.values.shape[1] + 1) * 8)
+
     def append(self, at_ms: int, labels: LabelList, values: Floats) -> bool:
         """A row: ``values[i]`` is of ``labels[i]``, ABSENT where that has no sample now. Series of the last row that
         ``labels`` has no more get STALE. Quickest with the same LabelList object as last time.
@@ -249,6 +259,11 @@ class Store(SeriesSource):
         """Whether the newest rows of all targets fit into the limit with ``labels`` as the series of ``target``."""
         others = sum(one.least_bytes for one in list(self._targets.values()) if one is not target)
         return others + _text_bytes(labels) + 8 * len(labels) <= self.limit_bytes
+
+    def makes_room(self, target: TargetSeries, at_ms: int) -> bool:
+        """Whether a row of ``target`` at ``at_ms`` moves what is kept, which takes a while where that is much."""
+        over = self.size_bytes + target.row_bytes > self.limit_bytes
+        return over or target.is_full or at_ms >= self._next_look_ms
 
     @property
     def oldest_ms(self) -> int | None:

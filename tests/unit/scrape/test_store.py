@@ -165,6 +165,23 @@ def test_forgets_the_oldest_of_all_targets_past_the_limit_of_bytes() -> None:
     assert all(one.times[-1] == 1_999_000 and one.times[0] >= oldest for one in store.select(ALL, *EVER))
 
 
+def test_it_is_known_before_when_a_row_moves_others() -> None:
+    """So that a thread is taken for it."""
+    store = Store(keep_s=1000, limit_bytes=200_000)
+    labels = named(*(f"m{number}" for number in range(50)))
+    moved = told = 0
+    for second in range(2000):
+        for key in ("x", "y"):
+            before = store.select(ALL, *EVER)
+            expected = store.makes_room(store.target(key), second * 1000)
+            store.target(key).append(second * 1000, labels, np.full(50, float(second)))
+            after = store.select(ALL, *EVER)
+            stayed = all(np.shares_memory(old.values, new.values) for old, new in zip(before, after, strict=False))
+            assert stayed or expected
+            moved, told = moved + (not stayed), told + expected
+    assert 0 < moved <= told < 200
+
+
 def test_keeps_the_newest_row_of_each_target_whatever_the_limit() -> None:
     store = Store(keep_s=3600, limit_bytes=1)
     for second in range(5):
