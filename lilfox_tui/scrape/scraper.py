@@ -117,7 +117,12 @@ class Scraper:
         """As :meth:`_keep`; in a thread where it may take long."""
         most = _KNOWN_IN_THREAD if self.exposition.knows_last else _READ_IN_THREAD
         if len(body.content) > most or self._store.makes_room(self._series, at_ms):
-            return await asyncio.to_thread(self._keep, body, at_ms, started)
+            keeping = asyncio.ensure_future(asyncio.to_thread(self._keep, body, at_ms, started))
+            try:
+                return await asyncio.shield(keeping)
+            except asyncio.CancelledError:
+                await asyncio.gather(keeping, return_exceptions=True)  # no row comes after the end of its series
+                raise
         return self._keep(body, at_ms, started)
 
     def _keep(self, body: Body, at_ms: int, started: float) -> Scrape | None:

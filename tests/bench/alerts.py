@@ -18,6 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from lilfox_tui.monitor.watched import this_machine
 from tests.bench.metric_pages import metric_targets
 from tests.bench.on_terminal import CannotMeasure, tree_cpu_s
 from tests.bench.programs import LILFOX, TREE, Peers, environment, median_ratio
@@ -84,11 +85,18 @@ def _settings(ports: tuple[int, ...], every_s: int) -> str:
     return json.dumps(settings)
 
 
+def _config(folder: Path) -> Path:
+    """Ours (JSON is YAML): that prometheus.yml, and this machine, without the services that are found on it."""
+    config = folder / "config.yaml"
+    settings = {"hosts": {this_machine(): {"local": True}}, "prometheus_config": "prometheus.yml"}
+    config.write_text(json.dumps(settings))
+    config.chmod(0o600)
+    return config
+
+
 @contextmanager
 def _monitor(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    config = folder / "config.yaml"
-    config.write_text(json.dumps({"prometheus_config": "prometheus.yml"}))
-    config.chmod(0o600)
+    config = _config(folder)
     argv = (*LILFOX, "monitor", "--config", str(config), "--quiet", "--output", str(folder / "monitor.log"))
     with (folder / "monitor.err").open("wb") as errors:
         process = subprocess.Popen(
@@ -172,9 +180,7 @@ def _block(home: Path, *, quick: bool) -> Row:
     (folder / "rules.yml").write_text(RULES.read_text())
     with metric_targets(1, SERIES_OF_A_PAGE) as ports:
         (folder / "prometheus.yml").write_text(_settings(ports, 1))
-        config = folder / "config.yaml"
-        config.write_text(json.dumps({"prometheus_config": "prometheus.yml"}))
-        config.chmod(0o600)
+        config = _config(folder)
         inside = _inside("hundred", str(config), "15" if quick else "60", "0", home=folder)
         if _given(ports[0])["lilfox"] < (10 if quick else 50):
             raise CannotMeasure("the app did not scrape each second")

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import random
 import re
+import threading
 import tracemalloc
 import zlib
 from collections.abc import AsyncIterator
@@ -18,6 +19,7 @@ import pytest
 
 from lilfox_tui.feed import Ready, Unavailable
 from lilfox_tui.hosts.http_way import Tls
+from lilfox_tui.scrape.exposition import Page
 from lilfox_tui.scrape.matcher import Matcher
 from lilfox_tui.scrape.scraper import Scraper
 from lilfox_tui.scrape.series import ABSENT_BITS, STALE_BITS
@@ -290,4 +292,26 @@ async def test_runs_until_it_is_ended_and_ends_its_series() -> None:
         await until(lambda: len(kept.select((Matcher("__name__", "=", "a"),), 0, 1 << 60)[0].times) > 3)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+    assert set(newest(kept).values()) == {"stale"}
+
+
+async def test_a_page_that_is_being_read_when_it_is_ended_begins_nothing_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, reading, go_on = store(), threading.Event(), threading.Event()
+    body = b"".join(b'a{i="%d"} 1\n' % i for i in range(10_000))
+    async with serving(page(body, head=TEXT)) as port, scraping(port, kept) as scraper:
+        read = scraper.exposition.read
+
+        def slowly(body: bytes, *, openmetrics: bool) -> Page:
+            reading.set()
+            assert go_on.wait(10)
+            return read(body, openmetrics=openmetrics)
+
+        monkeypatch.setattr(scraper.exposition, "read", slowly)
+        running = asyncio.create_task(scraper.run())
+        await until(reading.is_set)
+        running.cancel()
+        asyncio.get_running_loop().call_later(0.05, go_on.set)
+        await asyncio.gather(running, return_exceptions=True)
+        await until(go_on.is_set)
+    assert kept.series_count == 0
     assert set(newest(kept).values()) == {"stale"}
