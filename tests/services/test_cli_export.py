@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
@@ -20,7 +21,9 @@ from lilfox_tui.monitor.one_look import look
 from lilfox_tui.promql.query import parse
 from lilfox_tui.promql.value import Vector
 from tests.services.lilfox_command import lilfox
+from tests.services.prometheus_server import prometheus
 from tests.services.stamped_targets import stamped_targets
+from tests.waiting import wait_for
 
 RULES = "groups: [{name: g, rules: [{alert: Down, expr: up == 0, for: 1m}]}]\n"
 CONFIG = """
@@ -112,6 +115,27 @@ def test_promtool_takes_the_prometheus_yml_with_all_its_files(config: Path) -> N
         {"scheme": "http", "path_prefix": "/am", "static_configs": [{"targets": ["127.0.0.1:9093"]}]}
     ]
     assert "# inside (127.0.0.1:9000) is asked from web-1 through SSH, which Prometheus cannot" in text
+
+
+def test_a_prometheus_runs_with_it_scrapes_and_evaluates(tmp_path: Path) -> None:
+    config = tmp_path / "lilfox.yaml"
+    (tmp_path / "rules.yml").write_text("groups: [{name: g, rules: [{record: r, expr: count(level)}]}]\n")
+    with stamped_targets() as targets:
+        addresses = ", ".join(f"'{address}'" for address in targets.addresses)
+        config.write_text(
+            f"scrape: {{app: {{targets: [{addresses}], every: 500ms, timeout: 500ms, labels: {{site: eu}}}}}}\n"
+            "rules: [rules.yml]\nalerts: {every: 500ms}\n"
+        )
+        with prometheus(tmp_path, settings=exported(config, "prometheus")) as server:
+
+            def answer() -> list[dict[str, Any]]:
+                found: list[dict[str, Any]] = server.instant("r", round(time.time() * 1000))["result"]
+                return found
+
+            wait_for(lambda: answer() and answer()[0]["value"][1] == "2", timeout_s=30, what="both are scraped")
+            (level,) = server.instant('level{name="a"}', round(time.time() * 1000))["result"]
+            assert level["metric"]["job"] == "app"
+            assert level["metric"]["site"] == "eu"
 
 
 def test_secrets_that_prometheus_cannot_read_become_files_to_be_filled(tmp_path: Path) -> None:

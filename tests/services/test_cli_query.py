@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import msgspec
 import pytest
 
 from lilfox_tui.cli.schemas import schema
+from lilfox_tui.config.model import ApiConfig, Config, ScrapeConfig
+from lilfox_tui.config.schema import show
 from tests.services.lilfox_command import lilfox
 from tests.services.prometheus_server import PrometheusServer, prometheus
+from tests.services.sshd import sshd_lab
 from tests.services.stamped_targets import StampedTargets, stamped_targets
 from tests.waiting import wait_for
 
@@ -142,10 +146,32 @@ def test_a_target_that_does_not_answer_is_named_and_the_others_are_shown(
     targets: StampedTargets, tmp_path: Path
 ) -> None:
     config = tmp_path / "lilfox.yaml"
-    config.write_text(f"scrape: {{app: {{targets: ['{targets.addresses[0]}', '127.0.0.1:1']}}}}\n")
+    config.write_text(
+        f"hosts: {{here: {{local: true}}}}\nscrape: {{app: {{targets: ['{targets.addresses[0]}', '127.0.0.1:1']}}}}\n"
+    )
     done = lilfox("--config", config, "query", "sum(up)")
     assert (done.returncode, done.stdout) == (3, "1  {}\n")
     assert "app: 127.0.0.1:1 refuses the connection" in done.stderr
+
+
+def test_targets_and_a_prometheus_are_asked_from_a_host_through_ssh(
+    targets: StampedTargets, server: PrometheusServer, tmp_path: Path
+) -> None:
+    with sshd_lab() as lab:
+        config = Config(
+            hosts={"web-1": lab.host(lab.sshd())},
+            ssh=lab.ssh(),
+            scrape={"app": ScrapeConfig(targets=(targets.addresses[0],), from_="web-1")},
+        )
+        path = tmp_path / "lilfox.yaml"
+        path.write_text(show(config))
+        path.chmod(0o600)
+        assert values(asked(path, "level"), "name") == {"a": 0.5}
+        (memory,) = asked(path, "memory_usage_percent")["series"]
+        assert memory["labels"]["host"] == "web-1"
+        there = ApiConfig(url=f"http://127.0.0.1:{server.port}", from_="web-1")
+        path.write_text(show(msgspec.structs.replace(config, prometheus=there)))
+        assert values(asked(path, "level"), "name") == {"a": 0.5, "b": 1.5}
 
 
 def test_the_schema_is_printed() -> None:
