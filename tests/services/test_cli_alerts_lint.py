@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import jsonschema
@@ -10,6 +12,9 @@ import pytest
 
 from lilfox_tui.cli.schemas import schema
 from tests.services.lilfox_command import lilfox
+from tests.services.prometheus_server import prometheus
+from tests.services.stamped_targets import StampedTargets, stamped_targets
+from tests.waiting import wait_for
 
 GOOD = """\
 groups:
@@ -88,3 +93,60 @@ def test_names_in_a_file_are_no_escapes(rules: Path) -> None:
     done = lilfox("alerts", "lint", rules / "evil.yml")
     assert done.returncode == 0
     assert "\x1b" not in done.stdout + done.stderr
+
+
+SELECTING = """\
+groups:
+- name: g
+  rules:
+  - {alert: Down, expr: 'up{job="app"} == 0'}
+  - {alert: Gone, expr: 'up{job="ap"} == 0'}
+  - {alert: Errors, expr: 'rate(requests_total{status=~"5.."}[1m]) > 1'}
+  - {alert: Teapot, expr: 'rate(requests_total{status="418"}[1m]) > 1'}
+  - {alert: Misspelt, expr: 'rate(request_total[1m]) > 1'}
+"""
+
+
+@pytest.fixture
+def targets() -> Iterator[StampedTargets]:
+    with stamped_targets() as found:
+        yield found
+
+
+def selecting_nothing(*argv: str | Path) -> dict[str, str]:
+    """Rule to hint of those that select no series."""
+    done = lilfox("--language", "en", "alerts", "lint", "--json", *argv)
+    assert done.returncode == 0, done.stderr
+    warnings = [each for file in json.loads(done.stdout)["files"] for each in file["warnings"]]
+    return {each["rule"]: each["hint"] for each in warnings if each["code"] == "no-series"}
+
+
+def test_the_targets_of_the_configuration_are_asked_what_rules_select(rules: Path, targets: StampedTargets) -> None:
+    config = rules / "config.yaml"
+    (rules / "rules.yml").write_text(SELECTING)
+    asked = f"scrape: {{app: {{targets: {json.dumps([*targets.addresses, '127.0.0.1:1'])}}}}}\nrules: [rules.yml]\n"
+    config.write_text(asked)
+    found = selecting_nothing("--config", config)
+    assert list(found) == ["Gone", "Teapot", "Misspelt"]
+    assert found["Gone"] == "there are series of this name, with other labels"
+    assert "no answer of this status yet" in found["Teapot"]
+    assert selecting_nothing("--config", config, rules / "rules.yml") == found
+    done = lilfox("--language", "en", "alerts", "lint", "--config", config)
+    assert done.stderr.startswith("not asked for its series: app: 127.0.0.1:1 refuses the connection")
+    config.write_text("scrape: {app: {targets: ['127.0.0.1:1']}}\n")
+    assert selecting_nothing("--config", config, rules / "rules.yml") == {}, "who does not answer has no say"
+
+
+def test_where_only_a_prometheus_is_named_it_is_asked(
+    rules: Path, targets: StampedTargets, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    (rules / "rules.yml").write_text(SELECTING)
+    with prometheus(tmp_path_factory.mktemp("prometheus"), settings=targets.settings) as server:
+        wait_for(lambda: server.instant("count(up == 1) == 2", _now_ms())["result"], timeout_s=20, what="it scrapes")
+        (rules / "config.yaml").write_text(f"prometheus: http://127.0.0.1:{server.port}\n")
+        found = selecting_nothing("--config", rules / "config.yaml", rules / "rules.yml")
+    assert list(found) == ["Gone", "Teapot", "Misspelt"]
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -210,6 +210,8 @@ def _selects_nothing(rule: Rule, known: Known | None) -> Iterator[Remark]:
             hint: Message | str = tr("is its name right, and is the target that has it scraped?")
             if name and name != node.matchers and known.has(name):
                 hint = tr("there are series of this name, with other labels")
+                if any(_STATUS.fullmatch(matcher.name) for matcher in node.matchers):
+                    hint = tr("there are series of this name; has there been no answer of this status yet?")
             yield Remark(rule.place.expression, "no-series", what, hint)
 
 

@@ -3,32 +3,41 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lilfox_tui.cli.output import print_json, print_line
+from lilfox_tui.cli.output import print_json, print_line, warn
 from lilfox_tui.cli.schemas import print_schema
+from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.errors import ConfigError, LilFoxError, UsageError
 from lilfox_tui.i18n import ngettext, tr
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.lint import Known, RuleWarning
     from lilfox_tui.alerts.rule import RuleFile
+    from lilfox_tui.config.loader import LoadedConfig
 
 _LARGEST_PAGE = 64 * 1024 * 1024
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what ``alerts lint`` accepts."""
-    parser.add_argument("rule_files", nargs="*", type=Path, metavar="FILE", help=str(tr("rule files of Prometheus")))
+    parser.add_argument(
+        "rule_files",
+        nargs="*",
+        type=Path,
+        metavar="FILE",
+        help=str(tr("rule files of Prometheus; those of the configuration when none is named")),
+    )
     parser.add_argument(
         "--metrics",
         action="append",
         type=Path,
         default=[],
         metavar="PAGE",
-        help=str(tr("a saved page of metrics of a target: what its rules select is looked for there")),
+        help=str(tr("a saved page of metrics of a target: what rules select is looked for there, and nobody is asked")),
     )
     parser.add_argument("--json", action="store_true", help=str(tr("one JSON document")))
     parser.add_argument("--json-schema", action="store_true", help=str(tr("the schema of that document")))
@@ -39,28 +48,57 @@ def run(args: argparse.Namespace) -> int:
     if args.json_schema:
         print_schema("alerts-lint")
         return 0
-    if not args.rule_files:
-        raise UsageError(tr("no rule file is named"), tr("such as: lilfox alerts lint rules/*.yml"))
     from lilfox_tui.alerts.lint import lint
     from lilfox_tui.alerts.rule_file import read_rules
 
-    known = _known(args.metrics) if args.metrics else None
+    loaded = load_settings(args)
+    paths = args.rule_files or _configured(loaded)
     files: dict[Path, RuleFile] = {}
     errors: dict[Path, tuple[str, ...]] = {}
-    for path in args.rule_files:
+    for path in paths:
         try:
             files[path] = read_rules(path)
         except ConfigError as error:
             errors[path] = error.problems
+    known = _known(args.metrics) if args.metrics else _asked(loaded, files.values())
     warnings = lint(list(files.values()), known)
     if args.json:
-        print_json(
-            {"good": not errors, "files": [_document(path, files, errors, warnings) for path in args.rule_files]}
-        )
+        print_json({"good": not errors, "files": [_document(path, files, errors, warnings) for path in paths]})
     else:
-        for path in args.rule_files:
+        for path in paths:
             _print_file(path, files, errors, warnings)
     return 1 if errors else 0
+
+
+def _configured(loaded: LoadedConfig) -> list[Path]:
+    """The rule files of the configuration. Raises LilFoxError where there are none."""
+    from lilfox_tui.alerts.rule_files import stamp_of
+    from lilfox_tui.monitor.alert_watch import with_rules_of_prometheus
+
+    patterns = with_rules_of_prometheus(loaded.config).rules
+    if not patterns:
+        raise UsageError(tr("no rule file is named"), tr("such as: lilfox alerts lint rules/*.yml"))
+    found = [Path(path) for path, *_about in stamp_of(patterns, Path())]
+    if not found:
+        raise LilFoxError(tr("rules: no file fits {pattern}", pattern=patterns[0]))
+    return found
+
+
+def _asked(loaded: LoadedConfig, files: Iterable[RuleFile]) -> Known | None:
+    """The series of those whom the configuration names, None where it names nobody or nobody answers."""
+    config = loaded.config
+    if not (config.services or config.scrape or config.prometheus_config or config.prometheus):
+        return None
+    from lilfox_tui.cli.alerts.known_series import ask
+
+    try:
+        known, troubles = asyncio.run(ask(config, loaded.path, files))
+    except LilFoxError as error:
+        warn(tr("not asked for its series: {reason}", reason=error))
+        return None
+    for trouble in troubles:
+        warn(tr("not asked for its series: {reason}", reason=trouble))
+    return known
 
 
 def _known(pages: Sequence[Path]) -> Known:
