@@ -133,7 +133,7 @@ def test_the_targets_of_the_configuration_are_asked_what_rules_select(rules: Pat
     assert selecting_nothing("--config", config, rules / "rules.yml") == found
     done = lilfox("--language", "en", "alerts", "lint", "--config", config)
     assert done.stderr.startswith("not asked for its series: app: 127.0.0.1:1 refuses the connection")
-    config.write_text("scrape: {app: {targets: ['127.0.0.1:1']}}\n")
+    config.write_text("services: {app: {url: 'http://127.0.0.1:1'}}\n")
     assert selecting_nothing("--config", config, rules / "rules.yml") == {}, "who does not answer has no say"
 
 
