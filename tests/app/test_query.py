@@ -9,6 +9,7 @@ from datetime import timedelta
 import numpy as np
 from textual.pilot import Pilot
 
+from lilfox_tui.app.dialogs.chooser import Chooser
 from lilfox_tui.app.dialogs.query import QueryBox
 from lilfox_tui.app.glyphs import ASCII, UNICODE
 from lilfox_tui.app.query_page import Answer, QueryPage, query_page
@@ -73,6 +74,16 @@ async def test_a_query_is_completed_asked_and_charted_rewound() -> None:
         app.rewound = NOW - timedelta(minutes=2)
         await pilot.press("Q")  # what was asked last is asked again, at the other time
         await shows(pilot, "36", "sum(load) by (cpu)")
+
+
+async def test_the_palette_opens_it_too() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("colon")
+        await until(lambda: isinstance(app.screen, Chooser))
+        await typed(pilot, "promql")
+        await pilot.press("enter")
+        await until(lambda: isinstance(app.screen, QueryBox))
 
 
 async def test_an_error_points_to_its_place() -> None:

@@ -123,6 +123,7 @@ def test_a_prometheus_runs_with_it_scrapes_and_evaluates(tmp_path: Path) -> None
     with stamped_targets() as targets:
         addresses = ", ".join(f"'{address}'" for address in targets.addresses)
         config.write_text(
+            "hosts: {here: {local: true}}\n"  # else it is looked for services on this machine
             f"scrape: {{app: {{targets: [{addresses}], every: 500ms, timeout: 500ms, labels: {{site: eu}}}}}}\n"
             "rules: [rules.yml]\nalerts: {every: 500ms}\n"
         )
@@ -141,7 +142,7 @@ def test_a_prometheus_runs_with_it_scrapes_and_evaluates(tmp_path: Path) -> None
 def test_secrets_that_prometheus_cannot_read_become_files_to_be_filled(tmp_path: Path) -> None:
     config = tmp_path / "lilfox.yaml"
     config.write_text(
-        "scrape:\n"
+        "hosts: {here: {local: true}}\nscrape:\n"
         "  a: {targets: [h:1], bearer: 'env:TOKEN'}\n"
         "  b: {targets: [h:2], user: u, password: 'cmd:pass show \"x y\"'}\n"
     )
