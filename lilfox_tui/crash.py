@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lilfox_tui import __version__
-from lilfox_tui.i18n import _
+from lilfox_tui.i18n import Message, _, tr
 from lilfox_tui.paths import state_dir
 from lilfox_tui.redact import redact
 
@@ -25,6 +25,14 @@ def write_crash(error: BaseException) -> Path | None:
     except OSError:
         return None
     return path
+
+
+def fault_of(error: BaseException) -> Message:
+    """Logs ``error``, one of our own that takes only a part with it; what a row or a list of troubles says of it."""
+    where, kind = write_crash(error), type(error).__name__
+    if where is None:
+        return tr("a fault of LilFox: {kind}", kind=kind)
+    return tr("a fault of LilFox: {kind}; the traceback is in {path}", kind=kind, path=where)
 
 
 def last_words(error: BaseException) -> str:

@@ -25,7 +25,7 @@ from lilfox_tui.alerts.rule_files import RuleFiles, Stamp, read_rule_files, stam
 from lilfox_tui.alerts.running_group import RunningGroup, taken_away
 from lilfox_tui.alerts.saved import Saved, SavedGroup
 from lilfox_tui.config.model import Config
-from lilfox_tui.crash import write_crash
+from lilfox_tui.crash import fault_of
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.scrape.series import SeriesSource
@@ -179,11 +179,8 @@ class Evaluating:
             group.evaluate(self.series, at_ms)
             self._faults.pop(group.name, None)
         except Exception as error:  # a fault of ours in one group is not the others' end
-            path = write_crash(error)
-            kind, name = type(error).__name__, group.state.group.name
-            self._faults[group.name] = tr(
-                "group {group}: a fault of LilFox: {kind}; the traceback is in {path}", group=name, kind=kind, path=path
-            )
+            fault = fault_of(error)
+            self._faults[group.name] = tr("group {group}: {fault}", group=group.state.group.name, fault=fault)
             group.last_ms = at_ms
             return
         try:

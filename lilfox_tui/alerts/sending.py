@@ -18,7 +18,7 @@ from lilfox_tui.alerts.model import Event
 from lilfox_tui.alerts.notifier import Notice, Notifier, PartlyTold
 from lilfox_tui.alerts.outbox import Outbox, Waiting
 from lilfox_tui.alerts.saved import Saved, ms
-from lilfox_tui.crash import write_crash
+from lilfox_tui.crash import fault_of
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, tr
 
@@ -82,9 +82,7 @@ class Sending:
         except LilFoxError as error:
             return error
         except Exception as error:
-            path = write_crash(error)
-            kind = type(error).__name__
-            return LilFoxError(tr("a fault of LilFox: {kind}; the traceback is in {path}", kind=kind, path=path))
+            return LilFoxError(fault_of(error))
         return None
 
     def reached(self) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from lilfox_tui.config.model import Config
-from lilfox_tui.crash import write_crash
+from lilfox_tui.crash import fault_of
 from lilfox_tui.errors import LilFoxError, UsageError
 from lilfox_tui.feed import Feed, Pending, Ready, State
 from lilfox_tui.hosts.base import Host
@@ -94,9 +94,7 @@ class AlertWatch:
             except LilFoxError as error:
                 self._fail(error)
             except Exception as error:
-                where, kind = write_crash(error), type(error).__name__
-                text = tr("a fault of LilFox: {kind}; the traceback is in {path}", kind=kind, path=where)
-                self._fail(LilFoxError(text))
+                self._fail(LilFoxError(fault_of(error)))
             await asyncio.sleep(AGAIN_S if self._named else 0.0)
 
     async def look_once(self) -> None:
@@ -157,11 +155,11 @@ class AlertWatch:
         """What answers PromQL here, with what rules gave in it; None while nothing does."""
         return self._queries
 
-    async def why(self, expression: str, start: datetime, end: datetime, columns: int) -> Why | None:
+    async def why(self, expression: str, start: datetime, end: datetime, columns: int) -> Why:
         """What makes ``expression`` true or not: its left-hand side at ``end`` and in ``columns`` steps since ``start``
-        (aware UTC); None while there is nobody to ask. Raises LilFoxError."""
+        (aware UTC). Raises LilFoxError, also while there is nobody to ask."""
         if self._queries is None:
-            return None
+            raise LilFoxError(tr("rules are not evaluated now"))
         from lilfox_tui.monitor.alert_why import explain
 
         return await explain(self._queries, expression, start, end, columns)

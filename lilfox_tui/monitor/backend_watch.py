@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from lilfox_tui.backends.backend import Backend, BackendError, load
 from lilfox_tui.backends.model import Reading
 from lilfox_tui.config.model import BackendConfig
-from lilfox_tui.crash import write_crash
+from lilfox_tui.crash import fault_of
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Feed, Unavailable
 from lilfox_tui.hosts.base import Host
@@ -58,9 +58,7 @@ class BackendWatch:
         except LilFoxError as error:
             self.fail(error, down=once)
         except Exception as error:
-            where = write_crash(error)
-            text = tr("a fault of LilFox: {kind}; the traceback is in {path}", kind=type(error).__name__, path=where)
-            self.fail(BackendError(text), down=once)
+            self.fail(BackendError(fault_of(error)), down=once)
         else:
             self._failures, self._reading = 0, reading
             self.feed.publish(reading, reading.at)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from lilfox_tui.config.model import Config
-from lilfox_tui.crash import write_crash
+from lilfox_tui.crash import fault_of
 from lilfox_tui.errors import HostError, HostUnreachable, LilFoxError
 from lilfox_tui.feed import Feed, Pending, Ready, Unavailable
 from lilfox_tui.hosts.base import Host
@@ -235,12 +235,8 @@ class Monitor:
             try:
                 return await work()
             except Exception as error:
-                where = write_crash(error)
-                text = tr(
-                    "a fault of LilFox: {kind}; the traceback is in {path}", kind=type(error).__name__, path=where
-                )
                 now = datetime.now(UTC)
-                watch.fail(HostError(watch.name, text), now, now + timedelta(seconds=AFTER_FAULT_S))
+                watch.fail(HostError(watch.name, fault_of(error)), now, now + timedelta(seconds=AFTER_FAULT_S))
                 self._judge(watch)
             await asyncio.sleep(AFTER_FAULT_S)
 

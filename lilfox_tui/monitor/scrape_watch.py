@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from lilfox_tui.config.model import Config
-from lilfox_tui.crash import write_crash
+from lilfox_tui.crash import fault_of
 from lilfox_tui.errors import ConfigError, LilFoxError
 from lilfox_tui.feed import Feed, Ready, Unavailable
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.i18n import tr
 from lilfox_tui.metrics.history import History
 from lilfox_tui.metrics.model import Snapshot
 from lilfox_tui.metrics.traffic import TrafficPart, series_of_traffic, traffic_window_s
@@ -207,11 +206,7 @@ class ScrapeWatch:
             try:
                 await self._scrape(watch, store)
             except Exception as error:
-                where = write_crash(error)
-                text = tr(
-                    "a fault of LilFox: {kind}; the traceback is in {path}", kind=type(error).__name__, path=where
-                )
-                watch.traffic.fail(LilFoxError(text))
+                watch.traffic.fail(LilFoxError(fault_of(error)))
                 await asyncio.sleep(AFTER_FAULT_S)
 
     async def _scrape(self, watch: ServiceWatch, store: Store) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 
-from lilfox_tui.crash import write_crash
+from lilfox_tui.crash import fault_of
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Feed
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.i18n import tr
 from lilfox_tui.scrape.discovered import Discovery
 from lilfox_tui.scrape.scraper import Scraper
 from lilfox_tui.scrape.store import Store
@@ -68,7 +67,5 @@ async def _kept_up(scraper: Scraper) -> None:
         try:
             await scraper.run()
         except Exception as error:
-            where = write_crash(error)
-            text = tr("a fault of LilFox: {kind}; the traceback is in {path}", kind=type(error).__name__, path=where)
-            scraper.feed.fail(LilFoxError(text))
+            scraper.feed.fail(LilFoxError(fault_of(error)))
             await asyncio.sleep(_AFTER_FAULT_S)
