@@ -12,7 +12,7 @@ from lilfox_tui.alerts.model import Alert, Alerts, AlertState, RuleHealth, RuleV
 from lilfox_tui.app.columns import Column, choose, line
 from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
-from lilfox_tui.i18n import _
+from lilfox_tui.i18n import _, ngettext
 from lilfox_tui.metrics.model import Labels, Level
 from lilfox_tui.monitor.alert_why import compared
 from lilfox_tui.text import human_count, human_duration
@@ -103,7 +103,7 @@ def against(value: float, expression: str) -> str:
 def state_text(alert: Alert, rule: RuleView | None, now: datetime) -> str:
     """Its state and since when: ``firing 6 min``, ``pending 40 s of 5 min``."""
     since = alert.resolved_at or alert.fired_at or alert.active_at
-    age = human_duration(max(0, round((now - since).total_seconds())))
+    age = human_duration(max(1, round((now - since).total_seconds())))
     if alert.state is AlertState.RESOLVED:
         return _("resolved {age} ago", age=age)
     if alert.state is AlertState.FIRING:
@@ -186,7 +186,7 @@ def rule_trouble(rule: RuleView | None, now: datetime) -> str:
     why = rule.error or _("unknown")
     if rule.failing_since is None:
         return _("cannot be evaluated: {why}", why=why)
-    age = human_duration(max(0, round((now - rule.failing_since).total_seconds())))
+    age = human_duration(max(1, round((now - rule.failing_since).total_seconds())))
     return _("cannot be evaluated for {age}: {why}", age=age, why=why)
 
 
@@ -210,7 +210,7 @@ def summary_pieces(alerts: Alerts, below: str) -> list[Piece]:
 
 
 def _rules_text(rules: Sequence[RuleView]) -> str:
-    told = [_("{count} rules", count=len(rules))]
+    told = [ngettext("{count} rule", "{count} rules", len(rules))]
     for health, text in ((RuleHealth.FAILED, _("failed")), (RuleHealth.NO_DATA, _("without data"))):
         if count := sum(rule.health is health for rule in rules):
             told.append(f"{count} {text}")

@@ -13,6 +13,7 @@ from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.metrics_keys import Subject
 from lilfox_tui.app.newly_firing import NewlyFiring
 from lilfox_tui.app.widgets.lines import Lines, more_below
+from lilfox_tui.app.wrap import wrapped
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import _, tr
@@ -48,9 +49,19 @@ class AlertSection(AlertKeys):
         """Rows of the whole section; none where the config names no rules."""
         if overview.alerts is None:
             return 0
-        alerts = alerts_of(overview)
-        troubles = 0 if alerts is None else len(alerts.troubles[:_TROUBLES_SHOWN])
-        return head + len(self.items(overview)) + troubles
+        return head + len(self.items(overview)) + len(self._trouble_rows(overview))
+
+    def _trouble_rows(self, overview: Overview) -> list[Row]:
+        """What does not go as it should, or why nothing is known."""
+        if isinstance(overview.alerts, Unavailable):
+            error = overview.alerts.error
+            rows: list[Row] = [(Piece("   "), Piece(str(error), "degraded"))]
+            if str(error.hint):
+                rows.append((Piece("   "), Piece(str(error.hint))))
+            return wrapped(rows, self.lilfox.room.width)[:_TROUBLES_SHOWN]
+        alerts, mark = alerts_of(overview), self.lilfox.glyphs.degraded
+        troubles = () if alerts is None else alerts.troubles[:_TROUBLES_SHOWN]
+        return [(Piece(f" {mark} {each}", "degraded"),) for each in troubles]
 
     def paint_alerts(self, overview: Overview, lines: Lines) -> None:
         """Shows the section, if it is there."""
@@ -63,7 +74,7 @@ class AlertSection(AlertKeys):
 
             width, glyphs = self.lilfox.room.width, self.lilfox.glyphs
             rows = [alert_row(each, overview.at, width, glyphs) for each in items]
-            rows += [(Piece(f" {glyphs.degraded} {each}", "degraded"),) for each in alerts.troubles[:_TROUBLES_SHOWN]]
+        rows += self._trouble_rows(overview)
         subjects = [each.subject for each in items]
         place = subjects.index(self.selected) + lines.sticky if self.selected in subjects else None
         for _time in range(2):
@@ -78,9 +89,8 @@ class AlertSection(AlertKeys):
 
             return (title, *summary_pieces(alerts, more_below(lines.hidden_below)))
         if isinstance(overview.alerts, Unavailable):
-            age = human_duration(max(0, round((overview.at - overview.alerts.since).total_seconds())))
-            why = _("not known for {age}: {why}", age=age, why=overview.alerts.error)
-            return (title, Piece(f"  {why}", "degraded"), Piece(f"  {overview.alerts.error.hint}"))
+            age = human_duration(max(1, round((overview.at - overview.alerts.since).total_seconds())))
+            return (title, Piece("  " + _("not known for {age}", age=age), "degraded"))
         text = _("what was then is not known") if overview.rewound else _("not evaluated yet")
         return (title, Piece(f"  {text}", "muted"))
 

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from lilfox_tui.config.model import Config
+from lilfox_tui.config.model import Config, Seconds
 from lilfox_tui.crash import fault_of
 from lilfox_tui.errors import LilFoxError, UsageError
 from lilfox_tui.feed import Feed, Pending, Ready, State
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import tr
+from lilfox_tui.monitor import scrape_watch
 from lilfox_tui.monitor.past_alerts import PastAlerts, signature
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from lilfox_tui.promql.engine import QueryEngine
     from lilfox_tui.scrape.store import Store
 
-AFTER_FIRST_FRAME_S = 0.5
 AGAIN_S = 10.0
 """Before an engine that could not begin, or that ended by a fault of our own, is tried again."""
 EVENTS_READ = 5000
@@ -87,7 +87,7 @@ class AlertWatch:
     async def run(self) -> None:
         """Evaluates, or shows what another LilFox, a Prometheus or an Alertmanager knows, until cancelled. What goes
         wrong is in ``feed``."""
-        await asyncio.sleep(AFTER_FIRST_FRAME_S if self._named else 0.0)
+        await asyncio.sleep(scrape_watch.AFTER_FIRST_FRAME_S if self._named else 0.0)
         while self._named:
             try:
                 await self._watch()
@@ -245,13 +245,14 @@ class AlertWatch:
 
 
 def with_rules_of_prometheus(config: Config) -> Config:
-    """``config`` with the rules and external labels of the prometheus.yml that it names. Blocks. Raises ConfigError."""
+    """``config`` with the rules of the prometheus.yml that it names, and with its external labels and period where
+    ``config`` has none of its own. Blocks. Raises ConfigError."""
     if config.prometheus_config is None:
         return config
     from lilfox_tui.scrape.prometheus_file import read_prometheus
 
     file = read_prometheus(Path(config.prometheus_config))
     labels = {**file.external_labels, **config.alerts.external_labels}
-    return replace(
-        config, rules=(*config.rules, *file.rule_files), alerts=replace(config.alerts, external_labels=labels)
-    )
+    every = config.alerts.every or Seconds(file.evaluation_interval_s)
+    alerts = replace(config.alerts, external_labels=labels, every=every)
+    return replace(config, rules=(*config.rules, *file.rule_files), alerts=alerts)

@@ -9,6 +9,7 @@ from pathlib import Path
 from textual.widgets import Input
 
 from lilfox_tui.alerts.model import AlertState
+from lilfox_tui.alerts.notifiers.command import Options
 from lilfox_tui.app.alert_keys import alerts_of, user
 from lilfox_tui.app.dialogs.silence import SilenceDialog
 from tests.app.rules_at_work import Console, console
@@ -196,3 +197,35 @@ async def test_filter_and_logs_of_an_alert(tmp_path: Path) -> None:
         assert [each.name for each in shown.app.metrics.items(shown.app.metrics.overview)] == ["Down"]
         await shown.keys("exclamation_mark", "l")
         assert "its labels name no service and no host that is watched" in screen_text(shown.pilot)
+
+
+async def test_on_a_low_screen_the_silence_still_says_what_it_would_take(tmp_path: Path) -> None:
+    async with console(tmp_path, {"web": 0}) as shown:
+        await firing(shown)
+        await shown.pilot.resize_terminal(40, 10)
+        await shown.keys("s")
+        await until(lambda: "would silence 1 alert" in screen_text(shown.pilot), what="the preview")
+
+
+async def test_a_held_screen_still_shows_a_new_alert(tmp_path: Path) -> None:
+    async with console(tmp_path, {"web": 1}) as shown:
+        await until(lambda: alerts_of(shown.app.metrics.overview), what="a first evaluation")
+        await shown.keys("p")
+        shown.monitor.values = {"web": 0}
+        await shown.until_state("web", AlertState.FIRING)
+        assert "1 firing" in screen_text(shown.pilot).splitlines()[0]
+
+
+async def test_a_rule_file_that_is_broken_is_said_in_the_section(tmp_path: Path) -> None:
+    async with console(tmp_path, {"web": 0}) as shown:
+        await shown.until_state("web", AlertState.FIRING)
+        (tmp_path / "rules.yml").write_text("groups: [{name: g, rules: [{alert: Down, expr: 'up =='}]}]")
+        await until(lambda: "rules.yml:1" in screen_text(shown.pilot), timeout_s=20, what="file and line")
+        assert "1 firing" in screen_text(shown.pilot).splitlines()[0], "the old rules go on"
+
+
+async def test_an_engine_that_cannot_begin_says_why(tmp_path: Path) -> None:
+    async with console(tmp_path, {"web": 0}, notifiers={"pager": Options(argv=("true",), only=("job=~(",))}) as shown:
+        await until(lambda: "ALERTS  not known" in screen_text(shown.pilot), what="why")
+        assert "notifier pager: only: regular expression" in screen_text(shown.pilot)
+        assert "alerts not known" in screen_text(shown.pilot).splitlines()[0]

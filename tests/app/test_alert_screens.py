@@ -106,7 +106,7 @@ async def test_what_is_not_known_is_said_and_never_counted_as_none() -> None:
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.pause()
         text = screen_text(pilot)
-        assert "ALERTS  not known for 3 min: the disk is full" in text
+        assert "ALERTS  not known for 3 min\n   the disk is full\n   make room\n" in text
         assert "alerts not known" in text.splitlines()[0]
     app = still_app(replace(mixed(), alerts=Pending()))
     async with app.run_test(size=(100, 30)) as pilot:

@@ -21,6 +21,8 @@ from lilfox_tui.text import fit, human_duration
 
 LENGTHS: tuple[float | None, ...] = (*PRESETS_S, None)
 """Seconds; None for until it has resolved."""
+HIGH = 16
+"""Rows of a screen on which there is room for blank lines."""
 _NAMES_SHOWN = 6
 
 
@@ -51,20 +53,30 @@ class SilenceDialog(Dialog[Wanted | None]):
             yield Lines(ground="bar", id="dialog-text")
 
     def on_mount(self) -> None:
-        self.query_one("#dialog", Vertical).styles.height = len(LENGTHS) + 9
-        self.query_one("#dialog-list", Lines).styles.height = len(LENGTHS) + 1
-        self.query_one("#dialog-text", Lines).styles.height = 4
+        self._arrange()
         self.set_focus(self.query_one("#dialog-input", Input))
-        self.call_after_refresh(self._show)
 
     def on_resize(self) -> None:
+        self._arrange()
+
+    @property
+    def _blank(self) -> list[Row]:
+        """Between the parts, where there is room."""
+        return [BLANK] if self.app.size.height >= HIGH else []
+
+    def _arrange(self) -> None:
+        blank = len(self._blank)
+        lengths, told = len(LENGTHS) + blank, 1 + 3 * blank
+        self.query_one("#dialog", Vertical).styles.height = lengths + told + 4
+        self.query_one("#dialog-list", Lines).styles.height = lengths
+        self.query_one("#dialog-text", Lines).styles.height = told
         self.call_after_refresh(self._show)
 
     def _show(self) -> None:
         hint = _("tab: matchers and reason, up and down: how long, enter silences, esc leaves")
         self.query_one("#dialog-title", Lines).show([(Piece(" " + _("Silence"), "title"), Piece("  " + hint, "muted"))])
-        rows: list[Row] = [BLANK, *((Piece(f"  {length_text(each)}"),) for each in LENGTHS)]
-        self.query_one("#dialog-list", Lines).show(rows, selected=self._at + 1)
+        rows: list[Row] = [*self._blank, *((Piece(f"  {length_text(each)}"),) for each in LENGTHS)]
+        self.query_one("#dialog-list", Lines).show(rows, selected=self._at + len(self._blank))
         self.query_one("#dialog-text", Lines).show(self._told())
 
     def _told(self) -> list[Row]:
@@ -73,11 +85,14 @@ class SilenceDialog(Dialog[Wanted | None]):
             matchers = self._matchers()
             found = self._preview(matchers)
         except LilFoxError as error:
-            return [BLANK, (Piece(f" {error}", "failing"),), (Piece(f" {error.hint}", "muted"),)]
+            return [*self._blank, (Piece(f" {error}", "failing"),), (Piece(f" {error.hint}", "muted"),)]
         count = ngettext("would silence {count} alert now", "would silence {count} alerts now", len(found))
         names = sorted({alert.name for alert in found})
         more = ", ".join(names[:_NAMES_SHOWN]) + (" …" if len(names) > _NAMES_SHOWN else "")
-        return [BLANK, (Piece(f" {count}", "accent"), Piece("  " + fit(more, max(0, self.room("wide") - 36)), "muted"))]
+        return [
+            *self._blank,
+            (Piece(f" {count}", "accent"), Piece("  " + fit(more, max(0, self.room("wide") - 36)), "muted")),
+        ]
 
     def _matchers(self) -> tuple[SilenceMatcher, ...]:
         matchers = parse_matchers(self.query_one("#dialog-input", Input).value)
