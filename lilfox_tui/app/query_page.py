@@ -150,11 +150,11 @@ def _chart(page: QueryPage, answer: Answer, labels: LabelSet, value: float | Non
 
 
 def _in_columns(line: Line, answer: Answer, columns: int) -> Values:
-    """The newest value of each step; None where there is none that can be drawn."""
+    """A value a step, the last one that of now; None where there is none that can be drawn."""
     values: list[float | None] = [None] * columns
-    start_s = answer.at.timestamp() - answer.window.total_seconds()
+    end_s = answer.at.timestamp()
     for at_ms, value in zip(line.times.tolist(), line.values.tolist(), strict=True):
-        place = math.ceil((at_ms / 1000 - start_s) / answer.step_s - 1e-6) - 1
+        place = columns - 1 - round((end_s - at_ms / 1000) / answer.step_s)
         if 0 <= place < columns:
             values[place] = value if math.isfinite(value) else None
     return values

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from textual import events, work
@@ -25,7 +27,32 @@ from lilfox_tui.scrape.labels import NAME
 from lilfox_tui.scrape.matcher import Matcher
 
 _OFFERED = 6
+_AGAIN_S = 1.0
 _NAMES_OF = timedelta(hours=1)
+
+
+class Expression(Input):
+    """The line. It completes itself: keys that are typed ahead must find what those before them made."""
+
+    def __init__(self) -> None:
+        super().__init__(id="query-input", placeholder="sum by (job) (up)", compact=True, select_on_focus=False)
+        self.known = Known()
+
+    @property
+    def completion(self) -> Completion:
+        """What fits at the cursor."""
+        return complete(self.value, self.cursor_position, self.known)
+
+    def on_key(self, event: events.Key) -> None:
+        if event.key != "tab":
+            return
+        event.stop()
+        event.prevent_default()
+        offer, cursor = self.completion, self.cursor_position
+        if offer.choices:
+            chosen = offer.choices[0]
+            self.value = self.value[: offer.start] + chosen + self.value[cursor:]
+            self.cursor_position = offer.start + len(chosen)
 
 
 class QueryBox(Dialog[str]):
@@ -46,7 +73,6 @@ class QueryBox(Dialog[str]):
     ) -> None:
         super().__init__()
         self._engine, self._at, self._window, self._glyphs, self._text = engine, at, window, glyphs, text
-        self._known = Known()
         self._looked: set[str] = set()
         self._offer = Completion(0)
         self._answer: Answer | None = None
@@ -54,12 +80,12 @@ class QueryBox(Dialog[str]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="query"):
-            yield Input(id="query-input", placeholder="sum by (job) (up)", compact=True, select_on_focus=False)
+            yield Expression()
             yield Lines(ground="bar", id="query-offer")
             yield Lines(id="query-answer")
 
     def on_mount(self) -> None:
-        line = self.query_one("#query-input", Input)
+        line = self.query_one(Expression)
         self.set_focus(line)
         line.value = self._text
         line.insert_text_at_cursor(self.typed_ahead)
@@ -75,15 +101,16 @@ class QueryBox(Dialog[str]):
 
     @work(exclusive=True, group="names")
     async def _load_names(self) -> None:
-        engine, end = self._engine(), self._at or datetime.now(UTC)
-        if engine is None:
-            return
-        try:
-            names = await engine.metric_names(end - _NAMES_OF, end)
-        except LilFoxError:
-            return  # the question itself will say why
-        self._known = Known(tuple(names), self._known.labels)
-        self._complete()
+        """What can be offered; again until there is something, for a console that has just been started."""
+        line = self.query_one(Expression)
+        while not line.known.metrics:
+            engine, end = self._engine(), self._at or datetime.now(UTC)
+            if engine is not None:
+                with suppress(LilFoxError):  # the question itself will say why
+                    names = await engine.metric_names(end - _NAMES_OF, end)
+                    line.known = Known(tuple(names), line.known.labels)
+                    self._complete()
+            await asyncio.sleep(_AGAIN_S)
 
     @work(group="labels")
     async def _load_labels(self, metric: str) -> None:
@@ -94,13 +121,16 @@ class QueryBox(Dialog[str]):
             series = await engine.series((Matcher(NAME, "=", metric),), end - _NAMES_OF, end)
         except LilFoxError:
             return  # nothing is offered then
-        self._known = self._known.with_series(metric, series)
+        line = self.query_one(Expression)
+        line.known = line.known.with_series(metric, series)
         self._complete()
 
     @work(exclusive=True, group="query")
     async def _ask(self, text: str) -> None:
         at = self._at or datetime.now(UTC)
-        step_s = self._window.total_seconds() / columns_of(self.app.size.width)
+        columns = columns_of(self.app.size.width)
+        step_s = round(self._window.total_seconds() / columns, 3)
+        start = at - timedelta(seconds=step_s * (columns - 1))
         made = Answer(text, at, self._window, step_s)
         engine = self._engine()
         if engine is None:
@@ -115,7 +145,7 @@ class QueryBox(Dialog[str]):
             lines = []
             if not isinstance(value, str):
                 try:
-                    lines = await engine.range(text, at - self._window + timedelta(seconds=step_s), at, step_s)
+                    lines = await engine.range(text, start, at, step_s)
                 except QueryError:
                     lines = []  # a range vector has its own times
             made = Answer(text, at, self._window, step_s, value, lines)
@@ -166,8 +196,7 @@ class QueryBox(Dialog[str]):
         self._complete()
 
     def _complete(self) -> None:
-        line = self.query_one("#query-input", Input)
-        self._offer = complete(line.value, line.cursor_position, self._known)
+        self._offer = self.query_one(Expression).completion
         metric = self._offer.metric
         if metric and metric not in self._looked:
             self._looked.add(metric)
@@ -181,24 +210,13 @@ class QueryBox(Dialog[str]):
 
     def on_key(self, event: events.Key) -> None:
         steps = {"down": 1, "up": -1, "pagedown": 10, "pageup": -10, "ctrl+n": 1, "ctrl+p": -1}
-        if event.key == "tab":
-            self._accept()
-        elif event.key in steps:
+        if event.key in steps:
             last = max(0, len(series_of(self._answer)) - 1)
             self._chosen = max(0, min(last, self._chosen + steps[event.key]))
             self._show()
         elif event.key == "escape":
-            self.close(self.query_one("#query-input", Input).value)
+            self.close(self.query_one(Expression).value)
         else:
             return
         event.stop()
         event.prevent_default()
-
-    def _accept(self) -> None:
-        """Writes the first choice in the place of what was begun."""
-        if not self._offer.choices:
-            return
-        line = self.query_one("#query-input", Input)
-        cursor, chosen = line.cursor_position, self._offer.choices[0]
-        line.value = line.value[: self._offer.start] + chosen + line.value[cursor:]
-        line.cursor_position = self._offer.start + len(chosen)

@@ -1,0 +1,25 @@
+"""The box for PromQL in the real program, over what it scrapes of the demo."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tests.terminal.console import Console
+
+
+def test_a_rate_of_the_demo_is_completed_asked_and_drawn(tmp_path: Path) -> None:
+    with Console(["demo"], home=tmp_path) as console:
+        console.until(lambda text: re.search(r"gateway.*\d/s|gateway.*\d\.\d", text) is not None, 30)
+        console.press("Q")
+        console.until("write an expression")
+        console.press("sum by (job) (rate(http_requests_to")
+        console.until("tab http_requests_total")
+        console.press("\t[1m]))\r")
+        text = console.until(lambda text: "3 series" in text and '{job="model"}' in text)
+        assert "of what is scraped here" in text
+        assert re.search(r"[▁▂▃▄▅▆▇█] +\{job=\"gateway\"\}", text)
+        console.press("\x1b")
+        console.until("SERVICES")
+        console.press("q")
+        assert console.ended_within(10) == 0
