@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from functools import lru_cache
 from time import perf_counter
 
 import numpy as np
@@ -17,12 +16,13 @@ from lilfox_tui.alerts.template import Scope, compiled
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.promql.labelling import BARE, EMPTY, duplicate
-from lilfox_tui.promql.query import Query, parse
+from lilfox_tui.promql.query import Query, parse, remembered
 from lilfox_tui.promql.selecting import instant
 from lilfox_tui.promql.semantics import PROMETHEUS_3, Semantics
 from lilfox_tui.promql.value import Value, Vector
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
 from lilfox_tui.scrape.series import SeriesSource
+from lilfox_tui.text import encodable
 
 ALERT_NAME = "alertname"
 ALERT_STATE = "alertstate"
@@ -122,7 +122,7 @@ class RunningRule:
         """The alerts that the result makes. Texts ask their own queries at ``at_ms``, whatever the offset is."""
 
         def ask(text: str) -> Vector:
-            return _vector(_parsed(text, self._around.semantics).at(source, at_ms))
+            return _vector(remembered(text, self._around.semantics).at(source, at_ms))
 
         if len(result.labels) > MOST_ALERTS:
             raise RuleFailed(tr("more than {limit} alerts of one rule; make it select less", limit=MOST_ALERTS))
@@ -141,7 +141,7 @@ class RunningRule:
         return found
 
     def _expanded(self, texts: Mapping[str, str], scope: Scope) -> dict[str, str]:
-        return {name: compiled(text, self.rule.name).expand(scope) for name, text in texts.items()}
+        return {name: encodable(compiled(text, self.rule.name).expand(scope)) for name, text in texts.items()}
 
     def _check_limit(self, count: int, what: Message) -> None:
         if 0 < self._limit < count:
@@ -180,11 +180,6 @@ class RunningRule:
             for one in selectors
             for rows in source.select(one, start_ms, at_ms)
         )
-
-
-@lru_cache(maxsize=256)
-def _parsed(text: str, semantics: Semantics) -> Query:
-    return parse(text, semantics)
 
 
 def _vector(value: Value) -> Vector:

@@ -14,7 +14,7 @@ from lilfox_tui.metrics.model import Labels
 
 
 class AlertState(IntEnum):
-    """Of one alert, worst last. ``inactive`` is a rule without alerts."""
+    """Of one alert, worst last."""
 
     RESOLVED = 0
     PENDING = 1

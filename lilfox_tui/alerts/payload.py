@@ -9,6 +9,7 @@ from typing import Any
 from lilfox_tui.alerts.model import Alert, AlertState
 from lilfox_tui.alerts.notifier import Notice
 from lilfox_tui.metrics.model import Labels
+from lilfox_tui.scrape.labels import quoted
 
 MOST_ALERTS = 500
 """More of one notice are counted in ``truncatedAlerts``."""
@@ -39,11 +40,6 @@ def group_key(group: Labels) -> str:
     """A group's name as Alertmanager writes it for its topmost route: ``{}:{alertname="X"}``."""
     inner = ", ".join(f"{name}={quoted(value)}" for name, value in group)
     return f"{{}}:{{{inner}}}"
-
-
-def quoted(value: str) -> str:
-    """``value`` in the quotes of PromQL and of matchers."""
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
 def fingerprint(labels: Labels) -> str:

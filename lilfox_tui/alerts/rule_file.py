@@ -17,14 +17,13 @@ from lilfox_tui.config.yaml_nodes import Node, parse
 from lilfox_tui.errors import ConfigError
 from lilfox_tui.i18n import _, tr
 from lilfox_tui.promql.errors import QueryError
-from lilfox_tui.scrape.labels import NAME
+from lilfox_tui.scrape.labels import LABEL_NAME, NAME
 from lilfox_tui.scrape.prometheus_nodes import DIALECT, Fields, PrometheusNodes
 from lilfox_tui.scrape.prometheus_text import read_text
 
 if TYPE_CHECKING:
     from lilfox_tui.promql.query import Query
 
-_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _SERIES_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _STAND_IN = "vector(0)"  # for an expression that is wrong, while the rest of the file is read
 _GROUP_FIELDS = ("name", "interval", "query_offset", "limit", "labels", "rules")
@@ -115,7 +114,7 @@ class _Reading:
             self.wrong(node.line, _("neither an alert nor a record; give it one of them"), name)
         self.label_names(label_lines, name)
         for annotation, place in annotation_lines.items():
-            if not _LABEL_NAME.fullmatch(annotation):
+            if not LABEL_NAME.fullmatch(annotation):
                 self.wrong(place, _("{name} cannot be the name of an annotation", name=quoted(annotation)), name)
         if record:
             self.recording(rule, fields)
@@ -125,7 +124,7 @@ class _Reading:
 
     def label_names(self, lines: dict[str, int], rule: str | None) -> None:
         for label, line in lines.items():
-            if not _LABEL_NAME.fullmatch(label) or label == NAME:
+            if not LABEL_NAME.fullmatch(label) or label == NAME:
                 self.wrong(line, _("{name} cannot be the name of a label", name=quoted(label)), rule)
 
     def query(self, expression: str, line: int, rule: str) -> Query:

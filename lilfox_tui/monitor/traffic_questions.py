@@ -15,7 +15,7 @@ from lilfox_tui.metrics.traffic import QUANTILES, Bound, Quantile, Traffic, Traf
 from lilfox_tui.promql.query import Query, parse
 from lilfox_tui.promql.value import Vector
 from lilfox_tui.scrape.application import Application, Counter, Latency
-from lilfox_tui.scrape.labels import LabelSet
+from lilfox_tui.scrape.labels import NAME, LabelSet, quoted
 from lilfox_tui.scrape.matcher import Matcher
 from lilfox_tui.scrape.series import ABSENT_BITS, STALE_BITS, Selected, SeriesSource
 from lilfox_tui.scrape.store import TargetSeries
@@ -246,8 +246,7 @@ def _counted(counter: Counter, route: str, window: str) -> str:
 def _selector(name: str) -> str:
     if _PLAIN_NAME.fullmatch(name):
         return name
-    quoted = name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'{{__name__="{quoted}"}}'
+    return f"{{{NAME}={quoted(name)}}}"
 
 
 def _elements(query: Query, source: SeriesSource, at_ms: int) -> list[tuple[LabelSet, float]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Final
@@ -14,18 +13,17 @@ from lilfox_tui.i18n import tr
 from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.promql.functions.quantiles import quantile
 from lilfox_tui.promql.groups import Groups, group_of, groups
-from lilfox_tui.promql.labelling import EMPTY, recent
+from lilfox_tui.promql.labelling import recent
 from lilfox_tui.promql.picking import PICKING
 from lilfox_tui.promql.semantics import Semantics
 from lilfox_tui.promql.sums import mean, plain_total, plain_variance, running_mean, total, variance
 from lilfox_tui.promql.tree import Aggregation, Grouping
-from lilfox_tui.promql.value import Vector
-from lilfox_tui.scrape.labels import LabelList, LabelSet
+from lilfox_tui.promql.value import NOTHING, Vector
+from lilfox_tui.scrape.labels import LABEL_NAME, LabelList, LabelSet
 from lilfox_tui.scrape.series import Floats
 
 _CALCULATING: Final = ("sum", "avg", "min", "max", "count", "group", "stdvar", "stddev", "quantile", "count_values")
 OPERATORS: Final = frozenset((*PICKING, *_CALCULATING))
-_LABEL_NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
 def aggregate(node: Aggregation, vector: Vector, parameter: float | str | None, semantics: Semantics) -> Vector:
@@ -34,11 +32,11 @@ def aggregate(node: Aggregation, vector: Vector, parameter: float | str | None, 
         return PICKING[node.op](vector, parameter, node.grouping)
     if node.op == "count_values":
         label = str(parameter)
-        if not (label if semantics.any_label_name else _LABEL_NAME.fullmatch(label)):
+        if not (label if semantics.any_label_name else LABEL_NAME.fullmatch(label)):
             raise QueryError(tr("invalid label name {name}", name=repr(label)))
         return _count_values(node, vector, label)
     if not len(vector.labels):
-        return Vector(EMPTY, np.empty(0))
+        return NOTHING
     grouped = groups(vector.labels, node.grouping)
     if node.op == "quantile" and isinstance(parameter, float):
         values = [quantile(parameter, vector.values[places, np.newaxis]) for places in grouped.places()]

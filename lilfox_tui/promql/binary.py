@@ -5,16 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lilfox_tui.promql.labelling import EMPTY, joined, nameless, taken
+from lilfox_tui.promql.labelling import joined, nameless, taken
 from lilfox_tui.promql.operators import ARITHMETIC, COMPARISONS, SETS, of_numbers
 from lilfox_tui.promql.semantics import Semantics
 from lilfox_tui.promql.tree import Matching, Operation
-from lilfox_tui.promql.value import Vector
+from lilfox_tui.promql.value import NOTHING, Vector
 from lilfox_tui.promql.vector_matching import NOWHERE, Naming, Pairs, members, pairs, refuse_crowds
 from lilfox_tui.scrape.labels import LabelList
 from lilfox_tui.scrape.series import Floats
-
-NOTHING = Vector(EMPTY, np.empty(0))
 
 
 def operate(node: Operation, left: Vector | float, right: Vector | float, semantics: Semantics) -> Vector | float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -19,7 +18,9 @@ from lilfox_tui.promql.operators import SETS
 from lilfox_tui.promql.tree import (
     Aggregation,
     Applied,
+    Bound,
     Grouping,
+    Many,
     Matching,
     Negative,
     Node,
@@ -31,13 +32,13 @@ from lilfox_tui.promql.tree import (
     Text,
     kind,
 )
-from lilfox_tui.scrape.labels import NAME
+from lilfox_tui.scrape.labels import LABEL_NAME, NAME
 from lilfox_tui.scrape.matcher import Comparison, Matcher
 from lilfox_tui.scrape.matching import condition
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MANY: Final = {"ManyToOne": "left", "OneToMany": "right"}
-_LABEL_NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_BOUNDS: Final[dict[str, Bound]] = {"Start": "start", "End": "end"}
+_MANY: Final[dict[str, Many]] = {"ManyToOne": "left", "OneToMany": "right"}
 
 
 def build(parsed: Any, *, any_name: bool) -> Node:
@@ -72,11 +73,11 @@ def _check_matchers(matchers: tuple[Matcher, ...]) -> None:
 
 
 def _shift(parsed: Any) -> Shift:
-    at = None
+    at: int | Bound | None = None
     if parsed.at is not None:
         which = _last_word(parsed.at.type)
-        at = {"Start": "start", "End": "end"}.get(which) or _time(parsed.at)
-    return Shift(0 if parsed.offset is None else _ms(parsed.offset), at)  # type: ignore[arg-type]
+        at = _BOUNDS.get(which) or _time(parsed.at)
+    return Shift(0 if parsed.offset is None else _ms(parsed.offset), at)
 
 
 def _time(at: Any) -> int:
@@ -166,7 +167,7 @@ def _matching(modifier: Any) -> Matching:
     return Matching(
         on,
         names,
-        _MANY.get(_last_word(modifier.card), ""),  # type: ignore[arg-type]
+        _MANY.get(_last_word(modifier.card), ""),
         tuple(modifier.group_labels or ()),
         None if fill is None else fill.lhs,
         None if fill is None else fill.rhs,
@@ -201,7 +202,7 @@ def _refuse_new_names(node: Node) -> None:
         case Operation():
             names = (*node.matching.names, *node.matching.include)
     for name in names:
-        if not _LABEL_NAME.fullmatch(name):
+        if not LABEL_NAME.fullmatch(name):
             raise QueryError(tr("invalid label name {name}", name=repr(name)), word=name)
 
 

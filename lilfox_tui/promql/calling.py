@@ -7,11 +7,10 @@ from typing import TypeAlias
 
 import numpy as np
 
-from lilfox_tui.promql.binary import NOTHING
 from lilfox_tui.promql.function import Function
 from lilfox_tui.promql.labelling import joined, nameless, taken
 from lilfox_tui.promql.samples import Block, RangeVector, Span
-from lilfox_tui.promql.value import Vector
+from lilfox_tui.promql.value import NOTHING, Vector
 from lilfox_tui.scrape.labels import LabelList
 from lilfox_tui.scrape.series import Floats
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Protocol
 
-from lilfox_tui.promql.query import Query, parse
+from lilfox_tui.promql.query import remembered
 from lilfox_tui.promql.semantics import PROMETHEUS_3, Semantics
 from lilfox_tui.promql.value import Line, Value
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
@@ -51,12 +50,12 @@ class Embedded(QueryEngine):
     async def instant(self, text: str, at: datetime | None = None) -> Value:
         """As :meth:`QueryEngine.instant`."""
         at_ms = _ms(at or datetime.now(UTC))
-        return await asyncio.to_thread(lambda: _parsed(text, self._semantics).at(self._source, at_ms))
+        return await asyncio.to_thread(lambda: remembered(text, self._semantics).at(self._source, at_ms))
 
     async def range(self, text: str, start: datetime, end: datetime, step_s: float) -> list[Line]:
         """As :meth:`QueryEngine.range`."""
         times = _ms(start), _ms(end), round(step_s * 1000)
-        return await asyncio.to_thread(lambda: _parsed(text, self._semantics).over(self._source, *times))
+        return await asyncio.to_thread(lambda: remembered(text, self._semantics).over(self._source, *times))
 
     async def series(self, matchers: tuple[Matcher, ...], start: datetime, end: datetime) -> list[LabelSet]:
         """As :meth:`QueryEngine.series`."""
@@ -70,11 +69,6 @@ class Embedded(QueryEngine):
 
     async def close(self) -> None:
         """Nothing is open."""
-
-
-@lru_cache(maxsize=256)
-def _parsed(text: str, semantics: Semantics) -> Query:
-    return parse(text, semantics)
 
 
 def _ms(at: datetime) -> int:

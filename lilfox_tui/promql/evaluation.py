@@ -9,7 +9,7 @@ import numpy as np
 
 from lilfox_tui.i18n import tr
 from lilfox_tui.promql.aggregation import aggregate, check_parameter
-from lilfox_tui.promql.binary import NOTHING, operate
+from lilfox_tui.promql.binary import operate
 from lilfox_tui.promql.calling import Result, each, over_time, put_together
 from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.promql.function import Call
@@ -31,7 +31,7 @@ from lilfox_tui.promql.tree import (
     Subquery,
     Text,
 )
-from lilfox_tui.promql.value import Vector
+from lilfox_tui.promql.value import NOTHING, Vector
 from lilfox_tui.scrape.labels import LabelList, LabelSet
 from lilfox_tui.scrape.series import Selected, SeriesSource, Times
 
@@ -164,7 +164,9 @@ class Evaluation:
             return _unique(put_together(function, found))
         call = Call(at_ms, self._semantics, selector.matchers if selector else None, sample_times)
         result = function.kernel(call, *arguments)
-        return _unique(result) if isinstance(result, Vector) else float(result)  # type: ignore[arg-type]
+        if not isinstance(result, Vector | float):
+            raise TypeError(f"{function.name} gave neither a vector nor a number")
+        return result if isinstance(result, float) else _unique(result)
 
     def _refuse_merging(self, node: Node, lists: Iterable[LabelList], row: Row) -> None:
         """Raises QueryError where, at different instants of the query, two series have values that only the names of

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lilfox_tui.promql.groups import groups
-from lilfox_tui.promql.labelling import EMPTY, recent
+from lilfox_tui.promql.labelling import recent
 from lilfox_tui.promql.tree import Grouping
-from lilfox_tui.promql.value import Vector
+from lilfox_tui.promql.value import NOTHING, Vector
 from lilfox_tui.promql.xxhash64 import label_hash
 from lilfox_tui.scrape.labels import LabelList
 from lilfox_tui.scrape.series import Floats
@@ -30,7 +30,7 @@ def _by_value(pick: Callable[[Floats, int], NDArray[np.intp]]) -> Callable[[Vect
     def picked(vector: Vector, k: object, grouping: Grouping) -> Vector:
         count = int(k) if isinstance(k, float) else 0
         if count < 1 or not len(vector.labels):
-            return Vector(EMPTY, np.empty(0))
+            return NOTHING
         parts = groups(vector.labels, grouping).places()
         return _at(vector, np.concatenate([places[pick(vector.values[places], count)] for places in parts]))
 
@@ -46,7 +46,7 @@ def _ratio(vector: Vector, ratio: object, grouping: Grouping) -> Vector:
     ``-r`` are what ``1-r`` leaves."""
     share = min(1.0, max(-1.0, ratio)) if isinstance(ratio, float) else 0.0
     if share == 0 or not len(vector.labels):
-        return Vector(EMPTY, np.empty(0))
+        return NOTHING
     hashes = vector.labels.derived(label_hash, lambda labels: np.array([label_hash(one) / 2**64 for one in labels]))
     keep = hashes < share if share > 0 else hashes >= 1 + share
     order = groups(vector.labels, grouping).order

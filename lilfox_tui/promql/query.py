@@ -7,6 +7,8 @@ smoothed), the trim operators, arithmetic of durations.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import promql_parser
 
@@ -42,6 +44,12 @@ def parse(text: str, semantics: Semantics = PROMETHEUS_3) -> Query:
     except RecursionError:
         raise too_deep(text) from None
     return Query(text, tree, semantics)
+
+
+@lru_cache(maxsize=256)
+def remembered(text: str, semantics: Semantics = PROMETHEUS_3) -> Query:
+    """As :func:`parse`; the queries that were asked last are not parsed again."""
+    return parse(text, semantics)
 
 
 def _parsed(text: str) -> promql_parser.Expr:

@@ -22,7 +22,7 @@ from lilfox_tui.promql.http_api import HttpApi, NotAnswered, Pairs, Reply
 from lilfox_tui.promql.query import MOST_STEPS
 from lilfox_tui.promql.value import Line, Matrix, Value
 from lilfox_tui.redact import redact
-from lilfox_tui.scrape.labels import NAME, LabelSet, quoted
+from lilfox_tui.scrape.labels import LABEL_NAME, NAME, LabelSet, quoted
 from lilfox_tui.scrape.matcher import Matcher
 
 T = TypeVar("T")
@@ -30,7 +30,6 @@ _ABOUT_THE_QUERY = frozenset({"bad_data", "execution", "400", "422"})
 """Kinds of errors; VictoriaMetrics has the status there."""
 _PLACE = re.compile(r"(?:invalid parameter \"query\": )?(\d+):(\d+): (?:parse error: )?(.+)", re.DOTALL)
 """How Prometheus says where in a query it stopped: line and column, from 1 on."""
-_WORD = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _REASON_CHARS = 1000
 
 
@@ -200,4 +199,4 @@ def _written(matchers: tuple[Matcher, ...]) -> str:
 
 
 def _name(name: str) -> str:
-    return name if _WORD.fullmatch(name) else quoted(name)
+    return name if LABEL_NAME.fullmatch(name) else quoted(name)

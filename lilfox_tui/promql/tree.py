@@ -10,6 +10,7 @@ from lilfox_tui.promql.function import Function, Kind
 from lilfox_tui.scrape.matcher import Matcher
 
 Bound: TypeAlias = Literal["start", "end"]
+Many: TypeAlias = Literal["", "left", "right"]
 
 
 class Shift(NamedTuple):
@@ -72,7 +73,7 @@ class Matching(NamedTuple):
 
     on: bool
     names: tuple[str, ...]
-    many: Literal["", "left", "right"] = ""
+    many: Many = ""
     """The side of which several elements may belong to one of the other (``group_left``: left). Where it is none, the
     left one is taken for it."""
     include: tuple[str, ...] = ()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
+import numpy as np
+
+from lilfox_tui.promql.labelling import EMPTY
 from lilfox_tui.scrape.labels import LabelList, LabelSet
 from lilfox_tui.scrape.series import Floats, Times
 
@@ -14,6 +17,10 @@ class Vector(NamedTuple):
 
     labels: LabelList
     values: Floats
+
+
+NOTHING: Final = Vector(EMPTY, np.empty(0))
+"""No element at all."""
 
 
 class Line(NamedTuple):

@@ -6,6 +6,7 @@ same, and what an evaluation needs of it (names dropped, groups, match keys) is 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar, cast, overload
 
@@ -16,6 +17,8 @@ from lilfox_tui.metrics.model import Labels
 T = TypeVar("T")
 NAME = "__name__"
 """The label that holds a metric's name."""
+LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+"""What a label's name must be where it stands without quotes, and before Prometheus 3 anywhere."""
 
 
 class LabelSet(Struct, eq=False, gc=False):

@@ -15,6 +15,8 @@ from lilfox_tui.scrape.matcher import Matcher
 
 _WORDS = re.compile(r"[^.+*?()\[\]{}^$\\|]*(?:\|[^.+*?()\[\]{}^$\\|]*)*")
 """A pattern that is nothing but words to choose from: most of those that dashboards and rules hold."""
+REFERENCE = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})")
+"""What stands for a group in a replacement: ``$1``, ``${name}``; and ``$$``, a dollar."""
 
 
 def matches(matcher: Matcher, value: str) -> bool:
@@ -58,3 +60,26 @@ def anchored(pattern: str) -> re.Pattern[str]:
         reason = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
         raise UsageError(tr("regular expression {pattern}: {reason}", pattern=pattern, reason=reason)) from None
     return compiled
+
+
+def expanded(template: str, match: re.Match[str]) -> str:
+    """``template`` with the groups of ``match``, as Go's ``Regexp.Expand`` fills them in: the longest name counts,
+    ``$$`` is a dollar, and a group that does not exist or took no part is empty."""
+    if template == "$1":  # what most rules say
+        return (match[1] or "") if match.re.groups else ""
+
+    def fill(reference: re.Match[str]) -> str:
+        if reference[1]:
+            return "$"
+        name = reference[2] or reference[3]
+        number = group_number(name)
+        if number is not None:
+            return (match[number] or "") if number <= match.re.groups else ""
+        return (match[name] or "") if name in match.re.groupindex else ""
+
+    return REFERENCE.sub(fill, template)
+
+
+def group_number(name: str) -> int | None:
+    """The group that a reference means by its number; None where it is a name: Go takes none that begins with 0."""
+    return int(name) if name.isascii() and name.isdigit() and (name == "0" or name[0] != "0") else None

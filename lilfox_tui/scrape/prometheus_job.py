@@ -18,6 +18,7 @@ from lilfox_tui.config.yaml_nodes import ListNode, Node
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.http_way import Tls
 from lilfox_tui.i18n import _
+from lilfox_tui.scrape.labels import LABEL_NAME
 from lilfox_tui.scrape.prometheus_nodes import Fields, PrometheusNodes
 from lilfox_tui.scrape.relabel import ACTIONS, RelabelRule
 from lilfox_tui.scrape.target import BODY_LIMIT, SAMPLE_LIMIT, Access, Limits, PlainSecret
@@ -53,7 +54,6 @@ _TLS_FIELDS = (
     "ca", "cert", "key", "ca_file", "cert_file", "key_file", "server_name", "insecure_skip_verify", "min_version",
     "max_version", "ca_ref", "cert_ref", "key_ref",
 )  # fmt: skip
-_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)([KMGTPE]i?)?B", re.ASCII)
 _FILE_PATTERN = re.compile(r"[^*]*(\*[^/]*)?\.(json|yml|yaml|JSON|YML|YAML)")
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6}
@@ -185,7 +185,7 @@ class JobReading(Struct):
     def label_names(self, lines: Mapping[str, int], at: KeyPath) -> None:
         """Notes those that are none."""
         for name, line in lines.items():
-            if not _LABEL_NAME.fullmatch(name):
+            if not LABEL_NAME.fullmatch(name):
                 self.wrong(line, at, _("{name} cannot be the name of a label", name=quoted(name)))
 
     def relabel(self, node: Node | None, at: KeyPath) -> tuple[RelabelRule, ...]:

@@ -14,7 +14,8 @@ from msgspec import Struct
 
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
-from lilfox_tui.scrape.matching import anchored
+from lilfox_tui.scrape.labels import LABEL_NAME
+from lilfox_tui.scrape.matching import anchored, expanded
 
 Action = Literal[
     "replace", "keep", "drop", "keepequal", "dropequal", "hashmod", "labelmap", "labeldrop", "labelkeep",
@@ -23,9 +24,7 @@ Action = Literal[
 ACTIONS: tuple[Action, ...] = get_args(Action)
 _ANYTHING = "(.*)"
 _WHOLE = "$1"
-_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _TARGET = re.compile(r"(?:(?:[a-zA-Z_]|\$(?:\{\w+\}|\w+))+\w*)+", re.ASCII)
-_REFERENCE = re.compile(r"\$(?:(\$)|\{(\w+)\}|(\w+))")
 
 
 class RelabelRule(Struct, frozen=True):
@@ -47,7 +46,7 @@ class RelabelRule(Struct, frozen=True):
         if self.action in _WITH_TARGET and not self.target_label:
             raise LilFoxError(tr("{action} needs a target_label", action=self.action))
         if self.action in _WITH_TARGET:
-            fits = _TARGET if self.action == "replace" else _LABEL_NAME
+            fits = _TARGET if self.action == "replace" else LABEL_NAME
             if not fits.fullmatch(self.target_label):
                 raise LilFoxError(tr("{name} cannot be the name of a label", name=self.target_label))
         if self.action == "labelmap" and not _TARGET.fullmatch(self.replacement):
@@ -108,9 +107,9 @@ def _by_value(rule: RelabelRule, labels: dict[str, str], value: str) -> bool:
     if rule.action == "drop":
         return match is None
     if match is not None:
-        target = _expanded(rule.target_label, match)
-        if _LABEL_NAME.fullmatch(target):
-            _set(labels, target, _expanded(rule.replacement, match))
+        target = expanded(rule.target_label, match)
+        if LABEL_NAME.fullmatch(target):
+            _set(labels, target, expanded(rule.replacement, match))
     return True
 
 
@@ -119,7 +118,7 @@ def _by_name(rule: RelabelRule, labels: dict[str, str]) -> None:
     for name, value in list(labels.items()):
         match = pattern.fullmatch(name)
         if rule.action == "labelmap" and match is not None:
-            _set(labels, _expanded(rule.replacement, match), value)
+            _set(labels, expanded(rule.replacement, match), value)
         elif (rule.action == "labeldrop" and match is not None) or (rule.action == "labelkeep" and match is None):
             del labels[name]
 
@@ -129,20 +128,3 @@ def _set(labels: dict[str, str], name: str, value: str) -> None:
         labels[name] = value
     else:
         labels.pop(name, None)
-
-
-def _expanded(template: str, match: re.Match[str]) -> str:
-    """Go's ``Regexp.Expand``: ``$1``, ``${1}``, ``$name``, ``$$``; what is not there is empty."""
-    if template == _WHOLE:
-        return match[1] or "" if match.re.groups else ""
-    return _REFERENCE.sub(lambda reference: _referred(reference, match), template)
-
-
-def _referred(reference: re.Match[str], match: re.Match[str]) -> str:
-    dollar, braced, bare = reference.groups()
-    if dollar:
-        return "$"
-    name = braced or bare
-    if name.isdigit():
-        return match[int(name)] or "" if int(name) <= match.re.groups else ""
-    return match[name] or "" if name in match.re.groupindex else ""

@@ -8,8 +8,8 @@ from typing import Any
 
 from lilfox_tui.alerts.template.bounds import Growing
 from lilfox_tui.alerts.template.go_text import from_bytes, to_bytes
+from lilfox_tui.scrape.matching import REFERENCE, group_number
 
-_REFERENCE = re.compile(r"\$(?:(\$)|\{(\w+)\}|(\w+))")
 _GO_WORDS = {
     "missing ]": "missing closing ]",
     "missing )": "missing closing )",
@@ -58,7 +58,7 @@ def replace_all(pattern: str, replacement: str, text: str) -> str:
 
 def _fill(replacement: str, found: Any, result: Growing) -> None:
     place = 0
-    for reference in _REFERENCE.finditer(replacement):
+    for reference in REFERENCE.finditer(replacement):
         result.add(replacement[place : reference.start()])
         result.add(_group(reference, found))
         place = reference.end()
@@ -66,13 +66,13 @@ def _fill(replacement: str, found: Any, result: Growing) -> None:
 
 
 def _group(reference: re.Match[str], found: Any) -> str:
-    dollar, braced, bare = reference.groups()
+    dollar, bare, braced = reference.groups()
     if dollar:
         return "$"
-    name = braced or bare
-    groups = found.groupdict()
-    if name.isdecimal() and int(name) <= len(found.groups()):
-        value = found.group(int(name))
+    name = bare or braced
+    number, groups = group_number(name), found.groupdict()
+    if number is not None:
+        value = found.group(number) if number <= len(found.groups()) else None
     else:
         value = groups.get(name, groups.get(name.encode()))
     return from_bytes(value) if value else ""

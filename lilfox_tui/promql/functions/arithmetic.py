@@ -8,9 +8,8 @@ from typing import Final
 import numpy as np
 
 from lilfox_tui.promql.function import Call, Function
-from lilfox_tui.promql.functions.vectors import NOTHING
 from lilfox_tui.promql.labelling import nameless
-from lilfox_tui.promql.value import Vector
+from lilfox_tui.promql.value import NOTHING, Vector
 from lilfox_tui.scrape.series import Floats
 
 _LN2_HIGH: Final = 6.93147180369123816490e-01

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from lilfox_tui.promql.function import Call, Function
 from lilfox_tui.promql.functions.quantiles import out_of_range
-from lilfox_tui.promql.functions.vectors import NOTHING
 from lilfox_tui.promql.labelling import joined
-from lilfox_tui.promql.value import Vector
+from lilfox_tui.promql.value import NOTHING, Vector
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
 from lilfox_tui.scrape.series import Floats
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Final
 
 from lilfox_tui.errors import UsageError
 from lilfox_tui.i18n import tr
@@ -13,11 +12,8 @@ from lilfox_tui.promql.function import Call, Function
 from lilfox_tui.promql.labelling import recent
 from lilfox_tui.promql.semantics import Semantics
 from lilfox_tui.promql.value import Vector
-from lilfox_tui.scrape.labels import LabelList, LabelSet
-from lilfox_tui.scrape.matching import anchored
-
-_NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
-_REFERENCE: Final = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})")
+from lilfox_tui.scrape.labels import LABEL_NAME, LabelList, LabelSet
+from lilfox_tui.scrape.matching import anchored, expanded
 
 
 def label_replace(call: Call, vector: Vector, target: str, replacement: str, source: str, pattern: str) -> Vector:
@@ -47,22 +43,6 @@ def _replaced(one: LabelSet, match: re.Match[str] | None, target: str, replaceme
     return one if match is None else one.replaced({target: expanded(replacement, match)})
 
 
-def expanded(template: str, match: re.Match[str]) -> str:
-    """``template`` with the groups of ``match``, as Go's ``Regexp.Expand`` fills them in: the longest name counts,
-    ``$$`` is a dollar, and a group that does not exist or took no part is empty."""
-
-    def fill(reference: re.Match[str]) -> str:
-        if reference[1]:
-            return "$"
-        name = reference[2] or reference[3]
-        if name.isascii() and name.isdigit() and (name == "0" or name[0] != "0"):
-            number = int(name)
-            return (match[number] or "") if number <= match.re.groups else ""
-        return (match[name] or "") if name in match.re.groupindex else ""
-
-    return _REFERENCE.sub(fill, template)
-
-
 def label_join(call: Call, vector: Vector, target: str, separator: str, *sources: str) -> Vector:
     """The label ``target`` becomes the values of ``sources`` with ``separator`` between. Raises QueryError for a bad
     name."""
@@ -76,7 +56,7 @@ def label_join(call: Call, vector: Vector, target: str, separator: str, *sources
 
 
 def _check_name(name: str, semantics: Semantics) -> None:
-    valid: Callable[[str], object] = bool if semantics.any_label_name else _NAME.fullmatch
+    valid: Callable[[str], object] = bool if semantics.any_label_name else LABEL_NAME.fullmatch
     if not valid(name):
         raise QueryError(tr("“{name}” is no label name", name=name))
 

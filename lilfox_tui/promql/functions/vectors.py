@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Final
 
 import numpy as np
 
 from lilfox_tui.promql.function import Call, Function
-from lilfox_tui.promql.labelling import BARE, EMPTY, nameless
+from lilfox_tui.promql.labelling import BARE, nameless
 from lilfox_tui.promql.samples import RangeVector
-from lilfox_tui.promql.value import Vector
+from lilfox_tui.promql.value import NOTHING, Vector
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
 from lilfox_tui.scrape.matcher import Matcher
 from lilfox_tui.scrape.matching import matches
-
-NOTHING: Final = Vector(EMPTY, np.empty(0))
 
 
 def absent(call: Call, vector: Vector) -> Vector:

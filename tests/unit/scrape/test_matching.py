@@ -1,12 +1,14 @@
-"""Matchers of labels: the four operators, whole values, RE2's limits."""
+"""Matchers of labels: the four operators, whole values, RE2's limits; and groups filled into a replacement."""
 
 from __future__ import annotations
+
+import re
 
 import pytest
 
 from lilfox_tui.errors import UsageError
 from lilfox_tui.scrape.matcher import Comparison, Matcher
-from lilfox_tui.scrape.matching import matches
+from lilfox_tui.scrape.matching import expanded, matches
 
 
 @pytest.mark.parametrize(
@@ -45,3 +47,23 @@ def test_names_what_re2_does_not_take(pattern: str) -> None:
 
 def test_ends_at_once_on_a_pattern_that_makes_others_hang() -> None:
     assert not matches(Matcher("x", "=~", "(a*)*b|(a|aa)+c"), "a" * 5000)
+
+
+@pytest.mark.parametrize(
+    ("template", "result"),
+    [
+        ("$1-$2", "a-b"), ("${1}x", "ax"), ("$1x", ""), ("$name", "b"), ("$$1", "$1"), ("$", "$"), ("${", "${"),
+        ("$3", ""), ("$01", ""), ("$0", "ab"), ("$-1", "$-1"), ("${no}", ""), ("$1$", "a$"), ("$999999999999", ""),
+        ("$²", ""),
+    ],
+)  # fmt: skip
+def test_references_in_a_replacement(template: str, result: str) -> None:
+    match = re.fullmatch("(a)(?P<name>b)", "ab")
+    assert match
+    assert expanded(template, match) == result
+
+
+def test_a_group_that_took_no_part_is_empty() -> None:
+    match = re.fullmatch("(a)?b", "b")
+    assert match
+    assert expanded("<$1>", match) == "<>"

@@ -21,6 +21,7 @@ def _replace(sources: tuple[str, ...], regex: str, target: str, replacement: str
         (_replace(("a", "b"), "f(.*);(.*)r", "a", "b${1}${2}m"), {"a": "boobam"}),
         (_replace(("a",), "f(o)o", "d", "$1x|"), {"d": "|"}),
         (_replace(("a",), "(?P<x>f)oo", "d", "$x$$ $nosuch.$9"), {"d": "f$ ."}),
+        (_replace(("a",), "f(o)o", "d", "<$01$²>"), {"d": "<>"}),  # a number does not begin with 0, nor is ² one
         (RelabelRule(source_labels=("a",), regex="no", target_label="a", replacement="x"), {}),
         (RelabelRule(source_labels=("a",), regex="fo", target_label="a", replacement="x"), {}),
         (RelabelRule(target_label="d", replacement="fixed"), {"d": "fixed"}),

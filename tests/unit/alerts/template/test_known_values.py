@@ -30,6 +30,7 @@ def no_answer(text: str) -> Vector:
         ('title "this part"', "This Part"),
         ('stripPort "[::1]:6006"', "::1"),
         ('stripDomain "a.b.c:80"', "a:80"),
+        ('reReplaceAll "(a)(?P<x>b)?" "<$1${x}$$$01$9>" "ab a"', "<ab$> <a$>"),
         ('parseDuration "2h10m15s"', "7815"),
         ("$labels.nosuch", ""),
         ("$value", "1.5e+06"),

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.promql.functions import FUNCTIONS
-from lilfox_tui.promql.functions.labels import expanded, label_join, label_replace
+from lilfox_tui.promql.functions.labels import label_join, label_replace
 from lilfox_tui.promql.functions.sorting import precedes
 from lilfox_tui.promql.semantics import PROMETHEUS_2
 from tests.unit.promql.functions.windows import CALL, read, vector
@@ -34,25 +32,6 @@ def test_a_label_becomes_what_a_pattern_finds(
     target: str, replacement: str, source: str, pattern: str, result: str
 ) -> None:
     assert read(label_replace(CALL, ONE, target, replacement, source, pattern)) == {result: 1.0}
-
-
-@pytest.mark.parametrize(
-    ("template", "result"),
-    [
-        ("$1-$2", "a-b"), ("${1}x", "ax"), ("$1x", ""), ("$name", "b"), ("$$1", "$1"), ("$", "$"), ("${", "${"),
-        ("$3", ""), ("$01", ""), ("$0", "ab"), ("$-1", "$-1"), ("${no}", ""), ("$1$", "a$"), ("$999999999999", ""),
-    ],
-)  # fmt: skip
-def test_references_in_a_replacement(template: str, result: str) -> None:
-    match = re.fullmatch("(a)(?P<name>b)", "ab")
-    assert match
-    assert expanded(template, match) == result
-
-
-def test_a_group_that_took_no_part_is_empty() -> None:
-    match = re.fullmatch("(a)?b", "b")
-    assert match
-    assert expanded("<$1>", match) == "<>"
 
 
 def test_a_dot_takes_a_newline_since_prometheus_3() -> None:
