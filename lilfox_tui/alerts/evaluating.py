@@ -145,7 +145,7 @@ class Evaluating:
         except LilFoxError as error:
             self._refused[f"{file};{group.name}"] = tr("rules: {file}: {reason}", file=file, reason=error)
             return
-        running = RunningGroup(state, round((group.interval_s or self._config.alerts.every) * 1000))
+        running = RunningGroup(state, round((group.interval_s or self._config.alerts.every_s) * 1000))
         if running.name in before:
             running.continue_from(before[running.name], now_ms)
         elif running.name in saved:

@@ -218,8 +218,8 @@ class MonitorConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True
 class AlertsConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How rules are evaluated, and how those who are told are told."""
 
-    every: Seconds = Seconds(15)
-    """Period of the groups of rules that name none."""
+    every: Seconds | None = None
+    """Period of the groups of rules that name none; that of the prometheus.yml, else 15 s when not given."""
     bell: bool = True
     """The screen rings the terminal's bell once for each alert that begins to fire."""
     external_labels: dict[str, str] = {}
@@ -238,6 +238,11 @@ class AlertsConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True)
     """Between two reminders of a group that fires and that nobody has acknowledged; None for no reminders."""
     resend: Seconds = Seconds(60)
     """How often an Alertmanager is told again what fires."""
+
+    @property
+    def every_s(self) -> float:
+        """The period of the groups of rules that name none."""
+        return 15.0 if self.every is None else self.every
 
 
 class ApiConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -29,10 +29,12 @@ _GLOBAL_FIELDS = (
     "scrape_interval", "scrape_timeout", "evaluation_interval", "rule_query_offset", "query_log_file",
     "external_labels", *LIMIT_FIELDS, *UNREAD_FIELDS,
 )  # fmt: skip
+_ALERTING_FIELDS = ("alert_relabel_configs", "alertmanagers")
 
 
 class PrometheusFile(Struct, frozen=True):
-    """``rule_files`` are patterns as whole paths. ``unsupported`` are sentences, each as ``file:line: what``."""
+    """``rule_files`` are patterns as whole paths. ``unsupported`` are sentences, each as ``file:line: what``;
+    ``not_told`` is one about Alertmanagers, empty where there are none."""
 
     path: Path
     evaluation_interval_s: float
@@ -40,6 +42,7 @@ class PrometheusFile(Struct, frozen=True):
     rule_files: tuple[str, ...]
     jobs: tuple[Job, ...]
     unsupported: tuple[str, ...] = ()
+    not_told: str = ""
 
 
 def read_prometheus(path: Path) -> PrometheusFile:
@@ -82,7 +85,16 @@ def _file(reading: JobReading, root: Node | None, path: Path) -> PrometheusFile:
         tuple(reading.path(nodes.text(one, ("rule_files",))) for one in rule_files),
         tuple(jobs.values()),
         tuple(f"{clean(str(path))}:{line}: {what}" for line, what in sorted(reading.unsupported)),
+        _not_told(reading, top.get("alerting"), path),
     )
+
+
+def _not_told(reading: JobReading, node: Node | None, path: Path) -> str:
+    fields = reading.nodes.fields(node, _ALERTING_FIELDS, ("alerting",)) if node is not None else {}
+    if not reading.nodes.items(fields.get("alertmanagers"), ("alerting", "alertmanagers")):
+        return ""
+    what = _("its Alertmanagers are told nothing from here; name them under notifiers: with kind: alertmanager")
+    return f"{clean(str(path))}:{fields['alertmanagers'].line}: {what}"
 
 
 def _globals(reading: JobReading, node: Node | None) -> Globals:

@@ -71,6 +71,7 @@ BROKEN = {
     "no yaml": "scrape_configs: [",
     "a list at the top": "- a\n",
     "unknown key": "globals: {}\n",
+    "unknown key of alerting": "alerting: {alertmanager: []}\n",
     "unknown key of global": "global: {interval: 5s}\n",
     "unknown key of a job": JOB + "  target: x\n",
     "no name": "scrape_configs: [{scheme: http}]\n",
@@ -169,3 +170,13 @@ def test_the_check_of_the_configuration_reads_the_file_that_it_names(tmp_path: P
     assert done.stderr.startswith(f"{path}:2: scrape_configs.a: ")
     path.unlink()
     assert lilfox("--config", config, "config", "check").returncode == 2
+
+
+def test_alertmanagers_of_the_file_are_said_to_be_told_nothing(tmp_path: Path) -> None:
+    (tmp_path / "prometheus.yml").write_text(GOOD["remote write and alerting"])
+    config = tmp_path / "config.yaml"
+    config.write_text("prometheus_config: prometheus.yml\n")
+    said = lilfox("--language", "en", "config", "check", "--config", config).stdout
+    assert f"{tmp_path}/prometheus.yml:2: its Alertmanagers are told nothing from here" in said
+    config.write_text(config.read_text() + "notifiers: {am: {kind: alertmanager, url: 'http://a:9093'}}\n")
+    assert "Alertmanagers" not in lilfox("--language", "en", "config", "check", "--config", config).stdout

@@ -63,10 +63,16 @@ def _check(args: argparse.Namespace) -> None:
         read = prometheus_file(loaded.config, loaded.path)
         for what in read.unsupported if read is not None else ():
             print_line(what)
+        if read is not None and read.not_told and not _tells_alertmanager(loaded.config):
+            print_line(read.not_told)
     if loaded.config.rules or loaded.config.notifiers:
         _check_alerts(loaded.config, loaded.path.absolute().parent)
     counts = {"hosts": len(loaded.config.hosts), "services": len(loaded.config.services)}
     print_line(tr("{path}: good ({hosts} hosts, {services} services)", path=loaded.path, **counts))
+
+
+def _tells_alertmanager(config: Config) -> bool:
+    return any(options.kind == "alertmanager" for options in config.notifiers.values())
 
 
 def _check_alerts(config: Config, base: Path) -> None:

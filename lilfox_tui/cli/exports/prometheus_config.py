@@ -35,7 +35,7 @@ def prometheus_yml(config: Config, base: Path) -> str:
     """The file. Relative rule files are looked for under ``base``. Secrets stay where they are or become the name of a
     file and a comment."""
     text = comment(_("Made by lilfox export prometheus from LilFox's configuration."))
-    own: dict[str, Any] = {"scrape_interval": "15s", "evaluation_interval": seconds(config.alerts.every)}
+    own: dict[str, Any] = {"scrape_interval": "15s", "evaluation_interval": seconds(config.alerts.every_s)}
     if config.alerts.external_labels:
         own["external_labels"] = dict(config.alerts.external_labels)
     text += block({"global": own})
