@@ -159,8 +159,10 @@ def test_it_is_warned_of(expression: str, code: str) -> None:
         "up == 0 unless on(job) (sum by (job) (up) == 0)",
         "(sum by (instance) (rate(x_total[2m])) / 1024 > 100) * on(instance) group_left(nodename) node_uname_info",
         'x{quantile="0.9"} / on(interval, instance, job) x{quantile="0.5"} > 1.05',
-        "(rate(a_total[15m]) / count without(mode, cpu) (b_total))"
-        " / (rate(a_total[1d]) / count without(mode) (b_total)) > 2",
+        (
+            "(rate(a_total[15m]) / count without(mode, cpu) (b_total))"
+            " / (rate(a_total[1d]) / count without(mode) (b_total)) > 2"
+        ),
         "(x - x offset 10m >= 1) and ignoring(reason) min_over_time(y{reason='OOMKilled'}[10m]) == 1",
         'count(count_values("hash", config_hash)) > 1',
         "kube_replicas != kube_replicas_ready > 0",
