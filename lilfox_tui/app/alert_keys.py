@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pwd
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from textual import work
@@ -44,27 +45,37 @@ def user() -> str:
         return str(os.getuid())
 
 
+def _holds_all(item: Item, words: str) -> bool:
+    return not words or all(word in item.words for word in words.lower().split())
+
+
 class AlertKeys(BackendKeys):
     """Acts on an alert."""
 
     # ---- what is chosen ------------------------------------------------------------------------------------------
 
-    def items(self, overview: Overview | None) -> list[Item]:
-        """The rows of the section that the filter leaves."""
+    def __init__(self) -> None:
+        super().__init__()
+        self._items: dict[Subject, Item] = {}
+        self._items_of: tuple[Alerts, str] | None = None
+
+    def items(self, overview: Overview | None) -> Mapping[Subject, Item]:
+        """The rows of the section that the filter leaves, in their order; the same object while nothing changes."""
         alerts = alerts_of(overview)
         if alerts is None:
-            return []
-        from lilfox_tui.app.alert_rows import items_of
+            return {}
+        wanted = self.filter if self.only_matching else ""
+        if self._items_of is None or self._items_of[0] is not alerts or self._items_of[1] != wanted:
+            from lilfox_tui.app.alert_rows import items_of
 
-        found = items_of(alerts)
-        return [each for each in found if self._holds_all(each.words)] if self.filter and self.only_matching else found
+            self._items = {each.subject: each for each in items_of(alerts) if _holds_all(each, wanted)}
+            self._items_of = alerts, wanted
+        return self._items
 
     def selected_item(self) -> Item | None:
         """The alert, or rule, that actions are about: the page's, or the highlighted one."""
         subject = self.page or self.selected
-        if subject is None or subject[0] not in KINDS:
-            return None
-        return next((each for each in self.items(self.overview) if each.subject == subject), None)
+        return None if subject is None or subject[0] not in KINDS else self.items(self.overview).get(subject)
 
     def selected_alert(self) -> Alert | None:
         """The alert of :meth:`selected_item`."""
@@ -72,28 +83,27 @@ class AlertKeys(BackendKeys):
         return None if item is None else item.alert
 
     def _order(self) -> list[Subject]:
-        return super()._order() + [each.subject for each in self.items(self.overview)]
+        return super()._order() + list(self.items(self.overview))
 
     def _level(self, overview: Overview, subject: Subject) -> Level:
         if subject[0] not in KINDS:
             return super()._level(overview, subject)
-        return next((each.level for each in self.items(overview) if each.subject == subject), Level.UNKNOWN)
+        item = self.items(overview).get(subject)
+        return Level.UNKNOWN if item is None else item.level
 
     def _subject_matches(self, overview: Overview, subject: Subject) -> bool:
         if subject[0] not in KINDS:
             return super()._subject_matches(overview, subject)
-        return any(each.subject == subject and self._holds_all(each.words) for each in self.items(overview))
-
-    def _holds_all(self, words: str) -> bool:
-        return all(word in words for word in self.filter.lower().split())
+        item = self.items(overview).get(subject)
+        return item is not None and _holds_all(item, self.filter)
 
     def select_worst_alert(self) -> bool:
         """Highlights the first of the section on the tables; whether there is one."""
-        items = self.items(self.overview)
-        if not items:
+        worst = next(iter(self.items(self.overview)), None)
+        if worst is None:
             return False
         self.open_page(None)
-        self.selected = items[0].subject
+        self.selected = worst
         self.repaint()
         return True
 

@@ -26,17 +26,22 @@ _TOLD_ELSEWHERE = ("alertname", "severity")
 
 
 class Item(Struct, frozen=True):
-    """A row of the section: an alert with its rule, or a rule that does not go as it should."""
+    """A row of the section: an alert with its rule, or a rule that does not go as it should. ``subject`` is what it is
+    to the pane: ``("alert", …)`` or ``("rule", …)``."""
 
+    subject: tuple[str, str]
     rule: RuleView | None
     alert: Alert | None = None
 
-    @property
-    def subject(self) -> tuple[str, str]:
-        """What it is to the pane: ``("alert", …)`` or ``("rule", …)``."""
-        if self.alert is not None:
-            return "alert", f"{self.alert.rule}{self.alert.labels}"
-        return "rule", "" if self.rule is None else self.rule.key
+    @classmethod
+    def of_alert(cls, alert: Alert, rule: RuleView | None) -> Item:
+        """An alert and its rule, where that is known."""
+        return cls(("alert", f"{alert.rule}{alert.labels}"), rule, alert)
+
+    @classmethod
+    def of_rule(cls, rule: RuleView) -> Item:
+        """A rule that does not go as it should."""
+        return cls(("rule", rule.key), rule)
 
     @property
     def name(self) -> str:
@@ -72,7 +77,7 @@ def items_of(alerts: Alerts) -> list[Item]:
     active = {alert.rule for alert in alerts.alerts if alert.resolved_at is None}
     ill = [rule for rule in alerts.rules if rule.health is RuleHealth.FAILED]
     ill += [rule for rule in alerts.rules if rule.health is RuleHealth.NO_DATA and rule.key not in active]
-    return [*(Item(rules.get(each.rule), each) for each in shown), *(Item(rule) for rule in ill)]
+    return [*(Item.of_alert(each, rules.get(each.rule)) for each in shown), *map(Item.of_rule, ill)]
 
 
 def where(labels: Labels) -> str:

@@ -12,6 +12,8 @@ from lilfox_tui.app.alert_keys import AlertKeys, alerts_of
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.metrics_keys import Subject
 from lilfox_tui.app.newly_firing import NewlyFiring
+from lilfox_tui.app.target_rows import down_text
+from lilfox_tui.app.rows_on_demand import RowsOnDemand
 from lilfox_tui.app.widgets.lines import Lines, more_below
 from lilfox_tui.app.wrap import wrapped
 from lilfox_tui.errors import LilFoxError
@@ -60,26 +62,30 @@ class AlertSection(AlertKeys):
                 rows.append((Piece("   "), Piece(str(error.hint))))
             return wrapped(rows, self.lilfox.room.width)[:_TROUBLES_SHOWN]
         alerts, mark = alerts_of(overview), self.lilfox.glyphs.degraded
-        troubles = () if alerts is None else alerts.troubles[:_TROUBLES_SHOWN]
-        return [(Piece(f" {mark} {each}", "degraded"),) for each in troubles]
+        troubles = [] if alerts is None else [str(each) for each in alerts.troubles]
+        if not overview.rewound and (down := down_text(self.lilfox.monitor.scraping.all_targets())):
+            troubles.insert(0, down)
+        return [(Piece(f" {mark} {each}", "degraded"),) for each in troubles[:_TROUBLES_SHOWN]]
 
     def paint_alerts(self, overview: Overview, lines: Lines) -> None:
         """Shows the section, if it is there."""
         if overview.alerts is None:
             return
-        items, alerts = self.items(overview), alerts_of(overview)
-        rows: list[Row] = []
-        if alerts is not None:
+        items, troubles = list(self.items(overview).values()), self._trouble_rows(overview)
+        width, glyphs = self.lilfox.room.width, self.lilfox.glyphs
+
+        def row(index: int) -> Row:
+            if index >= len(items):
+                return troubles[index - len(items)]
             from lilfox_tui.app.alert_rows import alert_row
 
-            width, glyphs = self.lilfox.room.width, self.lilfox.glyphs
-            rows = [alert_row(each, overview.at, width, glyphs) for each in items]
-        rows += self._trouble_rows(overview)
-        subjects = [each.subject for each in items]
-        place = subjects.index(self.selected) + lines.sticky if self.selected in subjects else None
+            return alert_row(items[index], overview.at, width, glyphs)
+
+        place = next((at for at, each in enumerate(items) if each.subject == self.selected), None)
         for _time in range(2):
             head = [BLANK, self._alerts_title(overview, lines)][-lines.sticky :]
-            lines.show([*head, *rows], selected=place)
+            rows = RowsOnDemand(head, len(items) + len(troubles), row)
+            lines.show(rows, selected=None if place is None else place + lines.sticky)
 
     def _alerts_title(self, overview: Overview, lines: Lines) -> Row:
         title = Piece(" " + _("ALERTS"), "title")

@@ -10,10 +10,12 @@ if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Alerts
 
 KEPT = 2000
+ALERTS_KEPT = 50_000
+"""In all states together: some 20 MB."""
 
 
 class PastAlerts:
-    """The newest KEPT states that differ."""
+    """The newest KEPT states that differ, and fewer where they hold many alerts."""
 
     def __init__(self) -> None:
         self._times: list[datetime] = []
@@ -28,7 +30,11 @@ class PastAlerts:
             del self._times[place:], self._states[place:]
         self._times.append(alerts.at)
         self._states.append(alerts)
-        del self._times[:-KEPT], self._states[:-KEPT]
+        first, count = max(0, len(self._states) - KEPT), sum(len(each.alerts) for each in self._states)
+        while count > ALERTS_KEPT and first < len(self._states) - 1:
+            count -= len(self._states[first].alerts)
+            first += 1
+        del self._times[:first], self._states[:first]
 
     def at(self, at: datetime) -> Alerts | None:
         """The state at that time (aware UTC); None before the first."""

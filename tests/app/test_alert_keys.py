@@ -194,7 +194,7 @@ async def test_filter_and_logs_of_an_alert(tmp_path: Path) -> None:
         await shown.until_state("backend", AlertState.FIRING)
         shown.app.metrics.set_filter("down web")
         await shown.pilot.pause()
-        assert [each.name for each in shown.app.metrics.items(shown.app.metrics.overview)] == ["Down"]
+        assert [each.name for each in shown.app.metrics.items(shown.app.metrics.overview).values()] == ["Down"]
         await shown.keys("exclamation_mark", "l")
         assert "its labels name no service and no host that is watched" in screen_text(shown.pilot)
 

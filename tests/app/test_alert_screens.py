@@ -69,13 +69,13 @@ def page(item: Item, told: Why | LilFoxError | None, *, width: int = 100) -> Ale
 @pytest.mark.parametrize("language", ["en", "zh_CN"])
 def test_a_page_says_why(language: str) -> None:
     set_language(language)
-    rows = alert_page(page(Item(RULES[0], some().alerts[1]), why()))
+    rows = alert_page(page(Item.of_alert(some().alerts[1], RULES[0]), why()))
     text = "\n".join("".join(piece.text for piece in row).rstrip() for row in rows) + "\n"
     check(f"alert-100-{language}", text)
 
 
 def test_a_page_that_cannot_say_why_says_so() -> None:
-    rows = alert_page(page(Item(RULES[0], some().alerts[2]), LilFoxError(tr("it is not reached")), width=60))
+    rows = alert_page(page(Item.of_alert(some().alerts[2], RULES[0]), LilFoxError(tr("it is not reached")), width=60))
     text = "\n".join("".join(piece.text for piece in row) for row in rows)
     assert "it is not reached" in text
     assert "acknowledged by ada" in text
@@ -84,7 +84,7 @@ def test_a_page_that_cannot_say_why_says_so() -> None:
 
 
 def test_the_page_of_a_rule_that_fails() -> None:
-    rows = alert_page(page(Item(RULES[3]), None))
+    rows = alert_page(page(Item.of_rule(RULES[3]), None))
     text = "\n".join("".join(piece.text for piece in row) for row in rows)
     assert "cannot be evaluated for 4 min: several elements belong together" in text
     assert "HISTORY" not in text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from lilfox_tui.alerts.model import Alert, Alerts, AlertState
-from lilfox_tui.monitor.past_alerts import KEPT, PastAlerts
+from lilfox_tui.monitor.past_alerts import ALERTS_KEPT, KEPT, PastAlerts
 from tests.unit.alerts.made import alert, at
 
 
@@ -45,3 +45,14 @@ def test_it_is_bounded_and_a_clock_that_is_set_back_forgets_what_is_later() -> N
     found = past.at(at(KEPT))
     assert found is not None
     assert [one.name for one in found.alerts] == ["Other"]
+
+
+def test_many_alerts_leave_room_for_fewer_states() -> None:
+    past = PastAlerts()
+    many = [alert(f"Slow{number}") for number in range(ALERTS_KEPT // 4)]
+    for second in range(10):
+        past.keep(state(second, *many[second:]))
+    assert past.at(at(4)) is None
+    assert past.at(at(9)) is not None
+    past.keep(state(10, *many, *many, *many, *many, *many))
+    assert past.at(at(10)) is not None, "the newest is there, however large"
