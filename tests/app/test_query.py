@@ -7,6 +7,7 @@ import sys
 from datetime import timedelta
 
 import numpy as np
+import pytest
 from textual.pilot import Pilot
 
 from lilfox_tui.app.dialogs.chooser import Chooser
@@ -16,8 +17,10 @@ from lilfox_tui.app.query_page import Answer, QueryPage, query_page
 from lilfox_tui.promql.value import Line, Matrix, Vector
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
 from lilfox_tui.scrape.store import Store
+from lilfox_tui.text import cell_width
 from tests.app.overviews import NOW, mixed
 from tests.app.still import screen_text, still_app
+from tests.app.test_screens import check
 from tests.waiting import until
 
 STEP_S = 5
@@ -74,6 +77,23 @@ async def test_a_query_is_completed_asked_and_charted_rewound() -> None:
         app.rewound = NOW - timedelta(minutes=2)
         await pilot.press("Q")  # what was asked last is asked again, at the other time
         await shows(pilot, "36", "sum(load) by (cpu)")
+
+
+@pytest.mark.parametrize(("language", "size"), [("en", (100, 30)), ("zh_CN", (100, 30)), ("en", (40, 10))])
+async def test_the_box_as_it_looks(language: str, size: tuple[int, int]) -> None:
+    app = still_app(mixed(), language=language)
+    app.monitor.scraping.store.publish(filled())
+    async with app.run_test(size=size) as pilot:
+        app.rewound = NOW
+        await pilot.press("Q")
+        await until(lambda: isinstance(app.screen, QueryBox))
+        await typed(pilot, "sum(load) by (cpu)")
+        await pilot.press("enter")
+        await shows(pilot, "60")
+        await typed(pilot, " + lo")
+        text = await shows(pilot, "tab load")
+        check(f"query-{size[0]}x{size[1]}-{language}", text)
+        assert all(cell_width(line) <= size[0] for line in text.splitlines())
 
 
 async def test_the_palette_opens_it_too() -> None:
