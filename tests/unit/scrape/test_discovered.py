@@ -118,3 +118,13 @@ def test_a_file_that_breaks_keeps_its_targets_and_is_named(tmp_path: Path) -> No
     shown = found.targets()
     assert [one.label("instance") for one in shown.targets] == ["a:1"]
     assert str(file) in shown.problems[0]
+
+
+def test_a_target_knows_the_file_that_it_is_from(tmp_path: Path) -> None:
+    (tmp_path / "t.json").write_text(json.dumps([{"targets": ["a:1"]}]))
+    job = """
+  file_sd_configs: [{files: [t.json]}]
+  relabel_configs: [{source_labels: [__meta_filepath], target_label: file}]
+"""
+    (one,) = targets(job, tmp_path)
+    assert one.label("file") == str(tmp_path / "t.json")

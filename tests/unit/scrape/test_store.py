@@ -151,6 +151,23 @@ def test_forgets_a_target_that_ended_long_ago_when_others_go_on() -> None:
     assert words(only(store, "a")) == {"a": [7.0]}
 
 
+def test_of_a_target_that_is_scraped_seldom_the_newest_row_stays() -> None:
+    store = Store(keep_s=10, limit_bytes=HUGE)
+    store.target("seldom").append(0, named("a"), floats(1))
+    store.target("seldom").append(1000, named("a"), floats(2))
+    for second in range(60):
+        store.target("often").append(second * 1000, named("b"), floats(1))
+    assert only(store, "a").times.tolist() == [1000]
+
+
+def test_room_is_counted_without_what_a_target_has_now() -> None:
+    store = Store(keep_s=3600, limit_bytes=20_000)
+    labels, others = (named(*(f"{letter}{number}" for number in range(50))) for letter in "ab")
+    store.target("t").append(1, labels, np.zeros(50))
+    assert store.has_room_for(store.target("t"), others)
+    assert not store.has_room_for(store.target("another"), others)
+
+
 def test_forgets_the_oldest_of_all_targets_past_the_limit_of_bytes() -> None:
     store = Store(keep_s=1e6, limit_bytes=400_000)
     labels = named(*(f"m{number}" for number in range(50)))

@@ -25,6 +25,13 @@ def test_renames_labels_of_the_page_that_it_has_itself() -> None:
     assert shown == 'm{exported_exported_job="x", exported_job="y", instance="i:1", job="j"}'
 
 
+def test_moves_the_shorter_name_first_as_prometheus_does() -> None:
+    own = (*OWN, ("exported_job", "own"))
+    made = Target("http://i:1/metrics", own).series({"__name__": "m", "job": "x", "exported_job": "y"})
+    assert made is not None
+    assert (made.get("exported_exported_job"), made.get("exported_exported_exported_job")) == ("x", "y")
+
+
 def test_honours_labels_of_the_page_also_empty_ones() -> None:
     assert series({"job": "x", "instance": ""}, honor_labels=True) == 'm{job="x"}'
     assert series({"job": "x"}, honor_labels=True) == 'm{instance="i:1", job="x"}'
@@ -56,6 +63,15 @@ def test_refuses_labels_past_its_limits(limits: Limits, fits: bool) -> None:
     else:
         with pytest.raises(Malformed):
             series({"a": "b"}, limits=limits)
+
+
+@pytest.mark.parametrize(
+    ("label", "limits"),
+    [({"é" * 5: "b"}, Limits(label_name_length=8)), ({"a": "éé"}, Limits(label_value_length=3))],
+)
+def test_limits_count_bytes(label: dict[str, str], limits: Limits) -> None:
+    with pytest.raises(Malformed):
+        series(label, limits=limits)
 
 
 def test_never_shows_a_secret() -> None:
