@@ -12,10 +12,10 @@ from lilfox_tui.alerts.group_rule import RunningRule, Surroundings
 from lilfox_tui.alerts.lifecycle import Change, LiveAlert, Outage
 from lilfox_tui.alerts.model import Alert, RuleHealth, RuleView
 from lilfox_tui.alerts.rule import Group, Rule
-from lilfox_tui.alerts.windows import window_ms
 from lilfox_tui.errors import ConfigError
 from lilfox_tui.i18n import tr
 from lilfox_tui.promql.errors import QueryError
+from lilfox_tui.promql.reach import window_ms
 from lilfox_tui.scrape.labels import LabelSet
 from lilfox_tui.scrape.series import SeriesSource
 

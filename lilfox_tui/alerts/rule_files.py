@@ -60,7 +60,7 @@ def stamp_of(patterns: Sequence[str], base: Path) -> Stamp:
 
 
 def _paths(pattern: str, base: Path) -> list[str]:
-    from lilfox_tui.alerts.unit_globs import files
+    from lilfox_tui.alerts.file_patterns import files
 
     try:
         return [str(path) for path in files(str(Path(pattern).expanduser()), base)]

@@ -14,6 +14,7 @@ import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 
+from lilfox_tui.alerts.file_patterns import files
 from lilfox_tui.alerts.group import GroupState
 from lilfox_tui.alerts.group_rule import ALERT_NAME, Surroundings
 from lilfox_tui.alerts.model import AlertState
@@ -27,7 +28,6 @@ from lilfox_tui.alerts.unit_expected import (
     time_text,
 )
 from lilfox_tui.alerts.unit_file import AlertTest, ExpressionTest, UnitTest, UnitTestFile, read_unit_tests
-from lilfox_tui.alerts.unit_globs import files
 from lilfox_tui.alerts.unit_notation import NotationError, metric, series
 from lilfox_tui.alerts.unit_series import UnitSeries
 from lilfox_tui.errors import ConfigError, LilFoxError

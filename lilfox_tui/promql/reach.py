@@ -1,4 +1,4 @@
-"""How far back a query looks, without what ``offset`` and ``@`` add; and the same query with a shorter sight."""
+"""How far back a query looks; and the same query with a shorter sight."""
 
 from __future__ import annotations
 
@@ -22,8 +22,21 @@ _FEWEST_STEPS = 5
 """Of a subquery that is made shorter."""
 
 
+def window_ms(node: Node) -> int:
+    """The longest way back through ranges, subqueries and offsets (those of plain selectors too): so long after a start
+    an expression does not know all that it looks at."""
+    match node:
+        case Selector():
+            return (node.range_ms or 0) + max(0, node.shift.offset_ms)
+        case Subquery():
+            return node.range_ms + max(0, node.shift.offset_ms) + window_ms(node.inner)
+        case _:
+            return max(map(window_ms, children(node)), default=0)
+
+
 def ranges_ms(query: Query) -> tuple[int, ...]:
-    """The ranges in it, shortest first: what needs more than one sample. Empty where the newest is enough."""
+    """The ranges in it, shortest first, without what ``offset`` and ``@`` add: what needs more than one sample. Empty
+    where the newest is enough."""
     return tuple(sorted(_ranges(query.tree)))
 
 

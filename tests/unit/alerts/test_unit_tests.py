@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.alerts.unit_globs import files
+from lilfox_tui.alerts.file_patterns import files
 from lilfox_tui.alerts.unit_tests import Verdict, run_unit_tests
 from lilfox_tui.errors import LilFoxError
 

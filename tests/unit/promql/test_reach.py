@@ -6,10 +6,29 @@ import numpy as np
 import pytest
 
 from lilfox_tui.promql.query import parse
-from lilfox_tui.promql.reach import looks_elsewhere, ranges_ms, within
+from lilfox_tui.promql.reach import looks_elsewhere, ranges_ms, window_ms, within
 from lilfox_tui.promql.value import Vector
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
 from lilfox_tui.scrape.store import Store
+
+MINUTE = 60_000
+
+
+@pytest.mark.parametrize(
+    ("expression", "minutes"),
+    [
+        ("up == 0", 0),
+        ("rate(errors[5m]) / rate(requests[10m]) > 0.1", 10),
+        ("sum by (job) (increase(errors[30m])) > 100", 30),
+        ("errors - errors offset 60m > 3", 60),
+        ("max_over_time(rate(errors[5m])[30m:1m]) > 1", 35),
+        ("rate(errors[5m] offset 10m)", 15),
+        ("rate(errors[5m] offset -10m)", 5),
+        ("vector(1)", 0),
+    ],
+)
+def test_the_longest_way_back_counts(expression: str, minutes: int) -> None:
+    assert window_ms(parse(expression).tree) == minutes * MINUTE
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
-"""File patterns as promtool reads them (Go's path/filepath.Glob): ``*`` also takes hidden files, ``**`` is nothing
-special, ``[^a]`` is what is not a, a backslash takes the next character as it is."""
+"""Patterns of files as Prometheus and promtool read them (Go's path/filepath.Glob): ``*`` also takes hidden files,
+``**`` is nothing special, ``[^a]`` is what is not a, a backslash takes the next character as it is."""
 
 from __future__ import annotations
 
