@@ -21,6 +21,7 @@ from lilfox_tui.backends.model import Figure, Plan, Reading
 from lilfox_tui.config.model import BackendConfig
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.base import Host
+from lilfox_tui.i18n import tr
 from lilfox_tui.metrics.model import Series
 
 _KINDS = "lilfox_tui.backends.kinds"
@@ -28,6 +29,14 @@ _KINDS = "lilfox_tui.backends.kinds"
 
 class BackendError(LilFoxError):
     """A backend does not answer, or answers something else; the next look connects anew."""
+
+
+def no_answer(where: str, seconds: float) -> BackendError:
+    """What is said of a backend that did not answer in time."""
+    return BackendError(
+        tr("no answer from {where} within {seconds:g} s", where=where, seconds=seconds),
+        tr("Is the server overloaded, or is the way to it cut?"),
+    )
 
 
 @runtime_checkable

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from msgspec import Meta
 
-from lilfox_tui.backends.backend import BackendError
+from lilfox_tui.backends.backend import BackendError, no_answer
 from lilfox_tui.config.model import BackendConfig, Port, SecretRef
+from lilfox_tui.config.revealing import plain
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.base import CONNECT_AT_LEAST_S, Host
 from lilfox_tui.i18n import Message, tr
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 T = TypeVar("T")
-_CONNECT_AT_LEAST_S = 10.0
 
 
 class RedisOptions(BackendConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -62,10 +62,7 @@ class RedisWay:
                 return await look(client)
         except (TimeoutError, errors.TimeoutError):
             await self.close()
-            raise BackendError(
-                tr("no answer from {where} within {seconds:g} s", where=self.where, seconds=self._options.timeout),
-                tr("Is the server overloaded, or is the way to it cut?"),
-            ) from None
+            raise no_answer(self.where, self._options.timeout) from None
         except (errors.RedisError, OSError) as error:
             await self.close()
             raise self._failed(error, errors) from None
@@ -81,12 +78,9 @@ class RedisWay:
         from redis.asyncio.retry import Retry
         from redis.backoff import NoBackoff
 
-        options, password = self._options, None
-        if options.password is not None:
-            from lilfox_tui.config.secrets import resolve  # only when a secret is used
-
-            password = await resolve(options.password)
-        async with asyncio.timeout(max(options.timeout, _CONNECT_AT_LEAST_S)):
+        options = self._options
+        password = None if options.password is None else await plain(options.password)
+        async with asyncio.timeout(max(options.timeout, CONNECT_AT_LEAST_S)):
             address, port = options.address, options.port
             if self._host is not None:
                 address, port = await self._open.enter_async_context(self._host.forward(port, address))

@@ -17,6 +17,8 @@ from lilfox_tui.feed import Feed
 
 OUTPUT_LIMIT = 8 * 1024 * 1024
 """Bytes of stdout and of stderr that ``run`` keeps unless told otherwise."""
+CONNECT_AT_LEAST_S = 10.0
+"""Opening a way through a host may include the login to it, which a short timeout of a question must not end."""
 
 
 class Completed(Struct, frozen=True):

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from lilfox_tui.backends.backend import BackendError
+from lilfox_tui.backends.backend import BackendError, no_answer
 from lilfox_tui.backends.postgresql.session import APPLICATION, Answer, Refused, Step, settings
 from lilfox_tui.config.model import SecretRef
+from lilfox_tui.config.revealing import plain
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.base import CONNECT_AT_LEAST_S, Host
 from lilfox_tui.i18n import Message, tr
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection, Error
 
 SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
-_CONNECT_AT_LEAST_S = 10.0
 _REASON = re.compile(r"failed: (?:FATAL: +)?")
 
 
@@ -60,10 +60,7 @@ class DriverSession:
                 return [await self._answer(connection, step) for step in steps]
         except TimeoutError:
             await self.close()
-            raise BackendError(
-                tr("no answer from {where} within {seconds:g} s", where=self._login.where, seconds=self._timeout_s),
-                tr("Is the server overloaded, or is the way to it cut?"),
-            ) from None
+            raise no_answer(self._login.where, self._timeout_s) from None
         except psycopg.Error as error:
             await self.close()
             raise self._failed(error) from None
@@ -77,15 +74,16 @@ class DriverSession:
         await self.close()
         from psycopg import AsyncConnection
 
-        login, password = self._login, await _revealed(self._login.password)
-        async with asyncio.timeout(max(self._timeout_s, _CONNECT_AT_LEAST_S)):
+        login = self._login
+        password = None if login.password is None else await plain(login.password)
+        async with asyncio.timeout(max(self._timeout_s, CONNECT_AT_LEAST_S)):
             address, port = login.address, login.port
             if self._host is not None:
                 address, port = await self._open.enter_async_context(self._host.forward(port, address))
             connection = await AsyncConnection.connect(
                 host=login.address, port=port, dbname=login.database, user=login.user or None, password=password,
                 sslmode=login.sslmode, sslrootcert=login.ca_file or None, application_name=APPLICATION,
-                options=settings(self._timeout_s), client_encoding="UTF8", connect_timeout=round(_CONNECT_AT_LEAST_S),
+                options=settings(self._timeout_s), client_encoding="UTF8", connect_timeout=round(CONNECT_AT_LEAST_S),
                 autocommit=True, prepare_threshold=None, passfile="/dev/null" if password else None,
                 hostaddr=None if self._host is None else address,  # the certificate is still that of ``host``
             )  # fmt: skip
@@ -131,11 +129,3 @@ async def _selected(connection: AsyncConnection, sql: str) -> tuple[str, ...]:
     if cursor.description is None:
         return ()
     return tuple(str(row[0]) for row in await cursor.fetchall())
-
-
-async def _revealed(ref: SecretRef | None) -> str | None:
-    if ref is None:
-        return None
-    from lilfox_tui.config.secrets import resolve  # only when a secret is used
-
-    return await resolve(ref)
