@@ -12,8 +12,8 @@ from lilfox_tui.app.alert_keys import AlertKeys, alerts_of
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.metrics_keys import Subject
 from lilfox_tui.app.newly_firing import NewlyFiring
-from lilfox_tui.app.target_rows import down_text
 from lilfox_tui.app.rows_on_demand import RowsOnDemand
+from lilfox_tui.app.target_rows import down_text
 from lilfox_tui.app.widgets.lines import Lines, more_below
 from lilfox_tui.app.wrap import wrapped
 from lilfox_tui.errors import LilFoxError

@@ -5,11 +5,11 @@ from __future__ import annotations
 from textual import work
 
 from lilfox_tui.app.actions import action
-from lilfox_tui.app.metrics_keys import MetricsKeys
+from lilfox_tui.app.target_keys import TargetKeys
 from lilfox_tui.i18n import tr
 
 
-class QueryKeys(MetricsKeys):
+class QueryKeys(TargetKeys):
     """Remembers what was asked last."""
 
     def __init__(self) -> None:

@@ -253,7 +253,7 @@ def _source(page: TrafficPage) -> list[Row]:
     if isinstance(page.state, Ready):
         facts += _taken(page.state.value)
     if page.kept is not None:
-        facts.append((_("kept of all"), _kept(page.kept, page.now)))
+        facts.append((_("kept of all"), kept_text(page.kept, page.now)))
         facts += ((_("not scraped"), problem) for problem in page.kept.problems)
     if not facts:
         return []
@@ -291,7 +291,8 @@ def _taken(traffic: Traffic) -> Iterator[tuple[str, str]]:
             yield name, f"{metric}{{{label}}}" if label else metric
 
 
-def _kept(kept: Kept, now: datetime) -> str:
+def kept_text(kept: Kept, now: datetime) -> str:
+    """What all series take of memory, and since when they are kept."""
     told = [_("{count} series", count=kept.series)]
     if kept.bytes_a_sample is not None:
         told.append(_("{count:.0f} bytes a sample", count=kept.bytes_a_sample))

@@ -27,7 +27,7 @@ from lilfox_tui.metrics.traffic import TrafficPart, series_of_traffic, traffic_w
 from lilfox_tui.monitor.host_watch import HostWatch
 from lilfox_tui.monitor.model import Overview
 from lilfox_tui.monitor.service_watch import ServiceWatch
-from lilfox_tui.monitor.target_view import Kept, TargetView
+from lilfox_tui.monitor.target_view import Kept, TargetView, view_of
 
 if TYPE_CHECKING:
     from lilfox_tui.monitor.host_series import HostSeries
@@ -170,6 +170,16 @@ class ScrapeWatch:
         """How scraping a service goes; nothing where it is not scraped."""
         scraped = self._scraped.get(name)
         return () if scraped is None else scraped.views()
+
+    def all_targets(self) -> tuple[TargetView, ...]:
+        """How scraping goes of each target: of the services that have a page, then of the others."""
+        return (*(view for name in self._scraped for view in self.targets(name)), *self._other_targets())
+
+    def _other_targets(self) -> tuple[TargetView, ...]:
+        store, scrapers = self.store.value, None if self._pool is None else self._pool.scrapers.value
+        if store is None or scrapers is None:
+            return ()
+        return tuple(view_of(each, store.target(key).series_count) for key, each in scrapers.items())
 
     def kept(self) -> Kept | None:
         """What all series together take; None where there is no store."""

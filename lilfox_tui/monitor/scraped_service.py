@@ -14,7 +14,7 @@ from lilfox_tui.config.model import MetricNames
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Feed, Pending, Ready, State, Unavailable
 from lilfox_tui.metrics.traffic import Traffic, TrafficPart
-from lilfox_tui.monitor.target_view import TargetView
+from lilfox_tui.monitor.target_view import TargetView, view_of
 from lilfox_tui.monitor.traffic_questions import TargetsOfService, TrafficQuestions
 from lilfox_tui.scrape.application import Application, recognise
 from lilfox_tui.scrape.exposition import BadPage
@@ -66,7 +66,7 @@ class ScrapedService:
     def views(self) -> tuple[TargetView, ...]:
         """How scraping each target goes."""
         return tuple(
-            TargetView(each.target.url, each.target.interval_s, each.feed.state, series.series_count)
+            view_of(each, series.series_count, optional=not self._expected)
             for each, series in zip(self._scrapers, self._series, strict=True)
         )
 

@@ -1,0 +1,23 @@
+"""The key that shows all targets that are scraped."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from lilfox_tui.app.actions import action
+from lilfox_tui.app.dialogs.reader import Reader
+from lilfox_tui.app.metrics_keys import MetricsKeys
+from lilfox_tui.i18n import tr
+
+
+class TargetKeys(MetricsKeys):
+    """Shows them as they are now, also while the screen is turned back."""
+
+    @action("targets", "t", tr("targets"), tr("all pages of metrics that are scraped: up or down, and why"))
+    def show_targets(self) -> None:
+        from lilfox_tui.app.target_rows import target_rows
+
+        scraping, newest = self.lilfox.monitor.scraping, self.lilfox.monitor.overview.value
+        now = datetime.now(UTC) if newest is None else newest.at
+        rows = target_rows(scraping.all_targets(), scraping.kept(), now, self.lilfox.glyphs)
+        self.lilfox.push_screen(Reader(rows))
