@@ -77,7 +77,6 @@ class AlertEngine:
             self._lock.release()
             raise
         self._changed = asyncio.Event()
-        self.evaluates = False
 
     @property
     def series(self) -> SeriesSource:
@@ -89,10 +88,8 @@ class AlertEngine:
         try:
             while not await asyncio.to_thread(self._lock.take):
                 await self._follow()
-            self.evaluates = True
             await self._evaluate()
         finally:
-            self.evaluates = False
             await asyncio.shield(asyncio.to_thread(self._end))
 
     async def acknowledge(self, alert: Alert, by: str, note: str = "") -> None:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from lilfox_tui.alerts.model import Event
+from lilfox_tui.alerts.model import Event, EventKind
 from lilfox_tui.alerts.notifier import Notice, Notifier, PartlyTold
 from lilfox_tui.alerts.outbox import Outbox, Waiting
 from lilfox_tui.alerts.saved import Saved, ms
@@ -109,12 +109,11 @@ class Sending:
             self.missed(error, wait_s)
             await asyncio.to_thread(self._outbox.later, waiting.number, ms(self._now()) + round(wait_s * 1000))
 
-    def _done(self, waiting: Waiting, kind: str, note: str) -> None:
+    def _done(self, waiting: Waiting, kind: EventKind, note: str) -> None:
         self._outbox.done(waiting.number)
         notice = waiting.notice
         note = f"{notice.reason}: {note}" if note else notice.reason
-        told = kind == "told"
-        event = Event(self._now(), "told" if told else "not told", notice.group, by=self.name, note=note)
+        event = Event(self._now(), kind, notice.group, by=self.name, note=note)
         self._saved.add_events([event])
 
 

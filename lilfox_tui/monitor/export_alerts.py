@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from lilfox_tui.feed import Pending, Ready, State, Unavailable
+from lilfox_tui.feed import Pending, Ready, State
 from lilfox_tui.metrics.model import Labels, Level
 from lilfox_tui.monitor.export_forms import Family, Line
 
@@ -91,11 +91,6 @@ def alerts_families(state: State[Alerts] | None) -> Iterator[Family]:
     failing = sum(rule.error is not None for rule in state.value.rules)
     yield "lilfox_rules_failing", "gauge", "Rules whose last evaluation failed.", [((), float(failing))]
     yield "lilfox_alert_troubles", "gauge", "What does not go as it should.", [((), float(len(state.value.troubles)))]
-
-
-def why_unknown(state: State[Alerts]) -> str:
-    """Why alerts are not known; empty where they are, or are about to be."""
-    return str(state.error) if isinstance(state, Unavailable) else ""
 
 
 def _named(labels: Labels) -> Labels:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias, cast
 
 Sort: TypeAlias = Literal["word", "number", "string", "sign", "open", "close", "wrong"]
 
@@ -32,6 +32,8 @@ _BETWEEN: Final = frozenset(
 
 
 class Token(NamedTuple):
+    """One word of a query, and where it stands."""
+
     sort: Sort
     text: str
     position: int
@@ -56,7 +58,7 @@ def tokens(text: str) -> Iterator[Token]:
         sort, place = found.lastgroup, found.end()
         if sort and sort != "space":
             in_range = found.group() == "[" or (in_range and found.group() != "]")
-            yield Token(sort, found.group(), found.start())  # type: ignore[arg-type]  # the names of the groups above
+            yield Token(cast("Sort", sort), found.group(), found.start())  # they are the names of the groups above
 
 
 def without_raw_strings(text: str) -> str:
