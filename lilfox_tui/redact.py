@@ -13,7 +13,7 @@ def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
     """What is looked for, and what comes in its place: made when it is first needed, which is not while starting."""
     return (
         (re.compile(r"(?s)-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?(-----END \1-----|\Z)"), MASK),
-        (re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)([^\s/:@]*):([^\s/@]+)@"), rf"\1\2:{MASK}@"),
+        (re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,30}://)([^\s/:@]*):([^\s/@]+)@"), rf"\1\2:{MASK}@"),
         (re.compile(r"(?i)\b((?:proxy-)?authorization\s*[:=]\s*)(?:(basic|bearer|token)\s+)?[^\s,;]+"), rf"\1{MASK}"),
         (re.compile(r"(?i)(\bbearer\s+)[A-Za-z0-9._~+/-]{8,}=*"), rf"\1{MASK}"),
         (re.compile(r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*"), MASK),

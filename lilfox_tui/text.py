@@ -7,6 +7,7 @@ text factory (``app/draw.py``) and ``cli/output.py``.
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 
 _REPLACED: dict[int, str] = {
@@ -22,6 +23,7 @@ _REPLACED: dict[int, str] = {
         )
     },
 }  # fmt: skip
+_LONE = re.compile("[\ud800-\udfff]")
 
 
 def clean(text: str | bytes) -> str:
@@ -38,8 +40,14 @@ def clean(text: str | bytes) -> str:
     return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace") if _has_surrogate(text) else text
 
 
+def encodable(text: str) -> str:
+    """``text`` with U+FFFD for lone surrogates, which stand for bytes that are no UTF-8: nothing that is kept or sent
+    can hold them."""
+    return _LONE.sub("\ufffd", text)
+
+
 def _has_surrogate(text: str) -> bool:
-    return any("\ud800" <= char <= "\udfff" for char in text)
+    return _LONE.search(text) is not None
 
 
 def cell_width(text: str) -> int:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import TypeVar
+from functools import partial
+from typing import Annotated, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from lilfox_tui.alerts.model import Alert, AlertState, Silence, SilenceMatcher
 from lilfox_tui.alerts.silences import check_silence
@@ -16,11 +17,12 @@ from lilfox_tui.config.model import ApiConfig
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import tr
-from lilfox_tui.promql.http_api import HttpApi, NotAnswered, Reply
+from lilfox_tui.promql.http_api import HttpApi, NotAnswered, Reply, items
 from lilfox_tui.redact import redact
 
 T = TypeVar("T")
-_REASON_CHARS = 500
+Moment = Annotated[datetime, Meta(tz=True)]
+_REASON_CHARS, _REASON_BYTES = 500, 16 * 1024
 
 
 class _Status(Struct, frozen=True):
@@ -31,7 +33,7 @@ class _Status(Struct, frozen=True):
 
 class _Alert(Struct, frozen=True):
     labels: dict[str, str]
-    startsAt: datetime  # noqa: N815
+    startsAt: Moment  # noqa: N815
     annotations: dict[str, str] = {}
     status: _Status = _Status()
 
@@ -46,8 +48,8 @@ class _Matcher(Struct, frozen=True):
 class _Silence(Struct, frozen=True):
     id: str
     matchers: tuple[_Matcher, ...]
-    startsAt: datetime  # noqa: N815
-    endsAt: datetime  # noqa: N815
+    startsAt: Moment  # noqa: N815
+    endsAt: Moment  # noqa: N815
     createdBy: str = ""  # noqa: N815
     comment: str = ""
 
@@ -71,12 +73,12 @@ class AlertmanagerApi:
     async def alerts(self) -> tuple[Alert, ...]:
         """What it was told and has not ended, silenced ones too. ``silenced_by`` are ids of silences, and fingerprints
         of alerts that inhibit; their value is not known (NaN)."""
-        found = await self._read(await self._api.get("/api/v2/alerts"), list[_Alert])
+        found = await self._items("/api/v2/alerts", _Alert)
         return tuple(self._alert(one) for one in found)
 
     async def silences(self) -> tuple[Silence, ...]:
         """Those that are active or will be."""
-        found = await self._read(await self._api.get("/api/v2/silences"), list[_Silence])
+        found = await self._items("/api/v2/silences", _Silence)
         now = datetime.now(UTC)
         return tuple(_silence(one) for one in found if one.endsAt > now)
 
@@ -95,7 +97,8 @@ class AlertmanagerApi:
             "createdBy": by,
             "comment": comment,
         }
-        made = await self._read(await self._api.send("POST", "/api/v2/silences", document), _Made)
+        reply = await self._api.send("POST", "/api/v2/silences", document)
+        made = await self._read(reply, partial(msgspec.json.decode, type=_Made))
         return Silence(made.silenceID, tuple(matchers), starts_at, ends_at, by, comment)
 
     async def expire(self, silence_id: str) -> None:
@@ -110,11 +113,14 @@ class AlertmanagerApi:
         """Ends the connections."""
         await self._api.close()
 
-    async def _read(self, reply: Reply, kind: type[T]) -> T:
+    async def _items(self, path: str, kind: type[T]) -> list[T]:
+        return await self._read(await self._api.get(path), partial(items, kind=kind))
+
+    async def _read(self, reply: Reply, decode: Callable[[bytes], T]) -> T:
         if reply.status >= 300:
             raise self._refused(reply)
         try:
-            return await asyncio.to_thread(msgspec.json.decode, reply.body, type=kind)
+            return await asyncio.to_thread(decode, reply.body)
         except (msgspec.DecodeError, RecursionError):
             raise NotAnswered(
                 tr("{where} answers something that is not Alertmanager's API v2", where=self.where),
@@ -122,13 +128,13 @@ class AlertmanagerApi:
             ) from None
 
     def _refused(self, reply: Reply) -> LilFoxError:
-        said = reply.body.decode("utf-8", "replace")
+        said = reply.body[:_REASON_BYTES].decode("utf-8", "replace")
         try:
-            document = msgspec.json.decode(reply.body)
+            document = msgspec.json.decode(reply.body[:_REASON_BYTES])
             said = document["message"] if isinstance(document, dict) else str(document)
         except (msgspec.DecodeError, RecursionError, KeyError):
             pass  # not in the form of its errors: as it is
-        reason = redact(str(said)).strip()[:_REASON_CHARS]
+        reason = redact(str(said)[: 2 * _REASON_CHARS]).strip()[:_REASON_CHARS]
         return LilFoxError(
             tr("{where} answers {status}: {reason}", where=self.where, status=reply.status, reason=reason)
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -14,13 +14,14 @@ import msgspec
 from lilfox_tui.config.model import NotifierConfig, SecretRef, TextOrSecret
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
-from lilfox_tui.redact import redact
+from lilfox_tui.redact import MASK, redact
 
 if TYPE_CHECKING:
     import httpx
 
 _REASON_BYTES = 1024
 _REASON_CHARS = 300
+_SHORTEST_SECRET, _LONG_WORD = 4, 8
 
 
 class PostOptions(NotifierConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -43,22 +44,25 @@ class Post:
         self._client: httpx.AsyncClient | None = None
         self._opening = asyncio.Lock()
 
-    async def send(self, path: str, document: Any, headers: Mapping[str, str]) -> None:
-        """POSTs ``document`` to ``path`` under the configured address. Raises LilFoxError unless it answers 2xx."""
+    async def send(self, path: str, document: Callable[[], Any], headers: Mapping[str, str]) -> None:
+        """POSTs what ``document()`` gives (it is called in a thread) to ``path`` under the configured address. Raises
+        LilFoxError unless it answers 2xx."""
         import httpx
 
         url = await revealed(self._options.url)
         where = _where(url)
-        lines = await self._headers() | dict(headers)
+        lines = await self._headers()
+        secrets = [*_parts(url), *(lines[name] for name in self._options.headers)]
+        lines |= headers
         async with self._opening:
             if self._client is None:
                 self._client = await asyncio.to_thread(_new_client, self._options, where)
         target = url.rstrip("/") + path if path else url
-        body = msgspec.json.encode(document)
+        body = await asyncio.to_thread(lambda: msgspec.json.encode(document()))
         try:
             async with self._client.stream("POST", target, content=body, headers=lines) as answer:
                 if not answer.is_success:
-                    raise _refused(where, answer.status_code, await _start_of(answer))
+                    raise _refused(where, answer.status_code, await _start_of(answer, secrets))
         except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
             reason = redact(str(error)) or type(error).__name__
             raise LilFoxError(
@@ -81,7 +85,7 @@ class Post:
         for name, text in self._options.headers.items():
             lines[name] = await revealed(text)
         for name, value in lines.items():
-            if not value.isascii() or any(char < " " or char == "\x7f" for char in value):
+            if not value.isascii() or value != value.strip() or any(char < " " or char == "\x7f" for char in value):
                 raise LilFoxError(tr("header {name} holds characters that HTTP does not allow", name=name))
         return lines
 
@@ -131,13 +135,24 @@ def trusted(ca: str | None) -> Any:
         raise LilFoxError(tr("certificates of {path}: cannot be read: {reason}", path=ca, reason=reason)) from None
 
 
-async def _start_of(answer: httpx.Response) -> str:
+def _parts(url: str) -> tuple[str, ...]:
+    """What of an address may be a secret: all but the server."""
+    parts = urlsplit(url)
+    return parts.query, parts.path, *(word for word in parts.path.split("/") if len(word) >= _LONG_WORD)
+
+
+async def _start_of(answer: httpx.Response, secrets: Iterable[str]) -> str:
+    """What the server says, without what it was told: servers that refuse often repeat the request."""
     body = b""
     async for block in answer.aiter_bytes(_REASON_BYTES):
         body += block
         if len(body) >= _REASON_BYTES:
             break
-    return redact(body.decode("utf-8", "replace").strip())[:_REASON_CHARS]
+    said = body.decode("utf-8", "replace").strip()
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= _SHORTEST_SECRET:
+            said = said.replace(secret, MASK)
+    return redact(said)[:_REASON_CHARS]
 
 
 def _refused(where: str, status: int, reason: str) -> LilFoxError:

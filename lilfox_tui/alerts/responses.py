@@ -16,6 +16,7 @@ from lilfox_tui.alerts.saved import Saved
 from lilfox_tui.alerts.silences import check_silence, is_active, written
 from lilfox_tui.errors import UsageError
 from lilfox_tui.i18n import tr
+from lilfox_tui.text import encodable
 
 LONGEST_SILENCE = timedelta(days=366)
 _UNTIL_RESOLVED = timedelta(days=30)
@@ -26,13 +27,14 @@ def acknowledge(saved: Saved, alert: Alert, by: str, note: str, now: datetime) -
     """``by`` has seen it; holds until the alert resolves. Raises UsageError where it neither fires nor is pending."""
     if alert.state is AlertState.RESOLVED:
         raise UsageError(tr("{alert} has resolved already; there is nothing to acknowledge", alert=alert.name))
+    by, note = encodable(by), encodable(note)
     event = Event(now, "acknowledged", alert.labels, alert.rule, alert.value, by=by, note=note)
     saved.acknowledge(alert.labels, Acknowledgement(by, now, note), event)
 
 
 def unacknowledge(saved: Saved, alert: Alert, by: str, now: datetime) -> None:
     """Takes an acknowledgement away."""
-    saved.acknowledge(alert.labels, None, Event(now, "unacknowledged", alert.labels, alert.rule, by=by))
+    saved.acknowledge(alert.labels, None, Event(now, "unacknowledged", alert.labels, alert.rule, by=encodable(by)))
 
 
 def silence(
@@ -43,7 +45,9 @@ def silence(
     lasts = _UNTIL_RESOLVED if for_s is None else timedelta(seconds=for_s)
     if not timedelta() < lasts <= LONGEST_SILENCE:
         raise UsageError(tr("a silence lasts longer than 0 s and up to a year"))
-    made = Silence(str(uuid.uuid4()), tuple(matchers), now, now + lasts, by, comment, until_resolved=for_s is None)
+    by, comment = encodable(by), encodable(comment)
+    wanted = tuple(replace(one, value=encodable(one.value)) for one in matchers)
+    made = Silence(str(uuid.uuid4()), wanted, now, now + lasts, by, comment, until_resolved=for_s is None)
     saved.keep_silence(made, _event(made, "silenced", by, now))
     return made
 
@@ -58,7 +62,7 @@ def expire(saved: Saved, wanted: str, by: str, now: datetime) -> Silence:
     if len(found) > 1:
         raise UsageError(tr("{count} silences begin with {id}; write more of it", count=len(found), id=wanted))
     ended = replace(found[0], ends_at=now)
-    saved.keep_silence(ended, _event(ended, "expired", by, now))
+    saved.keep_silence(ended, _event(ended, "expired", encodable(by), now))
     return ended
 
 

@@ -11,7 +11,7 @@ from lilfox_tui.text import clean, human_duration
 
 _SUBJECT_CHARS = 150
 _MOST_ALERTS = 50
-_MOST_LINES = 40
+_MOST_LINES, _LINE_CHARS = 40, 1000
 
 
 def subject(notice: Notice) -> str:
@@ -26,7 +26,7 @@ def subject(notice: Notice) -> str:
     }[notice.reason]
     if notice.reason == "resolved" and notice.firing:
         state += ", " + _("STILL FIRING {count}", count=len(notice.firing))
-    return clean(f"[{state}] {what}")[:_SUBJECT_CHARS].rstrip()
+    return clean(f"[{state}] {what}"[:_LINE_CHARS])[:_SUBJECT_CHARS].rstrip()
 
 
 def body(notice: Notice) -> str:
@@ -44,7 +44,11 @@ def body(notice: Notice) -> str:
         lines += [ngettext("and {count} more", "and {count} more", more), ""]
     if notice.external_url:
         lines.append(notice.external_url)
-    return "\n".join(clean(line) for line in lines).rstrip() + "\n"
+    return "\n".join(clean(_cut(line)) for line in lines).rstrip() + "\n"
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _LINE_CHARS else line[: _LINE_CHARS - 1] + "…"
 
 
 def _of_alert(alert: Alert, notice: Notice, *, resolved: bool) -> Iterator[str]:

@@ -12,13 +12,12 @@ from lilfox_tui.backends.backend import BackendError
 from lilfox_tui.config.model import BackendConfig, SecretRef, TextOrSecret
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.http_way import HttpWay, Tls, basic_auth, revealed
+from lilfox_tui.hosts.http_way import HttpWay, Tls, basic_auth, revealed, sharing
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.metrics.health_reason import reason_of
 from lilfox_tui.text import human_bytes
 
 BODY_LIMIT = 16 * 1024 * 1024
-_BLOCK = 64 * 1024
 
 
 class HttpOptions(BackendConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -103,7 +102,7 @@ class HttpLook:
                        path=path.partition("?")[0]), hint,
                 )  # fmt: skip
             body = bytearray()
-            async for block in got.aiter_raw(_BLOCK):
+            async for block in sharing(got.aiter_raw()):
                 body += block
                 if len(body) > BODY_LIMIT:
                     raise BackendError(

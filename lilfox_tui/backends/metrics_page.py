@@ -41,6 +41,7 @@ class MetricsPage:
         try:
             page = self._reader.read(body.content, openmetrics=kind == "application/openmetrics-text")
         except BadPage as error:
+            self._reader.forget()
             raise BackendError(tr("{where}: {reason}", where=self._where, reason=error.message), error.hint) from None
         made = []
         for labels, value in zip(page.labels.sets, page.values.tolist(), strict=True):

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 CONNECT_AT_LEAST_S = 10.0
 """Opening the way may include the login to the host, which a short timeout of the question must not end."""
 
+_TURN_S = 0.005
+"""How long the blocks of a body may hold up everybody else."""
+
 
 class Tls(Struct, frozen=True):
     """How the server's certificate is judged and what is shown to it. Paths are on this machine."""
@@ -99,6 +102,18 @@ class HttpWay:
         await opened.aclose()
 
 
+async def sharing(blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """``blocks`` as they come, with a turn for everybody else in between: a body that is sent byte by byte, or packed
+    a thousandfold, comes in thousands of blocks that are there at once."""
+    clock = asyncio.get_running_loop().time
+    turn = clock() + _TURN_S
+    async for block in blocks:
+        yield block
+        if clock() > turn:
+            await asyncio.sleep(0)
+            turn = clock() + _TURN_S
+
+
 async def revealed(headers: Mapping[str, str]) -> dict[str, str]:
     """``headers`` with references to secrets resolved. Raises LilFoxError, also for what no header may hold."""
     lines = {}
@@ -108,7 +123,7 @@ async def revealed(headers: Mapping[str, str]) -> dict[str, str]:
             from lilfox_tui.config.secrets import resolve  # only when a secret is used
 
             value = await resolve(text)
-        if not name.isascii() or any(char < " " or char == "\x7f" for char in value):
+        if not name.isascii() or value != value.strip() or any(char < " " or char == "\x7f" for char in value):
             raise LilFoxError(tr("header {name} holds characters that HTTP does not allow", name=name))
         lines[name] = value
     return lines

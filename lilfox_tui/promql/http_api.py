@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
@@ -16,7 +16,7 @@ import msgspec
 from lilfox_tui.config.model import ApiConfig
 from lilfox_tui.errors import HostError, LilFoxError
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.http_way import HttpWay, Tls, basic_auth, revealed
+from lilfox_tui.hosts.http_way import HttpWay, Tls, basic_auth, revealed, sharing
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.metrics.health_reason import reason_of
 from lilfox_tui.redact import redact
@@ -30,6 +30,7 @@ _LONGEST_PATH = 2000
 """A longer question is sent in the body: servers and the gateways before them limit the first line."""
 _REASON_CHARS = 300
 
+T = TypeVar("T")
 Pairs = Sequence[tuple[str, str]]
 
 
@@ -42,6 +43,13 @@ class Reply(NamedTuple):
 
 class NotAnswered(LilFoxError):
     """The server could not be asked, or what answers is not such a server."""
+
+
+def items(raw: bytes | msgspec.Raw, kind: type[T]) -> list[T]:
+    """The items of a JSON array, decoded one by one: what is decoded at one go holds up all threads. Raises
+    msgspec.DecodeError."""
+    decoder = msgspec.json.Decoder(kind)
+    return [decoder.decode(one) for one in msgspec.json.decode(raw, type=list[msgspec.Raw])]
 
 
 class HttpApi:
@@ -123,7 +131,7 @@ class HttpApi:
             self._way.stream(method, self._prefix + path, headers=headers, content=body) as got,
         ):
             content = bytearray()
-            async for block in got.aiter_bytes(256 * 1024):  # unpacked block by block: a bomb ends here
+            async for block in sharing(got.aiter_bytes()):  # unpacked block by block: a bomb ends here
                 content += block
                 if len(content) > BODY_LIMIT:
                     raise self._too_large()

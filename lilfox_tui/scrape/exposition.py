@@ -22,7 +22,7 @@ from lilfox_tui.scrape.go_number import openmetrics_number
 from lilfox_tui.scrape.labels import LabelList, LabelSet
 from lilfox_tui.scrape.sample_line import Malformed, number, read_sample, read_series
 from lilfox_tui.scrape.series import Floats
-from lilfox_tui.text import fit
+from lilfox_tui.text import fit, human_bytes
 
 TEXT_TYPES = frozenset({"counter", "gauge", "histogram", "summary", "untyped"})
 OPENMETRICS_TYPES = frozenset(
@@ -35,6 +35,9 @@ _KEYS_SPARE = 1000
 _LINES_EACH = 10
 """A page with more lines a sample than this is not remembered: it holds next to nothing."""
 _MOST_FAMILIES = 20_000
+_LONGEST_LINE = 256 * 1024
+_MOST_LINES = 4_000_000
+_SPLIT_BYTES = 1 << 20
 
 Relabel = Callable[[Mapping[str, str]], LabelSet | None]
 """A page's labels into the series', None where the sample is dropped."""
@@ -122,7 +125,7 @@ class Exposition:
         if openmetrics != self._openmetrics:
             self._openmetrics, self._shape = openmetrics, None
             self._known.clear()
-        lines = body.removesuffix(b"\n").split(b"\n")
+        lines = _lines(body)
         page = self._same_shape(lines)
         return page if page is not None else self._by_line(lines)
 
@@ -207,6 +210,8 @@ class _Reading:
         if key in self._known and (value := _plain(end)) is not None:
             self._sample(row, key, value, None)
             return
+        if len(line) > _LONGEST_LINE:
+            raise Malformed(tr("it is longer than {limit}", limit=human_bytes(_LONGEST_LINE)))
         start = line if self._openmetrics else line.strip(b" \t")
         if start.startswith(b"#"):
             self._comment(start)
@@ -297,6 +302,24 @@ class _Reading:
     def bad_end(self) -> BadPage:
         """What to say of an OpenMetrics page that stops half-way."""
         return BadPage(tr("the page does not end with # EOF: it was cut off"), samples=self.samples, kept=self.kept)
+
+
+def _lines(body: bytes) -> list[bytes]:
+    """Split in pieces: what C code does at one go holds up all threads. Raises BadPage."""
+    found: list[bytes] = []
+    start, end = 0, len(body.removesuffix(b"\n"))
+    while end - start > _SPLIT_BYTES:
+        last = body.rfind(b"\n", start, start + _SPLIT_BYTES)
+        if last < 0:
+            last = body.find(b"\n", start, end)
+        if last < 0:
+            break
+        found += body[start:last].split(b"\n")
+        start = last + 1
+        if len(found) > _MOST_LINES:
+            raise BadPage(tr("more than {limit} lines; none was read", limit=_MOST_LINES))
+    found += body[start:end].split(b"\n")
+    return found
 
 
 def _shape(lines: list[bytes], reading: _Reading, page: Page) -> _Shape | None:

@@ -10,7 +10,7 @@ from urllib.parse import urljoin, urlsplit
 
 from lilfox_tui.errors import HostError, LilFoxError
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.http_way import basic_auth, revealed
+from lilfox_tui.hosts.http_way import basic_auth, revealed, sharing
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.metrics.health_reason import reason_of
 from lilfox_tui.scrape.page_connection import PageConnection
@@ -116,7 +116,12 @@ class PageRequest:
     def _same_place(self, path: str, target: str) -> str:
         """The path that a redirect leads to. Another address is not followed: secrets would go there."""
         base = f"{urlsplit(self._target.url).scheme}://{self._way.netloc}"
-        parts = urlsplit(urljoin(base + path, target))
+        try:
+            parts = urlsplit(urljoin(base + path, target))
+        except ValueError:
+            raise NoPage(
+                tr("{where} points to {target}, which is no address", where=self._way.where, target=target[:100])
+            ) from None
         if f"{parts.scheme}://{parts.netloc}" != base:
             raise NoPage(
                 tr("{where} points to {target}, which is not followed, for secrets would go there",
@@ -142,7 +147,7 @@ class PageRequest:
                             where=self._way.where, encoding=encoding[:20]))  # fmt: skip
         limit = self._target.limits.body_bytes or 2**62
         body = bytearray()
-        async for part in _unpacked(blocks) if encoding == "gzip" else blocks:
+        async for part in sharing(_unpacked(blocks) if encoding == "gzip" else blocks):
             body += part
             if len(body) > limit:
                 raise NoPage(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeAlias
 
 from lilfox_tui.alerts.model import Alert
 from lilfox_tui.alerts.notifier import Notice, Setting
 from lilfox_tui.alerts.payload import rfc3339
 from lilfox_tui.alerts.posting import Post, PostOptions
 
+_Written: TypeAlias = Callable[[Alert, Notice], dict[str, Any]]
 _BATCH = 256
 """Alerts of one question, as Prometheus 3 has it."""
 
@@ -29,12 +32,10 @@ class Alertmanager:
 
     async def tell(self, notice: Notice) -> None:
         """As :meth:`Notifier.tell`."""
-        alerts = [
-            *(_firing(alert, notice) for alert in notice.firing),
-            *(_resolved(a, notice) for a in notice.resolved),
-        ]
+        alerts = [(_firing, alert) for alert in notice.firing] + [(_resolved, alert) for alert in notice.resolved]
         for first in range(0, len(alerts), _BATCH):
-            await self._post.send("/api/v2/alerts", alerts[first : first + _BATCH], {})
+            batch = alerts[first : first + _BATCH]
+            await self._post.send("/api/v2/alerts", partial(_documents, batch, notice), {})
 
     async def close(self) -> None:
         """As :meth:`Notifier.close`."""
@@ -44,6 +45,10 @@ class Alertmanager:
 def open_notifier(_name: str, options: Options, _setting: Setting) -> Alertmanager:
     """Nothing is sent yet."""
     return Alertmanager(options)
+
+
+def _documents(batch: Sequence[tuple[_Written, Alert]], notice: Notice) -> list[dict[str, Any]]:
+    return [written(alert, notice) for written, alert in batch]
 
 
 def _firing(alert: Alert, notice: Notice) -> dict[str, Any]:

@@ -39,6 +39,7 @@ class Command:
 
     async def tell(self, notice: Notice) -> None:
         """As :meth:`Notifier.tell`. When it is cancelled, the command and what it has started end."""
+        text = await asyncio.to_thread(lambda: msgspec.json.encode(document(notice)))
         pipe = asyncio.subprocess.PIPE
         try:
             process = await asyncio.create_subprocess_exec(
@@ -51,7 +52,7 @@ class Command:
                 tr("Write argv as the words of a command, with the whole path."),
             ) from None
         try:
-            _sent, said = await asyncio.gather(_give(process, msgspec.json.encode(document(notice))), _last_of(process))
+            _sent, said = await asyncio.gather(_give(process, text), _last_of(process))
             status = await process.wait()
         finally:
             await _end(process)

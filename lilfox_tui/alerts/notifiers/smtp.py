@@ -62,7 +62,7 @@ class Mail:
                 tr("{where}: a password is not sent over a connection that is not encrypted", where=self._where),
                 tr("Write tls: starttls, or take user and password away."),
             )
-        message = self._message(notice)
+        message = await asyncio.to_thread(self._message, notice)
         password = await revealed(self._options.password or "")
         errors = await asyncio.to_thread(_errors)
         try:

@@ -23,7 +23,7 @@ class Webhook:
 
     async def tell(self, notice: Notice) -> None:
         """As :meth:`Notifier.tell`."""
-        await self._post.send("", document(notice), {"Idempotency-Key": notice.id})
+        await self._post.send("", lambda: document(notice), {"Idempotency-Key": notice.id})
 
     async def close(self) -> None:
         """As :meth:`Notifier.close`."""

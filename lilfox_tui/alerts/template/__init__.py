@@ -17,6 +17,7 @@ from lilfox_tui.alerts.template.evaluate import expand
 from lilfox_tui.alerts.template.functions import NAMES, functions
 from lilfox_tui.alerts.template.parser import Trees, parse
 from lilfox_tui.alerts.template.values import Top
+from lilfox_tui.text import encodable
 
 if TYPE_CHECKING:
     from lilfox_tui.promql.value import Vector
@@ -63,9 +64,10 @@ class Template:
         top = Top(scope.labels, scope.external_labels, scope.external_url or "", scope.value)
         try:
             own_url = scope.external_url if scope.knows_own_url else None
-            return expand(self.name, _BEFORE + self.text, self._trees, functions(scope.query, own_url), top)
+            filled = expand(self.name, _BEFORE + self.text, self._trees, functions(scope.query, own_url), top)
+            return encodable(filled)  # half a character that was cut off; Go's JSON has U+FFFD there too
         except ExpansionFailed as error:
-            return f"<error expanding template: error executing template {self.name}: {error}>"
+            return encodable(f"<error expanding template: error executing template {self.name}: {error}>")
 
 
 @lru_cache(maxsize=16384)

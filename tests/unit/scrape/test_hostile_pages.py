@@ -47,8 +47,9 @@ def test_a_page_costs_no_more_than_its_length(what: str) -> None:
 
 
 def test_a_series_of_too_many_labels_is_refused() -> None:
+    labels = b",".join(b'l%d="v"' % number for number in range(2000))
     with pytest.raises(BadPage, match="more than 1000 labels"):
-        Exposition(LabelSet.of).read(PAGES["labels"], openmetrics=False)
+        Exposition(LabelSet.of).read(b"a{" + labels + b"} 1\n", openmetrics=False)
 
 
 def test_what_is_said_of_metrics_is_kept_of_so_many() -> None:
