@@ -25,13 +25,14 @@ from lilfox_tui.alerts.model import Alert, Alerts, Event, Silence, SilenceMatche
 from lilfox_tui.alerts.notifier import Setting
 from lilfox_tui.alerts.one_evaluates import OneEvaluates
 from lilfox_tui.alerts.receivers import Receivers
-from lilfox_tui.alerts.saved import Saved, ms
+from lilfox_tui.alerts.saved import Saved
 from lilfox_tui.alerts.silences import would_silence
 from lilfox_tui.alerts.viewing import marked
 from lilfox_tui.config.model import Config
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Feed
 from lilfox_tui.i18n import Message, tr
+from lilfox_tui.scrape.instants import ms_of
 from lilfox_tui.scrape.series import SeriesSource
 
 T = TypeVar("T")
@@ -121,13 +122,13 @@ class AlertEngine:
     async def step(self) -> None:
         """Evaluates every group that is due now, tells and publishes. What :meth:`run` does again and again."""
         await self._in_thread(self._take_step)
-        while await self._in_thread(self._evaluating.evaluate_due, ms(self._now())):
+        while await self._in_thread(self._evaluating.evaluate_due, ms_of(self._now())):
             self._changed.set()
         await self._show()
 
     async def load(self) -> None:
         """Reads the rule files and what was saved; before the first :meth:`step`."""
-        await self._in_thread(self._evaluating.on_disk, partial(self._evaluating.load, ms(self._now())))
+        await self._in_thread(self._evaluating.on_disk, partial(self._evaluating.load, ms_of(self._now())))
         self._changed.set()
 
     def _database(self, folder: Path | None) -> Database:
@@ -166,11 +167,11 @@ class AlertEngine:
     async def _evaluate_in_time(self) -> None:
         while True:
             await self._in_thread(self._take_step)
-            if await self._in_thread(self._evaluating.evaluate_due, ms(self._now())):
+            if await self._in_thread(self._evaluating.evaluate_due, ms_of(self._now())):
                 self._changed.set()
                 continue
-            due_ms = await self._in_thread(self._evaluating.next_ms, ms(self._now()))
-            wait_s = LOOK_S if due_ms is None else (due_ms - ms(self._now())) / 1000
+            due_ms = await self._in_thread(self._evaluating.next_ms, ms_of(self._now()))
+            wait_s = LOOK_S if due_ms is None else (due_ms - ms_of(self._now())) / 1000
             await asyncio.sleep(min(max(wait_s, 0.001), LOOK_S))
 
     async def _show_changes(self) -> None:
@@ -267,7 +268,7 @@ class AlertEngine:
     def _take_step(self) -> None:
         step_s = self._clock.step_s()
         if step_s > 0:
-            self._evaluating.clock_stepped(round(step_s * 1000), ms(self._now()))
+            self._evaluating.clock_stepped(round(step_s * 1000), ms_of(self._now()))
 
     async def _respond(self, act: Callable[[], T]) -> T:
         answer = await asyncio.to_thread(act)

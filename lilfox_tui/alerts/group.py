@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
 from msgspec.structs import replace
 
@@ -16,6 +16,7 @@ from lilfox_tui.errors import ConfigError
 from lilfox_tui.i18n import tr
 from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.promql.reach import window_ms
+from lilfox_tui.scrape.instants import time_of
 from lilfox_tui.scrape.labels import LabelSet
 from lilfox_tui.scrape.series import SeriesSource
 
@@ -127,7 +128,7 @@ def alert_view(rule_key: str, alert: LiveAlert) -> Alert:
         labels=alert.labels,
         annotations=alert.annotations,
         state=alert.state,
-        active_at=_at(alert.active_at_ms),
+        active_at=time_of(alert.active_at_ms),
         value=alert.value,
         fired_at=_time(alert.fired_at_ms),
         resolved_at=_time(alert.resolved_at_ms),
@@ -140,9 +141,5 @@ def _kind_name_labels(rule: Rule) -> str:
     return f"{rule.kind};{rule.name}{LabelSet.of(rule.labels)}"
 
 
-def _at(time_ms: int) -> datetime:
-    return datetime.fromtimestamp(time_ms / 1000, UTC)
-
-
 def _time(time_ms: int | None) -> datetime | None:
-    return None if time_ms is None else _at(time_ms)
+    return None if time_ms is None else time_of(time_ms)

@@ -11,8 +11,9 @@ from msgspec import Struct
 from lilfox_tui.alerts.database import Database
 from lilfox_tui.alerts.model import Alert
 from lilfox_tui.alerts.notifier import Notice
-from lilfox_tui.alerts.saved import key, ms
+from lilfox_tui.alerts.saved import key
 from lilfox_tui.metrics.model import Labels
+from lilfox_tui.scrape.instants import ms_of
 
 
 class Told(Struct, frozen=True, gc=False):
@@ -51,7 +52,7 @@ class Outbox:
         with self._database.transaction() as write:
             write.executemany(
                 "INSERT INTO outbox (receiver, grp, made_ms, body) VALUES (?, ?, ?, ?)",
-                ((receiver, key(one.group), ms(one.at), msgspec.msgpack.encode(one)) for one in notices),
+                ((receiver, key(one.group), ms_of(one.at), msgspec.msgpack.encode(one)) for one in notices),
             )
             write.executemany("DELETE FROM told WHERE receiver = ? AND labels = ?", ((receiver, key(o)) for o in over))
             write.executemany(

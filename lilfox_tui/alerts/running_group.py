@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from time import perf_counter
 
 from lilfox_tui.alerts.group import GroupState
@@ -14,6 +13,7 @@ from lilfox_tui.alerts.model import AlertState, Event, RuleHealth
 from lilfox_tui.alerts.saved import Saved, SavedGroup
 from lilfox_tui.i18n import Message, _, tr
 from lilfox_tui.metrics.model import Labels
+from lilfox_tui.scrape.instants import time_of
 from lilfox_tui.scrape.series import SeriesSource
 
 VALUES_KEPT_EACH_MS = 10_000
@@ -131,19 +131,17 @@ class RunningGroup:
 def taken_away(rule: str, alert: LiveAlert, at_ms: int) -> Event:
     """The end of an alert whose rule is no more; ``rule`` is the rule's identity."""
     lasted_s = (at_ms - (alert.fired_at_ms or at_ms)) / 1000
-    return Event(_at(at_ms), "resolved", alert.labels, rule, alert.value, lasted_s, note=_("its rule was taken away"))
+    return Event(
+        time_of(at_ms), "resolved", alert.labels, rule, alert.value, lasted_s, note=_("its rule was taken away")
+    )
 
 
 def _event(rule: RunningRule, change: Change) -> Event | None:
     alert = change.alert
     if change.kind is ChangeKind.FIRED:
-        return Event(_at(alert.fired_at_ms or 0), "fired", alert.labels, rule.key, alert.value)
+        return Event(time_of(alert.fired_at_ms or 0), "fired", alert.labels, rule.key, alert.value)
     if change.kind is ChangeKind.RESOLVED:
         ended_ms = alert.resolved_at_ms or 0
         lasted_s = (ended_ms - (alert.fired_at_ms or ended_ms)) / 1000
-        return Event(_at(ended_ms), "resolved", alert.labels, rule.key, alert.value, lasted_s)
+        return Event(time_of(ended_ms), "resolved", alert.labels, rule.key, alert.value, lasted_s)
     return None
-
-
-def _at(time_ms: int) -> datetime:
-    return datetime.fromtimestamp(time_ms / 1000, UTC)

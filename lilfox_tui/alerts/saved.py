@@ -14,6 +14,7 @@ from lilfox_tui.alerts.lifecycle import LiveAlert
 from lilfox_tui.alerts.model import Acknowledgement, Event, RuleView, Silence
 from lilfox_tui.i18n import Message
 from lilfox_tui.metrics.model import Labels
+from lilfox_tui.scrape.instants import ms_of
 
 EVENTS_KEPT = 100_000
 EVENTS_KEPT_FOR = timedelta(days=90)
@@ -112,7 +113,7 @@ class Saved:
 
     def keep_silence(self, silence: Silence, event: Event) -> None:
         """Keeps a new silence, or one of the same id in its place."""
-        row = (silence.id, ms(silence.ends_at), msgspec.msgpack.encode(silence))
+        row = (silence.id, ms_of(silence.ends_at), msgspec.msgpack.encode(silence))
         with self.database.transaction() as write:
             write.execute("REPLACE INTO silence VALUES (?, ?, ?)", row)
             write.execute("INSERT INTO event (at_ms, body) VALUES (?, ?)", _event_row(event))
@@ -124,7 +125,7 @@ class Saved:
 
     def events(self, limit: int, *, since: datetime | None = None) -> tuple[Event, ...]:
         """The newest events, the newest first; from ``since`` (aware) on."""
-        since_ms = 0 if since is None else ms(since)
+        since_ms = 0 if since is None else ms_of(since)
         rows = self.database.rows(
             "SELECT body FROM event WHERE at_ms >= ? ORDER BY at_ms DESC, id DESC LIMIT ?", (since_ms, limit)
         )
@@ -133,15 +134,10 @@ class Saved:
     def forget_old(self, now: datetime) -> None:
         """Forgets events and silences that are too old."""
         with self.database.transaction() as write:
-            write.execute("DELETE FROM event WHERE at_ms < ?", (ms(now - EVENTS_KEPT_FOR),))
+            write.execute("DELETE FROM event WHERE at_ms < ?", (ms_of(now - EVENTS_KEPT_FOR),))
             newest = "SELECT id FROM event ORDER BY id DESC LIMIT 1 OFFSET ?"
             write.execute(f"DELETE FROM event WHERE id <= ({newest})", (EVENTS_KEPT,))  # noqa: S608  a constant
-            write.execute("DELETE FROM silence WHERE ends_ms < ?", (ms(now - SILENCES_KEPT_FOR),))
-
-
-def ms(at: datetime) -> int:
-    """An aware time as milliseconds since 1970 (UTC)."""
-    return round(at.timestamp() * 1000)
+            write.execute("DELETE FROM silence WHERE ends_ms < ?", (ms_of(now - SILENCES_KEPT_FOR),))
 
 
 def key(labels: Labels) -> str:
@@ -154,7 +150,7 @@ def _labels(text: str) -> Labels:
 
 
 def _event_row(event: Event) -> tuple[int, bytes]:
-    return ms(event.at), msgspec.msgpack.encode(event)
+    return ms_of(event.at), msgspec.msgpack.encode(event)
 
 
 def _plain(view: RuleView) -> RuleView:

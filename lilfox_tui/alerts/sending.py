@@ -17,10 +17,11 @@ from msgspec import Struct
 from lilfox_tui.alerts.model import Event, EventKind
 from lilfox_tui.alerts.notifier import Notice, Notifier, PartlyTold
 from lilfox_tui.alerts.outbox import Outbox, Waiting
-from lilfox_tui.alerts.saved import Saved, ms
+from lilfox_tui.alerts.saved import Saved
 from lilfox_tui.crash import fault_of
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, tr
+from lilfox_tui.scrape.instants import ms_of
 
 FIRST_WAIT_S = 5.0
 LONGEST_WAIT_S = 600.0
@@ -63,7 +64,7 @@ class Sending:
             waiting = await asyncio.to_thread(self._outbox.first_of_groups, self.name)
             if not waiting:
                 return None
-            first, now_ms = waiting[0], ms(self._now())
+            first, now_ms = waiting[0], ms_of(self._now())
             wait_s = (first.next_ms - now_ms) / 1000
             if 0 < wait_s <= LONGEST_WAIT_S * (1 + _JITTER):  # a longer one is a clock that was set back
                 return wait_s
@@ -101,13 +102,13 @@ class Sending:
             self.reached()
             self.note = None if error is None else _message(error)
             await asyncio.to_thread(self._done, waiting, "told", "" if error is None else str(error))
-        elif ms(self._now()) - waiting.made_ms > GIVEN_UP_AFTER_S * 1000:
+        elif ms_of(self._now()) - waiting.made_ms > GIVEN_UP_AFTER_S * 1000:
             self.outage, self.note = None, tr("a message was given up after three days: {error}", error=error)
             await asyncio.to_thread(self._done, waiting, "not told", str(error))
         else:
             wait_s = back_off_s(waiting.tries)
             self.missed(error, wait_s)
-            await asyncio.to_thread(self._outbox.later, waiting.number, ms(self._now()) + round(wait_s * 1000))
+            await asyncio.to_thread(self._outbox.later, waiting.number, ms_of(self._now()) + round(wait_s * 1000))
 
     def _done(self, waiting: Waiting, kind: EventKind, note: str) -> None:
         self._outbox.done(waiting.number)

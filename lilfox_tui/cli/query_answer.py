@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from typing import Any
 
 from lilfox_tui.cli.output import Cell
 from lilfox_tui.promql.value import Line, Matrix, Value, Vector
+from lilfox_tui.scrape.instants import time_of
 
 
 def rows(value: Value, zone: tzinfo) -> Iterator[list[Cell]]:
@@ -75,4 +76,4 @@ def _number(number: float) -> float | str:
 
 
 def _time(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return time_of(at_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -17,6 +17,7 @@ from lilfox_tui.promql.query import Query
 from lilfox_tui.promql.reach import looks_elsewhere, ranges_ms, within
 from lilfox_tui.promql.remote import Remote
 from lilfox_tui.promql.value import Matrix, Value
+from lilfox_tui.scrape.instants import ms_of
 from lilfox_tui.scrape.labels import NAME
 from lilfox_tui.scrape.matching import matches
 from lilfox_tui.scrape.store import Store
@@ -70,7 +71,7 @@ async def answer_here(
             tr("Name a Prometheus: --prometheus URL, or prometheus: in the configuration."),
         )
     if not query.selectors and range_s is None:
-        return query.at(Store(keep_s=0, limit_bytes=0), _ms(datetime.now(UTC))), [], []
+        return query.at(Store(keep_s=0, limit_bytes=0), ms_of(datetime.now(UTC))), [], []
     ranges = ranges_ms(query)
     for_s = range_s or (LOOK_S if ranges else 0.0)
     every_s = _every_s(ranges, None if range_s is None else step_s)
@@ -79,7 +80,7 @@ async def answer_here(
         known_ms = round((seen.window_s + every_s / 2) * 1000)
         notes = _notes(seen, query, range_s, known_ms)
         query = within(query, known_ms)
-        end_ms = _ms(seen.at)
+        end_ms = ms_of(seen.at)
         if range_s is None:
             return query.at(seen.store, end_ms), notes, list(seen.troubles)
         lines = query.over(seen.store, end_ms - round(range_s * 1000), end_ms, max(1, round(step_s * 1000)))
@@ -107,10 +108,6 @@ def _notes(seen: Seen, query: Query, range_s: float | None, known_ms: int) -> li
     if looks_elsewhere(query):
         notes.append(tr("offset and @ look at a time that nothing is known of"))
     return notes
-
-
-def _ms(at: datetime) -> int:
-    return round(at.timestamp() * 1000)
 
 
 def _every_s(ranges: tuple[int, ...], step_s: float | None) -> float:

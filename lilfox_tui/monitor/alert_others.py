@@ -20,6 +20,7 @@ from lilfox_tui.feed import Ready, Unavailable
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import tr
 from lilfox_tui.promql.remote import Remote
+from lilfox_tui.scrape.instants import time_of
 from lilfox_tui.text import human_duration
 
 
@@ -55,7 +56,7 @@ def kept_alerts(folder: Path | None) -> Ready[Alerts] | Unavailable:
     finally:
         if database is not None:
             database.close()
-    since = now if newest_ms is None else datetime.fromtimestamp(newest_ms / 1000, UTC)
+    since = now if newest_ms is None else time_of(newest_ms)
     age = human_duration((now - since).total_seconds())
     return Unavailable(
         LilFoxError(tr("no LilFox evaluates these rules now, the last did {age} ago", age=age), hint), since

@@ -14,6 +14,7 @@ from lilfox_tui.metrics.model import Labels, Snapshot
 from lilfox_tui.monitor.export import host_families, read_families
 from lilfox_tui.monitor.export_forms import Family
 from lilfox_tui.monitor.model import HostView
+from lilfox_tui.scrape.instants import ms_of
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
 from lilfox_tui.scrape.store import Store
 
@@ -34,7 +35,7 @@ class HostSeries:
 
     def take(self, view: HostView, snapshot: Snapshot) -> None:
         """A new reading and what it means."""
-        at_ms = round(snapshot.at.timestamp() * 1000)
+        at_ms = ms_of(snapshot.at)
         gauges = self._usage(view)
         self._gauges.append(at_ms, self._labels("gauges", gauges), _values(gauges))
         if self._others_due(at_ms, reached=True):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from lilfox_tui.metrics.traffic import QUANTILES, Bound, Quantile, Traffic, Traf
 from lilfox_tui.promql.query import Query, parse
 from lilfox_tui.promql.value import Vector
 from lilfox_tui.scrape.application import Application, Counter, Latency
+from lilfox_tui.scrape.instants import time_of
 from lilfox_tui.scrape.labels import NAME, LabelSet, quoted
 from lilfox_tui.scrape.matcher import Matcher
 from lilfox_tui.scrape.series import ABSENT_BITS, STALE_BITS, Selected, SeriesSource
@@ -152,7 +152,7 @@ class TrafficQuestions:
             missing["status"] = self._none_asked()
         p50, p95, p99 = quantiles
         return Traffic(
-            at=datetime.fromtimestamp(at_ms / 1000, UTC),
+            at=time_of(at_ms),
             window_s=self._window_s,
             requests_s=total,
             p50=p50,

@@ -9,6 +9,7 @@ from typing import Protocol
 from lilfox_tui.promql.query import remembered
 from lilfox_tui.promql.semantics import PROMETHEUS_3, Semantics
 from lilfox_tui.promql.value import Line, Value
+from lilfox_tui.scrape.instants import ms_of
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
 from lilfox_tui.scrape.matcher import Matcher
 from lilfox_tui.scrape.series import SeriesSource
@@ -49,30 +50,26 @@ class Embedded(QueryEngine):
 
     async def instant(self, text: str, at: datetime | None = None) -> Value:
         """As :meth:`QueryEngine.instant`."""
-        at_ms = _ms(at or datetime.now(UTC))
+        at_ms = ms_of(at or datetime.now(UTC))
         return await asyncio.to_thread(lambda: remembered(text, self._semantics).at(self._source, at_ms))
 
     async def range(self, text: str, start: datetime, end: datetime, step_s: float) -> list[Line]:
         """As :meth:`QueryEngine.range`."""
-        times = _ms(start), _ms(end), round(step_s * 1000)
+        times = ms_of(start), ms_of(end), round(step_s * 1000)
         return await asyncio.to_thread(lambda: remembered(text, self._semantics).over(self._source, *times))
 
     async def series(self, matchers: tuple[Matcher, ...], start: datetime, end: datetime) -> list[LabelSet]:
         """As :meth:`QueryEngine.series`."""
-        found = await asyncio.to_thread(self._source.select, matchers, _ms(start), _ms(end))
+        found = await asyncio.to_thread(self._source.select, matchers, ms_of(start), ms_of(end))
         return [labels for one in found for labels in one.labels]
 
     async def metric_names(self, start: datetime, end: datetime) -> list[str]:
         """As :meth:`QueryEngine.metric_names`."""
-        found = await asyncio.to_thread(self._source.select, (_ANY_NAME,), _ms(start), _ms(end))
+        found = await asyncio.to_thread(self._source.select, (_ANY_NAME,), ms_of(start), ms_of(end))
         return sorted({name for one in found for name in one.labels.derived("metric names", _names)})
 
     async def close(self) -> None:
         """Nothing is open."""
-
-
-def _ms(at: datetime) -> int:
-    return round(at.timestamp() * 1000)
 
 
 def _names(labels: LabelList) -> frozenset[str]:

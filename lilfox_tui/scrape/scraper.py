@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 import zlib
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 from msgspec import Struct
@@ -16,6 +16,7 @@ from lilfox_tui.feed import Feed
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.scrape.exposition import BadPage, Exposition, Page
+from lilfox_tui.scrape.instants import time_of
 from lilfox_tui.scrape.labels import LabelList, LabelSet
 from lilfox_tui.scrape.page_request import Body, PageRequest
 from lilfox_tui.scrape.store import Store
@@ -140,7 +141,7 @@ class Scraper:
         refused = self._timed.append(page.timed, at_ms) if page.timed else Refused()
         if not self._series.append(at_ms, self._whole, values):
             return None
-        return Scrape(_time(at_ms), duration_s, page.samples, page.kept, tuple(_remarks(page, refused)))
+        return Scrape(time_of(at_ms), duration_s, page.samples, page.kept, tuple(_remarks(page, refused)))
 
     def _fail(self, error: LilFoxError, at_ms: int, duration_s: float, samples: int, kept: int) -> None:
         """``up`` becomes 0 and every other series ends."""
@@ -182,7 +183,7 @@ class Scraper:
         self.feed.fail(error, next_try=self._next_try(at_ms))
 
     def _next_try(self, at_ms: int) -> datetime:
-        return _time(at_ms) + timedelta(seconds=self.target.interval_s)
+        return time_of(at_ms) + timedelta(seconds=self.target.interval_s)
 
 
 def _remarks(page: Page, refused: Refused) -> list[Message]:
@@ -198,7 +199,3 @@ def _remarks(page: Page, refused: Refused) -> list[Message]:
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def _time(at_ms: int) -> datetime:
-    return datetime.fromtimestamp(at_ms / 1000, UTC)

@@ -12,6 +12,7 @@ from lilfox_tui.i18n import Message
 from lilfox_tui.monitor.one_look import Seen, look
 from lilfox_tui.monitor.watched import watched_services
 from lilfox_tui.scrape.application import Application, Counter, Latency, recognise
+from lilfox_tui.scrape.instants import ms_of
 from lilfox_tui.scrape.labels import LabelList
 from lilfox_tui.scrape.matcher import Matcher
 
@@ -49,7 +50,7 @@ def _of(seen: Seen, job: str, names: MetricNames) -> Application | None:
     scrapers = [one for one in seen.scrapers if one.target.label("job") == job and one.feed.value is not None]
     if not scrapers:
         return None
-    end_ms = round(seen.at.timestamp() * 1000) + 1
+    end_ms = ms_of(seen.at) + 1
     found = seen.store.select((Matcher("job", "=", job),), 0, end_ms)
     series = LabelList([labels for one in found for labels in one.labels])
     families = {name: family for one in scrapers for name, family in one.exposition.families.items()}
