@@ -32,6 +32,7 @@ asyncio.run(first_frame())
 def test_nothing_of_scraping_and_rules_is_imported_for_the_first_frame(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     settings = {
+        "hosts": {"here": {"local": True}},
         "scrape": {"web": {"targets": ["127.0.0.1:9"]}},
         "rules": ["rules.yml"],
         "prometheus_config": "prometheus.yml",

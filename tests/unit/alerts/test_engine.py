@@ -208,6 +208,26 @@ async def test_a_rule_that_was_taken_away_takes_its_alerts_with_it(tmp_path: Pat
     assert run.troubles()[0] == "rules: no file fits rules.yml"
 
 
+@pytest.mark.parametrize(
+    "change", [("alert: Down", "alert: Gone"), ("severity: page", "severity: ticket"), ("name: g", "name: other")]
+)
+async def test_who_was_told_of_a_rule_that_is_another_now_hears_the_end_of_it(
+    tmp_path: Path, change: tuple[str, str]
+) -> None:
+    run = await started(tmp_path, notifiers={"bell": bell.Options(resolved=True)})
+    assert await run.go(150, DOWN) == ["Down a firing"]
+    await run.engine._receivers._ways[0].sending.send_due()
+    run.rules.write_text(RULES.replace(*change))
+    await run.engine.load()
+    await run.go(15, DOWN)
+    await run.engine._receivers._ways[0].sending.send_due()
+    (over,) = run.rang[1].resolved
+    assert (over.name, over.label("severity")) == ("Down", "page")
+    await run.go(150, DOWN)
+    await run.engine._receivers._ways[0].sending.send_due()
+    assert [one.reason for one in run.rang] == ["firing", "resolved", "firing"]
+
+
 async def test_a_clock_set_forward_does_not_count_for_timers(tmp_path: Path) -> None:
     run = await started(tmp_path)
     await run.go(15, UP)
