@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from lilfox_tui.config.model import NotifierConfig, SecretRef, TextOrSecret
+from lilfox_tui.config.revealing import plain
 from lilfox_tui.errors import LilFoxError
+from lilfox_tui.hosts.http_way import authorization, revealed
 from lilfox_tui.i18n import tr
 from lilfox_tui.redact import MASK, redact
 
@@ -49,7 +50,7 @@ class Post:
         LilFoxError unless it answers 2xx."""
         import httpx
 
-        url = await revealed(self._options.url)
+        url = await plain(self._options.url)
         where = _where(url)
         lines = await self._headers()
         secrets = [*_parts(url), *(lines[name] for name in self._options.headers)]
@@ -77,26 +78,13 @@ class Post:
             await client.aclose()
 
     async def _headers(self) -> dict[str, str]:
-        lines = {"Content-Type": "application/json"}
-        if self._options.user is not None:
-            password = await revealed(self._options.password or "")
-            pair = base64.b64encode(f"{self._options.user}:{password}".encode()).decode()
-            lines["Authorization"] = f"Basic {pair}"
-        for name, text in self._options.headers.items():
-            lines[name] = await revealed(text)
+        options = self._options
+        lines = {"Content-Type": "application/json", **await authorization(options.user, options.password or "")}
+        lines |= await revealed(options.headers)
         for name, value in lines.items():
-            if not value.isascii() or value != value.strip() or any(char < " " or char == "\x7f" for char in value):
+            if not value.isascii() or value != value.strip():
                 raise LilFoxError(tr("header {name} holds characters that HTTP does not allow", name=name))
         return lines
-
-
-async def revealed(text: str) -> str:
-    """The text, or the secret that it refers to. Raises LilFoxError."""
-    if not isinstance(text, SecretRef):
-        return text
-    from lilfox_tui.config.secrets import resolve
-
-    return await resolve(text)
 
 
 def _where(url: str) -> str:

@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
-from lilfox_tui.backends.backend import BackendError
+from lilfox_tui.backends.backend import BackendError, no_answer
 from lilfox_tui.config.model import BackendConfig, SecretRef, TextOrSecret
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.http_way import HttpWay, Tls, basic_auth, revealed, sharing
+from lilfox_tui.hosts.http_way import HttpWay, Tls, authorization, revealed, sharing
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.metrics.health_reason import reason_of
 from lilfox_tui.text import human_bytes
@@ -59,10 +59,7 @@ class HttpLook:
                 return await self._got(path)
         except TimeoutError:
             await self.close()
-            raise BackendError(
-                tr("no answer from {where} within {seconds:g} s", where=self.where, seconds=self._options.timeout),
-                tr("Is the server overloaded, or is the way to it cut?"),
-            ) from None
+            raise no_answer(self.where, self._options.timeout) from None
         except LilFoxError:
             await self.close()
             raise
@@ -79,9 +76,8 @@ class HttpLook:
     async def _got(self, path: str) -> HttpBody:
         import httpx
 
-        headers = await revealed(self._options.headers)
-        if self._options.user:
-            headers["Authorization"] = await basic_auth(self._options.user, self._options.password or "")
+        options = self._options
+        headers = await revealed(options.headers) | await authorization(options.user or None, options.password or "")
         try:
             return await self._asked(path, headers)
         except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):

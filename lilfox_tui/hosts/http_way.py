@@ -14,18 +14,15 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from lilfox_tui.config.model import SecretRef
+from lilfox_tui.config.revealing import plain
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.base import CONNECT_AT_LEAST_S, Host
 from lilfox_tui.i18n import tr
 
 if TYPE_CHECKING:
     import ssl
 
     import httpx
-
-CONNECT_AT_LEAST_S = 10.0
-"""Opening the way may include the login to the host, which a short timeout of the question must not end."""
 
 _TURN_S = 0.005
 """How long the blocks of a body may hold up everybody else."""
@@ -118,21 +115,22 @@ async def revealed(headers: Mapping[str, str]) -> dict[str, str]:
     """``headers`` with references to secrets resolved. Raises LilFoxError, also for what no header may hold."""
     lines = {}
     for name, text in headers.items():
-        value = text
-        if isinstance(text, SecretRef):
-            from lilfox_tui.config.secrets import resolve  # only when a secret is used
-
-            value = await resolve(text)
+        value = await plain(text)
         if not name.isascii() or value != value.strip() or any(char < " " or char == "\x7f" for char in value):
             raise LilFoxError(tr("header {name} holds characters that HTTP does not allow", name=name))
         lines[name] = value
     return lines
 
 
-async def basic_auth(user: str, password: str) -> str:
-    """The value of Authorization for ``user`` (RFC 7617); ``password`` may be a reference to a secret."""
-    plain = (await revealed({"password": password}))["password"]
-    return "Basic " + base64.b64encode(f"{user}:{plain}".encode()).decode()
+async def authorization(user: str | None, password: str, bearer: str = "", kind: str = "Bearer") -> dict[str, str]:
+    """The header that says who asks: ``user`` with a password (RFC 7617), else ``kind`` with ``bearer``, else none.
+    ``password`` and ``bearer`` may be references to secrets. Raises as :func:`revealed`."""
+    if user is not None:
+        known = (await revealed({"password": password}))["password"]
+        return {"Authorization": "Basic " + base64.b64encode(f"{user}:{known}".encode()).decode()}
+    if not bearer:
+        return {}
+    return {"Authorization": f"{kind} {(await revealed({'Authorization': bearer}))['Authorization']}"}
 
 
 def _new_client(tls: Tls | None, timeout_s: float, keep_idle_s: float) -> httpx.AsyncClient:

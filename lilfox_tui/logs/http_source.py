@@ -13,7 +13,7 @@ from msgspec import Struct
 from lilfox_tui.config.model import LogConfig, Seconds, SecretRef, TextOrSecret
 from lilfox_tui.errors import HostError, LilFoxError
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.http_way import HttpWay, Tls, basic_auth, revealed
+from lilfox_tui.hosts.http_way import HttpWay, Tls, authorization, revealed
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.redact import redact
 
@@ -135,9 +135,9 @@ class Server:
 
     async def _headers(self) -> dict[str, str]:
         headers = {"Content-Type": "application/json", "Accept": "application/json", "Accept-Encoding": "gzip"}
-        if self._options.user is not None:
-            headers["Authorization"] = await basic_auth(self._options.user, self._options.password or "")
-        return {**headers, **await revealed(self._options.headers)}
+        options = self._options
+        headers |= await authorization(options.user, options.password or "")
+        return headers | await revealed(options.headers)
 
     def _decoded(self, answer: _Answer) -> Any:
         try:

@@ -16,7 +16,7 @@ import msgspec
 from lilfox_tui.config.model import ApiConfig
 from lilfox_tui.errors import HostError, LilFoxError
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.http_way import HttpWay, Tls, basic_auth, revealed, sharing
+from lilfox_tui.hosts.http_way import HttpWay, Tls, authorization, revealed, sharing
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.metrics.health_reason import reason_of
 from lilfox_tui.redact import redact
@@ -145,12 +145,7 @@ class HttpApi:
         headers = {"Accept": "application/json", **await revealed(config.headers)}
         if kind:
             headers["Content-Type"] = kind
-        if config.user is not None:
-            headers["Authorization"] = await basic_auth(config.user, config.password or "")
-        elif config.bearer is not None:
-            token = (await revealed({"Authorization": config.bearer}))["Authorization"]
-            headers["Authorization"] = f"Bearer {token}"
-        return headers
+        return {**headers, **await authorization(config.user, config.password or "", config.bearer or "")}
 
     def _judge(self, reply: Reply, location: str) -> None:
         """Raises NotAnswered unless the status and the form are those of such an API."""

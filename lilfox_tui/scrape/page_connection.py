@@ -12,8 +12,8 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.http_way import CONNECT_AT_LEAST_S, Tls, tls_context
+from lilfox_tui.hosts.base import CONNECT_AT_LEAST_S, Host
+from lilfox_tui.hosts.http_way import Tls, tls_context
 
 if TYPE_CHECKING:
     import ssl

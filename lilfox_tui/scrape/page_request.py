@@ -10,7 +10,7 @@ from urllib.parse import urljoin, urlsplit
 
 from lilfox_tui.errors import HostError, LilFoxError
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.http_way import basic_auth, revealed, sharing
+from lilfox_tui.hosts.http_way import authorization, revealed, sharing
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.metrics.health_reason import reason_of
 from lilfox_tui.scrape.page_connection import PageConnection
@@ -88,18 +88,13 @@ class PageRequest:
 
     async def _headers(self) -> dict[str, str]:
         access = self._target.access
-        headers = {
+        return {
             "Accept": _ACCEPT,
             "Accept-Encoding": "gzip",
             "X-Prometheus-Scrape-Timeout-Seconds": f"{self._target.timeout_s:g}",
             **await revealed(access.headers),
+            **await authorization(access.user, access.password, access.bearer, access.bearer_type),
         }
-        if access.user is not None:
-            headers["Authorization"] = await basic_auth(access.user, access.password)
-        elif access.bearer:
-            token = (await revealed({"Authorization": access.bearer}))["Authorization"]
-            headers["Authorization"] = f"{access.bearer_type} {token}"
-        return headers
 
     async def _followed(self, headers: dict[str, str]) -> Body:
         path = self._path

@@ -11,9 +11,10 @@ import msgspec
 from msgspec import Meta
 
 from lilfox_tui.alerts.notifier import Notice, PartlyTold, Setting
-from lilfox_tui.alerts.posting import revealed, trusted
+from lilfox_tui.alerts.posting import trusted
 from lilfox_tui.alerts.wording import body, subject
 from lilfox_tui.config.model import NotifierConfig, Port, SecretRef
+from lilfox_tui.config.revealing import plain
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
 from lilfox_tui.redact import redact
@@ -63,7 +64,7 @@ class Mail:
                 tr("Write tls: starttls, or take user and password away."),
             )
         message = await asyncio.to_thread(self._message, notice)
-        password = await revealed(self._options.password or "")
+        password = await plain(self._options.password or "")
         errors = await asyncio.to_thread(_errors)
         try:
             refused = await self._send(message, password)
