@@ -52,13 +52,13 @@ def test_a_console_shows_and_silences_what_others_know(tmp_path: Path) -> None:
             console.until("▲ 1 firing", 30)
             assert "it is far away" in console.text
             console.press("!\r")
-            console.until("7 > 3", 10)
-            console.until("limit 3", 10)
+            console.until("7 > 3", 30)
+            console.until("limit 3", 30)
             console.press("s")
-            console.until("would silence 1 alert", 10)
+            console.until("would silence 1 alert", 30)
             console.press("\r")
-            wait_for(lambda: am.alerts()[0]["status"]["state"] == "suppressed", timeout_s=10, what="it is silenced")
-            console.until("silenced by", 10)
+            wait_for(lambda: am.alerts()[0]["status"]["state"] == "suppressed", timeout_s=30, what="it is silenced")
+            console.until("silenced by", 30)
             console.press("q")
             assert console.ended_within(5) == 0
     late = json.loads(lilfox("--config", config, "check", "--json").stdout)

@@ -108,7 +108,7 @@ def test_kill_9_in_the_middle_of_for_and_the_timer_goes_on(tmp_path: Path, monke
         after = saved_alert(folder)
         assert before.active_at_ms <= after.active_at_ms < began_again_ms, "the time before the kill counts"
         assert after.fired_at_ms is not None
-        assert FOR_S * 1000 <= after.fired_at_ms - after.active_at_ms < FOR_S * 1000 + 5000
+        assert FOR_S * 1000 <= after.fired_at_ms - after.active_at_ms < FOR_S * 1000 + 15_000
         assert after.fired_at_ms - began_again_ms < FOR_S * 1000, "sooner than a timer that began anew"
         assert not rung(console), "nobody is rung for what is acknowledged"
         console.press("!\r")
