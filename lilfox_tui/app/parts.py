@@ -22,6 +22,11 @@ class Parts(NamedTuple):
 _SUBJECTS = {"host": "hosts", "service": "services", "backend": "backends", "alert": "alerts", "rule": "alerts"}
 
 
+def heads(height: int) -> Parts:
+    """Rows above the rows of each part: titles, and blank lines only where there is room."""
+    return Parts(2, 3, 2, 2) if height >= LOW else Parts(1, 1, 1, 1)
+
+
 def heights(height: int, wanted: Parts, *, selected: str | None, only: str | None) -> Parts:
     """What each part gets of ``height`` rows, of those that it has (``wanted``). ``selected`` is the kind of the row
     that is chosen, ``only`` that of the part that is shown alone.

@@ -21,7 +21,7 @@ from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.host_page import HostPage, host_page
 from lilfox_tui.app.host_rows import ROLES, TableStyle, held_for, host_heading, host_row
 from lilfox_tui.app.metrics_keys import link_error
-from lilfox_tui.app.parts import LOW, Parts, heights
+from lilfox_tui.app.parts import Parts, heads, heights
 from lilfox_tui.app.rows_on_demand import RowsOnDemand
 from lilfox_tui.app.service_page import ServicePage, service_page
 from lilfox_tui.app.service_rows import service_heading, service_row
@@ -138,7 +138,7 @@ class MetricsPane(AlertSection):
 
     def _arrange(self, overview: Overview) -> None:
         """Gives each part its height: a page takes all."""
-        height, head = self.lilfox.room.height, self._head_rows()
+        height, head = self.lilfox.room.height, heads(self.lilfox.room.height)
         wanted = Parts(
             len(self._hosts(overview)) + head.hosts,
             len(self._services(overview)) + head.services if overview.services else 0,
@@ -159,10 +159,6 @@ class MetricsPane(AlertSection):
                 self.call_after_refresh(self.repaint)  # what is below is known once that is laid out
         for name in ("hosts", "services", "backends", "alerts"):
             self.query_one(f"#{name}", Lines).sticky = getattr(head, name)
-
-    def _head_rows(self) -> Parts:
-        """Rows above the rows of each part: titles and blank lines only where there is room."""
-        return Parts(2, 3, 2, 2) if self.lilfox.room.height >= LOW else Parts(1, 1, 1, 1)
 
     def _style(self) -> TableStyle:
         app = self.lilfox
