@@ -124,7 +124,10 @@ class ScrapeWatch:
         from lilfox_tui.scrape.discovered import Discovery
         from lilfox_tui.scrape.pool import Pool
 
-        self._pool = Pool(store, self._host_of)
+        own, asked = own_targets(self._config), {watch.name: watch for watch in self._asked()}
+        of_services = [target_of(watch) for name, watch in asked.items() if name not in self._config.scrape]
+        of_services += [each for each in own if each.label("job") in asked]
+        self._pool = Pool(store, self._host_of, of_services)
         discovery = None
         try:
             file = await asyncio.to_thread(prometheus_file, self._config, None)
@@ -133,8 +136,7 @@ class ScrapeWatch:
         else:
             if file is not None:
                 self._file_problems, discovery = file.unsupported, Discovery(file.jobs)
-        others = [each for each in own_targets(self._config) if each.label("job") not in self._services]
-        await self._pool.run(others, discovery)
+        await self._pool.run([each for each in own if each.label("job") not in self._services], discovery)
 
     def take_host(self, watch: HostWatch, snapshot: Snapshot) -> None:
         """A new reading of a host."""

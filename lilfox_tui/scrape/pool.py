@@ -9,10 +9,12 @@ from lilfox_tui.crash import fault_of
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Feed
 from lilfox_tui.hosts.base import Host
+from lilfox_tui.i18n import _
 from lilfox_tui.scrape.discovered import Discovery
 from lilfox_tui.scrape.scraper import Scraper
 from lilfox_tui.scrape.store import Store
 from lilfox_tui.scrape.target import Target
+from lilfox_tui.text import clean
 
 LOOK_AGAIN_S = 5.0
 """How often files of targets are looked at; only those that have changed are read."""
@@ -20,31 +22,51 @@ _AFTER_FAULT_S = 5.0
 
 
 class Pool:
-    """Scrapes into ``store``. ``host_of`` gives the host that a target names, None for this machine.
+    """Scrapes into ``store``. ``host_of`` gives the host that a target names, None for this machine. ``elsewhere`` are
+    targets that others scrape into the same store.
 
     ``scrapers`` are those of now, by their target's key; each new mapping is published. ``problems`` are sentences
     about targets that cannot be.
     """
 
-    def __init__(self, store: Store, host_of: Callable[[str | None], Host | None]) -> None:
+    def __init__(
+        self, store: Store, host_of: Callable[[str | None], Host | None], elsewhere: Iterable[Target] = ()
+    ) -> None:
         self.scrapers: Feed[Mapping[str, Scraper]] = Feed()
         self.problems: tuple[str, ...] = ()
-        self._store, self._host_of = store, host_of
+        self._store, self._host_of, self._elsewhere = store, host_of, tuple(elsewhere)
         self._running: dict[str, tuple[Scraper, asyncio.Task[None]]] = {}
 
     async def run(self, fixed: Iterable[Target], discovery: Discovery | None = None) -> None:
         """Scrapes ``fixed`` targets, and those that ``discovery`` finds, until cancelled."""
-        always = {target.key: target for target in fixed}
+        always = tuple(fixed)
         try:
-            await self._keep(always)
+            await self._keep(self._told_apart(always, ()))
             while discovery is not None:
                 found = await asyncio.to_thread(discovery.targets)
-                self.problems = found.problems
-                await self._keep({**always, **{target.key: target for target in found.targets}})
+                await self._keep(self._told_apart((*always, *found.targets), found.problems))
                 await asyncio.sleep(LOOK_AGAIN_S)
             await asyncio.Event().wait()
         finally:
             await self._keep({})
+
+    def _told_apart(self, targets: Iterable[Target], problems: tuple[str, ...]) -> dict[str, Target]:
+        """By key; of those that have the same labels the first alone, for nothing could tell their series apart."""
+        first = {target.labels: target for target in self._elsewhere}
+        wanted: dict[str, Target] = {}
+        clashes = []
+        for target in targets:
+            other = first.setdefault(target.labels, target)
+            if other is target:
+                wanted[target.key] = target
+            elif other.key != target.key:
+                what = _(
+                    "{url} has the same labels as {other}, which is scraped; give its job another name",
+                    url=clean(target.url), other=clean(other.url),
+                )  # fmt: skip
+                clashes.append(what)
+        self.problems = (*problems, *clashes)
+        return wanted
 
     async def _keep(self, wanted: Mapping[str, Target]) -> None:
         running = self._running

@@ -61,3 +61,32 @@ async def test_keeps_a_scraper_for_each_target_while_they_change(
             await asyncio.gather(running, return_exceptions=True)
     assert jobs_up(store) == set()
     assert pool.scrapers.value == {}
+
+
+async def test_of_targets_with_the_same_labels_one_is_scraped_and_the_other_said(tmp_path: Path) -> None:
+    store = Store(keep_s=3600, limit_bytes=1 << 30)
+
+    def target(job: str, path: str) -> Target:
+        return Target(f"http://127.0.0.1:{port}{path}", (("instance", "a"), ("job", job)), interval_s=0.1)
+
+    async with serving(page(b"a 1\n")) as port:
+        pool = Pool(store, lambda _name: None, [target("service", "/metrics")])
+        others = [
+            target("service", "/metrics"),
+            target("service", "/other"),
+            target("node", "/a"),
+            target("node", "/b"),
+        ]
+        running = asyncio.create_task(pool.run([*others, target("node", "/a")]))
+        try:
+            await until(lambda: jobs_up(store) == {"node"})
+            scraped = pool.scrapers.value or {}
+            assert [scraper.target.url for scraper in scraped.values()] == [f"http://127.0.0.1:{port}/a"]
+            said = [each.partition(";")[0].replace(f"http://127.0.0.1:{port}", "") for each in pool.problems]
+            assert said == [
+                "/other has the same labels as /metrics, which is scraped",
+                "/b has the same labels as /a, which is scraped",
+            ]
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
