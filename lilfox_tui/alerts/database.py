@@ -10,9 +10,10 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
@@ -61,6 +62,20 @@ class Database:
         except BaseException:
             self._connection.close()
             raise
+
+    @classmethod
+    def from_file(cls, path: Path) -> Database:
+        """In memory alone, with what can be read from ``path``, which cannot be written: silences go on."""
+        made = cls(None)
+        if not path.is_file():
+            return made
+        place = f"file:{quote(str(path))}?mode=ro"
+        for way in (place, f"{place}&immutable=1"):  # the latter where not even its index of the log can be made
+            with suppress(sqlite3.Error), closing(sqlite3.connect(way, uri=True)) as file:
+                if file.execute("PRAGMA user_version").fetchone() == (VERSION,):
+                    file.backup(made._connection)
+                    break
+        return made
 
     def close(self) -> None:
         """Nothing may be asked after it."""

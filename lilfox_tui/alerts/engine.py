@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -87,7 +88,7 @@ class AlertEngine:
     async def run(self) -> None:
         """Evaluates, or shows what another evaluates, until cancelled."""
         try:
-            while not await asyncio.to_thread(self._lock.take):
+            while not await asyncio.to_thread(self._is_ours):
                 await self._follow()
             await self._evaluate()
         finally:
@@ -150,7 +151,7 @@ class AlertEngine:
             raise
         except LilFoxError as error:
             self.trouble = tr("{error}; what happens is kept only until LilFox ends", error=error)
-            return Database(None)
+            return Database.from_file(path)
 
     async def _evaluate(self) -> None:
         loaded = await self._loaded()
@@ -176,10 +177,10 @@ class AlertEngine:
 
     async def _show_changes(self) -> None:
         """Tells and publishes when something has changed here or in another process, and when it is time to tell."""
-        seen = -1
+        seen: int | None = -1
         look_at: datetime | None = None
         while True:
-            elsewhere = await asyncio.to_thread(self._saved.database.changed_elsewhere)
+            elsewhere = await asyncio.to_thread(self._changed_elsewhere)
             due = look_at is not None and self._now() >= look_at
             if elsewhere != seen or due or self._changed.is_set():
                 seen = elsewhere
@@ -200,8 +201,9 @@ class AlertEngine:
             if await asyncio.to_thread(self._evaluating.files_changed):
                 await self._loaded()
             if time.monotonic() - cleaned >= CLEANED_S:
-                cleaned = time.monotonic()
-                await self._in_thread(partial(self._evaluating.on_disk, self._forget_old))
+                with suppress(LilFoxError):  # another process holds the file: in a moment again
+                    await self._in_thread(partial(self._evaluating.on_disk, self._forget_old))
+                    cleaned = time.monotonic()
             await asyncio.sleep(FILES_LOOKED_AT_S)
 
     async def _loaded(self) -> bool:
@@ -253,7 +255,7 @@ class AlertEngine:
             self._changed.clear()
             self._following.again()
         try:
-            alerts = await asyncio.to_thread(self._following.newer, self._now())
+            alerts = await asyncio.to_thread(self._kept_elsewhere)
             if alerts is not None:
                 self.feed.publish(alerts, alerts.at)
                 self._following.ring(alerts)
@@ -264,6 +266,27 @@ class AlertEngine:
                 await self._changed.wait()
         except TimeoutError:
             return
+
+    def _is_ours(self) -> bool:
+        """Whether this one evaluates. Raises LilFoxError."""
+        try:
+            return self._lock.take()
+        except LilFoxError:
+            if self._saved.database.path is not None:
+                raise
+            return True  # a folder in which nothing can be written: nobody can share a state there
+
+    def _kept_elsewhere(self) -> Alerts | None:
+        now = self._now()
+        return self._following.newer(now, self._lock.frozen(now))
+
+    def _changed_elsewhere(self) -> int | None:
+        """A number that differs once another process has written; None where that cannot be known now."""
+        self._lock.show_life()
+        try:
+            return self._saved.database.changed_elsewhere()
+        except LilFoxError:
+            return None
 
     def _take_step(self) -> None:
         step_s = self._clock.step_s()

@@ -6,12 +6,15 @@ import uuid
 from collections.abc import Callable
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from lilfox_tui.alerts.model import Alert, Alerts, AlertState
 from lilfox_tui.alerts.notifier import Notice
 from lilfox_tui.alerts.saved import Saved
 from lilfox_tui.alerts.telling import concerned, is_muted, receiver
 from lilfox_tui.alerts.viewing import from_saved
 from lilfox_tui.config.model import Config
+from lilfox_tui.i18n import Message
 from lilfox_tui.metrics.model import Labels
 
 BELL = "bell"
@@ -25,21 +28,22 @@ class Following:
         self._saved, self._ring = saved, ring
         bells = [(name, options) for name, options in config.notifiers.items() if options.kind == BELL]
         self._bells = [receiver(name, options) for name, options in bells]
-        self._version = -1
+        self._version: tuple[int, str] | None = None
         self._fires: dict[str, set[tuple[Labels, datetime | None]]] = {}
 
-    def newer(self, now: datetime) -> Alerts | None:
-        """The state, if it is another than at the last call. Blocks. Raises LilFoxError."""
-        version = self._saved.database.changed_elsewhere()
+    def newer(self, now: datetime, trouble: Message | None = None) -> Alerts | None:
+        """The state, if it or ``trouble``, which becomes a part of it, is another than at the last call. Blocks. Raises
+        LilFoxError."""
+        version = self._saved.database.changed_elsewhere(), str(trouble)
         if version == self._version:
             return None
         alerts = from_saved(self._saved, now)
         self._version = version
-        return alerts
+        return alerts if trouble is None else replace(alerts, troubles=(*alerts.troubles, trouble))
 
     def again(self) -> None:
         """Lets :meth:`newer` give the state again: it was changed from here."""
-        self._version = -1
+        self._version = None
 
     def ring(self, alerts: Alerts) -> None:
         """Rings once for what fires since the last call, except at the first."""

@@ -1,6 +1,7 @@
 """Of several LilFoxes with one state folder, one evaluates: the one that holds the lock on ``alerts.lock``.
 
-The lock goes with the process that holds it, however that ends (flock, which the kernel releases).
+The lock goes with the process that holds it, however that ends (flock, which the kernel releases). A process that is
+stopped (SIGSTOP, a debugger, a frozen container) keeps it: so the holder gives signs of life, the file's time.
 """
 
 from __future__ import annotations
@@ -8,10 +9,15 @@ from __future__ import annotations
 import fcntl
 import os
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import Message, tr
+
+SILENT_S = 15.0
+"""The holder gives a sign of life each second; without one for so long, it is said."""
+_PID_BYTES = 20
 
 
 class OneEvaluates:
@@ -35,7 +41,37 @@ class OneEvaluates:
             os.close(file)
             return False
         self._held = file
+        with suppress(OSError):  # a full disk: it is ours all the same
+            os.ftruncate(file, 0)
+            os.write(file, str(os.getpid()).encode())
+        self.show_life()
         return True
+
+    def show_life(self) -> None:
+        """Tells the others that this process goes on."""
+        if self._held is not None:
+            with suppress(OSError):
+                os.utime(self._held)
+
+    def frozen(self, now: datetime) -> Message | None:
+        """What to say of another process that holds the lock and has given no sign of life for long; None while all is
+        well. ``now`` is aware."""
+        if self._path is None:
+            return None
+        try:
+            file = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError:
+            return None
+        with os.fdopen(file, "rb") as opened:
+            since = datetime.fromtimestamp(os.fstat(file).st_mtime, UTC)
+            pid = opened.read(_PID_BYTES).decode("ascii", "replace") or "?"
+        if (now - since).total_seconds() < SILENT_S:
+            return None
+        return tr(
+            "the LilFox that evaluates (process {pid}) gives no sign of life since {since:%H:%M:%S} UTC; is it "
+            "stopped? Nobody is told of alerts: let it go on (kill -CONT {pid}), or end it (kill -KILL {pid})",
+            pid=pid, since=since,
+        )  # fmt: skip
 
     def is_held(self) -> bool:
         """Whether somebody evaluates now. The lock is taken for a moment: who begins to evaluate then tries again."""

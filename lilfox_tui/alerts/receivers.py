@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -80,7 +81,8 @@ class Receivers:
 
     async def run(self) -> None:
         """Sends until cancelled. One that hangs holds up no other."""
-        await asyncio.to_thread(self._forget_others)
+        with suppress(LilFoxError):  # another process holds the file: at the next start again
+            await asyncio.to_thread(self._forget_others)
         try:
             async with asyncio.TaskGroup() as group:
                 for way in self._ways:

@@ -48,8 +48,10 @@ def kept_alerts(folder: Path | None) -> Ready[Alerts] | Unavailable:
     try:
         database = Database(path)
         saved = Saved(database)
-        if OneEvaluates(folder).is_held():
-            return Ready(from_saved(saved, now), now)
+        lock = OneEvaluates(folder)
+        if lock.is_held():
+            frozen = lock.frozen(now)
+            return Ready(from_saved(saved, now), now) if frozen is None else Unavailable(LilFoxError(frozen), now)
         newest_ms = max((group.evaluated_ms for group in saved.groups().values()), default=None)
     except LilFoxError as error:
         return Unavailable(error, now)

@@ -53,10 +53,13 @@ def alerts_now(saved: Saved) -> Alerts:
 
     now = datetime.now(UTC)
     folder = None if saved.database.path is None else Path(saved.database.path).parent
-    if not OneEvaluates(folder).is_held():
+    lock = OneEvaluates(folder)
+    if not lock.is_held():
         newest_ms = max((group.evaluated_ms for group in saved.groups().values()), default=None)
         age = "-" if newest_ms is None else human_duration(now.timestamp() - newest_ms / 1000)
         warn(tr("no LilFox evaluates these rules now; this is how it was {age} ago", age=age))
+    elif (frozen := lock.frozen(now)) is not None:
+        warn(frozen)
     return from_saved(saved, now)
 
 
