@@ -78,6 +78,7 @@ def _check_watched(config: Config, host_names: Collection[str], findings: Findin
 
 
 def _check_host(host: HostConfig, path: KeyPath, findings: Findings) -> None:
+    _check_labels(host.series, (*path, "series"), findings)
     if not host.local:
         return
     for key in _SSH_KEYS:
@@ -95,6 +96,7 @@ def _check_service(service: ServiceConfig, path: KeyPath, host_names: Collection
     if not service.expect:
         findings.add_at((*path, "expect"), _("no status is good then; write [200]"))
     _check_headers(service.headers, path, findings)
+    _check_labels(service.series, (*path, "series"), findings)
 
 
 def _check_scrape(scrape: ScrapeConfig, path: KeyPath, host_names: Collection[str], findings: Findings) -> None:
@@ -106,16 +108,20 @@ def _check_scrape(scrape: ScrapeConfig, path: KeyPath, host_names: Collection[st
         findings.add_at((*path, "path"), _("a path is wanted, which starts with /; write /metrics"))
     if not 0 < scrape.timeout <= scrape.every:
         findings.add_at((*path, "timeout"), _("longer than every, or none; make it shorter than the period"))
-    for name in scrape.labels:
-        if not _LABEL.fullmatch(name) or name.startswith("__"):
-            what = _("{name} is no name for a label; use letters, digits and _, not two _ first", name=quoted(name))
-            findings.add_at((*path, "labels", name), what)
+    _check_labels(scrape.labels, (*path, "labels"), findings)
     if scrape.user is not None and scrape.bearer is not None:
         findings.add_at((*path, "bearer"), _("only one of {names} may stand here", names="user, bearer"))
     for at, pattern in enumerate(scrape.drop, 1):
         _check_pattern(pattern, (*path, "drop", str(at)), findings)
     _check_host_name(scrape.from_, (*path, "from"), host_names, findings)
     _check_headers(scrape.headers, path, findings)
+
+
+def _check_labels(labels: Collection[str], path: KeyPath, findings: Findings) -> None:
+    for name in labels:
+        if not _LABEL.fullmatch(name) or name.startswith("__"):
+            what = _("{name} is no name for a label; use letters, digits and _, not two _ first", name=quoted(name))
+            findings.add_at((*path, name), what)
 
 
 def _check_pattern(pattern: str, path: KeyPath, findings: Findings) -> None:

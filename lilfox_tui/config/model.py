@@ -51,6 +51,9 @@ class HostConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
     sudo_password: SecretRef | None = None
     protected: bool = False
     """Allow no change on this host, whoever asks."""
+    series: dict[str, str] = {}
+    """Labels of its series (node_exporter's) in the Prometheus of the config; ``instance`` is its name or address, with
+    any port, when not given."""
 
 
 class MetricNames(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -91,6 +94,9 @@ class ServiceConfig(MetricNames, frozen=True, forbid_unknown_fields=True, kw_onl
     metrics: str | None = "/metrics"
     """Path of its page of metrics; None where it is not asked for one. A service without such a page is well."""
     metrics_every: Seconds = Seconds(5)
+    series: dict[str, str] = {}
+    """Labels of its series in the Prometheus of the config; when not given, ``job`` is its name, else ``instance`` its
+    address."""
 
 
 class Threshold(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
