@@ -58,6 +58,9 @@ class LabelSet(Struct, eq=False, gc=False):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, LabelSet) and self._hash == other._hash and self.pairs == other.pairs
 
+    def __ne__(self, other: object) -> bool:  # Struct has one of its own
+        return not self == other
+
     def __hash__(self) -> int:
         return self._hash
 
