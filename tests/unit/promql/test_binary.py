@@ -25,6 +25,7 @@ def test_arithmetic_drops_the_name_and_a_comparison_keeps_it() -> None:
     assert given("hits * 2") == {'{route="a"}': 200.0, '{route="b"}': 400.0, '{route="c"}': 600.0}
     assert given("hits > 100") == {'hits{route="b"}': 200.0, 'hits{route="c"}': 300.0}
     assert given("250 > hits") == {'hits{route="a"}': 100.0, 'hits{route="b"}': 200.0}
+    assert given("hits > bool hits") == {'{route="a"}': 0.0, '{route="b"}': 0.0, '{route="c"}': 0.0}
     assert given("hits > bool 100") == {'{route="a"}': 0.0, '{route="b"}': 1.0, '{route="c"}': 1.0}
     assert given("-hits") == {'{route="a"}': -100.0, '{route="b"}': -200.0, '{route="c"}': -300.0}
 
@@ -106,3 +107,12 @@ def test_a_plan_of_pairs_is_made_once_for_two_lists_and_forgotten_among_many() -
     query = parse("hits / on (route) owner")
     first, second = query.at(SOURCE, 1000), query.at(SOURCE, 2000)
     assert first[0] is second[0]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("text", "side"),
+    [("hits / on(route) errors", "right"), ("errors / on(route) group_right hits", "left")],
+)
+def test_it_is_said_on_which_side_several_have_the_same_labels(text: str, side: str) -> None:
+    with pytest.raises(QueryError, match=f"on the {side} hand-side"):
+        given(text)

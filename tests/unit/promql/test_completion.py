@@ -80,3 +80,8 @@ def test_each_function_and_aggregation_that_is_offered_is_one() -> None:
                  "limit_ratio": "1, up"}  # fmt: skip
     assert all(parse(f"{name}({arguments.get(name, 'up')})") for name in AGGREGATIONS)
     assert all(f"{name}(" in complete(name, len(name), Known()).choices for name in (*FUNCTIONS, *AGGREGATIONS))
+
+
+def test_of_many_metrics_as_many_are_offered_as_anybody_looks_at() -> None:
+    many = Known(tuple(f"metric_{number}" for number in range(200)))
+    assert len(at_end("metric|", many).choices) == 50

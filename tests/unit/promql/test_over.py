@@ -66,6 +66,15 @@ def test_two_metrics_never_become_one_line() -> None:
         with pytest.raises(QueryError, match="same labelset"):
             parse(text).over(source, 0, 70_000, 10_000)
     assert len(parse('last_over_time({i="1"}[20s])').over(source, 0, 70_000, 10_000)) == 2
+    within = parse('max_over_time((-{i="1"})[80s:10s])').over(source, 70_000, 80_000, 10_000)  # one sample each step
+    assert [line.values.tolist() for line in within] == [[-1, -2]]
+
+
+def test_as_many_steps_as_prometheus_takes() -> None:
+    query = parse("vector(1)")
+    assert len(query.over(SOURCE, 0, 10_999, 1)[0].times) == 11_000
+    with pytest.raises(QueryError, match="11000 values"):
+        query.over(SOURCE, 0, 11_000, 1)
 
 
 def test_rows_are_taken_of_the_source_once() -> None:

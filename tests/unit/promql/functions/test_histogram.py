@@ -114,7 +114,12 @@ def test_fractions(lower: float, upper: float, result: float) -> None:
 
 @pytest.mark.parametrize(
     ("counts", "result"),
-    [({"1": 4, "2": 8}, NAN), ({"1": 0, "+Inf": 0}, NAN), ({"-1": 4, "1": 8, "+Inf": 8}, 0.25)],
+    [
+        ({"1": 4, "2": 8}, NAN),
+        ({"1": 0, "+Inf": 0}, NAN),
+        ({"-1": 4, "1": 8, "+Inf": 8}, 0.25),
+        ({"-2": 0, "0": 20, "+Inf": 15}, 5 / 15),  # never more than all
+    ],
 )
 def test_fractions_of_odd_histograms(counts: dict[str, float], result: float) -> None:
     assert fraction(-1, 0, counts) == result

@@ -96,7 +96,7 @@ def test_orders(name: str, arguments: tuple[str, ...], order: list[str]) -> None
 @pytest.mark.parametrize(
     ("left", "right", "expected"),
     [("a2", "a10", True), ("a10", "a2", False), ("a", "a1", True), ("a1", "a", False), ("1.2.3", "1.10", True),
-     ("9" * 30, "1" + "0" * 40, False), ("a", "b", True), ("", "b", False)],
+     ("9" * 30, "1" + "0" * 40, False), ("a", "b", True), ("", "b", False), ("1" * 5000, "2", True)],
 )  # fmt: skip
 def test_numbers_in_labels_are_compared_by_size(left: str, right: str, expected: bool) -> None:
     assert precedes(left, right) is expected

@@ -81,6 +81,13 @@ def test_aggregations(name: str, values: tuple[float, ...], result: float) -> No
     assert call(name, *values) == result
 
 
+@pytest.mark.parametrize(("semantics", "result"), [(PROMETHEUS_3, math.inf), (PROMETHEUS_2, NAN)])
+def test_squares_that_run_over(semantics: Semantics, result: float) -> None:
+    with np.errstate(all="ignore"):
+        found = FUNCTIONS["stdvar_over_time"].kernel(span(0, 20, semantics), *every(10, column(1e200, -1e200)))
+    assert np.asarray(found).tolist() == [result]
+
+
 @pytest.mark.parametrize("name", ["first_over_time", "last_over_time"])
 def test_one_sample_of_many_keeps_the_name(name: str) -> None:
     assert FUNCTIONS[name].keeps_name

@@ -99,6 +99,13 @@ def test_slope_and_forecast_of_a_straight_line() -> None:
     assert call("predict_linear", span(0, 130), samples, 50) == [pytest.approx(7 + 10), 7.0]
 
 
+def test_a_level_line_has_no_slope_at_all() -> None:
+    times = np.array([1_000, 7_000, 13_000, 29_000], np.int64)
+    samples = times, np.full((4, 1), 0.1)
+    assert call("deriv", span(0, 30), samples) == [0.0]
+    assert call("predict_linear", span(0, 31), samples, 1e9) == [0.1]
+
+
 def test_a_level_line_at_infinity_has_no_slope() -> None:
     samples = every(10, [[math.inf], [math.inf]])
     assert call("deriv", span(0, 20), samples) == [pytest.approx(math.nan, nan_ok=True)]

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lilfox_tui.promql.functions import FUNCTIONS
+from lilfox_tui.promql.functions.arithmetic import binary_logarithm
 from lilfox_tui.scrape.matcher import Matcher
 from tests.unit.promql.functions.windows import CALL, read, vector
 
@@ -80,6 +81,18 @@ def test_parts_of_dates_are_those_of_the_calendar(seconds: int, fraction: float)
     assert part("day_of_year", value) == date.timetuple().tm_yday
     if next_month is not None:
         assert part("days_in_month", value) == (next_month - timedelta(days=1)).day
+
+
+@pytest.mark.parametrize(
+    ("day", "of_month"), [("2000-02-01", 29), ("2023-02-28", 28), ("2024-02-03", 29), ("2100-02-01", 28)]
+)
+def test_february_is_longer_in_leap_years(day: str, of_month: int) -> None:
+    assert part("days_in_month", datetime.fromisoformat(f"{day}T12:00:00+00:00").timestamp()) == of_month
+
+
+def test_binary_logarithms_of_powers_of_two_are_exact() -> None:
+    powers = np.arange(-1022.0, 1024.0)
+    assert (binary_logarithm(np.exp2(powers)) == powers).all()
 
 
 def test_without_an_argument_dates_are_of_the_evaluation() -> None:
