@@ -23,6 +23,7 @@ from lilfox_tui.alerts.model import (
     RuleView,
     Silence,
     SilenceMatcher,
+    worst_first,
 )
 from lilfox_tui.alerts.silences import matchers_of, would_silence
 from lilfox_tui.errors import LilFoxError
@@ -165,7 +166,7 @@ class ExternalAlerts:
             elif alert.resolved_at is not None and now - alert.resolved_at < RESOLVED_SHOWN:
                 current[key] = alert
         self._before = current
-        return tuple(sorted(current.values(), key=lambda one: (-one.state, one.active_at, one.labels)))
+        return worst_first(current.values())
 
 
 def _alerts(groups: Iterable[RemoteGroup], where: str) -> list[Alert]:

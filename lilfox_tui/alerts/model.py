@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import IntEnum
 from typing import Literal
@@ -63,6 +63,15 @@ class Silence(Struct, frozen=True):
     """It ends by itself once no pending or firing alert fits it any more."""
 
 
+_URGENCY = {
+    **dict.fromkeys(("emergency", "critical", "crit", "fatal", "page", "p1"), 3),
+    **dict.fromkeys(("warning", "warn", "minor", "ticket", "p3"), 1),
+    **dict.fromkeys(("info", "information", "notice", "none", "debug", "p4", "p5"), 0),
+}
+"""Of the words that rule files have for ``severity``; no standard names them."""
+_URGENCY_UNKNOWN = 2
+
+
 class Alert(Struct, frozen=True, gc=False):
     """One alert. ``labels`` (with ``alertname``, without ``__name__``) are its identity; all times are aware UTC.
 
@@ -94,9 +103,19 @@ class Alert(Struct, frozen=True, gc=False):
         """Its ``severity`` label, empty when there is none."""
         return self.label("severity")
 
+    @property
+    def urgency(self) -> int:
+        """How bad its ``severity`` is; what is not known, or not said, is between a warning and what is critical."""
+        return _URGENCY.get(self.severity.lower(), _URGENCY_UNKNOWN)
+
     def label(self, name: str) -> str:
         """The value of one label, empty when it is not there."""
         return next((value for key, value in self.labels if key == name), "")
+
+
+def worst_first(alerts: Iterable[Alert]) -> tuple[Alert, ...]:
+    """What fires, what is pending, what has resolved; of each the worst severity and then the oldest first."""
+    return tuple(sorted(alerts, key=lambda one: (-one.state, -one.urgency, one.active_at, one.labels)))
 
 
 class RuleView(Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""Alerts as people see them: with who acknowledged them and what silences them, worst and then oldest first."""
+"""Alerts as people see them: with who acknowledged them and what silences them, worst first."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from lilfox_tui.alerts.group import alert_view
-from lilfox_tui.alerts.model import Acknowledgement, Alert, Alerts, AlertState, RuleView, Silence
+from lilfox_tui.alerts.model import Acknowledgement, Alert, Alerts, AlertState, RuleView, Silence, worst_first
 from lilfox_tui.alerts.saved import Saved
 from lilfox_tui.alerts.silences import is_active, takes
 from lilfox_tui.metrics.model import Labels
@@ -27,7 +27,7 @@ def marked(
         by = tuple(one.id for one in active if takes(one.matchers, alert.labels))
         seen = acknowledged.get(alert.labels) if alert.state is not AlertState.RESOLVED else None
         found.append(replace(alert, acknowledged=seen, silenced_by=by) if by or seen else alert)
-    return tuple(sorted(found, key=lambda one: (-one.state, one.active_at, one.labels)))
+    return worst_first(found)
 
 
 def from_saved(saved: Saved, now: datetime) -> Alerts:

@@ -70,7 +70,7 @@ class Item(Struct, frozen=True):
 
 
 def items_of(alerts: Alerts) -> list[Item]:
-    """The rows: what fires and is pending, each oldest first, what is silenced, what has resolved, then rules that
+    """The rows: what fires and is pending, each worst first, what is silenced, what has resolved, then rules that
     failed and those without data."""
     rules = {rule.key: rule for rule in alerts.rules}
     shown = sorted(alerts.alerts, key=lambda alert: (alert.resolved_at is not None, bool(alert.silenced_by)))
