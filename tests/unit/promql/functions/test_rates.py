@@ -100,10 +100,9 @@ def test_slope_and_forecast_of_a_straight_line() -> None:
 
 
 def test_a_level_line_has_no_slope_at_all() -> None:
-    times = np.array([1_000, 7_000, 13_000, 29_000], np.int64)
-    samples = times, np.full((4, 1), 0.1)
-    assert call("deriv", span(0, 30), samples) == [0.0]
-    assert call("predict_linear", span(0, 31), samples, 1e9) == [0.1]
+    samples = np.array([2_091, 8_649, 30_707, 45_307, 57_025], np.int64), np.full((5, 1), 0.42)
+    assert call("deriv", span(0, 60), samples) == [0.0]
+    assert call("predict_linear", span(0, 60), samples, 1e9) == [0.42]
 
 
 def test_a_level_line_at_infinity_has_no_slope() -> None:
