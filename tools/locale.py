@@ -7,6 +7,7 @@ a translation has other ``{fields}`` than its text, or the .mo file is not made 
 from __future__ import annotations
 
 import io
+import os
 import string
 import sys
 from collections.abc import Iterator
@@ -61,9 +62,17 @@ def update(language: str) -> None:
     catalog.obsolete.clear()
     catalog.creation_date = catalog.revision_date = _NO_DATE
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
-        write_po(file, catalog, width=LONGEST_LINE, sort_output=True, include_lineno=False, ignore_obsolete=True)
-    path.with_suffix(".mo").write_bytes(compiled(language))
+    text = io.BytesIO()
+    write_po(text, catalog, width=LONGEST_LINE, sort_output=True, include_lineno=False, ignore_obsolete=True)
+    _replace(path, text.getvalue())
+    _replace(path.with_suffix(".mo"), compiled(language))
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Whoever reads the file meanwhile reads it whole: half a catalogue would be written back as such."""
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    new.write_bytes(content)
+    new.replace(path)
 
 
 def collected() -> Catalog:

@@ -171,7 +171,7 @@ class Stack:
             await asyncio.sleep(0.05)
         raise LilFoxError(
             tr("the demo's {service} did not come up on port {port}", service=name, port=self._ports[name]),
-            tr("is the port in use? Try --port-base."),
+            tr("start it again: another program may have taken the port just then"),
         )
 
     async def _start(self, module: str, options: list[str], *, key: str = "") -> asyncio.subprocess.Process:

@@ -62,6 +62,8 @@ def _unsupported(before: Token, token: Token) -> Message | None:
         return tr("the trim operators </ and >/ need native histograms, which are not supported")
     if token.text in ("anchored", "smoothed") and before.sort in _VALUE_ENDS and before.text not in ("by", "without"):
         return tr("the modifier {name} (extended range selectors) is not supported", name=token.text)
+    if before.text.lower() == "offset" and token.text == "(":
+        return tr("arithmetic with durations after offset is not supported")
     if before.text == "@" and token.text == "-":
         return tr("a time before 1970 after @ is not supported")
     if token.sort == "number" and not token.is_duration and "x" not in token.text.lower() and isinf(float(token.text)):

@@ -30,6 +30,9 @@ _BETWEEN: Final = frozenset(
     ("and", "or", "unless", "atan2", "by", "without", "on", "ignoring", "group_left", "group_right", "bool", "offset")
 ) | {"fill", "fill_left", "fill_right"}
 
+_WITH_NAMES: Final = ("by", "without", "on", "ignoring")
+"""Names in round brackets come after these."""
+
 
 class Token(NamedTuple):
     """One word of a query, and where it stands."""
@@ -114,7 +117,7 @@ def _cannot_follow(before: Token, token: Token) -> bool:
     """Two values beside each other, or an operator where a value must be."""
     ends = before.sort in ("number", "string") or (before.sort == "word" and before.text not in _BETWEEN)
     begins = token.sort in ("number", "string") or (token.sort == "word" and token.text not in _BETWEEN)
-    if ends and begins:
+    if begins and (ends or before.text.lower() in _WITH_NAMES):
         return True
     signs = before.sort == "sign" and before.text not in ",:" and token.sort == "sign"
     return signs and token.text not in ("-", "+")

@@ -68,6 +68,8 @@ def test_prometheus_2_has_holt_winters_by_its_name() -> None:
         ("1 + nosuch(x)", "unknown function with name 'nosuch'", 4),
         ("rate(x)", "expected type matrix in call to function 'rate', got vector", 0),
         ("x + x[5m] anchored", "anchored", 10),
+        ("x offset (5m + 1m)", "arithmetic with durations after offset", 9),
+        ("sum(rate(x[5m])) by job", "invalid promql query", 20),
         ("x </ 3", "trim operators", 2),
         ('x{a="b" or c="d"}', "VictoriaMetrics", 8),
         ("sum(info(x))", "info is not supported", 4),
