@@ -23,6 +23,7 @@ _REPLACED: dict[int, str] = {
         )
     },
 }  # fmt: skip
+_ONE_EACH = {code: shown if len(shown) == 1 else "\ufffd" for code, shown in _REPLACED.items()}
 _LONE = re.compile("[\ud800-\udfff]")
 
 
@@ -38,6 +39,11 @@ def clean(text: str | bytes) -> str:
         return text
     text = text.replace("\t", " ").translate(_REPLACED)
     return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace") if _has_surrogate(text) else text
+
+
+def in_place(text: str) -> str:
+    """As :func:`clean`, with one character for each, so that places in the text stay where they are."""
+    return _LONE.sub("\ufffd", text.translate(_ONE_EACH))
 
 
 def encodable(text: str) -> str:
@@ -123,7 +129,7 @@ def _may_break(text: str, at: int) -> bool:
 def human_bytes(count: float | None, *, coarse: bool = False) -> str:
     """``count`` bytes with a binary unit in at most 5 cells: ``340K``, ``1.2M``, ``-`` for unknown, ``>999E`` for what
     no machine has. ``coarse`` keeps the first digit alone: ``300K``, ``1M``."""
-    if count is None:
+    if count is None or math.isnan(count):
         return "-"
     value = float(count)
     for unit in ("B", "K", "M", "G", "T", "P", "E"):
@@ -136,7 +142,7 @@ def human_bytes(count: float | None, *, coarse: bool = False) -> str:
 
 def human_count(count: float | None) -> str:
     """A plain number in at most 5 cells: ``412``, ``1.2k``, ``34k``, ``-`` for unknown, ``>999T`` beyond."""
-    if count is None:
+    if count is None or math.isnan(count):
         return "-"
     value = float(count)
     for unit in ("", "k", "M", "G", "T"):
@@ -148,12 +154,13 @@ def human_count(count: float | None) -> str:
 
 def leading_digit(value: float) -> float:
     """``value`` rounded to its first digit: 340 becomes 300, 0.012 becomes 0.01."""
-    return round(value, -math.floor(math.log10(abs(value)))) if value else value
+    return round(value, -math.floor(math.log10(abs(value)))) if 0 < abs(value) < 1e300 else value
 
 
 def human_duration(seconds: float | None) -> str:
-    """A span of time in its two largest units: ``850 ms``, ``14 s``, ``6 min``, ``2 h 14 min``, ``3 d 4 h``."""
-    if seconds is None:
+    """A span of time in its two largest units: ``850 ms``, ``14 s``, ``6 min``, ``2 h 14 min``, ``3 d 4 h``; ``-`` for
+    unknown or endless."""
+    if seconds is None or not math.isfinite(seconds):
         return "-"
     if seconds < 0:
         return "-" + human_duration(-seconds)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from textual import events, work
 from textual.app import ComposeResult
-from textual.widgets import Input
 
 from lilfox_tui.app.actions import Action, actions_of, rebound
 from lilfox_tui.app.app_keys import AppKeys
@@ -22,6 +21,7 @@ from lilfox_tui.app.panes.metrics import MetricsPane
 from lilfox_tui.app.tabs import LOGS, METRICS, TABS
 from lilfox_tui.app.terminal import Departure
 from lilfox_tui.app.widgets.lines import Lines
+from lilfox_tui.app.widgets.text_field import TextField
 from lilfox_tui.config.model import Config
 from lilfox_tui.config.themes import Theme
 from lilfox_tui.monitor.monitor import Monitor
@@ -67,7 +67,7 @@ class LilFoxApp(AppKeys):
         yield Lines(id="tabs")
         yield from self.panes.values()
         yield Lines(ground="bar", id="footer")
-        line = Input(id="line", compact=True, select_on_focus=False)
+        line = TextField(id="line", select_on_focus=False)
         line.display = False
         yield line
 

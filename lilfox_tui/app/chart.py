@@ -14,6 +14,7 @@ from lilfox_tui.metrics.history import Point
 from lilfox_tui.text import cell_width, fit
 
 AXIS_WIDTH = 6
+_NEXT_TO_NOTHING, _BEYOND_ALL = 1e-300, 1e300
 Values = Sequence[float | None]
 """One value a column, oldest first; None where nothing is known."""
 
@@ -38,9 +39,8 @@ def in_columns(points: Sequence[Point], start: datetime, end: datetime, columns:
 
 def spark(values: Values, width: int, glyphs: Glyphs, *, top: float | None = None) -> str:
     """The newest ``width`` values as one line of bars, blank where unknown."""
-    recent = list(values)[-width:]
-    known = [value for value in recent if value is not None]
-    high = top or max(known, default=0) or 1
+    recent = _drawable(list(values)[-width:])
+    high = _finite(top) or max((value for value in recent if value is not None), default=0) or 1
     steps = len(glyphs.bars) - 1
     bars = []
     for value in recent:
@@ -49,11 +49,23 @@ def spark(values: Values, width: int, glyphs: Glyphs, *, top: float | None = Non
     return "".join(bars).rjust(width)
 
 
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and abs(value) <= _BEYOND_ALL else None
+
+
+def _drawable(values: Values) -> Values:
+    """What is no number is not known; what is infinite is as high, or as low, as the rest is."""
+    rest = [value for value in values if value is not None and abs(value) <= _BEYOND_ALL]
+    low, high = min(rest, default=0.0), max(rest, default=1.0)
+    return [None if value is None or math.isnan(value) else min(max(value, low), high) for value in values]
+
+
 def nice_ceiling(value: float, *, binary: bool = False) -> float:
     """The next round number at or above ``value``: 1, 2 or 5 times a power of ten, or of 1024 (1024 at least) where
     ``binary``."""
-    if value <= 0 or (binary and value <= 1024):
+    if not value > _NEXT_TO_NOTHING or (binary and value <= 1024):
         return 1024.0 if binary else 1.0
+    value = min(value, _BEYOND_ALL)
     scale = 1.0
     if binary:
         while value / scale >= 1024:
@@ -84,15 +96,17 @@ def chart(
     At ``limit`` is a line, where no bar stands.
     """
     columns = max(1, width - AXIS_WIDTH - 1)
-    shown = [None] * max(0, columns - len(values)) + list(values)[-columns:]
-    known = [value for value in shown if value is not None]
-    ceiling = top or nice_ceiling(max(known, default=0), binary=binary)
+    shown = _drawable([None] * max(0, columns - len(values)) + list(values)[-columns:])
+    highest = max((value for value in shown if value is not None), default=0)
+    ceiling = _finite(top) or nice_ceiling(highest, binary=binary)
+    share = (_finite(limit) or 0.0) / ceiling
+    marked = math.floor(share * height) if limit is not None and 0 <= share <= 1 else None
     rows: list[Row] = [_title(title, now_text, width)]
     for level in range(height - 1, -1, -1):
         label = unit(ceiling) if level == height - 1 else unit(ceiling / 2) if level * 2 == height - 1 else ""
         bars = "".join(_bar(value, ceiling, level, height, glyphs) for value in shown)
         axis = (Piece(fit(label, AXIS_WIDTH, right=True), "muted"), Piece(glyphs.axis, "rule"))
-        if limit is not None and level == math.floor(limit / ceiling * height):
+        if level == marked:
             rows.append((*axis, *_with_limit(bars, role, glyphs)))
         else:
             rows.append((*axis, Piece(bars, role)))
@@ -125,6 +139,8 @@ def _bar(value: float | None, ceiling: float, level: int, height: int, glyphs: G
 
 def _times(columns: int, start: datetime, end: datetime, glyphs: Glyphs) -> Row:
     form = "%H:%M:%S" if end - start <= timedelta(minutes=10) else "%H:%M"
+    if end - start > timedelta(hours=24):
+        form = "%m-%d %H:%M"
     first, last = start.strftime(form), end.strftime(form)
     fill = columns - len(first) - len(last) - 2
     if fill < 1:

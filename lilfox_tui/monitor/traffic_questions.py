@@ -21,6 +21,8 @@ from lilfox_tui.scrape.series import ABSENT_BITS, STALE_BITS, Selected, SeriesSo
 from lilfox_tui.scrape.store import TargetSeries
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]*")
+_BEYOND_REASON = 1e100
+"""No number of requests and no time is so large, and what is kept and summed up would become infinite."""
 _CLASSES = {"CLIENT_ERROR": "4", "SERVER_ERROR": "5"}
 """Micrometer's ``outcome``."""
 
@@ -250,11 +252,11 @@ def _selector(name: str) -> str:
 
 
 def _elements(query: Query, source: SeriesSource, at_ms: int) -> list[tuple[LabelSet, float]]:
-    """Labels and values that are numbers."""
+    """Labels and values that are numbers of something."""
     value = query.at(source, at_ms)
     assert isinstance(value, Vector)
     pairs = zip(value.labels, value.values.tolist(), strict=True)
-    return [(labels, number) for labels, number in pairs if math.isfinite(number)]
+    return [(labels, number) for labels, number in pairs if abs(number) < _BEYOND_REASON]
 
 
 def _by_label(query: Query, source: SeriesSource, at_ms: int, label: str) -> dict[str, float]:

@@ -13,6 +13,7 @@ from textual.widgets import Input
 from lilfox_tui.app.dialogs.dialog import Dialog
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.widgets.lines import Lines, more_below
+from lilfox_tui.app.widgets.text_field import TextField
 from lilfox_tui.app.wrap import cells, wrapped
 from lilfox_tui.i18n import _
 
@@ -47,7 +48,7 @@ class Chooser(Dialog[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog", classes=self._shape):
             yield Lines(ground="bar", id="dialog-title")
-            yield Input(id="dialog-input", placeholder=_("type to narrow"), compact=True, select_on_focus=False)
+            yield TextField(id="dialog-input", placeholder=_("type to narrow"), select_on_focus=False)
             yield Lines(ground="bar", id="dialog-list")
             yield Lines(ground="bar", id="dialog-more")
 

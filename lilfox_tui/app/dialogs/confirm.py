@@ -12,6 +12,7 @@ from textual.widgets import Input
 from lilfox_tui.app.dialogs.dialog import Dialog
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.widgets.lines import Lines
+from lilfox_tui.app.widgets.text_field import TextField
 from lilfox_tui.app.wrap import wrapped
 from lilfox_tui.i18n import _
 
@@ -27,10 +28,8 @@ class Confirm(Dialog[bool]):
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog"):
             yield Lines(ground="bar", id="dialog-text")
-            yield Input(
-                id="dialog-input",
-                placeholder=_("type {word} and press enter; esc leaves", word=self._word),
-                compact=True,
+            yield TextField(
+                id="dialog-input", placeholder=_("type {word} and press enter; esc leaves", word=self._word)
             )
 
     def on_mount(self) -> None:

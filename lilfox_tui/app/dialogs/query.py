@@ -17,6 +17,7 @@ from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.query_page import Answer, QueryPage, columns_of, head_rows, query_page, series_of
 from lilfox_tui.app.widgets.lines import Lines
+from lilfox_tui.app.widgets.text_field import TextField
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _, tr
 from lilfox_tui.promql.completion import Completion, Known, complete
@@ -31,11 +32,11 @@ _AGAIN_S = 1.0
 _NAMES_OF = timedelta(hours=1)
 
 
-class Expression(Input):
+class Expression(TextField):
     """The line. It completes itself: keys that are typed ahead must find what those before them made."""
 
     def __init__(self) -> None:
-        super().__init__(id="query-input", placeholder="sum by (job) (up)", compact=True, select_on_focus=False)
+        super().__init__(id="query-input", placeholder="sum by (job) (up)", select_on_focus=False)
         self.known = Known()
 
     @property

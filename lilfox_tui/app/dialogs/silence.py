@@ -15,6 +15,7 @@ from lilfox_tui.alerts.silences import PRESETS_S, check_silence, parse_matchers,
 from lilfox_tui.app.dialogs.dialog import Dialog
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.widgets.lines import Lines
+from lilfox_tui.app.widgets.text_field import TextField
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _, ngettext
 from lilfox_tui.text import fit, human_duration
@@ -47,9 +48,9 @@ class SilenceDialog(Dialog[Wanted | None]):
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog", classes="wide"):
             yield Lines(ground="bar", id="dialog-title")
-            yield Input(self._first, id="dialog-input", compact=True, select_on_focus=False)
+            yield TextField(self._first, id="dialog-input", select_on_focus=False)
             yield Lines(ground="bar", id="dialog-list")
-            yield Input(id="dialog-comment", placeholder=_("why (may stay empty)"), compact=True)
+            yield TextField(id="dialog-comment", placeholder=_("why (may stay empty)"))
             yield Lines(ground="bar", id="dialog-text")
 
     def on_mount(self) -> None:

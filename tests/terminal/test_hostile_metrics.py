@@ -1,0 +1,113 @@
+"""What a page of metrics and a rule say reaches the terminal as text: in rows, pages, dialogs and what is copied."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from tests.terminal.console import Console
+from tests.terminal.test_hostile import HOSTILE, only_known_sequences
+from tests.terminal.test_manners import ALLOWED, first_screen
+
+LABEL = HOSTILE.replace("\\", "\\\\").encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+BELLS = 2
+"""One for each alert that begins to fire."""
+ODD_NUMBERS = ("NaN", "+Inf", "-Inf", "-1e308", "1e308", "5e-324", "-0")
+RULES = """
+groups:
+  - name: "\\e]0;own\\a"
+    interval: 1s
+    rules:
+      - alert: Hostile
+        expr: requests_hostile >= 0
+        annotations:
+          summary: 'it says {{ $labels.route }}'
+          runbook_url: 'https://x/{{ $labels.route }}'
+      - alert: "\\e]0;own\\a[/x]"
+        expr: 'label_replace(vector(1), "x", "\\x1b[2J", "", "")'
+        annotations: {summary: "\\e]0;own\\a\\u202E"}
+"""
+_turns = itertools.count(1)
+
+
+class Page(BaseHTTPRequestHandler):
+    """A service whose page is made to do harm; its numbers are all there are."""
+
+    def do_GET(self) -> None:
+        turn = next(_turns)
+        lines = [f"# HELP http_requests_total {HOSTILE}", "# TYPE http_requests_total counter"]
+        lines += [f'http_requests_total{{route="{LABEL}",status="200"}} {turn * 10}']
+        for n, value in enumerate(ODD_NUMBERS):
+            lines += [f'http_requests_total{{route="r{n}",status="{HOSTILE[:4]}{n}"}} {value}']
+        lines += ["# TYPE http_request_duration_seconds histogram"]
+        for n, value in enumerate((*ODD_NUMBERS, str(turn * 10))):
+            lines += [f'http_request_duration_seconds_bucket{{route="r{n}",le="{le}"}} {value}'
+                      for le in ("0.1", "-1", "NaN", "1e308", "+Inf", LABEL)]  # fmt: skip
+            lines += [f'http_request_duration_seconds_{end}{{route="r{n}"}} {value}' for end in ("sum", "count")]
+        lines += [f'http_requests_in_progress{{route="{n}"}} {value}' for n, value in enumerate(ODD_NUMBERS)]
+        lines += [f'requests_hostile{{route="{LABEL}",service="liar"}} 1', f'huge{{x="{"y" * 200_000}"}} 1']
+        body = ("\n".join(lines) + "\n").encode("utf-8", "replace")
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *_args: object) -> None:  # noqa: A002
+        """Says nothing."""
+
+
+@pytest.fixture
+def service() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
+    thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+    thread.join(5)
+
+
+def test_a_hostile_page_of_metrics_and_its_alerts(tmp_path: Path, service: str) -> None:
+    config = tmp_path / "c.yaml"
+    (tmp_path / "rules.yml").write_text(RULES)
+    config.write_text(
+        f"refresh: 500ms\nhosts:\n  here: {{local: true}}\nrules: [rules.yml]\n"
+        f"services:\n  liar: {{url: '{service}', metrics_every: 1s}}\n"
+    )
+    config.chmod(0o600)
+    with Console(["--config", str(config)], home=tmp_path, columns=200, rows=120) as console:
+        first_screen(console)
+        console.until(lambda text: "Hostile" in text and "firing" in text, 30)
+        console.press("@liar\r")
+        console.until("Requests", 20)
+        console.read(3)
+        console.press("\x1b")
+        console.until("HOSTS")
+        console.press("/Hostile\r!\r")
+        console.until("it says ␛]52", 20)
+        console.press("r")
+        console.until("copied")
+        console.press("s")
+        console.until("␛]52", 10)
+        console.press("\x1b")
+        console.until(lambda text: "esc leaves" not in text)
+        console.press("A")
+        console.until("a note")
+        console.press("seen\r")
+        console.until("acknowledged by")
+        console.press("\x1b")
+        console.until("HOSTS")
+        console.press("q")
+        assert console.ended_within(5) == 0
+        raw = re.sub(rb"\x1b\]52;c;[A-Za-z0-9+/=]{60,}\x07", b"", bytes(console.raw), count=1)  # what r copies
+        left = ALLOWED.sub(b"", raw)
+        assert left.count(b"\x07") <= BELLS
+        only_known_sequences(left.replace(b"\x07", b""))
+    assert not list(tmp_path.rglob("crash.log"))
