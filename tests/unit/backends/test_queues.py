@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from lilfox_tui.backends.judging import Rises, above, share_percent
-from lilfox_tui.backends.queues import LENGTH, headline, slope_of
+from lilfox_tui.backends.queues import LENGTH, TREND_S, Backlog, Queue, headline, slope_of
 from lilfox_tui.config.model import Threshold
 from lilfox_tui.i18n import tr
 from lilfox_tui.metrics.model import Level, Series
@@ -52,3 +54,35 @@ def test_limits() -> None:
     assert [each.level for each in above(21, limit, text)] == [Level.FAILING]
     assert [str(each.text) for each in above(20, limit, text)] == ["1 > 10"]
     assert list(above(10, limit, text)) == list(above(None, limit, text)) == []
+
+
+def test_of_many_queues_the_longest_have_series_and_all_count_in_the_sum() -> None:
+    values = Backlog(Threshold()).reading([Queue(f"q{number}", number) for number in range(200)]).values
+    named = {series.label("queue") for series in values if series.name == "queue_length"}
+    assert named == {f"q{number}" for number in range(150, 200)}
+    assert values[LENGTH] == 199 * 200 / 2
+
+
+def test_the_trend_is_of_the_last_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    backlog, now = Backlog(Threshold()), time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    backlog.reading([Queue("q", 1_000_000)])
+    now += TREND_S + 1
+    backlog.reading([Queue("q", 10)])
+    now += 10
+    assert backlog.reading([Queue("q", 30)]).values[SLOPE] == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(
+    ("queue", "said"),
+    [
+        (Queue("q", 5, consumers=0), ["queue q: 5 wait and nobody takes from it"]),
+        (Queue("q", 5, consumers=1), []),
+        (Queue("q", 5), []),
+        (Queue("q", 0, consumers=0), []),
+        (Queue("q", 11, consumers=1), ["queue q: 11 wait"]),
+    ],
+)
+def test_what_is_told_of_a_queue(queue: Queue, said: list[str]) -> None:
+    found = Backlog(Threshold(warn=10)).reading([queue]).findings
+    assert [str(one.text) for one in found] == said

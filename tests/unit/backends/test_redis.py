@@ -1,0 +1,67 @@
+"""What INFO of a Redis means, and the keys that Celery has for its queues."""
+
+from __future__ import annotations
+
+import pytest
+
+from lilfox_tui.backends.kinds.celery import keys_of
+from lilfox_tui.backends.kinds.rabbitmq import _NodeRow, _of_nodes
+from lilfox_tui.backends.kinds.redis import Info, Options, RedisServer
+from lilfox_tui.backends.redis_way import RedisWay
+from lilfox_tui.metrics.model import Level
+
+MIB = 1024**2
+FULL: dict[str, object] = {"used_memory": 96, "maxmemory": 100}
+REPLICA: dict[str, object] = {"role": "slave", "master_host": "m", "master_port": 1}
+
+
+def found(info: Info, **rises: float) -> list[tuple[Level, str]]:
+    """Of a server that nobody is connected to."""
+    server = RedisServer(Options(), RedisWay(Options(), None))
+    return [(one.level, str(one.text).partition(":")[0]) for one in server._findings(info, rises)]
+
+
+@pytest.mark.parametrize(
+    ("info", "said"),
+    [
+        (FULL | {"maxmemory_policy": "noeviction"}, "memory 96B of 100B, and nothing is evicted"),
+        (FULL | {"maxmemory_policy": "allkeys-lru"}, ""),
+        ({"used_memory": 96, "maxmemory": 0, "maxmemory_policy": "noeviction"}, ""),
+        ({"used_memory": 99 * MIB, "mem_fragmentation_ratio": 3.0}, ""),
+        ({"used_memory": 100 * MIB, "mem_fragmentation_ratio": 3.0}, "memory is fragmented"),
+        ({"connected_clients": 96, "maxclients": 100}, "96 of 100 connections are taken"),
+        ({"rdb_last_bgsave_status": "err"}, "the last save to disk (RDB) failed"),
+        ({"aof_enabled": 1, "aof_last_write_status": "err"}, "the last write to the append-only file failed"),
+        ({"aof_enabled": 0, "aof_last_write_status": "err"}, ""),
+        (REPLICA | {"master_link_status": "down"}, "this replica has lost its master m"),
+        (REPLICA | {"master_link_status": "up"}, ""),
+        ({"role": "master", "master_link_status": "down"}, ""),
+        ({"loading": 1}, "it still loads its data from disk"),
+    ],
+)  # fmt: skip
+def test_what_is_not_as_it_should_be(info: Info, said: str) -> None:
+    assert [text for _level, text in found(info)] == ([said] if said else [])
+
+
+def test_connections_that_are_rejected_are_told_while_they_are() -> None:
+    assert found({}, rejected_connections=0) == []
+    assert found({}, rejected_connections=2) == [(Level.FAILING, "connections are rejected")]
+
+
+def test_a_queue_of_celery_is_a_list_for_each_priority() -> None:
+    assert keys_of("q", (0, 3)) == ["q", "q\x06\x163"]
+
+
+def test_an_address_is_shown_with_its_port() -> None:
+    shown = [RedisWay(Options(address=each, port=1), None).where for each in ("redis.example", "::1")]
+    assert shown == ["redis.example:1", "[::1]:1"]
+
+
+def test_each_alarm_of_a_node_of_rabbitmq_is_told() -> None:
+    def of(**row: bool) -> list[str]:
+        return [str(one.text) for one in _of_nodes([_NodeRow("n", **row)])]
+
+    assert of() == []
+    assert of(running=False) == ["node n does not run"]
+    assert of(mem_alarm=True) == ["node n: memory alarm, publishers are blocked"]
+    assert of(disk_free_alarm=True) == ["node n: disk alarm, publishers are blocked"]
