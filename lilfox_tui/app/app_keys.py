@@ -196,7 +196,9 @@ class AppKeys(Shell):
         self._go_to(None if at >= now - timedelta(seconds=1) else at)
 
     def _oldest(self) -> datetime:
-        """The first moment that anything was recorded of (aware UTC); now when nothing was."""
+        """The first moment that anything is known of (aware UTC), which a Prometheus may have; now when nothing is."""
+        if self.config.prometheus is not None:
+            return datetime.now(UTC) - timedelta(days=365)
         subjects = [f"host/{name}" for name in self.monitor.hosts] + [
             f"service/{name}" for name in self.monitor.services
         ]

@@ -39,6 +39,8 @@ class HostPage(Struct, frozen=True):
     charts_only: bool = False
     chart_height: int = 5
     digits: Digits = EXACT
+    below_charts: Callable[[], Sequence[Row]] = tuple
+    """What is to be said of the charts, once they are drawn."""
 
 
 def host_page(page: HostPage) -> list[Row]:
@@ -46,8 +48,8 @@ def host_page(page: HostPage) -> list[Row]:
     rows = _head(page)
     summary = page.view.summary
     if summary is None:
-        return [*rows, (Piece("   " + _("nothing is known of this host yet"), "muted"),)]
-    rows += _charts(page, summary)
+        return [*rows, (Piece("   " + _("nothing is known of this host yet"), "muted"),), *page.below_charts()]
+    rows += [*_charts(page, summary), *page.below_charts()]
     if page.charts_only:
         return rows
     rows += _cores(page, summary) + _memory(page, summary) + _disks(page, summary) + _filesystems(page, summary)

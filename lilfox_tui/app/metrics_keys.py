@@ -19,6 +19,8 @@ from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import BackendView, HostView, Overview, ServiceView, View
 
 WINDOWS = (timedelta(minutes=5), timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
+FAR_WINDOW = timedelta(days=7)
+"""Longer than anything is kept here: only where a Prometheus is asked."""
 Subject = tuple[str, str]
 """``("host", name)``, ``("service", name)`` or ``("backend", name)``; of alerts see ``alert_keys.py``."""
 
@@ -63,7 +65,11 @@ class MetricsKeys(Pane):
     @property
     def window(self) -> timedelta:
         """How far back charts go; one step of rewind is a thirtieth of it."""
-        return WINDOWS[self._window]
+        return self._windows[self._window]
+
+    @property
+    def _windows(self) -> tuple[timedelta, ...]:
+        return WINDOWS if self.lilfox.config.prometheus is None else (*WINDOWS, FAR_WINDOW)
 
     # ---- what is chosen ------------------------------------------------------------------------------------------
 
@@ -277,9 +283,9 @@ class MetricsKeys(Pane):
         if view is not None:
             self.lilfox.go_to_logs("host" if isinstance(view, HostView) else "service", view.name, self.lilfox.rewound)
 
-    @action("window", "w", tr("window"), tr("how far back charts go: 5 min, 1 h, 6 h, 24 h"))
+    @action("window", "w", tr("window"), tr("how far back charts go, from 5 min on"))
     def next_window(self) -> None:
-        self._window = (self._window + 1) % len(WINDOWS)
+        self._window = (self._window + 1) % len(self._windows)
         self.repaint()
         self.lilfox.repaint_frame()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct
@@ -39,6 +39,8 @@ class ServicePage(Struct, frozen=True):
     statuses: Sequence[TrafficPart] = ()
     targets: Sequence[TargetView] = ()
     kept: Kept | None = None
+    below_charts: Callable[[], Sequence[Row]] = tuple
+    """What is to be said of the charts of its requests, once they are drawn."""
 
 
 def service_page(page: ServicePage) -> list[Row]:
@@ -53,6 +55,7 @@ def service_page(page: ServicePage) -> list[Row]:
         ),
         *reason_rows(view, page.now),
         *_traffic(page),
+        *page.below_charts(),
         BLANK,
         *_chart(page),
         BLANK,

@@ -11,13 +11,13 @@ from functools import partial
 from textual import events, work
 from textual.app import ComposeResult
 
-from lilfox_tui.app.alert_section import AlertSection, alert_levels
+from lilfox_tui.app.alert_section import alert_levels
 from lilfox_tui.app.backend_page import BackendPage, backend_page
 from lilfox_tui.app.backend_rows import backend_row
 from lilfox_tui.app.changed_cells import cells_of
-from lilfox_tui.app.chart import Values, in_columns
 from lilfox_tui.app.digits import Digits
 from lilfox_tui.app.draw import BLANK, Piece, Row
+from lilfox_tui.app.far_past import FarPast
 from lilfox_tui.app.host_page import HostPage, host_page
 from lilfox_tui.app.host_rows import ROLES, TableStyle, held_for, host_heading, host_row
 from lilfox_tui.app.metrics_keys import link_error
@@ -29,7 +29,7 @@ from lilfox_tui.app.widgets.lines import Lines, more_below
 from lilfox_tui.backends.backend import load
 from lilfox_tui.feed import Ready
 from lilfox_tui.i18n import _
-from lilfox_tui.metrics.model import Level, Series, Snapshot
+from lilfox_tui.metrics.model import Level, Snapshot
 from lilfox_tui.monitor.model import BackendView, HostView, Overview, ServiceView, View
 from lilfox_tui.monitor.past import recent_before
 from lilfox_tui.text import break_line, human_duration
@@ -39,7 +39,7 @@ SLOW_REFRESH_S = 4.9
 """Between two drawings over a slow link; a little less than five seconds, for a clock that is not exact."""
 
 
-class MetricsPane(AlertSection):
+class MetricsPane(FarPast):
     """Hosts, services, backends, alerts, what changed, and their pages."""
 
     def __init__(self) -> None:
@@ -108,8 +108,10 @@ class MetricsPane(AlertSection):
     def rewind(self, at: datetime | None) -> None:
         """Shows the pane as it was ``at`` (aware UTC), or now."""
         monitor = self.lilfox.monitor
-        self.overview = monitor.overview.value if at is None else monitor.overview_at(at)
-        if at is not None:
+        if at is None:
+            self.overview = monitor.overview.value
+        else:
+            self.rewind_far(monitor.overview_at(at))
             step = timedelta(seconds=self.lilfox.refresh_s)
             self._recent_then = recent_before(
                 monitor.history, monitor.hosts, monitor.services, at, step=step, count=RECENT,
@@ -214,7 +216,8 @@ class MetricsPane(AlertSection):
 
     def _title(self, text: str, shown: int, of: int, lines: Lines) -> Row:
         count = f"{shown}/{of}" if shown != of else str(of)
-        return (Piece(" " + text, "title"), Piece(f"  {count}  {more_below(lines.hidden_below)}", "muted"))
+        more = Piece(f"  {count}  {more_below(lines.hidden_below)}", "muted")
+        return (Piece(" " + text, "title"), more, *self.far_title())
 
     def _place(self, kind: str, names: list[str], head: int) -> int | None:
         if self.selected is None or self.selected[0] != kind or self.selected[1] not in names:
@@ -261,6 +264,7 @@ class MetricsPane(AlertSection):
         kind, name = self.page
         lines = self.query_one("#hosts", Lines)
         lines.sticky = 2
+        self.new_page()
         if kind == "host" and name in overview.hosts:
             lines.show(host_page(self._host_page(overview.hosts[name], overview.at)), follow=False)
         elif kind == "service" and name in overview.services:
@@ -269,6 +273,7 @@ class MetricsPane(AlertSection):
             lines.show(backend_page(self._backend_page(overview.backends[name], overview.at)), follow=False)
         elif kind in ("alert", "rule"):
             self.paint_alert_page(overview, lines, self._chart_height())
+        self.page_is_drawn()
         self.call_after_refresh(self.look_below, lines)
 
     def _host_page(self, view: HostView, now: datetime) -> HostPage:
@@ -278,7 +283,8 @@ class MetricsPane(AlertSection):
             view=view,
             processes=snapshot.processes if isinstance(snapshot, Snapshot) else None,
             changes=[each for each in app.monitor.changes.all() if each.subject == f"host/{view.name}"][::-1],
-            past=lambda series, columns: self._past(f"host/{view.name}", series, columns, now),
+            past=lambda series, columns: self._long_past(view, f"host/{view.name}", series, columns, now),
+            below_charts=self.far_rows,
             now=now,
             window=self.window,
             thresholds=app.config.thresholds,
@@ -305,7 +311,8 @@ class MetricsPane(AlertSection):
             glyphs=app.glyphs,
             width=self.lilfox.room.width,
             digits=Digits(few=app.slow_link),
-            past_traffic=lambda series, columns: self._past(f"traffic/{view.name}", series, columns, now),
+            past_traffic=lambda series, columns: self._long_past(view, f"traffic/{view.name}", series, columns, now),
+            below_charts=self.far_rows,
             routes=scraping.by_route(view.name, now),
             statuses=scraping.by_status(view.name, now),
             targets=scraping.targets(view.name) if app.rewound is None else (),
@@ -324,16 +331,13 @@ class MetricsPane(AlertSection):
             width=self.lilfox.room.width,
         )
 
-    def _past(self, subject: str, series: Series, columns: int, now: datetime) -> Values:
-        points = self.lilfox.monitor.history.window(subject, series, now - self.window, now, columns)
-        return in_columns(points, now - self.window, now, columns)
-
     def status(self) -> Row:
         parts = []
         if self.page is not None:
             if self.rows_below:
                 parts.append(more_below(self.rows_below))
             parts.append(_("last {time}", time=human_duration(self.window.total_seconds())))
+            parts += filter(None, [self.far_status()])
         if self.filter:
             parts.append(f"/{self.filter}/" + ("" if self.only_matching else " " + _("(marked)")))
         return (Piece("   ".join(parts), "accent" if self.filter else "muted"),)
