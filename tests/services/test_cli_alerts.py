@@ -127,3 +127,17 @@ async def test_a_test_goes_to_each_notifier_and_says_which_was_not_told(
     wrong = await asyncio.to_thread(lilfox, "--config", lab.folder / "config.yaml", "alerts", "notify-test", "chta")
     assert wrong.returncode == 2
     assert "chta" in wrong.stderr
+
+
+async def test_the_list_says_who_is_not_told(lab: Lab, hook: StandIn) -> None:
+    lab.configure(
+        f"{{chat: {{kind: webhook, url: '{hook.url}/chat'}}, pager: {{kind: webhook, url: 'http://127.0.0.1:1'}}}}"
+    )
+    lab.values(a=0)
+    engine = lab.start()
+    await until(
+        lambda: hook.requests and "pager" in " ".join(engine.now()["troubles"]), timeout_s=30, what="both tried"
+    )
+    (one,) = document(lab, "list", code=1)["not_told"]
+    assert (one["notifier"], one["messages"]) == ("pager", 1)
+    assert alerts(lab, "list", code=1).splitlines()[-1].startswith("pager was not told: 1 message waits since 20")

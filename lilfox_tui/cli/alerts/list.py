@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from lilfox_tui.cli.alerts.kept import alerts_now, kept, labels_text
 from lilfox_tui.cli.output import Cell, print_json, print_line, print_table
 from lilfox_tui.cli.schemas import print_schema
-from lilfox_tui.i18n import _, tr
+from lilfox_tui.i18n import _, ngettext, tr
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.export_alerts import alert_document
 from lilfox_tui.text import short_age
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Alert, Alerts
+    from lilfox_tui.alerts.saved import Saved
 
 _LEVELS = {"FIRING": Level.FAILING, "PENDING": Level.DEGRADED, "RESOLVED": Level.GOOD}
 
@@ -31,11 +33,14 @@ def run(args: argparse.Namespace) -> int:
         print_schema("alerts-list")
         return 0
     with kept(args) as saved:
-        alerts = alerts_now(saved)
+        alerts, not_told = alerts_now(saved), _not_told(saved)
     if args.json:
-        print_json({"alerts": [alert_document(alert) for alert in alerts.alerts], "failing_rules": _failing(alerts)})
+        found = [alert_document(alert) for alert in alerts.alerts]
+        print_json({"alerts": found, "failing_rules": _failing(alerts), "not_told": not_told})
     else:
         _print(alerts)
+        for one in not_told:
+            print_line(_not_told_text(**one))
     return 1 if any(one.state.name == "FIRING" and not one.silenced_by for one in alerts.alerts) else 0
 
 
@@ -69,6 +74,30 @@ def _said(alert: Alert) -> str:
     if alert.silenced_by:
         return _("silenced")
     return "" if alert.acknowledged is None else _("acknowledged by {name}", name=alert.acknowledged.by)
+
+
+def _not_told(saved: Saved) -> list[dict[str, Any]]:
+    """Who did not take a message yet that was sent."""
+    from lilfox_tui.alerts.outbox import Outbox
+
+    outbox = Outbox(saved.database)
+    found: list[dict[str, Any]] = []
+    for name in outbox.receivers():
+        first = outbox.first_of_groups(name)
+        if any(one.tries for one in first):
+            since = datetime.fromtimestamp(min(one.made_ms for one in first) / 1000, UTC)
+            told = {"notifier": name, "messages": outbox.count(name), "since": since.isoformat(timespec="seconds")}
+            found.append(told)
+    return found
+
+
+def _not_told_text(notifier: str, messages: int, since: str) -> str:
+    text = ngettext(
+        "{notifier} was not told: {count} message waits since {since}",
+        "{notifier} was not told: {count} messages wait since {since}",
+        messages, notifier=notifier, since=since,
+    )  # fmt: skip
+    return _("{said}; lilfox alerts notify-test {notifier} tries it", said=text, notifier=notifier)
 
 
 def _failing(alerts: Alerts) -> list[dict[str, str]]:
