@@ -213,7 +213,7 @@ RQ = """
 import sys
 from redis import Redis
 from rq import Queue
-from rq.registry import FailedJobRegistry
+from rq.registry import DeferredJobRegistry, FailedJobRegistry, ScheduledJobRegistry
 connection = Redis.from_url(sys.argv[1])
 for name, count in (("default", 3), ("slow", 2)):
     queue = Queue(name, connection=connection)
@@ -222,6 +222,9 @@ for name, count in (("default", 3), ("slow", 2)):
 job = queue.enqueue_call("time.sleep", (1,))
 queue.remove(job)
 FailedJobRegistry("slow", connection=connection).add(job, -1)
+DeferredJobRegistry("slow", connection=connection).add(job, -1)
+for name in "abc":
+    connection.zadd(ScheduledJobRegistry("slow", connection=connection).key, {name: 4e9})
 """
 
 
@@ -238,6 +241,8 @@ def run(script: str, server: RedisServer) -> None:
 
 async def test_celery_with_priorities_enqueued_by_celery_itself(server: RedisServer) -> None:
     run(CELERY, server)
+    for exchange, queue in (("celery.pidbox", "celery@h.celery.pidbox"), ("celeryev", "celeryev.7f3")):
+        server.cli("sadd", f"_kombu.binding.{exchange}", f"\x06\x16\x06\x16{queue}")  # as workers bind theirs
     backend = celery.open_backend("queue", celery.Options(port=server.port, password=SECRET), None)
     reading = await backend.read()
     queues = {row["name"]: row["waiting"] for row in rows(reading, "queues")}
@@ -257,8 +262,9 @@ async def test_rq_enqueued_by_rq_itself(server: RedisServer) -> None:
     run(RQ, server)
     backend = rq.open_backend("queue", rq.Options(port=server.port, password=SECRET, length=Threshold(warn=2)), None)
     reading = await backend.read()
-    found = {row["name"]: (row["waiting"], row["failed"], row["consumers"]) for row in rows(reading, "queues")}
-    assert found == {"default": (3, 0, 0), "slow": (2, 1, 0)}
+    found = {row["name"]: (row["waiting"], row["later"], row["failed"], row["consumers"])
+             for row in rows(reading, "queues")}  # fmt: skip
+    assert found == {"default": (3, 0, 0, 0), "slow": (2, 4, 1, 0)}
     assert int(server.cli("llen", "rq:queue:default")) == 3
     assert int(server.cli("zcard", "rq:failed:slow")) == 1
     texts = [str(each.text) for each in reading.findings]
