@@ -113,6 +113,7 @@ def test_patterns_of_files_are_those_of_go(tmp_path: Path) -> None:
     assert found("*/*.yml") == ["sub/c.yml"]
     assert found("**/c.yml") == ["sub/c.yml"]
     assert found("x\\[1].yml") == ["x[1].yml"]
+    assert found("x[[]1].yml") == ["x[1].yml"]
     assert found("sub/../a.yml") == ["a.yml"]
     assert found("nosuch/*.yml") == found("nosuch.yml") == found("") == []
     assert found(str(tmp_path / "?.yml")) == ["a.yml", "b.yml"]

@@ -1,0 +1,62 @@
+"""Silences that are ended by a part of their id, how long they may last, and who evaluates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from lilfox_tui.alerts.database import Database
+from lilfox_tui.alerts.model import Acknowledgement, AlertState, Event, Silence
+from lilfox_tui.alerts.one_evaluates import OneEvaluates
+from lilfox_tui.alerts.responses import LONGEST_SILENCE, expire, silence
+from lilfox_tui.alerts.saved import Saved
+from lilfox_tui.alerts.silences import parse_matchers
+from lilfox_tui.alerts.viewing import marked
+from lilfox_tui.errors import UsageError
+from tests.unit.alerts.made import T0, alert, at
+
+SLOW = parse_matchers("alertname=Slow")
+
+
+def test_a_part_of_an_id_must_be_that_of_one_silence() -> None:
+    saved = Saved(Database(None))
+    made = silence(saved, SLOW, 60.0, "kim", "", T0)
+    for name in ("ab-1", "ab-2"):
+        saved.keep_silence(replace(made, id=name), Event(T0, "silenced", ()))
+    with pytest.raises(UsageError, match="2 silences begin with ab"):
+        expire(saved, "ab", "kim", T0)
+    assert expire(saved, "ab-2", "kim", at(1)).ends_at == at(1)
+    with pytest.raises(UsageError, match="no silence"):
+        expire(saved, "ab-2", "kim", at(2))
+    assert expire(saved, "ab", "kim", at(2)).id == "ab-1"
+
+
+@pytest.mark.parametrize("for_s", [0.0, -1.0, LONGEST_SILENCE.total_seconds() + 1])
+def test_a_silence_lasts_for_a_while_and_not_for_ever(for_s: float) -> None:
+    with pytest.raises(UsageError, match="up to a year"):
+        silence(Saved(Database(None)), SLOW, for_s, "kim", "", T0)
+
+
+def test_what_is_over_shows_neither_who_had_seen_it_nor_a_silence_that_has_ended() -> None:
+    kim = Acknowledgement("kim", T0)
+    over, goes_on = alert("Slow", AlertState.RESOLVED), alert("Down")
+    quiet = Silence("s", SLOW, T0, at(60), "kim")
+    shown = marked([over, goes_on], {over.labels: kim, goes_on.labels: kim}, [quiet], at(30))
+    assert [(one.name, one.acknowledged, one.silenced_by) for one in shown] == [
+        ("Down", kim, ()),
+        ("Slow", None, ("s",)),
+    ]
+    assert marked([over], {}, [quiet], at(60)) == (over,)
+
+
+def test_whoever_looks_whether_somebody_evaluates_holds_up_nobody(tmp_path: Path) -> None:
+    looks, evaluates = OneEvaluates(tmp_path), OneEvaluates(tmp_path)
+    assert not looks.is_held(), "there is no lock yet"
+    assert evaluates.take()
+    assert looks.is_held()
+    evaluates.release()
+    assert not looks.is_held()
+    assert evaluates.take(), "the look has let go"
+    evaluates.release()
