@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import os
 import re
+import socket
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
@@ -55,9 +57,7 @@ class DriverSession:
         """See :meth:`Session.run`."""
         psycopg = await asyncio.to_thread(importlib.import_module, "psycopg")
         try:
-            connection = await self._connected()
-            async with asyncio.timeout(self._timeout_s):
-                return [await self._answer(connection, step) for step in steps]
+            return await self._answers(await self._connected(), steps)
         except TimeoutError:
             await self.close()
             raise no_answer(self._login.where, self._timeout_s) from None
@@ -90,6 +90,23 @@ class DriverSession:
         self._connection = connection
         self._open.push_async_callback(connection.close)
         return connection
+
+    async def _answers(self, connection: AsyncConnection, steps: Sequence[Step]) -> list[Answer]:
+        """Raises TimeoutError and psycopg's errors. Ended in between, it cuts the connection first: psycopg would ask
+        the server to cancel the statement, and wait 5 s for one that stands still."""
+
+        async def ask() -> list[Answer]:
+            return [await self._answer(connection, step) for step in steps]
+
+        asking = asyncio.create_task(ask())
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await asyncio.shield(asking)
+        finally:
+            if not asking.done():
+                with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as end:
+                    end.shutdown(socket.SHUT_RDWR)
+                await asyncio.gather(asking, return_exceptions=True)
 
     async def _answer(self, connection: AsyncConnection, step: Step) -> Answer:
         from psycopg import Error
