@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
-from collections.abc import AsyncIterator, Iterator
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,11 +17,12 @@ from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Pending, Ready
 from lilfox_tui.metrics.model import Level, Series
 from lilfox_tui.metrics.traffic import AVERAGE, CLIENT_ERRORS, REQUESTS, SERVER_ERRORS, latency_series
-from lilfox_tui.monitor.asked_past import AskedPast
+from lilfox_tui.monitor.asked_past import AskedPast, FarChart
 from lilfox_tui.monitor.model import HostView, Overview, ServiceView
 from lilfox_tui.promql.remote import Remote
 from tests.services.prometheus_server import PrometheusServer, prometheus
 from tests.services.two_days import fill
+from tests.services.victoria_server import victoria
 
 NODE = 'instance="web-1:9100"'
 SHOP = 'job="shop"'
@@ -150,6 +153,44 @@ async def test_rewound_to_yesterday(tmp_path: Path) -> None:
             found = await past.overview(long_ago, ["web-1"], ["shop"])
             assert found.hosts["web-1"].summary is None
             assert isinstance(found.services["shop"].traffic, Pending), "not a zero"
+
+
+async def test_victoriametrics_is_asked_the_same(tmp_path: Path) -> None:
+    end = datetime.now(UTC)
+    at = end - timedelta(hours=24)
+    with victoria(tmp_path, "{}") as url:
+        port = int(url.rpartition(":")[2])
+        server = PrometheusServer(port, 0)
+        fill(server, end)
+        async with asked_of(server) as past:
+            charts: list[FarChart] = []
+
+            async def told() -> bool:
+                try:
+                    found = await past.chart(host(), Series("cpu_usage_percent"), at, end, STEP_S)
+                except LilFoxError:
+                    return False
+                charts[:] = [] if found is None else [found]
+                return len(charts[0].points) > 140
+
+            await until_told(told)
+            assert charts[0].taken == '{instance="web-1:9100", job="node"}'
+            empty = Overview(at, {"web-1": host()}, {"shop": service()})
+            found = await past.overview(empty, ["web-1"], ["shop"])
+            summary, traffic = found.hosts["web-1"].summary, found.services["shop"].traffic
+            assert summary is not None
+            assert summary.cpu_percent == pytest.approx(42, rel=0.02)
+            assert summary.memory_percent == pytest.approx(37.5)
+            assert isinstance(traffic, Ready)
+            assert traffic.value.server_errors == pytest.approx(2.5, rel=0.02)
+        server.close()
+
+
+async def until_told(told: Callable[[], Awaitable[bool]]) -> None:
+    """What is written to VictoriaMetrics is found a second later."""
+    async with asyncio.timeout(20):
+        while not await told():
+            await asyncio.to_thread(threading.Event().wait, 0.1)
 
 
 async def test_the_config_says_which_series_are_meant(tmp_path: Path) -> None:

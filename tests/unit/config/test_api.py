@@ -33,6 +33,17 @@ def test_all_keys_are_read_and_shown_again() -> None:
     assert from_text(show(config), "shown.yaml") == config
 
 
+def test_series_of_hosts_and_services_are_named_by_labels() -> None:
+    text = "{hosts: {web-1: {series: {instance: 'w:9100'}}}, services: {shop: {url: 'http://s', series: {job: s}}}}"
+    config = from_text(text, "c.yaml")
+    assert config.hosts["web-1"].series == {"instance": "w:9100"}
+    assert config.services["shop"].series == {"job": "s"}
+    for wrong in ("hosts: {web-1: {series: {a-b: c}}}", "services: {shop: {url: 'http://s', series: {a-b: c}}}"):
+        with pytest.raises(ConfigError) as refused:
+            from_text("{" + wrong + "}", "c.yaml")
+        assert "series.a-b: “a-b” is no name for a label" in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("section", "says"),
     [

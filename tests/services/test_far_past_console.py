@@ -1,0 +1,62 @@
+"""A console beside a real Prometheus: a day of charts though it has just begun, and back to before it was there."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.services.prometheus_server import prometheus
+from tests.services.two_days import fill
+from tests.terminal.console import Console
+
+CONFIG = """
+hosts:
+  here: {{local: true, series: {{instance: "web-1:9100"}}}}
+refresh: 500ms
+prometheus: http://127.0.0.1:{port}
+"""
+
+
+def test_a_console_that_has_just_begun_shows_yesterday(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    with prometheus(tmp_path) as server:
+        fill(server, datetime.now(UTC))
+        config.write_text(CONFIG.format(port=server.port))
+        config.chmod(0o600)
+        with Console(["--config", str(config)], home=tmp_path, columns=120, rows=40) as console:
+            console.until("HOSTS", 30)
+            console.press("\r")
+            console.until("CPU busy", 10)
+            console.press("www")
+            told = f"from 127.0.0.1:{server.port}: {{instance="
+            console.until(told, 20)
+            assert console.text.count("█") > 200, "24 hours are drawn though nothing was recorded"
+            console.press("[")  # a thirtieth of the day: 48 minutes
+            console.until(lambda text: bool(re.search(r"◀ 4[89] min", text)), 10)
+            console.until(
+                lambda text: bool(re.search(r"up \d{3,} d", text)), 10
+            )  # since when the exporter's host is up, not this one
+            console.press("`")
+            console.until(lambda text: "◀" not in text, 10)
+            console.press("q")
+            assert console.ended_within(5) == 0
+
+
+def test_a_console_says_that_it_does_not_answer(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    with prometheus(tmp_path) as server:
+        config.write_text(CONFIG.format(port=server.port))
+    config.chmod(0o600)
+    with Console(["--config", str(config)], home=tmp_path, columns=120, rows=40) as console:
+        console.until("HOSTS", 30)
+        console.press("www\r")
+        console.until("CPU busy", 10)
+        console.until(
+            lambda text: bool(re.search(r"before \d\d-\d\d \d\d:\d\d not known: .*refuses the connection", text)), 20
+        )
+        console.press("[")
+        console.until("not known: ", 10)
+        assert "nothing is known of this host yet" in console.text
+        console.press("q")
+        assert console.ended_within(5) == 0
