@@ -9,7 +9,7 @@ from lilfox_tui.backends.breakers import State
 from lilfox_tui.backends.kinds import breakers
 from lilfox_tui.backends.model import Reading
 from lilfox_tui.metrics.model import Level, Series
-from tests.services.http_servers import page, serving
+from tests.services.http_servers import Flood, page, serving
 
 RESILIENCE4J = """\
 # TYPE resilience4j_circuitbreaker_state gauge
@@ -132,3 +132,13 @@ async def test_pages_that_are_none_are_told() -> None:
     backend = breakers.open_backend("b", breakers.Options(url=f"http://127.0.0.1:{port}/x"), None)
     with pytest.raises(BackendError, match="refuses the connection"):
         await backend.read()
+
+
+async def test_gigabytes_are_not_read() -> None:
+    flood = Flood()
+    async with serving(flood) as port:
+        backend = breakers.open_backend("b", breakers.Options(url=f"http://127.0.0.1:{port}"), None)
+        with pytest.raises(BackendError, match="more than 16M"):
+            await backend.read()
+        await backend.close()
+    assert flood.sent < 64 * 1024 * 1024

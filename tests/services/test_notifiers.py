@@ -253,6 +253,14 @@ async def test_alertmanager_knows_what_fires_and_forgets_what_is_over(real_alert
         await sender.close()
 
 
+async def test_very_many_alerts_go_to_alertmanager_in_portions(hook: StandIn) -> None:
+    sender = alertmanager.open_notifier("am", alertmanager.Options(url=hook.url), Setting())
+    await sender.tell(notice(firing=tuple(alert(instance=f"i{number}") for number in range(600))))
+    assert [len(json.loads(one.body)) for one in hook.requests] == [256, 256, 88]
+    assert {one.path for one in hook.requests} == {"/api/v2/alerts"}
+    await sender.close()
+
+
 async def test_alertmanager_that_refuses_is_said(real_alertmanager: AlertmanagerServer) -> None:
     sender = alertmanager.open_notifier("am", alertmanager.Options(url=f"{real_alertmanager.url}/nowhere"), Setting())
     with pytest.raises(LilFoxError, match="404"):

@@ -163,6 +163,7 @@ def test_it_is_warned_of(expression: str, code: str) -> None:
             "(rate(a_total[15m]) / count without(mode, cpu) (b_total))"
             " / (rate(a_total[1d]) / count without(mode) (b_total)) > 2"
         ),
+        "(sum by (job, instance) (up) unless on(job) maintenance) / on(instance) y > 1",
         "(x - x offset 10m >= 1) and ignoring(reason) min_over_time(y{reason='OOMKilled'}[10m]) == 1",
         'count(count_values("hash", config_hash)) > 1',
         "kube_replicas != kube_replicas_ready > 0",
