@@ -63,7 +63,7 @@ class AlertSection(AlertKeys):
             return wrapped(rows, self.lilfox.room.width)[:_TROUBLES_SHOWN]
         alerts, mark = alerts_of(overview), self.lilfox.glyphs.degraded
         troubles = [] if alerts is None else [str(each) for each in alerts.troubles]
-        if not overview.rewound and (down := down_text(self.lilfox.monitor.scraping.all_targets())):
+        if down := down_text(overview.targets):
             troubles.insert(0, down)
         return [(Piece(f" {mark} {each}", "degraded"),) for each in troubles[:_TROUBLES_SHOWN]]
 

@@ -11,6 +11,7 @@ from lilfox_tui.feed import Pending, Ready, Unavailable
 from lilfox_tui.metrics.model import Filesystem, Health, HostSummary, Labels, Level, Snapshot
 from lilfox_tui.monitor.export_alerts import alerts_document, alerts_families, alerts_level
 from lilfox_tui.monitor.export_forms import Family, Line, iso
+from lilfox_tui.monitor.export_targets import targets_document
 from lilfox_tui.monitor.export_traffic import traffic_document, traffic_families
 from lilfox_tui.monitor.model import BackendView, HostView, Overview, ServiceView
 
@@ -21,8 +22,10 @@ def level_name(level: Level) -> str:
 
 
 def worst(overview: Overview) -> Level:
-    """The worst level of all, alerts among them; GOOD where nothing is watched."""
-    return max((*(view.level for view in overview.views), alerts_level(overview.alerts)))
+    """The worst level of all, alerts among them, and targets that are down as degraded; GOOD where nothing is
+    watched."""
+    down = Level.DEGRADED if any(target.down for target in overview.targets) else Level.GOOD
+    return max((*(view.level for view in overview.views), alerts_level(overview.alerts), down))
 
 
 def report(overview: Overview, local: Snapshot | None = None) -> dict[str, Any]:
@@ -40,6 +43,7 @@ def report(overview: Overview, local: Snapshot | None = None) -> dict[str, Any]:
         "hosts": {name: _host(view) for name, view in overview.hosts.items()},
         "backends": {name: _backend(view) for name, view in overview.backends.items()},
         "alerts": alerts_document(overview.alerts),
+        "targets": targets_document(overview.targets),
     }
 
 

@@ -15,6 +15,7 @@ from lilfox_tui.hosts.base import Link, LostCommand
 from lilfox_tui.i18n import Message
 from lilfox_tui.metrics.model import HostSummary, Level, ServiceState
 from lilfox_tui.metrics.traffic import Traffic
+from lilfox_tui.monitor.target_view import TargetView
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Alerts
@@ -83,7 +84,8 @@ class Change(Struct, frozen=True):
 
 class Overview(Struct, frozen=True):
     """Everything that is watched, at one moment. ``rewound`` tells that it was made from history. ``alerts`` is None
-    where the config names no rules, and pending where their state is not known."""
+    where the config names no rules, and pending where their state is not known. ``targets`` are all that are scraped,
+    of services too; of the past they are not known."""
 
     at: datetime
     hosts: Mapping[str, HostView]
@@ -91,6 +93,7 @@ class Overview(Struct, frozen=True):
     backends: Mapping[str, BackendView] = {}
     rewound: bool = False
     alerts: State[Alerts] | None = None
+    targets: tuple[TargetView, ...] = ()
 
     @property
     def views(self) -> tuple[View, ...]:

@@ -307,7 +307,10 @@ class Monitor:
     def _overview(self, now: datetime) -> Overview:
         hosts = {name: watch.view(now) for name, watch in self._hosts.items()}
         services = {name: watch.view() for name, watch in self._services.items()}
-        return Overview(now, hosts, services, self.backends.views(), alerts=self.alerting.state)
+        return Overview(
+            now, hosts, services, self.backends.views(),
+            alerts=self.alerting.state, targets=self.scraping.all_targets(),
+        )  # fmt: skip
 
     def _probe(self, watch: ServiceWatch, *, once: bool = False) -> HealthProbe:
         from lilfox_tui.metrics.health import HealthProbe

@@ -32,6 +32,7 @@ from lilfox_tui.monitor.target_view import Kept, TargetView, view_of
 if TYPE_CHECKING:
     from lilfox_tui.monitor.host_series import HostSeries
     from lilfox_tui.monitor.scraped_service import ScrapedService
+    from lilfox_tui.scrape.discovered import Discovery
     from lilfox_tui.scrape.pool import Pool
     from lilfox_tui.scrape.scraper import Scrape
     from lilfox_tui.scrape.store import Store
@@ -77,7 +78,7 @@ class ScrapeWatch:
         """Scrapes until cancelled."""
         config = self._config
         asked = self._asked()
-        named = bool(config.scrape or config.prometheus_config)
+        named = self._names_others()
         if not (asked or named or config.rules):
             return
         await asyncio.sleep(AFTER_FIRST_FRAME_S)
@@ -86,11 +87,17 @@ class ScrapeWatch:
             for watch in asked:
                 group.create_task(self._kept_up(watch, store))
             if named:
-                group.create_task(self._scrape_named(store))
+                pool, targets, discovery = await self._others(store)
+                group.create_task(pool.run(targets, discovery))
 
     def checks(self) -> list[Coroutine[Any, Any, None]]:
-        """Two scrapes of each service that has metrics, for :meth:`Monitor.check_once`: rates are between them."""
-        return [self._check(watch) for watch in self._asked()]
+        """For :meth:`Monitor.check_once`: two scrapes of each service that has metrics, for rates are between them, and
+        one of the other targets."""
+        others = [self._check_others()] if self._names_others() else []
+        return [*(self._check(watch) for watch in self._asked()), *others]
+
+    def _names_others(self) -> bool:
+        return bool(self._config.scrape or self._config.prometheus_config)
 
     def _asked(self) -> list[ServiceWatch]:
         """Services that have a page of metrics: at their address, or at that of the targets of their name."""
@@ -118,8 +125,12 @@ class ScrapeWatch:
         """What stands in the way of targets that the config names, as sentences."""
         return (*self._file_problems, *(self._pool.problems if self._pool is not None else ()))
 
-    async def _scrape_named(self, store: Store) -> None:
-        """Scrapes the section ``scrape`` and the jobs of a prometheus.yml."""
+    async def _check_others(self) -> None:
+        pool, targets, discovery = await self._others(await self._opened())
+        await pool.look_once(targets, discovery)
+
+    async def _others(self, store: Store) -> tuple[Pool, list[Target], Discovery | None]:
+        """What scrapes the section ``scrape`` and the jobs of a prometheus.yml, and what of them no service is."""
         from lilfox_tui.scrape.configured import own_targets, prometheus_file
         from lilfox_tui.scrape.discovered import Discovery
         from lilfox_tui.scrape.pool import Pool
@@ -136,7 +147,7 @@ class ScrapeWatch:
         else:
             if file is not None:
                 self._file_problems, discovery = file.unsupported, Discovery(file.jobs)
-        await self._pool.run([each for each in own if each.label("job") not in self._services], discovery)
+        return self._pool, [each for each in own if each.label("job") not in self._services], discovery
 
     def take_host(self, watch: HostWatch, snapshot: Snapshot) -> None:
         """A new reading of a host."""

@@ -10,7 +10,7 @@ from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Feed
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import _
-from lilfox_tui.scrape.discovered import Discovery
+from lilfox_tui.scrape.discovered import Discovered, Discovery
 from lilfox_tui.scrape.scraper import Scraper
 from lilfox_tui.scrape.store import Store
 from lilfox_tui.scrape.target import Target
@@ -49,6 +49,18 @@ class Pool:
             await asyncio.Event().wait()
         finally:
             await self._keep({})
+
+    async def look_once(self, fixed: Iterable[Target], discovery: Discovery | None = None) -> None:
+        """Scrapes each of them once; ``scrapers`` tell how it went."""
+        found = Discovered(()) if discovery is None else await asyncio.to_thread(discovery.targets)
+        wanted = self._told_apart((*fixed, *found.targets), found.problems)
+        scrapers = {key: Scraper(each, self._store, self._host_of(each.host)) for key, each in wanted.items()}
+        self.scrapers.publish(scrapers)
+        try:
+            await asyncio.gather(*(scraper.scrape_once() for scraper in scrapers.values()))
+        finally:
+            for scraper in scrapers.values():
+                await scraper.close()
 
     def _told_apart(self, targets: Iterable[Target], problems: tuple[str, ...]) -> dict[str, Target]:
         """By key; of those that have the same labels the first alone, for nothing could tell their series apart."""

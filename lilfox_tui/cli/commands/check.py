@@ -14,13 +14,14 @@ from lilfox_tui.cli.durations import duration
 from lilfox_tui.cli.output import Cell, print_json, print_table, shape
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.cli.settings import load_settings
-from lilfox_tui.feed import Ready
+from lilfox_tui.feed import Ready, Unavailable
 from lilfox_tui.i18n import _
 from lilfox_tui.metrics.model import HostSummary, Level, Snapshot
 from lilfox_tui.metrics.traffic import Traffic
 from lilfox_tui.monitor.export import report, worst
 from lilfox_tui.monitor.model import BackendView, HostView, Overview, ServiceView, View
 from lilfox_tui.monitor.monitor import Monitor
+from lilfox_tui.monitor.target_view import TargetView
 from lilfox_tui.text import human_count, human_duration
 
 
@@ -54,8 +55,14 @@ def _local(monitor: Monitor, overview: Overview) -> Snapshot | None:
 def _rows(overview: Overview) -> Iterator[list[Cell]]:
     found = [(view.level, list(_view_rows(view))) for view in overview.views]
     found += alert_rows(overview.alerts)
+    found += [(Level.DEGRADED, [_target(target)]) for target in overview.targets if target.down]
     for _level, rows in sorted(found, key=lambda each: -each[0]):
         yield from rows
+
+
+def _target(target: TargetView) -> list[Cell]:
+    why = str(target.state.error) if isinstance(target.state, Unavailable) else ""
+    return [shape(Level.DEGRADED), Cell(_("target")), Cell(target.job), Cell(why)]
 
 
 def _view_rows(view: View) -> Iterator[list[Cell]]:
