@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from lilfox_tui.alerts.model import Alert, AlertState, Silence, SilenceMatcher
 from lilfox_tui.alerts.silences import check_silence
@@ -17,11 +17,10 @@ from lilfox_tui.config.model import ApiConfig
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import tr
-from lilfox_tui.promql.http_api import HttpApi, NotAnswered, Reply, items
+from lilfox_tui.promql.http_api import HttpApi, Moment, NotAnswered, Reply, items
 from lilfox_tui.redact import redact
 
 T = TypeVar("T")
-Moment = Annotated[datetime, Meta(tz=True)]
 _REASON_CHARS, _REASON_BYTES = 500, 16 * 1024
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import NamedTuple, TypeVar
+from datetime import datetime
+from typing import Annotated, NamedTuple, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
+from msgspec import Meta
 
 from lilfox_tui.config.model import ApiConfig
 from lilfox_tui.errors import HostError, LilFoxError
@@ -31,6 +33,8 @@ _LONGEST_PATH = 2000
 _REASON_CHARS = 300
 
 T = TypeVar("T")
+Moment = Annotated[datetime, Meta(tz=True)]
+"""A time in an answer; one without a zone is refused."""
 Pairs = Sequence[tuple[str, str]]
 
 

@@ -18,7 +18,7 @@ from lilfox_tui.i18n import Message, tr
 from lilfox_tui.promql.answers import Envelope, value_of
 from lilfox_tui.promql.engine import QueryEngine
 from lilfox_tui.promql.errors import QueryError
-from lilfox_tui.promql.http_api import HttpApi, NotAnswered, Pairs, Reply
+from lilfox_tui.promql.http_api import HttpApi, Moment, NotAnswered, Pairs, Reply
 from lilfox_tui.promql.query import MOST_STEPS
 from lilfox_tui.promql.value import Line, Matrix, Value
 from lilfox_tui.redact import redact
@@ -38,10 +38,10 @@ class RemoteAlert(Struct, frozen=True, rename={"active_at": "activeAt", "keep_fi
 
     labels: dict[str, str]
     state: str
-    active_at: datetime
+    active_at: Moment
     value: str = "NaN"
     annotations: dict[str, str] = {}
-    keep_firing_since: datetime | None = None
+    keep_firing_since: Moment | None = None
 
 
 class RemoteRule(
@@ -59,7 +59,7 @@ class RemoteRule(
     last_error: str = ""
     for_s: float = 0.0
     took_s: float | None = None
-    evaluated_at: datetime | None = None
+    evaluated_at: Moment | None = None
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
     alerts: tuple[RemoteAlert, ...] | None = None
@@ -134,7 +134,7 @@ class Remote(QueryEngine):
         raw = await self._asked(path, params, text)
         try:
             return await asyncio.to_thread(value_of, raw)
-        except (msgspec.DecodeError, ValueError):
+        except (msgspec.DecodeError, ValueError, OverflowError):
             raise self._odd() from None
 
     async def _data(self, path: str, params: Pairs, kind: type[T]) -> T:

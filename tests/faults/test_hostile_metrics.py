@@ -21,6 +21,7 @@ from lilfox_tui.backends.metrics_page import MetricsPage
 from lilfox_tui.config.model import ApiConfig, Seconds, SecretRef
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.http_way import revealed
+from lilfox_tui.promql.remote import Remote
 from lilfox_tui.redact import redact
 from tests.services.http_servers import Talk, page, serving
 from tests.services.http_stand_in import Reply, StandIn
@@ -108,6 +109,26 @@ async def test_times_without_a_zone_are_refused() -> None:
         with pytest.raises(LilFoxError, match="not Alertmanager's API"):
             await api.silences()
         await api.close()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        '{"resultType":"matrix","result":[{"metric":{},"values":[[1e300,"1"]]}]}',
+        '{"resultType":"matrix","result":[{"metric":{},"values":[[1e17,"1"]]}]}',
+        '{"resultType":"vector","result":[{"metric":{},"value":[1,"one"]}]}',
+        (
+            '{"groups":[{"name":"g","rules":[{"type":"alerting","name":"a","query":"b",'
+            '"alerts":[{"labels":{},"state":"firing","activeAt":"2026-01-01T00:00:00"}]}]}]}'
+        ),
+    ],
+)
+async def test_numbers_and_times_that_are_none_are_refused(data: str) -> None:
+    async with serving(page(f'{{"status":"success","data":{data}}}'.encode(), head=JSON)) as port:
+        remote = Remote(ApiConfig(url=f"http://127.0.0.1:{port}"))
+        with pytest.raises(LilFoxError, match="not Prometheus' API"):
+            await (remote.rules() if "groups" in data else remote.instant("up"))
+        await remote.close()
 
 
 async def test_large_alerts_hold_up_nobody_while_they_are_told(tmp_path: Path) -> None:
