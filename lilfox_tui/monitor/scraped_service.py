@@ -18,6 +18,7 @@ from lilfox_tui.monitor.target_view import TargetView, view_of
 from lilfox_tui.monitor.traffic_questions import TargetsOfService, TrafficQuestions
 from lilfox_tui.scrape.application import Application, recognise
 from lilfox_tui.scrape.exposition import BadPage
+from lilfox_tui.scrape.instants import ms_of
 from lilfox_tui.scrape.labels import NAME, LabelList
 from lilfox_tui.scrape.matcher import Matcher
 from lilfox_tui.scrape.page_request import NotMetrics
@@ -102,8 +103,8 @@ class ScrapedService:
     async def traffic(self, at: datetime) -> Traffic:
         """All requests before the last scrape at or before ``at`` (aware UTC)."""
         if sum(series.series_count for series in self._series) > _ASKED_IN_THREAD:
-            return await asyncio.to_thread(self._traffic, _ms(at))
-        return self._traffic(_ms(at))
+            return await asyncio.to_thread(self._traffic, ms_of(at))
+        return self._traffic(ms_of(at))
 
     def _traffic(self, at_ms: int) -> Traffic:
         at_ms, window_ms = self._window(at_ms)
@@ -122,7 +123,7 @@ class ScrapedService:
         self, by: str, at: datetime, ask: Callable[[TrafficQuestions, int], list[TrafficPart]]
     ) -> list[TrafficPart]:
         """Asked once a scrape, however often it is drawn."""
-        at_ms, window_ms = self._window(_ms(at))
+        at_ms, window_ms = self._window(ms_of(at))
         known = self._parts_of.get(by)
         if known is None or known[0] != at_ms:
             known = self._parts_of[by] = at_ms, ask(self._asked(window_ms), at_ms)
@@ -173,7 +174,3 @@ class ScrapedService:
 def _is_no_page(error: LilFoxError) -> bool:
     """Whether the service answers with something else: also with a text that has not one sample."""
     return isinstance(error, NotMetrics) or (isinstance(error, BadPage) and error.samples == 0)
-
-
-def _ms(at: datetime) -> int:
-    return round(at.timestamp() * 1000)
