@@ -12,14 +12,21 @@ from lilfox_tui.i18n import Message, _, tr
 from lilfox_tui.paths import state_dir
 from lilfox_tui.redact import redact
 
+MOST_BYTES = 1 << 20
+"""Then a new log begins, and one that is full is kept: a fault that comes again each second must not fill the disk."""
+
 
 def write_crash(error: BaseException) -> Path | None:
-    """Appends ``error``'s traceback to ``crash.log`` (0600) in the state folder; None where that cannot be."""
+    """Appends ``error``'s traceback to ``crash.log`` (0600) in the state folder; None where that cannot be.
+
+    A log that is full is ``crash.log.1`` from then on."""
     lines = traceback.TracebackException.from_exception(error, capture_locals=False).format()
     text = f"{datetime.now(UTC).isoformat(timespec='seconds')} lilfox {__version__}\n{redact(''.join(lines))}\n"
     try:
         path = state_dir() / "crash.log"
-        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if path.is_file() and path.stat().st_size > MOST_BYTES:
+            path.replace(path.with_name("crash.log.1"))
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
     except OSError:
