@@ -47,14 +47,45 @@ class _Scope:
         self.ranges = 0
 
 
-class _Parser:
-    def __init__(self, name: str, text: str, functions: Collection[str]) -> None:
-        self.name = name
-        self.functions = functions
+class _Words:
+    """The words of a template text, one after the other."""
+
+    def __init__(self, text: str) -> None:
         words = list(tokens(text))
         self.words = [*words, words[-1]]  # one more, so that going back from the end stays there
         self.place = 0
         self.furthest = 0
+
+    def next(self) -> Token:
+        token = self.peek()
+        self.place = min(self.place + 1, len(self.words) - 1)
+        return token
+
+    def peek(self) -> Token:
+        self.furthest = max(self.furthest, self.place)
+        return self.words[self.place]
+
+    def next_word(self) -> Token:
+        while self.peek().kind is Kind.SPACE:
+            self.next()
+        return self.next()
+
+    def peek_word(self) -> Token:
+        while self.peek().kind is Kind.SPACE:
+            self.next()
+        return self.peek()
+
+    def after_spaces(self, place: int) -> Token:
+        while self.words[place].kind is Kind.SPACE:
+            place += 1
+        return self.words[place]
+
+
+class _Parser(_Words):
+    def __init__(self, name: str, text: str, functions: Collection[str]) -> None:
+        super().__init__(text)
+        self.name = name
+        self.functions = functions
         self.depth = 0
         self.action_line = 0
         self.scope = _Scope()
@@ -86,30 +117,6 @@ class _Parser:
             begun = f" started at {self.name}:{self.action_line}"
             extra = begun if token.text.endswith(" action") else " in action" + begun
         return self.failed(f"{token}{extra}")
-
-    def next(self) -> Token:
-        token = self.peek()
-        self.place = min(self.place + 1, len(self.words) - 1)
-        return token
-
-    def peek(self) -> Token:
-        self.furthest = max(self.furthest, self.place)
-        return self.words[self.place]
-
-    def next_word(self) -> Token:
-        while self.peek().kind is Kind.SPACE:
-            self.next()
-        return self.next()
-
-    def peek_word(self) -> Token:
-        while self.peek().kind is Kind.SPACE:
-            self.next()
-        return self.peek()
-
-    def after_spaces(self, place: int) -> Token:
-        while self.words[place].kind is Kind.SPACE:
-            place += 1
-        return self.words[place]
 
     def expect(self, kind: Kind, where: str) -> Token:
         token = self.next_word()
