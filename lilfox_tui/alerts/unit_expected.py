@@ -13,7 +13,6 @@ from lilfox_tui.scrape.labels import LabelSet
 from lilfox_tui.text import clean
 
 _SHOWN_AT_MOST = 50
-_UNITS_MS = (("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1))
 
 
 class ShownAlert(NamedTuple):
@@ -54,16 +53,6 @@ def samples_differ(expected: Sequence[Sample], got: Sequence[Sample], *, fuzzy: 
     if any(math.isnan(one.value) for one in missing):
         difference += "\n" + _("  NaN is not equal to anything; ask for “x != x” instead")
     return difference
-
-
-def time_text(time_ms: int) -> str:
-    """``1h30m`` of milliseconds after the start."""
-    parts = []
-    for unit, size in _UNITS_MS:
-        count, time_ms = divmod(time_ms, size)
-        if count:
-            parts.append(f"{count}{unit}")
-    return "".join(parts) or "0s"
 
 
 def _same(one: float, other: float | None, fuzzy: bool) -> bool:

@@ -25,7 +25,6 @@ from lilfox_tui.alerts.unit_expected import (
     ShownAlert,
     alerts_differ,
     samples_differ,
-    time_text,
 )
 from lilfox_tui.alerts.unit_file import AlertTest, ExpressionTest, UnitTest, UnitTestFile, read_unit_tests
 from lilfox_tui.alerts.unit_notation import NotationError, metric, series
@@ -35,6 +34,7 @@ from lilfox_tui.i18n import _
 from lilfox_tui.promql.query import parse
 from lilfox_tui.promql.semantics import PROMETHEUS_2, PROMETHEUS_3, Semantics
 from lilfox_tui.promql.value import Vector
+from lilfox_tui.scrape.durations import duration_text
 from lilfox_tui.scrape.labels import LabelSet
 
 
@@ -180,7 +180,7 @@ class _Run:
         group.evaluate(self.series, at_ms)
         return [
             f"{group.file}:{rule.rule.line}: {group.group.name}/{rule.rule.name}: "
-            + _("at {time}: {reason}", time=time_text(after_ms), reason=rule.error)
+            + _("at {time}: {reason}", time=duration_text(after_ms, days=False), reason=rule.error)
             for rule in group.rules
             if rule.error is not None
         ]
@@ -203,11 +203,11 @@ class _Run:
         difference = alerts_differ(expected, got)
         if difference is None:
             return None
-        where = _("alert {name} at {time}:", name=asked.name, time=time_text(asked.at_ms))
+        where = _("alert {name} at {time}:", name=asked.name, time=duration_text(asked.at_ms, days=False))
         return self.at(asked.line, f"{where}\n{difference}")
 
     def ask(self, asked: ExpressionTest) -> str | None:
-        where = _("{expression} at {time}:", expression=asked.expression, time=time_text(asked.at_ms))
+        where = _("{expression} at {time}:", expression=asked.expression, time=duration_text(asked.at_ms, days=False))
         try:
             got = self.answer(asked)
         except LilFoxError as error:

@@ -16,10 +16,10 @@ from msgspec import Struct
 
 from lilfox_tui.metrics.model import Labels
 from lilfox_tui.promql.engine import QueryEngine
+from lilfox_tui.promql.operators import COMPARISONS
 from lilfox_tui.promql.value import Vector
 from lilfox_tui.scrape.labels import NAME
 
-_COMPARISONS = {"==", "!=", ">", "<", ">=", "<="}
 _QUOTED_OR_EMPTY = re.compile(r'("(?:[^"\\]|\\.)*")|\{\}')
 MOST_SERIES = 200
 
@@ -126,7 +126,7 @@ def _comparison(node: object) -> promql_parser.BinaryExpr | None:
         return _comparison(node.expr)
     if not isinstance(node, promql_parser.BinaryExpr):
         return None
-    if str(node.op) in _COMPARISONS:
+    if str(node.op) in COMPARISONS:
         return node
     return _comparison(node.lhs) or _comparison(node.rhs)
 

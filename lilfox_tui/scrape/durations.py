@@ -7,6 +7,7 @@ import re
 _PARTS = re.compile(r"(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?", re.ASCII)
 _SIZES_MS = (31_536_000_000, 604_800_000, 86_400_000, 3_600_000, 60_000, 1_000, 1)
 _LONGEST_MS = (2**63 - 1) // 1_000_000  # Prometheus holds nanoseconds in 64 bits
+_WRITTEN = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1))
 _NUMBER_AND_UNIT = re.compile(r"[0-9]+([^0-9]*)")
 
 
@@ -37,3 +38,13 @@ def _what_is_wrong(text: str) -> str:
 def _quoted(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
     return f'"{escaped}"'
+
+
+def duration_text(milliseconds: int, *, days: bool = True) -> str:
+    """``1d1h30m`` as :func:`parse_duration` reads it; without ``days`` ``25h30m``, as Go writes a duration."""
+    text = ""
+    for unit, size in _WRITTEN if days else _WRITTEN[1:]:
+        count, milliseconds = divmod(milliseconds, size)
+        if count:
+            text += f"{count}{unit}"
+    return text or "0s"

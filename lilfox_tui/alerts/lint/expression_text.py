@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lilfox_tui.promql.tree import Aggregation, Node, Number, Selector, children
+from lilfox_tui.scrape.durations import duration_text
 from lilfox_tui.scrape.go_number import shortest
-from lilfox_tui.scrape.labels import NAME
+from lilfox_tui.scrape.labels import NAME, quoted
 from lilfox_tui.scrape.matcher import Matcher
-
-_UNITS = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1))
 
 
 def walk(node: Node) -> Iterator[Node]:
@@ -23,7 +22,7 @@ def selector_text(selector: Selector, *, leave_out: str = "") -> str:
     """``name{label="value"}[5m]``, without the matchers of the label ``leave_out``; its shift in time is left away."""
     name = next((matcher.value for matcher in selector.matchers if _is_name(matcher)), "")
     rest = ", ".join(
-        f"{matcher.name}{matcher.op}{_quoted(matcher.value)}"
+        f"{matcher.name}{matcher.op}{quoted(matcher.value)}"
         for matcher in selector.matchers
         if not _is_name(matcher) and matcher.name != leave_out
     )
@@ -33,20 +32,6 @@ def selector_text(selector: Selector, *, leave_out: str = "") -> str:
 
 def _is_name(matcher: Matcher) -> bool:
     return matcher.name == NAME and matcher.op == "="
-
-
-def _quoted(value: str) -> str:
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
-
-
-def duration_text(milliseconds: int) -> str:
-    """``1h30m``."""
-    text = ""
-    for unit, size in _UNITS:
-        if milliseconds >= size:
-            text += f"{milliseconds // size}{unit}"
-            milliseconds %= size
-    return text or "0s"
 
 
 def grouping_text(node: Aggregation) -> str:

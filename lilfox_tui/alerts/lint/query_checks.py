@@ -12,10 +12,10 @@ from lilfox_tui.alerts.lint.warning import Remark
 from lilfox_tui.alerts.rule import Rule
 from lilfox_tui.alerts.template.go_numbers import parse_float
 from lilfox_tui.i18n import Message, tr
+from lilfox_tui.promql.operators import COMPARISONS
 from lilfox_tui.promql.tree import Aggregation, Applied, Negative, Node, Number, Operation, Selector
 from lilfox_tui.scrape.go_number import openmetrics_number
 
-COMPARISONS = frozenset({"==", "!=", ">", "<", ">=", "<="})
 _TURNED = {">": "<", "<": ">", ">=": "<=", "<=": ">="}
 _RATES = frozenset({"rate", "irate", "increase"})
 _GAUGE = re.compile(

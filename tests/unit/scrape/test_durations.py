@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lilfox_tui.scrape.durations import parse_duration
+from lilfox_tui.scrape.durations import duration_text, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,12 @@ def test_what_is_none_is_refused_in_the_words_of_prometheus(text: str, reason: s
     with pytest.raises(ValueError) as raised:
         parse_duration(text)
     assert str(raised.value) == reason
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "text", "without_days"),
+    [(0, "0s", "0s"), (1, "1ms", "1ms"), (90_000, "1m30s", "1m30s"), (90_061_001, "1d1h1m1s1ms", "25h1m1s1ms")],
+)
+def test_writes_what_it_reads(milliseconds: int, text: str, without_days: str) -> None:
+    assert (duration_text(milliseconds), duration_text(milliseconds, days=False)) == (text, without_days)
+    assert parse_duration(text) == parse_duration(without_days) == milliseconds
