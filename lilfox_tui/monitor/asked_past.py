@@ -24,7 +24,7 @@ from lilfox_tui.monitor.past import past_host
 from lilfox_tui.monitor.past_question import RATE_S, Question, matchers
 from lilfox_tui.monitor.service_questions import questions, scopes_of, to_recognise
 from lilfox_tui.promql.engine import QueryEngine
-from lilfox_tui.promql.value import Vector
+from lilfox_tui.promql.value import NOTHING, Vector
 from lilfox_tui.scrape.application import Application, recognise
 from lilfox_tui.scrape.labels import LabelList, LabelSet
 
@@ -165,7 +165,8 @@ class AskedPast:
 
     async def _at(self, asked: Sequence[Question], at: datetime) -> list[tuple[Question, LabelSet, float]]:
         """Each answer that is a number; several questions go in one query."""
-        texts = [f'label_replace({each.text}, "{_TAG}", "{place}", "", "")' for place, each in enumerate(asked)]
+        by_tag = {str(place): each for place, each in enumerate(asked)}
+        texts = [f'label_replace({each.text}, "{_TAG}", "{tag}", "", "")' for tag, each in by_tag.items()]
         together: list[str] = []
         for text in texts:
             if together and len(together[-1]) + len(text) < _TOGETHER_CHARS:
@@ -175,15 +176,15 @@ class AskedPast:
         found = []
         for value in await asyncio.gather(*(self._instant(text, at) for text in together)):
             for labels, number in zip(value.labels, value.values.tolist(), strict=True):
-                if math.isfinite(number):
-                    found.append((asked[int(labels.get(_TAG))], labels, number))
+                question = by_tag.get(labels.get(_TAG))
+                if question is not None and math.isfinite(number):
+                    found.append((question, labels, number))
         return found
 
     async def _instant(self, text: str, at: datetime) -> Vector:
         async with self._few:
             value = await self._engine_here().instant(text, at)
-        assert isinstance(value, Vector)
-        return value
+        return value if isinstance(value, Vector) else NOTHING
 
     def _engine_here(self) -> QueryEngine:
         engine = self._engine()
