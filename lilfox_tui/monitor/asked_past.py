@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -35,6 +36,12 @@ _AT_ONCE = 4
 _SEARCHED = timedelta(hours=1)
 """How far around a moment series of requests are looked for."""
 _EXPORTER = ("instance", "job")
+
+
+class _Answer(NamedTuple):
+    question: Question
+    labels: LabelSet
+    value: float
 
 
 class FarChart(Struct, frozen=True):
@@ -120,10 +127,13 @@ class AskedPast:
         found: dict[str, Mapping[Series, float] | LilFoxError] = {}
         if alike:
             scope = instances(each for names in own.values() for each in names)
-            answers = await self._at(row_questions(scope, RATE_S), at)
+            by_instance: dict[str, list[_Answer]] = {}
+            for answer in await self._at(row_questions(scope, RATE_S), at):
+                by_instance.setdefault(answer.labels.get("instance"), []).append(answer)
             for name, names in own.items():
                 fits = re.compile(pattern(names))
-                found[name] = _values(name, [each for each in answers if fits.fullmatch(each[1].get("instance"))])
+                of_host = (answers for instance, answers in by_instance.items() if fits.fullmatch(instance))
+                found[name] = _values(name, [each for answers in of_host for each in answers])
         return found | dict(await asyncio.gather(*asked))
 
     async def _host_at(self, view: HostView, at: datetime) -> tuple[str, Mapping[Series, float] | LilFoxError]:
@@ -163,7 +173,7 @@ class AskedPast:
             tr("series: under the host or service in the configuration names their labels"),
         )
 
-    async def _at(self, asked: Sequence[Question], at: datetime) -> list[tuple[Question, LabelSet, float]]:
+    async def _at(self, asked: Sequence[Question], at: datetime) -> list[_Answer]:
         """Each answer that is a number; several questions go in one query."""
         by_tag = {str(place): each for place, each in enumerate(asked)}
         texts = [f'label_replace({each.text}, "{_TAG}", "{tag}", "", "")' for tag, each in by_tag.items()]
@@ -178,7 +188,7 @@ class AskedPast:
             for labels, number in zip(value.labels, value.values.tolist(), strict=True):
                 question = by_tag.get(labels.get(_TAG))
                 if question is not None and math.isfinite(number):
-                    found.append((question, labels, number))
+                    found.append(_Answer(question, labels, number))
         return found
 
     async def _instant(self, text: str, at: datetime) -> Vector:
@@ -196,7 +206,7 @@ class _NoRequests(LilFoxError):
     """A Prometheus has nothing of a service."""
 
 
-def _values(name: str, answers: Sequence[tuple[Question, LabelSet, float]]) -> Mapping[Series, float] | LilFoxError:
+def _values(name: str, answers: Sequence[_Answer]) -> Mapping[Series, float] | LilFoxError:
     try:
         _one_exporter(name, (labels for _question, labels, _value in answers))
     except LilFoxError as error:
