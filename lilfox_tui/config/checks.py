@@ -39,6 +39,14 @@ _PLACE = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^\s/@:\[\]]+)(?::\d{1,5})?")
 _SECRET_HEADER = re.compile(r"(?i)auth|cookie|token|secret|passw|api[-_]?key")
 
 
+def is_place(address: str) -> bool:
+    """Whether that is a ``HOST`` or ``HOST:PORT`` that can be."""
+    try:
+        return _PLACE.fullmatch(address) is not None and urlsplit(f"//{address}").port != 0
+    except ValueError:  # a port or an IPv6 address that there is not
+        return False
+
+
 def check(config: Config, host_names: Collection[str], findings: Findings) -> None:
     """Notes in ``findings`` what does not fit together. ``host_names``: all that are named, broken ones too."""
     if config.refresh < _SHORTEST_REFRESH_S:
@@ -101,7 +109,7 @@ def _check_service(service: ServiceConfig, path: KeyPath, host_names: Collection
 
 def _check_scrape(scrape: ScrapeConfig, path: KeyPath, host_names: Collection[str], findings: Findings) -> None:
     for at, target in enumerate(scrape.targets, 1):
-        if not _PLACE.fullmatch(target):
+        if not is_place(target):
             what = _("{value} is no address; write HOST:PORT, without http:// and path", value=quoted(target))
             findings.add_at((*path, "targets", str(at)), what)
     if not scrape.path.startswith("/"):

@@ -5,7 +5,6 @@ After Prometheus 3 (its scrape/target.go): an address without a port stays as it
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeAlias
@@ -13,6 +12,7 @@ from urllib.parse import urlencode
 
 from msgspec import Struct
 
+from lilfox_tui.config.checks import is_place
 from lilfox_tui.config.problems import Findings
 from lilfox_tui.config.yaml_nodes import parse
 from lilfox_tui.errors import ConfigError
@@ -27,7 +27,6 @@ from lilfox_tui.text import clean
 
 _Stamp: TypeAlias = tuple[int, int, int]
 _ADDRESS = "__address__"
-_PLACE = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^\s/@:\[\]]+)(?::\d{1,5})?")
 
 
 class Discovered(Struct, frozen=True):
@@ -125,7 +124,7 @@ def _target(job: Job, labels: dict[str, str]) -> Target | None:
     if made is None:
         return None
     address = made.get(_ADDRESS, "")
-    if not _PLACE.fullmatch(address):
+    if not is_place(address):
         raise ValueError(_("that is no address; HOST:PORT is wanted"))
     if made.get("__scheme__") not in ("http", "https"):
         raise ValueError(_("the scheme is neither http nor https"))

@@ -68,6 +68,9 @@ def test_relabelling_drops_targets_and_two_of_the_same_are_one(tmp_path: Path) -
     [
         ("{target_label: __address__, replacement: ''}", "no address"),
         ("{target_label: __address__, replacement: 'u:p@h:1'}", "no address"),
+        ("{target_label: __address__, replacement: 'h:99999'}", "no address"),
+        ("{target_label: __address__, replacement: 'h:0'}", "no address"),
+        ("{target_label: __address__, replacement: '[::::::]:1'}", "no address"),
         ("{target_label: __scheme__, replacement: ftp}", "scheme"),
         ("{target_label: __scrape_timeout__, replacement: 2h}", "fit together"),
     ],
