@@ -15,8 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from lilfox_tui.config.model import Config
 from lilfox_tui.crash import fault_of
 from lilfox_tui.errors import HostError, HostUnreachable, LilFoxError
@@ -49,7 +47,6 @@ AFTER_FAULT_S = 5.0
 PUBLISH_AT_MOST_S = 0.25
 CLOSE_S = 1.5
 """How long the hosts have to close at the end."""
-LEAST_SERVICE_PERIOD_S = 2.0
 HOLDS_PERIODS = 2
 """How many periods a recorded value counts as what was known, where none came after it."""
 
@@ -178,7 +175,7 @@ class Monitor:
                     await asyncio.to_thread(importlib.import_module, "lilfox_tui.hosts.ssh")
                     self._start_hosts(group, later)
                 for service in self._services.values():
-                    probe = self._probe(service)
+                    probe = service.probe(self._asking_host(service.config.from_), self.config.refresh)
                     group.create_task(probe.run())
                     group.create_task(self._follow_service(service, probe))
                 group.create_task(self.scraping.run())
@@ -254,16 +251,13 @@ class Monitor:
             async for _state in states:
                 self._judge(watch)
 
-    def _service_period_s(self, watch: ServiceWatch) -> float:
-        return watch.config.every or max(LEAST_SERVICE_PERIOD_S, self.config.refresh)
-
     async def _follow_service(self, watch: ServiceWatch, probe: HealthProbe) -> None:
         async with aclosing(probe.feed.watch()) as states:
             async for state in states:
                 if not isinstance(state, Ready):
                     continue
                 values = series_of_service(state.value) | {LEVEL: float(state.value.level)}
-                holds_s = HOLDS_PERIODS * self._service_period_s(watch)
+                holds_s = HOLDS_PERIODS * watch.period_s(self.config.refresh)
                 self.history.add(f"service/{watch.name}", state.at, values, holds_s=holds_s)
                 if watch.take(state.value):
                     self._level_changed.set()
@@ -312,13 +306,6 @@ class Monitor:
             alerts=self.alerting.state, targets=self.scraping.all_targets(),
         )  # fmt: skip
 
-    def _probe(self, watch: ServiceWatch, *, once: bool = False) -> HealthProbe:
-        from lilfox_tui.metrics.health import HealthProbe
-
-        config = msgspec.structs.replace(watch.config, down_after=1) if once else watch.config
-        period_s = self._service_period_s(watch)
-        return HealthProbe(watch.name, config, self._asking_host(watch.config.from_), period_s=period_s)
-
     def _asking_host(self, name: str | None) -> Host | None:
         """The host that asks a service or a target; None where this machine does."""
         if name is None or self._hosts[name].config.local:
@@ -339,13 +326,7 @@ class Monitor:
             watch.fail(error, datetime.now(UTC))
 
     async def _check_service(self, watch: ServiceWatch) -> None:
-        probe = self._probe(watch, once=True)
-        try:
-            await probe.check_once()
-            if probe.feed.value is not None:
-                watch.take(probe.feed.value)
-        finally:
-            await probe.close()
+        await watch.look(self._asking_host(watch.config.from_), self.config.refresh)
 
     def _give_up(self, timeout_s: float) -> None:
         """Hosts and services that said nothing in time have failed."""

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from lilfox_tui.config.model import ServiceConfig
 from lilfox_tui.feed import Feed
+from lilfox_tui.hosts.base import Host
 from lilfox_tui.metrics.model import Health, Level, Series, ServiceState
 from lilfox_tui.metrics.traffic import Traffic
 from lilfox_tui.monitor.levels import judge_service
 from lilfox_tui.monitor.model import ServiceView
 
+if TYPE_CHECKING:
+    from lilfox_tui.metrics.health import HealthProbe
+
+LEAST_PERIOD_S = 2.0
 UP = Series("service_up")
 RESPONSE_SECONDS = Series("service_response_seconds")
 STATUS_CODE = Series("service_status_code")
@@ -31,6 +39,27 @@ class ServiceWatch:
     def level(self) -> Level:
         """The level that its probe gave it."""
         return Level.UNKNOWN if self.state is None else self.state.level
+
+    def period_s(self, refresh_s: float) -> float:
+        """How often it is asked, where everything is looked at each ``refresh_s``."""
+        return self.config.every or max(LEAST_PERIOD_S, refresh_s)
+
+    def probe(self, host: Host | None, refresh_s: float, *, once: bool = False) -> HealthProbe:
+        """What asks it, from ``host`` or from here; ``once``: one failure is enough."""
+        from lilfox_tui.metrics.health import HealthProbe
+
+        config = replace(self.config, down_after=1) if once else self.config
+        return HealthProbe(self.name, config, host, period_s=self.period_s(refresh_s))
+
+    async def look(self, host: Host | None, refresh_s: float) -> None:
+        """Asks it once, and takes its answer in."""
+        probe = self.probe(host, refresh_s, once=True)
+        try:
+            await probe.check_once()
+            if probe.feed.value is not None:
+                self.take(probe.feed.value)
+        finally:
+            await probe.close()
 
     def take(self, state: ServiceState) -> bool:
         """Takes a new answer in and tells whether the level is another than before."""
