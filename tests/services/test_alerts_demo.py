@@ -54,7 +54,7 @@ CONFIG = """\
 hosts: {{here: {{local: true}}}}
 services: {services}
 rules: [rules.yml]
-alerts: {{every: 1s, group_wait: 500ms, group_interval: 1s, resend: 1s}}
+alerts: {{every: 1s, group_wait: 500ms, group_interval: 1s, resend: 30s}}
 notifiers:
   mail: {{kind: smtp, server: localhost, port: {port}, ca: {ca}, from: a@b.example, to: [c@d.example]}}
   chat: {{kind: webhook, url: '{hook}/chat'}}
