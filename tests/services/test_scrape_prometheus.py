@@ -30,7 +30,6 @@ from tests.waiting import wait_for
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
-NOW_MS = time.time_ns() // 1_000_000
 
 PAGES: dict[str, tuple[str, bytes]] = {
     "plain": (TEXT, b"# HELP a A.\n# TYPE a counter\na{x=\"1\"} 5\na { x = \"2\" , }\t1e3 \nb NaN\nc +Inf\nd -.5\n"),
@@ -57,7 +56,7 @@ PAGES: dict[str, tuple[str, bytes]] = {
     "exemplar_in_text": (TEXT, b'a 1 # {x="1"} 1\n'),
     "negative_time": (TEXT, b"a 1 -5\n"),
     "duplicates": (TEXT, b'a{x="1",y="2"} 1\na{x="1",y="2"} 2\nb 3\na{y="2",x="1"} 4\n'),
-    "times": (TEXT, f"a 1 {NOW_MS - 2000}\nb 2 {NOW_MS - 1000}\nc 3\nold 4 1000\nahead 5 {NOW_MS * 2}\n".encode()),
+    "times": (TEXT, b"a 1 BEFORE_MS\nb 2 BEFORE_MS\nc 3\nold 4 1000\nahead 5 9BEFORE_MS\n"),
     "own_up": (TEXT, b"up 7\na 1\n"),
     "own_job": (TEXT, b'a{job="x",exported_job="y",instance=""} 1\n'),
     "honoured": (TEXT, b'a{job="x",instance=""} 1\nb 2\n'),
@@ -71,7 +70,7 @@ PAGES: dict[str, tuple[str, bytes]] = {
     "packed": (TEXT, gzip.compress(b"a 1\nb 2\n")),
     "openmetrics": (OPENMETRICS, b'# TYPE a counter\n# HELP a A \\" \\\\ b.\na_total 5 # {x="1 # {"} 1 1.5\n# EOF\n'),
     "openmetrics_histogram": (OPENMETRICS, b'# TYPE h histogram\nh_bucket{le="0.5"} 1\nh_bucket{le="+Inf"} 2\n# EOF\n'),
-    "openmetrics_times": (OPENMETRICS, f"a 1 {NOW_MS / 1000 - 2}\nb 2\n# EOF\n".encode()),
+    "openmetrics_times": (OPENMETRICS, b"a 1 BEFORE_S\nb 2\n# EOF\n"),
     "openmetrics_no_end": (OPENMETRICS, b"a 1\n"),
     "openmetrics_more": (OPENMETRICS, b"a 1\n# EOF\nb 1\n"),
     "openmetrics_blank": (OPENMETRICS, b"a 1\n\n# EOF\n"),
@@ -101,8 +100,12 @@ EXTRA = {
 
 
 class _Pages(http.server.BaseHTTPRequestHandler):
+    before_ms: int
+    """Two seconds before the server was started: what the pages' own times are."""
+
     def do_GET(self) -> None:
         kind, body = PAGES[self.path.partition("?")[0].strip("/")]
+        body = body.replace(b"BEFORE_MS", b"%d" % self.before_ms).replace(b"BEFORE_S", b"%d" % (self.before_ms // 1000))
         self.send_response(200)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
@@ -117,6 +120,7 @@ class _Pages(http.server.BaseHTTPRequestHandler):
 
 @contextmanager
 def served() -> Iterator[str]:
+    _Pages.before_ms = time.time_ns() // 1_000_000 - 2000
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Pages)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
