@@ -317,3 +317,9 @@ def test_what_was_read_before_changes_nothing(pages: list[tuple[list[str], bool]
         for body in ("\n".join(lines).encode(), "\n".join([*lines, ""]).encode()):
             anew = Exposition(relabel)
             assert outcome(used, body, openmetrics=openmetrics) == outcome(anew, body, openmetrics=openmetrics)
+
+
+@pytest.mark.parametrize(("page", "openmetrics"), [("a 1 9223372036854775808", False), ("a 1 9.3e15\n# EOF", True)])
+def test_a_time_that_no_clock_can_tell_is_refused(page: str, openmetrics: bool) -> None:
+    with pytest.raises(BadPage, match="time out of range"):
+        read(page, openmetrics=openmetrics)
