@@ -99,6 +99,12 @@ async def test_a_password_is_neither_sent_in_the_clear_nor_shown(
             await mail(port, None, tls="none", **login).tell(notice())
 
 
+def test_a_server_that_repeats_the_password_does_not_show_it() -> None:
+    failed = mail(25, None)._failed(OSError("535 xyzzy-9 is no good password"), "xyzzy-9")
+    assert "535" in str(failed)
+    assert "xyzzy" not in str(failed)
+
+
 async def test_labels_put_nothing_into_the_head_of_a_mail() -> None:
     box = Box()
     evil = "x\r\nBcc: victim@example.net\r\n\r\nhello\u202e"

@@ -117,6 +117,23 @@ async def test_a_bad_page_is_refused_with_a_sentence(talk: Talk, keys: dict[str,
     assert len(shown) == 5
 
 
+async def test_a_page_that_has_an_up_of_its_own_keeps_it() -> None:
+    kept = store()
+    async with serving(page(b"up 7\n", head=TEXT)) as port, scraping(port, kept) as scraper:
+        await scraper.scrape_once()
+    shown = newest(kept)
+    assert (shown["up"], shown["scrape_samples_scraped"]) == (7.0, 1.0)
+
+
+async def test_two_scrapes_within_a_millisecond_are_both_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lilfox_tui.scrape.scraper.time.time_ns", lambda: 1_700_000_000_000_000_000)
+    kept = store()
+    async with serving(page(b"a 1\n", head=TEXT)) as port, scraping(port, kept) as scraper:
+        for _time in range(2):
+            await scraper.scrape_once()
+            assert isinstance(scraper.feed.state, Ready)
+
+
 async def test_gigabytes_are_not_read() -> None:
     flood = Flood()
     scraper, _kept = await once(flood, limits=Limits(body_bytes=1 << 20))
