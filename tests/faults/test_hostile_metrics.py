@@ -6,7 +6,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,15 @@ async def longest_block_s(work: Awaitable[object]) -> float:
     return longest
 
 
+async def block_s(ask: Callable[[], Awaitable[object]]) -> float:
+    """As :func:`longest_block_s`, of three tries at most: a machine that is busy blocks once, our own work each time."""
+    shortest = await longest_block_s(ask())
+    for _again in range(2):
+        if shortest >= MOST_S:
+            shortest = min(shortest, await longest_block_s(ask()))
+    return shortest
+
+
 async def byte_by_byte(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """A page whose chunks hold one byte each."""
     await reader.readuntil(b"\r\n\r\n")
@@ -74,7 +84,7 @@ async def repeat(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 )
 async def test_a_page_holds_up_nobody(talk: Talk, said: str) -> None:
     async with serving(talk) as port, scraping(port, store(), timeout_s=2.0) as scraper:
-        assert await longest_block_s(scraper.scrape_once()) < MOST_S
+        assert await block_s(scraper.scrape_once) < MOST_S
         assert said in reason(scraper)
 
 
@@ -98,7 +108,7 @@ async def test_a_redirect_to_nowhere_is_a_sentence(place: str) -> None:
 async def test_an_alertmanager_holds_up_nobody(talk: Talk) -> None:
     async with serving(talk) as port:
         api = AlertmanagerApi(ApiConfig(url=f"http://127.0.0.1:{port}"))
-        assert await longest_block_s(api.alerts()) < MOST_S
+        assert await block_s(api.alerts) < MOST_S
         await api.close()
 
 
@@ -149,9 +159,9 @@ async def test_large_alerts_hold_up_nobody_while_they_are_told(tmp_path: Path) -
         for way in ways:
             with_imports = way.tell(notice())
             await asyncio.gather(with_imports, return_exceptions=True)
-            assert await longest_block_s(way.tell(large)) < MOST_S, way
+            assert await block_s(partial(way.tell, large)) < MOST_S, way
             await way.close()
-    assert len(hook.requests) == 5
+    assert len(hook.requests) >= 5
     assert (tmp_path / "taken").stat().st_size > 300 * 64_000
 
 
