@@ -48,7 +48,7 @@ async def longest_block_s(work: Awaitable[object]) -> float:
 
 
 async def block_s(ask: Callable[[], Awaitable[object]]) -> float:
-    """As :func:`longest_block_s`, of three tries at most: a machine that is busy blocks once, our own work each time."""
+    """As :func:`longest_block_s`, of three tries at most: our own work blocks each time, a busy machine once."""
     shortest = await longest_block_s(ask())
     for _again in range(2):
         if shortest >= MOST_S:
