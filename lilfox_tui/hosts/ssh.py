@@ -12,19 +12,18 @@ import asyncssh
 from msgspec import Struct
 
 from lilfox_tui.config.model import HostConfig, SshConfig
-from lilfox_tui.errors import HostUnreachable
 from lilfox_tui.feed import Feed
 from lilfox_tui.hosts import ssh_files
 from lilfox_tui.hosts.base import OUTPUT_LIMIT, Completed, Link, Loop, LostCommand
 from lilfox_tui.hosts.refusals import failed, no_change_allowed, sudo_refused, too_slow
 from lilfox_tui.hosts.ssh_command import Order, RemoteCommand
 from lilfox_tui.hosts.ssh_dial import Target
-from lilfox_tui.hosts.ssh_errors import LINK_ERRORS, link_lost
+from lilfox_tui.hosts.ssh_errors import link_lost
+from lilfox_tui.hosts.ssh_forward import forwarded
 from lilfox_tui.hosts.ssh_link import SshLink
 from lilfox_tui.hosts.ssh_loop import SshLoop
 from lilfox_tui.hosts.ssh_sessions import Sessions
 from lilfox_tui.hosts.ssh_words import with_args
-from lilfox_tui.i18n import tr
 
 LOGIN_S = 30.0
 """How long a login's own start-up files may take before a loop begins."""
@@ -175,18 +174,10 @@ class SshHost:
     async def forward(self, port: int, address: str = "127.0.0.1") -> AsyncIterator[tuple[str, int]]:
         """See :meth:`Host.forward`."""
         sessions = await self._link.sessions()
-        try:
-            listener = await sessions.connection.forward_local_port("127.0.0.1", 0, address, port)
-        except LINK_ERRORS as error:
-            if not sessions.alive:
-                raise link_lost(self.name, sessions.client.lost_by) from None
-            raise HostUnreachable(
-                self.name, tr("No port can be forwarded to {host}: {reason}", host=self.name, reason=error)
-            ) from None
-        try:
-            yield "127.0.0.1", listener.get_port()
-        finally:
-            listener.close()
+        if not sessions.alive:
+            raise link_lost(self.name, sessions.client.lost_by)
+        async with forwarded(sessions.connection, sessions.lost, address, port) as here:
+            yield "127.0.0.1", here
 
     async def close(self) -> None:
         """See :meth:`Host.close`."""
