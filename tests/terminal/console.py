@@ -32,6 +32,7 @@ class Console:
         env: Mapping[str, str] | None = None,
         ignore_hangup: bool = False,
     ) -> None:
+        _watch_this_machine_alone(home)
         self.raw = bytearray()
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
@@ -136,6 +137,15 @@ class Console:
         os.close(self._terminal)
         os.close(self.fd)
         self._terminal = self.fd = -1
+
+
+def _watch_this_machine_alone(home: Path) -> None:
+    """Without a configuration the console finds services on this machine: those of other tests, which come and go."""
+    config = home / ".config" / "lilfox" / "config.yaml"
+    if not config.exists():
+        config.parent.mkdir(parents=True, exist_ok=True)
+        config.write_text("hosts:\n  here: {local: true}\n")
+        config.chmod(0o600)
 
 
 def _lead(ignore_hangup: bool) -> None:
