@@ -13,6 +13,7 @@ from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.host_page import Past
 from lilfox_tui.app.host_rows import ROLES, held_for
+from lilfox_tui.app.lately import lately_rows
 from lilfox_tui.backends.backend import load
 from lilfox_tui.backends.model import Cell, Column, Fact, Table, Unit
 from lilfox_tui.i18n import Message, _
@@ -56,13 +57,7 @@ def backend_page(page: BackendPage) -> list[Row]:
         rows += _facts(view.reading.facts, page.width)
         for table in view.reading.tables:
             rows += table_rows(table, page.width)
-    changes = [each for each in page.changes if each.at <= page.now]
-    if changes:
-        rows += [BLANK, (Piece(" " + _("Lately"), "title"),)]
-        for each in changes[:10]:
-            mark = Piece(page.glyphs.level(each.level) + " ", ROLES[each.level])
-            rows.append((Piece(each.at.strftime("   %H:%M:%S "), "muted"), mark, Piece(str(each.what))))
-    return rows
+    return rows + lately_rows(page.changes, page.now, page.glyphs)
 
 
 def _reasons(page: BackendPage) -> Iterator[Row]:

@@ -12,6 +12,7 @@ from lilfox_tui.app.digits import EXACT, Digits
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.host_rows import ROLES, held_for, level_role, why_no_numbers
+from lilfox_tui.app.lately import lately_rows
 from lilfox_tui.config.model import Thresholds
 from lilfox_tui.feed import Ready, Unavailable
 from lilfox_tui.i18n import _
@@ -54,7 +55,7 @@ def host_page(page: HostPage) -> list[Row]:
         return rows
     rows += _cores(page, summary) + _memory(page, summary) + _disks(page, summary) + _filesystems(page, summary)
     rows += _interfaces(page, summary) + _units(summary)
-    rows += _top(page) + _lately(page) + _trouble(summary)
+    rows += _top(page) + lately_rows(page.changes, page.now, page.glyphs) + _trouble(summary)
     return rows
 
 
@@ -312,18 +313,6 @@ def _top(page: HostPage) -> list[Row]:
         numbers = f"{pid}   {fit(cpu, 5, right=True)}    {human_bytes(each.resident_bytes):>5}  "
         command = Piece("  " + each.command, "text")
         rows.append((Piece(" " * 17), Piece(numbers), Piece(fit(clean(each.user), 10), "muted"), command))
-    return rows
-
-
-def _lately(page: HostPage) -> list[Row]:
-    changes = [each for each in page.changes if each.at <= page.now]
-    if not changes:
-        return []
-    rows = _section(_("Lately"))
-    for each in changes[:10]:
-        at = each.at.strftime("%H:%M:%S")
-        mark = Piece(page.glyphs.level(each.level) + " ", ROLES[each.level])
-        rows.append((Piece(f"   {at} ", "muted"), mark, Piece(str(each.what))))
     return rows
 
 

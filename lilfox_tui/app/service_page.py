@@ -13,6 +13,7 @@ from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.host_page import Past, reason_rows
 from lilfox_tui.app.host_rows import ROLES
+from lilfox_tui.app.lately import lately_rows
 from lilfox_tui.app.service_rows import health_word
 from lilfox_tui.i18n import _
 from lilfox_tui.metrics.model import Series
@@ -61,13 +62,7 @@ def service_page(page: ServicePage) -> list[Row]:
         BLANK,
         *_facts(page),
     ]
-    changes = [each for each in page.changes if each.at <= page.now]
-    if changes:
-        rows += [BLANK, (Piece(" " + _("Lately"), "title"),)]
-        for each in changes[:10]:
-            mark = Piece(page.glyphs.level(each.level) + " ", ROLES[each.level])
-            rows.append((Piece(each.at.strftime("   %H:%M:%S "), "muted"), mark, Piece(str(each.what))))
-    return rows
+    return rows + lately_rows(page.changes, page.now, page.glyphs)
 
 
 def _traffic(page: ServicePage) -> list[Row]:

@@ -219,19 +219,35 @@ def collector_options(nodes: Mapping[str, Node], findings: Findings) -> dict[str
 
 def log_options(nodes: Mapping[str, Node], host_names: Collection[str], findings: Findings) -> dict[str, Any]:
     """Name → the Options of its kind. The kinds that are named are imported here."""
+    unknown = _("there is no such kind of log source")
+    options = _options_by_name("logs", nodes, LOG_SOURCES, unknown, findings, default=LogConfig().kind)
+    for name, made in options.items():
+        _check_log(made, ("logs", name), host_names, findings)
+    return options
+
+
+def _options_by_name(
+    section: str, nodes: Mapping[str, Node], package: str, unknown: str, findings: Findings, *, default: str = ""
+) -> dict[str, Any]:
+    """Name → the Options of the plug-in of ``package`` that its ``kind`` names; ``unknown`` is said where none is.
+
+    ``url`` and ``headers`` mean the same in every kind that has them.
+    """
     options: dict[str, Any] = {}
     for name, node in nodes.items():
-        path: KeyPath = ("logs", name)
-        kind = _kind(node, LogConfig().kind)
-        known = plugins.kinds(LOG_SOURCES)
+        path: KeyPath = (section, name)
+        kind = _kind(node, default)
+        known = plugins.kinds(package)
         if kind not in known:
-            what = _("there is no such kind of log source")
-            findings.add_at((*path, "kind"), f"{what}; {rather(kind, known)}")
+            findings.add_at((*path, "kind"), f"{unknown}; {rather(kind, known)}")
             continue
-        made = to_whole_struct(plugins.load(LOG_SOURCES, kind).Options, node, findings, path)
+        made = to_whole_struct(plugins.load(package, kind).Options, node, findings, path)
         if made is not None:
             options[name] = made
-            _check_log(made, path, host_names, findings)
+            url = getattr(made, "url", None)
+            if isinstance(url, str) and not isinstance(url, SecretRef):
+                _check_url(url, (*path, "url"), findings)
+            _check_headers(getattr(made, "headers", {}), path, findings)
     return options
 
 
@@ -242,16 +258,12 @@ def _kind(node: Node, default: str) -> str:
 
 
 def _check_log(log: LogConfig, path: KeyPath, host_names: Collection[str], findings: Findings) -> None:
-    """``url`` and ``headers`` mean the same in every kind that has them."""
     _check_host_name(log.host, (*path, "host"), host_names, findings)
     formats = plugins.kinds(LOG_FORMATS)
     if log.format and log.format not in formats:
         what = _("there is no such format")
         findings.add_at((*path, "format"), f"{what}; {rather(log.format, formats)}")
     _check_zone(log.zone, (*path, "zone"), findings)
-    if isinstance(url := getattr(log, "url", None), str):
-        _check_url(url, (*path, "url"), findings)
-    _check_headers(getattr(log, "headers", {}), path, findings)
 
 
 def _check_zone(zone: str, path: KeyPath, findings: Findings) -> None:
@@ -268,44 +280,16 @@ def _check_zone(zone: str, path: KeyPath, findings: Findings) -> None:
 
 def notifier_options(nodes: Mapping[str, Node], findings: Findings) -> dict[str, Any]:
     """Name → the Options of its kind. The kinds that are named are imported here."""
-    options: dict[str, Any] = {}
-    for name, node in nodes.items():
-        path: KeyPath = ("notifiers", name)
-        kind = _kind(node, "")
-        known = plugins.kinds(NOTIFIERS)
-        if kind not in known:
-            what = _("there is no such kind of notifier")
-            findings.add_at((*path, "kind"), f"{what}; {rather(kind, known)}")
-            continue
-        made = to_whole_struct(plugins.load(NOTIFIERS, kind).Options, node, findings, path)
-        if made is not None:
-            options[name] = made
-            url = getattr(made, "url", None)
-            if isinstance(url, str) and not isinstance(url, SecretRef):
-                _check_url(url, (*path, "url"), findings)
-            _check_headers(getattr(made, "headers", {}), path, findings)
-    return options
+    return _options_by_name("notifiers", nodes, NOTIFIERS, _("there is no such kind of notifier"), findings)
 
 
 def backend_options(nodes: Mapping[str, Node], host_names: Collection[str], findings: Findings) -> dict[str, Any]:
     """Name → the Options of its kind. The kinds that are named are imported here."""
-    options: dict[str, Any] = {}
-    for name, node in nodes.items():
+    options = _options_by_name("backends", nodes, BACKENDS, _("there is no such kind of backend"), findings)
+    for name, made in options.items():
         path: KeyPath = ("backends", name)
-        kind = _kind(node, "")
-        known = plugins.kinds(BACKENDS)
-        if kind not in known:
-            what = _("there is no such kind of backend")
-            findings.add_at((*path, "kind"), f"{what}; {rather(kind, known)}")
-            continue
-        made = to_whole_struct(plugins.load(BACKENDS, kind).Options, node, findings, path)
-        if made is not None:
-            options[name] = made
-            _check_host_name(made.host, (*path, "host"), host_names, findings)
-            if isinstance(url := getattr(made, "url", None), str):
-                _check_url(url, (*path, "url"), findings)
-            _check_headers(getattr(made, "headers", {}), path, findings)
-            for key, limit in ((field.name, getattr(made, field.name)) for field in msgspec.structs.fields(made)):
-                if isinstance(limit, Threshold):
-                    _check_threshold(limit, (*path, key), findings)
+        _check_host_name(made.host, (*path, "host"), host_names, findings)
+        for key, limit in ((field.name, getattr(made, field.name)) for field in msgspec.structs.fields(made)):
+            if isinstance(limit, Threshold):
+                _check_threshold(limit, (*path, key), findings)
     return options

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -24,6 +24,7 @@ from tests.bench.on_terminal import CannotMeasure, tree_cpu_s
 from tests.bench.programs import LILFOX, TREE, Peers, environment, median_ratio
 from tests.bench.table import Row, against, within
 from tests.services.prometheus_server import PrometheusServer, prometheus
+from tests.waiting import wait_for
 
 RULES = Path(__file__).with_name("thirteen_rules.yml")
 SERIES_OF_A_PAGE = 10_000
@@ -150,11 +151,17 @@ def _check_scraped(before: dict[str, int], after: dict[str, int], due: float) ->
 
 def _check_alerts(folder: Path, theirs: PrometheusServer) -> None:
     """Both have the same alerts in the same states; looked at again, for their groups have phases of their own."""
-    for _ in range(5):
+    mine: set[tuple[str, str]] = set()
+    others: set[tuple[str, str]] = set()
+
+    def same() -> bool:
+        nonlocal mine, others
         mine, others = _our_alerts(folder), _their_alerts(theirs)
-        if mine and mine == others:
-            return
-        time.sleep(1.0)
+        return bool(mine) and mine == others
+
+    with suppress(AssertionError):
+        wait_for(same, timeout_s=10.0)
+        return
     raise CannotMeasure(f"not the same alerts: {len(mine)} and {len(others)}: {sorted(mine ^ others)[:6]}")
 
 
