@@ -247,3 +247,31 @@ async def test_a_port_of_the_host_is_here(lab: SshdLab) -> None:
         writer.close()
         await writer.wait_closed()
     await host.close()
+
+
+async def test_a_port_of_the_host_is_refused_when_the_link_is_lost_and_what_it_carried_ends(lab: SshdLab) -> None:
+    """Who asked has not to wait for a time-out, and sees that a new port is needed."""
+    server, other = lab.sshd(), lab.sshd()
+    host = open_host("web", lab.host(server), lab.ssh())
+    async with host.forward(other.port, other.address) as (address, port):
+        reader, writer = await asyncio.open_connection(address, port)
+        assert (await reader.readline()).startswith(b"SSH-2.0-")
+        server.kill()
+        with suppress(OSError):
+            await asyncio.wait_for(reader.read(), 10)
+        with pytest.raises(ConnectionRefusedError):
+            async with asyncio.timeout(10):
+                while True:
+                    await _knock(address, port)
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+    await host.close()
+
+
+async def _knock(address: str, port: int) -> None:
+    """Connects and leaves. Raises ConnectionRefusedError where nobody listens."""
+    _reader, writer = await asyncio.open_connection(address, port)
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
