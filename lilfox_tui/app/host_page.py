@@ -11,7 +11,7 @@ from lilfox_tui.app.chart import AXIS_WIDTH, Values, beside, chart
 from lilfox_tui.app.digits import EXACT, Digits
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
-from lilfox_tui.app.host_rows import ROLES, held_for, level_role, why_no_numbers
+from lilfox_tui.app.host_rows import ROLES, held_for, level_role, well, why_no_numbers
 from lilfox_tui.app.lately import lately_rows
 from lilfox_tui.config.model import Thresholds
 from lilfox_tui.feed import Ready, Unavailable
@@ -95,7 +95,7 @@ def reason_rows(view: HostView | ServiceView, now: datetime) -> list[Row]:
         hint = str(view.link.error.hint or "")
         why = (Piece("   "), Piece(why_no_numbers(view, now), role))  # it says since when
         return [why, *([(Piece("   "), Piece(hint))] if hint else [])]
-    reasons = [str(reason) for reason in view.reasons] or [_("all is well")]
+    reasons = [str(reason) for reason in view.reasons] or [well(view)]
     rows: list[Row] = [(Piece("   "), Piece(reason, role)) for reason in reasons]
     if held := held_for(view, now):
         rows[0] = (*rows[0], Piece("  " + _("for {time}", time=held), "muted"))

@@ -185,6 +185,12 @@ def host_row(view: HostView, now: datetime, style: TableStyle) -> Row:
     return (*mark, *line(_chosen(style), _Value(view, view.summary, now, style)))
 
 
+def well(view: View) -> str:
+    """What is said of it where nothing is wrong. Of a service its health address is judged, and not its requests: they
+    may fail while that is healthy."""
+    return _("healthy") if isinstance(view, ServiceView) else _("all is well")
+
+
 def held_for(view: View, now: datetime) -> str:
     """For how long the level has held; empty for the past, of which since when is not kept."""
     return human_duration((now - view.since).total_seconds()) if now > view.since else ""

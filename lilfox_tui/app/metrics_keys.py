@@ -9,7 +9,7 @@ from textual import work
 
 from lilfox_tui.app.actions import action
 from lilfox_tui.app.draw import Piece, Row
-from lilfox_tui.app.host_rows import worst_first
+from lilfox_tui.app.host_rows import well, worst_first
 from lilfox_tui.app.pane import Pane
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.errors import HostKeyUnknown, LilFoxError
@@ -373,5 +373,5 @@ class MetricsKeys(Pane):
     def copy(self) -> None:
         view = self.selected_view()
         if view is not None:
-            why = "; ".join(str(reason) for reason in view.reasons) or _("all is well")
+            why = "; ".join(str(reason) for reason in view.reasons) or well(view)
             self.lilfox.copy_text(f"{view.name}: {why}, {view.since.isoformat(timespec='seconds')}")

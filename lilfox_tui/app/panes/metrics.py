@@ -19,7 +19,7 @@ from lilfox_tui.app.digits import Digits
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.far_past import FarPast
 from lilfox_tui.app.host_page import HostPage, host_page
-from lilfox_tui.app.host_rows import ROLES, TableStyle, held_for, host_heading, host_row
+from lilfox_tui.app.host_rows import ROLES, TableStyle, held_for, host_heading, host_row, well
 from lilfox_tui.app.metrics_keys import link_error
 from lilfox_tui.app.parts import Parts, heads, heights
 from lilfox_tui.app.rows_on_demand import RowsOnDemand
@@ -244,7 +244,7 @@ class MetricsPane(FarPast):
         mark = Piece(f" {self.lilfox.glyphs.level(view.level)} ", ROLES[view.level])
         since = self._since(view, overview.at)
         error = link_error(view)
-        why = str(error) if error is not None else "; ".join(map(str, view.reasons)) or _("all is well")
+        why = str(error) if error is not None else "; ".join(map(str, view.reasons)) or well(view)
         head = (mark, Piece(view.name, "strong"), Piece(f"  {since}  ", "muted"))
         width = self.lilfox.room.width - sum(cells_of(piece.text) for piece in head)
         first, rest = break_line(why, max(20, width))
