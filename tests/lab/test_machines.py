@@ -16,8 +16,10 @@ from tests.waiting import wait_for
 pytestmark = [pytest.mark.lab, pytest.mark.root, pytest.mark.xdist_group("lab")]
 PROJECT = Path(__file__).resolve().parents[2]
 RUN = """
+import signal
 import threading
 from tests.lab.machines import machine_lab
+signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the test run ignores it, as behind nohup
 with machine_lab() as lab:
     lab.machine("web1").boot()
     print("booted", flush=True)
