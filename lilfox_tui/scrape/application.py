@@ -18,8 +18,9 @@ from lilfox_tui.scrape.exposition import Family
 from lilfox_tui.scrape.labels import NAME, LabelList
 
 _REQUESTS = re.compile(r"(^|_)(http|request|requests|rq)(_|$)")
-_NOT_ITS_OWN = re.compile(r"^(promhttp|prometheus)_|(^|_)client(_|$)|_created$|_size_")
-"""The page about itself, requests that the service sends to others, times of creation, sizes."""
+_NOT_ITS_OWN = re.compile(r"^(promhttp|prometheus|node_(disk|nfsd?|mountstats))_|(^|_)client(_|$)|_created$|_size_")
+"""The page about itself, what node_exporter says of a host's disks and NFS, requests that the service sends to others,
+times of creation, sizes."""
 _HTTP = re.compile(r"(^|_)http(_|$)")
 _NO_COUNTER = re.compile(r"exception|error|fail|retr|timeout|reject|drop|cache|_bytes|seconds")
 _COUNTS_REQUESTS = re.compile(r"(requests?|rq)(_total|_xx)?$")
@@ -28,7 +29,6 @@ _CONNECTIONS = "nginx_connections_active"
 _STATUS = ("status", "status_code", "code", "http_status", "http_response_status_code", "outcome",
            "envoy_response_code_class")  # fmt: skip
 _ROUTE = ("route", "http_route", "handler", "path", "uri", "endpoint", "view", "url_rule", "template", "url")
-_COUNTING = ("counter", "histogram", "summary")
 _UNITS = {"seconds": 1.0, "milliseconds": 1e-3, "microseconds": 1e-6}
 _UNIT = re.compile(r"_(seconds|milliseconds|microseconds)(_|$)")
 _ENVOY_TIME = re.compile(r"^envoy_.*_rq_time$")
@@ -84,7 +84,7 @@ def recognise(families: Mapping[str, Family], series: LabelList, names: MetricNa
     missing: dict[str, Message] = {}
     requests = max(counters, key=_whole_count, default=None)
     if requests is None:
-        none_yet = any(_is_candidate(name) and each.type in _COUNTING for name, each in families.items())
+        none_yet = any(_may_count_requests(name, each.type) for name, each in families.items())
         why = tr("no request was counted yet") if none_yet else tr("the page has no counter of requests")
         missing["requests"] = _not_found(names.requests, why)
     elif not requests.status:
@@ -130,6 +130,12 @@ def _metrics(families: Mapping[str, Family], series: LabelList, named: Iterable[
 
 def _is_candidate(name: str) -> bool:
     return name == _CONNECTIONS or (bool(_REQUESTS.search(name)) and not _NOT_ITS_OWN.search(name))
+
+
+def _may_count_requests(name: str, kind: str) -> bool:
+    return _is_candidate(name) and (
+        kind in ("histogram", "summary") or (kind == "counter" and not _NO_COUNTER.search(name))
+    )
 
 
 def _kind(families: Mapping[str, Family], name: str) -> str:

@@ -144,6 +144,33 @@ def test_nginx_exporter_has_neither_status_nor_latency() -> None:
     assert set(found.missing) == {"status", "latency"}
 
 
+def test_node_exporters_requests_to_disks_and_nfs_are_none_of_a_service() -> None:
+    found = taken("""\
+        # TYPE node_disk_flush_requests_total counter
+        node_disk_flush_requests_total{device="sda"} 7
+        # TYPE node_nfs_requests_total counter
+        node_nfs_requests_total{method="Read",proto="3"} 5
+        # TYPE node_nfsd_requests_total counter
+        node_nfsd_requests_total{method="Read",proto="3"} 5
+        # TYPE node_mountstats_nfs_operations_requests_total counter
+        node_mountstats_nfs_operations_requests_total{export="a",operation="READ"} 5
+        """)
+    assert found.requests is None
+    assert str(found.missing["requests"]) == "the page has no counter of requests"
+    of_a_service = "# TYPE node_app_requests_total counter\nnode_app_requests_total 3\n"
+    assert taken(of_a_service).requests == Counter("node_app_requests_total")
+
+
+def test_a_counter_of_failed_requests_is_no_promise_of_a_counter_of_requests() -> None:
+    found = taken(
+        "# TYPE redis_target_scrape_request_errors_total counter\nredis_target_scrape_request_errors_total 0\n"
+    )
+    assert str(found.missing["requests"]) == "the page has no counter of requests"
+    assert str(taken("# TYPE http_requests_total counter\n").missing["requests"]) == "no request was counted yet"
+    timed = taken("# TYPE http_request_duration_seconds histogram\n")
+    assert str(timed.missing["requests"]) == "no request was counted yet"
+
+
 SPRING = """\
 # TYPE http_server_requests_seconds summary
 http_server_requests_seconds_count{exception="none",method="GET",outcome="SUCCESS",status="200",uri="/x"} 4
