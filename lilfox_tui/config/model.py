@@ -284,6 +284,70 @@ class NotifierConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """One try takes no longer."""
 
 
+class KeepConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which sets of a plan stay: those that any of these asks for. Only sets that are at least intact count, and the
+    newest of those always stays. At least one of these is given."""
+
+    last: Annotated[int, Meta(ge=1, le=10_000)] | None = None
+    daily: Annotated[int, Meta(ge=1, le=10_000)] | None = None
+    """The newest of each of so many days on which there is one; local days."""
+    weekly: Annotated[int, Meta(ge=1, le=10_000)] | None = None
+    monthly: Annotated[int, Meta(ge=1, le=10_000)] | None = None
+    days: Annotated[int, Meta(ge=1, le=36_500)] | None = None
+    """All that are younger."""
+
+
+class StoreConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What every store has, whatever its kind. The Options of each kind add their own keys to these."""
+
+    kind: str = "local"
+
+
+class SourceConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What every source of a backup has, whatever its kind. The Options of each kind add their own keys to these."""
+
+    kind: str
+    host: str | None = None
+    """Name of the host where it is read (through its SSH connection); this machine when not given."""
+
+
+class EncryptConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Encryption with age. Only ``identity`` can read what ``recipients`` can write."""
+
+    recipients: Annotated[tuple[Annotated[str, Meta(pattern="^age1[0-9a-z]+$")], ...], Meta(min_length=1)]
+    identity: SecretRef | None = None
+    """The key (``AGE-SECRET-KEY-1…``) for verifying and restoring; never kept in a store."""
+
+
+class PlanConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One backup plan: what, where to, when, how long."""
+
+    sources: dict[Name, Any]
+    """Name → what is backed up. After loading, values are the Options of the kinds, each a :class:`SourceConfig`."""
+    store: Name
+    copies: tuple[Name, ...] = ()
+    """Stores that each set is copied to."""
+    schedule: str | None = None
+    """As cron has it (``0 2 * * *``), in local time."""
+    late_after: Seconds | None = None
+    """So long after a scheduled run without a good set the plan is late; an hour when not given."""
+    keep: KeepConfig | None = None
+    """Nothing is removed when not given."""
+    format: Literal["zstd", "manual"] = "zstd"
+    """``manual``: gzip under the exact names of the manual, which its restore.sh reads."""
+    encrypt: EncryptConfig | None = None
+    drill: bool = False
+    """After each run the set is restored into a scratch database or folder and compared."""
+
+
+class BackupConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Backups: stores and plans."""
+
+    stores: dict[Name, Any] = {}
+    """Name → store. After loading, values are the Options of the kinds, each a :class:`StoreConfig`."""
+    plans: dict[Name, PlanConfig] = {}
+
+
 class Config(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole configuration."""
 
@@ -317,6 +381,7 @@ class Config(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """An Alertmanager whose alerts and silences are shown and changed."""
     notifiers: dict[Name, Any] = {}
     """Name → who is told. After loading, values are the Options of the kinds, each a :class:`NotifierConfig`."""
+    backup: BackupConfig = BackupConfig()
     thresholds: Thresholds = Thresholds()
     ssh: SshConfig = SshConfig()
     history: HistoryConfig = HistoryConfig()

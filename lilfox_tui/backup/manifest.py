@@ -1,0 +1,77 @@
+"""What a set says of itself: ``NAME_20231230_020000.manifest.json``, written last. A set without one never finished.
+
+It tells integrity, not authenticity: who can write the store can write a manifest.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+SCHEMA = 1
+
+PartKind = Literal["postgresql-custom", "postgresql-plain", "postgresql-globals", "files", "file"]
+"""``files`` is a tar archive, ``file`` the file itself (the manual's ``env_DATE``)."""
+Packing = Literal["zstd", "gzip", "none"]
+
+
+class Part(Struct, frozen=True, kw_only=True):
+    """One file of a set. ``raw`` is what the source gave, before packing and encryption."""
+
+    name: Annotated[str, Meta(max_length=255)]
+    """Beside the manifest; in the manual's format a database lies in ``postgresql/``."""
+    source: str
+    """The source's name in the plan."""
+    kind: PartKind
+    packing: Packing = "none"
+    encrypted: bool = False
+    """With age (C2SP age-encryption.org/v1), around the packing."""
+    size_bytes: Annotated[int, Meta(ge=0)]
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    raw_bytes: Annotated[int, Meta(ge=0)]
+    raw_sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    detail: dict[str, Any] = {}
+    """What the source knows: ``postgresql/detail.py`` and ``sources/files.py`` say it."""
+
+
+class Manifest(Struct, frozen=True, kw_only=True):
+    """A set. Times are UTC; ``offset_s`` is what the local time in the names was ahead of it."""
+
+    schema: int = SCHEMA
+    id: str
+    """``NAME_20231230_020000``: the plan's name and the local time at which the run began."""
+    run: str
+    """The job that made it."""
+    plan: str
+    created: datetime
+    offset_s: int
+    finished: datetime
+    host: str
+    """Of the machine where LilFox ran."""
+    tool: str
+    """``lilfox 0.4.0``."""
+    parts: tuple[Part, ...]
+    notes: tuple[str, ...] = ()
+    """What is not as it should be and no failure: files that changed while they were read."""
+
+
+class Proof(Struct, frozen=True, kw_only=True):
+    """What verification found last, beside the manifest: ``NAME_20231230_020000.proof.json``. It holds for these
+    digests only: of a part that has another one since nothing is proven."""
+
+    schema: int = SCHEMA
+    set: str
+    level: Literal["intact", "restored", "broken"]
+    at: datetime
+    reason: str = ""
+    """Why it is broken."""
+    sha256: dict[str, str]
+    """Part → digest of what was looked at."""
+    took_s: float | None = None
+    """How long restoring took (the RTO), when it was restored."""
+    host: str = ""
+    where: str = ""
+    """Where it was restored to."""
+    detail: dict[str, Any] = {}

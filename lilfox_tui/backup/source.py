@@ -1,0 +1,151 @@
+"""What is backed up. One file a kind in ``sources/``, each with ``Options`` (a SourceConfig), ``open_source`` and
+``open_target``.
+
+A source dumps; a target takes one set's parts of that kind back: staged, compared, swapped, and undone. Both act on
+one host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from lilfox_tui.backup.check import Check
+from lilfox_tui.backup.manifest import PartKind
+from lilfox_tui.i18n import Message
+
+
+class Stored(Struct, frozen=True):
+    """A part that lies in the store as ``NAME.part``."""
+
+    name: str
+    size_bytes: int
+    raw_bytes: int
+
+
+class Into(Protocol):
+    """Where a source puts its parts. Names are made from the set's: ``lilfox`` + ``.dump`` →
+    ``lilfox_20231230_020000.dump.zst``."""
+
+    manual: bool
+    """The manual's format is asked for: ``postgresql-plain``, ``.sql`` under gzip; ``env_DATE``; ``.tar.gz``."""
+
+    async def put(
+        self,
+        stem: str,
+        suffix: str,
+        kind: PartKind,
+        blocks: AsyncIterator[bytes],
+        *,
+        total_bytes: int | None = None,
+        packed: bool = True,
+    ) -> Stored:
+        """Packs, encrypts, hashes and writes what ``blocks`` gives. ``packed=False``: as it is. What ``blocks``
+        raises goes up, and nothing of the part stays. ``total_bytes`` is a guess for progress."""
+        ...
+
+    def describe(self, part: Stored, detail: dict[str, Any]) -> None:
+        """What the manifest says of the part, at any time before ``dump`` ends."""
+        ...
+
+    def note(self, text: Message | str) -> None:
+        """Something that is not as it should be and no failure; goes into the manifest and to the one who watches."""
+        ...
+
+
+class Source(Protocol):
+    """Something that can be dumped."""
+
+    name: str
+    where: str
+    """For people: ``database lilfox on db-1``, ``/srv/lilfox/public/uploads``."""
+
+    async def checks(self) -> list[Check]:
+        """Everything that can be known to fail before it does: reachable, rights, versions, row-level security,
+        clock."""
+        ...
+
+    async def size_bytes(self) -> int | None:
+        """About so much will be written, before packing; for room and progress."""
+        ...
+
+    async def dump(self, into: Into) -> None:
+        """Puts all its parts. Raises BackupError, HostError; then none of it counts."""
+        ...
+
+
+class Change(Struct, frozen=True):
+    """A line of what a restore would change: ``public.users`` 1204 → 1190 rows; ``uploads/a.png`` only there now."""
+
+    what: str
+    now: str
+    then: str
+    newer: bool = False
+    """What is there now is newer than the backup: restoring loses it."""
+
+
+class Comparison(Struct, frozen=True):
+    """What was staged against what the set says. Empty ``differences``: equal. ``compared`` says what was held
+    against what."""
+
+    differences: tuple[str, ...]
+    compared: str
+
+
+class Swap(Struct, frozen=True, kw_only=True):
+    """Two renames, known before the first of them. Everything that finishing or undoing needs, and no secret."""
+
+    kind: str
+    """Of the source."""
+    set: str
+    target: str
+    """The name that people know: of the database, or the folder's path."""
+    staged: str
+    before: str
+    """What was there is kept under this name: ``lilfox_before_20231230_020000``; empty where nothing was there."""
+    host: str = ""
+    options: dict[str, Any] = {}
+    """The source's Options as JSON: secrets are references."""
+
+
+class Blocks(Protocol):
+    """A part's raw bytes from the store, decrypted, unpacked, its digest checked at the end (raises BrokenSet)."""
+
+    def __call__(self) -> AsyncGenerator[bytes, None]: ...
+
+
+class Target(Protocol):
+    """Where one source's parts of one set go. The calls come in this order; ``discard`` may come at any time."""
+
+    where: str
+
+    async def checks(self) -> list[Check]:
+        """Everything that can be known to fail, before the first write anywhere: versions, room, roles, extensions,
+        the server's identity, sessions in the way, what is there and newer."""
+        ...
+
+    async def changes(self) -> list[Change]:
+        """What restoring would change."""
+        ...
+
+    async def stage(self, moved: Callable[[int], None]) -> None:
+        """Restores beside what is there, which is not touched. ``moved`` takes the raw bytes done so far."""
+        ...
+
+    async def compare(self) -> Comparison:
+        """Holds what was staged against the manifest; of an old set against what is counted in the dump."""
+        ...
+
+    def swap_plan(self) -> Swap:
+        """The renames that ``swap`` will make; put on the disk before."""
+        ...
+
+    async def swap(self) -> None:
+        """Makes them. Raises BackupError with everything as it was before, or says exactly what is where."""
+        ...
+
+    async def discard(self) -> None:
+        """Takes away what was staged."""
+        ...

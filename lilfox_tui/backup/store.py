@@ -1,0 +1,88 @@
+"""Where sets are kept. One file a kind in ``stores/``, each with ``Options`` and ``open_store(name, options,
+hosts)``."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Protocol
+
+from msgspec import Struct
+
+from lilfox_tui.backup.check import Check
+
+
+class Entry(Struct, frozen=True):
+    """A regular file in the store: its name (``X`` or ``FOLDER/X``), bytes and mtime (aware UTC). Links, folders of
+    others, devices and what has a name with other separators are never entries."""
+
+    name: str
+    size_bytes: int
+    modified: datetime
+
+
+class Holder(Struct, frozen=True):
+    """Who holds a store's lock; untrusted text, since when in aware UTC where it is known."""
+
+    who: str
+    since: datetime | None = None
+
+
+class Store(Protocol):
+    """Files by name. Nothing is written but under ``NAME.part`` until ``publish``; nothing outside of the store's
+    folder is touched, links in it are not followed. Raises StoreError (``errors.py`` of this package), HostError."""
+
+    name: str
+    where: str
+    """For people: ``/backup`` or ``nas-1:/srv/backup``."""
+
+    async def checks(self, needed_bytes: int | None, *, write: bool = True) -> list[Check]:
+        """Whether it is there, really mounted where it must be, writable, with so much room, and not readable by
+        others."""
+        ...
+
+    def lock(self, who: str, *, shared: bool = False) -> AbstractAsyncContextManager[None]:
+        """Held by one run at a time over all users and machines (restore and verify share it). Raises StoreHeld,
+        which names the Holder, at once when another has it. It ends with its holder, however that ends."""
+        ...
+
+    async def entries(self) -> Sequence[Entry]:
+        """All files: of the folder itself and of the sub-folders ``postgresql``, ``config``, ``files``, ``rollback``
+        that the manual's scripts use. ``.part`` files too."""
+        ...
+
+    def read(self, name: str) -> AsyncGenerator[bytes, None]:
+        """The bytes of a file in blocks; use inside ``aclosing``."""
+        ...
+
+    async def read_small(self, names: Sequence[str]) -> dict[str, bytes]:
+        """Whole small files (manifests, proofs; 4 MB each at most) in few round trips; those that are gone are not
+        in it."""
+        ...
+
+    async def write(self, name: str, blocks: AsyncIterator[bytes]) -> int:
+        """Writes ``NAME.part`` (0600, O_EXCL; the folder is made 0700), fsyncs it, gives its bytes. When it raises
+        or is cancelled the part is removed, as far as the store still answers."""
+        ...
+
+    async def publish(self, names: Sequence[str]) -> None:
+        """``NAME.part`` becomes ``NAME`` for each, never over one that is there (StoreError); then the folders are
+        fsynced."""
+        ...
+
+    async def put_small(self, name: str, data: bytes) -> None:
+        """A small file whole or not at all, over one that may be there: part, fsync, rename, fsync of the folder."""
+        ...
+
+    async def remove(self, names: Sequence[str]) -> None:
+        """Removes regular files by name, ``.part`` too; those that are gone are no fault."""
+        ...
+
+    async def free_bytes(self) -> int | None:
+        """Room for us; None where the store does not tell."""
+        ...
+
+    async def close(self) -> None:
+        """Ends its connection."""
+        ...
