@@ -1,19 +1,25 @@
-"""What is backed up. One file a kind in ``sources/``, each with ``Options`` (a SourceConfig), ``open_source`` and
-``open_target``.
+"""What is backed up. One file a kind in ``sources/``, each with
 
-A source dumps; a target takes one set's parts of that kind back: staged, compared, swapped, and undone. Both act on
-one host.
+- ``Options``, a SourceConfig
+- ``open_source(name, options, host) -> Source``
+- ``open_target(name, options, host, goal) -> Target``
+- ``async undo(swap, host)``: what was there before is there again; what was restored is kept beside, or taken away
+- ``async settle(swap, host) -> Settled``: after a crash between the two renames: finished, or as it was before
+
+A source dumps; a target takes one set's parts of that kind back: staged, compared, swapped. Both act on one host, opened
+by who calls (``options.host``).
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
 from lilfox_tui.backup.check import Check
 from lilfox_tui.backup.manifest import PartKind
+from lilfox_tui.backup.model import BackupSet, FoundPart
 from lilfox_tui.i18n import Message
 
 
@@ -110,10 +116,30 @@ class Swap(Struct, frozen=True, kw_only=True):
     """The source's Options as JSON: secrets are references."""
 
 
-class Blocks(Protocol):
-    """A part's raw bytes from the store, decrypted, unpacked, its digest checked at the end (raises BrokenSet)."""
+class Goal(Struct, frozen=True, kw_only=True):
+    """What is to be restored, and where to."""
 
-    def __call__(self) -> AsyncGenerator[bytes, None]: ...
+    set: BackupSet
+    parts: tuple[FoundPart, ...]
+    """Those of this source."""
+    blocks: Callable[[FoundPart], AsyncGenerator[bytes, None]]
+    """A part's raw bytes from the store: decrypted, unpacked, digests checked at the end (raises BrokenSet)."""
+    place: str = ""
+    """Another database URL or another folder than the source's own."""
+    only: str = ""
+    """One table (``public.users``), or one file or folder within; the whole when empty."""
+    scratch: bool = False
+    """A drill: staged under a name of its own and compared, never swapped; what is there does not matter."""
+    other_server: bool = False
+    """The operator said that it is right that this is not the server that the set comes from."""
+    end_sessions: bool = False
+    """Sessions in the way may be ended at the swap."""
+    jobs: int = 2
+    """So many processes may restore at once."""
+
+
+Settled = Literal["nothing", "finished", "undone"]
+"""What there was to settle of two renames."""
 
 
 class Target(Protocol):
