@@ -6,8 +6,8 @@
 - ``async undo(swap, host)``: what was there before is there again; what was restored is kept beside, or taken away
 - ``async settle(swap, host) -> Settled``: after a crash between the two renames: finished, or as it was before
 
-A source dumps; a target takes one set's parts of that kind back: staged, compared, swapped. Both act on one host, opened
-by who calls (``options.host``).
+A source dumps; a target takes one set's parts of that kind back: staged, compared, swapped. Both act on one host,
+opened by who calls (``options.host``).
 """
 
 from __future__ import annotations

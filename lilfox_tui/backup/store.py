@@ -1,5 +1,5 @@
-"""Where sets are kept. One file a kind in ``stores/``, each with ``Options`` and ``open_store(name, options,
-hosts)``."""
+"""Where sets are kept. One file a kind in ``stores/``, each with ``Options`` (a StoreConfig) and
+``open_store(name, options, host)``, where ``host`` is the one that ``options.host`` names, or this machine."""
 
 from __future__ import annotations
 
