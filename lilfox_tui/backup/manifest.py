@@ -24,6 +24,8 @@ class Part(Struct, frozen=True, kw_only=True):
     """Beside the manifest; in the manual's format a database lies in ``postgresql/``."""
     source: str
     """The source's name in the plan."""
+    source_kind: str
+    """A kind of ``sources/``, which takes it back."""
     kind: PartKind
     packing: Packing = "none"
     encrypted: bool = False
@@ -53,6 +55,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
     tool: str
     """``lilfox 0.4.0``."""
     parts: tuple[Part, ...]
+    missing: dict[str, str] = {}
+    """Sources of the plan that could not be dumped, each with the reason; the set is then not counted by retention."""
     notes: tuple[str, ...] = ()
     """What is not as it should be and no failure: files that changed while they were read."""
 

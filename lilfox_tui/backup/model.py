@@ -19,6 +19,10 @@ class FoundPart(Struct, frozen=True, kw_only=True):
     scripts."""
 
     name: str
+    source: str
+    """Name of its source in the plan; of an old set ``database``, ``config``, ``uploads``."""
+    source_kind: str
+    """A kind of ``sources/``."""
     kind: str
     """A ``PartKind``."""
     size_bytes: int
@@ -55,4 +59,5 @@ class BackupSet(Struct, frozen=True, kw_only=True):
     @property
     def good(self) -> bool:
         """Whether retention may count on it."""
-        return self.status in ("intact", "restored")
+        whole = self.manifest is None or not self.manifest.missing
+        return whole and self.status in ("intact", "restored")

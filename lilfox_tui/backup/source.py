@@ -3,6 +3,8 @@
 - ``Options``, a SourceConfig
 - ``open_source(name, options, host) -> Source``
 - ``open_target(name, options, host, goal) -> Target``
+- ``async read_content(part: FoundPart, blocks) -> Content``: all of a part's raw bytes are read and judged:
+  trailer, archive, what it holds
 - ``async undo(swap, host)``: what was there before is there again; what was restored is kept beside, or taken away
 - ``async settle(swap, host) -> Settled``: after a crash between the two renames: finished, or as it was before
 
@@ -59,6 +61,15 @@ class Into(Protocol):
     def note(self, text: Message | str) -> None:
         """Something that is not as it should be and no failure; goes into the manifest and to the one who watches."""
         ...
+
+
+class Content(Struct, frozen=True):
+    """What a part's raw bytes are. ``trouble`` says why they are not whole or not what they should be; empty when they
+    are."""
+
+    trouble: Message | str = ""
+    detail: dict[str, Any] = {}
+    """What was counted (rows per table, files): as in the manifest, where they may be compared."""
 
 
 class Source(Protocol):

@@ -1,0 +1,84 @@
+"""Hosts, stores and sources of a configuration, opened when they are asked for and closed together."""
+
+from __future__ import annotations
+
+from types import ModuleType, TracebackType
+from typing import Any, cast
+
+from lilfox_tui import plugins
+from lilfox_tui.backup.plan import SOURCES, STORES
+from lilfox_tui.backup.source import Goal, Source, Target
+from lilfox_tui.backup.store import Store
+from lilfox_tui.config.model import Config, HostConfig
+from lilfox_tui.errors import UsageError
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.open import open_host
+from lilfox_tui.i18n import tr
+
+HERE = "localhost"
+"""What this machine is called among hosts when the configuration does not name it."""
+
+
+class Opening:
+    """Use it as an async context manager: what it opened is closed at its end."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._hosts: dict[str | None, Host] = {}
+        self._stores: dict[str, Store] = {}
+
+    async def __aenter__(self) -> Opening:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def host(self, name: str | None) -> Host:
+        """The host of that name; this machine when there is none. Raises UsageError for one that is not configured."""
+        if name not in self._hosts:
+            self._hosts[name] = open_host(
+                name or HERE, self._host_config(name), self._config.ssh, read_only=self._config.read_only
+            )
+        return self._hosts[name]
+
+    def store(self, name: str, options: Any) -> Store:
+        """The store, by the kind of its Options."""
+        if name not in self._stores:
+            host = self.host(getattr(options, "host", None))
+            self._stores[name] = cast("Store", plugins.load(STORES, options.kind).open_store(name, options, host))
+        return self._stores[name]
+
+    def source(self, name: str, options: Any) -> Source:
+        """The source, by the kind of its Options."""
+        return cast("Source", source_module(options.kind).open_source(name, options, self.host(options.host)))
+
+    def target(self, name: str, options: Any, goal: Goal) -> Target:
+        """Where the parts of one source of a set go."""
+        return cast("Target", source_module(options.kind).open_target(name, options, self.host(options.host), goal))
+
+    async def close(self) -> None:
+        """Closes stores, then hosts."""
+        for store in self._stores.values():
+            await store.close()
+        for host in self._hosts.values():
+            await host.close()
+        self._stores.clear()
+        self._hosts.clear()
+
+    def _host_config(self, name: str | None) -> HostConfig:
+        if name is None:
+            return HostConfig(local=True)
+        try:
+            return self._config.hosts[name]
+        except KeyError:
+            raise UsageError(
+                tr("there is no host {name} in the configuration", name=name),
+                tr("hosts that backups use are configured under hosts:"),
+            ) from None
+
+
+def source_module(kind: str) -> ModuleType:
+    """The module of a kind of source; ``source.py`` says what is in it."""
+    return plugins.load(SOURCES, kind)
