@@ -20,7 +20,8 @@ from lilfox_tui.hosts.base import Host
 from tests.services.postgres import SUPERUSER, Postgres
 from tests.waiting import wait_for
 
-PRELOADED = "shared_preload_libraries = 'pg_stat_statements'\nwal_level = replica\n"
+PRELOADED = "shared_preload_libraries = 'pg_stat_statements'\nwal_level = replica\nautovacuum = off\n"
+"""Nobody but a test counts anything up."""
 TABLES = """
 CREATE TABLE orders (id int PRIMARY KEY, customer int, note text);
 INSERT INTO orders SELECT i, i % 100, md5(i::text) FROM generate_series(1, 20000) i;
@@ -129,6 +130,28 @@ def blocked_sessions(server: Postgres) -> Iterator[list[int]]:
             thread.join()
         for session in sessions:
             session.close()
+
+
+@contextlib.contextmanager
+def caught_up_standby(primary: Postgres) -> Iterator[Postgres]:
+    """A streaming standby that has replayed all of ``primary``, with one order's update among it."""
+    version = int(primary.csv("SHOW server_version_num")[0][0]) // 10000
+    with Postgres(version=version, standby_of=primary) as standby:
+        sends = "SELECT state FROM pg_stat_replication"
+        wait_for(lambda: primary.csv(sends) == [["streaming"]], what="it streams")
+        primary.csv("UPDATE orders SET note = note WHERE id = 2")
+        caught_up = "SELECT pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn()"
+        wait_for(lambda: standby.csv(caught_up) == [["t"]], what="it has replayed all")
+        yield standby
+
+
+def wait_for_each_other(server: Postgres, first: psycopg.Connection, second: psycopg.Connection) -> None:
+    """Makes a deadlock, which ends one of the two transactions: ``first`` must hold order 1 and ``second`` order 2."""
+    waiting = threading.Thread(target=update, args=(first, 2))
+    waiting.start()
+    wait_for(partial(waits, server, 1), what="the first waits for the second")
+    update(second, 1)
+    waiting.join()
 
 
 def waits(server: Postgres, count: int) -> bool:

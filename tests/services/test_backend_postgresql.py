@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import AsyncIterator, Iterator
-from functools import partial
-
 import pytest
 
 from lilfox_tui.backends.backend import BackendError
@@ -14,49 +10,37 @@ from lilfox_tui.config.model import Threshold
 from lilfox_tui.metrics.model import Level, Series
 from tests.services.postgres import SUPERUSER, Postgres
 from tests.services.postgres_looks import (
-    VERSIONS,
     blocked_sessions,
-    close_all,
+    caught_up_standby,
     connect,
     note,
-    of_version,
     one_look,
     opened,
     states,
     states_by_psql,
     table,
     until_quiet,
-    update,
-    waits,
+    wait_for_each_other,
 )
 from tests.waiting import wait_for
 
-
-@pytest.fixture(scope="module", params=VERSIONS)
-def server(request: pytest.FixtureRequest) -> Iterator[Postgres]:
-    with of_version(request.param) as running:
-        yield running
+pytestmark = pytest.mark.usefixtures("looks_end")
 
 
-@pytest.fixture(autouse=True)
-async def closed() -> AsyncIterator[None]:
-    """No session is left for the next test."""
-    yield
-    await close_all()
-
-
-async def test_the_pool_and_who_blocks_whom_are_as_psql_says(server: Postgres) -> None:
-    until_quiet(server)
-    idle = [connect(server, "idle") for _each in range(2)]
+async def test_the_pool_and_who_blocks_whom_are_as_psql_says(postgres: Postgres) -> None:
+    until_quiet(postgres)
+    idle = [connect(postgres, "idle") for _each in range(2)]
     for session in idle:
         session.autocommit = True
         session.execute("SELECT 1")
     try:
-        with blocked_sessions(server) as pids:
-            reading = await one_look(opened(server, blocked_s=Threshold(warn=0.0)))
-            assert states(reading) == states_by_psql(server) == {"idle": 2, "active": 2, "idle in transaction": 1}
+        with blocked_sessions(postgres) as pids:
+            reading = await one_look(opened(postgres, blocked_s=Threshold(warn=0.0)))
+            assert states(reading) == states_by_psql(postgres) == {"idle": 2, "active": 2, "idle in transaction": 1}
             tree = [(str(row["pid"]), str(row["blocked_by"])) for row in table(reading, "blocking")]
-            blockers = dict(server.csv("SELECT pid, array_to_string(pg_blocking_pids(pid), ' ') FROM pg_stat_activity"))
+            blockers = dict(
+                postgres.csv("SELECT pid, array_to_string(pg_blocking_pids(pid), ' ') FROM pg_stat_activity")
+            )
             assert tree == [(f"{'  ' * depth}{pid}", blockers[str(pid)]) for depth, pid in enumerate(pids)]
     finally:
         for session in idle:
@@ -70,14 +54,16 @@ async def test_the_pool_and_who_blocks_whom_are_as_psql_says(server: Postgres) -
     assert line.startswith("2 active  2 idle  1 idle in transaction  2 waiting  6/100")
 
 
-async def test_slow_statements_are_those_of_psql_and_their_plan_is_made_without_running_them(server: Postgres) -> None:
-    server.csv("SELECT pg_stat_statements_reset()")
+async def test_slow_statements_are_those_of_psql_and_are_planned_without_being_run(
+    postgres: Postgres,
+) -> None:
+    postgres.csv("SELECT pg_stat_statements_reset()")
     for customer in range(3):
-        server.csv(f"SELECT count(*) FROM orders WHERE customer = {customer} AND note <> 'x'")
-    backend = opened(server)
+        postgres.csv(f"SELECT count(*) FROM orders WHERE customer = {customer} AND note <> 'x'")
+    backend = opened(postgres)
     reading = await backend.read()
     slow = next(row for row in table(reading, "slow_statements") if "FROM orders" in str(row["statement"]))
-    asked = server.csv(
+    asked = postgres.csv(
         "SELECT queryid, calls, total_exec_time / 1000, mean_exec_time / 1000, max_exec_time / 1000, rows"
         " FROM pg_stat_statements WHERE query LIKE '%FROM orders%'"
     )
@@ -89,7 +75,9 @@ async def test_slow_statements_are_those_of_psql_and_their_plan_is_made_without_
     assert "customer = $1" in plan.statement
     assert "orders" in "\n".join(plan.lines)
     assert "$1" in "\n".join(plan.lines)
-    assert server.csv("SELECT calls FROM pg_stat_statements WHERE query LIKE 'SELECT count(*) FROM orders%'") == [["3"]]
+    assert postgres.csv("SELECT calls FROM pg_stat_statements WHERE query LIKE 'SELECT count(*) FROM orders%'") == [
+        ["3"]
+    ]
     statements = [str(row["statement"]) for row in table(await backend.read(), "slow_statements")]
     assert any("count(*) FROM orders" in statement for statement in statements)
     assert not any("lilfox" in statement or "EXPLAIN" in statement for statement in statements)
@@ -98,12 +86,12 @@ async def test_slow_statements_are_those_of_psql_and_their_plan_is_made_without_
     await backend.close()
 
 
-async def test_a_statement_that_cannot_be_planned_says_why_and_leaves_the_session_in_order(server: Postgres) -> None:
-    server.csv("SELECT pg_stat_statements_reset()")
-    server.csv("CREATE TABLE gone (a int)")
-    server.csv("INSERT INTO gone VALUES (1)")
-    server.csv("DROP TABLE gone")
-    backend = opened(server)
+async def test_a_statement_that_cannot_be_planned_says_why_and_leaves_the_session_in_order(postgres: Postgres) -> None:
+    postgres.csv("SELECT pg_stat_statements_reset()")
+    postgres.csv("CREATE TABLE gone (a int)")
+    postgres.csv("INSERT INTO gone VALUES (1)")
+    postgres.csv("DROP TABLE gone")
+    backend = opened(postgres)
     reading = await backend.read()
     slow = next(row for row in table(reading, "slow_statements") if "INSERT INTO gone" in str(row["statement"]))
     for _time in range(2):
@@ -113,47 +101,47 @@ async def test_a_statement_that_cannot_be_planned_says_why_and_leaves_the_sessio
     await backend.close()
 
 
-async def test_a_password_in_a_statement_is_not_shown(server: Postgres) -> None:
-    server.csv("SELECT pg_stat_statements_reset()")
-    server.csv("ALTER ROLE plain PASSWORD 'a-word-of-plain'")
-    kept = server.csv("SELECT query FROM pg_stat_statements WHERE query LIKE 'ALTER ROLE%'")[0][0]
-    shown = [str(row["statement"]) for row in table(await one_look(opened(server)), "slow_statements")]
+async def test_a_password_in_a_statement_is_not_shown(postgres: Postgres) -> None:
+    postgres.csv("SELECT pg_stat_statements_reset()")
+    postgres.csv("ALTER ROLE plain PASSWORD 'a-word-of-plain'")
+    kept = postgres.csv("SELECT query FROM pg_stat_statements WHERE query LIKE 'ALTER ROLE%'")[0][0]
+    shown = [str(row["statement"]) for row in table(await one_look(opened(postgres)), "slow_statements")]
     assert "a-word" in kept or "$1" in kept
     assert any(text.startswith("ALTER ROLE plain PASSWORD ") for text in shown)
     assert "a-word" not in " ".join(shown)
 
 
-async def test_indexes_unused_duplicate_and_missing(server: Postgres) -> None:
+async def test_indexes_unused_duplicate_and_missing(postgres: Postgres) -> None:
     for _time in range(60):
-        server.csv("SELECT count(*) FROM orders WHERE md5(note) = 'x'")
-    server.csv("SELECT pg_stat_force_next_flush()")
+        postgres.csv("SELECT count(*) FROM orders WHERE md5(note) = 'x'")
+    postgres.csv("SELECT pg_stat_force_next_flush()")
     wait_for(
-        lambda: int(server.csv("SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'orders'")[0][0]) > 50,
+        lambda: int(postgres.csv("SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'orders'")[0][0]) > 50,
         what="the scans are counted",
     )
-    reading = await one_look(opened(server))
-    unused = server.csv(
+    reading = await one_look(opened(postgres))
+    unused = postgres.csv(
         "SELECT indexrelname FROM pg_stat_user_indexes WHERE idx_scan = 0 AND indexrelname <> 'orders_pkey' ORDER BY 1"
     )
     assert sorted(str(row["name"]) for row in table(reading, "unused_indexes")) == [name for (name,) in unused]
     assert ["orders_note"] in unused
     assert [row["names"] for row in table(reading, "duplicate_indexes")] == ["orders_customer orders_customer_again"]
     missing = table(reading, "missing_indexes")
-    asked = server.csv("SELECT seq_scan, seq_tup_read, n_live_tup FROM pg_stat_user_tables WHERE relname = 'orders'")
+    asked = postgres.csv("SELECT seq_scan, seq_tup_read, n_live_tup FROM pg_stat_user_tables WHERE relname = 'orders'")
     assert [(row["table"], row["scans"], row["rows_read"], row["rows"]) for row in missing] == [
         ("orders", *map(int, asked[0]))
     ]
 
 
-async def test_cache_hits_are_those_between_two_looks(server: Postgres) -> None:
-    backend = opened(server)
+async def test_cache_hits_are_those_between_two_looks(postgres: Postgres) -> None:
+    backend = opened(postgres)
     assert Series("postgresql_cache_hit_percent") not in (await backend.read()).values
 
     def counted() -> tuple[int, int]:
-        row = server.csv("SELECT sum(blks_hit), sum(blks_read) FROM pg_stat_database")[0]
+        row = postgres.csv("SELECT sum(blks_hit), sum(blks_read) FROM pg_stat_database")[0]
         return int(row[0]), int(row[1])
 
-    server.csv("SELECT count(*) FROM orders")
+    postgres.csv("SELECT count(*) FROM orders")
     reading = await backend.read()
     hit = reading.values[Series("postgresql_cache_hit_percent")]
     totals = counted()
@@ -162,12 +150,12 @@ async def test_cache_hits_are_those_between_two_looks(server: Postgres) -> None:
     await backend.close()
 
 
-async def test_a_deadlock_and_an_idle_transaction_are_told(server: Postgres) -> None:
-    backend = opened(server, idle_in_transaction_s=Threshold(warn=0.0))
+async def test_a_deadlock_and_an_idle_transaction_are_told(postgres: Postgres) -> None:
+    backend = opened(postgres, idle_in_transaction_s=Threshold(warn=0.0))
     counted = "SELECT sum(deadlocks) FROM pg_stat_database"
-    before = int(server.csv(counted)[0][0])
+    before = int(postgres.csv(counted)[0][0])
     await backend.read()
-    first, second = connect(server, "first"), connect(server, "second")
+    first, second = connect(postgres, "first"), connect(postgres, "second")
     try:
         first.execute("UPDATE orders SET note = note WHERE id = 1")
         second.execute("UPDATE orders SET note = note WHERE id = 2")
@@ -175,28 +163,24 @@ async def test_a_deadlock_and_an_idle_transaction_are_told(server: Postgres) -> 
         idle = [str(each.text) for each in reading.findings]
         assert len(idle) == 2
         assert f"{first.info.backend_pid} of {SUPERUSER} has been idle in a transaction for" in " ".join(idle)
-        waiting = threading.Thread(target=update, args=(first, 2))
-        waiting.start()
-        wait_for(partial(waits, server, 1), what="the first waits for the second")
-        update(second, 1)
-        waiting.join()
+        wait_for_each_other(postgres, first, second)
     finally:
         first.close()
         second.close()
-    wait_for(lambda: int(server.csv(counted)[0][0]) == before + 1, what="the deadlock is counted")
+    wait_for(lambda: int(postgres.csv(counted)[0][0]) == before + 1, what="the deadlock is counted")
     told = [str(each.text) for each in (await backend.read()).findings]
     assert len(told) == 1
     assert told[0].startswith("1 deadlocks ")
 
 
-async def test_a_role_that_may_not_see_others_is_told_to_be_incomplete(server: Postgres) -> None:
-    until_quiet(server)
-    other = connect(server, "other")
+async def test_a_role_that_may_not_see_others_is_told_to_be_incomplete(postgres: Postgres) -> None:
+    until_quiet(postgres)
+    other = connect(postgres, "other")
     other.execute("SELECT 1")
     try:
-        plain = await one_look(opened(server, user="plain"))
-        watcher = await one_look(opened(server, user="watcher"))
-        by_psql_states = states_by_psql(server)
+        plain = await one_look(opened(postgres, user="plain"))
+        watcher = await one_look(opened(postgres, user="watcher"))
+        by_psql_states = states_by_psql(postgres)
     finally:
         other.close()
     assert str(plain.incomplete) == (
@@ -209,12 +193,12 @@ async def test_a_role_that_may_not_see_others_is_told_to_be_incomplete(server: P
     assert states(watcher) == by_psql_states == {"idle in transaction": 1}
 
 
-async def test_extension_and_library_are_told_apart(server: Postgres) -> None:
-    server.csv("CREATE DATABASE bare")
+async def test_extension_and_library_are_told_apart(postgres: Postgres) -> None:
+    postgres.csv("CREATE DATABASE bare")
     try:
-        bare = await one_look(opened(server, database="bare"))
+        bare = await one_look(opened(postgres, database="bare"))
     finally:
-        server.csv("DROP DATABASE bare WITH (FORCE)")
+        postgres.csv("DROP DATABASE bare WITH (FORCE)")
     assert note(bare, "slow_statements") == (
         "not counted in this database: run CREATE EXTENSION pg_stat_statements in bare"
     )
@@ -230,17 +214,12 @@ async def test_without_the_library_the_extension_alone_counts_nothing() -> None:
     assert note(after, "slow_statements").startswith("not counted: the extension is there, its library is not loaded")
 
 
-async def test_a_standby_its_primary_and_the_slot_between_them(server: Postgres) -> None:
-    server.csv("SELECT pg_create_physical_replication_slot('spare', true)")
-    version = int(server.csv("SHOW server_version_num")[0][0]) // 10000
+async def test_a_standby_its_primary_and_the_slot_between_them(postgres: Postgres) -> None:
+    postgres.csv("SELECT pg_create_physical_replication_slot('spare', true)")
     try:
-        with Postgres(version=version, standby_of=server) as standby:
-            wait_for(lambda: server.csv("SELECT state FROM pg_stat_replication") == [["streaming"]], what="it streams")
-            server.csv("UPDATE orders SET note = note WHERE id = 2")
-            caught_up = "SELECT pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn()"
-            wait_for(lambda: standby.csv(caught_up) == [["t"]], what="it has replayed all")
-            primary, follower = await one_look(opened(server)), await one_look(opened(standby))
-            sender = server.csv("SELECT application_name, state, sync_state FROM pg_stat_replication")[0]
+        with caught_up_standby(postgres) as standby:
+            primary, follower = await one_look(opened(postgres)), await one_look(opened(standby))
+            sender = postgres.csv("SELECT application_name, state, sync_state FROM pg_stat_replication")[0]
         facts = {fact.key: fact.value for fact in follower.facts}
         assert str(facts["role"]) == "standby"
         assert (facts["receiver"], facts["lag_s"]) == ("streaming", 0)
@@ -252,7 +231,7 @@ async def test_a_standby_its_primary_and_the_slot_between_them(server: Postgres)
         assert (slot["name"], slot["active"]) == ("spare", False)
         assert isinstance(slot["retained_bytes"], int | float)
     finally:
-        server.csv("SELECT pg_drop_replication_slot('spare')")
+        postgres.csv("SELECT pg_drop_replication_slot('spare')")
 
 
 async def test_a_standby_that_lost_its_primary_says_so() -> None:

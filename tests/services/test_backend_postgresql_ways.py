@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,11 +19,8 @@ from tests.services.postgres import SUPERUSER, Postgres
 from tests.services.postgres_looks import (
     PRELOADED,
     TABLES,
-    VERSIONS,
     blocked_sessions,
     by_psql,
-    close_all,
-    of_version,
     one_look,
     opened,
     states,
@@ -33,18 +30,7 @@ from tests.services.postgres_looks import (
 )
 from tests.services.sshd import SshdLab, sshd_lab
 
-
-@pytest.fixture(scope="module", params=VERSIONS)
-def server(request: pytest.FixtureRequest) -> Iterator[Postgres]:
-    with of_version(request.param) as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-async def closed() -> AsyncIterator[None]:
-    """No session is left for the next test."""
-    yield
-    await close_all()
+pytestmark = pytest.mark.usefixtures("looks_end")
 
 
 @pytest.fixture
@@ -53,8 +39,8 @@ def lab() -> Iterator[SshdLab]:
         yield made
 
 
-async def test_our_session_changes_nothing_waits_for_nobody_and_has_a_name(server: Postgres) -> None:
-    backend = opened(server, timeout=Seconds(3))
+async def test_our_session_changes_nothing_waits_for_nobody_and_has_a_name(postgres: Postgres) -> None:
+    backend = opened(postgres, timeout=Seconds(3))
     steps = [
         Step("SELECT current_setting('application_name')"),
         Step("SELECT current_setting('statement_timeout')"),
@@ -65,26 +51,26 @@ async def test_our_session_changes_nothing_waits_for_nobody_and_has_a_name(serve
     assert (name, timeout, after) == (("lilfox",), ("3s",), ("still there",))
     assert isinstance(made, Refused)
     assert made.sqlstate == "25006"
-    assert server.csv("SELECT to_regclass('ours') IS NULL") == [["t"]]
+    assert postgres.csv("SELECT to_regclass('ours') IS NULL") == [["t"]]
     await backend.close()
 
 
-async def test_psql_on_the_host_gives_the_same_as_the_driver(server: Postgres) -> None:
-    until_quiet(server)
+async def test_psql_on_the_host_gives_the_same_as_the_driver(postgres: Postgres) -> None:
+    until_quiet(postgres)
     here = open_host("here", HostConfig(local=True), SshConfig())
     try:
-        with blocked_sessions(server) as pids:
-            over_psql = by_psql(server, here)
+        with blocked_sessions(postgres) as pids:
+            over_psql = by_psql(postgres, here)
             reading = await over_psql.read()
-            direct = await one_look(opened(server))
+            direct = await one_look(opened(postgres))
             assert states(reading) == states(direct) == {"active": 2, "idle in transaction": 1}
             assert [str(row["pid"]).strip() for row in table(reading, "blocking")] == [str(pid) for pid in pids]
         assert [(fact.key, fact.value) for fact in reading.facts if fact.key in ("version", "user")] == [
-            ("version", server.csv("SHOW server_version")[0][0]),
+            ("version", postgres.csv("SHOW server_version")[0][0]),
             ("user", SUPERUSER),
         ]
-        server.csv("SELECT pg_stat_statements_reset()")
-        server.csv("SELECT note FROM orders WHERE id = 7")
+        postgres.csv("SELECT pg_stat_statements_reset()")
+        postgres.csv("SELECT note FROM orders WHERE id = 7")
         slow = next(
             row for row in table(await over_psql.read(), "slow_statements") if "id = $1" in str(row["statement"])
         )
@@ -95,13 +81,13 @@ async def test_psql_on_the_host_gives_the_same_as_the_driver(server: Postgres) -
         await here.close()
 
 
-async def test_what_a_statement_holds_is_never_run_by_psql(server: Postgres, tmp_path: Path) -> None:
+async def test_what_a_statement_holds_is_never_run_by_psql(postgres: Postgres, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
-    server.csv("SELECT pg_stat_statements_reset()")
-    server.csv(f"SELECT 1 /* ;\n\\! touch {mark}\n@@LILFOX-END@@ 0 00000 */, 'a,\"b\"'")
+    postgres.csv("SELECT pg_stat_statements_reset()")
+    postgres.csv(f"SELECT 1 /* ;\n\\! touch {mark}\n@@LILFOX-END@@ 0 00000 */, 'a,\"b\"'")
     here = open_host("here", HostConfig(local=True), SshConfig())
     try:
-        backend = by_psql(server, here)
+        backend = by_psql(postgres, here)
         rows = table(await backend.read(), "slow_statements")
         slow = next(row for row in rows if "LILFOX-END" in str(row["statement"]))
         with pytest.raises(BackendError, match="holds a ;"):
