@@ -93,5 +93,17 @@ class CommandUnknown(HostError):
         self.pid = pid
 
 
+class CommandFailed(HostError):
+    """A streamed command ended with something else than 0. ``outcome`` is its exit status or the name of the signal that
+    ended it; ``stderr`` the end of what it said, untrusted text."""
+
+    def __init__(
+        self, host: str, message: Message | str, hint: Message | str = "", *, outcome: str | int | None, stderr: str
+    ) -> None:
+        super().__init__(host, message, hint)
+        self.outcome = outcome
+        self.stderr = stderr
+
+
 class FileRefused(HostError):
     """A file on a host could not be read or written: missing, no right, no space, too large."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from lilfox_tui.errors import AuthRefused, CommandTimeout, FileRefused, HostError, HostUnreachable, NotAllowed
+from lilfox_tui.errors import AuthRefused, CommandFailed, CommandTimeout, FileRefused, HostUnreachable, NotAllowed
 from lilfox_tui.hosts.output import last_words
 from lilfox_tui.i18n import tr
+from lilfox_tui.redact import redact
 
 
 def too_slow(host: str, command: str, timeout_s: float) -> CommandTimeout:
@@ -16,14 +17,16 @@ def too_slow(host: str, command: str, timeout_s: float) -> CommandTimeout:
     )
 
 
-def failed(host: str, command: str, outcome: str | int | None, stderr: bytes) -> HostError:
+def failed(host: str, command: str, outcome: str | int | None, stderr: bytes) -> CommandFailed:
     """A streamed command ended with something else than 0."""
-    return HostError(
+    return CommandFailed(
         host,
         tr(
             "{command} ended with {outcome} on {host}: {words}",
             command=command, outcome=outcome, host=host, words=last_words(stderr),
         ),
+        outcome=outcome,
+        stderr=redact(stderr.decode("utf-8", "replace")),
     )  # fmt: skip
 
 
