@@ -24,10 +24,11 @@ class Request(Struct, frozen=True, kw_only=True):
     kind: str
     """What it is in one word, for lists: ``backup``, ``restore``, ``drill``."""
     title: str
+    """In the language of the one who asks."""
     key: str
     """What it acts on (``backup lilfox``); of two jobs with the same key the second does not begin."""
     wanted: dict[str, Any]
-    """The effect's own arguments, as JSON. Secrets are references here, never values."""
+    """The effect's own arguments, as JSON; paths are absolute. Secrets are references here, never values."""
 
 
 class Progress(Struct, frozen=True):
@@ -41,12 +42,13 @@ class Progress(Struct, frozen=True):
 
 
 class Began(Struct, frozen=True, tag="began", tag_field="event"):
-    """The process runs. ``started`` is the kernel's start time of it (clock ticks since boot), by which a reused pid is
-    told from it."""
+    """The process runs. ``started`` is the kernel's start time of it (clock ticks since boot) and ``boot`` the kernel's
+    id of that boot, by which a reused pid is told from it."""
 
     at: datetime
     pid: int
     started: int
+    boot: str
     host: str
     user: str
 
@@ -115,3 +117,5 @@ class Job(Struct, frozen=True, kw_only=True):
     progress: tuple[Progress, ...] = ()
     """The newest of each part, in the order in which they began."""
     result: dict[str, Any] = {}
+    checked: bool = False
+    """Of an unknown one: somebody looked what it left (``lilfox jobs checked ID``)."""
