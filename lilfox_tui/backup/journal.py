@@ -1,0 +1,78 @@
+"""Which restores came to their renames, and how far. What is swapped is on the disk before it is: a crash between two
+renames is finished or undone at the next start, and a restore can be undone until what was there before is pruned."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from lilfox_tui import paths
+from lilfox_tui.backup.errors import BackupError
+from lilfox_tui.backup.source import Swap
+from lilfox_tui.i18n import tr
+
+Stage = Literal["swapping", "swapped", "undoing", "undone"]
+
+
+class Restored(Struct, frozen=True, kw_only=True):
+    """One restore that came to its renames. ``run`` is the job's id."""
+
+    run: str
+    set: str
+    store: str
+    """Where the set is, for people."""
+    at: datetime
+    stage: Stage
+    swaps: tuple[Swap, ...]
+
+
+def write(restored: Restored) -> None:
+    """Puts it on the disk (fsync of file and folder). Raises BackupError: the renames must then not be made."""
+    folder = _folder()
+    file = folder / f"{restored.run}.json"
+    part = file.with_suffix(".part")
+    try:
+        with open(part, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
+            out.write(msgspec.json.encode(restored))
+            out.flush()
+            os.fsync(out.fileno())
+        part.replace(file)
+        _fsync_folder(folder)
+    except OSError as error:
+        raise BackupError(
+            tr("{path}: cannot be written: {error}", path=part, error=error.strerror),
+            tr("nothing was swapped; make room there, then restore again"),
+        ) from None
+
+
+def read_all() -> list[Restored]:
+    """All that are known, newest first; files that cannot be read are not among them."""
+    return sorted(_read(), key=lambda restored: restored.at, reverse=True)
+
+
+def _read() -> Iterator[Restored]:
+    for file in _folder().glob("*.json"):
+        try:
+            yield msgspec.json.decode(file.read_bytes(), type=Restored)
+        except (OSError, msgspec.MsgspecError):
+            continue
+
+
+def _folder() -> Path:
+    folder = paths.state_dir() / "restores"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+def _fsync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

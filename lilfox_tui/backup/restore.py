@@ -1,0 +1,214 @@
+"""A restore: all parts checked before the first write, staged beside what is there, compared, then swapped by
+renames."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from lilfox_tui.backup import journal
+from lilfox_tui.backup.check import Check
+from lilfox_tui.backup.errors import BackupError, BrokenSet, Different, NotReady
+from lilfox_tui.backup.model import BackupSet, FoundPart
+from lilfox_tui.backup.opening import Opening, source_module
+from lilfox_tui.backup.phases import phase
+from lilfox_tui.backup.source import Change, Goal, Swap, Target
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import tr
+from lilfox_tui.jobs.run import Run
+
+BlocksOf = Callable[[FoundPart], AsyncGenerator[bytes, None]]
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """What of a set is to be restored, and how."""
+
+    sources: dict[str, Any]
+    """Source → Options; those of the set that are not named stay where they are."""
+    places: dict[str, str] = {}
+    """Source → another database URL or folder than its own."""
+    only: str = ""
+    other_server: bool = False
+    end_sessions: bool = False
+
+
+class Restore:
+    """One restore of one set. The calls come in their order; ``close`` takes away what was staged and not swapped."""
+
+    def __init__(self, opening: Opening, found: BackupSet, blocks: BlocksOf, wanted: Wanted) -> None:
+        self._opening = opening
+        self._set = found
+        self._targets: dict[str, Target] = {}
+        self._sizes: dict[str, int | None] = {}
+        for source, options in wanted.sources.items():
+            parts = tuple(part for part in found.parts if part.source == source)
+            goal = Goal(
+                set=found,
+                parts=parts,
+                blocks=blocks,
+                place=wanted.places.get(source, ""),
+                only=wanted.only,
+                other_server=wanted.other_server,
+                end_sessions=wanted.end_sessions,
+            )
+            self._targets[source] = opening.target(source, options, goal)
+            self._sizes[source] = _raw_bytes(parts)
+        self._swapped = False
+
+    @property
+    def where(self) -> Mapping[str, str]:
+        """Source → where it goes, for people."""
+        return {source: target.where for source, target in self._targets.items()}
+
+    async def checks(self) -> list[Check]:
+        """Everything that can be known to fail, of all parts, before the first write."""
+        return [check for target in self._targets.values() for check in await target.checks()]
+
+    async def changes(self) -> dict[str, list[Change]]:
+        """Source → what restoring would change."""
+        return {source: await target.changes() for source, target in self._targets.items()}
+
+    async def stage(self, run: Run) -> None:
+        """Restores all beside what is there. Raises BackupError, HostError."""
+        for source, target in self._targets.items():
+            run.intent(str(tr("restoring {source} beside {where}", source=source, where=target.where)))
+            phase("stage")
+            await target.stage(_mover(run, source, self._sizes[source]))
+            run.done(str(tr("{source} is restored beside {where}", source=source, where=target.where)))
+
+    async def compare(self, run: Run) -> None:
+        """Raises Different where what was restored is not what was backed up."""
+        phase("compare")
+        for source, target in self._targets.items():
+            comparison = await target.compare()
+            if comparison.differences:
+                raise Different(
+                    tr(
+                        "{source} was restored, but is not equal to the backup: {differences}",
+                        source=source,
+                        differences="; ".join(comparison.differences[:5]),
+                    ),
+                    tr("what is there was not touched; choose another set"),
+                )
+            run.say(str(tr("{source}: equal ({compared})", source=source, compared=comparison.compared)), "good")
+
+    async def swap(self, run: Run) -> journal.Restored:
+        """Puts what was restored in the place of what is there: all of it, or nothing. Raises BackupError."""
+        swaps = tuple(target.swap_plan() for target in self._targets.values())
+        restored = journal.Restored(
+            run=run.id, set=self._set.id, store="", at=datetime.now(UTC), stage="swapping", swaps=swaps
+        )
+        journal.write(restored)
+        done: list[Swap] = []
+        for target, swap in zip(self._targets.values(), swaps, strict=True):
+            run.intent(str(tr("{target}: put in place", target=swap.target)))
+            try:
+                await target.swap()
+            except LilFoxError as error:
+                raise await self._taken_back(error, restored, done) from error
+            done.append(swap)
+            run.done(str(_placed(swap)))
+        self._swapped = True
+        restored = msgspec.structs.replace(restored, stage="swapped")
+        journal.write(restored)
+        return restored
+
+    async def close(self) -> None:
+        """Takes away what was staged, if it was not swapped."""
+        if self._swapped:
+            return
+        async with AsyncExitStack() as stack:
+            for target in self._targets.values():
+                stack.push_async_callback(target.discard)
+
+    async def _taken_back(self, error: LilFoxError, restored: journal.Restored, done: list[Swap]) -> BackupError:
+        """What is told when a swap failed, after those before it were undone."""
+        journal.write(msgspec.structs.replace(restored, stage="undoing"))
+        try:
+            for swap in reversed(done):
+                await undo_swap(self._opening, swap)
+        except LilFoxError as second:
+            return BackupError(
+                tr(
+                    "{error}; and what was already put in place could not be taken back: {second}",
+                    error=error,
+                    second=second,
+                ),
+                tr("mend that, then run: lilfox restore --undo {set}", set=self._set.id),
+            )
+        journal.write(msgspec.structs.replace(restored, stage="undone"))
+        return BackupError(tr("{error}; everything is as it was before", error=error), error.hint)
+
+
+def refuse_bad(checks: list[Check]) -> None:
+    """Raises NotReady where a check forbids to begin; it names the first."""
+    bad = [check for check in checks if check.state == "bad"]
+    if bad:
+        more = tr(" (and {count} more)", count=len(bad) - 1) if len(bad) > 1 else ""
+        raise NotReady(
+            tr("{about}: {found}{more}; nothing was written", about=bad[0].about, found=bad[0].found, more=more),
+            bad[0].hint,
+            checks=tuple(checks),
+        )
+
+
+def refuse_broken(found: BackupSet) -> None:
+    """Raises BrokenSet for a set that must not be restored."""
+    if found.status == "broken":
+        raise BrokenSet(
+            tr("{set} is broken: {reason}", set=found.id, reason=found.reason),
+            tr("choose another set: lilfox backup list"),
+        )
+
+
+async def undo_swap(opening: Opening, swap: Swap) -> None:
+    """What was there before is there again. Raises BackupError, HostError."""
+    await source_module(swap.kind).undo(swap, opening.host(swap.host or None))
+
+
+async def undo(run: Run, opening: Opening, restored: journal.Restored) -> None:
+    """Undoes a whole restore, the last part first."""
+    journal.write(msgspec.structs.replace(restored, stage="undoing"))
+    for swap in reversed(restored.swaps):
+        run.intent(
+            str(tr("{target}: put back what was there before: {before}", target=swap.target, before=swap.before))
+        )
+        await undo_swap(opening, swap)
+        run.done(str(tr("{target}: is as it was before", target=swap.target)))
+    journal.write(msgspec.structs.replace(restored, stage="undone"))
+
+
+async def settle(opening: Opening, restored: journal.Restored) -> str:
+    """Finishes the renames of a restore whose process died between them (all was compared before the first of them), or
+    the undoing of one; gives what was done in a sentence."""
+    if restored.stage == "undoing":
+        for swap in reversed(restored.swaps):
+            await undo_swap(opening, swap)
+        journal.write(msgspec.structs.replace(restored, stage="undone"))
+        return str(tr("the restore of {set} that was interrupted is undone", set=restored.set))
+    states = [await source_module(swap.kind).settle(swap, opening.host(swap.host or None)) for swap in restored.swaps]
+    finished = "undone" not in states
+    journal.write(msgspec.structs.replace(restored, stage="swapped" if finished else "undone"))
+    if finished:
+        return str(tr("the restore of {set} that was interrupted is finished", set=restored.set))
+    return str(tr("the restore of {set} that was interrupted is as it was before", set=restored.set))
+
+
+def _mover(run: Run, source: str, total: int | None) -> Callable[[int], None]:
+    return lambda done: run.moved(source, done, total)
+
+
+def _raw_bytes(parts: tuple[FoundPart, ...]) -> int | None:
+    known = [part.said.raw_bytes for part in parts if part.said is not None]
+    return sum(known) if len(known) == len(parts) else None
+
+
+def _placed(swap: Swap) -> str:
+    if not swap.before:
+        return str(tr("{target}: is in place; nothing was there before", target=swap.target))
+    return str(tr("{target}: is in place; what was there is kept as {before}", target=swap.target, before=swap.before))
