@@ -6,7 +6,7 @@ Everything is bytes and argv; text and shell strings are made by nobody here but
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Literal, Protocol, runtime_checkable
@@ -157,6 +157,23 @@ class Host(Protocol):
 
         Ends when the command ends with status 0; raises HostError with the tail of stderr otherwise. Closing it ends
         the command on the host.
+        """
+        ...
+
+    async def pour(
+        self,
+        argv: Sequence[str],
+        blocks: AsyncIterator[bytes],
+        *,
+        limit_bytes: int = OUTPUT_LIMIT,
+        sudo: bool = False,
+    ) -> Completed:
+        """Runs ``argv`` with all that ``blocks`` gives as its stdin, however long that takes; flow-controlled: a block
+        is asked for when the command has taken those before, but for a few.
+
+        What ``blocks`` raises goes up, and the command was then ended without having seen the end of its stdin: half a
+        stream is never taken for a whole one. A command that ends before it has read all just ends; ``blocks`` is then
+        asked no more. As ``run`` in everything else.
         """
         ...
 

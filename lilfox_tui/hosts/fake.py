@@ -142,6 +142,18 @@ class FakeHost:
             if not done.ok:
                 raise failed(self.name, argv[0], done.signal or done.exit_status, done.stderr)
 
+    async def pour(
+        self,
+        argv: Sequence[str],
+        blocks: AsyncIterator[bytes],
+        *,
+        limit_bytes: int = OUTPUT_LIMIT,
+        sudo: bool = False,
+    ) -> Completed:
+        """See :meth:`Host.pour`; the answer is that to the whole stdin."""
+        stdin = b"".join([block async for block in blocks])
+        return await self._answer(shlex.join(argv), tuple(argv), stdin, 30.0, limit_bytes)
+
     @asynccontextmanager
     async def loop(self, script: str, *, sudo: bool = False) -> AsyncIterator[Loop]:
         """See :meth:`Host.loop`; every question gets ``loop_answer``."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -70,25 +70,13 @@ class LocalHost:
         env: dict[str, str] | None = None,
     ) -> Completed:
         """See :meth:`Host.run`. A program that cannot be started ends with 127 or 126, as a shell has it."""
-        await self.connect()
-        started = time.monotonic()
-        try:
-            process = await self._start(argv, env=env, sudo=sudo, with_stdin=bool(stdin))
-        except OSError as error:
-            refused = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_RUNNABLE
-            return Completed(tuple(argv), refused, None, b"", f"{argv[0]}: {error.strerror}\n".encode(), 0.0)
-        try:
-            async with asyncio.timeout(timeout_s):
-                truncated = await process.collect(stdin, limit_bytes)
-        except TimeoutError:
-            raise too_slow(self.name, argv[0], timeout_s) from None
-        finally:
-            await self._end(process)
-        if sudo and process.complaint():
-            raise sudo_refused(self.name, process.complaint())
-        status, signal = process.outcome()
-        return Completed(
-            tuple(argv), status, signal, process.stdout, process.stderr, time.monotonic() - started, truncated
+        return await self._run(
+            argv,
+            lambda process: process.collect(stdin, limit_bytes),
+            with_stdin=bool(stdin),
+            timeout_s=timeout_s,
+            sudo=sudo,
+            env=env,
         )
 
     async def run_script(
@@ -122,6 +110,17 @@ class LocalHost:
         finally:
             await self._end(process)
 
+    async def pour(
+        self,
+        argv: Sequence[str],
+        blocks: AsyncIterator[bytes],
+        *,
+        limit_bytes: int = OUTPUT_LIMIT,
+        sudo: bool = False,
+    ) -> Completed:
+        """See :meth:`Host.pour`."""
+        return await self._run(argv, lambda process: process.take(blocks, limit_bytes), sudo=sudo)
+
     @asynccontextmanager
     async def loop(self, script: str, *, sudo: bool = False) -> AsyncIterator[Loop]:
         """See :meth:`Host.loop`."""
@@ -152,6 +151,42 @@ class LocalHost:
     async def close(self) -> None:
         """Ends every process started here."""
         await asyncio.gather(*(self._end(process) for process in tuple(self._running)))
+
+    async def _run(
+        self,
+        argv: Sequence[str],
+        work: Callable[[LocalProcess], Awaitable[bool]],
+        *,
+        with_stdin: bool = True,
+        timeout_s: float | None = None,
+        sudo: bool,
+        env: dict[str, str] | None = None,
+    ) -> Completed:
+        """Starts it and sees to its end; ``work`` feeds and reads it and tells whether a stream was cut."""
+        await self.connect()
+        started = time.monotonic()
+        try:
+            process = await self._start(argv, env=env, sudo=sudo, with_stdin=with_stdin)
+        except OSError as error:
+            refused = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_RUNNABLE
+            return Completed(tuple(argv), refused, None, b"", f"{argv[0]}: {error.strerror}\n".encode(), 0.0)
+        try:
+            async with asyncio.timeout(timeout_s) as limit:
+                truncated = await work(process)
+        except TimeoutError:
+            if timeout_s is None or not limit.expired():
+                raise
+            raise too_slow(self.name, argv[0], timeout_s) from None
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
+        finally:
+            await self._end(process)
+        if sudo and process.complaint():
+            raise sudo_refused(self.name, process.complaint())
+        status, signal = process.outcome()
+        return Completed(
+            tuple(argv), status, signal, process.stdout, process.stderr, time.monotonic() - started, truncated
+        )
 
     async def _start(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 
 from lilfox_tui.hosts.output import Kept, LimitReached, Tail
 from lilfox_tui.hosts.refusals import loop_ended, loop_timeout
@@ -63,6 +63,38 @@ class LocalProcess:
             supply.cancel()
             self.stdout, self.stderr = out.joined(), err.joined()
         return truncated
+
+    async def take(self, blocks: AsyncIterator[bytes], limit: int) -> bool:
+        """Writes ``blocks`` as they come and reads both streams to their end; whether one went past ``limit``. Raises
+        what ``blocks`` raises, with its stdin still open."""
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
+        out, err = Kept(limit), Kept(limit)
+        truncated = False
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._read(self._process.stdout, out))
+                tasks.create_task(self._read(self._process.stderr, err, self._dialog))
+                supply = tasks.create_task(self._pour(blocks))
+                await self._process.wait()
+                supply.cancel()
+            self._completed = True
+        except* LimitReached:
+            truncated = True
+        finally:
+            self.stdout, self.stderr = out.joined(), err.joined()
+        return truncated
+
+    async def _pour(self, blocks: AsyncIterator[bytes]) -> None:
+        assert self._process.stdin is not None
+        if self._dialog is not None and not await self._dialog.answer(self.write):
+            return
+        async for block in blocks:
+            try:
+                await self.write(block)
+            except (BrokenPipeError, ConnectionResetError):
+                return  # a command need not read its input
+        self._process.stdin.close()
 
     async def _read(self, stream: asyncio.StreamReader, kept: Kept | Tail, dialog: SudoDialog | None = None) -> None:
         while block := await stream.read(BLOCK):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 
@@ -90,7 +90,8 @@ class SshHost:
         env: dict[str, str] | None = None,
     ) -> Completed:
         """See :meth:`Host.run`."""
-        return await self._run(Order.of(argv, self._config, sudo=sudo, env=env), stdin, timeout_s, limit_bytes)
+        order = Order.of(argv, self._config, sudo=sudo, env=env)
+        return await self._collect(order, stdin, timeout_s, limit_bytes)
 
     async def run_script(
         self,
@@ -104,17 +105,44 @@ class SshHost:
         """See :meth:`Host.run_script`."""
         argv = ("sh", "-c", script, "sh", *args)
         order = Order.of(argv, self._config, sudo=True) if sudo else Order(argv, with_args(script, args))
-        return await self._run(order, b"", timeout_s, limit_bytes)
+        return await self._collect(order, b"", timeout_s, limit_bytes)
 
-    async def _run(self, order: Order, stdin: bytes, timeout_s: float, limit_bytes: int) -> Completed:
+    async def pour(
+        self,
+        argv: Sequence[str],
+        blocks: AsyncIterator[bytes],
+        *,
+        limit_bytes: int = OUTPUT_LIMIT,
+        sudo: bool = False,
+    ) -> Completed:
+        """See :meth:`Host.pour`."""
+        order = Order.of(argv, self._config, sudo=sudo)
+        return await self._run(order, lambda command: command.take(blocks, limit_bytes))
+
+    async def _collect(self, order: Order, stdin: bytes, timeout_s: float, limit_bytes: int) -> Completed:
+        return await self._run(
+            order, lambda command: command.collect(stdin, limit_bytes), with_stdin=bool(stdin), timeout_s=timeout_s
+        )
+
+    async def _run(
+        self,
+        order: Order,
+        work: Callable[[RemoteCommand], Awaitable[bool]],
+        *,
+        with_stdin: bool = True,
+        timeout_s: float | None = None,
+    ) -> Completed:
+        """Starts it and sees to its end; ``work`` feeds and reads it and tells whether a stream was cut."""
         sessions = await self._link.sessions()
         began = time.monotonic()
         command: RemoteCommand | None = None
         try:
-            async with asyncio.timeout(timeout_s):
-                command = await self._start(order, sessions, with_stdin=bool(stdin))
-                truncated = await command.collect(stdin, limit_bytes)
+            async with asyncio.timeout(timeout_s) as limit:
+                command = await self._start(order, sessions, with_stdin=with_stdin)
+                truncated = await work(command)
         except TimeoutError:
+            if timeout_s is None or not limit.expired():
+                raise
             raise too_slow(self.name, order.argv[0], timeout_s) from None
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from functools import partial
 
 import asyncssh
@@ -121,6 +121,40 @@ class RemoteCommand:
             supply.cancel()
             self.stdout, self.stderr = out.joined(), err.joined()
         return truncated
+
+    async def take(self, blocks: AsyncIterator[bytes], limit: int) -> bool:
+        """Writes ``blocks`` as they come and reads both streams to their end; whether one went past ``limit``. Raises
+        HostError, and what ``blocks`` raises, with its stdin still open."""
+        out, err = Kept(limit), Kept(limit)
+        truncated = False
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._read_err(err))
+                await self._until_start()  # before it a login's start-up files could eat what is written
+                tasks.create_task(self._read_out(out))
+                supply = tasks.create_task(self._pour(blocks))
+                await self._process.wait_closed()
+                supply.cancel()
+            await self._finish()
+        except* LimitReached:
+            truncated = True
+        finally:
+            self.stdout, self.stderr = out.joined(), err.joined()
+        return truncated
+
+    async def _pour(self, blocks: AsyncIterator[bytes]) -> None:
+        dialog = self.order.dialog
+        try:
+            if dialog is not None and not await dialog.answer(self.write):
+                return
+        except LINK_ERRORS:
+            return
+        async for block in blocks:
+            try:
+                await self.write(block)
+            except LINK_ERRORS:
+                return  # a command need not read its input; of a link that went _finish tells
+        self._process.stdin.write_eof()
 
     async def blocks(self) -> AsyncGenerator[bytes, None]:
         """What it writes to stdout as it comes; the tail of stderr is kept. Raises HostError."""
