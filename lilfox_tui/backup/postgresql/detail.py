@@ -1,0 +1,87 @@
+"""What the manifest says of a database's part (``Part.detail``), and what restoring is held against."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+DigestWay = Literal["rows", "columns", "none"]
+"""``rows``: ``sum(hashtextextended(t::text, 0))`` over the table. ``columns``: the digest of the digests of a row's
+columns, for tables with values whose row has no text (1 GB). ``none``: the text of a value is not the same each time."""
+
+
+class TableContent(Struct, frozen=True):
+    """A table's own rows (not those of its partitions and children) in the dump's snapshot."""
+
+    rows: int | None
+    """None where they could not be counted; ``note`` says why."""
+    digest: str | None = None
+    """A sum, as decimal digits; None where there is none to compare."""
+    way: DigestWay = "none"
+    note: str = ""
+
+
+class SequenceValue(Struct, frozen=True):
+    """A sequence does not follow snapshots: pg_dump read a value from ``last`` (before it began) to ``last_after``."""
+
+    last: int
+    called: bool
+    last_after: int | None = None
+    """None where it was the same."""
+
+
+class Content(Struct, frozen=True, kw_only=True):
+    """What is in a database. Names are as SQL writes them, with their schema (``public."Some table"``)."""
+
+    tables: dict[str, TableContent]
+    sequences: dict[str, SequenceValue] = {}
+    large_objects: int | None = None
+    large_objects_digest: str | None = None
+
+
+class DatabaseDetail(Struct, frozen=True, kw_only=True):
+    """Of a part of kind ``postgresql-custom`` or ``postgresql-plain``. What is not known is None."""
+
+    database: str
+    server_version_num: int | None = None
+    dumped_by: str = ""
+    """Version of pg_dump: ``17.12``."""
+    system_identifier: str | None = None
+    standby: bool = False
+    owner: str | None = None
+    encoding: str | None = None
+    collate: str | None = None
+    ctype: str | None = None
+    locale_provider: str | None = None
+    icu_locale: str | None = None
+    size_bytes: Annotated[int, Meta(ge=0)] | None = None
+    """Of the database on its server's disk."""
+    settings: tuple[str, ...] = ()
+    """``ALTER DATABASE … SET``: ``work_mem=64MB``; with a role, ``role: work_mem=64MB``. pg_dump leaves them out."""
+    extensions: dict[str, str] = {}
+    """Name → version."""
+    tablespaces: tuple[str, ...] = ()
+    """Other than pg_default that tables or indexes lie in."""
+    roles: tuple[str, ...] = ()
+    """That own something in it."""
+    content: Content | None = None
+
+
+class GlobalsDetail(Struct, frozen=True, kw_only=True):
+    """Of a part of kind ``postgresql-globals``. Passwords are not in it."""
+
+    server_version_num: int | None = None
+    system_identifier: str | None = None
+
+
+def as_detail(detail: DatabaseDetail | GlobalsDetail) -> dict[str, Any]:
+    """As the manifest takes it."""
+    built: dict[str, Any] = msgspec.to_builtins(detail)
+    return built
+
+
+def database_detail(detail: dict[str, Any]) -> DatabaseDetail:
+    """Back from the manifest. Raises msgspec.ValidationError for what is no such detail."""
+    return msgspec.convert(detail, DatabaseDetail)

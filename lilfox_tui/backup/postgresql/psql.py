@@ -1,0 +1,160 @@
+r"""Questions and orders to a server by psql (psql(1)): a script on stdin, answers as JSON.
+
+Names and texts get into SQL by psql's own quoting only: ``:"name"`` and ``:'text'`` of what was given as variables.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lilfox_tui.backup.errors import BackupError
+from lilfox_tui.backup.postgresql.access import Access
+from lilfox_tui.hosts.script import new_tick
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.redact import redact
+from lilfox_tui.text import clean
+
+ASK_TIMEOUT_S = 60.0
+SETTINGS = {
+    "statement_timeout": "0",
+    "lock_timeout": "10s",
+    "idle_in_transaction_session_timeout": "0",
+}
+"""What a role's or database's own settings must not decide."""
+WORDS = ("-X", "-q", "-t", "-A", "-w")
+"""No psqlrc, nothing but rows, no padding, no question for a password."""
+
+Row = dict[str, Any]
+
+_NO_SESSION, _SCRIPT_FAILED = 2, 3
+"""Exit statuses of psql(1)."""
+_REFUSED = re.compile(r"^(?:psql:[^\n]*?:\d+: )?[^\s:]+:\s+(?P<sqlstate>[0-9A-Z]{5}): (?P<said>[^\n]*)", re.MULTILINE)
+"""``ERROR:  42501: permission denied for table secret``, in any language."""
+_HINTS = (
+    (
+        ("no password supplied", "password authentication failed"),
+        tr("Set password: of the source to env:NAME, file:PATH or cmd:ARGV, or PGPASSWORD. Nothing is asked for here."),
+    ),
+    (("Connection refused", "No such file or directory"), tr("Is the server running? Look at its address and port.")),
+    (("Peer authentication failed",), tr("Set as: to the account that the server trusts, such as postgres.")),
+    (("pg_hba.conf",), tr("The server's pg_hba.conf must let this role in from this host.")),
+    (("too many clients", "remaining connection slots"), tr("The server has no connection left; try when it has.")),
+    (("could not translate host name",), tr("The host does not know this name; give an address.")),
+    (("is starting up", "is shutting down", "recovery mode"), tr("Try again when the server is up.")),
+)
+
+
+class SqlRefused(BackupError):
+    """The server refused a statement. ``sqlstate`` is its code (PostgreSQL, appendix A), ``said`` its first line."""
+
+    def __init__(self, message: Message | str, hint: Message | str = "", *, sqlstate: str, said: str) -> None:
+        super().__init__(message, hint)
+        self.sqlstate = sqlstate
+        self.said = said
+
+
+class NoConnection(BackupError):
+    """No session was had: refused, wrong password, unknown database, no such socket. ``said`` is psql's own line."""
+
+    def __init__(self, message: Message | str, hint: Message | str = "", *, said: str) -> None:
+        super().__init__(message, hint)
+        self.said = said
+
+
+class Psql:
+    """Asks one server. Each call is one session, ended with it."""
+
+    def __init__(self, access: Access, *, settings: Mapping[str, str] | None = None) -> None:
+        """``settings`` go over :data:`SETTINGS` for every session."""
+        self.access = access
+        self._settings = {**SETTINGS, **(settings or {})}
+
+    @property
+    def where(self) -> str:
+        """For people: ``db-1: socket /run/postgresql:5432``."""
+        return f"{self.access.host.name}: {self.access.connection.server}"
+
+    async def ask(
+        self,
+        *queries: str,
+        database: str = "",
+        variables: Mapping[str, str] | None = None,
+        timeout_s: float = ASK_TIMEOUT_S,
+    ) -> list[list[Row]]:
+        """The rows of each query (no final ``;``), in one read-only transaction. ``database``: the connection's own
+        when not given.
+
+        Raises SqlRefused for the first that is refused, NoConnection, HostError.
+        """
+        tick = new_tick()
+        script = ["BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"]
+        for query in queries:
+            rows = f"SELECT coalesce(json_agg(q), '[]') FROM ({query}) q;"  # noqa: S608 - values come by variables
+            script += [rows, f"\\echo {tick}"]
+        answers = (await self._run([*script, "COMMIT;"], database, variables, timeout_s)).split(f"{tick}\n")
+        return [json.loads(answer) for answer in answers[: len(queries)]]
+
+    async def execute(
+        self,
+        *statements: str,
+        database: str = "",
+        variables: Mapping[str, str] | None = None,
+        timeout_s: float = ASK_TIMEOUT_S,
+        together: bool = True,
+    ) -> None:
+        """Runs the statements (no final ``;``): all of them or none, or with ``together=False`` one by one up to the
+        first that is refused (for those that no transaction may hold).
+
+        Raises SqlRefused, NoConnection, HostError.
+        """
+        script = [f"{statement};" for statement in statements]
+        if together:
+            script = ["BEGIN;", *script, "COMMIT;"]
+        await self._run(script, database, variables, timeout_s)
+
+    def argv(self, database: str = "", variables: Mapping[str, str] | None = None) -> list[str]:
+        """A psql that stops at the first error and reads its script from stdin."""
+        words = [*WORDS, "-v", "ON_ERROR_STOP=1"]
+        for name, value in (variables or {}).items():
+            words += ["-v", f"{name}={value}"]
+        path = self.access.clients.newest.path("psql")
+        return self.access.argv(path, *words, "-d", self.access.conninfo(database, self._settings))
+
+    async def _run(
+        self, script: Sequence[str], database: str, variables: Mapping[str, str] | None, timeout_s: float
+    ) -> str:
+        done = await self.access.host.run(
+            self.argv(database, variables),
+            stdin="\n".join(["\\set VERBOSITY verbose", *script, ""]).encode(),
+            timeout_s=timeout_s,
+            sudo=self.access.sudo,
+        )
+        if done.truncated:
+            raise BackupError(tr("{where}: the answer is larger than is taken", where=self.where))
+        if not done.ok:
+            raise self._refusal(done.exit_status, redact(done.stderr.decode("utf-8", "replace")))
+        return done.stdout.decode("utf-8", "replace")
+
+    def _refusal(self, status: int | None, stderr: str) -> BackupError:
+        refused = _REFUSED.search(stderr)
+        if refused and status == _SCRIPT_FAILED:
+            said = clean(refused["said"])[:400]
+            return SqlRefused(
+                tr("{where}: {reason}", where=self.where, reason=said), sqlstate=refused["sqlstate"], said=said
+            )
+        lines = [line for line in stderr.splitlines() if line.strip()]
+        said = clean(lines[0].removeprefix("psql: error: "))[:400] if lines else ""
+        if status == _NO_SESSION or lines:
+            return NoConnection(tr("{where}: {reason}", where=self.where, reason=said), refusal_hint(said), said=said)
+        return BackupError(tr("{where}: psql ended with status {status}", where=self.where, status=status))
+
+
+def refusal_hint(said: str) -> Message | str:
+    """What to do about what libpq or the server said when no session was had (in English; else nothing is known)."""
+    for words, hint in _HINTS:
+        if any(word in said for word in words):
+            return hint
+    return ""

@@ -1,0 +1,166 @@
+"""What is known of a server and of one database before anything is done with it."""
+
+from __future__ import annotations
+
+from msgspec import Struct, convert
+
+from lilfox_tui.backup.postgresql.psql import Psql, Row, SqlRefused
+
+
+class Server(Struct, frozen=True, kw_only=True):
+    """A server and who we are there. Times in seconds since 1970."""
+
+    version_num: int
+    """170012 of 17.12."""
+    version: str
+    system_identifier: str | None
+    """Of the cluster, made by initdb and copied to its standbys; None where the role may not ask."""
+    standby: bool
+    read_only: bool
+    """``default_transaction_read_only`` is on."""
+    role: str
+    superuser: bool
+    bypasses_rls: bool
+    can_create_db: bool
+    reads_all: bool
+    """The role has pg_read_all_data, or is superuser."""
+    clock: float
+    data_directory: str | None
+    """Told to superusers and pg_read_all_settings only."""
+    max_locks: int
+    """Objects that all sessions together can lock."""
+
+    @property
+    def major(self) -> int:
+        """17 of 17.12."""
+        return self.version_num // 10000
+
+
+class Database(Struct, frozen=True, kw_only=True):
+    """One database as its server describes it."""
+
+    name: str
+    owner: str
+    encoding: str
+    collate: str
+    ctype: str
+    locale_provider: str
+    """``c`` (libc), ``i`` (ICU), ``b`` (builtin, from 17 on)."""
+    icu_locale: str | None
+    collation_version: str | None
+    tablespace: str
+    size_bytes: int
+    is_template: bool
+    allows_connections: bool
+    connection_limit: int
+
+
+class Session(Struct, frozen=True, kw_only=True):
+    """Somebody connected to a database. ``query`` is untrusted text."""
+
+    pid: int
+    role: str
+    application: str
+    client: str
+    state: str
+    since_s: float | None
+    """For so long in this state; None where the role may not see it."""
+    query: str = ""
+
+
+class Blocker(Struct, frozen=True, kw_only=True):
+    """Who holds (or waits for) a lock that keeps even readers out of a table."""
+
+    pid: int
+    role: str
+    application: str
+    state: str
+    table: str
+    since_s: float | None
+    granted: bool
+
+
+_SERVER = """
+SELECT current_setting('server_version_num')::int AS version_num, current_setting('server_version') AS version,
+    pg_is_in_recovery() AS standby, current_setting('default_transaction_read_only')::bool AS read_only,
+    current_user AS role, r.rolsuper AS superuser, (r.rolbypassrls OR r.rolsuper) AS bypasses_rls,
+    (r.rolcreatedb OR r.rolsuper) AS can_create_db, extract(epoch FROM clock_timestamp())::float8 AS clock,
+    (r.rolsuper OR coalesce((SELECT pg_has_role(current_user, g.oid, 'USAGE') FROM pg_roles g
+        WHERE g.rolname = 'pg_read_all_data'), false)) AS reads_all,
+    (SELECT s.setting FROM pg_settings s WHERE s.name = 'data_directory') AS data_directory,
+    current_setting('max_locks_per_transaction')::int * (current_setting('max_connections')::int
+        + current_setting('max_prepared_transactions')::int) AS max_locks
+FROM pg_roles r WHERE r.rolname = current_user
+"""
+_IDENTIFIER = "SELECT system_identifier::text AS system_identifier FROM pg_control_system()"
+_DATABASES = """
+SELECT d.datname AS name, pg_get_userbyid(d.datdba) AS owner, pg_encoding_to_char(d.encoding) AS encoding,
+    d.datcollate AS collate, d.datctype AS ctype, t.spcname AS tablespace, d.datistemplate AS is_template,
+    d.datallowconn AS allows_connections, d.datconnlimit AS connection_limit,
+    coalesce(to_jsonb(d) ->> 'datlocprovider', 'c') AS locale_provider,
+    coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale') AS icu_locale,
+    to_jsonb(d) ->> 'datcollversion' AS collation_version,
+    CASE WHEN has_database_privilege(d.oid, 'CONNECT') OR pg_has_role('pg_read_all_stats', 'USAGE')
+        THEN pg_database_size(d.oid) ELSE 0 END AS size_bytes
+FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace
+"""
+_SESSIONS = """
+SELECT pid, coalesce(usename, '') AS role, application_name AS application,
+    coalesce(host(client_addr), client_hostname, 'local') AS client, coalesce(state, '') AS state,
+    extract(epoch FROM clock_timestamp() - state_change)::float8 AS since_s, left(coalesce(query, ''), 300) AS query
+FROM pg_stat_activity WHERE datname = :'database' AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+ORDER BY pid
+"""
+_BLOCKERS = """
+SELECT l.pid, coalesce(a.usename, '') AS role, coalesce(a.application_name, '') AS application,
+    coalesce(a.state, 'prepared transaction') AS state, l.relation::regclass::text AS "table", l.granted,
+    extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, a.state_change))::float8 AS since_s
+FROM pg_locks l JOIN pg_class c ON c.oid = l.relation LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND c.relkind IN ('r', 'p', 'S', 'v', 'm', 'f')
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND l.pid IS DISTINCT FROM pg_backend_pid()
+ORDER BY l.granted DESC, since_s DESC NULLS LAST LIMIT 20
+"""
+
+
+async def server_of(psql: Psql, *, database: str = "") -> Server:
+    """The server, asked in ``database`` (the connection's own when not given). Raises SqlRefused, NoConnection,
+    HostError."""
+    [[row]] = await psql.ask(_SERVER, database=database)
+    try:
+        [[identity]] = await psql.ask(_IDENTIFIER, database=database)
+    except SqlRefused:
+        identity = {"system_identifier": None}
+    return convert({**row, **identity}, Server)
+
+
+async def databases_of(psql: Psql, *, database: str = "") -> dict[str, Database]:
+    """All databases by name. Raises as :func:`server_of`."""
+    [rows] = await psql.ask(_DATABASES, database=database)
+    return {row["name"]: convert(row, Database) for row in rows}
+
+
+async def sessions_in(psql: Psql, name: str, *, database: str = "") -> list[Session]:
+    """Who is connected to the database ``name``, ours not counted. Raises as :func:`server_of`."""
+    [rows] = await psql.ask(_SESSIONS, database=database, variables={"database": name})
+    return [convert(row, Session) for row in rows]
+
+
+async def blockers_in(psql: Psql, *, database: str = "") -> list[Blocker]:
+    """Who keeps readers out of tables of ``database``, holders first. Raises as :func:`server_of`."""
+    [rows] = await psql.ask(_BLOCKERS, database=database)
+    return [convert(row, Blocker) for row in rows]
+
+
+async def roles_of(psql: Psql, *, database: str = "") -> frozenset[str]:
+    """The names of all roles. Raises as :func:`server_of`."""
+    [rows] = await psql.ask("SELECT rolname AS name FROM pg_roles", database=database)
+    return frozenset(row["name"] for row in rows)
+
+
+async def extensions_of(psql: Psql, *, database: str = "") -> list[Row]:
+    """``name``, ``version`` of what is installed in ``database``. Raises as :func:`server_of`."""
+    [rows] = await psql.ask(
+        "SELECT extname AS name, extversion AS version FROM pg_extension ORDER BY 1", database=database
+    )
+    return rows
