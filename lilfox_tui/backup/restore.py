@@ -33,6 +33,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     places: dict[str, str] = {}
     """Source → another database URL or folder than its own."""
     only: str = ""
+    scratch: bool = False
     other_server: bool = False
     end_sessions: bool = False
 
@@ -53,6 +54,7 @@ class Restore:
                 blocks=blocks,
                 place=wanted.places.get(source, ""),
                 only=wanted.only,
+                scratch=wanted.scratch,
                 other_server=wanted.other_server,
                 end_sessions=wanted.end_sessions,
             )

@@ -1,0 +1,71 @@
+"""A drill: a set is restored for real into a scratch database or folder and compared (●). How long that takes is the
+time that a restore would need (RTO)."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from lilfox_tui.backup.errors import BackupError, Different
+from lilfox_tui.backup.manifest import Proof
+from lilfox_tui.backup.model import BackupSet
+from lilfox_tui.backup.opening import Opening
+from lilfox_tui.backup.restore import Restore, Wanted, refuse_bad, refuse_broken
+from lilfox_tui.backup.verify import Reader, put_proof, verify
+from lilfox_tui.i18n import tr
+from lilfox_tui.jobs.run import Run
+
+
+async def drill(
+    run: Run, opening: Opening, reader: Reader, found: BackupSet, sources: Mapping[str, Any], places: Mapping[str, str]
+) -> Proof:
+    """Restores all parts into scratch places and compares; nothing of it stays. The proof says ``restored`` and how
+    long it took, or ``broken`` where what came out is not what went in. Raises NotReady, HostError, BackupError where
+    it could not be tried: the proof then stays what it was."""
+    refuse_broken(found)
+    proof = found.proof
+    if proof is None or proof.level == "broken" or not found.good:
+        proof = await verify(run, reader, found)
+        if proof.level == "broken":
+            return proof
+    missing = sorted({part.source for part in found.parts} - set(sources))
+    if missing:
+        raise BackupError(
+            tr(
+                "{set} has parts of {sources}, which have no place to be restored to",
+                set=found.id,
+                sources=", ".join(missing),
+            ),
+            tr("name the database and folders of a scratch place, or a plan that has those sources"),
+        )
+    wanted = Wanted(sources=dict(sources), places=dict(places), scratch=True, other_server=True)
+    restore = Restore(opening, found, reader.blocks, wanted)
+    started = time.monotonic()
+    try:
+        checks = await restore.checks()
+        refuse_bad(checks)
+        await restore.stage(run)
+        took_s = time.monotonic() - started
+        await restore.compare(run)
+    except Different as error:
+        proof = msgspec.structs.replace(proof, level="broken", at=datetime.now(UTC), reason=str(error))
+        await put_proof(reader.store, proof)
+        return proof
+    finally:
+        await restore.close()
+    proof = msgspec.structs.replace(
+        proof,
+        level="restored",
+        at=datetime.now(UTC),
+        reason="",
+        took_s=round(took_s, 3),
+        host=platform.node(),
+        where=", ".join(restore.where.values()),
+    )
+    await put_proof(reader.store, proof)
+    return proof

@@ -1,0 +1,238 @@
+"""What the jobs of backups do: the way from a job's arguments to run, verify, drill, prune, restore and undo.
+
+``wanted`` is a :class:`Wish` as JSON. A job reads the configuration anew: what it does is what the file says when it
+begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from lilfox_tui.backup import journal
+from lilfox_tui.backup.catalogue import read_sets
+from lilfox_tui.backup.choosing import choose
+from lilfox_tui.backup.drill import drill as drill_set
+from lilfox_tui.backup.errors import BackupError
+from lilfox_tui.backup.manifest import Proof
+from lilfox_tui.backup.model import BackupSet
+from lilfox_tui.backup.names import local_zone
+from lilfox_tui.backup.opening import Opening
+from lilfox_tui.backup.plan import Plan, Words, plan_named, plan_of
+from lilfox_tui.backup.restore import Restore, Wanted, refuse_bad, refuse_broken, settle
+from lilfox_tui.backup.restore import undo as undo_restore
+from lilfox_tui.backup.run import back_up, reader_of
+from lilfox_tui.backup.run import prune as prune_store
+from lilfox_tui.backup.verify import verify as verify_set
+from lilfox_tui.config.loader import load
+from lilfox_tui.config.model import Config
+from lilfox_tui.errors import NotAllowed
+from lilfox_tui.i18n import tr
+from lilfox_tui.jobs.run import Outcome, Run
+
+
+class Wish(Struct, frozen=True, kw_only=True):
+    """What somebody asked for. ``plan`` is one of the configuration's, or empty: then ``words`` make it."""
+
+    config: str | None = None
+    """The configuration file; None for none."""
+    plan: str = ""
+    words: Words = Words()
+    store: str = ""
+    """Name of the plan's store where the set is; its first when empty."""
+    set: str = ""
+    """As ``choosing.choose`` takes it; the newest when empty."""
+    only: str = ""
+    sources: tuple[str, ...] = ()
+    """Those of the set's that are restored; all when empty."""
+    places: dict[str, str] = {}
+    other_server: bool = False
+    end_sessions: bool = False
+
+
+def opened(wanted: dict[str, Any]) -> tuple[Wish, Config, Plan]:
+    """The wish, the configuration and the plan. Raises ConfigError, UsageError, NotAllowed."""
+    wish = msgspec.convert(wanted, Wish)
+    config = Config() if wish.config is None else load(Path(wish.config)).config
+    if config.read_only:
+        raise NotAllowed(tr("the configuration says read_only: no change is made"))
+    plan = plan_named(config.backup, wish.plan) if wish.plan else plan_of(wish.words)
+    return wish, config, plan
+
+
+async def backup(run: Run, wanted: dict[str, Any]) -> Outcome:
+    """Runs a plan."""
+    _wish, config, plan = opened(wanted)
+    async with Opening(config) as opening:
+        await _settle_all(run, opening)
+        return await back_up(run, opening, plan)
+
+
+async def verify(run: Run, wanted: dict[str, Any]) -> Outcome:
+    """Reads a set whole."""
+    wish, config, plan = opened(wanted)
+    async with Opening(config) as opening:
+        store = opening.store(wish.store or plan.main, plan.stores[wish.store or plan.main])
+        async with store.lock("verify", shared=True):
+            found = chosen(await read_sets(store), wish)
+            proof = await verify_set(run, await reader_of(plan, store), found)
+    return _judged(proof, str(tr("{set} is whole", set=found.id)))
+
+
+async def drill(run: Run, wanted: dict[str, Any]) -> Outcome:
+    """Restores a set into scratch places, compares, and takes it away again."""
+    wish, config, plan = opened(wanted)
+    async with Opening(config) as opening:
+        store = opening.store(wish.store or plan.main, plan.stores[wish.store or plan.main])
+        async with store.lock("drill", shared=True):
+            found = chosen(await read_sets(store), wish)
+            reader = await reader_of(plan, store)
+            proof = await drill_set(run, opening, reader, found, _sources(plan, found), wish.places)
+    return _judged(
+        proof, str(tr("{set} was restored and is equal; that took {seconds} s", set=found.id, seconds=proof.took_s))
+    )
+
+
+async def prune(run: Run, wanted: dict[str, Any]) -> Outcome:
+    """Removes what retention lets go, in every store of the plan."""
+    _wish, config, plan = opened(wanted)
+    gone: list[str] = []
+    async with Opening(config) as opening:
+        for name, options in plan.stores.items():
+            store = opening.store(name, options)
+            async with store.lock(f"prune {plan.name}"):
+                gone += await prune_store(run, plan, store)
+    return Outcome("ok", str(tr("{count} sets are removed", count=len(gone))), result={"removed": gone})
+
+
+async def restore(run: Run, wanted: dict[str, Any]) -> Outcome:
+    """Restores a set, or a part of one."""
+    wish, config, plan = opened(wanted)
+    async with Opening(config) as opening:
+        await _settle_all(run, opening)
+        store = opening.store(wish.store or plan.main, plan.stores[wish.store or plan.main])
+        async with store.lock("restore", shared=True):
+            found = chosen(await read_sets(store), wish)
+            refuse_broken(found)
+            reader = await reader_of(plan, store)
+            if not found.good:
+                proof = await verify_set(run, reader, found)
+                if proof.level == "broken":
+                    raise BackupError(
+                        tr("{set} is broken: {reason}; nothing was written", set=found.id, reason=proof.reason)
+                    )
+            made = Restore(opening, found, reader.blocks, wanted_of(wish, plan, found))
+            return await _restore(run, made)
+
+
+async def _restore(run: Run, made: Restore) -> Outcome:
+    try:
+        refuse_bad(await made.checks())
+        await made.stage(run)
+        await made.compare(run)
+        restored = await made.swap(run)
+    finally:
+        await made.close()
+    kept = [swap.before for swap in restored.swaps if swap.before]
+    return Outcome(
+        "ok",
+        str(tr("{set} is restored, compared and in place", set=restored.set)),
+        str(
+            tr(
+                "what was there is kept as {kept}; back to it: lilfox restore --undo {set}",
+                kept=", ".join(kept),
+                set=restored.set,
+            )
+        )
+        if kept
+        else "",
+        result={"set": restored.set, "kept": kept},
+    )
+
+
+async def undo(run: Run, wanted: dict[str, Any]) -> Outcome:
+    """Puts back what was there before a set was restored."""
+    wish = msgspec.convert(wanted, Wish)
+    config = Config() if wish.config is None else load(Path(wish.config)).config
+    if config.read_only:
+        raise NotAllowed(tr("the configuration says read_only: no change is made"))
+    async with Opening(config) as opening:
+        await _settle_all(run, opening)
+        restored = _last_restored(wish.set)
+        await undo_restore(run, opening, restored)
+    return Outcome("ok", str(tr("the restore of {set} is undone", set=restored.set)), result={"set": restored.set})
+
+
+def wanted_of(wish: Wish, plan: Plan, found: BackupSet) -> Wanted:
+    """What of the set is to be restored: all of it, or the sources that the wish names. Raises BackupError for one that
+    the set does not have or that has no place to go."""
+    sources = _sources(plan, found)
+    chosen = wish.sources or tuple(dict.fromkeys(part.source for part in found.parts))
+    lacking = [source for source in chosen if source not in sources]
+    if lacking:
+        raise BackupError(
+            tr("{set}: {sources}: there is no place to restore it to", set=found.id, sources=", ".join(lacking)),
+            tr("say where: --database URL for a database, --files DIR for files, or the plan that has them"),
+        )
+    return Wanted(
+        sources={source: sources[source] for source in chosen},
+        places=wish.places,
+        only=wish.only,
+        other_server=wish.other_server,
+        end_sessions=wish.end_sessions,
+    )
+
+
+def _sources(plan: Plan, found: BackupSet) -> dict[str, Any]:
+    """The set's sources → Options of the plan: by name, or the only one of that kind in plan and set."""
+    chosen: dict[str, Any] = {}
+    for part in found.parts:
+        if part.source in plan.config.sources:
+            chosen[part.source] = plan.config.sources[part.source]
+            continue
+        alike = [options for options in plan.config.sources.values() if options.kind == part.source_kind]
+        rivals = {other.source for other in found.parts if other.source_kind == part.source_kind}
+        if len(alike) == 1 and len(rivals) == 1:
+            chosen[part.source] = alike[0]
+    return chosen
+
+
+def chosen(sets: Sequence[BackupSet], wish: Wish) -> BackupSet:
+    """The set that the wish names. Raises UsageError."""
+    return choose(wish.set or "latest", sets, now=datetime.now(UTC), zone=local_zone(), plan=wish.plan)
+
+
+def _last_restored(words: str) -> journal.Restored:
+    known = [restored for restored in journal.read_all() if restored.stage == "swapped"]
+    for restored in known:
+        if words in ("", restored.set, restored.set.partition("_")[2]):
+            return restored
+    raise BackupError(
+        tr("no restore of {set} is known that could be undone", set=words),
+        tr("known are: {sets}", sets=", ".join(dict.fromkeys(restored.set for restored in known)) or tr("none")),
+    )
+
+
+async def _settle_all(run: Run, opening: Opening) -> None:
+    """Finishes or undoes what a crash between two renames left. The keys of jobs see to it that no restore runs now."""
+    for restored in journal.read_all():
+        if restored.stage in ("swapping", "undoing") and restored.run != run.id:
+            run.say(await settle(opening, restored), "warning")
+
+
+def _judged(proof: Proof, good: str) -> Outcome:
+    result = {"set": proof.set, "status": proof.level, "reason": proof.reason, "took_s": proof.took_s}
+    if proof.level == "broken":
+        return Outcome(
+            "failed",
+            str(tr("{set} is broken: {reason}", set=proof.set, reason=proof.reason)),
+            str(tr("do not count on it; back up again, and look after the store's disk")),
+            1,
+            result,
+        )
+    return Outcome("ok", good, result=result)

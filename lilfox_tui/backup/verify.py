@@ -1,0 +1,104 @@
+"""Whether a set is whole: every part read back from its store, digests and content checked (◐), told in its proof."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from lilfox_tui.backup.errors import BrokenSet
+from lilfox_tui.backup.manifest import Proof
+from lilfox_tui.backup.model import BackupSet, FoundPart
+from lilfox_tui.backup.names import proof_name
+from lilfox_tui.backup.opening import source_module
+from lilfox_tui.backup.packing import Counted
+from lilfox_tui.backup.phases import phase
+from lilfox_tui.backup.reading import raw_blocks
+from lilfox_tui.backup.source import Content
+from lilfox_tui.backup.store import Store
+from lilfox_tui.i18n import tr
+from lilfox_tui.jobs.run import Run
+
+
+class Reader(Struct, frozen=True):
+    """How the parts of a store's sets are read: ``identity`` is the age key of encrypted ones, ``limit_bytes`` bounds
+    what a part without a manifest may grow to."""
+
+    store: Store
+    identity: str | None = None
+    limit_bytes: int | None = None
+
+    def blocks(self, part: FoundPart, counted: Counted | None = None) -> AsyncGenerator[bytes, None]:
+        """A part's raw bytes; use inside ``aclosing``. Raises BrokenSet at the end at the latest."""
+        return raw_blocks(self.store, part, self.identity, limit_bytes=self.limit_bytes, counted=counted)
+
+
+async def verify(run: Run, reader: Reader, found: BackupSet) -> Proof:
+    """Reads all parts and writes the proof beside the set: ``intact``, or ``broken`` with the reason. A set that was
+    restored before keeps that level while its digests are the same. Raises StoreError, HostError, NotReady (no
+    identity): then nothing was found out, and the proof stays what it was."""
+    phase("verify")
+    digests: dict[str, str] = {}
+    detail: dict[str, Any] = {}
+    reason = ""
+    for part in found.parts:
+        counted = Counted()
+        try:
+            content = await _content(run, reader, part, counted)
+        except BrokenSet as error:
+            reason = reason or f"{part.name}: {error}"
+            run.say(f"{part.name}: {error}", "bad")
+            continue
+        digests[part.name] = counted.sha256
+        detail[part.name] = content.detail
+        run.say(str(tr("{part}: whole", part=part.name)), "good")
+    proof = Proof(
+        set=found.id,
+        level="broken" if reason else "intact",
+        at=datetime.now(UTC),
+        reason=reason,
+        sha256=digests,
+        host=platform.node(),
+        detail=detail if found.old else {},
+    )
+    before = found.proof
+    if not reason and before is not None and before.level == "restored" and before.sha256 == digests:
+        proof = msgspec.structs.replace(before, at=proof.at)
+    await put_proof(reader.store, proof)
+    return proof
+
+
+async def put_proof(store: Store, proof: Proof) -> None:
+    """Puts it beside its set, over an older one."""
+    await store.put_small(proof_name(proof.set), msgspec.json.encode(proof))
+
+
+async def _content(run: Run, reader: Reader, part: FoundPart, counted: Counted) -> Content:
+    """What reading the whole part told. Raises BrokenSet."""
+    if part.trouble:
+        raise BrokenSet(part.trouble)
+    total = None if part.said is None else part.said.raw_bytes
+    async with aclosing(reader.blocks(part, counted)) as blocks:
+        content: Content = await source_module(part.source_kind).read_content(
+            part, _watched(run, part.name, total, blocks)
+        )
+        if content.trouble:
+            raise BrokenSet(content.trouble)
+        async for _block in blocks:
+            """Whatever was not asked for still counts for the digest."""
+    return content
+
+
+async def _watched(
+    run: Run, name: str, total: int | None, blocks: AsyncGenerator[bytes, None]
+) -> AsyncGenerator[bytes, None]:
+    done = 0
+    async for block in blocks:
+        done += len(block)
+        run.moved(name, done, total)
+        yield block
