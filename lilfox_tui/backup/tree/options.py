@@ -7,8 +7,9 @@ from typing import Annotated
 from msgspec import Meta
 
 from lilfox_tui.config.model import SourceConfig
+from lilfox_tui.i18n import tr
 
-Absolute = Annotated[str, Meta(pattern="^/[^\0]*$", description="an absolute path")]
+Absolute = Annotated[str, Meta(pattern="^/[^\0]*$", description=tr("an absolute path").text)]
 
 
 class TreeOptions(SourceConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
