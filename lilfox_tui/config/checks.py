@@ -100,7 +100,7 @@ def _check_service(service: ServiceConfig, path: KeyPath, host_names: Collection
     _check_url(service.url, (*path, "url"), findings)
     if not service.health.startswith("/"):
         findings.add_at((*path, "health"), _("a path is wanted, which starts with /; write /health"))
-    _check_host_name(service.from_, (*path, "from"), host_names, findings)
+    check_host_name(service.from_, (*path, "from"), host_names, findings)
     if not service.expect:
         findings.add_at((*path, "expect"), _("no status is good then; write [200]"))
     _check_headers(service.headers, path, findings)
@@ -121,7 +121,7 @@ def _check_scrape(scrape: ScrapeConfig, path: KeyPath, host_names: Collection[st
         findings.add_at((*path, "bearer"), _("only one of {names} may stand here", names="user, bearer"))
     for at, pattern in enumerate(scrape.drop, 1):
         _check_pattern(pattern, (*path, "drop", str(at)), findings)
-    _check_host_name(scrape.from_, (*path, "from"), host_names, findings)
+    check_host_name(scrape.from_, (*path, "from"), host_names, findings)
     _check_headers(scrape.headers, path, findings)
 
 
@@ -150,11 +150,11 @@ def _check_api(api: ApiConfig, path: KeyPath, host_names: Collection[str], findi
         findings.add_at((*path, "bearer"), _("only one of {names} may stand here", names="user, bearer"))
     if api.password is not None and api.user is None:
         findings.add_at((*path, "password"), _("a password without a user; add user"))
-    _check_host_name(api.from_, (*path, "from"), host_names, findings)
+    check_host_name(api.from_, (*path, "from"), host_names, findings)
     _check_headers(api.headers, path, findings)
 
 
-def _check_host_name(name: str | None, path: KeyPath, host_names: Collection[str], findings: Findings) -> None:
+def check_host_name(name: str | None, path: KeyPath, host_names: Collection[str], findings: Findings) -> None:
     if name is not None and name not in host_names:
         what = _("no host is named {value}", value=quoted(name))
         findings.add_at(path, f"{what}; {rather(name, host_names)}")
@@ -220,14 +220,14 @@ def collector_options(nodes: Mapping[str, Node], findings: Findings) -> dict[str
 def log_options(nodes: Mapping[str, Node], host_names: Collection[str], findings: Findings) -> dict[str, Any]:
     """Name → the Options of its kind. The kinds that are named are imported here."""
     unknown = _("there is no such kind of log source")
-    options = _options_by_name("logs", nodes, LOG_SOURCES, unknown, findings, default=LogConfig().kind)
+    options = options_by_name(("logs",), nodes, LOG_SOURCES, unknown, findings, default=LogConfig().kind)
     for name, made in options.items():
         _check_log(made, ("logs", name), host_names, findings)
     return options
 
 
-def _options_by_name(
-    section: str, nodes: Mapping[str, Node], package: str, unknown: str, findings: Findings, *, default: str = ""
+def options_by_name(
+    section: KeyPath, nodes: Mapping[str, Node], package: str, unknown: str, findings: Findings, *, default: str = ""
 ) -> dict[str, Any]:
     """Name → the Options of the plug-in of ``package`` that its ``kind`` names; ``unknown`` is said where none is.
 
@@ -235,7 +235,7 @@ def _options_by_name(
     """
     options: dict[str, Any] = {}
     for name, node in nodes.items():
-        path: KeyPath = (section, name)
+        path = (*section, name)
         kind = _kind(node, default)
         known = plugins.kinds(package)
         if kind not in known:
@@ -258,7 +258,7 @@ def _kind(node: Node, default: str) -> str:
 
 
 def _check_log(log: LogConfig, path: KeyPath, host_names: Collection[str], findings: Findings) -> None:
-    _check_host_name(log.host, (*path, "host"), host_names, findings)
+    check_host_name(log.host, (*path, "host"), host_names, findings)
     formats = plugins.kinds(LOG_FORMATS)
     if log.format and log.format not in formats:
         what = _("there is no such format")
@@ -280,15 +280,15 @@ def _check_zone(zone: str, path: KeyPath, findings: Findings) -> None:
 
 def notifier_options(nodes: Mapping[str, Node], findings: Findings) -> dict[str, Any]:
     """Name → the Options of its kind. The kinds that are named are imported here."""
-    return _options_by_name("notifiers", nodes, NOTIFIERS, _("there is no such kind of notifier"), findings)
+    return options_by_name(("notifiers",), nodes, NOTIFIERS, _("there is no such kind of notifier"), findings)
 
 
 def backend_options(nodes: Mapping[str, Node], host_names: Collection[str], findings: Findings) -> dict[str, Any]:
     """Name → the Options of its kind. The kinds that are named are imported here."""
-    options = _options_by_name("backends", nodes, BACKENDS, _("there is no such kind of backend"), findings)
+    options = options_by_name(("backends",), nodes, BACKENDS, _("there is no such kind of backend"), findings)
     for name, made in options.items():
         path: KeyPath = ("backends", name)
-        _check_host_name(made.host, (*path, "host"), host_names, findings)
+        check_host_name(made.host, (*path, "host"), host_names, findings)
         for key, limit in ((field.name, getattr(made, field.name)) for field in msgspec.structs.fields(made)):
             if isinstance(limit, Threshold):
                 _check_threshold(limit, (*path, key), findings)

@@ -60,7 +60,9 @@ class _Conversion(Struct, frozen=True):
         if isinstance(shape, types.UnionType):
             return self.optional(shape, node, path, base)
         if isinstance(shape, types.Metadata):
-            return self.text_or_secret(node, path)
+            if "may_be_secret" in (shape.extra or {}):
+                return self.text_or_secret(node, path)
+            return self.scalar(shape.type, node, path, (shape.extra_json_schema or {}).get("description", ""))
         if isinstance(shape, types.StructType):
             return self.struct(shape, node, path, base)
         if isinstance(shape, types.DictType):
@@ -74,14 +76,17 @@ class _Conversion(Struct, frozen=True):
     def optional(self, shape: types.UnionType, node: Node, path: KeyPath, base: object) -> object:
         if isinstance(node, ScalarNode) and scalars.is_null(node):
             return None
-        wanted = next(option for option in shape.types if not isinstance(option, types.NoneType))
-        return self.value(wanted, node, path, base)
+        wanted = [option for option in shape.types if not isinstance(option, types.NoneType)]
+        if len(wanted) > 1:
+            wanted = [option for option in wanted if isinstance(option, types.BoolType) == _is_switch(node)]
+        return self.value(wanted[0], node, path, base)
 
     def text_or_secret(self, node: Node, path: KeyPath) -> object:
         is_ref = isinstance(node, ScalarNode) and node.text.startswith(scalars.SECRET_KINDS)
         return self.read(scalars.to_secret_ref if is_ref else scalars.to_text, node, path)
 
-    def scalar(self, shape: types.Type, node: Node, path: KeyPath) -> object:
+    def scalar(self, shape: types.Type, node: Node, path: KeyPath, about: str = "") -> object:
+        """``about`` says what its text is, where that has a form of its own."""
         if isinstance(shape, types.CustomType):
             return self.read(_CUSTOM[shape.cls], node, path)
         if isinstance(shape, types.LiteralType):
@@ -94,7 +99,7 @@ class _Conversion(Struct, frozen=True):
         read = self.read(_SCALARS[type(shape)], node, path)
         if read is _WRONG:
             return read
-        outside = _outside(shape, read)
+        outside = _outside(shape, read, about)
         return self.wrong(node, path, outside) if outside else read
 
     def read(self, reader: Callable[[ScalarNode], object], node: Node, path: KeyPath) -> object:
@@ -171,7 +176,12 @@ def _empty(shape: types.Type) -> object:
     return None
 
 
-def _outside(shape: types.Type, value: Any) -> str:
+def _is_switch(node: Node) -> bool:
+    """Of what may be a switch or a text (``true`` or a path): whether a switch is written."""
+    return isinstance(node, ScalarNode) and node.plain and node.text.lower() in ("true", "false")
+
+
+def _outside(shape: types.Type, value: Any, about: str) -> str:
     """Why ``value`` is outside the limits that the model sets, or nothing."""
     if isinstance(shape, types.IntType | types.FloatType):
         low, high = shape.ge, shape.le
@@ -182,11 +192,11 @@ def _outside(shape: types.Type, value: Any) -> str:
                 return _("{value} is out of range; at most {high}", value=value, high=high)
             return _("{value} is out of range; from {low} to {high}", value=value, low=low, high=high)
     if isinstance(shape, types.StrType):
-        return _outside_text(shape, value)
+        return _outside_text(shape, value, about)
     return ""
 
 
-def _outside_text(shape: types.StrType, value: str) -> str:
+def _outside_text(shape: types.StrType, value: str, about: str) -> str:
     import re
 
     if shape.max_length is not None and len(value) > shape.max_length:
@@ -194,6 +204,8 @@ def _outside_text(shape: types.StrType, value: str) -> str:
     if shape.min_length is not None and len(value) < shape.min_length:
         return _("shorter than {limit} characters; write more", limit=shape.min_length)
     if shape.pattern is not None and not re.search(shape.pattern, value):
+        if about:
+            return _("{value} is not {what}", value=quoted(value), what=_(about))
         return _(
             "{value} is not a name; use letters, digits, dots, - and _, first a letter or digit", value=quoted(value)
         )

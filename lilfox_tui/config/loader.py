@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from lilfox_tui import paths
-from lilfox_tui.config import checks, trusted_file
+from lilfox_tui.config import backup_section, checks, trusted_file
 from lilfox_tui.config.convert import to_struct
 from lilfox_tui.config.model import Config, SecretRef
 from lilfox_tui.config.problems import Findings
@@ -68,11 +68,14 @@ def from_text(text: str, name: str) -> Config:
     logs = checks.log_options(config.logs, hosts, findings)
     notifiers = checks.notifier_options(config.notifiers, findings)
     backends = checks.backend_options(config.backends, hosts, findings)
+    backup = backup_section.with_options(config.backup, hosts, findings)
     checks.check(config, hosts, findings)
     if findings:
         problems = findings.sorted()
         raise ConfigError(tr("the configuration cannot be used:\n{problems}", problems="\n".join(problems)), problems)
-    return msgspec.structs.replace(config, collectors=options, logs=logs, notifiers=notifiers, backends=backends)
+    return msgspec.structs.replace(
+        config, collectors=options, logs=logs, notifiers=notifiers, backends=backends, backup=backup
+    )
 
 
 def _keys_of(root: Node | None, section: str) -> tuple[str, ...]:

@@ -11,6 +11,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
+from lilfox_tui.i18n import tr
+
 
 class Seconds(float):
     """A duration in seconds; written ``500ms``, ``2s``, ``5m``, ``1h``, ``1d`` in the file."""
@@ -29,6 +31,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Port = Annotated[int, Meta(ge=1, le=65535)]
+Recipient = Annotated[str, Meta(pattern="^age1[0-9a-z]+$", description=tr("a key of age (age1…)").text)]
 TextOrSecret = Annotated[str, Meta(extra={"may_be_secret": True})]
 LanguageName = Literal["auto", "en", "zh_CN"]
 
@@ -314,7 +317,7 @@ class SourceConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True)
 class EncryptConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Encryption with age. Only ``identity`` can read what ``recipients`` can write."""
 
-    recipients: Annotated[tuple[Annotated[str, Meta(pattern="^age1[0-9a-z]+$")], ...], Meta(min_length=1)]
+    recipients: Annotated[tuple[Recipient, ...], Meta(min_length=1)]
     identity: SecretRef | None = None
     """The key (``AGE-SECRET-KEY-1…``) for verifying and restoring; never kept in a store."""
 

@@ -8,8 +8,9 @@ import msgspec
 from msgspec import inspect as types
 
 from lilfox_tui import plugins
+from lilfox_tui.config.backup_section import SOURCES, STORES
 from lilfox_tui.config.checks import BACKENDS, COLLECTORS, LOG_SOURCES, NOTIFIERS
-from lilfox_tui.config.model import Config, LogConfig, Seconds, SecretRef
+from lilfox_tui.config.model import Config, LogConfig, Seconds, SecretRef, StoreConfig
 from lilfox_tui.redact import redact
 
 _JSON_TYPES: dict[type, str] = {
@@ -49,6 +50,13 @@ def schema() -> dict[str, Any]:
     }
     made["properties"]["backends"]["additionalProperties"] = {
         "oneOf": [_of_kind(BACKENDS, kind, "") for kind in plugins.kinds(BACKENDS)]
+    }
+    backup = made["properties"]["backup"]["properties"]
+    backup["stores"]["additionalProperties"] = {
+        "oneOf": [_of_kind(STORES, kind, StoreConfig().kind) for kind in plugins.kinds(STORES)]
+    }
+    backup["plans"]["additionalProperties"]["properties"]["sources"]["additionalProperties"] = {
+        "oneOf": [_of_kind(SOURCES, kind, "") for kind in plugins.kinds(SOURCES)]
     }
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "LilFox TUI", **made}
 

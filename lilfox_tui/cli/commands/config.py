@@ -17,6 +17,8 @@ _PACKAGES = {
     "log format": "lilfox_tui.logs.formats",
     "notifier": "lilfox_tui.alerts.notifiers",
     "backend": "lilfox_tui.backends.kinds",
+    "backup source": "lilfox_tui.backup.sources",
+    "backup store": "lilfox_tui.backup.stores",
 }
 ACTIONS = {
     "check": tr("all errors at once, as file:line: key: what"),

@@ -1,0 +1,156 @@
+"""Times as crontab(5) writes them: ``0 2 * * *``, ``*/15 8-18 * * mon-fri``, ``@daily``.
+
+Read as Debian's cron reads them: days of the month and of the week both count where one of the two fields begins with
+``*``, else one of them is enough. What cron refuses is refused, and also what it takes and means otherwise than it
+looks (``5/10``).
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+
+from msgspec import Struct
+
+from lilfox_tui.errors import UsageError
+from lilfox_tui.i18n import Message, tr
+
+_WORDS = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_ITEM = re.compile(r"(?:(\*)|(\w+)(?:-(\w+))?)(?:/(\d+))?", re.ASCII)
+_LONGEST = 500
+_LONGEST_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+
+
+class Field(Struct, frozen=True):
+    """What may stand in one of the five places."""
+
+    about: Message
+    low: int
+    high: int
+    names: tuple[str, ...] = ()
+    """Of ``low`` and those after it."""
+
+
+_FIELDS = (
+    Field(tr("minute"), 0, 59),
+    Field(tr("hour"), 0, 23),
+    Field(tr("day of the month"), 1, 31),
+    Field(tr("month"), 1, 12, _MONTHS),
+    Field(tr("day of the week"), 0, 7, _WEEKDAYS),
+)
+
+
+class Cron(Struct, frozen=True, kw_only=True):
+    """A crontab's times. Numbers are sorted; ``weekdays`` count from Sunday, 0 to 6."""
+
+    minutes: tuple[int, ...]
+    hours: tuple[int, ...]
+    days: tuple[int, ...]
+    months: tuple[int, ...]
+    weekdays: tuple[int, ...]
+    both_days: bool
+    """Day of the month and day of the week must both fit; else one of them is enough."""
+    fixed: bool
+    """Neither minute nor hour begins with ``*``: cron runs it once also where a clock is put forward over it or back
+    behind it. Others follow the clock's hands."""
+
+    def on(self, day: date) -> bool:
+        """Whether it comes on that day."""
+        if day.month not in self.months:
+            return False
+        by_month, by_week = day.day in self.days, day.isoweekday() % 7 in self.weekdays
+        return (by_month and by_week) if self.both_days else (by_month or by_week)
+
+
+def read_cron(text: str) -> Cron:
+    """The times that ``text`` means. Raises UsageError that says what is wrong and what would be right."""
+    written = text.strip()
+    if written == "@reboot":
+        raise UsageError(tr("@reboot is no time"), tr("write five fields, such as 0 2 * * *, or @daily"))
+    if written.startswith("@") and written not in _WORDS:
+        raise UsageError(tr("cron does not know {word}", word=written), _one_of(_WORDS))
+    fields = _WORDS.get(written, written).split()
+    if len(fields) != len(_FIELDS) or len(written) > _LONGEST:
+        raise UsageError(
+            tr("{count} fields, where cron wants five", count=len(fields)),
+            tr("write minute, hour, day of the month, month, day of the week: 0 2 * * *"),
+        )
+    minutes, hours, days, months, weekdays = (
+        _numbers(word, field) for word, field in zip(fields, _FIELDS, strict=True)
+    )
+    cron = Cron(
+        minutes=minutes,
+        hours=hours,
+        days=days,
+        months=months,
+        weekdays=tuple(sorted({day % 7 for day in weekdays})),
+        both_days=fields[2].startswith("*") or fields[4].startswith("*"),
+        fixed=not (fields[0].startswith("*") or fields[1].startswith("*")),
+    )
+    if cron.both_days and all(_LONGEST_DAYS[month - 1] < min(days) for month in months):
+        raise UsageError(tr("such a day never comes"), tr("no month of these has a day {day}", day=min(days)))
+    return cron
+
+
+def _one_of(words: dict[str, str]) -> Message:
+    return tr("one of: {words}", words=", ".join(sorted(words)))
+
+
+def _numbers(word: str, field: Field) -> tuple[int, ...]:
+    found: set[int] = set()
+    for item in word.split(","):
+        found.update(_range(item, field))
+    return tuple(sorted(found))
+
+
+def _range(item: str, field: Field) -> range:
+    read = _ITEM.fullmatch(item)
+    if read is None:
+        raise _wrong(item, field)
+    star, first, last, step = read.groups()
+    if step is not None and not 0 < int(step) <= field.high:
+        raise UsageError(
+            tr("a step of {step} in “{item}”", step=step, item=item),
+            tr("steps go from 1 to {high}", high=field.high),
+        )
+    if star is not None:
+        return range(field.low, field.high + 1, int(step or 1))
+    low = _number(first, item, field)
+    if last is None and step is not None:
+        raise UsageError(
+            tr("cron takes “{item}” for {first} alone", item=item, first=first),
+            tr("write {first}-{high}/{step}", first=first, high=field.high, step=step),
+        )
+    high = low if last is None else _number(last, item, field)
+    if high < low:
+        raise UsageError(
+            tr("“{item}” ends before it begins", item=item),
+            tr("write {low}-{most},{least}-{high}", low=low, most=field.high, least=field.low, high=high),
+        )
+    return range(low, high + 1, int(step or 1))
+
+
+def _number(word: str, item: str, field: Field) -> int:
+    if word.lower() in field.names:
+        return field.low + field.names.index(word.lower())
+    if not word.isdigit() or not field.low <= int(word) <= field.high:
+        raise _wrong(item, field)
+    return int(word)
+
+
+def _wrong(item: str, field: Field) -> UsageError:
+    names = f", {field.names[0]}-{field.names[-1]}" if field.names else ""
+    return UsageError(
+        tr("“{item}” is no {about}", item=item, about=field.about),
+        tr("write {low}-{high}{names}, lists with commas, * or */2", low=field.low, high=field.high, names=names),
+    )

@@ -1,0 +1,144 @@
+"""The section ``backup``: its kinds, their keys, and what does not fit together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from lilfox_tui.backup.sources import config as config_source
+from lilfox_tui.backup.sources import files
+from lilfox_tui.backup.stores import local, sftp
+from lilfox_tui.config.loader import from_text, secret_refs
+from lilfox_tui.config.model import BackupConfig, EncryptConfig, KeepConfig, PlanConfig, Seconds, SecretRef
+from lilfox_tui.config.schema import schema, show
+from lilfox_tui.errors import ConfigError
+
+RECIPIENT = "age14llms38gywpzf72zhv4f2sh6d569pyx9w7fx20ah9v3c4xqxkv4qugyu0z"
+GOOD = f"""
+hosts: {{nas-1: {{}}, web-1: {{}}}}
+backup:
+  stores:
+    here: {{path: /backup, require_mount: true}}
+    usb: {{path: /mnt/usb/backup, require_mount: /mnt/usb}}
+    nas: {{kind: sftp, host: nas-1, path: /srv/backup}}
+  plans:
+    lilfox:
+      sources:
+        uploads: {{kind: files, host: web-1, path: /srv/lilfox/public/uploads, root: /srv/lilfox}}
+        settings: {{kind: config, root: /srv/lilfox}}
+      store: here
+      copies: [nas]
+      schedule: "*/15 8-18 * * mon-fri"
+      late_after: 30m
+      keep: {{last: 3, days: 30}}
+      encrypt: {{recipients: [{RECIPIENT}], identity: "env:KEY"}}
+      drill: true
+"""
+
+
+def problems(text: str) -> tuple[str, ...]:
+    with pytest.raises(ConfigError) as refused:
+        from_text(text, "c.yaml")
+    return refused.value.problems
+
+
+def test_stores_and_sources_are_the_options_of_their_kinds() -> None:
+    config = from_text(GOOD, "c.yaml")
+    assert config.backup == BackupConfig(
+        stores={
+            "here": local.Options(path="/backup", require_mount=True),
+            "usb": local.Options(path="/mnt/usb/backup", require_mount="/mnt/usb"),
+            "nas": sftp.Options(host="nas-1", path="/srv/backup"),
+        },
+        plans={
+            "lilfox": PlanConfig(
+                sources={
+                    "uploads": files.Options(host="web-1", path="/srv/lilfox/public/uploads", root="/srv/lilfox"),
+                    "settings": config_source.Options(root="/srv/lilfox"),
+                },
+                store="here",
+                copies=("nas",),
+                schedule="*/15 8-18 * * mon-fri",
+                late_after=Seconds(1800),
+                keep=KeepConfig(last=3, days=30),
+                encrypt=EncryptConfig(recipients=(RECIPIENT,), identity=SecretRef("env:KEY")),
+                drill=True,
+            )
+        },
+    )
+    assert set(secret_refs(config)) == {"env:KEY"}
+    assert from_text(show(config), "shown.yaml") == config
+    assert jsonschema.Draft202012Validator(schema()).is_valid(yaml.safe_load(GOOD))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("kind: sftp", "kind: ftps", "7: backup.stores.nas.kind: there is no such kind of store; did you mean sftp"),
+        ("host: nas-1", "host: nas-2", "7: backup.stores.nas.host: no host is named “nas-2”; did you mean nas-1?"),
+        ("path: /backup", "path: backup", "5: backup.stores.here.path: “backup” is not an absolute path"),
+        ("require_mount: true", "mount: true", "5: backup.stores.here.mount: no such key; "),
+        ("kind: files", "kind: file", "11: backup.plans.lilfox.sources.uploads.kind: there is no such kind of source"),
+        ("host: web-1", "host: web", "11: backup.plans.lilfox.sources.uploads.host: no host is named"),
+        ("config, root: /srv/lilfox", "config, root: lilfox", "settings.root: “lilfox” is not an absolute path"),
+        ("store: here", "store: her", "13: backup.plans.lilfox.store: no store is named “her”; did you mean here?"),
+        ("copies: [nas]", "copies: [nas, usbb]", "backup.plans.lilfox.copies.2: no store is named “usbb”"),
+        ("copies: [nas]", "copies: [here]", "backup.plans.lilfox.copies.1: “here” is named twice"),
+        ("8-18", "18-8", "15: backup.plans.lilfox.schedule: “18-8” ends before it begins; write 18-23,0-8"),
+        ("keep: {last: 3, days: 30}", "keep: {}", "17: backup.plans.lilfox.keep: nothing is asked for"),
+        ("last: 3", "last: 0", "17: backup.plans.lilfox.keep.last: 0 is out of range"),
+        (RECIPIENT, "age1xyz", "backup.plans.lilfox.encrypt.recipients.1: “age1xyz” is no key of age"),
+        (RECIPIENT, "hunter2", "backup.plans.lilfox.encrypt.recipients.1: “hunter2” is not a key of age (age1…)"),
+        (f"[{RECIPIENT}]", "[]", "backup.plans.lilfox.encrypt.recipients: shorter than 1 items"),
+        (', identity: "env:KEY"', "", "backup.plans.lilfox.encrypt.identity: a drill restores, which needs the key"),
+        ("drill: true", "format: manual", "backup.plans.lilfox.encrypt: the manual's restore.sh reads nothing"),
+        ('schedule: "*/15 8-18 * * mon-fri"', "drill: true", "late_after: without a schedule nothing is late"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_found_where_it_stands(old: str, new: str, problem: str) -> None:
+    assert old in GOOD
+    text = GOOD.replace(old, new)
+    text = text.replace("      drill: true\n", "", 1) if new == "drill: true" else text
+    found = problems(text)
+    assert len(found) == 1, found
+    assert problem in found[0]
+
+
+def test_a_key_in_the_file_is_refused_and_not_repeated() -> None:
+    found = problems(GOOD.replace("env:KEY", "AGE-SECRET-KEY-1ABC").replace("drill: true", "drill: false"))
+    assert len(found) == 1
+    assert "backup.plans.lilfox.encrypt.identity: a secret does not belong into this file" in found[0]
+    assert "AGE-SECRET" not in found[0]
+
+
+def test_a_plan_without_sources_is_refused() -> None:
+    text = "backup: {stores: {s: {path: /b}}, plans: {p: {sources: {}, store: s}}}"
+    assert problems(text) == ("c.yaml:1: backup.plans.p.sources: nothing is backed up; name a source",)
+
+
+def test_all_problems_come_at_once() -> None:
+    plan = "    p:\n      sources:\n        d: {kind: files}\n      store: x\n      schedule: 61 * * * *\n"
+    text = f"backup:\n  plans:\n{plan}"
+    assert [each.partition(": ")[0] for each in problems(text)] == ["c.yaml:5", "c.yaml:6", "c.yaml:7"]
+
+
+@pytest.mark.parametrize(
+    "backup",
+    [
+        "{stores: {a: {}}}",
+        "{stores: {a: {kind: nfs, path: /b}}}",
+        "{stores: {a: {path: /b, require_mount: 3}}}",
+        "{plans: {p: {store: s}}}",
+        "{plans: {p: {sources: {u: {path: /b}}, store: s}}}",
+        "{plans: {p: {sources: {u: {kind: files, path: b}}, store: s}}}",
+        "{plans: {p: {sources: {u: {kind: files, path: /b}}, store: s, keep: {last: 0}}}}",
+        "{plans: {p: {sources: {u: {kind: files, path: /b}}, store: s, format: gzip}}}",
+    ],
+)
+def test_schema_and_loader_refuse_the_same(backup: str) -> None:
+    read: Any = yaml.safe_load(f"backup: {backup}")
+    assert not jsonschema.Draft202012Validator(schema()).is_valid(read)
+    assert problems(f"backup: {backup}")
