@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from typing import TypeVar
 
 from lilfox_tui.feed import Ready
@@ -17,6 +17,7 @@ from lilfox_tui.promql.value import Vector
 from lilfox_tui.scrape.scraper import Scraper
 from lilfox_tui.scrape.store import Store
 from lilfox_tui.scrape.target import Target
+from tests.services.nginx import Nginx
 from tests.services.postgres import SUPERUSER, Postgres
 from tests.services.redis_server import PASSWORD, RedisServer, free_port
 from tests.waiting import wait_for
@@ -53,21 +54,22 @@ def _listens(address: str) -> bool:
         return probe.connect_ex((host, int(port))) == 0
 
 
-@contextmanager
-def of_postgres(server: Postgres, *arguments: str) -> Iterator[str]:
+def of_postgres(server: Postgres) -> AbstractContextManager[str]:
     """PostgreSQL's exporter of ``server``, with the collectors on whose numbers LilFox has too."""
     source = f"postgresql://{SUPERUSER}@127.0.0.1:{server.port}/postgres?sslmode=disable&application_name={OF_POSTGRES}"
     more = ("--collector.stat_statements", "--collector.database_wraparound")
-    with exporter("prometheus-postgres-exporter", *more, *arguments, DATA_SOURCE_NAME=source) as address:
-        yield address
+    return exporter("prometheus-postgres-exporter", *more, DATA_SOURCE_NAME=source)
 
 
-@contextmanager
-def of_redis(server: RedisServer) -> Iterator[str]:
+def of_redis(server: RedisServer) -> AbstractContextManager[str]:
     """Redis' exporter of ``server``."""
     at = f"redis://127.0.0.1:{server.port}"
-    with exporter("prometheus-redis-exporter", REDIS_ADDR=at, REDIS_PASSWORD=PASSWORD) as address:
-        yield address
+    return exporter("prometheus-redis-exporter", REDIS_ADDR=at, REDIS_PASSWORD=PASSWORD)
+
+
+def of_nginx(server: Nginx) -> AbstractContextManager[str]:
+    """nginx' exporter of ``server``."""
+    return exporter("prometheus-nginx-exporter", f"--nginx.scrape-uri={server.url}/stub_status")
 
 
 class Scraped:

@@ -22,6 +22,7 @@ http {{
     server {{
         listen 127.0.0.1:{port};
         location / {{ return 200 "hello"; }}
+        location = /stub_status {{ stub_status; }}
         location /broken {{ return 503 "broken"; }}
         location /files/ {{ alias {folder}/files/; }}
     }}
@@ -57,10 +58,24 @@ class Nginx:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
+    @property
+    def url(self) -> str:
+        """Its address, without a path."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def stub_status(self) -> list[int]:
+        """Connections that are active; accepted, handled, requests; reading, writing, waiting: this one among them."""
+        with urlopen(f"{self.url}/stub_status", timeout=10) as answer:
+            return [int(word) for word in answer.read().split() if word.isdigit()]
+
+    def requests_logged(self) -> int:
+        """How many it has answered, by its access log."""
+        return len(self.access_log.read_bytes().splitlines())
+
     def get(self, path: str) -> int:
         """The status of ``path``."""
         try:
-            with urlopen(Request(f"http://127.0.0.1:{self.port}{path}"), timeout=10) as answer:
+            with urlopen(Request(f"{self.url}{path}"), timeout=10) as answer:
                 status: int = answer.status
                 return status
         except HTTPError as error:
