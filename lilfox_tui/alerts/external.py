@@ -43,7 +43,8 @@ _STATES = {"firing": AlertState.FIRING, "pending": AlertState.PENDING}
 
 class ExternalAlerts:
     """What ``prometheus`` and ``alertmanager`` (at least one) know, again and again in ``feed``. Where one of them does
-    not answer, ``troubles`` of the newest state say so and what it said last stays."""
+    not answer, ``troubles`` of the newest state say so and what it said last stays; until one has answered, nothing is
+    known."""
 
     def __init__(self, prometheus: Remote | None, alertmanager: AlertmanagerApi | None) -> None:
         self.feed: Feed[Alerts] = Feed()
@@ -52,14 +53,19 @@ class ExternalAlerts:
         self._told: tuple[Alert, ...] = ()
         self._silences: tuple[Silence, ...] = ()
         self._before: dict[tuple[str, Labels], Alert] = {}
+        self._heard = False
         self._changed = asyncio.Event()
 
     async def run(self) -> None:
         """Reads until cancelled."""
         while True:
             self._changed.clear()
-            alerts = await self.read()
-            self.feed.publish(alerts, alerts.at)
+            try:
+                alerts = await self.read()
+            except LilFoxError as error:
+                self.feed.fail(error, next_try=datetime.now(UTC) + timedelta(seconds=READ_EVERY_S))
+            else:
+                self.feed.publish(alerts, alerts.at)
             try:
                 async with asyncio.timeout(READ_EVERY_S):
                     await self._changed.wait()
@@ -67,28 +73,40 @@ class ExternalAlerts:
                 continue
 
     async def read(self) -> Alerts:
-        """Everything as it is now. Raises nothing that a server can cause."""
+        """Everything as it is now. Raises LilFoxError while none of them has ever answered."""
         troubles: list[Message] = []
-        known = True
+        failed: LilFoxError | None = None
         if self._prometheus is not None:
             try:
                 self._groups = await self._prometheus.rules()
+                self._heard = True
             except LilFoxError as error:
-                known = False
+                failed = error
                 troubles.append(tr("its alerts may have changed: {error}", error=error))
         if self._alertmanager is not None:
             try:
                 self._told, self._silences = await asyncio.gather(
                     self._alertmanager.alerts(), self._alertmanager.silences()
                 )
+                self._heard = True
             except LilFoxError as error:
-                known = False
+                failed = failed or error
                 troubles.append(tr("what is silenced is not known: {error}", error=error))
+        if failed is not None and not self._heard:
+            raise failed
         now = datetime.now(UTC)
         where = "" if self._prometheus is None else self._prometheus.where
         rules = tuple(_view(group, place, where) for group in self._groups for place in range(len(group.rules)))
-        alerts = self._with_resolved(self._together(where), now, known=known)
-        return Alerts(now, rules, alerts, self._silences, evaluated_here=False, troubles=tuple(troubles))
+        alerts = self._with_resolved(self._together(where), now, known=failed is None)
+        return Alerts(
+            now,
+            rules,
+            alerts,
+            self._silences,
+            evaluated_here=False,
+            told_by=where or ("" if self._alertmanager is None else self._alertmanager.where),
+            troubles=tuple(troubles),
+        )
 
     async def silence(
         self, matchers: Sequence[SilenceMatcher], for_s: float | None, by: str, comment: str = ""

@@ -158,14 +158,16 @@ class Event(Struct, frozen=True):
 
 class Alerts(Struct, frozen=True):
     """Everything at one moment. ``alerts`` are pending, firing, and resolved within the last 15 minutes, worst and then
-    oldest first. ``evaluated_here`` is False where another LilFox of this state folder evaluates. ``troubles`` are
-    sentences about what does not go as it should: a notifier that is not reached, evaluations that were missed."""
+    oldest first. ``evaluated_here`` is False where another LilFox of this state folder evaluates, or where a Prometheus
+    or an Alertmanager tells them: ``told_by`` is then its address. ``troubles`` are sentences about what does not go as
+    it should: a notifier that is not reached, evaluations that were missed."""
 
     at: datetime
     rules: tuple[RuleView, ...]
     alerts: tuple[Alert, ...]
     silences: tuple[Silence, ...] = ()
     evaluated_here: bool = True
+    told_by: str = ""
     troubles: tuple[Message, ...] = ()
 
     def count(self, state: AlertState) -> int:
