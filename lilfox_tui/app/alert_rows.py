@@ -19,7 +19,8 @@ from lilfox_tui.text import human_count, human_duration
 
 INDENT = 3
 _PLAIN_BELOW = 1000.0
-_WIDE = 72
+_WIDE = 96
+_TIGHT = 72
 _FIRST = ("service", "job", "host", "instance")
 """Labels that tell where it is, in the order in which they are shown."""
 _TOLD_ELSEWHERE = ("alertname", "severity")
@@ -165,6 +166,13 @@ _COLUMNS: tuple[Column[_Value], ...] = (
     Column(lambda: "", 23, lambda v: (Piece(state_text(v.alert, v.item.rule, v.now), role(v.alert)),), priority=1),
     Column(lambda: "", 20, _note, priority=4, grow=200),
 )
+_TIGHT_COLUMNS: tuple[Column[_Value], ...] = (
+    Column(lambda: "", 18, lambda v: (Piece(v.item.name, "strong"),)),
+    Column(lambda: "", 14, lambda v: (Piece(where(v.alert.labels)),), priority=2, grow=200),
+    Column(lambda: "", 13, lambda v: (Piece(against(v.alert.value, v.item.expression), role(v.alert)),), priority=3),
+    Column(lambda: "", 18, lambda v: (Piece(state_text(v.alert, None, v.now), role(v.alert)),), priority=1),
+)
+"""Without what a pending alert waits for, so that those of several instances can be told apart."""
 _NARROW_COLUMNS: tuple[Column[_Value], ...] = (
     Column(lambda: "", 14, lambda v: (Piece(v.item.name, "strong"),), grow=12),
     Column(lambda: "", 16, lambda v: (Piece(state_text(v.alert, None, v.now), role(v.alert)),), priority=1),
@@ -176,7 +184,7 @@ def alert_row(item: Item, now: datetime, width: int, glyphs: Glyphs) -> Row:
     mark = (Piece(" "), shape(item, glyphs), Piece(" "))
     if item.alert is None:
         return (*mark, Piece(item.name, "strong"), Piece("  "), Piece(rule_trouble(item.rule, now), mark[1].role))
-    columns = _COLUMNS if width >= _WIDE else _NARROW_COLUMNS
+    columns = _COLUMNS if width >= _WIDE else _TIGHT_COLUMNS if width >= _TIGHT else _NARROW_COLUMNS
     return (*mark, *line(choose(columns, width - INDENT - 1), _Value(item, item.alert, now)))
 
 
@@ -205,11 +213,13 @@ def summary_pieces(alerts: Alerts, below: str) -> list[Piece]:
     if silenced := sum(bool(alert.silenced_by) for alert in alerts.alerts):
         pieces.append(Piece("  " + _("{count} silenced", count=silenced), "muted"))
     if not pieces:
-        pieces.append(Piece("  " + _("none"), "good"))
+        pieces.append(Piece("  " + _("none"), "muted" if alerts.troubles else "good"))
     if below:
         pieces.append(Piece("   " + below, "muted"))
     pieces.append(Piece("   " + _rules_text(alerts.rules), "muted"))
-    if not alerts.evaluated_here:
+    if alerts.told_by:
+        pieces.append(Piece("   " + _("told by {where}", where=alerts.told_by), "muted"))
+    elif not alerts.evaluated_here:
         pieces.append(Piece("   " + _("evaluated by another LilFox"), "muted"))
     return pieces
 

@@ -65,7 +65,10 @@ class AlertSection(AlertKeys):
         troubles = [] if alerts is None else [str(each) for each in alerts.troubles]
         if down := down_text(overview.targets):
             troubles.insert(0, down)
-        return [(Piece(f" {mark} {each}", "degraded"),) for each in troubles[:_TROUBLES_SHOWN]]
+        rows = [(Piece(f" {mark} ", "degraded"), Piece(each, "degraded")) for each in troubles[:_TROUBLES_SHOWN]]
+        if (unasked := self.lilfox.monitor.alerting.unasked) is not None:
+            rows.append((Piece("   "), Piece(str(unasked), "muted")))
+        return wrapped(rows, self.lilfox.room.width)
 
     def paint_alerts(self, overview: Overview, lines: Lines) -> None:
         """Shows the section, if it is there."""

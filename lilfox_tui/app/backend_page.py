@@ -14,6 +14,7 @@ from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.host_page import Past
 from lilfox_tui.app.host_rows import ROLES, held_for
 from lilfox_tui.app.lately import lately_rows
+from lilfox_tui.app.wrap import wrapped
 from lilfox_tui.backends.backend import load
 from lilfox_tui.backends.model import Cell, Column, Fact, Table, Unit
 from lilfox_tui.i18n import Message, _
@@ -52,12 +53,12 @@ def backend_page(page: BackendPage) -> list[Row]:
     if view.figures:
         figures = [Piece(str(figure.text) + "  ", "text") for figure in view.figures]
         rows.append((Piece("   "), *figures))
-    rows += _chart(page)
+    rows = wrapped(rows, page.width) + _chart(page)
     if view.reading is not None:
         rows += _facts(view.reading.facts, page.width)
         for table in view.reading.tables:
             rows += table_rows(table, page.width)
-    return rows + lately_rows(page.changes, page.now, page.glyphs)
+    return rows + wrapped(lately_rows(page.changes, page.now, page.glyphs), page.width)
 
 
 def _reasons(page: BackendPage) -> Iterator[Row]:
@@ -136,7 +137,7 @@ def table_rows(table: Table, width: int) -> list[Row]:
     """A table under its title; numbers are right-aligned, the last column takes what is left and is cut."""
     rows: list[Row] = [BLANK, (Piece(" " + str(table.title), "title"),)]
     if table.note is not None:
-        rows.append((Piece("   " + str(table.note), "muted"),))
+        rows += wrapped([(Piece("   "), Piece(str(table.note), "muted"))], width)
     if not table.rows:
         return rows
     cells = [[cell_text(value, column.unit) for value, column in _paired(row, table)] for row in table.rows]

@@ -13,6 +13,7 @@ from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.host_rows import ROLES, held_for, level_role, well, why_no_numbers
 from lilfox_tui.app.lately import lately_rows
+from lilfox_tui.app.wrap import wrapped
 from lilfox_tui.config.model import Thresholds
 from lilfox_tui.feed import Ready, Unavailable
 from lilfox_tui.i18n import _
@@ -84,7 +85,7 @@ def _head(page: HostPage) -> list[Row]:
             Piece("   " + "  ".join(fact for fact in facts if fact), "muted"),
             *tags,
         ),
-        *reason_rows(view, page.now),
+        *wrapped(reason_rows(view, page.now), page.width),
     ]
 
 

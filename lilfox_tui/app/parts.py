@@ -8,6 +8,10 @@ LOW = 12
 """Rows of a pane in which there is no room for blank lines, nor for more than one part below the hosts."""
 
 
+CHANGES_HEAD = 2
+"""Rows above the first change; without one they are not shown."""
+
+
 class Parts(NamedTuple):
     """Rows of each part, its title among them; 0 where it is not there."""
 
@@ -48,6 +52,8 @@ def heights(height: int, wanted: Parts, *, selected: str | None, only: str | Non
     services = min(services, max(3, height // 3))
     hosts = min(wanted.hosts, max(2, height - services - backends - alerts - changes - detail))
     services = max(0, min(height - hosts - backends - alerts - detail, wanted.services if services else 0))
+    left = height - hosts - services - backends - alerts - detail
+    changes = min(changes, left) if left > CHANGES_HEAD else 0
     if not (services or backends or alerts):
         hosts = height - detail
     if backends:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from msgspec import Struct
 
@@ -12,6 +13,7 @@ from lilfox_tui.app.alert_rows import number
 from lilfox_tui.app.chart import AXIS_WIDTH, Values, chart, spark
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
+from lilfox_tui.app.wrap import wrapped
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _, ngettext
 from lilfox_tui.promql.value import Line, Matrix, Value, Vector
@@ -22,8 +24,13 @@ MOST_COLUMNS = 120
 """Of a chart: so many values are asked for at most."""
 MOST_ROWS = 500
 _CHART_ROWS = 9
+_PLOT_ROWS = _CHART_ROWS - 3
+_TITLE_ROWS = 3
+"""Of the chart at most, where labels are long."""
 _SPARK = 16
 _VALUE = 10
+_WITH_SPARKS = 60
+"""From this width on; below, the labels need the room."""
 
 
 class Answer(Struct, frozen=True):
@@ -85,7 +92,7 @@ def query_page(page: QueryPage) -> tuple[list[Row], int | None]:
         return [(Piece(" " + _("write an expression; enter asks, tab completes, esc leaves"), "muted"),), BLANK], None
     rows: list[Row] = [_told(page, answer), BLANK]
     if answer.error is not None:
-        return [*rows, *_error_rows(answer.error)], None
+        return [*rows, *_error_rows(answer.error, page.width)], None
     if isinstance(answer.value, str):
         return [*rows, (Piece("   " + answer.value),)], None
     found = series_of(answer)
@@ -114,39 +121,45 @@ def _told(page: QueryPage, answer: Answer) -> Row:
     told = ngettext("{count} series", "{count} series", count) if answer.error is None else ""
     at = answer.at.strftime("%Y-%m-%d %H:%M:%S UTC")
     of = _("of {where}", where=page.where) if page.where else _("of what is scraped here")
-    return (Piece(f" {told}  ", "title"), Piece(f"{at}  {of}", "muted"))
+    return (Piece(f" {told}  ", "title"), Piece(f"{at}  {of}  " + _("esc leaves"), "muted"))
 
 
-def _error_rows(error: LilFoxError) -> list[Row]:
-    """Its lines as they are: the caret stands below what it means."""
-    rows: list[Row] = [(Piece("   " + line, "failing"),) for line in str(error).splitlines()]
-    return [*rows, (Piece("   " + str(error.hint), "muted"),)] if str(error.hint) else rows
+def _error_rows(error: LilFoxError, width: int) -> list[Row]:
+    """Several lines are as they are: the caret stands below what it means."""
+    rows: list[Row] = [(Piece("   "), Piece(line, "failing")) for line in str(error).splitlines()]
+    hint: list[Row] = [(Piece("   "), Piece(str(error.hint), "muted"))] if str(error.hint) else []
+    return [*(rows if len(rows) > 1 else wrapped(rows, width)), *wrapped(hint, width)]
 
 
 def _series_row(one: tuple[LabelSet, float | None, Values], page: QueryPage, top: float | None) -> Row:
     labels, value, values = one
-    shown = "-" if value is None else number(value)
+    shown, wide = "-" if value is None else number(value), page.width >= _WITH_SPARKS
     return (
         Piece("   "),
         Piece(shown.rjust(_VALUE), "muted" if value is None else "strong"),
-        Piece("  " + spark(_fewer(values, _SPARK), _SPARK, page.glyphs, top=top), "chart"),
+        *((Piece("  " + spark(_fewer(values, _SPARK), _SPARK, page.glyphs, top=top), "chart"),) if wide else ()),
         Piece("  " + str(labels), "muted" if value is None else "text"),
     )
 
 
 def _chart(page: QueryPage, answer: Answer, labels: LabelSet, value: float | None, values: Values) -> list[Row]:
     window = human_duration(answer.window.total_seconds())
-    return chart(
+    drawn = partial(
+        chart,
         str(labels),
         values,
         width=len(values) + AXIS_WIDTH + 1,
-        height=_CHART_ROWS - 3,
         unit=number,
         start=answer.at - answer.window,
         end=answer.at,
         glyphs=page.glyphs,
         now_text="" if value is None else f"{number(value)}  ({window})",
     )
+    rows = drawn(height=_PLOT_ROWS)
+    titles = wrapped(rows[:1], page.width)[:_TITLE_ROWS]
+    if (more := len(titles) - 1) > 0:
+        rows = drawn(height=_PLOT_ROWS - more)  # what is below stays where it is
+    return [*titles, *rows[1:]]
 
 
 def _in_columns(line: Line, answer: Answer, columns: int) -> Values:

@@ -15,8 +15,9 @@ from lilfox_tui.app.host_page import Past, reason_rows
 from lilfox_tui.app.host_rows import ROLES
 from lilfox_tui.app.lately import lately_rows
 from lilfox_tui.app.service_rows import health_word
+from lilfox_tui.app.wrap import wrapped
 from lilfox_tui.i18n import _
-from lilfox_tui.metrics.model import Series
+from lilfox_tui.metrics.model import Level, Series
 from lilfox_tui.metrics.traffic import TrafficPart
 from lilfox_tui.monitor.model import Change, ServiceView
 from lilfox_tui.monitor.target_view import Kept, TargetView
@@ -55,6 +56,7 @@ def service_page(page: ServicePage) -> list[Row]:
             Piece("   " + view.config.url + view.config.health, "muted"),
         ),
         *reason_rows(view, page.now),
+        *_what_it_said(view),
         *_traffic(page),
         *page.below_charts(),
         BLANK,
@@ -62,7 +64,13 @@ def service_page(page: ServicePage) -> list[Row]:
         BLANK,
         *_facts(page),
     ]
-    return rows + lately_rows(page.changes, page.now, page.glyphs)
+    return wrapped([*rows, *lately_rows(page.changes, page.now, page.glyphs)], page.width)
+
+
+def _what_it_said(view: ServiceView) -> list[Row]:
+    """Of one that is not well, beside what is wrong; of one that is, among the facts."""
+    said = "" if view.state is None or view.level is Level.GOOD else view.state.last.detail
+    return [(Piece("   " + _("it said") + "  ", "muted"), Piece(said))] if said else []
 
 
 def _traffic(page: ServicePage) -> list[Row]:
@@ -118,7 +126,7 @@ def _facts(page: ServicePage) -> list[Row]:
         facts.append((_("status code"), str(last.status_code) if last.status_code is not None else _("none")))
         if last.error is not None:
             facts.append((_("error"), str(last.error)))
-        if last.detail:
+        if last.detail and page.view.level is Level.GOOD:
             facts.append((_("it said"), last.detail))
         if state.failures:
             facts.append((_("failures in a row"), str(state.failures)))

@@ -7,13 +7,20 @@ from datetime import UTC, datetime
 from lilfox_tui.app.actions import action
 from lilfox_tui.app.dialogs.reader import Reader
 from lilfox_tui.app.metrics_keys import MetricsKeys
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import Message, tr
 
 
 class TargetKeys(MetricsKeys):
     """Shows them as they are now, also while the screen is turned back."""
 
-    @action("targets", "t", tr("targets"), tr("all pages of metrics that are scraped: up or down, and why"))
+    @action(
+        "targets",
+        "t",
+        tr("targets"),
+        tr("all pages of metrics that are scraped: up or down, and why"),
+        why_not="no_targets",
+        footer=9,
+    )
     def show_targets(self) -> None:
         from lilfox_tui.app.target_rows import target_rows
 
@@ -21,3 +28,9 @@ class TargetKeys(MetricsKeys):
         now = datetime.now(UTC) if newest is None else newest.at
         rows = target_rows(scraping.all_targets(), scraping.kept(), now, self.lilfox.glyphs)
         self.lilfox.push_screen(Reader(rows))
+
+    def no_targets(self) -> Message | None:
+        """Why there is no list of them."""
+        config = self.lilfox.config
+        named = config.services or config.scrape or config.prometheus_config
+        return None if named else tr("the configuration names nothing to scrape: services, scrape or prometheus_config")

@@ -15,10 +15,13 @@ from lilfox_tui.text import human_duration
 
 
 def target_rows(targets: Sequence[TargetView], kept: Kept | None, now: datetime, glyphs: Glyphs) -> list[Row]:
-    """A title and a blank row, then those that are down, then the others, then what stands in the way of more."""
+    """A title and the keys, then those that are down, then the others, then what stands in the way of more."""
     up = sum(isinstance(target.state, Ready) for target in targets)
     count = _("{up} of {count} are up", up=up, count=len(targets))
-    rows: list[Row] = [(Piece(" " + _("TARGETS"), "title"), Piece("  " + count, "muted")), BLANK]
+    rows: list[Row] = [
+        (Piece(" " + _("TARGETS"), "title"), Piece("  " + count, "muted")),
+        (Piece("   " + _("esc closes, j and k scroll"), "muted"),),
+    ]
     for target in sorted(targets, key=lambda each: not each.down):
         rows += _target(target, now, glyphs)
     if not targets:

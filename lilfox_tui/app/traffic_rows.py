@@ -74,9 +74,9 @@ def _no_numbers(state: Pending | Unavailable, now: datetime) -> list[Row]:
     told = state.error.message  # of the past, since when is not kept
     if now > state.since:
         told = _("no page of metrics for {since}: {why}", since=since, why=state.error.message)
-    rows: list[Row] = [(Piece(f"   {told}  "), Piece(_next_try(state, now), "muted"))]
+    rows: list[Row] = [(Piece("   "), Piece(f"{told}  "), Piece(_next_try(state, now), "muted"))]
     if str(state.error.hint):
-        rows.append((Piece(f"   {state.error.hint}", "muted"),))
+        rows.append((Piece("   "), Piece(str(state.error.hint), "muted")))
     return rows
 
 
@@ -259,7 +259,7 @@ def _source(page: TrafficPage) -> list[Row]:
         return []
     return [
         BLANK,
-        (Piece(" " + _("METRICS"), "title"),),
+        (Piece(" " + _("METRICS"), "title"), Piece("  " + _("t shows all targets"), "muted")),
         *((Piece("   " + fit(name, 18), "muted"), Piece(value)) for name, value in facts),
     ]
 

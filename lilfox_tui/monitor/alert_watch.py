@@ -22,7 +22,7 @@ from lilfox_tui.crash import fault_of
 from lilfox_tui.errors import LilFoxError, UsageError
 from lilfox_tui.feed import Feed, Pending, Ready, State
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import Message, tr
 from lilfox_tui.monitor import scrape_watch
 from lilfox_tui.monitor.past_alerts import PastAlerts, signature
 
@@ -154,6 +154,15 @@ class AlertWatch:
     def queries(self) -> QueryEngine | None:
         """What answers PromQL here, with what rules gave in it; None while nothing does."""
         return self._queries
+
+    @property
+    def unasked(self) -> Message | None:
+        """Whose alerts are not shown although the config names them: rules of our own are. None where nobody's."""
+        others = {"prometheus:": self._config.prometheus, "alertmanager:": self._config.alertmanager}
+        named = [key for key, api in others.items() if api is not None]
+        if self._own is None or not named:
+            return None
+        return tr("rules are evaluated here; the alerts of {others} are not shown", others=" ".join(named))
 
     async def why(self, expression: str, start: datetime, end: datetime, columns: int) -> Why:
         """What makes ``expression`` true or not: its left-hand side at ``end`` and in ``columns`` steps since ``start``

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from msgspec.structs import replace
+
 from lilfox_tui.config.model import HostConfig, ServiceConfig
 from lilfox_tui.errors import HostUnreachable
 from lilfox_tui.feed import Ready, Unavailable
@@ -22,6 +24,7 @@ from lilfox_tui.metrics.model import (
     ServiceState,
 )
 from lilfox_tui.monitor.model import HostView, Overview, ServiceView
+from lilfox_tui.scrape.page_request import NoPage
 
 NOW = datetime(2026, 3, 29, 3, 12, 44, tzinfo=UTC)
 GIB = 1024.0**3
@@ -90,6 +93,29 @@ def service(name: str, level: Level, code: int | None, seconds: float | None, *r
     since = NOW - timedelta(minutes=6)
     state = ServiceState(name, config.url, level, since, check, 0 if health is Health.HEALTHY else 9)
     return ServiceView(name, config, level, since, reasons, state)
+
+
+REFUSED = tr(
+    "{address} refuses the connection: nothing listens there, is the service running?", address="10.0.0.9:8443"
+)
+
+
+def down() -> Overview:
+    """Services that are ill in as many words as a real one needs."""
+    gone = Unavailable(
+        NoPage(REFUSED, tr("Is the path right? Many programs have it at /metrics, Spring at /actuator/prometheus.")),
+        NOW - timedelta(minutes=2),
+        NOW + timedelta(seconds=40),
+    )
+    said = '{"status":"down","detail":"database pool exhausted: 40 of 40 connections are in use"}'
+    full = service("orders", Level.FAILING, 503, 0.004, tr("answers 503, expected {codes}", codes="200"))
+    assert full.state is not None
+    last = replace(full.state.last, detail=said)
+    services = [
+        replace(service("payments-api", Level.FAILING, None, None, REFUSED), traffic=gone),
+        replace(full, state=replace(full.state, last=last)),
+    ]
+    return Overview(NOW, {}, {view.name: view for view in services})
 
 
 def mixed() -> Overview:

@@ -11,8 +11,9 @@ from lilfox_tui.alerts.model import Event
 from lilfox_tui.app.alert_page import AlertPage, alert_page, chart_columns
 from lilfox_tui.app.alert_rows import Item
 from lilfox_tui.app.glyphs import ASCII, UNICODE
+from lilfox_tui.config.model import ApiConfig
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.feed import Pending, Unavailable
+from lilfox_tui.feed import Pending, Ready, Unavailable
 from lilfox_tui.i18n import set_language, tr
 from lilfox_tui.monitor.alert_why import Side, Why, compared
 from lilfox_tui.text import cell_width
@@ -32,6 +33,39 @@ async def test_the_section(size: tuple[int, int], language: str) -> None:
         text = screen_text(pilot)
         check(f"alerts-{size[0]}x{size[1]}-{language}", text)
         assert all(cell_width(line) <= size[0] for line in text.splitlines())
+
+
+@pytest.mark.parametrize("language", ["en", "zh_CN"])
+@pytest.mark.parametrize("size", SIZES[:2], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_the_dialog_that_silences(size: tuple[int, int], language: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = still_app(alerting(), language=language)
+    monkeypatch.setattr(app.monitor.alerting, "preview", lambda _matchers: some().alerts[:1])
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("exclamation_mark", "s")
+        await pilot.pause()
+        check(f"silence-{size[0]}x{size[1]}-{language}", screen_text(pilot))
+
+
+async def test_whose_alerts_are_not_shown_beside_own_rules_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = still_app(alerting(), rules=("rules.yml",), prometheus=ApiConfig(url="http://127.0.0.1:9090"))
+    told = "\n   rules are evaluated here; the alerts of prometheus: are not shown\n"
+    async with app.run_test(size=(80, 30)) as pilot:
+        await pilot.press("exclamation_mark", "z")
+        await pilot.pause()
+        assert told not in screen_text(pilot), "only where they are evaluated"
+        monkeypatch.setattr(app.monitor.alerting, "_own", object())
+        app.metrics.repaint()
+        await pilot.pause()
+        assert told in screen_text(pilot)
+
+
+async def test_who_tells_alerts_that_are_not_evaluated_here() -> None:
+    alerts = replace(some(), evaluated_here=False, told_by="http://10.0.0.9:9090")
+    app = still_app(replace(mixed(), alerts=Ready(alerts, NOW)))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        assert "told by http://10.0.0.9:9090" in screen_text(pilot)
+        assert "another LilFox" not in screen_text(pilot)
 
 
 async def test_an_ascii_terminal_shows_alerts_in_ascii() -> None:

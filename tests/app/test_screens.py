@@ -9,7 +9,7 @@ import pytest
 
 from lilfox_tui.app.glyphs import ASCII
 from lilfox_tui.text import cell_width
-from tests.app.overviews import mixed
+from tests.app.overviews import down, mixed
 from tests.app.still import screen_text, still_app
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -50,6 +50,19 @@ async def test_a_services_page() -> None:
         app.metrics.open_page(("service", "backend"))
         await pilot.pause()
         check("service-100x30-en", screen_text(pilot))
+
+
+@pytest.mark.parametrize("language", ["en", "zh_CN"])
+@pytest.mark.parametrize("size", SIZES[:2], ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("name", ["payments-api", "orders"])
+async def test_what_is_wrong_with_a_service_is_not_cut(name: str, size: tuple[int, int], language: str) -> None:
+    app = still_app(down(), language=language)
+    async with app.run_test(size=size) as pilot:
+        app.metrics.open_page(("service", name))
+        await pilot.pause()
+        text = screen_text(pilot)
+        check(f"service-{name}-{size[0]}x{size[1]}-{language}", text)
+        assert "…" not in text
 
 
 async def test_help_and_palette() -> None:

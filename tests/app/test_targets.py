@@ -31,7 +31,9 @@ TARGETS = (
 )
 
 
-@pytest.mark.parametrize(("size", "language"), [((80, 24), "en"), ((120, 40), "en"), ((80, 24), "zh_CN")])
+@pytest.mark.parametrize(
+    ("size", "language"), [((40, 10), "en"), ((80, 24), "en"), ((120, 40), "en"), ((80, 24), "zh_CN")]
+)
 async def test_the_list(size: tuple[int, int], language: str, monkeypatch: pytest.MonkeyPatch) -> None:
     app = still_app(busy(), language=language)
     monkeypatch.setattr(app.monitor.scraping, "all_targets", lambda: TARGETS)
@@ -55,6 +57,6 @@ def test_where_nothing_is_scraped_that_is_said() -> None:
     rows = target_rows((), None, NOW, UNICODE)
     assert ["".join(piece.text for piece in row) for row in rows] == [
         " TARGETS  0 of 0 are up",
-        "",
+        "   esc closes, j and k scroll",
         "   nothing is scraped",
     ]

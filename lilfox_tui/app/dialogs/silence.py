@@ -16,9 +16,10 @@ from lilfox_tui.app.dialogs.dialog import Dialog
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.app.widgets.text_field import TextField
+from lilfox_tui.app.wrap import cells, wrapped
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _, ngettext
-from lilfox_tui.text import fit, human_duration
+from lilfox_tui.text import cell_width, fit, human_duration
 
 LENGTHS: tuple[float | None, ...] = (*PRESETS_S, None)
 """Seconds; None for until it has resolved."""
@@ -74,8 +75,11 @@ class SilenceDialog(Dialog[Wanted | None]):
         self.call_after_refresh(self._show)
 
     def _show(self) -> None:
-        hint = _("tab: matchers and reason, up and down: how long, enter silences, esc leaves")
-        self.query_one("#dialog-title", Lines).show([(Piece(" " + _("Silence"), "title"), Piece("  " + hint, "muted"))])
+        title = Piece(" " + _("Silence"), "title")
+        hint = Piece("  " + _("tab: next field, up and down: how long, enter silences, esc leaves"), "muted")
+        if cells((title, hint)) > self.room("wide"):
+            hint = Piece("  " + _("enter silences, esc leaves"), "muted")
+        self.query_one("#dialog-title", Lines).show([(title, hint)])
         rows: list[Row] = [*self._blank, *((Piece(f"  {length_text(each)}"),) for each in LENGTHS)]
         self.query_one("#dialog-list", Lines).show(rows, selected=self._at + len(self._blank))
         self.query_one("#dialog-text", Lines).show(self._told())
@@ -86,13 +90,17 @@ class SilenceDialog(Dialog[Wanted | None]):
             matchers = self._matchers()
             found = self._preview(matchers)
         except LilFoxError as error:
-            return [*self._blank, (Piece(f" {error}", "failing"),), (Piece(f" {error.hint}", "muted"),)]
+            rows: list[Row] = [
+                (Piece(" "), Piece(str(error), "failing")),
+                (Piece(" "), Piece(str(error.hint), "muted")),
+            ]
+            return [*self._blank, *wrapped(rows, self.room("wide"))]
         count = ngettext("would silence {count} alert now", "would silence {count} alerts now", len(found))
         names = sorted({alert.name for alert in found})
         more = ", ".join(names[:_NAMES_SHOWN]) + (" …" if len(names) > _NAMES_SHOWN else "")
         return [
             *self._blank,
-            (Piece(f" {count}", "accent"), Piece("  " + fit(more, max(0, self.room("wide") - 36)), "muted")),
+            (Piece(f" {count}", "accent"), Piece("  " + fit(more, self.room("wide") - cell_width(count) - 3), "muted")),
         ]
 
     def _matchers(self) -> tuple[SilenceMatcher, ...]:

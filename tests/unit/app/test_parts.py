@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lilfox_tui.app.parts import Parts, heights
+from lilfox_tui.app.parts import CHANGES_HEAD, Parts, heights
 
 FEW = Parts(hosts=6, services=6, backends=4, alerts=7, changes=5)
 
@@ -25,12 +25,19 @@ def test_no_part_is_negative_and_hosts_are_always_there(selected: str | None, wa
         assert parts.hosts >= 2
         for name, rows in parts._asdict().items():
             assert name in ("detail", "hosts") or rows <= getattr(wanted, name)
-        assert height < 20 or total(parts) - parts.changes <= height
+        assert height < 20 or total(parts) <= height
 
 
 def test_where_there_is_room_everybody_gets_what_there_is() -> None:
     parts = heights(60, FEW, selected="host", only=None)
     assert parts == FEW._replace(detail=2)
+
+
+def test_what_changed_is_not_there_as_a_title_alone() -> None:
+    for height in range(20, 60):
+        parts = heights(height, Parts(3, 12, 4, 9, 9), selected="host", only=None)
+        assert parts.changes == 0 or parts.changes > CHANGES_HEAD
+        assert total(parts) <= height
 
 
 def test_alerts_get_a_quarter_and_what_is_left() -> None:

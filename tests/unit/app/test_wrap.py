@@ -48,6 +48,30 @@ def test_nothing_is_lost(before: str, last: str, width: int) -> None:
     assert all(cells(line) <= width for line in lines)
 
 
+def test_what_comes_after_a_piece_that_was_too_long_follows_it() -> None:
+    row = (Piece("   "), Piece("one two three four five six seven", "failing"), Piece("  for 6 min", "muted"))
+    assert [text_of(line) for line in wrapped([row], 34)] == ["   one two three four five six", "   seven  for 6 min"]
+    assert [text_of(line) for line in wrapped([row], 46)] == [
+        "   one two three four five six seven",
+        "      for 6 min",
+    ]
+
+
+def test_an_address_is_better_below_than_broken() -> None:
+    row = (Piece(" x payments-api  "), Piece("http://127.0.0.1:57825/health"))
+    assert [text_of(line) for line in wrapped([row], 40)] == [
+        " x payments-api  ",
+        "      http://127.0.0.1:57825/health",
+    ]
+
+
+@given(st.lists(st.text(max_size=80), max_size=5), st.integers(12, 100))
+def test_nothing_of_several_pieces_is_lost(texts: list[str], width: int) -> None:
+    lines = wrapped([tuple(map(Piece, texts))], width)
+    assert squeezed("".join(clean(text_of(line)) for line in lines)) == squeezed("".join(map(clean, texts)))
+    assert all(cells(line) <= width for line in lines)
+
+
 @pytest.mark.parametrize("language", ["en", "zh_CN"])
 @pytest.mark.parametrize("tab", TABS, ids=lambda tab: str(tab.title))
 @pytest.mark.parametrize("width", [37, 77])
