@@ -6,7 +6,8 @@ begins.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from lilfox_tui.backup.run import back_up, reader_of
 from lilfox_tui.backup.run import prune as prune_store
 from lilfox_tui.backup.verify import verify as verify_set
 from lilfox_tui.config.loader import load
-from lilfox_tui.config.model import Config
+from lilfox_tui.config.model import Config, SecretRef
 from lilfox_tui.errors import NotAllowed
 from lilfox_tui.i18n import tr
 from lilfox_tui.jobs.run import Outcome, Run
@@ -47,6 +48,8 @@ class Wish(Struct, frozen=True, kw_only=True):
     """Name of the plan's store where the set is; its first when empty."""
     set: str = ""
     """As ``choosing.choose`` takes it; the newest when empty."""
+    identity: SecretRef | None = None
+    """The age key, when it is not the plan's."""
     only: str = ""
     sources: tuple[str, ...] = ()
     """Those of the set's that are restored; all when empty."""
@@ -65,6 +68,18 @@ def opened(wanted: dict[str, Any]) -> tuple[Wish, Config, Plan]:
     return wish, config, plan
 
 
+@asynccontextmanager
+async def looked_at(wish: Wish) -> AsyncIterator[tuple[BackupSet, Restore]]:
+    """The set that is meant and its restore, to be looked at: checks and changes are read, nothing is written."""
+    _wish, config, plan = opened(msgspec.to_builtins(wish))
+    async with Opening(config) as opening:
+        store = opening.store(wish.store or plan.main, plan.stores[wish.store or plan.main])
+        found = chosen(await read_sets(store), wish)
+        refuse_broken(found)
+        reader = await reader_of(plan, store, wish.identity)
+        yield found, Restore(opening, found, reader.blocks, wanted_of(wish, plan, found))
+
+
 async def backup(run: Run, wanted: dict[str, Any]) -> Outcome:
     """Runs a plan."""
     _wish, config, plan = opened(wanted)
@@ -80,7 +95,7 @@ async def verify(run: Run, wanted: dict[str, Any]) -> Outcome:
         store = opening.store(wish.store or plan.main, plan.stores[wish.store or plan.main])
         async with store.lock("verify", shared=True):
             found = chosen(await read_sets(store), wish)
-            proof = await verify_set(run, await reader_of(plan, store), found)
+            proof = await verify_set(run, await reader_of(plan, store, wish.identity), found)
     return _judged(proof, str(tr("{set} is whole", set=found.id)))
 
 
@@ -91,7 +106,7 @@ async def drill(run: Run, wanted: dict[str, Any]) -> Outcome:
         store = opening.store(wish.store or plan.main, plan.stores[wish.store or plan.main])
         async with store.lock("drill", shared=True):
             found = chosen(await read_sets(store), wish)
-            reader = await reader_of(plan, store)
+            reader = await reader_of(plan, store, wish.identity)
             proof = await drill_set(run, opening, reader, found, _sources(plan, found), wish.places)
     return _judged(
         proof, str(tr("{set} was restored and is equal; that took {seconds} s", set=found.id, seconds=proof.took_s))
@@ -119,7 +134,7 @@ async def restore(run: Run, wanted: dict[str, Any]) -> Outcome:
         async with store.lock("restore", shared=True):
             found = chosen(await read_sets(store), wish)
             refuse_broken(found)
-            reader = await reader_of(plan, store)
+            reader = await reader_of(plan, store, wish.identity)
             if not found.good:
                 proof = await verify_set(run, reader, found)
                 if proof.level == "broken":

@@ -26,6 +26,7 @@ from lilfox_tui.backup.restore import refuse_bad
 from lilfox_tui.backup.source import Source
 from lilfox_tui.backup.store import Store
 from lilfox_tui.backup.verify import Reader, verify
+from lilfox_tui.config.model import SecretRef
 from lilfox_tui.config.secrets import resolve
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
@@ -215,11 +216,12 @@ async def prune(run: Run, plan: Plan, store: Store) -> list[str]:
     return [verdict.set.id for verdict in gone]
 
 
-async def reader_of(plan: Plan, store: Store) -> Reader:
+async def reader_of(plan: Plan, store: Store, identity: SecretRef | None = None) -> Reader:
     """How the plan's sets are read in one of its stores. Raises LilFoxError where the identity cannot be had."""
     encrypt = plan.config.encrypt
-    identity = None if encrypt is None or encrypt.identity is None else await resolve(encrypt.identity)
-    return Reader(store, identity, await store.free_bytes())
+    reference = identity or (None if encrypt is None else encrypt.identity)
+    key = None if reference is None else await resolve(reference)
+    return Reader(store, key, await store.free_bytes())
 
 
 async def _clear_unfinished(run: Run, store: Store) -> None:

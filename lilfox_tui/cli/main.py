@@ -19,6 +19,8 @@ COMMANDS = {
     "logs": tr("log records by time: search, follow; logs stats: errors and response times"),
     "alerts": tr("alerts: list, ack, silence, history, notify-test; their rules: lint, test"),
     "query": tr("a PromQL expression: of a Prometheus, or over what is scraped now"),
+    "backup": tr("backups: run, list, verify, drill, prune"),
+    "restore": tr("restore a set, whole or a part of it; undo a restore"),
     "hosts": tr("hosts and their keys: list, trust"),
     "config": tr("the configuration: check, show, schema, kinds"),
     "export": tr("files for systemd, Prometheus, Alertmanager and Grafana"),

@@ -1,0 +1,67 @@
+"""What is looked at before anything is written, printed: of a backup and of a restore."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from lilfox_tui.cli.output import Cell, print_line, print_table, shape
+from lilfox_tui.i18n import _
+from lilfox_tui.metrics.model import Level
+
+if TYPE_CHECKING:
+    from lilfox_tui.backup.check import Check
+    from lilfox_tui.backup.effects import Wish
+    from lilfox_tui.backup.restore import Restore
+
+_LEVELS = {"good": Level.GOOD, "warning": Level.DEGRADED, "bad": Level.FAILING}
+LINES = 40
+"""So many changes of each source are shown."""
+
+
+def print_preflight(wish: Wish) -> int:
+    """Looks whether a backup could run; 1 when something forbids it."""
+    checks = asyncio.run(_preflight(wish))
+    print_checks(checks)
+    return int(any(check.state == "bad" for check in checks))
+
+
+async def _preflight(wish: Wish) -> list[Check]:
+    from lilfox_tui.backup.effects import opened
+    from lilfox_tui.backup.opening import Opening
+    from lilfox_tui.backup.run import preflight
+
+    _wish, config, plan = opened(msgspec.to_builtins(wish))
+    async with Opening(config) as opening:
+        return await preflight(opening, plan)
+
+
+def print_checks(checks: Sequence[Check]) -> None:
+    """A line for each, with its hint where it is not good."""
+    rows = []
+    for check in checks:
+        rows.append([shape(_LEVELS[check.state]), Cell(str(check.about)), Cell(str(check.found))])
+        if check.state != "good" and str(check.hint):
+            rows.append([Cell(""), Cell(""), Cell(_("→ {hint}", hint=check.hint))])
+    print_table(rows)
+
+
+async def print_changes(restore: Restore) -> None:
+    """What restoring would change, a block for each source."""
+    for source, changes in (await restore.changes()).items():
+        print_line(f"{source} → {restore.where[source]}")
+        if not changes:
+            print_line("  " + _("nothing would change"))
+        print_table(
+            [Cell("  " + change.what), Cell(change.now, right=True), Cell("→"), Cell(change.then), _newer(change.newer)]
+            for change in changes[:LINES]
+        )
+        if len(changes) > LINES:
+            print_line("  " + _("and {count} more", count=len(changes) - LINES))
+
+
+def _newer(newer: bool) -> Cell:
+    return Cell(_("newer than the backup: would be lost"), Level.DEGRADED) if newer else Cell("")

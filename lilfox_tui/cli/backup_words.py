@@ -1,0 +1,171 @@
+"""What the words of ``lilfox backup`` and ``lilfox restore`` ask for, as a wish, and the job that grants it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lilfox_tui.backup.plan import Words
+from lilfox_tui.cli.job_output import follow_job
+from lilfox_tui.cli.output import print_json, print_line
+from lilfox_tui.cli.settings import load_settings
+from lilfox_tui.config.model import KeepConfig, SecretRef
+from lilfox_tui.errors import NotAllowed, UsageError
+from lilfox_tui.i18n import Message, _, tr
+
+if TYPE_CHECKING:
+    from lilfox_tui.backup.effects import Wish
+    from lilfox_tui.config.loader import LoadedConfig
+    from lilfox_tui.config.model import BackupConfig
+
+EFFECTS = "lilfox_tui.backup.effects"
+
+
+def add_plan(parser: argparse.ArgumentParser) -> None:
+    """Which plan it is about."""
+    parser.add_argument("--plan", metavar="NAME", default="", help=_("a plan of the configuration"))
+    add_store(parser)
+
+
+def add_store(parser: argparse.ArgumentParser) -> None:
+    """Where sets lie."""
+    parser.add_argument(
+        "--store",
+        metavar="DIR",
+        default="",
+        help=_("a store: a folder, HOST:/folder, or its name in the configuration"),
+    )
+    parser.add_argument(
+        "--identity",
+        metavar="REF",
+        default="",
+        help=_("the age key of encrypted sets: file:PATH, env:NAME or cmd:ARGV"),
+    )
+
+
+def add_sources(parser: argparse.ArgumentParser) -> None:
+    """What is backed up, or where it is restored to, without a configuration."""
+    add = parser.add_argument
+    add(
+        "--database",
+        metavar="URL",
+        default="",
+        help=_("postgresql://USER@HOST/DB; password from PGPASSWORD or PGPASSFILE"),
+    )
+    add("--files", metavar="DIR", action="append", default=[], help=_("a folder; may be given several times"))
+    add("--app", metavar="DIR", default="", help=_("the application's folder, with .env and config/"))
+    add("--host", metavar="NAME", default=None, help=_("a host of the configuration where these are"))
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Options of what is printed."""
+    parser.add_argument("--json", action="store_true", help=_("one JSON document"))
+    parser.add_argument("--json-schema", action="store_true", help=_("the schema of that document"))
+
+
+def wish_of(args: argparse.Namespace, loaded: LoadedConfig, *, plan: str | None = None) -> Wish:
+    """The wish in ``args``, of the plan named or meant, or of the one that the words make. Raises UsageError."""
+    from lilfox_tui.backup.effects import Wish
+
+    name = _plan_meant(args, loaded.config.backup) if plan is None else plan
+    return Wish(
+        config=None if loaded.path is None else str(Path(loaded.path).absolute()),
+        plan=name,
+        words=Words() if name else _words(args),
+        store=getattr(args, "store", "") if name else "",
+        set=getattr(args, "set", "") or "",
+        identity=_reference(getattr(args, "identity", "")),
+    )
+
+
+def _plan_meant(args: argparse.Namespace, backup: BackupConfig) -> str:
+    """The plan named, else the one that the set's name begins with, else the only one; none where ``--store`` names a
+    store that the configuration does not know."""
+    named: str = getattr(args, "plan", "")
+    store = getattr(args, "store", "")
+    if named or (store and store not in backup.stores):
+        return named
+    words = getattr(args, "set", "") or ""
+    of_set = [name for name in backup.plans if words.lower().startswith(f"{name.lower()}_")]
+    possible = of_set or list(backup.plans)
+    return max(possible, key=len) if of_set or len(possible) == 1 else ""
+
+
+def _words(args: argparse.Namespace) -> Words:
+    app = getattr(args, "app", "")
+    return Words(
+        database=getattr(args, "database", ""),
+        files=tuple(str(Path(folder).absolute()) for folder in getattr(args, "files", [])),
+        app=str(Path(app).absolute()) if app else "",
+        store=getattr(args, "store", ""),
+        host=getattr(args, "host", None),
+        manual=getattr(args, "format", "zstd") == "manual",
+        keep=keep_of(args),
+    )
+
+
+def keep_of(args: argparse.Namespace) -> KeepConfig | None:
+    """The retention in ``--keep-…``; None when none is given."""
+    every = {name: getattr(args, f"keep_{name}", None) for name in ("last", "daily", "weekly", "monthly", "days")}
+    given = {name: value for name, value in every.items() if value is not None}
+    wrong = [name for name, value in given.items() if value < 1]
+    if wrong:
+        raise UsageError(
+            tr("--keep-{name}: at least 1", name=wrong[0]), tr("a policy that keeps nothing would remove every backup")
+        )
+    return KeepConfig(**given) if given else None
+
+
+def _reference(text: str) -> SecretRef | None:
+    if not text:
+        return None
+    if text.partition(":")[0] not in ("env", "file", "cmd"):
+        raise UsageError(
+            tr("--identity takes a reference, never the key itself"), tr("such as: --identity file:/root/lilfox.key")
+        )
+    return SecretRef(text)
+
+
+def settings(args: argparse.Namespace) -> LoadedConfig:
+    """The configuration; a change is refused where it, or ``--read-only``, says so."""
+    loaded = load_settings(args)
+    if loaded.config.read_only:
+        raise NotAllowed(tr("read only: nothing is backed up, removed or restored"))
+    return loaded
+
+
+def key_of(wish: Wish) -> str:
+    """What a backup acts on: of one plan, or into one store, one at a time."""
+    return f"backup {wish.plan or wish.words.store}"
+
+
+def do(kind: str, title: Message | str, key: str, wish: Wish, *, quiet: bool = False) -> tuple[int, dict[str, Any]]:
+    """Starts the effect ``kind`` of ``backup/effects.py`` as a job and follows it; gives its exit code and result."""
+    import msgspec
+
+    from lilfox_tui.jobs.listing import find_job
+    from lilfox_tui.jobs.model import Request
+    from lilfox_tui.jobs.start import start
+
+    request = Request(entry=f"{EFFECTS}:{kind}", kind=kind, title=str(title), key=key, wanted=msgspec.to_builtins(wish))
+    job = start(request)
+    code = follow_job(job, quiet=quiet)
+    return code, find_job(job).result
+
+
+def add_set(parser: argparse.ArgumentParser) -> None:
+    """Which set it is about."""
+    parser.add_argument(
+        "set", nargs="?", default="", metavar="SET", help=_("its id, 20231230_020000, 'yesterday 02:00'; the newest")
+    )
+
+
+def judged(args: argparse.Namespace, kind: str, title: Message, wish: Wish) -> int:
+    """Does what finds out about a set, prints what came of it, and gives the exit code."""
+    code, result = do(kind, title, f"{kind} {wish.plan or wish.words.store} {wish.set}", wish)
+    if args.json:
+        print_json({"set": None, "status": "unverified", "reason": "", "took_s": None, **result})
+    elif result.get("set"):
+        print_line(f"{result['set']}: {result['status']}")
+    return code

@@ -1,0 +1,1 @@
+"""The actions of ``lilfox backup``, one file each."""

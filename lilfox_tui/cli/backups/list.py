@@ -1,0 +1,110 @@
+"""``lilfox backup list``: the sets, newest first; exit code 1 when there is none that may be restored."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from lilfox_tui.cli.backup_words import add_json, add_plan, wish_of
+from lilfox_tui.cli.log_sources import zone_of_reader
+from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, shape, warn
+from lilfox_tui.cli.schemas import print_schema
+from lilfox_tui.cli.settings import load_settings
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import _
+from lilfox_tui.metrics.model import Level
+from lilfox_tui.text import human_bytes
+
+if TYPE_CHECKING:
+    from lilfox_tui.backup.effects import Wish
+    from lilfox_tui.backup.model import BackupSet
+    from lilfox_tui.config.loader import LoadedConfig
+
+_LEVELS = {"restored": Level.GOOD, "intact": Level.DEGRADED, "unverified": Level.UNKNOWN, "broken": Level.FAILING}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Says what ``backup list`` accepts."""
+    add_plan(parser)
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints them."""
+    if args.json_schema:
+        print_schema("backup-list")
+        return 0
+    loaded = load_settings(args)
+    sets, troubles = asyncio.run(_sets(args, loaded))
+    for trouble in troubles:
+        warn(f"lilfox: {trouble}")
+    if args.json:
+        print_json([document(found) for found in sets])
+    else:
+        _print(sets)
+    if troubles:
+        return 3 if sets else 1
+    return 0 if any(found.status != "broken" for found in sets) else 1
+
+
+def document(found: BackupSet) -> dict[str, Any]:
+    """A set as ``--json`` has it."""
+    return {
+        "id": found.id,
+        "created": found.created.isoformat(),
+        "status": found.status,
+        "reason": str(found.reason),
+        "parts": [
+            {"name": part.name, "kind": part.kind, "size_bytes": part.size_bytes, "sha256": part.sha256}
+            for part in found.parts
+        ],
+    }
+
+
+async def _sets(args: argparse.Namespace, loaded: LoadedConfig) -> tuple[list[BackupSet], list[LilFoxError]]:
+    """All sets of the store named, or of the configuration's plans; and what could not be read."""
+    from lilfox_tui.backup.catalogue import read_sets
+    from lilfox_tui.backup.opening import Opening
+
+    sets: list[BackupSet] = []
+    troubles: list[LilFoxError] = []
+    async with Opening(loaded.config) as opening:
+        for name, options in _stores(wish_of(args, loaded), loaded).items():
+            try:
+                sets += await read_sets(opening.store(name, options))
+            except LilFoxError as error:
+                troubles.append(error)
+    return sorted(sets, key=lambda found: found.created, reverse=True), troubles
+
+
+def _stores(wish: Wish, loaded: LoadedConfig) -> dict[str, Any]:
+    from lilfox_tui.backup.plan import plan_named, plan_of
+
+    if wish.plan:
+        return plan_named(loaded.config.backup, wish.plan).stores
+    if wish.words.store in loaded.config.backup.stores:
+        return {wish.words.store: loaded.config.backup.stores[wish.words.store]}
+    if wish.words.store or not loaded.config.backup.stores:
+        return plan_of(wish.words).stores
+    return loaded.config.backup.stores
+
+
+def _print(sets: list[BackupSet]) -> None:
+    zone = zone_of_reader()
+    rows = []
+    for found in sets:
+        proof = found.status if not found.reason else f"{found.status}: {found.reason}"
+        rows.append(
+            [
+                shape(_LEVELS[found.status]),
+                Cell(found.id),
+                Cell(found.created.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")),
+                Cell(human_bytes(found.size_bytes), right=True),
+                Cell(", ".join(dict.fromkeys(part.source for part in found.parts))),
+                Cell(proof),
+            ]
+        )
+    print_table(rows)
+    if not rows:
+        print_line(_("no sets"))

@@ -1,0 +1,52 @@
+"""``lilfox backup prune``: what a plan's retention lets go is shown, and removed with ``--yes``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from lilfox_tui.cli.backup_words import do, key_of, settings, wish_of
+from lilfox_tui.cli.output import Cell, print_line, print_table
+from lilfox_tui.i18n import _, tr
+
+if TYPE_CHECKING:
+    from lilfox_tui.backup.retention import Verdict
+    from lilfox_tui.config.loader import LoadedConfig
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Says what ``backup prune`` accepts."""
+    parser.add_argument("plan", metavar="PLAN", help=_("a plan of the configuration"))
+    parser.add_argument("--yes", action="store_true", help=_("remove them, not only show"))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Shows which sets go and why; removes them where that was asked for."""
+    loaded = settings(args)
+    verdicts = asyncio.run(_verdicts(args.plan, loaded))
+    print_table([Cell(verdict.set.id), Cell(str(verdict.why))] for verdict in verdicts if verdict.goes)
+    going = sum(verdict.goes for verdict in verdicts)
+    print_line(_("{going} of {count} sets go", going=going, count=len(verdicts)))
+    if not going or not args.yes:
+        return 0
+    wish = wish_of(args, loaded, plan=args.plan)
+    code, _result = do("prune", tr("prune {plan}", plan=args.plan), key_of(wish), wish)
+    return code
+
+
+async def _verdicts(name: str, loaded: LoadedConfig) -> list[Verdict]:
+    from lilfox_tui.backup.catalogue import read_sets
+    from lilfox_tui.backup.names import local_zone
+    from lilfox_tui.backup.opening import Opening
+    from lilfox_tui.backup.plan import plan_named
+    from lilfox_tui.backup.retention import judge
+
+    plan = plan_named(loaded.config.backup, name)
+    verdicts: list[Verdict] = []
+    async with Opening(loaded.config) as opening:
+        for store, options in plan.stores.items():
+            sets = [found for found in await read_sets(opening.store(store, options)) if found.plan == name]
+            verdicts += judge(sets, plan.config.keep, now=datetime.now(UTC), zone=local_zone())
+    return verdicts

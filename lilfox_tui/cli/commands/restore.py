@@ -1,0 +1,101 @@
+"""``lilfox restore``: shows what would happen, asks, restores beside what is there, compares, and only then swaps."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from lilfox_tui.cli.backup_words import add_plan, add_sources, do, settings, wish_of
+from lilfox_tui.cli.output import print_json, print_line, warn
+from lilfox_tui.cli.schemas import print_schema
+from lilfox_tui.errors import UsageError
+from lilfox_tui.i18n import _, tr
+
+if TYPE_CHECKING:
+    from lilfox_tui.backup.effects import Wish
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Says what ``restore`` accepts."""
+    add = parser.add_argument
+    add("set", nargs="?", default="", metavar="SET", help=_("its id, 20231230_020000, 'yesterday 02:00', latest"))
+    add_plan(parser)
+    add_sources(parser)
+    add("--only", metavar="PART", default="", help=_("one table (public.users), or one file or folder within"))
+    add("--source", metavar="NAME", action="append", default=[], help=_("only this source of the set; may be repeated"))
+    add("--other-server", action="store_true", help=_("it is right that the server is not the one the set comes from"))
+    add("--end-sessions", action="store_true", help=_("end the sessions that are in the way of the swap"))
+    add("--undo", action="store_true", help=_("put back what was there before SET was restored"))
+    add("--dry-run", action="store_true", help=_("only show what would happen"))
+    add("--yes", action="store_true", help=_("do not ask"))
+    add("--json", action="store_true", help=_("the result as one JSON document"))
+    add("--json-schema", action="store_true", help=_("the schema of that document"))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Restores; 1 where it could not, with everything as it was before."""
+    if args.json_schema:
+        print_schema("restore")
+        return 0
+    if not args.set:
+        raise UsageError(tr("no set is named"), tr("such as: lilfox restore latest; lilfox backup list shows them"))
+    loaded = settings(args)
+    wish = msgspec.structs.replace(
+        wish_of(args, loaded),
+        only=args.only,
+        sources=tuple(args.source),
+        other_server=args.other_server,
+        end_sessions=args.end_sessions,
+    )
+    if args.undo:
+        return _done(args, "undo", wish)
+    where, ready = asyncio.run(_shown(wish))
+    if args.dry_run:
+        return 0 if ready else 1
+    if not ready:
+        warn(_("lilfox: nothing was written: what is marked above forbids it"))
+        return 1
+    _confirm(args, where)
+    return _done(args, "restore", wish)
+
+
+async def _shown(wish: Wish) -> tuple[list[str], bool]:
+    """Shows checks and changes; gives where it would go, and whether nothing forbids it."""
+    from lilfox_tui.backup.effects import looked_at
+    from lilfox_tui.cli.backup_checks import print_changes, print_checks
+
+    async with looked_at(wish) as (found, restore):
+        print_line(_("{set}, {status}", set=found.id, status=found.status))
+        checks = await restore.checks()
+        print_checks(checks)
+        ready = all(check.state != "bad" for check in checks)
+        if ready:
+            await print_changes(restore)
+        return list(restore.where.values()), ready
+
+
+def _confirm(args: argparse.Namespace, where: list[str]) -> None:
+    """Raises UsageError where nobody said yes."""
+    if args.yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(
+            tr("this replaces {where}, and nobody is here to say yes", where=", ".join(where)),
+            tr("look at it with --dry-run, then say --yes"),
+        )
+    warn(_("What is there now is kept under another name. To restore, type: {where}", where=where[0]))
+    if sys.stdin.readline().strip() != where[0]:
+        raise UsageError(tr("that is something else: nothing was written"))
+
+
+def _done(args: argparse.Namespace, kind: str, wish: Wish) -> int:
+    place = wish.words.database or ", ".join(wish.words.files) or wish.plan
+    title = tr("undo the restore of {set}", set=wish.set) if kind == "undo" else tr("restore {set}", set=wish.set)
+    code, result = do(kind, title, f"restore {place}", wish)
+    if args.json:
+        print_json({"exit_code": code, "set": wish.set, "kept": [], **result})
+    return code
