@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import contextmanager
+from functools import partial
 from typing import Final
+
+from tests.pages import served
 
 ROUTES: Final = ("/", "/cart", "/pay")
 _BOUNDS: Final = ("0.005", "0.05", "0.5", "+Inf")
@@ -70,52 +71,22 @@ def page(target: int, round_: int) -> str | None:
 
 
 class ScriptedTargets:
-    """``count`` targets at ``addresses``; each counts its own scrapes in ``rounds``."""
+    """``count`` targets; each counts its own scrapes in ``rounds``."""
 
     def __init__(self, count: int) -> None:
         self.rounds = [0] * count
-        self._servers = [ThreadingHTTPServer(("127.0.0.1", 0), self._handler(target)) for target in range(count)]
-        self.addresses = [f"127.0.0.1:{server.server_address[1]}" for server in self._servers]
+        self.addresses: list[str] = []
 
-    def _handler(self, target: int) -> type[BaseHTTPRequestHandler]:
-        rounds = self.rounds
-
-        class Scrape(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:  # the name is http.server's
-                rounds[target] += 1
-                text = page(target, rounds[target])
-                body = (text or "broken on purpose\n").encode()
-                with suppress(ConnectionError):  # the scraper is ended in the middle of it
-                    self.send_response(500 if text is None else 200)
-                    self.send_header("Content-Type", "text/plain; version=0.0.4")
-                    self.send_header("Content-Length", str(len(body)))
-                    self.end_headers()
-                    self.wfile.write(body)
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the name is http.server's
-                pass
-
-        return Scrape
-
-    def start(self) -> None:
-        for server in self._servers:
-            server.daemon_threads = True
-            threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-
-    def stop(self) -> None:
-        for server in self._servers:
-            server.shutdown()
-            server.server_close()
+    def answer(self, target: int) -> tuple[int, bytes]:
+        """What a target answers to its next scrape."""
+        self.rounds[target] += 1
+        text = page(target, self.rounds[target])
+        return (200, text.encode()) if text is not None else (500, b"broken on purpose\n")
 
 
 @contextmanager
 def scripted_targets(count: int) -> Iterator[ScriptedTargets]:
     """Targets that serve until the end of the block."""
     targets = ScriptedTargets(count)
-    targets.start()
-    try:
+    with served([partial(targets.answer, target) for target in range(count)]) as targets.addresses:
         yield targets
-    finally:
-        targets.stop()

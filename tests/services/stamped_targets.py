@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import contextmanager
+from functools import partial
+
+from tests.pages import served
 
 TICK_MS = 400
 """From one sample to the next; whoever scrapes more often misses none."""
@@ -26,8 +28,7 @@ class StampedTargets:
     def __init__(self) -> None:
         self.faulty = False
         self.began_ms = _tick()
-        self._servers = [ThreadingHTTPServer(("127.0.0.1", 0), self._handler(place)) for place in range(2)]
-        self.addresses = [f"127.0.0.1:{server.server_address[1]}" for server in self._servers]
+        self.addresses: list[str] = []
         self._said: dict[tuple[int, int], str] = {}
         self._lock = threading.Lock()
 
@@ -41,6 +42,10 @@ class StampedTargets:
         at_ms = _tick()
         with self._lock:
             return self._said.setdefault((target, at_ms), self._page(target, at_ms))
+
+    def answer(self, target: int) -> tuple[int, bytes]:
+        """The page, as what is served."""
+        return 200, self.page(target).encode()
 
     def _page(self, target: int, at_ms: int) -> str:
         count = (at_ms - self.began_ms) // TICK_MS + 1
@@ -56,46 +61,13 @@ class StampedTargets:
         }
         return "".join(f"{series} {value} {at_ms}\n" for series, value in samples.items())
 
-    def _handler(self, target: int) -> type[BaseHTTPRequestHandler]:
-        targets = self
-
-        class Scrape(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:  # the name is http.server's
-                body = targets.page(target).encode()
-                with suppress(ConnectionError):  # the scraper is ended in the middle of it
-                    self.send_response(200)
-                    self.send_header("Content-Type", "text/plain; version=0.0.4")
-                    self.send_header("Content-Length", str(len(body)))
-                    self.end_headers()
-                    self.wfile.write(body)
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the name is http.server's
-                pass
-
-        return Scrape
-
-    def start(self) -> None:
-        for server in self._servers:
-            server.daemon_threads = True
-            threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-
-    def stop(self) -> None:
-        for server in self._servers:
-            server.shutdown()
-            server.server_close()
-
 
 @contextmanager
 def stamped_targets() -> Iterator[StampedTargets]:
     """Targets that serve until the end of the block."""
     targets = StampedTargets()
-    targets.start()
-    try:
+    with served([partial(targets.answer, target) for target in range(2)]) as targets.addresses:
         yield targets
-    finally:
-        targets.stop()
 
 
 def _tick() -> int:

@@ -4,41 +4,22 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
+from tests.pages import served
 from tests.terminal.console import Console
 from tests.terminal.test_manners import ALLOWED, first_screen
 
 HOSTILE = "\x1b]52;c;cHduZWQ=\x07\x1b[2J\x1bP1$r\x1b\\\x9b31m\u202eevil\u200b[@click=app.quit]boo[/boo]"
 
 
-class Liar(BaseHTTPRequestHandler):
-    """Answers 503 with a body full of sequences."""
-
-    def do_GET(self) -> None:
-        body = HOSTILE.encode("utf-8", "surrogateescape")
-        self.send_response(503)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *_args: object) -> None:  # noqa: A002
-        """Says nothing."""
-
-
 @pytest.fixture
 def service() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Liar)
-    thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-    thread.join(5)
+    """Answers 503 with a body full of sequences."""
+    with served([lambda: (503, HOSTILE.encode("utf-8", "surrogateescape"))]) as (address,):
+        yield f"http://{address}"
 
 
 @pytest.fixture

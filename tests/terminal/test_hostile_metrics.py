@@ -5,12 +5,11 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
+from tests.pages import served
 from tests.terminal.console import Console
 from tests.terminal.test_hostile import HOSTILE, only_known_sequences
 from tests.terminal.test_manners import ALLOWED, first_screen
@@ -36,42 +35,27 @@ groups:
 _turns = itertools.count(1)
 
 
-class Page(BaseHTTPRequestHandler):
-    """A service whose page is made to do harm; its numbers are all there are."""
-
-    def do_GET(self) -> None:
-        turn = next(_turns)
-        lines = [f"# HELP http_requests_total {HOSTILE}", "# TYPE http_requests_total counter"]
-        lines += [f'http_requests_total{{route="{LABEL}",status="200"}} {turn * 10}']
-        for n, value in enumerate(ODD_NUMBERS):
-            lines += [f'http_requests_total{{route="r{n}",status="{HOSTILE[:4]}{n}"}} {value}']
-        lines += ["# TYPE http_request_duration_seconds histogram"]
-        for n, value in enumerate((*ODD_NUMBERS, str(turn * 10))):
-            lines += [f'http_request_duration_seconds_bucket{{route="r{n}",le="{le}"}} {value}'
-                      for le in ("0.1", "-1", "NaN", "1e308", "+Inf", LABEL)]  # fmt: skip
-            lines += [f'http_request_duration_seconds_{end}{{route="r{n}"}} {value}' for end in ("sum", "count")]
-        lines += [f'http_requests_in_progress{{route="{n}"}} {value}' for n, value in enumerate(ODD_NUMBERS)]
-        lines += [f'requests_hostile{{route="{LABEL}",service="liar"}} 1', f'huge{{x="{"y" * 200_000}"}} 1']
-        body = ("\n".join(lines) + "\n").encode("utf-8", "replace")
-        self.send_response(200)
-        self.send_header("Content-Type", "text/plain")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *_args: object) -> None:  # noqa: A002
-        """Says nothing."""
+def page() -> tuple[int, bytes]:
+    """The page of a service that is made to do harm; its numbers are all there are."""
+    turn = next(_turns)
+    lines = [f"# HELP http_requests_total {HOSTILE}", "# TYPE http_requests_total counter"]
+    lines += [f'http_requests_total{{route="{LABEL}",status="200"}} {turn * 10}']
+    for n, value in enumerate(ODD_NUMBERS):
+        lines += [f'http_requests_total{{route="r{n}",status="{HOSTILE[:4]}{n}"}} {value}']
+    lines += ["# TYPE http_request_duration_seconds histogram"]
+    for n, value in enumerate((*ODD_NUMBERS, str(turn * 10))):
+        lines += [f'http_request_duration_seconds_bucket{{route="r{n}",le="{le}"}} {value}'
+                  for le in ("0.1", "-1", "NaN", "1e308", "+Inf", LABEL)]  # fmt: skip
+        lines += [f'http_request_duration_seconds_{end}{{route="r{n}"}} {value}' for end in ("sum", "count")]
+    lines += [f'http_requests_in_progress{{route="{n}"}} {value}' for n, value in enumerate(ODD_NUMBERS)]
+    lines += [f'requests_hostile{{route="{LABEL}",service="liar"}} 1', f'huge{{x="{"y" * 200_000}"}} 1']
+    return 200, ("\n".join(lines) + "\n").encode("utf-8", "replace")
 
 
 @pytest.fixture
 def service() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
-    thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-    thread.join(5)
+    with served([page], "text/plain") as (address,):
+        yield f"http://{address}"
 
 
 def test_a_hostile_page_of_metrics_and_its_alerts(tmp_path: Path, service: str) -> None:
