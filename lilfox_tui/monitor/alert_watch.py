@@ -158,11 +158,11 @@ class AlertWatch:
     @property
     def unasked(self) -> Message | None:
         """Whose alerts are not shown although the config names them: rules of our own are. None where nobody's."""
-        others = {"prometheus:": self._config.prometheus, "alertmanager:": self._config.alertmanager}
+        others = {"prometheus": self._config.prometheus, "alertmanager": self._config.alertmanager}
         named = [key for key, api in others.items() if api is not None]
         if self._own is None or not named:
             return None
-        return tr("rules are evaluated here; the alerts of {others} are not shown", others=" ".join(named))
+        return tr("own rules only: alerts of {others} are not shown", others=", ".join(named))
 
     async def why(self, expression: str, start: datetime, end: datetime, columns: int) -> Why:
         """What makes ``expression`` true or not: its left-hand side at ``end`` and in ``columns`` steps since ``start``

@@ -48,7 +48,7 @@ async def test_the_dialog_that_silences(size: tuple[int, int], language: str, mo
 
 async def test_whose_alerts_are_not_shown_beside_own_rules_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     app = still_app(alerting(), rules=("rules.yml",), prometheus=ApiConfig(url="http://127.0.0.1:9090"))
-    told = "\n   rules are evaluated here; the alerts of prometheus: are not shown\n"
+    told = "\n   own rules only: alerts of prometheus are not shown\n"
     async with app.run_test(size=(80, 30)) as pilot:
         await pilot.press("exclamation_mark", "z")
         await pilot.pause()
