@@ -111,6 +111,14 @@ class Comparison(Struct, frozen=True):
     compared: str
 
 
+class Renames(Struct, frozen=True):
+    """One pair of them; the fields are those of :class:`Swap`."""
+
+    target: str
+    staged: str
+    before: str
+
+
 class Swap(Struct, frozen=True, kw_only=True):
     """Two renames, known before the first of them. Everything that finishing or undoing needs, and no secret."""
 
@@ -122,6 +130,8 @@ class Swap(Struct, frozen=True, kw_only=True):
     staged: str
     before: str
     """What was there is kept under this name: ``lilfox_before_20231230_020000``; empty where nothing was there."""
+    also: tuple[Renames, ...] = ()
+    """What is swapped with it: ``config`` beside ``.env``."""
     host: str = ""
     options: dict[str, Any] = {}
     """The source's Options as JSON: secrets are references."""

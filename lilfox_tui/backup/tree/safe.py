@@ -1,7 +1,7 @@
 """Which members of an archive may become files, and under which name, whoever made the archive.
 
-The rules are those of Python's ``data`` filter (PEP 706) and what was found to pass it since: a name is taken apart here
-and put together anew, nothing is ever written through a link, and a link leads to what lies in the same folder.
+The rules are those of Python's ``data`` filter (PEP 706) and what was found to pass it since: a name is taken apart
+here and put together anew, nothing is ever written through a link, and a link leads to what lies in the same folder.
 """
 
 from __future__ import annotations
@@ -101,16 +101,13 @@ class Safe:
 
 
 def leads_out(name: bytes, target: bytes) -> bool:
-    """Whether a symbolic link leads out of the folder that ``name`` is within. ``..`` counts as going up by name; a
-    component that is itself a link never lets it come out, for each link alone stays within."""
+    """Whether a symbolic link may lead out of the folder that ``name`` is within. It may go up only at its start: its
+    own folder is a real one, but what it passes later may be a link, and ``..`` behind that leads anywhere."""
     if target.startswith(b"/"):
         return True
-    depth = name.count(b"/")
-    for part in _parts(target):
-        depth += -1 if part == b".." else 1
-        if depth < 0:
-            return True
-    return False
+    parts = _parts(target)
+    ups = next((at for at, part in enumerate(parts) if part != b".."), len(parts))
+    return ups > name.count(b"/") or b".." in parts[ups:]
 
 
 def refused(member: Member, why: Message) -> BrokenSet:

@@ -23,7 +23,7 @@ KINDS = {
     tarfile.FIFOTYPE: "pipe",
 }  # fmt: skip
 
-words = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=1, max_size=90)
+words = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=90)
 paths = st.lists(words, min_size=1, max_size=4).map("/".join).filter(lambda path: path.strip("/") != "")
 entries = st.fixed_dictionaries(
     {

@@ -1,0 +1,154 @@
+"""An archive on its way: every member judged, indexed, and written anew for the tar that will read it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from lilfox_tui.backup.errors import BrokenSet
+from lilfox_tui.backup.tar_scan import BLOCK, Content, Member, TarReader
+from lilfox_tui.backup.tree.index import Index, Side
+from lilfox_tui.backup.tree.writing import END, header
+from lilfox_tui.i18n import tr
+from lilfox_tui.text import human_bytes
+
+_ZEROS = bytes(1024 * 1024)
+
+
+class ContentDigest:
+    """SHA-256 of a file's content, holes read as zeros."""
+
+    def __init__(self, member: Member) -> None:
+        self._digest = hashlib.sha256()
+        self._regions = list(member.regions) if member.sparse_map else [(0, member.size)]
+        self._size = member.size
+        self._at = 0
+
+    def update(self, data: memoryview) -> None:
+        """The next bytes that the archive has."""
+        while data:
+            offset, length = self._regions[0]
+            self._zeros_up_to(offset)
+            part = data[: offset + length - self._at]
+            self._digest.update(part)
+            self._at += len(part)
+            data = data[len(part) :]
+            if self._at == offset + length:
+                self._regions.pop(0)
+
+    def digest(self) -> bytes:
+        """Once all was given."""
+        self._zeros_up_to(self._size)
+        return self._digest.digest()
+
+    def _zeros_up_to(self, end: int) -> None:
+        while self._at < end:
+            some = min(len(_ZEROS), end - self._at)
+            self._digest.update(_ZEROS[:some])
+            self._at += some
+
+
+class Judge(Protocol):
+    """Whether a member is passed on, and as what; raises BrokenSet for one that must not be there."""
+
+    def judged(self, member: Member) -> Member | None: ...
+
+
+class Sieve:
+    """Takes an archive in blocks, gives it as it may be written.
+
+    ``index`` gets its members under ``side`` (None: not again). ``rename`` gives a member as it is written, None for
+    one that is not (None: nothing is written). More than ``most`` bytes of content raise BrokenSet.
+    """
+
+    def __init__(
+        self,
+        judge: Judge,
+        *,
+        index: Index | None = None,
+        side: Side = "archive",
+        rename: Callable[[Member], Member | None] | None = None,
+        most: int | None = None,
+    ) -> None:
+        self._reader = TarReader()
+        self._judge, self._index, self._side = judge, index, side
+        self._rename, self._most = rename, most
+        self._member: Member | None = None
+        self._passed = False
+        self._digest: ContentDigest | None = None
+        self._seen = hashlib.sha256() if index is not None or most is not None else None
+        self.bytes = 0
+
+    def take(self, block: bytes) -> bytes:
+        """What of the archive to write is complete with ``block``. Raises BrokenSet."""
+        if self._seen is not None:
+            self._seen.update(block)
+        out: list[bytes | memoryview] = []
+        for piece in self._reader.feed(block):
+            if isinstance(piece, Content):
+                self._content(piece, out)
+            else:
+                self._begin(piece, out)
+        return b"".join(out)
+
+    def finish(self) -> bytes:
+        """The end of the archive to write. Raises BrokenSet when what came is not whole."""
+        self._reader.finish()
+        return END if self._rename is not None else b""
+
+    def digest(self) -> bytes:
+        """SHA-256 of all that came, where it is indexed or bounded."""
+        return self._seen.digest() if self._seen is not None else b""
+
+    def _begin(self, found: Member, out: list[bytes | memoryview]) -> None:
+        self._member = member = self._judge.judged(found)
+        if member is None:
+            return
+        self.bytes += member.size
+        if self._most is not None and self.bytes > self._most:
+            raise BrokenSet(
+                tr("the archive holds more than {bytes}, of which nothing was said", bytes=human_bytes(self._most)),
+                tr("nothing was changed; choose another set"),
+            )
+        written = self._rename(member) if self._rename is not None else None
+        self._passed = written is not None
+        if written is not None:
+            out.append(header(written))
+        self._digest = ContentDigest(member) if self._index is not None and member.kind == "file" else None
+        if not member.stored:
+            self._end(member)
+
+    def _content(self, piece: Content, out: list[bytes | memoryview]) -> None:
+        member = self._member
+        if member is None:
+            return
+        if self._digest is not None:
+            self._digest.update(piece.data)
+        if self._passed:
+            out.append(piece.data)
+            if piece.last:
+                out.append(bytes(-member.stored % BLOCK))
+        if piece.last:
+            self._end(member)
+
+    def _end(self, member: Member) -> None:
+        if self._index is not None:
+            self._index.add(self._side, member, self._digest.digest() if self._digest else b"")
+
+
+def put_below(member: Member, folder: bytes) -> Member:
+    """``member`` with its names below ``folder``, which may be empty."""
+    name = b"/".join(part for part in (folder, member.name) if part) or b"."
+    target = folder + b"/" + member.target if member.kind == "hard link" and folder else member.target
+    return replace(member, name=name, target=target)
+
+
+async def sifted(blocks: AsyncIterator[bytes], sieve: Sieve) -> AsyncGenerator[bytes, None]:
+    """The archive that ``blocks`` gives, as ``sieve`` lets it pass. Raises BrokenSet, and what ``blocks`` raises."""
+    async for block in blocks:
+        if passed := sieve.take(block):
+            yield passed
+    yield sieve.finish()
