@@ -1,24 +1,28 @@
 """``lilfox check``: one round over hosts, services and backends, and the alerts there are, worst first.
 
-Anything failing exits 1, an alert that fires and is not silenced among it; what is degraded alone exits 0.
+Anything failing exits 1, an alert that fires and is not silenced among it, and a job of which nobody knows how it
+ended; what is degraded alone exits 0.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from lilfox_tui.cli.alert_rows import alert_rows
 from lilfox_tui.cli.durations import duration
+from lilfox_tui.cli.job_rows import check_rows, document
 from lilfox_tui.cli.output import Cell, print_json, print_table, shape
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.feed import Ready, Unavailable
 from lilfox_tui.i18n import _
+from lilfox_tui.jobs.listing import list_jobs, unsettled
+from lilfox_tui.jobs.model import Job
 from lilfox_tui.metrics.model import HostSummary, Level, Snapshot
 from lilfox_tui.metrics.traffic import Traffic
-from lilfox_tui.monitor.export import report, worst
+from lilfox_tui.monitor.export import level_name, report, worst
 from lilfox_tui.monitor.model import BackendView, HostView, Overview, ServiceView, View
 from lilfox_tui.monitor.monitor import Monitor
 from lilfox_tui.monitor.target_view import TargetView
@@ -40,11 +44,14 @@ def run(args: argparse.Namespace) -> int:
     loaded = load_settings(args)
     monitor = Monitor(loaded.config, config_file=loaded.path)
     overview = asyncio.run(monitor.check_once(args.timeout))
+    jobs = unsettled(list_jobs())
     if args.json:
-        print_json(report(overview, _local(monitor, overview)))
+        told = report(overview, _local(monitor, overview))
+        level = told["level"] if not jobs else level_name(Level.FAILING)
+        print_json(told | {"level": level, "jobs": [document(job) for job in jobs]})
     else:
-        print_table(_rows(overview))
-    return 1 if worst(overview) is Level.FAILING else 0
+        print_table(_rows(overview, jobs))
+    return 1 if jobs or worst(overview) is Level.FAILING else 0
 
 
 def _local(monitor: Monitor, overview: Overview) -> Snapshot | None:
@@ -52,9 +59,10 @@ def _local(monitor: Monitor, overview: Overview) -> Snapshot | None:
     return None if here is None else monitor.snapshot(here).value
 
 
-def _rows(overview: Overview) -> Iterator[list[Cell]]:
+def _rows(overview: Overview, jobs: Sequence[Job]) -> Iterator[list[Cell]]:
     found = [(view.level, list(_view_rows(view))) for view in overview.views]
     found += alert_rows(overview.alerts)
+    found += check_rows(jobs)
     found += [(Level.DEGRADED, [_target(target)]) for target in overview.targets if target.down]
     for _level, rows in sorted(found, key=lambda each: -each[0]):
         yield from rows

@@ -1,0 +1,38 @@
+"""``lilfox attach``: a job's events from the first one on, until it has ended. Exits as the job does."""
+
+from __future__ import annotations
+
+import argparse
+
+from lilfox_tui.cli.commands.jobs import settings
+from lilfox_tui.cli.job_output import attach_job
+from lilfox_tui.cli.schemas import print_schema
+from lilfox_tui.errors import UsageError
+from lilfox_tui.i18n import _, tr
+from lilfox_tui.jobs.listing import list_jobs
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Says what ``attach`` accepts."""
+    parser.add_argument(
+        "job", nargs="?", metavar="ID", help=_("the job's id or its end; without one, the only job that runs")
+    )
+    parser.add_argument("--json", action="store_true", help=_("each event as a line of JSON"))
+    parser.add_argument("--json-schema", action="store_true", help=_("the schema of such a line"))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Watches a job to its end. ctrl-c stops watching, not the job."""
+    if args.json_schema:
+        print_schema("attach")
+        return 0
+    settings(args)
+    return attach_job(args.job or _only_running(), as_json=args.json)
+
+
+def _only_running() -> str:
+    running = [job.id for job in list_jobs() if job.state == "running"]
+    if len(running) != 1:
+        found = tr("several jobs run: {ids}", ids=", ".join(running)) if running else tr("no job runs")
+        raise UsageError(found, tr("name one: lilfox attach ID; see them: lilfox jobs"))
+    return running[0]

@@ -1,0 +1,89 @@
+"""``lilfox jobs``: what runs and what has ended, of this user and of the system's own jobs."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from datetime import UTC, datetime
+
+from lilfox_tui.cli.durations import duration
+from lilfox_tui.cli.job_rows import document, rows, state_text
+from lilfox_tui.cli.main import add_everywhere
+from lilfox_tui.cli.output import no_colour, print_json, print_line, print_table
+from lilfox_tui.cli.schemas import print_schema
+from lilfox_tui.cli.settings import load_settings
+from lilfox_tui.errors import ConfigError, NotAllowed
+from lilfox_tui.i18n import _, tr
+from lilfox_tui.jobs.ending import cancel, say_checked
+from lilfox_tui.jobs.listing import list_jobs, unsettled
+
+_SHOWN = 20
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Says what ``jobs`` accepts."""
+    parser.add_argument("--json", action="store_true", help=_("one JSON document"))
+    parser.add_argument("--json-schema", action="store_true", help=_("the schema of that document"))
+    parser.add_argument("--all", action="store_true", help=_("also those that ended long ago"))
+    actions = parser.add_subparsers(dest="action", metavar="ACTION")
+    ending = actions.add_parser("cancel", help=_("end a job and wait for its clean-up"), allow_abbrev=False)
+    ending.add_argument(
+        "--timeout", type=duration, default=60.0, metavar="DURATION", help=_("wait for its clean-up for so long")
+    )
+    checked = actions.add_parser(
+        "checked", help=_("say that somebody looked what an unknown job left"), allow_abbrev=False
+    )
+    for action in (ending, checked):
+        action.add_argument("job", metavar="ID", help=_("the job's id or its end"))
+        add_everywhere(action)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Lists the jobs; an unknown one that asks for a look exits 1. Or ends one, or says that one was looked after."""
+    if args.json_schema:
+        print_schema("jobs")
+        return 0
+    read_only = settings(args)
+    if args.action is not None:
+        if read_only:
+            raise NotAllowed(tr("a job cannot be changed with read_only"), tr("leave out --read-only"))
+        return _cancel(args) if args.action == "cancel" else _checked(args)
+    jobs = list_jobs()
+    asked_for = unsettled(jobs)
+    if not args.all:
+        kept = {job.id for job in jobs if job.state == "running"} | {job.id for job in (*asked_for, *jobs[:_SHOWN])}
+        left_out, jobs = len(jobs) - len(kept), [job for job in jobs if job.id in kept]
+    else:
+        left_out = 0
+    if args.json:
+        print_json({"jobs": [document(job) for job in jobs]})
+    else:
+        print_table(rows(jobs, datetime.now(UTC)))
+        if not jobs:
+            print_line(_("no jobs"))
+        if left_out:
+            print_line(_("{count} older ones: lilfox jobs --all", count=left_out))
+    return 1 if asked_for else 0
+
+
+def settings(args: argparse.Namespace) -> bool:
+    """Takes language and colours from the configuration; whether nothing may be changed. One that cannot be used does
+    not stand between a person and a job that runs."""
+    try:
+        return load_settings(args).config.read_only
+    except ConfigError:
+        if args.no_color:
+            no_colour()
+        return bool(args.read_only)
+
+
+def _cancel(args: argparse.Namespace) -> int:
+    job = asyncio.run(cancel(args.job, wait_s=args.timeout))
+    print_line(_("job {id}: {state}: {message}", id=job.id, state=state_text(job.state), message=job.message))
+    return 0
+
+
+def _checked(args: argparse.Namespace) -> int:
+    job = say_checked(args.job)
+    print_line(_("job {id} was looked after: {title}", id=job.id, title=job.title))
+    return 0

@@ -1,0 +1,78 @@
+"""What a job's programs say on their standard output and error: line by line into ``output.log``, without secrets,
+and no more than fits."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+from lilfox_tui.redact import redact
+
+MOST_BYTES = 1 << 20
+_LONGEST_LINE = 16 << 10
+_KEY_BEGINS = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----")
+_KEY_ENDS = b"-----END "
+_LAST_WORDS_S = 2.0
+
+
+class OutputLog:
+    """Takes the process's own descriptors 1 and 2 until ``close``."""
+
+    def __init__(self, path: Path, mode: int) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+        os.fchmod(self._file, mode)
+        self._room = MOST_BYTES - os.fstat(self._file).st_size
+        self._left_out = 0
+        self._rest = b""
+        self._source, into = os.pipe()
+        for number in (1, 2):
+            os.dup2(into, number)
+        os.close(into)
+        self._thread = threading.Thread(target=self._read, name="output", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Writes what is left. What a program that goes on says later is lost."""
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for number in (1, 2):
+            os.dup2(nowhere, number)
+        os.close(nowhere)
+        self._thread.join(_LAST_WORDS_S)
+
+    def _read(self) -> None:
+        while block := os.read(self._source, 1 << 16):
+            self._take(block)
+        self._write(self._rest)
+        if self._left_out:
+            self._append(f"… {self._left_out} bytes more are left out\n".encode())
+
+    def _take(self, block: bytes) -> None:
+        """Writes whole lines; a private key of many lines is one, and is masked as one."""
+        text = self._rest + block
+        whole = text.rfind(b"\n") + 1
+        begins = [found.start() for found in _KEY_BEGINS.finditer(text)]
+        if begins and _KEY_ENDS not in text[begins[-1] :]:
+            whole = min(whole, begins[-1])
+        if len(text) - whole > _LONGEST_LINE:
+            whole = len(text)
+        self._rest = text[whole:]
+        self._write(text[:whole])
+
+    def _write(self, text: bytes) -> None:
+        told = redact(text.decode("utf-8", "replace")).encode("utf-8", "replace")
+        if self._room < len(told):
+            self._left_out += len(told)
+            return
+        self._room -= len(told)
+        self._append(told)
+
+    def _append(self, text: bytes) -> None:
+        with suppress(OSError):
+            os.write(self._file, text)

@@ -1,0 +1,168 @@
+"""Small effects, and the process that runs them: lilfox itself runs none but its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lilfox_tui.errors import ConfigError, LilFoxError
+from lilfox_tui.i18n import tr
+from lilfox_tui.jobs import child
+from lilfox_tui.jobs.model import Request
+from lilfox_tui.jobs.run import Outcome, Run
+from lilfox_tui.jobs.start import start
+
+SECRET = "hunter2canary"
+
+
+def main(argv: Sequence[str]) -> int:
+    """As the process of a job has it, for the effects of this file."""
+    return child.main(argv, package="tests")
+
+
+def request(effect: str, *, key: str = "", title: str = "", **wanted: Any) -> Request:
+    """A request for an effect of this file; with a key of its own where none is given."""
+    return Request(
+        entry=f"{__name__}:{effect}", kind="test", title=title or effect, key=key or os.urandom(8).hex(), wanted=wanted
+    )
+
+
+def begin(effect: str, *, key: str = "", title: str = "", env: Mapping[str, str] | None = None, **wanted: Any) -> str:
+    """Begins it; gives the job's id."""
+    return start(request(effect, key=key, title=title, **wanted), env=env, module=__name__)
+
+
+async def copies(run: Run, wanted: dict[str, Any]) -> Outcome:
+    """All that an effect may say, and an end."""
+    run.say("three parts", "note")
+    run.intent("write one")
+    for done in (0, 50, 100):
+        run.moved("one", done, 100)
+    run.done("one is written")
+    return Outcome("ok", "copied", "", 0, {"written": 1, **wanted})
+
+
+async def waits(run: Run, wanted: dict[str, Any]) -> Outcome:
+    """Goes on until the file ``until`` is there; when cancelled it cleans up, which takes until ``clean`` is there."""
+    run.intent("make a folder")
+    run.say("waiting", "note")
+    try:
+        await _file(wanted["until"])
+    except asyncio.CancelledError:
+        if clean := wanted.get("clean"):
+            await _file(clean)
+        run.say("cleaned up", "good")
+        raise
+    run.done("made")
+    return Outcome("ok", "waited")
+
+
+async def _file(path: str) -> None:
+    while not Path(path).exists():
+        again = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.01, again.set)
+        await again.wait()
+
+
+async def dies(run: Run, wanted: dict[str, Any]) -> Outcome:
+    """Is killed in the middle of what it intended."""
+    run.intent("rename lilfox")
+    os.kill(os.getpid(), signal.SIGKILL)
+    await asyncio.Event().wait()
+    return Outcome("ok", "")
+
+
+async def fails(run: Run, wanted: dict[str, Any]) -> Outcome:
+    """Raises what ``how`` says."""
+    match wanted["how"]:
+        case "expected":
+            raise LilFoxError(tr("no room on {where}", where="/backup"), tr("make room"))
+        case "config":
+            raise ConfigError(tr("two problems"), ("a:1: one", "a:2: two"))
+        case "group":
+            async with asyncio.TaskGroup() as group:
+                group.create_task(fails(run, {"how": "expected"}))
+        case "cancelled":
+            raise asyncio.CancelledError
+        case "exit":
+            sys.exit(7)
+    secret = SECRET
+    raise RuntimeError(f"password={secret}")
+
+
+async def leaks(run: Run, wanted: dict[str, Any]) -> Outcome:
+    """Says a secret wherever something can be said."""
+    url = f"postgresql://lilfox:{SECRET}@db/lilfox"
+    run.intent(f"read {url}")
+    run.done(f"password={SECRET}")
+    run.say(f"Authorization: Bearer {SECRET}", "bad")
+    run.moved(url, 1, 2)
+    sys.stderr.write(f"connecting to {url}\n-----BEGIN RSA PRIVATE KEY-----\n{SECRET}\n-----END RSA PRIVATE KEY-----\n")
+    subprocess.run(["/bin/echo", f"token={SECRET}"], check=True)
+    return Outcome("ok", url, f"secret: {SECRET}", 0, {"password": SECRET, "urls": [url], "n": {url: "x"}})
+
+
+async def chatters(run: Run, wanted: dict[str, Any]) -> Outcome:
+    """Says far too much, from several threads."""
+
+    def much(number: int) -> None:
+        for line in range(wanted["lines"]):
+            run.say(f"{number} {line} " + "x" * wanted["length"])
+            run.moved(f"part {number}", line, wanted["lines"])
+
+    threads = [threading.Thread(target=much, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for line in range(wanted.get("output", 0)):
+        os.write(2, f"{line} {'y' * 1000}\n".encode())
+    return Outcome("ok", "z" * 5000, "", 0, {"big": "b" * wanted.get("result", 0)})
+
+
+async def fills(run: Run, wanted: dict[str, Any]) -> Outcome:
+    """Fills the disk of ``disk``, then wants to go on; ``touch`` is what the effect would make."""
+    run.moved("one", 1, 2)
+    with (Path(wanted["disk"]) / "rest").open("wb", buffering=0) as rest:
+        try:
+            while True:
+                rest.write(b"x" * 512)
+        except OSError:
+            pass
+    run.say("x" * 1500)
+    run.say("y" * 1500)
+    run.say("z" * 1500)
+    run.moved("one", 2, 2)
+    run.intent("touch " + "i" * 1900)
+    Path(wanted["touch"]).touch()
+    return Outcome("ok", "touched")
+
+
+async def tells_surroundings(run: Run, wanted: dict[str, Any]) -> Outcome:
+    """What a job's process is like."""
+    umask = os.umask(0o077)
+    os.umask(umask)
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR))
+        terminal = True
+    except OSError:
+        terminal = False
+    standard = [os.readlink(f"/proc/self/fd/{number}") for number in range(3)]
+    fds = subprocess.run(
+        ["/bin/ls", "-l", "/proc/self/fd"], capture_output=True, text=True, check=True, close_fds=False
+    ).stdout
+    return Outcome(
+        "ok",
+        "",
+        result={
+            "umask": umask, "terminal": terminal, "standard": standard, "cwd": os.getcwd(), "env": dict(os.environ),
+            "session": os.getsid(0), "pid": os.getpid(), "modules": sorted(sys.modules), "child_fds": fds,
+        },
+    )  # fmt: skip
