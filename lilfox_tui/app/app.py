@@ -17,7 +17,6 @@ from lilfox_tui.app.app_keys import AppKeys
 from lilfox_tui.app.frame import HeaderState, footer, header, tabs
 from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.pane import Pane
-from lilfox_tui.app.panes.metrics import MetricsPane
 from lilfox_tui.app.tabs import LOGS, METRICS, TABS
 from lilfox_tui.app.terminal import Departure
 from lilfox_tui.app.widgets.lines import Lines
@@ -54,11 +53,8 @@ class LilFoxApp(AppKeys):
         files: Sequence[str] = (),
     ) -> None:
         super().__init__(monitor, config, theme=theme, glyphs=glyphs, slow_link=slow_link, demo=demo, files=files)
-        self.panes = {METRICS: MetricsPane()}
         self.current = LOGS if files else METRICS
-        if self.current not in self.panes:
-            self.panes[self.current] = TABS[self.current].load()()
-            self.metrics.display = False
+        self.panes = {self.current: TABS[self.current].load()()}
         self.all_actions = self._actions(type(self.pane))
         self._departure = Departure(self.exit)
 
@@ -77,9 +73,9 @@ class LilFoxApp(AppKeys):
         if not self.is_headless:
             self._departure.watch(asyncio.get_running_loop())
         if self.files:
-            self.set_timer(MONITOR_AFTER_S, self._run_monitor)
+            self.set_timer(MONITOR_AFTER_S, self._look_at_hosts)
         else:
-            self._run_monitor()
+            self._look_at_hosts()
         self.call_after_refresh(self.repaint_frame)
         self.set_timer(SETTLED_S, self._settle)
 
@@ -98,20 +94,28 @@ class LilFoxApp(AppKeys):
             return
         self.pane.display = False
         self.current = place
-        if place not in self.panes:
-            self.panes[place] = TABS[place].load()()
-            self.screen_stack[0].mount(self.panes[place], before="#footer")
+        self.pane_at(place).display = True
         self.all_actions = self._actions(type(self.pane))
         self._bind_keys()
-        self.pane.display = True
         self.pane.rewind(self.rewound)
         self.pane.repaint()
         self.repaint_frame()
+
+    def pane_at(self, place: int) -> Pane:
+        if place not in self.panes:
+            self.panes[place] = TABS[place].load()()
+            self.panes[place].display = False
+            self.screen_stack[0].mount(self.panes[place], before="#footer")
+        return self.panes[place]
 
     def _settle(self) -> None:
         """What is there by now stays: no collection walks it. From here on there are collections (see __main__)."""
         gc.freeze()
         gc.enable()
+
+    def _look_at_hosts(self) -> None:
+        self.pane_at(METRICS)  # hidden where files are shown: it follows the monitor for the header
+        self._run_monitor()
 
     @work(exclusive=True, group="monitor", exit_on_error=True)
     async def _run_monitor(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from textual import work
 
@@ -14,7 +14,6 @@ from lilfox_tui.app.dialogs.reader import Reader
 from lilfox_tui.app.draw import Piece
 from lilfox_tui.app.host_rows import ROLES
 from lilfox_tui.app.pane import Pane
-from lilfox_tui.app.panes.metrics import MetricsPane
 from lilfox_tui.app.shell import Shell
 from lilfox_tui.app.tabs import LOGS, METRICS
 from lilfox_tui.config.themes import load_theme, theme_names
@@ -22,6 +21,9 @@ from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import LANGUAGES, Message, _, language, set_language, tr
 from lilfox_tui.monitor.model import View
 from lilfox_tui.text import fit
+
+if TYPE_CHECKING:
+    from lilfox_tui.app.panes.metrics import MetricsPane
 
 STEPS_IN_WINDOW = 30
 
@@ -42,8 +44,12 @@ class AppKeys(Shell):
 
     @property
     def metrics(self) -> MetricsPane:
-        """The pane that is always there: the header's counts come through it."""
-        return cast("MetricsPane", self.panes[METRICS])
+        """The pane that is there, perhaps hidden, as soon as the monitor runs: the header's counts come through it."""
+        return cast("MetricsPane", self.pane_at(METRICS))
+
+    def pane_at(self, place: int) -> Pane:
+        """The pane of that place in TABS, made (hidden) when it is first asked for; LilFoxApp has them."""
+        raise NotImplementedError
 
     def open_pane(self, place: int) -> None:
         """Shows the pane of that place in TABS; LilFoxApp has them."""

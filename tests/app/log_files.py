@@ -73,8 +73,9 @@ def pane_of(app: LilFoxApp) -> LogsPane:
 
 
 async def settled(app: LilFoxApp, pilot: Pilot[None]) -> LogsPane:
-    """The pane, once its sources have answered and it is drawn."""
+    """The pane, once its sources have answered and it is drawn, below a header with counts."""
     pane = pane_of(app)
+    await until(lambda: app.shown is not None, what="this machine is looked at")
     await until(lambda: pane.merged is not None and pane.merged.shown and not pane.busy, what="records are shown")
     await pilot.pause()
     pane.repaint()

@@ -7,6 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from tests.app.log_files import logs_app
+from tests.app.still import screen_text
+from tests.waiting import until
+
 CODE = """
 import asyncio, sys
 from lilfox_tui.app.start import build_app
@@ -43,3 +49,27 @@ def test_nothing_of_scraping_and_rules_is_imported_for_the_first_frame(tmp_path:
         [sys.executable, "-c", CODE, str(config)], capture_output=True, text=True, check=True, cwd=tmp_path
     )
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("keys", [["1"], ["left_square_bracket", "1"], ["at", "escape", "1"]], ids=" ".join)
+async def test_beside_a_file_the_hosts_are_there_as_soon_as_they_are_asked_for(
+    keys: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lilfox_tui.app.app.MONITOR_AFTER_S", 3600)
+    app = logs_app(tmp_path)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press(*keys)
+        await until(lambda: "model-1" in screen_text(pilot), what="the hosts are shown")
+        await pilot.press("2")
+        await until(lambda: "gateway" in screen_text(pilot), what="the logs are shown")
+
+
+async def test_keys_that_are_typed_before_the_pane_is_there_find_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lilfox_tui.app.app.MONITOR_AFTER_S", 3600)
+    app = logs_app(tmp_path)
+    async with app.run_test(size=(100, 30)) as pilot:
+        for key in ("left_square_bracket", "1"):
+            app.action_press(key)
+        await until(lambda: "model-1" in screen_text(pilot), what="the hosts are shown")

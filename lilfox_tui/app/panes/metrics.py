@@ -127,7 +127,7 @@ class MetricsPane(FarPast):
         self.call_after_refresh(self.repaint)
 
     def repaint(self) -> None:
-        if self.overview is None or not self.display:
+        if self.overview is None or not self.display or not self.children:  # they come a moment after the pane
             return
         self._choose_first(self.overview)
         if self.lilfox.room.width == 0:
