@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC
+from functools import lru_cache
 
 from lilfox_tui import plugins
 from lilfox_tui.logs.format import FORMATS, Format, load_format
@@ -22,6 +23,7 @@ _NARROW_FIRST = (
 """What reads less than another comes before it; kinds that are not named here come last."""
 
 
+@lru_cache(maxsize=4)  # who follows a log opens it once more, and begins with the same bytes
 def recognise(sample: bytes) -> str:
     """The kind of format that reads the largest share of the first complete lines of ``sample``, of which 64 KiB are
     looked at; "plain" where none reads a good part of them, and for what holds NUL."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lilfox_tui.config.model import LogConfig
-from lilfox_tui.logs.files.many_logs import ManyLogs
 from lilfox_tui.logs.files.one_log import OneLog
 from lilfox_tui.logs.files.rotation import is_pattern
 from lilfox_tui.logs.source import Setting
+
+if TYPE_CHECKING:
+    from lilfox_tui.logs.files.many_logs import ManyLogs
 
 
 class Options(LogConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -20,5 +24,8 @@ class Options(LogConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 def open_source(name: str, options: Options, setting: Setting) -> OneLog | ManyLogs:
     """The log at ``options.path`` on the host, or those; nothing is opened before the first question."""
-    opened = ManyLogs if is_pattern(options.path) else OneLog
-    return opened(name, options.path, setting, rotated=options.rotated)
+    if not is_pattern(options.path):
+        return OneLog(name, options.path, setting, rotated=options.rotated)
+    from lilfox_tui.logs.files.many_logs import ManyLogs
+
+    return ManyLogs(name, options.path, setting, rotated=options.rotated)
