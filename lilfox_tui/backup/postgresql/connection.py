@@ -132,7 +132,6 @@ def conninfo(
         "passfile": passfile,
         "application_name": APPLICATION,
         "connect_timeout": str(CONNECT_TIMEOUT_S),
-        "client_encoding": "UTF8",
         "options": _options(settings or {}),
     }
     if any("\0" in word for word in words.values()):

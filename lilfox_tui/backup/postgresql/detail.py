@@ -8,8 +8,9 @@ import msgspec
 from msgspec import Meta, Struct
 
 DigestWay = Literal["rows", "columns", "none"]
-"""``rows``: ``sum(hashtextextended(t::text, 0))`` over the table. ``columns``: the digest of the digests of a row's
-columns, for tables with values whose row has no text (1 GB). ``none``: the text of a value is not the same each time."""
+"""``rows``: ``sum(hashtextextended(t::text, 0))`` over the table. ``columns``: the same of the digests of a row's
+columns by name, for tables with values that are too large for a row's text (1 GB) or whose columns change places when
+restored (children of inheritance). ``none``: the text of a value is not the same each time."""
 
 
 class TableContent(Struct, frozen=True):
@@ -70,10 +71,12 @@ class DatabaseDetail(Struct, frozen=True, kw_only=True):
 
 
 class GlobalsDetail(Struct, frozen=True, kw_only=True):
-    """Of a part of kind ``postgresql-globals``. Passwords are not in it."""
+    """Of a part of kind ``postgresql-globals``: roles, their memberships and settings, tablespaces."""
 
     server_version_num: int | None = None
     system_identifier: str | None = None
+    passwords: bool = False
+    """Whether the (hashed) passwords of roles are in it; only a superuser may read them."""
 
 
 def as_detail(detail: DatabaseDetail | GlobalsDetail) -> dict[str, Any]:

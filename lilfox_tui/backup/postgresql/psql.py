@@ -19,6 +19,7 @@ from lilfox_tui.text import clean
 
 ASK_TIMEOUT_S = 60.0
 SETTINGS = {
+    "client_encoding": "UTF8",
     "statement_timeout": "0",
     "lock_timeout": "10s",
     "idle_in_transaction_session_timeout": "0",

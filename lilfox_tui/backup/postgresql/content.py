@@ -1,0 +1,101 @@
+"""The statements by which a database's content is counted: the same for what is dumped and for what was restored.
+
+Names get into them on the server only, by ``regclass`` and ``quote_ident``. They are single lines without comments, for
+they go through a kept session line by line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lilfox_tui.backup.postgresql.detail import DigestWay
+
+TEXT_FORM = {
+    "search_path": "",
+    "DateStyle": "ISO, YMD",
+    "IntervalStyle": "postgres",
+    "TimeZone": "UTC",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+    "xmlbinary": "base64",
+    "lc_monetary": "C",
+    "quote_all_identifiers": "off",
+    "row_security": "off",
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "lock_timeout": "2s",
+    "jit": "off",
+}
+"""What the text of a value depends on, and what must not end the count. ``row_security=off`` refuses where rows are
+hidden. Locks are waited for shortly: pg_dump has them by then, so that only who queues behind it can be in the way."""
+
+_COLUMNS_DIGEST = (
+    "'sum(hashtextextended(ARRAY[' || (SELECT coalesce(string_agg(format("
+    "CASE WHEN a.atttypid = 'bytea'::regtype THEN 'hashtextextended(md5(t.%I), 0)' "
+    "ELSE 'hashtextextended(t.%I::text COLLATE \"C\", 0)' END, a.attname), ', ' ORDER BY a.attname COLLATE \"C\"), '') "
+    "FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) "
+    "|| ']::bigint[]::text, 0))::text'"
+)
+COLUMNS_FROM_BYTES = 256 * 1024 * 1024
+"""Of a table's large values together (TOAST), from where on rows are not made into one text."""
+
+_OWN = (
+    "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND c.relpersistence <> 't' AND NOT EXISTS (SELECT FROM "
+    "pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')"
+)
+"""Tables of extensions are made by them, not by the dump."""
+_UNSTABLE = (
+    "EXISTS (SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_type b ON b.oid = "
+    "CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.typelem END "
+    "JOIN pg_proc p ON p.oid IN (t.typoutput, b.typoutput) "
+    "WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND p.provolatile = 'v')"
+)
+_INHERITS = "NOT c.relispartition AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid)"
+
+TABLES = (
+    "SELECT c.oid::int8 AS oid, c.oid::regclass::text AS name, c.reltoastrelid::int8 AS toast, "
+    f"CASE WHEN {_UNSTABLE} THEN 'none' WHEN {_INHERITS} THEN 'columns' ELSE 'rows' END AS way "
+    f"FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND {_OWN} ORDER BY 2"
+)
+"""``oid``, ``name``, ``toast`` (0 for none) and ``way`` of each table that has rows of its own."""
+SEQUENCES = (
+    "SELECT c.oid::int8 AS oid, c.oid::regclass::text AS name FROM pg_class c "
+    f"JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'S' AND {_OWN} ORDER BY 2"
+)
+LARGE_OBJECTS = "SELECT count(*) AS count FROM pg_largeobject_metadata"
+LARGE_OBJECTS_DIGEST = (
+    "SELECT sum(hashtextextended(oid::text || ' ' || md5(lo_get(oid)), 0))::text AS digest FROM pg_largeobject_metadata"
+)
+
+
+def sizes(oids: Sequence[int]) -> str:
+    """``oid`` and ``bytes`` of relations. Takes locks for a moment."""
+    return f"SELECT c::int8 AS oid, pg_relation_size(c::oid::regclass) AS bytes FROM unnest({_array(oids)}) AS c"
+
+
+def counting(oids: Sequence[int], way: DigestWay) -> str:
+    """A query whose rows are statements, one a table; each of them gives one row of JSON: ``oid``, ``rows``,
+    ``digest`` (as text; null in an empty table and for ``none``)."""
+    row = (
+        "'SELECT json_build_object(''oid'', ' || c.oid || ', ''rows'', count(*), ''digest'', ' || {digest} || ') "
+        "FROM ONLY ' || c.oid::regclass || ' AS t'"
+    )
+    digests = {
+        "rows": "'sum(hashtextextended(t::text COLLATE \"C\", 0))::text'",
+        "none": "'NULL'",
+        "columns": _COLUMNS_DIGEST,
+    }
+    return f"SELECT {row.format(digest=digests[way])} FROM pg_class c WHERE c.oid = ANY ({_array(oids)}::oid[])"
+
+
+def reading_sequences(oids: Sequence[int]) -> str:
+    """A query whose rows are statements, one a sequence; each gives a row of JSON: ``oid``, ``last``, ``called``."""
+    return (
+        "SELECT 'SELECT json_build_object(''oid'', ' || c.oid || ', ''last'', last_value, ''called'', is_called) '"
+        " || 'FROM ' "
+        f"|| c.oid::regclass FROM pg_class c WHERE c.oid = ANY ({_array(oids)}::oid[])"
+    )
+
+
+def _array(oids: Sequence[int]) -> str:
+    return "'{" + ",".join(str(int(oid)) for oid in oids) + "}'::int8[]"

@@ -1,0 +1,121 @@
+"""One database out of its server: pg_dump's stream, and what is in it, from the same snapshot (pg_dump(1))."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, suppress
+
+from lilfox_tui.backup.errors import BackupError
+from lilfox_tui.backup.phases import phase
+from lilfox_tui.backup.postgresql.access import Access
+from lilfox_tui.backup.postgresql.clients import Programs
+from lilfox_tui.backup.postgresql.detail import Content
+from lilfox_tui.backup.postgresql.dump_failed import why_failed
+from lilfox_tui.backup.postgresql.server import Server
+from lilfox_tui.backup.postgresql.snapshot import Snapshot, taken
+from lilfox_tui.backup.source import Into, Stored
+from lilfox_tui.errors import CommandFailed
+from lilfox_tui.i18n import tr
+
+TRAILER = b"-- PostgreSQL database dump complete"
+GLOBALS_TRAILER = b"-- PostgreSQL database cluster dump complete"
+CUSTOM_MAGIC = b"PGDMP"
+_END_BYTES = 512
+_SHARE_OF_DISK = 1.0
+"""The raw dump is about as large as the tables without indexes on the server's disk."""
+
+
+async def dump_database(
+    access: Access, server: Server, programs: Programs, database: str, into: Into, stem: str, *, lock_timeout_s: float
+) -> tuple[Stored, Content | None]:
+    """Puts the database's part. Content is None where it could not be counted, which is noted.
+
+    Raises BackupError with the cause where pg_dump fails, HostError; then nothing of the part stays.
+    """
+    async with taken(access, database, version_num=server.version_num) as snapshot:
+        await snapshot.read_sequences()
+        began = asyncio.Event()
+        counting = asyncio.ensure_future(_count(snapshot, began))
+        try:
+            argv = _pg_dump(access, server, programs, database, snapshot, into.manual, lock_timeout_s)
+            phase("dump")
+            stored = await _put(
+                access, database, into, stem, argv, began, round(snapshot.tables_bytes * _SHARE_OF_DISK)
+            )
+            return stored, await _counted(counting, into, database)
+        finally:
+            counting.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await counting
+
+
+async def _put(
+    access: Access, database: str, into: Into, stem: str, argv: list[str], began: asyncio.Event, guess: int
+) -> Stored:
+    suffix, kind, end = (
+        (".sql", "postgresql-plain", TRAILER) if into.manual else (".dump", "postgresql-custom", b"")
+    )  # fmt: skip
+    try:
+        async with aclosing(_whole(access, argv, end, began)) as blocks:
+            return await into.put(stem, suffix, kind, blocks, total_bytes=guess)  # type: ignore[arg-type]
+    except CommandFailed as error:
+        raise await why_failed(access, database, error) from None
+
+
+async def dump_globals(access: Access, programs: Programs, into: Into, *, passwords: bool) -> Stored:
+    """Puts roles, their memberships and settings, and tablespaces. Raises BackupError, HostError."""
+    words = ["--globals-only", "--no-password", "-d", access.conninfo()]
+    if not passwords:
+        words.append("--no-role-passwords")
+    argv = access.argv(programs.path("pg_dumpall"), *words)
+    try:
+        async with aclosing(_whole(access, argv, GLOBALS_TRAILER, asyncio.Event())) as blocks:
+            return await into.put("globals", ".sql", "postgresql-globals", blocks)
+    except CommandFailed as error:
+        raise await why_failed(access, access.connection.database, error) from None
+
+
+def _pg_dump(
+    access: Access,
+    server: Server,
+    programs: Programs,
+    database: str,
+    snapshot: Snapshot,
+    plain: bool,
+    lock_timeout_s: float,
+) -> list[str]:
+    words = ["-Fp"] if plain else ["-Fc", "-Z0"]
+    words += ["--snapshot", snapshot.name, "--lock-wait-timeout", str(round(lock_timeout_s * 1000)), "--no-password"]
+    if server.standby:
+        words.append("--no-unlogged-table-data")  # a standby has none of it
+    settings = {"client_connection_check_interval": "2s"} if server.version_num >= 140000 else {}
+    return access.argv(programs.path("pg_dump"), *words, "-d", access.conninfo(database, settings))
+
+
+async def _whole(access: Access, argv: Sequence[str], end: bytes, began: asyncio.Event) -> AsyncGenerator[bytes, None]:
+    """What the program writes; raises BackupError where ``end`` is not in the last of it although it ended well."""
+    last = b""
+    async with aclosing(access.host.stream(argv, sudo=access.sudo)) as blocks:
+        async for block in blocks:
+            began.set()
+            last = (last + block)[-_END_BYTES:] if len(block) < _END_BYTES else block[-_END_BYTES:]
+            yield block
+    if end not in last or not last:
+        raise BackupError(tr("{host}: pg_dump ended well, yet its dump has no end", host=access.host.name))
+
+
+async def _count(snapshot: Snapshot, began: asyncio.Event) -> Content:
+    await began.wait()
+    return await snapshot.count()
+
+
+async def _counted(counting: asyncio.Future[Content], into: Into, database: str) -> Content | None:
+    try:
+        return await counting
+    except BackupError as error:
+        into.note(
+            tr("{database}: its rows were not counted, so a restore cannot be compared: {reason}",
+               database=database, reason=error.message)
+        )  # fmt: skip
+        return None

@@ -1,0 +1,132 @@
+"""PostgreSQL 12 and newer by pg_dump: one or several databases, each with what is in it, and the cluster's globals."""
+
+from __future__ import annotations
+
+import re
+from contextlib import AbstractAsyncContextManager
+from hashlib import sha256
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from lilfox_tui.backup.check import Check
+from lilfox_tui.backup.phases import phase
+from lilfox_tui.backup.postgresql.access import Access, opened
+from lilfox_tui.backup.postgresql.checks import about_database, about_server
+from lilfox_tui.backup.postgresql.connection import Connection, read_url
+from lilfox_tui.backup.postgresql.describe import described_database
+from lilfox_tui.backup.postgresql.detail import GlobalsDetail, as_detail
+from lilfox_tui.backup.postgresql.dump import dump_database, dump_globals
+from lilfox_tui.backup.postgresql.psql import Psql
+from lilfox_tui.backup.postgresql.server import databases_of, server_of
+from lilfox_tui.backup.source import Into
+from lilfox_tui.config.model import Seconds, SecretRef, SourceConfig
+from lilfox_tui.errors import LilFoxError, UsageError
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.i18n import tr
+from lilfox_tui.text import clean
+
+
+class Options(SourceConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where the databases are, and who may read them."""
+
+    kind: str = "postgresql"
+    url: str = ""
+    """``postgresql://USER@HOST:PORT/DATABASE`` as ``host`` sees it, or the folder of the server's socket; the client
+    programs' own default when not given. Never with a password."""
+    databases: tuple[Annotated[str, Meta(min_length=1, max_length=63)], ...] = ()
+    """The URL's own when not given."""
+    password: SecretRef | None = None
+    as_: str = msgspec.field(default="", name="as")
+    """The account on the host that runs the client programs, through sudo where the login is another (``postgres``)."""
+    globals: bool = True
+    """Roles, their memberships and settings, tablespaces, beside the databases."""
+    lock_timeout: Seconds = Seconds(60)
+    """So long pg_dump waits for a table that somebody has locked."""
+    binaries: str = ""
+    """Folder of pg_dump and psql on the host; found when not given."""
+
+
+def open_source(name: str, options: Options, host: Host) -> PostgreSql:
+    """The databases of ``options`` through ``host``; nothing is asked yet. Raises UsageError for a wrong URL."""
+    connection = connection_of(options)
+    return PostgreSql(name, options, host, connection)
+
+
+def connection_of(options: Options) -> Connection:
+    """The connection that ``options`` name. Raises UsageError."""
+    url = options.url or "postgresql://"
+    connection = read_url(url, run_as=options.as_, password=options.password)
+    if connection.database:
+        return connection
+    if not options.databases:
+        raise UsageError(
+            tr("no database is named"), tr("Write it at the end of url:, or one or several under databases:")
+        )
+    return msgspec.structs.replace(connection, database=options.databases[0])
+
+
+def stem_of(database: str) -> str:
+    """The database's name as the beginning of a file's; another name's stem is another."""
+    safe = re.sub(r"[^A-Za-z0-9._-]|^[.-]", "_", database)
+    return safe if safe == database else f"{safe[:40]}-{sha256(database.encode()).hexdigest()[:8]}"
+
+
+class PostgreSql:
+    """See :class:`~lilfox_tui.backup.source.Source`."""
+
+    def __init__(self, name: str, options: Options, host: Host, connection: Connection) -> None:
+        self.name = name
+        self.databases = options.databases or (connection.database,)
+        self._options, self._host, self._connection = options, host, connection
+
+    @property
+    def where(self) -> str:
+        """``database lilfox on db-1``"""
+        return str(tr("database {names} on {host}", names=clean(", ".join(self.databases)), host=self._host.name))
+
+    async def checks(self) -> list[Check]:
+        """See :meth:`Source.checks`."""
+        about = tr("database server {server}", server=self._connection.server)
+        try:
+            async with self._opened() as access:
+                checks, server = await about_server(access, globals_too=self._options.globals)
+                if server is not None:
+                    for database in self.databases:
+                        checks += await about_database(access, server, database)
+                return checks
+        except LilFoxError as error:
+            return [Check(about, "bad", error.message, error.hint)]
+
+    async def size_bytes(self) -> int | None:
+        """See :meth:`Source.size_bytes`: of the databases on the server's disk, indexes included."""
+        async with self._opened() as access:
+            known = await databases_of(Psql(access))
+        return sum(known[name].size_bytes for name in self.databases if name in known)
+
+    async def dump(self, into: Into) -> None:
+        """See :meth:`Source.dump`."""
+        phase("connect")
+        async with self._opened() as access:
+            psql = Psql(access)
+            server = await server_of(psql)
+            programs = access.clients.for_server(server.major)
+            if self._options.globals:
+                stored = await dump_globals(access, programs, into, passwords=server.superuser)
+                detail = GlobalsDetail(
+                    server_version_num=server.version_num,
+                    system_identifier=server.system_identifier,
+                    passwords=server.superuser,
+                )
+                into.describe(stored, as_detail(detail))
+            for database in self.databases:
+                stem = stem_of(database)
+                stored, content = await dump_database(
+                    access, server, programs, database, into, stem, lock_timeout_s=self._options.lock_timeout
+                )
+                described = await described_database(psql, server, programs, database, content)
+                into.describe(stored, as_detail(described))
+
+    def _opened(self) -> AbstractAsyncContextManager[Access]:
+        return opened(self._host, self._connection, binaries=self._options.binaries)
