@@ -10,6 +10,12 @@ from types import ModuleType
 from lilfox_tui.errors import UsageError
 from lilfox_tui.i18n import tr
 
+COLLECTORS = "lilfox_tui.metrics.collectors"
+LOG_SOURCES = "lilfox_tui.logs.sources"
+LOG_FORMATS = "lilfox_tui.logs.formats"
+NOTIFIERS = "lilfox_tui.alerts.notifiers"
+BACKENDS = "lilfox_tui.backends.kinds"
+
 
 @cache
 def kinds(package: str) -> tuple[str, ...]:

@@ -17,11 +17,11 @@ from lilfox_tui.alerts.saved import Saved
 from lilfox_tui.alerts.sending import Sending, back_off_s
 from lilfox_tui.alerts.telling import Plan, Receiver, Telling, receiver
 from lilfox_tui.alerts.telling_all import tell_all
-from lilfox_tui.config.checks import NOTIFIERS
 from lilfox_tui.config.model import AlertsConfig, Config, NotifierConfig
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.metrics.model import Labels
+from lilfox_tui.plugins import NOTIFIERS
 
 _AGAIN_S = 60.0
 """Where the outbox itself cannot be read, it is tried again after so long."""

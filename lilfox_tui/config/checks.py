@@ -25,12 +25,8 @@ from lilfox_tui.config.problems import Findings, KeyPath, quoted, rather
 from lilfox_tui.config.themes import theme_names
 from lilfox_tui.config.yaml_nodes import MapNode, Node, ScalarNode
 from lilfox_tui.i18n import _
+from lilfox_tui.plugins import BACKENDS, COLLECTORS, LOG_FORMATS, LOG_SOURCES, NOTIFIERS
 
-COLLECTORS = "lilfox_tui.metrics.collectors"
-LOG_SOURCES = "lilfox_tui.logs.sources"
-LOG_FORMATS = "lilfox_tui.logs.formats"
-NOTIFIERS = "lilfox_tui.alerts.notifiers"
-BACKENDS = "lilfox_tui.backends.kinds"
 _SSH_KEYS = ("address", "user", "port", "identity", "password", "passphrase")
 _SHORTEST_REFRESH_S = 0.1
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 5.6.2, token

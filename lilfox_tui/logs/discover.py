@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 from msgspec.structs import replace
 
 from lilfox_tui import plugins
-from lilfox_tui.config.checks import LOG_SOURCES
 from lilfox_tui.config.model import LogConfig
 from lilfox_tui.hosts.base import Host
+from lilfox_tui.plugins import LOG_SOURCES
 
 LILFOX_FOLDER = "/var/log/lilfox"
 """Where the manual's services write, one file each, in JSON with naive UTC times."""

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import cast
 
 from lilfox_tui import plugins
-from lilfox_tui.config.checks import LOG_SOURCES
 from lilfox_tui.config.model import Config, HostConfig, LogConfig
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.logs.source import LogSource, Setting
+from lilfox_tui.plugins import LOG_SOURCES
 
 HostOf = Callable[[str | None], Host]
 """The host of that name in the configuration; None: this machine."""

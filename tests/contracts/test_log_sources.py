@@ -17,13 +17,13 @@ from msgspec import Struct
 from msgspec.structs import fields
 
 from lilfox_tui import plugins
-from lilfox_tui.config.checks import LOG_SOURCES
 from lilfox_tui.config.model import HostConfig, LogConfig, Seconds
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter, Text
 from lilfox_tui.logs.record import EPOCH, Record, Severity
 from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, LogSource, Notice, Setting, Start
 from lilfox_tui.logs.sources import command, elasticsearch, file, journald, loki, stdin
+from lilfox_tui.plugins import LOG_SOURCES
 from tests.services.elasticsearch_server import ElasticsearchServer
 from tests.services.journal_host import JournalHost
 from tests.services.loki_server import LokiServer
