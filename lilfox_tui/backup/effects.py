@@ -6,6 +6,7 @@ begins.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -34,6 +35,8 @@ from lilfox_tui.config.loader import load
 from lilfox_tui.config.model import Config, SecretRef
 from lilfox_tui.errors import NotAllowed
 from lilfox_tui.i18n import tr
+from lilfox_tui.jobs.errors import NoSuchJob
+from lilfox_tui.jobs.listing import find_job
 from lilfox_tui.jobs.run import Outcome, Run
 
 
@@ -234,10 +237,17 @@ def _last_restored(words: str) -> journal.Restored:
 
 
 async def _settle_all(run: Run, opening: Opening) -> None:
-    """Finishes or undoes what a crash between two renames left. The keys of jobs see to it that no restore runs now."""
+    """Finishes or undoes what a crash between two renames left, unless the job that makes them still runs."""
     for restored in journal.read_all():
-        if restored.stage in ("swapping", "undoing") and restored.run != run.id:
+        if restored.stage in ("swapping", "undoing") and not await asyncio.to_thread(_runs, restored.run):
             run.say(await settle(opening, restored), "warning")
+
+
+def _runs(job_id: str) -> bool:
+    try:
+        return find_job(job_id).state == "running"
+    except NoSuchJob:
+        return False
 
 
 def _judged(proof: Proof, good: str) -> Outcome:
