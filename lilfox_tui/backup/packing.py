@@ -1,20 +1,24 @@
 """What lies between a source's bytes and a store's: compression and encryption, counted and hashed on both sides.
 
-``packed`` and ``unpacked`` work a block at a time in a thread of their own, so that the event loop is free, and hold
-a few blocks of 1 MiB whatever the size of the whole.
+``packed`` and ``unpacked`` work in threads of their own, so that the event loop is free, and hold a few blocks of
+1 MiB whatever the size of the whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+import asyncio
+import hashlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, aclosing, closing
 
 from msgspec import Struct
 
+from lilfox_tui.backup.codecs import Readable, compressing, decompressing, decrypting, encrypting
+from lilfox_tui.backup.errors import BrokenSet
+from lilfox_tui.backup.inlet import BLOCK, Inlet
 from lilfox_tui.backup.manifest import Packing
-
-BLOCK = 1024 * 1024
-SUFFIXES: dict[Packing, str] = {"zstd": ".zst", "gzip": ".gz", "none": ""}
-ENCRYPTED = ".age"
+from lilfox_tui.i18n import tr
 
 
 class Counted(Struct):
@@ -27,20 +31,78 @@ class Counted(Struct):
     raw_sha256: str = ""
 
 
-def packed(
+async def packed(
     raw: AsyncIterator[bytes], packing: Packing, recipients: Sequence[str], counted: Counted
 ) -> AsyncGenerator[bytes, None]:
     """What is to be stored of ``raw``: zstd level 3 with its content checksum, gzip, or as it is; then encrypted with
-    age when there are ``recipients`` (``age1…``). Raises what ``raw`` raises."""
-    raise NotImplementedError
+    age when there are ``recipients`` (``age1…``). Raises what ``raw`` raises, NotReady for a bad recipient."""
+    before, after = hashlib.sha256(), hashlib.sha256()
+
+    def saw(block: bytes) -> None:
+        before.update(block)
+        counted.raw_bytes += len(block)
+
+    def opened(source: Readable, stack: ExitStack) -> Readable:
+        reader = compressing(packing, source)
+        return stack.enter_context(closing(encrypting(reader, recipients))) if recipients else reader
+
+    async with aclosing(_through(raw, saw, opened, after.update)) as blocks:
+        async for block in blocks:
+            counted.size_bytes += len(block)
+            yield block
+    counted.raw_sha256, counted.sha256 = before.hexdigest(), after.hexdigest()
 
 
-def unpacked(
+async def unpacked(
     stored: AsyncIterator[bytes], packing: Packing, identity: str | None, counted: Counted, *, limit_bytes: int | None
 ) -> AsyncGenerator[bytes, None]:
-    """The raw bytes again, in blocks of 1 MiB at most. ``identity``: the age key of what is encrypted, else None.
+    """The raw bytes again, in blocks of about 1 MiB. ``identity``: the age key of what is encrypted, else None.
 
     Raises BrokenSet for what cannot be decoded, ends early, goes on after its end (a second gzip member, garbage), or
-    is more than ``limit_bytes``; and what ``stored`` raises.
+    is more than ``limit_bytes``; NotReady for a key that does not fit; and what ``stored`` raises. That zstd without
+    encryption ends early or holds a second frame is seen by its digests alone (``reading.py``).
     """
-    raise NotImplementedError
+    before, after = hashlib.sha256(), hashlib.sha256()
+
+    def saw(block: bytes) -> None:
+        before.update(block)
+        counted.size_bytes += len(block)
+
+    def opened(source: Readable, stack: ExitStack) -> Readable:
+        if identity is not None:
+            source = stack.enter_context(closing(decrypting(source, identity)))
+        return decompressing(packing, source)
+
+    async with aclosing(_through(stored, saw, opened, after.update)) as blocks:
+        async for block in blocks:
+            counted.raw_bytes += len(block)
+            if limit_bytes is not None and counted.raw_bytes > limit_bytes:
+                raise BrokenSet(tr("it unpacks to more than {limit} bytes, which is all that it may hold",
+                                   limit=limit_bytes))  # fmt: skip
+            yield block
+    counted.sha256, counted.raw_sha256 = before.hexdigest(), after.hexdigest()
+
+
+async def _through(
+    blocks: AsyncIterator[bytes],
+    saw: Callable[[bytes], None],
+    opened: Callable[[Readable, ExitStack], Readable],
+    gave: Callable[[bytes], None],
+) -> AsyncGenerator[bytes, None]:
+    """What is read of the file that ``opened`` makes of ``blocks``. One thread reads, another is shown what was read
+    (``gave``) while the consumer has it; the next block is read meanwhile."""
+    loop = asyncio.get_running_loop()
+    threads = ThreadPoolExecutor(2, "lilfox-packing")
+    with ExitStack() as stack:
+        async with Inlet(blocks, saw) as inlet:
+            reader = opened(inlet, stack)
+            reading = loop.run_in_executor(threads, reader.read, BLOCK)
+            try:
+                while block := await reading:
+                    reading = loop.run_in_executor(threads, reader.read, BLOCK)
+                    hashing = loop.run_in_executor(threads, gave, block)
+                    yield block
+                    await hashing
+            finally:
+                reading.cancel()
+                threads.shutdown(wait=False, cancel_futures=True)

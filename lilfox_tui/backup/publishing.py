@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing, suppress
+from datetime import UTC, datetime
 from types import TracebackType
+from typing import Any
 
+import msgspec
 from msgspec import Struct
 
-from lilfox_tui.backup.manifest import Manifest
-from lilfox_tui.backup.source import Into
+from lilfox_tui.backup.errors import BackupError
+from lilfox_tui.backup.manifest import Manifest, Packing, Part, PartKind
+from lilfox_tui.backup.names import UNFINISHED, file_name, manifest_name, read_id
+from lilfox_tui.backup.packing import Counted, packed
+from lilfox_tui.backup.phases import phase
+from lilfox_tui.backup.source import Into, Stored
 from lilfox_tui.backup.store import Store
-from lilfox_tui.i18n import Message
+from lilfox_tui.errors import LilFoxError, UsageError
+from lilfox_tui.i18n import Message, tr
 
 Moved = Callable[[str, int, int | None], None]
 """Takes a part's name, the raw bytes done and about how many there will be."""
@@ -46,23 +54,159 @@ class Publication:
         recipients: Sequence[str] = (),
         moved: Moved | None = None,
         say: Say | None = None,
-    ) -> None: ...
+    ) -> None:
+        set_name = read_id(heading.id)
+        if set_name is None:
+            raise UsageError(tr("{id} is no name of a set", id=heading.id))
+        self.store = store
+        self.manual = manual
+        self.stamp = set_name.stamp
+        self.recipients = tuple(recipients)
+        self.parts: dict[str, Part] = {}
+        """Those that lie in the store as ``NAME.part``, by name."""
+        self.notes: list[str] = []
+        self._moved = moved
+        self._heading = heading
+        self._say = say
+        self._published: list[str] = []
 
     async def __aenter__(self) -> Publication:
-        raise NotImplementedError
+        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None: ...
+    ) -> None:
+        left = [*(name + UNFINISHED for name in self.parts), *self._published]
+        self.parts, self._published = {}, []
+        if left:
+            with suppress(LilFoxError):  # what ended it is told; without a manifest none of it counts
+                await self.store.remove(left)
 
     def of(self, source: str, kind: str) -> Into:
         """Where the source of that name (in the plan) and kind puts its parts."""
-        raise NotImplementedError
+        return _FromSource(self, source, kind)
 
     async def drop(self, source: str) -> None:
         """Removes what a source has put so far: it failed, and the set is to be published without it."""
+        gone = [name for name, part in self.parts.items() if part.source == source]
+        for name in gone:
+            del self.parts[name]
+        await self.store.remove([name + UNFINISHED for name in gone])
+
+    def note(self, text: Message | str) -> None:
+        """See :meth:`Into.note`."""
+        self.notes.append(str(text))
+        if self._say is not None:
+            self._say(text)
+
+    def moved(self, part: str, done_bytes: int, total_bytes: int | None) -> None:
+        """Tells progress."""
+        if self._moved is not None:
+            self._moved(part, done_bytes, total_bytes)
 
     async def publish(self, *, missing: Mapping[str, str] | None = None) -> Manifest:
         """Names all parts at once, then writes the manifest. ``missing``: sources without parts → why. Raises
         StoreError, HostError; nothing of the set is then left, as far as the store answers."""
-        raise NotImplementedError
+        if not self.parts:
+            raise BackupError(tr("{set} would be empty: no source has given anything", set=self._heading.id))
+        names = list(self.parts)
+        phase("rename")
+        await self.store.publish(names)
+        self._published = names
+        manifest = Manifest(
+            **msgspec.structs.asdict(self._heading),
+            finished=datetime.now(UTC),
+            parts=tuple(self.parts.values()),
+            missing=dict(missing or {}),
+            notes=tuple(self.notes),
+        )
+        self.parts = {}
+        self._published = [manifest_name(manifest.id), *names]  # also when only the answer to its rename was lost
+        phase("manifest")
+        await self.store.put_small(manifest_name(manifest.id), msgspec.json.encode(manifest))
+        self._published = []
+        return manifest
+
+
+class _FromSource:
+    """An ``Into`` for one source of the plan."""
+
+    def __init__(self, publication: Publication, source: str, kind: str) -> None:
+        self.manual = publication.manual
+        self._publication = publication
+        self._source = source
+        self._kind = kind
+
+    async def put(
+        self,
+        stem: str,
+        suffix: str,
+        kind: PartKind,
+        blocks: AsyncIterator[bytes],
+        *,
+        total_bytes: int | None = None,
+        packed: bool = True,
+    ) -> Stored:
+        """See :meth:`Into.put`."""
+        packing: Packing = "none" if not packed else "gzip" if self.manual else "zstd"
+        name = self._name(stem, suffix, kind, packing)
+        counted = Counted()
+        await self._write(name, packing, counted, blocks, total_bytes)
+        self._publication.parts[name] = Part(
+            name=name,
+            source=self._source,
+            source_kind=self._kind,
+            kind=kind,
+            packing=packing,
+            encrypted=bool(self._publication.recipients),
+            size_bytes=counted.size_bytes,
+            sha256=counted.sha256,
+            raw_bytes=counted.raw_bytes,
+            raw_sha256=counted.raw_sha256,
+        )
+        return Stored(name, counted.size_bytes, counted.raw_bytes)
+
+    def describe(self, part: Stored, detail: dict[str, Any]) -> None:
+        """See :meth:`Into.describe`."""
+        parts = self._publication.parts
+        parts[part.name] = msgspec.structs.replace(parts[part.name], detail=detail)
+
+    def note(self, text: Message | str) -> None:
+        """See :meth:`Into.note`."""
+        self._publication.note(text)
+
+    def _name(self, stem: str, suffix: str, kind: PartKind, packing: Packing) -> str:
+        folder = "postgresql" if self.manual and kind.startswith("postgresql") else ""
+        encrypted = bool(self._publication.recipients)
+        try:
+            name = file_name(
+                stem, suffix, self._publication.stamp, packing=packing, encrypted=encrypted, folder=folder
+            )  # fmt: skip
+        except ValueError:
+            raise BackupError(
+                tr("{stem} makes no name of a file: too long, or empty", stem=stem), tr("Give the source another name.")
+            ) from None
+        if name in self._publication.parts:
+            raise BackupError(
+                tr("two sources of the plan would both be written to {part}", part=name),
+                tr("Give one of them another name, or put them into plans of their own."),
+            )
+        return name
+
+    async def _write(
+        self, name: str, packing: Packing, counted: Counted, blocks: AsyncIterator[bytes], total_bytes: int | None
+    ) -> None:
+        publication = self._publication
+
+        async def told(stored: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+            async for block in stored:
+                publication.moved(name, counted.raw_bytes, total_bytes)
+                yield block
+
+        async with aclosing(packed(blocks, packing, publication.recipients, counted)) as stored:
+            written = await publication.store.write(name, told(stored))
+        publication.moved(name, counted.raw_bytes, counted.raw_bytes)
+        if written != counted.size_bytes:
+            await publication.store.remove([name + UNFINISHED])
+            raise BackupError(tr("{part}: {written} of {size} bytes were written", part=name, written=written,
+                                 size=counted.size_bytes))  # fmt: skip
