@@ -23,18 +23,18 @@ _SYSTEM = "/var/lib/lilfox"
 
 def own_folder() -> Path:
     """Where this process's jobs are kept; made where it is not there. Raises JobError."""
-    folder = _own_path()
     try:
+        folder = _own_path()
         if folder == system_folder():
             folder.parent.mkdir(mode=0o750, exist_ok=True)
-        else:
-            state_dir()
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.stat()
     except (OSError, RuntimeError) as error:
+        where = getattr(error, "filename", None) or system_folder()
         reason = getattr(error, "strerror", None) or error
         raise JobError(
-            tr("{folder}: jobs cannot be kept there: {reason}; nothing was begun", folder=folder, reason=reason)
+            tr("{folder}: jobs cannot be kept there: {reason}; nothing was begun", folder=where, reason=reason),
+            tr("name another place with XDG_STATE_HOME"),
         ) from None
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or found.st_uid not in (0, os.geteuid()):
         raise JobError(
@@ -65,10 +65,7 @@ def _own_path() -> Path:
     service = os.geteuid() == 0 or not os.access(home, os.W_OK)
     if os.environ.get("STATE_DIRECTORY") or (service and not chosen):
         return system_folder()
-    try:
-        return state_dir() / "jobs"
-    except (OSError, RuntimeError):
-        return system_folder()
+    return state_dir() / "jobs"
 
 
 def _account() -> str:
