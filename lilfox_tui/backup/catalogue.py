@@ -1,15 +1,123 @@
-"""The sets of a store, from what lies there."""
+"""The sets of a store, from what lies there. Nothing but names, sizes, manifests and proofs is looked at."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import tzinfo
 
-from lilfox_tui.backup.model import BackupSet
-from lilfox_tui.backup.store import Store
+import msgspec
+
+from lilfox_tui.backup.described_sets import described_set, lying, read_manifest, read_proof
+from lilfox_tui.backup.manifest import Proof
+from lilfox_tui.backup.model import BackupSet, FoundPart
+from lilfox_tui.backup.names import (
+    MANIFEST,
+    PROOF,
+    UNFINISHED,
+    local_zone,
+    moment_of,
+    proof_name,
+    read_file_name,
+    read_id,
+)
+from lilfox_tui.backup.old_sets import OldFile, old_sets, read_old_name
+from lilfox_tui.backup.store import Entry, Store
+from lilfox_tui.i18n import tr
+
+_LEFT = tr("unfinished: a run is at it now, or was ended before it wrote the manifest")
+_KINDS = {".dump": "postgresql-custom", ".sql": "postgresql-plain", ".tar": "files", "": "file"}
+_SOURCE_KINDS = {".dump": "postgresql", ".sql": "postgresql", ".tar": "files", "": "config"}
 
 
 async def read_sets(store: Store, *, zone: tzinfo | None = None) -> list[BackupSet]:
     """All sets, newest first: with a manifest, of the manual's scripts, and what runs left that did not finish (broken,
-    with that reason). ``zone`` is that of the dates in names, this machine's when not given. Raises StoreError,
-    HostError."""
-    raise NotImplementedError(store.name, zone)
+    with that reason). Only the first have a plan. ``zone`` is that of the dates in names, this machine's when not
+    given. Raises StoreError, HostError."""
+    entries = await store.entries()
+    texts = await store.read_small([entry.name for entry in entries if entry.name.endswith((MANIFEST, PROOF))])
+    return await asyncio.to_thread(sets_of, entries, texts, zone or local_zone())
+
+
+def sets_of(entries: Sequence[Entry], texts: Mapping[str, bytes], zone: tzinfo) -> list[BackupSet]:
+    """The sets that ``entries`` are; ``texts`` holds the manifests and proofs among them."""
+    read = [read_manifest(entry, texts.get(entry.name)) for entry in entries if entry.name.endswith(MANIFEST)]
+    described = [each for each in read if each is not None]
+    there = lying(entries, described)
+    sets = [described_set(each, there, texts.get(proof_name(each.id))) for each in described]
+    old, left = _sorted_out([entry for entry in entries if entry.name not in there.claims], zone)
+    for found in old_sets(old, {each.id for each in sets}):
+        proof = read_proof(found.id, texts.get(proof_name(found.id)))
+        sets.append(found if proof is None else _with_proof(found, proof))
+    sets += _unfinished_sets(left, {each.id for each in sets}, zone)
+    return sorted(sets, key=lambda found: (found.created, found.id), reverse=True)
+
+
+def _sorted_out(entries: Sequence[Entry], zone: tzinfo) -> tuple[list[OldFile], dict[str, list[Entry]]]:
+    """What no manifest names: files of the manual's scripts, and what runs left by the date in its name. A file with a
+    name of the manual's belongs to the latter where something of the very same date does."""
+    old: list[OldFile] = []
+    left: dict[str, list[Entry]] = {}
+    for entry in entries:
+        stamp = _stamp_of_left(entry.name)
+        if stamp is not None:
+            left.setdefault(stamp, []).append(entry)
+        elif (file := read_old_name(entry, zone)) is not None:
+            old.append(file)
+    for file in old:
+        if file.stamp in left:
+            left[file.stamp].append(file.entry)
+    return [file for file in old if file.stamp not in left], left
+
+
+def _stamp_of_left(name: str) -> str | None:
+    """The date in a name that only LilFox gives, before a manifest names it."""
+    if name.endswith((MANIFEST + UNFINISHED, PROOF + UNFINISHED)):
+        parsed = read_id(name.removesuffix(UNFINISHED).removesuffix(MANIFEST).removesuffix(PROOF))
+        return None if parsed is None or PROOF in name else parsed.stamp
+    read = read_file_name(name)
+    if read is None:
+        return None
+    ours = read.unfinished or read.encrypted or read.packing == "zstd" or read.suffix == ".dump"
+    return read.stamp if ours else None
+
+
+def _unfinished_sets(left: Mapping[str, list[Entry]], taken: set[str], zone: tzinfo) -> Iterator[BackupSet]:
+    for stamp, entries in left.items():
+        parts = tuple(_left_part(entry) for entry in sorted(entries, key=lambda entry: entry.name))
+        made = parts[0].source + "_" + stamp
+        yield BackupSet(
+            id=made if made not in taken else f"{made}-unfinished",
+            created=moment_of(stamp, zone) or min(entry.modified for entry in entries),
+            status="broken",
+            reason=_LEFT,
+            parts=parts,
+        )
+
+
+def _left_part(entry: Entry) -> FoundPart:
+    read = read_file_name(entry.name)
+    suffix = "" if read is None else read.suffix
+    return FoundPart(
+        name=entry.name,
+        source=entry.name.partition("_")[0] if read is None else read.stem,
+        source_kind=_SOURCE_KINDS[suffix],
+        kind=_KINDS[suffix],
+        size_bytes=entry.size_bytes,
+        modified=entry.modified,
+        trouble=_LEFT,
+    )
+
+
+def _with_proof(found: BackupSet, proof: Proof) -> BackupSet:
+    """Of a set without a manifest a proof holds for the files that it names, as long as none has another size or was
+    written since."""
+    sizes = {part.name: part.size_bytes for part in found.parts}
+    since = any(part.modified is not None and part.modified > proof.at for part in found.parts)
+    if since or proof.sha256.keys() != sizes.keys() or (proof.size_bytes and proof.size_bytes != sizes):
+        return found
+    if proof.level == "broken" or found.status == "broken":
+        reason = found.reason if found.status == "broken" else proof.reason or tr("verification found it broken")
+        return msgspec.structs.replace(found, status="broken", reason=reason, proof=proof)
+    parts = tuple(msgspec.structs.replace(part, sha256=proof.sha256[part.name]) for part in found.parts)
+    return msgspec.structs.replace(found, status=proof.level, parts=parts, proof=proof)

@@ -1,17 +1,167 @@
-"""The set that somebody means."""
+"""The set that somebody means: by its id, by its date as names have it, or in words."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from datetime import datetime, tzinfo
+from datetime import date, datetime, time, timedelta, tzinfo
+
+from msgspec import Struct
 
 from lilfox_tui.backup.model import BackupSet
+from lilfox_tui.backup.names import read_file_name
+from lilfox_tui.backup.old_sets import is_rollback
+from lilfox_tui.backup.retention import CLOCKS_APART
+from lilfox_tui.errors import UsageError
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.text import clean, fit
+
+_LATEST = ("latest", "newest", "最新", "最近")
+_DAYS = {"today": 0, "今天": 0, "yesterday": 1, "昨天": 1, "前天": 2}
+_IN_WORDS = re.compile(rf"({'|'.join(_DAYS)})(?: *(\d{{1,2}})[::](\d\d)(?:[::](\d\d))?)?", re.ASCII | re.IGNORECASE)
+_DAY = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)", re.ASCII)
+_STAMP = re.compile(r"\d{8}_\d{6}", re.ASCII)
+_ISO = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?P<second>:\d\d)?(?:Z|[+-]\d\d:?\d\d)?", re.ASCII | re.IGNORECASE)
+_SHOWN_IDS = 8
+_SHOWN_CELLS = 60
+
+
+class _Span(Struct, frozen=True):
+    """From ``start`` on, before ``end``: aware, or as the clock on the wall has it, which shows some hours twice."""
+
+    start: datetime
+    end: datetime
+
+    def of(self, found: BackupSet, zone: tzinfo) -> datetime:
+        """When the set was begun, to be held against this."""
+        return found.created if self.start.tzinfo is not None else found.created.astimezone(zone).replace(tzinfo=None)
 
 
 def choose(words: str, sets: Sequence[BackupSet], *, now: datetime, zone: tzinfo, plan: str = "") -> BackupSet:
-    """The set of ``sets`` that ``words`` mean: its id in any case, ``20231230_020000``, ``latest``, ``yesterday
-    02:00``, ``2023-12-30T02:00``. With ``plan`` only its sets count.
+    """The set of ``sets`` that ``words`` mean: its id in any case, ``20231230_020000``, ``20231230``, ``latest``,
+    ``yesterday 02:00``, ``昨天 02:00``, ``2023-12-30``, ``2023-12-30T02:00``. A time without seconds is that minute.
+    With ``plan`` only its sets count, and those that have none. One that is broken is given when it is named,
+    ``latest`` never is.
 
     Raises UsageError where none or several are meant, with the nearest before and after.
     """
-    raise NotImplementedError(words, sets, now, zone, plan)
+    wanted = " ".join(words.split())
+    ours = [found for found in sets if not plan or found.plan in (plan, "")]
+    if wanted.lower() in _LATEST:
+        return _latest(ours, now, zone)
+    named = [found for found in ours if found.id == wanted] or [
+        found for found in ours if found.id.lower() == wanted.lower()
+    ]
+    if named:
+        return _only(named, wanted, zone)
+    if _STAMP.fullmatch(wanted):
+        dated = [found for found in ours if wanted in _stamps(found)]
+        if dated:
+            return _only(dated, wanted, zone)
+    span = _span(wanted, now.astimezone(zone).date())
+    if span is None:
+        raise _unknown(wanted, ours)
+    within = [found for found in ours if span.start <= span.of(found, zone) < span.end]
+    if not within:
+        raise _nothing_there(wanted, span, ours, zone)
+    return _only(within, wanted, zone)
+
+
+def _latest(sets: Sequence[BackupSet], now: datetime, zone: tzinfo) -> BackupSet:
+    usable = [found for found in sets if found.status != "broken" and found.created <= now + CLOCKS_APART]
+    nightly = [found for found in usable if not is_rollback(found)] or usable
+    if nightly:
+        return max(nightly, key=lambda found: (found.created, found.id))
+    broken = max(sets, key=lambda found: found.created, default=None)
+    why = tr("the store holds no set") if broken is None else tr(
+        "no set can be restored; {set} is broken: {reason}", set=_shown(broken, zone), reason=broken.reason
+    )  # fmt: skip
+    raise UsageError(why, tr("see them all: lilfox backup list"))
+
+
+def _stamps(found: BackupSet) -> set[str]:
+    """All dates that its names have: those of an old set's files differ."""
+    read = [read_file_name(part.name) for part in found.parts]
+    return {found.id[-15:], *(name.stamp for name in read if name is not None)}
+
+
+def _span(words: str, today: date) -> _Span | None:
+    """What ``words`` mean as a span of time; None where that is on no calendar."""
+    try:
+        if _STAMP.fullmatch(words):
+            return _as_precise(datetime.strptime(words, "%Y%m%d_%H%M%S"), second=True)  # noqa: DTZ007  the wall's clock
+        return _of_words(words, today)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _of_words(words: str, today: date) -> _Span | None:
+    if found := _IN_WORDS.fullmatch(words):
+        day = today - timedelta(days=_DAYS[found[1].lower()])
+        if found[2] is None:
+            return _whole_day(day)
+        at = datetime.combine(day, time(int(found[2]), int(found[3]), int(found[4] or 0)))
+        return _as_precise(at, second=found[4] is not None)
+    if found := _DAY.fullmatch(words):
+        return _whole_day(date(int(found[1]), int(found[2]), int(found[3])))
+    if found := _ISO.fullmatch(words):
+        return _as_precise(datetime.fromisoformat(words.upper()), second=found["second"] is not None)
+    return None
+
+
+def _whole_day(day: date) -> _Span:
+    start = datetime.combine(day, time())
+    return _Span(start, start + timedelta(days=1))
+
+
+def _as_precise(at: datetime, *, second: bool) -> _Span:
+    return _Span(at, at + timedelta(seconds=1 if second else 60))
+
+
+def _only(found: Sequence[BackupSet], words: str, zone: tzinfo) -> BackupSet:
+    if len(found) == 1:
+        return found[0]
+    ids = [_shown(each, zone) for each in sorted(found, key=lambda each: each.created)]
+    more = [] if len(ids) <= _SHOWN_IDS else ["…"]
+    raise UsageError(
+        tr("{count} sets are meant by {words}", count=len(found), words=_quoted(words)),
+        tr("name one of: {sets}", sets=", ".join(ids[:_SHOWN_IDS] + more)),
+    )
+
+
+def _nothing_there(words: str, span: _Span, sets: Sequence[BackupSet], zone: tzinfo) -> UsageError:
+    earlier = [found for found in sets if span.of(found, zone) < span.start]
+    later = [found for found in sets if span.of(found, zone) >= span.end]
+    before = max(earlier, key=lambda found: found.created, default=None)
+    after = min(later, key=lambda found: found.created, default=None)
+    return UsageError(tr("no set was begun at {words}", words=_quoted(words)), _nearest(before, after, zone))
+
+
+def _nearest(before: BackupSet | None, after: BackupSet | None, zone: tzinfo) -> Message:
+    if before is not None and after is not None:
+        return tr("the nearest are {before} and {after}", before=_shown(before, zone), after=_shown(after, zone))
+    near = before or after
+    return tr("the store holds no set") if near is None else tr("the nearest is {set}", set=_shown(near, zone))
+
+
+def _unknown(words: str, sets: Sequence[BackupSet]) -> UsageError:
+    from difflib import get_close_matches
+
+    near = get_close_matches(words, [found.id for found in sets], n=1)
+    if near:
+        return UsageError(tr("no set is named {words}", words=_quoted(words)), tr("did you mean {word}?", word=near[0]))
+    newest = max(sets, key=lambda found: found.created, default=None)
+    example = "lilfox_20231230_020000" if newest is None else newest.id
+    return UsageError(
+        tr("no set is named {words}, and no time is", words=_quoted(words)),
+        tr("write such as {set}, {date}, latest or yesterday 02:00", set=example, date=example[-15:]),
+    )
+
+
+def _shown(found: BackupSet, zone: tzinfo) -> str:
+    status = {"broken": " ✖"}.get(found.status, "")
+    return f"{found.id} ({found.created.astimezone(zone):%Y-%m-%d %H:%M:%S}{status})"
+
+
+def _quoted(words: str) -> str:
+    return f"“{fit(clean(words), _SHOWN_CELLS).rstrip()}”"

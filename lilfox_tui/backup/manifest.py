@@ -17,7 +17,7 @@ PartKind = Literal["postgresql-custom", "postgresql-plain", "postgresql-globals"
 Packing = Literal["zstd", "gzip", "none"]
 
 
-class Part(Struct, frozen=True, kw_only=True):
+class Part(Struct, frozen=True, kw_only=True, gc=False):
     """One file of a set. ``raw`` is what the source gave, before packing and encryption."""
 
     name: Annotated[str, Meta(max_length=255)]
@@ -38,7 +38,7 @@ class Part(Struct, frozen=True, kw_only=True):
     """What the source knows: ``postgresql/detail.py`` and ``sources/files.py`` say it."""
 
 
-class Manifest(Struct, frozen=True, kw_only=True):
+class Manifest(Struct, frozen=True, kw_only=True, gc=False):
     """A set. Times are UTC; ``offset_s`` is what the local time in the names was ahead of it."""
 
     schema: int = SCHEMA
@@ -61,7 +61,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     """What is not as it should be and no failure: files that changed while they were read."""
 
 
-class Proof(Struct, frozen=True, kw_only=True):
+class Proof(Struct, frozen=True, kw_only=True, gc=False):
     """What verification found last, beside the manifest: ``NAME_20231230_020000.proof.json``. It holds for these
     digests only: of a part that has another one since nothing is proven."""
 
@@ -73,6 +73,8 @@ class Proof(Struct, frozen=True, kw_only=True):
     """Why it is broken."""
     sha256: dict[str, str]
     """Part → digest of what was looked at."""
+    size_bytes: dict[str, int] = {}
+    """Part → size of what was looked at; of a set without a manifest, where nothing else tells."""
     took_s: float | None = None
     """How long restoring took (the RTO), when it was restored."""
     host: str = ""

@@ -14,7 +14,7 @@ Status = Literal["unverified", "intact", "restored", "broken"]
 """○ nobody looked · ◐ checksums, trailer and full decode · ● restored and compared · ✖ not to be restored."""
 
 
-class FoundPart(Struct, frozen=True, kw_only=True):
+class FoundPart(Struct, frozen=True, kw_only=True, gc=False):
     """A file of a set as it lies in the store. ``said`` is its line in the manifest; None in a set of the manual's
     scripts."""
 
@@ -34,7 +34,7 @@ class FoundPart(Struct, frozen=True, kw_only=True):
     """Why it alone makes the set broken: missing, empty, of another size, cut."""
 
 
-class BackupSet(Struct, frozen=True, kw_only=True):
+class BackupSet(Struct, frozen=True, kw_only=True, gc=False):
     """One set in one store, newest first in lists. ``created`` is aware UTC."""
 
     id: str

@@ -30,6 +30,8 @@ _UNSAFE = re.compile(r"[^\w.-]|^[.-]")
 _SUFFIX_OF: dict[Packing, str] = {"zstd": ".zst", "gzip": ".gz", "none": ""}
 _PACKING_OF: dict[str, Packing] = {suffix: packing for packing, suffix in _SUFFIX_OF.items()}
 _NAME_BYTES = 255
+FIRST_YEAR, LAST_YEAR = 1970, 9998
+"""Of times that sets can have, in every zone."""
 
 
 class SetName(Struct, frozen=True):
@@ -67,7 +69,7 @@ def stamp_of(at: datetime, zone: tzinfo) -> str:
 def moment_of(stamp: str, zone: tzinfo, *, fold: int = 0) -> datetime | None:
     """The aware UTC time that a stamp of ``zone`` means (``fold`` 1: the second of two); None for a time that is on no
     calendar."""
-    if not _STAMPED.fullmatch(stamp):
+    if not _STAMPED.fullmatch(stamp) or not FIRST_YEAR <= int(stamp[:4]) <= LAST_YEAR:
         return None
     try:
         read = datetime(

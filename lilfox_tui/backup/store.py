@@ -13,7 +13,7 @@ from msgspec import Struct
 from lilfox_tui.backup.check import Check
 
 
-class Entry(Struct, frozen=True):
+class Entry(Struct, frozen=True, gc=False):
     """A regular file in the store: its name (``X`` or ``FOLDER/X``), bytes and mtime (aware UTC). Links, folders of
     others, devices and what has a name with other separators are never entries."""
 

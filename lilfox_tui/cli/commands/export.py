@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import shlex
 import sys
 from pathlib import Path
 
+from lilfox_tui.cli.exports.unit_word import unit_word
 from lilfox_tui.cli.output import print_json, print_text, warn
 from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.config.loader import LoadedConfig
-from lilfox_tui.errors import UsageError
 from lilfox_tui.i18n import tr
 
 _UNIT = """\
@@ -40,6 +39,8 @@ WantedBy=multi-user.target
 
 KINDS = {
     "systemd-unit": tr("for lilfox monitor"),
+    "cron": tr("crontab lines of the backup plans"),
+    "systemd-timer": tr("timers of the backup plans"),
     "prometheus": tr("prometheus.yml that scrapes, evaluates and tells the same"),
     "alertmanager": tr("alertmanager.yml that tells the same people"),
     "grafana": tr("a dashboard of services, hosts and backends"),
@@ -75,7 +76,12 @@ def _text(kind: str, loaded: LoadedConfig) -> str:
         from lilfox_tui.cli.exports.grafana import datasources_yml
 
         return datasources_yml(loaded.config)
-    return systemd_unit(None if loaded.path is None else loaded.path.resolve())
+    path = None if loaded.path is None else loaded.path.resolve()
+    if kind in ("cron", "systemd-timer"):
+        from lilfox_tui.cli.exports.backup_schedule import crontab, systemd_timers
+
+        return (crontab if kind == "cron" else systemd_timers)(loaded.config, path)
+    return systemd_unit(path)
 
 
 def _print_dashboard(loaded: LoadedConfig) -> int:
@@ -100,14 +106,4 @@ def systemd_unit(config: Path | None) -> str:
     """
     argv = [sys.executable, "-m", "lilfox_tui"]
     argv += ["monitor", "--quiet"] if config is None else ["--config", str(config), "monitor", "--quiet"]
-    return _UNIT.format(command=" ".join(_word(each) for each in argv))
-
-
-def _word(text: str) -> str:
-    """One word of a command line as systemd reads it: quoted, with its own specifiers and variables off."""
-    if any(ord(char) < 0x20 or char == "\x7f" for char in text):
-        raise UsageError(tr("{path}: a unit file cannot hold this path", path=text), tr("rename it"))
-    plain = text.replace("%", "%%").replace("$", "$$")
-    if shlex.quote(plain) == plain:
-        return plain
-    return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return _UNIT.format(command=" ".join(unit_word(each) for each in argv))

@@ -1,0 +1,202 @@
+"""Sets that have a manifest: whether what lies in the store is what it says, and what a proof adds to that.
+
+Who can write the store can write a manifest, so nothing in it is followed out of the set: a part has a name of its own
+set's date, in the store or in one of the folders that sets use.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import lru_cache
+
+import msgspec
+from msgspec import Struct
+
+from lilfox_tui.backup.manifest import SCHEMA, Manifest, Part, Proof
+from lilfox_tui.backup.model import BackupSet, FoundPart, Status
+from lilfox_tui.backup.names import FIRST_YEAR, LAST_YEAR, MANIFEST, read_file_name, read_id
+from lilfox_tui.backup.store import Entry
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.text import clean, fit
+
+_SHOWN = 80
+_ANY_STAMP = "20231230_020000"
+
+
+class _Schema(Struct, frozen=True):
+    """The one thing that manifests of all times say in the same way."""
+
+    schema: int
+
+
+class Described(Struct, frozen=True, kw_only=True, gc=False):
+    """A manifest as it was read. ``trouble`` says why nothing in it can be used, or which of its names are not its
+    own; ``parts`` are those whose names are."""
+
+    id: str
+    plan: str
+    entry: Entry
+    manifest: Manifest | None
+    parts: tuple[Part, ...] = ()
+    trouble: Message | str = ""
+
+
+_manifests = msgspec.json.Decoder(Manifest)
+_proofs = msgspec.json.Decoder(Proof)
+_schemas = msgspec.json.Decoder(_Schema)
+
+
+def read_manifest(entry: Entry, raw: bytes | None) -> Described | None:
+    """The manifest in ``entry``, whose content is ``raw`` (None: it cannot be had); None when its name is no set's."""
+    name = entry.name.removesuffix(MANIFEST)
+    parsed = read_id(name)
+    if parsed is None:
+        return None
+    read = _decoded(raw)
+    if isinstance(read, Manifest) and (read.id, read.plan) != (name, parsed.plan):
+        read = tr("its manifest is of another set: {id}", id=_shown(read.id))
+    if not isinstance(read, Manifest):
+        return Described(id=name, plan=parsed.plan, entry=entry, manifest=None, trouble=read)
+    own = tuple(part for part in read.parts if _is_own(part.name, parsed.stamp))
+    trouble: Message | str = ""
+    if len(own) != len(read.parts):
+        strange = next(part.name for part in read.parts if part not in own)
+        trouble = tr("its manifest names what is no file of it: {name}", name=_shown(strange))
+    elif len({part.name for part in own}) != len(own) or not own:
+        trouble = tr("its manifest names no file, or one twice")
+    return Described(id=name, plan=parsed.plan, entry=entry, manifest=read, parts=own, trouble=trouble)
+
+
+def _decoded(raw: bytes | None) -> Manifest | Message:
+    if raw is None:
+        return tr("its manifest cannot be read: it went meanwhile, or is too large")
+    try:
+        read = _manifests.decode(raw)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        schema = _schema(raw)
+        if schema is not None and schema != SCHEMA:
+            return _newer(schema)
+        return tr("its manifest cannot be read: {error}", error=_shown(str(error)))
+    if read.schema != SCHEMA:
+        return _newer(read.schema)
+    if read.created.tzinfo is None or not FIRST_YEAR <= read.created.year <= LAST_YEAR:
+        return tr("its manifest cannot be read: {error}", error=tr("a time that no set can have"))
+    return read
+
+
+def _schema(raw: bytes) -> int | None:
+    try:
+        return _schemas.decode(raw).schema
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+
+
+def _newer(schema: int) -> Message:
+    return tr(
+        "its manifest is of form {schema}, this LilFox reads {known}: bring it up to date", schema=schema, known=SCHEMA
+    )
+
+
+def _is_own(name: str, stamp: str) -> bool:
+    stem, dated, suffix = name.partition(f"_{stamp}")
+    return bool(dated) and _is_shape(stem, suffix)
+
+
+@lru_cache(4096)
+def _is_shape(stem: str, suffix: str) -> bool:
+    """Whether a part of a set can be named so around its date; the sets of a plan have few of them."""
+    read = read_file_name(f"{stem}_{_ANY_STAMP}{suffix}")
+    return read is not None and not read.unfinished
+
+
+def _shown(text: str) -> str:
+    return fit(clean(text), _SHOWN).rstrip()
+
+
+class Lying(Struct, frozen=True):
+    """What lies in a store: its files by name, by name in lower case, and how many manifests name each."""
+
+    files: dict[str, Entry]
+    in_any_case: dict[str, str]
+    claims: Counter[str]
+
+
+def lying(entries: Sequence[Entry], described: Sequence[Described]) -> Lying:
+    """What ``entries`` are, some of which ``described`` name."""
+    return Lying(
+        files={entry.name: entry for entry in entries},
+        in_any_case={entry.name.lower(): entry.name for entry in entries},
+        claims=Counter(part.name for each in described for part in each.parts),
+    )
+
+
+def described_set(described: Described, there: Lying, proof: bytes | None) -> BackupSet:
+    """The set as it lies there. Of a file that another manifest names too, neither set is to be restored."""
+    parts = tuple(_found(part, there) for part in described.parts)
+    reason = described.trouble or next((part.trouble for part in parts if part.trouble), "")
+    manifest = described.manifest
+    status: Status = "broken" if reason else "unverified"
+    read = None if manifest is None else read_proof(described.id, proof)
+    if read is not None and manifest is not None and not reason:
+        status, reason = _proven(read, manifest)
+    if manifest is not None and manifest.missing and not reason:
+        missing = "; ".join(f"{clean(source)}: {clean(why)}" for source, why in manifest.missing.items())
+        reason = tr("not whole, these could not be backed up: {missing}", missing=missing)
+    return BackupSet(
+        id=described.id,
+        created=described.entry.modified if manifest is None else manifest.created,
+        status=status,
+        reason=reason,
+        parts=parts,
+        plan=described.plan,
+        manifest=manifest,
+        proof=read,
+    )
+
+
+def _found(part: Part, there: Lying) -> FoundPart:
+    entry = there.files.get(part.name)
+    return FoundPart(
+        name=part.name,
+        source=part.source,
+        source_kind=part.source_kind,
+        kind=part.kind,
+        size_bytes=0 if entry is None else entry.size_bytes,
+        modified=None if entry is None else entry.modified,
+        sha256=part.sha256,
+        said=part,
+        trouble=_trouble(part, entry, there),
+    )
+
+
+def _trouble(part: Part, entry: Entry | None, there: Lying) -> Message | str:
+    if entry is None:
+        other = there.in_any_case.get(part.name.lower())
+        if other is not None:
+            return tr("{name} is missing; there is {other}, rename it", name=part.name, other=other)
+        return tr("{name} is missing", name=part.name)
+    if entry.size_bytes != part.size_bytes:
+        return tr(
+            "{name} has {size} bytes, not the {said} that were written",
+            name=part.name, size=entry.size_bytes, said=part.size_bytes,
+        )  # fmt: skip
+    return tr("{name} is also in the manifest of another set", name=part.name) if there.claims[part.name] > 1 else ""
+
+
+def read_proof(name: str, raw: bytes | None) -> Proof | None:
+    """What verification found of the set of that name; None where nothing that can be used is there."""
+    if raw is None:
+        return None
+    try:
+        read = _proofs.decode(raw)
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+    return read if read.set == name and read.at.tzinfo is not None else None
+
+
+def _proven(proof: Proof, manifest: Manifest) -> tuple[Status, Message | str]:
+    if proof.level == "broken":
+        return "broken", proof.reason or tr("verification found it broken")
+    said = {part.name: part.sha256 for part in manifest.parts}
+    return (proof.level, "") if proof.sha256 == said else ("unverified", "")
