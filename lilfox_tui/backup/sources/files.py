@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from lilfox_tui.backup.source import Goal, Settled, Source, Swap, Target
+import posixpath
+from collections.abc import AsyncIterator
+
+from lilfox_tui.backup.check import Check
+from lilfox_tui.backup.model import FoundPart
+from lilfox_tui.backup.source import Content, Goal, Into, Source, Target
+from lilfox_tui.backup.tree.content import read_archive
 from lilfox_tui.backup.tree.options import Absolute, TreeOptions
+from lilfox_tui.backup.tree.piece import Wish
+from lilfox_tui.backup.tree.target import TreeTarget, settle, undo
+from lilfox_tui.backup.tree.tree_piece import TreePiece
+from lilfox_tui.backup.tree.tree_source import TreeSource
+from lilfox_tui.errors import UsageError
 from lilfox_tui.hosts.base import Host
+from lilfox_tui.i18n import tr
+from lilfox_tui.text import clean
+
+__all__ = ["Options", "open_source", "open_target", "read_content", "settle", "undo"]
 
 
 class Options(TreeOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -17,21 +32,58 @@ class Options(TreeOptions, frozen=True, forbid_unknown_fields=True, kw_only=True
     the folder's own parent when not given."""
 
 
+class Files:
+    """See :class:`~lilfox_tui.backup.source.Source`."""
+
+    def __init__(self, name: str, options: Options, host: Host) -> None:
+        self.name = name
+        path = posixpath.normpath(options.path)
+        self.where = path if options.host is None else f"{options.host}:{path}"
+        root = posixpath.normpath(options.root) if options.root else posixpath.dirname(path)
+        if path == "/" or not path.startswith(root.rstrip("/") + "/"):
+            raise UsageError(
+                tr("{path} is not below {root}", path=clean(path), root=clean(root)),
+                tr("correct path or root of this source"),
+            )
+        self._tree = TreeSource(host, root, posixpath.relpath(path, root), options)
+
+    async def checks(self) -> list[Check]:
+        """See :meth:`Source.checks`."""
+        return await self._tree.checks()
+
+    async def size_bytes(self) -> int | None:
+        """See :meth:`Source.size_bytes`."""
+        return await self._tree.size_bytes()
+
+    async def dump(self, into: Into) -> None:
+        """See :meth:`Source.dump`."""
+        await self._tree.dump(into, self.name)
+
+
 def open_source(name: str, options: Options, host: Host) -> Source:
-    """The folder; nothing is read yet."""
-    raise NotImplementedError
+    """The folder; nothing is read yet. Raises UsageError for a path that is not below ``root``."""
+    return Files(name, options, host)
 
 
-def open_target(name: str, options: Options, host: Host, goal: Goal) -> Target:
+def open_target(_name: str, options: Options, host: Host, goal: Goal) -> Target:
     """Where the folder goes back to: ``goal.place``, or where it was."""
-    raise NotImplementedError
+    target = posixpath.normpath(goal.place or options.path)
+    missing = []
+    if len(goal.parts) != 1:
+        about = tr("archive of {target}", target=clean(target))
+        missing.append(Check(about, "bad", tr("the set does not have it"), tr("choose another set")))
+    pieces = [
+        TreePiece(
+            Wish(
+                host=host, part=part, blocks=goal.blocks, target=target, options=options, created=goal.set.created,
+                only=goal.only, scratch=goal.scratch,
+            )
+        )
+        for part in goal.parts[:1]
+    ]  # fmt: skip
+    return TreeTarget(host, options, goal, list(pieces), missing)
 
 
-async def undo(swap: Swap, host: Host) -> None:
-    """See ``backup/source.py``: what was restored is kept under the name that it had while it was staged."""
-    raise NotImplementedError
-
-
-async def settle(swap: Swap, host: Host) -> Settled:
+async def read_content(part: FoundPart, blocks: AsyncIterator[bytes]) -> Content:
     """See ``backup/source.py``."""
-    raise NotImplementedError
+    return await read_archive(part, blocks)

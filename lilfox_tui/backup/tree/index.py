@@ -12,6 +12,7 @@ from contextlib import closing
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lilfox_tui.backup.errors import BrokenSet
 from lilfox_tui.backup.tar_scan import Member
@@ -32,8 +33,8 @@ _BATCH = 1000
 
 
 class Entry(Struct, frozen=True):
-    """A file, folder or link. Of another name of a file (a hard link), what the file has; ``digest`` is SHA-256 of a
-    file's content, empty where it was not read."""
+    """A file, folder or link. Another name of a file (a hard link) has what the file has, and as ``target`` the name
+    under which that stands in the archive. ``digest`` is SHA-256 of a file's content, empty where it was not read."""
 
     name: bytes
     kind: str
@@ -119,6 +120,13 @@ class Index:
         )) as found:  # fmt: skip
             return Totals(*next(found))
 
+    def owners(self, side: Side) -> Iterator[tuple[bytes, bytes, int]]:
+        """User, group, and how many files and folders are theirs; the most first."""
+        self._flush()
+        yield from self._database.execute(
+            "SELECT user, grp, count(*) FROM entry WHERE side = ? GROUP BY user, grp ORDER BY 3 DESC", (side,)
+        )
+
     def unequal(self, one: Side, other: Side, where: str) -> Iterator[tuple[Entry, Entry]]:
         """Pairs of the same name of which the condition is true; its columns are those of ``o`` and ``p``."""
         self._flush()
@@ -139,7 +147,7 @@ class Index:
         file = self.get(side, member.target)
         if file is None or file.kind != "file":
             raise refused(member, tr("it is another name of something that is not in the archive"))
-        return Entry(member.name, *(getattr(file, field) for field in Entry.__struct_fields__[1:]))
+        return replace(file, name=member.name, target=file.target or file.name)
 
     def _entries(self, where: str, *values: object) -> Iterator[Entry]:
         self._flush()

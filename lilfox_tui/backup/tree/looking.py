@@ -45,7 +45,7 @@ _PLACE = (
     + r"""
 parent=$1 target=$2
 printf 'kind %s\n' "$(kind "$target")"
-printf 'parent %s\n' "$(kind "$parent")"
+[ -d "$parent" ] && printf 'parent folder\n'
 [ -w "$parent" ] && [ -x "$parent" ] && printf 'writable yes\n'
 printf 'devices %s %s\n' "$(stat -c %d -- "$parent" 2>/dev/null)" "$(stat -c %d -- "$target" 2>/dev/null)"
 printf 'stat %s\n' "$(stat -c '%u %a' -- "$parent" 2>/dev/null)"

@@ -14,7 +14,8 @@ _MOST = 0o7777777
 def header(member: Member) -> bytes:
     """All that stands before the content of ``member``; after it, zeros up to a whole block."""
     stored = len(member.sparse_map) + member.stored
-    records = [(b"mtime", b"%d.%09d" % divmod(member.mtime_ns, 10**9) if member.mtime_ns >= 0 else b"0")]
+    sign = b"-" if member.mtime_ns < 0 else b""
+    records = [(b"mtime", sign + b"%d.%09d" % divmod(abs(member.mtime_ns), 10**9))]
     name, target = member.name, member.target
     if member.sparse_map:
         records += [(b"GNU.sparse.major", b"1"), (b"GNU.sparse.minor", b"0"), (b"GNU.sparse.name", name)]

@@ -1,0 +1,203 @@
+"""Where folders and files go back to: staged beside, compared, swapped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from lilfox_tui.backup.check import Check
+from lilfox_tui.backup.source import Change, Comparison, Goal, Settled, Swap
+from lilfox_tui.backup.tree.looking import Look, look_at_place, program_checks
+from lilfox_tui.backup.tree.options import TreeOptions
+from lilfox_tui.backup.tree.piece import Piece, Wish
+from lilfox_tui.backup.tree.renames import remove_empty, settle_all, swap_in, take_back
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.i18n import tr
+from lilfox_tui.text import clean, human_bytes
+
+
+class TreeTarget:
+    """See :class:`~lilfox_tui.backup.source.Target`. ``missing`` are checks of what the set has not."""
+
+    def __init__(self, host: Host, options: TreeOptions, goal: Goal, pieces: list[Piece], missing: list[Check]) -> None:
+        self._host, self._options, self._goal, self._pieces, self._missing = host, options, goal, pieces, missing
+        self._swapped = False
+        places = " + ".join(clean(piece.wish.target) for piece in pieces)
+        self.where = places if options.host is None else f"{options.host}:{places}"
+
+    async def checks(self) -> list[Check]:
+        """See :meth:`Target.checks`. The whole archive is read here: what must not be restored is found before the
+        first write."""
+        found = list(self._missing)
+        if self._host.protected:
+            found.append(Check(tr("changes on {host}", host=self._host.name), "bad", tr("it is protected")))
+        programs: list[Check] = []
+        for piece in self._pieces:
+            wish = piece.wish
+            look = await look_at_place(self._host, wish.parent, wish.target, sudo=self._options.sudo)
+            programs = programs or program_checks(self._host, look)
+            place = _place_checks(wish, look)
+            found += place
+            if any(check.state == "bad" for check in (*place, *programs)):
+                continue
+            free = int(look["bytes"]) if look["bytes"].isdigit() else None
+            found += await piece.scan(look, _most(wish, free))
+            found.append(_room(piece, look, free))
+        if not self._goal.scratch and all(check.state != "bad" for check in found):
+            found += await self._newer()
+        return programs + found
+
+    async def changes(self) -> list[Change]:
+        """See :meth:`Target.changes`."""
+        return [change for piece in self._pieces for change in await piece.changes()]
+
+    async def stage(self, moved: Callable[[int], None]) -> None:
+        """See :meth:`Target.stage`."""
+        before = 0
+        for piece in self._pieces:
+            await piece.stage(lambda done, before=before: moved(before + done))  # type: ignore[misc]
+            before += piece.needed_bytes
+
+    async def compare(self) -> Comparison:
+        """See :meth:`Target.compare`."""
+        found = [await piece.compare() for piece in self._pieces]
+        return Comparison(
+            tuple(line for comparison in found for line in comparison.differences),
+            "; ".join(comparison.compared for comparison in found),
+        )
+
+    def swap_plan(self) -> Swap:
+        """See :meth:`Target.swap_plan`."""
+        first, *others = (piece.renames() for piece in self._pieces)
+        return Swap(
+            kind=self._options.kind,
+            set=self._goal.set.id,
+            target=first.target,
+            staged=first.staged,
+            before=first.before,
+            also=tuple(others),
+            host=self._options.host or "",
+            options=msgspec.to_builtins(self._options),
+        )
+
+    async def swap(self) -> None:
+        """See :meth:`Target.swap`."""
+        renames = tuple(piece.renames() for piece in self._pieces)
+        await swap_in(self._host, renames, sudo=self._options.sudo)
+        self._swapped = True
+        for piece in self._pieces:
+            piece.close()
+        for one in renames:
+            await remove_empty(self._host, one.staged.rpartition("/")[0], sudo=self._options.sudo)
+
+    async def discard(self) -> None:
+        """See :meth:`Target.discard`."""
+        if self._swapped:
+            return
+        async with AsyncExitStack() as stack:
+            for piece in self._pieces:
+                stack.push_async_callback(piece.discard)
+
+    async def _newer(self) -> list[Check]:
+        newer = [change.what for change in await self.changes() if change.newer]
+        if not newer:
+            return []
+        more = f" … +{len(newer) - 5}" if len(newer) > 5 else ""
+        return [
+            Check(
+                tr("newer than the backup"),
+                "warning",
+                tr("{count} files: {names}", count=len(newer), names=", ".join(newer[:5]) + more),
+                tr("they are kept beside, and are not in what is restored"),
+            )
+        ]
+
+
+class _Rights(Struct, frozen=True):
+    """What undoing needs of the Options."""
+
+    sudo: bool = False
+
+
+async def undo(swap: Swap, host: Host) -> None:
+    """What was there before is there again; what was restored has the name under which it was staged. Raises
+    BackupError, HostError."""
+    await take_back(host, swap, sudo=_rights(swap.options).sudo)
+
+
+async def settle(swap: Swap, host: Host) -> Settled:
+    """Finishes renames that a crash interrupted; undoes them where what was staged is gone. Raises BackupError,
+    HostError."""
+    return await settle_all(host, swap, sudo=_rights(swap.options).sudo)
+
+
+def _rights(options: dict[str, Any]) -> _Rights:
+    return msgspec.convert(options, _Rights)
+
+
+def _place_checks(wish: Wish, look: Look) -> list[Check]:
+    about = tr("place {target}", target=clean(wish.target))
+    if not wish.name or wish.name in (".", ".."):
+        return [Check(about, "bad", tr("it has no name that could be swapped"), tr("give the folder itself"))]
+    if look["parent"] != "folder":
+        return [
+            Check(
+                about, "bad", tr("{parent} is not there", parent=clean(wish.parent)), tr("make it, or correct the path")
+            )
+        ]
+    if not look["writable"]:
+        return [
+            Check(
+                about,
+                "bad",
+                tr("{parent} may not be written", parent=clean(wish.parent)),
+                tr("restoring is done beside what is there: give the right to write there, or set sudo: true"),
+            )
+        ]
+    devices = look["devices"].split()
+    if len(devices) == 2 and devices[0] != devices[1]:
+        return [
+            Check(
+                about,
+                "bad",
+                tr("it is a mount of its own, which cannot be renamed"),
+                tr("restore to another place, or mount its parent"),
+            )
+        ]
+    if look["left"]:
+        return [
+            Check(
+                about,
+                "warning",
+                tr("an earlier restore left {folder} beside it", folder=clean(look["left"])),
+                tr("remove it when nobody needs it"),
+            )
+        ]
+    return [Check(about, "good", tr("it can be swapped"))]
+
+
+def _most(wish: Wish, free: int | None) -> int | None:
+    """So many bytes of content an archive may hold: as the manifest says, or what there is room for."""
+    said = wish.part.said.detail.get("bytes") if wish.part.said is not None else None
+    return said if isinstance(said, int) else free
+
+
+def _room(piece: Piece, look: Look, free: int | None) -> Check:
+    about = tr("room for {target}", target=clean(piece.wish.target))
+    inodes = look["inodes"].split()
+    if free is not None and free < piece.needed_bytes:
+        have, need = human_bytes(free), human_bytes(piece.needed_bytes)
+        return Check(about, "bad", tr("{have} free, {need} needed", have=have, need=need), tr("make room there"))
+    told = len(inodes) == 2 and all(word.isdigit() for word in inodes) and inodes[0] != "0"
+    if told and int(inodes[1]) < piece.needed_files:
+        return Check(
+            about,
+            "bad",
+            tr("{have} more files can be made, {need} are needed", have=inodes[1], need=piece.needed_files),
+            tr("remove files there, or restore to another file system"),
+        )
+    return Check(about, "good", tr("{free} free", free=human_bytes(free)))
