@@ -135,6 +135,10 @@ class Swap(Struct, frozen=True, kw_only=True):
     host: str = ""
     options: dict[str, Any] = {}
     """The source's Options as JSON: secrets are references."""
+    within: str = ""
+    """The database that ``target`` is a table of; empty where it is a whole."""
+    end_sessions: bool = False
+    """Sessions in the way may be ended."""
 
 
 class Goal(Struct, frozen=True, kw_only=True):

@@ -24,14 +24,18 @@ WHERE d.refclassid = 'pg_authid'::regclass
             AND d.objid = (SELECT oid FROM pg_database WHERE datname = current_database())))
 ORDER BY 1
 """
+_OF_ITSELF = """
+SELECT datacl::text AS acl, shobj_description(oid, 'pg_database') AS comment
+FROM pg_database WHERE datname = current_database()
+"""
 
 
 async def described_database(
-    psql: Psql, server: Server, programs: Programs, name: str, content: Content | None
+    psql: Psql, server: Server, programs: Programs, name: str, content: Content | None, schema_sha256: str | None
 ) -> DatabaseDetail:
     """The detail of the database ``name`` of ``server``, dumped by ``programs``. Raises BackupError, HostError."""
     found = (await databases_of(psql, database=name))[name]
-    settings, tablespaces, roles = await psql.ask(_SETTINGS, _TABLESPACES, _ROLES, database=name)
+    settings, tablespaces, roles, [itself] = await psql.ask(_SETTINGS, _TABLESPACES, _ROLES, _OF_ITSELF, database=name)
     extensions = await extensions_of(psql, database=name)
     return DatabaseDetail(
         database=name,
@@ -47,8 +51,12 @@ async def described_database(
         icu_locale=found.icu_locale,
         size_bytes=found.size_bytes,
         settings=tuple(row["setting"] for row in settings),
+        acl=itself["acl"],
+        connection_limit=found.connection_limit,
+        comment=itself["comment"],
         extensions={row["name"]: row["version"] for row in extensions},
         tablespaces=tuple(row["name"] for row in tablespaces),
         roles=tuple(sorted({found.owner, *(row["name"] for row in roles)})),
         content=content,
+        schema_sha256=schema_sha256,
     )

@@ -61,6 +61,10 @@ class DatabaseDetail(Struct, frozen=True, kw_only=True):
     """Of the database on its server's disk."""
     settings: tuple[str, ...] = ()
     """``ALTER DATABASE … SET``: ``work_mem=64MB``; with a role, ``role: work_mem=64MB``. pg_dump leaves them out."""
+    acl: str | None = None
+    """Rights on the database itself, as text of an array of aclitem; None: the server's default."""
+    connection_limit: int | None = None
+    comment: str | None = None
     extensions: dict[str, str] = {}
     """Name → version."""
     tablespaces: tuple[str, ...] = ()
@@ -68,6 +72,8 @@ class DatabaseDetail(Struct, frozen=True, kw_only=True):
     roles: tuple[str, ...] = ()
     """That own something in it."""
     content: Content | None = None
+    schema_sha256: str | None = None
+    """Of what ``schema.py`` says is a schema's text, as the programs ``dumped_by`` write it."""
 
 
 class GlobalsDetail(Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from lilfox_tui.backup.postgresql.access import Access
 from lilfox_tui.backup.postgresql.clients import Programs
 from lilfox_tui.backup.postgresql.detail import Content
 from lilfox_tui.backup.postgresql.dump_failed import why_failed
+from lilfox_tui.backup.postgresql.schema import schema_digest
 from lilfox_tui.backup.postgresql.server import Server
 from lilfox_tui.backup.postgresql.snapshot import Snapshot, taken
 from lilfox_tui.backup.source import Into, Stored
@@ -28,8 +29,9 @@ _SHARE_OF_DISK = 1.0
 
 async def dump_database(
     access: Access, server: Server, programs: Programs, database: str, into: Into, stem: str, *, lock_timeout_s: float
-) -> tuple[Stored, Content | None]:
-    """Puts the database's part. Content is None where it could not be counted, which is noted.
+) -> tuple[Stored, Content | None, str | None]:
+    """Puts the database's part; gives what is in it and the digest of its schema, None where that could not be had,
+    which is noted.
 
     Raises BackupError with the cause where pg_dump fails, HostError; then nothing of the part stays.
     """
@@ -43,7 +45,8 @@ async def dump_database(
             stored = await _put(
                 access, database, into, stem, argv, began, round(snapshot.tables_bytes * _SHARE_OF_DISK)
             )
-            return stored, await _counted(counting, into, database)
+            schema = await _schema(access, programs, database, snapshot, into)
+            return stored, await _counted(counting, into, database), schema
         finally:
             counting.cancel()
             with suppress(asyncio.CancelledError, Exception):
@@ -108,6 +111,17 @@ async def _whole(access: Access, argv: Sequence[str], end: bytes, began: asyncio
 async def _count(snapshot: Snapshot, began: asyncio.Event) -> Content:
     await began.wait()
     return await snapshot.count()
+
+
+async def _schema(access: Access, programs: Programs, database: str, snapshot: Snapshot, into: Into) -> str | None:
+    try:
+        return await schema_digest(access, programs, database, snapshot=snapshot.name)
+    except CommandFailed as error:
+        into.note(
+            tr("{database}: its schema was not read, so a restore cannot be compared with it: {reason}",
+               database=database, reason=error.message)
+        )  # fmt: skip
+        return None
 
 
 async def _counted(counting: asyncio.Future[Content], into: Into, database: str) -> Content | None:

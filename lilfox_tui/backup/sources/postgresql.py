@@ -122,10 +122,10 @@ class PostgreSql:
                 into.describe(stored, as_detail(detail))
             for database in self.databases:
                 stem = stem_of(database)
-                stored, content = await dump_database(
+                stored, content, schema = await dump_database(
                     access, server, programs, database, into, stem, lock_timeout_s=self._options.lock_timeout
                 )
-                described = await described_database(psql, server, programs, database, content)
+                described = await described_database(psql, server, programs, database, content, schema)
                 into.describe(stored, as_detail(described))
 
     def _opened(self) -> AbstractAsyncContextManager[Access]:
