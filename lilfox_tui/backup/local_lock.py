@@ -56,7 +56,7 @@ async def local_lock(folder: LocalFolder, where: str, who: str, *, shared: bool)
 def _opened(folder: LocalFolder, *, shared: bool) -> tuple[bool, int | None]:
     """Whether files can be made in the folder, and a descriptor of the file that is locked."""
     with folder.root(make=not shared) as root:
-        writable = os.access(root, os.W_OK) and not os.fstatvfs(root).f_flag & os.ST_RDONLY
+        writable = os.access(".", os.W_OK | os.X_OK, dir_fd=root) and not os.fstatvfs(root).f_flag & os.ST_RDONLY
         flags = os.O_RDWR | os.O_CREAT if writable or not shared else os.O_RDONLY
         try:
             return writable, os.open(FLOCK, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=root)

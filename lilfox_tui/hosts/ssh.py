@@ -16,6 +16,7 @@ from lilfox_tui.feed import Feed
 from lilfox_tui.hosts import ssh_files
 from lilfox_tui.hosts.base import OUTPUT_LIMIT, Completed, Link, Loop, LostCommand
 from lilfox_tui.hosts.refusals import failed, no_change_allowed, sudo_refused, too_slow
+from lilfox_tui.hosts.remote_files import RemoteFiles
 from lilfox_tui.hosts.ssh_command import Order, RemoteCommand
 from lilfox_tui.hosts.ssh_dial import Target
 from lilfox_tui.hosts.ssh_errors import link_lost
@@ -23,6 +24,7 @@ from lilfox_tui.hosts.ssh_forward import forwarded
 from lilfox_tui.hosts.ssh_link import SshLink
 from lilfox_tui.hosts.ssh_loop import SshLoop
 from lilfox_tui.hosts.ssh_sessions import Sessions
+from lilfox_tui.hosts.ssh_sftp import open_sftp
 from lilfox_tui.hosts.ssh_words import with_args
 
 LOGIN_S = 30.0
@@ -206,6 +208,10 @@ class SshHost:
             raise link_lost(self.name, sessions.client.lost_by)
         async with forwarded(sessions.connection, sessions.lost, address, port) as here:
             yield "127.0.0.1", here
+
+    async def open_sftp(self) -> RemoteFiles:
+        """See :meth:`lilfox_tui.hosts.remote_files.HasSftp.open_sftp`."""
+        return await open_sftp(self.name, await self._link.sessions(), read_only=self._read_only)
 
     async def close(self) -> None:
         """See :meth:`Host.close`."""

@@ -59,7 +59,7 @@ class LocalStore:
         try:
             with self._folder.root(make=write) as root:
                 facts, room = os.fstat(root), os.fstatvfs(root)
-                writable = os.access(root, os.W_OK | os.X_OK)
+                writable = os.access(".", os.W_OK | os.X_OK, dir_fd=root)
         except (OSError, StoreError) as error:
             found = error if isinstance(error, StoreError) else refused(self.where, ".", error)
             return [Check(tr("store {where}", where=self.where), "bad", found.message, found.hint)]
@@ -214,6 +214,7 @@ class LocalStore:
                 return await asyncio.shield(work)
             except asyncio.CancelledError:
                 await asyncio.wait([work])
+                work.exception()
                 raise
 
     @contextmanager
