@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import ModuleType, TracebackType
 from typing import Any, cast
 
@@ -20,10 +21,12 @@ HERE = "localhost"
 
 
 class Opening:
-    """Use it as an async context manager: what it opened is closed at its end."""
+    """Use it as an async context manager: what it opened is closed at its end. ``lent`` gives a host that somebody else
+    has opened, and closes; None for one that it has not."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, lent: Callable[[str | None], Host | None] = lambda _name: None) -> None:
         self._config = config
+        self._lent = lent
         self._hosts: dict[str | None, Host] = {}
         self._stores: dict[str, Store] = {}
 
@@ -37,6 +40,8 @@ class Opening:
 
     def host(self, name: str | None) -> Host:
         """The host of that name; this machine when there is none. Raises UsageError for one that is not configured."""
+        if (lent := self._lent(name)) is not None:
+            return lent
         if name not in self._hosts:
             self._hosts[name] = open_host(
                 name or HERE, self._host_config(name), self._config.ssh, read_only=self._config.read_only

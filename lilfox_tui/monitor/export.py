@@ -10,6 +10,7 @@ from lilfox_tui import __version__
 from lilfox_tui.feed import Pending, Ready, Unavailable
 from lilfox_tui.metrics.model import Filesystem, Health, HostSummary, Labels, Level, Snapshot
 from lilfox_tui.monitor.export_alerts import alerts_document, alerts_families, alerts_level
+from lilfox_tui.monitor.export_backups import backups_document, backups_families, backups_level
 from lilfox_tui.monitor.export_forms import Family, Line, iso
 from lilfox_tui.monitor.export_targets import targets_document
 from lilfox_tui.monitor.export_traffic import traffic_document, traffic_families
@@ -22,10 +23,11 @@ def level_name(level: Level) -> str:
 
 
 def worst(overview: Overview) -> Level:
-    """The worst level of all, alerts among them, and targets that are down as degraded; GOOD where nothing is
-    watched."""
+    """The worst level of all, alerts and backup plans among them, and targets that are down as degraded; GOOD where
+    nothing is watched."""
     down = Level.DEGRADED if any(target.down for target in overview.targets) else Level.GOOD
-    return max((*(view.level for view in overview.views), alerts_level(overview.alerts), down))
+    levels = [view.level for view in overview.views]
+    return max((*levels, alerts_level(overview.alerts), backups_level(overview.backups), down))
 
 
 def report(overview: Overview, local: Snapshot | None = None) -> dict[str, Any]:
@@ -44,6 +46,7 @@ def report(overview: Overview, local: Snapshot | None = None) -> dict[str, Any]:
         "backends": {name: _backend(view) for name, view in overview.backends.items()},
         "alerts": alerts_document(overview.alerts),
         "targets": targets_document(overview.targets),
+        "backups": backups_document(overview.backups),
     }
 
 
@@ -197,6 +200,7 @@ def _own_families(overview: Overview) -> Iterator[Family]:
     yield from traffic_families(overview.services.values())
     yield from backend_families(overview.backends.values())
     yield from alerts_families(overview.alerts)
+    yield from backups_families(overview.backups, overview.at)
 
 
 def host_families(views: Iterable[HostView]) -> Iterator[Family]:

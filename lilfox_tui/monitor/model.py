@@ -15,6 +15,7 @@ from lilfox_tui.hosts.base import Link, LostCommand
 from lilfox_tui.i18n import Message
 from lilfox_tui.metrics.model import HostSummary, Level, ServiceState
 from lilfox_tui.metrics.traffic import Traffic
+from lilfox_tui.monitor.backup_view import Backups
 from lilfox_tui.monitor.target_view import TargetView
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class Change(Struct, frozen=True):
 class Overview(Struct, frozen=True):
     """Everything that is watched, at one moment. ``rewound`` tells that it was made from history. ``alerts`` is None
     where the config names no rules, and pending where their state is not known. ``targets`` are all that are scraped,
-    of services too; of the past they are not known."""
+    of services too; of the past they are not known. ``backups`` is None before they were looked at, and of the past."""
 
     at: datetime
     hosts: Mapping[str, HostView]
@@ -94,6 +95,7 @@ class Overview(Struct, frozen=True):
     rewound: bool = False
     alerts: State[Alerts] | None = None
     targets: tuple[TargetView, ...] = ()
+    backups: Backups | None = None
 
     @property
     def views(self) -> tuple[View, ...]:
@@ -101,5 +103,6 @@ class Overview(Struct, frozen=True):
         return (*self.hosts.values(), *self.services.values(), *self.backends.values())
 
     def count(self, level: Level) -> int:
-        """How many hosts, services and backends are at that level."""
-        return sum(view.level is level for view in self.views)
+        """How many hosts, services, backends and backup plans are at that level."""
+        plans = 0 if self.backups is None else self.backups.count(level)
+        return plans + sum(view.level is level for view in self.views)

@@ -27,6 +27,7 @@ from lilfox_tui.metrics.model import Health, HealthCheck, Level, ServiceState, S
 from lilfox_tui.metrics.sampler import Sampler
 from lilfox_tui.metrics.summary import series_of
 from lilfox_tui.monitor.alert_watch import AlertWatch
+from lilfox_tui.monitor.backup_watch import BackupWatch
 from lilfox_tui.monitor.changes import ChangeLog
 from lilfox_tui.monitor.host_watch import HostWatch
 from lilfox_tui.monitor.model import Overview
@@ -88,6 +89,7 @@ class Monitor:
         self.alerting = AlertWatch(
             config, config_file, self.scraping.store, self._asking_host, self._level_changed.set, state=alert_state
         )
+        self.backups = BackupWatch(config, config_file, self._host_or_here, self._level_changed.set)
         self.queries = Queries(config, self._asking_host, self.scraping.store, self.alerting)
         self._looked = False
         if at_once:
@@ -181,6 +183,7 @@ class Monitor:
                 group.create_task(self.scraping.run())
                 group.create_task(self.backends.run())
                 group.create_task(self.alerting.run())
+                group.create_task(self.backups.run())
         finally:
             await self._close()
 
@@ -193,7 +196,7 @@ class Monitor:
             questions = [asyncio.create_task(self._check_host(watch, timeout_s)) for watch in self._hosts.values()]
             questions += [asyncio.create_task(self._check_service(watch)) for watch in self._services.values()]
             questions += map(asyncio.create_task, (*self.scraping.checks(), *self.backends.checks()))
-            questions.append(asyncio.create_task(self.alerting.look_once()))
+            questions += map(asyncio.create_task, (self.alerting.look_once(), self.backups.look_once()))
             if questions:
                 await asyncio.wait(questions, timeout=timeout_s)
             self._give_up(timeout_s)
@@ -303,7 +306,7 @@ class Monitor:
         services = {name: watch.view() for name, watch in self._services.items()}
         return Overview(
             now, hosts, services, self.backends.views(),
-            alerts=self.alerting.state, targets=self.scraping.all_targets(),
+            alerts=self.alerting.state, targets=self.scraping.all_targets(), backups=self.backups.backups,
         )  # fmt: skip
 
     def _asking_host(self, name: str | None) -> Host | None:
@@ -341,6 +344,7 @@ class Monitor:
                 answer = HealthCheck(now, Health.ERROR, None, None, text)
                 service.take(ServiceState(service.name, service.config.url, Level.FAILING, now, answer, 1))
         self.backends.give_up(timeout_s)
+        self.backups.give_up(timeout_s)
 
     async def _close(self) -> None:
         await self.queries.close()

@@ -1,7 +1,7 @@
-"""``lilfox check``: one round over hosts, services and backends, and the alerts there are, worst first.
+"""``lilfox check``: one round over hosts, services, backends and backup plans, and the alerts there are, worst first.
 
-Anything failing exits 1, an alert that fires and is not silenced among it, and a job of which nobody knows how it
-ended; what is degraded alone exits 0.
+Anything failing exits 1, an alert that fires and is not silenced among it, a plan that is late, and a job of which
+nobody knows how it ended; what is degraded alone exits 0.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from lilfox_tui.cli.alert_rows import alert_rows
 from lilfox_tui.cli.durations import duration
 from lilfox_tui.cli.job_rows import check_rows, document
 from lilfox_tui.cli.output import Cell, print_json, print_table, shape
+from lilfox_tui.cli.plan_rows import plan_rows
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.feed import Ready, Unavailable
@@ -63,6 +64,7 @@ def _rows(overview: Overview, jobs: Sequence[Job]) -> Iterator[list[Cell]]:
     found = [(view.level, list(_view_rows(view))) for view in overview.views]
     found += alert_rows(overview.alerts)
     found += check_rows(jobs)
+    found += plan_rows(overview)
     found += [(Level.DEGRADED, [_target(target)]) for target in overview.targets if target.down]
     for _level, rows in sorted(found, key=lambda each: -each[0]):
         yield from rows

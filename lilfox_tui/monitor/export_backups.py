@@ -1,0 +1,67 @@
+"""Backup plans for other programs: in the document of ``check`` and ``monitor``, and as Prometheus' gauges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from lilfox_tui.metrics.model import Labels, Level
+from lilfox_tui.monitor.backup_view import Backups, PlanView
+from lilfox_tui.monitor.export_forms import Family, iso
+
+
+def backups_level(backups: Backups | None) -> Level:
+    """The worst level of the plans; GOOD where there are none."""
+    return max((view.level for view in _plans(backups)), default=Level.GOOD)
+
+
+def backups_document(backups: Backups | None) -> list[dict[str, Any]]:
+    """Each plan in each of its stores. Instants are ISO 8601 with their offset; null is not known."""
+    return [_document(view) for view in _plans(backups)]
+
+
+def backups_families(backups: Backups | None, now: datetime) -> Iterator[Family]:
+    """Level, age of the newest good set and duration of the newest drill, with the labels ``plan`` and ``store``."""
+    views: list[tuple[Labels, PlanView]] = [
+        ((("plan", view.name), ("store", view.store)), view) for view in _plans(backups)
+    ]
+    levels = [(labels, float(view.level)) for labels, view in views]
+    yield "lilfox_backup_level", "gauge", "How well the plan is: 0 good, 1 unknown, 2 degraded, 3 failing.", levels
+    late = [(labels, float(view.late is not None)) for labels, view in views if view.sets is not None]
+    yield "lilfox_backup_late", "gauge", "Whether a scheduled run gave no good set.", late
+    newest = [(labels, _newest_good(view)) for labels, view in views]
+    ages = [(labels, (now - at).total_seconds()) for labels, at in newest if at is not None]
+    yield "lilfox_backup_age_seconds", "gauge", "Age of the newest good set.", ages
+    drills = [(labels, view.rto_s) for labels, view in views if view.rto_s is not None]
+    yield "lilfox_backup_restore_seconds", "gauge", "How long the newest drill took to restore a set.", drills
+
+
+def _document(view: PlanView) -> dict[str, Any]:
+    newest = view.sets[0] if view.sets else None
+    good = _newest_good(view)
+    return {
+        "plan": view.name,
+        "store": view.store,
+        "copy": view.copy,
+        "level": view.level.name.lower(),
+        "since": iso(view.since),
+        "reasons": [str(reason) for reason in view.reasons],
+        "late": view.late is not None,
+        "due": None if view.late is None else iso(view.late.due),
+        "next_run": None if view.next_run is None else iso(view.next_run),
+        "newest": None if newest is None else newest.id,
+        "newest_status": None if newest is None else newest.status,
+        "newest_good_at": None if good is None else iso(good),
+        "sets": None if view.sets is None else len(view.sets),
+        "restore_s": view.rto_s,
+    }
+
+
+def _newest_good(view: PlanView) -> datetime | None:
+    return next((found.created for found in view.sets or () if found.good), None)
+
+
+def _plans(backups: Backups | None) -> Iterator[PlanView]:
+    if backups is not None:
+        yield from (view for view in backups.plans.values() if view.config is not None)
