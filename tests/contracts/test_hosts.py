@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing
 from pathlib import Path
 
@@ -99,6 +99,29 @@ async def test_stdin_arrives_whole_and_is_closed(host: Host) -> None:
     data = bytes(range(256)) * 1000
     assert (await host.run(["cat"], stdin=data)).stdout == data
     assert (await host.run(["cat"])).stdout == b""
+
+
+async def of(*blocks: bytes) -> AsyncGenerator[bytes, None]:
+    for block in blocks:
+        yield block
+
+
+async def test_what_is_poured_arrives_whole_and_its_end_is_seen(host: Host) -> None:
+    data = bytes(range(256)) * 4000
+    done = await host.pour(["cat"], of(data[:1], b"", data[1:500_000], data[500_000:]))
+    assert done.ok
+    assert done.stdout == data
+    assert (await host.pour(["cat"], of())).stdout == b""
+
+
+async def test_what_the_poured_blocks_raise_goes_up(host: Host) -> None:
+    async def failing() -> AsyncGenerator[bytes, None]:
+        yield b"half"
+        raise ZeroDivisionError("the source")
+
+    with pytest.raises(ZeroDivisionError, match="the source"):
+        await host.pour(["cat"], failing())
+    assert not host.lost
 
 
 async def test_output_past_the_limit_is_cut_and_the_command_ended(host: Host) -> None:
@@ -209,3 +232,69 @@ async def test_a_loop_that_hangs_is_a_timeout(real: Host) -> None:
     async with real.loop("sleep 1000; read x") as loop:
         with pytest.raises(CommandTimeout):
             await loop.ask("", timeout_s=0.3)
+
+
+async def endless(asked: list[int]) -> AsyncGenerator[bytes, None]:
+    """Counts in ``asked`` the blocks that were asked for."""
+    while True:
+        asked.append(1)
+        yield bytes(256 * 1024)
+
+
+async def test_half_a_stream_is_never_taken_for_a_whole_one(real: Host, tmp_path: Path) -> None:
+    async def failing() -> AsyncGenerator[bytes, None]:
+        yield b"half\n"
+        await until(lambda: note.exists() and note.read_text() == "half\n")
+        raise ZeroDivisionError
+
+    note, whole = tmp_path / "seen", tmp_path / "whole"
+    with pytest.raises(ZeroDivisionError):
+        await real.pour(
+            ["sh", "-c", 'read -r line; echo "$line" >"$1"; cat; : >"$2"', "sh", str(note), str(whole)], failing()
+        )
+    assert note.exists()
+    assert not whole.exists()
+    assert not real.lost
+
+
+async def test_a_command_may_end_before_it_has_read_all(real: Host) -> None:
+    asked: list[int] = []
+    async with aclosing(endless(asked)) as blocks:
+        done = await real.pour(["sh", "-c", "head -c 1000000 | wc -c; echo no >&2; exit 3"], blocks)
+    assert (done.exit_status, done.stdout.strip(), done.stderr) == (3, b"1000000", b"no\n")
+    assert len(asked) < 100
+
+
+async def test_a_command_ends_although_the_blocks_do_not_come(real: Host) -> None:
+    async def silent() -> AsyncGenerator[bytes, None]:
+        yield b"one\n"
+        await asyncio.Event().wait()
+
+    async with asyncio.timeout(10):
+        done = await real.pour(["sh", "-c", "read -r line; echo $line"], silent())
+    assert done.stdout == b"one\n"
+
+
+async def test_a_command_that_does_not_read_stops_the_blocks(real: Host) -> None:
+    asked: list[int] = []
+    async with aclosing(endless(asked)) as blocks:
+        pouring = asyncio.create_task(real.pour(["sleep", "1000"], blocks))
+        await until(lambda: asked)
+        with pytest.raises(AssertionError):
+            await until(lambda: len(asked) > 40, timeout_s=1)
+        pouring.cancel()
+        await asyncio.wait([pouring])
+    assert pouring.cancelled()
+    assert not real.lost
+
+
+async def test_poured_output_past_the_limit_ends_the_command(real: Host) -> None:
+    asked: list[int] = []
+    async with aclosing(endless(asked)) as blocks:
+        done = await real.pour(["cat"], blocks, limit_bytes=1000)
+    assert (done.truncated, len(done.stdout), done.exit_status) == (True, 1000, None)
+
+
+async def test_an_unknown_program_can_be_poured_into(real: Host) -> None:
+    async with aclosing(endless([])) as blocks:
+        assert (await real.pour(["no-such-program-here"], blocks)).exit_status == 127
