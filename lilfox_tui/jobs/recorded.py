@@ -37,7 +37,7 @@ class Recorded:
         except OSError as error:
             raise JobError(
                 tr(
-                    "{folder}: what was to be done next cannot be written there, so it is not done ({what}): {reason}",
+                    "{folder}: {reason}: what was to be done next cannot be written down, so it is not done: {what}",
                     folder=self._folder,
                     what=told(text),
                     reason=error.strerror or error,

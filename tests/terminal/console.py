@@ -20,7 +20,8 @@ import pyte
 
 
 class Console:
-    """``lilfox ARGUMENTS`` on a terminal of our own. Use as a context manager: whatever happens, it is ended."""
+    """``lilfox ARGUMENTS`` on a terminal of our own, or another ``module``. Use as a context manager: whatever happens,
+    it is ended."""
 
     def __init__(
         self,
@@ -31,6 +32,7 @@ class Console:
         rows: int = 30,
         env: Mapping[str, str] | None = None,
         ignore_hangup: bool = False,
+        module: str = "lilfox_tui",
     ) -> None:
         _watch_this_machine_alone(home)
         self.raw = bytearray()
@@ -49,7 +51,7 @@ class Console:
             **(env or {}),
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "lilfox_tui", *arguments],
+            [sys.executable, "-m", module, *arguments],
             stdin=terminal,
             stdout=terminal,
             stderr=terminal,

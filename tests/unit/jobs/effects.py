@@ -166,3 +166,24 @@ async def tells_surroundings(run: Run, wanted: dict[str, Any]) -> Outcome:
             "session": os.getsid(0), "pid": os.getpid(), "modules": sorted(sys.modules), "child_fds": fds,
         },
     )  # fmt: skip
+
+
+async def dies_at(run: Run, wanted: dict[str, Any]) -> Outcome:
+    """Makes three files, each intended before; kills itself after so many steps."""
+    steps = 0
+
+    def step() -> None:
+        nonlocal steps
+        steps += 1
+        if steps == wanted["steps"]:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    step()
+    for name in "abc":
+        run.intent(name)
+        step()
+        os.close(os.open(os.path.join(wanted["folder"], name), os.O_CREAT))
+        step()
+        run.done(name)
+        step()
+    return Outcome("ok", "three files")

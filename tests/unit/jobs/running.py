@@ -12,14 +12,16 @@ from lilfox_tui.jobs.folder import EVENTS
 from lilfox_tui.jobs.listing import find_job, list_jobs
 from lilfox_tui.jobs.model import Event, Job
 from lilfox_tui.jobs.process import Process, start_of, this_process
-from lilfox_tui.jobs.reading import EventReader
+from lilfox_tui.jobs.reading import EventReader, is_held
 from tests.waiting import wait_for
 
 
 def ended(job_id: str, timeout_s: float = 30.0) -> Job:
     """The job, once its process is gone."""
     wait_for(lambda: find_job(job_id).state != "running", timeout_s=timeout_s, what=f"{job_id} has ended")
-    return find_job(job_id)
+    job = find_job(job_id)
+    wait_for(lambda: not is_held(Path(job.folder)), what=f"the process of {job_id} is gone")
+    return job
 
 
 def said(job_id: str) -> list[str]:

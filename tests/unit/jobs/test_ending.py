@@ -40,6 +40,7 @@ async def test_cancel_returns_after_its_clean_up(jobs: Path, tmp_path: Path) -> 
 async def test_what_takes_longer_is_said_and_goes_on(jobs: Path, tmp_path: Path) -> None:
     clean = tmp_path / "clean"
     job_id = await asyncio.to_thread(begin, "waits", until="/nonexistent", clean=str(clean))
+    await until(lambda: "waiting" in said(job_id), what="it waits")
     pid = find_job(job_id).pid
     with pytest.raises(JobError, match=rf"still cleans up \(process {pid} on "):
         await cancel(job_id, wait_s=0.2)

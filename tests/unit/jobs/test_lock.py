@@ -3,6 +3,7 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -40,12 +41,12 @@ def test_the_second_is_told_who_holds_it(tmp_path: Path) -> None:
     os.close(events)
 
 
-@pytest.mark.parametrize("pid", [os.getpid(), 1, 2**22 - 1])
-def test_what_stands_in_the_file_holds_nothing(tmp_path: Path, pid: int) -> None:
+@pytest.mark.parametrize("pid", [os.getppid, lambda: 1, lambda: 2**22 - 1], ids=["ours", "of init", "nobody's"])
+def test_what_stands_in_the_file_holds_nothing(tmp_path: Path, pid: Callable[[], int]) -> None:
     """A process was killed: its pid is dead, or another process has it now."""
     os.close(lock.take(tmp_path, KEY, HOLDER))
     (file,) = (tmp_path / ".locks").iterdir()
-    file.write_text(str(pid))
+    file.write_text(str(pid()))
     os.close(lock.take(tmp_path, KEY, HOLDER))
 
 
