@@ -228,7 +228,7 @@ def chosen(sets: Sequence[BackupSet], wish: Wish) -> BackupSet:
 def _last_restored(words: str) -> journal.Restored:
     known = [restored for restored in journal.read_all() if restored.stage == "swapped"]
     for restored in known:
-        if words in ("", restored.set, restored.set.partition("_")[2]):
+        if words in ("", "latest", restored.set, restored.set.partition("_")[2]):
             return restored
     raise BackupError(
         tr("no restore of {set} is known that could be undone", set=words),
