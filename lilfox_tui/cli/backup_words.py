@@ -12,14 +12,13 @@ from lilfox_tui.cli.output import print_json, print_line
 from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.config.model import KeepConfig, SecretRef
 from lilfox_tui.errors import NotAllowed, UsageError
-from lilfox_tui.i18n import Message, _, tr
+from lilfox_tui.i18n import _, tr
 
 if TYPE_CHECKING:
     from lilfox_tui.backup.effects import Wish
+    from lilfox_tui.backup.requests import Kind
     from lilfox_tui.config.loader import LoadedConfig
     from lilfox_tui.config.model import BackupConfig
-
-EFFECTS = "lilfox_tui.backup.effects"
 
 
 def add_plan(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +52,7 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
         default="",
         help=_("postgresql://USER@HOST/DB; password from PGPASSWORD or PGPASSFILE"),
     )
-    add("--files", metavar="DIR", action="append", default=[], help=_("a folder; may be given several times"))
+    add("--files", metavar="DIR", dest="folders", action="append", default=[], help=_("a folder; may be given several times"))
     add("--app", metavar="DIR", default="", help=_("the application's folder, with .env and config/"))
     add("--host", metavar="NAME", default=None, help=_("a host of the configuration where these are"))
 
@@ -96,7 +95,7 @@ def _words(args: argparse.Namespace) -> Words:
     app = getattr(args, "app", "")
     return Words(
         database=getattr(args, "database", ""),
-        files=tuple(str(Path(folder).absolute()) for folder in getattr(args, "files", [])),
+        files=tuple(str(Path(folder).absolute()) for folder in getattr(args, "folders", [])),
         app=str(Path(app).absolute()) if app else "",
         store=getattr(args, "store", ""),
         host=getattr(args, "host", None),
@@ -135,21 +134,13 @@ def settings(args: argparse.Namespace) -> LoadedConfig:
     return loaded
 
 
-def key_of(wish: Wish) -> str:
-    """What a backup acts on: of one plan, or into one store, one at a time."""
-    return f"backup {wish.plan or wish.words.store}"
-
-
-def do(kind: str, title: Message | str, key: str, wish: Wish, *, quiet: bool = False) -> tuple[int, dict[str, Any]]:
-    """Starts the effect ``kind`` of ``backup/effects.py`` as a job and follows it; gives its exit code and result."""
-    import msgspec
-
+def do(kind: Kind, wish: Wish, *, quiet: bool = False) -> tuple[int, dict[str, Any]]:
+    """Starts what the wish asks for as a job and follows it; gives its exit code and result."""
+    from lilfox_tui.backup.requests import request_of
     from lilfox_tui.jobs.listing import find_job
-    from lilfox_tui.jobs.model import Request
     from lilfox_tui.jobs.start import start
 
-    request = Request(entry=f"{EFFECTS}:{kind}", kind=kind, title=str(title), key=key, wanted=msgspec.to_builtins(wish))
-    job = start(request)
+    job = start(request_of(kind, wish))
     code = follow_job(job, quiet=quiet)
     return code, find_job(job).result
 
@@ -161,9 +152,9 @@ def add_set(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def judged(args: argparse.Namespace, kind: str, title: Message, wish: Wish) -> int:
+def judged(args: argparse.Namespace, kind: Kind, wish: Wish) -> int:
     """Does what finds out about a set, prints what came of it, and gives the exit code."""
-    code, result = do(kind, title, f"{kind} {wish.plan or wish.words.store} {wish.set}", wish)
+    code, result = do(kind, wish)
     if args.json:
         print_json({"set": None, "status": "unverified", "reason": "", "took_s": None, **result})
     elif result.get("set"):

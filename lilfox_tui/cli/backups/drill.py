@@ -6,7 +6,6 @@ import argparse
 
 from lilfox_tui.cli.backup_words import add_json, add_plan, add_set, add_sources, judged, settings, wish_of
 from lilfox_tui.cli.schemas import print_schema
-from lilfox_tui.i18n import tr
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,4 +22,4 @@ def run(args: argparse.Namespace) -> int:
         print_schema("backup-proof")
         return 0
     wish = wish_of(args, settings(args))
-    return judged(args, "drill", tr("drill {set}", set=wish.set or tr("the newest set")), wish)
+    return judged(args, "drill", wish)

@@ -7,9 +7,9 @@ import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from lilfox_tui.cli.backup_words import do, key_of, settings, wish_of
+from lilfox_tui.cli.backup_words import do, settings, wish_of
 from lilfox_tui.cli.output import Cell, print_line, print_table
-from lilfox_tui.i18n import _, tr
+from lilfox_tui.i18n import _
 
 if TYPE_CHECKING:
     from lilfox_tui.backup.retention import Verdict
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     if not going or not args.yes:
         return 0
     wish = wish_of(args, loaded, plan=args.plan)
-    code, _result = do("prune", tr("prune {plan}", plan=args.plan), key_of(wish), wish)
+    code, _result = do("prune", wish)
     return code
 
 

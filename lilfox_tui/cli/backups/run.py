@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from lilfox_tui.cli.backup_words import add_json, add_sources, add_store, do, key_of, settings, wish_of
+from lilfox_tui.cli.backup_words import add_json, add_sources, add_store, do, settings, wish_of
 from lilfox_tui.cli.output import print_error, print_json, print_line
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.errors import LilFoxError, UsageError
@@ -67,7 +67,7 @@ def _one(args: argparse.Namespace, loaded: LoadedConfig, plan: str) -> tuple[int
     name = plan or DEFAULT
     wish = wish_of(args, loaded, plan=plan)
     try:
-        code, result = do("backup", tr("backup {plan}", plan=name), key_of(wish), wish, quiet=args.quiet)
+        code, result = do("backup", wish, quiet=args.quiet)
     except LilFoxError as error:  # one plan that cannot begin keeps no other from it
         print_error(error)
         code, result = error.exit_code, {}

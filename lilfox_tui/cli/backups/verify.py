@@ -6,7 +6,6 @@ import argparse
 
 from lilfox_tui.cli.backup_words import add_json, add_plan, add_set, judged, settings, wish_of
 from lilfox_tui.cli.schemas import print_schema
-from lilfox_tui.i18n import tr
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,4 +21,4 @@ def run(args: argparse.Namespace) -> int:
         print_schema("backup-proof")
         return 0
     wish = wish_of(args, settings(args))
-    return judged(args, "verify", tr("verify {set}", set=wish.set or tr("the newest set")), wish)
+    return judged(args, "verify", wish)

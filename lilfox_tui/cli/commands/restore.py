@@ -17,6 +17,7 @@ from lilfox_tui.i18n import _, tr
 
 if TYPE_CHECKING:
     from lilfox_tui.backup.effects import Wish
+    from lilfox_tui.backup.requests import Kind
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -92,10 +93,8 @@ def _confirm(args: argparse.Namespace, where: list[str]) -> None:
         raise UsageError(tr("that is something else: nothing was written"))
 
 
-def _done(args: argparse.Namespace, kind: str, wish: Wish) -> int:
-    place = wish.words.database or ", ".join(wish.words.files) or wish.plan
-    title = tr("undo the restore of {set}", set=wish.set) if kind == "undo" else tr("restore {set}", set=wish.set)
-    code, result = do(kind, title, f"restore {place}", wish)
+def _done(args: argparse.Namespace, kind: Kind, wish: Wish) -> int:
+    code, result = do(kind, wish)
     if args.json:
         print_json({"exit_code": code, "set": wish.set, "kept": [], **result})
     return code
