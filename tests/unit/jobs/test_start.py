@@ -192,3 +192,33 @@ def test_it_leaves_no_zombie_to_the_one_that_began_it(jobs: Path) -> None:
     ended(job.id)
     wait_for(lambda: not Path(f"/proc/{job.pid}").exists(), what="it was waited for")
     kill(job)
+
+
+def test_whoever_gives_up_while_it_begins_leaves_no_job_that_runs(jobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lilfox_tui.jobs.start.select.select", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            begin("waits", until="/nonexistent")
+    (job,) = list_jobs()
+    assert ended(job.id).state in ("cancelled", "failed")
+    assert "make a folder" not in said(job.id) or said(job.id)[-1] == "cleaned up"
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a folder to a group")
+def test_the_group_that_may_read_the_systems_jobs_may_read_all_of_them(
+    jobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    system = tmp_path / "jobs"
+    system.mkdir()
+    os.chown(system, 0, 4)
+    system.chmod(0o2750)
+    folder = Path(ended(begin("leaks")).folder)
+    assert folder.parent == system
+    assert (folder.stat().st_gid, stat.S_IMODE(folder.stat().st_mode)) == (4, 0o2750)
+    files = {path.name: (path.stat().st_gid, stat.S_IMODE(path.stat().st_mode)) for path in folder.iterdir()}
+    assert files == dict.fromkeys(("request.json", "events.jsonl", "output.log"), (4, 0o640))
