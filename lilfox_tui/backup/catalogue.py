@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import tzinfo
 
 import msgspec
@@ -23,7 +23,7 @@ from lilfox_tui.backup.names import (
 )
 from lilfox_tui.backup.old_sets import OldFile, old_sets, read_old_name
 from lilfox_tui.backup.store import Entry, Store
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import Message, tr
 
 _LEFT = tr("unfinished: a run is at it now, or was ended before it wrote the manifest")
 _KINDS = {".dump": "postgresql-custom", ".sql": "postgresql-plain", ".tar": "files", "": "file"}
@@ -45,7 +45,11 @@ def sets_of(entries: Sequence[Entry], texts: Mapping[str, bytes], zone: tzinfo) 
     described = [each for each in read if each is not None]
     there = lying(entries, described)
     sets = [described_set(each, there, texts.get(proof_name(each.id))) for each in described]
-    old, left = _sorted_out([entry for entry in entries if entry.name not in there.claims], zone)
+    unread = {found.id[-15:]: at for at, found in enumerate(sets) if found.manifest is None}
+    old, left = _sorted_out([entry for entry in entries if entry.name not in there.claims], unread, zone)
+    for stamp, at in unread.items():
+        parts = tuple(_left_part(entry, sets[at].reason) for entry in left.pop(stamp))
+        sets[at] = msgspec.structs.replace(sets[at], parts=parts)
     for found in old_sets(old, {each.id for each in sets}):
         proof = read_proof(found.id, texts.get(proof_name(found.id)))
         sets.append(found if proof is None else _with_proof(found, proof))
@@ -53,11 +57,14 @@ def sets_of(entries: Sequence[Entry], texts: Mapping[str, bytes], zone: tzinfo) 
     return sorted(sets, key=lambda found: (found.created, found.id), reverse=True)
 
 
-def _sorted_out(entries: Sequence[Entry], zone: tzinfo) -> tuple[list[OldFile], dict[str, list[Entry]]]:
-    """What no manifest names: files of the manual's scripts, and what runs left by the date in its name. A file with a
-    name of the manual's belongs to the latter where something of the very same date does."""
+def _sorted_out(
+    entries: Sequence[Entry], unread: Iterable[str], zone: tzinfo
+) -> tuple[list[OldFile], dict[str, list[Entry]]]:
+    """What no manifest names: files of the manual's scripts, and by the date in their names what runs left and what is
+    of manifests that cannot be read (``unread``: their dates). A file with a name of the manual's belongs to those
+    where they have the very same date."""
     old: list[OldFile] = []
-    left: dict[str, list[Entry]] = {}
+    left: dict[str, list[Entry]] = {stamp: [] for stamp in unread}
     for entry in entries:
         stamp = _stamp_of_left(entry.name)
         if stamp is not None:
@@ -84,7 +91,7 @@ def _stamp_of_left(name: str) -> str | None:
 
 def _unfinished_sets(left: Mapping[str, list[Entry]], taken: set[str], zone: tzinfo) -> Iterator[BackupSet]:
     for stamp, entries in left.items():
-        parts = tuple(_left_part(entry) for entry in sorted(entries, key=lambda entry: entry.name))
+        parts = tuple(_left_part(entry, _LEFT) for entry in sorted(entries, key=lambda entry: entry.name))
         made = parts[0].source + "_" + stamp
         yield BackupSet(
             id=made if made not in taken else f"{made}-unfinished",
@@ -95,7 +102,7 @@ def _unfinished_sets(left: Mapping[str, list[Entry]], taken: set[str], zone: tzi
         )
 
 
-def _left_part(entry: Entry) -> FoundPart:
+def _left_part(entry: Entry, trouble: Message | str) -> FoundPart:
     read = read_file_name(entry.name)
     suffix = "" if read is None else read.suffix
     return FoundPart(
@@ -105,7 +112,7 @@ def _left_part(entry: Entry) -> FoundPart:
         kind=_KINDS[suffix],
         size_bytes=entry.size_bytes,
         modified=entry.modified,
-        trouble=_LEFT,
+        trouble=trouble,
     )
 
 

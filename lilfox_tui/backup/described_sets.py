@@ -63,8 +63,6 @@ def read_manifest(entry: Entry, raw: bytes | None) -> Described | None:
     if len(own) != len(read.parts):
         strange = next(part.name for part in read.parts if part not in own)
         trouble = tr("its manifest names what is no file of it: {name}", name=_shown(strange))
-    elif len({part.name for part in own}) != len(own) or not own:
-        trouble = tr("its manifest names no file, or one twice")
     return Described(id=name, plan=parsed.plan, entry=entry, manifest=read, parts=own, trouble=trouble)
 
 
@@ -80,6 +78,8 @@ def _decoded(raw: bytes | None) -> Manifest | Message:
         return tr("its manifest cannot be read: {error}", error=_shown(str(error)))
     if read.schema != SCHEMA:
         return _newer(read.schema)
+    if not read.parts or len({part.name for part in read.parts}) != len(read.parts):
+        return tr("its manifest names no file, or one twice")
     if read.created.tzinfo is None or not FIRST_YEAR <= read.created.year <= LAST_YEAR:
         return tr("its manifest cannot be read: {error}", error=tr("a time that no set can have"))
     return read

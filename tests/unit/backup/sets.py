@@ -1,0 +1,60 @@
+"""Sets for tests: in memory, and as files of a store."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from lilfox_tui.backup.manifest import Manifest, Part, Proof
+from lilfox_tui.backup.model import BackupSet, Status
+from lilfox_tui.backup.names import file_name, manifest_name, proof_name, set_id
+
+NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
+
+
+def a_set(created: datetime, status: Status = "intact", *, plan: str = "lilfox", name: str = "") -> BackupSet:
+    """A set of no files, named by its time in UTC unless ``name`` is given."""
+    return BackupSet(id=name or set_id(plan, created, UTC), created=created, status=status, parts=(), plan=plan)
+
+
+def manifest_of(created: datetime, content: bytes = b"dump", *, plan: str = "lilfox") -> Manifest:
+    """The manifest of a set with one database, whose names are in UTC."""
+    name = set_id(plan, created, UTC)
+    digest = hashlib.sha256(content).hexdigest()
+    part = Part(
+        name=file_name(plan, ".dump", name[-15:], packing="zstd"), source="database", source_kind="postgresql",
+        kind="postgresql-custom", packing="zstd", size_bytes=len(content), sha256=digest, raw_bytes=len(content),
+        raw_sha256=digest,
+    )  # fmt: skip
+    return Manifest(
+        id=name, run="r1", plan=plan, created=created, offset_s=0, finished=created + timedelta(minutes=1), host="h",
+        tool="lilfox 1", parts=(part,),
+    )  # fmt: skip
+
+
+def put_set(
+    folder: Path, manifest: Manifest, content: bytes = b"dump", *, proven: bool = False, name: str | None = None
+) -> None:
+    """Writes the set's files; with ``proven`` also a proof that it is intact. ``name`` is what the files of the set
+    itself are called by, its id when not given."""
+    for part in manifest.parts:
+        path = folder / part.name
+        if path.parent.resolve() == folder.resolve():
+            path.write_bytes(content)
+    (folder / manifest_name(name or manifest.id)).write_bytes(msgspec.json.encode(manifest))
+    if proven:
+        put_proof(folder, proof_of(manifest))
+
+
+def proof_of(manifest: Manifest) -> Proof:
+    """That it is intact."""
+    digests = {part.name: part.sha256 for part in manifest.parts}
+    return Proof(set=manifest.id, level="intact", at=manifest.finished, sha256=digests)
+
+
+def put_proof(folder: Path, proof: Proof) -> None:
+    """Writes it beside the set."""
+    (folder / proof_name(proof.set)).write_bytes(msgspec.json.encode(proof))
