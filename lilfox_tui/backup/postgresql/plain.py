@@ -1,0 +1,250 @@
+r"""Reading a plain dump (a script for psql): whether it is whole, what is in it, and a stream that is safe to run.
+
+What may be run holds none of psql's own commands; the dump's pair of ``\restrict`` is taken off and a fresh one with a
+random key is put around it, so that psql refuses whatever this reader should have overlooked (CVE-2025-8714). It tells
+nothing of SQL itself, which can do what the role may that runs it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, AsyncIterator
+from secrets import token_hex
+
+from msgspec import Struct
+
+from lilfox_tui.backup.errors import BrokenSet
+from lilfox_tui.backup.postgresql.detail import Content, DatabaseDetail, SequenceValue, TableContent
+from lilfox_tui.backup.postgresql.plain_lexer import Lexer, command_refused, refused
+from lilfox_tui.i18n import tr
+from lilfox_tui.text import clean
+
+HEADER = b"-- PostgreSQL database dump"
+TRAILER = b"-- PostgreSQL database dump complete"
+CLUSTER_HEADER = b"-- PostgreSQL database cluster dump"
+CLUSTER_TRAILER = b"-- PostgreSQL database cluster dump complete"
+_SERVER = re.compile(rb"-- Dumped from database version (\d+)(?:\.(\d+))?(?:\.(\d+))?")
+_PROGRAM = re.compile(rb"-- Dumped by pg_dump version (\S+)")
+_KEY = re.compile(rb"\\(un)?restrict ([A-Za-z0-9]+)\s*")
+_CONNECT = re.compile(
+    rb"\\connect (?:-reuse-previous=on \"dbname='(?P<conninfo>(?:[^'\\`]|\\.)*)'\""
+    rb"|(?P<plain>[^\s\"'`\\:]+)|\"(?P<quoted>(?:[^\"`]|\"\")*)\")\s*"
+)
+_IDENTIFIER = rb"(?:[A-Za-z_\x80-\xff][A-Za-z0-9_$\x80-\xff]*|\"(?:[^\"]|\"\")*\")"
+_OF_DATABASE = re.compile(rb"(?:CREATE|DROP|ALTER|COMMENT ON|SECURITY LABEL[^;]* ON) DATABASE\s", re.IGNORECASE)
+_OWNER = re.compile(rb" OWNER TO (" + _IDENTIFIER + rb");\Z")
+_EXTENSION = re.compile(rb"CREATE EXTENSION (?:IF NOT EXISTS )?(" + _IDENTIFIER + rb")")
+_SETTING = re.compile(rb"SET ([a-z_]+) = '?([^;']*)'?;")
+_SEQUENCE = re.compile(rb"SELECT pg_catalog\.setval\('((?:[^']|'')*)', (-?\d+), (true|false)\);")
+_LARGE_OBJECT = re.compile(rb"SELECT pg_catalog\.lo_create\('")
+_UNSAFE_ENCODINGS = frozenset({"SJIS", "SHIFT_JIS_2004", "BIG5", "GBK", "UHC", "GB18030", "JOHAB"})
+"""A character may hold the byte of a quote or a backslash; no database has one of them."""
+
+
+class PlainDump(Struct, frozen=True, kw_only=True):
+    """What a whole plain dump says."""
+
+    database: str | None
+    """Told by dumps with ``--create`` only."""
+    server_version_num: int | None
+    dumped_by: str
+    encoding: str
+    restricted: bool
+    r"""Whether it had a pair of ``\restrict``."""
+    tables: dict[str, int]
+    """Rows of each COPY."""
+    sequences: dict[str, SequenceValue]
+    large_objects: int
+    inserts: int
+    """Statements INSERT INTO: made with ``--inserts``, so that no rows can be counted."""
+    roles: tuple[str, ...]
+    extensions: tuple[str, ...]
+    tablespaces: tuple[str, ...]
+    settings: tuple[str, ...]
+    """Names that it sets, which an older server may not know (``transaction_timeout``)."""
+
+    def detail(self) -> DatabaseDetail:
+        """As the manifest of a set of today would say it."""
+        tables = {name: TableContent(rows) for name, rows in self.tables.items()}
+        return DatabaseDetail(
+            database=self.database or "",
+            server_version_num=self.server_version_num,
+            dumped_by=self.dumped_by,
+            encoding=self.encoding or None,
+            extensions=dict.fromkeys(self.extensions, ""),
+            tablespaces=self.tablespaces,
+            roles=self.roles,
+            content=Content(tables=tables, sequences=self.sequences, large_objects=self.large_objects),
+        )
+
+
+class PlainReader:
+    """Reads one dump block by block. ``cluster``: the globals that pg_dumpall writes."""
+
+    def __init__(self, *, cluster: bool = False) -> None:
+        self._header, self._trailer = (CLUSTER_HEADER, CLUSTER_TRAILER) if cluster else (HEADER, TRAILER)
+        self._lexer = Lexer(self)
+        self._headed = self._ended = False
+        self._key: bytes | None = None
+        self._restricted = self._opened = False
+        self._database: str | None = None
+        self._version_num: int | None = None
+        self._program = self._encoding = ""
+        self._tables: dict[str, int] = {}
+        self._sequences: dict[str, SequenceValue] = {}
+        self._large_objects = self._inserts = 0
+        self._found: dict[str, dict[str, None]] = {"roles": {}, "extensions": {}, "tablespaces": {}, "settings": {}}
+        self._beginning = b""
+        self._empty = True
+
+    def feed(self, block: bytes) -> list[bytes]:
+        """What may be passed on of what came so far. Raises BrokenSet for no dump, and what must not run."""
+        if len(self._beginning) < 64:
+            self._beginning += block[:64]
+            self._empty = self._empty and not block.strip()
+            if self._beginning.startswith(b"PGDMP"):
+                raise BrokenSet(tr("it is no script but a dump in pg_dump's custom format"))
+        return self._lexer.feed(block)
+
+    def finish(self) -> tuple[list[bytes], PlainDump]:
+        """The rest, and what the dump says. Raises BrokenSet where it is not whole."""
+        if self._empty:
+            raise BrokenSet(tr("it is empty: the dump failed"))
+        rest = self._lexer.finish()
+        if not self._headed:
+            raise self._no_dump()
+        if not self._ended:
+            raise BrokenSet(
+                tr("it is cut: the line “PostgreSQL database dump complete” is missing at its end"),
+                tr("pg_dump was ended or the disk was full. Use an older set."),
+            )
+        return rest, PlainDump(
+            database=self._database,
+            server_version_num=self._version_num,
+            dumped_by=self._program,
+            encoding=self._encoding,
+            restricted=self._restricted,
+            tables=self._tables,
+            sequences=self._sequences,
+            large_objects=self._large_objects,
+            inserts=self._inserts,
+            **{name: tuple(found) for name, found in self._found.items()},
+        )
+
+    def statement(self, text: bytes, whole: bool) -> bool:
+        """See :class:`plain_lexer.Reader`."""
+        if not self._headed:
+            raise self._no_dump()
+        if self._ended:
+            raise refused(tr("something follows its end: {statement}", statement=_shown(text)))
+        if self._restricted and not self._opened:
+            raise refused(tr("something follows its unrestrict: {statement}", statement=_shown(text)))
+        if text[:12].upper() == b"INSERT INTO ":
+            self._inserts += 1
+        elif whole:
+            self._learn(text)
+        return not _OF_DATABASE.match(text)
+
+    def comment(self, text: bytes) -> None:
+        """See :class:`plain_lexer.Reader`."""
+        line = text.rstrip()
+        if line == self._header:
+            self._headed = True
+        elif line == self._trailer and self._headed:
+            self._ended = True
+        elif self._version_num is None and (found := _SERVER.match(line)):
+            major, minor, patch = (int(number or 0) for number in found.groups())
+            self._version_num = major * 10000 + (minor if major >= 10 else minor * 100 + patch)
+        elif not self._program and (found := _PROGRAM.match(line)):
+            self._program = found[1].decode("ascii", "replace")
+
+    def command(self, line: bytes) -> None:
+        r"""See :class:`plain_lexer.Reader`. Only the dump's own pair of \restrict, and one \connect."""
+        if found := _KEY.fullmatch(line):
+            opens = not found[1]
+            if opens == self._opened or (self._key is not None and found[2] != self._key):
+                raise command_refused(line)
+            self._key, self._opened, self._restricted = found[2], opens, True
+        elif (connect := _CONNECT.fullmatch(line)) and not self._opened:
+            raw = connect["plain"] or (connect["quoted"] or b"").replace(b'""', b'"')
+            if connect["conninfo"] is not None:
+                raw = re.sub(rb"\\(.)", rb"\1", connect["conninfo"])
+            name = raw.decode("utf-8", "replace")
+            if self._database not in (None, name):
+                raise BrokenSet(tr("it holds several databases: {names}", names=clean(f"{self._database}, {name}")))
+            self._database = name
+        else:
+            raise command_refused(line)
+
+    def copied(self, table: bytes, rows: int) -> None:
+        """See :class:`plain_lexer.Reader`."""
+        name = table.decode("utf-8", "replace")
+        self._tables[name] = self._tables.get(name, 0) + rows
+
+    def _learn(self, text: bytes) -> None:
+        if found := _SETTING.fullmatch(text):
+            self._setting(found[1].decode(), found[2].decode("utf-8", "replace"))
+        elif found := _SEQUENCE.fullmatch(text):
+            name = found[1].decode("utf-8", "replace").replace("''", "'")
+            self._sequences[name] = SequenceValue(int(found[2]), found[3] == b"true")
+        elif found := _EXTENSION.match(text):
+            self._found["extensions"][_name(found[1])] = None
+        elif _LARGE_OBJECT.match(text):
+            self._large_objects += 1
+        elif found := _OWNER.search(text):
+            self._found["roles"][_name(found[1])] = None
+
+    def _setting(self, name: str, value: str) -> None:
+        self._found["settings"][name] = None
+        if name == "client_encoding":
+            self._encoding = value
+            if value.upper() in _UNSAFE_ENCODINGS:
+                raise refused(tr("its encoding {encoding} hides quotes", encoding=value))
+        elif name == "standard_conforming_strings":
+            self._lexer.backslash_escapes = value == "off"
+        elif name == "default_tablespace" and value:
+            self._found["tablespaces"][value] = None
+
+    def _no_dump(self) -> BrokenSet:
+        return BrokenSet(
+            tr("it is no dump by pg_dump; it begins with {beginning}", beginning=_shown(self._beginning[:64]))
+        )
+
+
+async def safe_script(
+    blocks: AsyncIterator[bytes], reader: PlainReader, found: list[PlainDump]
+) -> AsyncGenerator[bytes, None]:
+    r"""The dump as it may be given to a psql that knows \restrict; at its end ``found`` holds what it says.
+
+    Raises BrokenSet as soon as it is known that it must not be run or is not whole: what was passed on before may have
+    been run, so run it where nothing is lost (a staging database). Use inside ``aclosing``.
+    """
+    key = token_hex(32).encode()
+    yield b"\\restrict " + key + b"\n"
+    async for block in blocks:
+        for piece in await asyncio.to_thread(reader.feed, block):
+            yield piece
+    rest, dump = await asyncio.to_thread(reader.finish)
+    for piece in rest:
+        yield piece
+    found.append(dump)
+    yield b"\\unrestrict " + key + b"\n"
+
+
+async def read_plain(blocks: AsyncIterator[bytes], *, cluster: bool = False) -> PlainDump:
+    """Reads a whole dump and passes nothing on. Raises BrokenSet."""
+    reader = PlainReader(cluster=cluster)
+    async for block in blocks:
+        await asyncio.to_thread(reader.feed, block)
+    _, dump = await asyncio.to_thread(reader.finish)
+    return dump
+
+
+def _name(identifier: bytes) -> str:
+    text = identifier.decode("utf-8", "replace")
+    return text[1:-1].replace('""', '"') if text.startswith('"') else text
+
+
+def _shown(text: bytes) -> str:
+    return clean(text[:60].decode("utf-8", "replace"))
