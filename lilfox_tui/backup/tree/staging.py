@@ -26,9 +26,10 @@ _REPLACED = 97
 _MAKE = r"""
 umask 077
 cd -P -- "$1" || exit 1
+here=$(pwd -P)
 for taken in "$2" "$3"; do if [ -e "./$taken" ] || [ -L "./$taken" ]; then exit 17; fi; done
 mkdir -m 700 -- "./$2" && cd -P -- "./$2" || exit 1
-[ "$(stat -c '%u %a' .)" = "$(id -u) 700" ] && [ -z "$(ls -A)" ] || exit 97
+[ "$(pwd -P)" = "${here%/}/$2" ] && [ "$(stat -c '%u %a' .)" = "$(id -u) 700" ] && [ -z "$(ls -A)" ] || exit 97
 stat -c %d:%i .
 """
 _INSIDE = r"""
@@ -42,8 +43,8 @@ if [ -f "$2" ] && [ ! -L "$2" ]; then chmod --reference="$2" -- "./$1"; chown --
 exit 0
 """
 _REMOVE = r"""
-cd -P -- "$1" && [ "$(stat -c %d:%i "./$2")" = "$3" ] || exit 97
-[ ! -L "./$2" ] && chmod -R u+rwX -- "./$2" && rm -rf -- "./$2"
+cd -P -- "$1/$2" && [ "$(stat -c %d:%i .)" = "$3" ] || exit 97
+chmod -R u+rwX . && find . -mindepth 1 -delete && cd .. && rmdir -- "./$2"
 """
 _EXTRACT = (
     "tar", "--extract", "--file=-", "--preserve-permissions", "--xattrs", "--xattrs-include=*", "--acls",
