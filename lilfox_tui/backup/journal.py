@@ -25,8 +25,6 @@ class Restored(Struct, frozen=True, kw_only=True):
 
     run: str
     set: str
-    store: str
-    """Where the set is, for people."""
     at: datetime
     stage: Stage
     swaps: tuple[Swap, ...]

@@ -3,10 +3,11 @@ renames."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -22,6 +23,7 @@ from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
 from lilfox_tui.jobs.run import Run
 
+T = TypeVar("T")
 BlocksOf = Callable[[FoundPart], AsyncGenerator[bytes, None]]
 
 
@@ -60,7 +62,7 @@ class Restore:
             )
             self._targets[source] = opening.target(source, options, goal)
             self._sizes[source] = _raw_bytes(parts)
-        self._swapped = False
+        self._staged_is_ours = True
 
     @property
     def where(self) -> Mapping[str, str]:
@@ -101,11 +103,13 @@ class Restore:
 
     async def swap(self, run: Run) -> journal.Restored:
         """Puts what was restored in the place of what is there: all of it, or nothing. Raises BackupError."""
+        return await _to_the_end(run, self._swap(run))
+
+    async def _swap(self, run: Run) -> journal.Restored:
         swaps = tuple(target.swap_plan() for target in self._targets.values())
-        restored = journal.Restored(
-            run=run.id, set=self._set.id, store="", at=datetime.now(UTC), stage="swapping", swaps=swaps
-        )
+        restored = journal.Restored(run=run.id, set=self._set.id, at=datetime.now(UTC), stage="swapping", swaps=swaps)
         journal.write(restored)
+        self._staged_is_ours = False
         done: list[Swap] = []
         for target, swap in zip(self._targets.values(), swaps, strict=True):
             run.intent(str(tr("{target}: put in place", target=swap.target)))
@@ -114,15 +118,15 @@ class Restore:
             except LilFoxError as error:
                 raise await self._taken_back(error, restored, done) from error
             done.append(swap)
-            run.done(str(_placed(swap)))
-        self._swapped = True
+            run.done(_placed(swap))
         restored = msgspec.structs.replace(restored, stage="swapped")
         journal.write(restored)
         return restored
 
     async def close(self) -> None:
-        """Takes away what was staged, if it was not swapped."""
-        if self._swapped:
+        """Takes away what was staged, unless it was swapped or may be in the middle of that: the next start looks after
+        such a one."""
+        if not self._staged_is_ours:
             return
         async with AsyncExitStack() as stack:
             for target in self._targets.values():
@@ -144,6 +148,7 @@ class Restore:
                 tr("mend that, then run: lilfox restore --undo {set}", set=self._set.id),
             )
         journal.write(msgspec.structs.replace(restored, stage="undone"))
+        self._staged_is_ours = True
         return BackupError(tr("{error}; everything is as it was before", error=error), error.hint)
 
 
@@ -174,7 +179,11 @@ async def undo_swap(opening: Opening, swap: Swap) -> None:
 
 
 async def undo(run: Run, opening: Opening, restored: journal.Restored) -> None:
-    """Undoes a whole restore, the last part first."""
+    """Undoes a whole restore, the last part first. Raises BackupError, HostError."""
+    await _to_the_end(run, _undo(run, opening, restored))
+
+
+async def _undo(run: Run, opening: Opening, restored: journal.Restored) -> None:
     journal.write(msgspec.structs.replace(restored, stage="undoing"))
     for swap in reversed(restored.swaps):
         run.intent(
@@ -183,6 +192,18 @@ async def undo(run: Run, opening: Opening, restored: journal.Restored) -> None:
         await undo_swap(opening, swap)
         run.done(str(tr("{target}: is as it was before", target=swap.target)))
     journal.write(msgspec.structs.replace(restored, stage="undone"))
+
+
+async def _to_the_end(run: Run, renames: Coroutine[Any, Any, T]) -> T:
+    """What ``renames`` gives, also when the job is cancelled meanwhile: between two renames there is no stopping."""
+    going = asyncio.ensure_future(renames)
+    while True:
+        try:
+            return await asyncio.shield(going)
+        except asyncio.CancelledError:
+            if going.cancelled():
+                raise
+            run.say(str(tr("too late to cancel: the renames are under way")), "warning")
 
 
 async def settle(opening: Opening, restored: journal.Restored) -> str:

@@ -1,0 +1,270 @@
+"""All parts or none: what a restore does with its targets, whichever of them fails, and whenever the process dies."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from lilfox_tui.backup import journal, restore
+from lilfox_tui.backup.check import Check
+from lilfox_tui.backup.errors import BackupError, BrokenSet, Different, NotReady
+from lilfox_tui.backup.model import BackupSet, FoundPart
+from lilfox_tui.backup.opening import Opening
+from lilfox_tui.backup.restore import Restore, Wanted
+from lilfox_tui.backup.source import Change, Comparison, Settled, Swap
+from tests.unit.backup.noted_run import NotedRun
+
+
+class World:
+    """What is in the place of each source, and what was asked of its target; ``fails`` names ``source.call``."""
+
+    def __init__(self) -> None:
+        self.place: dict[str, str] = {"database": "old", "uploads": "old"}
+        self.calls: list[str] = []
+        self.fails: set[str] = set()
+        self.different: set[str] = set()
+        self.settled: dict[str, Settled] = {}
+
+    def call(self, source: str, name: str) -> None:
+        self.calls.append(f"{source}.{name}")
+        if f"{source}.{name}" in self.fails:
+            raise BackupError(f"{source} cannot {name}", "mend it")
+
+
+class FakeTarget:
+    """A ``Target`` of a :class:`World`."""
+
+    def __init__(self, world: World, source: str) -> None:
+        self.where = source
+        self._world = world
+
+    async def checks(self) -> list[Check]:
+        self._world.call(self.where, "checks")
+        bad = f"{self.where}.bad" in self._world.fails
+        return [Check(self.where, "bad" if bad else "good", "no room" if bad else "fine", "make room")]
+
+    async def changes(self) -> list[Change]:
+        return []
+
+    async def stage(self, moved: object) -> None:
+        self._world.call(self.where, "stage")
+
+    async def compare(self) -> Comparison:
+        self._world.call(self.where, "compare")
+        return Comparison(("users: 1 row instead of 2",) if self.where in self._world.different else (), "rows")
+
+    def swap_plan(self) -> Swap:
+        return Swap(kind="fake", set="s", target=self.where, staged=f"{self.where}_new", before=f"{self.where}_before")
+
+    async def swap(self) -> None:
+        self._world.call(self.where, "swap")
+        self._world.place[self.where] = "new"
+
+    async def discard(self) -> None:
+        self._world.call(self.where, "discard")
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> World:
+    made = World()
+
+    async def undo(swap: Swap, host: object) -> None:
+        made.call(swap.target, "undo")
+        made.place[swap.target] = "old"
+
+    async def settle(swap: Swap, host: object) -> Settled:
+        made.call(swap.target, "settle")
+        return made.settled.get(swap.target, "finished")
+
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr(restore, "source_module", lambda kind: SimpleNamespace(undo=undo, settle=settle))
+    return made
+
+
+def opening_of(world: World) -> Opening:
+    return cast(
+        "Opening",
+        SimpleNamespace(
+            target=lambda source, options, goal: FakeTarget(world, source),
+            host=lambda name: None,
+        ),
+    )
+
+
+async def no_blocks(part: FoundPart) -> AsyncGenerator[bytes, None]:
+    yield part.name.encode()
+
+
+def made_set() -> BackupSet:
+    parts = tuple(
+        FoundPart(name=name, source=name, source_kind="fake", kind="files", size_bytes=1)
+        for name in ("database", "uploads")
+    )
+    return BackupSet(id="lilfox_20231230_020000", created=datetime.now(UTC), status="intact", parts=parts)
+
+
+def restore_of(world: World) -> Restore:
+    return Restore(opening_of(world), made_set(), no_blocks, Wanted(sources={"database": None, "uploads": None}))
+
+
+async def whole(world: World) -> journal.Restored:
+    """As the effect does it."""
+    run = NotedRun()
+    made = restore_of(world)
+    try:
+        restore.refuse_bad(await made.checks())
+        await made.stage(run)
+        await made.compare(run)
+        return await made.swap(run)
+    finally:
+        await made.close()
+
+
+async def test_all_parts_are_checked_staged_and_compared_before_the_first_is_swapped(world: World) -> None:
+    restored = await whole(world)
+    assert [call.split(".")[1] for call in world.calls] == [
+        name for name in ("checks", "stage", "compare", "swap") for _source in range(2)
+    ]
+    assert world.place == {"database": "new", "uploads": "new"}
+    assert [each.stage for each in journal.read_all()] == [restored.stage] == ["swapped"]
+
+
+async def test_one_bad_check_of_any_part_forbids_the_first_write(world: World) -> None:
+    world.fails.add("uploads.bad")
+    with pytest.raises(NotReady, match="uploads: no room; nothing was written") as refused:
+        await whole(world)
+    assert refused.value.hint == "make room"
+    assert not any("stage" in call or "swap" in call for call in world.calls)
+
+
+@pytest.mark.parametrize("failing", ["database.stage", "uploads.stage", "uploads.compare"])
+async def test_a_part_that_fails_leaves_everything_as_it_was_and_nothing_staged(world: World, failing: str) -> None:
+    world.fails.add(failing)
+    with pytest.raises(BackupError, match="cannot"):
+        await whole(world)
+    assert world.place == {"database": "old", "uploads": "old"}
+    assert {"database.discard", "uploads.discard"} <= set(world.calls)
+    assert journal.read_all() == []
+
+
+async def test_what_is_not_equal_is_not_swapped(world: World) -> None:
+    world.different.add("uploads")
+    with pytest.raises(Different, match="users: 1 row instead of 2"):
+        await whole(world)
+    assert world.place == {"database": "old", "uploads": "old"}
+
+
+async def test_a_second_swap_that_fails_takes_the_first_one_back(world: World) -> None:
+    world.fails.add("uploads.swap")
+    with pytest.raises(BackupError, match="uploads cannot swap; everything is as it was before"):
+        await whole(world)
+    assert world.place == {"database": "old", "uploads": "old"}
+    assert [each.stage for each in journal.read_all()] == ["undone"]
+    assert {"database.discard", "uploads.discard"} <= set(world.calls)
+
+
+async def test_a_first_swap_that_cannot_be_taken_back_says_how_to_go_on(world: World) -> None:
+    world.fails |= {"uploads.swap", "database.undo"}
+    with pytest.raises(BackupError, match="could not be taken back: database cannot undo") as told:
+        await whole(world)
+    assert "lilfox restore --undo lilfox_20231230_020000" in str(told.value.hint)
+    assert [each.stage for each in journal.read_all()] == ["undoing"]
+
+
+async def test_an_undo_takes_back_the_last_part_first(world: World) -> None:
+    restored = await whole(world)
+    world.calls.clear()
+    await restore.undo(NotedRun(), opening_of(world), restored)
+    assert world.calls == ["uploads.undo", "database.undo"]
+    assert [each.stage for each in journal.read_all()] == ["undone"]
+
+
+async def test_the_renames_of_a_dead_process_are_on_the_disk_before_the_first_and_are_finished(world: World) -> None:
+    class Dead(BaseException):
+        """The process ends here."""
+
+    made = restore_of(world)
+    run = NotedRun()
+    await made.stage(run)
+    with pytest.MonkeyPatch.context() as patch:
+
+        def die(source: str, name: str) -> None:
+            raise Dead(source, name)
+
+        patch.setattr(world, "call", die)
+        with pytest.raises(Dead):
+            await made.swap(run)
+    (left,) = journal.read_all()
+    assert left.stage == "swapping"
+    assert [swap.target for swap in left.swaps] == ["database", "uploads"]
+    assert await restore.settle(opening_of(world), left) == (
+        "the restore of lilfox_20231230_020000 that was interrupted is finished"
+    )
+    assert [each.stage for each in journal.read_all()] == ["swapped"]
+
+
+async def test_renames_that_could_not_be_finished_are_told_as_undone(world: World) -> None:
+    restored = await whole(world)
+    world.settled["uploads"] = "undone"
+    assert "as it was before" in await restore.settle(opening_of(world), restored)
+    assert [each.stage for each in journal.read_all()] == ["undone"]
+
+
+async def test_where_the_journal_cannot_be_written_nothing_is_swapped(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(restored: journal.Restored) -> None:
+        raise BackupError(f"{restored.run}: no space left", "nothing was swapped")
+
+    monkeypatch.setattr(journal, "write", full)
+    with pytest.raises(BackupError, match="no space left"):
+        await whole(world)
+    assert world.place == {"database": "old", "uploads": "old"}
+
+
+async def test_a_cancel_between_two_renames_waits_for_them(world: World) -> None:
+    """Half of a swap is the one state that nobody may be left with."""
+    first = asyncio.Event()
+
+    class Slow(FakeTarget):
+        async def swap(self) -> None:
+            first.set()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            await super().swap()
+
+    opening = cast("Opening", SimpleNamespace(target=lambda source, options, goal: Slow(world, source)))
+    made = Restore(opening, made_set(), no_blocks, Wanted(sources={"database": None, "uploads": None}))
+    run = NotedRun()
+    await made.stage(run)
+    swapping = asyncio.ensure_future(made.swap(run))
+    await first.wait()
+    swapping.cancel()
+    assert (await swapping).stage == "swapped"
+    await made.close()
+    assert world.place == {"database": "new", "uploads": "new"}
+    assert "database.discard" not in world.calls
+    assert run.told("warning") == ["too late to cancel: the renames are under way"]
+
+
+async def test_what_was_staged_is_left_for_the_next_start_where_a_swap_ends_in_a_fault(world: World) -> None:
+    made = restore_of(world)
+    await made.stage(NotedRun())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FakeTarget, "swap", lambda _self: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            await made.swap(NotedRun())
+    await made.close()
+    assert not any("discard" in call for call in world.calls)
+    assert [each.stage for each in journal.read_all()] == ["swapping"]
+
+
+def test_a_broken_set_is_refused_with_its_reason() -> None:
+    broken = BackupSet(id="x_20231230_020000", created=datetime.now(UTC), status="broken", reason="cut", parts=())
+    with pytest.raises(BrokenSet, match="x_20231230_020000 is broken: cut"):
+        restore.refuse_broken(broken)
