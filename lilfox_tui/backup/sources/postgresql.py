@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from hashlib import sha256
 from typing import Annotated
@@ -11,6 +12,8 @@ import msgspec
 from msgspec import Meta
 
 from lilfox_tui.backup.check import Check
+from lilfox_tui.backup.errors import BrokenSet
+from lilfox_tui.backup.model import FoundPart
 from lilfox_tui.backup.phases import phase
 from lilfox_tui.backup.postgresql.access import Access, opened
 from lilfox_tui.backup.postgresql.checks import about_database, about_server
@@ -18,9 +21,11 @@ from lilfox_tui.backup.postgresql.connection import Connection, read_url
 from lilfox_tui.backup.postgresql.describe import described_database
 from lilfox_tui.backup.postgresql.detail import GlobalsDetail, as_detail
 from lilfox_tui.backup.postgresql.dump import dump_database, dump_globals
+from lilfox_tui.backup.postgresql.judging import judged
 from lilfox_tui.backup.postgresql.psql import Psql
 from lilfox_tui.backup.postgresql.server import databases_of, server_of
-from lilfox_tui.backup.source import Into
+from lilfox_tui.backup.postgresql.target import DatabaseTarget, Way, settle_databases, undo_databases
+from lilfox_tui.backup.source import Content, Goal, Into, Settled, Swap
 from lilfox_tui.config.model import Seconds, SecretRef, SourceConfig
 from lilfox_tui.errors import LilFoxError, UsageError
 from lilfox_tui.hosts.base import Host
@@ -52,6 +57,46 @@ def open_source(name: str, options: Options, host: Host) -> PostgreSql:
     """The databases of ``options`` through ``host``; nothing is asked yet. Raises UsageError for a wrong URL."""
     connection = connection_of(options)
     return PostgreSql(name, options, host, connection)
+
+
+async def read_content(part: FoundPart, blocks: AsyncIterator[bytes]) -> Content:
+    """See ``backup/source.py``."""
+    try:
+        return Content(detail=await judged(part.kind, part.said, blocks))
+    except BrokenSet as error:
+        return Content(trouble=error.message)
+
+
+def open_target(_name: str, options: Options, host: Host, goal: Goal) -> DatabaseTarget:
+    """Where the databases of a set go: those of ``options``, or the one of the URL ``goal.place``.
+
+    Raises UsageError.
+    """
+    if goal.place:
+        options = msgspec.structs.replace(options, url=goal.place, databases=())
+    way = _way(options, host)
+    databases = options.databases or (way.connection.database,)
+    return DatabaseTarget(way, goal, databases)
+
+
+async def undo(swap: Swap, host: Host) -> None:
+    """See ``source.py``."""
+    await undo_databases(_way(msgspec.convert(swap.options, Options), host), swap)
+
+
+async def settle(swap: Swap, host: Host) -> Settled:
+    """See ``source.py``."""
+    return await settle_databases(_way(msgspec.convert(swap.options, Options), host), swap)
+
+
+def _way(options: Options, host: Host) -> Way:
+    return Way(
+        host=host,
+        host_name=options.host or "",
+        connection=connection_of(options),
+        binaries=options.binaries,
+        options=msgspec.to_builtins(options),
+    )
 
 
 def connection_of(options: Options) -> Connection:

@@ -62,8 +62,7 @@ HOSTILE = (
     f"COPY t (a) FROM '/nowhere';\n{SONG}\n\\.\n",
     f"SELECT (;\nCOPY t (a) FROM stdin;\n{SONG}\n\\.\n);\n",
     f"CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1;\nCOPY t (a) FROM stdin;\n{SONG}\n\\.\nEND;\n",
-    f"CREATE OR REPLACE PROCEDURE p() BEGIN ATOMIC SELECT CASE 1 WHEN 1 THEN 2 END;\nCOPY t (a) FROM stdin;\n{SONG}\n"
-    "\\.\nEND;\n",
+    f"CREATE OR REPLACE PROCEDURE p() BEGIN ATOMIC SELECT CASE WHEN a THEN 2 END;\nCOPY t (a) FROM stdin;\n{SONG}\n\\.\n",
     f"CREATE TABLE begin (a int);\nCOPY t (a) FROM stdin;\n{SONG}\n\\.\n",
     f"SET standard_conforming_strings = off;\nSELECT 'a\\';\n{SONG}\n';\n",
     f"SET standard_conforming_strings = off;\nSELECT '\\'' ;\n{SONG}\n--';\n",
@@ -83,11 +82,12 @@ HOSTILE = (
 )  # fmt: skip
 AROUND = (
     "'%s'", "E'%s'", "$a$%s$a$", "$$%s$$", "/*%s*/", '"%s"', "(%s)", "--%s\n", "COPY t (a) FROM stdin;\n%s\n\\.\n",
-    "SELECT %s;\n", "SELECT '%s';\n", "U&'%s'", "%s %s", "%s%s", "%s\n%s", "CREATE FUNCTION f() BEGIN %s END;\n", "%s;\n",
+    "SELECT %s;\n", "SELECT '%s';\n", "U&'%s'", "%s %s", "%s%s", "%s\n%s", "CREATE FUNCTION f() BEGIN %s END;\n",
+    "%s;\n",
 )  # fmt: skip
 LEAVES = (
-    "'", "''", "\\'", "\\\\'", '"', "$$", "$a$", "--", "/*", "*/", "(", ")", ";", "\n", "1", "a", "\n\\.\n", "BEGIN", "CASE",
-    "END", f"\n{SONG}\n", f"\n{SONG}\n", f"\n{SONG}\n", "\r\n", "\x0b", "e", "U&",
+    "'", "''", "\\'", "\\\\'", '"', "$$", "$a$", "--", "/*", "*/", "(", ")", ";", "\n", "1", "a", "\n\\.\n", "BEGIN",
+    "CASE", "END", f"\n{SONG}\n", f"\n{SONG}\n", f"\n{SONG}\n", "\r\n", "\x0b", "e", "U&",
 )  # fmt: skip
 
 
