@@ -204,6 +204,7 @@ class LogsWindow(Pane):
         if merged is not None and merged.shown:
             self.at_end = merged.at_newest and key == merged.shown[-1].key
         self.repaint()
+        self.paint_now()
 
     # ---- what is shown -------------------------------------------------------------------------------------------
 

@@ -38,6 +38,11 @@ class Pane(Vertical):
     def repaint(self) -> None:
         """Draws everything anew from the state there is (theme, language, size or time has changed)."""
 
+    def paint_now(self) -> None:
+        """Sends what was drawn to the terminal; else it waits for the next of Textual's 60 turns a second."""
+        self.screen._compositor.update_widgets(set(self.children))
+        self.screen._compositor_refresh()
+
     def rewind(self, at: datetime | None) -> None:
         """Shows the pane as it was ``at`` (aware UTC), or now."""
 
