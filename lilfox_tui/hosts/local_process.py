@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 
 from lilfox_tui.hosts.output import Kept, LimitReached, Tail
 from lilfox_tui.hosts.refusals import loop_ended, loop_timeout
@@ -42,6 +44,7 @@ class LocalProcess:
             start_new_session=True,
             limit=BLOCK,
         )
+        _widen(process)
         return cls(argv, process, dialog)
 
     async def collect(self, stdin: bytes, limit: int) -> bool:
@@ -174,6 +177,16 @@ class LocalProcess:
             self._process._transport.close()  # type: ignore[attr-defined]
         self._completed = ended
         return ended
+
+
+def _widen(process: Process) -> None:
+    """Makes its pipe for stdout as wide as a block, and its end here read as much at once: a dump comes in a sixteenth
+    of the turns (fcntl(2), F_SETPIPE_SZ; asyncio reads 256 KiB at most otherwise)."""
+    stdout = process._transport.get_pipe_transport(1)  # type: ignore[attr-defined]
+    # who has too many wide pipes gets no more (pipe-user-pages-soft); what has ended already has its pipe closed
+    with suppress(OSError, ValueError):
+        fcntl.fcntl(stdout.get_extra_info("pipe"), fcntl.F_SETPIPE_SZ, BLOCK)
+        stdout.max_size = BLOCK
 
 
 class LocalLoop:
