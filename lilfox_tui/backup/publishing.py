@@ -202,6 +202,7 @@ class _FromSource:
             async for block in stored:
                 publication.moved(name, counted.raw_bytes, total_bytes)
                 yield block
+            phase("hash")
 
         async with aclosing(packed(blocks, packing, publication.recipients, counted)) as stored:
             written = await publication.store.write(name, told(stored))

@@ -29,6 +29,7 @@ from lilfox_tui.text import clean
 LOCK, SHARED, GONE = ".lilfox.lock", ".lilfox.shared.", ".lilfox.gone."
 PREFIX = ".lilfox."
 BEAT_S = 30.0
+SETTLE_S = 1.0
 STALE = timedelta(minutes=5)
 OLD = timedelta(days=1)
 MARK_BYTES = 4096
@@ -196,8 +197,16 @@ class _Marks:
         if not self._dead(mark) and await self._files.now() - read[1] <= STALE:
             return mark.holder
         await self._files.touch(name)  # its new name must be kept for as long as another may still want to give it
-        await self._files.rename_new(name, GONE + hashlib.sha256(read[0]).hexdigest()[:32])
+        if not await self._files.rename_new(name, GONE + hashlib.sha256(read[0]).hexdigest()[:32]):
+            await self._finish(name, read[0])
         return None
+
+    async def _finish(self, name: str, data: bytes) -> None:
+        """Renaming without writing over is a link and an unlink: who died in between has left both names."""
+        await asyncio.sleep(SETTLE_S)
+        read = await self._files.read(name)
+        if read is not None and read[0] == data:
+            await self._files.remove([name])
 
 
 def held_by(where: str, holder: Holder) -> StoreHeld:

@@ -9,6 +9,7 @@ import stat
 from collections.abc import Awaitable
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 from typing import TypeVar
 
 import asyncssh
@@ -154,7 +155,12 @@ class Sftp:
     async def remove(self, path: str) -> None:
         """See :meth:`RemoteFiles.remove`."""
         self._refuse_change(path)
-        await self.ask(self._client.remove(os.fsencode(path)), path)
+        try:
+            await self.ask(self._client.remove(os.fsencode(path)), path)
+        except OSError as error:
+            if error.errno == errno.EIO:
+                raise await self.no_room(path) or error from None
+            raise
 
     async def make_folder(self, path: str) -> None:
         """See :meth:`RemoteFiles.make_folder`."""
@@ -205,19 +211,17 @@ class Sftp:
         with suppress(FileNotFoundError):
             await self.facts(path)
             return FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+        return await self.no_room(path)
+
+    async def no_room(self, path: str, size: int = 1) -> OSError | None:
+        """Why ``size`` bytes more could not be written, where the filesystem tells."""
         with suppress(OSError):
-            return _no_room(await self.filesystem(os.path.dirname(path) or "/"), path)  # noqa: PTH120 - a path there
+            filesystem = await self.filesystem(str(PurePosixPath(path).parent))
+            if filesystem is not None and filesystem.read_only:
+                return OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+            if filesystem is not None and (filesystem.free_bytes < size or filesystem.free_files == 0):
+                return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
         return None
-
-
-def _no_room(filesystem: Filesystem | None, path: str) -> OSError | None:
-    if filesystem is None:
-        return None
-    if filesystem.read_only:
-        return OSError(errno.EROFS, os.strerror(errno.EROFS), path)
-    if filesystem.free_bytes == 0 or filesystem.free_files == 0:
-        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
-    return None
 
 
 class SftpFile:
@@ -240,9 +244,7 @@ class SftpFile:
             await self._sftp.ask(self._file.write(data, offset), self._path, 2 * ANSWER_S)
         except OSError as error:
             if error.errno == errno.EIO:
-                filesystem = await self._sftp.filesystem(os.path.dirname(self._path) or "/")  # noqa: PTH120
-                if filesystem is not None and filesystem.free_bytes < len(data):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._path) from None
+                raise await self._sftp.no_room(self._path, len(data)) or error from None
             raise
 
     async def facts(self) -> Facts:
