@@ -132,9 +132,10 @@ def lying(entries: Sequence[Entry], described: Sequence[Described]) -> Lying:
 
 
 def described_set(described: Described, there: Lying, proof: bytes | None) -> BackupSet:
-    """The set as it lies there. Of a file that another manifest names too, neither set is to be restored."""
-    parts = tuple(_found(part, there) for part in described.parts)
-    reason = described.trouble or next((part.trouble for part in parts if part.trouble), "")
+    """The set as it lies there. A file that another manifest names too is of neither set: removing the one must not
+    take it from the other."""
+    named = [_found(part, there) for part in described.parts]
+    reason = described.trouble or next((part.trouble for part in named if part.trouble), "")
     manifest = described.manifest
     status: Status = "broken" if reason else "unverified"
     read = None if manifest is None else read_proof(described.id, proof)
@@ -148,7 +149,7 @@ def described_set(described: Described, there: Lying, proof: bytes | None) -> Ba
         created=described.entry.modified if manifest is None else manifest.created,
         status=status,
         reason=reason,
-        parts=parts,
+        parts=tuple(part for part in named if there.claims[part.name] == 1),
         plan=described.plan,
         manifest=manifest,
         proof=read,

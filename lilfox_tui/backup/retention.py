@@ -30,9 +30,12 @@ class Verdict(Struct, frozen=True):
     why: Message
 
 
-def judge(sets: Sequence[BackupSet], keep: KeepConfig | None, *, now: datetime, zone: tzinfo) -> list[Verdict]:
+def judge(
+    sets: Sequence[BackupSet], keep: KeepConfig | None, *, now: datetime, zone: tzinfo, just_made: str = ""
+) -> list[Verdict]:
     """A verdict for each of ``sets`` (of one plan), newest first. Days, weeks and months are those of ``zone``;
-    without a policy everything stays.
+    without a policy everything stays. ``just_made`` is the id of the set that the run has made, which stays whatever
+    the clock did meanwhile.
 
     Raises UsageError for a policy that asks for nothing.
     """
@@ -45,7 +48,12 @@ def judge(sets: Sequence[BackupSet], keep: KeepConfig | None, *, now: datetime, 
     kept = dict(_kept(counted, keep, now, zone))
     oldest = min((counted[at].created for at in kept), default=None)
     place = {id(found): at for at, found in enumerate(counted)}
-    return [_verdict(found, kept, place.get(id(found)), oldest, future) for found in ordered]
+    return [
+        Verdict(found, False, tr("just made"))
+        if found.id == just_made
+        else _verdict(found, kept, place.get(id(found)), oldest, future)
+        for found in ordered
+    ]
 
 
 def _refuse_empty(keep: KeepConfig) -> None:

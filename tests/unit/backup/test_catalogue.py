@@ -121,6 +121,7 @@ async def test_a_file_that_two_manifests_name_is_of_neither(tmp_path: Path) -> N
     assert {each.id for each in found} == {manifest.id, other.id}
     assert {each.status for each in found} == {"broken"}
     assert all("is also in the manifest of another set" in str(each.reason) for each in found)
+    assert not any(each.parts for each in found)
 
 
 @pytest.mark.parametrize(
