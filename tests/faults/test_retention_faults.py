@@ -215,7 +215,8 @@ async def test_row_24_a_manifest_that_names_files_elsewhere_removes_none_of_them
         msgspec.structs.replace(forged.parts[0], name=name)
         for name in (f"../{victim.name}", str(victim), other.parts[0].name, f"{other.id}.manifest.json")
     ]
-    put_set(folder, msgspec.structs.replace(forged, parts=tuple(stolen)))
+    told = msgspec.json.encode(msgspec.structs.replace(forged, parts=tuple(stolen)))
+    (folder / f"{forged.id}.manifest.json").write_bytes(told)
     put_proof(folder, proof_of(forged))
     put_set(folder, manifest_of(OLD + timedelta(days=1)), proven=True)
     assert await pruned(store, KeepConfig(last=1)) == [forged.id]
