@@ -27,27 +27,28 @@ _READ = """
 SELECT pg_get_userbyid(d.datdba) AS owner, d.datacl::text AS acl, d.datconnlimit AS "limit",
     shobj_description(d.oid, 'pg_database') AS comment,
     (SELECT coalesce(json_agg(json_build_object('role', CASE WHEN s.setrole = 0 THEN '' ELSE
-        pg_get_userbyid(s.setrole) END, 'setting', c) ORDER BY s.setrole, c), '[]')
-        FROM pg_db_role_setting s CROSS JOIN unnest(s.setconfig) c WHERE s.setdatabase = d.oid) AS settings
+        pg_get_userbyid(s.setrole) END, 'setting', c) ORDER BY s.setrole, n), '[]')
+        FROM pg_db_role_setting s CROSS JOIN unnest(s.setconfig) WITH ORDINALITY AS u (c, n)
+        WHERE s.setdatabase = d.oid) AS settings
 FROM pg_database d WHERE d.datname = :'name'
 """
 _GIVE = (
     "WITH c AS (SELECT :'carried'::json AS c) "
-    "SELECT s FROM (SELECT 1 AS n, format('ALTER DATABASE %I OWNER TO %I', :'staged', c ->> 'owner') AS s FROM c "
-    "WHERE c ->> 'owner' IS NOT NULL "
-    "UNION ALL SELECT 2, format('ALTER DATABASE %I CONNECTION LIMIT %s', :'staged', (c ->> 'limit')::int) FROM c "
-    "UNION ALL SELECT 3, format('COMMENT ON DATABASE %I IS %L', :'staged', c ->> 'comment') FROM c "
-    "UNION ALL SELECT 4, CASE WHEN e ->> 'role' = '' THEN format('ALTER DATABASE %I', :'staged') "
+    "SELECT s FROM (SELECT 1 AS n, 0::int8 AS m, "
+    "format('ALTER DATABASE %I OWNER TO %I', :'staged', c ->> 'owner') AS s FROM c WHERE c ->> 'owner' IS NOT NULL "
+    "UNION ALL SELECT 2, 0, format('ALTER DATABASE %I CONNECTION LIMIT %s', :'staged', (c ->> 'limit')::int) FROM c "
+    "UNION ALL SELECT 3, 0, format('COMMENT ON DATABASE %I IS %L', :'staged', c ->> 'comment') FROM c "
+    "UNION ALL SELECT 4, m, CASE WHEN e ->> 'role' = '' THEN format('ALTER DATABASE %I', :'staged') "
     "ELSE format('ALTER ROLE %I IN DATABASE %I', e ->> 'role', :'staged') END || format(' SET %I TO ', e ->> 'name') "
     "|| (SELECT string_agg(quote_literal(v), ', ') FROM json_array_elements_text(e -> 'values') v) "
-    "FROM c, json_array_elements(c -> 'settings') e "
-    "UNION ALL SELECT 5, format('REVOKE ALL ON DATABASE %I FROM PUBLIC, %I', :'staged', c ->> 'owner') FROM c "
+    "FROM c, json_array_elements(c -> 'settings') WITH ORDINALITY AS l (e, m) "
+    "UNION ALL SELECT 5, 0, format('REVOKE ALL ON DATABASE %I FROM PUBLIC, %I', :'staged', c ->> 'owner') FROM c "
     "WHERE c ->> 'owner' IS NOT NULL "
-    "UNION ALL SELECT 6, format('GRANT %s ON DATABASE %I TO %s', a.privilege_type, :'staged', CASE WHEN a.grantee = 0 "
-    "THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END) || CASE WHEN a.is_grantable THEN "
+    "UNION ALL SELECT 6, 0, format('GRANT %s ON DATABASE %I TO %s', a.privilege_type, :'staged', "
+    "CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END) || CASE WHEN a.is_grantable THEN "
     "' WITH GRANT OPTION' ELSE '' END FROM c, pg_roles r, "
     "aclexplode(coalesce((c ->> 'acl')::aclitem[], acldefault('d', r.oid))) a WHERE r.rolname = c ->> 'owner' "
-    ") q ORDER BY n \\gexec"
+    ") q ORDER BY n, m \\gexec"
 )
 
 

@@ -35,6 +35,7 @@ async def claimed(access: Access, version_num: int, names: Sequence[str]) -> Asy
     """
     settings = {"idle_session_timeout": "0"} if version_num >= 140000 else {}
     async with kept(access, MEETING, version_num=version_num, settings=settings) as session:
+        await session.tell("SET client_min_messages = 'error';")
         for name in names:
             await session.tell(variable("name", name))
             [row] = await session.ask(_TRY)

@@ -81,12 +81,12 @@ def open_target(_name: str, options: Options, host: Host, goal: Goal) -> Databas
 
 async def undo(swap: Swap, host: Host) -> None:
     """See ``source.py``."""
-    await undo_databases(_way(msgspec.convert(swap.options, Options), host), swap)
+    await undo_databases(_way(_options_of(swap), host), swap)
 
 
 async def settle(swap: Swap, host: Host) -> Settled:
     """See ``source.py``."""
-    return await settle_databases(_way(msgspec.convert(swap.options, Options), host), swap)
+    return await settle_databases(_way(_options_of(swap), host), swap)
 
 
 def _way(options: Options, host: Host) -> Way:
@@ -95,8 +95,17 @@ def _way(options: Options, host: Host) -> Way:
         host_name=options.host or "",
         connection=connection_of(options),
         binaries=options.binaries,
-        options=msgspec.to_builtins(options),
+        options=msgspec.to_builtins(options, enc_hook=_plain),
     )
+
+
+def _plain(value: object) -> object:
+    """Seconds and references to secrets as JSON has them."""
+    return float(value) if isinstance(value, float) else str(value)
+
+
+def _options_of(swap: Swap) -> Options:
+    return msgspec.convert(swap.options, Options, dec_hook=lambda kind, value: kind(value))
 
 
 def connection_of(options: Options) -> Connection:

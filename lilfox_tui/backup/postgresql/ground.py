@@ -1,0 +1,79 @@
+"""What is known of a server that a database is to be restored to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+from lilfox_tui.backup.postgresql.claim import MEETING
+from lilfox_tui.backup.postgresql.psql import Psql
+from lilfox_tui.backup.postgresql.server import Database, Server, databases_of, server_of
+from lilfox_tui.backup.postgresql.staging import Leftover, leftovers
+
+_ROLES = "SELECT rolname AS name, pg_has_role(current_user, oid, 'MEMBER') AS member FROM pg_roles"
+_EXTENSIONS = """
+SELECT v.name, json_agg(v.version) AS versions, bool_or(v.superuser) AS superuser,
+    bool_or(coalesce((to_jsonb(v) ->> 'trusted')::bool, false)) AS trusted
+FROM pg_available_extension_versions v GROUP BY v.name
+"""
+_TABLESPACES = """
+SELECT spcname AS name, pg_tablespace_location(oid) AS location, has_tablespace_privilege(oid, 'CREATE') AS allowed
+FROM pg_tablespace
+"""
+_ITSELF = """
+SELECT pg_size_bytes(current_setting('max_wal_size'))::int8 AS max_wal_bytes,
+    (SELECT r.rolsuper OR pg_has_role(current_user, s.oid, 'MEMBER') FROM pg_roles r, pg_roles s
+        WHERE r.rolname = current_user AND s.rolname = 'pg_signal_backend') AS may_end
+"""
+
+
+class Extension(Struct, frozen=True):
+    """One that the server could install."""
+
+    name: str
+    versions: tuple[str, ...]
+    superuser: bool
+    """Only a superuser may install it, unless it is ``trusted``."""
+    trusted: bool
+
+
+class Tablespace(Struct, frozen=True):
+    """``location`` is a folder of the server; empty for those within its data directory."""
+
+    name: str
+    location: str
+    allowed: bool
+
+
+class Ground(Struct, frozen=True, kw_only=True):
+    """The server and what is on it."""
+
+    server: Server
+    databases: Mapping[str, Database]
+    roles: Mapping[str, bool]
+    """Name → whether we are a member of it, and so may give things to it."""
+    extensions: Mapping[str, Extension]
+    tablespaces: Mapping[str, Tablespace]
+    leftovers: Sequence[Leftover]
+    max_wal_bytes: int
+    may_end: bool
+    """We may end sessions of other roles (those of superusers only as one)."""
+
+
+async def ground_of(psql: Psql) -> Ground:
+    """Asks the server. Raises BackupError, HostError."""
+    server = await server_of(psql, database=MEETING)
+    roles, extensions, tablespaces, [itself] = await psql.ask(
+        _ROLES, _EXTENSIONS, _TABLESPACES, _ITSELF, database=MEETING
+    )
+    return Ground(
+        server=server,
+        databases=await databases_of(psql, database=MEETING),
+        roles={row["name"]: row["member"] for row in roles},
+        extensions={row["name"]: Extension(**{**row, "versions": tuple(row["versions"])}) for row in extensions},
+        tablespaces={row["name"]: Tablespace(**row) for row in tablespaces},
+        leftovers=await leftovers(psql),
+        max_wal_bytes=itself["max_wal_bytes"],
+        may_end=itself["may_end"],
+    )

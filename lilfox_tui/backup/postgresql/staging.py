@@ -1,0 +1,130 @@
+"""Databases that restores are staged in: made, marked as such, found again, taken away.
+
+The mark is the database's comment; who works on one holds its claim. A marked one that nobody claims is what a crash
+left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from lilfox_tui.backup.postgresql.aim import Aim
+from lilfox_tui.backup.postgresql.claim import MEETING
+from lilfox_tui.backup.postgresql.psql import Psql
+from lilfox_tui.backup.postgresql.server import Database, Server
+
+MARK = "lilfox: staged to restore "
+"""Begins the comment; the name of the database that it is for follows."""
+LONG_S = 600.0
+"""For CREATE and DROP DATABASE, which wait for a checkpoint."""
+_LEFT = f"""
+SELECT d.datname AS name, substr(shobj_description(d.oid, 'pg_database'), {len(MARK) + 1}) AS "for"
+FROM pg_database d WHERE shobj_description(d.oid, 'pg_database') LIKE '{MARK}%' AND NOT EXISTS (
+    SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND ((l.classid::int8 << 32) | l.objid::int8) = hashtextextended('lilfox restore ' || d.datname, 0))
+ORDER BY 1
+"""  # noqa: S608 - constants of ours
+_END_SESSIONS = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :'name' AND pid <> pg_backend_pid()"
+)
+
+
+class Leftover(Struct, frozen=True):
+    """What a restore that did not come to its end left."""
+
+    name: str
+    target: str
+    """The database that it was to become."""
+
+
+class Form(Struct, frozen=True, kw_only=True):
+    """What a database is made with. None: as the server has it by default."""
+
+    owner: str | None = None
+    encoding: str | None = None
+    collate: str | None = None
+    ctype: str | None = None
+    provider: str = "c"
+    locale: str | None = None
+    """Of ICU, or of the builtin provider."""
+    tablespace: str | None = None
+
+
+def form_of(aim: Aim, live: Database | None) -> Form:
+    """As the set has it; what it does not tell, and the owner and tablespace, as the database that is there has."""
+    detail = aim.detail
+    tablespace = live.tablespace if live is not None and live.tablespace != "pg_default" else None
+    owner = live.owner if live is not None else detail.owner
+    if detail.collate is not None:  # of a script the encoding of its text alone is known
+        return Form(
+            owner=owner,
+            encoding=detail.encoding,
+            collate=detail.collate,
+            ctype=detail.ctype,
+            provider=detail.locale_provider or "c",
+            locale=detail.icu_locale,
+            tablespace=tablespace,
+        )
+    if live is None:
+        return Form(owner=owner)
+    return Form(
+        owner=owner,
+        encoding=live.encoding,
+        collate=live.collate,
+        ctype=live.ctype,
+        provider=live.locale_provider,
+        locale=live.icu_locale,
+        tablespace=tablespace,
+    )
+
+
+async def create(psql: Psql, name: str, target: str, form: Form) -> None:
+    """Makes an empty database, into which nobody else may get by right of PUBLIC. Raises BackupError, HostError."""
+    words, variables = ['CREATE DATABASE :"name" TEMPLATE template0'], {"name": name, "mark": MARK + target}
+    given = (
+        ('OWNER :"owner"', form.owner),
+        ("ENCODING :'encoding'", form.encoding),
+        ("LC_COLLATE :'collate'", form.collate),
+        ("LC_CTYPE :'ctype'", form.ctype),
+        ('TABLESPACE :"tablespace"', form.tablespace),
+    )
+    for clause, value in given:
+        if value is not None:
+            words.append(clause)
+            variables[clause.split(":")[1].strip("'\"")] = value
+    if form.locale is not None and form.provider in ("i", "b"):
+        provider, clause = ("icu", "ICU_LOCALE") if form.provider == "i" else ("builtin", "BUILTIN_LOCALE")
+        words.append(f"LOCALE_PROVIDER {provider} {clause} :'locale'")
+        variables["locale"] = form.locale
+    await psql.execute(
+        " ".join(words),
+        "COMMENT ON DATABASE :\"name\" IS :'mark'",
+        'REVOKE ALL ON DATABASE :"name" FROM PUBLIC',
+        database=MEETING,
+        variables=variables,
+        timeout_s=LONG_S,
+        together=False,
+    )
+
+
+async def drop(psql: Psql, server: Server, name: str) -> None:
+    """Takes a database away, whoever is in it; nothing where there is none. Raises BackupError, HostError."""
+    force = " WITH (FORCE)" if server.version_num >= 130000 else ""
+    ends = () if force else (_END_SESSIONS + " \\g /dev/null",)
+    await psql.execute(
+        *ends,
+        f'DROP DATABASE IF EXISTS :"name"{force}',
+        database=MEETING,
+        variables={"name": name},
+        timeout_s=LONG_S,
+        together=False,
+    )
+
+
+async def leftovers(psql: Psql) -> Sequence[Leftover]:
+    """What restores that did not come to their end left on the server. Raises BackupError, HostError."""
+    [rows] = await psql.ask(_LEFT, database=MEETING)
+    return [Leftover(row["name"], row["for"]) for row in rows]

@@ -1,0 +1,307 @@
+"""Databases of a set on their way back: staged, compared, swapped."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from msgspec import Struct, structs
+
+from lilfox_tui.backup.check import Check
+from lilfox_tui.backup.errors import BackupError
+from lilfox_tui.backup.names import local_zone
+from lilfox_tui.backup.postgresql.access import Access, opened
+from lilfox_tui.backup.postgresql.aim import Aim, aims_of, globals_of
+from lilfox_tui.backup.postgresql.carried import carried_by, carried_of
+from lilfox_tui.backup.postgresql.changes import changes_of
+from lilfox_tui.backup.postgresql.claim import MEETING, claimed
+from lilfox_tui.backup.postgresql.compare import compare_database
+from lilfox_tui.backup.postgresql.connection import Connection
+from lilfox_tui.backup.postgresql.detail import DatabaseDetail
+from lilfox_tui.backup.postgresql.ground import Ground, ground_of
+from lilfox_tui.backup.postgresql.kept_session import KeptSession
+from lilfox_tui.backup.postgresql.naming import before_name, drill_name, free_stamp, restored_name
+from lilfox_tui.backup.postgresql.needs import (
+    about_extensions,
+    about_locale,
+    about_roles,
+    about_tablespaces,
+)
+from lilfox_tui.backup.postgresql.plain import read_plain
+from lilfox_tui.backup.postgresql.psql import Psql
+from lilfox_tui.backup.postgresql.restore_checks import (
+    about_leftovers,
+    about_server,
+    about_target,
+    about_versions,
+)
+from lilfox_tui.backup.postgresql.restoring import restore_part
+from lilfox_tui.backup.postgresql.room import about_room
+from lilfox_tui.backup.postgresql.server import databases_of
+from lilfox_tui.backup.postgresql.staging import Form, create, drop, form_of, leftovers
+from lilfox_tui.backup.postgresql.swap import Step, rename
+from lilfox_tui.backup.source import Change, Comparison, Goal, Renames, Settled, Swap
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.i18n import tr
+from lilfox_tui.text import clean
+
+
+class Way(Struct, frozen=True, kw_only=True):
+    """How the server is reached. ``options`` are the source's as JSON, for the journal."""
+
+    host: Host
+    host_name: str
+    connection: Connection
+    binaries: str
+    options: dict[str, Any]
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Access]:
+        """Raises BackupError, HostError."""
+        async with opened(self.host, self.connection, binaries=self.binaries) as access:
+            yield access
+
+
+class Staging(Struct, frozen=True, kw_only=True):
+    """What was begun: everything that later calls need of it."""
+
+    access: Access
+    ground: Ground
+    claim: KeptSession
+    stamp: str
+
+
+class DatabaseTarget:
+    """See :class:`~lilfox_tui.backup.source.Target`: all databases of one source."""
+
+    def __init__(self, way: Way, goal: Goal, databases: Sequence[str]) -> None:
+        self._way, self._goal = way, goal
+        self._aims = aims_of(goal, databases)
+        self._stack = AsyncExitStack()
+        self._staging: Staging | None = None
+        self._made: list[str] = []
+
+    @property
+    def where(self) -> str:
+        """``lilfox, db-1:5432``"""
+        names = clean(", ".join(aim.database for aim in self._aims))
+        if self._goal.scratch:
+            return str(tr("a scratch database on {server}", server=self._way.connection.server))
+        return str(tr("database {names} on {host}", names=names, host=self._way.host.name))
+
+    async def checks(self) -> list[Check]:
+        """See :meth:`Target.checks`."""
+        try:
+            async with self._way.opened() as access:
+                await self._read_untold()
+                ground = await ground_of(Psql(access))
+                checks = about_server(ground, self._aims, self._goal, self._way.connection.server)
+                for aim in self._aims:
+                    checks += await self._checks_of(access, ground, aim)
+                checks += await about_room(access, ground, [(aim, _form(aim, ground)) for aim in self._aims])
+                return checks + about_leftovers(ground, [aim.database for aim in self._aims])
+        except LilFoxError as error:
+            about = tr("database server {server}", server=self._way.connection.server)
+            return [Check(about, "bad", error.message, error.hint)]
+
+    async def changes(self) -> list[Change]:
+        """See :meth:`Target.changes`."""
+        async with self._way.opened() as access:
+            await self._read_untold()
+            ground = await ground_of(Psql(access))
+            return [change for aim in self._aims for change in await changes_of(access, ground, aim)]
+
+    async def stage(self, moved: Callable[[int], None]) -> None:
+        """See :meth:`Target.stage`."""
+        access = await self._stack.enter_async_context(self._way.opened())
+        ground = await ground_of(Psql(access))
+        names = [aim.database for aim in self._aims]
+        stamp = free_stamp(datetime.now(UTC), local_zone(), names, set(ground.databases))
+        staged = [self._staged(aim, stamp) for aim in self._aims]
+        claim = await self._stack.enter_async_context(
+            claimed(access, ground.server.version_num, staged if self._goal.scratch else [*names, *staged])
+        )
+        self._staging = Staging(access=access, ground=ground, claim=claim, stamp=stamp)
+        for left in ground.leftovers:
+            if left.target in names:
+                await drop(Psql(access), ground.server, left.name)
+        done = 0
+        for number, (aim, name) in enumerate(zip(self._aims, staged, strict=True)):
+            self._made.append(name)
+            await create(Psql(access), name, aim.database, _form(aim, ground))
+            dump = await restore_part(access, ground, claim, aim, name, self._goal, _after(moved, done))
+            if dump is not None and aim.detail.content is None:
+                self._aims = _with(
+                    self._aims, number, structs.replace(aim, detail=_untold(dump.detail(), dump.inserts))
+                )
+            done += aim.part.said.raw_bytes if aim.part.said is not None else 0
+
+    async def compare(self) -> Comparison:
+        """See :meth:`Target.compare`."""
+        staging = self._begun()
+        differences: list[str] = []
+        compared: list[str] = []
+        for aim in self._aims:
+            staged = self._staged(aim, staging.stamp)
+            found = await compare_database(staging.access, staging.ground.server, staged, aim.detail)
+            differences += found.differences
+            compared.append(found.compared)
+        return Comparison(tuple(differences), "; ".join(compared))
+
+    def swap_plan(self) -> Swap:
+        """See :meth:`Target.swap_plan`."""
+        first, *others = [self._renames(aim) for aim in self._aims]
+        return Swap(
+            kind="postgresql",
+            set=self._goal.set.id,
+            target=first.target,
+            staged=first.staged,
+            before=first.before,
+            also=tuple(others),
+            host=self._way.host_name,
+            options=self._way.options,
+            end_sessions=self._goal.end_sessions,
+        )
+
+    async def swap(self) -> None:
+        """See :meth:`Target.swap`."""
+        staging = self._begun()
+        psql = Psql(staging.access)
+        steps: list[Step] = []
+        for aim in self._aims:
+            renames = self._renames(aim)
+            if renames.before:
+                steps.append(Step(renames.target, renames.before))
+            carried = await carried_of(psql, aim.database) or carried_by(aim.detail)
+            given = structs.replace(carried, owner=carried.owner or staging.ground.server.role)
+            steps.append(Step(renames.staged, renames.target, given=given, ours=True))
+        await rename(staging.access, staging.ground.server, staging.claim, steps, end_sessions=self._goal.end_sessions)
+        self._made.clear()
+        await self._stack.aclose()
+
+    async def discard(self) -> None:
+        """See :meth:`Target.discard`."""
+        try:
+            if self._made and self._staging is not None:
+                await self._drop_made(self._staging.ground)
+        finally:
+            await self._stack.aclose()
+
+    async def _drop_made(self, ground: Ground) -> None:
+        """By a way of its own: the one that staged may be what failed."""
+        async with self._way.opened() as access:
+            for name in self._made:
+                await drop(Psql(access), ground.server, name)
+        self._made.clear()
+
+    async def _checks_of(self, access: Access, ground: Ground, aim: Aim) -> list[Check]:
+        form = _form(aim, ground)
+        return [
+            *about_versions(ground, aim, access.clients),
+            *await about_target(access, ground, aim, self._goal),
+            *about_roles(ground, aim, form, globals_of(self._goal)),
+            *about_extensions(ground, aim),
+            *about_tablespaces(ground, aim),
+            *await about_locale(Psql(access), ground, aim, form),
+        ]
+
+    async def _read_untold(self) -> None:
+        """Reads scripts of which nothing is known yet."""
+        for number, aim in enumerate(self._aims):
+            if aim.plain and aim.part.said is None and aim.detail.content is None:
+                async with aclosing(self._goal.blocks(aim.part)) as blocks:
+                    dump = await read_plain(blocks)
+                detail = _untold(dump.detail(), dump.inserts)
+                self._aims = _with(self._aims, number, structs.replace(aim, detail=detail))
+
+    def _staged(self, aim: Aim, stamp: str) -> str:
+        return drill_name(aim.database, stamp) if self._goal.scratch else restored_name(aim.database, stamp)
+
+    def _renames(self, aim: Aim) -> Renames:
+        staging = self._begun()
+        there = aim.database in staging.ground.databases
+        return Renames(
+            target=aim.database,
+            staged=self._staged(aim, staging.stamp),
+            before=before_name(aim.database, staging.stamp) if there else "",
+        )
+
+    def _begun(self) -> Staging:
+        if self._staging is None:
+            raise BackupError(tr("nothing was staged"))
+        return self._staging
+
+
+async def undo_databases(way: Way, swap: Swap) -> None:
+    """What was there before has its name again; what was restored keeps the name it was staged under.
+
+    Raises BackupError with everything as it is now, HostError.
+    """
+    async with way.opened() as access:
+        psql = Psql(access)
+        ground = await ground_of(psql)
+        there = set(ground.databases)
+        pairs = _pairs(swap)
+        async with claimed(access, ground.server.version_num, [pair.target for pair in pairs]) as claim:
+            if all(_as_before(pair, there) for pair in pairs):
+                return
+            lost = [pair.before for pair in pairs if pair.before and pair.before not in there]
+            if lost:
+                raise BackupError(
+                    tr("{names}: is not there any more, so the restore cannot be undone", names=clean(", ".join(lost)))
+                )
+            steps: list[Step] = []
+            for pair in pairs:
+                if pair.target in there:
+                    steps.append(Step(pair.target, pair.staged))
+                if pair.before:
+                    steps.append(Step(pair.before, pair.target))
+            await rename(access, ground.server, claim, steps, end_sessions=swap.end_sessions)
+
+
+async def settle_databases(way: Way, swap: Swap) -> Settled:
+    """The renames are one transaction: they were made, or not at all, and then what was staged is taken away.
+
+    Raises BackupError, HostError.
+    """
+    async with way.opened() as access:
+        psql = Psql(access)
+        ground = await ground_of(psql)
+        pairs = _pairs(swap)
+        async with claimed(access, ground.server.version_num, [pair.target for pair in pairs]):
+            there = set(await databases_of(psql, database=MEETING))
+            if all(pair.target in there and (not pair.before or pair.before in there) for pair in pairs):
+                return "finished"
+            left = {left.name for left in await leftovers(psql)}
+            for pair in pairs:
+                if pair.staged in left:
+                    await drop(psql, ground.server, pair.staged)
+            return "undone"
+
+
+def _pairs(swap: Swap) -> list[Renames]:
+    return [Renames(target=swap.target, staged=swap.staged, before=swap.before), *swap.also]
+
+
+def _as_before(pair: Renames, there: set[str]) -> bool:
+    return pair.before not in there and (pair.target in there) == bool(pair.before)
+
+
+def _form(aim: Aim, ground: Ground) -> Form:
+    return form_of(aim, ground.databases.get(aim.database))
+
+
+def _with(aims: tuple[Aim, ...], number: int, aim: Aim) -> tuple[Aim, ...]:
+    return (*aims[:number], aim, *aims[number + 1 :])
+
+
+def _untold(detail: DatabaseDetail, inserts: int) -> DatabaseDetail:
+    """What a script says of itself; where its rows are INSERT statements nothing of them was counted."""
+    return structs.replace(detail, content=None) if inserts else detail
+
+
+def _after(moved: Callable[[int], None], before: int) -> Callable[[int], None]:
+    return lambda done: moved(before + done)
