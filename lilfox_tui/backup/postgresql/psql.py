@@ -20,11 +20,13 @@ from lilfox_tui.text import clean
 ASK_TIMEOUT_S = 60.0
 SETTINGS = {
     "client_encoding": "UTF8",
+    "search_path": "pg_catalog",
     "statement_timeout": "0",
     "lock_timeout": "10s",
     "idle_in_transaction_session_timeout": "0",
 }
-"""What a role's or database's own settings must not decide."""
+"""What a role's or database's own settings must not decide; nothing that somebody has put into a schema of theirs is
+called (CVE-2018-1058), and names are told with their schema."""
 WORDS = ("-X", "-q", "-t", "-A", "-w")
 """No psqlrc, nothing but rows, no padding, no question for a password."""
 

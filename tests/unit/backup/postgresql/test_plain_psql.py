@@ -62,7 +62,7 @@ HOSTILE = (
     f"COPY t (a) FROM '/nowhere';\n{SONG}\n\\.\n",
     f"SELECT (;\nCOPY t (a) FROM stdin;\n{SONG}\n\\.\n);\n",
     f"CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1;\nCOPY t (a) FROM stdin;\n{SONG}\n\\.\nEND;\n",
-    f"CREATE OR REPLACE PROCEDURE p() BEGIN ATOMIC SELECT CASE WHEN a THEN 2 END;\nCOPY t (a) FROM stdin;\n{SONG}\n\\.\n",
+    f"CREATE OR REPLACE PROCEDURE p() BEGIN ATOMIC SELECT CASE a END;\nCOPY t (a) FROM stdin;\n{SONG}\n\\.\n",
     f"CREATE TABLE begin (a int);\nCOPY t (a) FROM stdin;\n{SONG}\n\\.\n",
     f"SET standard_conforming_strings = off;\nSELECT 'a\\';\n{SONG}\n';\n",
     f"SET standard_conforming_strings = off;\nSELECT '\\'' ;\n{SONG}\n--';\n",

@@ -1,0 +1,47 @@
+"""Where a source puts its parts in a test: into memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from lilfox_tui.backup.manifest import PartKind
+from lilfox_tui.backup.source import Stored
+from lilfox_tui.i18n import Message
+
+
+class KeptParts:
+    """An :class:`~lilfox_tui.backup.source.Into`. ``on_block`` is called with each block before it is kept."""
+
+    def __init__(self, *, manual: bool = False, on_block: Callable[[bytes], None] | None = None) -> None:
+        self.manual = manual
+        self.raw: dict[str, bytes] = {}
+        self.kinds: dict[str, PartKind] = {}
+        self.details: dict[str, dict[str, Any]] = {}
+        self.notes: list[str] = []
+        self._on_block = on_block
+
+    async def put(
+        self,
+        stem: str,
+        suffix: str,
+        kind: PartKind,
+        blocks: AsyncIterator[bytes],
+        *,
+        total_bytes: int | None = None,
+        packed: bool = True,
+    ) -> Stored:
+        got = []
+        async for block in blocks:
+            if self._on_block is not None:
+                self._on_block(block)
+            got.append(block)
+        name = stem + suffix
+        self.raw[name], self.kinds[name] = b"".join(got), kind
+        return Stored(name, len(self.raw[name]), len(self.raw[name]))
+
+    def describe(self, part: Stored, detail: dict[str, Any]) -> None:
+        self.details[part.name] = detail
+
+    def note(self, text: Message | str) -> None:
+        self.notes.append(str(text))
