@@ -40,14 +40,14 @@ class Slot(Struct, frozen=True):
     source: str
     source_kind: str
     kind: str
-    about: Message
+    about: Message | str
 
 
 _SLOTS = (
     Slot(_DATABASE, "database", "postgresql", "postgresql-plain", tr("database")),
     Slot(_ROLLBACK, "database", "postgresql", "postgresql-plain", tr("database")),
-    Slot(_ENV, "config", "config", "file", tr(".env")),
-    Slot(_CONFIG, "config", "config", "files", tr("config/")),
+    Slot(_ENV, "config", "config", "file", ".env"),
+    Slot(_CONFIG, "config", "config", "files", "config/"),
     Slot(_UPLOADS, "uploads", "files", "files", tr("uploads")),
 )
 _WHOLE = (_SLOTS[0], *_SLOTS[2:])

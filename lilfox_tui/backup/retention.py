@@ -110,6 +110,14 @@ def _verdict(
         return Verdict(found, False, tr("there is no good set, so nothing goes"))
     if found.created < oldest:
         return Verdict(
-            found, True, tr("not counted ({status}), and older than every good set that stays", status=found.status)
+            found,
+            True,
+            tr("not counted ({status}), and older than every good set that stays", status=_uncounted(found)),
         )
-    return Verdict(found, False, tr("not counted ({status}); a good set that is older stays", status=found.status))
+    return Verdict(found, False, tr("not counted ({status}); a good set that is older stays", status=_uncounted(found)))
+
+
+def _uncounted(found: BackupSet) -> Message:
+    if found.status == "broken":
+        return tr("broken")
+    return tr("not verified") if found.status == "unverified" else tr("not whole")
