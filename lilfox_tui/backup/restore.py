@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any, TypeVar
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -46,6 +47,7 @@ class Restore:
     def __init__(self, opening: Opening, found: BackupSet, blocks: BlocksOf, wanted: Wanted) -> None:
         self._opening = opening
         self._set = found
+        self._wanted = wanted
         self._targets: dict[str, Target] = {}
         self._sizes: dict[str, int | None] = {}
         for source, options in wanted.sources.items():
@@ -69,9 +71,22 @@ class Restore:
         """Source → where it goes, for people."""
         return {source: target.where for source, target in self._targets.items()}
 
-    async def checks(self) -> list[Check]:
-        """Everything that can be known to fail, of all parts, before the first write."""
-        return [check for target in self._targets.values() for check in await target.checks()]
+    @property
+    def names(self) -> Mapping[str, str]:
+        """Source → the name of the database that is replaced, else of the folder: what is typed before."""
+        return {
+            source: _name_of(options, self._wanted.places.get(source, ""))
+            for source, options in self._wanted.sources.items()
+        }
+
+    async def checks(self, heard: Callable[[Check], None] = lambda _check: None) -> list[Check]:
+        """Everything that can be known to fail, of all parts, before the first write. ``heard`` gets each at once."""
+        found: list[Check] = []
+        for target in self._targets.values():
+            for check in await target.checks():
+                heard(check)
+                found.append(check)
+        return found
 
     async def changes(self) -> dict[str, list[Change]]:
         """Source → what restoring would change."""
@@ -220,6 +235,15 @@ async def settle(opening: Opening, restored: journal.Restored) -> str:
     if finished:
         return str(tr("the restore of {set} that was interrupted is finished", set=restored.set))
     return str(tr("the restore of {set} that was interrupted is as it was before", set=restored.set))
+
+
+def _name_of(options: Any, place: str) -> str:
+    """Of a database that of its URL, or the first one named; of a folder that of its last part."""
+    where = place or getattr(options, "url", "") or getattr(options, "path", "") or getattr(options, "root", "")
+    if "://" in where:
+        where = unquote(urlsplit(where).path)
+    named: tuple[str, ...] = getattr(options, "databases", ())
+    return named[0] if named and not place else where.rstrip("/").rpartition("/")[2] or where
 
 
 def _mover(run: Run, source: str, total: int | None) -> Callable[[int], None]:
