@@ -488,6 +488,103 @@ async def test_row_46_another_archive_the_second_time_is_refused(app: Path, tmp_
     assert sorted(os.listdir(app / "public")) == ["uploads"]
 
 
+@pytest.mark.parametrize("at", ["dump", "stage", "compare"])
+async def test_row_14_a_link_that_is_lost_is_told_and_leaves_what_is_there(app: Path, tmp_path: Path, at: str) -> None:
+    for n in range(20):
+        (app / U / f"f{n}").write_bytes(os.urandom(1_000_000))
+    with sshd_lab() as lab:
+        server = lab.sshd()
+        host = open_host("h", lab.host(server), lab.ssh())
+        shelf = Shelf(tmp_path / "set")
+        source = files.open_source("uploads", options(app), host)
+        if at == "dump":
+
+            class Cutting(Shelf):
+                """Kills the server when something came."""
+
+                async def put(
+                    self, stem: str, suffix: str, kind: Any, blocks: AsyncIterator[bytes], **more: Any
+                ) -> Any:
+                    return await super().put(stem, suffix, kind, cutting(blocks), **more)
+
+            async def cutting(blocks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+                async for block in blocks:
+                    server.kill()
+                    yield block
+
+            with pytest.raises((HostError, BackupError)):
+                await source.dump(Cutting(tmp_path / "set2"))
+            await host.close()
+            return
+        await source.dump(shelf)
+        was = snapshot(app / U)
+        target = files.open_target("uploads", options(app), host, shelf.goal())
+        assert all(check.state != "bad" for check in await target.checks())
+        if at == "compare":
+            await target.stage(lambda _: None)
+            server.kill()
+            with pytest.raises((HostError, BackupError)):
+                await target.compare()
+        else:
+            with pytest.raises((HostError, BackupError)):
+                await target.stage(lambda done: server.kill() if done > 5_000_000 else None)
+        assert snapshot(app / U) == was
+        server.start()
+        again = files.open_target("uploads", options(app), host, shelf.goal())
+        assert any("an earlier restore left" in str(check.found) for check in await again.checks())
+        await again.discard()
+        await target.discard()
+        assert os.listdir(app / "public") == ["uploads"]
+        await host.close()
+
+
+async def test_row_61_nobody_else_may_look_into_what_is_staged(app: Path, tmp_path: Path, host: Host) -> None:
+    (app / ".env").write_text("A=1\n")
+    (app / ".env").chmod(0o600)
+    before = os.umask(0)
+    try:
+        wanted = config.Options(root=str(app), folder="")
+        shelf = await dumped(config.open_source("config", wanted, host), tmp_path / "set", "config")
+        target = config.open_target("config", wanted, host, shelf.goal())
+        await staged(target)
+        kept = os.stat(target.swap_plan().staged)
+        assert kept.st_mode & 0o777 == 0o600
+        assert os.stat(os.path.dirname(target.swap_plan().staged)).st_mode & 0o777 == 0o700
+        await target.discard()
+    finally:
+        os.umask(before)
+
+
+async def test_a_hundred_thousand_files_take_no_more_memory(app: Path, tmp_path: Path) -> None:
+    """The most that a process of its own had in memory, of which Python itself is a third."""
+    with tarfile.open(tmp_path / "many.tar", "w") as tar:
+        for n in range(100_000):
+            entry = tarfile.TarInfo(f"{U}/{n % 300:03}/{n:06}-a-name-as-uploads-have-it.png")
+            tar.addfile(entry)
+    done = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", READING, str(tmp_path / "many.tar"), stdout=asyncio.subprocess.PIPE
+    )
+    told, _ = await done.communicate()
+    files_found, rss_kb = map(int, told.split())
+    assert files_found == 100_000
+    assert rss_kb < 60 * 1024
+
+
+READING = """
+import sys
+from lilfox_tui.backup.tree.index import Index
+from lilfox_tui.backup.tree.safe import Safe
+from lilfox_tui.backup.tree.sifting import Sieve
+index = Index()
+sieve = Sieve(Safe(b"public/uploads", links_out=False, setuid=False), index=index)
+with open(sys.argv[1], "rb") as file:
+    while block := file.read(1024 * 1024):
+        sieve.take(block)
+sieve.finish()
+with open("/proc/self/status") as status:
+    print(index.totals("archive").files, *[line.split()[1] for line in status if line.startswith("VmHWM")])
+index.close()
+"""
 CRASHING = """
 import asyncio, sys
 import msgspec

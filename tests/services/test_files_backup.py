@@ -15,7 +15,7 @@ from lilfox_tui.backup.sources import config, files
 from lilfox_tui.config.model import HostConfig, SshConfig
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
-from tests.services.accounts import account
+from tests.services.accounts import account, sudoers
 from tests.services.sshd import SshdLab, busybox_only, sshd_lab
 from tests.services.tree_sets import Shelf, dumped, refused, restored, snapshot, staged
 
@@ -331,6 +331,27 @@ async def test_another_account_than_root_is_told_what_it_cannot_give(lab: SshdLa
         assert "not as it was: owner of" in comparison.compared
         await target.swap()
         assert (home / "uploads" / "2023" / "plain.txt").owner() == user
+        await host.close()
+
+
+@pytest.mark.root
+async def test_sudo_reads_and_restores_as_root(lab: SshdLab, app: Path, tmp_path: Path) -> None:
+    uploads = app / "public" / "uploads"
+    os.chown(uploads / "holes", 33, 33)
+    (uploads / "-rf *").chmod(0o600)
+    was = snapshot(uploads)
+    with account("/bin/sh", file=".profile") as user, sudoers(f"{user} ALL=(root) NOPASSWD: ALL"):
+        host = open_host("h", lab.host(lab.sshd(), user=user), lab.ssh())
+        wanted = options(app, sudo=True)
+        shelf = await dumped(files.open_source("uploads", wanted, host), tmp_path / "set")
+        (uploads / "-rf *").unlink()
+        target = files.open_target("uploads", wanted, host, shelf.goal())
+        await staged(target)
+        swap = target.swap_plan()
+        await target.swap()
+        assert snapshot(uploads) == was
+        await files.undo(swap, host)
+        assert not (uploads / "-rf *").exists()
         await host.close()
 
 

@@ -19,6 +19,8 @@ from lilfox_tui.text import clean
 MOST_SAID = 60_000
 """Bytes of what tar says that are kept: the last."""
 _HELD = MOST_SAID + 200
+_AT_ONCE = 1024 * 1024
+"""Bytes that are passed on together: a block costs as much as some hundred KiB of content."""
 SAYING = f"""
 tick=$1
 shift
@@ -69,20 +71,16 @@ async def archive(host: Host, argv: Sequence[str], said: Said, *, sudo: bool = F
     it ended."""
     tick = new_tick()
     mark = b"\n@@LILFOX-SAID " + tick.encode() + b"\n"
-    held = b""
+    held, size = [b""], 0
     async with aclosing(host.stream(["sh", "-c", SAYING, "sh", tick, *argv], sudo=sudo)) as blocks:
         async for block in blocks:
-            if len(block) >= _HELD:
-                if held:
-                    yield held
-                yield block[:-_HELD]
-                held = block[-_HELD:]
-            else:
-                held += block
-                if len(held) > _HELD:
-                    yield held[:-_HELD]
-                    held = held[-_HELD:]
-    rest, found, words = held.rpartition(mark)
+            held.append(block)
+            size += len(block)
+            if size >= _AT_ONCE:
+                whole = b"".join(held)
+                yield whole[:-_HELD]
+                held, size = [whole[-_HELD:]], _HELD
+    rest, found, words = b"".join(held).rpartition(mark)
     if not found:
         raise BackupError(
             tr("tar on {host} did not say how it ended", host=host.name),
