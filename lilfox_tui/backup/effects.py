@@ -67,7 +67,7 @@ def opened(wanted: dict[str, Any]) -> tuple[Wish, Config, Plan]:
     config = Config() if wish.config is None else load(Path(wish.config)).config
     if config.read_only:
         raise NotAllowed(tr("the configuration says read_only: no change is made"))
-    plan = plan_named(config.backup, wish.plan) if wish.plan else plan_of(wish.words)
+    plan = plan_named(config.backup, wish.plan) if wish.plan else plan_of(wish.words, config.backup.stores)
     return wish, config, plan
 
 

@@ -104,6 +104,15 @@ def proof_name(set_name: str) -> str:
     return set_name + PROOF
 
 
+def stamp_in(name: str) -> str | None:
+    """The date in the name of a file that is of a set, or tells of one."""
+    base = name.removesuffix(UNFINISHED).removesuffix(MANIFEST).removesuffix(PROOF)
+    if base != name and (of_set := read_id(base)) is not None:
+        return of_set.stamp
+    read = read_file_name(name)
+    return None if read is None else read.stamp
+
+
 def safe_stem(text: str) -> str:
     """``text`` (a database's name, say) as part of a file's name: letters and digits of any script, ``.``, ``_`` and
     ``-`` stay, other characters become ``%XX`` of their UTF-8."""

@@ -59,8 +59,8 @@ def plan_named(config: BackupConfig, name: str) -> Plan:
     return Plan(name=name, config=plan, stores={each: config.stores[each] for each in (plan.store, *plan.copies)})
 
 
-def plan_of(words: Words) -> Plan:
-    """The plan that a command's words make. Raises UsageError."""
+def plan_of(words: Words, stores: Mapping[str, Any]) -> Plan:
+    """The plan that a command's words make; ``stores`` are the configuration's. Raises UsageError."""
     sources: dict[str, Any] = {}
     if words.database:
         sources["database"] = _options(SOURCES, "postgresql", {"url": words.database, "host": words.host})
@@ -71,7 +71,7 @@ def plan_of(words: Words) -> Plan:
         _absolute(words.app, "--app")
         sources[_free(sources, "config")] = _options(SOURCES, "config", {"root": words.app, "host": words.host})
     config = PlanConfig(sources=sources, store="store", keep=words.keep, format="manual" if words.manual else "zstd")
-    return Plan(name=DEFAULT, config=config, stores={"store": store_options(words.store)})
+    return Plan(name=DEFAULT, config=config, stores={"store": stores.get(words.store) or store_options(words.store)})
 
 
 def store_options(where: str) -> Any:

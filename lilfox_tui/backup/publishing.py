@@ -18,7 +18,8 @@ from lilfox_tui.backup.packing import Counted, packed
 from lilfox_tui.backup.phases import phase
 from lilfox_tui.backup.source import Into, Stored
 from lilfox_tui.backup.store import Store
-from lilfox_tui.errors import LilFoxError, UsageError
+from lilfox_tui.backup.unfinished import mark
+from lilfox_tui.errors import HostError, LilFoxError, UsageError
 from lilfox_tui.i18n import Message, tr
 
 Moved = Callable[[str, int, int | None], None]
@@ -110,9 +111,6 @@ class Publication:
         if not self.parts:
             raise BackupError(tr("{set} would be empty: no source has given anything", set=self._heading.id))
         names = list(self.parts)
-        phase("rename")
-        await self.store.publish(names)
-        self._published = names
         manifest = Manifest(
             **msgspec.structs.asdict(self._heading),
             finished=datetime.now(UTC),
@@ -120,10 +118,19 @@ class Publication:
             missing=dict(missing or {}),
             notes=tuple(self.notes),
         )
+        last = manifest_name(manifest.id)
+        self._published = [last + UNFINISHED]
+        await mark(self.store, manifest)
+        phase("rename")
+        try:
+            await self.store.publish(names)
+        except HostError:  # they may have their names all the same: by the mark the next run knows
+            self._published = []
+            raise
         self.parts = {}
-        self._published = [manifest_name(manifest.id), *names]  # also when only the answer to its rename was lost
+        self._published = [last, last + UNFINISHED, *names]  # also when only the answer to its rename was lost
         phase("manifest")
-        await self.store.put_small(manifest_name(manifest.id), msgspec.json.encode(manifest))
+        await self.store.publish([last])
         self._published = []
         return manifest
 

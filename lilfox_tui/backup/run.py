@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,23 +13,23 @@ from msgspec import Struct
 from lilfox_tui import __version__
 from lilfox_tui.backup import retention
 from lilfox_tui.backup.catalogue import read_sets
-from lilfox_tui.backup.check import Check
 from lilfox_tui.backup.drill import drill
 from lilfox_tui.backup.errors import BackupError, BrokenSet, NotReady
 from lilfox_tui.backup.manifest import Manifest, Proof
-from lilfox_tui.backup.model import BackupSet
-from lilfox_tui.backup.names import UNFINISHED, local_zone, manifest_name, proof_name, read_file_name, set_id
+from lilfox_tui.backup.model import BackupSet, FoundPart
+from lilfox_tui.backup.names import UNFINISHED, local_zone, manifest_name, set_id, stamp_in
 from lilfox_tui.backup.opening import Opening
 from lilfox_tui.backup.phases import phase
 from lilfox_tui.backup.plan import Plan
+from lilfox_tui.backup.preflight import preflight
 from lilfox_tui.backup.publishing import Heading, Publication
-from lilfox_tui.backup.restore import refuse_bad
 from lilfox_tui.backup.source import Source
 from lilfox_tui.backup.store import Store
+from lilfox_tui.backup.unfinished import clear, mark, remove_set
 from lilfox_tui.backup.verify import Reader, verify
 from lilfox_tui.config.model import SecretRef
 from lilfox_tui.config.secrets import resolve
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.errors import HostError, LilFoxError
 from lilfox_tui.i18n import tr
 from lilfox_tui.jobs.run import Outcome, Run
 
@@ -38,21 +39,11 @@ class Made(Struct):
 
     set: str = ""
     proof: Proof | None = None
+    unread: str = ""
+    """Why nobody could read it back, where that is as it was meant to be: no key is on this machine."""
     failures: list[str] = []
-
-
-async def preflight(opening: Opening, plan: Plan) -> list[Check]:
-    """Everything that can be known to fail before it does, of all sources and stores. Nothing is written."""
-    checks: list[Check] = []
-    needed: int | None = 0
-    for name, options in plan.config.sources.items():
-        source = opening.source(name, options)
-        checks += await source.checks()
-        size = await source.size_bytes() if not _bad(checks) else None
-        needed = None if needed is None or size is None else needed + size
-    for name, options in plan.stores.items():
-        checks += await opening.store(name, options).checks(needed)
-    return checks
+    missing: dict[str, str] = {}
+    """Sources that are not in the set → why."""
 
 
 async def back_up(run: Run, opening: Opening, plan: Plan) -> Outcome:
@@ -61,13 +52,18 @@ async def back_up(run: Run, opening: Opening, plan: Plan) -> Outcome:
     store = opening.store(plan.main, plan.stores[plan.main])
     made = Made()
     async with store.lock(f"backup {plan.name}"):
-        refuse_bad(_told(run, await preflight(opening, plan)))
-        await _clear_unfinished(run, store)
+        looked = await preflight(opening, plan)
+        for check in looked.checks:
+            run.say(f"{check.about}: {check.found}", check.state)
+        looked.refuse(plan.main)
+        made.missing = looked.bad_sources()
+        made.failures += [f"{source}: {why}" for source, why in made.missing.items()]
+        await _clear(run, store)
+        await _tell_of_clocks(run, store)
         manifest = await _dump(run, opening, plan, store, made)
         made.set = manifest.id
         found = await _found(store, manifest.id)
-        reader = await reader_of(plan, store)
-        made.proof = await _verify(run, reader, found)
+        await _read_back(run, plan, store, found, made)
         if made.proof is not None and made.proof.level == "broken":
             raise BrokenSet(
                 tr(
@@ -77,26 +73,40 @@ async def back_up(run: Run, opening: Opening, plan: Plan) -> Outcome:
                 ),
                 tr("the sets before it were not touched; look after the store's disk"),
             )
-    await _copy_everywhere(run, opening, plan, store, made)
+    await _copy_everywhere(run, opening, plan, store, made, looked.bad_stores())
     if plan.config.drill:
-        await _drill(run, opening, plan, reader, made)
+        await _drill(run, opening, plan, store, made)
     await _prune_after(run, opening, plan, made)
     return _outcome(made, manifest)
 
 
-async def _verify(run: Run, reader: Reader, found: BackupSet) -> Proof | None:
-    """None where this machine has no key to read what it has encrypted: the set stays unverified."""
+async def _read_back(run: Run, plan: Plan, store: Store, found: BackupSet, made: Made) -> None:
+    """Verifies the set. Where this machine has no key for what it has encrypted that is no failure: the set stays
+    unverified; where it should have one it is."""
+    keyless = plan.config.encrypt is not None and plan.config.encrypt.identity is None
     try:
-        return await verify(run, reader, found)
-    except NotReady as error:
+        made.proof = await verify(run, await reader_of(plan, store), found)
+    except LilFoxError as error:
+        if not (keyless and isinstance(error, NotReady)):
+            made.failures.append(str(tr("it could not be verified: {error}", error=error)))
+        made.unread = str(error)
         run.say(str(tr("not verified: {error}", error=error)), "warning")
-        return None
+
+
+async def _tell_of_clocks(run: Run, store: Store) -> None:
+    """Of what is newer than now somebody should know: a clock went back, or was ahead."""
+    newest = max((found.created for found in await read_sets(store)), default=None)
+    if newest is not None and newest > datetime.now(UTC):
+        run.say(
+            str(tr("the newest set is of {at}, which is yet to come: look at the clocks", at=newest.astimezone())),
+            "warning",
+        )
 
 
 async def _dump(run: Run, opening: Opening, plan: Plan, store: Store, made: Made) -> Manifest:
     now, zone = datetime.now(UTC), local_zone()
-    taken = {entry.name.split("/")[-1].removesuffix(".manifest.json") for entry in await store.entries()}
-    name = set_id(plan.name, now, zone, taken)
+    stamps = {stamp for entry in await store.entries() if (stamp := stamp_in(entry.name)) is not None}
+    name = set_id(plan.name, now, zone, {f"{plan.name}_{stamp}" for stamp in stamps})
     offset = now.astimezone(zone).utcoffset()
     heading = Heading(
         id=name,
@@ -108,7 +118,7 @@ async def _dump(run: Run, opening: Opening, plan: Plan, store: Store, made: Made
         tool=f"lilfox {__version__}",
     )
     encrypt = plan.config.encrypt
-    missing: dict[str, str] = {}
+    missing = dict(made.missing)
     async with Publication(
         store,
         heading,
@@ -119,6 +129,8 @@ async def _dump(run: Run, opening: Opening, plan: Plan, store: Store, made: Made
     ) as publication:
         run.intent(str(tr("writing {set} to {store}", set=name, store=store.where)))
         for source_name, options in plan.config.sources.items():
+            if source_name in missing:
+                continue
             source = opening.source(source_name, options)
             failure = await _dump_source(run, publication, source, options.kind)
             if failure is not None:
@@ -143,16 +155,24 @@ async def _dump_source(run: Run, publication: Publication, source: Source, kind:
     return None
 
 
-async def _copy_everywhere(run: Run, opening: Opening, plan: Plan, store: Store, made: Made) -> None:
+async def _copy_everywhere(
+    run: Run, opening: Opening, plan: Plan, store: Store, made: Made, bad: Mapping[str, str]
+) -> None:
+    """Copies the set to each of the plan's other stores and reads it back there; ``bad`` are those that cannot take it,
+    with the reason."""
     for name in plan.config.copies:
         other = opening.store(name, plan.stores[name])
         try:
-            async with other.lock(f"copy {made.set}"):
+            if name in bad:
+                raise BackupError(bad[name])
+            async with store.lock(f"copy {made.set}", shared=True), other.lock(f"copy {made.set}"):
+                await _clear(run, other)
                 await copy_set(run, store, other, made.set)
-                reader = await reader_of(plan, other)
-                proof = await _verify(run, reader, await _found(other, made.set))
-            if proof is not None and proof.level == "broken":
-                raise BrokenSet(proof.reason)
+                copied = Made(set=made.set)
+                await _read_back(run, plan, other, await _found(other, made.set), copied)
+            if copied.proof is not None and copied.proof.level == "broken":
+                raise BrokenSet(copied.proof.reason)
+            made.failures += [f"{other.where}: {failure}" for failure in copied.failures]
         except LilFoxError as error:
             made.failures.append(str(tr("copy to {store}: {error}", store=other.where, error=error)))
             run.say(made.failures[-1], "bad")
@@ -160,29 +180,46 @@ async def _copy_everywhere(run: Run, opening: Opening, plan: Plan, store: Store,
 
 async def copy_set(run: Run, store: Store, other: Store, name: str) -> None:
     """Copies a set file by file, the manifest last. Raises StoreError, HostError; nothing of it is then left there, as
-    far as that store answers."""
+    far as that store answers: else the next run removes it."""
     found = await _found(store, name)
+    if found.manifest is None:
+        raise BackupError(tr("{set} in {store} has no manifest that can be read", set=name, store=store.where))
     names = [part.name for part in found.parts]
+    marker = manifest_name(name)
     run.intent(str(tr("copying {set} to {store}", set=name, store=other.where)))
     written: list[str] = []
     try:
         for part in found.parts:
-            written.append(part.name)
             async with aclosing(store.read(part.name)) as blocks:
-                await other.write(part.name, blocks)
+                await other.write(part.name, _moved(run, part, blocks))
+            written.append(f"{part.name}{UNFINISHED}")
+        await mark(other, found.manifest)
+        written.append(marker + UNFINISHED)
         await other.publish(names)
-        small = await store.read_small([manifest_name(name)])
-        await other.put_small(manifest_name(name), small[manifest_name(name)])
-    except BaseException:
-        await other.remove([*(f"{each}{UNFINISHED}" for each in written), *written])
+        written = [marker, *names, marker + UNFINISHED]
+        await other.publish([marker])
+    except BaseException as error:
+        if not isinstance(error, HostError):  # with the link cut nobody knows what has its name: the mark tells
+            with suppress(LilFoxError):
+                await other.remove(written)
         raise
     run.done(str(tr("{set} is copied to {store}", set=name, store=other.where)))
 
 
-async def _drill(run: Run, opening: Opening, plan: Plan, reader: Reader, made: Made) -> None:
+async def _moved(run: Run, part: FoundPart, blocks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    done = 0
+    async for block in blocks:
+        yield block
+        done += len(block)
+        run.moved(part.name, done, part.size_bytes)
+
+
+async def _drill(run: Run, opening: Opening, plan: Plan, store: Store, made: Made) -> None:
     try:
-        found = await _found(reader.store, made.set)
-        made.proof = await drill(run, opening, reader, found, plan.config.sources, {})
+        async with store.lock(f"drill {made.set}", shared=True):
+            reader = await reader_of(plan, store)
+            found = await _found(store, made.set)
+            made.proof = await drill(run, opening, reader, found, plan.config.sources, {})
         if made.proof.level == "broken":
             made.failures.append(made.proof.reason)
     except LilFoxError as error:
@@ -196,23 +233,24 @@ async def _prune_after(run: Run, opening: Opening, plan: Plan, made: Made) -> No
         return
     for name in plan.stores:
         store = opening.store(name, plan.stores[name])
-        async with store.lock(f"prune {plan.name}"):
-            await prune(run, plan, store)
+        try:
+            async with store.lock(f"prune {plan.name}"):
+                await prune(run, plan, store)
+        except LilFoxError as error:
+            made.failures.append(str(tr("what is old could not be removed: {error}", error=error)))
+            run.say(made.failures[-1], "bad")
 
 
 async def prune(run: Run, plan: Plan, store: Store) -> list[str]:
-    """Removes the sets that the plan's retention lets go, with the lock held; gives their ids. The manifest goes first:
-    a set that is half removed is no set."""
+    """Removes the sets that the plan's retention lets go, with the lock held; gives their ids."""
     phase("prune")
     sets = [found for found in await read_sets(store) if found.plan == plan.name]
     verdicts = retention.judge(sets, plan.config.keep, now=datetime.now(UTC), zone=local_zone())
     gone = [verdict for verdict in verdicts if verdict.goes]
     for verdict in gone:
-        found = verdict.set
-        run.intent(str(tr("removing {set}: {why}", set=found.id, why=verdict.why)))
-        await store.remove([manifest_name(found.id)])
-        await store.remove([*(part.name for part in found.parts), proof_name(found.id)])
-        run.done(str(tr("{set} is removed", set=found.id)))
+        run.intent(str(tr("removing {set}: {why}", set=verdict.set.id, why=verdict.why)))
+        await remove_set(store, verdict.set)
+        run.done(str(tr("{set} is removed", set=verdict.set.id)))
     return [verdict.set.id for verdict in gone]
 
 
@@ -224,16 +262,10 @@ async def reader_of(plan: Plan, store: Store, identity: SecretRef | None = None)
     return Reader(store, key, await store.free_bytes())
 
 
-async def _clear_unfinished(run: Run, store: Store) -> None:
-    """Removes what runs left that did not come to their end. The lock is held: nobody is writing them."""
-    left = [
-        entry.name
-        for entry in await store.entries()
-        if entry.name.endswith(UNFINISHED)
-        and (read_file_name(entry.name) is not None or read_file_name(entry.name.removesuffix(UNFINISHED)) is not None)
-    ]
+async def _clear(run: Run, store: Store) -> None:
+    """Removes what runs left that did not come to their end; the lock is held."""
+    left = await clear(store)
     if left:
-        await store.remove(left)
         run.say(str(tr("removed {count} files of runs that did not finish", count=len(left))), "warning")
 
 
@@ -244,18 +276,8 @@ async def _found(store: Store, name: str) -> BackupSet:
     raise BackupError(tr("{set} is not in {store} any more", set=name, store=store.where))
 
 
-def _told(run: Run, checks: list[Check]) -> list[Check]:
-    for check in checks:
-        run.say(f"{check.about}: {check.found}", check.state if check.state != "good" else "good")
-    return checks
-
-
-def _bad(checks: list[Check]) -> bool:
-    return any(check.state == "bad" for check in checks)
-
-
 def _outcome(made: Made, manifest: Manifest) -> Outcome:
-    result: dict[str, Any] = {"set": made.set, "status": "" if made.proof is None else made.proof.level}
+    result: dict[str, Any] = {"set": made.set, "status": "unverified" if made.proof is None else made.proof.level}
     result["parts"] = [{"name": part.name, "size_bytes": part.size_bytes} for part in manifest.parts]
     if made.failures:
         return Outcome(
@@ -264,5 +286,12 @@ def _outcome(made: Made, manifest: Manifest) -> Outcome:
             str(tr("mend that and run it again; nothing old was removed")),
             3,
             result,
+        )
+    if made.unread:
+        return Outcome(
+            "ok",
+            str(tr("{set} is written, and nobody has read it back: {reason}", set=made.set, reason=made.unread)),
+            str(tr("verify it where the key is: lilfox backup verify {set}", set=made.set)),
+            result=result,
         )
     return Outcome("ok", str(tr("{set} is written and checked", set=made.set)), result=result)

@@ -18,25 +18,32 @@ if TYPE_CHECKING:
     from lilfox_tui.backup.restore import Restore
 
 _LEVELS = {"good": Level.GOOD, "warning": Level.DEGRADED, "bad": Level.FAILING}
+PARTLY = 3
 LINES = 40
 """So many changes of each source are shown."""
 
 
 def print_preflight(wish: Wish) -> int:
-    """Looks whether a backup could run; 1 when something forbids it."""
-    checks = asyncio.run(_preflight(wish))
-    print_checks(checks)
-    return int(any(check.state == "bad" for check in checks))
+    """Looks whether a backup could run; gives the exit code that it would end with as far as that is known: 1 when
+    nothing could be backed up, 3 when a part of it could."""
+    return asyncio.run(_preflight(wish))
 
 
-async def _preflight(wish: Wish) -> list[Check]:
+async def _preflight(wish: Wish) -> int:
     from lilfox_tui.backup.effects import opened
+    from lilfox_tui.backup.errors import NotReady
     from lilfox_tui.backup.opening import Opening
-    from lilfox_tui.backup.run import preflight
+    from lilfox_tui.backup.preflight import preflight
 
     _wish, config, plan = opened(msgspec.to_builtins(wish))
     async with Opening(config) as opening:
-        return await preflight(opening, plan)
+        looked = await preflight(opening, plan)
+    print_checks(looked.checks)
+    try:
+        looked.refuse(plan.main)
+    except NotReady:
+        return 1
+    return PARTLY if looked.bad_sources() or looked.bad_stores() else 0
 
 
 def print_checks(checks: Sequence[Check]) -> None:

@@ -52,7 +52,14 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
         default="",
         help=_("postgresql://USER@HOST/DB; password from PGPASSWORD or PGPASSFILE"),
     )
-    add("--files", metavar="DIR", dest="folders", action="append", default=[], help=_("a folder; may be given several times"))
+    add(
+        "--files",
+        metavar="DIR",
+        dest="folders",
+        action="append",
+        default=[],
+        help=_("a folder; may be given several times"),
+    )
     add("--app", metavar="DIR", default="", help=_("the application's folder, with .env and config/"))
     add("--host", metavar="NAME", default=None, help=_("a host of the configuration where these are"))
 
@@ -71,7 +78,7 @@ def wish_of(args: argparse.Namespace, loaded: LoadedConfig, *, plan: str | None 
     return Wish(
         config=None if loaded.path is None else str(Path(loaded.path).absolute()),
         plan=name,
-        words=Words() if name else _words(args),
+        words=Words() if name else _words(args, loaded.config.backup),
         store=getattr(args, "store", "") if name else "",
         set=getattr(args, "set", "") or "",
         identity=_reference(getattr(args, "identity", "")),
@@ -91,17 +98,23 @@ def _plan_meant(args: argparse.Namespace, backup: BackupConfig) -> str:
     return max(possible, key=len) if of_set or len(possible) == 1 else ""
 
 
-def _words(args: argparse.Namespace) -> Words:
+def _words(args: argparse.Namespace, backup: BackupConfig) -> Words:
     app = getattr(args, "app", "")
     return Words(
         database=getattr(args, "database", ""),
         files=tuple(str(Path(folder).absolute()) for folder in getattr(args, "folders", [])),
         app=str(Path(app).absolute()) if app else "",
-        store=getattr(args, "store", ""),
+        store=_store(getattr(args, "store", ""), backup),
         host=getattr(args, "host", None),
         manual=getattr(args, "format", "zstd") == "manual",
         keep=keep_of(args),
     )
+
+
+def _store(words: str, backup: BackupConfig) -> str:
+    """A folder gets its absolute path: a job runs elsewhere."""
+    named = words in backup.stores or (":" in words and "/" not in words.partition(":")[0])
+    return words if named or not words else str(Path(words).absolute())
 
 
 def keep_of(args: argparse.Namespace) -> KeepConfig | None:

@@ -255,9 +255,9 @@ def test_13_a_loss_of_power_at_any_point_leaves_whole_sets_only(place: Path) -> 
     manifest = f"{HEADING.id}.manifest.json"
     assert steps == [
         *(("fsync", f"{name}.part") for name in parts),
+        ("fsync", f"{manifest}.part"),
         *(("name", name) for name in parts),
         ("fsync", ""),
-        ("fsync", f"{manifest}.part"),
         ("name", manifest),
         ("fsync", ""),
     ]

@@ -83,10 +83,8 @@ def _stores(wish: Wish, loaded: LoadedConfig) -> dict[str, Any]:
 
     if wish.plan:
         return plan_named(loaded.config.backup, wish.plan).stores
-    if wish.words.store in loaded.config.backup.stores:
-        return {wish.words.store: loaded.config.backup.stores[wish.words.store]}
     if wish.words.store or not loaded.config.backup.stores:
-        return plan_of(wish.words).stores
+        return plan_of(wish.words, loaded.config.backup.stores).stores
     return loaded.config.backup.stores
 
 

@@ -46,10 +46,20 @@ def run(args: argparse.Namespace) -> int:
         print_schema("backup-run")
         return 0
     loaded = settings(args)
-    plans = [args.plan] if args.plan else [] if args.store else list(loaded.config.backup.plans)
-    if not plans and not args.store:
+    named = bool(args.database or args.folders or args.app)
+    if args.plan and (named or args.store):
         raise UsageError(
-            tr("there is no backup plan, and no store is named"),
+            tr("{plan} says itself what is backed up and where to", plan=args.plan),
+            tr("lilfox backup run {plan}, or without a plan: --database URL --files DIR --store DIR", plan=args.plan),
+        )
+    plans = [args.plan] if args.plan else [] if args.store or named else list(loaded.config.backup.plans)
+    if not plans and not (args.store and named):
+        raise UsageError(
+            tr("nothing is named that is to be backed up")
+            if args.store
+            else tr("no store is named")
+            if named
+            else tr("there is no backup plan, and no store is named"),
             tr("configure backup: plans:, or: lilfox backup run --database URL --files DIR --store DIR"),
         )
     if args.dry_run:
