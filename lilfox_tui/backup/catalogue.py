@@ -10,7 +10,7 @@ from datetime import tzinfo
 
 import msgspec
 
-from lilfox_tui.backup.described_sets import described_set, lying, read_manifest, read_proof
+from lilfox_tui.backup.described_sets import Lying, described_set, read_manifest, read_proof
 from lilfox_tui.backup.manifest import Proof
 from lilfox_tui.backup.model import BackupSet, FoundPart
 from lilfox_tui.backup.names import (
@@ -59,7 +59,7 @@ def sets_of(entries: Sequence[Entry], texts: Mapping[str, bytes], zone: tzinfo) 
     """The sets that ``entries`` are; ``texts`` holds the manifests and proofs among them."""
     read = [read_manifest(entry, texts.get(entry.name)) for entry in entries if entry.name.endswith(MANIFEST)]
     described = [each for each in read if each is not None]
-    there = lying(entries, described)
+    there = Lying(entries, described)
     sets = [described_set(each, there, texts.get(proof_name(each.id))) for each in described]
     unread = {found.id[-15:]: at for at, found in enumerate(sets) if found.manifest is None}
     others = [each for each in entries if each.name not in there.claims and not each.name.endswith((MANIFEST, PROOF))]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import msgspec
 from msgspec import Struct
@@ -114,21 +114,18 @@ def _shown(text: str) -> str:
     return fit(clean(text), _SHOWN).rstrip()
 
 
-class Lying(Struct, frozen=True):
-    """What lies in a store: its files by name, by name in lower case, and how many manifests name each."""
+class Lying:
+    """What lies in a store: ``entries``, some of which ``described`` name."""
 
-    files: dict[str, Entry]
-    in_any_case: dict[str, str]
-    claims: Counter[str]
+    def __init__(self, entries: Sequence[Entry], described: Sequence[Described]) -> None:
+        self.files = {entry.name: entry for entry in entries}
+        self.claims = Counter([part.name for each in described for part in each.parts])
+        """How many manifests name each file."""
 
-
-def lying(entries: Sequence[Entry], described: Sequence[Described]) -> Lying:
-    """What ``entries`` are, some of which ``described`` name."""
-    return Lying(
-        files={entry.name: entry for entry in entries},
-        in_any_case={entry.name.lower(): entry.name for entry in entries},
-        claims=Counter(part.name for each in described for part in each.parts),
-    )
+    @cached_property
+    def in_any_case(self) -> dict[str, str]:
+        """Names by what they are in lower case."""
+        return {name.lower(): name for name in self.files}
 
 
 def described_set(described: Described, there: Lying, proof: bytes | None) -> BackupSet:

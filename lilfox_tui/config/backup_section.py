@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
@@ -51,12 +52,23 @@ def _plan(
 
 
 def _check_place(made: Any, path: KeyPath, host_names: Collection[str], findings: Findings) -> None:
-    """``host`` and ``path`` mean the same in every kind that has them."""
+    """``host``, ``path`` and ``url`` mean the same in every kind that has them."""
     check_host_name(getattr(made, "host", None), (*path, "host"), host_names, findings)
     folder = getattr(made, "path", None)
     if isinstance(folder, str) and not folder.startswith("/"):
         what = _("{value} is not an absolute path; from cron the folder at hand is another one", value=quoted(folder))
         findings.add_at((*path, "path"), what)
+    if _holds_password(getattr(made, "url", "")):
+        what = _("a password stands in the address; take it out, write password: env:NAME or file:PATH")
+        findings.add_at((*path, "url"), what)
+
+
+def _holds_password(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.password is not None or "password" in parse_qs(parts.query)
+    except ValueError:  # what opens it says what is wrong
+        return "@" in url
 
 
 def _check_stores(plan: PlanConfig, path: KeyPath, stores: Mapping[str, Any], findings: Findings) -> None:

@@ -216,19 +216,29 @@ def collector_options(nodes: Mapping[str, Node], findings: Findings) -> dict[str
 def log_options(nodes: Mapping[str, Node], host_names: Collection[str], findings: Findings) -> dict[str, Any]:
     """Name → the Options of its kind. The kinds that are named are imported here."""
     unknown = _("there is no such kind of log source")
-    options = options_by_name(("logs",), nodes, LOG_SOURCES, unknown, findings, default=LogConfig().kind)
+    options = _http_options("logs", nodes, LOG_SOURCES, unknown, findings, default=LogConfig().kind)
     for name, made in options.items():
         _check_log(made, ("logs", name), host_names, findings)
+    return options
+
+
+def _http_options(
+    section: str, nodes: Mapping[str, Node], package: str, unknown: str, findings: Findings, *, default: str = ""
+) -> dict[str, Any]:
+    """As ``options_by_name``; ``url`` and ``headers`` mean the same in every kind that has them."""
+    options = options_by_name((section,), nodes, package, unknown, findings, default=default)
+    for name, made in options.items():
+        url = getattr(made, "url", None)
+        if isinstance(url, str) and not isinstance(url, SecretRef):
+            _check_url(url, (section, name, "url"), findings)
+        _check_headers(getattr(made, "headers", {}), (section, name), findings)
     return options
 
 
 def options_by_name(
     section: KeyPath, nodes: Mapping[str, Node], package: str, unknown: str, findings: Findings, *, default: str = ""
 ) -> dict[str, Any]:
-    """Name → the Options of the plug-in of ``package`` that its ``kind`` names; ``unknown`` is said where none is.
-
-    ``url`` and ``headers`` mean the same in every kind that has them.
-    """
+    """Name → the Options of the plug-in of ``package`` that its ``kind`` names; ``unknown`` is said where none is."""
     options: dict[str, Any] = {}
     for name, node in nodes.items():
         path = (*section, name)
@@ -240,10 +250,6 @@ def options_by_name(
         made = to_whole_struct(plugins.load(package, kind).Options, node, findings, path)
         if made is not None:
             options[name] = made
-            url = getattr(made, "url", None)
-            if isinstance(url, str) and not isinstance(url, SecretRef):
-                _check_url(url, (*path, "url"), findings)
-            _check_headers(getattr(made, "headers", {}), path, findings)
     return options
 
 
@@ -276,12 +282,12 @@ def _check_zone(zone: str, path: KeyPath, findings: Findings) -> None:
 
 def notifier_options(nodes: Mapping[str, Node], findings: Findings) -> dict[str, Any]:
     """Name → the Options of its kind. The kinds that are named are imported here."""
-    return options_by_name(("notifiers",), nodes, NOTIFIERS, _("there is no such kind of notifier"), findings)
+    return _http_options("notifiers", nodes, NOTIFIERS, _("there is no such kind of notifier"), findings)
 
 
 def backend_options(nodes: Mapping[str, Node], host_names: Collection[str], findings: Findings) -> dict[str, Any]:
     """Name → the Options of its kind. The kinds that are named are imported here."""
-    options = options_by_name(("backends",), nodes, BACKENDS, _("there is no such kind of backend"), findings)
+    options = _http_options("backends", nodes, BACKENDS, _("there is no such kind of backend"), findings)
     for name, made in options.items():
         path: KeyPath = ("backends", name)
         check_host_name(made.host, (*path, "host"), host_names, findings)

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from lilfox_tui.backup.sources import config as config_source
-from lilfox_tui.backup.sources import files
+from lilfox_tui.backup.sources import files, postgresql
 from lilfox_tui.backup.stores import local, sftp
 from lilfox_tui.config.loader import from_text, secret_refs
 from lilfox_tui.config.model import BackupConfig, EncryptConfig, KeepConfig, PlanConfig, Seconds, SecretRef
@@ -29,6 +29,7 @@ backup:
       sources:
         uploads: {{kind: files, host: web-1, path: /srv/lilfox/public/uploads, root: /srv/lilfox}}
         settings: {{kind: config, root: /srv/lilfox}}
+        database: {{kind: postgresql, url: "postgresql://fox@h/db", password: "env:PW", as: postgres, lock_timeout: 9s}}
       store: here
       copies: [nas]
       schedule: "*/15 8-18 * * mon-fri"
@@ -58,6 +59,12 @@ def test_stores_and_sources_are_the_options_of_their_kinds() -> None:
                 sources={
                     "uploads": files.Options(host="web-1", path="/srv/lilfox/public/uploads", root="/srv/lilfox"),
                     "settings": config_source.Options(root="/srv/lilfox"),
+                    "database": postgresql.Options(
+                        url="postgresql://fox@h/db",
+                        password=SecretRef("env:PW"),
+                        as_="postgres",
+                        lock_timeout=Seconds(9),
+                    ),
                 },
                 store="here",
                 copies=("nas",),
@@ -69,7 +76,7 @@ def test_stores_and_sources_are_the_options_of_their_kinds() -> None:
             )
         },
     )
-    assert set(secret_refs(config)) == {"env:KEY"}
+    assert set(secret_refs(config)) == {"env:KEY", "env:PW"}
     assert from_text(show(config), "shown.yaml") == config
     assert jsonschema.Draft202012Validator(schema()).is_valid(yaml.safe_load(GOOD))
 
@@ -84,12 +91,13 @@ def test_stores_and_sources_are_the_options_of_their_kinds() -> None:
         ("kind: files", "kind: file", "11: backup.plans.lilfox.sources.uploads.kind: there is no such kind of source"),
         ("host: web-1", "host: web", "11: backup.plans.lilfox.sources.uploads.host: no host is named"),
         ("config, root: /srv/lilfox", "config, root: lilfox", "settings.root: “lilfox” is not an absolute path"),
-        ("store: here", "store: her", "13: backup.plans.lilfox.store: no store is named “her”; did you mean here?"),
+        ("store: here", "store: her", "14: backup.plans.lilfox.store: no store is named “her”; did you mean here?"),
         ("copies: [nas]", "copies: [nas, usbb]", "backup.plans.lilfox.copies.2: no store is named “usbb”"),
         ("copies: [nas]", "copies: [here]", "backup.plans.lilfox.copies.1: “here” is named twice"),
-        ("8-18", "18-8", "15: backup.plans.lilfox.schedule: “18-8” ends before it begins; write 18-23,0-8"),
-        ("keep: {last: 3, days: 30}", "keep: {}", "17: backup.plans.lilfox.keep: nothing is asked for"),
-        ("last: 3", "last: 0", "17: backup.plans.lilfox.keep.last: 0 is out of range"),
+        ("8-18", "18-8", "16: backup.plans.lilfox.schedule: “18-8” ends before it begins; write 18-23,0-8"),
+        ("keep: {last: 3, days: 30}", "keep: {}", "18: backup.plans.lilfox.keep: nothing is asked for"),
+        ("//fox@h/", "//fox:hunter2@h/", "13: backup.plans.lilfox.sources.database.url: a password stands"),
+        ("last: 3", "last: 0", "18: backup.plans.lilfox.keep.last: 0 is out of range"),
         (RECIPIENT, "age1xyz", "backup.plans.lilfox.encrypt.recipients.1: “age1xyz” is no key of age"),
         (RECIPIENT, "hunter2", "backup.plans.lilfox.encrypt.recipients.1: “hunter2” is not a key of age (age1…)"),
         (f"[{RECIPIENT}]", "[]", "backup.plans.lilfox.encrypt.recipients: shorter than 1 items"),
@@ -105,6 +113,7 @@ def test_what_is_wrong_is_found_where_it_stands(old: str, new: str, problem: str
     found = problems(text)
     assert len(found) == 1, found
     assert problem in found[0]
+    assert "hunter2@" not in found[0]
 
 
 def test_a_key_in_the_file_is_refused_and_not_repeated() -> None:
