@@ -1,7 +1,8 @@
 """The statements by which a database's content is counted: the same for what is dumped and for what was restored.
 
-Names get into them on the server only, by ``regclass`` and ``quote_ident``. They are single lines without comments, for
-they go through a kept session line by line.
+Values are made text by their types' output functions, never by casts: a cast may be a function of the table's owner,
+and it is often a superuser who counts. Names get into them on the server only, by ``regclass`` and ``format``. They are
+single lines without comments, for they go through a kept session line by line.
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ hidden. Locks are waited for shortly: pg_dump has them by then, so that only who
 
 _COLUMNS_DIGEST = (
     "'sum(hashtextextended(ARRAY[' || (SELECT coalesce(string_agg(format("
-    "CASE WHEN a.atttypid = 'bytea'::regtype THEN 'hashtextextended(md5(t.%I), 0)' "
-    "ELSE 'hashtextextended(t.%I::text COLLATE \"C\", 0)' END, a.attname), ', ' ORDER BY a.attname COLLATE \"C\"), '') "
+    "CASE WHEN a.atttypid = 'bytea'::regtype THEN 'hashtextextended(md5(t.%1$I), 0)' "
+    "ELSE 'CASE WHEN t.%1$I IS NOT NULL THEN hashtextextended(concat(t.%1$I) COLLATE \"C\", 0) END' END, a.attname), "
+    "', ' ORDER BY a.attname COLLATE \"C\"), '') "
     "FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) "
     "|| ']::bigint[]::text, 0))::text'"
 )
@@ -81,7 +83,7 @@ def counting(oids: Sequence[int], way: DigestWay) -> str:
         "FROM ONLY ' || c.oid::regclass || ' AS t'"
     )
     digests = {
-        "rows": "'sum(hashtextextended(t::text COLLATE \"C\", 0))::text'",
+        "rows": "'sum(hashtextextended(textin(record_out(t)) COLLATE \"C\", 0))::text'",
         "none": "'NULL'",
         "columns": _COLUMNS_DIGEST,
     }

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 DigestWay = Literal["rows", "columns", "none"]
-"""``rows``: ``sum(hashtextextended(t::text, 0))`` over the table. ``columns``: the same of the digests of a row's
+"""``rows``: ``sum(hashtextextended(t::text, 0))`` over the table ``t``. ``columns``: the same of the digests of a row's
 columns by name, for tables with values that are too large for a row's text (1 GB) or whose columns change places when
 restored (children of inheritance). ``none``: the text of a value is not the same each time."""
 
