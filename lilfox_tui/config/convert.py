@@ -17,7 +17,7 @@ from lilfox_tui.config import scalars
 from lilfox_tui.config.model import Seconds, SecretRef
 from lilfox_tui.config.problems import Findings, KeyPath, quoted, rather
 from lilfox_tui.config.yaml_nodes import ListNode, MapNode, Node, ScalarNode
-from lilfox_tui.i18n import _
+from lilfox_tui.i18n import Message, _
 
 S = TypeVar("S", bound=msgspec.Struct)
 _WRONG: Final = object()
@@ -205,7 +205,7 @@ def _outside_text(shape: types.StrType, value: str, about: str) -> str:
         return _("shorter than {limit} characters; write more", limit=shape.min_length)
     if shape.pattern is not None and not re.search(shape.pattern, value):
         if about:
-            return _("{value} is not {what}", value=quoted(value), what=_(about))
+            return _("{value} is not {what}", value=quoted(value), what=Message(about))
         return _(
             "{value} is not a name; use letters, digits, dots, - and _, first a letter or digit", value=quoted(value)
         )
