@@ -235,17 +235,18 @@ async def _prune_after(run: Run, opening: Opening, plan: Plan, made: Made) -> No
         store = opening.store(name, plan.stores[name])
         try:
             async with store.lock(f"prune {plan.name}"):
-                await prune(run, plan, store)
+                await prune(run, plan, store, just_made=made.set)
         except LilFoxError as error:
             made.failures.append(str(tr("what is old could not be removed: {error}", error=error)))
             run.say(made.failures[-1], "bad")
 
 
-async def prune(run: Run, plan: Plan, store: Store) -> list[str]:
-    """Removes the sets that the plan's retention lets go, with the lock held; gives their ids."""
+async def prune(run: Run, plan: Plan, store: Store, *, just_made: str = "") -> list[str]:
+    """Removes the sets that the plan's retention lets go, with the lock held; gives their ids. ``just_made`` stays."""
     phase("prune")
     sets = [found for found in await read_sets(store) if found.plan == plan.name]
-    verdicts = retention.judge(sets, plan.config.keep, now=datetime.now(UTC), zone=local_zone())
+    now, zone = datetime.now(UTC), local_zone()
+    verdicts = retention.judge(sets, plan.config.keep, now=now, zone=zone, just_made=just_made)
     gone = [verdict for verdict in verdicts if verdict.goes]
     for verdict in gone:
         run.intent(str(tr("removing {set}: {why}", set=verdict.set.id, why=verdict.why)))

@@ -63,6 +63,7 @@ async def verify(run: Run, reader: Reader, found: BackupSet) -> Proof:
         at=datetime.now(UTC),
         reason=reason,
         sha256=digests,
+        size_bytes={part.name: part.size_bytes for part in found.parts},
         host=platform.node(),
         detail=detail if found.old else {},
     )
