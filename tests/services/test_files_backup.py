@@ -177,6 +177,7 @@ async def test_a_drill_leaves_nothing(host: Host, app: Path, tmp_path: Path) -> 
     shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
     was = snapshot(app)
     target = files.open_target("uploads", options(app), host, shelf.goal(scratch=True))
+    await target.checks()
     await staged(target)
     await target.discard()
     assert snapshot(app) == was

@@ -52,7 +52,7 @@ class FilePiece:
         """See :meth:`Piece.scan`."""
         self._there = look["kind"] != "nothing"
         about = tr("{part} for {target}", part=clean(self.wish.part.name), target=clean(self.wish.target))
-        if look["kind"] not in ("nothing", "file"):
+        if look["kind"] not in ("nothing", "file") and not self.wish.scratch:
             return [Check(about, "bad", tr("what is there is no file"), tr("move it out of the way"))]
         counted_now = _Counted()
         try:

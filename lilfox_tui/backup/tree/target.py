@@ -159,7 +159,7 @@ def _place_checks(wish: Wish, look: Look) -> list[Check]:
             )
         ]
     devices = look["devices"].split()
-    if len(devices) == 2 and devices[0] != devices[1]:
+    if len(devices) == 2 and devices[0] != devices[1] and not wish.scratch:
         return [
             Check(
                 about,

@@ -58,7 +58,9 @@ class TreePiece:
         wish, self._root = self.wish, look.root
         self._there = look["kind"] != "nothing"
         about = tr("{part} for {target}", part=clean(wish.part.name), target=clean(wish.target))
-        if look["kind"] not in ("nothing", "folder"):
+        self._index.clear("archive")
+        self.needed_bytes = 0
+        if look["kind"] not in ("nothing", "folder") and not wish.scratch:
             return [Check(about, "bad", tr("what is there is no folder"), tr("move it out of the way"))]
         judge = BelowTop(wish)
         sieve = Sieve(judge, index=self._index, most=most_bytes)
