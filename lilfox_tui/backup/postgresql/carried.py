@@ -45,8 +45,8 @@ _GIVE = (
     "UNION ALL SELECT 5, 0, format('REVOKE ALL ON DATABASE %I FROM PUBLIC, %I', :'staged', c ->> 'owner') FROM c "
     "WHERE c ->> 'owner' IS NOT NULL "
     "UNION ALL SELECT 6, 0, format('GRANT %s ON DATABASE %I TO %s', a.privilege_type, :'staged', "
-    "CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END) || CASE WHEN a.is_grantable THEN "
-    "' WITH GRANT OPTION' ELSE '' END FROM c, pg_roles r, "
+    "CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END) "
+    "|| CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END FROM c, pg_roles r, "
     "aclexplode(coalesce((c ->> 'acl')::aclitem[], acldefault('d', r.oid))) a WHERE r.rolname = c ->> 'owner' "
     ") q ORDER BY n, m \\gexec"
 )

@@ -15,11 +15,12 @@ from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.postgresql.access import Access
 from lilfox_tui.backup.postgresql.clients import Programs
 from lilfox_tui.hosts.base import Completed
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import Message, tr
 from lilfox_tui.redact import redact
 from lilfox_tui.text import clean
 
 Moved = Callable[[int], None]
+STAGING_ONLY = tr("Nothing but the staging database was written, and it is taken away.")
 
 MARGIN_BYTES = 256 * 1024 * 1024
 """What an archive that is put on the host's disk must leave free there."""
@@ -122,15 +123,17 @@ async def restore_stream(
     _refuse_failed(access, "pg_restore", await _poured(access, argv, blocks, moved))
 
 
-async def run_script(access: Access, blocks: AsyncGenerator[bytes, None], database: str, version_num: int) -> None:
-    """Gives a script (which has been made safe) to psql, which ends at the first error. Raises BackupError, HostError,
-    what ``blocks`` raises."""
+async def run_script(
+    access: Access, blocks: AsyncGenerator[bytes, None], database: str, settings: dict[str, str], hint: Message
+) -> None:
+    """Gives a script (which has been made safe) to psql, which ends at the first error. Raises BackupError (with
+    ``hint``), HostError, what ``blocks`` raises."""
     psql = access.clients.newest.path("psql")
     words = ["-X", "-q", "-w", "-v", "ON_ERROR_STOP=1", "-o", "/dev/null"]
-    argv = access.argv(psql, *words, "-d", access.conninfo(database, settings_of(version_num)))
+    argv = access.argv(psql, *words, "-d", access.conninfo(database, settings))
     async with aclosing(blocks):
         done = await access.host.pour(argv, blocks, sudo=access.sudo)
-    _refuse_failed(access, "psql", done)
+    _refuse_failed(access, "psql", done, hint)
 
 
 def _pg_restore(
@@ -166,7 +169,7 @@ async def _nothing() -> AsyncGenerator[bytes, None]:
     yield b""
 
 
-def _refuse_failed(access: Access, program: str, done: Completed) -> None:
+def _refuse_failed(access: Access, program: str, done: Completed, hint: Message = STAGING_ONLY) -> None:
     """Raises BackupError with the line that names the error."""
     if done.ok:
         return
@@ -177,5 +180,5 @@ def _refuse_failed(access: Access, program: str, done: Completed) -> None:
     raise BackupError(
         tr("{host}: {program} failed ({outcome}): {reason}",
            host=access.host.name, program=program, outcome=outcome, reason=clean(line)[:400]),
-        tr("Nothing but the staging database was written, and it is taken away."),
+        hint,
     )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 
 from lilfox_tui.backup.errors import BackupError, BrokenSet
@@ -14,12 +14,14 @@ from lilfox_tui.backup.postgresql.kept_session import KeptSession
 from lilfox_tui.backup.postgresql.needs import missing_tablespaces
 from lilfox_tui.backup.postgresql.plain import PlainDump, PlainReader, safe_script
 from lilfox_tui.backup.postgresql.pouring import (
+    STAGING_ONLY,
     Moved,
     folder_on,
     keep_archive,
     restore_archive,
     restore_stream,
     run_script,
+    settings_of,
 )
 from lilfox_tui.backup.postgresql.restore_checks import fitting
 from lilfox_tui.backup.postgresql.variables import variable
@@ -33,9 +35,17 @@ _SHARE_OF_DECODING = 0.1
 
 
 async def restore_part(
-    access: Access, ground: Ground, claim: KeptSession, aim: Aim, staged: str, goal: Goal, moved: Moved
+    access: Access,
+    ground: Ground,
+    claim: KeptSession,
+    aim: Aim,
+    staged: str,
+    goal: Goal,
+    moved: Moved,
+    passes: Sequence[Sequence[str]] = ((),),
 ) -> PlainDump | None:
-    """Restores the part into the empty database ``staged``; what its script says, where it is one.
+    """Restores the part into the empty database ``staged``; what its script says, where it is one. ``passes``: of an
+    archive words of pg_restore, for each time that it is run.
 
     Raises BackupError, BrokenSet, HostError.
     """
@@ -44,17 +54,21 @@ async def restore_part(
     programs = fitting(access.clients, ground.server, aim)
     if programs is None:
         raise BackupError(tr("no pg_restore on {host} fits {part}", host=access.host.name, part=aim.part.name))
-    words = ["--no-tablespaces"] if missing_tablespaces(ground, aim) else []
+    common = ["--no-tablespaces"] if missing_tablespaces(ground, aim) else []
     version = ground.server.version_num
     raw_bytes = aim.part.said.raw_bytes if aim.part.said is not None else None
     async with folder_on(access) as folder:
-        blocks = goal.blocks(aim.part)
+        path = ""
         if goal.jobs > 1 and raw_bytes is not None and folder.holds(raw_bytes):
-            path = await keep_archive(access, folder, blocks, lambda done: moved(round(done * _SHARE_OF_DECODING)))
-            async with _growing(claim, staged, aim, raw_bytes, moved):
-                await restore_archive(access, programs, path, staged, version, words, goal.jobs)
-        else:
-            await restore_stream(access, programs, blocks, staged, version, words, moved)
+            decoded = goal.blocks(aim.part)
+            path = await keep_archive(access, folder, decoded, lambda done: moved(round(done * _SHARE_OF_DECODING)))
+        for words in passes:
+            if path:
+                async with _growing(claim, staged, aim, raw_bytes or 0, moved):
+                    await restore_archive(access, programs, path, staged, version, [*common, *words], goal.jobs)
+            else:
+                blocks = goal.blocks(aim.part)
+                await restore_stream(access, programs, blocks, staged, version, [*common, *words], moved)
     return None
 
 
@@ -62,7 +76,7 @@ async def _restore_script(access: Access, ground: Ground, aim: Aim, staged: str,
     found: list[PlainDump] = []
     async with aclosing(goal.blocks(aim.part)) as blocks:
         script = safe_script(_counted(blocks, moved), PlainReader(), found)
-        await run_script(access, script, staged, ground.server.version_num)
+        await run_script(access, script, staged, settings_of(ground.server.version_num), STAGING_ONLY)
     if not found:
         raise BrokenSet(tr("{part}: psql ended before the script did", part=aim.part.name))
     return found[0]

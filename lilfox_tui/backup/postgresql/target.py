@@ -29,7 +29,7 @@ from lilfox_tui.backup.postgresql.needs import (
     about_roles,
     about_tablespaces,
 )
-from lilfox_tui.backup.postgresql.plain import read_plain
+from lilfox_tui.backup.postgresql.plain import PlainDump, read_plain
 from lilfox_tui.backup.postgresql.psql import Psql
 from lilfox_tui.backup.postgresql.restore_checks import (
     about_leftovers,
@@ -132,7 +132,7 @@ class DatabaseTarget:
         for number, (aim, name) in enumerate(zip(self._aims, staged, strict=True)):
             self._made.append(name)
             await create(Psql(access), name, aim.database, _form(aim, ground))
-            dump = await restore_part(access, ground, claim, aim, name, self._goal, _after(moved, done))
+            dump = await self._restore(self._staging, aim, name, _after(moved, done))
             if dump is not None and aim.detail.content is None:
                 self._aims = _with(
                     self._aims, number, structs.replace(aim, detail=_untold(dump.detail(), dump.inserts))
@@ -189,6 +189,9 @@ class DatabaseTarget:
                 await self._drop_made(self._staging.ground)
         finally:
             await self._stack.aclose()
+
+    async def _restore(self, staging: Staging, aim: Aim, name: str, moved: Callable[[int], None]) -> PlainDump | None:
+        return await restore_part(staging.access, staging.ground, staging.claim, aim, name, self._goal, moved)
 
     async def _drop_made(self, ground: Ground) -> None:
         """By a way of its own: the one that staged may be what failed."""

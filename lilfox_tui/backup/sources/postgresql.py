@@ -22,6 +22,7 @@ from lilfox_tui.backup.postgresql.describe import described_database
 from lilfox_tui.backup.postgresql.detail import GlobalsDetail, as_detail
 from lilfox_tui.backup.postgresql.dump import dump_database, dump_globals
 from lilfox_tui.backup.postgresql.judging import judged
+from lilfox_tui.backup.postgresql.one_table import TableTarget, settle_table, undo_table
 from lilfox_tui.backup.postgresql.psql import Psql
 from lilfox_tui.backup.postgresql.server import databases_of, server_of
 from lilfox_tui.backup.postgresql.target import DatabaseTarget, Way, settle_databases, undo_databases
@@ -76,17 +77,17 @@ def open_target(_name: str, options: Options, host: Host, goal: Goal) -> Databas
         options = msgspec.structs.replace(options, url=goal.place, databases=())
     way = _way(options, host)
     databases = options.databases or (way.connection.database,)
-    return DatabaseTarget(way, goal, databases)
+    return (TableTarget if goal.only else DatabaseTarget)(way, goal, databases)
 
 
 async def undo(swap: Swap, host: Host) -> None:
     """See ``source.py``."""
-    await undo_databases(_way(_options_of(swap), host), swap)
+    await (undo_table if swap.within else undo_databases)(_way(_options_of(swap), host), swap)
 
 
 async def settle(swap: Swap, host: Host) -> Settled:
     """See ``source.py``."""
-    return await settle_databases(_way(_options_of(swap), host), swap)
+    return await (settle_table if swap.within else settle_databases)(_way(_options_of(swap), host), swap)
 
 
 def _way(options: Options, host: Host) -> Way:
