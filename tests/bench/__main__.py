@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from tests.bench import alerts, commands, first_frame, logs, logs_pane, ssh_hosts, steady
+from tests.bench import alerts, backup, commands, first_frame, logs, logs_pane, ssh_hosts, steady
 from tests.bench.on_terminal import CannotMeasure
 from tests.bench.programs import Peers, find_peers
 from tests.bench.table import Row, lines
@@ -34,6 +34,7 @@ MEASURES: dict[str, Measure] = {
     "logs": logs.measure,
     "logs-pane": logs_pane.measure,
     "alerts": alerts.measure,
+    "backup": backup.measure,
 }
 LARGE: dict[str, Measure] = {"logs-ten": logs_pane.measure_ten}
 """Only where it is asked for: takes 10 GB of disk."""
