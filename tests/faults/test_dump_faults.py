@@ -19,10 +19,19 @@ from lilfox_tui.config.model import Seconds
 from lilfox_tui.errors import HostError, LilFoxError
 from tests.services.kept_parts import KeptParts
 from tests.services.postgres import Postgres
-from tests.services.postgres_backups import OURS, fresh, holding, no_session_is_left, pids_of, script, source
+from tests.services.postgres_backups import (
+    OURS,
+    fresh,
+    holding,
+    no_session_is_left,
+    password_files,
+    pids_of,
+    script,
+    source,
+)
 from tests.waiting import wait_for
 
-CANARY = "cAnArY-7f3a"
+CANARY = f"cAnArY-{os.urandom(8).hex()}"
 ROWS = "CREATE TABLE big AS SELECT g AS id, repeat(md5(g::text), 8) AS text FROM generate_series(1, 60000) g"
 
 
@@ -203,15 +212,6 @@ def seen_anywhere(word: str) -> list[str]:
     return found
 
 
-def files_with(word: str) -> list[Path]:
-    """Files below the temporary folder, made by us, that hold ``word``."""
-    found = []
-    for file in Path("/tmp").glob("lilfox-pass-*/*"):
-        if word.encode() in file.read_bytes():
-            found.append(file)
-    return found
-
-
 async def test_59_the_password_is_in_no_command_line_environment_log_or_lasting_file(
     with_passwords: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,7 +224,7 @@ async def test_59_the_password_is_in_no_command_line_environment_log_or_lasting_
     def look(_block: bytes) -> None:
         if not files:
             seen.extend(seen_anywhere(CANARY))
-            files.extend(files_with(CANARY))
+            files.extend(password_files(CANARY))
             modes.update(path.stat().st_mode & 0o777 for file in files for path in (file, file.parent))
 
     into = KeptParts(on_block=look)
@@ -232,7 +232,7 @@ async def test_59_the_password_is_in_no_command_line_environment_log_or_lasting_
     assert seen == []
     assert len(files) == 1
     assert modes == {0o600, 0o700}
-    wait_for(lambda: files_with(CANARY) == [], what="the password's file is gone")
+    wait_for(lambda: password_files(CANARY) == [], what="the password's file is gone")
     told = json.dumps(into.details) + "".join(into.notes)
     assert CANARY not in told
     assert CANARY.encode() not in with_passwords.log.read_bytes().replace(b"PASSWORD '" + CANARY.encode(), b"")

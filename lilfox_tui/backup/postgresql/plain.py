@@ -111,7 +111,12 @@ class PlainReader:
         """The rest, and what the dump says. Raises BrokenSet where it is not whole."""
         if self._empty:
             raise BrokenSet(tr("it is empty: the dump failed"))
-        rest = self._lexer.finish()
+        try:
+            rest = self._lexer.finish()
+        except BrokenSet:
+            if not self._headed:
+                raise self._no_dump() from None
+            raise
         if not self._headed:
             raise self._no_dump()
         if not self._ended:
