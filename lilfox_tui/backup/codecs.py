@@ -16,6 +16,7 @@ ZSTD_LEVEL = 3
 WINDOW_BYTES = 8 * 1024 * 1024
 """What level 3 may ask of who decodes it (RFC 8878, 3.1.1.1.2); a frame that asks for more is not ours."""
 _GZIP = 16 + zlib.MAX_WBITS
+_KEY = "AGE-SECRET-KEY-1"
 
 
 class Readable(Protocol):
@@ -188,14 +189,16 @@ def encrypting(source: Readable, recipients: Sequence[str]) -> Crypt:
 
 
 def decrypting(source: Readable, identity: str) -> Crypt:
-    """``source`` decrypted with age; reading raises BrokenSet, and NotReady for a key that does not open it."""
+    """``source`` decrypted with age; ``identity`` is the key, or a file as age-keygen writes it. Reading raises
+    BrokenSet, and NotReady for a key that does not open it."""
     import pyrage
 
+    keys = [line for line in identity.splitlines() if line.startswith(_KEY)]
     try:
-        key = pyrage.x25519.Identity.from_str(identity.strip())
+        key = pyrage.x25519.Identity.from_str(keys[0].strip() if keys else identity.strip())
     except pyrage.IdentityError:
         raise NotReady(
-            tr("the key for decryption is no age key"), tr("It begins with {start}.", start="AGE-SECRET-KEY-1")
+            tr("the key for decryption is no age key"), tr("It begins with {start}.", start=_KEY)
         ) from None
 
     def work(reader: Readable, writer: Crypt) -> None:

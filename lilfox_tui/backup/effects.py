@@ -32,7 +32,7 @@ from lilfox_tui.backup.run import back_up, reader_of
 from lilfox_tui.backup.run import prune as prune_store
 from lilfox_tui.backup.verify import verify as verify_set
 from lilfox_tui.config.loader import load
-from lilfox_tui.config.model import Config, SecretRef
+from lilfox_tui.config.model import Config
 from lilfox_tui.errors import NotAllowed
 from lilfox_tui.i18n import tr
 from lilfox_tui.jobs.errors import NoSuchJob
@@ -51,8 +51,8 @@ class Wish(Struct, frozen=True, kw_only=True):
     """Name of the plan's store where the set is; its first when empty."""
     set: str = ""
     """As ``choosing.choose`` takes it; the newest when empty."""
-    identity: SecretRef | None = None
-    """The age key, when it is not the plan's."""
+    identity: str = ""
+    """Where the age key is (``env:NAME``, ``file:PATH``, ``cmd:ARGV``), when it is not the plan's."""
     only: str = ""
     sources: tuple[str, ...] = ()
     """Those of the set's that are restored; all when empty."""

@@ -50,6 +50,8 @@ async def back_up(run: Run, opening: Opening, plan: Plan) -> Outcome:
     """Runs the plan once. Ends ok, partly (a source, a copy or the drill failed and a set is there) or raises."""
     phase("connect")
     store = opening.store(plan.main, plan.stores[plan.main])
+    for name, options in plan.config.sources.items():
+        opening.source(name, options)  # what makes no sense is refused before anything is written, a lock too
     made = Made()
     async with store.lock(f"backup {plan.name}"):
         looked = await preflight(opening, plan)
@@ -255,10 +257,11 @@ async def prune(run: Run, plan: Plan, store: Store, *, just_made: str = "") -> l
     return [verdict.set.id for verdict in gone]
 
 
-async def reader_of(plan: Plan, store: Store, identity: SecretRef | None = None) -> Reader:
-    """How the plan's sets are read in one of its stores. Raises LilFoxError where the identity cannot be had."""
+async def reader_of(plan: Plan, store: Store, identity: str = "") -> Reader:
+    """How the plan's sets are read in one of its stores; ``identity`` is a reference to the key when it is not the
+    plan's. Raises LilFoxError where the key cannot be had."""
     encrypt = plan.config.encrypt
-    reference = identity or (None if encrypt is None else encrypt.identity)
+    reference = SecretRef(identity) if identity else None if encrypt is None else encrypt.identity
     key = None if reference is None else await resolve(reference)
     return Reader(store, key, await store.free_bytes())
 

@@ -58,6 +58,11 @@ def refused(where: str, name: str, error: OSError) -> StoreError:
             tr("{name} is in {where} already, and is not written over", name=name, where=where),
             tr("Move it away if it is not wanted."),
         )
+    if error.errno == errno.ENOENT and name.startswith("."):
+        return StoreError(
+            tr("the store {where} is not there", where=where),
+            tr("Name the folder that holds the sets. A backup makes it where the folder above is there."),
+        )
     if error.errno in (errno.ELOOP, errno.ENOTDIR):
         return StoreError(
             tr("{name} in {where} is a link or no regular file: it is not followed", name=name, where=where),

@@ -10,7 +10,7 @@ from lilfox_tui.backup.plan import Words
 from lilfox_tui.cli.job_output import follow_job
 from lilfox_tui.cli.output import print_json, print_line
 from lilfox_tui.cli.settings import load_settings
-from lilfox_tui.config.model import KeepConfig, SecretRef
+from lilfox_tui.config.model import KeepConfig
 from lilfox_tui.errors import NotAllowed, UsageError
 from lilfox_tui.i18n import _, tr
 
@@ -129,14 +129,14 @@ def keep_of(args: argparse.Namespace) -> KeepConfig | None:
     return KeepConfig(**given) if given else None
 
 
-def _reference(text: str) -> SecretRef | None:
-    if not text:
-        return None
-    if text.partition(":")[0] not in ("env", "file", "cmd"):
+def _reference(text: str) -> str:
+    """A file gets its absolute path: a job runs elsewhere."""
+    kind, _colon, place = text.partition(":")
+    if text and kind not in ("env", "file", "cmd"):
         raise UsageError(
             tr("--identity takes a reference, never the key itself"), tr("such as: --identity file:/root/lilfox.key")
         )
-    return SecretRef(text)
+    return f"file:{Path(place).expanduser().absolute()}" if kind == "file" else text
 
 
 def settings(args: argparse.Namespace) -> LoadedConfig:

@@ -1,0 +1,266 @@
+"""What the words of ``lilfox backup`` and ``lilfox restore`` do, print, and end with."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from lilfox_tui.cli.schemas import schema
+from tests.services.backup_lab import BackupLab
+from tests.services.lilfox_command import LILFOX
+from tests.services.postgres import Postgres
+from tests.unit.jobs.running import jobs
+
+__all__ = ["jobs"]
+pytestmark = pytest.mark.usefixtures("jobs")
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> BackupLab:
+    """Without a database, which is quicker."""
+    return BackupLab(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Postgres]:
+    with Postgres() as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (("backup", "run"), "backup-run"),
+        (("backup", "list"), "backup-list"),
+        (("backup", "verify"), "backup-proof"),
+        (("backup", "drill"), "backup-proof"),
+        (("restore",), "restore"),
+    ],
+)
+def test_each_document_has_a_schema(files: BackupLab, words: tuple[str, ...], name: str) -> None:
+    done = files.lilfox(*words, "--json-schema")
+    assert done.returncode == 0
+    assert json.loads(done.stdout) == schema(name)
+    jsonschema.Draft202012Validator.check_schema(json.loads(done.stdout))
+
+
+def test_documents_are_as_their_schemas_say(files: BackupLab) -> None:
+    made = json.loads(files.run(*files.words, *files.where, "--json").stdout)
+    jsonschema.validate(made, schema("backup-run"))
+    assert (made[0]["plan"], made[0]["exit_code"], made[0]["status"]) == ("lilfox", 0, "intact")
+    failed = json.loads(files.run("--files", "/nothere", *files.where, "--json", code=1).stdout)
+    jsonschema.validate(failed, schema("backup-run"))
+    assert failed == [{"plan": "lilfox", "exit_code": 1}]
+    for action in ("verify", "drill"):
+        told = json.loads(files.lilfox("backup", action, *files.where, *extra(action, files), "--json").stdout)
+        jsonschema.validate(told, schema("backup-proof"))
+        assert told["set"] == made[0]["set"]
+    restored = files.lilfox("restore", "latest", *files.where, *files.words, "--yes", "--json")
+    document = json.loads(restored.stdout[restored.stdout.index("{") :])
+    jsonschema.validate(document, schema("restore"))
+    assert document["set"] == made[0]["set"]
+    assert len(document["kept"]) == 1
+
+
+def extra(action: str, lab: BackupLab) -> tuple[str, ...]:
+    return lab.words if action == "drill" else ()
+
+
+def test_list_json_is_what_was_agreed(files: BackupLab) -> None:
+    files.run()
+    (found,) = files.sets(code=0)
+    assert list(found) == ["id", "created", "status", "reason", "parts"]
+    assert list(found["parts"][0]) == ["name", "kind", "size_bytes", "sha256"]
+    created = datetime.fromisoformat(found["created"])
+    assert created.utcoffset() is not None
+    assert abs((datetime.now(created.tzinfo) - created).total_seconds()) < 60
+
+
+def test_the_list_for_people_shows_how_far_each_set_is_proven(files: BackupLab) -> None:
+    files.run()
+    done = files.lilfox("backup", "list", *files.where)
+    assert done.stdout.startswith("◐")
+    assert "uploads" in done.stdout
+    assert files.lilfox("backup", "drill", *files.where, *files.words).returncode == 0
+    assert files.lilfox("backup", "list", *files.where).stdout.startswith("●")
+
+
+def test_a_dry_run_looks_and_writes_nothing(files: BackupLab) -> None:
+    done = files.lilfox("backup", "run", *files.words, *files.where, "--dry-run")
+    assert done.returncode == 0
+    assert "it can be written" in done.stdout
+    gone = ("--files", "/nothere")
+    assert files.lilfox("backup", "run", *files.words, *gone, *files.where, "--dry-run").returncode == 3
+    done = files.lilfox("backup", "run", *gone, *files.where, "--dry-run")
+    assert done.returncode == 1
+    assert "→ correct the path" in done.stdout
+    assert list(files.folder.rglob("*_20*")) == []
+
+
+def test_quiet_says_nothing_while_all_is_well(files: BackupLab) -> None:
+    done = files.run(*files.words, *files.where, "--quiet")
+    assert done.stderr == ""
+    done = files.run(*files.words, "--files", "/nothere", *files.where, "--quiet", code=3)
+    assert "/nothere" in done.stderr
+    assert "it can be written" not in done.stderr
+
+
+def test_a_store_may_be_named_from_where_one_is(files: BackupLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The job runs in ``/``."""
+    monkeypatch.chdir(files.folder)
+    files.run("--files", "uploads", "--store", "store")
+    assert len(files.manifests()) == 1
+    assert files.lilfox("backup", "verify", "--store", "store").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("run",), "no backup plan"),
+        (("run", "--files", "/etc"), "no store is named"),
+        (("run", "--store", "STORE"), "nothing is named"),
+        (("run", "nightly"), "no backup plan nightly"),
+        (("run", "--files", "/etc", "--store", "STORE", "--keep-last", "0"), "at least 1"),
+        (("run", "--database", "mysql://x@y/z", "--store", "STORE"), "postgresql"),
+        (("run", "--database", "postgresql://x:secret-word@y/z", "--store", "STORE"), "password"),
+        (("verify",), "no store is named"),
+        (("verify", "--store", "STORE", "--identity", "AGE-SECRET-KEY-1XYZ"), "never the key itself"),
+        (("verify", "--store", "nas:/x"), "nas"),
+        (("prune", "nightly"), "no backup plan nightly"),
+    ],
+)
+def test_what_makes_no_sense_ends_with_2_and_says_what_does(files: BackupLab, words: tuple[str, ...], why: str) -> None:
+    done = files.lilfox("backup", *(str(files.store) if word == "STORE" else word for word in words))
+    assert done.returncode == 2, done.stderr
+    assert why in done.stderr
+    assert "hint: " in done.stderr
+    assert "secret-word" not in done.stderr
+    assert "XYZ" not in done.stderr
+    assert not files.store.exists()
+
+
+def test_a_plan_is_not_mixed_with_words(files: BackupLab) -> None:
+    files.planned({"nightly": files.plan()})
+    assert files.lilfox("backup", "run", "nightly", *files.where).returncode == 2
+    assert files.manifests() == []
+
+
+def test_read_only_changes_nothing(files: BackupLab) -> None:
+    files.run()
+    files.planned({"nightly": files.plan()}, read_only=True)
+    for words in (("backup", "run"), ("backup", "verify"), ("backup", "drill"), ("restore", "latest", "--yes")):
+        done = files.lilfox(*words)
+        assert done.returncode != 0
+        assert "read only" in done.stderr
+    assert len(files.sets()) == 1
+
+
+@pytest.mark.parametrize("action", ["list", "verify"])
+def test_a_store_that_is_not_there_is_named(files: BackupLab, action: str) -> None:
+    done = files.lilfox("backup", action, "--store", files.folder / "nothere")
+    assert done.returncode == 1
+    assert f"{files.folder}/nothere" in done.stderr
+    assert "not there" in done.stderr
+    assert not (files.folder / "nothere").exists()
+
+
+def test_sets_are_found_by_any_words_for_them_and_else_the_nearest_are_offered(files: BackupLab) -> None:
+    name = files.run().stdout.strip()
+    verify = ("backup", "verify", *files.where)
+    for words in (name, name.upper(), name[-15:], "latest", "today"):
+        done = files.lilfox(*verify, words)
+        assert done.stdout.strip() == f"{name}: intact", done.stderr
+    for words in ("lilfox_20010101_000000", "20010101_000000", "yesterday 02:00", "2001-01-01"):
+        done = files.lilfox(*verify, words)
+        assert done.returncode == 2
+        assert name in done.stderr, "the nearest"
+    assert files.lilfox("restore", "20010101_000000", *files.where, *files.words, "--yes").returncode == 2
+
+
+def test_prune_shows_first_and_removes_with_yes(files: BackupLab) -> None:
+    files.planned({"nightly": files.plan()})
+    for _night in range(3):
+        files.run("nightly")
+    files.planned({"nightly": files.plan(keep={"last": 1})})
+    done = files.lilfox("backup", "prune", "nightly")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "2 of 3 sets go")
+    assert len(files.sets()) == 3
+    assert files.lilfox("backup", "prune", "nightly", "--yes").returncode == 0
+    assert len(files.sets()) == 1
+    assert files.left() == []
+
+
+def test_a_restore_asks_first(tmp_path: Path, server: Postgres) -> None:
+    lab = BackupLab(tmp_path, server)
+    name = lab.run().stdout.strip()
+    lab.sql("DELETE FROM users WHERE id > 10")
+    (lab.uploads / "a.txt").write_text("changed since\n")
+    restore = ("restore", name, *lab.where, *lab.words)
+    done = lab.lilfox(*restore, "--dry-run")
+    assert done.returncode == 0
+    assert "public.users" in done.stdout
+    assert "a.txt" in done.stdout
+    done = lab.lilfox(*restore)
+    assert done.returncode == 2
+    assert "--yes" in done.stderr
+    assert typed("no", restore) != 0
+    assert lab.rows() == 10
+    assert typed(f"database {lab.database}", restore) in (0, 2)
+
+
+def typed(answer: str, words: tuple[str, ...]) -> int:
+    """Runs it on a terminal and types ``answer``; its exit code."""
+    ours, its = pty.openpty()
+    program = subprocess.Popen([*LILFOX, *words], stdin=its, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    os.close(its)
+    os.write(ours, f"{answer}\n".encode())
+    try:
+        return program.wait(60)
+    finally:
+        os.close(ours)
+
+
+def test_a_restore_comes_back_and_can_be_undone(tmp_path: Path, server: Postgres) -> None:
+    lab = BackupLab(tmp_path, server)
+    before = lab.rows()
+    name = lab.run().stdout.strip()
+    lab.sql("DELETE FROM users WHERE id > 10")
+    (lab.uploads / "a.txt").write_text("changed since\n")
+    restore = ("restore", name, *lab.where, *lab.words, "--yes")
+    done = lab.lilfox(*restore)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert lab.rows() == before
+    assert (lab.uploads / "a.txt").read_text() == "fox\n"
+    assert f"lilfox restore --undo {name}" in done.stderr
+    done = lab.lilfox("restore", "--undo", name)
+    assert done.returncode == 0, done.stderr
+    assert lab.rows() == 10
+    assert (lab.uploads / "a.txt").read_text() == "changed since\n"
+    done = lab.lilfox("restore", "--undo", name)
+    assert done.returncode == 1
+    assert "no restore of" in done.stderr
+
+
+def test_one_part_comes_back_alone(tmp_path: Path, server: Postgres) -> None:
+    lab = BackupLab(tmp_path, server)
+    name = lab.run().stdout.strip()
+    lab.sql("DELETE FROM users WHERE id > 10")
+    (lab.uploads / "a.txt").write_text("changed since\n")
+    (lab.uploads / "new.txt").write_text("new\n")
+    words = (*lab.where, *lab.words, "--yes")
+    done = lab.lilfox("restore", name, *words, "--source", "uploads", "--only", "a.txt")
+    assert done.returncode == 0, done.stderr
+    assert (lab.uploads / "a.txt").read_text() == "fox\n"
+    assert (lab.uploads / "new.txt").exists()
+    assert lab.rows() == 10
+    done = lab.lilfox("restore", name, *words, "--source", "database", "--only", "public.users")
+    assert done.returncode == 0, done.stderr
+    assert lab.rows() == 500
