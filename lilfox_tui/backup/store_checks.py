@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from lilfox_tui.backup.check import Check
 from lilfox_tui.i18n import tr
+from lilfox_tui.text import human_bytes
 
 SMALL_BYTES = 4 * 1024 * 1024
 """Of a manifest at most."""
@@ -31,9 +32,12 @@ def room_checks(where: str, room: Room, needed_bytes: int | None, *, write: bool
     checks = [_rights(where, room)] if write else []
     if write and room.free_bytes is not None:
         enough = needed_bytes is None or room.free_bytes >= needed_bytes * SPARE
-        needed = tr("{needed} bytes may be needed", needed=needed_bytes) if needed_bytes is not None else ""
-        found = tr("{free} bytes are free; {needed}", free=room.free_bytes, needed=needed or tr("how many are needed "
-                   "is not known"))  # fmt: skip
+        free = human_bytes(room.free_bytes)
+        found = (
+            tr("{free} are free; how much is needed is not known", free=free)
+            if needed_bytes is None
+            else tr("{free} are free; {needed} may be needed", free=free, needed=human_bytes(needed_bytes))
+        )
         hint = "" if enough else tr("Make room, keep fewer sets, or take another store.")
         checks.append(Check(about, "good" if enough else "bad", found, hint))
     if write and room.free_files is not None and room.free_files < FEW_FILES:

@@ -91,6 +91,7 @@ class LocalProcess:
     async def _pour(self, blocks: AsyncIterator[bytes]) -> None:
         assert self._process.stdin is not None
         if self._dialog is not None and not await self._dialog.answer(self.write):
+            self._process.stdin.close()  # sudo asks no more then; the command has not begun
             return
         async for block in blocks:
             try:

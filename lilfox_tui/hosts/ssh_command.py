@@ -146,6 +146,7 @@ class RemoteCommand:
         dialog = self.order.dialog
         try:
             if dialog is not None and not await dialog.answer(self.write):
+                self._process.stdin.write_eof()  # sudo asks no more then; the command has not begun
                 return
         except LINK_ERRORS:
             return

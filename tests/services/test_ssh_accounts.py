@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -172,6 +172,11 @@ async def test_a_shell_that_runs_nothing_is_named(
     await host.close()
 
 
+async def poured() -> AsyncIterator[bytes]:
+    yield b"one\n"
+    yield b"two\n"
+
+
 async def test_sudo_without_a_password(lab: SshdLab, user: Callable[..., str], stack: ExitStack) -> None:
     name = user("/bin/bash")
     host = open_host("h", lab.host(lab.sshd(), user=name), lab.ssh())
@@ -180,6 +185,7 @@ async def test_sudo_without_a_password(lab: SshdLab, user: Callable[..., str], s
     stack.enter_context(sudoers(f"{name} ALL=(ALL) NOPASSWD: ALL"))
     assert (await host.run(["id", "-u"], sudo=True)).stdout == b"0\n"
     assert (await host.run(["cat"], sudo=True, stdin=b"in")).stdout == b"in"
+    assert (await host.pour(["sh", "-c", "id -u; cat"], poured(), sudo=True)).stdout == b"0\none\ntwo\n"
     assert (await host.run(["printenv", "X"], sudo=True, env={"X": "y"})).stdout == b"y\n"
     await host.close()
 
@@ -196,10 +202,13 @@ async def test_sudo_with_a_password_shows_it_to_nobody(
     script = 'id -u; cat; cat /proc/[0-9]*/cmdline /proc/self/environ | tr "\\0" "\\n" | grep -c "^[C]anary"'
     done = await host.run(["sh", "-c", script], sudo=True, stdin=b"in\n")
     assert done.stdout == b"0\nin\n0\n"
+    done = await host.pour(["sh", "-c", script], poured(), sudo=True)
+    assert done.stdout == b"0\none\ntwo\n0\n"
     assert password not in server.log
 
     stack.enter_context(sudoers(f"{name} ALL=(ALL) NOPASSWD: ALL"))
     assert (await host.run(["cat"], sudo=True)).stdout == b""
+    assert (await host.pour(["cat"], poured(), sudo=True)).stdout == b"one\ntwo\n"
     await host.close()
 
 
@@ -213,6 +222,8 @@ async def test_a_wrong_sudo_password_is_tried_once(
     host = open_host("h", lab.host(lab.sshd(), user=name, sudo_password="env:LILFOX_TEST_SUDO"), lab.ssh())
     with pytest.raises(AuthRefused, match="1 incorrect password attempt"):
         await host.run(["cat"], sudo=True, stdin=b"right\n")
+    with pytest.raises(AuthRefused, match="1 incorrect password attempt"):
+        await host.pour(["cat"], poured(), sudo=True)
     await host.close()
 
 

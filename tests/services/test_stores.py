@@ -19,8 +19,10 @@ from lilfox_tui.backup.errors import StoreError, StoreHeld
 from lilfox_tui.backup.store import Store
 from lilfox_tui.backup.stores import local, sftp
 from lilfox_tui.config.model import HostConfig
+from lilfox_tui.errors import HostError, NotAllowed, UsageError
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
+from tests.services.accounts import account
 from tests.services.sshd import Sshd, SshdLab, sshd_lab
 from tests.waiting import until
 
@@ -230,7 +232,7 @@ async def test_checks_tell_of_room_and_rights(store: Store, folder: Path) -> Non
     assert [check.state for check in checks] == ["good", "good"], checks
     assert os.listdir(folder) == []
     checks = await store.checks(1 << 60)
-    assert any(check.state == "bad" and "bytes are free" in str(check.found) for check in checks)
+    assert any(check.state == "bad" and "are free; 1.0E may be needed" in str(check.found) for check in checks)
     os.chmod(folder, 0o755)
     assert any(check.state == "warning" and "0755" in str(check.found) for check in await store.checks(None))
     free = await store.free_bytes()
@@ -319,3 +321,76 @@ async def test_require_mount_refuses_the_bare_mount_point(lab: SshdLab, folder: 
                 with pytest.raises(StoreError, match="nothing is mounted at"):
                     await attempt
     assert os.listdir(folder) == []
+
+
+@pytest.mark.root
+async def test_an_account_without_a_shell_in_its_own_root_is_enough(lab: SshdLab) -> None:
+    with account("/usr/sbin/nologin") as name:
+        server = lab.sshd("ForceCommand internal-sftp", "ChrootDirectory /home")
+        host = open_host("nas", lab.host(server, user=name), lab.ssh())
+        store = sftp.open_store("s", sftp.Options(host="nas", path=f"/{name}/sets"), host)
+        assert all(check.state == "good" for check in await store.checks(1000))
+        async with store.lock("backup"):
+            await store.write("a", of(b"data"))
+            await store.publish(["a"])
+            await store.put_small("a.manifest.json", b"{}")
+        assert await whole(store, "a") == b"data"
+        assert sorted(os.listdir(f"/home/{name}/sets")) == ["a", "a.manifest.json"]
+        await store.close()
+        await host.close()
+
+
+@pytest.mark.root
+async def test_who_may_only_read_can_still_read_and_is_told_that_it_cannot_write(lab: SshdLab, folder: Path) -> None:
+    os.mkdir(folder)
+    (folder / "a").write_bytes(b"data")
+    for path in (folder.parent, folder):
+        os.chmod(path, 0o755)
+    with account("/bin/sh") as name:
+        host = open_host("nas", lab.host(lab.servers[0], user=name), lab.ssh())
+        store = sftp.open_store("s", sftp.Options(host="nas", path=str(folder)), host)
+        checks = await store.checks(1)
+        assert any(check.state == "bad" and "no right to write" in str(check.found) for check in checks)
+        async with store.lock("restore", shared=True):
+            assert await whole(store, "a") == b"data"
+        for attempt in (store.write("b", of(b"x")), store.put_small("b", b"x"), store.remove(["a"]), held(store)):
+            with pytest.raises(StoreError, match="Permission denied"):
+                await attempt
+        await store.close()
+        await host.close()
+    assert os.listdir(folder) == ["a"]
+
+
+async def held(store: Store) -> None:
+    async with store.lock("backup"):
+        pass
+
+
+async def test_a_protected_host_is_not_written(lab: SshdLab, folder: Path) -> None:
+    os.mkdir(folder)
+    (folder / "a").write_bytes(b"data")
+    host = open_host("nas", lab.host(lab.servers[0], protected=True), lab.ssh())
+    store = sftp.open_store("s", sftp.Options(host="nas", path=str(folder)), host)
+    for attempt in (store.write("b", of(b"x")), store.put_small("b", b"x"), store.remove(["a"]), held(store)):
+        with pytest.raises(NotAllowed, match="allows no change"):
+            await attempt
+    async with store.lock("restore", shared=True):
+        assert await whole(store, "a") == b"data"
+    assert [check.state for check in await store.checks(1)] == ["bad"]
+    await store.close()
+    await host.close()
+    assert os.listdir(folder) == ["a"]
+
+
+async def test_this_machine_has_no_sftp(here: Host) -> None:
+    store = sftp.open_store("s", sftp.Options(host="here", path="/x"), here)
+    with pytest.raises(UsageError, match="not reached by SSH"):
+        await store.entries()
+
+
+async def test_a_server_without_sftp_says_so(lab: SshdLab) -> None:
+    host = open_host("nas", lab.host(lab.sshd("Subsystem sftp /nonexistent")), lab.ssh())
+    store = sftp.open_store("s", sftp.Options(host="nas", path="/tmp"), host)
+    with pytest.raises(HostError, match="opens no SFTP session"):
+        await store.entries()
+    await host.close()
