@@ -5,8 +5,6 @@ What it needs of alerts is imported where there are some: the first frame waits 
 
 from __future__ import annotations
 
-import os
-import pwd
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -15,6 +13,7 @@ from textual import work
 from lilfox_tui.app.actions import action
 from lilfox_tui.app.backend_keys import BackendKeys
 from lilfox_tui.app.dialogs.chooser import Chooser
+from lilfox_tui.app.job_words import user
 from lilfox_tui.app.metrics_keys import Subject
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Ready
@@ -35,14 +34,6 @@ def alerts_of(overview: Overview | None) -> Alerts | None:
     if overview is None or not isinstance(overview.alerts, Ready):
         return None
     return overview.alerts.value
-
-
-def user() -> str:
-    """Who sits here, as the system has it."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return str(os.getuid())
 
 
 def _holds_all(item: Item, words: str) -> bool:

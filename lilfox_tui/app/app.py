@@ -6,6 +6,7 @@ import asyncio
 import gc
 import time
 from collections.abc import Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -14,15 +15,18 @@ from textual.app import ComposeResult
 
 from lilfox_tui.app.actions import Action, actions_of, rebound
 from lilfox_tui.app.app_keys import AppKeys
-from lilfox_tui.app.frame import HeaderState, footer, header, tabs
+from lilfox_tui.app.frame import HeaderState, footer, header, job_pieces, tabs
 from lilfox_tui.app.glyphs import Glyphs
+from lilfox_tui.app.job_words import is_ours, user
 from lilfox_tui.app.pane import Pane
-from lilfox_tui.app.tabs import LOGS, METRICS, TABS
+from lilfox_tui.app.tabs import BACKUP, LOGS, METRICS, TABS
 from lilfox_tui.app.terminal import Departure
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.app.widgets.text_field import TextField
 from lilfox_tui.config.model import Config
 from lilfox_tui.config.themes import Theme
+from lilfox_tui.feed import Ready
+from lilfox_tui.monitor.backup_view import Backups
 from lilfox_tui.monitor.monitor import Monitor
 
 if TYPE_CHECKING:
@@ -30,6 +34,8 @@ if TYPE_CHECKING:
 
 SETTLED_S = 3.0
 """After so long everything is imported and every host has been opened once."""
+JOBS_S, SLOW_JOBS_S = 0.5, 5.0
+"""Between two drawings of what runs, and over a slow link."""
 MONITOR_AFTER_S = 0.25
 """With files, before this machine is looked at: their first screen shows none of it, and does not wait for it."""
 
@@ -57,6 +63,7 @@ class LilFoxApp(AppKeys):
         self.panes = {self.current: TABS[self.current].load()()}
         self.all_actions = self._actions(type(self.pane))
         self._departure = Departure(self.exit)
+        self._landed = False
 
     def compose(self) -> ComposeResult:
         yield Lines(ground="bar", id="header")
@@ -78,6 +85,26 @@ class LilFoxApp(AppKeys):
             self._look_at_hosts()
         self.call_after_refresh(self.repaint_frame)
         self.set_timer(SETTLED_S, self._settle)
+        self._follow_jobs()
+
+    @work(exclusive=True, group="jobs")
+    async def _follow_jobs(self) -> None:
+        """Tells in the frame what runs; the feed has the newest, however long drawing rests."""
+        async with aclosing(self.monitor.backups.feed.watch()) as states:
+            async for state in states:
+                if isinstance(state, Ready) and not self._exit:
+                    self._land(state.value)
+                    self.repaint_frame()
+                    await asyncio.sleep(SLOW_JOBS_S if self.slow_link else JOBS_S)
+
+    def _land(self, backups: Backups) -> None:
+        """Opens on the progress of a restore of ours that runs, unless somebody has begun to do something else."""
+        if self._landed or backups.jobs is None:
+            return
+        self._landed = True
+        ours = any(is_ours(job, user()) and job.kind in ("restore", "undo") for job in backups.running)
+        if ours and not self.touched and not self.files and len(self.screen_stack) == 1:
+            self.open_pane(BACKUP)
 
     def _actions(self, pane: type[Pane]) -> tuple[Action, ...]:
         """What can be done in a pane, by the config's keys. Only where there are any, all panes are looked at."""
@@ -129,6 +156,7 @@ class LilFoxApp(AppKeys):
         width = self.size.width
         screen = self.screen_stack[0]
         now = self.rewound or (self.shown.at if self.shown is not None else datetime.now(UTC))
+        jobs = job_pieces(self.monitor.backups.backups, self.glyphs)
         state = HeaderState(
             name=self.config.name,
             now=now,
@@ -136,10 +164,11 @@ class LilFoxApp(AppKeys):
             paused=self.paused,
             read_only=self.config.read_only,
             seconds=not self.slow_link,
+            jobs=() if self.tabs_fit else jobs,
         )
         screen.query_one("#header", Lines).show([header(self.shown, state, width, self.glyphs)])
         titles = [str(tab.title) for tab in TABS]
-        screen.query_one("#tabs", Lines).show([tabs(titles, self.current, self.pane.status(), width)])
+        screen.query_one("#tabs", Lines).show([tabs(titles, self.current, (*self.pane.status(), *jobs), width)])
         ordered = sorted((each for each in self.all_actions if each.footer), key=lambda each: each.footer)
         can = [(each, self.why_not(each) is None) for each in ordered]
         screen.query_one("#footer", Lines).show([footer(can, width, *self.note)])

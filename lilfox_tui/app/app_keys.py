@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, cast
 from textual import work
 
 from lilfox_tui.app.actions import Action, action
+from lilfox_tui.app.dialogs.ask import Ask
 from lilfox_tui.app.dialogs.chooser import Choice, Chooser
 from lilfox_tui.app.dialogs.reader import Reader
-from lilfox_tui.app.draw import Piece
+from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.host_rows import ROLES
+from lilfox_tui.app.job_words import is_ours, user
 from lilfox_tui.app.pane import Pane
 from lilfox_tui.app.shell import Shell
-from lilfox_tui.app.tabs import LOGS, METRICS
+from lilfox_tui.app.tabs import BACKUP, LOGS, METRICS
 from lilfox_tui.config.themes import load_theme, theme_names
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import LANGUAGES, Message, _, language, set_language, tr
@@ -36,6 +38,9 @@ class AppKeys(Shell):
     panes: dict[int, Pane]
     """Those that were opened, by their place in TABS."""
     current = METRICS
+    touched = False
+    """A key was pressed."""
+    _leaving: Ask | None = None
 
     @property
     def pane(self) -> Pane:
@@ -56,6 +61,7 @@ class AppKeys(Shell):
 
     def action_press(self, key: str) -> None:
         """Does what ``key`` is bound to, or says why it cannot be done."""
+        self.touched = True
         if self._exit:  # leaving already: a dialog that is opened now would never be whole
             return
         for each in self.all_actions:
@@ -84,6 +90,10 @@ class AppKeys(Shell):
     @action("pane-2", "2", tr("Logs"), tr("all logs in one list by time"))
     def show_logs(self) -> None:
         self.open_pane(LOGS)
+
+    @action("pane-3", "3", tr("Backup"), tr("plans, sets, restore"))
+    def show_backup(self) -> None:
+        self.open_pane(BACKUP)
 
     def go_to_logs(self, kind: str, name: str, at: datetime | None) -> None:
         self.open_pane(LOGS)
@@ -138,7 +148,8 @@ class AppKeys(Shell):
     def actions_on_selection(self) -> None:
         about = (
             "open", "logs", "acknowledge", "unacknowledge", "silence", "runbook", "reconnect", "retry", "trust",
-            "shell", "explain", "mark", "copy",
+            "shell", "explain", "mark", "copy", "backup", "verify", "drill", "restore", "undo", "prune", "output",
+            "cancel",
         )  # fmt: skip
         self._choose_action([each for each in self.all_actions if each.id in about])
 
@@ -286,9 +297,17 @@ class AppKeys(Shell):
     def step_aside(self) -> None:
         self.action_suspend_process()
 
-    @action("quit", "q ctrl+c", tr("quit"), tr("leave; nothing on the hosts changes by it"), footer=8)
+    @action("quit", "q ctrl+c", tr("quit"), tr("leave; nothing on the hosts changes by it; jobs go on"), footer=8)
     def leave(self) -> None:
-        self.exit()
+        backups = self.monitor.backups.backups
+        mine = [job for job in (() if backups is None else backups.running) if is_ours(job, user())]
+        if not mine or self.screen is self._leaving:
+            self.exit()
+            return
+        rows: list[Row] = [(Piece(f"  {self.glyphs.job} {job.title}", "strong"),) for job in mine]
+        rows += [BLANK, (Piece("  "), Piece(_("It goes on when this is closed; the next start shows it again.")))]
+        self._leaving = Ask(_("A job of yours runs"), rows, does=_("quit"), stays=_("stay"), keys=("q", "y"))
+        self.push_screen(self._leaving, lambda leaves: self.exit() if leaves else None)
 
     # ---- what they need ------------------------------------------------------------------------------------------
 

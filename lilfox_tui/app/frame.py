@@ -10,9 +10,11 @@ from msgspec import Struct
 from lilfox_tui.app.actions import Action
 from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
+from lilfox_tui.app.job_words import kind_text, percent_of
 from lilfox_tui.feed import Ready, Unavailable
-from lilfox_tui.i18n import _
+from lilfox_tui.i18n import _, ngettext
 from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.backup_view import Backups
 from lilfox_tui.monitor.model import Overview
 from lilfox_tui.text import cell_width, human_duration
 
@@ -31,6 +33,8 @@ class HeaderState(Struct, frozen=True):
     read_only: bool
     seconds: bool
     """Whether the clock shows seconds (a slow link does not)."""
+    jobs: Row = ()
+    """What runs, where there is no line of tabs to say it."""
 
 
 def header(overview: Overview | None, state: HeaderState, width: int, glyphs: Glyphs) -> Row:
@@ -50,6 +54,7 @@ def header(overview: Overview | None, state: HeaderState, width: int, glyphs: Gl
             if count or level is not Level.UNKNOWN:
                 left.append(Piece(f"  {glyphs.level(level)} {count}", role if count else "muted"))
         left += _alerts(overview, width, glyphs)
+    left += state.jobs
     if state.read_only:
         left.append(Piece("   " + _("read-only"), "muted"))
     clock = state.now.strftime("%H:%M:%S UTC" if state.seconds else "%H:%M UTC")
@@ -93,6 +98,24 @@ def tabs(names: Sequence[str], current: int, status: Row, width: int) -> Row:
         Piece(f"  {index + 1} {name} ", "title" if index == current else "muted") for index, name in enumerate(names)
     ]
     return _spread(left, [*status, Piece(" ")], width)
+
+
+def job_pieces(backups: Backups | None, glyphs: Glyphs) -> Row:
+    """What runs, and how far it is; jobs of which nobody knows how they ended."""
+    if backups is None:
+        return ()
+    pieces = []
+    running = backups.running
+    if len(running) == 1:
+        percent = percent_of(running[0])
+        text = kind_text(running[0].kind) + ("" if percent is None else f" {percent}%")
+        pieces.append(Piece(f"  {glyphs.job} {text}", "accent"))
+    elif running:
+        pieces.append(Piece(f"  {glyphs.job} " + _("{count} jobs", count=len(running)), "accent"))
+    if backups.unsettled:
+        count = ngettext("{count} job unknown", "{count} jobs unknown", len(backups.unsettled))
+        pieces.append(Piece(f"  {glyphs.failing} {count}", "failing"))
+    return tuple(pieces)
 
 
 def footer(actions: Sequence[tuple[Action, bool]], width: int, note: str, note_role: str) -> Row:

@@ -28,6 +28,11 @@ class Glyphs(Struct, frozen=True):
     back: str
     pause: str
     separator: str
+    job: str
+    full: str
+    """A bar's two halves: done, and to be done."""
+    empty: str
+    chosen: str
     ascii_only: bool = False
 
     def level(self, level: Level) -> str:
@@ -51,6 +56,10 @@ UNICODE = Glyphs(
     back="◀",
     pause="‖",
     separator="·",
+    job="⟳",
+    full="━",
+    empty="─",
+    chosen="▸",
 )
 ASCII = Glyphs(
     good="*",
@@ -67,6 +76,10 @@ ASCII = Glyphs(
     back="<",
     pause="=",
     separator="-",
+    job="@",
+    full="#",
+    empty=".",
+    chosen=">",
     ascii_only=True,
 )
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 from lilfox_tui.app.pane import Pane
 from lilfox_tui.i18n import Message, tr
 
-METRICS, LOGS = 0, 1
+METRICS, LOGS, BACKUP = 0, 1, 2
 
 
 class Tab(Struct, frozen=True):
@@ -31,4 +31,10 @@ def _logs() -> type[Pane]:
     return LogsPane
 
 
-TABS = (Tab(tr("Metrics"), _metrics), Tab(tr("Logs"), _logs))
+def _backup() -> type[Pane]:
+    from lilfox_tui.app.panes.backup import BackupPane
+
+    return BackupPane
+
+
+TABS = (Tab(tr("Metrics"), _metrics), Tab(tr("Logs"), _logs), Tab(tr("Backup"), _backup))

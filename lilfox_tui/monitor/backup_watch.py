@@ -25,6 +25,7 @@ from lilfox_tui.i18n import tr
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor import scrape_watch
 from lilfox_tui.monitor.backup_view import Backups, PlanView
+from lilfox_tui.paths import config_file
 
 if TYPE_CHECKING:
     from lilfox_tui.backup.model import BackupSet
@@ -95,19 +96,19 @@ class _StoreWatch:
 
 
 class BackupWatch:
-    """The plans, stores and jobs that there are. ``config_file`` is where ``config`` comes from, None for the usual
+    """The plans, stores and jobs that there are. ``file`` is where ``config`` comes from, None for the usual
     place. ``host_of`` lends hosts that are watched anyway; ``changed`` is called when a level is another than
     before."""
 
     def __init__(
         self,
         config: Config,
-        config_file: Path | None,
+        file: Path | None,
         host_of: Callable[[str | None], Host | None],
         changed: Callable[[], None],
     ) -> None:
         self.feed: Feed[Backups] = Feed()
-        self.config_file = config_file
+        self._config_file = file
         self._config, self._host_of, self._changed = config, host_of, changed
         self._stores: dict[str, _StoreWatch] = {}
         self._jobs: tuple[Job, ...] | None = None
@@ -119,6 +120,12 @@ class BackupWatch:
     def configured(self) -> bool:
         """Whether the configuration has plans or stores."""
         return bool(self._config.backup.plans or self._config.backup.stores)
+
+    @property
+    def config_path(self) -> str | None:
+        """The configuration file that jobs read; None where there is none."""
+        file = self._config_file or config_file()
+        return str(file.absolute()) if file.exists() else None
 
     @property
     def backups(self) -> Backups | None:

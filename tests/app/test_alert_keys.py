@@ -10,8 +10,9 @@ from textual.widgets import Input
 
 from lilfox_tui.alerts.model import AlertState
 from lilfox_tui.alerts.notifiers.command import Options
-from lilfox_tui.app.alert_keys import alerts_of, user
+from lilfox_tui.app.alert_keys import alerts_of
 from lilfox_tui.app.dialogs.silence import SilenceDialog
+from lilfox_tui.app.job_words import user
 from tests.app.rules_at_work import Console, console
 from tests.app.still import screen_text
 from tests.waiting import until

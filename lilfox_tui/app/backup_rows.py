@@ -1,0 +1,207 @@
+"""The plans and the sets of the Backup pane as rows. Pure: views in, rows out."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, tzinfo
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from lilfox_tui.app.columns import Column, choose, heading, line
+from lilfox_tui.app.draw import Piece, Row
+from lilfox_tui.app.glyphs import Glyphs
+from lilfox_tui.app.host_rows import ROLES
+from lilfox_tui.app.job_words import kind_text, percent_of
+from lilfox_tui.i18n import _
+from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.backup_view import PlanView
+from lilfox_tui.text import human_bytes, short_age
+
+if TYPE_CHECKING:
+    from lilfox_tui.backup.model import BackupSet
+    from lilfox_tui.jobs.model import Job
+
+LEVELS = {"restored": Level.GOOD, "intact": Level.DEGRADED, "unverified": Level.UNKNOWN, "broken": Level.FAILING}
+"""Shapes of what is known of a set: ● ◐ ○ ✖."""
+SET_ROLES = {"restored": "good", "intact": "good", "unverified": "unknown", "broken": "failing"}
+"""A set whose digests are right is well, if not yet proven: its shape says so, not its colour."""
+INDENT = 3
+_DATE = re.compile(r"[0-9]{8}_[0-9]{6}\Z")
+WIDE = 60
+"""Cells of the list of sets from which it has their whole ids."""
+
+
+class BackupStyle(Struct, frozen=True):
+    """What rows need beside their values. Times are shown in ``zone``."""
+
+    width: int
+    glyphs: Glyphs
+    now: datetime
+    zone: tzinfo
+    marked: bool = False
+    """Whether the chosen row has a mark of its own, since the highlight is elsewhere."""
+
+
+class _Plan(Struct, frozen=True):
+    view: PlanView
+    running: Job | None
+    style: BackupStyle
+
+
+class _Set(Struct, frozen=True):
+    found: BackupSet
+    style: BackupStyle
+
+
+def status_text(status: str) -> str:
+    """How far a set is proven, in a word."""
+    return {
+        "restored": _("restored"),
+        "intact": _("intact"),
+        "unverified": _("unverified"),
+        "broken": _("broken"),
+    }.get(status, status)
+
+
+def newest_of(view: PlanView) -> BackupSet | None:
+    """The newest set that a row is about: the plan's own, else any of the store."""
+    own = [found for found in view.sets or () if view.config is None or found.plan == view.name]
+    return next(iter(own or view.sets or ()), None)
+
+
+def _last(plan: _Plan) -> Row:
+    """What came of the last run: it runs, failed, or the newest set."""
+    if plan.running is not None:
+        percent = percent_of(plan.running)
+        mark = plan.style.glyphs.job
+        return (
+            Piece(f"{mark} {kind_text(plan.running.kind)} " + ("" if percent is None else f"{percent}%"), "accent"),
+        )
+    view, newest = plan.view, newest_of(plan.view)
+    if view.outage is not None:
+        return (Piece(_("not read"), "failing"),)
+    last = view.last
+    if last is not None and last.state in ("failed", "unknown") and (newest is None or newest.created < last.started):
+        return (Piece(_("failed"), "failing"),)
+    if newest is None:
+        return (Piece(_("never") if view.sets is not None else _("not read yet"), "muted"),)
+    level = LEVELS[newest.status]
+    return (Piece(f"{plan.style.glyphs.level(level)} {status_text(newest.status)}", SET_ROLES[newest.status]),)
+
+
+def _age(plan: _Plan) -> Row:
+    newest = newest_of(plan.view)
+    if newest is None:
+        return (Piece("-", "muted"),)
+    role = "failing" if plan.view.late is not None else "text"
+    return (Piece(short_age((plan.style.now - newest.created).total_seconds()), role),)
+
+
+def _size(plan: _Plan) -> Row:
+    newest = newest_of(plan.view)
+    return (Piece("-" if newest is None else human_bytes(newest.size_bytes), "text"),)
+
+
+def _next(plan: _Plan) -> Row:
+    return (Piece(when(plan.view.next_run, plan.style), "muted" if plan.view.next_run is None else "text"),)
+
+
+def when(at: datetime | None, style: BackupStyle) -> str:
+    """A time ahead: the clock's today, else the day; in 5 cells."""
+    if at is None:
+        return "-"
+    local, now = at.astimezone(style.zone), style.now.astimezone(style.zone)
+    return local.strftime("%H:%M" if (at - style.now).total_seconds() < 86400 and local > now else "%m-%d")
+
+
+def _rto(plan: _Plan) -> Row:
+    took = plan.view.rto_s
+    return (Piece("-" if took is None else short_age(max(1.0, took)), "muted" if took is None else "text"),)
+
+
+def _name(plan: _Plan) -> Row:
+    view = plan.view
+    copy = Piece(f" @{view.store}", "muted") if view.copy else Piece("")
+    return Piece(view.name, "strong"), copy
+
+
+_PLANS: list[Column[_Plan]] = [
+    Column(lambda: _("plan"), 11, _name, 0, grow=13),
+    Column(lambda: _("last"), 12, _last, 1, grow=6),
+    Column(lambda: _("age"), 4, _age, 0, right=True),
+    Column(lambda: _("size"), 5, _size, 2, right=True),
+    Column(lambda: _("next"), 5, _next, 3, right=True),
+    Column(lambda: _("RTO"), 4, _rto, 4, right=True),
+]
+
+
+def plan_heading(style: BackupStyle) -> Row:
+    """The line of column titles."""
+    return heading(choose(_PLANS, style.width - INDENT), INDENT)
+
+
+def plan_row(view: PlanView, running: Job | None, style: BackupStyle) -> Row:
+    """One plan in one line. ``running`` is its job that runs now."""
+    chosen = choose(_PLANS, style.width - INDENT)
+    mark = Piece(style.glyphs.level(view.level), ROLES[view.level])
+    left = Piece(style.glyphs.chosen, "accent") if style.marked else Piece(" ")
+    return (left, mark, Piece(" "), *line(chosen, _Plan(view, running, style)))
+
+
+def _proof(each: _Set) -> Row:
+    found = each.found
+    text = status_text(found.status)
+    proven = found.status == "restored" and found.proof is not None and each.style.width >= WIDE
+    if proven and found.proof is not None and found.proof.took_s is not None:
+        text = _("restored in {time}", time=short_age(max(1.0, found.proof.took_s)))
+    if found.status == "broken":
+        return (Piece(f"{text}: {found.reason}", "failing"),)
+    missing = found.manifest.missing if found.manifest is not None else {}
+    if missing:
+        return Piece(text, SET_ROLES[found.status]), Piece(
+            "  " + _("without {names}", names=", ".join(missing)), "degraded"
+        )
+    return (Piece(text, SET_ROLES[found.status]),)
+
+
+def _sources(each: _Set) -> Row:
+    return (Piece(", ".join(dict.fromkeys(part.source for part in each.found.parts)), "muted"),)
+
+
+def _id(each: _Set) -> Row:
+    """The set's id; where there is little room its date alone, by which it can be named too."""
+    found = each.found
+    date = _DATE.search(found.id) if each.style.width < WIDE else None
+    return (Piece(found.id if date is None else date[0], "strong"),)
+
+
+def _set_age(each: _Set) -> Row:
+    return (Piece(short_age((each.style.now - each.found.created).total_seconds())),)
+
+
+def _set_size(each: _Set) -> Row:
+    return (Piece(human_bytes(each.found.size_bytes)),)
+
+
+def _set_columns(width: int) -> list[Column[_Set]]:
+    wide = width >= WIDE
+    return [
+        Column(lambda: _("set"), 22 if wide else 15, _id, 0),
+        Column(lambda: _("age"), 4, _set_age, 0, right=True),
+        Column(lambda: _("size"), 5, _set_size, 2, right=True),
+        Column(lambda: _("proof"), 10, _proof, 1, grow=34),
+        Column(lambda: _("holds"), 14, _sources, 3, grow=60),
+    ]
+
+
+def set_heading(style: BackupStyle) -> Row:
+    """The line of column titles."""
+    return heading(choose(_set_columns(style.width), style.width - INDENT), INDENT)
+
+
+def set_row(found: BackupSet, style: BackupStyle) -> Row:
+    """One set in one line."""
+    chosen = choose(_set_columns(style.width), style.width - INDENT)
+    mark = Piece(style.glyphs.level(LEVELS[found.status]), SET_ROLES[found.status])
+    return (Piece(" "), mark, Piece(" "), *line(chosen, _Set(found, style)))

@@ -1,0 +1,96 @@
+"""A job that runs, as rows: a bar with bytes, rate and remaining time for each part, and what it says. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, tzinfo
+
+from lilfox_tui.app.digits import Digits
+from lilfox_tui.app.draw import Piece, Row
+from lilfox_tui.app.glyphs import Glyphs
+from lilfox_tui.app.job_words import STATE_ROLES, STATES, state_word
+from lilfox_tui.i18n import _
+from lilfox_tui.jobs.model import Began, Done, Ended, Event, Intent, Job, Progress, Said
+from lilfox_tui.text import fit, fit_middle, human_bytes, human_duration
+
+_LINE_ROLES = {"note": "text", "good": "good", "warning": "degraded", "bad": "failing"}
+_NUMBERS = 42
+"""Cells of what stands right of a bar: done of total, percent, rate, remaining."""
+_SHORTEST_BAR = 6
+_LONGEST_BAR = 40
+_NAME = 28
+
+
+def job_title(job: Job, now: datetime, glyphs: Glyphs) -> Row:
+    """``⟳ backup lilfox  running for 2 min  by root``."""
+    running = job.state == "running"
+    mark = glyphs.job if running else glyphs.level(STATES[job.state])
+    age = human_duration(max(0, round(((job.ended or now) - job.started).total_seconds())))
+    said = _("running for {time}", time=age) if running else f"{state_word(job.state)}: {job.message}"
+    by = _("by {user}", user=job.user) if job.user else ""
+    return (
+        Piece(f" {mark} ", STATE_ROLES[job.state]),
+        Piece(job.title, "strong"),
+        Piece(f"  {said}", STATE_ROLES[job.state]),
+        Piece(f"  {by}", "muted"),
+    )
+
+
+def progress_row(progress: Progress, width: int, glyphs: Glyphs, digits: Digits) -> Row:
+    """One part: its name, a bar where the total is known, and numbers that never move."""
+    name_width = min(_NAME, max(8, width // 3))
+    bar_width = min(_LONGEST_BAR, width - name_width - _NUMBERS - 6)
+    pieces = [Piece("   "), Piece(fit(fit_middle(progress.part, name_width), name_width), "strong"), Piece("  ")]
+    total, done = progress.total_bytes, progress.done_bytes
+    share = None if not total else min(1.0, done / total)
+    if bar_width >= _SHORTEST_BAR:
+        full = 0 if share is None else round(share * bar_width)
+        pieces += [Piece(glyphs.full * full, "accent"), Piece(glyphs.empty * (bar_width - full), "muted"), Piece("  ")]
+    percent = "   -" if share is None else fit(f"{share * 100:.0f}%", 4, right=True)
+    pieces.append(Piece(percent, "strong"))
+    of = _("{done} of {total}", done=human_bytes(done), total=human_bytes(total)) if total else human_bytes(done)
+    if width >= name_width + _NUMBERS:
+        pieces.append(Piece("  " + fit(of, 15, right=True)))
+    if progress.rate is not None:
+        pieces.append(Piece("  " + fit(_("{bytes}/s", bytes=digits.bytes(progress.rate)), 7, right=True), "muted"))
+    if progress.remaining_s is not None and (share is None or share < 1):
+        left = _("{time} left", time=digits.duration(round(progress.remaining_s)))
+        pieces.append(Piece("  " + left, "muted"))
+    return tuple(pieces)
+
+
+def event_rows(event: Event, zone: tzinfo, glyphs: Glyphs) -> list[Row]:
+    """What an event says to the one who watches; none for progress, which has bars."""
+    match event:
+        case Said():
+            text, role, mark = event.text, _LINE_ROLES[event.level], " "
+        case Intent():
+            text, role, mark = event.text, "text", glyphs.chosen
+        case Done():
+            text, role, mark = event.text, "text", glyphs.good
+        case Began():
+            text = _("began on {host} by {user} (process {pid})", host=event.host, user=event.user, pid=event.pid)
+            role, mark = "muted", " "
+        case Ended():
+            text, role = f"{state_word(event.state)}: {event.message}", STATE_ROLES[event.state]
+            mark = glyphs.level(STATES[event.state])
+        case _:
+            return []
+    at = Piece("   " + event.at.astimezone(zone).strftime("%H:%M:%S") + " ", "muted")
+    rows: list[Row] = [(at, Piece(f"{mark} ", role), Piece(each, role)) for each in text.splitlines() or [""]]
+    if isinstance(event, Ended) and event.hint:
+        rows += [(Piece(" " * 14), Piece(each)) for each in event.hint.splitlines()]
+    return rows
+
+
+def progress_rows(progress: Sequence[Progress], most: int, width: int, glyphs: Glyphs, digits: Digits) -> list[Row]:
+    """The parts that are not done first, as many as fit in ``most`` rows; what is left out is counted."""
+    if most <= 0:
+        return []
+    waiting = [each for each in progress if each.total_bytes is None or each.done_bytes < each.total_bytes]
+    shown = list(progress) if len(progress) <= most else (waiting + [each for each in progress if each not in waiting])
+    rows = [progress_row(each, width, glyphs, digits) for each in shown[:most]]
+    if len(shown) > most > 1:
+        more = _("and {count} more", count=len(shown) - most + 1)
+        rows[-1] = (Piece("   " + more, "muted"),)
+    return rows

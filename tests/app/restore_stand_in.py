@@ -1,0 +1,106 @@
+"""A restore that is looked at and run without a database: it stands in where the wizard meets backup/ and jobs/."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import pytest
+
+from lilfox_tui.backup.check import Check
+from lilfox_tui.backup.effects import Wish
+from lilfox_tui.backup.model import BackupSet
+from lilfox_tui.backup.source import Change
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.jobs.model import Began, Ended, Event, Intent, Moved, Progress, Request, Said
+from tests.app.backups_made import MIB, NOW
+
+JOB = "20260329-031244-00ff"
+
+
+class StandIn:
+    """What is found is set before, what was asked for is read after. ``run`` lets the job go on."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.all_checks: list[Check] = [
+            Check("server", "good", "17.5, the same as the set's"),
+            Check("room", "good", "80G"),
+        ]
+        self.error: LilFoxError | None = None
+        self.looked: list[Wish] = []
+        self.started: list[Request] = []
+        self.refusal: LilFoxError | None = None
+        self.answering = asyncio.Event()
+        self.answering.set()
+        self.going_on = asyncio.Event()
+        self.result = Ended(
+            NOW,
+            "ok",
+            "lilfox_20260329_020000 is restored, compared and in place",
+            "back to it: lilfox restore --undo lilfox_20260329_020000",
+            0,
+            {
+                "set": "lilfox_20260329_020000",
+                "kept": ["lilfox_before_20260329_031244", "uploads_before_20260329_031244"],
+            },
+        )
+        patch.setattr("lilfox_tui.backup.effects.looked_at", self.looked_at)
+        patch.setattr("lilfox_tui.jobs.start.start", self.start)
+        patch.setattr("lilfox_tui.app.job_log.events", self.events)
+
+    @asynccontextmanager
+    async def looked_at(self, wish: Wish) -> AsyncIterator[tuple[BackupSet | None, StandIn]]:
+        """As ``backup/effects.py``."""
+        self.looked.append(wish)
+        if self.error is not None:
+            raise self.error
+        await self.answering.wait()
+        yield None, self
+
+    @property
+    def where(self) -> dict[str, str]:
+        """Of both sources."""
+        return {"database": "database lilfox on localhost", "uploads": "/srv/lilfox/public/uploads"}
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Of both sources."""
+        return {"database": "lilfox", "uploads": "uploads"}
+
+    async def checks(self, heard: Callable[[Check], None]) -> list[Check]:
+        """One after the other."""
+        for check in self.all_checks:
+            heard(check)
+        return self.all_checks
+
+    async def changes(self) -> dict[str, list[Change]]:
+        """Rows of tables, and files."""
+        return {
+            "database": [
+                Change("public.users", "1190", "1204"),
+                Change("public.orders", "88300", "88210", newer=True),
+            ],
+            "uploads": [Change("avatars/7.png", "", "added"), Change("avatars/9.png", "newer", "older", newer=True)],
+        }
+
+    def start(self, request: Request) -> str:
+        """As ``jobs/start.py``."""
+        if self.refusal is not None:
+            raise self.refusal
+        self.started.append(request)
+        return JOB
+
+    async def events(self, job_id: str) -> AsyncGenerator[list[Event], None]:
+        """As ``jobs/attach.py``: half of it, and the rest when it is told to go on."""
+        now = datetime(2026, 3, 29, 3, 12, 45, tzinfo=UTC)
+        assert job_id == JOB
+        yield [
+            Began(now, 4711, 1, "b", "web-1", "root"),
+            Intent(now, "restoring database beside database lilfox on localhost"),
+            Moved(now, Progress("database", 206 * MIB, 412 * MIB, 84.0 * MIB, 2.0)),
+            Said(now, "public.users: 1204 rows", "good"),
+        ]
+        await self.going_on.wait()
+        yield [self.result]

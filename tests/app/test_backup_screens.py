@@ -1,0 +1,117 @@
+"""The Backup pane as a person sees it: golden screens in every size and both languages, well and ill."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from lilfox_tui.app.app import LilFoxApp
+from lilfox_tui.app.glyphs import ASCII
+from lilfox_tui.app.panes.backup import BackupPane
+from lilfox_tui.monitor.backup_view import Backups
+from lilfox_tui.text import cell_width
+from tests.app.backups_made import broken, healthy, hostile, job
+from tests.app.overviews import mixed
+from tests.app.still import screen_text, still_app
+from tests.app.test_screens import SIZES, check
+from tests.waiting import until
+
+
+def showing(backups: Backups, **changes: object) -> LilFoxApp:
+    """The app over ``backups``, at the time of the overviews."""
+    app = still_app(replace(mixed(), backups=backups), **changes)  # type: ignore[arg-type]
+    app.monitor.backups.feed.publish(backups)
+    return app
+
+
+def pane_of(app: LilFoxApp) -> BackupPane:
+    assert isinstance(app.pane, BackupPane)
+    return app.pane
+
+
+@pytest.mark.parametrize("language", ["en", "zh_CN"])
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("state", ["healthy", "broken"])
+async def test_plans_and_sets(state: str, size: tuple[int, int], language: str) -> None:
+    app = showing(healthy() if state == "healthy" else broken(), language=language)
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("3")
+        await pilot.pause()
+        text = screen_text(pilot)
+        check(f"backup-{state}-{size[0]}x{size[1]}-{language}", text)
+        assert all(cell_width(line) <= size[0] for line in text.splitlines())
+
+
+@pytest.mark.parametrize("language", ["en", "zh_CN"])
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_a_job_that_runs(size: tuple[int, int], language: str) -> None:
+    app = showing(replace(healthy(), jobs=(job(),)), language=language)
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("3")
+        await pilot.pause()
+        check(f"backup-job-{size[0]}x{size[1]}-{language}", screen_text(pilot))
+
+
+@pytest.mark.parametrize("language", ["en", "zh_CN"])
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_the_page_of_a_set(size: tuple[int, int], language: str) -> None:
+    app = showing(broken(), language=language)
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("3", "enter", "down", "enter")
+        await pilot.pause()
+        check(f"backup-set-{size[0]}x{size[1]}-{language}", screen_text(pilot))
+
+
+@pytest.mark.parametrize("language", ["en", "zh_CN"])
+@pytest.mark.parametrize("size", SIZES[1:3], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_nothing_configured(size: tuple[int, int], language: str) -> None:
+    app = showing(Backups(), language=language)
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("3")
+        await pilot.pause()
+        check(f"backup-nothing-{size[0]}x{size[1]}-{language}", screen_text(pilot))
+
+
+async def test_an_ascii_terminal() -> None:
+    app = showing(replace(broken(), jobs=(job(),)), theme="mono", glyphs=ASCII)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("3")
+        await pilot.pause()
+        text = screen_text(pilot)
+        check("backup-ascii-80x24-en", text)
+        assert text.isascii()
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_what_others_wrote_is_text(size: tuple[int, int]) -> None:
+    app = showing(hostile())
+    async with app.run_test(size=size) as pilot:
+        for keys in (("3",), ("enter",), ("enter",), ("escape",)):
+            await pilot.press(*keys)
+            await pilot.pause()
+            text = screen_text(pilot)
+            assert not set("\x1b\x07\u202e\r") & set(text)
+            assert all(cell_width(line) <= size[0] for line in text.splitlines())
+        assert pane_of(app).shown_job is not None
+
+
+async def test_a_dead_plan_reddens_the_header() -> None:
+    well, ill = showing(healthy()), showing(broken())
+    heads = []
+    for app in (well, ill):
+        async with app.run_test(size=(100, 30)) as pilot:
+            await pilot.pause()
+            heads.append(screen_text(pilot).splitlines()[0])
+    count = [int(head.partition("✖ ")[2].split()[0]) for head in heads]
+    assert count[1] == count[0] + 2
+
+
+async def test_jobs_are_told_in_the_frame_of_every_pane() -> None:
+    app = showing(healthy())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.pause()
+        assert "⟳" not in screen_text(pilot)
+        app.monitor.backups.feed.publish(replace(healthy(), jobs=(job(),)))
+        await until(lambda: "⟳ backup 30%" in screen_text(pilot).splitlines()[1], what="the job in the line of tabs")
+        app.monitor.backups.feed.publish(replace(healthy(), jobs=(job(state="unknown"),), unsettled=(job().id,)))
+        await until(lambda: "✖ 1 job unknown" in screen_text(pilot).splitlines()[1], what="an unknown job")

@@ -1,0 +1,245 @@
+"""The wizard of a restore by its keys alone: page by page, back, refused, run, and found again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from lilfox_tui.app.app import LilFoxApp
+from lilfox_tui.app.dialogs.restore import RestoreWizard
+from lilfox_tui.app.restore_pages import CHECKS, CONFIRM, RESULT, RUN, WHAT, WHERE
+from lilfox_tui.backup.check import Check
+from lilfox_tui.backup.effects import Wish
+from lilfox_tui.errors import LilFoxError, UsageError
+from lilfox_tui.jobs.errors import KeyHeld
+from lilfox_tui.text import cell_width
+from tests.app.backups_made import healthy, plan
+from tests.app.restore_stand_in import StandIn
+from tests.app.still import screen_text
+from tests.app.test_backup_screens import pane_of, showing
+from tests.app.test_screens import SIZES, check
+from tests.waiting import until
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
+    made = StandIn(monkeypatch)
+    yield made
+    made.going_on.set()
+
+
+async def opened(pilot: Pilot[None]) -> RestoreWizard:
+    await pilot.press("3", "r")
+    await until(lambda: isinstance(pilot.app.screen, RestoreWizard) and pilot.app.screen.is_mounted)
+    wizard = pilot.app.screen
+    assert isinstance(wizard, RestoreWizard)
+    return wizard
+
+
+async def looked(wizard: RestoreWizard) -> None:
+    await until(lambda: wizard.looked is not None and (wizard.looked.changes is not None or wizard.looked.error))
+
+
+async def confirmed(pilot: Pilot[None], word: str) -> RestoreWizard:
+    wizard = await opened(pilot)
+    await looked(wizard)
+    await pilot.press("enter", "enter", "enter")
+    assert wizard.step == CONFIRM
+    await pilot.press(*word, "enter")
+    return wizard
+
+
+def wish_in(stand_in: StandIn) -> Wish:
+    return msgspec.convert(stand_in.started[-1].wanted, Wish)
+
+
+@pytest.mark.parametrize("language", ["en", "zh_CN"])
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_the_pages(size: tuple[int, int], language: str, stand_in: StandIn) -> None:
+    app = showing(healthy(), language=language)
+    async with app.run_test(size=size) as pilot:
+        wizard = await opened(pilot)
+        await looked(wizard)
+        shots = {}
+        for step, name in ((WHAT, "what"), (WHERE, "where"), (CHECKS, "checks"), (CONFIRM, "confirm")):
+            assert wizard.step == step
+            wizard._show()
+            await pilot.pause()
+            shots[name] = screen_text(pilot)
+            await pilot.press("enter")
+        await pilot.press(*"lilfox", "enter")
+        await until(lambda: wizard._log is not None and len(wizard._log.events) > 2)
+        wizard._show()
+        await pilot.pause()
+        shots["run"] = screen_text(pilot)
+        stand_in.going_on.set()
+        await until(lambda: wizard.step == RESULT)
+        await pilot.pause()
+        shots["result"] = screen_text(pilot)
+        for name, text in shots.items():
+            check(f"restore-{name}-{size[0]}x{size[1]}-{language}", text)
+            assert all(cell_width(line) <= size[0] for line in text.splitlines())
+
+
+async def test_nothing_begins_before_the_name_is_typed(stand_in: StandIn) -> None:
+    app = showing(healthy())
+    async with app.run_test(size=(80, 24)) as pilot:
+        wizard = await confirmed(pilot, "lilfix")
+        assert wizard.step == CONFIRM
+        assert "nothing was written" in screen_text(pilot)
+        assert stand_in.started == []
+        await pilot.press("escape", "escape", "escape")
+        assert wizard.step == WHAT
+        await pilot.press("escape")
+        assert not isinstance(app.screen, RestoreWizard)
+        assert stand_in.started == []
+
+
+async def test_the_whole_set_goes_back_to_where_it_was(stand_in: StandIn) -> None:
+    app = showing(healthy())
+    async with app.run_test(size=(80, 24)) as pilot:
+        wizard = await confirmed(pilot, "lilfox")
+        await until(lambda: stand_in.started)
+        assert wizard.step == RUN
+        request = stand_in.started[0]
+        assert (request.kind, request.key) == ("restore", "restore lilfox")
+        wish = wish_in(stand_in)
+        assert (wish.plan, wish.store, wish.set) == ("lilfox", "disk", "lilfox_20260329_020000")
+        assert (wish.sources, wish.places, wish.only) == ((), {}, "")
+        stand_in.going_on.set()
+        await until(lambda: wizard.step == RESULT)
+        await pilot.pause()
+        assert "lilfox_before_20260329_031244" in screen_text(pilot)
+        await pilot.press("enter")
+        assert not isinstance(app.screen, RestoreWizard)
+
+
+async def test_one_table_to_another_database(stand_in: StandIn) -> None:
+    app = showing(healthy())
+    async with app.run_test(size=(100, 30)) as pilot:
+        wizard = await opened(pilot)
+        await pilot.press("down", "down", "down", "space", *"public.users", "enter", "enter")
+        assert wizard.step == WHERE
+        await pilot.press("space", *"postgresql://db-2/other", "enter", "enter")
+        assert wizard.step == CHECKS
+        await until(lambda: len(stand_in.looked) >= 2)
+        await looked(wizard)
+        await pilot.press("enter", *"lilfox", "enter")
+        await until(lambda: stand_in.started)
+        wish = wish_in(stand_in)
+        assert (wish.sources, wish.only) == (("database",), "public.users")
+        assert wish.places == {"database": "postgresql://db-2/other"}
+
+
+async def test_some_sources_alone_and_back_to_all(stand_in: StandIn) -> None:
+    app = showing(healthy())
+    async with app.run_test(size=(100, 30)) as pilot:
+        wizard = await opened(pilot)
+        await pilot.press("down", "space", "enter")
+        assert [each.name for each in wizard.choice.chosen] == ["uploads"]
+        assert wizard.choice.wish().sources == ("uploads",)
+        await pilot.press("escape", "down", "down", "space", "enter")
+        assert wizard.step == WHAT, "nothing is chosen, so there is no next page"
+        await pilot.press("up", "up", "space", "enter")
+        assert wizard.choice.whole
+        assert wizard.step == WHERE
+
+
+@pytest.mark.parametrize("size", [(80, 24), (40, 10)], ids=str)
+async def test_what_forbids_it_stops_there(stand_in: StandIn, size: tuple[int, int]) -> None:
+    stand_in.all_checks.append(Check("server", "bad", "another server than the set's", "say that it is right: space"))
+    app = showing(healthy())
+    async with app.run_test(size=size) as pilot:
+        wizard = await opened(pilot)
+        await until(lambda: wizard.looked is not None and wizard.looked.checked)
+        await pilot.press("enter", "enter", "enter", "enter")
+        assert wizard.step == CHECKS
+        before = len(stand_in.looked)
+        del stand_in.all_checks[-1]
+        await pilot.press("space")
+        await until(lambda: len(stand_in.looked) > before)
+        assert stand_in.looked[-1].other_server
+        await looked(wizard)
+        await pilot.press("enter")
+        assert wizard.step == CONFIRM
+
+
+async def test_a_set_that_cannot_be_looked_at(stand_in: StandIn) -> None:
+    stand_in.error = UsageError("the database's URL holds a password, which others would see", "take it out")
+    app = showing(healthy())
+    async with app.run_test(size=(80, 24)) as pilot:
+        wizard = await opened(pilot)
+        await looked(wizard)
+        await pilot.press("enter", "enter", "enter")
+        assert wizard.step == CHECKS
+        await pilot.pause()
+        assert "holds a password" in screen_text(pilot)
+
+
+async def test_a_job_that_cannot_begin_goes_back(stand_in: StandIn) -> None:
+    stand_in.refusal = KeyHeld("another restore of lilfox runs", "lilfox attach 3f9a", holder=None)
+    app = showing(healthy())
+    async with app.run_test(size=(80, 24)) as pilot:
+        wizard = await confirmed(pilot, "lilfox")
+        await until(lambda: wizard.step == CHECKS)
+        await pilot.pause()
+        assert "another restore of lilfox runs" in screen_text(pilot)
+
+
+async def test_what_fails_is_told_with_what_is_still_good(stand_in: StandIn) -> None:
+    stand_in.result = replace(
+        stand_in.result, state="failed", message="the disk is full; nothing was swapped", result={}
+    )
+    app = showing(healthy())
+    async with app.run_test(size=(80, 24)) as pilot:
+        wizard = await confirmed(pilot, "lilfox")
+        stand_in.going_on.set()
+        await until(lambda: wizard.step == RESULT)
+        await pilot.pause()
+        assert "the disk is full; nothing was swapped" in screen_text(pilot)
+
+
+async def test_without_a_plan_each_source_needs_a_place(stand_in: StandIn) -> None:
+    found = healthy().plans[("lilfox", "disk")].sets
+    view = plan("/backup", found, config=None, store="/backup", where="/backup")
+    app = showing(replace(healthy(), plans={view.key: view}))
+    async with app.run_test(size=(100, 30)) as pilot:
+        wizard = await opened(pilot)
+        await pilot.press("enter", "enter")
+        assert wizard.step == WHERE
+        await pilot.press("space", *"postgresql:///lilfox", "enter", "down", "space", *"uploads", "enter", "enter")
+        assert wizard.step == WHERE, "not an absolute path"
+        line = wizard.query_one("#wizard-input", Input)
+        await pilot.press("space")
+        line.value = "/srv/uploads"
+        await pilot.press("enter", "enter")
+        assert wizard.step == CHECKS
+        words = wizard.choice.wish().words
+        assert (words.store, words.database, words.files) == ("/backup", "postgresql:///lilfox", ("/srv/uploads",))
+
+
+@pytest.mark.parametrize("key", ["b", "v", "D", "r", "u", "P", "C"])
+async def test_read_only_changes_nothing(key: str, stand_in: StandIn) -> None:
+    app: LilFoxApp = showing(healthy(), read_only=True)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("3", key)
+        await pilot.pause()
+        assert len(app.screen_stack) == 1
+        assert app.note[0]
+        assert stand_in.started == []
+        assert pane_of(app).no_change() is not None
+
+
+async def test_errors_of_looking_do_not_end_the_screen(stand_in: StandIn) -> None:
+    stand_in.error = LilFoxError("gone")
+    app = showing(healthy())
+    async with app.run_test(size=(80, 24)) as pilot:
+        wizard = await opened(pilot)
+        await looked(wizard)
+        await pilot.press("escape")
+        assert app.is_running
