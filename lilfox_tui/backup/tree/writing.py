@@ -3,6 +3,8 @@ judged. POSIX.1-2017 pax, and GNU's sparse files 1.0."""
 
 from __future__ import annotations
 
+from zlib import adler32
+
 from lilfox_tui.backup.tar_scan import BLOCK, Kind, Member
 
 END = bytes(2 * BLOCK)
@@ -50,7 +52,8 @@ def _ustar(name: bytes, kind: bytes, size: int, target: bytes = b"", member: Mem
             user.ljust(32, b"\0") + group.ljust(32, b"\0") + b"0000000\0" * 2,
         )
     ).ljust(BLOCK, b"\0")
-    return block[:148] + b"%06o\0 " % sum(block) + block[156:]
+    total = (adler32(block) & 0xFFFF) - 1 if block.isascii() else sum(block)  # 512 times 127 is less than its modulus
+    return block[:148] + b"%06o\0 " % total + block[156:]
 
 
 def _record(key: bytes, value: bytes) -> bytes:
