@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import zlib
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import IO, Any, Protocol, cast
 
 from lilfox_tui.backup.errors import BrokenSet, NotReady
 from lilfox_tui.backup.inlet import BLOCK
@@ -33,7 +33,7 @@ def compressing(packing: Packing, source: Readable) -> Readable:
         import zstandard
 
         compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True)
-        return compressor.stream_reader(source, read_size=BLOCK)
+        return compressor.stream_reader(cast("IO[bytes]", source), read_size=BLOCK)
     return _Deflating(source) if packing == "gzip" else source
 
 
@@ -50,7 +50,7 @@ class _Unzstd:
 
         self._wrong = zstandard.ZstdError
         decompressor = zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES)
-        self._reader = decompressor.stream_reader(source, read_size=BLOCK, read_across_frames=True)
+        self._reader = decompressor.stream_reader(cast("IO[bytes]", source), read_size=BLOCK, read_across_frames=True)
 
     def read(self, size: int = -1, /) -> bytes:
         try:
@@ -156,10 +156,11 @@ class Crypt:
         return made
 
     def close(self) -> None:
-        """Nobody reads on: the thread ends when it wants to write, or its source ends."""
+        """Nobody reads on: waits for the thread, which ends when it wants to write, or as its source has ended."""
         with self._changed:
             self._left = True
             self._changed.notify_all()
+        self._thread.join()
 
 
 class _Remembering:
@@ -197,9 +198,7 @@ def decrypting(source: Readable, identity: str) -> Crypt:
     try:
         key = pyrage.x25519.Identity.from_str(keys[0].strip() if keys else identity.strip())
     except pyrage.IdentityError:
-        raise NotReady(
-            tr("the key for decryption is no age key"), tr("It begins with {start}.", start=_KEY)
-        ) from None
+        raise NotReady(tr("the key for decryption is no age key"), tr("It begins with {start}.", start=_KEY)) from None
 
     def work(reader: Readable, writer: Crypt) -> None:
         try:

@@ -24,6 +24,7 @@ class Inlet:
         self._changed = asyncio.Event()
         self._freed = asyncio.Event()
         self._ended = False
+        self._left = False
         self._error: BaseException | None = None
         self._rest = memoryview(b"")
 
@@ -39,6 +40,7 @@ class Inlet:
         self._feeding.cancel()
         await asyncio.wait([self._feeding])
         self._error = self._error or asyncio.CancelledError()
+        self._left = True
         self._held.clear()
         self._changed.set()
 
@@ -61,7 +63,8 @@ class Inlet:
         while not self._held and not self._ended and self._error is None:
             self._changed.clear()
             await self._changed.wait()
-        taken, size = [], 0
+        taken: list[bytes] = []
+        size = 0
         while self._held and (not taken or size + len(self._held[0]) <= BLOCK):
             taken.append(self._held.popleft())
             size += len(taken[-1])
@@ -76,6 +79,8 @@ class Inlet:
     def read(self, size: int = -1, /) -> bytes:
         """In a thread: up to ``size`` bytes, but not more than come together; empty at the end."""
         if not self._rest:
+            if self._left:
+                raise asyncio.CancelledError
             block = asyncio.run_coroutine_threadsafe(self._take(), self._loop).result()
             self._saw(block)
             if size < 0 or len(block) <= size:

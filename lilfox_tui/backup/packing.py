@@ -93,7 +93,8 @@ async def _through(
     (``gave``) while the consumer has it; the next block is read meanwhile."""
     loop = asyncio.get_running_loop()
     threads = ThreadPoolExecutor(2, "lilfox-packing")
-    with ExitStack() as stack:
+    stack = ExitStack()
+    try:
         async with Inlet(blocks, saw) as inlet:
             reader = opened(inlet, stack)
             reading = loop.run_in_executor(threads, reader.read, BLOCK)
@@ -105,4 +106,11 @@ async def _through(
                     await hashing
             finally:
                 reading.cancel()
-                threads.shutdown(wait=False, cancel_futures=True)
+    finally:
+        await loop.run_in_executor(None, _end, threads, stack)
+
+
+def _end(threads: ThreadPoolExecutor, stack: ExitStack) -> None:
+    """Waits for the threads, which have nothing to read any more."""
+    stack.close()
+    threads.shutdown(cancel_futures=True)
