@@ -170,7 +170,10 @@ Settled = Literal["nothing", "finished", "undone"]
 class Target(Protocol):
     """Where one source's parts of one set go. The calls come in this order; ``discard`` may come at any time."""
 
-    where: str
+    @property
+    def where(self) -> str:
+        """For people: ``database lilfox on db-1``."""
+        ...
 
     async def checks(self) -> list[Check]:
         """Everything that can be known to fail, before the first write anywhere: versions, room, roles, extensions,

@@ -83,6 +83,11 @@ class TableTarget(DatabaseTarget):
             [aim] = self._find_table()
             return await changes_of(access, await ground_of(Psql(access)), aim, table=self._table)
 
+    async def stage(self, moved: Callable[[int], None]) -> None:
+        """See :meth:`Target.stage`."""
+        self._aims = self._find_table()
+        await super().stage(moved)
+
     async def compare(self) -> Comparison:
         """See :meth:`Target.compare`."""
         staging, [aim] = self._begun(), self._find_table()

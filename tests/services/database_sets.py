@@ -1,0 +1,128 @@
+"""Sets of one source of kind postgresql with their raw bytes in memory: what a store gives back, without the store."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncGenerator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from lilfox_tui.backup.check import Check
+from lilfox_tui.backup.manifest import Part, PartKind
+from lilfox_tui.backup.model import BackupSet, FoundPart
+from lilfox_tui.backup.source import Goal, Target
+from lilfox_tui.backup.sources import postgresql
+from lilfox_tui.backup.sources.postgresql import Options
+from lilfox_tui.hosts.base import Host
+from tests.services.kept_parts import KeptParts
+from tests.services.postgres import SUPERUSER, Postgres
+from tests.services.postgres_backups import local
+
+SET = "shop_20231230_020000"
+_KINDS: dict[str, PartKind] = {".dump": "postgresql-custom", ".sql": "postgresql-plain"}
+_BLOCK = 64 * 1024
+
+
+class DatabaseSet:
+    """A set: part → bytes, and what the manifest says of it. ``told=False``: as the manual's scripts leave it."""
+
+    def __init__(self, raw: Mapping[str, bytes], details: Mapping[str, dict[str, Any]], *, told: bool = True) -> None:
+        self.raw, self.details = dict(raw), dict(details)
+        parts = tuple(self._found(name, told=told) for name in self.raw)
+        self.found = BackupSet(id=SET, created=datetime.now(UTC), status="intact", parts=parts, old=not told)
+
+    def _found(self, name: str, *, told: bool) -> FoundPart:
+        raw = self.raw[name]
+        kind: PartKind = (
+            "postgresql-globals" if name.startswith("globals") else _KINDS[name[name.rindex(".") :]]
+        )  # fmt: skip
+        digest = hashlib.sha256(raw).hexdigest()
+        said = Part(
+            name=name, source="database", source_kind="postgresql", kind=kind, size_bytes=len(raw), sha256=digest,
+            raw_bytes=len(raw), raw_sha256=digest, detail=self.details.get(name, {}),
+        )  # fmt: skip
+        return FoundPart(
+            name=name, source="database", source_kind="postgresql", kind=kind, size_bytes=len(raw),
+            said=said if told else None,
+        )  # fmt: skip
+
+    async def blocks(self, part: FoundPart) -> AsyncGenerator[bytes, None]:
+        """Raw bytes of a part."""
+        raw = self.raw[part.name]
+        for at in range(0, len(raw), _BLOCK):
+            yield raw[at : at + _BLOCK]
+
+    def goal(self, **words: Any) -> Goal:
+        """The whole set; ``words`` are the Goal's own."""
+        return Goal(set=self.found, parts=self.found.parts, blocks=self.blocks, **words)
+
+    def saying(self, **detail: Any) -> DatabaseSet:
+        """The same bytes, of which the manifest says something else."""
+        return DatabaseSet(self.raw, {name: {**said, **detail} for name, said in self.details.items()})
+
+    def with_bytes(self, raw: bytes, *, told: bool = True) -> DatabaseSet:
+        """Other bytes in the part that holds the database."""
+        [name] = [name for name in self.raw if not name.startswith("globals")]
+        return DatabaseSet({name: raw}, self.details, told=told)
+
+    @property
+    def bytes_of_database(self) -> bytes:
+        """Of the one part that holds a database."""
+        [raw] = [raw for name, raw in self.raw.items() if not name.startswith("globals")]
+        return raw
+
+
+def options_for(server: Postgres, database: str = "shop", *, user: str = SUPERUSER, **more: Any) -> Options:
+    """A source that is ``database``, through the server's socket."""
+    url = f"postgresql://{user}@/{quote(database, safe='')}?host={quote(str(server.folder))}&port={server.port}"
+    return msgspec.convert({"url": url, **more}, Options)
+
+
+async def dumped(options: Options, *, host: Host | None = None, manual: bool = False, told: bool = True) -> DatabaseSet:
+    """A set made by the source itself."""
+    into = KeptParts(manual=manual)
+    await postgresql.open_source("database", options, host or local()).dump(into)
+    raw = {name: data for name, data in into.raw.items() if told or not name.startswith("globals")}
+    return DatabaseSet(raw, into.details, told=told)
+
+
+def target(options: Options, goal: Goal, host: Host | None = None) -> Target:
+    """Where the set goes."""
+    return postgresql.open_target("database", options, host or local(), goal)
+
+
+async def restored(options: Options, goal: Goal) -> Target:
+    """Restores wholly, every check asked; the target has swapped (in a drill: compared, and taken away again)."""
+    into = target(options, goal)
+    assert bad(await into.checks()) == []
+    try:
+        await into.stage(lambda _done: None)
+        assert (await into.compare()).differences == ()
+        if not goal.scratch:
+            await into.swap()
+    finally:
+        await into.discard()
+    return into
+
+
+def bad(checks: list[Check], state: str = "bad") -> list[str]:
+    """What the checks of that state say, each with what to do."""
+    return [f"{check.about}: {check.found} ({check.hint})" for check in checks if check.state == state]
+
+
+def databases(server: Postgres) -> list[str]:
+    """The names of all databases but the server's own."""
+    rows = server.csv("SELECT datname FROM pg_database WHERE datname NOT IN ('postgres', 'template0', 'template1') "
+                      "ORDER BY 1")  # fmt: skip
+    return [row[0] for row in rows]
+
+
+def without_others(server: Postgres) -> None:
+    """Drops all databases but the server's own."""
+    for name in databases(server):
+        quoted = name.replace('"', '""')
+        server.csv(f'ALTER DATABASE "{quoted}" IS_TEMPLATE false')
+        server.csv(f'DROP DATABASE "{quoted}" (FORCE)')
