@@ -34,7 +34,7 @@ class Counted(Struct):
 async def packed(
     raw: AsyncIterator[bytes], packing: Packing, recipients: Sequence[str], counted: Counted
 ) -> AsyncGenerator[bytes, None]:
-    """What is to be stored of ``raw``: zstd level 3 with its content checksum, gzip, or as it is; then encrypted with
+    """What is to be stored of ``raw``: zstd level 2 with its content checksum, gzip, or as it is; then encrypted with
     age when there are ``recipients`` (``age1…``). Raises what ``raw`` raises, NotReady for a bad recipient."""
     before, after = hashlib.sha256(), hashlib.sha256()
 
