@@ -138,7 +138,8 @@ def _with_proof(found: BackupSet, proof: Proof) -> BackupSet:
     written since."""
     sizes = {part.name: part.size_bytes for part in found.parts}
     since = any(part.modified is not None and part.modified > proof.at for part in found.parts)
-    if since or proof.sha256.keys() != sizes.keys() or (proof.size_bytes and proof.size_bytes != sizes):
+    told = proof.size_bytes or sizes
+    if since or told != sizes or (proof.level != "broken" and proof.sha256.keys() != sizes.keys()):
         return found
     if proof.level == "broken" or found.status == "broken":
         reason = found.reason if found.status == "broken" else proof.reason or tr("verification found it broken")

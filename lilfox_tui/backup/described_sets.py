@@ -13,7 +13,7 @@ from functools import cached_property, lru_cache
 import msgspec
 from msgspec import Struct
 
-from lilfox_tui.backup.manifest import SCHEMA, Manifest, Part, Proof
+from lilfox_tui.backup.manifest import SCHEMA, Manifest, Part, Proof, is_unchanged
 from lilfox_tui.backup.model import BackupSet, FoundPart, Status
 from lilfox_tui.backup.names import FIRST_YEAR, LAST_YEAR, MANIFEST, read_file_name, read_id
 from lilfox_tui.backup.store import Entry
@@ -78,6 +78,8 @@ def _decoded(raw: bytes | None) -> Manifest | Message:
         return tr("its manifest cannot be read: {error}", error=_shown(str(error)))
     if read.schema != SCHEMA:
         return _newer(read.schema)
+    if not is_unchanged(raw):
+        return tr("its manifest is not as it was written: its checksum is another")
     if not read.parts or len({part.name for part in read.parts}) != len(read.parts):
         return tr("its manifest names no file, or one twice")
     if read.created.tzinfo is None or not FIRST_YEAR <= read.created.year <= LAST_YEAR:
@@ -185,6 +187,8 @@ def _trouble(part: Part, entry: Entry | None, there: Lying) -> Message | str:
 def read_proof(name: str, raw: bytes | None) -> Proof | None:
     """What verification found of the set of that name; None where nothing that can be used is there."""
     if raw is None:
+        return None
+    if not is_unchanged(raw):
         return None
     try:
         read = _proofs.decode(raw)

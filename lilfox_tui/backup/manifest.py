@@ -1,13 +1,16 @@
 """What a set says of itself: ``NAME_20231230_020000.manifest.json``, written last. A set without one never finished.
 
-It tells integrity, not authenticity: who can write the store can write a manifest.
+Manifests and proofs are JSON that ends with ``"checksum"``, the SHA-256 of all that stands before it in the file. It
+tells integrity, not authenticity: who can write the store can write a manifest.
 """
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
+import msgspec
 from msgspec import Meta, Struct
 
 SCHEMA = 1
@@ -81,3 +84,19 @@ class Proof(Struct, frozen=True, kw_only=True, gc=False):
     where: str = ""
     """Where it was restored to."""
     detail: dict[str, Any] = {}
+
+
+_TAIL = ',"checksum":"{}"}}'
+_TAIL_BYTES = len(_TAIL.format("0" * 64))
+
+
+def encoded(document: Manifest | Proof) -> bytes:
+    """As it stands in the store."""
+    text = msgspec.json.encode(document)[:-1]
+    return text + _TAIL.format(hashlib.sha256(text).hexdigest()).encode()
+
+
+def is_unchanged(raw: bytes) -> bool:
+    """Whether not one byte of what :func:`encoded` gave is another now."""
+    text, tail = raw[:-_TAIL_BYTES], raw[-_TAIL_BYTES:]
+    return tail == _TAIL.format(hashlib.sha256(text).hexdigest()).encode()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 
 from lilfox_tui.backup.described_sets import read_manifest
-from lilfox_tui.backup.manifest import Manifest
+from lilfox_tui.backup.manifest import Manifest, encoded
 from lilfox_tui.backup.model import BackupSet
 from lilfox_tui.backup.names import MANIFEST, PROOF, UNFINISHED, manifest_name, proof_name, read_file_name, read_id
 from lilfox_tui.backup.store import Entry, Store
@@ -24,9 +24,7 @@ async def mark(store: Store, manifest: Manifest) -> None:
 
 
 async def _encoded(manifest: Manifest) -> AsyncGenerator[bytes, None]:
-    import msgspec
-
-    yield msgspec.json.encode(manifest)
+    yield encoded(manifest)
 
 
 async def remove_set(store: Store, found: BackupSet) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from lilfox_tui.backup.errors import BrokenSet
-from lilfox_tui.backup.manifest import Proof
+from lilfox_tui.backup.manifest import Proof, encoded
 from lilfox_tui.backup.model import BackupSet, FoundPart
 from lilfox_tui.backup.names import proof_name
 from lilfox_tui.backup.opening import source_module
@@ -45,11 +45,12 @@ async def verify(run: Run, reader: Reader, found: BackupSet) -> Proof:
     phase("verify")
     digests: dict[str, str] = {}
     detail: dict[str, Any] = {}
+    known = {} if found.proof is None else found.proof.sha256
     reason = ""
     for part in found.parts:
         counted = Counted()
         try:
-            content = await _content(run, reader, part, counted)
+            content = await _content(run, reader, part, counted, known)
         except BrokenSet as error:
             reason = reason or f"{part.name}: {error}"
             run.say(f"{part.name}: {error}", "bad")
@@ -76,11 +77,12 @@ async def verify(run: Run, reader: Reader, found: BackupSet) -> Proof:
 
 async def put_proof(store: Store, proof: Proof) -> None:
     """Puts it beside its set, over an older one."""
-    await store.put_small(proof_name(proof.set), msgspec.json.encode(proof))
+    await store.put_small(proof_name(proof.set), encoded(proof))
 
 
-async def _content(run: Run, reader: Reader, part: FoundPart, counted: Counted) -> Content:
-    """What reading the whole part told. Raises BrokenSet."""
+async def _content(run: Run, reader: Reader, part: FoundPart, counted: Counted, known: Mapping[str, str]) -> Content:
+    """What reading the whole part told; ``known`` are digests of parts that were found whole before. Raises
+    BrokenSet."""
     if part.trouble:
         raise BrokenSet(part.trouble)
     total = None if part.said is None else part.said.raw_bytes
@@ -92,6 +94,8 @@ async def _content(run: Run, reader: Reader, part: FoundPart, counted: Counted) 
             raise BrokenSet(content.trouble)
         async for _block in blocks:
             """Whatever was not asked for still counts for the digest."""
+    if counted.sha256 != known.get(part.name, counted.sha256):
+        raise BrokenSet(tr("its bytes have changed since it was verified"))
     return content
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from lilfox_tui.backup import run as backup_run
 from lilfox_tui.backup.catalogue import read_sets
-from lilfox_tui.backup.manifest import Manifest, Proof
+from lilfox_tui.backup.manifest import Manifest, Proof, encoded
 from lilfox_tui.backup.names import set_id
 from lilfox_tui.backup.plan import Plan
 from lilfox_tui.backup.retention import judge
@@ -215,7 +215,7 @@ async def test_row_24_a_manifest_that_names_files_elsewhere_removes_none_of_them
         msgspec.structs.replace(forged.parts[0], name=name)
         for name in (f"../{victim.name}", str(victim), other.parts[0].name, f"{other.id}.manifest.json")
     ]
-    told = msgspec.json.encode(msgspec.structs.replace(forged, parts=tuple(stolen)))
+    told = encoded(msgspec.structs.replace(forged, parts=tuple(stolen)))
     (folder / f"{forged.id}.manifest.json").write_bytes(told)
     put_proof(folder, proof_of(forged))
     put_set(folder, manifest_of(OLD + timedelta(days=1)), proven=True)

@@ -6,9 +6,7 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import msgspec
-
-from lilfox_tui.backup.manifest import Manifest, Part, Proof
+from lilfox_tui.backup.manifest import Manifest, Part, Proof, encoded
 from lilfox_tui.backup.model import BackupSet, Status
 from lilfox_tui.backup.names import file_name, manifest_name, proof_name, set_id
 
@@ -44,7 +42,7 @@ def put_set(
         path = folder / part.name
         if path.parent.resolve() == folder.resolve():
             path.write_bytes(content)
-    (folder / manifest_name(name or manifest.id)).write_bytes(msgspec.json.encode(manifest))
+    (folder / manifest_name(name or manifest.id)).write_bytes(encoded(manifest))
     if proven:
         put_proof(folder, proof_of(manifest))
 
@@ -57,4 +55,4 @@ def proof_of(manifest: Manifest) -> Proof:
 
 def put_proof(folder: Path, proof: Proof) -> None:
     """Writes it beside the set."""
-    (folder / proof_name(proof.set)).write_bytes(msgspec.json.encode(proof))
+    (folder / proof_name(proof.set)).write_bytes(encoded(proof))

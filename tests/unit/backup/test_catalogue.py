@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from lilfox_tui.backup.catalogue import read_sets
-from lilfox_tui.backup.manifest import Proof
+from lilfox_tui.backup.manifest import Proof, encoded
 from lilfox_tui.backup.model import BackupSet
 from lilfox_tui.backup.names import manifest_name
 from tests.unit.backup.folder_store import store_of
@@ -73,7 +73,7 @@ async def test_a_proof_holds_for_its_digests_and_its_set_only(tmp_path: Path) ->
     ):
         put_proof(tmp_path, proof)
         assert (await only_set(tmp_path)).status == "unverified"
-    other = msgspec.json.encode(msgspec.structs.replace(proof_of(manifest), set="lilfox_20261125_130000"))
+    other = encoded(msgspec.structs.replace(proof_of(manifest), set="lilfox_20261125_130000"))
     for content in (other, b"{", b"null", b"[" * 100_000):
         (tmp_path / f"{manifest.id}.proof.json").write_bytes(content)
         found = await only_set(tmp_path)
@@ -104,7 +104,7 @@ async def test_a_manifest_that_names_what_is_not_its_own_is_broken_and_leads_now
     store.mkdir()
     put_set(store, manifest, proven=True)
     told = msgspec.structs.replace(manifest, parts=(*manifest.parts, forged))
-    (store / manifest_name(manifest.id)).write_bytes(msgspec.json.encode(told))
+    (store / manifest_name(manifest.id)).write_bytes(encoded(told))
     found = await only_set(store)
     assert found.status == "broken"
     assert "its manifest names what is no file of it" in str(found.reason)
