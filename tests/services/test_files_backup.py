@@ -173,6 +173,19 @@ async def test_all_goes_to_another_place(host: Host, app: Path, tmp_path: Path) 
     assert snapshot(tmp_path / "elsewhere") == was
 
 
+async def test_a_folder_with_an_odd_name_comes_back(host: Host, tmp_path: Path) -> None:
+    """GNU tar takes backslashes in names that it is given for escapes unless it is told not to."""
+    folder = tmp_path / "-a\\tb \\0 *'$x"
+    folder.mkdir()
+    (folder / "f").write_text("here")
+    was = snapshot(folder)
+    wanted = files.Options(path=str(folder))
+    shelf = await dumped(files.open_source("odd", wanted, host), tmp_path / "set")
+    (folder / "f").unlink()
+    await restored(files.open_target("odd", wanted, host, shelf.goal()))
+    assert snapshot(folder) == was
+
+
 async def test_a_drill_leaves_nothing(host: Host, app: Path, tmp_path: Path) -> None:
     shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
     was = snapshot(app)

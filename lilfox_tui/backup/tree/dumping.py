@@ -31,7 +31,7 @@ printf '\\n@@LILFOX-SAID %s\\n%s' "$tick" "$said"
 """Runs ``$2…`` and puts what it said and its exit status behind what it wrote, whatever that was."""
 _CREATE = (
     "tar", "--create", "--file=-", "--format=posix", "--pax-option=delete=atime,delete=ctime", "--sort=name",
-    "--sparse", "--one-file-system", "--xattrs", "--acls", "--quoting-style=escape",
+    "--sparse", "--one-file-system", "--xattrs", "--acls", "--quoting-style=escape", "--no-unquote",
 )  # fmt: skip
 CANNOT_READ = tr(
     "give the right to read them, set sudo: true, exclude them, or leave them out by skip_unreadable: true"
