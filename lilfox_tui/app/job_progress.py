@@ -53,7 +53,7 @@ def progress_row(progress: Progress, width: int, glyphs: Glyphs, digits: Digits)
         pieces.append(Piece("  " + fit(of, 15, right=True)))
     if progress.rate is not None:
         pieces.append(Piece("  " + fit(_("{bytes}/s", bytes=digits.bytes(progress.rate)), 7, right=True), "muted"))
-    if progress.remaining_s is not None and (share is None or share < 1):
+    if progress.remaining_s is not None and progress.remaining_s >= 1:
         left = _("{time} left", time=digits.duration(round(progress.remaining_s)))
         pieces.append(Piece("  " + left, "muted"))
     return tuple(pieces)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -13,7 +13,7 @@ from lilfox_tui.app.restore_choice import RestoreChoice, SourceChoice
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _, ngettext
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.text import fit, human_bytes
+from lilfox_tui.text import cell_width, clean, fit, fit_middle, human_bytes
 
 if TYPE_CHECKING:
     from lilfox_tui.backup.check import Check
@@ -137,14 +137,20 @@ def where_prompt(each: SourceChoice) -> str:
 # ---- Checks ------------------------------------------------------------------------------------------------------
 
 
-def check_rows(looked: Looked | None, glyphs: Glyphs) -> Iterator[Row]:
+def check_rows(looked: Looked | None, width: int, glyphs: Glyphs) -> Iterator[Row]:
     """Each check as it comes, with what to do where it is not good."""
     if looked is None:
         return
+    about = _widest((str(check.about) for check in looked.checks), max(20, width * 2 // 5))
     for check in looked.checks:
         role = _CHECK_ROLES[check.state]
         mark = Piece(f"   {glyphs.level(_CHECK_LEVELS[check.state])} ", role)
-        yield (mark, Piece(fit(str(check.about), 26), "strong"), Piece("  "), Piece(str(check.found), role))
+        yield (
+            mark,
+            Piece(fit(fit_middle(str(check.about), about), about), "strong"),
+            Piece("  "),
+            Piece(str(check.found), role),
+        )
         if check.state != "good" and str(check.hint):
             yield (Piece(" " * 7), Piece(str(check.hint)))
     if looked.error is not None:
@@ -206,17 +212,23 @@ def _changes(source: str, changes: Sequence[Change]) -> Iterator[Row]:
     lost = ngettext("{count} is newer than the backup and would be lost",
                     "{count} are newer than the backup and would be lost", newer) if newer else ""  # fmt: skip
     yield (Piece(f" {source}", "title"), Piece(f"  {head}", "muted"), Piece(f"  {lost}", "degraded"))
-    width = min(40, max((len(change.what) for change in changes[:CHANGES_SHOWN]), default=0))
-    for change in changes[:CHANGES_SHOWN]:
+    shown = changes[:CHANGES_SHOWN]
+    what, now, then = (_widest((getattr(each, part) for each in shown), 40) for part in ("what", "now", "then"))
+    for change in shown:
         yield (
-            Piece("   " + fit(change.what, width)),
-            Piece("  " + fit(change.now, 12, right=True), "muted"),
+            Piece("   " + fit(fit_middle(change.what, what), what)),
+            Piece("  " + fit(change.now, now, right=True), "muted"),
             Piece(" → "),
-            Piece(fit(change.then, 12), "strong"),
+            Piece(fit(change.then, then), "strong"),
             Piece("  " + _("newer than the backup") if change.newer else "", "degraded"),
         )
     if len(changes) > CHANGES_SHOWN:
         yield (Piece("   " + _("and {count} more", count=len(changes) - CHANGES_SHOWN), "muted"),)
+
+
+def _widest(texts: Iterable[str], most: int) -> int:
+    """Cells of the widest of them, ``most`` at most."""
+    return min(most, max((cell_width(clean(text)) for text in texts), default=0))
 
 
 def word_of(choice: RestoreChoice, looked: Looked) -> str:

@@ -141,7 +141,7 @@ class RestoreWizard(Dialog[None]):
         }
         rows: list[Row] = [(Piece(" " + question[self.step], "strong"),), BLANK] if self.step in question else []
         if self.step == CHECKS:
-            rows += [*pages.check_rows(self.looked, self._glyphs), BLANK]
+            rows += [*pages.check_rows(self.looked, self.app.size.width, self._glyphs), BLANK]
         elif self.step == CONFIRM and self.looked is not None:
             rows += pages.confirm_rows(self.choice, self.looked, self._glyphs)
         elif self.step == RUN:

@@ -1,0 +1,162 @@
+"""Backing up a real database, breaking it, and restoring it by keys alone; the terminal goes away in the middle."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.services.postgres import SUPERUSER, Postgres
+from tests.terminal.console import Console
+
+CONFIG = """
+hosts:
+  here: {{local: true}}
+backup:
+  stores:
+    disk: {{path: {home}/store}}
+  plans:
+    shop:
+      sources:
+        database: {{kind: postgresql, url: "postgresql://{user}@127.0.0.1:{port}/shop"}}
+        uploads: {{kind: files, path: {home}/uploads}}
+      store: disk
+      keep: {{last: 3}}
+"""
+TABLES = """
+create table users (id int primary key, name text not null);
+insert into users select each, 'user ' || each from generate_series(1, 5000) each;
+create table orders (id bigserial primary key, note text);
+insert into orders (note) select repeat(md5(each::text), 8) from generate_series(1, 5000) each;
+"""
+DIGEST = """
+select (select count(*) || ':' || sum(hashtextextended(t::text, 0)) from users t),
+       (select count(*) || ':' || sum(hashtextextended(t::text, 0)) from orders t)
+"""
+
+
+@pytest.fixture
+def server() -> Iterator[Postgres]:
+    with Postgres() as started:
+        started.csv("create database shop")
+        started.csv(TABLES, database="shop")
+        yield started
+
+
+@pytest.fixture
+def home(tmp_path: Path, server: Postgres) -> Path:
+    (tmp_path / "uploads").mkdir()
+    for number in range(8):
+        (tmp_path / "uploads" / f"{number}.png").write_bytes(os.urandom(20_000))
+    config = tmp_path / ".config" / "lilfox" / "config.yaml"
+    config.parent.mkdir(parents=True)
+    config.write_text(CONFIG.format(home=tmp_path, user=SUPERUSER, port=server.port))
+    config.chmod(0o600)
+    return tmp_path
+
+
+def files_of(home: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (home / "uploads").iterdir()}
+
+
+def back_up(console: Console) -> str:
+    """By keys; the id of the set, once its row is there."""
+    console.press("3")
+    console.until("✖ shop")  # its store is made by the first run
+    console.press("b")
+    console.until("Back up now")
+    console.press("\r")
+    text = console.until(lambda text: re.search(r"◐ +(shop_)?\d{8}_\d{6}.*intact", text) is not None, 60)
+    found = re.search(r"\d{8}_\d{6}", text[text.index("SETS") :])
+    assert found is not None
+    return f"shop_{found[0]}"
+
+
+def restore(console: Console) -> int:
+    """By keys, up to the job that runs; its process."""
+    console.press("r")
+    console.until("What is to be restored?")
+    console.press("\r")
+    console.until("Where to?")
+    console.press("\r")
+    console.until("Nothing forbids it", 30)
+    console.press("\r")
+    console.until(lambda text: "type shop" in text and "→ 5000 rows" in text, 30)
+    console.press("shop\r")
+    text = console.until("began on", 30)
+    found = re.search(r"\(process (\d+)\)", text)
+    assert found is not None
+    return int(found[1])
+
+
+def test_what_was_broken_is_restored_though_the_terminal_goes_away(home: Path, server: Postgres) -> None:
+    before, files = server.csv(DIGEST, database="shop"), files_of(home)
+    with Console(home=home, columns=110, rows=30) as console:
+        name = back_up(console)
+        server.csv("delete from users where id > 10; insert into orders (note) values ('later')", database="shop")
+        (home / "uploads" / "3.png").unlink()
+        (home / "uploads" / "4.png").write_bytes(b"broken")
+        process = restore(console)
+        os.kill(process, signal.SIGSTOP)  # so that it is in the middle, however fast this machine is
+        try:
+            console.hang_up()
+            console.process.wait(20)
+            with Console(home=home, columns=110, rows=30) as again:
+                text = again.until(lambda text: "PLANS" in text and f"restore {name}" in text, 20)
+                assert "⟳ restore" in text.splitlines()[1], "the frame tells of it"
+                again.press("o")
+                text = again.until(f"began on {os.uname().nodename}", 20)
+                assert f"(process {process})" in text, "from its first event on"
+                os.kill(process, signal.SIGCONT)
+                again.until("is restored, compared and in place", 60)
+                again.press("\x1b")
+                again.until(lambda text: "PLANS" in text and "⟳" not in text)
+                again.press("q")
+                assert again.ended_within(10) == 0
+        finally:
+            _let_go(process)
+    assert server.csv(DIGEST, database="shop") == before
+    assert files_of(home) == files
+    kept = [row[0] for row in server.csv("select datname from pg_database") if "_before_" in row[0]]
+    assert len(kept) == 1
+    assert server.csv("select count(*) from users", database=kept[0]) == [["10"]]
+
+
+def test_a_restore_is_undone_and_quitting_over_a_job_is_asked(home: Path, server: Postgres) -> None:
+    with Console(home=home, columns=110, rows=30) as console:
+        back_up(console)
+        server.csv("delete from users where id > 10", database="shop")
+        process = restore(console)
+        os.kill(process, signal.SIGSTOP)
+        try:
+            console.press("\x1b")
+            console.until("PLANS")
+            console.until("⟳ restore", 20)
+            console.press("q")
+            console.until("A job of yours runs")
+            console.press("\x1b")
+            console.until("PLANS")
+            os.kill(process, signal.SIGCONT)
+            console.until(lambda text: "⟳" not in text, 60)
+        finally:
+            _let_go(process)
+        assert server.csv("select count(*) from users", database="shop") == [["5000"]]
+        console.press("u")
+        console.until("Undo the last restore", 20)
+        console.press("undo\r")
+        console.until("⟳ undo", 20)
+        console.until(lambda text: "⟳" not in text, 60)
+        assert server.csv("select count(*) from users", database="shop") == [["10"]]
+        console.press("q")
+        assert console.ended_within(10) == 0
+
+
+def _let_go(process: int) -> None:
+    try:
+        os.kill(process, signal.SIGCONT)
+    except ProcessLookupError:
+        return
