@@ -44,10 +44,17 @@ _PLACE = (
     _PROGRAMS
     + r"""
 parent=$1 target=$2
+mounted() {
+    at=$(readlink -f -- "$1") awk '
+        { gsub(/\\040/, " ", $5); gsub(/\\011/, "\t", $5); gsub(/\\012/, "\n", $5); gsub(/\\134/, "\\", $5) }
+        $5 == ENVIRON["at"] { found = 1 }
+        END { exit !found }' /proc/self/mountinfo 2>/dev/null
+}
 printf 'kind %s\n' "$(kind "$target")"
 [ -d "$parent" ] && printf 'parent folder\n'
 [ -w "$parent" ] && [ -x "$parent" ] && printf 'writable yes\n'
-printf 'devices %s %s\n' "$(stat -c %d -- "$parent" 2>/dev/null)" "$(stat -c %d -- "$target" 2>/dev/null)"
+[ -d "$target" ] && printf 'devices %s %s\n' "$(stat -c %d -- "$parent")" "$(stat -c %d -- "$target")"
+mounted "$target" && printf 'mounted yes\n'
 printf 'stat %s\n' "$(stat -c '%u %a' -- "$parent" 2>/dev/null)"
 printf 'bytes %s\n' "$(df -Pk -- "$parent" 2>/dev/null | awk 'NR == 2 { printf "%.0f", $4 * 1024 }')"
 printf 'inodes %s\n' "$(df -Pi -- "$parent" 2>/dev/null | awk 'NR == 2 { print $2, $4 }')"
@@ -87,7 +94,8 @@ async def look_at_folder(host: Host, folder: str, *, sudo: bool) -> Look:
 
 async def look_at_place(host: Host, parent: str, target: str, *, sudo: bool) -> Look:
     """A place where something is to be restored: ``kind`` of what is there, and of its ``parent``: ``writable``,
-    ``devices``, ``bytes``, ``inodes``, ``left``."""
+    ``devices`` of it and of a folder that is there (of a file overlayfs tells that of its layer), ``mounted``,
+    ``bytes``, ``inodes``, ``left``."""
     return await _look(host, _PLACE, [parent, target], sudo=sudo)
 
 

@@ -159,7 +159,8 @@ def _place_checks(wish: Wish, look: Look) -> list[Check]:
             )
         ]
     devices = look["devices"].split()
-    if len(devices) == 2 and devices[0] != devices[1] and not wish.scratch:
+    apart = len(devices) == 2 and devices[0] != devices[1]
+    if (apart or look["mounted"]) and not wish.scratch:
         return [
             Check(
                 about,

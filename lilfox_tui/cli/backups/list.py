@@ -82,7 +82,8 @@ def _stores(wish: Wish, loaded: LoadedConfig) -> dict[str, Any]:
     from lilfox_tui.backup.plan import plan_named, plan_of
 
     if wish.plan:
-        return plan_named(loaded.config.backup, wish.plan).stores
+        stores = plan_named(loaded.config.backup, wish.plan).stores
+        return {wish.store: stores[wish.store]} if wish.store in stores else stores
     if wish.words.store or not loaded.config.backup.stores:
         return plan_of(wish.words, loaded.config.backup.stores).stores
     return loaded.config.backup.stores
