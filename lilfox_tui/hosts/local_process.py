@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 
+from lilfox_tui.hosts.local_pipe import BLOCK, Pipe, widen
 from lilfox_tui.hosts.output import Kept, LimitReached, Tail
 from lilfox_tui.hosts.refusals import loop_ended, loop_timeout
 from lilfox_tui.hosts.script import END, END_GROUP, MAX_ANSWER, new_tick
 from lilfox_tui.hosts.sudo import SudoDialog, quiet_complaint
 
-BLOCK = 1024 * 1024
-
 
 class LocalProcess:
     """A started command in a session of its own. ``dialog`` is the sudo that may ask for a password."""
 
-    def __init__(self, argv: Sequence[str], process: Process, dialog: SudoDialog | None = None) -> None:
+    def __init__(self, argv: Sequence[str], process: Process, out: Pipe, dialog: SudoDialog | None = None) -> None:
         self.argv = tuple(argv)
         self.pid = process.pid
         self.stdout = b""
         self.stderr = b""
         self._process = process
+        self._out = out
         self._dialog = dialog
         self._completed = False
         self._hearing: asyncio.Task[None] | None = None
@@ -35,28 +34,31 @@ class LocalProcess:
         cls, argv: Sequence[str], env: Mapping[str, str], *, with_stdin: bool, dialog: SudoDialog | None = None
     ) -> LocalProcess:
         """Starts ``argv``; raises OSError as execve(2) has it."""
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=PIPE if with_stdin or dialog else DEVNULL,
-            stdout=PIPE,
-            stderr=PIPE,
-            env=env,
-            start_new_session=True,
-            limit=BLOCK,
-        )
-        _widen(process)
-        return cls(argv, process, dialog)
+        out = Pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *argv,
+                stdin=PIPE if with_stdin or dialog else DEVNULL,
+                stdout=out.writing,
+                stderr=PIPE,
+                env=env,
+                start_new_session=True,
+            )
+        except BaseException:
+            out.close()
+            raise
+        out.given()
+        return cls(argv, process, out, dialog)
 
     async def collect(self, stdin: bytes, limit: int) -> bool:
         """Writes ``stdin``, reads both streams to their end; whether one went past ``limit``."""
-        assert self._process.stdout is not None
         assert self._process.stderr is not None
         out, err = Kept(limit), Kept(limit)
         truncated = False
         supply = asyncio.ensure_future(self._supply(stdin))
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._read(self._process.stdout, out))
+                tasks.create_task(self._read(self._out, out))
                 tasks.create_task(self._read(self._process.stderr, err, self._dialog))
             await self._process.wait()
             self._completed = True
@@ -70,13 +72,12 @@ class LocalProcess:
     async def take(self, blocks: AsyncIterator[bytes], limit: int) -> bool:
         """Writes ``blocks`` as they come and reads both streams to their end; whether one went past ``limit``. Raises
         what ``blocks`` raises, with its stdin still open."""
-        assert self._process.stdout is not None
         assert self._process.stderr is not None
         out, err = Kept(limit), Kept(limit)
         truncated = False
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._read(self._process.stdout, out))
+                tasks.create_task(self._read(self._out, out))
                 tasks.create_task(self._read(self._process.stderr, err, self._dialog))
                 supply = tasks.create_task(self._pour(blocks))
                 await self._process.wait()
@@ -93,6 +94,8 @@ class LocalProcess:
         if self._dialog is not None and not await self._dialog.answer(self.write):
             self._process.stdin.close()  # sudo asks no more then; the command has not begun
             return
+        with suppress(ValueError):  # it has ended already, and its pipe is closed
+            widen(self._process.stdin.get_extra_info("pipe").fileno())
         async for block in blocks:
             try:
                 await self.write(block)
@@ -100,7 +103,9 @@ class LocalProcess:
                 return  # a command need not read its input
         self._process.stdin.close()
 
-    async def _read(self, stream: asyncio.StreamReader, kept: Kept | Tail, dialog: SudoDialog | None = None) -> None:
+    async def _read(
+        self, stream: Pipe | asyncio.StreamReader, kept: Kept | Tail, dialog: SudoDialog | None = None
+    ) -> None:
         while block := await stream.read(BLOCK):
             kept.add(dialog.hear(block) if dialog else block)
 
@@ -131,12 +136,11 @@ class LocalProcess:
 
     async def blocks(self) -> AsyncGenerator[bytes, None]:
         """What it writes to stdout, as it comes; the tail of stderr is kept."""
-        assert self._process.stdout is not None
         assert self._process.stderr is not None
         err = Tail()
         others = asyncio.gather(self._read(self._process.stderr, err, self._dialog), self._supply(b""))
         try:
-            while block := await self._process.stdout.read(BLOCK):
+            while block := await self._out.read():
                 yield block
             await others
             await self._process.wait()
@@ -148,8 +152,7 @@ class LocalProcess:
 
     async def read_block(self) -> bytes:
         """The next bytes of stdout; empty at its end."""
-        assert self._process.stdout is not None
-        return await self._process.stdout.read(BLOCK)
+        return await self._out.read()
 
     def complaint(self) -> bytes:
         """What sudo said if it did not start the command, else nothing."""
@@ -166,8 +169,12 @@ class LocalProcess:
 
     async def end(self) -> bool:
         """Ends the group unless the command has ended by itself: TERM, 2 s, KILL. Whether nothing of it runs."""
-        if self._completed:
-            return True
+        try:
+            return self._completed or await self._ended()
+        finally:
+            self._out.close()
+
+    async def _ended(self) -> bool:
         end = ["sh", "-c", END_GROUP, "sh", str(self.pid), ""]
         if self.argv[0] == "sudo":
             end = ["sudo", "-n", *end]
@@ -178,16 +185,6 @@ class LocalProcess:
             self._process._transport.close()  # type: ignore[attr-defined]
         self._completed = ended
         return ended
-
-
-def _widen(process: Process) -> None:
-    """Makes its pipe for stdout as wide as a block, and its end here read as much at once: a dump comes in a sixteenth
-    of the turns (fcntl(2), F_SETPIPE_SZ; asyncio reads 256 KiB at most otherwise)."""
-    stdout = process._transport.get_pipe_transport(1)  # type: ignore[attr-defined]
-    # who has too many wide pipes gets no more (pipe-user-pages-soft); what has ended already has its pipe closed
-    with suppress(OSError, ValueError):
-        fcntl.fcntl(stdout.get_extra_info("pipe"), fcntl.F_SETPIPE_SZ, BLOCK)
-        stdout.max_size = BLOCK
 
 
 class LocalLoop:
