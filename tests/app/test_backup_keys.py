@@ -1,0 +1,280 @@
+"""The keys of the Backup pane: each says why it cannot, or asks before it starts a job."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from lilfox_tui.app.dialogs.ask import Ask
+from lilfox_tui.app.dialogs.confirm import Confirm
+from lilfox_tui.app.dialogs.job_output import JobOutput
+from lilfox_tui.app.job_words import user
+from lilfox_tui.app.panes.backup import BackupPane
+from lilfox_tui.app.tabs import BACKUP, METRICS
+from lilfox_tui.backup.effects import Wish
+from lilfox_tui.backup.journal import Restored
+from lilfox_tui.backup.source import Swap
+from lilfox_tui.backup.sources.files import Options as FilesOptions
+from lilfox_tui.config.model import HostConfig, KeepConfig, PlanConfig
+from lilfox_tui.monitor.backup_view import Backups
+from tests.app.backups_made import NOW, broken, healthy, job, nights, plan
+from tests.app.restore_stand_in import JOB, StandIn
+from tests.app.still import screen_text
+from tests.app.test_backup_screens import pane_of, showing
+from tests.waiting import until
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
+    made = StandIn(monkeypatch)
+    yield made
+    made.going_on.set()
+
+
+def running() -> Backups:
+    return replace(healthy(), jobs=(job(id=JOB),))
+
+
+@pytest.mark.parametrize(
+    ("key", "kind", "about", "set_id"),
+    [
+        ("b", "backup", "backup lilfox", ""),
+        ("v", "verify", "verify lilfox lilfox_20260329_020000", "lilfox_20260329_020000"),
+        ("D", "drill", "drill lilfox lilfox_20260329_020000", "lilfox_20260329_020000"),
+    ],
+)
+async def test_a_job_is_asked_for_and_started(key: str, kind: str, about: str, set_id: str, stand_in: StandIn) -> None:
+    app = showing(healthy())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("3", key)
+        await until(lambda: isinstance(app.screen, Ask))
+        await pilot.press("escape")
+        await until(lambda: len(app.screen_stack) == 1)
+        assert stand_in.started == []
+        await pilot.press(key)
+        await until(lambda: isinstance(app.screen, Ask))
+        await pilot.press("enter")
+        await until(lambda: stand_in.started)
+        request = stand_in.started[0]
+        assert (request.kind, request.key) == (kind, about)
+        wish = msgspec.convert(request.wanted, Wish)
+        assert (wish.plan, wish.store, wish.set) == ("lilfox", "disk", set_id)
+        await until(lambda: JOB in app.note[0])
+
+
+async def test_the_set_that_is_highlighted_is_meant(stand_in: StandIn) -> None:
+    app = showing(healthy())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("3", "enter", "j", "j", "v")
+        await until(lambda: isinstance(app.screen, Ask))
+        await pilot.press("enter")
+        await until(lambda: stand_in.started)
+        assert stand_in.started[0].wanted["set"] == "lilfox_20260327_020000"
+
+
+async def test_a_copy_is_read_from_its_own_store(stand_in: StandIn) -> None:
+    app = showing(healthy())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("3", "j", "v")
+        await until(lambda: isinstance(app.screen, Ask))
+        await pilot.press("enter")
+        await until(lambda: stand_in.started)
+        wish = msgspec.convert(stand_in.started[0].wanted, Wish)
+        assert (wish.plan, wish.store) == ("lilfox", "nas")
+
+
+async def test_prune_shows_what_goes_and_wants_the_plans_name(stand_in: StandIn) -> None:
+    keeping = PlanConfig(sources={}, store="disk", keep=KeepConfig(last=2))
+    view = plan("lilfox", nights(5), config=keeping)
+    app = showing(Backups({view.key: view}, jobs=()))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("3", "P")
+        await until(lambda: isinstance(app.screen, Confirm) and app.screen.is_mounted)
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert "Remove 3 sets" in text
+        assert "lilfox_20260325_020000" in text
+        assert "2 sets stay" in text
+        await pilot.press(*"no", "enter")
+        await until(lambda: len(app.screen_stack) == 1)
+        assert stand_in.started == []
+        await pilot.press("P")
+        await until(lambda: isinstance(app.screen, Confirm) and app.screen.is_mounted)
+        await pilot.press(*"lilfox", "enter")
+        await until(lambda: stand_in.started)
+        assert (stand_in.started[0].kind, stand_in.started[0].key) == ("prune", "backup lilfox")
+
+
+async def test_the_last_restore_is_undone(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    swap = Swap(kind="postgresql", set="x", target="lilfox", staged="lilfox_restore_1", before="lilfox_before_1")
+    done = Restored(run="1", set="lilfox_20260328_020000", at=NOW, stage="swapped", swaps=(swap,))
+    undone = replace(done, stage="undone", set="lilfox_20260329_020000")
+    known = [undone, replace(done, set="other_20260329_010000"), done]
+    monkeypatch.setattr("lilfox_tui.backup.journal.read_all", lambda: known)
+    app = showing(healthy())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("3", "u")
+        await until(lambda: isinstance(app.screen, Confirm) and app.screen.is_mounted)
+        await pilot.pause()
+        assert "lilfox_before_1" in screen_text(pilot)
+        await pilot.press(*"undo", "enter")
+        await until(lambda: stand_in.started)
+        assert (stand_in.started[0].kind, stand_in.started[0].wanted["set"]) == ("undo", "lilfox_20260328_020000")
+        known.clear()
+        await pilot.press("u")
+        await until(lambda: "no restore is known" in app.note[0])
+
+
+async def test_the_output_of_a_job_from_its_first_event(stand_in: StandIn) -> None:
+    app = showing(running())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("3", "o")
+        await until(lambda: isinstance(app.screen, JobOutput))
+        await until(lambda: "began on web-1 by root" in screen_text(pilot))
+        assert "50%" in screen_text(pilot)
+        stand_in.going_on.set()
+        await until(lambda: "restored, compared and in place" in screen_text(pilot))
+        await pilot.press("g", "k", "j", "G", "escape")
+        assert not isinstance(app.screen, JobOutput)
+
+
+async def test_what_a_running_job_says_stands_below(stand_in: StandIn) -> None:
+    app = showing(running())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("3")
+        await until(lambda: "public.users: 1204 rows" in screen_text(pilot))
+        assert "206M of 412M" in screen_text(pilot)
+        app.monitor.backups.feed.publish(replace(healthy(), jobs=(job(id=JOB, state="ok", ended=NOW),)))
+        await until(lambda: "206M of 412M" not in screen_text(pilot))
+
+
+async def test_a_job_is_cancelled_by_a_word(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+
+    async def cancel(job_id: str) -> object:
+        told.append(job_id)
+        return job(id=job_id, state="cancelled", message="nothing was kept")
+
+    monkeypatch.setattr("lilfox_tui.jobs.ending.cancel", cancel)
+    app = showing(running())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("3", "C")
+        await until(lambda: isinstance(app.screen, Confirm) and app.screen.is_mounted)
+        await pilot.press(*"cancel", "enter")
+        await until(lambda: told == [JOB])
+        await until(lambda: "nothing was kept" in app.note[0])
+
+
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [("C", "no job runs"), ("r", "is broken"), ("D", "is broken"), ("o", "no job is known")],
+)
+async def test_why_it_cannot_be_done(key: str, why: str, stand_in: StandIn) -> None:
+    app = showing(broken())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("3", key)
+        await pilot.pause()
+        assert why in app.note[0]
+        assert len(app.screen_stack) == 1
+
+
+async def test_a_protected_host_is_not_restored_to(stand_in: StandIn) -> None:
+    there = PlanConfig(sources={"files": FilesOptions(path="/srv", host="db-1")}, store="disk")
+    view = plan("lilfox", nights(3), config=there)
+    app = showing(Backups({view.key: view}, jobs=()))
+    app.config.hosts["db-1"] = HostConfig(address="db-1", protected=True)
+    async with app.run_test(size=(100, 30)) as pilot:
+        for key in ("r", "D", "u"):
+            await pilot.press("3", key)
+            await pilot.pause()
+            assert "db-1 is protected" in app.note[0]
+        assert pane_of(app).no_verify() is None, "reading a set touches no host of its sources"
+        assert pane_of(app).no_backup() is None
+
+
+async def test_two_jobs_on_one_plan_are_not_begun(stand_in: StandIn) -> None:
+    app = showing(running())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("3", "b")
+        await pilot.pause()
+        assert "backup lilfox runs now" in app.note[0]
+
+
+async def test_sets_are_filtered(stand_in: StandIn) -> None:
+    app = showing(healthy())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("3", "slash", *"unverified", "enter")
+        assert [found.status for found in pane_of(app).sets] == ["unverified"]
+        await pilot.press("escape")
+        assert len(pane_of(app).sets) == 10
+        await pilot.press("escape")
+        assert pane_of(app).focus_on == "plans"
+
+
+async def test_the_mouse_chooses_and_opens(stand_in: StandIn) -> None:
+    app = showing(healthy())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("3")
+        await pilot.pause()
+        await pilot.click("#plans", offset=(5, 4))
+        assert pane_of(app).plan == ("archive", "disk")
+        await pilot.click("#plans", offset=(5, 2))
+        await pilot.click("#sets", offset=(5, 3))
+        assert pane_of(app).chosen_set is not None
+        await pilot.click("#sets", offset=(5, 3))
+        assert pane_of(app).page == "lilfox_20260328_020000"
+
+
+async def test_quitting_asks_over_a_job_of_ours_alone(stand_in: StandIn) -> None:
+    others = replace(healthy(), jobs=(job(user="somebody", host="elsewhere"),))
+    app = showing(others)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("q")
+        await pilot.pause()
+        assert app._exit
+    ours = replace(healthy(), jobs=(job(user=user(), host=socket.gethostname(), pid=os.getpid()),))
+    app = showing(ours)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("q")
+        await until(lambda: isinstance(app.screen, Ask) and app.screen.is_mounted)
+        await pilot.pause()
+        assert "backup lilfox" in screen_text(pilot)
+        await pilot.press("escape")
+        assert not app._exit
+        await pilot.press("ctrl+c")
+        await until(lambda: isinstance(app.screen, Ask) and app.screen.is_mounted)
+        await pilot.press("ctrl+c")
+        await until(lambda: app._exit)
+
+
+@pytest.mark.parametrize(("kind", "place"), [("restore", BACKUP), ("backup", METRICS)])
+async def test_a_restore_of_ours_that_runs_is_what_the_screen_opens_on(
+    kind: str, place: int, stand_in: StandIn
+) -> None:
+    ours = job(id=JOB, kind=kind, user=user(), host=socket.gethostname())
+    app = showing(replace(healthy(), jobs=(ours,)))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(lambda: app._landed)
+        await pilot.pause()
+        assert app.current == place
+
+
+async def test_a_hidden_pane_draws_nothing(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = showing(healthy())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("3", "1")
+        await pilot.pause()
+        shown: list[object] = []
+        plans = app.panes[BACKUP]
+        assert isinstance(plans, BackupPane)
+        monkeypatch.setattr(plans, "_paint_lists", shown.append)
+        app.monitor.backups.feed.publish(running())
+        await until(lambda: plans.backups is not None and plans.backups.running)
+        plans.repaint()
+        assert shown == []
+        assert plans._log is None, "nobody follows what nobody sees"

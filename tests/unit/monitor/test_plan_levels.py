@@ -1,0 +1,128 @@
+"""How well a plan is, and why."""
+
+from __future__ import annotations
+
+from datetime import UTC, timedelta
+from typing import Any
+
+import pytest
+
+from lilfox_tui.backup.model import BackupSet
+from lilfox_tui.config.model import PlanConfig
+from lilfox_tui.errors import HostUnreachable
+from lilfox_tui.feed import Unavailable
+from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.backup_view import PlanView
+from lilfox_tui.monitor.plan_levels import plan_view
+from tests.app.backups_made import NOW, PLAN, job, made_set, old_set
+
+HOURS = timedelta(hours=1)
+GONE = Unavailable(HostUnreachable("nas-1", "no route"), NOW, NOW)
+
+
+def judged(*sets: BackupSet, **changes: Any) -> PlanView:
+    """The plan ``lilfox``, whose run is due at 02:00 and whose store holds ``sets``; NOW is 03:12:44."""
+    known: dict[str, Any] = {
+        "where": "/backup",
+        "config": PLAN,
+        "copy": False,
+        "sets": sets,
+        "read_at": NOW,
+        "outage": None,
+        "failures": 0,
+        "made": (),
+        "jobs": (),
+        "now": NOW,
+        "zone": UTC,
+    }
+    return plan_view("lilfox", "disk", **{**known, **changes})
+
+
+@pytest.mark.parametrize("status", ["intact", "restored"])
+def test_a_good_set_of_this_night_is_well(status: Any) -> None:
+    view = judged(made_set(HOURS, status, took_s=41.0))
+    assert (view.level, view.reasons, view.late) == (Level.GOOD, (), None)
+    assert view.rto_s == 41.0
+    assert view.next_run == NOW.replace(hour=2, minute=0, second=0) + timedelta(days=1)
+
+
+def test_a_night_without_a_good_set_is_late() -> None:
+    view = judged(made_set(26 * HOURS, "intact"))
+    assert view.level is Level.FAILING
+    assert view.late is not None
+    assert view.since == view.late.due == NOW.replace(hour=2, minute=0, second=0)
+    assert "late" in str(view.reasons[0])
+
+
+def test_within_its_grace_a_plan_is_not_late() -> None:
+    patient = PlanConfig(sources={}, store="disk", schedule="0 2 * * *", late_after=7200.0)  # type: ignore[arg-type]
+    assert judged(made_set(25 * HOURS, "intact"), config=patient).level is Level.GOOD
+
+
+def test_the_newest_set_is_broken() -> None:
+    unscheduled = PlanConfig(sources={}, store="disk")
+    view = judged(made_set(HOURS, "broken", reason="cut"), made_set(25 * HOURS, "restored"), config=unscheduled)
+    assert view.level is Level.FAILING
+    assert "cut" in str(view.reasons[0])
+
+
+@pytest.mark.parametrize(("schedule", "level"), [("0 2 * * *", Level.DEGRADED), (None, Level.UNKNOWN)])
+def test_a_plan_that_never_ran(schedule: str | None, level: Level) -> None:
+    view = judged(old_set(HOURS), config=PlanConfig(sources={}, store="disk", schedule=schedule))
+    assert view.level is level
+    assert view.sets is not None
+    assert len(view.sets) == 1, "sets of the manual's scripts are shown, but are none of the plan's"
+
+
+def test_a_set_without_one_of_its_sources() -> None:
+    unscheduled = PlanConfig(sources={}, store="disk")
+    view = judged(made_set(HOURS, "intact", missing={"uploads": "no such folder"}), config=unscheduled)
+    assert view.level is Level.DEGRADED
+    assert "uploads" in str(view.reasons[0])
+
+
+def test_nobody_verified_it() -> None:
+    view = judged(made_set(HOURS, "unverified"), config=PlanConfig(sources={}, store="disk"))
+    assert view.level is Level.DEGRADED
+
+
+def test_a_run_that_failed_since() -> None:
+    unscheduled = PlanConfig(sources={}, store="disk")
+    failed = job(state="failed", message="disk full", ended=NOW)
+    view = judged(made_set(HOURS, "intact"), config=unscheduled, jobs=(failed,))
+    assert view.level is Level.DEGRADED
+    assert view.last == failed
+    before = job(state="failed", message="disk full", started=NOW - 2 * HOURS, ended=NOW)
+    assert judged(made_set(HOURS, "intact"), config=unscheduled, jobs=(before,)).level is Level.GOOD
+    other = job(state="failed", message="disk full", key="backup other", ended=NOW)
+    assert judged(made_set(HOURS, "intact"), config=unscheduled, jobs=(other,)).last is None
+
+
+def test_a_store_that_is_gone() -> None:
+    once = judged(made_set(HOURS, "intact"), outage=GONE, failures=1)
+    assert once.level is Level.DEGRADED, "it was read a moment ago"
+    assert judged(made_set(HOURS, "intact"), outage=GONE, failures=2).level is Level.FAILING
+    never = judged(sets=None, outage=GONE, failures=1)
+    assert never.level is Level.FAILING
+    assert "no route" in str(never.reasons[0])
+
+
+def test_nothing_is_known_before_the_first_look() -> None:
+    view = judged(sets=None)
+    assert (view.level, view.sets, view.late) == (Level.UNKNOWN, None, None)
+
+
+def test_a_copy_is_held_against_what_was_made() -> None:
+    tonight, before = made_set(HOURS, "intact"), made_set(25 * HOURS, "intact")
+    assert judged(tonight, before, copy=True, made=(tonight, before)).level is Level.GOOD
+    behind = judged(before, copy=True, made=(tonight, before))
+    assert behind.level is Level.DEGRADED
+    assert tonight.id in str(behind.reasons[0])
+    assert (behind.late, behind.next_run) == (None, None)
+
+
+def test_a_store_without_a_plan_shows_all_and_judges_nothing() -> None:
+    view = judged(made_set(HOURS, "broken", reason="cut"), old_set(HOURS), config=None)
+    assert view.level is Level.GOOD
+    assert view.sets is not None
+    assert len(view.sets) == 2
