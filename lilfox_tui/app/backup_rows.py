@@ -128,7 +128,7 @@ def _name(plan: _Plan) -> Row:
 
 _PLANS: list[Column[_Plan]] = [
     Column(lambda: _("plan"), 11, _name, 0, grow=13),
-    Column(lambda: _("last"), 12, _last, 1, grow=6),
+    Column(lambda: _("last run"), 12, _last, 1, grow=6),
     Column(lambda: _("age"), 4, _age, 0, right=True),
     Column(lambda: _("size"), 5, _size, 2, right=True),
     Column(lambda: _("next"), 5, _next, 3, right=True),

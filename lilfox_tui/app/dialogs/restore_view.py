@@ -164,9 +164,9 @@ class RestoreView(Dialog[None]):
         if text:
             return (Piece(" " + text, role),)
         keys: dict[int, tuple[tuple[str, str], ...]] = {
-            WHAT: (("space", _("choose")), ("enter", _("next")), ("esc", _("leave"))),
-            WHERE: (("space", _("another place")), ("enter", _("next")), ("esc", _("back"))),
-            CHECKS: (("enter", _("next")), ("R", _("look again")), ("space", _("choose")), ("esc", _("back"))),
+            WHAT: (("space", _("choose")), ("enter", _("next page")), ("esc", _("leave"))),
+            WHERE: (("space", _("another place")), ("enter", _("next page")), ("esc", _("back"))),
+            CHECKS: (("enter", _("next page")), ("R", _("look again")), ("space", _("choose")), ("esc", _("back"))),
             CONFIRM: (("enter", _("restore, when the name is typed")), ("pgdn", _("more")), ("esc", _("back"))),
             RUN: (("esc", _("leave: the job goes on")),),
             RESULT: (("enter", _("close")),),
