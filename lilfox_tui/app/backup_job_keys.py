@@ -25,9 +25,9 @@ from lilfox_tui.text import fit, human_bytes
 
 if TYPE_CHECKING:
     from lilfox_tui.app.dialogs.restore import RestoreWizard
-    from lilfox_tui.backup.effects import Wish
     from lilfox_tui.backup.model import BackupSet
     from lilfox_tui.backup.requests import Kind
+    from lilfox_tui.backup.wish import Wish
     from lilfox_tui.jobs.model import Job
 
 _MOST_SHOWN = 12
@@ -40,8 +40,8 @@ class BackupJobKeys(BackupReasons):
 
     def wish(self, found: BackupSet | None) -> Wish:
         """The wish about the chosen plan, or about a store that has none."""
-        from lilfox_tui.backup.effects import Wish
         from lilfox_tui.backup.plan import Words
+        from lilfox_tui.backup.wish import Wish
 
         view = self.view
         assert view is not None
@@ -168,7 +168,7 @@ class BackupJobKeys(BackupReasons):
         if await self.lilfox.confirm(_("Undo the last restore"), rows, "undo"):
             from msgspec.structs import replace
 
-            from lilfox_tui.backup.effects import Wish
+            from lilfox_tui.backup.wish import Wish
 
             wish = Wish(config=self.lilfox.monitor.backups.config_path) if view is None else self.wish(None)
             await self.start("undo", replace(wish, set=last.set))

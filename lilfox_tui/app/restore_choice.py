@@ -11,8 +11,8 @@ from lilfox_tui.i18n import Message, tr
 from lilfox_tui.monitor.backup_view import PlanView
 
 if TYPE_CHECKING:
-    from lilfox_tui.backup.effects import Wish
     from lilfox_tui.backup.model import BackupSet
+    from lilfox_tui.backup.wish import Wish
 
 _PLACES = {"postgresql": "database", "files": "files", "config": "app"}
 """Kind of a source → the word of a command that says where it goes to without a plan."""

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from lilfox_tui.backup import journal
 from lilfox_tui.backup.catalogue import read_sets
@@ -25,12 +24,13 @@ from lilfox_tui.backup.manifest import Proof
 from lilfox_tui.backup.model import BackupSet
 from lilfox_tui.backup.names import local_zone
 from lilfox_tui.backup.opening import Opening
-from lilfox_tui.backup.plan import Plan, Words, plan_named, plan_of
+from lilfox_tui.backup.plan import Plan, plan_named, plan_of
 from lilfox_tui.backup.restore import Restore, Wanted, refuse_bad, refuse_broken, settle
 from lilfox_tui.backup.restore import undo as undo_restore
 from lilfox_tui.backup.run import back_up, reader_of
 from lilfox_tui.backup.run import prune as prune_store
 from lilfox_tui.backup.verify import verify as verify_set
+from lilfox_tui.backup.wish import Wish
 from lilfox_tui.config.loader import load
 from lilfox_tui.config.model import Config
 from lilfox_tui.errors import NotAllowed
@@ -38,27 +38,6 @@ from lilfox_tui.i18n import tr
 from lilfox_tui.jobs.errors import NoSuchJob
 from lilfox_tui.jobs.listing import find_job
 from lilfox_tui.jobs.run import Outcome, Run
-
-
-class Wish(Struct, frozen=True, kw_only=True):
-    """What somebody asked for. ``plan`` is one of the configuration's, or empty: then ``words`` make it."""
-
-    config: str | None = None
-    """The configuration file; None for none."""
-    plan: str = ""
-    words: Words = Words()
-    store: str = ""
-    """Name of the plan's store where the set is; its first when empty."""
-    set: str = ""
-    """As ``choosing.choose`` takes it; the newest when empty."""
-    identity: str = ""
-    """Where the age key is (``env:NAME``, ``file:PATH``, ``cmd:ARGV``), when it is not the plan's."""
-    only: str = ""
-    sources: tuple[str, ...] = ()
-    """Those of the set's that are restored; all when empty."""
-    places: dict[str, str] = {}
-    other_server: bool = False
-    end_sessions: bool = False
 
 
 def opened(wanted: dict[str, Any]) -> tuple[Wish, Config, Plan]:
@@ -97,7 +76,8 @@ async def verify(run: Run, wanted: dict[str, Any]) -> Outcome:
     async with Opening(config) as opening:
         store = opening.store(wish.store or plan.main, plan.stores[wish.store or plan.main])
         async with store.lock("verify", shared=True):
-            found = chosen(await read_sets(store), wish)
+            sets = await read_sets(store)
+            found = chosen(sets, wish) if wish.set else _newest(sets, wish)
             proof = await verify_set(run, await reader_of(plan, store, wish.identity), found)
     return _judged(proof, str(tr("{set} is whole", set=found.id)))
 
@@ -223,6 +203,12 @@ def _sources(plan: Plan, found: BackupSet) -> dict[str, Any]:
 def chosen(sets: Sequence[BackupSet], wish: Wish) -> BackupSet:
     """The set that the wish names. Raises UsageError."""
     return choose(wish.set or "latest", sets, now=datetime.now(UTC), zone=local_zone(), plan=wish.plan)
+
+
+def _newest(sets: Sequence[BackupSet], wish: Wish) -> BackupSet:
+    """The newest of the plan, also one that is broken: to be verified, it is asked for. Raises UsageError."""
+    ours = [found for found in sets if found.plan == wish.plan] if wish.plan else sets
+    return ours[0] if ours else chosen(sets, wish)
 
 
 def _last_restored(words: str) -> journal.Restored:

@@ -11,7 +11,7 @@ from lilfox_tui.i18n import Message, tr
 from lilfox_tui.jobs.model import Request
 
 if TYPE_CHECKING:
-    from lilfox_tui.backup.effects import Wish
+    from lilfox_tui.backup.wish import Wish
 
 Kind = Literal["backup", "verify", "drill", "prune", "restore", "undo"]
 """Each is an effect of ``backup/effects.py``."""

@@ -14,8 +14,8 @@ from lilfox_tui.metrics.model import Level
 
 if TYPE_CHECKING:
     from lilfox_tui.backup.check import Check
-    from lilfox_tui.backup.effects import Wish
     from lilfox_tui.backup.restore import Restore
+    from lilfox_tui.backup.wish import Wish
 
 _LEVELS = {"good": Level.GOOD, "warning": Level.DEGRADED, "bad": Level.FAILING}
 PARTLY = 3

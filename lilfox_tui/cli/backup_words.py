@@ -15,8 +15,8 @@ from lilfox_tui.errors import NotAllowed, UsageError
 from lilfox_tui.i18n import _, tr
 
 if TYPE_CHECKING:
-    from lilfox_tui.backup.effects import Wish
     from lilfox_tui.backup.requests import Kind
+    from lilfox_tui.backup.wish import Wish
     from lilfox_tui.config.loader import LoadedConfig
     from lilfox_tui.config.model import BackupConfig
 
@@ -72,7 +72,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 def wish_of(args: argparse.Namespace, loaded: LoadedConfig, *, plan: str | None = None) -> Wish:
     """The wish in ``args``, of the plan named or meant, or of the one that the words make. Raises UsageError."""
-    from lilfox_tui.backup.effects import Wish
+    from lilfox_tui.backup.wish import Wish
 
     name = _plan_meant(args, loaded.config.backup) if plan is None else plan
     return Wish(

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 import pytest
 
 from lilfox_tui.backup.check import Check
-from lilfox_tui.backup.effects import Wish
 from lilfox_tui.backup.model import BackupSet
 from lilfox_tui.backup.source import Change
+from lilfox_tui.backup.wish import Wish
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.jobs.model import Began, Ended, Event, Intent, Moved, Progress, Request, Said
 from tests.app.backups_made import MIB, NOW

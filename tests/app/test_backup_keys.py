@@ -16,10 +16,10 @@ from lilfox_tui.app.dialogs.job_output import JobOutput
 from lilfox_tui.app.job_words import user
 from lilfox_tui.app.panes.backup import BackupPane
 from lilfox_tui.app.tabs import BACKUP, METRICS
-from lilfox_tui.backup.effects import Wish
 from lilfox_tui.backup.journal import Restored
 from lilfox_tui.backup.source import Swap
 from lilfox_tui.backup.sources.files import Options as FilesOptions
+from lilfox_tui.backup.wish import Wish
 from lilfox_tui.config.model import HostConfig, KeepConfig, PlanConfig
 from lilfox_tui.monitor.backup_view import Backups
 from tests.app.backups_made import NOW, broken, healthy, job, nights, plan

@@ -14,7 +14,7 @@ from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.dialogs.restore import RestoreWizard
 from lilfox_tui.app.restore_pages import CHECKS, CONFIRM, RESULT, RUN, WHAT, WHERE
 from lilfox_tui.backup.check import Check
-from lilfox_tui.backup.effects import Wish
+from lilfox_tui.backup.wish import Wish
 from lilfox_tui.errors import LilFoxError, UsageError
 from lilfox_tui.jobs.errors import KeyHeld
 from lilfox_tui.text import cell_width

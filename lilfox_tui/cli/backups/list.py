@@ -17,8 +17,8 @@ from lilfox_tui.metrics.model import Level
 from lilfox_tui.text import human_bytes
 
 if TYPE_CHECKING:
-    from lilfox_tui.backup.effects import Wish
     from lilfox_tui.backup.model import BackupSet
+    from lilfox_tui.backup.wish import Wish
     from lilfox_tui.config.loader import LoadedConfig
 
 _LEVELS = {"restored": Level.GOOD, "intact": Level.DEGRADED, "unverified": Level.UNKNOWN, "broken": Level.FAILING}

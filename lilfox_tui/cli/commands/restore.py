@@ -16,8 +16,8 @@ from lilfox_tui.errors import UsageError
 from lilfox_tui.i18n import _, tr
 
 if TYPE_CHECKING:
-    from lilfox_tui.backup.effects import Wish
     from lilfox_tui.backup.requests import Kind
+    from lilfox_tui.backup.wish import Wish
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     )
     if args.undo:
         return _done(args, "undo", wish)
-    where, ready = asyncio.run(_shown(wish))
+    where, ready = asyncio.run(_shown(wish, changes=args.dry_run or not args.yes))
     if args.dry_run:
         return 0 if ready else 1
     if not ready:
@@ -64,8 +64,9 @@ def run(args: argparse.Namespace) -> int:
     return _done(args, "restore", wish)
 
 
-async def _shown(wish: Wish) -> tuple[list[str], bool]:
-    """Shows checks and changes; gives where it would go, and whether nothing forbids it."""
+async def _shown(wish: Wish, *, changes: bool) -> tuple[list[str], bool]:
+    """Shows checks and, where somebody is to decide by them, changes: what is there is read for that. Gives where it
+    would go, and whether nothing forbids it."""
     from lilfox_tui.backup.effects import looked_at
     from lilfox_tui.cli.backup_checks import print_changes, print_checks
 
@@ -74,7 +75,7 @@ async def _shown(wish: Wish) -> tuple[list[str], bool]:
         checks = await restore.checks()
         print_checks(checks)
         ready = all(check.state != "bad" for check in checks)
-        if ready:
+        if ready and changes:
             await print_changes(restore)
         return list(restore.where.values()), ready
 

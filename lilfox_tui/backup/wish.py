@@ -1,0 +1,28 @@
+"""What somebody asks of backups: the words of a job, as JSON in its request."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from lilfox_tui.backup.plan import Words
+
+
+class Wish(Struct, frozen=True, kw_only=True):
+    """What somebody asked for. ``plan`` is one of the configuration's, or empty: then ``words`` make it."""
+
+    config: str | None = None
+    """The configuration file; None for none."""
+    plan: str = ""
+    words: Words = Words()
+    store: str = ""
+    """Name of the plan's store where the set is; its first when empty."""
+    set: str = ""
+    """As ``choosing.choose`` takes it; the newest when empty."""
+    identity: str = ""
+    """Where the age key is (``env:NAME``, ``file:PATH``, ``cmd:ARGV``), when it is not the plan's."""
+    only: str = ""
+    sources: tuple[str, ...] = ()
+    """Those of the set's that are restored; all when empty."""
+    places: dict[str, str] = {}
+    other_server: bool = False
+    end_sessions: bool = False
