@@ -17,8 +17,8 @@ from lilfox_tui.text import cell_width, clean, fit, fit_middle, human_bytes
 
 if TYPE_CHECKING:
     from lilfox_tui.backup.check import Check
-    from lilfox_tui.backup.effects import Wish
     from lilfox_tui.backup.source import Change
+    from lilfox_tui.backup.wish import Wish
     from lilfox_tui.jobs.model import Ended
 
 WHAT, WHERE, CHECKS, CONFIRM, RUN, RESULT = range(6)
@@ -220,7 +220,7 @@ def _changes(source: str, changes: Sequence[Change]) -> Iterator[Row]:
             Piece("  " + fit(change.now, now, right=True), "muted"),
             Piece(" → "),
             Piece(fit(change.then, then), "strong"),
-            Piece("  " + _("newer than the backup") if change.newer else "", "degraded"),
+            Piece("  " + _("newer than the backup: would be lost") if change.newer else "", "degraded"),
         )
     if len(changes) > CHANGES_SHOWN:
         yield (Piece("   " + _("and {count} more", count=len(changes) - CHANGES_SHOWN), "muted"),)
