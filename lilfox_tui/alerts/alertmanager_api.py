@@ -120,7 +120,7 @@ class AlertmanagerApi:
             raise self._refused(reply)
         try:
             return await asyncio.to_thread(decode, reply.body)
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise NotAnswered(
                 tr("{where} answers something that is not Alertmanager's API v2", where=self.where),
                 tr("Is that the right address? Alertmanager's own is often port 9093."),
@@ -131,7 +131,7 @@ class AlertmanagerApi:
         try:
             document = msgspec.json.decode(reply.body[:_REASON_BYTES])
             said = document["message"] if isinstance(document, dict) else str(document)
-        except (msgspec.DecodeError, RecursionError, KeyError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError):
             pass  # not in the form of its errors: as it is
         reason = redact(str(said)[: 2 * _REASON_CHARS]).strip()[:_REASON_CHARS]
         return LilFoxError(

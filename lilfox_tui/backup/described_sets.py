@@ -71,7 +71,7 @@ def _decoded(raw: bytes | None) -> Manifest | Message:
         return tr("its manifest cannot be read: it went meanwhile, or is too large")
     try:
         read = _manifests.decode(raw)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         schema = _schema(raw)
         if schema is not None and schema != SCHEMA:
             return _newer(schema)
@@ -90,7 +90,7 @@ def _decoded(raw: bytes | None) -> Manifest | Message:
 def _schema(raw: bytes) -> int | None:
     try:
         return _schemas.decode(raw).schema
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
 
@@ -192,7 +192,7 @@ def read_proof(name: str, raw: bytes | None) -> Proof | None:
         return None
     try:
         read = _proofs.decode(raw)
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     return read if read.set == name and read.at.tzinfo is not None else None
 

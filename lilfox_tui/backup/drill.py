@@ -54,7 +54,7 @@ async def drill(
         await restore.compare(run)
     except Different as error:
         proof = msgspec.structs.replace(proof, level="broken", at=datetime.now(UTC), reason=str(error))
-        await put_proof(reader.store, proof)
+        await put_proof(run, reader.store, proof)
         return proof
     finally:
         await restore.close()
@@ -67,5 +67,5 @@ async def drill(
         host=platform.node(),
         where=", ".join(restore.where.values()),
     )
-    await put_proof(reader.store, proof)
+    await put_proof(run, reader.store, proof)
     return proof

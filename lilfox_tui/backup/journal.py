@@ -58,7 +58,7 @@ def _read() -> Iterator[Restored]:
     for file in _folder().glob("*.json"):
         try:
             yield msgspec.json.decode(file.read_bytes(), type=Restored)
-        except (OSError, msgspec.MsgspecError):
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
             continue
 
 

@@ -21,7 +21,7 @@ import msgspec
 
 from lilfox_tui.backup.local_folder import LocalFolder, new_file, old_file, rename_new, write_all
 from lilfox_tui.backup.store import Holder
-from lilfox_tui.backup.store_lock import LOCK, MARK_BYTES, PREFIX, Mark, held_by, mark_of, marked
+from lilfox_tui.backup.store_lock import LOCK, MARK_BYTES, PREFIX, SHARED, Mark, held_by, mark_of, marked
 from lilfox_tui.backup.store_names import refused
 from lilfox_tui.i18n import tr
 
@@ -76,14 +76,21 @@ def _take(folder: LocalFolder, where: str, descriptor: int, *, shared: bool) -> 
 
 
 def _holder(folder: LocalFolder) -> Holder:
-    """Who has put the mark down."""
-    with suppress(OSError, msgspec.DecodeError), folder.root() as root:
-        descriptor, _ = old_file(root, LOCK)
-        try:
-            return msgspec.json.decode(os.read(descriptor, MARK_BYTES), type=Mark).holder
-        finally:
-            os.close(descriptor)
+    """Who has put a mark down: the one that holds it alone, or one of those that share it."""
+    with suppress(OSError), folder.root() as root:
+        shared = sorted(name for name in os.listdir(root) if name.startswith(SHARED))  # noqa: PTH208 - a descriptor
+        for name in (LOCK, *shared):
+            with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
+                return _mark_in(root, name).holder
     return Holder(str(tr("a run that reads it")))
+
+
+def _mark_in(root: int, name: str) -> Mark:
+    descriptor, _ = old_file(root, name)
+    try:
+        return msgspec.json.decode(os.read(descriptor, MARK_BYTES), type=Mark)
+    finally:
+        os.close(descriptor)
 
 
 class _LocalMarks:

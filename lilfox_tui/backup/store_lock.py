@@ -192,7 +192,7 @@ class _Marks:
             return None
         try:
             mark = msgspec.json.decode(read[0], type=Mark)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             mark = Mark()
         if not self._dead(mark) and await self._files.now() - read[1] <= STALE:
             return mark.holder

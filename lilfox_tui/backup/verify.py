@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from lilfox_tui.backup.errors import BrokenSet
+from lilfox_tui.backup.errors import BrokenSet, StoreError
 from lilfox_tui.backup.manifest import Proof, encoded
 from lilfox_tui.backup.model import BackupSet, FoundPart
 from lilfox_tui.backup.names import proof_name
@@ -71,13 +71,17 @@ async def verify(run: Run, reader: Reader, found: BackupSet) -> Proof:
     before = found.proof
     if not reason and before is not None and before.level == "restored" and before.sha256 == digests:
         proof = msgspec.structs.replace(before, at=proof.at)
-    await put_proof(reader.store, proof)
+    await put_proof(run, reader.store, proof)
     return proof
 
 
-async def put_proof(store: Store, proof: Proof) -> None:
-    """Puts it beside its set, over an older one."""
-    await store.put_small(proof_name(proof.set), encoded(proof))
+async def put_proof(run: Run, store: Store, proof: Proof) -> None:
+    """Puts it beside its set, over an older one. A store that takes none, such as a disk that is read-only, changes
+    nothing of what was found out: it is told. Raises HostError."""
+    try:
+        await store.put_small(proof_name(proof.set), encoded(proof))
+    except StoreError as error:
+        run.say(str(tr("what was found out cannot be kept beside the set: {error}", error=error)), "warning")
 
 
 async def _content(run: Run, reader: Reader, part: FoundPart, counted: Counted, known: Mapping[str, str]) -> Content:

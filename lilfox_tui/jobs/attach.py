@@ -34,7 +34,7 @@ async def events(job_id: str) -> AsyncGenerator[list[Event], None]:
                 yield new
             if told.ended is None:
                 await asyncio.sleep(_LOOK_S)
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise JobError(tr("{folder}: cannot be read: {reason}", folder=folder, reason=reason)) from None
 

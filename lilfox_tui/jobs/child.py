@@ -49,7 +49,7 @@ def main(argv: Sequence[str], *, package: str = PACKAGE) -> int:
     try:
         request = msgspec.json.decode((folder / REQUEST).read_bytes(), type=Request)
         log.write(_began(), sync=True)
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         _say(waiting, told(getattr(error, "strerror", None) or error).encode())
         return 1
     _say(waiting, RUNS)

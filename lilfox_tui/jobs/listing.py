@@ -113,7 +113,7 @@ class _OneJob:
             return self._job
         try:
             return self._look()
-        except (OSError, msgspec.DecodeError):
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             return self._job
 
     def _look(self) -> Job | None:

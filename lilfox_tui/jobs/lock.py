@@ -57,7 +57,7 @@ def _holder(jobs: Path, handle: int) -> Holder | None:
     deadline = time.monotonic() + _TELLS_S
     pause = threading.Event()
     while True:
-        with suppress(OSError, msgspec.DecodeError):
+        with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
             holder = msgspec.json.decode(os.pread(handle, _MOST_BYTES, 0), type=Holder)
             if "/" not in holder.id and is_held(jobs / holder.id):
                 return holder

@@ -72,7 +72,7 @@ class EventReader:
 def _event(line: bytes) -> Event | None:
     try:
         return _decoder.decode(line)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

@@ -81,7 +81,7 @@ class Told:
 
 
 def untold(folder: Path) -> Told:
-    """A job of which only the request is known. Raises OSError, msgspec.DecodeError."""
+    """A job of which only the request is known. Raises OSError, msgspec.DecodeError, UnicodeDecodeError."""
     with os.fdopen(open_regular(folder / REQUEST), "rb") as file:
         asked = datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC)
         request = msgspec.json.decode(file.read(_MOST_REQUEST_BYTES), type=Request)

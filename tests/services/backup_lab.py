@@ -38,7 +38,8 @@ class BackupLab:
         (self.uploads / "a.txt").write_text("fox\n")
         (self.uploads / "sub" / "b.bin").write_bytes(os.urandom(50_000))
         if server is not None:
-            server.csv(f'DROP DATABASE IF EXISTS "{database}" (FORCE)')
+            for [name] in server.csv("SELECT datname FROM pg_database WHERE datname LIKE '%lilfox%'"):
+                server.csv(f'DROP DATABASE "{name}" (FORCE)')  # what a restore of another test has kept, too
             server.csv("DROP ROLE IF EXISTS lilfox")
             server.csv("CREATE ROLE lilfox SUPERUSER LOGIN PASSWORD 'canary-canary'")
             server.csv(f'CREATE DATABASE "{database}" OWNER lilfox')

@@ -1,0 +1,144 @@
+"""Stores on a real small disk: full at any byte, without inodes, read-only, not mounted; by the real program."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.services.backup_lab import BackupLab
+from tests.unit.jobs.running import jobs
+
+__all__ = ["jobs"]
+pytestmark = [pytest.mark.root, pytest.mark.usefixtures("jobs")]
+MUCH = 12_000_000
+
+
+@pytest.fixture
+def disk() -> Iterator[Path]:
+    """A mount point; nothing is mounted there afterwards."""
+    with tempfile.TemporaryDirectory(prefix="lilfox-disk-") as made:
+        point = Path(made) / "disk"
+        point.mkdir(mode=0o700)
+        try:
+            yield point
+        finally:
+            while subprocess.run(["umount", "-l", point], capture_output=True).returncode == 0:
+                pass
+
+
+def mount(point: Path, options: str) -> None:
+    argv = ["mount", "-t", "tmpfs", "-o", f"mode=700,{options}", "none", str(point)]
+    if os.geteuid() != 0 or subprocess.run(argv, capture_output=True).returncode:
+        pytest.skip("only root can mount")
+
+
+def lab_on(disk: Path, folder: Path) -> BackupLab:
+    lab = BackupLab(folder)
+    lab.store = disk / "sets"
+    return lab
+
+
+@pytest.mark.fault("1.7")
+def test_07_a_disk_that_is_too_small_is_told_before_anything_is_written(disk: Path, tmp_path: Path) -> None:
+    mount(disk, "size=2m")
+    lab = lab_on(disk, tmp_path)
+    lab.run()
+    (lab.uploads / "much").write_bytes(os.urandom(MUCH))
+    done = lab.run(code=1)
+    assert "nothing was written" in done.stderr
+    assert "Make room" in done.stderr
+    assert list(lab.status().values()) == ["intact"]
+    assert lab.left() == []
+
+
+@pytest.mark.fault("1.7", "1.8", "2.18")
+@pytest.mark.parametrize("room", [0, 1, 4096, 100_000, 1_000_000, 5_000_000, 11_900_000, 12_030_000, 12_060_000])
+def test_07_08_a_disk_that_fills_up_at_any_byte_leaves_the_sets_before(disk: Path, tmp_path: Path, room: int) -> None:
+    """Somebody else takes all but ``room`` bytes once the run is at it."""
+    mount(disk, "size=32m")
+    lab = lab_on(disk, tmp_path)
+    old = lab.run().stdout.strip()
+    (lab.uploads / "much").write_bytes(os.urandom(MUCH))
+    ended = threading.Event()
+    hog = threading.Thread(target=fill, args=(disk, lab.store, room, ended))
+    hog.start()
+    try:
+        done = lab.lilfox("backup", "run", *lab.words, *lab.where)
+    finally:
+        ended.set()
+        hog.join()
+    assert done.returncode in (0, 1, 3)
+    assert done.returncode == 0 or "no room is left" in done.stderr, done.stderr
+    assert done.returncode != 0 or room > MUCH
+    assert lab.left() == []
+    assert lab.status()[old] == "intact"
+    assert lab.lilfox("backup", "verify", *lab.where, old).returncode == 0
+    (disk / "hog").unlink(missing_ok=True)
+    lab.run()
+    assert lab.left() == []
+    assert set(lab.status().values()) <= {"intact", "unverified"}
+
+
+def fill(disk: Path, store: Path, room: int, ended: threading.Event) -> None:
+    """Waits for a part, then leaves ``room`` bytes beside what that still needs none of."""
+    while not ended.is_set():
+        if list(store.glob("uploads_*.part")):
+            break
+        ended.wait(0.001)
+    written = sum(path.stat().st_size for path in store.glob("uploads_*.part"))
+    facts = os.statvfs(disk)
+    take = max(0, facts.f_bavail * facts.f_frsize - max(0, room - written))
+    with suppress(OSError), (disk / "hog").open("wb") as hog:
+        os.posix_fallocate(hog.fileno(), 0, max(1, take))
+
+
+@pytest.mark.fault("1.9")
+def test_09_a_disk_without_inodes_is_told(disk: Path, tmp_path: Path) -> None:
+    mount(disk, "nr_inodes=40")
+    lab = lab_on(disk, tmp_path)
+    lab.run()
+    with suppress(OSError):
+        for number in range(40):
+            (disk / f"foreign{number}").touch()
+    done = lab.lilfox("backup", "run", *lab.words, *lab.where)
+    assert done.returncode == 1
+    assert "inodes" in done.stderr or "no room" in done.stderr, done.stderr
+    assert list(lab.status().values()) == ["intact"]
+    assert lab.left() == []
+
+
+@pytest.mark.fault("1.10")
+def test_10_what_lies_on_a_disk_that_is_read_only_can_be_verified_and_restored(disk: Path, tmp_path: Path) -> None:
+    mount(disk, "size=8m")
+    lab = lab_on(disk, tmp_path)
+    name = lab.run().stdout.strip()
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    done = lab.run(code=1)
+    assert "read-only" in done.stderr
+    assert list(lab.status().values()) == ["intact"]
+    assert lab.lilfox("backup", "verify", *lab.where).returncode == 0
+    (lab.uploads / "a.txt").write_text("changed since\n")
+    done = lab.lilfox("restore", name, *lab.where, *lab.words, "--yes")
+    assert done.returncode == 0, done.stderr
+    assert (lab.uploads / "a.txt").read_text() == "fox\n"
+
+
+@pytest.mark.fault("1.11", "2.17")
+def test_11_the_bare_mount_point_is_not_written_to(disk: Path, tmp_path: Path) -> None:
+    lab = lab_on(disk, tmp_path)
+    lab.store = disk
+    plan = lab.plan(store="usb")
+    lab.planned({"nightly": plan}, {"usb": {"kind": "local", "path": str(disk), "require_mount": True}})
+    done = lab.run("nightly", code=1)
+    assert "nothing is mounted at" in done.stderr
+    assert list(disk.iterdir()) == []
+    mount(disk, "size=8m")
+    lab.run("nightly")
+    assert list(lab.status().values()) == ["intact"]
