@@ -86,6 +86,8 @@ class BackupKeys(Pane):
     @property
     def place(self) -> int:
         """Where the highlighted set is among those that are shown."""
+        if self.set is None:
+            return 0
         return next((at for at, found in enumerate(self.sets) if found.id == self.set), 0)
 
     @property

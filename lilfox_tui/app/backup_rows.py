@@ -66,8 +66,9 @@ def status_text(status: str) -> str:
 
 def newest_of(view: PlanView) -> BackupSet | None:
     """The newest set that a row is about: the plan's own, else any of the store."""
-    own = [found for found in view.sets or () if view.config is None or found.plan == view.name]
-    return next(iter(own or view.sets or ()), None)
+    sets = view.sets or ()
+    own = (found for found in sets if view.config is None or found.plan == view.name)
+    return next(own, None) or next(iter(sets), None)
 
 
 def _last(plan: _Plan) -> Row:

@@ -190,11 +190,12 @@ class BackupWatch:
             async with aclosing(jobs.feed.watch()) as states:
                 async for state in states:
                     if isinstance(state, Ready):
-                        running = {job.id for job in self._jobs or () if job.state == "running"}
-                        ended = any(job.id in running and job.state != "running" for job in state.value)
+                        before = self._jobs
+                        over = {job.id for job in before or () if job.state != "running"}
+                        ended = any(job.state != "running" and job.id not in over for job in state.value)
                         self._jobs = state.value
                         self._unsettled = tuple(job.id for job in unsettled(state.value))
-                        self._publish()
+                        self._publish(judge=before is None or ended)
                         if ended:
                             self.look_again()
 
@@ -243,9 +244,13 @@ class BackupWatch:
 
         return {folder: store_options(folder) for folder in FOUND if Path(folder).is_dir()}
 
-    def _publish(self) -> None:
+    def _publish(self, *, judge: bool = True) -> None:
+        """Tells the newest. Unless ``judge`` plans are as they were: a job has moved on, no more."""
         before = self.feed.value
-        plans = {view.key: view for view in self._views(datetime.now(UTC))} if self._stores else {}
+        if judge or before is None:
+            plans: Mapping[tuple[str, str], PlanView] = {view.key: view for view in self._views(datetime.now(UTC))}
+        else:
+            plans = before.plans
         self.feed.publish(Backups(plans, self._jobs, self._unsettled))
         old = {} if before is None else before.plans
         if any(key not in old or old[key].level is not view.level for key, view in plans.items()):

@@ -18,6 +18,7 @@ import msgspec
 from lilfox_tui.feed import Pending, Ready, Unavailable
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.backup_view import PlanView
 from lilfox_tui.monitor.model import Change, HostView, Overview, View
 from lilfox_tui.monitor.replace_file import replace_file
 from lilfox_tui.text import human_duration
@@ -68,6 +69,10 @@ class ChangeLog:
             found += _level_changes(f"service/{name}", service, self._known_of(f"service/{name}"), overview.at)
         for name, backend in overview.backends.items():
             found += _level_changes(f"backend/{name}", backend, self._known_of(f"backend/{name}"), overview.at)
+        for plan in overview.backups.plans.values() if overview.backups is not None else ():
+            if plan.config is not None:
+                subject = f"plan/{plan.name}@{plan.store}" if plan.copy else f"plan/{plan.name}"
+                found += _level_changes(subject, plan, self._known_of(subject), overview.at)
         self._changes.extend(found)
         return found
 
@@ -120,11 +125,11 @@ def _is_fresh(view: HostView) -> bool:
     return view.summary is None or not isinstance(view.link, Ready) or view.summary.at >= view.link.value.since
 
 
-def _known_level(view: View) -> tuple[int | None, float | None]:
+def _known_level(view: View | PlanView) -> tuple[int | None, float | None]:
     return (None, None) if view.level is Level.UNKNOWN else (int(view.level), view.since.timestamp())
 
 
-def _level_changes(subject: str, view: View, known: Known, at: datetime) -> Iterator[Change]:
+def _level_changes(subject: str, view: View | PlanView, known: Known, at: datetime) -> Iterator[Change]:
     """A change of level; not known is no level, so that a start or a gap is no event."""
     if view.level is Level.UNKNOWN:
         return

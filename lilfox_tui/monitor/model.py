@@ -78,7 +78,7 @@ class Change(Struct, frozen=True):
 
     at: datetime
     subject: str
-    """``host/NAME``, ``service/NAME`` or ``backend/NAME``."""
+    """``host/NAME``, ``service/NAME``, ``backend/NAME`` or ``plan/NAME``, of a copy ``plan/NAME@STORE``."""
     what: Message
     level: Level
 
