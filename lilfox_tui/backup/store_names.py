@@ -18,7 +18,7 @@ def is_name(name: str) -> bool:
     """Whether ``name`` is a file's, in the store's folder or in one of FOLDERS. Dot files are the store's own."""
     folder, slash, base = name.rpartition("/")
     try:
-        size = len(base.encode())
+        size = len(base) if base.isascii() else len(base.encode())
     except UnicodeEncodeError:
         return False
     return (

@@ -58,16 +58,19 @@ def print_text(text: str) -> None:
 
 def print_table(rows: Iterable[Sequence[Cell]]) -> None:
     """Rows with their columns in line; the last column is not padded."""
-    cleaned = [[cell._replace(text=clean(cell.text)) for cell in row] for row in rows]
+    cleaned = [[(cell, text, cell_width(text)) for cell in row for text in (clean(cell.text),)] for row in rows]
     columns = max((len(row) for row in cleaned), default=0)
-    widths = [max((cell_width(row[i].text) for row in cleaned if i < len(row)), default=0) for i in range(columns)]
+    widths = [max((row[i][2] for row in cleaned if i < len(row)), default=0) for i in range(columns)]
+    coloured = _colour_wanted and not os.environ.get("NO_COLOR") and sys.stdout.isatty()
+    lines = []
     for row in cleaned:
-        last = len(row) - 1
-        cells = [
-            _coloured(cell.text if i == last and not cell.right else fit(cell.text, widths[i], right=cell.right), cell)
-            for i, cell in enumerate(row)
-        ]
-        _write(sys.stdout, "  ".join(cells).rstrip() + "\n")
+        texts = []
+        for i, (cell, text, width) in enumerate(row):
+            padding = " " * (widths[i] - width)
+            shown = padding + text if cell.right else text if i == len(row) - 1 else text + padding
+            texts.append(f"\x1b[{_SGR[cell.level]}m{shown}\x1b[m" if coloured and cell.level is not None else shown)
+        lines.append("  ".join(texts).rstrip() + "\n")
+    _write(sys.stdout, "".join(lines))
 
 
 def print_json(document: Any, *, lines: bool = False) -> None:
@@ -108,12 +111,6 @@ def flush() -> None:
     """Sends what is still held back. Raises BrokenPipeError, or LilFoxError where it cannot be written."""
     with _told(sys.stdout):
         sys.stdout.flush()
-
-
-def _coloured(text: str, cell: Cell) -> str:
-    if cell.level is None or not _colour_wanted or os.environ.get("NO_COLOR") or not sys.stdout.isatty():
-        return text
-    return f"\x1b[{_SGR[cell.level]}m{text}\x1b[m"
 
 
 def _holds(stream: TextIO, text: str) -> bool:

@@ -4,13 +4,17 @@ many sets; the same each time."""
 from __future__ import annotations
 
 import base64
-import json
 import random
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
+from msgspec.structs import replace
+
+from lilfox_tui.backup.manifest import Manifest, Proof, encoded
+from lilfox_tui.backup.names import MANIFEST, manifest_name, proof_name
 from tests.services.postgres import Postgres
 
 MB = 1_000_000
@@ -82,22 +86,23 @@ def make_uploads(folder: Path, size_bytes: int) -> None:
 def make_sets(store: Path, count: int) -> None:
     """``count`` sets, an hour apart, in a store that has one: its manifest with other dates, parts of the same sizes
     that hold nothing (one in three has no proof)."""
-    [manifest] = store.glob("*.manifest.json")
-    said = json.loads(manifest.read_text())
-    proof = store / f"{said['id']}.proof.json"
-    texts = manifest.read_text(), proof.read_text()
-    stamp = said["id"].removeprefix(f"{said['plan']}_")
+    [manifest_path] = store.glob(f"*{MANIFEST}")
+    manifest = msgspec.json.decode(manifest_path.read_bytes(), type=Manifest)
+    proof = msgspec.json.decode((store / proof_name(manifest.id)).read_bytes(), type=Proof)
+    stamp = manifest.id.removeprefix(f"{manifest.plan}_")
     for number in range(1, count):
         created = datetime(2020, 1, 1, tzinfo=UTC) + timedelta(hours=number)
         mine = created.strftime("%Y%m%d_%H%M%S")
-        for part in said["parts"]:
-            with (store / part["name"].replace(stamp, mine)).open("wb") as file:
-                file.truncate(part["size_bytes"])
-        (store / manifest.name.replace(stamp, mine)).write_text(
-            texts[0].replace(stamp, mine).replace(said["created"], created.isoformat())
-        )
+        name = manifest.id.replace(stamp, mine)
+        parts = tuple(replace(part, name=part.name.replace(stamp, mine)) for part in manifest.parts)
+        for part in parts:
+            with (store / part.name).open("wb") as file:
+                file.truncate(part.size_bytes)
+        made = replace(manifest, id=name, created=created, parts=parts)
+        (store / manifest_name(name)).write_bytes(encoded(made))
         if number % 3:
-            (store / proof.name.replace(stamp, mine)).write_text(texts[1].replace(stamp, mine))
+            digests = {part.name: part.sha256 for part in parts}
+            (store / proof_name(name)).write_bytes(encoded(replace(proof, set=name, sha256=digests)))
 
 
 def _rows(table: str, size_bytes: int, users: int, words: list[str], chance: random.Random) -> Iterator[str]:
