@@ -115,9 +115,11 @@ def bad(checks: list[Check], state: str = "bad") -> list[str]:
 
 def databases(server: Postgres) -> list[str]:
     """The names of all databases but the server's own."""
-    rows = server.csv("SELECT datname FROM pg_database WHERE datname NOT IN ('postgres', 'template0', 'template1') "
-                      "ORDER BY 1")  # fmt: skip
-    return [row[0] for row in rows]
+    rows = server.csv(
+        "SELECT encode(convert_to(datname, 'UTF8'), 'hex') FROM pg_database "
+        "WHERE datname NOT IN ('postgres', 'template0', 'template1') ORDER BY datname"
+    )
+    return [bytes.fromhex(row[0]).decode() for row in rows]
 
 
 def without_others(server: Postgres) -> None:

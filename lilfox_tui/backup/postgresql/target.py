@@ -195,9 +195,16 @@ class DatabaseTarget:
 
     async def _drop_made(self, ground: Ground) -> None:
         """By a way of its own: the one that staged may be what failed."""
-        async with self._way.opened() as access:
-            for name in self._made:
-                await drop(Psql(access), ground.server, name)
+        try:
+            async with self._way.opened() as access:
+                for name in self._made:
+                    await drop(Psql(access), ground.server, name)
+        except LilFoxError as error:
+            raise BackupError(
+                tr("what was staged could not be taken away ({names}): {reason}",
+                   names=clean(", ".join(self._made)), reason=error.message),
+                tr("What is in place was not touched. The next restore takes it away, or DROP DATABASE does."),
+            ) from None  # fmt: skip
         self._made.clear()
 
     async def _checks_of(self, access: Access, ground: Ground, aim: Aim) -> list[Check]:
