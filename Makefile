@@ -11,7 +11,7 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
-.PHONY: help run demo test check lint bench lock locale docs packages
+.PHONY: help run demo test check lint bench lock locale docs faults packages
 
 help:
 	@echo "make run     open LilFox on this machine"
@@ -21,7 +21,8 @@ help:
 	@echo "make bench   speed, against the peers that are installed"
 	@echo "make lock    requirements.lock from pyproject.toml"
 	@echo "make locale  translations: collect the texts of the code, compile"
-	@echo "make docs    what is generated in README.md"
+	@echo "make docs    what is generated in README.md and docs/faults.md"
+	@echo "make faults  every fault of docs/faults.md is made again, and how that went written there"
 
 run: $(STAMP)
 	@$(BIN)/lilfox $(ARGS)
@@ -55,6 +56,9 @@ locale: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python -m tools.docs
+
+faults: $(STAMP)
+	$(BIN)/python -m tools.faults run
 
 packages:
 	@tests/install_packages

@@ -1,4 +1,5 @@
-"""What README.md holds that is made from the code: ``python -m tools.docs`` writes it, ``check`` tells if it is stale.
+"""What README.md and docs/faults.md hold that is made from the code: ``python -m tools.docs`` writes it, ``check``
+tells if it is stale.
 
 The key tables stand between ``<!-- keys -->`` and ``<!-- /keys -->``.
 """
@@ -12,6 +13,7 @@ from pathlib import Path
 from lilfox_tui.app.actions import Action, actions_of, key_text
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.tabs import TABS
+from tools import faults
 
 README = Path(__file__).parent.parent / "README.md"
 START, END = "<!-- keys -->\n", "<!-- /keys -->"
@@ -22,6 +24,8 @@ def main(argv: list[str]) -> int:
     if argv not in ([], ["check"]):
         print("usage: python -m tools.docs [check]", file=sys.stderr)
         return 2
+    if (code := faults.main(argv)) != 0:
+        return code
     text = README.read_text(encoding="utf-8")
     made = with_keys(text)
     if made is None:

@@ -209,6 +209,7 @@ async def test_39_bytes_come_back_as_they_were_in_any_encoding(server: Postgres,
     assert await counted(server, "again", detail.content) == detail.content
 
 
+@pytest.mark.fault("1.41", "2.15")
 async def test_41_roles_their_settings_and_those_of_the_database_are_kept(server: Postgres) -> None:
     fresh(server, "CREATE TABLE t (x int)")
     server.csv(

@@ -59,6 +59,7 @@ async def bad(of: PostgreSql, state: str = "bad") -> Check:
     return found[0]
 
 
+@pytest.mark.fault("1.1", "2.1")
 async def test_1_pg_dump_killed_in_the_middle_leaves_no_part_and_no_session(server: Postgres) -> None:
     fresh(server, ROWS)
 
@@ -113,6 +114,7 @@ def with_passwords(server: Postgres) -> Iterator[Postgres]:
     server.csv("DROP ROLE app")
 
 
+@pytest.mark.fault("1.3", "2.13")
 async def test_3_a_wrong_password_is_told_and_nobody_is_asked(
     with_passwords: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,6 +214,7 @@ def seen_anywhere(word: str) -> list[str]:
     return found
 
 
+@pytest.mark.fault("1.59", "2.13", "2.25")
 async def test_59_the_password_is_in_no_command_line_environment_log_or_lasting_file(
     with_passwords: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:

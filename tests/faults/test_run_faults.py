@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import pty
 import random
 import signal
 import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -288,3 +291,26 @@ def test_57_a_place_that_cannot_take_its_part_keeps_all_parts_out(lab: BackupLab
     assert lab.rows() == 10
     assert (lab.uploads / "a.txt").read_text() == "changed since\n"
     assert not [job for job in list_jobs() if job.kind == "restore" and job.state == "ok"]
+
+
+@pytest.mark.fault("1.65")
+def test_65_over_a_line_of_9600_baud_progress_is_bounded(files: BackupLab) -> None:
+    (files.uploads / "much").write_bytes(os.urandom(5 * MUCH))
+    ours, its = pty.openpty()
+    argv = [*LILFOX, "backup", "run", *files.words, *files.where]
+    program = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=its, stderr=its)
+    os.close(its)
+    began, said, pause = time.monotonic(), 0, threading.Event()
+    while True:
+        try:
+            read = os.read(ours, 96)
+        except OSError:  # nobody writes to it any more
+            break
+        said += len(read)
+        pause.wait(len(read) / 960)
+    os.close(ours)
+    assert program.wait(60) == 0
+    took = time.monotonic() - began
+    sys.stdout.write(f"{said} bytes in {took:.1f} s\n")
+    assert said < 4000 + 480 * took
+    assert list(files.status().values()) == ["intact"]

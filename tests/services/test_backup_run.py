@@ -83,6 +83,7 @@ def test_a_good_run_is_a_whole_set_that_was_read_back(tmp_path: Path, each_serve
     assert job.result["status"] == "intact"
 
 
+@pytest.mark.fault("1.22", "2.2", "2.4")
 def test_a_source_that_fails_is_missing_and_nothing_is_pruned(lab: BackupLab) -> None:
     plan = lab.plan(keep={"last": 1})
     lab.planned({"nightly": plan})
@@ -109,6 +110,7 @@ def test_a_source_that_fails_is_missing_and_nothing_is_pruned(lab: BackupLab) ->
     assert [found["reason"] for found in lab.sets()] == [""], "the good one stays, and those before it go"
 
 
+@pytest.mark.fault("1.6", "2.2")
 def test_a_source_that_fails_while_it_is_dumped_is_missing_too(lab: BackupLab) -> None:
     plan = lab.plan()
     plan["sources"]["database"]["lock_timeout"] = "1s"
@@ -144,6 +146,7 @@ class locked:  # noqa: N801 - it reads like a function
         self._session.communicate(timeout=10)
 
 
+@pytest.mark.fault("1.2", "2.2")
 def test_when_all_sources_fail_there_is_no_set(lab: BackupLab) -> None:
     lab.run()
     before = lab.sets()
@@ -167,6 +170,7 @@ def test_several_plans_run_one_after_the_other_and_one_that_fails_keeps_no_other
     assert len(stamps) == 2, "in one store no two sets have the same date: their files would have the same names"
 
 
+@pytest.mark.fault("2.17")
 def test_copies_are_read_back_where_they_are(files: BackupLab, ssh: SshdLab) -> None:
     far, other = files.folder / "far", files.folder / "other"
     server = ssh.servers[0]
@@ -197,6 +201,7 @@ def test_copies_are_read_back_where_they_are(files: BackupLab, ssh: SshdLab) -> 
     assert files.lilfox("backup", "verify", "--plan", "nightly", "--store", "far").returncode == 0
 
 
+@pytest.mark.fault("2.17")
 def test_a_copy_that_fails_is_told_and_leaves_the_set_where_it_was_made(files: BackupLab) -> None:
     other = files.folder / "disk" / "other"
     stores = {"other": {"kind": "local", "path": str(other)}}
@@ -259,6 +264,7 @@ def test_a_drill_after_the_run_proves_it(lab: BackupLab) -> None:
     assert 0 < proof["took_s"] < 60
 
 
+@pytest.mark.fault("1.63", "2.11", "2.29")
 def test_cron_has_almost_no_environment(lab: BackupLab) -> None:
     home = lab.folder / "home"
     home.mkdir()
@@ -281,6 +287,7 @@ def test_cron_has_almost_no_environment(lab: BackupLab) -> None:
     assert (home / ".local" / "state" / "lilfox" / "jobs").is_dir()
 
 
+@pytest.mark.fault("1.59", "2.13", "2.25")
 def test_the_password_is_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """FAULTS 59: in no process's words, in no file that is written, in nothing that is printed. A process's own
     environment is the one place where PGPASSWORD is given."""
@@ -383,6 +390,7 @@ def drop(server: Postgres) -> None:
     server.csv("DROP ROLE IF EXISTS lilfox")
 
 
+@pytest.mark.fault("2.5", "2.10")
 def test_a_set_of_the_manual_s_scripts_is_verified_and_restored(tmp_path: Path, server: Postgres) -> None:
     drop(server)
     make_database(server)
@@ -408,6 +416,7 @@ def test_a_set_of_the_manual_s_scripts_is_verified_and_restored(tmp_path: Path, 
     assert (app.folder / "config" / "app.yaml").read_text() == "a: 1\n"
 
 
+@pytest.mark.fault("1.24")
 def test_nothing_of_a_plan_is_in_the_way_of_another_in_the_same_store(files: BackupLab) -> None:
     """Foreign files, sets of another plan and what is only named like one stay for ever."""
     files.store.mkdir(mode=0o700)

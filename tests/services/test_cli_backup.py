@@ -113,6 +113,7 @@ def test_quiet_says_nothing_while_all_is_well(files: BackupLab) -> None:
     assert "it can be written" not in done.stderr
 
 
+@pytest.mark.fault("2.11")
 def test_a_store_may_be_named_from_where_one_is(files: BackupLab, monkeypatch: pytest.MonkeyPatch) -> None:
     """The job runs in ``/``."""
     monkeypatch.chdir(files.folder)
@@ -121,6 +122,7 @@ def test_a_store_may_be_named_from_where_one_is(files: BackupLab, monkeypatch: p
     assert files.lilfox("backup", "verify", "--store", "store").returncode == 0
 
 
+@pytest.mark.fault("1.23", "2.14")
 @pytest.mark.parametrize(
     ("words", "why"),
     [
@@ -185,6 +187,7 @@ def test_sets_are_found_by_any_words_for_them_and_else_the_nearest_are_offered(f
     assert files.lilfox("restore", "20010101_000000", *files.where, *files.words, "--yes").returncode == 2
 
 
+@pytest.mark.fault("2.4")
 def test_prune_shows_first_and_removes_with_yes(files: BackupLab) -> None:
     files.planned({"nightly": files.plan()})
     for _night in range(3):
@@ -228,6 +231,7 @@ def typed(answer: str, words: tuple[str, ...]) -> int:
         os.close(ours)
 
 
+@pytest.mark.fault("1.43", "2.8")
 def test_a_restore_comes_back_and_can_be_undone(tmp_path: Path, server: Postgres) -> None:
     lab = BackupLab(tmp_path, server)
     before = lab.rows()

@@ -165,6 +165,7 @@ async def test_a_hard_link_comes_back_alone(host: Host, app: Path, tmp_path: Pat
     assert snapshot(uploads) == was
 
 
+@pytest.mark.fault("2.10")
 async def test_all_goes_to_another_place(host: Host, app: Path, tmp_path: Path) -> None:
     was = snapshot(app / "public" / "uploads")
     shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
@@ -226,6 +227,7 @@ async def test_exclusions_leave_out(host: Host, app: Path, tmp_path: Path) -> No
     assert (found.trouble, found.detail["files"], found.detail["folders"]) == ("", 4, 3)
 
 
+@pytest.mark.fault("2.10")
 async def test_the_configuration_comes_back(host: Host, app: Path, tmp_path: Path) -> None:
     wanted = config.Options(root=str(app))
     was = snapshot(app)
@@ -259,6 +261,7 @@ async def test_the_environment_comes_back_alone(host: Host, app: Path, tmp_path:
     assert (app / "config" / "a.yaml").read_text() == "stays"
 
 
+@pytest.mark.fault("2.10")
 @pytest.mark.parametrize("argv", [("public/uploads/",), ("./public/uploads",)])
 async def test_what_the_manual_s_scripts_left_is_restored(
     host: Host, app: Path, tmp_path: Path, argv: tuple[str, ...]
@@ -276,6 +279,7 @@ async def test_what_the_manual_s_scripts_left_is_restored(
     assert {name: state[:1] + state[3:] for name, state in snapshot(uploads).items()} == was
 
 
+@pytest.mark.fault("2.3")
 async def test_an_empty_archive_of_the_manual_s_scripts_is_refused(host: Host, app: Path, tmp_path: Path) -> None:
     made = tar("-cf-", "-T/dev/null", folder=app)
     shelf = Shelf(tmp_path / "set")
@@ -302,6 +306,7 @@ async def test_what_is_no_folder_is_refused(host: Host, app: Path, tmp_path: Pat
     assert [check for check in await source.checks() if check.state == "bad"]
 
 
+@pytest.mark.fault("2.3")
 async def test_tar_of_a_folder_that_went_away_fails(host: Host, app: Path, tmp_path: Path) -> None:
     source = files.open_source("uploads", options(app), host)
     shutil.rmtree(app / "public")
@@ -324,6 +329,7 @@ async def test_a_protected_host_is_not_restored_to(app: Path, tmp_path: Path) ->
     assert "protected" in await refused(files.open_target("uploads", options(app), protected, shelf.goal()))
 
 
+@pytest.mark.fault("1.55")
 @pytest.mark.root
 async def test_another_account_than_root_is_told_what_it_cannot_give(lab: SshdLab, app: Path, tmp_path: Path) -> None:
     """Row 55: owners are named before, and everything else is equal after."""
@@ -369,6 +375,7 @@ async def test_sudo_reads_and_restores_as_root(lab: SshdLab, app: Path, tmp_path
         await host.close()
 
 
+@pytest.mark.fault("1.51")
 @pytest.mark.root
 async def test_rights_of_programs_are_dropped_unless_told(host: Host, app: Path, tmp_path: Path) -> None:
     uploads = app / "public" / "uploads"

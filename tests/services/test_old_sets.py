@@ -40,6 +40,7 @@ async def only_set(app: Application) -> BackupSet:
     return found
 
 
+@pytest.mark.fault("1.58", "2.6")
 async def test_a_good_night_is_one_set_though_its_dates_differ(app: Application) -> None:
     app.run("backup.sh", [NIGHT, "20231230_020001"])
     found = await only_set(app)
@@ -60,6 +61,7 @@ async def test_a_good_night_is_one_set_though_its_dates_differ(app: Application)
         assert choose(words, [found], now=now, zone=UTC) is found
 
 
+@pytest.mark.fault("2.1", "2.2", "2.3")
 async def test_a_failed_night_is_empty_and_never_chosen(app: Application) -> None:
     app.run("backup.sh", [NIGHT, NIGHT])
     (app.folder / "config" / "app.yaml").unlink()
@@ -78,6 +80,7 @@ async def test_a_failed_night_is_empty_and_never_chosen(app: Application) -> Non
     assert choose("latest", [failed, good], now=datetime(2024, 1, 1, tzinfo=UTC), zone=UTC) is good
 
 
+@pytest.mark.fault("2.9")
 async def test_a_dump_that_was_unpacked_is_still_of_its_set(app: Application) -> None:
     app.run("backup.sh", [NIGHT, NIGHT])
     app.gunzip(f"postgresql/lilfox_{NIGHT}.sql.gz")
@@ -94,6 +97,7 @@ async def test_a_dump_that_lies_there_packed_and_unpacked_is_once_in_its_set(app
     assert [part.name for part in sets[f"lilfox_{NIGHT}-2"].parts] == [f"postgresql/lilfox_{NIGHT}.sql"]
 
 
+@pytest.mark.fault("1.58", "2.5")
 async def test_sets_of_the_scripts_for_one_part_are_grouped_by_the_nearest_date(app: Application) -> None:
     app.run("backup_db.sh", [NIGHT])
     app.run("config.sh", ["20231230_020130"])
@@ -111,6 +115,7 @@ async def test_sets_of_the_scripts_for_one_part_are_grouped_by_the_nearest_date(
     assert str(first.reason) == "not whole, there is no file of that time for: .env, config/"
 
 
+@pytest.mark.fault("1.58", "2.6", "2.19")
 async def test_what_is_further_apart_is_not_one_set(app: Application) -> None:
     """FAULTS 1.57: a database without the files of its time is told so, before anything is restored."""
     app.run("backup_db.sh", [NIGHT])
@@ -122,6 +127,7 @@ async def test_what_is_further_apart_is_not_one_set(app: Application) -> None:
     assert str(sets[f"lilfox_{NIGHT}"].reason).endswith(": .env, config/, uploads")
 
 
+@pytest.mark.fault("2.5")
 async def test_a_dump_for_rollback_is_a_set_by_itself(app: Application) -> None:
     app.run("backup.sh", [NIGHT, NIGHT])
     dump = app.dump_for_rollback("3f2a9c1")

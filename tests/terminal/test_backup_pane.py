@@ -93,6 +93,7 @@ def restore(console: Console) -> int:
     return int(found[1])
 
 
+@pytest.mark.fault("1.16")
 def test_what_was_broken_is_restored_though_the_terminal_goes_away(home: Path, server: Postgres) -> None:
     before, files = server.csv(DIGEST, database="shop"), files_of(home)
     with Console(home=home, columns=110, rows=30) as console:

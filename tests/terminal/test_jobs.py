@@ -33,6 +33,7 @@ def only_job() -> Job:
     return job
 
 
+@pytest.mark.fault("1.16")
 def test_the_terminal_is_closed_and_the_job_is_found_again_from_its_first_event(home: Path) -> None:
     go = home / "go"
     with console(home, str(go), module=FOLLOWED) as first:
@@ -58,6 +59,7 @@ def test_the_terminal_is_closed_and_the_job_is_found_again_from_its_first_event(
     assert ended(job.id).state == "ok"
 
 
+@pytest.mark.fault("1.64")
 def test_ctrl_c_cancels_the_job_and_waits_for_its_clean_up(home: Path) -> None:
     clean = home / "clean"
     with console(home, str(home / "never"), str(clean), module=FOLLOWED) as screen:
@@ -73,6 +75,7 @@ def test_ctrl_c_cancels_the_job_and_waits_for_its_clean_up(home: Path) -> None:
     assert ended(only_job().id).state == "cancelled"
 
 
+@pytest.mark.fault("1.64")
 def test_a_second_ctrl_c_stops_waiting_and_the_clean_up_goes_on(home: Path) -> None:
     clean = home / "clean"
     with console(home, str(home / "never"), str(clean), module=FOLLOWED) as screen:
@@ -103,6 +106,7 @@ def test_whoever_attached_leaves_with_ctrl_c_and_the_job_goes_on(home: Path) -> 
         assert first.ended_within(10) == 0
 
 
+@pytest.mark.fault("1.64")
 def test_a_small_terminal_during_a_job_is_nothing_to_it(home: Path) -> None:
     go = home / "go"
     with console(home, str(go), module=FOLLOWED) as screen:

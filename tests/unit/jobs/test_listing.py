@@ -182,6 +182,7 @@ async def test_the_feed_publishes_what_changes_and_nothing_else(jobs: Path, monk
     await asyncio.gather(task, return_exceptions=True)
 
 
+@pytest.mark.fault("2.18")
 def test_old_jobs_are_forgotten_but_never_what_runs_or_asks_for_a_look(jobs: Path) -> None:
     now = AT + timedelta(days=10)
     running = make(jobs, 9001, [began(AT - timedelta(days=300))], key="r")

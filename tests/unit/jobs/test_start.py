@@ -125,6 +125,7 @@ def test_no_secret_is_on_the_disk(jobs: Path) -> None:
     assert job.state == "ok"
 
 
+@pytest.mark.fault("2.18")
 def test_events_result_and_output_are_bounded(jobs: Path) -> None:
     job = ended(begin("chatters", lines=3000, length=1900, output=3000, result=5_000_000), timeout_s=60)
     folder = Path(job.folder)
