@@ -233,7 +233,7 @@ class BackupKeys(Pane):
         self.focus_on = "sets"
         self.lilfox.ask_line("/", self.filter, self.set_filter)
 
-    @action("retry", "R", tr("read again"), tr("look at the stores now"), why_not="no_plan")
+    @action("read-again", "R", tr("read again"), tr("look at the stores now"), why_not="no_plan")
     def read_again(self) -> None:
         self.lilfox.monitor.backups.look_again()
 

@@ -28,14 +28,14 @@ async def first_frame():
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.pause()
         heavy = ("numpy", "promql_parser", "sqlite3", "re2", "h11", "redis", "psycopg")
-        ours = tuple(f"lilfox_tui.{name}" for name in ("scrape", "promql", "alerts"))
+        ours = tuple(f"lilfox_tui.{name}" for name in ("scrape", "promql", "alerts", "backup", "jobs"))
         print(sorted(name for name in sys.modules if name in heavy or name.startswith(ours)))
 
 asyncio.run(first_frame())
 """
 
 
-def test_nothing_of_scraping_and_rules_is_imported_for_the_first_frame(tmp_path: Path) -> None:
+def test_nothing_of_scraping_rules_and_jobs_is_imported_for_the_first_frame(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     settings = {
         "hosts": {"here": {"local": True}},
