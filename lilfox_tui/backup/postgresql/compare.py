@@ -3,6 +3,7 @@ where only rows were counted, these."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 
 from lilfox_tui.backup.postgresql.access import Access
@@ -30,10 +31,15 @@ async def compare_database(access: Access, server: Server, database: str, detail
     said = detail.content
     if said is None:
         return Comparison((), _("restored without an error; the set does not tell what was in it"))
-    found = await content_of(access, database, server.version_num, said)
-    differences = [str(difference) for difference in differing(said, found)]
+    programs = _same_programs(detail, server, access.clients) if detail.schema_sha256 is not None else None
+    schema = asyncio.ensure_future(_differing_schema(access, programs, database, detail.schema_sha256))
+    try:
+        found = await content_of(access, database, server.version_num, said)
+        differences = [*map(str, differing(said, found)), *await schema]
+    finally:
+        schema.cancel()
+        await asyncio.gather(schema, return_exceptions=True)
     compared = [_("tables: {count}", count=len(said.tables)), *_ways(said)]
-    programs = _same_programs(detail, server, access.clients)
     if detail.schema_sha256 is None:
         compared.append(_("the set does not tell its schema"))
     elif programs is None:
@@ -41,7 +47,6 @@ async def compare_database(access: Access, server: Server, database: str, detail
                           by=detail.dumped_by, now=server.version))  # fmt: skip
     else:
         compared.append(_("schema"))
-        differences += await _differing_schema(access, programs, database, detail.schema_sha256)
     return Comparison(tuple(differences), ", ".join(compared))
 
 
@@ -103,7 +108,9 @@ def _same_programs(detail: DatabaseDetail, server: Server, clients: Clients) -> 
     return next((each for each in clients.programs if str(each.major) == by), None)
 
 
-async def _differing_schema(access: Access, programs: Programs, database: str, said: str) -> list[str]:
+async def _differing_schema(access: Access, programs: Programs | None, database: str, said: str | None) -> list[str]:
+    if programs is None:
+        return []
     try:
         found = await schema_digest(access, programs, database)
     except CommandFailed as error:

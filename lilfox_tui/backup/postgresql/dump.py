@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 
 from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.phases import phase
@@ -39,18 +39,18 @@ async def dump_database(
         await snapshot.read_sequences()
         began = asyncio.Event()
         counting = asyncio.ensure_future(_count(snapshot, began))
+        reading = asyncio.ensure_future(_schema(access, programs, database, snapshot, into, began))
         try:
             argv = _pg_dump(access, server, programs, database, snapshot, into.manual, lock_timeout_s)
             phase("dump")
             stored = await _put(
                 access, database, into, stem, argv, began, round(snapshot.tables_bytes * _SHARE_OF_DISK)
             )
-            schema = await _schema(access, programs, database, snapshot, into)
-            return stored, await _counted(counting, into, database), schema
+            return stored, await _counted(counting, into, database), await reading
         finally:
             counting.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await counting
+            reading.cancel()
+            await asyncio.gather(counting, reading, return_exceptions=True)
 
 
 async def _put(
@@ -113,7 +113,10 @@ async def _count(snapshot: Snapshot, began: asyncio.Event) -> Content:
     return await snapshot.count()
 
 
-async def _schema(access: Access, programs: Programs, database: str, snapshot: Snapshot, into: Into) -> str | None:
+async def _schema(
+    access: Access, programs: Programs, database: str, snapshot: Snapshot, into: Into, began: asyncio.Event
+) -> str | None:
+    await began.wait()
     try:
         return await schema_digest(access, programs, database, snapshot=snapshot.name)
     except CommandFailed as error:
