@@ -33,7 +33,7 @@ from lilfox_tui.backup.verify import verify as verify_set
 from lilfox_tui.backup.wish import Wish
 from lilfox_tui.config.loader import load
 from lilfox_tui.config.model import Config
-from lilfox_tui.errors import NotAllowed
+from lilfox_tui.errors import LilFoxError, NotAllowed
 from lilfox_tui.i18n import tr
 from lilfox_tui.jobs.errors import NoSuchJob
 from lilfox_tui.jobs.listing import find_job
@@ -66,7 +66,12 @@ async def backup(run: Run, wanted: dict[str, Any]) -> Outcome:
     """Runs a plan."""
     _wish, config, plan = opened(wanted)
     async with Opening(config) as opening:
-        await _settle_all(run, opening)
+        try:
+            await _settle_all(run, opening)
+        except (
+            LilFoxError
+        ) as error:  # the server of a restore may be gone for ever: that keeps no backup from being made
+            run.say(str(tr("a restore that was interrupted could not be settled: {error}", error=error)), "bad")
         return await back_up(run, opening, plan)
 
 

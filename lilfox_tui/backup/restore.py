@@ -223,18 +223,24 @@ async def _to_the_end(run: Run, renames: Coroutine[Any, Any, T]) -> T:
 
 async def settle(opening: Opening, restored: journal.Restored) -> str:
     """Finishes the renames of a restore whose process died between them (all was compared before the first of them), or
-    the undoing of one; gives what was done in a sentence."""
+    the undoing of one; gives what was done in a sentence. Where one of them cannot be finished all are undone: those
+    before it, and those after it, which were not begun. Raises BackupError, HostError."""
     if restored.stage == "undoing":
-        for swap in reversed(restored.swaps):
-            await undo_swap(opening, swap)
-        journal.write(msgspec.structs.replace(restored, stage="undone"))
+        await _undo_all(opening, restored)
         return str(tr("the restore of {set} that was interrupted is undone", set=restored.set))
-    states = [await source_module(swap.kind).settle(swap, opening.host(swap.host or None)) for swap in restored.swaps]
-    finished = "undone" not in states
-    journal.write(msgspec.structs.replace(restored, stage="swapped" if finished else "undone"))
-    if finished:
-        return str(tr("the restore of {set} that was interrupted is finished", set=restored.set))
-    return str(tr("the restore of {set} that was interrupted is as it was before", set=restored.set))
+    for swap in restored.swaps:
+        if await source_module(swap.kind).settle(swap, opening.host(swap.host or None)) == "undone":
+            journal.write(msgspec.structs.replace(restored, stage="undoing"))
+            await _undo_all(opening, restored)
+            return str(tr("the restore of {set} that was interrupted is as it was before", set=restored.set))
+    journal.write(msgspec.structs.replace(restored, stage="swapped"))
+    return str(tr("the restore of {set} that was interrupted is finished", set=restored.set))
+
+
+async def _undo_all(opening: Opening, restored: journal.Restored) -> None:
+    for swap in reversed(restored.swaps):
+        await undo_swap(opening, swap)
+    journal.write(msgspec.structs.replace(restored, stage="undone"))
 
 
 def _name_of(options: Any, place: str) -> str:

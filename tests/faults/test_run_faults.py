@@ -314,3 +314,23 @@ def test_65_over_a_line_of_9600_baud_progress_is_bounded(files: BackupLab) -> No
     sys.stdout.write(f"{said} bytes in {took:.1f} s\n")
     assert said < 4000 + 480 * took
     assert list(files.status().values()) == ["intact"]
+
+
+@pytest.mark.fault("1.47", "1.57")
+@pytest.mark.parametrize("at", ["stage", "compare", "swap-first", "swap-second", "swap-first:2", "swap-second:2"])
+def test_47_a_restore_of_several_parts_that_dies_is_wholly_there_or_not_at_all(lab: BackupLab, at: str) -> None:
+    """The next job that begins settles it, whatever it is about."""
+    name = lab.run().stdout.strip()
+    lab.sql("DELETE FROM users WHERE id > 10")
+    (lab.uploads / "a.txt").write_text("changed since\n")
+    restore = ("restore", name, *lab.where, *lab.words, "--yes")
+    lab.lilfox(*restore, env={CRASH_AT: at})
+    assert [job.state for job in list_jobs() if job.kind == "restore"] == ["unknown"]
+    lab.lilfox("backup", "run", *lab.words, *lab.where)
+    before, after = (10, "changed since\n"), (ROWS, "fox\n")
+    found = (lab.rows(), (lab.uploads / "a.txt").read_text())
+    assert found in (before, after), at
+    if at in ("stage", "compare"):
+        assert found == before
+    assert lab.lilfox(*restore).returncode == 0
+    assert (lab.rows(), (lab.uploads / "a.txt").read_text()) == after

@@ -18,6 +18,7 @@ from lilfox_tui.backup.opening import Opening
 from lilfox_tui.backup.restore import Restore, Wanted
 from lilfox_tui.backup.source import Change, Comparison, Settled, Swap
 from tests.unit.backup.noted_run import NotedRun
+from tests.waiting import until
 
 
 class World:
@@ -208,11 +209,16 @@ async def test_the_renames_of_a_dead_process_are_on_the_disk_before_the_first_an
     assert [each.stage for each in journal.read_all()] == ["swapped"]
 
 
-async def test_renames_that_could_not_be_finished_are_told_as_undone(world: World) -> None:
+@pytest.mark.parametrize("lost", ["database", "uploads"])
+async def test_where_renames_cannot_be_finished_all_of_them_are_undone(world: World, lost: str) -> None:
     restored = await whole(world)
-    world.settled["uploads"] = "undone"
+    world.calls.clear()
+    world.settled[lost] = "undone"
     assert "as it was before" in await restore.settle(opening_of(world), restored)
     assert [each.stage for each in journal.read_all()] == ["undone"]
+    assert world.place == {"database": "old", "uploads": "old"}
+    settled = [call for call in world.calls if call.endswith("settle")]
+    assert settled == ["database.settle"] if lost == "database" else ["database.settle", "uploads.settle"]
 
 
 async def test_where_the_journal_cannot_be_written_nothing_is_swapped(
@@ -234,8 +240,7 @@ async def test_a_cancel_between_two_renames_waits_for_them(world: World) -> None
     class Slow(FakeTarget):
         async def swap(self) -> None:
             first.set()
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
+            await until(lambda: run.told("warning"))
             await super().swap()
 
     opening = cast("Opening", SimpleNamespace(target=lambda source, options, goal: Slow(world, source)))
