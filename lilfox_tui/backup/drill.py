@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -14,11 +17,29 @@ import msgspec
 from lilfox_tui.backup.errors import BackupError, Different
 from lilfox_tui.backup.manifest import Proof
 from lilfox_tui.backup.model import BackupSet
-from lilfox_tui.backup.opening import Opening
+from lilfox_tui.backup.opening import Opening, source_module
 from lilfox_tui.backup.restore import Restore, Wanted, refuse_bad, refuse_broken
 from lilfox_tui.backup.verify import Reader, put_proof, verify
 from lilfox_tui.i18n import tr
 from lilfox_tui.jobs.run import Run
+
+_FOLDERS = {"files": "path", "config": "root"}
+"""Kinds of sources that any folder is a place for → the option that names it."""
+
+
+@contextmanager
+def with_scratch(found: BackupSet, sources: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """``sources``, and for folders of the set that have no place there one of their own in /var/tmp, which is gone at
+    the end. Databases get none: which server may be used only a person knows."""
+    made = dict(sources)
+    with TemporaryDirectory(prefix="lilfox-drill-", dir="/var/tmp") as scratch:
+        for part in found.parts:
+            if part.source not in made and part.source_kind in _FOLDERS:
+                key = _FOLDERS[part.source_kind]
+                place = Path(scratch) / part.source
+                place.mkdir(0o700, exist_ok=True)
+                made[part.source] = msgspec.convert({key: str(place)}, source_module(part.source_kind).Options)
+        yield made
 
 
 async def drill(
@@ -41,7 +62,9 @@ async def drill(
                 set=found.id,
                 sources=", ".join(missing),
             ),
-            tr("name the database and folders of a scratch place, or a plan that has those sources"),
+            tr(
+                "name the server, such as: --database postgresql://USER@HOST/DATABASE; or a plan that has those sources"
+            ),
         )
     wanted = Wanted(sources=dict(sources), places=dict(places), scratch=True, other_server=True)
     restore = Restore(opening, found, reader.blocks, wanted)

@@ -19,6 +19,7 @@ from lilfox_tui.backup import journal
 from lilfox_tui.backup.catalogue import read_sets
 from lilfox_tui.backup.choosing import choose
 from lilfox_tui.backup.drill import drill as drill_set
+from lilfox_tui.backup.drill import with_scratch
 from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.manifest import Proof
 from lilfox_tui.backup.model import BackupSet
@@ -95,7 +96,8 @@ async def drill(run: Run, wanted: dict[str, Any]) -> Outcome:
         async with store.lock("drill", shared=True):
             found = chosen(await read_sets(store), wish)
             reader = await reader_of(plan, store, wish.identity)
-            proof = await drill_set(run, opening, reader, found, _sources(plan, found), wish.places)
+            with with_scratch(found, _sources(plan, found)) as sources:
+                proof = await drill_set(run, opening, reader, found, sources, wish.places)
     return _judged(
         proof, str(tr("{set} was restored and is equal; that took {seconds} s", set=found.id, seconds=proof.took_s))
     )
@@ -135,7 +137,7 @@ async def restore(run: Run, wanted: dict[str, Any]) -> Outcome:
 
 async def _restore(run: Run, made: Restore) -> Outcome:
     try:
-        refuse_bad(await made.checks())
+        refuse_bad(await made.checks(lambda check: run.say(f"{check.about}: {check.found}", check.state)))
         await made.stage(run)
         await made.compare(run)
         restored = await made.swap(run)

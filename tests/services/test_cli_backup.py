@@ -268,3 +268,17 @@ def test_one_part_comes_back_alone(tmp_path: Path, server: Postgres) -> None:
     done = lab.lilfox("restore", name, *words, "--source", "database", "--only", "public.users")
     assert done.returncode == 0, done.stderr
     assert lab.rows() == 500
+
+
+def test_a_drill_needs_no_place_for_folders_but_a_server_for_databases(tmp_path: Path, server: Postgres) -> None:
+    lab = BackupLab(tmp_path, server)
+    (lab.folder / "app" / "config").mkdir(parents=True)
+    (lab.folder / "app" / ".env").write_text("KEY=1\n")
+    name = lab.run(*lab.words, "--app", str(lab.folder / "app"), *lab.where).stdout.strip()
+    done = lab.lilfox("backup", "drill", *lab.where)
+    assert done.returncode == 1
+    assert "--database postgresql://" in done.stderr
+    done = lab.lilfox("backup", "drill", *lab.where, "--database", lab.url)
+    assert (done.returncode, done.stdout.strip()) == (0, f"{name}: restored"), done.stderr
+    assert list(Path("/var/tmp").glob("lilfox-drill-*")) == []
+    assert [each for [each] in lab.sql("SELECT datname FROM pg_database WHERE datname LIKE '%lilfox%'")] == ["lilfox"]
