@@ -22,7 +22,7 @@ _NAME = 28
 
 
 def job_title(job: Job, now: datetime, glyphs: Glyphs) -> Row:
-    """``⟳ backup lilfox  running for 2 min  by root``."""
+    """``↻ backup lilfox  running for 2 min  by root``."""
     running = job.state == "running"
     mark = glyphs.job if running else glyphs.level(STATES[job.state])
     age = human_duration(max(0, round(((job.ended or now) - job.started).total_seconds())))

@@ -28,6 +28,7 @@ class StandIn:
             Check("server", "good", "17.5, the same as the set's"),
             Check("room", "good", "80G"),
         ]
+        self.more_changes: list[Change] = []
         self.error: LilFoxError | None = None
         self.looked: list[Wish] = []
         self.started: list[Request] = []
@@ -81,6 +82,7 @@ class StandIn:
             "database": [
                 Change("public.users", "1190", "1204"),
                 Change("public.orders", "88300", "88210", newer=True),
+                *self.more_changes,
             ],
             "uploads": [Change("avatars/7.png", "", "added"), Change("avatars/9.png", "newer", "older", newer=True)],
         }

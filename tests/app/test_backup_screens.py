@@ -110,8 +110,8 @@ async def test_jobs_are_told_in_the_frame_of_every_pane() -> None:
     app = showing(healthy())
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.pause()
-        assert "⟳" not in screen_text(pilot)
+        assert "↻" not in screen_text(pilot)
         app.monitor.backups.feed.publish(replace(healthy(), jobs=(job(),)))
-        await until(lambda: "⟳ backup 30%" in screen_text(pilot).splitlines()[1], what="the job in the line of tabs")
+        await until(lambda: "↻ backup 30%" in screen_text(pilot).splitlines()[1], what="the job in the line of tabs")
         app.monitor.backups.feed.publish(replace(healthy(), jobs=(job(state="unknown"),), unsettled=(job().id,)))
         await until(lambda: "✖ 1 job unknown" in screen_text(pilot).splitlines()[1], what="an unknown job")

@@ -14,6 +14,7 @@ from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.dialogs.restore import RestoreWizard
 from lilfox_tui.app.restore_pages import CHECKS, CONFIRM, RESULT, RUN, WHAT, WHERE
 from lilfox_tui.backup.check import Check
+from lilfox_tui.backup.source import Change
 from lilfox_tui.backup.wish import Wish
 from lilfox_tui.errors import LilFoxError, UsageError
 from lilfox_tui.jobs.errors import KeyHeld
@@ -243,3 +244,25 @@ async def test_errors_of_looking_do_not_end_the_screen(stand_in: StandIn) -> Non
         await looked(wizard)
         await pilot.press("escape")
         assert app.is_running
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_what_others_wrote_is_text(size: tuple[int, int], stand_in: StandIn) -> None:
+    nasty = "\x1b[2J\x1b]0;owned\x07[red]bold[/red]\u202e\r\n" + "x" * 300
+    stand_in.all_checks.append(Check(nasty, "warning", nasty, nasty))
+    stand_in.more_changes = [Change(nasty, nasty, nasty, newer=True)]
+    stand_in.result = replace(stand_in.result, message=nasty, hint=nasty, result={"kept": [nasty]})
+    app = showing(healthy())
+    async with app.run_test(size=size) as pilot:
+        wizard = await opened(pilot)
+        await looked(wizard)
+        stand_in.going_on.set()
+        for keys in ((), ("enter",), ("enter",), ("enter",), (*"lilfox", "enter")):
+            await pilot.press(*keys)
+            await pilot.pause()
+            text = screen_text(pilot)
+            assert not set("\x1b\x07\u202e\r") & set(text)
+            assert all(cell_width(line) <= size[0] for line in text.splitlines())
+        await until(lambda: wizard.step == RESULT)
+        await pilot.pause()
+        assert not set("\x1b\x07\u202e\r") & set(screen_text(pilot))

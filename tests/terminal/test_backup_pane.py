@@ -108,14 +108,14 @@ def test_what_was_broken_is_restored_though_the_terminal_goes_away(home: Path, s
             console.process.wait(20)
             with Console(home=home, columns=110, rows=30) as again:
                 text = again.until(lambda text: "PLANS" in text and f"restore {name}" in text, 20)
-                assert "⟳ restore" in text.splitlines()[1], "the frame tells of it"
+                assert "↻ restore" in text.splitlines()[1], "the frame tells of it"
                 again.press("o")
                 text = again.until(f"began on {os.uname().nodename}", 20)
                 assert f"(process {process})" in text, "from its first event on"
                 os.kill(process, signal.SIGCONT)
                 again.until("is restored, compared and in place", 60)
                 again.press("\x1b")
-                again.until(lambda text: "PLANS" in text and "⟳" not in text)
+                again.until(lambda text: "PLANS" in text and "↻" not in text)
                 again.press("q")
                 assert again.ended_within(10) == 0
         finally:
@@ -136,21 +136,21 @@ def test_a_restore_is_undone_and_quitting_over_a_job_is_asked(home: Path, server
         try:
             console.press("\x1b")
             console.until("PLANS")
-            console.until("⟳ restore", 20)
+            console.until("↻ restore", 20)
             console.press("q")
             console.until("A job of yours runs")
             console.press("\x1b")
             console.until("PLANS")
             os.kill(process, signal.SIGCONT)
-            console.until(lambda text: "⟳" not in text, 60)
+            console.until(lambda text: "↻" not in text, 60)
         finally:
             _let_go(process)
         assert server.csv("select count(*) from users", database="shop") == [["5000"]]
         console.press("u")
         console.until("Undo the last restore", 20)
         console.press("undo\r")
-        console.until("⟳ undo", 20)
-        console.until(lambda text: "⟳" not in text, 60)
+        console.until("↻ undo", 20)
+        console.until(lambda text: "↻" not in text, 60)
         assert server.csv("select count(*) from users", database="shop") == [["10"]]
         console.press("q")
         assert console.ended_within(10) == 0
