@@ -94,8 +94,8 @@ class CommandUnknown(HostError):
 
 
 class CommandFailed(HostError):
-    """A streamed command ended with something else than 0. ``outcome`` is its exit status or the name of the signal that
-    ended it; ``stderr`` the end of what it said, untrusted text."""
+    """A streamed command ended with something else than 0. ``outcome`` is its exit status or the name of the signal
+    that ended it; ``stderr`` the end of what it said, untrusted text."""
 
     def __init__(
         self, host: str, message: Message | str, hint: Message | str = "", *, outcome: str | int | None, stderr: str

@@ -10,6 +10,13 @@ from collections.abc import Callable
 POLL_S = 0.01
 
 
+async def turn() -> None:
+    """Lets all others of the loop go on, once."""
+    again = asyncio.Event()
+    asyncio.get_running_loop().call_soon(again.set)
+    await again.wait()
+
+
 async def until(predicate: Callable[[], object], *, timeout_s: float = 10.0, what: str = "") -> None:
     """Returns once ``predicate()`` is true; fails the test after ``timeout_s``, naming ``what``."""
     loop = asyncio.get_running_loop()

@@ -1,83 +1,33 @@
-"""Stores whose disk is full, read-only or gone, whose link is cut or stalls, and whose lock was left by the dead.
+"""Stores whose disk is full, read-only or gone, whose link is cut or stalls.
 
-Rows 7, 8, 9, 10, 11, 13, 14, 15, 17 and 18 of the faults that must not harm a backup.
+Rows 7, 8, 9, 10, 11, 13, 14 and 15 of the faults that must not harm a backup.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
-import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from datetime import UTC, datetime
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
 
-from lilfox_tui.backup import store_lock
-from lilfox_tui.backup.errors import StoreError, StoreHeld
-from lilfox_tui.backup.publishing import Heading, Publication
+from lilfox_tui.backup.errors import StoreError
+from lilfox_tui.backup.publishing import Publication
 from lilfox_tui.backup.store import Store
-from lilfox_tui.backup.stores import local, sftp
-from lilfox_tui.config.model import HostConfig
+from lilfox_tui.backup.stores import sftp
 from lilfox_tui.errors import HostError, HostUnreachable
 from lilfox_tui.hosts.open import open_host
+from tests.faults.faulty_stores import HEADING, KINDS, hold, lab, names, of, old_set, opened, place
 from tests.faults.relay import Relay
-from tests.services.sshd import Sshd, SshdLab, sshd_lab
-from tests.waiting import until
+from tests.services.sshd import Sshd, SshdLab
+from tests.waiting import turn
 
-HEADING = Heading(
-    id="lilfox_20231230_020000",
-    run="1",
-    plan="lilfox",
-    created=datetime(2023, 12, 29, 18, tzinfo=UTC),
-    offset_s=0,
-    host="h",
-    tool="t",
-)
-KINDS = ["local", "sftp"]
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[SshdLab]:
-    with sshd_lab() as made:
-        made.sshd()
-        yield made
-
-
-@asynccontextmanager
-async def opened(kind: str, lab: SshdLab, folder: Path, **options: object) -> AsyncIterator[Store]:
-    here = kind == "local"
-    host = open_host("nas", HostConfig(local=True) if here else lab.host(lab.servers[0]), lab.ssh())
-    store: Store = (
-        local.open_store("s", local.Options(path=str(folder), **options), host)  # type: ignore[arg-type]
-        if here
-        else sftp.open_store("s", sftp.Options(host="nas", path=str(folder), **options), host)  # type: ignore[arg-type]
-    )
-    try:
-        yield store
-    finally:
-        await store.close()
-        await host.close()
-
-
-@pytest.fixture
-def place() -> Iterator[Path]:
-    """A folder, and at the end nothing is mounted in it."""
-    with tempfile.TemporaryDirectory(prefix="lilfox-faults-") as made:
-        point = Path(made) / "disk"
-        point.mkdir(mode=0o700)
-        try:
-            yield point
-        finally:
-            while subprocess.run(["umount", "-l", point], capture_output=True).returncode == 0:
-                pass
+__all__ = ["lab", "place"]
 
 
 def mount(point: Path, options: str) -> None:
@@ -91,20 +41,6 @@ def mount(point: Path, options: str) -> None:
 async def command(*argv: str) -> None:
     process = await asyncio.create_subprocess_exec(*argv)
     assert await process.wait() == 0
-
-
-async def of(size: int) -> AsyncGenerator[bytes, None]:
-    for _ in range(size // 65536):
-        yield os.urandom(65536)
-
-
-async def old_set(store: Store) -> None:
-    await store.write("old", of(65536))
-    await store.publish(["old"])
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(name for name in os.listdir(folder) if not name.startswith(".lilfox"))
 
 
 @pytest.mark.root
@@ -206,11 +142,6 @@ async def test_11_a_disk_that_is_not_mounted_is_not_written_below(
         assert os.listdir(place) == []
 
 
-async def hold(store: Store) -> None:
-    async with store.lock("backup"):
-        pass
-
-
 @pytest.mark.root
 @pytest.mark.parametrize("kind", KINDS)
 async def test_11_a_disk_that_goes_away_during_a_run_is_noticed_also_unasked(
@@ -228,7 +159,7 @@ async def test_11_a_disk_that_goes_away_during_a_run_is_noticed_also_unasked(
 
 PUBLISH = """
 import asyncio, sys
-from tests.faults.test_store_faults import HEADING, of
+from tests.faults.faulty_stores import HEADING, of
 from lilfox_tui.backup.publishing import Publication
 from lilfox_tui.backup.stores.local import LocalStore, Options
 async def main():
@@ -291,7 +222,7 @@ async def steady(gate: asyncio.Event) -> AsyncGenerator[bytes, None]:
         if number == 40:
             gate.set()
         yield os.urandom(1024 * 1024)
-        await asyncio.sleep(0)
+        await turn()
 
 
 async def test_15_a_link_that_stalls_ends_the_write_and_the_read_in_bounded_time(lab: SshdLab, place: Path) -> None:
@@ -342,140 +273,3 @@ async def test_14_a_killed_server_fails_the_write_and_the_next_one_is_made_anew(
         await store.remove(["new.part"])
         assert await store.write("new", of(200_000)) > 0
         assert names(place) == ["new.part", "old"]
-
-
-HOLD = """
-import asyncio, sys
-from lilfox_tui.backup.stores.local import LocalStore, Options
-async def main():
-    async with LocalStore("s", Options(path=sys.argv[1])).lock("cron", shared=sys.argv[2] == "shared"):
-        print("held", flush=True)
-        await asyncio.Event().wait()
-asyncio.run(main())
-"""
-
-
-@pytest.fixture(params=["alone", "shared"])
-def holder(request: pytest.FixtureRequest, place: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Another process that holds the store."""
-    with subprocess.Popen([sys.executable, "-c", HOLD, place, request.param], stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"held\n"
-        yield process
-        process.kill()
-
-
-async def test_17_18_a_lock_ends_with_its_process_however_that_ends(
-    lab: SshdLab, place: Path, holder: subprocess.Popen[bytes]
-) -> None:
-    async with opened("local", lab, place) as store, opened("sftp", lab, place) as remote:
-        for each in (store, remote):
-            with pytest.raises(StoreHeld, match="in use by"):
-                await hold(each)
-        holder.send_signal(signal.SIGKILL)
-        holder.wait()
-        if holder.args[-1] == "alone":  # type: ignore[index]
-            with pytest.raises(StoreHeld, match="cron"):  # by SFTP nobody sees that it is dead
-                await hold(remote)
-        await hold(store)
-        await hold(remote)
-
-
-def left_mark(place: Path, age_s: float) -> None:
-    """The lock of a run that came by SFTP and is gone."""
-    mark = place / store_lock.LOCK
-    token = os.urandom(8).hex()
-    mark.write_text(f'{{"who":"the dead one","since":"2023-12-30T02:00:00Z","machine":"","token":"{token}"}}')
-    os.utime(mark, (time.time() - age_s,) * 2)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-async def test_18_a_mark_that_nobody_touches_is_stale_after_five_minutes(kind: str, lab: SshdLab, place: Path) -> None:
-    async with opened(kind, lab, place) as store:
-        left_mark(place, 280)
-        for shared in (False, True):
-            with pytest.raises(StoreHeld, match="the dead one, since 2023-12-30"):
-                async with store.lock("next", shared=shared):
-                    pass
-        for shared in (False, True):
-            left_mark(place, 320)
-            async with store.lock("next", shared=shared):
-                pass
-            assert not (place / store_lock.LOCK).exists()
-
-
-@pytest.mark.parametrize("kind", KINDS)
-async def test_18_who_died_taking_a_dead_mark_away_is_no_hindrance(kind: str, lab: SshdLab, place: Path) -> None:
-    left_mark(place, 320)
-    mark = place / store_lock.LOCK
-    os.link(mark, place / (store_lock.GONE + hashlib.sha256(mark.read_bytes()).hexdigest()[:32]))
-    async with opened(kind, lab, place) as store:
-        await hold(store)
-
-
-async def test_18_of_many_that_find_a_dead_mark_one_alone_gets_the_store(lab: SshdLab, place: Path) -> None:
-    held = most = 0
-
-    async def run(store: Store) -> bool:
-        nonlocal held, most
-        try:
-            async with store.lock("one of many"):
-                held += 1
-                most = max(most, held)
-                await asyncio.sleep(0.05)
-                held -= 1
-                return True
-        except StoreHeld:
-            return False
-
-    async with AsyncExitStack() as stack:
-        stores = [await stack.enter_async_context(opened("sftp", lab, place)) for _ in range(4)]
-        for store in stores:
-            await store.entries()
-        for _ in range(5):
-            left_mark(place, 320)
-            assert sum(await asyncio.gather(*(run(store) for store in stores * 3))) >= 1
-    assert most == 1
-
-
-@pytest.mark.parametrize("kind", KINDS)
-async def test_18_who_has_lost_the_lock_is_stopped(
-    kind: str, lab: SshdLab, place: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(store_lock, "BEAT_S", 0.05)
-    mark = place / store_lock.LOCK
-
-    async def sleeper(store: Store) -> None:
-        async with store.lock("sleeper"):
-            await until(lambda: touched(mark), what="the mark is touched")
-            left_mark(place, 0)
-            await asyncio.wait_for(asyncio.Event().wait(), 20)
-
-    def touched(file: Path) -> bool:
-        if not os.path.exists(file) or time.time() - file.stat().st_mtime > 50:
-            return False
-        os.utime(file, (time.time() - 100,) * 2)
-        return next(rounds) >= 2
-
-    rounds = iter(range(100))
-    async with opened(kind, lab, place) as store:
-        with pytest.raises(StoreError, match="was taken by another run"):
-            await sleeper(store)
-        task = asyncio.current_task()
-        assert task is not None
-        assert not task.cancelling()
-        assert "the dead one" in mark.read_text()
-
-
-@pytest.mark.parametrize("kind", KINDS)
-async def test_18_marks_that_are_no_marks_harm_nobody(kind: str, lab: SshdLab, place: Path) -> None:
-    async with opened(kind, lab, place) as store:
-        for content in (b"", b"\x1b[31m", b"[" * 100_000, b'{"who":"\x1b]0;x\x07"}', b'{"since":"x"}'):
-            (place / store_lock.LOCK).write_bytes(content)
-            with pytest.raises(StoreHeld) as caught:
-                await hold(store)
-            assert "\x1b" not in f"{caught.value}{caught.value.holder.who}"
-        (place / store_lock.LOCK).unlink()
-        (place / store_lock.LOCK).symlink_to("/etc/hosts")
-        with pytest.raises(StoreError):
-            await hold(store)

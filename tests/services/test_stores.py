@@ -24,7 +24,7 @@ from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
 from tests.services.accounts import account
 from tests.services.sshd import Sshd, SshdLab, sshd_lab
-from tests.waiting import until
+from tests.waiting import turn, until
 
 HOSTILE = [
     "", ".", "..", "../x", "/etc/hosts", "a/b", "postgresql/../x", "postgresql/a/b", "postgresql/", "x\0y", "a\nb",
@@ -151,7 +151,7 @@ async def test_a_cancelled_write_leaves_no_part(store: Store, folder: Path) -> N
     async def endless() -> AsyncGenerator[bytes, None]:
         while True:
             yield b"x" * 1_000_000
-            await asyncio.sleep(0)
+            await turn()
 
     writing = asyncio.create_task(store.write("a", endless()))
     await until(lambda: (folder / "a.part").exists() and (folder / "a.part").stat().st_size > 2_000_000)

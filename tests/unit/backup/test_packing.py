@@ -21,7 +21,7 @@ import zstandard
 from lilfox_tui.backup.errors import BrokenSet, NotReady
 from lilfox_tui.backup.manifest import Packing
 from lilfox_tui.backup.packing import Counted, packed, unpacked
-from tests.waiting import until
+from tests.waiting import turn, until
 
 KEY = pyrage.x25519.Identity.generate()
 IDENTITY, RECIPIENT = str(KEY), str(KEY.to_public())
@@ -201,7 +201,7 @@ async def test_it_can_be_left_at_any_time_and_leaves_its_source(packing: Packing
         try:
             while True:
                 yield os.urandom(100_000)
-                await asyncio.sleep(0)
+                await turn()
         finally:
             left = True
 

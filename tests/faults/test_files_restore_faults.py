@@ -1,0 +1,270 @@
+"""What must not happen to a folder while another is restored in its place. Rows are those of the table of faults."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncGenerator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lilfox_tui.backup.errors import BackupError
+from lilfox_tui.backup.model import FoundPart
+from lilfox_tui.backup.phases import CRASH_AT
+from lilfox_tui.backup.sources import config, files
+from lilfox_tui.errors import HostError
+from lilfox_tui.hosts.base import Host
+from tests.faults.uploads_app import TOP, U, app, file, host, options
+from tests.services.tree_sets import Shelf, dumped, refused, snapshot, staged, tar_of
+from tests.waiting import until
+
+__all__ = ["app", "host"]
+
+
+def _exchange() -> Callable[[Path, Path], None]:
+    """Swaps two names in one step (renameat2, RENAME_EXCHANGE)."""
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def swap(one: Path, other: Path) -> None:
+        libc.renameat2(-100, os.fsencode(one), -100, os.fsencode(other), 2)
+
+    return swap
+
+
+@contextlib.contextmanager
+def racing(parent: Path, canary: Path) -> Iterator[list[int]]:
+    """A thread that puts a link to ``canary`` in the place of whatever is being staged in ``parent``, over and over."""
+    swap, ended, times = _exchange(), threading.Event(), [0]
+    lure = parent / "lure"
+    lure.symlink_to(canary)
+
+    def work() -> None:
+        while not ended.is_set():
+            for name in os.listdir(parent):
+                if ".lilfox_restore_" in name:
+                    swap(parent / name, lure)
+                    swap(parent / name, lure)
+                    times[0] += 1
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield times
+    finally:
+        ended.set()
+        thread.join()
+        if lure.is_symlink():
+            lure.unlink()
+        else:
+            shutil.rmtree(lure)
+
+
+async def test_row_52_a_race_in_the_destination_leads_nowhere(app: Path, tmp_path: Path, host: Host) -> None:
+    """Every step either works in the folder that was made, or not at all."""
+    shelf = Shelf(tmp_path / "set")
+    shelf.old(
+        "uploads.tar", tar_of(TOP, *[file(f"{U}/victim{n}", b"x" * 2000) for n in range(200)], file(f"{U}/victim"))
+    )
+    canary = snapshot(tmp_path / "canary")
+    ended = {"well": 0, "refused": 0}
+    with racing(app / "public", tmp_path / "canary") as times:
+        for _ in range(8):
+            target = files.open_target("uploads", options(app), host, shelf.goal())
+            assert all(check.state != "bad" for check in await target.checks())
+            try:
+                await target.stage(lambda _: None)
+                assert (await target.compare()).differences == ()
+                ended["well"] += 1
+            except (BackupError, HostError):
+                ended["refused"] += 1
+            assert snapshot(tmp_path / "canary") == canary
+            with contextlib.suppress(BackupError):
+                await target.discard()
+    assert times[0] > 0
+    assert ended["refused"] > 0
+    assert snapshot(tmp_path / "canary") == canary
+    assert (app / U / "kept.txt").read_text() == "kept"
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("kind", ["size", "nr_inodes"])
+async def test_row_45_no_room_is_found_before(app: Path, tmp_path: Path, host: Host, kind: str) -> None:
+    for n in range(60):
+        (app / U / f"f{n}").write_bytes(os.urandom(40_000))
+    shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
+    with small_disk(tmp_path / "disk", "size=1m" if kind == "size" else "nr_inodes=20"):
+        target = files.open_target("uploads", options(app), host, shelf.goal(place=str(tmp_path / "disk" / "up")))
+        told = await refused(target)
+        assert "needed" in told
+        assert os.listdir(tmp_path / "disk") == []
+
+
+@pytest.mark.root
+async def test_row_45_a_disk_that_fills_meanwhile_leaves_what_is_there(app: Path, tmp_path: Path, host: Host) -> None:
+    (app / U / "big").write_bytes(os.urandom(3_000_000))
+    shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
+    with small_disk(tmp_path / "disk", "size=5m"):
+        (tmp_path / "disk" / "up").mkdir()
+        (tmp_path / "disk" / "up" / "live").write_text("live")
+        was = snapshot(tmp_path / "disk")
+        target = files.open_target("uploads", options(app), host, shelf.goal(place=str(tmp_path / "disk" / "up")))
+        assert all(check.state != "bad" for check in await target.checks())
+        (tmp_path / "disk" / "filled").write_bytes(bytes(3_500_000))
+        with pytest.raises(BackupError, match="No space left"):
+            await target.stage(lambda _: None)
+        await target.discard()
+        (tmp_path / "disk" / "filled").unlink()
+        assert snapshot(tmp_path / "disk") == was
+
+
+@pytest.mark.root
+async def test_a_mount_is_not_swapped(app: Path, tmp_path: Path, host: Host) -> None:
+    shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
+    with small_disk(tmp_path / "disk", "size=1m"):
+        told = await refused(files.open_target("uploads", options(app), host, shelf.goal(place=str(tmp_path / "disk"))))
+    assert "mount of its own" in told
+
+
+@contextlib.contextmanager
+def small_disk(at: Path, limit: str) -> Iterator[None]:
+    at.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", limit, "lilfox-test", str(at)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(at)], check=True)
+
+
+async def test_row_46_a_restore_that_is_cancelled_leaves_nothing(app: Path, tmp_path: Path, host: Host) -> None:
+    (app / U / "big").write_bytes(os.urandom(5_000_000))
+    shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
+    was = snapshot(app)
+    half = asyncio.Event()
+
+    async def stuck(part: FoundPart) -> AsyncGenerator[bytes, None]:
+        async for block in shelf.blocks(part):
+            yield block
+            if shelf_read:
+                half.set()
+                await asyncio.Event().wait()
+
+    shelf_read: list[bool] = []
+    target = files.open_target("uploads", options(app), host, shelf.goal(blocks=stuck))
+    assert all(check.state != "bad" for check in await target.checks())
+    shelf_read.append(True)
+    staging = asyncio.ensure_future(target.stage(lambda _: None))
+    await half.wait()
+    await until(lambda: any(".lilfox_restore_" in name for name in os.listdir(app / "public")))
+    staging.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await staging
+    await target.discard()
+    assert snapshot(app) == was
+
+
+async def test_row_46_another_archive_the_second_time_is_refused(app: Path, tmp_path: Path, host: Host) -> None:
+    shelf = Shelf(tmp_path / "set")
+    shelf.old("uploads.tar", tar_of(TOP, file(f"{U}/a", b"one")))
+    target = files.open_target("uploads", options(app), host, shelf.goal())
+    assert all(check.state != "bad" for check in await target.checks())
+    shelf.old("uploads.tar", tar_of(TOP, file(f"{U}/a", b"two")))
+    with pytest.raises(BackupError, match="has changed since"):
+        await target.stage(lambda _: None)
+    await target.discard()
+    assert sorted(os.listdir(app / "public")) == ["uploads"]
+
+
+CRASHING = """
+import asyncio, sys
+import msgspec
+from lilfox_tui.backup.source import Swap
+from lilfox_tui.backup.tree.renames import renames_of, swap_in
+from lilfox_tui.config.model import HostConfig, SshConfig
+from lilfox_tui.hosts.open import open_host
+swap = msgspec.json.decode(sys.argv[1], type=Swap)
+asyncio.run(swap_in(open_host("h", HostConfig(local=True), SshConfig()), renames_of(swap), sudo=False))
+"""
+
+
+def crashed(swap: bytes, phase: str) -> int:
+    """Runs the swap in a process that is killed at ``phase``."""
+    return subprocess.run(
+        [sys.executable, "-c", CRASHING, swap.decode()], env=os.environ | {CRASH_AT: phase}, check=False
+    ).returncode
+
+
+@pytest.mark.parametrize("phase", ["swap-first", "swap-second", "swap-first:2", "swap-second:2"])
+@pytest.mark.parametrize("then", ["settle", "undo"])
+async def test_row_47_a_crash_between_the_renames_is_finished_or_undone(
+    app: Path, tmp_path: Path, host: Host, phase: str, then: str
+) -> None:
+    """Of two things that are swapped together either both are as they were, or both are restored."""
+    import msgspec
+
+    (app / ".env").write_text("A=1\n")
+    (app / "config").mkdir()
+    (app / "config" / "a").write_text("then")
+    wanted = config.Options(root=str(app))
+    shelf = await dumped(config.open_source("config", wanted, host), tmp_path / "set", "config")
+    (app / ".env").write_text("A=2\n")
+    (app / "config" / "a").write_text("now")
+    target = config.open_target("config", wanted, host, shelf.goal())
+    await staged(target)
+    swap = target.swap_plan()
+    assert crashed(msgspec.json.encode(swap), phase) == -signal.SIGKILL
+    if then == "settle":
+        assert await config.settle(swap, host) == ("nothing" if phase == "swap-second:2" else "finished")
+        assert ((app / ".env").read_text(), (app / "config" / "a").read_text()) == ("A=1\n", "then")
+        assert await config.settle(swap, host) == "nothing"
+    else:
+        await config.undo(swap, host)
+        assert ((app / ".env").read_text(), (app / "config" / "a").read_text()) == ("A=2\n", "now")
+        await config.undo(swap, host)
+    assert ((app / ".env").read_text(), (app / "config" / "a").read_text()) in [("A=1\n", "then"), ("A=2\n", "now")]
+
+
+async def test_row_47_what_was_staged_is_gone_so_it_is_undone(app: Path, tmp_path: Path, host: Host) -> None:
+    shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
+    target = files.open_target("uploads", options(app), host, shelf.goal())
+    await staged(target)
+    swap = target.swap_plan()
+    os.rename(swap.target, swap.before)
+    shutil.rmtree(os.path.dirname(swap.staged))
+    assert await files.settle(swap, host) == "undone"
+    assert (app / U / "kept.txt").read_text() == "kept"
+
+
+async def test_row_47_a_second_rename_that_fails_takes_the_first_back(app: Path, tmp_path: Path, host: Host) -> None:
+    shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
+    target = files.open_target("uploads", options(app), host, shelf.goal())
+    await staged(target)
+    swap = target.swap_plan()
+    shutil.rmtree(swap.staged)
+    with pytest.raises(BackupError, match="could not become"):
+        await target.swap()
+    await target.discard()
+    assert (app / U / "kept.txt").read_text() == "kept"
+    assert os.listdir(app / "public") == ["uploads"]
+
+
+async def test_row_48_a_folder_that_somebody_makes_anew_is_not_written_over(
+    app: Path, tmp_path: Path, host: Host
+) -> None:
+    shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
+    target = files.open_target("uploads", options(app), host, shelf.goal())
+    await staged(target)
+    swap = target.swap_plan()
+    os.rename(swap.target, swap.before)
+    os.mkdir(swap.target)
+    with pytest.raises(BackupError, match="made it anew"):
+        await files.settle(swap, host)
+    assert os.listdir(swap.target) == []
+    assert os.listdir(swap.before) == ["kept.txt"]
