@@ -198,6 +198,8 @@ def test_copies_are_read_back_where_they_are(files: BackupLab, ssh: SshdLab) -> 
         (found,) = files.sets("--store", store)
         assert found["status"] == "intact"
     assert len(files.sets("--plan", "nightly")) == 3
+    shown = files.lilfox("backup", "list").stdout
+    assert all(str(where) in shown for where in (files.store, other, far)), "it says which is where"
     assert files.lilfox("backup", "verify", "--plan", "nightly", "--store", "far").returncode == 0
 
 

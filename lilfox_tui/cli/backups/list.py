@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lilfox_tui.cli.backup_words import add_json, add_plan, wish_of
 from lilfox_tui.cli.log_sources import zone_of_reader
-from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, shape, warn
+from lilfox_tui.cli.output import Cell, print_error, print_json, print_line, print_table, shape
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.errors import LilFoxError
@@ -36,13 +36,14 @@ def run(args: argparse.Namespace) -> int:
         print_schema("backup-list")
         return 0
     loaded = load_settings(args)
-    sets, troubles = asyncio.run(_sets(args, loaded))
+    stored, troubles = asyncio.run(_sets(args, loaded))
     for trouble in troubles:
-        warn(f"lilfox: {trouble}")
+        print_error(trouble)
+    sets = [found for _store, found in stored]
     if args.json:
         print_json([document(found) for found in sets])
     else:
-        _print(sets)
+        _print(stored)
     if troubles:
         return 3 if sets else 1
     return 0 if any(found.status != "broken" for found in sets) else 1
@@ -62,20 +63,24 @@ def document(found: BackupSet) -> dict[str, Any]:
     }
 
 
-async def _sets(args: argparse.Namespace, loaded: LoadedConfig) -> tuple[list[BackupSet], list[LilFoxError]]:
-    """All sets of the store named, or of the configuration's plans; and what could not be read."""
+async def _sets(
+    args: argparse.Namespace, loaded: LoadedConfig
+) -> tuple[list[tuple[str, BackupSet]], list[LilFoxError]]:
+    """All sets of the store named, or of the configuration's plans, each with its store; and what could not be
+    read."""
     from lilfox_tui.backup.catalogue import read_sets
     from lilfox_tui.backup.opening import Opening
 
-    sets: list[BackupSet] = []
+    sets: list[tuple[str, BackupSet]] = []
     troubles: list[LilFoxError] = []
     async with Opening(loaded.config) as opening:
         for name, options in _stores(wish_of(args, loaded), loaded).items():
             try:
-                sets += await read_sets(opening.store(name, options))
+                store = opening.store(name, options)
+                sets += [(store.where, found) for found in await read_sets(store)]
             except LilFoxError as error:
                 troubles.append(error)
-    return sorted(sets, key=lambda found: found.created, reverse=True), troubles
+    return sorted(sets, key=lambda each: each[1].created, reverse=True), troubles
 
 
 def _stores(wish: Wish, loaded: LoadedConfig) -> dict[str, Any]:
@@ -89,10 +94,12 @@ def _stores(wish: Wish, loaded: LoadedConfig) -> dict[str, Any]:
     return loaded.config.backup.stores
 
 
-def _print(sets: list[BackupSet]) -> None:
+def _print(sets: list[tuple[str, BackupSet]]) -> None:
+    """A line for each; with its store where there are several."""
     zone = zone_of_reader()
+    several = len({where for where, _found in sets}) > 1
     rows = []
-    for found in sets:
+    for where, found in sets:
         proof = found.status if not found.reason else f"{found.status}: {found.reason}"
         rows.append(
             [
@@ -101,6 +108,7 @@ def _print(sets: list[BackupSet]) -> None:
                 Cell(found.created.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")),
                 Cell(human_bytes(found.size_bytes), right=True),
                 Cell(", ".join(dict.fromkeys(part.source for part in found.parts))),
+                *([Cell(where)] if several else []),
                 Cell(proof),
             ]
         )
