@@ -232,14 +232,14 @@ class AppKeys(Shell):
 
     @action("fault", "f", tr("fault"), tr("make a service of the demo ill, or well again"), why_not="no_demo")
     def choose_fault(self) -> None:
-        from lilfox_tui.demo.faults import FAULTS, HEALED
+        from lilfox_tui.demo.faults import DATABASE, HEALED
 
         if self.demo is None:
             return
         choices = [
             Choice(f"{name}:{kind}", (Piece(fit(name, 10), "strong"), Piece(str(what))), f"{name} {kind} {what}")
-            for name in self.demo.services
-            for kind, what in {HEALED: tr("well again"), **FAULTS}.items()
+            for name, kinds in self.demo.targets.items()
+            for kind, what in {**({} if name == DATABASE else {HEALED: tr("well again")}), **kinds}.items()
         ]
         self.push_screen(Chooser(_("Make ill"), choices), self._take_fault)
 
@@ -249,7 +249,7 @@ class AppKeys(Shell):
 
     @work(group="fault")
     async def _set_fault(self, chosen: str) -> None:
-        from lilfox_tui.demo.faults import FAULTS, HEALED
+        from lilfox_tui.demo.faults import FAULTS_OF, HEALED
 
         name, _colon, kind = chosen.partition(":")
         if self.demo is None:
@@ -259,7 +259,7 @@ class AppKeys(Shell):
         except LilFoxError as error:
             self.tell(error)
         else:
-            self.tell(tr("{name}: {what}", name=name, what=FAULTS.get(kind, tr("well again"))))
+            self.tell(tr("{name}: {what}", name=name, what=FAULTS_OF[name].get(kind, tr("well again"))))
 
     def no_demo(self) -> Message | None:
         """Why there is no fault to choose."""

@@ -1,4 +1,4 @@
-"""Which logs the pane opens: the command line's files, the demo's, the config's, or what is found on this machine."""
+"""Which logs the pane opens: the command line's files, the config's, or what is found on this machine."""
 
 from __future__ import annotations
 
@@ -35,13 +35,11 @@ class OpenLogs:
         self.sources = open_logs(self._app.config, self.configs, self._host)
 
     async def _wanted(self) -> Mapping[str, LogConfig]:
-        from lilfox_tui.logs.discover import file_log, file_logs, find_logs
+        from lilfox_tui.logs.discover import file_log, find_logs
 
         app = self._app
         if app.files:
             return {name: file_log(path) for name, path in named(app.files).items()}
-        if app.demo is not None:
-            return file_logs(app.demo.logs, zone="UTC")
         if app.config.logs:
             return app.config.logs
         return await find_logs(self._host(None), None)
@@ -49,8 +47,7 @@ class OpenLogs:
     def where_to_look(self, kind: str, name: str) -> str | None:
         """The host on which logs of a host or a service may be found, as none of them is open; None for none."""
         host = name if kind == "host" else self.host_of_service(name)
-        given = self._app.files or self._app.demo is not None
-        if host is None or given or host not in self._app.config.hosts:
+        if host is None or self._app.files or host not in self._app.config.hosts:
             return None
         known = self._on(host) or (kind == "service" and self._of_service_on(name, host))
         return None if known else host

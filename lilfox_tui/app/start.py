@@ -6,7 +6,9 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +16,11 @@ from msgspec.structs import replace
 
 from lilfox_tui.app.glyphs import glyphs_for_terminal
 from lilfox_tui.app.terminal import SavedTerminal, except_hook
-from lilfox_tui.config.model import Config, HostConfig, Seconds
+from lilfox_tui.config.model import Config, Seconds
 from lilfox_tui.config.themes import DEFAULT, load_theme
-from lilfox_tui.errors import UsageError
+from lilfox_tui.errors import LilFoxError, UsageError
 from lilfox_tui.i18n import language_from_locale, set_language, tr
+from lilfox_tui.monitor import scrape_watch
 from lilfox_tui.monitor.changes import ChangeLog, seen_file
 from lilfox_tui.monitor.monitor import Monitor
 from lilfox_tui.paths import config_file
@@ -25,6 +28,16 @@ from lilfox_tui.paths import config_file
 if TYPE_CHECKING:
     from lilfox_tui.app.app import LilFoxApp
     from lilfox_tui.demo.stack import Stack
+
+
+_OF_DEMO = (
+    "app.app",
+    "config.loader",
+    "backends.kinds.postgresql",
+    "backup.sources.postgresql",
+    "backup.sources.files",
+)
+"""What takes longest of what the demo's screen and configuration need."""
 
 
 def build_app(config: Config, arguments: argparse.Namespace, demo: Stack | None = None) -> LilFoxApp:
@@ -88,14 +101,54 @@ def run_demo(arguments: argparse.Namespace) -> int:
         from lilfox_tui.monitor.watched import this_machine
 
         faults = [parse_fault(text) for text in arguments.fault or ()]
+        importing = asyncio.create_task(asyncio.to_thread(_import_for_demo))  # while the services come up
         async with Stack() as stack:
-            for service, kind in faults:
-                await stack.fault(service, kind)
-            hosts = {this_machine(): HostConfig(local=True)}
-            config = replace(Config(), name="demo", hosts=hosts, services=stack.services, rules=(str(stack.rules),))
-            return await _run_app(build_app(config, arguments, stack))
+            await importing
+            arguments.config = str(stack.write_config(this_machine()))
+            with _state_in(stack.state_dir):
+                app = build_app(_load(arguments), arguments, stack)
+                starting = asyncio.create_task(_complete(app, stack, faults))
+                try:
+                    return await _run_app(app)
+                finally:
+                    starting.cancel()
 
     return _open(on_the_stack)
+
+
+def _import_for_demo() -> None:
+    for name in _OF_DEMO:
+        import_module(f"lilfox_tui.{name}")
+
+
+async def _complete(app: LilFoxApp, stack: Stack, faults: Sequence[tuple[str, str]]) -> None:
+    """Starts the demo's database once the screen is there, then makes ill what the command line names."""
+    from lilfox_tui.demo.faults import SERVICES
+
+    try:
+        for name, kind in faults:
+            if name in SERVICES:
+                await stack.fault(name, kind)
+        await asyncio.sleep(scrape_watch.AFTER_FIRST_FRAME_S)
+        await stack.start_database()
+        for name, kind in faults:
+            if name not in SERVICES:
+                await stack.fault(name, kind)
+    except LilFoxError as error:
+        app.tell(error)
+
+
+@contextmanager
+def _state_in(folder: Path) -> Iterator[None]:
+    """What is kept between runs is kept there meanwhile, by this process and by the jobs that it starts."""
+    before = os.environ.get("XDG_STATE_HOME")
+    os.environ["XDG_STATE_HOME"] = str(folder)
+    try:
+        yield
+    finally:
+        del os.environ["XDG_STATE_HOME"]
+        if before is not None:
+            os.environ["XDG_STATE_HOME"] = before
 
 
 async def _run_app(app: LilFoxApp) -> int:

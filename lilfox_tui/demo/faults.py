@@ -18,14 +18,24 @@ FAULTS: dict[str, Message] = {
     "unhealthy": tr("/health answers 503, all else works"),
     "hang": tr("connections are taken and never answered"),
 }
+DATABASE, STORE = "database", "store"
+FAULTS_OF: dict[str, dict[str, Message]] = {
+    **dict.fromkeys(SERVICES, FAULTS),
+    DATABASE: {
+        "users": tr("somebody deletes half of the users, and their messages with them"),
+        "table": tr("somebody drops the table of messages"),
+    },
+    STORE: {"gone": tr("the disk with the backups is unplugged")},
+}
+"""What can be made ill, and how. What was done to the database is not taken back but by a restore."""
 
 
 def parse_fault(text: str) -> tuple[str, str]:
     """``SERVICE:KIND`` as a pair. Raises UsageError that names what there is."""
-    service, _colon, kind = text.partition(":")
-    if service not in SERVICES or kind not in FAULTS:
+    name, _colon, kind = text.partition(":")
+    if kind not in FAULTS_OF.get(name, {}):
+        known = "; ".join(f"{each}: {', '.join(kinds)}" for each, kinds in FAULTS_OF.items())
         raise UsageError(
-            tr("fault {fault} does not exist: it is SERVICE:KIND", fault=text),
-            tr("services: {services}; kinds: {kinds}", services=", ".join(SERVICES), kinds=", ".join(FAULTS)),
+            tr("fault {fault} does not exist: it is SERVICE:KIND", fault=text), tr("there are {known}", known=known)
         )
-    return service, kind
+    return name, kind

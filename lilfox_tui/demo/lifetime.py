@@ -13,18 +13,27 @@ import shutil
 import signal
 import stat
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
+_REMOVE_TIMES = 20
 
 
 def die_with_parent() -> None:
     """Asks Linux for SIGTERM when the parent ends (prctl(2)); elsewhere the end of stdin must do."""
+    at_parents_end(signal.SIGTERM)()
+
+
+def at_parents_end(number: signal.Signals) -> Callable[[], None]:
+    """What asks Linux to send a signal to the process that calls it when its parent ends. It is forgotten when the
+    process becomes another user's."""
     if sys.platform != "linux":
-        return
+        return lambda: None
     import ctypes
 
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    libc = ctypes.CDLL(None, use_errno=True)
+    return lambda: libc.prctl(_PR_SET_PDEATHSIG, number)
 
 
 async def until_told_to_end() -> None:
@@ -56,5 +65,13 @@ class SharedFolder:
         """Gives the lock back, and removes the folder if nobody else holds it."""
         with contextlib.suppress(OSError):
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(self._folder, ignore_errors=True)
+            remove(self._folder)
         os.close(self._lock)
+
+
+def remove(folder: Path) -> None:
+    """Removes a folder with all that is in it, also when somebody (a job that runs) still puts files there."""
+    for _ in range(_REMOVE_TIMES):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return

@@ -30,12 +30,15 @@ _WORK_S = {"gateway": 0.002, "backend": 0.008, "model": 0.04}
 
 
 class Service:
-    """One service's answers, numbers, log and fault. ``next_port`` is the service that it asks, None for the last."""
+    """One service's answers, numbers, log and fault. ``next_port`` is the service that it asks, None for the last;
+    ``database`` the control socket of the database that keeps its messages, once that is there."""
 
-    def __init__(self, name: str, log_dir: Path, next_port: int | None, max_bytes: int) -> None:
+    def __init__(
+        self, name: str, log_dir: Path, next_port: int | None, max_bytes: int, *, database: Path | None = None
+    ) -> None:
         self.name = name
         self.fault = HEALED
-        self._next_port = next_port
+        self._next_port, self._database = next_port, database
         self._started = time.monotonic()
         self._log = setup_logging(f"lilfox-{name}", log_dir, max_bytes=max_bytes)
         self._count = RequestCount()
@@ -100,7 +103,22 @@ class Service:
         except (OSError, TimeoutError, ValueError):
             self._log.exception("the service below gave no answer", extra={"request_id": request_id})
             return Response(502, b'{"error": "bad gateway"}', request_id=request_id)
+        if self._database is not None and not await self._keep_message(self._database, request_id):
+            return Response(500, b'{"error": "internal error"}', request_id=request_id)
         return Response(200 if below.status == 200 else 502, below.body, request_id=request_id)
+
+    async def _keep_message(self, database: Path, request_id: str) -> bool:
+        """Whether it is kept; where there is no database, or none yet, nothing is."""
+        try:
+            kept = await ask(str(database), "POST", "/message")
+            if kept.status == 500:
+                raise ConnectionError(json.loads(kept.body)["error"])
+        except FileNotFoundError:
+            return True
+        except (OSError, TimeoutError, ValueError, KeyError):
+            self._log.exception("the message was not kept", extra={"request_id": request_id})
+            return False
+        return True
 
     async def control(self, request: Request) -> Response:
         """The private socket: ``POST /fault`` changes the fault, ``GET /fault`` tells it."""
@@ -166,6 +184,7 @@ def main() -> None:
     parser.add_argument("--log-dir", type=Path, required=True)
     parser.add_argument("--log-bytes", type=int, default=100 * 1024 * 1024)
     parser.add_argument("--control", type=Path, help="UNIX socket (default: NAME.sock in the log folder)")
+    parser.add_argument("--database", type=Path, help="UNIX socket on which the database takes messages")
     parser.add_argument("--fault", choices=(*FAULTS, HEALED), default=HEALED)
     parser.add_argument("--shared-folder", type=Path, help="removed when the last process in it ends")
     options = parser.parse_args()
@@ -179,7 +198,7 @@ def main() -> None:
 
 
 async def _run(options: argparse.Namespace) -> None:
-    service = Service(options.name, options.log_dir, options.next_port, options.log_bytes)
+    service = Service(options.name, options.log_dir, options.next_port, options.log_bytes, database=options.database)
     control = options.control or options.log_dir / f"{options.name}.sock"
     service.become(options.fault)
     with contextlib.suppress(FileNotFoundError):

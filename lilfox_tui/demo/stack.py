@@ -1,4 +1,4 @@
-"""The stand-in stack: three services and their users as real processes in one private folder.
+"""The stand-in stack: three services, their users and a database as real processes in one private folder.
 
 The processes hear of this one's end by their stdin; whoever of them ends last removes the folder.
 """
@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import json
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -19,15 +18,20 @@ from types import TracebackType
 from typing import Self
 
 from lilfox_tui.config.model import Seconds, ServiceConfig
-from lilfox_tui.demo.faults import HEALED, SERVICES
+from lilfox_tui.demo.application import DATABASE_FOLDER, DISK, make_application, write_config
+from lilfox_tui.demo.faults import DATABASE, FAULTS_OF, HEALED, SERVICES, STORE
+from lilfox_tui.demo.lifetime import remove
+from lilfox_tui.demo.programs import server_account, server_programs
 from lilfox_tui.demo.wire import ask
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.text import clean
 
 _READY_S = 10.0
 _END_S = 2.0
-_FOLDER_BYTES = 70
-"""Leaves room for the demo's own folder and NAME.sock in the 108 bytes of sun_path (unix(7))."""
+_DATABASE_READY_S = 60.0
+_FOLDER_BYTES = 60
+"""Leaves room for the demo's own folder and db/.s.PGSQL.5432 in the 108 bytes of sun_path (unix(7))."""
 _BELOW = {"gateway": "backend", "backend": "model"}
 
 
@@ -52,7 +56,8 @@ def _short_folder() -> str:
 
 
 class Stack:
-    """``async with Stack() as stack``: three services that answer, until the block ends.
+    """``async with Stack() as stack``: three services that answer, until the block ends. The database is started when
+    it is asked for: it takes seconds.
 
     ``port_base`` puts them on three ports from there on instead of the manual's, 0 on any free ones; a port in use is
     replaced by a free one. ``rate`` is users' requests a second. Raises LilFoxError when a service does not come up.
@@ -67,6 +72,7 @@ class Stack:
         self._ports: dict[str, int] = {}
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._faults: dict[str, str] = {}
+        self._programs = server_programs()
         self.folder = Path()
 
     @property
@@ -90,9 +96,19 @@ class Stack:
         }
 
     @property
-    def rules(self) -> Path:
-        """The manual's four rules, corrected and quick."""
-        return Path(__file__).parent / "rules.yml"
+    def state_dir(self) -> Path:
+        """For XDG_STATE_HOME: jobs and restores of the demo are no one else's, and go with it."""
+        return self.folder / "state"
+
+    @property
+    def targets(self) -> dict[str, dict[str, Message]]:
+        """What can be made ill here, each with the kinds of that."""
+        there = DATABASE if self._programs is not None else ""
+        return {name: kinds for name, kinds in FAULTS_OF.items() if name in (*SERVICES, STORE, there)}
+
+    def write_config(self, host: str) -> Path:
+        """Writes what watches and backs up all of this into a configuration file; ``host`` names this machine."""
+        return write_config(self.folder, self.services, self.logs, host=host, database=self._programs is not None)
 
     def pids(self) -> dict[str, int]:
         """The processes that run, ``traffic`` among them."""
@@ -109,6 +125,7 @@ class Stack:
             for name, wanted in self._wanted.items():
                 self._ports[name] = _free_port(wanted, taken)
                 taken.add(self._ports[name])
+            make_application(self.folder)
             await asyncio.gather(*(self._start_service(name) for name in SERVICES))
             await self._start("traffic", ["--port", str(self._ports["gateway"]), "--rate", str(self._rate)])
         except BaseException:
@@ -121,8 +138,45 @@ class Stack:
     ) -> None:
         await asyncio.shield(self._end_all())
 
+    async def start_database(self) -> None:
+        """Returns once the database has its rows. Raises LilFoxError where PostgreSQL is not installed, or why it does
+        not run."""
+        if self._programs is None:
+            raise LilFoxError(
+                tr("the demo has no database: PostgreSQL's programs are not installed"),
+                tr("install them and start it again: apt-get install postgresql"),
+            )
+        folder = self.folder / DATABASE_FOLDER
+        folder.mkdir(mode=0o700)
+        account = server_account()
+        if account is not None:  # may pass through to its own folder
+            os.chown(self.folder, -1, account.pw_gid)
+            self.folder.chmod(0o710)
+        options = ["--folder", str(folder), "--programs", str(self._programs), "--control", str(self._socket(DATABASE))]
+        process = await self._start("database", options)
+        deadline = asyncio.get_running_loop().time() + _DATABASE_READY_S
+        state = "starting"
+        while state == "starting" and process.returncode is None:
+            if asyncio.get_running_loop().time() > deadline:
+                break
+            await asyncio.sleep(0.05)
+            with contextlib.suppress(OSError, TimeoutError, ValueError):
+                state = json.loads((await ask(str(self._socket(DATABASE)), "GET", "/state")).body)["state"]
+        if state != "ready":
+            raise LilFoxError(tr("the demo's database does not run: {reason}", reason=clean(state)))
+
     async def fault(self, service: str, kind: str) -> None:
-        """Gives a service (of SERVICES) a fault (of FAULTS). Raises LilFoxError when it does not take it."""
+        """Makes one of ``targets`` ill. Raises LilFoxError when it does not take it."""
+        if service == STORE:
+            self._move_disk(away=True)
+        elif service == DATABASE:
+            await self._tell(service, kind)
+            return  # what is gone is gone: no fault that lasts
+        else:
+            await self._make_service_ill(service, kind)
+        self._faults[service] = kind
+
+    async def _make_service_ill(self, service: str, kind: str) -> None:
         if self._processes[service].returncode is not None:
             await self._start_service(service)
         try:
@@ -131,15 +185,26 @@ class Stack:
             if kind != "crash":
                 raise
             await self._processes[service].wait()
-        self._faults[service] = kind
 
     async def heal(self, service: str) -> None:
-        """Takes the fault away; a service that died is started again on its port."""
-        if self._processes[service].returncode is None:
+        """Takes the fault away; a service that died is started again on its port. What the database lost comes back by
+        a restore only: raises LilFoxError."""
+        if service == DATABASE:
+            raise LilFoxError(
+                tr("what the database lost does not come back by itself"), tr("restore it: pane 3, choose a set, r")
+            )
+        if service == STORE:
+            self._move_disk(away=False)
+        elif self._processes[service].returncode is None:
             await self._tell(service, HEALED)
         else:
             await self._start_service(service)
         self._faults.pop(service, None)
+
+    def _move_disk(self, *, away: bool) -> None:
+        here, there = self.folder / DISK, self.folder / f"{DISK}-unplugged"
+        with contextlib.suppress(FileNotFoundError):
+            (here if away else there).rename(there if away else here)
 
     async def _tell(self, service: str, kind: str) -> None:
         body = json.dumps({"kind": kind}).encode()
@@ -152,7 +217,10 @@ class Stack:
                 tr("the demo's {service} cannot be told: {reason}", service=service, reason=error)
             ) from error
         if response.status != 200:
-            raise LilFoxError(tr("the demo's {service} knows no fault {kind}", service=service, kind=kind))
+            why = json.loads(response.body or b"{}").get("error", "")
+            raise LilFoxError(
+                tr("the demo's {service} did not take the fault {kind}: {why}", service=service, kind=kind, why=why)
+            )
 
     def _socket(self, service: str) -> Path:
         return self.folder / f"{service}.sock"
@@ -162,6 +230,8 @@ class Stack:
         options += ["--log-bytes", str(self._log_bytes), "--control", str(self._socket(name))]
         if name in _BELOW:
             options += ["--next-port", str(self._ports[_BELOW[name]])]
+        if name == "backend" and self._programs is not None:
+            options += ["--database", str(self._socket(DATABASE))]
         process = await self._start("service", options, key=name)
         deadline = asyncio.get_running_loop().time() + _READY_S
         while asyncio.get_running_loop().time() < deadline and process.returncode is None:
@@ -198,4 +268,4 @@ class Stack:
                     with contextlib.suppress(ProcessLookupError):
                         os.killpg(process.pid, signal.SIGKILL)
             await asyncio.gather(*(process.wait() for process in processes))
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove(self.folder)

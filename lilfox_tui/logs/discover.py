@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from msgspec.structs import replace
 
@@ -56,13 +56,8 @@ async def find_logs(host: Host, host_name: str | None, *, folder: str = LILFOX_F
     return {f"{host_name}.{name}": replace(log, host=host_name) for name, log in found.items()}
 
 
-def file_logs(paths: Mapping[str, Path], *, zone: str = "") -> dict[str, LogConfig]:
-    """Sources of files on this machine by name, such as the demo's (whose naive times are UTC)."""
-    return {name: file_log(str(path), zone=zone) for name, path in paths.items()}
-
-
 def file_log(path: str, *, zone: str = "") -> LogConfig:
-    """A source that is a file with its rotated siblings."""
+    """A source that is a file of this machine with its rotated siblings."""
     return _options("file", path=path, zone=zone)
 
 

@@ -24,8 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the stack until it is told to end."""
     from lilfox_tui.demo.control import run_headless
+    from lilfox_tui.monitor.watched import this_machine
 
-    asyncio.run(run_headless(args.fault, say=_say))
+    asyncio.run(run_headless(args.fault, say=_say, host=this_machine()))
     return 0
 
 

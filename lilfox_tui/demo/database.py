@@ -1,0 +1,188 @@
+"""The stand-in database: ``python -m lilfox_tui.demo.database --folder D --programs BIN --control SOCK``.
+
+A private PostgreSQL that listens on a socket in its folder and on no port, with the application's tables. On the
+control socket ``GET /state`` tells how far it is, ``POST /message`` keeps a message of the backend's, ``POST /fault``
+breaks the data. The server ends with this process, also when that is killed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+from lilfox_tui.demo.lifetime import SharedFolder, at_parents_end, die_with_parent, until_told_to_end
+from lilfox_tui.demo.programs import server_account
+from lilfox_tui.demo.sql import NoAnswer, Session
+from lilfox_tui.demo.wire import Request, Response, serve_connection
+
+NAME = "lilfox"
+"""Of the database, and of the role that owns it."""
+_SETTINGS = f"""
+listen_addresses = ''
+unix_socket_permissions = 0700
+fsync = off
+max_connections = 50
+shared_buffers = 32MB
+max_wal_size = 256MB
+log_line_prefix = '%m [%p] %q%u@%d '
+cluster_name = '{NAME}-demo'
+"""
+_MESSAGE = (
+    "INSERT INTO messages (conversation_id, body) SELECT c.id, md5(random()::text) FROM conversations c"
+    " WHERE c.id >= (SELECT floor(random() * max(id))::bigint FROM conversations) ORDER BY c.id LIMIT 1;"
+)
+_FORGET = "DELETE FROM messages WHERE id <= (SELECT max(id) - 100000 FROM messages);"
+"""A demo that nobody ends fills no disk."""
+_FORGET_EACH = 1000
+FAULTS = {"users": "DELETE FROM users WHERE id % 2 = 0;", "table": "DROP TABLE messages CASCADE;"}
+_READY_S = 30.0
+_END_S = 1.5
+
+
+class Database:
+    """The server and the application's session with it. ``state`` is ``starting``, ``ready`` or why it is not."""
+
+    def __init__(self, folder: Path, programs: Path) -> None:
+        self.state = "starting"
+        self._folder, self._programs = folder, programs
+        self._data = folder / "data"
+        self._server: asyncio.subprocess.Process | None = None
+        self._bound = at_parents_end(signal.SIGQUIT)
+        account = server_account()
+        self._as: dict[str, Any] = {}
+        if account is not None:
+            os.chown(folder, account.pw_uid, account.pw_gid)
+            self._as = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+        self._session = Session(self._psql(NAME, f"{NAME}-backend"))
+        self._kept = 0
+
+    def _psql(self, database: str, application: str) -> list[str]:
+        where = f"host='{self._folder}' user={NAME} dbname={database} application_name={application}"
+        return [str(self._programs / "psql"), "-X", "-q", "-A", "-t", "-w", "-d", where]
+
+    async def start(self) -> None:
+        """Makes the cluster and its rows. What goes wrong becomes the state."""
+        try:
+            words = ["-D", str(self._data), "-U", NAME, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+            await self._do([str(self._programs / "initdb"), *words])
+            with (self._data / "postgresql.conf").open("a") as settings:
+                settings.write(f"{_SETTINGS}unix_socket_directories = '{self._folder}'\n")
+            self._server = await self._child([str(self._programs / "postgres"), "-D", str(self._data)])
+            await self._until_it_answers()
+            await self._do([*self._psql("postgres", "demo"), "-v", "ON_ERROR_STOP=1", "-c", f"CREATE DATABASE {NAME}"])
+            schema = Path(__file__).with_name("schema.sql")
+            await self._do([*self._psql(NAME, "demo"), "-v", "ON_ERROR_STOP=1", "-1"], schema.read_bytes())
+        except (OSError, RuntimeError) as error:
+            self.state = str(error)
+        else:
+            self.state = "ready"
+
+    async def _child(self, argv: list[str]) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *argv, **self._as, cwd="/", stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL, preexec_fn=self._bound,
+        )  # fmt: skip
+
+    async def _do(self, argv: list[str], script: bytes = b"") -> None:
+        process = await asyncio.create_subprocess_exec(
+            *argv, **self._as, cwd="/", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE, preexec_fn=self._bound,
+        )  # fmt: skip
+        try:
+            _out, said = await process.communicate(script)
+        except asyncio.CancelledError:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+            raise
+        if process.returncode:
+            lines = said.decode("utf-8", "replace").strip().splitlines() or [f"status {process.returncode}"]
+            raise RuntimeError(f"{Path(argv[0]).name}: {lines[-1]}")
+
+    async def _until_it_answers(self) -> None:
+        deadline = asyncio.get_running_loop().time() + _READY_S
+        while True:
+            try:
+                return await self._do([*self._psql("postgres", "demo"), "-c", "SELECT 1"])
+            except RuntimeError:
+                ended = self._server is None or self._server.returncode is not None
+                if ended or asyncio.get_running_loop().time() > deadline:
+                    raise
+            await asyncio.sleep(0.05)
+
+    async def end(self) -> None:
+        """Ends the session and the server, as a crash would: nothing of it is wanted any more."""
+        await self._session.close()
+        server = self._server
+        if server is None or server.returncode is not None:
+            return
+        server.send_signal(signal.SIGQUIT)
+        try:
+            async with asyncio.timeout(_END_S):
+                await server.wait()
+        except TimeoutError:
+            server.kill()
+            await server.wait()
+
+    async def answer(self, request: Request) -> Response:
+        """The control socket."""
+        if (request.method, request.path) == ("GET", "/state"):
+            return Response(200, json.dumps({"state": self.state}).encode())
+        if request.method != "POST" or self.state != "ready":
+            return Response(404)
+        if request.path == "/message":
+            self._kept += 1
+            return await self._run(_MESSAGE if self._kept % _FORGET_EACH else f"{_FORGET} {_MESSAGE}")
+        try:
+            return await self._run(FAULTS[json.loads(request.body)["kind"]])
+        except (ValueError, KeyError, TypeError):
+            return Response(404)
+
+    async def _run(self, statements: str) -> Response:
+        try:
+            said = await self._session.run(statements)
+        except NoAnswer as error:
+            said = str(error)
+        return Response(500 if said else 200, json.dumps({"error": said}).encode())
+
+
+async def _run(folder: Path, programs: Path, control: Path) -> None:
+    database = Database(folder, programs)
+    private = await asyncio.start_unix_server(
+        lambda reader, writer: serve_connection(reader, writer, database.answer), control
+    )
+    starting = asyncio.create_task(database.start())
+    try:
+        await until_told_to_end()
+    finally:
+        private.close()
+        starting.cancel()
+        await asyncio.wait([starting])
+        await database.end()
+
+
+def main() -> None:
+    """Runs the database until its parent is gone."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--programs", type=Path, required=True)
+    parser.add_argument("--control", type=Path, required=True)
+    parser.add_argument("--shared-folder", type=Path)
+    options = parser.parse_args()
+    die_with_parent()
+    shared = SharedFolder(options.shared_folder) if options.shared_folder else None
+    try:
+        asyncio.run(_run(options.folder, options.programs, options.control))
+    finally:
+        if shared is not None:
+            shared.leave()
+
+
+if __name__ == "__main__":
+    main()
