@@ -54,19 +54,20 @@ def run(args: argparse.Namespace) -> int:
     )
     if args.undo:
         return _done(args, "undo", wish)
-    where, ready = asyncio.run(_shown(wish, changes=args.dry_run or not args.yes))
-    if args.dry_run:
-        return 0 if ready else 1
-    if not ready:
-        warn(_("lilfox: nothing was written: what is marked above forbids it"))
-        return 1
-    _confirm(args, where)
+    if args.dry_run or not args.yes:
+        where, ready = asyncio.run(_shown(wish))
+        if args.dry_run:
+            return 0 if ready else 1
+        if not ready:
+            warn(_("lilfox: nothing was written: what is marked above forbids it"))
+            return 1
+        _confirm(where)
     return _done(args, "restore", wish)
 
 
-async def _shown(wish: Wish, *, changes: bool) -> tuple[list[str], bool]:
-    """Shows checks and, where somebody is to decide by them, changes: what is there is read for that. Gives where it
-    would go, and whether nothing forbids it."""
+async def _shown(wish: Wish) -> tuple[list[str], bool]:
+    """Shows checks and changes to who is to decide by them (what is there is read for that); gives where it would go,
+    and whether nothing forbids it."""
     from lilfox_tui.backup.effects import looked_at
     from lilfox_tui.cli.backup_checks import print_changes, print_checks
 
@@ -75,15 +76,13 @@ async def _shown(wish: Wish, *, changes: bool) -> tuple[list[str], bool]:
         checks = await restore.checks()
         print_checks(checks)
         ready = all(check.state != "bad" for check in checks)
-        if ready and changes:
+        if ready:
             await print_changes(restore)
         return list(restore.where.values()), ready
 
 
-def _confirm(args: argparse.Namespace, where: list[str]) -> None:
+def _confirm(where: list[str]) -> None:
     """Raises UsageError where nobody said yes."""
-    if args.yes:
-        return
     if not sys.stdin.isatty():
         raise UsageError(
             tr("this replaces {where}, and nobody is here to say yes", where=", ".join(where)),
