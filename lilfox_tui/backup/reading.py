@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from hashlib import sha256
 
 from lilfox_tui.backup.errors import BrokenSet, NotReady
 from lilfox_tui.backup.manifest import Part
@@ -12,6 +13,8 @@ from lilfox_tui.backup.names import read_file_name
 from lilfox_tui.backup.packing import Counted, unpacked
 from lilfox_tui.backup.store import Store
 from lilfox_tui.i18n import tr
+
+_CHANGED = tr("its SHA-256 is not the one that was written down: its bytes have changed")
 
 
 async def raw_blocks(
@@ -55,6 +58,18 @@ async def raw_blocks(
             _check(said, counted)
     except BrokenSet as error:
         raise BrokenSet(tr("{part}: {reason}", part=part.name, reason=error), error.hint) from None
+    except NotReady:  # a header that has changed opens with no key
+        if said is not None and await _stored_sha256(store, part) != said.sha256:
+            raise BrokenSet(tr("{part}: {reason}", part=part.name, reason=_CHANGED)) from None
+        raise
+
+
+async def _stored_sha256(store: Store, part: FoundPart) -> str:
+    digest = sha256()
+    async with aclosing(store.read(part.name)) as blocks:
+        async for block in blocks:
+            digest.update(block)
+    return digest.hexdigest()
 
 
 async def _bounded(store: Store, part: FoundPart, said: Part | None) -> AsyncGenerator[bytes, None]:
@@ -74,6 +89,6 @@ def _check(said: Part, counted: Counted) -> None:
             tr("it has {found} bytes instead of {size}", found=counted.size_bytes, size=said.size_bytes)
         )  # fmt: skip
     if counted.sha256 != said.sha256:
-        raise BrokenSet(tr("its SHA-256 is not the one that was written down: its bytes have changed"))
+        raise BrokenSet(_CHANGED)
     if (counted.raw_bytes, counted.raw_sha256) != (said.raw_bytes, said.raw_sha256):
         raise BrokenSet(tr("what it unpacks to is not what was backed up"))
