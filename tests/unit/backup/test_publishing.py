@@ -147,10 +147,10 @@ async def test_a_byte_changed_anywhere_is_found(store: LocalStore, manual: bool,
 
 async def test_a_changed_header_of_an_encrypted_part_is_no_wrong_key(store: LocalStore) -> None:
     manifest = await publish(store, encrypted=True)
-    path = Path(store.where, manifest.parts[0].name)
-    whole = path.read_bytes()
+    file = Path(store.where) / manifest.parts[0].name
+    whole = file.read_bytes()
     at = whole.index(b"-> X25519 ") + 10
-    path.write_bytes(whole[:at] + (b"B" if whole[at : at + 1] == b"A" else b"A") + whole[at + 1 :])
+    file.write_bytes(whole[:at] + (b"B" if whole[at : at + 1] == b"A" else b"A") + whole[at + 1 :])
     with pytest.raises(BrokenSet, match="have changed"):
         await read(store, found(manifest.parts[0]), str(KEY))
 
