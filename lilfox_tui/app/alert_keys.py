@@ -135,7 +135,7 @@ class AlertKeys(BackendKeys):
 
         self.lilfox.ask_line(prompt, note, take, live=False)
 
-    @work(group="acknowledge")
+    @work(group="acknowledge", exit_on_error=False)
     async def _acknowledge(self, alert: Alert, note: str) -> None:
         await self.lilfox.monitor.alerting.acknowledge(alert, user(), note)
         self.lilfox.tell(tr("{alert}: acknowledged", alert=alert.name))
@@ -158,7 +158,7 @@ class AlertKeys(BackendKeys):
             return tr("nobody has acknowledged it")
         return self.no_alert()
 
-    @work(group="acknowledge")
+    @work(group="acknowledge", exit_on_error=False)
     async def _unacknowledge(self, alert: Alert) -> None:
         await self.lilfox.monitor.alerting.unacknowledge(alert, user())
         self.lilfox.tell(tr("{alert}: no longer acknowledged", alert=alert.name))
@@ -185,7 +185,7 @@ class AlertKeys(BackendKeys):
         if wanted is not None:
             self._silence(wanted)
 
-    @work(group="silence")
+    @work(group="silence", exit_on_error=False)
     async def _silence(self, wanted: Wanted) -> None:
         from lilfox_tui.app.dialogs.silence import length_text
 
@@ -226,7 +226,7 @@ class AlertKeys(BackendKeys):
         if chosen is not None:
             self._end_silence(chosen)
 
-    @work(group="silence")
+    @work(group="silence", exit_on_error=False)
     async def _end_silence(self, chosen: str) -> None:
         await self.lilfox.monitor.alerting.expire(chosen, user())
         self.lilfox.tell(tr("the silence has ended"))

@@ -20,7 +20,7 @@ from lilfox_tui.backup.model import BackupSet, FoundPart
 from lilfox_tui.backup.opening import Opening, source_module
 from lilfox_tui.backup.phases import phase
 from lilfox_tui.backup.source import Change, Goal, Swap, Target
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.errors import LilFoxError, NotAllowed
 from lilfox_tui.i18n import tr
 from lilfox_tui.jobs.run import Run
 
@@ -82,11 +82,17 @@ class Restore:
     async def checks(self, heard: Callable[[Check], None] = lambda _check: None) -> list[Check]:
         """Everything that can be known to fail, of all parts, before the first write. ``heard`` gets each at once."""
         found: list[Check] = []
-        for target in self._targets.values():
-            for check in await target.checks():
+        for source, target in self._targets.items():
+            for check in [*self._protected(source), *await target.checks()]:
                 heard(check)
                 found.append(check)
         return found
+
+    def _protected(self, source: str) -> list[Check]:
+        host = self._opening.host(self._wanted.sources[source].host)
+        if not host.protected:
+            return []
+        return [Check(tr("changes on {host}", host=host.name), "bad", tr("it is protected"))]
 
     async def changes(self) -> dict[str, list[Change]]:
         """Source → what restoring would change."""
@@ -194,7 +200,10 @@ async def undo_swap(opening: Opening, swap: Swap) -> None:
 
 
 async def undo(run: Run, opening: Opening, restored: journal.Restored) -> None:
-    """Undoes a whole restore, the last part first. Raises BackupError, HostError."""
+    """Undoes a whole restore, the last part first. Raises NotAllowed for a protected host, BackupError, HostError."""
+    for host in {swap.host or None: opening.host(swap.host or None) for swap in restored.swaps}.values():
+        if host.protected:
+            raise NotAllowed(tr("{host} is protected: nothing is undone there", host=host.name))
     await _to_the_end(run, _undo(run, opening, restored))
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from textual.widgets import Input
 
 from lilfox_tui.alerts.model import AlertState
@@ -13,6 +14,8 @@ from lilfox_tui.alerts.notifiers.command import Options
 from lilfox_tui.app.alert_keys import alerts_of
 from lilfox_tui.app.dialogs.silence import SilenceDialog
 from lilfox_tui.app.job_words import user
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import tr
 from tests.app.rules_at_work import Console, console
 from tests.app.still import screen_text
 from tests.waiting import until
@@ -92,6 +95,24 @@ async def test_the_note_that_is_left_acknowledges_nothing(tmp_path: Path) -> Non
         await shown.keys("A", "x", "escape")
         await shown.keys("U")
         assert "nobody has acknowledged it" in screen_text(shown.pilot)
+
+
+async def test_a_change_that_is_refused_is_told_and_the_console_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with console(tmp_path, {"web": 0}) as shown:
+        await firing(shown)
+
+        async def refuse(*words: object, **more: object) -> None:
+            raise LilFoxError(tr("the Alertmanager refuses it"))
+
+        for name in ("acknowledge", "silence"):
+            monkeypatch.setattr(shown.app.monitor.alerting, name, refuse)
+        for keys in (("A", "x", "enter"), ("s", "enter")):
+            await shown.keys(*keys)
+            await until(lambda: "the Alertmanager refuses it" in screen_text(shown.pilot), what=f"told after {keys}")
+            shown.app.tell("")
+        assert shown.app.is_running
 
 
 async def test_a_silence_shows_what_it_would_take_and_is_ended_from_the_list(tmp_path: Path) -> None:

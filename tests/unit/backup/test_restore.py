@@ -17,8 +17,12 @@ from lilfox_tui.backup.model import BackupSet, FoundPart
 from lilfox_tui.backup.opening import Opening
 from lilfox_tui.backup.restore import Restore, Wanted
 from lilfox_tui.backup.source import Change, Comparison, Settled, Swap
+from lilfox_tui.config.model import SourceConfig
+from lilfox_tui.errors import NotAllowed
 from tests.unit.backup.noted_run import NotedRun
 from tests.waiting import until
+
+SOURCES = {"database": SourceConfig(kind="fake"), "uploads": SourceConfig(kind="fake")}
 
 
 class World:
@@ -30,6 +34,7 @@ class World:
         self.fails: set[str] = set()
         self.different: set[str] = set()
         self.settled: dict[str, Settled] = {}
+        self.protected = False
 
     def call(self, source: str, name: str) -> None:
         self.calls.append(f"{source}.{name}")
@@ -92,7 +97,7 @@ def opening_of(world: World) -> Opening:
         "Opening",
         SimpleNamespace(
             target=lambda source, options, goal: FakeTarget(world, source),
-            host=lambda name: None,
+            host=lambda name: SimpleNamespace(name="db-1", protected=world.protected),
         ),
     )
 
@@ -110,7 +115,7 @@ def made_set() -> BackupSet:
 
 
 def restore_of(world: World) -> Restore:
-    return Restore(opening_of(world), made_set(), no_blocks, Wanted(sources={"database": None, "uploads": None}))
+    return Restore(opening_of(world), made_set(), no_blocks, Wanted(sources=SOURCES))
 
 
 async def whole(world: World) -> journal.Restored:
@@ -141,6 +146,19 @@ async def test_one_bad_check_of_any_part_forbids_the_first_write(world: World) -
         await whole(world)
     assert refused.value.hint == "make room"
     assert not any("stage" in call or "swap" in call for call in world.calls)
+
+
+async def test_a_protected_host_is_not_restored_to(world: World) -> None:
+    world.protected = True
+    with pytest.raises(NotReady, match="changes on db-1: it is protected"):
+        await whole(world)
+    assert not any("stage" in call for call in world.calls)
+    world.protected = False
+    restored = await whole(world)
+    world.protected = True
+    with pytest.raises(NotAllowed, match="db-1 is protected: nothing is undone there"):
+        await restore.undo(NotedRun(), opening_of(world), restored)
+    assert [each.stage for each in journal.read_all()] == ["swapped"]
 
 
 @pytest.mark.parametrize("failing", ["database.stage", "uploads.stage", "uploads.compare"])
@@ -244,7 +262,7 @@ async def test_a_cancel_between_two_renames_waits_for_them(world: World) -> None
             await super().swap()
 
     opening = cast("Opening", SimpleNamespace(target=lambda source, options, goal: Slow(world, source)))
-    made = Restore(opening, made_set(), no_blocks, Wanted(sources={"database": None, "uploads": None}))
+    made = Restore(opening, made_set(), no_blocks, Wanted(sources=SOURCES))
     run = NotedRun()
     await made.stage(run)
     swapping = asyncio.ensure_future(made.swap(run))
