@@ -33,8 +33,6 @@ class TreeTarget:
         """See :meth:`Target.checks`. The whole archive is read here: what must not be restored is found before the
         first write."""
         found = list(self._missing)
-        if self._host.protected:
-            found.append(Check(tr("changes on {host}", host=self._host.name), "bad", tr("it is protected")))
         programs: list[Check] = []
         for piece in self._pieces:
             wish = piece.wish
