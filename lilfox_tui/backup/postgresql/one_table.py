@@ -15,7 +15,7 @@ from lilfox_tui.backup.phases import phase
 from lilfox_tui.backup.postgresql.access import Access
 from lilfox_tui.backup.postgresql.aim import Aim
 from lilfox_tui.backup.postgresql.changes import changes_of
-from lilfox_tui.backup.postgresql.claim import MEETING, claimed
+from lilfox_tui.backup.postgresql.claim import claimed
 from lilfox_tui.backup.postgresql.compare import content_of, differing
 from lilfox_tui.backup.postgresql.content import TEXT_FORM
 from lilfox_tui.backup.postgresql.detail import Content
@@ -26,8 +26,7 @@ from lilfox_tui.backup.postgresql.plain import PlainDump
 from lilfox_tui.backup.postgresql.pouring import run_script
 from lilfox_tui.backup.postgresql.psql import Psql
 from lilfox_tui.backup.postgresql.restoring import restore_part
-from lilfox_tui.backup.postgresql.server import databases_of
-from lilfox_tui.backup.postgresql.staging import drop, leftovers
+from lilfox_tui.backup.postgresql.staging import drop
 from lilfox_tui.backup.postgresql.table_script import (
     COPY,
     DROP,
@@ -194,6 +193,9 @@ async def undo_table(way: Way, swap: Swap) -> None:
         ground = await ground_of(psql)
         async with claimed(access, ground.server.version_num, [swap.within]):
             kept = await shape_of(psql, swap.within, swap.before)
+            if kept is None and swap.staged in ground.databases:  # it never came to the swap
+                await drop(psql, ground.server, swap.staged)
+                return
             if kept is None:
                 raise BackupError(tr("{names}: is not there any more, so the restore cannot be undone",
                                      names=clean(swap.before)))  # fmt: skip
@@ -203,15 +205,17 @@ async def undo_table(way: Way, swap: Swap) -> None:
 
 
 async def settle_table(way: Way, swap: Swap) -> Settled:
-    """The rows are put in by one transaction: it was made, or not at all. Raises BackupError, HostError."""
+    """The rows are put in by one transaction: it was made, or not at all; ``undo_table`` then takes away what was
+    staged. Raises BackupError, HostError."""
     async with way.opened() as access:
         psql = Psql(access)
         ground = await ground_of(psql)
         async with claimed(access, ground.server.version_num, [swap.within]):
-            left = {each.name for each in await leftovers(psql)}
-            if swap.staged in left and swap.staged in await databases_of(psql, database=MEETING):
+            if await shape_of(psql, swap.within, swap.before) is None:
+                return "undone"
+            if swap.staged in ground.databases:
                 await drop(psql, ground.server, swap.staged)
-            return "undone" if await shape_of(psql, swap.within, swap.before) is None else "finished"
+            return "finished"
 
 
 async def _putting(staging: Staging, aim: Aim, staged: str, table: str, relation: str) -> AsyncGenerator[bytes, None]:
