@@ -154,6 +154,7 @@ async def test_a_folder_that_is_gone_comes_back_with_its_rights(host: Host, app:
     assert now[b"2023"] == was[b"2023"]
     assert now["2023/十二月/图.png".encode()] == was["2023/十二月/图.png".encode()]
     assert b"2023/plain.txt" not in now
+    assert not list(uploads.parent.glob(".uploads.lilfox*")), "nothing of the staging is left"
 
 
 async def test_a_hard_link_comes_back_alone(host: Host, app: Path, tmp_path: Path) -> None:

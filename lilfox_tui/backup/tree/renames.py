@@ -21,7 +21,7 @@ for path in "$@"; do
     if [ -e "$path" ] || [ -L "$path" ]; then printf '1'; else printf '0'; fi
 done
 """
-_REMOVE_EMPTY = 'rmdir -- "$1" 2>/dev/null; exit 0'
+_REMOVE_EMPTY = 'rmdir -p -- "$1" 2>/dev/null; exit 0'
 
 
 def renames_of(swap: Swap) -> tuple[Renames, ...]:
