@@ -101,7 +101,7 @@ def _plan_meant(args: argparse.Namespace, backup: BackupConfig) -> str:
 def _words(args: argparse.Namespace, backup: BackupConfig) -> Words:
     app = getattr(args, "app", "")
     return Words(
-        database=getattr(args, "database", ""),
+        database=_without_password(getattr(args, "database", "")),
         files=tuple(str(Path(folder).absolute()) for folder in getattr(args, "folders", [])),
         app=str(Path(app).absolute()) if app else "",
         store=_store(getattr(args, "store", ""), backup),
@@ -109,6 +109,15 @@ def _words(args: argparse.Namespace, backup: BackupConfig) -> Words:
         manual=getattr(args, "format", "zstd") == "manual",
         keep=keep_of(args),
     )
+
+
+def _without_password(url: str) -> str:
+    """The URL as it is, unless it cannot be used: what a job was asked for is kept."""
+    if url:
+        from lilfox_tui.backup.sources.postgresql import Options, connection_of
+
+        connection_of(Options(url=url))
+    return url
 
 
 def _store(words: str, backup: BackupConfig) -> str:

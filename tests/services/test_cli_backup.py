@@ -147,6 +147,8 @@ def test_what_makes_no_sense_ends_with_2_and_says_what_does(files: BackupLab, wo
     assert "secret-word" not in done.stderr
     assert "XYZ" not in done.stderr
     assert not files.store.exists()
+    kept = [path for path in files.folder.rglob("*") if path.is_file() and b"secret-word" in path.read_bytes()]
+    assert kept == [], "no job keeps it"
 
 
 def test_a_plan_is_not_mixed_with_words(files: BackupLab) -> None:
