@@ -57,6 +57,10 @@ class HostUnreachable(HostError):
     """No connection: refused, no answer, unknown name, not SSH, no common algorithm, or a link that was lost."""
 
 
+class LinkLost(HostUnreachable):
+    """A link that worked went away. What was under way may be begun again where it may be done twice."""
+
+
 class HostKeyUnknown(HostError):
     """The host shows a key that no known_hosts file has. ``fingerprint`` is ``SHA256:…`` of the key it showed."""
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from lilfox_tui.backup.again import again
 from lilfox_tui.backup.errors import BackupError, Different
 from lilfox_tui.backup.manifest import Proof
 from lilfox_tui.backup.model import BackupSet
@@ -70,7 +71,7 @@ async def drill(
     restore = Restore(opening, found, reader.blocks, wanted)
     started = time.monotonic()
     try:
-        checks = await restore.checks()
+        checks = await again(run, restore.checks)
         refuse_bad(checks)
         await restore.stage(run)
         took_s = time.monotonic() - started

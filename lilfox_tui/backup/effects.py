@@ -10,13 +10,16 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from lilfox_tui.backup import journal
+from lilfox_tui.backup.again import again
 from lilfox_tui.backup.catalogue import read_sets
+from lilfox_tui.backup.check import Check
 from lilfox_tui.backup.choosing import choose
 from lilfox_tui.backup.drill import drill as drill_set
 from lilfox_tui.backup.drill import with_scratch
@@ -137,7 +140,7 @@ async def restore(run: Run, wanted: dict[str, Any]) -> Outcome:
 
 async def _restore(run: Run, made: Restore) -> Outcome:
     try:
-        refuse_bad(await made.checks(lambda check: run.say(f"{check.about}: {check.found}", check.state)))
+        refuse_bad(await again(run, partial(made.checks, partial(_tell, run))))
         await made.stage(run)
         await made.compare(run)
         restored = await made.swap(run)
@@ -158,6 +161,10 @@ async def _restore(run: Run, made: Restore) -> Outcome:
         else "",
         result={"set": restored.set, "kept": kept},
     )
+
+
+def _tell(run: Run, check: Check) -> None:
+    run.say(f"{check.about}: {check.found}", check.state)
 
 
 async def undo(run: Run, wanted: dict[str, Any]) -> Outcome:

@@ -65,7 +65,9 @@ class Publication:
         self.recipients = tuple(recipients)
         self.parts: dict[str, Part] = {}
         """Those that lie in the store as ``NAME.part``, by name."""
-        self.notes: list[str] = []
+        self.begun: dict[str, str] = {}
+        """Name → source of what is being written."""
+        self._notes: list[tuple[str, str]] = []
         self._moved = moved
         self._heading = heading
         self._say = say
@@ -77,8 +79,8 @@ class Publication:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        left = [*(name + UNFINISHED for name in self.parts), *self._published]
-        self.parts, self._published = {}, []
+        left = [*(name + UNFINISHED for name in (*self.parts, *self.begun)), *self._published]
+        self.parts, self.begun, self._published = {}, {}, []
         if left:
             with suppress(LilFoxError):  # what ended it is told; without a manifest none of it counts
                 await self.store.remove(left)
@@ -88,15 +90,19 @@ class Publication:
         return _FromSource(self, source, kind)
 
     async def drop(self, source: str) -> None:
-        """Removes what a source has put so far: it failed, and the set is to be published without it."""
+        """Removes what a source has put so far: it failed, and is begun anew, or the set is published without it."""
         gone = [name for name, part in self.parts.items() if part.source == source]
+        gone += [name for name, begun in self.begun.items() if begun == source]
+        self._notes = [(of, text) for of, text in self._notes if of != source]
+        if gone:
+            await self.store.remove([name + UNFINISHED for name in gone])
         for name in gone:
-            del self.parts[name]
-        await self.store.remove([name + UNFINISHED for name in gone])
+            self.parts.pop(name, None)
+            self.begun.pop(name, None)
 
-    def note(self, text: Message | str) -> None:
+    def note(self, source: str, text: Message | str) -> None:
         """See :meth:`Into.note`."""
-        self.notes.append(str(text))
+        self._notes.append((source, str(text)))
         if self._say is not None:
             self._say(text)
 
@@ -116,7 +122,7 @@ class Publication:
             finished=datetime.now(UTC),
             parts=tuple(self.parts.values()),
             missing=dict(missing or {}),
-            notes=tuple(self.notes),
+            notes=tuple(text for _source, text in self._notes),
         )
         last = manifest_name(manifest.id)
         self._published = [last + UNFINISHED]
@@ -158,7 +164,9 @@ class _FromSource:
         packing: Packing = "none" if not packed else "gzip" if self.manual else "zstd"
         name = self._name(stem, suffix, kind, packing)
         counted = Counted()
+        self._publication.begun[name] = self._source
         await self._write(name, packing, counted, blocks, total_bytes)
+        del self._publication.begun[name]
         self._publication.parts[name] = Part(
             name=name,
             source=self._source,
@@ -180,7 +188,7 @@ class _FromSource:
 
     def note(self, text: Message | str) -> None:
         """See :meth:`Into.note`."""
-        self._publication.note(text)
+        self._publication.note(self._source, text)
 
     def _name(self, stem: str, suffix: str, kind: PartKind, packing: Packing) -> str:
         folder = "postgresql" if self.manual and kind.startswith("postgresql") else ""
@@ -193,7 +201,7 @@ class _FromSource:
             raise BackupError(
                 tr("{stem} makes no name of a file: too long, or empty", stem=stem), tr("Give the source another name.")
             ) from None
-        if name in self._publication.parts:
+        if name in self._publication.parts or name in self._publication.begun:
             raise BackupError(
                 tr("two sources of the plan would both be written to {part}", part=name),
                 tr("Give one of them another name, or put them into plans of their own."),

@@ -4,9 +4,10 @@ renames."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
@@ -14,13 +15,14 @@ import msgspec
 from msgspec import Struct
 
 from lilfox_tui.backup import journal
+from lilfox_tui.backup.again import LINK, again
 from lilfox_tui.backup.check import Check
 from lilfox_tui.backup.errors import BackupError, BrokenSet, Different, NotReady
 from lilfox_tui.backup.model import BackupSet, FoundPart
 from lilfox_tui.backup.opening import Opening, source_module
 from lilfox_tui.backup.phases import phase
-from lilfox_tui.backup.source import Change, Goal, Swap, Target
-from lilfox_tui.errors import LilFoxError, NotAllowed
+from lilfox_tui.backup.source import Change, Comparison, Goal, Swap, Target
+from lilfox_tui.errors import HostError, LilFoxError, NotAllowed
 from lilfox_tui.i18n import tr
 from lilfox_tui.jobs.run import Run
 
@@ -48,6 +50,7 @@ class Restore:
         self._opening = opening
         self._set = found
         self._wanted = wanted
+        self._goals: dict[str, Goal] = {}
         self._targets: dict[str, Target] = {}
         self._sizes: dict[str, int | None] = {}
         for source, options in wanted.sources.items():
@@ -62,8 +65,13 @@ class Restore:
                 other_server=wanted.other_server,
                 end_sessions=wanted.end_sessions,
             )
+            self._goals[source] = goal
             self._targets[source] = opening.target(source, options, goal)
             self._sizes[source] = _raw_bytes(parts)
+        self._begun: set[str] = set()
+        """Sources of which something may be staged."""
+        self._staged: set[str] = set()
+        """Sources that are staged, and no link was lost since: what holds them for us there ends with it."""
         self._staged_is_ours = True
 
     @property
@@ -100,17 +108,44 @@ class Restore:
 
     async def stage(self, run: Run) -> None:
         """Restores all beside what is there. Raises BackupError, HostError."""
-        for source, target in self._targets.items():
-            run.intent(str(tr("restoring {source} beside {where}", source=source, where=target.where)))
-            phase("stage")
-            await target.stage(_mover(run, source, self._sizes[source]))
-            run.done(str(tr("{source} is restored beside {where}", source=source, where=target.where)))
+        for source in self._targets:
+            await self._again(run, partial(self._stage, run, source))
+
+    async def _stage(self, run: Run, source: str) -> None:
+        if source in self._begun:
+            await self._targets[source].discard()
+            self._targets[source] = self._opening.target(source, self._wanted.sources[source], self._goals[source])
+            self._begun.discard(source)
+            refuse_bad(await self._targets[source].checks())
+        target = self._targets[source]
+        run.intent(str(tr("restoring {source} beside {where}", source=source, where=target.where)))
+        phase("stage")
+        self._begun.add(source)
+        await target.stage(_mover(run, source, self._sizes[source]))
+        self._staged.add(source)
+        run.done(str(tr("{source} is restored beside {where}", source=source, where=target.where)))
+
+    async def _compare(self, run: Run, source: str) -> Comparison:
+        if source not in self._staged:
+            await self._stage(run, source)
+        return await self._targets[source].compare()
+
+    async def _again(self, run: Run, work: Callable[[], Awaitable[T]]) -> T:
+        async def once() -> T:
+            try:
+                return await work()
+            except LINK:
+                self._staged.clear()
+                raise
+
+        return await again(run, once)
 
     async def compare(self, run: Run) -> None:
-        """Raises Different where what was restored is not what was backed up."""
+        """Raises Different where what was restored is not what was backed up. What lost its link since it was staged is
+        staged anew."""
         phase("compare")
-        for source, target in self._targets.items():
-            comparison = await target.compare()
+        for source in self._targets:
+            comparison = await self._again(run, partial(self._compare, run, source))
             if comparison.differences:
                 raise Different(
                     tr(
@@ -136,6 +171,8 @@ class Restore:
             run.intent(str(tr("{target}: put in place", target=swap.target)))
             try:
                 await target.swap()
+            except LINK as error:
+                return await self._settled(run, restored, error)
             except LilFoxError as error:
                 raise await self._taken_back(error, restored, done) from error
             done.append(swap)
@@ -144,14 +181,33 @@ class Restore:
         journal.write(restored)
         return restored
 
+    async def _settled(self, run: Run, restored: journal.Restored, error: HostError) -> journal.Restored:
+        """Nobody knows which renames were made: when the host answers again they are finished or undone."""
+        run.say(str(tr("{error}; what came of the renames is looked at when it answers", error=error)), "warning")
+        try:
+            run.say(await again(run, partial(settle, self._opening, restored)), "warning")
+        except LilFoxError as second:
+            raise BackupError(
+                tr(
+                    "{error}. It is not known yet whether {set} is in place: {second}",
+                    error=error,
+                    set=self._set.id,
+                    second=second,
+                ),
+                tr("the next lilfox backup run, restore or undo finishes it or takes it back, once the host answers"),
+            ) from None
+        now = next(each for each in journal.read_all() if each.run == restored.run)
+        if now.stage != "swapped":
+            self._staged_is_ours = True
+            raise BackupError(tr("{error}; everything is as it was before", error=error), tr("restore it again"))
+        return now
+
     async def close(self) -> None:
         """Takes away what was staged, unless it was swapped or may be in the middle of that: the next start looks after
         such a one."""
-        if not self._staged_is_ours:
-            return
         async with AsyncExitStack() as stack:
             for target in self._targets.values():
-                stack.push_async_callback(target.discard)
+                stack.push_async_callback(target.discard if self._staged_is_ours else target.leave)
 
     async def _taken_back(self, error: LilFoxError, restored: journal.Restored, done: list[Swap]) -> BackupError:
         """What is told when a swap failed, after those before it were undone."""

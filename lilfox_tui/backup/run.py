@@ -6,12 +6,14 @@ import platform
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from msgspec import Struct
 
 from lilfox_tui import __version__
 from lilfox_tui.backup import retention
+from lilfox_tui.backup.again import again
 from lilfox_tui.backup.catalogue import read_sets
 from lilfox_tui.backup.drill import drill
 from lilfox_tui.backup.errors import BackupError, BrokenSet, NotReady
@@ -59,12 +61,10 @@ async def back_up(run: Run, opening: Opening, plan: Plan) -> Outcome:
             run.say(f"{check.about}: {check.found}", check.state)
         looked.refuse(plan.main)
         made.missing = looked.bad_sources()
-        made.failures += [f"{source}: {why}" for source, why in made.missing.items()]
-        await _clear(run, store)
         await _tell_of_clocks(run, store)
-        manifest = await _dump(run, opening, plan, store, made)
-        made.set = manifest.id
-        found = await _found(store, manifest.id)
+        manifest = await again(run, partial(_dump, run, opening, plan, store, made))
+        made.failures += [f"{source}: {why}" for source, why in manifest.missing.items()]
+        found = await again(run, partial(_found, store, manifest.id))
         await _read_back(run, plan, store, found, made)
         if made.proof is not None and made.proof.level == "broken":
             raise BrokenSet(
@@ -106,6 +106,9 @@ async def _tell_of_clocks(run: Run, store: Store) -> None:
 
 
 async def _dump(run: Run, opening: Opening, plan: Plan, store: Store, made: Made) -> Manifest:
+    await _clear(run, store)
+    if made.set and (whole := await _whole(store, made.set)) is not None:
+        return whole  # the link was lost when all was done
     now, zone = datetime.now(UTC), local_zone()
     stamps = {stamp for entry in await store.entries() if (stamp := stamp_in(entry.name)) is not None}
     name = set_id(plan.name, now, zone, {f"{plan.name}_{stamp}" for stamp in stamps})
@@ -119,6 +122,7 @@ async def _dump(run: Run, opening: Opening, plan: Plan, store: Store, made: Made
         host=platform.node(),
         tool=f"lilfox {__version__}",
     )
+    made.set = name
     encrypt = plan.config.encrypt
     missing = dict(made.missing)
     async with Publication(
@@ -137,7 +141,6 @@ async def _dump(run: Run, opening: Opening, plan: Plan, store: Store, made: Made
             failure = await _dump_source(run, publication, source, options.kind)
             if failure is not None:
                 missing[source_name] = str(failure)
-                made.failures.append(f"{source_name}: {failure}")
                 if len(missing) == len(plan.config.sources):
                     raise failure
         manifest = await publication.publish(missing=missing)
@@ -148,10 +151,18 @@ async def _dump(run: Run, opening: Opening, plan: Plan, store: Store, made: Made
 async def _dump_source(run: Run, publication: Publication, source: Source, kind: str) -> LilFoxError | None:
     """Why the source has no parts in the set, or None: a set without one of its sources is better than none."""
     phase("dump")
-    try:
-        await source.dump(publication.of(source.name, kind))
-    except LilFoxError as error:
+
+    async def dump() -> None:
         await publication.drop(source.name)
+        await source.dump(publication.of(source.name, kind))
+
+    try:
+        await again(run, dump)
+    except LilFoxError as error:
+        try:
+            await publication.drop(source.name)
+        except HostError:  # it is the store that is gone
+            raise error from None
         run.say(str(tr("{source}: {error}", source=source.where, error=error)), "bad")
         return error
     return None
@@ -168,16 +179,22 @@ async def _copy_everywhere(
             if name in bad:
                 raise BackupError(bad[name])
             async with store.lock(f"copy {made.set}", shared=True), other.lock(f"copy {made.set}"):
-                await _clear(run, other)
-                await copy_set(run, store, other, made.set)
+                await again(run, partial(_copy, run, store, other, made.set))
                 copied = Made(set=made.set)
-                await _read_back(run, plan, other, await _found(other, made.set), copied)
+                found = await again(run, partial(_found, other, made.set))
+                await _read_back(run, plan, other, found, copied)
             if copied.proof is not None and copied.proof.level == "broken":
                 raise BrokenSet(copied.proof.reason)
             made.failures += [f"{other.where}: {failure}" for failure in copied.failures]
         except LilFoxError as error:
             made.failures.append(str(tr("copy to {store}: {error}", store=other.where, error=error)))
             run.say(made.failures[-1], "bad")
+
+
+async def _copy(run: Run, store: Store, other: Store, name: str) -> None:
+    await _clear(run, other)
+    if await _whole(other, name) is None:
+        await copy_set(run, store, other, name)
 
 
 async def copy_set(run: Run, store: Store, other: Store, name: str) -> None:
@@ -278,6 +295,12 @@ async def _found(store: Store, name: str) -> BackupSet:
         if found.id == name:
             return found
     raise BackupError(tr("{set} is not in {store} any more", set=name, store=store.where))
+
+
+async def _whole(store: Store, name: str) -> Manifest | None:
+    """The manifest of the set, where it is there and its files are."""
+    found = next((each for each in await read_sets(store) if each.id == name), None)
+    return None if found is None or found.status == "broken" else found.manifest
 
 
 def _outcome(made: Made, manifest: Manifest) -> Outcome:

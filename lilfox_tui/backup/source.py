@@ -203,3 +203,7 @@ class Target(Protocol):
     async def discard(self) -> None:
         """Takes away what was staged."""
         ...
+
+    async def leave(self) -> None:
+        """Ends its sessions and takes nothing away: it was swapped, or ``settle`` decides."""
+        ...

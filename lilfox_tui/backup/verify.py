@@ -6,11 +6,13 @@ import platform
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
+from lilfox_tui.backup.again import again
 from lilfox_tui.backup.errors import BrokenSet, StoreError
 from lilfox_tui.backup.manifest import Proof, encoded
 from lilfox_tui.backup.model import BackupSet, FoundPart
@@ -48,9 +50,8 @@ async def verify(run: Run, reader: Reader, found: BackupSet) -> Proof:
     known = {} if found.proof is None else found.proof.sha256
     reason = ""
     for part in found.parts:
-        counted = Counted()
         try:
-            content = await _content(run, reader, part, counted, known)
+            content, counted = await again(run, partial(_content, run, reader, part, known))
         except BrokenSet as error:
             reason = reason or f"{part.name}: {error}"
             run.say(f"{part.name}: {error}", "bad")
@@ -71,7 +72,7 @@ async def verify(run: Run, reader: Reader, found: BackupSet) -> Proof:
     before = found.proof
     if not reason and before is not None and before.level == "restored" and before.sha256 == digests:
         proof = msgspec.structs.replace(before, at=proof.at)
-    await put_proof(run, reader.store, proof)
+    await again(run, partial(put_proof, run, reader.store, proof))
     return proof
 
 
@@ -84,11 +85,12 @@ async def put_proof(run: Run, store: Store, proof: Proof) -> None:
         run.say(str(tr("what was found out cannot be kept beside the set: {error}", error=error)), "warning")
 
 
-async def _content(run: Run, reader: Reader, part: FoundPart, counted: Counted, known: Mapping[str, str]) -> Content:
-    """What reading the whole part told; ``known`` are digests of parts that were found whole before. Raises
-    BrokenSet."""
+async def _content(run: Run, reader: Reader, part: FoundPart, known: Mapping[str, str]) -> tuple[Content, Counted]:
+    """What reading the whole part told, and its digests; ``known`` are digests of parts that were found whole before.
+    Raises BrokenSet."""
     if part.trouble:
         raise BrokenSet(part.trouble)
+    counted = Counted()
     total = None if part.said is None else part.said.raw_bytes
     async with aclosing(reader.blocks(part, counted)) as blocks:
         content: Content = await source_module(part.source_kind).read_content(
@@ -100,7 +102,7 @@ async def _content(run: Run, reader: Reader, part: FoundPart, counted: Counted, 
             """Whatever was not asked for still counts for the digest."""
     if counted.sha256 != known.get(part.name, counted.sha256):
         raise BrokenSet(tr("its bytes have changed since it was verified"))
-    return content
+    return content, counted
 
 
 async def _watched(

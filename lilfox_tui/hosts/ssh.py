@@ -23,7 +23,7 @@ from lilfox_tui.hosts.ssh_errors import link_lost
 from lilfox_tui.hosts.ssh_forward import forwarded
 from lilfox_tui.hosts.ssh_link import SshLink
 from lilfox_tui.hosts.ssh_loop import SshLoop
-from lilfox_tui.hosts.ssh_sessions import Sessions
+from lilfox_tui.hosts.ssh_sessions import END_S, Sessions
 from lilfox_tui.hosts.ssh_sftp import open_sftp
 from lilfox_tui.hosts.ssh_words import with_args
 
@@ -58,6 +58,8 @@ class SshHost:
         self._lost: list[_Lost] = []
         self._running: set[RemoteCommand] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._ending: asyncio.Task[None] | None = None
+        """Ends what was lost, since the last connect."""
 
     @property
     def link(self) -> Feed[Link]:
@@ -176,19 +178,22 @@ class SshHost:
     async def loop(self, script: str, *, sudo: bool = False) -> AsyncIterator[Loop]:
         """See :meth:`Host.loop`. At its end the script sees the end of its stdin; one that hung is ended."""
         order = Order.of_loop(script, self._config, sudo=sudo)
-        command = await self._start(order, await self._link.sessions(), with_stdin=True)
+        sessions = await self._link.sessions()
+        command = await self._start(order, sessions, with_stdin=True)
         loop = SshLoop(self.name, command)
         try:
             with self._link.logging_in():
                 await loop.begin(LOGIN_S)
             yield loop
         finally:
-            command.completed = not loop.hung
             if loop.hung:
                 self._spawn(self._end(command))
-            else:
+            elif sessions.alive:
+                command.completed = True
                 self._running.discard(command)
                 await command.end()
+            else:  # it does not see the end of its stdin before its server notices: it is ended at the next connect
+                await self._end(command)
 
     async def read_file(self, path: str, *, offset: int = 0, limit_bytes: int = OUTPUT_LIMIT) -> bytes:
         """See :meth:`Host.read_file`."""
@@ -223,6 +228,9 @@ class SshHost:
         await self._link.close()
 
     async def _start(self, order: Order, sessions: Sessions, *, with_stdin: bool) -> RemoteCommand:
+        """Starts it, not beside what a lost link has left: that is ended first, as far as it can be."""
+        if self._ending is not None:
+            await asyncio.wait([self._ending], timeout=END_S)
         command = await RemoteCommand.start(self.name, order, sessions, with_stdin=with_stdin)
         self._running.add(command)
         return command
@@ -240,7 +248,7 @@ class SshHost:
 
     def _on_connect(self, sessions: Sessions) -> None:
         if self._lost:
-            self._spawn(self._end_lost(sessions))
+            self._ending = self._spawn(self._end_lost(sessions))
 
     async def _end_lost(self, sessions: Sessions) -> None:
         for entry in tuple(self._lost):
@@ -248,10 +256,11 @@ class SshHost:
             if group is not None and await sessions.end_group(group, entry.since, as_root=entry.sudo):
                 self._lost.remove(entry)
 
-    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+    def _spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 asyncssh.set_log_level("CRITICAL")

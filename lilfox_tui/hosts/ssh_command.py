@@ -10,6 +10,7 @@ import asyncssh
 from msgspec import Struct
 
 from lilfox_tui.config.model import HostConfig
+from lilfox_tui.errors import LinkLost
 from lilfox_tui.hosts.output import Kept, LimitReached, Tail
 from lilfox_tui.hosts.refusals import sudo_refused
 from lilfox_tui.hosts.ssh_errors import LINK_ERRORS, fate_unknown, link_lost, no_shell
@@ -175,9 +176,11 @@ class RemoteCommand:
         """Waits for the login's start-up files to be through. Raises HostError when the login runs no commands."""
         await self._until_start()
         if not self._out.seen:
-            if not self._sessions.alive:
-                raise link_lost(self._host, self._sessions.client.lost_by)
-            raise no_shell(self._host, self._out.noise)
+            raise self.link_lost() or no_shell(self._host, self._out.noise)
+
+    def link_lost(self) -> LinkLost | None:
+        """The error that says so, where its connection is gone."""
+        return None if self._sessions.alive else link_lost(self._host, self._sessions.client.lost_by)
 
     async def reach_root(self) -> None:
         """Waits until sudo has started it, where it is under sudo; its stdin stays open. Raises AuthRefused."""

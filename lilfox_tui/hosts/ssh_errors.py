@@ -9,7 +9,7 @@ import socket
 import asyncssh
 from asyncssh.config import ConfigParseError
 
-from lilfox_tui.errors import AuthRefused, CommandUnknown, HostError, HostUnreachable
+from lilfox_tui.errors import AuthRefused, CommandUnknown, HostError, HostUnreachable, LinkLost
 from lilfox_tui.hosts.output import last_words
 from lilfox_tui.hosts.ssh_greeting import Greeting
 from lilfox_tui.i18n import Message, tr
@@ -94,10 +94,10 @@ def _unreachable(where: str, error: BaseException, timeout_s: float) -> tuple[Me
     return tr("{where} cannot be reached: {reason}", where=where, reason=reason), tr("Try ssh by hand to see more.")
 
 
-def link_lost(host: str, error: BaseException | None) -> HostUnreachable:
+def link_lost(host: str, error: BaseException | None) -> LinkLost:
     """A connection that worked and went away."""
     reason = clean(str(error)) if error is not None and str(error) else str(tr("closed by the host"))
-    return HostUnreachable(
+    return LinkLost(
         host, tr("The connection to {host} was lost: {reason}", host=host, reason=reason), tr("It is tried again.")
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from lilfox_tui.errors import HostUnreachable
 from lilfox_tui.hosts.refusals import login_timeout, loop_ended, loop_timeout
 from lilfox_tui.hosts.script import END, MAX_ANSWER, new_tick
 from lilfox_tui.hosts.ssh_command import RemoteCommand
@@ -28,7 +29,7 @@ class SshLoop:
         except TimeoutError:
             raise login_timeout(self._host, timeout_s) from None
         except LINK_ERRORS:
-            raise loop_ended(self._host) from None
+            raise self._ended() from None
         self.hung = False
 
     async def ask(self, words: str, *, timeout_s: float) -> bytes:
@@ -42,11 +43,14 @@ class SshLoop:
                 while not answer.endswith(end):
                     block = await self._command.read_block()
                     if not block or len(answer) > MAX_ANSWER:
-                        raise loop_ended(self._host)
+                        raise self._ended()
                     answer += block
         except TimeoutError:
             self.hung = True
             raise loop_timeout(self._host, timeout_s) from None
         except LINK_ERRORS:
-            raise loop_ended(self._host) from None
+            raise self._ended() from None
         return bytes(answer[: -len(end)])
+
+    def _ended(self) -> HostUnreachable:
+        return self._command.link_lost() or loop_ended(self._host)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from types import TracebackType
+from typing import Literal
 
 from tests.services.sshd import Sshd
 
 BLOCK = 64 * 1024
+Way = Literal["both", "there", "back"]
+"""``there``: from the client to the server."""
 
 
 class Relay:
@@ -25,8 +28,8 @@ class Relay:
         """Both ways together."""
         self._server = server
         self._greeting = greeting
-        self._whole = asyncio.Event()
-        self._whole.set()
+        self._there, self._back = asyncio.Event(), asyncio.Event()
+        self.mend()
         self._wires: set[asyncio.Task[None]] = set()
         self._listener: asyncio.Server | None = None
 
@@ -35,13 +38,17 @@ class Relay:
         _, words = self._server.known_line().split(" ", 1)
         return f"[{self.address}]:{self.port} {words}"
 
-    def cut(self) -> None:
-        """From now on nothing passes."""
-        self._whole.clear()
+    def cut(self, way: Way = "both") -> None:
+        """From now on nothing passes, or nothing that goes that way."""
+        if way != "back":
+            self._there.clear()
+        if way != "there":
+            self._back.clear()
 
     def mend(self) -> None:
         """Lets everything pass again."""
-        self._whole.set()
+        self._there.set()
+        self._back.set()
 
     async def __aenter__(self) -> Relay:
         self._listener = await asyncio.start_server(self._connected, self.address, 0)
@@ -63,12 +70,12 @@ class Relay:
         self._wires.add(task)
         far_writer: asyncio.StreamWriter | None = None
         try:
-            await self._whole.wait()
+            await self._there.wait()
             far_reader, far_writer = await asyncio.open_connection(self._server.address, self._server.port)
             writer.write(self._greeting)
             async with asyncio.TaskGroup() as ways:
-                ways.create_task(self._pass_on(reader, far_writer))
-                ways.create_task(self._pass_on(far_reader, writer))
+                ways.create_task(self._pass_on(reader, far_writer, self._there))
+                ways.create_task(self._pass_on(far_reader, writer, self._back))
         except* (OSError, asyncio.CancelledError):
             pass  # an end went away, or the test is over
         finally:
@@ -77,12 +84,12 @@ class Relay:
                     end.close()
             self._wires.discard(task)
 
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, whole: asyncio.Event) -> None:
         while block := await reader.read(BLOCK):
-            await self._whole.wait()
+            await whole.wait()
             self.carried_bytes += len(block)
             writer.write(block)
             await writer.drain()
-        await self._whole.wait()
+        await whole.wait()
         with suppress(OSError):
             writer.close()

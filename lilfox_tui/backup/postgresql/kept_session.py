@@ -16,7 +16,7 @@ from typing import Any
 from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.postgresql.access import Access
 from lilfox_tui.backup.postgresql.psql import SETTINGS, WORDS, SqlRefused
-from lilfox_tui.errors import HostUnreachable
+from lilfox_tui.errors import HostUnreachable, LinkLost
 from lilfox_tui.hosts.base import Loop
 from lilfox_tui.i18n import tr
 from lilfox_tui.redact import redact
@@ -53,6 +53,8 @@ class KeptSession:
             raise ValueError("a statement of a kept session is one line")
         try:
             answer = await self._loop.ask(line, timeout_s=timeout_s)
+        except LinkLost:
+            raise
         except HostUnreachable as error:
             where = f"{self._access.host.name}: {self._access.connection.server}"
             raise BackupError(

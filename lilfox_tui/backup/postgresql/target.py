@@ -190,6 +190,10 @@ class DatabaseTarget:
         finally:
             await self._stack.aclose()
 
+    async def leave(self) -> None:
+        """See :meth:`Target.leave`."""
+        await self._stack.aclose()
+
     async def _restore(self, staging: Staging, aim: Aim, name: str, moved: Callable[[int], None]) -> PlainDump | None:
         return await restore_part(staging.access, staging.ground, staging.claim, aim, name, self._goal, moved)
 

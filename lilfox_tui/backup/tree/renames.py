@@ -82,6 +82,8 @@ async def settle_all(host: Host, swap: Swap, *, sudo: bool) -> Settled:
             await _move(host, one.target, one.before, sudo=sudo)
         await _move(host, one.staged, one.target, sudo=sudo)
         found.add("finished")
+    for one in renames_of(swap):
+        await remove_empty(host, one.staged.rpartition("/")[0], sudo=sudo)
     if {"finished", "undone"} <= found:
         raise BackupError(
             tr("of the restore of {set} one part was lost and another is in place", set=swap.set),

@@ -100,6 +100,11 @@ class TreeTarget:
             for piece in self._pieces:
                 stack.push_async_callback(piece.discard)
 
+    async def leave(self) -> None:
+        """See :meth:`Target.leave`."""
+        for piece in self._pieces:
+            piece.close()
+
     async def _newer(self) -> list[Check]:
         newer = [change.what for change in await self.changes() if change.newer]
         if not newer:

@@ -74,6 +74,9 @@ class FakeTarget:
     async def discard(self) -> None:
         self._world.call(self.where, "discard")
 
+    async def leave(self) -> None:
+        """It has no sessions."""
+
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> World:
