@@ -52,6 +52,7 @@ def kind_text(kind: str) -> str:
         "prune": _("prune"),
         "restore": _("restore"),
         "undo": _("undo"),
+        "forget": _("let go"),
     }.get(kind, kind)
 
 

@@ -24,6 +24,9 @@ from lilfox_tui.backup.choosing import choose
 from lilfox_tui.backup.drill import drill as drill_set
 from lilfox_tui.backup.drill import with_scratch
 from lilfox_tui.backup.errors import BackupError
+from lilfox_tui.backup.keeping import chosen as chosen_restores
+from lilfox_tui.backup.keeping import forget as forget_kept
+from lilfox_tui.backup.keeping import is_let_go, names_of
 from lilfox_tui.backup.manifest import Proof
 from lilfox_tui.backup.model import BackupSet
 from lilfox_tui.backup.names import local_zone
@@ -169,15 +172,34 @@ def _tell(run: Run, check: Check) -> None:
 
 async def undo(run: Run, wanted: dict[str, Any]) -> Outcome:
     """Puts back what was there before a set was restored."""
-    wish = msgspec.convert(wanted, Wish)
-    config = Config() if wish.config is None else load(Path(wish.config)).config
-    if config.read_only:
-        raise NotAllowed(tr("the configuration says read_only: no change is made"))
+    wish, config = _changing(wanted)
     async with Opening(config) as opening:
         await _settle_all(run, opening)
         restored = _last_restored(wish.set)
         await undo_restore(run, opening, restored)
     return Outcome("ok", str(tr("the restore of {set} is undone", set=restored.set)), result={"set": restored.set})
+
+
+async def forget(run: Run, wanted: dict[str, Any]) -> Outcome:
+    """Lets go of what restores of a set kept."""
+    wish, config = _changing(wanted)
+    async with Opening(config) as opening:
+        await _settle_all(run, opening)
+        gone = [name for restored in chosen_restores(wish.set) for name in await forget_kept(run, opening, restored)]
+    return Outcome(
+        "ok",
+        str(tr("{count} that were kept are gone", count=len(gone))),
+        result={"set": wish.set, "forgotten": gone},
+    )
+
+
+def _changing(wanted: dict[str, Any]) -> tuple[Wish, Config]:
+    """The wish and the configuration, of what needs no plan. Raises ConfigError, NotAllowed."""
+    wish = msgspec.convert(wanted, Wish)
+    config = Config() if wish.config is None else load(Path(wish.config)).config
+    if config.read_only:
+        raise NotAllowed(tr("the configuration says read_only: no change is made"))
+    return wish, config
 
 
 def wanted_of(wish: Wish, plan: Plan, found: BackupSet) -> Wanted:
@@ -228,8 +250,13 @@ def _newest(sets: Sequence[BackupSet], wish: Wish) -> BackupSet:
 def _last_restored(words: str) -> journal.Restored:
     known = [restored for restored in journal.read_all() if restored.stage == "swapped"]
     for restored in known:
-        if words in ("", "latest", restored.set, restored.set.partition("_")[2]):
+        if words in ("", "latest", *names_of(restored)):
             return restored
+    if let_go := [each for each in journal.read_all() if is_let_go(each) and words in ("", "latest", *names_of(each))]:
+        raise BackupError(
+            tr("the restore of {set} cannot be undone: what was there before was let go", set=let_go[0].set),
+            tr("restore another set: lilfox backup list"),
+        )
     raise BackupError(
         tr("no restore of {set} is known that could be undone", set=words),
         tr("known are: {sets}", sets=", ".join(dict.fromkeys(restored.set for restored in known)) or tr("none")),

@@ -1,11 +1,12 @@
 """Which restores came to their renames, and how far. What is swapped is on the disk before it is: a crash between two
-renames is finished or undone at the next start, and a restore can be undone until what was there before is pruned."""
+renames is finished or undone at the next start, and a restore can be undone until what was there before is let go."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from datetime import datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +18,10 @@ from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.source import Swap
 from lilfox_tui.i18n import tr
 
-Stage = Literal["swapping", "swapped", "undoing", "undone"]
+Stage = Literal["swapping", "swapped", "undoing", "undone", "forgetting", "forgotten"]
+SETTLED: frozenset[Stage] = frozenset({"swapped", "undone", "forgotten"})
+KNOWN_FOR = timedelta(days=90)
+MOST_KNOWN = 200
 
 
 class Restored(Struct, frozen=True, kw_only=True):
@@ -31,7 +35,8 @@ class Restored(Struct, frozen=True, kw_only=True):
 
 
 def write(restored: Restored) -> None:
-    """Puts it on the disk (fsync of file and folder). Raises BackupError: the renames must then not be made."""
+    """Puts it on the disk (fsync of file and folder), and lets go of settled ones that are older than 90 days or beyond
+    200. Raises BackupError: the renames must then not be made."""
     folder = _folder()
     file = folder / f"{restored.run}.json"
     part = file.with_suffix(".part")
@@ -45,8 +50,9 @@ def write(restored: Restored) -> None:
     except OSError as error:
         raise BackupError(
             tr("{path}: cannot be written: {error}", path=part, error=error.strerror),
-            tr("nothing was swapped; make room there, then restore again"),
+            tr("nothing was changed; make room there, then try again"),
         ) from None
+    _let_go(datetime.now(UTC))
 
 
 def read_all() -> list[Restored]:
@@ -60,6 +66,14 @@ def _read() -> Iterator[Restored]:
             yield msgspec.json.decode(file.read_bytes(), type=Restored)
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
             continue
+
+
+def _let_go(now: datetime) -> None:
+    settled = [restored for restored in read_all() if restored.stage in SETTLED]
+    for number, restored in enumerate(settled):
+        if number >= MOST_KNOWN or now - restored.at > KNOWN_FOR:
+            with suppress(OSError):
+                (_folder() / f"{restored.run}.json").unlink()
 
 
 def _folder() -> Path:

@@ -13,7 +13,7 @@ from lilfox_tui.jobs.model import Request
 if TYPE_CHECKING:
     from lilfox_tui.backup.wish import Wish
 
-Kind = Literal["backup", "verify", "drill", "prune", "restore", "undo"]
+Kind = Literal["backup", "verify", "drill", "prune", "restore", "undo", "forget"]
 """Each is an effect of ``backup/effects.py``."""
 _EFFECTS = "lilfox_tui.backup.effects"
 
@@ -34,7 +34,7 @@ def subject_of(wish: Wish) -> str:
 def _key(kind: Kind, wish: Wish) -> str:
     if kind in ("backup", "prune"):
         return f"backup {subject_of(wish)}"
-    if kind in ("restore", "undo"):
+    if kind in ("restore", "undo", "forget"):
         return f"restore {wish.words.database or ', '.join(wish.words.files) or subject_of(wish)}"
     return f"{kind} {subject_of(wish)} {wish.set}"
 
@@ -49,5 +49,6 @@ def _title(kind: Kind, wish: Wish) -> Message:
         "drill": tr("drill {set}", set=chosen),
         "restore": tr("restore {set}", set=chosen),
         "undo": tr("undo the restore of {set}", set=chosen),
+        "forget": tr("let go of what the restore of {set} kept", set=chosen),
     }
     return titles[kind]

@@ -7,6 +7,8 @@
   trailer, archive, what it holds
 - ``async undo(swap, host)``: what was there before is there again; what was restored is kept beside, or taken away
 - ``async settle(swap, host) -> Settled``: after a crash between the two renames: finished, or as it was before
+- ``async kept(swap, host) -> list[Kept]``: what there is under the names that the restore gave, beside what is in place
+- ``async forget(swap, host)``: takes all of that away, or nothing where one of it must stay
 
 A source dumps; a target takes one set's parts of that kind back: staged, compared, swapped. Both act on one host,
 opened by who calls (``options.host``).
@@ -140,6 +142,11 @@ class Swap(Struct, frozen=True, kw_only=True):
     end_sessions: bool = False
     """Sessions in the way may be ended."""
 
+    @property
+    def renames(self) -> tuple[Renames, ...]:
+        """All of them."""
+        return (Renames(self.target, self.staged, self.before), *self.also)
+
 
 class Goal(Struct, frozen=True, kw_only=True):
     """What is to be restored, and where to."""
@@ -161,6 +168,17 @@ class Goal(Struct, frozen=True, kw_only=True):
     """Sessions in the way may be ended at the swap."""
     jobs: int = 2
     """So many processes may restore at once."""
+
+
+class Kept(Struct, frozen=True, kw_only=True):
+    """What a restore keeps beside ``target``: what was there before, or after an undo what was restored."""
+
+    target: str
+    name: str
+    size_bytes: int | None = None
+    """None where that is not cheap to know, or may not be known."""
+    why_not: Message | str = ""
+    """Why it must stay; empty where it may be let go."""
 
 
 Settled = Literal["nothing", "finished", "undone"]

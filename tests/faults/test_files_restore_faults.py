@@ -186,11 +186,11 @@ CRASHING = """
 import asyncio, sys
 import msgspec
 from lilfox_tui.backup.source import Swap
-from lilfox_tui.backup.tree.renames import renames_of, swap_in
+from lilfox_tui.backup.tree.renames import swap_in
 from lilfox_tui.config.model import HostConfig, SshConfig
 from lilfox_tui.hosts.open import open_host
 swap = msgspec.json.decode(sys.argv[1], type=Swap)
-asyncio.run(swap_in(open_host("h", HostConfig(local=True), SshConfig()), renames_of(swap), sudo=False))
+asyncio.run(swap_in(open_host("h", HostConfig(local=True), SshConfig()), swap.renames, sudo=False))
 """
 
 

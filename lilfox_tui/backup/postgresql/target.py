@@ -258,7 +258,7 @@ async def undo_databases(way: Way, swap: Swap) -> None:
         psql = Psql(access)
         ground = await ground_of(psql)
         there = set(ground.databases)
-        pairs = _pairs(swap)
+        pairs = swap.renames
         async with claimed(access, ground.server.version_num, [pair.target for pair in pairs]) as claim:
             if all(_as_before(pair, there) for pair in pairs):
                 return
@@ -284,7 +284,7 @@ async def settle_databases(way: Way, swap: Swap) -> Settled:
     async with way.opened() as access:
         psql = Psql(access)
         ground = await ground_of(psql)
-        pairs = _pairs(swap)
+        pairs = swap.renames
         async with claimed(access, ground.server.version_num, [pair.target for pair in pairs]):
             there = set(await databases_of(psql, database=MEETING))
             if all(pair.target in there and (not pair.before or pair.before in there) for pair in pairs):
@@ -294,10 +294,6 @@ async def settle_databases(way: Way, swap: Swap) -> Settled:
                 if pair.staged in left:
                     await drop(psql, ground.server, pair.staged)
             return "undone"
-
-
-def _pairs(swap: Swap) -> list[Renames]:
-    return [Renames(target=swap.target, staged=swap.staged, before=swap.before), *swap.also]
 
 
 def _as_before(pair: Renames, there: set[str]) -> bool:

@@ -12,6 +12,7 @@ from lilfox_tui.backup.model import FoundPart
 from lilfox_tui.backup.source import Content, Goal, Into, Source, Target
 from lilfox_tui.backup.tree.content import read_archive
 from lilfox_tui.backup.tree.file_piece import FilePiece
+from lilfox_tui.backup.tree.forgetting import forget, kept
 from lilfox_tui.backup.tree.looking import look_at_folder
 from lilfox_tui.backup.tree.options import Absolute, TreeOptions
 from lilfox_tui.backup.tree.piece import Piece, Wish
@@ -23,7 +24,7 @@ from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import tr
 from lilfox_tui.text import clean
 
-__all__ = ["Options", "open_source", "open_target", "read_content", "settle", "undo"]
+__all__ = ["Options", "forget", "kept", "open_source", "open_target", "read_content", "settle", "undo"]
 
 
 class Options(TreeOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):

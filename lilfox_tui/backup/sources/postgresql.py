@@ -21,12 +21,13 @@ from lilfox_tui.backup.postgresql.connection import Connection, read_url
 from lilfox_tui.backup.postgresql.describe import described_database
 from lilfox_tui.backup.postgresql.detail import GlobalsDetail, as_detail
 from lilfox_tui.backup.postgresql.dump import dump_database, dump_globals
+from lilfox_tui.backup.postgresql.forgetting import forget_databases, forget_table, kept_databases, kept_table
 from lilfox_tui.backup.postgresql.judging import judged
 from lilfox_tui.backup.postgresql.one_table import TableTarget, settle_table, undo_table
 from lilfox_tui.backup.postgresql.psql import Psql
 from lilfox_tui.backup.postgresql.server import databases_of, server_of
 from lilfox_tui.backup.postgresql.target import DatabaseTarget, Way, settle_databases, undo_databases
-from lilfox_tui.backup.source import Content, Goal, Into, Settled, Swap
+from lilfox_tui.backup.source import Content, Goal, Into, Kept, Settled, Swap
 from lilfox_tui.config.model import Seconds, SecretRef, SourceConfig
 from lilfox_tui.errors import LilFoxError, UsageError
 from lilfox_tui.hosts.base import Host
@@ -88,6 +89,16 @@ async def undo(swap: Swap, host: Host) -> None:
 async def settle(swap: Swap, host: Host) -> Settled:
     """See ``source.py``."""
     return await (settle_table if swap.within else settle_databases)(_way(_options_of(swap), host), swap)
+
+
+async def kept(swap: Swap, host: Host) -> list[Kept]:
+    """See ``source.py``."""
+    return await (kept_table if swap.within else kept_databases)(_way(_options_of(swap), host), swap)
+
+
+async def forget(swap: Swap, host: Host) -> None:
+    """See ``source.py``."""
+    await (forget_table if swap.within else forget_databases)(_way(_options_of(swap), host), swap)
 
 
 def _way(options: Options, host: Host) -> Way:

@@ -24,11 +24,6 @@ done
 _REMOVE_EMPTY = 'rmdir -p -- "$1" 2>/dev/null; exit 0'
 
 
-def renames_of(swap: Swap) -> tuple[Renames, ...]:
-    """All of them."""
-    return (Renames(swap.target, swap.staged, swap.before), *swap.also)
-
-
 async def swap_in(host: Host, renames: tuple[Renames, ...], *, sudo: bool) -> None:
     """Puts everything that was staged in its place. Raises BackupError with all as it was before, or which says what is
     where."""
@@ -49,8 +44,8 @@ async def swap_in(host: Host, renames: tuple[Renames, ...], *, sudo: bool) -> No
 
 async def take_back(host: Host, swap: Swap, *, sudo: bool) -> None:
     """Undoes: what was restored has the name again that it had while it was staged. Raises BackupError, HostError."""
-    for one in reversed(renames_of(swap)):
-        target, staged, before = await _there(host, one, sudo=sudo)
+    for one in reversed(swap.renames):
+        target, staged, before = await there(host, one, sudo=sudo)
         if one.before and not before:
             if target:
                 continue  # never swapped, or undone already
@@ -69,8 +64,8 @@ async def take_back(host: Host, swap: Swap, *, sudo: bool) -> None:
 async def settle_all(host: Host, swap: Swap, *, sudo: bool) -> Settled:
     """Finishes what was begun, for all was compared before; only where what was staged is gone it is undone."""
     found: set[Settled] = {"nothing"}
-    for one in renames_of(swap):
-        target, staged, before = await _there(host, one, sudo=sudo)
+    for one in swap.renames:
+        target, staged, before = await there(host, one, sudo=sudo)
         if not staged:
             if before and not target:
                 await _move(host, one.before, one.target, sudo=sudo)
@@ -82,7 +77,7 @@ async def settle_all(host: Host, swap: Swap, *, sudo: bool) -> Settled:
             await _move(host, one.target, one.before, sudo=sudo)
         await _move(host, one.staged, one.target, sudo=sudo)
         found.add("finished")
-    for one in renames_of(swap):
+    for one in swap.renames:
         await remove_empty(host, one.staged.rpartition("/")[0], sudo=sudo)
     if {"finished", "undone"} <= found:
         raise BackupError(
@@ -93,13 +88,13 @@ async def settle_all(host: Host, swap: Swap, *, sudo: bool) -> Settled:
 
 
 async def remove_empty(host: Host, folder: str, *, sudo: bool) -> None:
-    """Removes ``folder`` if nothing is in it."""
+    """Removes ``folder`` if nothing is in it, then those above it of which that is so."""
     await host.run_script(_REMOVE_EMPTY, [folder], sudo=sudo)
 
 
 async def _back(host: Host, one: Renames, *, sudo: bool, cause: BackupError) -> None:
     """Makes one pair of renames not to have been, as far as it was."""
-    target, staged, before = await _there(host, one, sudo=sudo)
+    target, staged, before = await there(host, one, sudo=sudo)
     try:
         if target and not staged:
             await _move(host, one.target, one.staged, sudo=sudo)
@@ -117,7 +112,7 @@ async def _back(host: Host, one: Renames, *, sudo: bool, cause: BackupError) -> 
         ) from error  # fmt: skip
 
 
-async def _there(host: Host, one: Renames, *, sudo: bool) -> tuple[bool, bool, bool]:
+async def there(host: Host, one: Renames, *, sudo: bool) -> tuple[bool, bool, bool]:
     """Whether there is something at the target, staged, and kept from before."""
     done = await host.run_script(_THERE, [one.target, one.staged, one.before or "/dev/null/none"], sudo=sudo)
     if not done.ok or len(done.stdout) != 3:

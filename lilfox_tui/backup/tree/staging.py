@@ -134,7 +134,12 @@ class Staging:
         return ["sh", "-c", _INSIDE, "sh", self.path, self._identity, *argv]
 
     def _folder(self) -> str:
-        return _shortened(f".{self._name}", f".lilfox_{self._purpose}_{self.stamp}")
+        return staging_name(self._name, self.stamp, self._purpose)
+
+
+def staging_name(name: str, stamp: str, purpose: str = "restore") -> str:
+    """``.uploads.lilfox_restore_20231230_020000``, at most as long as a name may be."""
+    return _shortened(f".{name}", f".lilfox_{purpose}_{stamp}")
 
 
 def before_name(name: str, stamp: str) -> str:

@@ -31,6 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--other-server", action="store_true", help=_("it is right that the server is not the one the set comes from"))
     add("--end-sessions", action="store_true", help=_("end the sessions that are in the way of the swap"))
     add("--undo", action="store_true", help=_("put back what was there before SET was restored"))
+    add("--kept", action="store_true", help=_("show what restores keep beside what is in place"))
+    add("--forget", action="store_true", help=_("take away what the restores of SET keep, also by the id of their job"))
     add("--dry-run", action="store_true", help=_("only show what would happen"))
     add("--yes", action="store_true", help=_("do not ask"))
     add("--json", action="store_true", help=_("the result as one JSON document"))
@@ -39,9 +41,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Restores; 1 where it could not, with everything as it was before."""
+    if sum((args.undo, args.kept, args.forget)) > 1:
+        raise UsageError(tr("--undo, --kept and --forget are different things"), tr("say one of them"))
     if args.json_schema:
-        print_schema("restore")
+        print_schema("restore-kept" if args.kept else "restore-forget" if args.forget else "restore")
         return 0
+    if args.kept or args.forget:
+        from lilfox_tui.cli import kept
+
+        return kept.show(args) if args.kept else kept.forget(args)
     if not args.set:
         raise UsageError(tr("no set is named"), tr("such as: lilfox restore latest; lilfox backup list shows them"))
     loaded = settings(args)

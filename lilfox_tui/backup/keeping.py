@@ -1,0 +1,135 @@
+"""What restores keep beside what is in place (what was there before; after an undo what was restored), told from the
+journal and from the hosts, and let go."""
+
+from __future__ import annotations
+
+import asyncio
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from lilfox_tui.backup import journal
+from lilfox_tui.backup.errors import BackupError
+from lilfox_tui.backup.journal import Restored
+from lilfox_tui.backup.opening import Opening, source_module
+from lilfox_tui.backup.source import Kept, Renames, Swap
+from lilfox_tui.errors import LilFoxError, NotAllowed
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.jobs.run import Run
+
+AT_ONCE = 8
+"""So many are asked about at once."""
+
+
+class KeptLine(Struct, frozen=True, kw_only=True):
+    """One name that a restore keeps something under."""
+
+    restored: Restored
+    host: str
+    """Empty for this machine."""
+    target: str
+    name: str
+    there: bool | None
+    """None: could not be asked, ``reason`` says why."""
+    size_bytes: int | None = None
+    reason: Message | str = ""
+    """Why it would not be let go now; empty when it would be."""
+
+
+async def all_kept(opening: Opening) -> list[KeptLine]:
+    """Of all restores that are known, newest first: what is there, and what should be and is not."""
+    known = [restored for restored in await asyncio.to_thread(journal.read_all) if restored.stage != "forgotten"]
+    return await kept_of(opening, known)
+
+
+async def kept_of(opening: Opening, known: list[Restored]) -> list[KeptLine]:
+    """Of these restores, in their order."""
+    free = asyncio.Semaphore(AT_ONCE)
+
+    async def lines(restored: Restored, swap: Swap) -> list[KeptLine]:
+        async with free:
+            return await _lines(opening, restored, swap)
+
+    found = await asyncio.gather(*(lines(restored, swap) for restored in known for swap in restored.swaps))
+    return [line for each in found for line in each]
+
+
+def chosen(words: str) -> list[Restored]:
+    """The restores that ``words`` name: a set's id or date, or a job's id for one of several restores of a set; not
+    those whose renames are not settled. Raises BackupError where there is none."""
+    known = [restored for restored in journal.read_all() if restored.stage in ("swapped", "undone", "forgetting")]
+    found = [restored for restored in known if words in names_of(restored)]
+    if words == "latest":
+        found = known[:1]
+    if not found:
+        raise BackupError(
+            tr("no restore of {set} is known that keeps something", set=words),
+            tr("known are: {sets}", sets=", ".join(dict.fromkeys(restored.set for restored in known)) or tr("none")),
+        )
+    return found
+
+
+def names_of(restored: Restored) -> tuple[str, ...]:
+    """What a restore may be called: its set's id, its date, the job's id."""
+    return restored.set, restored.set[-15:], restored.run
+
+
+def is_let_go(restored: Restored) -> bool:
+    """Whether it cannot be undone because what was there before was let go, or was begun to be."""
+    return restored.stage in ("forgetting", "forgotten")
+
+
+async def forget(run: Run, opening: Opening, restored: Restored) -> list[str]:
+    """Takes away what it keeps and gives the names; from then on it cannot be undone. Raises BackupError with all of
+    it still there where one of it must stay; HostError."""
+    lines = await kept_of(opening, [restored])
+    for line in lines:
+        if str(line.reason):
+            raise BackupError(
+                tr("{name} stays: {reason}; nothing was taken away", name=line.name, reason=line.reason),
+                tr("lilfox restore --kept shows what is kept"),
+            )
+    for swap in restored.swaps:
+        if (host := opening.host(swap.host or None)).protected:
+            raise NotAllowed(tr("changes on {host}: it is protected", host=host.name))
+    journal.write(replace(restored, stage="forgetting"))
+    gone = [line.name for line in lines if line.there]
+    for swap in restored.swaps:
+        names = [line.name for line in lines if line.there and line.target in _targets(swap)]
+        for name in names:
+            run.intent(str(tr("taking away {name}", name=name)))
+        await source_module(swap.kind).forget(swap, opening.host(swap.host or None))
+        for name in names:
+            run.done(str(tr("{name} is gone", name=name)))
+    journal.write(replace(restored, stage="forgotten"))
+    return gone
+
+
+async def _lines(opening: Opening, restored: Restored, swap: Swap) -> list[KeptLine]:
+    try:
+        kept: list[Kept] = await source_module(swap.kind).kept(swap, opening.host(swap.host or None))
+    except LilFoxError as error:
+        return [
+            KeptLine(restored=restored, host=swap.host, target=one.target, name=_name(one, restored), there=None,
+                     reason=error.message)
+            for one in swap.renames if _name(one, restored)
+        ]  # fmt: skip
+    found = [
+        KeptLine(restored=restored, host=swap.host, target=each.target, name=each.name, there=True,
+                 size_bytes=each.size_bytes, reason=each.why_not)
+        for each in kept
+    ]  # fmt: skip
+    there = {each.target for each in kept}
+    return found + [
+        KeptLine(restored=restored, host=swap.host, target=one.target, name=one.before, there=False)
+        for one in swap.renames
+        if restored.stage == "swapped" and one.before and one.target not in there
+    ]
+
+
+def _targets(swap: Swap) -> set[str]:
+    return {one.target for one in swap.renames}
+
+
+def _name(one: Renames, restored: Restored) -> str:
+    return one.staged if restored.stage == "undone" else one.before

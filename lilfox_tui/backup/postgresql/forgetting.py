@@ -1,0 +1,133 @@
+"""What a restore of databases or of a table keeps beside what is in place, and how that is let go.
+
+Nothing is dropped by what the journal says alone: the names must be those that a restore of that target makes, what is
+in place must be there, and nobody may be connected to what goes (it is never dropped with FORCE).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from lilfox_tui.backup.errors import BackupError
+from lilfox_tui.backup.postgresql.access import Access
+from lilfox_tui.backup.postgresql.claim import MEETING, claimed
+from lilfox_tui.backup.postgresql.naming import before_name, restored_name
+from lilfox_tui.backup.postgresql.psql import Psql
+from lilfox_tui.backup.postgresql.server import Database, databases_of, server_of, sessions_in
+from lilfox_tui.backup.postgresql.staging import LONG_S
+from lilfox_tui.backup.postgresql.swap import in_the_way
+from lilfox_tui.backup.postgresql.table_script import shape_of
+from lilfox_tui.backup.postgresql.target import Way
+from lilfox_tui.backup.source import Kept, Renames, Swap
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.text import clean
+
+_STAMP = re.compile(r"_restore_(\d{8}_\d{6})$", re.ASCII)
+_DROP = 'DROP DATABASE IF EXISTS :"name"'
+_TABLE = """
+SELECT c.oid::regclass::text AS name, pg_total_relation_size(c.oid) AS size_bytes FROM pg_class c
+WHERE c.oid = to_regclass(:'only')
+"""
+
+
+async def kept_databases(way: Way, swap: Swap) -> list[Kept]:
+    """See ``source.py``. Raises BackupError, HostError."""
+    async with way.opened() as access:
+        return await _databases(access, swap)
+
+
+async def forget_databases(way: Way, swap: Swap) -> None:
+    """See ``source.py``. Raises BackupError, HostError."""
+    async with way.opened() as access:
+        psql = Psql(access)
+        names = [name for pair in swap.renames for name in (pair.target, pair.staged, pair.before) if name]
+        async with claimed(access, (await server_of(psql, database=MEETING)).version_num, names):
+            found = await _databases(access, swap)
+            _refuse(found)
+            for each in found:
+                await psql.execute(
+                    _DROP, database=MEETING, variables={"name": each.name}, timeout_s=LONG_S, together=False
+                )
+
+
+async def kept_table(way: Way, swap: Swap) -> list[Kept]:
+    """See ``source.py``. Raises BackupError, HostError."""
+    async with way.opened() as access:
+        found, _name = await _table(Psql(access), swap)
+        return found
+
+
+async def forget_table(way: Way, swap: Swap) -> None:
+    """See ``source.py``. Raises BackupError, HostError."""
+    async with way.opened() as access:
+        psql = Psql(access)
+        async with claimed(access, (await server_of(psql, database=MEETING)).version_num, [swap.within]):
+            found, name = await _table(psql, swap)
+            _refuse(found)
+            if found:
+                await psql.execute(f"DROP TABLE {name}", database=swap.within, timeout_s=LONG_S)
+
+
+async def _databases(access: Access, swap: Swap) -> list[Kept]:
+    psql = Psql(access)
+    known = await databases_of(psql, database=MEETING)
+    found = []
+    for pair in swap.renames:
+        names = [name for name in (pair.before, pair.staged) if name in known]
+        for name in names:
+            why_not = _why_not(pair, names, known) or await _in_use(psql, name)
+            found.append(
+                Kept(target=pair.target, name=name, size_bytes=known[name].size_bytes or None, why_not=why_not)
+            )
+    return found
+
+
+def _why_not(pair: Renames, there: list[str], known: Mapping[str, Database]) -> Message | str:
+    stamped = _STAMP.search(pair.staged)
+    ours = stamped is not None and (
+        pair.staged == restored_name(pair.target, stamped[1])
+        and pair.before in ("", before_name(pair.target, stamped[1]))
+    )
+    if not ours:
+        return tr("its name is none that a restore of {target} gives", target=clean(pair.target))
+    if len(there) > 1:
+        return tr("the restore did not come to its end")
+    if pair.before and pair.target not in known:
+        return tr("{target} is not there: this may be the only one left", target=clean(pair.target))
+    return ""
+
+
+async def _in_use(psql: Psql, name: str) -> Message | str:
+    sessions = await sessions_in(psql, name, database=MEETING)
+    return in_the_way(name, sessions) if sessions else ""
+
+
+async def _table(psql: Psql, swap: Swap) -> tuple[list[Kept], str]:
+    """What is kept of the table, and its name as SQL writes it."""
+    if swap.within not in await databases_of(psql, database=MEETING):
+        return [], ""
+    [rows] = await psql.ask(_TABLE, database=swap.within, variables={"only": swap.before})
+    before = await shape_of(psql, swap.within, swap.before)
+    if not rows or before is None:
+        return [], ""
+    live = await shape_of(psql, swap.within, swap.target)
+    stamped = _STAMP.search(swap.staged)
+    why_not: Message | str = ""
+    if live is None:
+        why_not = tr("{target} is not there: this may be the only one left", target=clean(swap.target))
+    elif (
+        stamped is None
+        or swap.staged != restored_name(swap.within, stamped[1])
+        or before.kind != "r"
+        or (before.schema, before.table) != (live.schema, before_name(live.table, stamped[1]))
+    ):
+        why_not = tr("its name is none that a restore of {target} gives", target=clean(swap.target))
+    kept = Kept(target=swap.target, name=swap.before, size_bytes=rows[0]["size_bytes"], why_not=why_not)
+    return [kept], before.name
+
+
+def _refuse(found: list[Kept]) -> None:
+    for each in found:
+        if str(each.why_not):
+            raise BackupError(tr("{name} stays: {reason}", name=clean(each.name), reason=each.why_not))

@@ -1,0 +1,130 @@
+"""``lilfox restore --kept`` and ``--forget``: what restores keep beside what is in place, shown and let go."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Any
+
+from lilfox_tui.cli.backup_words import do, settings, wish_of
+from lilfox_tui.cli.log_sources import zone_of_reader
+from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, shape, warn
+from lilfox_tui.cli.settings import load_settings
+from lilfox_tui.errors import UsageError
+from lilfox_tui.i18n import _, tr
+from lilfox_tui.metrics.model import Level
+from lilfox_tui.text import clean, human_bytes
+
+if TYPE_CHECKING:
+    from lilfox_tui.backup.keeping import KeptLine
+    from lilfox_tui.config.loader import LoadedConfig
+
+PARTLY = 3
+
+
+def show(args: argparse.Namespace) -> int:
+    """Prints what is kept, of the set named or of all; 3 where not all of it could be asked."""
+    lines = asyncio.run(_lines(args.set, load_settings(args)))
+    if args.json:
+        print_json([document(line) for line in lines])
+    else:
+        _print(lines)
+    return PARTLY if any(line.there is None for line in lines) else 0
+
+
+def forget(args: argparse.Namespace) -> int:
+    """Shows what the restores of a set keep, asks, and lets go of it."""
+    if not args.set:
+        raise UsageError(tr("no set is named"), tr("lilfox restore --kept shows of which restores something is kept"))
+    loaded = settings(args)
+    lines = asyncio.run(_chosen(args.set, loaded))
+    if not args.json:
+        _print(lines)
+    _confirm(args, lines)
+    code, result = do("forget", wish_of(args, loaded))
+    if args.json:
+        print_json({"exit_code": code, "set": args.set, "forgotten": result.get("forgotten", [])})
+    return code
+
+
+def document(line: KeptLine) -> dict[str, Any]:
+    """A line as ``--json`` has it."""
+    return {
+        "set": line.restored.set,
+        "job": line.restored.run,
+        "at": line.restored.at.isoformat(),
+        "stage": line.restored.stage,
+        "host": line.host or None,
+        "target": line.target,
+        "name": line.name,
+        "there": line.there,
+        "size_bytes": line.size_bytes,
+        "reason": str(line.reason),
+    }
+
+
+async def _lines(words: str, loaded: LoadedConfig) -> list[KeptLine]:
+    from lilfox_tui.backup.keeping import all_kept
+    from lilfox_tui.backup.opening import Opening
+
+    if words:
+        return await _chosen(words, loaded)
+    async with Opening(loaded.config) as opening:
+        return await all_kept(opening)
+
+
+async def _chosen(words: str, loaded: LoadedConfig) -> list[KeptLine]:
+    from lilfox_tui.backup.keeping import chosen, kept_of
+    from lilfox_tui.backup.opening import Opening
+
+    async with Opening(loaded.config) as opening:
+        return await kept_of(opening, chosen(words))
+
+
+def _confirm(args: argparse.Namespace, lines: list[KeptLine]) -> None:
+    """Raises UsageError where nobody said yes."""
+    there = [clean(line.name) for line in lines if line.there]
+    if args.yes or not there:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(
+            tr("this takes away {names}, and nobody is here to say yes", names=", ".join(there)),
+            tr("look at it with --kept, then say --yes"),
+        )
+    warn(_("It is gone then, and the restore cannot be undone. To let go of it, type: {name}", name=there[0]))
+    if sys.stdin.readline().strip() != there[0]:
+        raise UsageError(tr("that is something else: nothing was taken away"))
+
+
+def _print(lines: list[KeptLine]) -> None:
+    zone = zone_of_reader()
+    print_table(
+        [
+            shape(_level(line)),
+            Cell(line.restored.set),
+            Cell(line.restored.at.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")),
+            Cell(f"{line.host}:{line.target}" if line.host else line.target),
+            Cell(line.name),
+            Cell(human_bytes(line.size_bytes), right=True),
+            Cell(_state(line)),
+        ]
+        for line in lines
+    )
+    if not lines:
+        print_line(_("nothing is kept"))
+
+
+def _level(line: KeptLine) -> Level:
+    if line.there is None:
+        return Level.UNKNOWN
+    return Level.GOOD if line.there and not str(line.reason) else Level.DEGRADED
+
+
+def _state(line: KeptLine) -> str:
+    if line.there is None:
+        return _("not known: {reason}", reason=line.reason)
+    if not line.there:
+        return _("gone: the restore cannot be undone")
+    what = _("what was restored and undone") if line.restored.stage == "undone" else _("what was there before")
+    return _("{what}; must stay: {reason}", what=what, reason=line.reason) if str(line.reason) else what
