@@ -1,0 +1,63 @@
+"""The demo by keys alone: a backup, data that is lost, a restore by the wizard under traffic; and nothing is left."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tests.terminal.console import Console
+from tests.waiting import wait_for
+
+
+def folder_of(text: str) -> Path:
+    found = re.search(r"/tmp/lilfox-demo-\w+", text)
+    assert found is not None, text
+    return Path(found[0])
+
+
+def lose_half_of_the_users(console: Console) -> None:
+    console.press("f")
+    console.until("Make ill")
+    console.press("users")
+    console.until("half of the users")
+    console.press("\r")
+    console.until("database: somebody deletes half", 20)
+
+
+def restore(console: Console) -> str:
+    """By keys; the page on which the name is typed."""
+    console.press("r")
+    console.until("What is to be restored?")
+    console.press("\r")
+    console.until("Where to?")
+    console.press("\r")
+    console.until("What is marked forbids it", 30)  # the backend is in the way
+    console.press("j ")
+    console.until("Nothing forbids it", 30)
+    console.press("\r")
+    text = console.until(lambda text: "type lilfox" in text and "→ 2000 rows" in text, 30)
+    console.press("lilfox\r")
+    console.until("began on", 30)
+    return text
+
+
+def test_what_the_demo_loses_is_restored_by_keys_alone(tmp_path: Path) -> None:
+    with Console(["demo"], home=tmp_path, columns=120, rows=36) as console:
+        console.until(lambda text: re.search(r"● +database +postgresql", text) is not None, 60)
+        console.press("3")
+        folder = folder_of(console.until("there is no backup yet", 20))
+        console.press("b")
+        console.until("Back up now")
+        console.press("\r")
+        console.until(lambda text: re.search(r"● +lilfox_\d{8}_\d{6}.*restored in", text) is not None, 90)
+        lose_half_of_the_users(console)
+        assert re.search(r"users +1000 rows", restore(console)) is not None
+        console.until("is restored, compared and in place", 90)
+        console.press("\x1b")
+        console.until(lambda text: "PLANS" in text and "restore" not in text.splitlines()[1], 20)
+        console.press("q")
+        assert console.ended_within(10) == 0
+    wait_for(lambda: not folder.exists(), what="the folder is gone")
+    state = tmp_path / ".local/state/lilfox"
+    assert not (state / "jobs").exists(), "the demo's jobs are not among the user's"
+    assert not (state / "restores").exists()
