@@ -23,7 +23,7 @@ from lilfox_tui.hosts.ssh_errors import link_lost
 from lilfox_tui.hosts.ssh_forward import forwarded
 from lilfox_tui.hosts.ssh_link import SshLink
 from lilfox_tui.hosts.ssh_loop import SshLoop
-from lilfox_tui.hosts.ssh_sessions import END_S, Sessions
+from lilfox_tui.hosts.ssh_sessions import END_S, SESSIONS, Sessions
 from lilfox_tui.hosts.ssh_sftp import open_sftp
 from lilfox_tui.hosts.ssh_words import with_args
 
@@ -251,10 +251,15 @@ class SshHost:
             self._ending = self._spawn(self._end_lost(sessions))
 
     async def _end_lost(self, sessions: Sessions) -> None:
-        for entry in tuple(self._lost):
+        turns = asyncio.Semaphore(SESSIONS // 2)
+
+        async def end(entry: _Lost) -> None:
             group = entry.command.pid
-            if group is not None and await sessions.end_group(group, entry.since, as_root=entry.sudo):
-                self._lost.remove(entry)
+            async with turns:
+                if group is not None and await sessions.end_group(group, entry.since, as_root=entry.sudo):
+                    self._lost.remove(entry)
+
+        await asyncio.gather(*(end(entry) for entry in tuple(self._lost)))
 
     def _spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.config.model import HostConfig
-from lilfox_tui.errors import CommandTimeout, FileRefused, HostError, NotAllowed
+from lilfox_tui.errors import CommandFailed, CommandTimeout, FileRefused, HostError, NotAllowed
 from lilfox_tui.hosts.base import Completed, Host
 from lilfox_tui.hosts.fake import FakeHost
 from lilfox_tui.hosts.open import open_host
@@ -286,6 +286,26 @@ async def test_a_command_that_does_not_read_stops_the_blocks(real: Host) -> None
         await asyncio.wait([pouring])
     assert pouring.cancelled()
     assert not real.lost
+
+
+async def test_a_signal_tells_how_a_poured_or_streamed_command_ended(real: Host) -> None:
+    async with aclosing(endless([])) as blocks:
+        done = await real.pour(["sh", "-c", "read -r line; kill -KILL $$"], one_line_then(blocks))
+    assert (done.exit_status, done.signal, done.ok) == (None, "KILL", False)
+    with pytest.raises(CommandFailed) as ended:
+        async with aclosing(real.stream(["sh", "-c", "echo half; kill -KILL $$"])) as blocks:
+            assert b"".join([block async for block in blocks]) == b"half\n"
+    assert ended.value.outcome == "KILL"
+    with pytest.raises(CommandFailed) as ended:
+        async with aclosing(real.stream(["sh", "-c", "echo half; exit 3"])) as blocks:
+            assert b"".join([block async for block in blocks]) == b"half\n"
+    assert ended.value.outcome == 3
+
+
+async def one_line_then(blocks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    yield b"\n"
+    async for block in blocks:
+        yield block
 
 
 async def test_poured_output_past_the_limit_ends_the_command(real: Host) -> None:

@@ -7,8 +7,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,11 +21,13 @@ from lilfox_tui.errors import (
     FileRefused,
     HostKeyChanged,
     HostUnreachable,
+    LinkLost,
 )  # fmt: skip
 from lilfox_tui.feed import Ready, Unavailable
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.hosts.script import END_GROUP
+from tests.faults.relay import Relay
 from tests.services.sshd import SshdLab, sshd_lab
 from tests.waiting import until
 
@@ -149,6 +151,54 @@ async def test_a_command_whose_link_was_cut_is_unknown_and_ended_at_the_next_con
         with suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
         await host.close()
+
+
+async def test_what_a_silent_link_has_left_is_ended_before_anything_new_is_started(
+    lab: SshdLab, tmp_path: Path
+) -> None:
+    """A stream, a poured command and a loop: each is of unknown fate, and the server would keep them for long."""
+    server = lab.sshd()
+    async with Relay(server) as relay:
+        with lab.known_hosts.open("a") as known:
+            known.write(relay.known_line())
+        host = open_host("web", lab.host(server, address=relay.address, port=relay.port), lab.ssh())
+        pids = [tmp_path / name for name in ("stream", "pour", "loop")]
+        script = "echo $$ >{}; trap '' TERM HUP PIPE; while :; do sleep 1000; done"
+        streaming = asyncio.create_task(_read_all(host, ["sh", "-c", script.format(pids[0])]))
+        pouring = asyncio.create_task(host.pour(["sh", "-c", script.format(pids[1])], _silence()))
+        asking = asyncio.create_task(_ask(host, script.format(pids[2])))
+        try:
+            await until(lambda: all(note.exists() and note.read_text().strip() for note in pids))
+            relay.cut()
+            lost = await asyncio.wait_for(asyncio.gather(streaming, pouring, asking, return_exceptions=True), 30)
+            assert [type(each) for each in lost] == [CommandUnknown, CommandUnknown, LinkLost]
+            assert sorted(str(each.pid) for each in host.lost) == sorted(note.read_text().strip() for note in pids)
+            assert all(runs(int(note.read_text())) for note in pids)
+            relay.mend()
+            assert (await host.run(["true"])).ok
+            assert not host.lost
+            assert not any(runs(int(note.read_text())) for note in pids)
+        finally:
+            for note in pids:
+                with suppress(ProcessLookupError, ValueError):
+                    os.killpg(int(note.read_text()), signal.SIGKILL)
+            await host.close()
+
+
+async def _read_all(host: Host, argv: list[str]) -> None:
+    async with aclosing(host.stream(argv)) as blocks:
+        async for _block in blocks:
+            """Nothing comes."""
+
+
+async def _silence() -> AsyncGenerator[bytes, None]:
+    await asyncio.Event().wait()
+    yield b""
+
+
+async def _ask(host: Host, script: str) -> None:
+    async with host.loop(script) as loop:
+        await loop.ask("x", timeout_s=60)
 
 
 @pytest.fixture

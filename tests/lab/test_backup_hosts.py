@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from lilfox_tui.jobs.listing import list_jobs
+from lilfox_tui.jobs.model import Job
 from tests.lab.database_host import DatabaseHost, account, client, make_store
 from tests.lab.machines import Machine, MachineLab
 from tests.services.backup_lab import BackupLab
-from tests.unit.jobs.running import jobs
+from tests.services.lilfox_command import LILFOX
+from tests.unit.jobs.running import jobs, said
+from tests.waiting import wait_for
 
 __all__ = ["jobs"]
 pytestmark = [pytest.mark.lab, pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.usefixtures("jobs")]
@@ -70,11 +76,33 @@ class Planned(BackupLab):
             ssh=client(lab),
         )
 
+    def planned_into(self, store: str) -> None:
+        """The plan's sets are made in that store."""
+        document = yaml.safe_load(self.config.read_text())
+        backup = document.pop("backup")
+        plan = {**backup["plans"]["nightly"], "store": store, "copies": []}
+        self.planned({"nightly": plan}, backup["stores"], **document)
+
     def sets_of(self, store: str) -> list[dict[str, Any]]:
         """``lilfox backup list --json`` of a store of the plan, newest first."""
         done = self.lilfox("backup", "list", "--plan", "nightly", "--store", store, "--json")
         found: list[dict[str, Any]] = json.loads(done.stdout)
         return found
+
+    def meanwhile(self, *words: str, at: Callable[[Job], bool], act: Callable[[], object]) -> Job:
+        """Starts ``lilfox WORDS``, does ``act`` as soon as its job is so far, and gives the job when it has ended."""
+        process = subprocess.Popen([*LILFOX, *words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)  # fmt: skip
+        try:
+            known = {job.id for job in list_jobs()}
+            wait_for(lambda: any(at(job) for job in list_jobs() if job.id not in known or job.state == "running"),
+                     timeout_s=60, what="the job is so far")  # fmt: skip
+            act()
+            process.wait(240)
+        finally:
+            process.kill()
+            process.wait()
+        return list_jobs()[0]
 
     def good(self, *words: str) -> str:
         """What ``lilfox`` prints, which must end well."""
@@ -114,3 +142,44 @@ def test_a_host_is_backed_up_to_here_and_to_another_host_drilled_and_restored(
     made.good("restore", "--undo", set_id, "--plan", "nightly")
     assert database.sql("SELECT count(*) FROM users") == "10"
     assert database.machine.ssh(f"cat {APP}/.env") == "broken\n"
+
+
+def far(part: str, size_bytes: int) -> Callable[[Job], bool]:
+    """Whether a part of the job is so far."""
+    return lambda job: any(each.part.startswith(part) and each.done_bytes >= size_bytes for each in job.progress)
+
+
+@pytest.mark.fault("1.14", "1.15")
+@pytest.mark.parametrize("cut", ["db-1", "nas-1"])
+def test_the_link_to_either_host_is_cut_while_a_dump_streams(
+    cut: str, tmp_path: Path, lab: MachineLab, database: DatabaseHost, store: Machine
+) -> None:
+    """From host to host through here, as the service user; packets vanish, and pass again when the loss was noticed."""
+    database.sql(
+        "DROP TABLE IF EXISTS large; CREATE TABLE large AS SELECT n, md5(n::text) || md5((n * 3)::text) AS word"
+        " FROM generate_series(1, 300000) n"
+    )
+    machine = {"db-1": database.machine, "nas-1": store}[cut]
+    made = Planned(tmp_path, lab, database, store)
+    made.planned_into("nas")
+    before = len(made.sets_of("nas"))
+
+    def pulled() -> None:
+        machine.cut()
+        try:
+            wait_for(lambda: told(), timeout_s=60, what="the loss was noticed")
+        finally:
+            machine.heal()
+
+    def told() -> list[str]:
+        return [text for text in said(list_jobs()[0].id) if f"the link to {cut} was lost, trying again in" in text]
+
+    job = made.meanwhile("backup", "run", "nightly", at=far("lilfox_", 4_000_000), act=pulled)
+    assert (job.state, job.exit_code) == ("ok", 0), job.message
+    assert len(told()) >= 1
+    sets = made.sets_of("nas")
+    assert len(sets) == before + 1
+    assert (sets[0]["id"], sets[0]["status"]) == (job.result["set"], "intact")
+    assert store.ssh("ls -A /srv/backup | grep -c '\\.part$' || true").strip() == "0"
+    wait_for(lambda: not database.left(), timeout_s=30, what=f"nothing is left there: {database.left()}")
+    database.sql("DROP TABLE large")
