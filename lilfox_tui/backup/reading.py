@@ -41,6 +41,7 @@ async def raw_blocks(
     if said is None and (packing == "zstd" or (name is not None and name.encrypted)):
         raise BrokenSet(tr("{part}: no manifest tells what it must hold", part=part.name))
     if said is not None and said.encrypted and identity is None:
+        await _refuse_changed(store, part, said)
         raise NotReady(
             tr("{part} is encrypted, and no key is at hand", part=part.name),
             tr("name it as identity under encrypt of the plan"),
@@ -59,17 +60,20 @@ async def raw_blocks(
     except BrokenSet as error:
         raise BrokenSet(tr("{part}: {reason}", part=part.name, reason=error), error.hint) from None
     except NotReady:  # a header that has changed opens with no key
-        if said is not None and await _stored_sha256(store, part) != said.sha256:
-            raise BrokenSet(tr("{part}: {reason}", part=part.name, reason=_CHANGED)) from None
+        if said is not None:
+            await _refuse_changed(store, part, said)
         raise
 
 
-async def _stored_sha256(store: Store, part: FoundPart) -> str:
+async def _refuse_changed(store: Store, part: FoundPart, said: Part) -> None:
+    """Raises BrokenSet where what is stored has another digest: a byte that changed in the head of what is encrypted
+    looks like another key, and no key is needed to see it."""
     digest = sha256()
-    async with aclosing(store.read(part.name)) as blocks:
+    async with aclosing(_bounded(store, part, said)) as blocks:
         async for block in blocks:
             digest.update(block)
-    return digest.hexdigest()
+    if digest.hexdigest() != said.sha256:
+        raise BrokenSet(tr("{part}: {reason}", part=part.name, reason=_CHANGED))
 
 
 async def _bounded(store: Store, part: FoundPart, said: Part | None) -> AsyncGenerator[bytes, None]:

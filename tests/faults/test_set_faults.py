@@ -96,6 +96,17 @@ async def test_26_a_byte_that_changed_anywhere_in_a_set_is_found(lab: BackupLab,
 
 
 @pytest.mark.fault("1.26")
+async def test_26_a_byte_that_changed_in_the_head_of_what_is_encrypted_is_no_other_key(lab: BackupLab) -> None:
+    wish = made(lab, "age")
+    path = next(lab.store.glob("env_*.age"))
+    whole = path.read_bytes()
+    for at in range(whole.index(b"\n---")):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        assert await is_found(wish), at
+    assert await is_found(msgspec.structs.replace(wish, identity="")), "also where nobody has the key"
+
+
+@pytest.mark.fault("1.26")
 def test_26_a_set_that_changed_is_not_restored_and_nothing_is_touched(lab: BackupLab) -> None:
     name = lab.run().stdout.strip()
     dump = next(lab.store.glob("lilfox_*.dump.zst"))
