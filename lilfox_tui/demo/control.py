@@ -51,7 +51,7 @@ async def _start_database(stack: Stack, say: Callable[[Message], None]) -> None:
     try:
         await stack.start_database()
     except LilFoxError as error:
-        say(tr("{error}; {hint}", error=error, hint=error.hint))
+        say(tr("{error}; {hint}", error=error, hint=error.hint or tr("the rest goes on")))
     else:
         say(tr("database: PostgreSQL in {folder}", folder=stack.folder))
 
