@@ -26,7 +26,7 @@ from lilfox_tui.backup.drill import with_scratch
 from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.keeping import chosen as chosen_restores
 from lilfox_tui.backup.keeping import forget as forget_kept
-from lilfox_tui.backup.keeping import is_let_go, names_of
+from lilfox_tui.backup.keeping import forget_left, is_let_go, names_of
 from lilfox_tui.backup.manifest import Proof
 from lilfox_tui.backup.model import BackupSet
 from lilfox_tui.backup.names import local_zone
@@ -181,11 +181,15 @@ async def undo(run: Run, wanted: dict[str, Any]) -> Outcome:
 
 
 async def forget(run: Run, wanted: dict[str, Any]) -> Outcome:
-    """Lets go of what restores of a set kept."""
+    """Lets go of what restores of a set kept; with no set, of what drills of the plan left."""
     wish, config = _changing(wanted)
     async with Opening(config) as opening:
         await _settle_all(run, opening)
-        gone = [name for restored in chosen_restores(wish.set) for name in await forget_kept(run, opening, restored)]
+        if wish.set:
+            restores = chosen_restores(wish.set)
+            gone = [name for restored in restores for name in await forget_kept(run, opening, restored)]
+        else:
+            gone = await forget_left(run, opening, plan_named(config.backup, wish.plan).config)
     return Outcome(
         "ok",
         str(tr("{count} that were kept are gone", count=len(gone))),

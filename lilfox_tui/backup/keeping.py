@@ -4,6 +4,8 @@ journal and from the hosts, and let go."""
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -13,6 +15,7 @@ from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.journal import Restored
 from lilfox_tui.backup.opening import Opening, source_module
 from lilfox_tui.backup.source import Kept, Renames, Swap
+from lilfox_tui.config.model import PlanConfig
 from lilfox_tui.errors import LilFoxError, NotAllowed
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.jobs.run import Run
@@ -24,7 +27,8 @@ AT_ONCE = 8
 class KeptLine(Struct, frozen=True, kw_only=True):
     """One name that a restore keeps something under."""
 
-    restored: Restored
+    restored: Restored | None
+    """None: a drill left it, or a restore that did not come to its end."""
     host: str
     """Empty for this machine."""
     target: str
@@ -52,6 +56,50 @@ async def kept_of(opening: Opening, known: list[Restored]) -> list[KeptLine]:
 
     found = await asyncio.gather(*(lines(restored, swap) for restored in known for swap in restored.swaps))
     return [line for each in found for line in each]
+
+
+async def all_left(opening: Opening, plans: Iterable[PlanConfig]) -> list[KeptLine]:
+    """What drills left beside the sources of these plans."""
+    found = []
+    for source, options in _sources(plans):
+        try:
+            kept: list[Kept] = await source_module(options.kind).left(options, opening.host(options.host))
+        except LilFoxError as error:
+            kept = []
+            found.append(
+                KeptLine(restored=None, host=options.host or "", target=source, name="", there=None,
+                         reason=error.message)
+            )  # fmt: skip
+        found += [
+            KeptLine(restored=None, host=options.host or "", target=each.target, name=each.name, there=True,
+                     size_bytes=each.size_bytes, reason=each.why_not)
+            for each in kept
+        ]  # fmt: skip
+    return found
+
+
+async def forget_left(run: Run, opening: Opening, plan: PlanConfig) -> list[str]:
+    """Takes away what drills left beside the plan's sources, as far as nobody uses it. Raises BackupError, NotAllowed,
+    HostError."""
+    gone: list[str] = []
+    for _source, options in _sources([plan]):
+        host = opening.host(options.host)
+        if host.protected:
+            raise NotAllowed(tr("changes on {host}: it is protected", host=host.name))
+        run.intent(str(tr("taking away what drills left on {host}", host=host.name)))
+        names: list[str] = await source_module(options.kind).forget_left(options, host)
+        for name in names:
+            run.done(str(tr("{name} is gone", name=name)))
+        gone += names
+    return gone
+
+
+def _sources(plans: Iterable[PlanConfig]) -> list[tuple[str, Any]]:
+    """Names and Options of all sources, each once."""
+    found: list[tuple[str, Any]] = []
+    for plan in plans:
+        found += [source for source in plan.sources.items() if source not in found]
+    return found
 
 
 def chosen(words: str) -> list[Restored]:

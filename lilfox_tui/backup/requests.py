@@ -49,6 +49,8 @@ def _title(kind: Kind, wish: Wish) -> Message:
         "drill": tr("drill {set}", set=chosen),
         "restore": tr("restore {set}", set=chosen),
         "undo": tr("undo the restore of {set}", set=chosen),
-        "forget": tr("let go of what the restore of {set} kept", set=chosen),
+        "forget": tr("let go of what the restore of {set} kept", set=chosen)
+        if wish.set
+        else tr("let go of what drills of {plan} left", plan=name),
     }
     return titles[kind]

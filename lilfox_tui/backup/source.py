@@ -9,6 +9,9 @@
 - ``async settle(swap, host) -> Settled``: after a crash between the two renames: finished, or as it was before
 - ``async kept(swap, host) -> list[Kept]``: what there is under the names that the restore gave, beside what is in place
 - ``async forget(swap, host)``: takes all of that away, or nothing where one of it must stay
+- ``async left(options, host) -> list[Kept]``: what drills left that did not come to their end, and of databases also
+  restores
+- ``async forget_left(options, host) -> list[str]``: takes away what of that need not stay, and gives the names
 
 A source dumps; a target takes one set's parts of that kind back: staged, compared, swapped. Both act on one host,
 opened by who calls (``options.host``).

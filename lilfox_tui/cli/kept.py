@@ -34,15 +34,16 @@ def show(args: argparse.Namespace) -> int:
 
 
 def forget(args: argparse.Namespace) -> int:
-    """Shows what the restores of a set keep, asks, and lets go of it."""
-    if not args.set:
-        raise UsageError(tr("no set is named"), tr("lilfox restore --kept shows of which restores something is kept"))
+    """Shows what the restores of a set keep (with no set: what drills of the plan left), asks, and lets go of it."""
     loaded = settings(args)
-    lines = asyncio.run(_chosen(args.set, loaded))
+    wish = wish_of(args, loaded)
+    if not args.set and not wish.plan:
+        raise UsageError(tr("no set is named"), tr("lilfox restore --kept shows of which restores something is kept"))
+    lines = asyncio.run(_chosen(args.set, loaded) if args.set else _left(wish.plan, loaded))
     if not args.json:
         _print(lines)
     _confirm(args, lines)
-    code, result = do("forget", wish_of(args, loaded))
+    code, result = do("forget", wish)
     if args.json:
         print_json({"exit_code": code, "set": args.set, "forgotten": result.get("forgotten", [])})
     return code
@@ -51,10 +52,10 @@ def forget(args: argparse.Namespace) -> int:
 def document(line: KeptLine) -> dict[str, Any]:
     """A line as ``--json`` has it."""
     return {
-        "set": line.restored.set,
-        "job": line.restored.run,
-        "at": line.restored.at.isoformat(),
-        "stage": line.restored.stage,
+        "set": line.restored.set if line.restored else None,
+        "job": line.restored.run if line.restored else None,
+        "at": line.restored.at.isoformat() if line.restored else None,
+        "stage": line.restored.stage if line.restored else "left",
         "host": line.host or None,
         "target": line.target,
         "name": line.name,
@@ -65,13 +66,22 @@ def document(line: KeptLine) -> dict[str, Any]:
 
 
 async def _lines(words: str, loaded: LoadedConfig) -> list[KeptLine]:
-    from lilfox_tui.backup.keeping import all_kept
+    from lilfox_tui.backup.keeping import all_kept, all_left
     from lilfox_tui.backup.opening import Opening
 
     if words:
         return await _chosen(words, loaded)
     async with Opening(loaded.config) as opening:
-        return await all_kept(opening)
+        return await all_kept(opening) + await all_left(opening, loaded.config.backup.plans.values())
+
+
+async def _left(plan: str, loaded: LoadedConfig) -> list[KeptLine]:
+    from lilfox_tui.backup.keeping import all_left
+    from lilfox_tui.backup.opening import Opening
+    from lilfox_tui.backup.plan import plan_named
+
+    async with Opening(loaded.config) as opening:
+        return await all_left(opening, [plan_named(loaded.config.backup, plan).config])
 
 
 async def _chosen(words: str, loaded: LoadedConfig) -> list[KeptLine]:
@@ -102,8 +112,8 @@ def _print(lines: list[KeptLine]) -> None:
     print_table(
         [
             shape(_level(line)),
-            Cell(line.restored.set),
-            Cell(line.restored.at.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")),
+            Cell(line.restored.set if line.restored else "-"),
+            Cell(line.restored.at.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S") if line.restored else "-"),
             Cell(f"{line.host}:{line.target}" if line.host else line.target),
             Cell(line.name),
             Cell(human_bytes(line.size_bytes), right=True),
@@ -126,5 +136,10 @@ def _state(line: KeptLine) -> str:
         return _("not known: {reason}", reason=line.reason)
     if not line.there:
         return _("gone: the restore cannot be undone")
-    what = _("what was restored and undone") if line.restored.stage == "undone" else _("what was there before")
+    if line.restored is None:
+        what = _("left by a drill or restore that did not come to its end")
+    elif line.restored.stage == "undone":
+        what = _("what was restored and undone")
+    else:
+        what = _("what was there before")
     return _("{what}; must stay: {reason}", what=what, reason=line.reason) if str(line.reason) else what

@@ -10,6 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from lilfox_tui.backup.postgresql.staging import MARK
 from lilfox_tui.cli.schemas import schema
 from tests.services.backup_lab import BackupLab
 from tests.services.postgres import Postgres
@@ -95,3 +96,22 @@ def test_words_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
         done = lab.lilfox("restore", *words)
         assert done.returncode == 2
         assert "hint: " in done.stderr
+
+
+def test_what_a_drill_of_a_plan_left_is_shown_and_let_go(tmp_path: Path, server: Postgres) -> None:
+    lab = BackupLab(tmp_path, server)
+    lab.planned({"nightly": lab.plan()})
+    name = f"lilfox_drill_{lab.database}_20231230_020000"
+    lab.sql(f"CREATE DATABASE {name}", "postgres")
+    lab.sql(f"COMMENT ON DATABASE {name} IS '{MARK}{lab.database}'", "postgres")
+    document = json.loads(lab.lilfox("restore", "--kept", "--json").stdout)
+    jsonschema.validate(document, schema("restore-kept"))
+    assert [(line["set"], line["stage"], line["target"], line["name"]) for line in document] == [
+        (None, "left", lab.database, name)
+    ]
+    assert "did not come to its end" in lab.lilfox("restore", "--kept").stdout
+    assert lab.lilfox("restore", "--forget").returncode == 2
+    done = lab.lilfox("restore", "--forget", "--yes", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"exit_code": 0, "set": "", "forgotten": [name]}
+    assert lab.lilfox("restore", "--kept").stdout == "nothing is kept\n"

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.source import Swap
 from lilfox_tui.backup.sources import config, files
+from lilfox_tui.backup.tree import forgetting
 from lilfox_tui.config.model import HostConfig, SshConfig
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
@@ -213,3 +214,25 @@ async def test_a_link_in_the_place_of_what_is_kept_is_removed_and_not_followed(
     with pytest.raises(BackupError, match="is a link"):
         await files.forget(swap, host)
     assert (tmp_path / "canary" / "a.txt").exists()
+
+
+async def test_what_a_drill_left_is_let_go_once_nobody_writes_to_it(app: Path, tmp_path: Path, host: Host) -> None:
+    left = app / "public" / ".uploads.lilfox_drill_20231230_020000"
+    (left / "tree").mkdir(parents=True)
+    others = [
+        ".uploads.lilfox_drill_notes",
+        ".other.lilfox_drill_20231230_020000",
+        ".uploads.lilfox_restore_20231230_020000",
+    ]
+    for name in others:
+        (app / "public" / name).mkdir()
+    (found,) = await files.left(options(app), host)
+    assert (found.target, found.name) == (str(app / U), str(left))
+    assert "within the last hour" in str(found.why_not)
+    assert await files.forget_left(options(app), host) == []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(forgetting, "_IDLE", forgetting._IDLE.replace("-cmin -60", "-cmin -0"))
+        with working_in(str(left)):
+            assert await files.forget_left(options(app), host) == []
+        assert await files.forget_left(options(app), host) == [str(left)]
+    assert sorted(os.listdir(app / "public")) == sorted([*others, "uploads"])

@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.backup.errors import BackupError
+from lilfox_tui.backup.postgresql.staging import MARK
 from lilfox_tui.backup.source import Swap
 from lilfox_tui.backup.sources import postgresql
 from lilfox_tui.backup.sources.postgresql import Options
@@ -136,3 +137,16 @@ async def test_the_rows_kept_of_a_table_are_let_go(server: Postgres, shop: Optio
     assert server.csv("SELECT relname FROM pg_class WHERE relname LIKE 'users\\_before%'", database="shop") == []
     assert server.csv(COUNT, database="shop") == [["100"]]
     assert await postgresql.kept(swap, local()) == []
+
+
+async def test_what_a_drill_left_is_let_go_and_nothing_that_is_worked_on(server: Postgres, shop: Options) -> None:
+    (dead, alive, other) = (f"lilfox_drill_shop_2023123{n}_020000" for n in range(3))
+    for name, target in ((dead, "shop"), (alive, "shop"), (other, "another")):
+        server.csv(f"CREATE DATABASE {name}")
+        server.csv(f"COMMENT ON DATABASE {name} IS '{MARK}{target}'")
+    lock = f"DO $$ BEGIN PERFORM pg_advisory_lock(hashtextextended('lilfox restore {alive}', 0)); END $$"
+    with holding(server, lock, "postgres"):
+        (found,) = await postgresql.left(shop, local())
+        assert (found.target, found.name) == ("shop", dead)
+        assert await postgresql.forget_left(shop, local()) == [dead]
+    assert databases(server) == [alive, other, "shop"]

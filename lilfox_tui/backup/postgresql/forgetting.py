@@ -7,7 +7,7 @@ in place must be there, and nobody may be connected to what goes (it is never dr
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.postgresql.access import Access
@@ -15,7 +15,7 @@ from lilfox_tui.backup.postgresql.claim import MEETING, claimed
 from lilfox_tui.backup.postgresql.naming import before_name, restored_name
 from lilfox_tui.backup.postgresql.psql import Psql
 from lilfox_tui.backup.postgresql.server import Database, databases_of, server_of, sessions_in
-from lilfox_tui.backup.postgresql.staging import LONG_S
+from lilfox_tui.backup.postgresql.staging import LONG_S, drop, leftovers
 from lilfox_tui.backup.postgresql.swap import in_the_way
 from lilfox_tui.backup.postgresql.table_script import shape_of
 from lilfox_tui.backup.postgresql.target import Way
@@ -49,6 +49,33 @@ async def forget_databases(way: Way, swap: Swap) -> None:
                 await psql.execute(
                     _DROP, database=MEETING, variables={"name": each.name}, timeout_s=LONG_S, together=False
                 )
+
+
+async def left_databases(way: Way, names: Collection[str]) -> list[Kept]:
+    """What is marked as staged for one of ``names`` while nobody works on it. Raises BackupError, HostError."""
+    async with way.opened() as access:
+        return await _left(Psql(access), names)
+
+
+async def forget_left_databases(way: Way, names: Collection[str]) -> list[str]:
+    """Drops what :func:`left_databases` gives. Raises BackupError, HostError."""
+    async with way.opened() as access:
+        psql = Psql(access)
+        found = [each.name for each in await _left(psql, names)]
+        server = await server_of(psql, database=MEETING)
+        async with claimed(access, server.version_num, found):
+            for name in found:
+                await drop(psql, server, name)
+        return found
+
+
+async def _left(psql: Psql, names: Collection[str]) -> list[Kept]:
+    known = await databases_of(psql, database=MEETING)
+    return [
+        Kept(target=each.target, name=each.name, size_bytes=known[each.name].size_bytes or None)
+        for each in await leftovers(psql)
+        if each.target in names and each.name in known
+    ]
 
 
 async def kept_table(way: Way, swap: Swap) -> list[Kept]:

@@ -9,7 +9,8 @@ from contextlib import aclosing
 from lilfox_tui.backup.check import Check
 from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.model import FoundPart
-from lilfox_tui.backup.source import Content, Goal, Into, Source, Target
+from lilfox_tui.backup.source import Content, Goal, Into, Kept, Source, Target
+from lilfox_tui.backup.tree import forgetting
 from lilfox_tui.backup.tree.content import read_archive
 from lilfox_tui.backup.tree.file_piece import FilePiece
 from lilfox_tui.backup.tree.forgetting import forget, kept
@@ -24,7 +25,18 @@ from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import tr
 from lilfox_tui.text import clean
 
-__all__ = ["Options", "forget", "kept", "open_source", "open_target", "read_content", "settle", "undo"]
+__all__ = [
+    "Options",
+    "forget",
+    "forget_left",
+    "kept",
+    "left",
+    "open_source",
+    "open_target",
+    "read_content",
+    "settle",
+    "undo",
+]
 
 
 class Options(TreeOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -124,3 +136,18 @@ async def read_content(part: FoundPart, blocks: AsyncIterator[bytes]) -> Content
     async for block in blocks:
         size += len(block)
     return Content("" if size else tr("the file is empty"), {"bytes": size})
+
+
+async def left(options: Options, host: Host) -> list[Kept]:
+    """See ``backup/source.py``."""
+    return await forgetting.left(_places(options), host, sudo=options.sudo)
+
+
+async def forget_left(options: Options, host: Host) -> list[str]:
+    """See ``backup/source.py``."""
+    return await forgetting.forget_left(_places(options), host, sudo=options.sudo)
+
+
+def _places(options: Options) -> list[str]:
+    root = posixpath.normpath(options.root)
+    return [posixpath.join(root, name) for name in (options.env, options.folder) if name]

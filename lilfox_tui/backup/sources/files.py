@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 
 from lilfox_tui.backup.check import Check
 from lilfox_tui.backup.model import FoundPart
-from lilfox_tui.backup.source import Content, Goal, Into, Source, Target
+from lilfox_tui.backup.source import Content, Goal, Into, Kept, Source, Target
+from lilfox_tui.backup.tree import forgetting
 from lilfox_tui.backup.tree.content import read_archive
 from lilfox_tui.backup.tree.forgetting import forget, kept
 from lilfox_tui.backup.tree.options import Absolute, TreeOptions
@@ -20,7 +21,18 @@ from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import tr
 from lilfox_tui.text import clean
 
-__all__ = ["Options", "forget", "kept", "open_source", "open_target", "read_content", "settle", "undo"]
+__all__ = [
+    "Options",
+    "forget",
+    "forget_left",
+    "kept",
+    "left",
+    "open_source",
+    "open_target",
+    "read_content",
+    "settle",
+    "undo",
+]
 
 
 class Options(TreeOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -88,3 +100,13 @@ def open_target(_name: str, options: Options, host: Host, goal: Goal) -> Target:
 async def read_content(part: FoundPart, blocks: AsyncIterator[bytes]) -> Content:
     """See ``backup/source.py``."""
     return await read_archive(part, blocks)
+
+
+async def left(options: Options, host: Host) -> list[Kept]:
+    """See ``backup/source.py``."""
+    return await forgetting.left([posixpath.normpath(options.path)], host, sudo=options.sudo)
+
+
+async def forget_left(options: Options, host: Host) -> list[str]:
+    """See ``backup/source.py``."""
+    return await forgetting.forget_left([posixpath.normpath(options.path)], host, sudo=options.sudo)

@@ -21,7 +21,14 @@ from lilfox_tui.backup.postgresql.connection import Connection, read_url
 from lilfox_tui.backup.postgresql.describe import described_database
 from lilfox_tui.backup.postgresql.detail import GlobalsDetail, as_detail
 from lilfox_tui.backup.postgresql.dump import dump_database, dump_globals
-from lilfox_tui.backup.postgresql.forgetting import forget_databases, forget_table, kept_databases, kept_table
+from lilfox_tui.backup.postgresql.forgetting import (
+    forget_databases,
+    forget_left_databases,
+    forget_table,
+    kept_databases,
+    kept_table,
+    left_databases,
+)
 from lilfox_tui.backup.postgresql.judging import judged
 from lilfox_tui.backup.postgresql.one_table import TableTarget, settle_table, undo_table
 from lilfox_tui.backup.postgresql.psql import Psql
@@ -99,6 +106,20 @@ async def kept(swap: Swap, host: Host) -> list[Kept]:
 async def forget(swap: Swap, host: Host) -> None:
     """See ``source.py``."""
     await (forget_table if swap.within else forget_databases)(_way(_options_of(swap), host), swap)
+
+
+async def left(options: Options, host: Host) -> list[Kept]:
+    """See ``source.py``."""
+    return await left_databases(_way(options, host), _names(options))
+
+
+async def forget_left(options: Options, host: Host) -> list[str]:
+    """See ``source.py``."""
+    return await forget_left_databases(_way(options, host), _names(options))
+
+
+def _names(options: Options) -> tuple[str, ...]:
+    return options.databases or (connection_of(options).database,)
 
 
 def _way(options: Options, host: Host) -> Way:

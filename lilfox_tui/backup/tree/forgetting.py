@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Sequence
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.mounts import MOUNTS, mount_points
@@ -51,6 +51,12 @@ fi
 rm -rf --one-file-system -- "./$1"
 """
 """Removes the last name, gone to step by step, so that no link leads elsewhere; nothing where it is not there."""
+
+
+_LEFT = 'find "$1" -maxdepth 1 -type d -name "$2*" -print0'
+_IDLE = 'find "$1" -cmin -60 -print -quit'
+"""Gives a line where something in the folder has changed within an hour."""
+_STAMP = "20231230_020000"
 
 
 class _Names(Struct, frozen=True):
@@ -97,6 +103,32 @@ async def forget(swap: Swap, host: Host) -> None:
             await _remove(host, names.parent, names.before, sudo=_sudo(swap))
         if names.before[1:]:
             await remove_empty(host, one.before.rpartition("/")[0], sudo=_sudo(swap))
+
+
+async def left(targets: Sequence[str], host: Host, *, sudo: bool) -> list[Kept]:
+    """What drills left beside ``targets``. One that was written to within an hour may still run, here or elsewhere.
+    Raises BackupError, HostError."""
+    found = []
+    for target in targets:
+        parent, _, name = target.rpartition("/")
+        begin = staging_name(name, _STAMP, "drill").removesuffix(_STAMP)
+        done = await host.run_script(_LEFT, [parent or "/", _GLOB.sub(r"\\\1", begin)], sudo=sudo)
+        for path in filter(None, os.fsdecode(done.stdout).split("\0")):
+            if re.fullmatch(r"\d{8}_\d{6}", path.rpartition("/")[2].removeprefix(begin), re.ASCII):
+                kept = await _look(host, Renames(target, path, ""), path, needs_live=False, sudo=sudo)
+                idle = await host.run_script(_IDLE, [path], sudo=sudo)
+                recent = "" if idle.ok and not idle.stdout else tr("a drill has written to it within the last hour")
+                found.append(structs.replace(kept, why_not=kept.why_not if str(kept.why_not) else recent))
+    return found
+
+
+async def forget_left(targets: Sequence[str], host: Host, *, sudo: bool) -> list[str]:
+    """Takes away what of :func:`left` need not stay. Raises BackupError, HostError."""
+    gone = [each.name for each in await left(targets, host, sudo=sudo) if not str(each.why_not)]
+    for path in gone:
+        parent, _, name = path.rpartition("/")
+        await _remove(host, parent or "/", [name], sudo=sudo)
+    return gone
 
 
 async def _look(host: Host, one: Renames, path: str, *, needs_live: bool, sudo: bool) -> Kept:
