@@ -36,14 +36,14 @@ async def read_sets(store: Store, *, zone: tzinfo | None = None) -> list[BackupS
     """All sets, newest first: with a manifest, of the manual's scripts, and what runs left that did not finish (broken,
     with that reason). Only the first have a plan. ``zone`` is that of the dates in names, this machine's when not
     given. Raises StoreError, HostError."""
-    entries = await store.entries()
-    texts = await store.read_small([entry.name for entry in entries if entry.name.endswith((MANIFEST, PROOF))])
-    with _nothing_collected():
+    with nothing_collected():
+        entries = await store.entries()
+        texts = await store.read_small([entry.name for entry in entries if entry.name.endswith((MANIFEST, PROOF))])
         return await asyncio.to_thread(sets_of, entries, texts, zone or local_zone())
 
 
 @contextmanager
-def _nothing_collected() -> Iterator[None]:
+def nothing_collected() -> Iterator[None]:
     """All that is made of manifests stays and none of it is a circle: the collector would go through it in vain, again
     and again (a sixth of the time)."""
     was_on = gc.isenabled()
@@ -62,7 +62,7 @@ def sets_of(entries: Sequence[Entry], texts: Mapping[str, bytes], zone: tzinfo) 
     there = Lying(entries, described)
     sets = [described_set(each, there, texts.get(proof_name(each.id))) for each in described]
     unread = {found.id[-15:]: at for at, found in enumerate(sets) if found.manifest is None}
-    others = [each for each in entries if each.name not in there.claims and not each.name.endswith((MANIFEST, PROOF))]
+    others = [each for each in entries if not each.name.endswith((MANIFEST, PROOF)) and each.name not in there.claimed]
     old, left = _sorted_out(others, unread, zone)
     for stamp, at in unread.items():
         parts = tuple(_left_part(entry, sets[at].reason) for entry in left.pop(stamp))

@@ -58,7 +58,7 @@ def read_manifest(entry: Entry, raw: bytes | None) -> Described | None:
         read = tr("its manifest is of another set: {id}", id=_shown(read.id))
     if not isinstance(read, Manifest):
         return Described(id=name, plan=parsed.plan, entry=entry, manifest=None, trouble=read)
-    own = tuple(part for part in read.parts if _is_own(part.name, parsed.stamp))
+    own = tuple([part for part in read.parts if _is_own(part.name, parsed.stamp)])
     trouble: Message | str = ""
     if len(own) != len(read.parts):
         strange = next(part.name for part in read.parts if part not in own)
@@ -121,8 +121,12 @@ class Lying:
 
     def __init__(self, entries: Sequence[Entry], described: Sequence[Described]) -> None:
         self.files = {entry.name: entry for entry in entries}
-        self.claims = Counter([part.name for each in described for part in each.parts])
-        """How many manifests name each file."""
+        named = [part.name for each in described for part in each.parts]
+        self.claimed = frozenset(named)
+        """Files that manifests name."""
+        once = len(self.claimed) == len(named)
+        self.shared = frozenset() if once else frozenset(name for name, times in Counter(named).items() if times > 1)
+        """Those that several name."""
 
     @cached_property
     def in_any_case(self) -> dict[str, str]:
@@ -133,7 +137,7 @@ class Lying:
 def described_set(described: Described, there: Lying, proof: bytes | None) -> BackupSet:
     """The set as it lies there. A file that another manifest names too is of neither set: removing the one must not
     take it from the other."""
-    named = [_found(part, there) for part in described.parts]
+    named = tuple([_found(part, there) for part in described.parts])
     reason = described.trouble or next((part.trouble for part in named if part.trouble), "")
     manifest = described.manifest
     status: Status = "broken" if reason else "unverified"
@@ -148,7 +152,7 @@ def described_set(described: Described, there: Lying, proof: bytes | None) -> Ba
         created=described.entry.modified if manifest is None else manifest.created,
         status=status,
         reason=reason,
-        parts=tuple(part for part in named if there.claims[part.name] == 1),
+        parts=tuple(part for part in named if part.name not in there.shared) if there.shared else named,
         plan=described.plan,
         manifest=manifest,
         proof=read,
@@ -181,7 +185,7 @@ def _trouble(part: Part, entry: Entry | None, there: Lying) -> Message | str:
             "{name} has {size} bytes, not the {said} that were written",
             name=part.name, size=entry.size_bytes, said=part.size_bytes,
         )  # fmt: skip
-    return tr("{name} is also in the manifest of another set", name=part.name) if there.claims[part.name] > 1 else ""
+    return tr("{name} is also in the manifest of another set", name=part.name) if part.name in there.shared else ""
 
 
 def read_proof(name: str, raw: bytes | None) -> Proof | None:

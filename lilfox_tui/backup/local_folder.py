@@ -128,13 +128,17 @@ class LocalFolder:
         with self.root() as root:
             for name in names:
                 folder, base = parted(name)
-                with suppress(OSError):
+                try:
                     descriptor, facts = old_file(root, base) if not folder else self.open(name)
-                    try:
-                        if facts.st_size <= limit_bytes:
-                            read[name] = os.read(descriptor, facts.st_size)
-                    finally:
-                        os.close(descriptor)
+                except OSError:
+                    continue
+                try:
+                    if facts.st_size <= limit_bytes:
+                        read[name] = os.read(descriptor, facts.st_size)
+                except OSError:
+                    continue
+                finally:
+                    os.close(descriptor)
         return read
 
 
@@ -184,7 +188,9 @@ def _entries(folder: int, prefix: str) -> list[Entry]:
         for each in listed:
             if not (is_name(each.name) and each.is_file(follow_symlinks=False)):
                 continue
-            with suppress(FileNotFoundError):
-                facts = each.stat(follow_symlinks=False)
-                found.append(Entry(prefix + each.name, facts.st_size, datetime.fromtimestamp(facts.st_mtime, UTC)))
+            try:
+                facts = os.stat(each.name, dir_fd=folder, follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            found.append(Entry(prefix + each.name, facts.st_size, datetime.fromtimestamp(facts.st_mtime, UTC)))
     return found

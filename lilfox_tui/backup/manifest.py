@@ -11,12 +11,13 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Raw, Struct, field
 
 SCHEMA = 1
 
 PartKind = Literal["postgresql-custom", "postgresql-plain", "postgresql-globals", "files", "file"]
 """``files`` is a tar archive, ``file`` the file itself (the manual's ``env_DATE``)."""
+_details = msgspec.json.Decoder(dict[str, Any])
 Packing = Literal["zstd", "gzip", "none"]
 
 
@@ -37,8 +38,17 @@ class Part(Struct, frozen=True, kw_only=True, gc=False):
     sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
     raw_bytes: Annotated[int, Meta(ge=0)]
     raw_sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
-    detail: dict[str, Any] = {}
-    """What the source knows: ``postgresql/detail.py`` and ``sources/files.py`` say it."""
+    detail_json: Raw = field(name="detail", default=Raw(b"{}"))
+    """``detail`` as it stands in the manifest (:func:`detail_json` makes it): a list of sets does not read it."""
+
+    @property
+    def detail(self) -> dict[str, Any]:
+        """What the source knows: ``postgresql/detail.py`` and ``tree/counting.py`` say it. Nothing where it cannot be
+        read, as of a source that told nothing."""
+        try:
+            return _details.decode(self.detail_json)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return {}
 
 
 class Manifest(Struct, frozen=True, kw_only=True, gc=False):
@@ -90,6 +100,11 @@ _TAIL = ',"checksum":"{}"}}'
 _TAIL_BYTES = len(_TAIL.format("0" * 64))
 
 
+def detail_json(detail: dict[str, Any]) -> Raw:
+    """``detail`` as a part keeps it."""
+    return Raw(msgspec.json.encode(detail))
+
+
 def encoded(document: Manifest | Proof) -> bytes:
     """As it stands in the store."""
     text = msgspec.json.encode(document)[:-1]
@@ -98,5 +113,5 @@ def encoded(document: Manifest | Proof) -> bytes:
 
 def is_unchanged(raw: bytes) -> bool:
     """Whether not one byte of what :func:`encoded` gave is another now."""
-    text, tail = raw[:-_TAIL_BYTES], raw[-_TAIL_BYTES:]
+    text, tail = memoryview(raw)[:-_TAIL_BYTES], raw[-_TAIL_BYTES:]
     return tail == _TAIL.format(hashlib.sha256(text).hexdigest()).encode()

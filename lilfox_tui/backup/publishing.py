@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from lilfox_tui.backup.errors import BackupError
-from lilfox_tui.backup.manifest import Manifest, Packing, Part, PartKind
+from lilfox_tui.backup.manifest import Manifest, Packing, Part, PartKind, detail_json
 from lilfox_tui.backup.names import UNFINISHED, file_name, manifest_name, read_id
 from lilfox_tui.backup.packing import Counted, packed
 from lilfox_tui.backup.phases import phase
@@ -184,7 +184,7 @@ class _FromSource:
     def describe(self, part: Stored, detail: dict[str, Any]) -> None:
         """See :meth:`Into.describe`."""
         parts = self._publication.parts
-        parts[part.name] = msgspec.structs.replace(parts[part.name], detail=detail)
+        parts[part.name] = msgspec.structs.replace(parts[part.name], detail_json=detail_json(detail))
 
     def note(self, text: Message | str) -> None:
         """See :meth:`Into.note`."""

@@ -11,6 +11,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from typing import Any, NamedTuple, TextIO
 
 from lilfox_tui.errors import ConfigError, LilFoxError
@@ -41,8 +42,13 @@ def no_colour() -> None:
 
 def shape(level: Level) -> Cell:
     """The mark of a level, as the screen has it."""
-    shapes = _SHAPES if _holds(sys.stdout, "".join(_SHAPES.values())) else _ASCII_SHAPES
-    return Cell(shapes[level], level)
+    return _shapes(sys.stdout.encoding or "ascii")[level]
+
+
+@cache
+def _shapes(encoding: str) -> dict[Level, Cell]:
+    shapes = _SHAPES if _holds(encoding, "".join(_SHAPES.values())) else _ASCII_SHAPES
+    return {level: Cell(text, level) for level, text in shapes.items()}
 
 
 def print_line(text: str | Message = "") -> None:
@@ -58,19 +64,19 @@ def print_text(text: str) -> None:
 
 def print_table(rows: Iterable[Sequence[Cell]]) -> None:
     """Rows with their columns in line; the last column is not padded."""
-    cleaned = [[(cell, text, cell_width(text)) for cell in row for text in (clean(cell.text),)] for row in rows]
-    columns = max((len(row) for row in cleaned), default=0)
-    widths = [max((row[i][2] for row in cleaned if i < len(row)), default=0) for i in range(columns)]
+    table = list(rows)
     coloured = _colour_wanted and not os.environ.get("NO_COLOR") and sys.stdout.isatty()
-    lines = []
-    for row in cleaned:
-        texts = []
-        for i, (cell, text, width) in enumerate(row):
-            padding = " " * (widths[i] - width)
-            shown = padding + text if cell.right else text if i == len(row) - 1 else text + padding
-            texts.append(f"\x1b[{_SGR[cell.level]}m{shown}\x1b[m" if coloured and cell.level is not None else shown)
-        lines.append("  ".join(texts).rstrip() + "\n")
-    _write(sys.stdout, "".join(lines))
+    lines: list[list[str]] = [[] for _row in table]
+    for at in range(max(map(len, table), default=0)):
+        there = [(line, row) for line, row in zip(lines, table, strict=True) if at < len(row)]
+        texts = [clean(row[at].text) for _line, row in there]
+        widths = [cell_width(text) for text in texts]
+        widest = max(widths)
+        for (line, row), text, width in zip(there, texts, widths, strict=True):
+            cell, padding = row[at], " " * (widest - width)
+            shown = padding + text if cell.right else text if at == len(row) - 1 else text + padding
+            line.append(f"\x1b[{_SGR[cell.level]}m{shown}\x1b[m" if coloured and cell.level is not None else shown)
+    _write(sys.stdout, "".join("  ".join(line).rstrip() + "\n" for line in lines))
 
 
 def print_json(document: Any, *, lines: bool = False) -> None:
@@ -113,17 +119,17 @@ def flush() -> None:
         sys.stdout.flush()
 
 
-def _holds(stream: TextIO, text: str) -> bool:
+def _holds(encoding: str, text: str) -> bool:
     try:
-        text.encode(stream.encoding or "ascii")
+        text.encode(encoding)
     except (UnicodeEncodeError, LookupError):
         return False
     return True
 
 
 def _write(stream: TextIO, text: str) -> None:
-    if not _holds(stream, text):
-        encoding = stream.encoding or "ascii"
+    encoding = stream.encoding or "ascii"
+    if not _holds(encoding, text):
         text = text.encode(encoding, "replace").decode(encoding)
     with _told(stream):
         stream.write(text)

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from lilfox_tui.backup.manifest import Manifest, Part, Proof
+from lilfox_tui.backup.manifest import Manifest, Part, Proof, detail_json
 from lilfox_tui.backup.model import BackupSet, FoundPart, Status
 from lilfox_tui.backup.schedule import Late
 from lilfox_tui.config.model import KeepConfig, PlanConfig
@@ -38,7 +38,7 @@ def found_part(name: str, source: str, kind: str, size: int, **detail: Any) -> F
         sha256="3f" * 32,
         raw_bytes=size * 3,
         raw_sha256="4a" * 32,
-        detail=detail,
+        detail_json=detail_json(detail),
     )
     return FoundPart(
         name=name, source=source, source_kind=source_kind, kind=kind, size_bytes=size, sha256="3f" * 32, said=said

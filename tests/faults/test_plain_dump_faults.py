@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lilfox_tui.backup.errors import BrokenSet
-from lilfox_tui.backup.manifest import Part, PartKind
+from lilfox_tui.backup.manifest import Part, PartKind, detail_json
 from lilfox_tui.backup.postgresql.clients import Programs
 from lilfox_tui.backup.postgresql.judging import judged
 from lilfox_tui.backup.postgresql.plain import PlainDump, PlainReader, read_plain, safe_script
@@ -46,7 +46,7 @@ def said(kind: PartKind, detail: dict[str, Any]) -> Part:
     none = "0" * 64
     return Part(
         name="x", source="db", source_kind="postgresql", kind=kind, size_bytes=1, sha256=none, raw_bytes=1,
-        raw_sha256=none, detail=detail,
+        raw_sha256=none, detail_json=detail_json(detail),
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import msgspec
 
 from lilfox_tui.backup.check import Check
-from lilfox_tui.backup.manifest import Part, PartKind
+from lilfox_tui.backup.manifest import Part, PartKind, detail_json
 from lilfox_tui.backup.model import BackupSet, FoundPart
 from lilfox_tui.backup.source import Goal, Target
 from lilfox_tui.backup.sources import postgresql
@@ -42,7 +42,8 @@ class DatabaseSet:
         digest = hashlib.sha256(raw).hexdigest()
         said = Part(
             name=name, source="database", source_kind="postgresql", kind=kind, size_bytes=len(raw), sha256=digest,
-            raw_bytes=len(raw), raw_sha256=digest, detail=self.details.get(name, {}),
+            raw_bytes=len(raw), raw_sha256=digest,
+            detail_json=detail_json(self.details.get(name, {})),
         )  # fmt: skip
         return FoundPart(
             name=name, source="database", source_kind="postgresql", kind=kind, size_bytes=len(raw),

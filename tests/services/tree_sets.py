@@ -13,7 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lilfox_tui.backup.manifest import Part, PartKind
+from msgspec import structs
+
+from lilfox_tui.backup.manifest import Part, PartKind, detail_json
 from lilfox_tui.backup.model import BackupSet, FoundPart
 from lilfox_tui.backup.source import Goal, Source, Stored, Target
 from lilfox_tui.i18n import Message
@@ -60,8 +62,7 @@ class Shelf:
 
     def describe(self, part: Stored, detail: dict[str, Any]) -> None:
         """See :meth:`Into.describe`."""
-        fields = {name: getattr(self.parts[part.name], name) for name in Part.__struct_fields__}
-        self.parts[part.name] = Part(**(fields | {"detail": detail}))
+        self.parts[part.name] = structs.replace(self.parts[part.name], detail_json=detail_json(detail))
 
     def note(self, text: Message | str) -> None:
         """See :meth:`Into.note`."""

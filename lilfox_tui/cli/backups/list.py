@@ -35,15 +35,17 @@ def run(args: argparse.Namespace) -> int:
     if args.json_schema:
         print_schema("backup-list")
         return 0
-    loaded = load_settings(args)
-    stored, troubles = asyncio.run(_sets(args, loaded))
-    for trouble in troubles:
-        print_error(trouble)
-    sets = [found for _store, found in stored]
-    if args.json:
-        print_json([document(found) for found in sets])
-    else:
-        _print(stored)
+    from lilfox_tui.backup.catalogue import nothing_collected
+
+    with nothing_collected():
+        stored, troubles = asyncio.run(_sets(args, load_settings(args)))
+        for trouble in troubles:
+            print_error(trouble)
+        sets = [found for _store, found in stored]
+        if args.json:
+            print_json([document(found) for found in sets])
+        else:
+            _print(stored)
     if troubles:
         return 3 if sets else 1
     return 0 if any(found.status != "broken" for found in sets) else 1
@@ -105,7 +107,7 @@ def _print(sets: list[tuple[str, BackupSet]]) -> None:
             [
                 shape(_LEVELS[found.status]),
                 Cell(found.id),
-                Cell(found.created.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")),
+                Cell(found.created.astimezone(zone).isoformat(" ", "seconds")[:19]),
                 Cell(human_bytes(found.size_bytes), right=True),
                 Cell(", ".join(dict.fromkeys(part.source for part in found.parts))),
                 *([Cell(where)] if several else []),
