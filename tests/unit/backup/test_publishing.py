@@ -196,6 +196,23 @@ async def test_of_a_run_that_fails_nothing_stays(store: LocalStore) -> None:
     assert listed(store) == []
 
 
+async def test_a_source_that_is_begun_anew_gives_the_same_part_and_only_its_last_notes(store: LocalStore) -> None:
+    async with Publication(store, HEADING) as publication:
+        into = publication.of("database", "postgresql")
+        into.note("of the first try")
+        with pytest.raises(ZeroDivisionError):
+            await into.put("one", ".dump", "postgresql-custom", failing(ZeroDivisionError()))
+        left = Path(store.where) / "one_20231230_020000.dump.zst.part"
+        left.write_bytes(b"as of a link that went: nobody could remove it")
+        await publication.drop("database")
+        into.note("of the second")
+        await into.put("one", ".dump", "postgresql-custom", of(DATA))
+        manifest = await publication.publish()
+    assert manifest.notes == ("of the second",)
+    assert await read(store, found(manifest.parts[0])) == DATA
+    assert not left.exists()
+
+
 async def test_one_source_may_be_left_out(store: LocalStore) -> None:
     async with Publication(store, HEADING) as publication:
         await publication.of("a", "files").put("a", ".tar", "files", of(DATA))
