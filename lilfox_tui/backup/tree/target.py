@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 import msgspec
@@ -14,7 +14,8 @@ from lilfox_tui.backup.source import Change, Comparison, Goal, Settled, Swap
 from lilfox_tui.backup.tree.looking import Look, look_at_place, program_checks
 from lilfox_tui.backup.tree.options import TreeOptions
 from lilfox_tui.backup.tree.piece import Piece, Wish
-from lilfox_tui.backup.tree.renames import remove_empty, settle_all, swap_in, take_back
+from lilfox_tui.backup.tree.renames import settle_all, swap_in, take_back
+from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import tr
 from lilfox_tui.text import clean, human_bytes
@@ -88,9 +89,8 @@ class TreeTarget:
         await swap_in(self._host, renames, sudo=self._options.sudo)
         self._swapped = True
         for piece in self._pieces:
-            piece.close()
-        for one in renames:
-            await remove_empty(self._host, one.staged.rpartition("/")[0], sudo=self._options.sudo)
+            with suppress(LilFoxError):  # it is in place; what is left beside goes when the restore is forgotten
+                await piece.discard()
 
     async def discard(self) -> None:
         """See :meth:`Target.discard`."""
