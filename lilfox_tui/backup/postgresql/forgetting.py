@@ -17,7 +17,7 @@ from lilfox_tui.backup.postgresql.psql import Psql
 from lilfox_tui.backup.postgresql.server import Database, databases_of, server_of, sessions_in
 from lilfox_tui.backup.postgresql.staging import LONG_S, drop, leftovers
 from lilfox_tui.backup.postgresql.swap import in_the_way
-from lilfox_tui.backup.postgresql.table_script import shape_of
+from lilfox_tui.backup.postgresql.table_script import beside, shape_of
 from lilfox_tui.backup.postgresql.target import Way
 from lilfox_tui.backup.source import Kept, Renames, Swap
 from lilfox_tui.i18n import Message, tr
@@ -131,27 +131,31 @@ async def _in_use(psql: Psql, name: str) -> Message | str:
 
 
 async def _table(psql: Psql, swap: Swap) -> tuple[list[Kept], str]:
-    """What is kept of the table, and its name as SQL writes it."""
+    """What is kept of the table, or was put aside when it was undone, and its name as SQL writes it."""
     if swap.within not in await databases_of(psql, database=MEETING):
-        return [], ""
-    [rows] = await psql.ask(_TABLE, database=swap.within, variables={"only": swap.before})
-    before = await shape_of(psql, swap.within, swap.before)
-    if not rows or before is None:
         return [], ""
     live = await shape_of(psql, swap.within, swap.target)
     stamped = _STAMP.search(swap.staged)
+    only, kept = swap.before, await shape_of(psql, swap.within, swap.before)
+    if kept is None and live is not None and stamped is not None:
+        only = beside(live, restored_name(live.table, stamped[1]))
+        kept = await shape_of(psql, swap.within, only)
+    [rows] = await psql.ask(_TABLE, database=swap.within, variables={"only": only})
+    if not rows or kept is None:
+        return [], ""
     why_not: Message | str = ""
     if live is None:
         why_not = tr("{target} is not there: this may be the only one left", target=clean(swap.target))
     elif (
         stamped is None
         or swap.staged != restored_name(swap.within, stamped[1])
-        or before.kind != "r"
-        or (before.schema, before.table) != (live.schema, before_name(live.table, stamped[1]))
+        or kept.kind != "r"
+        or kept.schema != live.schema
+        or kept.table not in (before_name(live.table, stamped[1]), restored_name(live.table, stamped[1]))
     ):
         why_not = tr("its name is none that a restore of {target} gives", target=clean(swap.target))
-    kept = Kept(target=swap.target, name=swap.before, size_bytes=rows[0]["size_bytes"], why_not=why_not)
-    return [kept], before.name
+    found = Kept(target=swap.target, name=only, size_bytes=rows[0]["size_bytes"], why_not=why_not)
+    return [found], kept.name
 
 
 def _refuse(found: list[Kept]) -> None:

@@ -12,6 +12,7 @@ LONGEST_BYTES = 63
 """Of a name (NAMEDATALEN - 1); the server cuts longer ones in silence."""
 DRILL = "lilfox_drill_"
 _HASH_DIGITS = 8
+_STAMP_LENGTH = len("20231230_020000")
 
 
 def restored_name(name: str, stamp: str) -> str:
@@ -27,6 +28,12 @@ def before_name(name: str, stamp: str) -> str:
 def drill_name(name: str, stamp: str) -> str:
     """``lilfox_drill_lilfox_20231230_020000``: restored to be compared, and taken away."""
     return _fitted(DRILL + name, f"_{stamp}")
+
+
+def is_staged(name: str, target: str) -> bool:
+    """Whether a restore or a drill of ``target`` gives the name ``name`` to what it stages."""
+    stamp = name[-_STAMP_LENGTH:]
+    return name in (restored_name(target, stamp), drill_name(target, stamp))
 
 
 def free_stamp(at: datetime, zone: tzinfo, names: list[str], taken: Container[str]) -> str:

@@ -3,8 +3,7 @@ transaction, its rows of now kept beside it."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 
 from msgspec import structs
@@ -21,19 +20,19 @@ from lilfox_tui.backup.postgresql.content import TEXT_FORM
 from lilfox_tui.backup.postgresql.detail import Content
 from lilfox_tui.backup.postgresql.ground import Ground, ground_of
 from lilfox_tui.backup.postgresql.kept_session import LONGEST_S
-from lilfox_tui.backup.postgresql.naming import before_name
+from lilfox_tui.backup.postgresql.naming import before_name, restored_name
 from lilfox_tui.backup.postgresql.plain import PlainDump
 from lilfox_tui.backup.postgresql.pouring import run_script
-from lilfox_tui.backup.postgresql.psql import Psql
+from lilfox_tui.backup.postgresql.psql import Psql, SqlRefused
 from lilfox_tui.backup.postgresql.restoring import restore_part
 from lilfox_tui.backup.postgresql.staging import drop
 from lilfox_tui.backup.postgresql.table_script import (
     COPY,
     DROP,
     INSERT,
-    KEEP,
-    OWN,
+    SAME,
     Shape,
+    beside,
     digest_of,
     digesting,
     sequences_of,
@@ -55,8 +54,7 @@ _KINDS = {
     "S": tr("it is a sequence"),
 }
 _AS_IT_WAS = tr("The transaction was taken back: the table is as it was.")
-_SIMPLE = re.compile(r"[a-z_][a-z0-9_]*", re.ASCII)
-_OTHER_ROWS = "division by zero"
+_OTHER_ROWS, _OTHER_ROWS_STATE = "division by zero", "22012"
 """What the last statement says when the table did not get the rows that were staged."""
 
 
@@ -139,14 +137,18 @@ class TableTarget(DatabaseTarget):
         why_not = _not_whole(live)
         return [*checks, Check(about, "bad", why_not) if why_not else Check(about, "good", tr("it is there"))]
 
-    async def _restore(self, staging: Staging, aim: Aim, name: str, moved: Callable[[int], None]) -> PlainDump | None:
+    async def _restore(
+        self, staging: Staging, aim: Aim, name: str, moved: Callable[[int], None], make: Callable[[], Awaitable[None]]
+    ) -> PlainDump | None:
         psql = Psql(staging.access)
         live = await shape_of(psql, aim.database, self._table)
         if live is None:
             raise BackupError(tr("{table} is not there any more", table=clean(self._table)))
         self._relation = before_name(live.table, staging.stamp)
         passes = (["--section=pre-data"], ["--data-only", "-n", live.schema, "-t", live.table])
-        dump = await restore_part(staging.access, staging.ground, staging.claim, aim, name, self._goal, moved, passes)
+        dump = await restore_part(
+            staging.access, staging.ground, staging.claim, aim, name, self._goal, moved, make, passes
+        )
         there = await shape_of(psql, name, self._table)
         if there is None:
             raise BackupError(tr("{table} is not in the set", table=clean(self._table)))
@@ -156,7 +158,7 @@ class TableTarget(DatabaseTarget):
                    names=_apart(there, live)),
                 tr("Change them back, or restore the whole database under another name and take what is needed."),
             )  # fmt: skip
-        self._before = f"{_quoted(live.schema)}.{_quoted(self._relation)}"
+        self._before = beside(live, self._relation)
         return dump
 
     async def _read_untold(self) -> None:
@@ -187,7 +189,8 @@ class TableTarget(DatabaseTarget):
 
 
 async def undo_table(way: Way, swap: Swap) -> None:
-    """The rows that were kept are in the table again. Raises BackupError with everything as it is now, HostError."""
+    """The rows that were kept are in the table again, those of now are put aside. Raises BackupError with everything as
+    it is now, HostError."""
     async with way.opened() as access:
         psql = Psql(access)
         ground = await ground_of(psql)
@@ -199,9 +202,33 @@ async def undo_table(way: Way, swap: Swap) -> None:
             if kept is None:
                 raise BackupError(tr("{names}: is not there any more, so the restore cannot be undone",
                                      names=clean(swap.before)))  # fmt: skip
-            steps = await steps_of(psql, swap.within, swap.target, kept.table)
-            statements = [sql for number, sql in steps if number not in (KEEP, OWN, COPY)]
-            await psql.execute(*statements, database=swap.within, timeout_s=LONGEST_S)
+            live = await shape_of(psql, swap.within, swap.target)
+            if live is None:
+                raise BackupError(tr("{table} is not there any more", table=clean(swap.target)))
+            if apart := {column[0] for column in kept.columns} ^ {column[0] for column in live.columns}:
+                raise BackupError(
+                    tr("{table}: its columns are others now: {names}", table=clean(swap.target),
+                       names=clean(", ".join(sorted(apart)))),
+                    tr("Change them back, or take what is needed from {before}.", before=clean(swap.before)),
+                )  # fmt: skip
+            aside = aside_name(live.table, swap)
+            steps = await steps_of(psql, swap.within, swap.target, before=kept.table, aside=aside)
+            try:
+                await psql.execute(
+                    *(sql for number, sql in steps if number != COPY), database=swap.within, timeout_s=LONGEST_S
+                )
+            except SqlRefused as error:
+                if error.sqlstate != _OTHER_ROWS_STATE:
+                    raise
+                raise BackupError(
+                    tr("{table}: did not get the rows that were kept; a rule changed them", table=clean(swap.target)),
+                    _AS_IT_WAS,
+                ) from None
+
+
+def aside_name(table: str, swap: Swap) -> str:
+    """Of the table that keeps the rows which undoing ``swap`` takes out of ``table``."""
+    return restored_name(table, swap.staged[-len("20231230_020000") :])
 
 
 async def settle_table(way: Way, swap: Swap) -> Settled:
@@ -224,7 +251,8 @@ async def _putting(staging: Staging, aim: Aim, staged: str, table: str, relation
     live, there = await shape_of(psql, aim.database, table), await shape_of(psql, staged, table)
     if live is None or there is None:
         raise BackupError(tr("{table} is not there any more", table=clean(table)), _AS_IT_WAS)
-    steps = [step for step in await steps_of(psql, aim.database, table, relation) if step[0] not in (INSERT, DROP)]
+    made = await steps_of(psql, aim.database, table, before=relation, aside=relation)
+    steps = [step for step in made if step[0] not in (INSERT, SAME, DROP)]
     rows, digest = await digest_of(access, staged, await digesting(psql, staged, there.oid))
     head = "".join(f"{sql};\n" for number, sql in steps if number <= COPY)
     yield f"BEGIN;\nSET LOCAL standard_conforming_strings = on;\n{head}".encode()
@@ -270,13 +298,6 @@ def _apart(there: Shape, live: Shape) -> str:
     then = [f"-{name} {kind}" for name, kind, _ in set(there.columns) - set(live.columns)]
     now = [f"+{name} {kind}" for name, kind, _ in set(live.columns) - set(there.columns)]
     return clean(", ".join(sorted([*then, *now])))
-
-
-def _quoted(name: str) -> str:
-    """As to_regclass reads it."""
-    if _SIMPLE.fullmatch(name):
-        return name
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _literal(text: str) -> str:

@@ -1,7 +1,7 @@
 """Databases that restores are staged in: made, marked as such, found again, taken away.
 
 The mark is the database's comment; who works on one holds its claim. A marked one that nobody claims is what a crash
-left.
+left, as long as it has the name that it was made with: one that somebody has renamed is somebody's.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from lilfox_tui.backup.postgresql.aim import Aim
 from lilfox_tui.backup.postgresql.claim import MEETING
+from lilfox_tui.backup.postgresql.naming import is_staged
 from lilfox_tui.backup.postgresql.psql import Psql
 from lilfox_tui.backup.postgresql.server import Database, Server
 
@@ -30,6 +31,9 @@ ORDER BY 1
 _END_SESSIONS = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :'name' AND pid <> pg_backend_pid()"
 )
+_SUBSCRIPTIONS = """
+SELECT s.subname AS name FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid WHERE d.datname = :'name'
+"""
 
 
 class Leftover(Struct, frozen=True):
@@ -112,6 +116,7 @@ async def create(psql: Psql, name: str, target: str, form: Form) -> None:
 
 async def drop(psql: Psql, server: Server, name: str) -> None:
     """Takes a database away, whoever is in it; nothing where there is none. Raises BackupError, HostError."""
+    await _drop_subscriptions(psql, name)
     force = " WITH (FORCE)" if server.version_num >= 130000 else ""
     ends = () if force else (_END_SESSIONS + " \\g /dev/null",)
     await psql.execute(
@@ -124,7 +129,22 @@ async def drop(psql: Psql, server: Server, name: str) -> None:
     )
 
 
+async def _drop_subscriptions(psql: Psql, name: str) -> None:
+    """No database with a subscription can be dropped. Each is parted from its slot first: that is the one of the
+    database which was dumped, and stays with its publisher."""
+    [rows] = await psql.ask(_SUBSCRIPTIONS, database=MEETING, variables={"name": name})
+    for row in rows:
+        await psql.execute(
+            'ALTER SUBSCRIPTION :"name" DISABLE',
+            'ALTER SUBSCRIPTION :"name" SET (slot_name = NONE)',
+            'DROP SUBSCRIPTION :"name"',
+            database=name,
+            variables={"name": row["name"]},
+            timeout_s=LONG_S,
+        )
+
+
 async def leftovers(psql: Psql) -> Sequence[Leftover]:
     """What restores that did not come to their end left on the server. Raises BackupError, HostError."""
     [rows] = await psql.ask(_LEFT, database=MEETING)
-    return [Leftover(row["name"], row["for"]) for row in rows]
+    return [Leftover(row["name"], row["for"]) for row in rows if is_staged(row["name"], row["for"])]

@@ -6,6 +6,7 @@ rename would leave all of that with the old rows (docs/adr/0016-restored-databas
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from msgspec import Struct, convert
@@ -29,7 +30,8 @@ SELECT c.oid::int8 AS oid, c.relkind AS kind, c.oid::regclass::text AS name, n.n
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass(:'only')
 """
 _PUT = """
-WITH t AS (SELECT c.oid, c.oid::regclass AS live, format('%I.%I', n.nspname, :'before') AS before, c.relowner
+WITH t AS (SELECT c.oid, c.oid::regclass AS live, format('%I.%I', n.nspname, :'before') AS before,
+    format('%I.%I', n.nspname, :'aside') AS aside, c.relowner
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass(:'only')),
 fk AS (SELECT k.oid, k.conname, k.conrelid::regclass AS child, pg_get_constraintdef(k.oid) AS def,
     obj_description(k.oid, 'pg_constraint') AS said FROM pg_constraint k, t
@@ -39,19 +41,21 @@ tg AS (SELECT g.tgname, g.tgenabled FROM pg_trigger g, t
 ct AS (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) AS columns FROM pg_attribute a, t
     WHERE a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '')
 SELECT 0 AS n, format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', live) AS sql FROM t
-UNION ALL SELECT 1, format('CREATE TABLE %s AS SELECT * FROM ONLY %s', before, live) FROM t
-UNION ALL SELECT 2, format('ALTER TABLE %s OWNER TO %I', before, pg_get_userbyid(relowner)) FROM t
+UNION ALL SELECT 1, format('CREATE TABLE %s AS SELECT * FROM ONLY %s', aside, live) FROM t
+UNION ALL SELECT 2, format('ALTER TABLE %s OWNER TO %I', aside, pg_get_userbyid(relowner)) FROM t
 UNION ALL SELECT 3, format('ALTER TABLE %s DISABLE TRIGGER %I', live, tgname) FROM t, tg
 UNION ALL SELECT 4, format('ALTER TABLE %s DROP CONSTRAINT %I', child, conname) FROM fk
 UNION ALL SELECT 5, format('TRUNCATE ONLY %s', live) FROM t
 UNION ALL SELECT 6, format('COPY %s (%s) FROM stdin', live, columns) FROM t, ct
 UNION ALL SELECT 7, format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM ONLY %s',
     live, columns, columns, before) FROM t, ct
-UNION ALL SELECT 8, format('ALTER TABLE %s ADD CONSTRAINT %I %s', child, conname, def) FROM fk
-UNION ALL SELECT 9, format('COMMENT ON CONSTRAINT %I ON %s IS %L', conname, child, said) FROM fk WHERE said IS NOT NULL
-UNION ALL SELECT 10, format('ALTER TABLE %s ENABLE %s TRIGGER %I', live,
+UNION ALL SELECT 8, format('SELECT 1 / ((SELECT count(*) FROM ONLY %s) = (SELECT count(*) FROM ONLY %s))::int',
+    live, before) FROM t
+UNION ALL SELECT 9, format('ALTER TABLE %s ADD CONSTRAINT %I %s', child, conname, def) FROM fk
+UNION ALL SELECT 10, format('COMMENT ON CONSTRAINT %I ON %s IS %L', conname, child, said) FROM fk WHERE said IS NOT NULL
+UNION ALL SELECT 11, format('ALTER TABLE %s ENABLE %s TRIGGER %I', live,
     CASE tgenabled WHEN 'R' THEN 'REPLICA' WHEN 'A' THEN 'ALWAYS' ELSE '' END, tgname) FROM t, tg
-UNION ALL SELECT 11, format('DROP TABLE %s', before) FROM t
+UNION ALL SELECT 12, format('DROP TABLE %s', before) FROM t
 ORDER BY 1
 """
 _TAKE = """
@@ -65,8 +69,9 @@ SELECT a.attname AS column, pg_get_serial_sequence(c.oid::regclass::text, a.attn
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 WHERE c.oid = to_regclass(:'only') AND pg_get_serial_sequence(c.oid::regclass::text, a.attname) IS NOT NULL
 """
-KEEP, OWN, COPY, INSERT, DROP = 1, 2, 6, 7, 11
-"""Steps that belong to one of putting (the first three) and undoing (the others) only."""
+COPY, INSERT, SAME, DROP = 6, 7, 8, 12
+"""Steps that belong to one of putting (the first) and undoing (the others) only."""
+_SIMPLE = re.compile(r"[a-z_][a-z0-9_]*", re.ASCII)
 
 
 class Shape(Struct, frozen=True, kw_only=True):
@@ -93,9 +98,21 @@ async def shape_of(psql: Psql, database: str, only: str) -> Shape | None:
     return convert(rows[0], Shape) if rows else None
 
 
-async def steps_of(psql: Psql, database: str, only: str, before: str) -> list[tuple[int, str]]:
-    """The statements by their order. Raises BackupError, HostError."""
-    [rows] = await psql.ask(_PUT, database=database, variables={"only": only, "before": before})
+def beside(live: Shape, table: str) -> str:
+    """A table of the same schema, as to_regclass reads it."""
+    return f"{_quoted(live.schema)}.{_quoted(table)}"
+
+
+def _quoted(name: str) -> str:
+    if _SIMPLE.fullmatch(name):
+        return name
+    return '"' + name.replace('"', '""') + '"'
+
+
+async def steps_of(psql: Psql, database: str, only: str, *, before: str, aside: str) -> list[tuple[int, str]]:
+    """The statements by their order: ``before`` is the table beside it whose rows are put back, ``aside`` the one that
+    keeps those of now. Raises BackupError, HostError."""
+    [rows] = await psql.ask(_PUT, database=database, variables={"only": only, "before": before, "aside": aside})
     return [(row["n"], row["sql"]) for row in rows]
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from msgspec import Struct, structs
@@ -131,8 +132,8 @@ class DatabaseTarget:
         done = 0
         for number, (aim, name) in enumerate(zip(self._aims, staged, strict=True)):
             self._made.append(name)
-            await create(Psql(access), name, aim.database, _form(aim, ground))
-            dump = await self._restore(self._staging, aim, name, _after(moved, done))
+            make = partial(create, Psql(access), name, aim.database, _form(aim, ground))
+            dump = await self._restore(self._staging, aim, name, _after(moved, done), make)
             if dump is not None and aim.detail.content is None:
                 self._aims = _with(
                     self._aims, number, structs.replace(aim, detail=_untold(dump.detail(), dump.inserts))
@@ -194,8 +195,10 @@ class DatabaseTarget:
         """See :meth:`Target.leave`."""
         await self._stack.aclose()
 
-    async def _restore(self, staging: Staging, aim: Aim, name: str, moved: Callable[[int], None]) -> PlainDump | None:
-        return await restore_part(staging.access, staging.ground, staging.claim, aim, name, self._goal, moved)
+    async def _restore(
+        self, staging: Staging, aim: Aim, name: str, moved: Callable[[int], None], make: Callable[[], Awaitable[None]]
+    ) -> PlainDump | None:
+        return await restore_part(staging.access, staging.ground, staging.claim, aim, name, self._goal, moved, make)
 
     async def _drop_made(self, ground: Ground) -> None:
         """By a way of its own: the one that staged may be what failed."""
@@ -287,8 +290,17 @@ async def settle_databases(way: Way, swap: Swap) -> Settled:
         pairs = swap.renames
         async with claimed(access, ground.server.version_num, [pair.target for pair in pairs]):
             there = set(await databases_of(psql, database=MEETING))
-            if all(pair.target in there and (not pair.before or pair.before in there) for pair in pairs):
+            if not any(pair.staged in there for pair in pairs) and all(
+                pair.target in there and (not pair.before or pair.before in there) for pair in pairs
+            ):
                 return "finished"
+            for pair in pairs:
+                if pair.target in there and not pair.before:
+                    raise BackupError(
+                        tr("{target} is there although there was none before the restore: somebody has made it anew",
+                           target=clean(pair.target)),
+                        tr("Rename it, then try again."),
+                    )  # fmt: skip
             left = {left.name for left in await leftovers(psql)}
             for pair in pairs:
                 if pair.staged in left:
