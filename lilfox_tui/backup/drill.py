@@ -81,7 +81,7 @@ async def drill(
         await put_proof(run, reader.store, proof)
         return proof
     finally:
-        await restore.close()
+        await restore.close(run)
     proof = msgspec.structs.replace(
         proof,
         level="restored",

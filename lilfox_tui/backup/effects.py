@@ -148,7 +148,7 @@ async def _restore(run: Run, made: Restore) -> Outcome:
         await made.compare(run)
         restored = await made.swap(run)
     finally:
-        await made.close()
+        await made.close(run)
     kept = [swap.before for swap in restored.swaps if swap.before]
     return Outcome(
         "ok",
@@ -176,6 +176,9 @@ async def undo(run: Run, wanted: dict[str, Any]) -> Outcome:
     async with Opening(config) as opening:
         await _settle_all(run, opening)
         restored = _last_restored(wish.set)
+        if wish.end_sessions:
+            swaps = tuple(msgspec.structs.replace(swap, end_sessions=True) for swap in restored.swaps)
+            restored = msgspec.structs.replace(restored, swaps=swaps)
         await undo_restore(run, opening, restored)
     return Outcome("ok", str(tr("the restore of {set} is undone", set=restored.set)), result={"set": restored.set})
 

@@ -32,6 +32,8 @@ class Restored(Struct, frozen=True, kw_only=True):
     at: datetime
     stage: Stage
     swaps: tuple[Swap, ...]
+    undone: int = 0
+    """So many of ``swaps``, from the last on, are undone already while it is being undone."""
 
 
 def write(restored: Restored) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -202,12 +201,14 @@ class Restore:
             raise BackupError(tr("{error}; everything is as it was before", error=error), tr("restore it again"))
         return now
 
-    async def close(self) -> None:
+    async def close(self, run: Run) -> None:
         """Takes away what was staged, unless it was swapped or may be in the middle of that: the next start looks after
-        such a one."""
-        async with AsyncExitStack() as stack:
-            for target in self._targets.values():
-                stack.push_async_callback(target.discard if self._staged_is_ours else target.leave)
+        such a one. What cannot be taken away is told: it hides nothing that went wrong before."""
+        for target in self._targets.values():
+            try:
+                await (target.discard() if self._staged_is_ours else target.leave())
+            except LilFoxError as error:
+                run.say(str(tr("what was restored beside could not be taken away: {error}", error=error)), "warning")
 
     async def _taken_back(self, error: LilFoxError, restored: journal.Restored, done: list[Swap]) -> BackupError:
         """What is told when a swap failed, after those before it were undone."""
@@ -264,14 +265,15 @@ async def undo(run: Run, opening: Opening, restored: journal.Restored) -> None:
 
 
 async def _undo(run: Run, opening: Opening, restored: journal.Restored) -> None:
-    journal.write(msgspec.structs.replace(restored, stage="undoing"))
-    for swap in reversed(restored.swaps):
+    def intend(swap: Swap) -> None:
         run.intent(
             str(tr("{target}: put back what was there before: {before}", target=swap.target, before=swap.before))
         )
-        await undo_swap(opening, swap)
+
+    def tell(swap: Swap) -> None:
         run.done(str(tr("{target}: is as it was before", target=swap.target)))
-    journal.write(msgspec.structs.replace(restored, stage="undone"))
+
+    await _undo_rest(opening, restored, intend, tell)
 
 
 async def _to_the_end(run: Run, renames: Coroutine[Any, Any, T]) -> T:
@@ -291,20 +293,38 @@ async def settle(opening: Opening, restored: journal.Restored) -> str:
     the undoing of one; gives what was done in a sentence. Where one of them cannot be finished all are undone: those
     before it, and those after it, which were not begun. Raises BackupError, HostError."""
     if restored.stage == "undoing":
-        await _undo_all(opening, restored)
+        await _undo_rest(opening, restored)
         return str(tr("the restore of {set} that was interrupted is undone", set=restored.set))
     for swap in restored.swaps:
         if await source_module(swap.kind).settle(swap, opening.host(swap.host or None)) == "undone":
-            journal.write(msgspec.structs.replace(restored, stage="undoing"))
-            await _undo_all(opening, restored)
+            await _undo_rest(opening, restored)
             return str(tr("the restore of {set} that was interrupted is as it was before", set=restored.set))
     journal.write(msgspec.structs.replace(restored, stage="swapped"))
     return str(tr("the restore of {set} that was interrupted is finished", set=restored.set))
 
 
-async def _undo_all(opening: Opening, restored: journal.Restored) -> None:
-    for swap in reversed(restored.swaps):
-        await undo_swap(opening, swap)
+async def _undo_rest(
+    opening: Opening,
+    restored: journal.Restored,
+    intend: Callable[[Swap], None] = lambda _swap: None,
+    tell: Callable[[Swap], None] = lambda _swap: None,
+) -> None:
+    """Undoes what is not undone yet, the last first; each is on the disk once it is. Where the first of a whole restore
+    is refused, the restore stands as it did."""
+    stood = restored.stage == "swapped"
+    restored = msgspec.structs.replace(restored, stage="undoing")
+    journal.write(restored)
+    for swap in reversed(restored.swaps[: len(restored.swaps) - restored.undone]):
+        intend(swap)
+        try:
+            await undo_swap(opening, swap)
+        except LilFoxError:
+            if stood and not restored.undone:
+                journal.write(msgspec.structs.replace(restored, stage="swapped"))
+            raise
+        restored = msgspec.structs.replace(restored, undone=restored.undone + 1)
+        journal.write(restored)
+        tell(swap)
     journal.write(msgspec.structs.replace(restored, stage="undone"))
 
 

@@ -131,7 +131,7 @@ async def whole(world: World) -> journal.Restored:
         await made.compare(run)
         return await made.swap(run)
     finally:
-        await made.close()
+        await made.close(run)
 
 
 async def test_all_parts_are_checked_staged_and_compared_before_the_first_is_swapped(world: World) -> None:
@@ -206,6 +206,36 @@ async def test_an_undo_takes_back_the_last_part_first(world: World) -> None:
     assert [each.stage for each in journal.read_all()] == ["undone"]
 
 
+async def test_what_cannot_be_taken_away_hides_nothing_and_keeps_no_other_from_it(world: World) -> None:
+    world.fails |= {"uploads.stage", "database.discard"}
+    with pytest.raises(BackupError, match="uploads cannot stage"):
+        await whole(world)
+    assert world.calls[-2:] == ["database.discard", "uploads.discard"]
+
+
+async def test_an_undo_that_is_refused_at_once_leaves_the_restore_as_it_stands(world: World) -> None:
+    restored = await whole(world)
+    world.fails.add("uploads.undo")
+    with pytest.raises(BackupError, match="uploads cannot undo"):
+        await restore.undo(NotedRun(), opening_of(world), restored)
+    assert [each.stage for each in journal.read_all()] == ["swapped"]
+    assert world.place == {"database": "new", "uploads": "new"}
+
+
+async def test_an_undo_that_was_interrupted_goes_on_with_what_is_not_undone_yet(world: World) -> None:
+    restored = await whole(world)
+    world.fails.add("database.undo")
+    with pytest.raises(BackupError, match="database cannot undo"):
+        await restore.undo(NotedRun(), opening_of(world), restored)
+    (left,) = journal.read_all()
+    assert (left.stage, left.undone) == ("undoing", 1)
+    world.fails.clear()
+    world.calls.clear()
+    assert "is undone" in await restore.settle(opening_of(world), left)
+    assert world.calls == ["database.undo"]
+    assert world.place == {"database": "old", "uploads": "old"}
+
+
 async def test_the_renames_of_a_dead_process_are_on_the_disk_before_the_first_and_are_finished(world: World) -> None:
     class Dead(BaseException):
         """The process ends here."""
@@ -272,7 +302,7 @@ async def test_a_cancel_between_two_renames_waits_for_them(world: World) -> None
     await first.wait()
     swapping.cancel()
     assert (await swapping).stage == "swapped"
-    await made.close()
+    await made.close(run)
     assert world.place == {"database": "new", "uploads": "new"}
     assert "database.discard" not in world.calls
     assert run.told("warning") == ["too late to cancel: the renames are under way"]
@@ -285,7 +315,7 @@ async def test_what_was_staged_is_left_for_the_next_start_where_a_swap_ends_in_a
         patch.setattr(FakeTarget, "swap", lambda _self: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             await made.swap(NotedRun())
-    await made.close()
+    await made.close(NotedRun())
     assert not any("discard" in call for call in world.calls)
     assert [each.stage for each in journal.read_all()] == ["swapping"]
 
