@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Callable
 from functools import cache
 from types import ModuleType
+from typing import Any
 
 from lilfox_tui.errors import UsageError
 from lilfox_tui.i18n import tr
@@ -34,3 +36,15 @@ def load(package: str, kind: str) -> ModuleType:
             tr("one of: {kinds}", kinds=", ".join(known)),
         )
     return importlib.import_module(f"{package}.{kind}")
+
+
+def rest_in(module: str) -> Callable[[str], Any]:
+    """The ``__getattr__`` of a plug-in file that has its ``Options`` alone: what else is asked of it is in ``module``,
+    which is imported then. Configurations are read before the first frame, and need no more than Options."""
+
+    def rest(name: str) -> Any:
+        if name.startswith("_"):  # the import system asks every module for such
+            raise AttributeError(name)
+        return getattr(importlib.import_module(module), name)
+
+    return rest

@@ -13,6 +13,9 @@
   restores
 - ``async forget_left(options, host) -> list[str]``: takes away what of that need not stay, and gives the names
 
+``Options`` is in the file itself; what does the work is in a module beside and imported when it is asked for
+(``plugins.rest_in``).
+
 A source dumps; a target takes one set's parts of that kind back: staged, compared, swapped. Both act on one host,
 opened by who calls (``options.host``).
 """

@@ -1,5 +1,6 @@
 """Where sets are kept. One file a kind in ``stores/``, each with ``Options`` (a StoreConfig) and
-``open_store(name, options, host)``, where ``host`` is the one that ``options.host`` names, or this machine."""
+``open_store(name, options, host)``, where ``host`` is the one that ``options.host`` names, or this machine. As in
+``source.py``, all but ``Options`` is in a module beside."""
 
 from __future__ import annotations
 

@@ -114,7 +114,8 @@ def _words(args: argparse.Namespace, backup: BackupConfig) -> Words:
 def _without_password(url: str) -> str:
     """The URL as it is, unless it cannot be used: what a job was asked for is kept."""
     if url:
-        from lilfox_tui.backup.sources.postgresql import Options, connection_of
+        from lilfox_tui.backup.postgresql.databases import connection_of
+        from lilfox_tui.backup.sources.postgresql import Options
 
         connection_of(Options(url=url))
     return url

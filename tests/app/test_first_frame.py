@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lilfox_tui import plugins
 from tests.app.log_files import logs_app
 from tests.app.still import screen_text
 from tests.waiting import until
@@ -29,7 +30,8 @@ async def first_frame():
         await pilot.pause()
         heavy = ("numpy", "promql_parser", "sqlite3", "re2", "h11", "redis", "psycopg")
         ours = tuple(f"lilfox_tui.{name}" for name in ("scrape", "promql", "alerts", "backup", "jobs"))
-        print(sorted(name for name in sys.modules if name in heavy or name.startswith(ours)))
+        found = (name for name in sys.modules if name in heavy or name.startswith(ours))
+        print(sorted(name for name in found if name not in sys.argv[2:]))
 
 asyncio.run(first_frame())
 """
@@ -43,12 +45,38 @@ def test_nothing_of_scraping_rules_and_jobs_is_imported_for_the_first_frame(tmp_
         "rules": ["rules.yml"],
         "prometheus_config": "prometheus.yml",
     }
+    assert imported(config, settings) == "[]\n"
+
+
+def test_of_backup_plans_the_first_frame_needs_their_options_alone(tmp_path: Path) -> None:
+    sources = {
+        "db": {"kind": "postgresql", "url": "postgresql:///lilfox"},
+        "uploads": {"kind": "files", "path": "/srv/lilfox/uploads"},
+        "conf": {"kind": "config", "root": "/srv/lilfox"},
+    }
+    settings = {
+        "hosts": {"here": {"local": True}},
+        "backup": {
+            "stores": {"disk": {"path": str(tmp_path)}, "nas": {"kind": "sftp", "host": "here", "path": "/backup"}},
+            "plans": {"nightly": {"sources": sources, "store": "disk", "copies": ["nas"]}},
+        },
+    }
+    backup = "lilfox_tui.backup"
+    kinds = [
+        f"{backup}.{package}.{kind}"
+        for package in ("sources", "stores")
+        for kind in plugins.kinds(f"{backup}.{package}")
+    ]
+    light = [backup, f"{backup}.sources", f"{backup}.stores", f"{backup}.tree_options", *kinds]
+    assert imported(tmp_path / "config.yaml", settings, *light) == "[]\n"
+
+
+def imported(config: Path, settings: dict[str, object], *but: str) -> str:
+    """What the first frame has imported of what it does not need, beside ``but``."""
     config.write_text(json.dumps(settings))
     config.chmod(0o600)
-    done = subprocess.run(
-        [sys.executable, "-c", CODE, str(config)], capture_output=True, text=True, check=True, cwd=tmp_path
-    )
-    assert done.stdout == "[]\n"
+    argv = [sys.executable, "-c", CODE, str(config), *but]
+    return subprocess.run(argv, capture_output=True, text=True, check=True, cwd=config.parent).stdout
 
 
 @pytest.mark.parametrize("keys", [["1"], ["left_square_bracket", "1"], ["at", "escape", "1"]], ids=" ".join)

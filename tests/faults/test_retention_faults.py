@@ -42,7 +42,8 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def store(folder: Path) -> Store:
     host = open_host("h", HostConfig(local=True), SshConfig())
-    return local.open_store("s", local.Options(path=str(folder)), host)
+    made: Store = local.open_store("s", local.Options(path=str(folder)), host)
+    return made
 
 
 async def pruned(store: Store, keep: KeepConfig) -> list[str]:

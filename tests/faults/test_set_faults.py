@@ -16,7 +16,8 @@ import pytest
 
 from lilfox_tui.backup import effects, run
 from lilfox_tui.backup.catalogue import read_sets
-from lilfox_tui.backup.stores.local import LocalStore, Options
+from lilfox_tui.backup.local_store import LocalStore
+from lilfox_tui.backup.stores.local import Options
 from lilfox_tui.backup.wish import Wish
 from lilfox_tui.errors import LilFoxError
 from tests.services.backup_lab import BackupLab

@@ -161,7 +161,8 @@ PUBLISH = """
 import asyncio, sys
 from tests.faults.faulty_stores import HEADING, of
 from lilfox_tui.backup.publishing import Publication
-from lilfox_tui.backup.stores.local import LocalStore, Options
+from lilfox_tui.backup.local_store import LocalStore
+from lilfox_tui.backup.stores.local import Options
 async def main():
     async with Publication(LocalStore("s", Options(path=sys.argv[1])), HEADING) as publication:
         await publication.of("a", "files").put("a", ".tar", "files", of(65536))

@@ -28,7 +28,8 @@ from tests.waiting import until
 __all__ = ["lab", "place"]
 HOLD = """
 import asyncio, sys
-from lilfox_tui.backup.stores.local import LocalStore, Options
+from lilfox_tui.backup.local_store import LocalStore
+from lilfox_tui.backup.stores.local import Options
 async def main():
     async with LocalStore("s", Options(path=sys.argv[1])).lock("cron", shared=sys.argv[2] == "shared"):
         print("held", flush=True)

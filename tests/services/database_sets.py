@@ -92,7 +92,8 @@ async def dumped(options: Options, *, host: Host | None = None, manual: bool = F
 
 def target(options: Options, goal: Goal, host: Host | None = None) -> Target:
     """Where the set goes."""
-    return postgresql.open_target("database", options, host or local(), goal)
+    made: Target = postgresql.open_target("database", options, host or local(), goal)
+    return made
 
 
 async def restored(options: Options, goal: Goal) -> Target:

@@ -8,7 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from lilfox_tui.backup.sources.postgresql import Options, PostgreSql, open_source
+from lilfox_tui.backup.postgresql.databases import PostgreSql, open_source
+from lilfox_tui.backup.sources.postgresql import Options
 from lilfox_tui.config.model import HostConfig
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.local import LocalHost

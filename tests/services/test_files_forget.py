@@ -14,7 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.backup.errors import BackupError
-from lilfox_tui.backup.source import Swap
+from lilfox_tui.backup.source import Swap, Target
 from lilfox_tui.backup.sources import config, files
 from lilfox_tui.backup.tree import forgetting
 from lilfox_tui.config.model import HostConfig, SshConfig
@@ -53,7 +53,7 @@ async def restored(app: Path, tmp_path: Path, host: Host, **goal: Any) -> Swap:
     (app / U / "shut").chmod(0o755)
     (app / U / "shut" / "a.txt").write_text("since")
     (app / U / "shut").chmod(0o555)
-    target = files.open_target("uploads", options(app), host, shelf.goal(**goal))
+    target: Target = files.open_target("uploads", options(app), host, shelf.goal(**goal))
     await staged(target)
     swap = target.swap_plan()
     await target.swap()

@@ -65,6 +65,7 @@ class opened:  # noqa: N801 - it reads like a function
 
     def __init__(self, kind: str, lab: SshdLab, folder: Path, here: Host, **options: object) -> None:
         self.host = here
+        self.store: Store
         if kind == "local":
             self.store = local.open_store("s", local.Options(path=str(folder), **options), here)  # type: ignore[arg-type]
             return

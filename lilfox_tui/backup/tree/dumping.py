@@ -10,7 +10,7 @@ from contextlib import aclosing
 from msgspec import Struct
 
 from lilfox_tui.backup.errors import BackupError
-from lilfox_tui.backup.tree.options import TreeOptions
+from lilfox_tui.backup.tree_options import TreeOptions
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.script import new_tick
 from lilfox_tui.i18n import tr

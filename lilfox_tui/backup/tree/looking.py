@@ -9,7 +9,7 @@ from msgspec import Struct
 from lilfox_tui.backup.check import Check
 from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.tree.dumping import CANNOT_READ, named
-from lilfox_tui.backup.tree.options import TreeOptions
+from lilfox_tui.backup.tree_options import TreeOptions
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import tr
 from lilfox_tui.text import clean

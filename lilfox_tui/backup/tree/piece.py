@@ -13,8 +13,8 @@ from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.model import FoundPart
 from lilfox_tui.backup.source import Change, Comparison, Renames
 from lilfox_tui.backup.tree.looking import Look
-from lilfox_tui.backup.tree.options import TreeOptions
 from lilfox_tui.backup.tree.staging import Staging
+from lilfox_tui.backup.tree_options import TreeOptions
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import tr
 from lilfox_tui.text import clean

@@ -12,9 +12,9 @@ from msgspec import Struct
 from lilfox_tui.backup.check import Check
 from lilfox_tui.backup.source import Change, Comparison, Goal, Settled, Swap
 from lilfox_tui.backup.tree.looking import Look, look_at_place, program_checks
-from lilfox_tui.backup.tree.options import TreeOptions
 from lilfox_tui.backup.tree.piece import Piece, Wish
 from lilfox_tui.backup.tree.renames import settle_all, swap_in, take_back
+from lilfox_tui.backup.tree_options import TreeOptions
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import tr

@@ -20,8 +20,8 @@ from lilfox_tui.backup.tree.looking import (
     program_checks,
     survey,
 )
-from lilfox_tui.backup.tree.options import TreeOptions
 from lilfox_tui.backup.tree.sifting import Sieve, put_below, sifted
+from lilfox_tui.backup.tree_options import TreeOptions
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import tr
 from lilfox_tui.text import clean

@@ -15,12 +15,13 @@ import pyrage
 import pytest
 
 from lilfox_tui.backup.errors import BackupError, BrokenSet, NotReady, StoreError
+from lilfox_tui.backup.local_store import LocalStore
 from lilfox_tui.backup.manifest import Manifest, Part
 from lilfox_tui.backup.model import FoundPart
 from lilfox_tui.backup.packing import Counted
 from lilfox_tui.backup.publishing import Heading, Publication
 from lilfox_tui.backup.reading import raw_blocks
-from lilfox_tui.backup.stores.local import LocalStore, Options
+from lilfox_tui.backup.stores.local import Options
 from lilfox_tui.errors import UsageError
 
 KEY = pyrage.x25519.Identity.generate()

@@ -7,7 +7,7 @@ import pytest
 from lilfox_tui.backup.errors import BackupError, BrokenSet
 from lilfox_tui.backup.postgresql.clients import Clients, Programs
 from lilfox_tui.backup.postgresql.custom import read_head
-from lilfox_tui.backup.sources.postgresql import stem_of
+from lilfox_tui.backup.postgresql.databases import stem_of
 
 CLIENTS = Clients(
     host="db-1",
