@@ -29,6 +29,11 @@ TEXT_FORM = {
 }
 """What the text of a value depends on, and what must not end the count. ``row_security=off`` refuses where rows are
 hidden. Locks are waited for shortly: pg_dump has them by then, so that only who queues behind it can be in the way."""
+ALONE = {"max_parallel_workers_per_gather": "0"}
+"""Beside pg_dump, which takes as long with one core: others want theirs."""
+TOGETHER = {"min_parallel_table_scan_size": "256kB", "parallel_setup_cost": "0", "parallel_tuple_cost": "0"}
+"""Where nothing else is waited for. What the planner weighs is a table's pages: it knows neither what lies beside them
+(TOAST) nor what a digest costs."""
 
 _COLUMNS_DIGEST = (
     "'sum(hashtextextended(ARRAY[' || (SELECT coalesce(string_agg(format("

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 
 from lilfox_tui.backup.errors import BackupError, BrokenSet
@@ -42,14 +42,16 @@ async def restore_part(
     staged: str,
     goal: Goal,
     moved: Moved,
+    make: Callable[[], Awaitable[None]],
     passes: Sequence[Sequence[str]] = ((),),
 ) -> PlainDump | None:
-    """Restores the part into the empty database ``staged``; what its script says, where it is one. ``passes``: of an
-    archive words of pg_restore, for each time that it is run.
+    """Restores the part into the database ``staged``, which ``make`` makes; what its script says, where it is one.
+    ``passes``: of an archive words of pg_restore, for each time that it is run.
 
     Raises BackupError, BrokenSet, HostError.
     """
     if aim.plain:
+        await make()
         return await _restore_script(access, ground, aim, staged, goal, moved)
     programs = fitting(access.clients, ground.server, aim)
     if programs is None:
@@ -61,7 +63,17 @@ async def restore_part(
         path = ""
         if goal.jobs > 1 and raw_bytes is not None and folder.holds(raw_bytes):
             decoded = goal.blocks(aim.part)
-            path = await keep_archive(access, folder, decoded, lambda done: moved(round(done * _SHARE_OF_DECODING)))
+            keeping = asyncio.ensure_future(
+                keep_archive(access, folder, decoded, lambda done: moved(round(done * _SHARE_OF_DECODING)))
+            )
+            try:
+                await make()
+                path = await keeping
+            finally:
+                keeping.cancel()
+                await asyncio.gather(keeping, return_exceptions=True)
+        else:
+            await make()
         for words in passes:
             if path:
                 async with _growing(claim, staged, aim, raw_bytes or 0, moved):

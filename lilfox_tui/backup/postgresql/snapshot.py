@@ -12,12 +12,14 @@ from msgspec import Struct, structs
 
 from lilfox_tui.backup.postgresql.access import Access
 from lilfox_tui.backup.postgresql.content import (
+    ALONE,
     COLUMNS_FROM_BYTES,
     LARGE_OBJECTS,
     LARGE_OBJECTS_DIGEST,
     SEQUENCES,
     TABLES,
     TEXT_FORM,
+    TOGETHER,
     counting,
     reading_sequences,
     sizes,
@@ -125,8 +127,8 @@ async def taken(
     async with kept(access, database, version_num=version_num) as session:
         for name, value in TEXT_FORM.items():
             await session.tell(f"SET {name} = '{value}';")
-        if ways is None:  # beside pg_dump, which takes as long with one core: others want theirs
-            await session.tell("SET max_parallel_workers_per_gather = 0;")
+        for name, value in (ALONE if ways is None else TOGETHER).items():
+            await session.tell(f"SET {name} = '{value}';")
         await session.tell("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;")
         [exported] = await session.ask("SELECT pg_export_snapshot() AS name")
         await session.tell("\\set ON_ERROR_ROLLBACK on")
