@@ -36,5 +36,9 @@ class NotReady(BackupError):
         self.checks = checks
 
 
+class HalfSwapped(BackupError):
+    """Of two renames only one is made, and what it renamed could not get its name back: settling it comes later."""
+
+
 class Different(BackupError):
     """What was restored is not equal to what was backed up."""

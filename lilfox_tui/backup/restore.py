@@ -16,7 +16,7 @@ from msgspec import Struct
 from lilfox_tui.backup import journal
 from lilfox_tui.backup.again import LINK, again
 from lilfox_tui.backup.check import Check
-from lilfox_tui.backup.errors import BackupError, BrokenSet, Different, NotReady
+from lilfox_tui.backup.errors import BackupError, BrokenSet, Different, HalfSwapped, NotReady
 from lilfox_tui.backup.model import BackupSet, FoundPart
 from lilfox_tui.backup.opening import Opening, source_module
 from lilfox_tui.backup.phases import phase
@@ -172,6 +172,9 @@ class Restore:
                 await target.swap()
             except LINK as error:
                 return await self._settled(run, restored, error)
+            except HalfSwapped:
+                journal.write(msgspec.structs.replace(restored, stage="undoing"))
+                raise
             except LilFoxError as error:
                 raise await self._taken_back(error, restored, done) from error
             done.append(swap)

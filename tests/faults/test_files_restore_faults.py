@@ -16,10 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.backup.errors import BackupError
+from lilfox_tui.backup.errors import BackupError, HalfSwapped
 from lilfox_tui.backup.model import FoundPart
 from lilfox_tui.backup.phases import CRASH_AT
+from lilfox_tui.backup.source import Renames
 from lilfox_tui.backup.sources import config, files
+from lilfox_tui.backup.tree import renames
 from lilfox_tui.errors import HostError
 from lilfox_tui.hosts.base import Host
 from tests.faults.uploads_app import TOP, U, app, file, host, options
@@ -268,3 +270,59 @@ async def test_row_48_a_folder_that_somebody_makes_anew_is_not_written_over(
         await files.settle(swap, host)
     assert os.listdir(swap.target) == []
     assert os.listdir(swap.before) == ["kept.txt"]
+
+
+async def test_row_48_an_upload_between_the_renames_is_told_and_nothing_is_lost(
+    app: Path, tmp_path: Path, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The application makes its folder anew in the moment in which it has no name."""
+    shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
+    target = files.open_target("uploads", options(app), host, shelf.goal())
+    await staged(target)
+    swap = target.swap_plan()
+
+    def upload(name: str) -> None:
+        if name == "swap-first":
+            (app / U).mkdir()
+            (app / U / "new.txt").write_text("new")
+
+    monkeypatch.setattr("lilfox_tui.backup.tree.renames.phase", upload)
+    with pytest.raises(HalfSwapped, match=f"is now {swap.before}"):
+        await target.swap()
+    assert os.listdir(swap.target) == ["new.txt"]
+    assert os.listdir(swap.before) == ["kept.txt"]
+    with pytest.raises(BackupError, match="made it anew"):
+        await files.undo(swap, host)
+    os.rename(swap.target, app / "new")
+    await files.undo(swap, host)
+    assert os.listdir(swap.target) == ["kept.txt"]
+
+
+async def test_row_48_where_the_name_for_what_is_there_is_taken_nothing_is_renamed(
+    app: Path, tmp_path: Path, host: Host
+) -> None:
+    shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
+    target = files.open_target("uploads", options(app), host, shelf.goal())
+    await staged(target)
+    swap = target.swap_plan()
+    os.mkdir(swap.before)
+    with pytest.raises(BackupError, match="is there already") as caught:
+        await target.swap()
+    await target.discard()
+    assert not isinstance(caught.value, HalfSwapped)
+    assert os.listdir(swap.target) == ["kept.txt"]
+    assert os.listdir(swap.before) == []
+
+
+async def test_row_48_a_file_that_comes_in_the_last_moment_is_not_written_over(
+    tmp_path: Path, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes after it was looked whether there is one."""
+    (tmp_path / "staged").write_text("staged")
+    comes = 'mkdir() { command mkdir "$@"; printf theirs > "$last"; }; last=$2\n'
+    monkeypatch.setattr("lilfox_tui.backup.tree.renames._MOVE", comes + renames._MOVE)
+    one = Renames(str(tmp_path / "target"), str(tmp_path / "staged"), "")
+    with pytest.raises(BackupError, match="came there meanwhile"):
+        await renames.swap_in(host, (one,), sudo=False)
+    assert (tmp_path / "target").read_text() == "theirs"
+    assert (tmp_path / "staged").read_text() == "staged"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lilfox_tui.backup.errors import BackupError
+from lilfox_tui.backup.errors import BackupError, HalfSwapped
 from lilfox_tui.backup.phases import phase
 from lilfox_tui.backup.source import Renames, Settled, Swap
 from lilfox_tui.hosts.base import Host
@@ -12,10 +12,16 @@ from lilfox_tui.text import clean
 _MOVE = r"""
 if [ -e "$2" ] || [ -L "$2" ]; then printf '%s\n' "$2 is there already" >&2; exit 17; fi
 umask 077
-mkdir -p -- "$(dirname -- "$2")" && mv -T -- "$1" "$2" || exit
+which=$(stat -c %d:%i -- "$1") || exit
+mkdir -p -- "$(dirname -- "$2")" && mv -nT -- "$1" "$2" || exit
+if [ "$(stat -c %d:%i -- "$1" 2>/dev/null)" = "$which" ]; then
+    printf '%s\n' "$2 came there meanwhile" >&2
+    exit 17
+fi
 sync -- "$(dirname -- "$2")" "$(dirname -- "$1")"
 """
-"""Renames ``$1`` to ``$2``, where nothing may be, and puts that on the disk."""
+"""Renames ``$1`` to ``$2``, where nothing may be, and puts that on the disk. ``-n`` renames without replacing: what
+somebody puts there in between stays, too."""
 _THERE = r"""
 for path in "$@"; do
     if [ -e "$path" ] || [ -L "$path" ]; then printf '1'; else printf '0'; fi
@@ -25,20 +31,22 @@ _REMOVE_EMPTY = 'rmdir -p -- "$1" 2>/dev/null; exit 0'
 
 
 async def swap_in(host: Host, renames: tuple[Renames, ...], *, sudo: bool) -> None:
-    """Puts everything that was staged in its place. Raises BackupError with all as it was before, or which says what is
-    where."""
-    done: list[Renames] = []
+    """Puts everything that was staged in its place. Raises BackupError with all as it was before, or HalfSwapped, which
+    says what is where."""
+    begun: list[Renames] = []
+    half: list[Renames] = []
     try:
         for one in renames:
-            done.append(one)
+            begun.append(one)
             if one.before:
                 await _move(host, one.target, one.before, sudo=sudo)
+            half.append(one)
             phase("swap-first")
             await _move(host, one.staged, one.target, sudo=sudo)
             phase("swap-second")
     except BackupError as error:
-        for one in reversed(done):
-            await _back(host, one, sudo=sudo, cause=error)
+        for one in reversed(begun):
+            await _back(host, one, half=one in half, sudo=sudo, cause=error)
         raise
 
 
@@ -92,23 +100,25 @@ async def remove_empty(host: Host, folder: str, *, sudo: bool) -> None:
     await host.run_script(_REMOVE_EMPTY, [folder], sudo=sudo)
 
 
-async def _back(host: Host, one: Renames, *, sudo: bool, cause: BackupError) -> None:
-    """Makes one pair of renames not to have been, as far as it was."""
+async def _back(host: Host, one: Renames, *, half: bool, sudo: bool, cause: BackupError) -> None:
+    """Makes one pair of renames not to have been, as far as it was; ``half``: the first was surely made. Raises
+    HalfSwapped, HostError."""
     target, staged, before = await there(host, one, sudo=sudo)
     try:
         if target and not staged:
             await _move(host, one.target, one.staged, sudo=sudo)
             target = False
-        if one.before and before and not target:
+        if one.before and before and (half or not target):
             await _move(host, one.before, one.target, sudo=sudo)
     except BackupError as error:
-        raise BackupError(
+        raise HalfSwapped(
             tr(
                 "{cause}; going back failed too: {error}. What was at {target} is now {before}, what was restored is"
                 " {staged}",
                 cause=cause, error=error, target=clean(one.target), before=clean(one.before), staged=clean(one.staged),
             ),
-            tr("rename them by hand"),
+            tr("move what is at {target} out of the way; the next lilfox restore or undo then goes back",
+               target=clean(one.target)),
         ) from error  # fmt: skip
 
 
