@@ -69,14 +69,23 @@ def print_table(rows: Iterable[Sequence[Cell]]) -> None:
     lines: list[list[str]] = [[] for _row in table]
     for at in range(max(map(len, table), default=0)):
         there = [(line, row) for line, row in zip(lines, table, strict=True) if at < len(row)]
-        texts = [clean(row[at].text) for _line, row in there]
-        widths = [cell_width(text) for text in texts]
+        texts, widths = _cleaned([row[at].text for _line, row in there])
         widest = max(widths)
         for (line, row), text, width in zip(there, texts, widths, strict=True):
             cell, padding = row[at], " " * (widest - width)
             shown = padding + text if cell.right else text if at == len(row) - 1 else text + padding
             line.append(f"\x1b[{_SGR[cell.level]}m{shown}\x1b[m" if coloured and cell.level is not None else shown)
     _write(sys.stdout, "".join("  ".join(line).rstrip() + "\n" for line in lines))
+
+
+def _cleaned(texts: list[str]) -> tuple[list[str], list[int]]:
+    """A column's texts as they may be shown, with their widths; all at once where they are plain."""
+    together = "".join(texts)
+    if together.isascii() and together.isprintable():
+        return texts, list(map(len, texts))
+    known = {text: clean(text) for text in set(texts)}
+    cleaned = [known[text] for text in texts]
+    return cleaned, [cell_width(text) for text in cleaned]
 
 
 def print_json(document: Any, *, lines: bool = False) -> None:
