@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lilfox_tui.backup.schedule import Late, last_due, late, next_due
@@ -128,6 +128,7 @@ def schedules(draw: st.DrawFn) -> str:
     return " ".join(fields)
 
 
+@settings(deadline=None)
 @given(schedules(), st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 31)))  # noqa: DTZ001  as hypothesis wants
 def test_next_and_last_meet(schedule: str, moment: datetime) -> None:
     now = moment.replace(tzinfo=UTC)
@@ -140,6 +141,7 @@ def test_next_and_last_meet(schedule: str, moment: datetime) -> None:
     assert next_due(schedule, gone, BERLIN) == coming
 
 
+@settings(deadline=None)
 @given(schedules(), st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 31)))  # noqa: DTZ001  as hypothesis wants
 def test_in_utc_it_is_the_first_minute_that_fits(schedule: str, moment: datetime) -> None:
     cron, minute = read_cron(schedule), moment.replace(tzinfo=UTC, second=0, microsecond=0)
