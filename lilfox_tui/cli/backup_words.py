@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lilfox_tui.backup.plan import Words
-from lilfox_tui.cli.job_output import follow_job
 from lilfox_tui.cli.output import print_json, print_line
 from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.config.model import KeepConfig
@@ -160,6 +159,7 @@ def settings(args: argparse.Namespace) -> LoadedConfig:
 def do(kind: Kind, wish: Wish, *, quiet: bool = False) -> tuple[int, dict[str, Any]]:
     """Starts what the wish asks for as a job and follows it; gives its exit code and result."""
     from lilfox_tui.backup.requests import request_of
+    from lilfox_tui.cli.job_output import follow_job
     from lilfox_tui.jobs.listing import find_job
     from lilfox_tui.jobs.start import start
 
