@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
 
 import pytest
+from msgspec.structs import replace
 
+from lilfox_tui.backup.errors import BackupError
+from lilfox_tui.backup.model import FoundPart
 from lilfox_tui.backup.source import Change, Goal
 from lilfox_tui.backup.sources import postgresql
 from lilfox_tui.backup.sources.postgresql import Options
@@ -194,6 +198,28 @@ async def test_where_the_host_has_no_room_the_archive_is_restored_as_it_comes(
     assert (await into.compare()).differences == ()
     await into.discard()
     assert done[-1] == len(kept.bytes_of_database)
+
+
+async def test_nothing_more_is_decoded_for_a_database_that_cannot_be_made(server: Postgres, shop: Options) -> None:
+    kept = await dumped(shop)
+    asked, ended = [0], [False]
+
+    async def blocks(_part: FoundPart) -> AsyncGenerator[bytes, None]:
+        try:
+            while True:
+                asked[0] += 1
+                yield kept.bytes_of_database[:1024]
+                await asyncio.Event().wait()
+        finally:
+            ended[0] = True
+
+    into = target(options_for(server, user="reader"), replace(kept.goal(), blocks=blocks))
+    with pytest.raises(BackupError, match="permission denied to create database"):
+        await asyncio.wait_for(into.stage(lambda _done: None), 30)
+    await into.discard()
+    assert asked[0] <= 1
+    assert ended[0] == bool(asked[0])
+    assert databases(server) == ["shop"]
 
 
 def one_table(kept: DatabaseSet, only: str = "users") -> Goal:
