@@ -20,9 +20,27 @@ if TYPE_CHECKING:
     from lilfox_tui.config.model import BackupConfig
 
 
+class Given(argparse.Action):
+    """Takes one word; of several, each. An empty one is a shell's variable that nobody has set, and must not be read as
+    if the option was not there: without ``--only`` all is restored."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Exits with 2 for an empty word."""
+        if not values.strip():
+            parser.error(_("{option}: nothing is given", option=option_string or self.dest))
+        several = isinstance(self.default, list)
+        setattr(namespace, self.dest, [*getattr(namespace, self.dest), values] if several else values)
+
+
 def add_plan(parser: argparse.ArgumentParser) -> None:
     """Which plan it is about."""
-    parser.add_argument("--plan", metavar="NAME", default="", help=_("a plan of the configuration"))
+    parser.add_argument("--plan", metavar="NAME", action=Given, default="", help=_("a plan of the configuration"))
     add_store(parser)
 
 
@@ -31,6 +49,7 @@ def add_store(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--store",
         metavar="DIR",
+        action=Given,
         default="",
         help=_("a store: a folder, HOST:/folder, or its name in the configuration"),
     )
@@ -48,6 +67,7 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
     add(
         "--database",
         metavar="URL",
+        action=Given,
         default="",
         help=_("postgresql://USER@HOST/DB; password from PGPASSWORD or PGPASSFILE"),
     )
@@ -55,11 +75,11 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
         "--files",
         metavar="DIR",
         dest="folders",
-        action="append",
+        action=Given,
         default=[],
         help=_("a folder; may be given several times"),
     )
-    add("--app", metavar="DIR", default="", help=_("the application's folder, with .env and config/"))
+    add("--app", metavar="DIR", action=Given, default="", help=_("the application's folder, with .env and config/"))
     add("--host", metavar="NAME", default=None, help=_("a host of the configuration where these are"))
 
 

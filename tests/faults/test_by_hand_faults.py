@@ -12,7 +12,7 @@ from lilfox_tui.backup.source import Swap
 from lilfox_tui.backup.sources import postgresql
 from lilfox_tui.backup.sources.postgresql import Options
 from tests.services.database_sets import bad, databases, dumped, options_for, restored, target, without_others
-from tests.services.postgres import Postgres
+from tests.services.postgres import SUPERUSER, Postgres
 from tests.services.postgres_backups import fresh, local, no_session_is_left, script
 
 ROWS = "CREATE TABLE users (id int PRIMARY KEY); INSERT INTO users SELECT generate_series(1, 100)"
@@ -87,6 +87,20 @@ async def test_rows_written_since_a_table_was_restored_are_kept_when_that_is_und
     assert server.csv(COUNT, database="shop") == [["10"]]
 
 
+async def test_rows_that_are_kept_can_be_read_by_nobody_else(server: Postgres, shop: Options) -> None:
+    """Default privileges are for new tables; these rows are of one that may let in fewer."""
+    server.csv('CREATE ROLE "Other"')
+    script(server, "ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC; "
+           'ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO "Other"', "shop")  # fmt: skip
+    plan = await one_table_restored(server, shop)
+    rights = "SELECT DISTINCT grantee FROM information_schema.role_table_grants WHERE table_name ~ 'users_'"
+    assert server.csv(rights, database="shop") == [[SUPERUSER]]
+    await postgresql.undo(plan, local())
+    assert server.csv(rights, database="shop") == [[SUPERUSER]]
+    server.csv("DROP DATABASE shop")
+    server.csv('DROP ROLE "Other"')
+
+
 @pytest.mark.parametrize(
     ("change", "why"),
     [
@@ -116,7 +130,10 @@ async def test_a_database_with_a_subscription_is_drilled_and_restored(server: Po
     kept = await dumped(shop)
     await restored(shop, kept.goal(scratch=True))
     assert databases(server) == ["publisher", "shop"]
-    await restored(shop, kept.goal())
+    script(server, "ALTER SUBSCRIPTION s ENABLE", "shop")
+    [said] = bad(await target(shop, kept.goal()).checks())
+    assert "subscriptions go on in the database that is there now: s" in said
+    await restored(shop, kept.goal(end_sessions=True))
     assert server.csv("SELECT slot_name FROM pg_replication_slots") == [["s"]]
     for name in ("shop", next(name for name in databases(server) if name.startswith("shop_before"))):
         script(server, "ALTER SUBSCRIPTION s DISABLE; ALTER SUBSCRIPTION s SET (slot_name = NONE); DROP SUBSCRIPTION s",

@@ -151,6 +151,27 @@ def test_what_makes_no_sense_ends_with_2_and_says_what_does(files: BackupLab, wo
     assert kept == [], "no job keeps it"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("restore", "latest", "--only", ""),
+        ("restore", "latest", "--only", "/"),
+        ("restore", "latest", "--source", ""),
+        ("restore", "latest", "--files", ""),
+        ("backup", "run", "--files", " "),
+        ("backup", "run", "--database", ""),
+        ("backup", "run", "--store", ""),
+    ],
+)
+def test_a_variable_of_a_shell_that_is_empty_is_not_taken_for_all(files: BackupLab, words: tuple[str, ...]) -> None:
+    files.run()
+    was = sorted(path for path in files.folder.rglob("*"))
+    done = files.lilfox(*words, "--store", str(files.store), *(("--yes",) if words[0] == "restore" else ()))
+    assert done.returncode == 2
+    assert "nothing is given" in done.stderr or "is all of it" in done.stderr
+    assert sorted(path for path in files.folder.rglob("*")) == was
+
+
 def test_a_plan_is_not_mixed_with_words(files: BackupLab) -> None:
     files.planned({"nightly": files.plan()})
     assert files.lilfox("backup", "run", "nightly", *files.where).returncode == 2

@@ -119,7 +119,7 @@ async def about_target(access: Access, ground: Ground, aim: Aim, goal: Goal) -> 
         checks.append(Check(about, "bad", holder, tr("Wait until that has ended.")))
     if not goal.only:
         checks += await _about_sessions(psql, ground, name, goal)
-        checks += await _about_ties(psql, name)
+        checks += await _about_ties(psql, name, goal)
     return checks
 
 
@@ -140,11 +140,13 @@ async def _about_sessions(psql: Psql, ground: Ground, name: str, goal: Goal) -> 
 
 _TIES = """
 SELECT (SELECT count(*) FROM pg_prepared_xacts WHERE database = :'name') AS prepared,
-    (SELECT coalesce(string_agg(slot_name, ', '), '') FROM pg_replication_slots WHERE database = :'name') AS slots
+    (SELECT coalesce(string_agg(slot_name, ', '), '') FROM pg_replication_slots WHERE database = :'name') AS slots,
+    (SELECT coalesce(string_agg(s.subname, ', '), '') FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid
+        WHERE d.datname = :'name' AND s.subenabled) AS subscriptions
 """
 
 
-async def _about_ties(psql: Psql, name: str) -> list[Check]:
+async def _about_ties(psql: Psql, name: str, goal: Goal) -> list[Check]:
     """What keeps a database from being renamed, or stays with the one that is renamed."""
     [[row]] = await psql.ask(_TIES, database=MEETING, variables={"name": name})
     about = tr("database {name}", name=clean(name))
@@ -155,6 +157,10 @@ async def _about_ties(psql: Psql, name: str) -> list[Check]:
     if row["slots"]:
         found = tr("replication slots stay with the database that is there now: {names}", names=clean(row["slots"]))
         checks.append(Check(about, "warning", found, tr("Make them anew in the restored one, and drop the old.")))
+    if row["subscriptions"]:
+        found = tr("subscriptions go on in the database that is there now: {names}", names=clean(row["subscriptions"]))
+        hint = tr("ALTER SUBSCRIPTION … DISABLE; or --end-sessions, and later disable the old and enable the new.")
+        checks.append(Check(about, "warning" if goal.end_sessions else "bad", found, hint))
     return checks
 
 

@@ -38,26 +38,32 @@ fk AS (SELECT k.oid, k.conname, k.conrelid::regclass AS child, pg_get_constraint
     WHERE k.confrelid = t.oid AND k.conrelid <> t.oid AND k.contype = 'f' AND k.conparentid = 0),
 tg AS (SELECT g.tgname, g.tgenabled FROM pg_trigger g, t
     WHERE g.tgrelid = t.oid AND NOT g.tgisinternal AND g.tgenabled <> 'D'),
+gr AS (SELECT string_agg(DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END,
+    ', ') AS names FROM pg_default_acl d, aclexplode(d.defaclacl) a, t
+    WHERE d.defaclobjtype = 'r' AND a.grantee <> t.relowner),
 ct AS (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) AS columns FROM pg_attribute a, t
     WHERE a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '')
 SELECT 0 AS n, format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', live) AS sql FROM t
 UNION ALL SELECT 1, format('CREATE TABLE %s AS SELECT * FROM ONLY %s', aside, live) FROM t
 UNION ALL SELECT 2, format('ALTER TABLE %s OWNER TO %I', aside, pg_get_userbyid(relowner)) FROM t
-UNION ALL SELECT 3, format('ALTER TABLE %s DISABLE TRIGGER %I', live, tgname) FROM t, tg
-UNION ALL SELECT 4, format('ALTER TABLE %s DROP CONSTRAINT %I', child, conname) FROM fk
-UNION ALL SELECT 5, format('TRUNCATE ONLY %s', live) FROM t
-UNION ALL SELECT 6, format('COPY %s (%s) FROM stdin', live, columns) FROM t, ct
-UNION ALL SELECT 7, format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM ONLY %s',
+UNION ALL SELECT 3, format('REVOKE ALL ON %s FROM %s', aside, names) FROM t, gr WHERE names IS NOT NULL
+UNION ALL SELECT 4, format('ALTER TABLE %s DISABLE TRIGGER %I', live, tgname) FROM t, tg
+UNION ALL SELECT 5, format('ALTER TABLE %s DROP CONSTRAINT %I', child, conname) FROM fk
+UNION ALL SELECT 6, format('TRUNCATE ONLY %s', live) FROM t
+UNION ALL SELECT 7, format('COPY %s (%s) FROM stdin', live, columns) FROM t, ct
+UNION ALL SELECT 8, format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM ONLY %s',
     live, columns, columns, before) FROM t, ct
-UNION ALL SELECT 8, format('SELECT 1 / ((SELECT count(*) FROM ONLY %s) = (SELECT count(*) FROM ONLY %s))::int',
+UNION ALL SELECT 9, format('SELECT 1 / ((SELECT count(*) FROM ONLY %s) = (SELECT count(*) FROM ONLY %s))::int',
     live, before) FROM t
-UNION ALL SELECT 9, format('ALTER TABLE %s ADD CONSTRAINT %I %s', child, conname, def) FROM fk
-UNION ALL SELECT 10, format('COMMENT ON CONSTRAINT %I ON %s IS %L', conname, child, said) FROM fk WHERE said IS NOT NULL
-UNION ALL SELECT 11, format('ALTER TABLE %s ENABLE %s TRIGGER %I', live,
+UNION ALL SELECT 10, format('ALTER TABLE %s ADD CONSTRAINT %I %s', child, conname, def) FROM fk
+UNION ALL SELECT 11, format('COMMENT ON CONSTRAINT %I ON %s IS %L', conname, child, said) FROM fk WHERE said IS NOT NULL
+UNION ALL SELECT 12, format('ALTER TABLE %s ENABLE %s TRIGGER %I', live,
     CASE tgenabled WHEN 'R' THEN 'REPLICA' WHEN 'A' THEN 'ALWAYS' ELSE '' END, tgname) FROM t, tg
-UNION ALL SELECT 12, format('DROP TABLE %s', before) FROM t
+UNION ALL SELECT 13, format('DROP TABLE %s', before) FROM t
 ORDER BY 1
 """
+"""What default privileges (``gr``) would give of rows that are kept is taken away: the table that they are from may let
+in fewer, or hide rows by policies."""
 _TAKE = """
 SELECT format('COPY %s (%s) TO STDOUT', c.oid::regclass, string_agg(quote_ident(a.attname), ', ' ORDER BY
     array_position(:'columns'::text[], a.attname::text))) AS sql
@@ -69,7 +75,7 @@ SELECT a.attname AS column, pg_get_serial_sequence(c.oid::regclass::text, a.attn
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 WHERE c.oid = to_regclass(:'only') AND pg_get_serial_sequence(c.oid::regclass::text, a.attname) IS NOT NULL
 """
-COPY, INSERT, SAME, DROP = 6, 7, 8, 12
+COPY, INSERT, SAME, DROP = 7, 8, 9, 13
 """Steps that belong to one of putting (the first) and undoing (the others) only."""
 _SIMPLE = re.compile(r"[a-z_][a-z0-9_]*", re.ASCII)
 

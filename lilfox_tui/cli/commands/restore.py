@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from lilfox_tui.cli.backup_words import add_plan, add_sources, do, settings, wish_of
+from lilfox_tui.cli.backup_words import Given, add_plan, add_sources, do, settings, wish_of
 from lilfox_tui.cli.output import print_json, print_line, warn
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.errors import UsageError
@@ -26,8 +26,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("set", nargs="?", default="", metavar="SET", help=_("its id, 20231230_020000, 'yesterday 02:00', latest"))
     add_plan(parser)
     add_sources(parser)
-    add("--only", metavar="PART", default="", help=_("one table (public.users), or one file or folder within"))
-    add("--source", metavar="NAME", action="append", default=[], help=_("only this source of the set; may be repeated"))
+    add(
+        "--only",
+        metavar="PART",
+        action=Given,
+        default="",
+        help=_("one table (public.users), or one file or folder within"),
+    )
+    add("--source", metavar="NAME", action=Given, default=[], help=_("only this source of the set; may be repeated"))
     add("--other-server", action="store_true", help=_("it is right that the server is not the one the set comes from"))
     add("--end-sessions", action="store_true", help=_("end the sessions that are in the way of the swap"))
     add("--undo", action="store_true", help=_("put back what was there before SET was restored"))
@@ -52,6 +58,8 @@ def run(args: argparse.Namespace) -> int:
         return kept.show(args) if args.kept else kept.forget(args)
     if not args.set:
         raise UsageError(tr("no set is named"), tr("such as: lilfox restore latest; lilfox backup list shows them"))
+    if args.only and not args.only.strip("/"):
+        raise UsageError(tr("--only {part} is all of it", part=args.only), tr("leave it out to restore all"))
     loaded = settings(args)
     wish = msgspec.structs.replace(
         wish_of(args, loaded),
