@@ -25,6 +25,13 @@ KINDS = {
 
 words = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=90)
 paths = st.lists(words, min_size=1, max_size=4).map("/".join).filter(lambda path: path.strip("/") != "")
+
+
+def is_old_folder(fields: dict[str, Any]) -> bool:
+    """Whether it is a folder as archives before ustar have it: a file whose name ends in a slash."""
+    return bool(fields["type"] == tarfile.AREGTYPE and fields["name"].endswith("/"))
+
+
 entries = st.fixed_dictionaries(
     {
         "name": paths,
@@ -37,7 +44,7 @@ entries = st.fixed_dictionaries(
         "uname": st.sampled_from(["", "root", "www-data", "用户"]),
         "linkname": paths,
     }
-)
+).filter(lambda fields: not (is_old_folder(fields) and fields["content"]))
 FORMATS = [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]
 
 
@@ -90,6 +97,14 @@ def test_what_tarfile_reads_is_read(members: list[dict[str, Any]], form: int, st
                 assert member.target == os.fsencode(entry.linkname)
             source = tar.extractfile(entry) if kind == "file" else None
             assert content == (source.read() if source else b"")
+
+
+def test_an_old_folder_with_content_is_refused() -> None:
+    """tarfile reads the content on as headers or not, by its version."""
+    fields = dict.fromkeys(("mode", "mtime", "uid", "gid"), 0)
+    entry = {"name": "a/", "type": tarfile.AREGTYPE, "content": b"x", "uname": "", "linkname": "", **fields}
+    with pytest.raises(BrokenSet, match="a size or a name that it cannot have"):
+        read(archive([entry], tarfile.USTAR_FORMAT), 512)
 
 
 def test_what_gnu_tar_writes_is_read(tmp_path: Path) -> None:
