@@ -52,7 +52,9 @@ def write(restored: Restored) -> None:
     except OSError as error:
         raise BackupError(
             tr("{path}: cannot be written: {error}", path=part, error=error.strerror),
-            tr("nothing was changed; make room there, then try again"),
+            tr("what was to be done is done; make room there: the next lilfox backup run, restore or undo notes it")
+            if restored.stage in SETTLED or restored.undone
+            else tr("nothing was changed; make room there, then try again"),
         ) from None
     _let_go(datetime.now(UTC))
 

@@ -4,28 +4,35 @@ It is an flock(2) of ``.lilfox.flock``, which ends with its holder at once, howe
 by SFTP, a mark (``store_lock.py``). Who has the flock knows that marks of this machine are left from dead runs; marks
 of SFTP and of other machines are respected until they are five minutes old. The other way round, who comes by SFTP
 takes a local run that was killed for alive until then. Where the filesystem has no flock, or keeps it to one machine
-(some NFS mounts), the marks alone hold.
+(some NFS mounts), the marks alone hold. On a full disk, from which sets are restored or let go to make room, the flock
+alone does: nobody who comes by SFTP can put a mark down either.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import platform
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
+from lilfox_tui.backup.errors import StoreError
 from lilfox_tui.backup.local_folder import LocalFolder, new_file, old_file, rename_new, write_all
 from lilfox_tui.backup.store import Holder
-from lilfox_tui.backup.store_lock import LOCK, MARK_BYTES, PREFIX, SHARED, Mark, held_by, mark_of, marked
+from lilfox_tui.backup.store_lock import LOCK, MARK_BYTES, PREFIX, SHARED, Mark, held_by, mark_of, marked, refuse_others
 from lilfox_tui.backup.store_names import refused
 from lilfox_tui.i18n import tr
 
 FLOCK = ".lilfox.flock"
+
+
+class NoRoom(StoreError):
+    """A mark could not be written: the disk, or a quota, is full."""
 
 
 @asynccontextmanager
@@ -46,7 +53,14 @@ async def local_lock(folder: LocalFolder, where: str, who: str, *, shared: bool)
         def dead(mark: Mark) -> bool:
             return has_flock and bool(machine) and mark.machine == machine
 
-        async with marked(_LocalMarks(folder, where), where, mark_of(who, machine), shared=shared, dead=dead):
+        marks = _LocalMarks(folder, where)
+        async with AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(marked(marks, where, mark_of(who, machine), shared=shared, dead=dead))
+            except NoRoom:
+                if not has_flock:
+                    raise
+                await refuse_others(marks, where, shared=shared, dead=dead)
             yield
     finally:
         if descriptor is not None:
@@ -116,6 +130,12 @@ class _LocalMarks:
                 return False
             try:
                 write_all(descriptor, data)
+            except OSError as error:
+                os.unlink(name, dir_fd=root)
+                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    refusal = refused(self._where, name, error)
+                    raise NoRoom(refusal.message, refusal.hint) from None
+                raise
             except BaseException:
                 os.unlink(name, dir_fd=root)
                 raise

@@ -180,7 +180,10 @@ class Restore:
             done.append(swap)
             run.done(_placed(swap))
         restored = msgspec.structs.replace(restored, stage="swapped")
-        journal.write(restored)
+        try:
+            journal.write(restored)
+        except BackupError as error:  # all is in place; the next start finds that, and notes it
+            run.say(f"{error}; {error.hint}", "warning")
         return restored
 
     async def _settled(self, run: Run, restored: journal.Restored, error: HostError) -> journal.Restored:

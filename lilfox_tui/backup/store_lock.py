@@ -147,6 +147,11 @@ async def _beat(files: MarkFiles, where: str, name: str, data: bytes) -> StoreEr
                 )  # fmt: skip
 
 
+async def refuse_others(files: MarkFiles, where: str, *, shared: bool, dead: Callable[[Mark], bool]) -> None:
+    """Raises StoreHeld where marks of others are in the way of who can put none down."""
+    await _Marks(files, where, dead).refuse_others(shared=shared)
+
+
 class _Marks:
     def __init__(self, files: MarkFiles, where: str, dead: Callable[[Mark], bool]) -> None:
         self._files = files
@@ -164,6 +169,13 @@ class _Marks:
             raise held_by(self._where, Holder("?"))
         await self._refuse_sharers()
         return LOCK
+
+    async def refuse_others(self, *, shared: bool) -> None:
+        """Raises StoreHeld."""
+        if (holder := await self._holder(LOCK)) is not None:
+            raise held_by(self._where, holder)
+        if not shared:
+            await self._refuse_sharers()
 
     async def _refuse_sharers(self) -> None:
         names = await self._files.names()

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from lilfox_tui.backup.errors import StoreHeld
+from lilfox_tui.backup.local_folder import LocalFolder
+from lilfox_tui.backup.local_lock import local_lock
 from tests.services.backup_lab import BackupLab
 from tests.unit.jobs.running import jobs
 
@@ -97,6 +100,26 @@ def fill(disk: Path, store: Path, room: int, ended: threading.Event) -> None:
     take = max(0, facts.f_bavail * facts.f_frsize - max(0, room - written))
     with suppress(OSError), (disk / "hog").open("wb") as hog:
         os.posix_fallocate(hog.fileno(), 0, max(1, take))
+
+
+@pytest.mark.fault("1.7", "1.8")
+async def test_07_08_from_a_disk_that_is_full_sets_are_restored_and_let_go(disk: Path, tmp_path: Path) -> None:
+    """Not one byte is left, also for the mark of a lock."""
+    mount(disk, "size=1m")
+    lab = lab_on(disk, tmp_path)
+    lab.run()
+    with suppress(OSError), (disk / "hog").open("wb") as hog:
+        while True:
+            os.write(hog.fileno(), b"0" * 4096)
+    done = lab.lilfox("backup", "verify", *lab.where)
+    assert done.returncode == 0, done.stderr
+    done = lab.lilfox("restore", "latest", *lab.words, *lab.where, "--yes")
+    assert done.returncode == 0, done.stderr
+    async with local_lock(LocalFolder(str(lab.store)), "here", "a run", shared=False):
+        with pytest.raises(StoreHeld):
+            async with local_lock(LocalFolder(str(lab.store)), "here", "another", shared=True):
+                raise AssertionError("two at once")
+    assert [path.name for path in lab.store.glob(".lilfox.*")] == [".lilfox.flock"]
 
 
 @pytest.mark.fault("1.9")

@@ -284,6 +284,26 @@ async def test_where_the_journal_cannot_be_written_nothing_is_swapped(
     assert world.place == {"database": "old", "uploads": "old"}
 
 
+async def test_where_the_journal_cannot_be_written_any_more_what_is_in_place_is_not_called_unchanged(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = journal.write
+
+    def full(restored: journal.Restored) -> None:
+        if restored.stage == "swapped":
+            raise BackupError("no space left", "make room")
+        write(restored)
+
+    with monkeypatch.context() as filled:
+        filled.setattr(journal, "write", full)
+        assert (await whole(world)).stage == "swapped"
+    assert world.place == {"database": "new", "uploads": "new"}
+    [known] = journal.read_all()
+    assert known.stage == "swapping"
+    assert "finished" in await restore.settle(opening_of(world), known)
+    assert [each.stage for each in journal.read_all()] == ["swapped"]
+
+
 async def test_a_cancel_between_two_renames_waits_for_them(world: World) -> None:
     """Half of a swap is the one state that nobody may be left with."""
     first = asyncio.Event()
