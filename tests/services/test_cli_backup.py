@@ -151,6 +151,18 @@ def test_what_makes_no_sense_ends_with_2_and_says_what_does(files: BackupLab, wo
     assert kept == [], "no job keeps it"
 
 
+def test_an_empty_env_is_a_file_and_no_failure(files: BackupLab) -> None:
+    """Of the manual's scripts it is the trace of a failed night; a manifest tells that it was so."""
+    app = files.folder / "app"
+    (app / "config").mkdir(parents=True)
+    (app / ".env").touch()
+    files.run("--app", app, *files.where)
+    (app / ".env").write_text("K=1")
+    done = files.lilfox("restore", "latest", "--app", app, *files.where, "--yes")
+    assert done.returncode == 0, done.stderr
+    assert (app / ".env").read_bytes() == b""
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -122,7 +122,8 @@ async def read_content(part: FoundPart, blocks: AsyncIterator[bytes]) -> Content
     size = 0
     async for block in blocks:
         size += len(block)
-    return Content("" if size else tr("the file is empty"), {"bytes": size})
+    failed = not size and part.said is None  # of a set with a manifest the digest tells
+    return Content(tr("the file is empty") if failed else "", {"bytes": size})
 
 
 async def left(options: Options, host: Host) -> list[Kept]:
