@@ -162,7 +162,8 @@ class ExternalAlerts:
             same = [one for one in rest if own <= set(one.labels)]  # a sender adds its external labels
             if same and alert.state is AlertState.FIRING:
                 rest = [one for one in rest if one not in same]
-                alert = replace(alert, silenced_by=same[0].silenced_by)  # noqa: PLW2901
+                fired_at = same[0].fired_at or alert.fired_at
+                alert = replace(alert, silenced_by=same[0].silenced_by, fired_at=fired_at)  # noqa: PLW2901
             found.append(alert)
         return [self._acknowledged(alert) for alert in (*found, *rest)]
 
@@ -189,7 +190,7 @@ class ExternalAlerts:
 
 def _alerts(groups: Iterable[RemoteGroup], where: str) -> list[Alert]:
     return [
-        _alert(alert, _key(group, place, where))
+        _alert(alert, _key(group, place, where), rule.for_s)
         for group in groups
         for place, rule in enumerate(group.rules)
         for alert in rule.alerts or ()
@@ -200,17 +201,21 @@ def _key(group: RemoteGroup, place: int, where: str) -> str:
     return f"{where} {group.file};{group.name};{place}"
 
 
-def _alert(alert: RemoteAlert, rule_key: str) -> Alert:
+def _alert(alert: RemoteAlert, rule_key: str, for_s: float) -> Alert:
+    """The API tells since when the expression has held, not since when it fires: that is a ``for`` later, at the next
+    evaluation."""
     try:
         value = float(alert.value)
     except ValueError:
         value = math.nan
+    state = _STATES.get(alert.state, AlertState.PENDING)
     return Alert(
         labels=tuple(sorted(alert.labels.items())),
         annotations=tuple(sorted(alert.annotations.items())),
-        state=_STATES.get(alert.state, AlertState.PENDING),
+        state=state,
         active_at=alert.active_at,
         value=value,
+        fired_at=alert.active_at + timedelta(seconds=for_s) if state is AlertState.FIRING else None,
         keep_firing_since=alert.keep_firing_since,
         rule=rule_key,
     )

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import msgspec
+
 from lilfox_tui.alerts.external import RESOLVED_SHOWN, ExternalAlerts
-from lilfox_tui.alerts.model import Alert, AlertState
-from lilfox_tui.metrics.model import Labels
+from lilfox_tui.alerts.model import Alert, Alerts, AlertState
+from lilfox_tui.feed import Ready
+from lilfox_tui.metrics.model import Labels, Level
+from lilfox_tui.monitor.export_alerts import alerts_level
 from lilfox_tui.promql.remote import RemoteAlert, RemoteGroup, RemoteRule
 from tests.unit.alerts.made import T0, alert
 
@@ -15,7 +19,9 @@ def external(*told: Alert, **state: str) -> ExternalAlerts:
     """One rule with an alert ``Slow`` in the given state, and what Alertmanager was told."""
     made = ExternalAlerts(None, None)
     own = tuple(RemoteAlert({"alertname": name}, each, T0, "2") for name, each in state.items())
-    made._groups = (RemoteGroup("g", "r.yml", rules=(RemoteRule("alerting", "Slow", "x > 1", alerts=own),)),)
+    made._groups = (
+        RemoteGroup("g", "r.yml", rules=(RemoteRule("alerting", "Slow", "x > 1", for_s=300.0, alerts=own),)),
+    )
     made._told = told
     return made
 
@@ -27,6 +33,22 @@ def silenced(name: str = "Slow", more: Labels = ()) -> Alert:
 def test_an_alert_with_the_senders_external_labels_is_the_same_one() -> None:
     (one,) = external(silenced(more=(("monitor", "lilfox"),)), Slow="firing")._together("http://p")
     assert (one.labels, one.silenced_by, one.value) == ((("alertname", "Slow"),), ("s",), 2.0)
+
+
+def test_since_when_it_fires_is_what_alertmanager_was_told_else_a_for_after_it_held() -> None:
+    (one,) = external(Slow="firing")._together("http://p")
+    assert (one.active_at, one.fired_at) == (T0, T0 + timedelta(minutes=5))
+    told = msgspec.structs.replace(silenced(), fired_at=T0 + timedelta(minutes=6))
+    (one,) = external(told, Slow="firing")._together("http://p")
+    assert one.fired_at == T0 + timedelta(minutes=6)
+    (one,) = external(Slow="pending")._together("http://p")
+    assert one.fired_at is None
+
+
+def test_an_alert_that_fires_elsewhere_is_failing() -> None:
+    alerts = external(Slow="firing")._together("http://p")
+    now = Ready(Alerts(T0, (), tuple(alerts), (), evaluated_here=False), T0)
+    assert alerts_level(now) is Level.FAILING
 
 
 def test_what_only_one_of_them_knows_is_there_too() -> None:
