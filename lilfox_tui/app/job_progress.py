@@ -8,9 +8,10 @@ from datetime import datetime, tzinfo
 from lilfox_tui.app.digits import Digits
 from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
-from lilfox_tui.app.job_words import STATE_ROLES, STATES, state_word
+from lilfox_tui.app.job_words import STATE_ROLES, STATES
 from lilfox_tui.i18n import _
 from lilfox_tui.jobs.model import Began, Done, Ended, Event, Intent, Job, Progress, Said
+from lilfox_tui.jobs.words import state_text
 from lilfox_tui.text import fit, fit_middle, human_bytes, human_duration
 
 _LINE_ROLES = {"note": "text", "good": "good", "warning": "degraded", "bad": "failing"}
@@ -26,7 +27,7 @@ def job_title(job: Job, now: datetime, glyphs: Glyphs) -> Row:
     running = job.state == "running"
     mark = glyphs.job if running else glyphs.level(STATES[job.state])
     age = human_duration(max(0, round(((job.ended or now) - job.started).total_seconds())))
-    said = _("running for {time}", time=age) if running else f"{state_word(job.state)}: {job.message}"
+    said = _("running for {time}", time=age) if running else f"{state_text(job.state)}: {job.message}"
     by = _("by {user}", user=job.user) if job.user else ""
     return (
         Piece(f" {mark} ", STATE_ROLES[job.state]),
@@ -72,7 +73,7 @@ def event_rows(event: Event, zone: tzinfo, glyphs: Glyphs) -> list[Row]:
             text = _("began on {host} by {user} (process {pid})", host=event.host, user=event.user, pid=event.pid)
             role, mark = "muted", " "
         case Ended():
-            text, role = f"{state_word(event.state)}: {event.message}", STATE_ROLES[event.state]
+            text, role = f"{state_text(event.state)}: {event.message}", STATE_ROLES[event.state]
             mark = glyphs.level(STATES[event.state])
         case _:
             return []

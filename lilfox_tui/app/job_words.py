@@ -31,18 +31,6 @@ STATE_ROLES = {
 }
 
 
-def state_word(state: str) -> str:
-    """The state of a job in the reader's language."""
-    return {
-        "running": _("running"),
-        "ok": _("ok"),
-        "partly": _("partly done"),
-        "failed": _("failed"),
-        "cancelled": _("cancelled"),
-        "unknown": _("unknown"),
-    }.get(state, state)
-
-
 def kind_text(kind: str) -> str:
     """What a job does, in a word."""
     return {

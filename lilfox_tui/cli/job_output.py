@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from lilfox_tui.cli.job_rows import progress_text, state_text
+from lilfox_tui.cli.job_rows import progress_text
 from lilfox_tui.cli.outcome import INTERRUPTED
 from lilfox_tui.cli.output import print_json, print_line, show_passing, warn
 from lilfox_tui.errors import LilFoxError
@@ -22,6 +22,7 @@ from lilfox_tui.jobs.attach import events
 from lilfox_tui.jobs.ending import ask_to_end
 from lilfox_tui.jobs.listing import find_job
 from lilfox_tui.jobs.model import Began, Done, Ended, Event, Intent, Job, Moved, Progress, Said
+from lilfox_tui.jobs.words import state_text
 
 _MARKS = {"note": " ", "good": "+", "warning": "!", "bad": "x"}
 

@@ -10,6 +10,7 @@ from lilfox_tui.cli.output import Cell, shape
 from lilfox_tui.i18n import _
 from lilfox_tui.jobs.listing import unsettled
 from lilfox_tui.jobs.model import Job, JobState, Progress
+from lilfox_tui.jobs.words import state_text
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.text import human_bytes, human_duration
 
@@ -21,18 +22,6 @@ LEVELS: dict[JobState, Level] = {
     "cancelled": Level.DEGRADED,
     "unknown": Level.FAILING,
 }
-
-
-def state_text(state: JobState) -> str:
-    """The state in the reader's language."""
-    return {
-        "running": _("running"),
-        "ok": _("ok"),
-        "partly": _("partly done"),
-        "failed": _("failed"),
-        "cancelled": _("cancelled"),
-        "unknown": _("unknown"),
-    }[state]
 
 
 def rows(jobs: Sequence[Job], now: datetime) -> Iterator[list[Cell]]:

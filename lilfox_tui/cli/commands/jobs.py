@@ -7,7 +7,7 @@ import asyncio
 from datetime import UTC, datetime
 
 from lilfox_tui.cli.durations import duration
-from lilfox_tui.cli.job_rows import document, rows, state_text
+from lilfox_tui.cli.job_rows import document, rows
 from lilfox_tui.cli.main import add_everywhere
 from lilfox_tui.cli.output import no_colour, print_json, print_line, print_table
 from lilfox_tui.cli.schemas import print_schema
@@ -16,6 +16,7 @@ from lilfox_tui.errors import ConfigError, NotAllowed
 from lilfox_tui.i18n import _, tr
 from lilfox_tui.jobs.ending import cancel, say_checked
 from lilfox_tui.jobs.listing import list_jobs, unsettled
+from lilfox_tui.jobs.words import state_text
 
 _SHOWN = 20
 
