@@ -60,6 +60,8 @@ class MetricsPane(FarPast):
     def on_mount(self) -> None:
         if (first := self.lilfox.monitor.overview.value) is not None:
             self.take(first)  # the first frame has numbers
+        if self.lilfox.rewound is not None:
+            self.repaint()  # it was told before it had anything to draw on
         self._follow()
 
     # ---- what there is ------------------------------------------------------------------------------------------
