@@ -1,0 +1,147 @@
+"""A runbook as it was read: steps of commands, what they are known to do, and the values that they ask for.
+
+Nothing here has run or was filled in. Lines count from 1, in the file as it is on the disk.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+Kind = Literal["read", "change", "follow", "interactive", "none"]
+"""``follow`` prints until it is stopped, ``interactive`` needs a terminal, ``none`` is shown and never run."""
+Confirm = Literal["none", "once", "typed"]
+Risk = Literal["read", "change", "destroy"]
+VariableType = Literal[
+    "ip", "cidr", "port", "host", "unit", "path", "git-rev", "int", "enum", "regex", "secret", "text"
+]
+Severity = Literal["error", "warning"]
+
+
+class Attributes(Struct, frozen=True, kw_only=True):
+    """What the info string of a fence says about it (RUNBOOKS: level 1). None where it says nothing.
+
+    The first seven are those of runme and mean what they mean there.
+    """
+
+    name: str | None = None
+    cwd: str | None = None
+    interactive: bool | None = None
+    background: bool | None = None
+    interpreter: str | None = None
+    tag: str | None = None
+    exclude_from_run_all: bool | None = None
+    host: str | None = None
+    """``local``, a name, a glob, ``all`` or ``each``; ``<NAME>`` where a variable of type ``host`` says it."""
+    sudo: bool | None = None
+    confirm: Confirm | None = None
+    timeout_s: float | None = None
+    expect: int | str | None = None
+    """An exit status, or the source of a regular expression (without its slashes) that the output must match."""
+    check: bool | None = None
+    """This fence decides whether the step worked."""
+    rollback_of: str | None = None
+    """The name of the fence that this one undoes."""
+    capture: dict[str, str] = {}
+    """Variable to regular expression: the first group of its first match in the output."""
+    risk: Risk | None = None
+    follow: bool | None = None
+
+
+class Placeholder(Struct, frozen=True):
+    """``<attack-ip>`` in a command: its name and where it stands (offsets into ``Command.text``, in characters)."""
+
+    name: str
+    start: int
+    end: int
+
+
+class Command(Struct, frozen=True, kw_only=True):
+    """One command: the unit that is run. Of a fence that begins with ``#!``, or is marked as one, all of it."""
+
+    text: str
+    """As it stands in the file, without the fence's indent and final newline; untrusted."""
+    kind: Kind
+    language: str
+    """Of the fence, in lower case; empty where it has none."""
+    placeholders: tuple[Placeholder, ...] = ()
+    line: int = 0
+    """Of its first line in the file."""
+    fence: int = 0
+    """Which fence of the runbook it is of, from 0: ``cd`` and variables carry through one fence and end there."""
+    attributes: Attributes = Attributes()
+    script: bool = False
+    """Whether it is one whole script (``#!``, or an ``interpreter``)."""
+
+
+class Step(Struct, frozen=True, kw_only=True):
+    """One step: what is said, and the commands of it, in order. A step without commands is done by hand."""
+
+    title: str
+    prose: tuple[str, ...] = ()
+    """Paragraphs besides the title, as plain text."""
+    checklist: tuple[str, ...] = ()
+    commands: tuple[Command, ...] = ()
+    line: int = 0
+
+
+class Variable(Struct, frozen=True, kw_only=True):
+    """A value that is asked for: of front matter, or a placeholder that nothing declares (type ``text``)."""
+
+    name: str
+    type: VariableType = "text"
+    title: str = ""
+    default: str | None = None
+    choices: tuple[str, ...] = ()
+    """Of an ``enum``."""
+    pattern: str = ""
+    """Of a ``regex``: the value matches it in full."""
+    minimum: int | None = None
+    maximum: int | None = None
+    """Of an ``int``."""
+    from_: str = ""
+    """A command whose lines of output are offered as choices; read only."""
+    deny: tuple[Literal["self", "private"], ...] = ()
+    """Of ``ip`` and ``cidr``: the operator's own address, or a range that is not of the internet, is refused."""
+
+
+class Problem(Struct, frozen=True, order=True):
+    """What is wrong in a file, in the language in force; ``code`` is the same in every language."""
+
+    line: int
+    severity: Severity
+    code: str
+    text: str
+
+
+class Runbook(Struct, frozen=True, kw_only=True):
+    """One runbook of one file."""
+
+    id: str
+    """Of front matter, else made of the file's name and the title; unique within its file."""
+    title: str
+    path: str
+    """Of the file, absolute; ``library:NAME`` for those that LilFox brings."""
+    line: int
+    """Of its heading."""
+    sha256: str
+    """Of the file's bytes as they were read: a run is bound to it."""
+    steps: tuple[Step, ...]
+    severity: str = ""
+    """Of the incident that it opens: ``SEV-1`` to ``SEV-4``; empty where the file does not say."""
+    hosts: str = ""
+    """Where its commands run unless their fence says otherwise, in the words of ``Attributes.host``."""
+    on_alert: tuple[str, ...] = ()
+    variables: tuple[Variable, ...] = ()
+    language: str = ""
+    """Of its text (``en``, ``zh``); empty where it is not known."""
+
+
+class Document(Struct, frozen=True, kw_only=True):
+    """A file, read: the runbooks in it and what is wrong with it."""
+
+    path: str
+    sha256: str
+    runbooks: tuple[Runbook, ...]
+    problems: tuple[Problem, ...] = ()
