@@ -111,3 +111,11 @@ class CommandFailed(HostError):
 
 class FileRefused(HostError):
     """A file on a host could not be read or written: missing, no right, no space, too large."""
+
+
+class NotBegun(HostError):
+    """A detached command was not begun, and it is certain that it has not run."""
+
+
+class StillRuns(HostError):
+    """A detached command runs and cannot be forgotten."""
