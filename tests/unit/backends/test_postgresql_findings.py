@@ -59,7 +59,7 @@ def test_what_is_not_as_it_should_be() -> None:
 
 
 def test_deadlocks_are_told_for_a_while() -> None:
-    backend, now = open_backend("pg", Options(), None), time.monotonic()
+    backend, now = open_backend("pg", Options(), None), 1000.0  # whole: of others, now + 600 - now may be less than 600
     backend._deadlocks = (now, 2.0)
     told = [[str(one.text) for one in backend._findings(QUIET, {}, now + later)] for later in (60, DEADLOCKS_FOR_S)]
     assert told == [["2 deadlocks 1 min ago"], []]
