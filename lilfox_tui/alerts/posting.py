@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from lilfox_tui.config.model import NotifierConfig, SecretRef, TextOrSecret
+from lilfox_tui.config.model import NotifierConfig
 from lilfox_tui.config.revealing import plain
+from lilfox_tui.config.types import SecretRef, TextOrSecret
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.http_way import authorization, revealed
 from lilfox_tui.i18n import tr

@@ -16,8 +16,9 @@ from msgspec.structs import replace
 
 from lilfox_tui.app.glyphs import glyphs_for_terminal
 from lilfox_tui.app.terminal import SavedTerminal, except_hook
-from lilfox_tui.config.model import Config, Seconds
+from lilfox_tui.config.model import Config
 from lilfox_tui.config.themes import DEFAULT, load_theme
+from lilfox_tui.config.types import Seconds
 from lilfox_tui.errors import LilFoxError, UsageError
 from lilfox_tui.i18n import language_from_locale, set_language, tr
 from lilfox_tui.monitor import scrape_watch

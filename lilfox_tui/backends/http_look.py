@@ -9,7 +9,8 @@ import msgspec
 from msgspec import Struct
 
 from lilfox_tui.backends.backend import BackendError, no_answer
-from lilfox_tui.config.model import BackendConfig, SecretRef, TextOrSecret
+from lilfox_tui.config.model import BackendConfig
+from lilfox_tui.config.types import SecretRef, TextOrSecret
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.http_way import HttpWay, Tls, authorization, revealed, sharing

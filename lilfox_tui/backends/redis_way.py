@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from msgspec import Meta
 
 from lilfox_tui.backends.backend import BackendError, no_answer
-from lilfox_tui.config.model import BackendConfig, Port, SecretRef
+from lilfox_tui.config.model import BackendConfig
 from lilfox_tui.config.revealing import plain
+from lilfox_tui.config.types import Port, SecretRef
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.base import CONNECT_AT_LEAST_S, Host
 from lilfox_tui.i18n import Message, tr

@@ -29,8 +29,8 @@ from lilfox_tui.backup.source import Source
 from lilfox_tui.backup.store import Store
 from lilfox_tui.backup.unfinished import clear, mark, remove_set
 from lilfox_tui.backup.verify import Reader, verify
-from lilfox_tui.config.model import SecretRef
 from lilfox_tui.config.secrets import resolve
+from lilfox_tui.config.types import SecretRef
 from lilfox_tui.errors import HostError, LilFoxError
 from lilfox_tui.i18n import tr
 from lilfox_tui.jobs.run import Outcome, Run

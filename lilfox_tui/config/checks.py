@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from ipaddress import ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,18 +12,11 @@ import msgspec
 
 from lilfox_tui import plugins
 from lilfox_tui.config.convert import to_struct, to_whole_struct
-from lilfox_tui.config.model import (
-    ApiConfig,
-    Config,
-    HostConfig,
-    LogConfig,
-    ScrapeConfig,
-    SecretRef,
-    ServiceConfig,
-    Threshold,
-)
+from lilfox_tui.config.model import ApiConfig, Config, HostConfig, LogConfig, ScrapeConfig, ServiceConfig, Threshold
 from lilfox_tui.config.problems import Findings, KeyPath, quoted, rather
+from lilfox_tui.config.runbook_model import RecoveryConfig
 from lilfox_tui.config.themes import theme_names
+from lilfox_tui.config.types import SecretRef
 from lilfox_tui.config.yaml_nodes import MapNode, Node, ScalarNode
 from lilfox_tui.i18n import _
 from lilfox_tui.plugins import BACKENDS, COLLECTORS, LOG_FORMATS, LOG_SOURCES, NOTIFIERS
@@ -32,6 +26,7 @@ _SHORTEST_REFRESH_S = 0.1
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 5.6.2, token
 _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PLACE = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^\s/@:\[\]]+)(?::\d{1,5})?")
+_UNIT = re.compile(r"[A-Za-z0-9:_.\\][A-Za-z0-9:_.\\@-]{0,254}")  # systemd.unit(5)
 _SECRET_HEADER = re.compile(r"(?i)auth|cookie|token|secret|passw|api[-_]?key")
 
 
@@ -79,6 +74,12 @@ def _check_watched(config: Config, host_names: Collection[str], findings: Findin
         _check_service(service, ("services", name), host_names, findings)
     for name, scrape in config.scrape.items():
         _check_scrape(scrape, ("scrape", name), host_names, findings)
+    for name, unit in config.recovery.items():
+        _check_recovery(unit, ("recovery", name), config, host_names, findings)
+    for at, place in enumerate(config.runbooks.never_ban, 1):
+        if not _is_network(place):
+            what = _("{value} is no address and no range; write 203.0.113.7 or 203.0.113.0/24", value=quoted(place))
+            findings.add_at(("runbooks", "never_ban", str(at)), what)
 
 
 def _check_host(host: HostConfig, path: KeyPath, findings: Findings) -> None:
@@ -101,6 +102,26 @@ def _check_service(service: ServiceConfig, path: KeyPath, host_names: Collection
         findings.add_at((*path, "expect"), _("no status is good then; write [200]"))
     _check_headers(service.headers, path, findings)
     _check_labels(service.series, (*path, "series"), findings)
+
+
+def _check_recovery(
+    unit: RecoveryConfig, path: KeyPath, config: Config, host_names: Collection[str], findings: Findings
+) -> None:
+    check_host_name(unit.host, (*path, "host"), host_names, findings)
+    if unit.service is not None and unit.service not in config.services:
+        what = _("no service is named {value}", value=quoted(unit.service))
+        findings.add_at((*path, "service"), f"{what}; {rather(unit.service, config.services)}")
+    if not _UNIT.fullmatch(unit.unit):
+        what = _("{value} is no unit of systemd; write its name, as lilfox-backend.service", value=quoted(unit.unit))
+        findings.add_at((*path, "unit"), what)
+
+
+def _is_network(place: str) -> bool:
+    try:
+        ip_network(place, strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_scrape(scrape: ScrapeConfig, path: KeyPath, host_names: Collection[str], findings: Findings) -> None:

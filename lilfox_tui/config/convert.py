@@ -14,8 +14,8 @@ from msgspec import Struct
 from msgspec import inspect as types
 
 from lilfox_tui.config import scalars
-from lilfox_tui.config.model import Seconds, SecretRef
 from lilfox_tui.config.problems import Findings, KeyPath, quoted, rather
+from lilfox_tui.config.types import Seconds, SecretRef
 from lilfox_tui.config.yaml_nodes import ListNode, MapNode, Node, ScalarNode
 from lilfox_tui.i18n import Message, _
 

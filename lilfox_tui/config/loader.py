@@ -13,8 +13,9 @@ from msgspec import Struct
 from lilfox_tui import paths
 from lilfox_tui.config import backup_section, checks, trusted_file
 from lilfox_tui.config.convert import to_struct
-from lilfox_tui.config.model import Config, SecretRef
+from lilfox_tui.config.model import Config
 from lilfox_tui.config.problems import Findings
+from lilfox_tui.config.types import SecretRef
 from lilfox_tui.config.yaml_nodes import MapNode, Node, parse
 from lilfox_tui.errors import ConfigError
 from lilfox_tui.i18n import _, tr
@@ -55,7 +56,10 @@ def _beside(path: Path, config: Config) -> Config:
 
     named = config.prometheus_config
     rules = tuple(whole(each) for each in config.rules)
-    return msgspec.structs.replace(config, rules=rules, prometheus_config=None if named is None else whole(named))
+    runbooks = msgspec.structs.replace(config.runbooks, folders=tuple(whole(each) for each in config.runbooks.folders))
+    return msgspec.structs.replace(
+        config, rules=rules, runbooks=runbooks, prometheus_config=None if named is None else whole(named)
+    )
 
 
 def from_text(text: str, name: str) -> Config:

@@ -11,29 +11,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
-from lilfox_tui.i18n import tr
-
-
-class Seconds(float):
-    """A duration in seconds; written ``500ms``, ``2s``, ``5m``, ``1h``, ``1d`` in the file."""
-
-
-class SecretRef(str):
-    """Where a secret is kept: ``env:NAME``, ``file:PATH`` or ``cmd:ARGV`` (split as a shell splits words, run without a
-    shell). Never the secret itself. ``secrets.resolve`` reads it at the moment of use."""
-
-    __slots__ = ()
-
-
-class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Base of every section."""
-
-
-Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-Port = Annotated[int, Meta(ge=1, le=65535)]
-Recipient = Annotated[str, Meta(pattern="^age1[0-9a-z]+$", description=tr("a key of age (age1…)").text)]
-TextOrSecret = Annotated[str, Meta(extra={"may_be_secret": True})]
-LanguageName = Literal["auto", "en", "zh_CN"]
+from lilfox_tui.config.runbook_model import ContactConfig, RecoveryConfig, RunbooksConfig
+from lilfox_tui.config.types import LanguageName, Model, Name, Port, Recipient, Seconds, SecretRef, TextOrSecret
 
 
 class HostConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -349,44 +328,6 @@ class BackupConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True)
     stores: dict[Name, Any] = {}
     """Name → store. After loading, values are the Options of the kinds, each a :class:`StoreConfig`."""
     plans: dict[Name, PlanConfig] = {}
-
-
-class RunbooksConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where runbooks are, and what none of them may do."""
-
-    folders: tuple[str, ...] = ()
-    """Markdown files and folders of them; relative ones are beside the configuration file."""
-    bundled: bool = True
-    """Whether the runbooks that LilFox brings are listed too."""
-    never_ban: tuple[str, ...] = ()
-    """Addresses and ranges that are never banned: load balancers, proxies, offices."""
-
-
-class ContactConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Somebody to call during an incident."""
-
-    name: str
-    call: str = ""
-    """A phone number, a mail address, a channel: shown as it stands."""
-    note: str = ""
-
-
-class RecoveryConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A systemd unit that is restarted by itself when it is unhealthy. Being written here is the confirmation."""
-
-    host: str
-    unit: str
-    service: str | None = None
-    """One of ``services`` whose health counts besides the unit's state."""
-    failures: Annotated[int, Meta(ge=1, le=100)] = 3
-    """How many looks in a row find it unhealthy before it is restarted."""
-    limit: Annotated[int, Meta(ge=1, le=100)] = 3
-    """How many restarts there are ``within`` at most; then it is left alone and an alert is raised."""
-    within: Seconds = Seconds(3600)
-    back_off: Seconds = Seconds(30)
-    """Between the first restart and the second; doubled each time."""
-    settle: Seconds = Seconds(10)
-    """After a restart before its health is asked."""
 
 
 class Config(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):

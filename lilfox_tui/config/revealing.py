@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lilfox_tui.config.model import SecretRef
+from lilfox_tui.config.types import SecretRef
 
 
 async def plain(text: str) -> str:

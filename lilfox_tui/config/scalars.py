@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 import re
 
-from lilfox_tui.config.model import Seconds, SecretRef
 from lilfox_tui.config.problems import quoted
+from lilfox_tui.config.types import Seconds, SecretRef
 from lilfox_tui.config.yaml_nodes import ScalarNode
 from lilfox_tui.i18n import _
 

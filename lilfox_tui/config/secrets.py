@@ -11,7 +11,7 @@ import stat
 from pathlib import Path
 
 from lilfox_tui.config import trusted_file
-from lilfox_tui.config.model import SecretRef
+from lilfox_tui.config.types import SecretRef
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, tr
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from lilfox_tui.config.model import Seconds, ServiceConfig
+from lilfox_tui.config.model import ServiceConfig
+from lilfox_tui.config.types import Seconds
 from lilfox_tui.demo.application import DATABASE_FOLDER, DISK, make_application, write_config
 from lilfox_tui.demo.faults import DATABASE, FAULTS_OF, HEALED, SERVICES, STORE
 from lilfox_tui.demo.lifetime import remove

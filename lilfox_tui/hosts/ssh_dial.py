@@ -13,7 +13,8 @@ import asyncssh
 from asyncssh.config import ConfigParseError
 from msgspec import Struct
 
-from lilfox_tui.config.model import HostConfig, SecretRef, SshConfig
+from lilfox_tui.config.model import HostConfig, SshConfig
+from lilfox_tui.config.types import SecretRef
 from lilfox_tui.errors import HostUnreachable
 from lilfox_tui.hosts.ssh_errors import dial_error
 from lilfox_tui.hosts.ssh_greeting import Greeting

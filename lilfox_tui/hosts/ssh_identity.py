@@ -9,7 +9,7 @@ from pathlib import Path
 
 import asyncssh
 
-from lilfox_tui.config.model import SecretRef
+from lilfox_tui.config.types import SecretRef
 from lilfox_tui.errors import AuthRefused
 from lilfox_tui.hosts.sudo import secret
 from lilfox_tui.i18n import Message, tr

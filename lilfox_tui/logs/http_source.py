@@ -10,7 +10,8 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 from msgspec import Struct
 
-from lilfox_tui.config.model import LogConfig, Seconds, SecretRef, TextOrSecret
+from lilfox_tui.config.model import LogConfig
+from lilfox_tui.config.types import Seconds, SecretRef, TextOrSecret
 from lilfox_tui.errors import HostError, LilFoxError
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.http_way import HttpWay, Tls, authorization, revealed

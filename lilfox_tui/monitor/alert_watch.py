@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from lilfox_tui.config.model import Config, Seconds
+from lilfox_tui.config.model import Config
+from lilfox_tui.config.types import Seconds
 from lilfox_tui.crash import fault_of
 from lilfox_tui.errors import LilFoxError, UsageError
 from lilfox_tui.feed import Feed, Pending, Ready, State

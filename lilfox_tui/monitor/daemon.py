@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 
-from lilfox_tui.config.model import Config, MonitorConfig, Seconds
+from lilfox_tui.config.model import Config, MonitorConfig
+from lilfox_tui.config.types import Seconds
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.metrics.model import Level, Snapshot
 from lilfox_tui.monitor.export import prometheus, report

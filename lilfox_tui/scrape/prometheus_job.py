@@ -12,8 +12,8 @@ from pathlib import Path
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from lilfox_tui.config.model import SecretRef
 from lilfox_tui.config.problems import KeyPath, quoted, rather
+from lilfox_tui.config.types import SecretRef
 from lilfox_tui.config.yaml_nodes import ListNode, Node
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.http_way import Tls

@@ -19,7 +19,8 @@ from lilfox_tui.alerts.silences import parse_matchers
 from lilfox_tui.backends.backend import BackendError
 from lilfox_tui.backends.http_look import HttpBody
 from lilfox_tui.backends.metrics_page import MetricsPage
-from lilfox_tui.config.model import ApiConfig, Seconds, SecretRef
+from lilfox_tui.config.model import ApiConfig
+from lilfox_tui.config.types import Seconds, SecretRef
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.http_way import revealed
 from lilfox_tui.promql.remote import Remote

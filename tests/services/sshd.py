@@ -14,7 +14,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from lilfox_tui.config.model import HostConfig, Seconds, SshConfig
+from lilfox_tui.config.model import HostConfig, SshConfig
+from lilfox_tui.config.types import Seconds
 from tests.waiting import wait_for
 
 APPLETS = (

@@ -20,7 +20,8 @@ from lilfox_tui.alerts.alertmanager_api import AlertmanagerApi
 from lilfox_tui.alerts.engine import AlertEngine
 from lilfox_tui.alerts.external import ExternalAlerts
 from lilfox_tui.alerts.model import Alert, AlertState, RuleHealth, SilenceMatcher
-from lilfox_tui.config.model import AlertsConfig, ApiConfig, Config, Seconds
+from lilfox_tui.config.model import AlertsConfig, ApiConfig, Config
+from lilfox_tui.config.types import Seconds
 from lilfox_tui.errors import LilFoxError, UsageError
 from lilfox_tui.promql.remote import Remote
 from tests.services.alertmanager import AlertmanagerServer

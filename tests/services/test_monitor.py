@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from lilfox_tui.config.model import Config, HostConfig, Seconds, ServiceConfig, Threshold, Thresholds
+from lilfox_tui.config.model import Config, HostConfig, ServiceConfig, Threshold, Thresholds
+from lilfox_tui.config.types import Seconds
 from lilfox_tui.errors import HostUnreachable
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.hosts.fake import FakeHost

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from lilfox_tui.config.model import Config, HostConfig, Seconds
+from lilfox_tui.config.model import Config, HostConfig
+from lilfox_tui.config.types import Seconds
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.monitor import Monitor

@@ -13,8 +13,9 @@ from msgspec import Meta
 from lilfox_tui.alerts.notifier import Notice, PartlyTold, Setting
 from lilfox_tui.alerts.posting import trusted
 from lilfox_tui.alerts.wording import body, subject
-from lilfox_tui.config.model import NotifierConfig, Port, SecretRef
+from lilfox_tui.config.model import NotifierConfig
 from lilfox_tui.config.revealing import plain
+from lilfox_tui.config.types import Port, SecretRef
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
 from lilfox_tui.redact import redact

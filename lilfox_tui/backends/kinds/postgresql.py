@@ -22,7 +22,8 @@ from lilfox_tui.backends.postgresql.psql import PsqlSession
 from lilfox_tui.backends.postgresql.session import Refused, Session
 from lilfox_tui.backends.postgresql.statement import without_secrets
 from lilfox_tui.backends.postgresql.tables import facts, tables
-from lilfox_tui.config.model import BackendConfig, Port, SecretRef, Threshold
+from lilfox_tui.config.model import BackendConfig, Threshold
+from lilfox_tui.config.types import Port, SecretRef
 from lilfox_tui.errors import UsageError
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import Message, tr

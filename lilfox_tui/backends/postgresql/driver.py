@@ -15,8 +15,8 @@ from msgspec import Struct
 
 from lilfox_tui.backends.backend import BackendError, no_answer
 from lilfox_tui.backends.postgresql.session import APPLICATION, Answer, Refused, Step, settings
-from lilfox_tui.config.model import SecretRef
 from lilfox_tui.config.revealing import plain
+from lilfox_tui.config.types import SecretRef
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.base import CONNECT_AT_LEAST_S, Host
 from lilfox_tui.i18n import Message, tr

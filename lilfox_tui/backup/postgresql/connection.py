@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from msgspec import Struct
 
-from lilfox_tui.config.model import SecretRef
+from lilfox_tui.config.types import SecretRef
 from lilfox_tui.errors import UsageError
 from lilfox_tui.i18n import Message, tr
 

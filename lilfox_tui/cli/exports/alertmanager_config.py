@@ -14,7 +14,8 @@ from lilfox_tui.alerts.notifiers.webhook import Options as Webhook
 from lilfox_tui.alerts.silences import parse_matchers, written
 from lilfox_tui.cli.exports.commented import block, comment, item, secret_file
 from lilfox_tui.cli.exports.prometheus_config import http_access, seconds
-from lilfox_tui.config.model import Config, NotifierConfig, SecretRef
+from lilfox_tui.config.model import Config, NotifierConfig
+from lilfox_tui.config.types import SecretRef
 from lilfox_tui.hosts.http_way import Tls
 from lilfox_tui.i18n import _
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lilfox_tui.config.model import SecretRef
+from lilfox_tui.config.types import SecretRef
 from lilfox_tui.i18n import _
 from lilfox_tui.text import clean
 

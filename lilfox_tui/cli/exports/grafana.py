@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from lilfox_tui.cli.exports.commented import comment, item
-from lilfox_tui.config.model import ApiConfig, Config, SecretRef
+from lilfox_tui.config.model import ApiConfig, Config
+from lilfox_tui.config.types import SecretRef
 from lilfox_tui.i18n import _
 from lilfox_tui.scrape.application import Application, Counter, Latency
 from lilfox_tui.scrape.labels import quoted

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from lilfox_tui.cli.exports.commented import block, comment, item, secret_file
-from lilfox_tui.config.model import ApiConfig, Config, SecretRef
+from lilfox_tui.config.model import ApiConfig, Config
+from lilfox_tui.config.types import SecretRef
 from lilfox_tui.hosts.http_way import Tls
 from lilfox_tui.i18n import _
 from lilfox_tui.monitor.scrape_watch import target_of

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec.structs import replace
 
-from lilfox_tui.config.model import Seconds
+from lilfox_tui.config.types import Seconds
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
 from lilfox_tui.logs.by_time import Stamped, Store, Stretch, place_of, whole_stamps

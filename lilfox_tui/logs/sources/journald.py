@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from lilfox_tui.config.model import LogConfig, Seconds
+from lilfox_tui.config.model import LogConfig
+from lilfox_tui.config.types import Seconds
 from lilfox_tui.errors import CommandUnknown, HostError, HostUnreachable, LilFoxError
 from lilfox_tui.feed import Feed
 from lilfox_tui.hosts.base import Completed, Host

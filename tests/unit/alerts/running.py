@@ -12,7 +12,8 @@ import numpy as np
 from lilfox_tui.alerts.engine import AlertEngine
 from lilfox_tui.alerts.model import Alert
 from lilfox_tui.alerts.notifier import Notice, Setting
-from lilfox_tui.config.model import AlertsConfig, Config, NotifierConfig, Seconds
+from lilfox_tui.config.model import AlertsConfig, Config, NotifierConfig
+from lilfox_tui.config.types import Seconds
 from lilfox_tui.scrape.labels import LabelList, LabelSet
 from lilfox_tui.scrape.store import Store
 from tests.unit.alerts.made import at

@@ -15,7 +15,8 @@ from lilfox_tui.alerts.outbox import Outbox
 from lilfox_tui.alerts.receivers import Receivers
 from lilfox_tui.alerts.saved import Saved
 from lilfox_tui.alerts.sending import GIVEN_UP_AFTER_S, LONGEST_WAIT_S, Sending, back_off_s
-from lilfox_tui.config.model import AlertsConfig, Config, Seconds
+from lilfox_tui.config.model import AlertsConfig, Config
+from lilfox_tui.config.types import Seconds
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
 from tests.unit.alerts.made import alert, notice

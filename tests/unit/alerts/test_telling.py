@@ -16,7 +16,8 @@ from lilfox_tui.alerts.outbox import Told
 from lilfox_tui.alerts.telling import Plan, Telling, receiver
 from lilfox_tui.alerts.telling_all import tell_all
 from lilfox_tui.alerts.wording import body, subject
-from lilfox_tui.config.model import AlertsConfig, NotifierConfig, Seconds
+from lilfox_tui.config.model import AlertsConfig, NotifierConfig
+from lilfox_tui.config.types import Seconds
 from lilfox_tui.errors import UsageError
 from lilfox_tui.metrics.model import Labels
 from tests.unit.alerts.made import alert, at, notice

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from lilfox_tui.config.model import Config, HostConfig, Seconds
+from lilfox_tui.config.model import Config, HostConfig
+from lilfox_tui.config.types import Seconds
 from lilfox_tui.metrics.history import History
 from lilfox_tui.metrics.traffic import REQUESTS
 from lilfox_tui.monitor.monitor import Monitor
