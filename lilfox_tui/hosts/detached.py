@@ -1,6 +1,6 @@
 """A command on a host that outlives the link to it, and the LilFox that began it. Nothing is installed there.
 
-It runs in a session of its own, with a folder of its own (``~/.cache/lilfox/jobs/ID``, 0700; of root's with ``sudo``), and
+It runs in a session of its own, with a folder of its own (``~/.cache/lilfox/jobs/ID``, 0700; root's with ``sudo``), and
 is known by its ID from then on: by this process, by another one, after the link was lost, after the host was booted.
 Whoever asks takes the same ``sudo`` that it was begun with. As ``Host.run``, it does not ask whether the host is
 protected: that is for who calls.
@@ -8,14 +8,23 @@ protected: that is for who calls.
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from datetime import datetime
-from typing import Literal
+from datetime import UTC, datetime
+from signal import Signals
+from typing import Literal, get_args
 
 from msgspec import Struct
 
-from lilfox_tui.errors import HostError
-from lilfox_tui.hosts.base import Host
+from lilfox_tui.errors import CommandTimeout, CommandUnknown, HostError, HostUnreachable, NotBegun, StillRuns
+from lilfox_tui.hosts import detached_scripts
+from lilfox_tui.hosts.base import OUTPUT_LIMIT, Completed, Host
+from lilfox_tui.hosts.output import last_words
+from lilfox_tui.hosts.script import quoted
+from lilfox_tui.hosts.ssh_words import escaped, written
+from lilfox_tui.hosts.way_back import wait_for_way
+from lilfox_tui.i18n import tr
+from lilfox_tui.text import clean
 
 Stream = Literal["stdout", "stderr"]
 State = Literal["absent", "unbegun", "running", "ended", "gone"]
@@ -48,7 +57,11 @@ class Look(Struct, frozen=True, kw_only=True):
     @property
     def signal(self) -> str | None:
         """The name of the signal that ``exit_status`` stands for (``KILL``), or None."""
-        raise NotImplementedError
+        number = (self.exit_status or 0) - 128
+        try:
+            return Signals(number).name.removeprefix("SIG") if number > 0 else None
+        except ValueError:
+            return None
 
     @property
     def ok(self) -> bool:
@@ -64,9 +77,23 @@ class Output(Struct, frozen=True):
     cut: bool = False
 
 
+BLOCK = 1024 * 1024
+_READ = 'IFS= read -r s && eval "$(printf %b "$s")"'
+"""As READ_SCRIPT, but what the link has cut is not run."""
+_START_S, _ASK_S, _CANCEL_S = 60.0, 30.0, 45.0
+_WAIT_TURNS, _WAIT_S = 50, 10.0
+"""So long a host waits for more output before it answers that there is none."""
+_WAITS_S = (1.0, 2.0, 5.0, 15.0, 30.0)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_LABEL = 200
+_STATES: dict[str, State] = {state: state for state in get_args(State)}
+_CERTAIN, _RUNS = 1, 3
+"""Exit statuses of the scripts."""
+
+
 async def start(
     host: Host,
-    id: str,
+    job: str,
     argv: Sequence[str],
     *,
     stdin: bytes = b"",
@@ -78,21 +105,21 @@ async def start(
 ) -> Look:
     """Begins ``argv`` (no shell reads it) and returns when its pid is on the host's disk, which is before it runs.
 
-    An ID runs once: after any error of the link the call may be repeated with the same ID, and what was begun by the
-    first is found, running or ended. ``id`` is of letters, digits, ``.``, ``_``, ``-`` (ValueError). With
+    An ID runs once: after any error but NotBegun the call may be repeated with the same ID, and what was begun by the
+    first is found, running or ended. ``job``, its ID, is of letters, digits, ``.``, ``_``, ``-`` (ValueError). With
     ``limit_bytes`` that much is kept of the start of each stream, and 64 KiB of its end; without, all. ``env`` and
     ``stdin`` may be secret: they are in no argv, and in a file (0600) only until the command has them open.
     ``label`` is for people who look at the listing.
 
-    Those that ended more than seven days ago are forgotten by the way. Raises HostError; NotBegun where it is certain
-    that the command has not run.
+    Those that ended more than seven days ago are forgotten by the way. Raises HostError: NotBegun where it is certain
+    that the command has not run, CommandUnknown where it is not.
     """
-    raise NotImplementedError
+    return await _start(host, job, _lines(env, cwd, f"exec {quoted(argv)}"), stdin, sudo, limit_bytes, label)
 
 
 async def start_script(
     host: Host,
-    id: str,
+    job: str,
     script: str,
     args: Sequence[str] = (),
     *,
@@ -104,24 +131,27 @@ async def start_script(
     label: str = "",
 ) -> Look:
     """A POSIX sh script of our own with ``args`` as ``$1``…, which is in no argv either; else as ``start``."""
-    raise NotImplementedError
+    text = _lines(env, cwd, f"set -- {quoted(args)}\n{script}")
+    return await _start(host, job, text, stdin, sudo, limit_bytes, label)
 
 
-async def look(host: Host, id: str, *, sudo: bool = False) -> Look:
+async def look(host: Host, job: str, *, sudo: bool = False) -> Look:
     """What there is of it now. Raises HostError."""
-    raise NotImplementedError
+    return _told((await _asked(host, detached_scripts.LOOK, [_named(job)], sudo)).stdout)
 
 
 async def read(
-    host: Host, id: str, stream: Stream, offset: int = 0, limit_bytes: int = 1024 * 1024, *, sudo: bool = False
+    host: Host, job: str, stream: Stream, offset: int = 0, limit_bytes: int = BLOCK, *, sudo: bool = False
 ) -> bytes:
-    """Up to ``limit_bytes`` of what it printed, from ``offset``; empty where there is no more (yet). Raises HostError."""
-    raise NotImplementedError
+    """Up to ``limit_bytes`` of what it printed, from ``offset``; empty: there is no more (yet). Raises HostError."""
+    args = [_named(job), "out" if stream == "stdout" else "err", str(offset), str(limit_bytes)]
+    done = await _asked(host, detached_scripts.READ, args, sudo, limit_bytes=limit_bytes + 1)
+    return done.stdout
 
 
-def follow(
+async def follow(
     host: Host,
-    id: str,
+    job: str,
     *,
     sudo: bool = False,
     stdout_from: int = 0,
@@ -134,20 +164,177 @@ def follow(
     A lost link is waited for as long as it takes (``lost`` is told each time) and it goes on where it was: nothing
     twice, nothing left out. Raises HostError for what waiting does not mend: refused logins and keys.
     """
-    raise NotImplementedError
+    at = [stdout_from, stderr_from]
+    tries = 0
+    while True:
+        args = [_named(job), str(at[0]), str(at[1]), str(BLOCK), str(_WAIT_TURNS)]
+        try:
+            done = await _asked(
+                host, detached_scripts.FOLLOW, args, sudo, timeout_s=_WAIT_S + _ASK_S, limit_bytes=3 * BLOCK
+            )
+        except (HostUnreachable, CommandUnknown, CommandTimeout) as error:
+            if lost is not None:
+                lost(error)
+            await wait_for_way(host, _WAITS_S[min(tries, len(_WAITS_S) - 1)])
+            tries += 1
+            continue
+        tries = 0
+        line, _, data = done.stdout.partition(b"\n")
+        seen = _told(line)
+        for output in _blocks(seen, at, data):
+            yield output
+        if seen.state != "running" and at[0] >= seen.stdout_bytes and at[1] >= seen.stderr_bytes:
+            yield seen
+            return
 
 
-async def cancel(host: Host, id: str, *, sudo: bool = False) -> Look:
-    """Ends its process group (TERM, after 2 s KILL) and gives how it ended; one that has not begun never will.
-    Nothing of one that has ended, or is gone, is touched. Raises HostError."""
-    raise NotImplementedError
+async def cancel(host: Host, job: str, *, sudo: bool = False) -> Look:
+    """Ends its process group (TERM, after 2 s KILL) and gives how it ended; one that has not begun never will. What has
+    ended, or is gone, is not touched. ``running``: it could not be ended. Raises HostError."""
+    return _told((await _asked(host, detached_scripts.CANCEL, [_named(job)], sudo, timeout_s=_CANCEL_S)).stdout)
 
 
-async def forget(host: Host, id: str, *, sudo: bool = False) -> None:
+async def forget(host: Host, job: str, *, sudo: bool = False) -> None:
     """Removes its folder; nothing if there is none. Raises StillRuns, HostError."""
-    raise NotImplementedError
+    done = await _ask(host, detached_scripts.FORGET, [_named(job)], b"", sudo)
+    if done.exit_status == _RUNS:
+        raise StillRuns(
+            host.name, tr("{job} runs on {host}", job=job, host=host.name), tr("Cancel it, or wait for its end.")
+        )
+    _good(host, done)
 
 
 async def listing(host: Host, *, sudo: bool = False) -> list[Look]:
     """All that the host knows of, by ID. Raises HostError."""
-    raise NotImplementedError
+    lines = (await _asked(host, detached_scripts.LISTING, [], sudo)).stdout.splitlines()
+    return [_told(line) for line in lines if _NAME.fullmatch(line.decode("utf-8", "replace").split(" ")[0])]
+
+
+def _named(job: str) -> str:
+    if not _NAME.fullmatch(job):
+        raise ValueError(f"not an ID of a detached command: {job!r}")
+    return job
+
+
+def _lines(env: Mapping[str, str] | None, cwd: str | None, last: str) -> str:
+    """What its shell reads before it becomes the command."""
+    lines = []
+    for name, value in (env or {}).items():
+        if not (name.isascii() and name.isidentifier()):
+            raise ValueError(f"not a name of a variable: {name!r}")
+        lines.append(f"export {name}={quoted([value])}")
+    if cwd is not None:
+        lines.append(f"cd -- {quoted([cwd])} || exit 126")
+    return "\n".join([*lines, last])
+
+
+async def _start(
+    host: Host, job: str, text: str, stdin: bytes, sudo: bool, limit_bytes: int | None, label: str
+) -> Look:
+    limit = "" if limit_bytes is None else str(limit_bytes)
+    words = clean(label).replace("\n", " ")[:_LABEL]
+    args = [_named(job), str(len(stdin)), limit, str(detached_scripts.END_BYTES), words]
+    given = escaped(text).encode() + b"\n" + stdin
+    done = await _ask(host, detached_scripts.START, args, given, sudo, timeout_s=_START_S)
+    if done.exit_status == _CERTAIN:
+        raise NotBegun(
+            host.name,
+            tr("{job} was not begun on {host}: {words}", job=job, host=host.name, words=last_words(done.stderr)),
+            tr("It has not run. Mend that, then begin it again."),
+        )
+    if not done.ok:
+        raise CommandUnknown(
+            host.name,
+            tr("It is not known whether {job} was begun on {host}: {words}", job=job, host=host.name,
+               words=last_words(done.stderr)),
+            tr("It can be begun again: what runs already is found, and runs once only."),
+        )  # fmt: skip
+    return _told(done.stdout)
+
+
+async def _asked(
+    host: Host,
+    script: str,
+    args: Sequence[str],
+    sudo: bool,
+    *,
+    timeout_s: float = _ASK_S,
+    limit_bytes: int = OUTPUT_LIMIT,
+) -> Completed:
+    return _good(host, await _ask(host, script, args, b"", sudo, timeout_s=timeout_s, limit_bytes=limit_bytes))
+
+
+async def _ask(
+    host: Host,
+    script: str,
+    args: Sequence[str],
+    given: bytes,
+    sudo: bool,
+    *,
+    timeout_s: float = _ASK_S,
+    limit_bytes: int = OUTPUT_LIMIT,
+) -> Completed:
+    return await host.run(
+        ["sh", "-c", _READ, "sh", *args],
+        stdin=written(script) + given,
+        timeout_s=timeout_s,
+        limit_bytes=limit_bytes,
+        sudo=sudo,
+    )
+
+
+def _good(host: Host, done: Completed) -> Completed:
+    if not done.ok:
+        raise HostError(
+            host.name,
+            tr("{host} does not tell of its detached commands: {words}", host=host.name, words=last_words(done.stderr)),
+            tr("See ~/.cache/lilfox/jobs there, and its disk."),
+        )
+    return done
+
+
+def _told(line: bytes) -> Look:
+    """Of a line of ``tell``: ID STATE PID BEGAN ENDED STATUS CANCELLED, of each stream SIZE END CUT, LABEL."""
+    words = line.decode("utf-8", "replace").rstrip("\n").split(" ", 13)
+    job, state, pid, began, ended, status, cancelled = words[:7]
+    sizes = [int(word) for word in words[7:13]]
+    cuts = [size if end or cut else None for size, end, cut in (sizes[:3], sizes[3:])]
+    return Look(
+        id=job,
+        state=_STATES[state],
+        pid=_number(pid),
+        since=_time(began),
+        until=_time(ended),
+        exit_status=_number(status),
+        cancelled=cancelled == "1",
+        stdout_bytes=sizes[0] + sizes[1],
+        stderr_bytes=sizes[3] + sizes[4],
+        stdout_cut_at=cuts[0],
+        stderr_cut_at=cuts[1],
+        label=clean(words[13]) if len(words) > 13 else "",
+    )
+
+
+def _number(word: str) -> int | None:
+    return int(word) if word.isascii() and word.isdigit() else None
+
+
+def _time(word: str) -> datetime | None:
+    number = _number(word)
+    return None if number is None else datetime.fromtimestamp(number, UTC)
+
+
+def _blocks(seen: Look, at: list[int], data: bytes) -> list[Output]:
+    """The blocks of both streams that stand in ``data``; moves ``at`` on."""
+    found = []
+    for index, (stream, total, cut_at) in enumerate(
+        (("stdout", seen.stdout_bytes, seen.stdout_cut_at), ("stderr", seen.stderr_bytes, seen.stderr_cut_at))
+    ):
+        begin = at[index]
+        ends = total if cut_at is None or begin >= cut_at else cut_at
+        size = max(0, min(BLOCK, ends - begin))
+        if size:
+            found.append(Output("stdout" if stream == "stdout" else "stderr", data[:size], begin == cut_at))
+        data = data[size:]
+        at[index] += size
+    return found
