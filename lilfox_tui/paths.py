@@ -1,12 +1,28 @@
-"""Where LilFox keeps its files: the user's XDG folders (freedesktop.org Base Directory Specification)."""
+"""Where LilFox keeps its files: the user's XDG folders (freedesktop.org Base Directory Specification), and
+``/var/lib/lilfox`` for what root or a service user keeps (jobs, incidents, restores).
+
+Both are read by everybody who may. In the user's folder everything is 0700 and 0600 whatever stands around it; in the
+system's a group may read what a folder there (``jobs``, ``incidents``, …) lets its group read.
+"""
 
 from __future__ import annotations
 
+import os
+import pwd
+import stat
 from pathlib import Path
 
 import platformdirs
 
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import tr
+
 APP = "lilfox"
+_SYSTEM = "/var/lib/lilfox"
+
+
+class FolderRefused(LilFoxError):
+    """Nothing can be kept in a folder: it cannot be made, or others may write there."""
 
 
 def config_file() -> Path:
@@ -19,3 +35,76 @@ def state_dir() -> Path:
     folder = Path(platformdirs.user_state_dir(APP))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
+
+
+def own_folder(name: str) -> Path:
+    """Where this process keeps its ``name`` (``jobs``); made where it is not there. Raises FolderRefused."""
+    try:
+        folder = own_path(name)
+        if folder == system_folder(name):
+            folder.parent.mkdir(mode=0o750, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.stat()
+    except (OSError, RuntimeError) as error:
+        where = getattr(error, "filename", None) or system_folder(name)
+        reason = getattr(error, "strerror", None) or error
+        raise FolderRefused(
+            tr("{folder}: {name} cannot be kept there: {reason}", folder=where, name=name, reason=reason),
+            tr("name another place with XDG_STATE_HOME"),
+        ) from None
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or found.st_uid not in (0, os.geteuid()):
+        raise FolderRefused(
+            tr("{folder}: others may write there", folder=folder),
+            tr("make it your own: chown {user} {folder} && chmod go-w {folder}", user=user_name(), folder=folder),
+        )
+    return folder
+
+
+def own_path(name: str) -> Path:
+    """The path of ``own_folder``, which need not be there. Raises OSError, RuntimeError."""
+    account = _account()
+    home = os.environ.get("HOME") or account
+    chosen = bool(os.environ.get("XDG_STATE_HOME")) or home != account
+    service = os.geteuid() == 0 or not os.access(home, os.W_OK)
+    if os.environ.get("STATE_DIRECTORY") or (service and not chosen):
+        return system_folder(name)
+    return state_dir() / name
+
+
+def all_folders(name: str) -> list[Path]:
+    """Where ``name`` is looked for: the user's folder first. They need not be there."""
+    try:
+        mine = state_dir() / name
+    except (OSError, RuntimeError):
+        return [system_folder(name)]
+    return [mine, system_folder(name)]
+
+
+def system_folder(name: str) -> Path:
+    """The folder of root and of service users; systemd names another one with StateDirectory=."""
+    return Path(os.environ.get("STATE_DIRECTORY", "").partition(":")[0] or _SYSTEM) / name
+
+
+def modes(folder: Path) -> tuple[int, int]:
+    """Of folders and of files that are made in ``folder``, one of ``all_folders``. Raises OSError."""
+    if folder != system_folder(folder.name):
+        return 0o700, 0o600
+    found = folder.stat().st_mode
+    if found & 0o050 != 0o050:
+        return 0o700, 0o600
+    return 0o750 | found & stat.S_ISGID, 0o640
+
+
+def user_name() -> str:
+    """Of the account whose rights this process has."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
+def _account() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_dir
+    except KeyError:
+        return "/"

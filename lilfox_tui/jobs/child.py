@@ -21,13 +21,14 @@ import msgspec
 
 from lilfox_tui.errors import ConfigError, LilFoxError
 from lilfox_tui.i18n import _, set_language
-from lilfox_tui.jobs.folder import OUTPUT, REQUEST, RESERVE, modes, user_name
+from lilfox_tui.jobs.folder import OUTPUT, REQUEST, RESERVE
 from lilfox_tui.jobs.model import Began, Request
 from lilfox_tui.jobs.output import OutputLog
 from lilfox_tui.jobs.process import this_process
 from lilfox_tui.jobs.recorded import Recorded
 from lilfox_tui.jobs.run import Effect, Outcome
 from lilfox_tui.jobs.writing import EventLog, told
+from lilfox_tui.paths import modes, user_name
 
 PACKAGE = "lilfox_tui"
 RUNS = b"+"

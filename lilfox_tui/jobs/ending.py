@@ -10,12 +10,13 @@ from pathlib import Path
 
 from lilfox_tui.i18n import tr
 from lilfox_tui.jobs.errors import JobError
-from lilfox_tui.jobs.folder import CHECKED, modes, user_name
+from lilfox_tui.jobs.folder import CHECKED
 from lilfox_tui.jobs.listing import find_folder, find_job
 from lilfox_tui.jobs.model import Job
 from lilfox_tui.jobs.process import Process
 from lilfox_tui.jobs.reading import EventReader
 from lilfox_tui.jobs.telling import untold
+from lilfox_tui.paths import modes, user_name
 
 _LOOK_S = 0.1
 

@@ -82,6 +82,14 @@ class Said(Struct, frozen=True, tag="said", tag_field="event"):
     level: Level = "note"
 
 
+class Fact(Struct, frozen=True, tag="fact", tag_field="event"):
+    """What an effect tells in words of its own kind: who knows that kind reads it, everybody else passes over it."""
+
+    at: datetime
+    name: str
+    value: dict[str, Any]
+
+
 class Ended(Struct, frozen=True, tag="ended", tag_field="event"):
     """The last line: how it ended, in a sentence, and what to do now."""
 
@@ -94,7 +102,7 @@ class Ended(Struct, frozen=True, tag="ended", tag_field="event"):
     """The effect's own result, as JSON."""
 
 
-Event: TypeAlias = Began | Intent | Done | Moved | Said | Ended
+Event: TypeAlias = Began | Intent | Done | Moved | Said | Fact | Ended
 
 
 class Job(Struct, frozen=True, kw_only=True):

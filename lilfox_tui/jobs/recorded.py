@@ -7,10 +7,11 @@ import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from lilfox_tui.i18n import tr
 from lilfox_tui.jobs.errors import JobError
-from lilfox_tui.jobs.model import Done, Ended, Intent, Level, Moved, Said
+from lilfox_tui.jobs.model import Done, Ended, Fact, Intent, Level, Moved, Said
 from lilfox_tui.jobs.progress import Moving
 from lilfox_tui.jobs.run import Outcome
 from lilfox_tui.jobs.writing import EventLog, told, told_result
@@ -23,7 +24,7 @@ class Recorded:
 
     def __init__(self, folder: Path, log: EventLog) -> None:
         self.id = folder.name
-        self._folder = folder
+        self.folder = folder
         self._log = log
         self._parts: dict[str, Moving] = {}
         self._lock = threading.Lock()
@@ -38,7 +39,7 @@ class Recorded:
             raise JobError(
                 tr(
                     "{folder}: {reason}: what was to be done next cannot be written down, so it is not done: {what}",
-                    folder=self._folder,
+                    folder=self.folder,
                     what=told(text),
                     reason=error.strerror or error,
                 ),
@@ -56,6 +57,17 @@ class Recorded:
         """A line for the one who watches; lost where it cannot be written."""
         with suppress(OSError):
             self._log.write(Said(_now(), told(text), level))
+
+    def fact(self, name: str, value: dict[str, Any], *, sync: bool = False) -> None:
+        """Tells what is of the effect's own kind. Raises JobError where it cannot be written."""
+        try:
+            self._log.write(Fact(_now(), name, told_result(value)), sync=sync)
+        except OSError as error:
+            raise JobError(
+                tr("{folder}: {reason}: what was done cannot be written down, so nothing more is done",
+                   folder=self.folder, reason=error.strerror or error),
+                tr("make room on that disk, then go on"),
+            ) from None  # fmt: skip
 
     def moved(self, part: str, done_bytes: int, total_bytes: int | None = None) -> None:
         """How far ``part`` is; few of the calls are written."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -25,6 +26,8 @@ class Run(Protocol):
     own clean-up has."""
 
     id: str
+    folder: Path
+    """Its own, where it may keep files; they go with the job."""
 
     def intent(self, text: str) -> None:
         """Puts on the disk (fsync) what is about to be changed. Raises LilFoxError where that cannot be written: the
@@ -41,6 +44,11 @@ class Run(Protocol):
 
     def moved(self, part: str, done_bytes: int, total_bytes: int | None = None) -> None:
         """How far ``part`` is; call it as often as you like, few of the calls are written."""
+        ...
+
+    def fact(self, name: str, value: dict[str, Any], *, sync: bool = False) -> None:
+        """A :class:`Fact`, its texts masked as all others; with ``sync`` it is on the disk afterwards. Raises
+        LilFoxError where it cannot be written: what depends on it must then not be done."""
         ...
 
 

@@ -22,9 +22,10 @@ from msgspec.structs import replace
 from lilfox_tui.i18n import language, tr
 from lilfox_tui.jobs import child, lock
 from lilfox_tui.jobs.errors import Holder, JobError
-from lilfox_tui.jobs.folder import EVENTS, OUTPUT, REQUEST, modes, own_folder, user_name
+from lilfox_tui.jobs.folder import EVENTS, OUTPUT, REQUEST, own_folder
 from lilfox_tui.jobs.model import Request
 from lilfox_tui.jobs.writing import told
+from lilfox_tui.paths import modes, user_name
 
 _START = (
     "import importlib, sys; sys.path.append(sys.argv[1]); "

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lilfox_tui import paths
 from lilfox_tui.jobs import folder
 from lilfox_tui.jobs.errors import JobError
 
@@ -29,16 +30,16 @@ def test_those_of_root_and_of_service_users_lie_in_the_systems(jobs: Path, monke
     account = pwd.getpwuid(os.geteuid()).pw_dir
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setenv("HOME", account)
-    assert folder._own_path() == folder.system_folder()
+    assert paths.own_path("jobs") == paths.system_folder("jobs")
     monkeypatch.delenv("HOME")
-    assert folder._own_path() == folder.system_folder()
+    assert paths.own_path("jobs") == paths.system_folder("jobs")
 
 
 def test_root_with_a_home_of_its_own_choice_uses_that(jobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.delenv("XDG_STATE_HOME")
     monkeypatch.setenv("HOME", str(jobs.parent / "home"))
-    assert folder._own_path() == jobs.parent / "home/.local/state/lilfox/jobs"
+    assert paths.own_path("jobs") == jobs.parent / "home/.local/state/lilfox/jobs"
 
 
 def test_systemd_names_the_folder_of_a_service(jobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,11 +55,11 @@ def test_a_group_may_read_the_systems_jobs_where_their_folder_lets_it(
 ) -> None:
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
     made = folder.own_folder()
-    assert folder.modes(made) == (0o700, 0o600)
+    assert paths.modes(made) == (0o700, 0o600)
     made.chmod(0o2750)
-    assert folder.modes(made) == (0o2750, 0o640)
+    assert paths.modes(made) == (0o2750, 0o640)
     made.chmod(0o755)
-    assert folder.modes(made) == (0o750, 0o640)
+    assert paths.modes(made) == (0o750, 0o640)
 
 
 def test_a_state_folder_that_others_can_read_shows_them_no_job(jobs: Path) -> None:
@@ -66,7 +67,7 @@ def test_a_state_folder_that_others_can_read_shows_them_no_job(jobs: Path) -> No
     jobs.chmod(0o755)
     jobs.parent.chmod(0o755)
     assert folder.own_folder() == jobs
-    assert folder.modes(jobs) == (0o700, 0o600)
+    assert paths.modes(jobs) == (0o700, 0o600)
 
 
 @pytest.mark.parametrize("bits", [0o770, 0o757, 0o777])
