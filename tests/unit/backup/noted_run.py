@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 from lilfox_tui.jobs.model import Level
 
 
@@ -10,6 +13,7 @@ class NotedRun:
 
     def __init__(self, name: str = "20231230-020000-abcd") -> None:
         self.id = name
+        self.folder = Path("/nonexistent")
         self.intents: list[str] = []
         self.said: list[tuple[Level, str]] = []
 
@@ -27,6 +31,9 @@ class NotedRun:
 
     def moved(self, part: str, done_bytes: int, total_bytes: int | None = None) -> None:
         """See ``Run.moved``."""
+
+    def fact(self, name: str, value: dict[str, Any], *, sync: bool = False) -> None:
+        """See ``Run.fact``."""
 
     def told(self, level: Level) -> list[str]:
         """What was said at that level."""
