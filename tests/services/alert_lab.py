@@ -13,6 +13,7 @@ from typing import Any
 from lilfox_tui.alerts.database import Database
 from lilfox_tui.alerts.folder import DATABASE, folder_of
 from lilfox_tui.alerts.saved import Saved
+from tests.lifetime import ending_with_us
 
 RULES = """
 groups:
@@ -28,7 +29,7 @@ class Shown:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        argv = [sys.executable, "-m", "tests.services.alert_process", str(folder)]
+        argv = ending_with_us(sys.executable, "-m", "tests.services.alert_process", str(folder))
         self.errors = (folder / "errors").open("ab")
         self.process = subprocess.Popen(argv, cwd=Path(__file__).parents[2], stderr=self.errors)
 

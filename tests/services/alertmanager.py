@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
+from tests.lifetime import ending_with_us
+from tests.ports import free_port
 from tests.waiting import wait_for
 
 CONFIG = """
@@ -24,9 +25,7 @@ class AlertmanagerServer:
         self.folder = folder
         hook = f", webhook_configs: [{{url: '{webhook}', send_resolved: true}}]" if webhook else ""
         self._config = CONFIG.format(webhook=hook)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> AlertmanagerServer:
@@ -37,8 +36,8 @@ class AlertmanagerServer:
             "prometheus-alertmanager", f"--config.file={config}", f"--storage.path={self.folder}/data",
             f"--web.listen-address=127.0.0.1:{self.port}", "--cluster.listen-address=", "--log.level=error",
         ]  # fmt: skip
-        self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_for(self._ready, timeout_s=20.0, what="Alertmanager is ready")
+        self._process = subprocess.Popen(ending_with_us(*argv), stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for(self._ready, what="Alertmanager is ready")
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -17,9 +17,11 @@ from lilfox_tui.promql.value import Vector
 from lilfox_tui.scrape.scraper import Scraper
 from lilfox_tui.scrape.store import Store
 from lilfox_tui.scrape.target import Target
+from tests.lifetime import ending_with_us
+from tests.ports import free_port
 from tests.services.nginx import Nginx
 from tests.services.postgres import SUPERUSER, Postgres
-from tests.services.redis_server import PASSWORD, RedisServer, free_port
+from tests.services.redis_server import PASSWORD, RedisServer
 from tests.waiting import wait_for
 
 T = TypeVar("T")
@@ -35,7 +37,7 @@ def exporter(program: str, *arguments: str, **environment: str) -> Iterator[str]
     with (
         tempfile.TemporaryFile() as log,
         subprocess.Popen(
-            [program, f"--web.listen-address={address}", *arguments],
+            ending_with_us(program, f"--web.listen-address={address}", *arguments),
             env=os.environ | environment, cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         ) as process,
     ):  # fmt: skip

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.lifetime import ending_with_us
+
 LILFOX = (sys.executable, "-m", "lilfox_tui")
 
 
@@ -28,7 +30,8 @@ def lilfox(*argv: str | Path, stdin: str | None = None, timeout_s: float = 30.0)
 def running(argv: Sequence[str | Path], output: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Runs it until the end of the block; stdout and stderr go into ``output`` with ``.out`` and ``.err``."""
     with output.with_suffix(".out").open("wb") as out, output.with_suffix(".err").open("wb") as err:
-        process = subprocess.Popen([*LILFOX, *map(str, argv)], stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+        command = ending_with_us(*LILFOX, *map(str, argv))
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
         try:
             yield process
         finally:

@@ -8,6 +8,8 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+from tests.lifetime import ending_with_us
+from tests.ports import free_port
 from tests.waiting import wait_for
 
 CONFIG = """
@@ -36,17 +38,16 @@ class Nginx:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.access_log, self.error_log = folder / "access.log", folder / "error.log"
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
 
     def __enter__(self) -> Nginx:
         self.folder.mkdir(parents=True, exist_ok=True)
         config = self.folder / "nginx.conf"
         config.write_text(CONFIG.format(folder=self.folder, port=self.port))
-        argv = ["nginx", "-e", str(self.error_log), "-p", str(self.folder), "-c", str(config)]
+        words = ("-e", str(self.error_log), "-p", str(self.folder), "-c", str(config))
+        argv = ending_with_us("nginx", *words, by="TERM")  # its workers end with it
         self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_for(self._listens, timeout_s=10.0, what="nginx listens")
+        wait_for(self._listens, what="nginx listens")
         return self
 
     def __exit__(self, *_: object) -> None:

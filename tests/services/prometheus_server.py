@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.lifetime import ending_with_us
 from tests.waiting import wait_for
 
 _LISTENING = re.compile(r'msg="Listening on" address=127\.0\.0\.1:(\d+)')
@@ -77,7 +78,7 @@ def prometheus(folder: Path, *arguments: str, settings: str = "global: {}\n") ->
     config.write_text(settings)
     command = ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}",
                "--web.listen-address=127.0.0.1:0", "--web.enable-remote-write-receiver", *arguments]  # fmt: skip
-    with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
+    with log.open("wb") as output, subprocess.Popen(ending_with_us(*command), stdout=output, stderr=output) as process:
         server = None
         try:
             wait_for(

@@ -16,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tests.lifetime import ending_with_us
+from tests.ports import free_port
 from tests.waiting import wait_for
 
 BINARIES = Path("/usr/lib/rabbitmq/bin")
@@ -35,8 +37,9 @@ class RabbitMqServer:
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="lilfox-rabbit-"))
-        self.amqp, self.management, self.prometheus, self._distribution, self._epmd = _free_ports(5)
-        self._process: subprocess.Popen[bytes] | None = None
+        self.amqp, self.management, self.prometheus = free_port(), free_port(), free_port()
+        self._distribution, self._epmd = free_port(), free_port()
+        self._processes: list[subprocess.Popen[bytes]] = []
         (self._folder / "plugins").write_text("[rabbitmq_management,rabbitmq_prometheus].\n")
         ports = {"amqp": self.amqp, "management": self.management, "prometheus": self.prometheus}
         (self._folder / "rabbitmq.conf").write_text(CONFIG.format(**ports))
@@ -53,18 +56,14 @@ class RabbitMqServer:
             "ERL_EPMD_PORT": str(self._epmd),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+            "RUNNING_UNDER_SYSTEMD": "true",  # the script becomes the node
         }
 
     def __enter__(self) -> RabbitMqServer:
         try:
-            self._process = subprocess.Popen(
-                [str(BINARIES / "rabbitmq-server")],
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+            self._start("epmd", "-address", "127.0.0.1", "-port", str(self._epmd))  # the node would leave it behind
+            wait_for(self._epmd_listens, what="epmd listens")
+            self._start(str(BINARIES / "rabbitmq-server"))
             wait_for(self._answers, timeout_s=_START_S, what="RabbitMQ's management answers")
         except BaseException:
             self._end()
@@ -104,19 +103,34 @@ class RabbitMqServer:
             for row in sorted(rows, key=lambda row: str(row["name"]))
         ]
 
+    def _start(self, *argv: str) -> None:
+        process = subprocess.Popen(
+            ending_with_us(*argv),
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self._processes.append(process)
+
+    def _epmd_listens(self) -> bool:
+        assert self._processes[0].poll() is None, "epmd ended"
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self._epmd)) == 0
+
     def _answers(self) -> bool:
-        assert self._process is not None
-        assert self._process.poll() is None, "rabbitmq-server ended"
+        assert self._processes[-1].poll() is None, "rabbitmq-server ended"
         with contextlib.suppress(OSError):
             return bool(self.api("GET", "overview"))
         return False
 
     def _end(self) -> None:
-        """Ends the node and what it started, epmd among it, which leaves the session."""
-        if self._process is not None:
+        """Ends the node and what it started."""
+        for process in reversed(self._processes):
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
         for pid in _pids_with(f"ERL_EPMD_PORT={self._epmd}".encode()):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -131,14 +145,3 @@ def _pids_with(variable: bytes) -> list[int]:
             if variable in environ.read_bytes().split(b"\0"):
                 found.append(int(environ.parent.name))
     return found
-
-
-def _free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _each in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()

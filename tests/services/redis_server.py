@@ -11,17 +11,11 @@ import subprocess
 import tempfile
 from types import TracebackType
 
+from tests.lifetime import ending_with_us
+from tests.ports import free_port
 from tests.waiting import wait_for
 
 PASSWORD = "a-secret-of-the-tests"
-
-
-def free_port() -> int:
-    """A port of the loopback that nobody has now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class RedisServer:
@@ -50,7 +44,7 @@ class RedisServer:
         """Starts it and waits until it answers."""
         argv = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         argv += ["--dir", self._folder, "--requirepass", PASSWORD, *self._options]
-        self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        self._process = subprocess.Popen(ending_with_us(*argv), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         wait_for(self._listens, what="redis-server listens")
 
     def stop(self) -> None:

@@ -16,6 +16,8 @@ from pathlib import Path
 
 from lilfox_tui.config.model import HostConfig, SshConfig
 from lilfox_tui.config.types import Seconds
+from tests.lifetime import ending_with_us
+from tests.ports import free_port
 from tests.waiting import wait_for
 
 APPLETS = (
@@ -40,13 +42,6 @@ APPLETS = (
 _addresses = itertools.count(2)
 
 
-def _free_port(address: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def _keygen(file: Path, kind: str = "ed25519") -> None:
     file.unlink(missing_ok=True)
     subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", str(file)], check=True)
@@ -58,7 +53,7 @@ class Sshd:
     def __init__(self, folder: Path, client_key: Path, options: tuple[str, ...] = ()) -> None:
         number = next(_addresses)
         self.address = f"127.0.{number // 250}.{number % 250 + 2}"
-        self.port = _free_port(self.address)
+        self.port = free_port(self.address)
         self.folder = folder
         self.options = options
         self.client_key = client_key
@@ -101,7 +96,7 @@ class Sshd:
         config.write_text("\n".join(lines) + "\n")
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                ["/usr/sbin/sshd", "-D", "-e", "-f", str(config)], stderr=log, stdin=subprocess.DEVNULL,
+                ending_with_us("/usr/sbin/sshd", "-D", "-e", "-f", str(config)), stderr=log, stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )  # fmt: skip
         wait_for(self._listens, what=f"sshd listens: {self.log}")

@@ -17,8 +17,9 @@ from lilfox_tui.config.types import Seconds, SecretRef
 from lilfox_tui.errors import HostError
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.metrics.model import Level, Series
+from tests.ports import free_port
 from tests.services.http_servers import own_certificate
-from tests.services.redis_server import PASSWORD, RedisServer, free_port
+from tests.services.redis_server import PASSWORD, RedisServer
 from tests.services.sshd import SshdLab, sshd_lab
 
 SECRET = SecretRef("env:LILFOX_TEST_REDIS")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from tests.lifetime import ending_with_us
 from tests.waiting import wait_for
 
 _STARTED = re.compile(r"started server at (http://127\.0\.0\.1:\d+)/")
@@ -45,11 +46,9 @@ def vmalert(folder: Path, rules: Path, victoria_url: str) -> Iterator[str]:
 def _running(argv: list[str], log: Path) -> Iterator[str]:
     with ExitStack() as stack:
         output = stack.enter_context(log.open("wb"))
-        process = stack.enter_context(subprocess.Popen(argv, stdout=output, stderr=output))
+        process = stack.enter_context(subprocess.Popen(ending_with_us(*argv), stdout=output, stderr=output))
         stack.callback(process.kill)
-        wait_for(
-            lambda: _STARTED.search(log.read_text()) or process.poll() is not None, timeout_s=20, what=f"{argv[0]} runs"
-        )
+        wait_for(lambda: _STARTED.search(log.read_text()) or process.poll() is not None, what=f"{argv[0]} runs")
         found = _STARTED.search(log.read_text())
         assert found, log.read_text()
         yield found[1]
