@@ -7,10 +7,13 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-DigestWay = Literal["rows", "columns", "none"]
-"""``rows``: ``sum(hashtextextended(t::text, 0))`` over the table ``t``. ``columns``: the same of the digests of a row's
-columns by name, for tables with values that are too large for a row's text (1 GB) or whose columns change places when
-restored (children of inheritance). ``none``: the text of a value is not the same each time."""
+DigestWay = Literal["values", "rows", "columns", "none"]
+"""``values``: the sum over a table of ``hash_record_extended`` of each row's binary form (``record_send``), its columns
+by name: booleans, whole numbers, dates, times and UUIDs as they are, the SHA-256 of a bytea, ``hashtextextended`` of
+texts and of every other value's text. Servers before 14 have no such hash; of theirs, and in older sets: ``rows``:
+``sum(hashtextextended(t::text, 0))`` over the table ``t``. ``columns``: the same of the digests of a row's columns by
+name, for tables with values that are too large for a row's text (1 GB) or whose columns change places when restored
+(children of inheritance). ``none``: the text of a value is not the same each time."""
 
 
 class TableContent(Struct, frozen=True):

@@ -1,0 +1,92 @@
+"""The digest of a table's content: the same in two majors of PostgreSQL and after a dump, another for each change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from lilfox_tui.backup.postgresql.access import opened
+from lilfox_tui.backup.postgresql.compare import content_of
+from lilfox_tui.backup.postgresql.connection import read_url
+from tests.services.postgres import SUPERUSER, Postgres
+from tests.services.postgres_backups import fresh, local, program, script
+
+TABLE = r"""
+CREATE TYPE mood AS ENUM ('sad', 'ok');
+CREATE TYPE pair AS (a int, b text);
+CREATE DOMAIN short AS text;
+CREATE COLLATION loose (provider = icu, locale = 'und-u-ks-level1', deterministic = false);
+CREATE TABLE every (a bigint, b bigint, i int, s smallint, o oid, yes boolean, t text, v varchar(20), c char(5),
+    loose text COLLATE loose, dom short, raw bytea, u uuid, day date, hour time, at timestamp, atz timestamptz,
+    zone timetz, span interval, n numeric, f float8, r real, j jsonb, js json, arr text[], nums numeric[], m mood,
+    p pair, during tstzrange, net inet, bits bit varying, money money, "Na""me" name, one "char", x xml);
+INSERT INTO every SELECT g, -g, g, g, g + 3000000000, g % 2 = 0, 'text ' || g, 'v' || g, 'c' || g % 9, 'Ä' || g,
+    'd' || g, decode(md5(g::text), 'hex'), md5(g::text)::uuid, date '2024-02-28' + g, time '00:00' + g * interval '1 s',
+    timestamp '2024-01-01' + g * interval '1 us', timestamptz '2024-01-01 00:00Z' - g * interval '400 d',
+    timetz '04:05+08' + g * interval '1 s', g * interval '1 mon 3 d', g / 7.0, g / 7.0::float8, g / 7.0::real,
+    jsonb_build_object('a', g / 7.0), json_build_object('b', g), ARRAY['x', NULL, g::text], ARRAY[g / 3.0], 'ok',
+    ROW(g, NULL)::pair, tstzrange('2024-01-01Z', NULL), '10.0.0.0'::inet + g, g::bit(9)::varbit, g, 'n' || g, 'z',
+    '<a/>' FROM generate_series(1, 40) g;
+INSERT INTO every (a, f, r, n, at, atz, day) VALUES
+    (9223372036854775807, 'NaN', '-0', 'NaN', 'infinity', '-infinity', 'infinity'),
+    (-9223372036854775808, '-0', 'Infinity', '-0.000', '4713-01-01 BC', '1900-01-01 00:00+08:05:43', '0044-03-15 BC'),
+    (0, sqrt(2) * '-1e-310', 1e-45, 1.10, NULL, NULL, NULL);
+UPDATE every SET f = 'Infinity'::float8 - 'Infinity'::float8 WHERE a = 1;
+UPDATE every SET raw = decode(repeat(md5(a::text), 4000), 'hex'), t = repeat(t, 9000) WHERE a BETWEEN 2 AND 5;
+"""
+CHANGES = {
+    "a bigint by its upper half": "UPDATE every SET a = a + 4294967296 WHERE a = 7",
+    "two rows change a value with each other": "UPDATE every SET b = -15 - b WHERE b IN (-7, -8)",
+    "two columns change values": "UPDATE every SET a = b, b = a WHERE a = 9",
+    "a digit of a numeric behind the last": "UPDATE every SET n = 1.1 WHERE a = 0",
+    "a digit of a numeric in jsonb": "UPDATE every SET j = '{\"a\": 1.10}' WHERE a = 0",
+    "the sign of a zero": "UPDATE every SET r = 0 WHERE r = 0",
+    "a microsecond": "UPDATE every SET atz = atz + interval '1 us' WHERE a = 3",
+    "a month that becomes 30 days": "UPDATE every SET span = span - interval '1 mon' + interval '30 d' WHERE a = 3",
+    "null that becomes empty": "UPDATE every SET t = '' WHERE a = 0",
+    "a null that moves on": "UPDATE every SET v = t, t = NULL WHERE a = 11",
+    "within a composite that holds a null": "UPDATE every SET p = ROW((p).a + 1, NULL) WHERE a = 11",
+    "a composite of nulls": "UPDATE every SET p = ROW(NULL, NULL) WHERE a = 0",
+    "the bound of an array": "UPDATE every SET arr = '[0:2]={x,NULL,7}' WHERE a = 7",
+    "case that a collation overlooks": "UPDATE every SET loose = lower(loose) WHERE a = 7",
+    "a blank at an end": "UPDATE every SET v = v || ' ' WHERE a = 7",
+    "an enum": "UPDATE every SET m = 'sad' WHERE a = 7",
+    "a bit of a bytea": "UPDATE every SET raw = set_byte(raw, 63000, 1) WHERE a = 4",
+    "a row twice for another": "UPDATE every SET (a, t) = (SELECT a, t FROM every WHERE a = 8) WHERE a = 7",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[tuple[Postgres, Postgres]]:
+    with Postgres(version=15) as old, Postgres(version=17) as new:
+        yield old, new
+
+
+async def digest(server: Postgres) -> str:
+    """Of ``every`` in ``lilfox``."""
+    version = int(server.csv("SHOW server_version_num")[0][0])
+    async with opened(local(), read_url(f"postgresql://{SUPERUSER}@127.0.0.1:{server.port}/lilfox")) as access:
+        table = (await content_of(access, "lilfox", version, None)).tables["public.every"]
+    assert (table.rows, table.way, table.note) == (43, "values", "")
+    assert table.digest is not None
+    return table.digest
+
+
+async def test_it_is_the_same_in_another_major_after_a_restore(servers: tuple[Postgres, Postgres]) -> None:
+    old, new = servers
+    fresh(old, TABLE)
+    fresh(new)
+    dump = program(new, "pg_dump", "-Fc", "-p", str(old.port), "-h", str(old.folder), "-d", "lilfox").stdout
+    script(new, "CREATE TYPE took_an_oid AS ENUM ('x')")
+    program(new, "pg_restore", "--exit-on-error", "-d", "lilfox", input=dump)
+    assert await digest(new) == await digest(old)
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+async def test_a_change_is_seen(servers: tuple[Postgres, Postgres], change: str) -> None:
+    _old, new = servers
+    fresh(new, TABLE)
+    before = await digest(new)
+    script(new, change)
+    assert await digest(new) != before
