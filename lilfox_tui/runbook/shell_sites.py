@@ -1,0 +1,373 @@
+"""Where in a shell command its placeholders stand, and what a value there must be.
+
+A scanner of the shell's quoting (POSIX Shell Command Language 2.2 and 2.10, and bash's ``[[``, ``((``, ``$'…'``,
+``<(…)``, ``<<<``), not a parser. Where it errs it errs to the strict side: only a word of a command takes any value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Literal
+
+from msgspec import Struct
+
+from lilfox_tui.runbook.model import Placeholder
+from lilfox_tui.runbook.shell_words import ASSIGNED, RESERVED, Need, ends_options, needed
+
+NAMED = re.compile(r"<([A-Za-z][A-Za-z0-9_-]*)>")
+Place = Literal["word", "double", "single", "ansi", "heredoc", "verbatim", "arithmetic", "parameter", "backquotes"]
+"""``verbatim`` is a heredoc whose delimiter is quoted, ``ansi`` is ``$'…'``."""
+_Kind = Literal["plain", "double", "single", "ansi", "backquotes", "parameter", "arithmetic", "bracket"]
+_CALCULATED = re.compile(r"\s(?:-(?:eq|ne|lt|le|gt|ge|v|R)\b)")
+_SPACES = frozenset(" \t\r")
+
+
+class Site(Struct, frozen=True, kw_only=True):
+    """A placeholder where it stands."""
+
+    placeholder: Placeholder
+    place: Place
+    need: Need
+    option: bool = False
+    """Whether a value with a leading ``-`` could be read as an option here."""
+    escaped: bool = False
+    """A ``\\`` or ``$`` stands before it, and would make something else of what it is replaced by."""
+    delimiter: str = ""
+    """Of a heredoc: the line that ends it."""
+
+
+class _Frame(Struct):
+    """An open quote or bracket."""
+
+    kind: _Kind
+    need: Need = Need.ANY
+    """What all within must be at least."""
+    closer: str = ""
+    words: list[str] = []
+    word: str = ""
+    """The word that is being read; a quote or value in it is ``\\0``."""
+    in_word: bool = False
+    redirected: bool = False
+    """The next word is a file, a descriptor or a here-string."""
+    test: Need = Need.ANY
+    """Of ``[[ … ]]``, while in it."""
+    cases: int = 0
+    array: bool = False
+    option: bool = False
+    """A quote: it begins a word that could be an option."""
+    start: int = 0
+    depth: int = 0
+
+
+class _Heredoc(Struct):
+    delimiter: str
+    quoted: bool
+    tabs: bool
+    need: Need
+
+
+def sites(text: str) -> tuple[Site, ...]:
+    """Every placeholder outside comments, in order."""
+    if NAMED.search(text) is None:
+        return ()
+    return tuple(_Scanner(text).scan())
+
+
+class _Scanner:
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+        self._frames = [_Frame("plain")]
+        self._heredocs: list[_Heredoc] = []
+        self._found: list[Site] = []
+        self._ways: dict[_Kind, Callable[[str], None]] = {
+            "plain": self._plain,
+            "double": self._double,
+            "single": self._single,
+            "ansi": self._ansi,
+            "backquotes": self._backquotes,
+            "parameter": self._parameter,
+            "arithmetic": self._arithmetic,
+            "bracket": self._bracket,
+        }
+
+    def scan(self) -> list[Site]:
+        while self._at < len(self._text):
+            frame, char = self._frames[-1], self._text[self._at]
+            if char == "<" and (match := NAMED.match(self._text, self._at)):
+                self._take(frame, match)
+            else:
+                self._ways[frame.kind](char)
+        return self._found
+
+    def _take(self, frame: _Frame, match: re.Match[str]) -> None:
+        """The placeholder that begins here."""
+        places: dict[_Kind, Place] = {"plain": "word", "bracket": "arithmetic"}
+        place: Place = places.get(frame.kind, frame.kind)  # type: ignore[arg-type]
+        before = self._text[self._at - 1 : self._at]
+        if frame.kind == "plain":
+            option = not frame.word and self._may_be_option(frame)
+            self._add(match, place, self._need(frame), option=option, escaped=before == "$")
+            frame.word, frame.in_word = frame.word + "\0", True
+        else:
+            option = frame.option and frame.start == self._at
+            escaped = before == "$" and frame.kind not in ("single", "ansi")
+            self._add(match, place, frame.need, option=option, escaped=escaped)
+        self._at = match.end()
+
+    def _add(
+        self, match: re.Match[str], place: Place, need: Need, *, option: bool = False, escaped: bool = False,
+        delimiter: str = "",
+    ) -> None:  # fmt: skip
+        placeholder = Placeholder(match[1], match.start(), match.end())
+        self._found.append(
+            Site(
+                placeholder=placeholder, place=place, need=need, option=option, escaped=escaped, delimiter=delimiter
+            )
+        )  # fmt: skip
+
+    # ---- words of commands -------------------------------------------------------------------------------------------
+
+    def _plain(self, char: str) -> None:
+        frame = self._frames[-1]
+        if char in _SPACES:
+            self._end_word(frame)
+            self._at += 1
+        elif char == "\n":
+            self._end_command(frame)
+            self._at += 1
+            self._read_heredocs()
+        elif char == "\\":
+            self._backslash(frame)
+        elif char == "#" and not frame.in_word:
+            end = self._text.find("\n", self._at)
+            self._at = len(self._text) if end < 0 else end
+        elif char in ";&|" and not self._text.startswith("&>", self._at):
+            self._end_command(frame)
+            self._at += 1
+        elif char in "<>&":
+            self._redirect(frame)
+        elif char in "()":
+            self._parenthesis(frame, char)
+        elif not self._opened(frame, char):
+            frame.word, frame.in_word = frame.word + char, True
+            self._at += 1
+
+    def _backslash(self, frame: _Frame) -> None:
+        following = self._text[self._at + 1 : self._at + 2]
+        if match := NAMED.match(self._text, self._at + 1):
+            place: Place = "word" if frame.kind == "plain" else "double" if frame.kind == "double" else "ansi"
+            self._add(match, place, Need.NEVER, escaped=True)
+            self._at = match.end()
+        else:
+            self._at += 2
+        if frame.kind == "plain" and following != "\n":
+            frame.word, frame.in_word = frame.word + "\0", True
+
+    def _redirect(self, frame: _Frame) -> None:
+        if self._text.startswith(("<(", ">("), self._at):
+            self._push("plain", max(self._need(frame), Need.SAFE), ")", 2)
+            frame.word, frame.in_word = frame.word + "\0", True
+            return
+        if frame.word.isdigit():
+            frame.word, frame.in_word = "", False
+        self._end_word(frame)
+        operator = re.compile(r"<<<|<<-?|<&|<>|<|&?>>|>\||>&|&?>").match(self._text, self._at)
+        assert operator is not None
+        self._at = operator.end()
+        if operator[0] in ("<<", "<<-"):
+            self._begin_heredoc(frame, tabs=operator[0] == "<<-")
+        elif frame.test == Need.ANY:
+            frame.redirected = True
+
+    def _parenthesis(self, frame: _Frame, char: str) -> None:
+        if char == ")":
+            self._end_command(frame)
+            self._at += 1
+            if len(self._frames) > 1 and frame.closer == ")" and frame.cases == 0:
+                self._frames.pop()
+        elif self._text.startswith("((", self._at) and not frame.in_word:
+            self._push("arithmetic", Need.NUMBER, "))", 2)
+        elif frame.word.endswith("=") and ASSIGNED.match(frame.word):
+            self._push("plain", max(self._need(frame), Need.SAFE), ")", 1).array = True
+        elif frame.in_word or frame.test:  # a pattern, or the () of a function
+            self._push("plain", max(frame.need, frame.test), ")", 1).array = True
+        else:
+            self._push("plain", frame.need, ")", 1)
+
+    def _end_word(self, frame: _Frame) -> None:
+        if not frame.in_word:
+            return
+        word, frame.word, frame.in_word = frame.word, "", False
+        if frame.redirected:
+            frame.redirected = False
+        elif frame.test and word == "]]":
+            frame.test = Need.ANY
+        elif word == "{":
+            frame.words = []
+        elif frame.words or frame.array:
+            frame.words.append(word)
+        elif word == "[[":
+            frame.test = Need.NUMBER if _CALCULATED.search(self._text, self._at) else Need.SAFE
+            frame.words.append(word)
+        elif word == "case":
+            frame.cases += 1
+            frame.words.append(word)
+        elif word in RESERVED or ASSIGNED.match(word):
+            frame.cases -= word == "esac" and frame.cases > 0
+        else:
+            frame.words.append(word)
+
+    def _end_command(self, frame: _Frame) -> None:
+        self._end_word(frame)
+        frame.words, frame.redirected = ["[["] if frame.test else [], False
+
+    def _need(self, frame: _Frame) -> Need:
+        """Of what stands here, in a word of a command."""
+        if frame.redirected or frame.array or frame.test:
+            return max(frame.need, frame.test)
+        return max(frame.need, needed(frame.words, frame.word))
+
+    def _may_be_option(self, frame: _Frame) -> bool:
+        return not (frame.redirected or frame.test or ends_options(frame.words))
+
+    # ---- quotes and brackets -----------------------------------------------------------------------------------------
+
+    def _push(self, kind: _Kind, need: Need, closer: str, length: int) -> _Frame:
+        self._at += length
+        self._frames.append(_Frame(kind, need, closer, start=self._at))
+        return self._frames[-1]
+
+    def _opened(self, frame: _Frame, char: str) -> bool:
+        """Whether something opens here, in plain text; it is then entered."""
+        quotes: dict[str, _Kind] = {'"': "double", "'": "single", '$"': "double", "$'": "ansi", "`": "backquotes"}
+        opener = self._text[self._at : self._at + (2 if char == "$" else 1)]
+        if opener in quotes:
+            need = max(self._need(frame), Need.SAFE) if opener != "`" else Need.NEVER
+            option = not frame.word and self._may_be_option(frame)
+            self._push(quotes[opener], need, opener[-1], len(opener)).option = option
+        elif not self._expansion(max(self._need_within(frame), Need.SAFE)):
+            return False
+        frame.word, frame.in_word = frame.word + "\0", True
+        return True
+
+    def _need_within(self, frame: _Frame) -> Need:
+        """Of a command whose output stands here: it is a command of its own, so what it is called by may be that."""
+        need = self._need(frame)
+        return need if need is not Need.NEVER or frame.need is Need.NEVER else Need.SAFE
+
+    def _expansion(self, need: Need) -> bool:
+        """Whether ``$((``, ``$(``, ``${`` or ``$[`` opens here; it is then entered."""
+        ahead = self._text[self._at : self._at + 3]
+        if ahead == "$((":
+            self._push("arithmetic", max(need, Need.NUMBER), "))", 3)
+        elif ahead.startswith("$("):
+            self._push("plain", need, ")", 2)
+        elif ahead.startswith("${"):
+            self._push("parameter", Need.NEVER, "}", 2)
+        elif ahead.startswith("$["):
+            self._push("bracket", max(need, Need.NUMBER), "]", 2)
+        else:
+            return False
+        return True
+
+    def _double(self, char: str) -> None:
+        frame = self._frames[-1]
+        if char == "\\":
+            self._backslash(frame)
+        elif char == '"':
+            self._frames.pop()
+            self._at += 1
+        elif char == "`":
+            self._push("backquotes", Need.NEVER, "`", 1)
+        elif not self._expansion(frame.need):
+            self._at += 1
+
+    def _single(self, char: str) -> None:
+        if char == "'":
+            self._frames.pop()
+        self._at += 1
+
+    def _ansi(self, char: str) -> None:
+        frame = self._frames[-1]
+        if char == "\\":
+            self._backslash(frame)
+        else:
+            self._single(char)
+
+    def _backquotes(self, char: str) -> None:
+        if char == "`":
+            self._frames.pop()
+        self._at += 2 if char == "\\" and NAMED.match(self._text, self._at + 1) is None else 1
+
+    def _parameter(self, char: str) -> None:
+        if char == "}":
+            self._frames.pop()
+            self._at += 1
+        elif char == '"':
+            self._push("double", Need.NEVER, '"', 1)
+        elif char == "\\":
+            self._at += 1 if NAMED.match(self._text, self._at + 1) else 2
+        elif not self._expansion(Need.NEVER):
+            self._at += 1
+
+    def _arithmetic(self, char: str) -> None:
+        frame = self._frames[-1]
+        if char == "(":
+            frame.depth += 1
+            self._at += 1
+        elif char == ")" and frame.depth:
+            frame.depth -= 1
+            self._at += 1
+        elif self._text.startswith("))", self._at):
+            self._frames.pop()
+            self._at += 2
+        elif char == ")":  # two subshells, not a sum
+            self._frames[-1] = _Frame("plain", frame.need, ")")
+            self._at += 1
+        elif not self._expansion(frame.need):
+            self._at += 1
+
+    def _bracket(self, char: str) -> None:
+        frame = self._frames[-1]
+        if char == "]":
+            self._frames.pop()
+            self._at += 1
+        elif not self._expansion(frame.need):
+            self._at += 1
+
+    # ---- heredocs ----------------------------------------------------------------------------------------------------
+
+    def _begin_heredoc(self, frame: _Frame, *, tabs: bool) -> None:
+        match = re.compile(r"[ \t]*((?:\\.|'[^']*'|\"[^\"]*\"|[^\s;&|<>()'\"\\])*)").match(self._text, self._at)
+        assert match is not None
+        word = match[1]
+        plain = re.sub(r"\\(.)|['\"]", lambda each: each[1] or "", word)
+        self._heredocs.append(_Heredoc(plain, plain != word, tabs, max(frame.need, Need.SAFE)))
+        self._at = match.end()
+
+    def _read_heredocs(self) -> None:
+        """The bodies of those that were begun in the line before."""
+        for heredoc in self._heredocs:
+            began = self._at
+            while self._at < len(self._text):
+                end = self._text.find("\n", self._at)
+                line = self._text[self._at : end if end >= 0 else len(self._text)]
+                if (line.lstrip("\t") if heredoc.tabs else line) == heredoc.delimiter:
+                    self._at += len(line) + 1
+                    break
+                self._heredoc_line(heredoc, line, self._text[began : self._at])
+                self._at += len(line) + 1
+        self._heredocs = []
+
+    def _heredoc_line(self, heredoc: _Heredoc, line: str, above: str) -> None:
+        place: Place = "verbatim" if heredoc.quoted else "heredoc"
+        for match in NAMED.finditer(self._text, self._at, self._at + len(line)):
+            before = above + self._text[self._at : match.start()]
+            slashes = len(before) - len(before.rstrip("\\"))
+            escaped = not heredoc.quoted and (slashes % 2 == 1 or before.endswith("$"))
+            need = heredoc.need
+            if not heredoc.quoted and re.search(r"`|\$[({\[]", before):
+                need = Need.NEVER
+            self._add(match, place, need, escaped=escaped, delimiter=heredoc.delimiter)
