@@ -17,7 +17,7 @@ async def turn() -> None:
     await again.wait()
 
 
-async def until(predicate: Callable[[], object], *, timeout_s: float = 10.0, what: str = "") -> None:
+async def until(predicate: Callable[[], object], *, timeout_s: float = 30.0, what: str = "") -> None:
     """Returns once ``predicate()`` is true; fails the test after ``timeout_s``, naming ``what``."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout_s
@@ -29,7 +29,7 @@ async def until(predicate: Callable[[], object], *, timeout_s: float = 10.0, wha
         await again.wait()
 
 
-def wait_for(predicate: Callable[[], object], *, timeout_s: float = 10.0, what: str = "") -> None:
+def wait_for(predicate: Callable[[], object], *, timeout_s: float = 30.0, what: str = "") -> None:
     """As ``until`` for code without an event loop."""
     deadline = time.monotonic() + timeout_s
     never = threading.Event()

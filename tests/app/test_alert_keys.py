@@ -242,7 +242,7 @@ async def test_a_rule_file_that_is_broken_is_said_in_the_section(tmp_path: Path)
     async with console(tmp_path, {"web": 0}) as shown:
         await shown.until_state("web", AlertState.FIRING)
         (tmp_path / "rules.yml").write_text("groups: [{name: g, rules: [{alert: Down, expr: 'up =='}]}]")
-        await until(lambda: "rules.yml:1" in screen_text(shown.pilot), timeout_s=20, what="file and line")
+        await until(lambda: "rules.yml:1" in screen_text(shown.pilot), what="file and line")
         assert "1 firing" in screen_text(shown.pilot).splitlines()[0], "the old rules go on"
 
 

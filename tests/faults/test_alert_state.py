@@ -36,7 +36,7 @@ async def test_one_that_evaluates_and_stands_still_is_told_of(lab: Lab, monkeypa
     lab.configure("{}")
     lab.values(a=0)
     first = lab.start()
-    await until(lambda: first.alerts() == {"a": "firing"}, timeout_s=30, what="it fires")
+    await until(lambda: first.alerts() == {"a": "firing"}, what="it fires")
     folder = Path(str(lab.saved().database.path)).parent
     lock = OneEvaluates(folder)
     assert lock.frozen(datetime.now(UTC)) is None

@@ -63,7 +63,7 @@ def stalled(lab: Linked, name: str, moment: Moment, way: Way = "both", *, mend: 
 
 async def all_gone(lab: Linked) -> None:
     """Nothing of it is on the host any more."""
-    await until(lambda: not lab.left_on_host(), timeout_s=30, what=f"nothing is left: {lab.left_on_host()}")
+    await until(lambda: not lab.left_on_host(), what=f"nothing is left: {lab.left_on_host()}")
 
 
 async def a_whole_set(lab: Linked, run: Watched, plan: str = "nightly") -> None:

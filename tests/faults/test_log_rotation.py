@@ -167,7 +167,7 @@ async def test_a_link_that_is_cut_in_the_middle_loses_and_doubles_nothing(
             before = len(heard.numbers)
             assert before < lines
             relay.mend()
-            await until(lambda: len(heard.numbers) >= lines, timeout_s=20, what="all has come")
+            await until(lambda: len(heard.numbers) >= lines, what="all has come")
             assert sorted(heard.numbers) == sorted([*range(each)] * logs)
             assert len(heard.places) == lines
             assert isinstance(source.status.state, Ready)
@@ -189,7 +189,7 @@ async def test_a_frozen_host_is_told_and_goes_on_when_it_wakes(tmp_path: Path, l
         await until(lambda: isinstance(source.status.state, Unavailable), what="the freeze is noticed")
         await writing
         server.thaw()
-        await until(lambda: len(heard.numbers) >= lines, timeout_s=20, what="all has come")
+        await until(lambda: len(heard.numbers) >= lines, what="all has come")
         assert sorted(heard.numbers) == list(range(lines))
         assert len(heard.places) == lines
     await host.close()

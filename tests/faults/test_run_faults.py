@@ -105,7 +105,7 @@ def begun(lab: BackupLab, **more: str) -> Iterator[subprocess.Popen[str]]:
     )  # fmt: skip
     try:
         if not more:
-            wait_for(lambda: {job.id for job in list_jobs()} - before, timeout_s=30, what="its job is there")
+            wait_for(lambda: {job.id for job in list_jobs()} - before, what="its job is there")
         yield program
     finally:
         program.kill()
@@ -124,7 +124,7 @@ def test_64_interrupted_at_any_moment_it_cleans_up(files: BackupLab, seed: int) 
             program.send_signal(signal.SIGINT)
         code = program.wait(60)
         said = program.communicate()[1]
-    wait_for(lambda: all(job.state != "running" for job in list_jobs()), timeout_s=30, what="its clean-up has ended")
+    wait_for(lambda: all(job.state != "running" for job in list_jobs()), what="its clean-up has ended")
     ended = next(iter(list_jobs()))
     assert code in (0, 130, -signal.SIGINT), said  # the last one: it had ended, and was about to say so
     assert ended.state in ("ok", "cancelled", "failed"), ended
@@ -160,7 +160,7 @@ def test_17_of_two_runs_at_once_one_runs_and_the_other_says_who_holds_it(lab: Ba
     elsewhere = {} if same_user else {"XDG_STATE_HOME": str(lab.folder / "state")}
     with begun(lab) as first:
         with stopped(lab):
-            wait_for(lambda: list(lab.store.glob("*.part")) or waits(lab), timeout_s=30, what="the first is at it")
+            wait_for(lambda: list(lab.store.glob("*.part")) or waits(lab), what="the first is at it")
             second = lab.run(code=1, env=elsewhere)
         assert first.wait(60) == 0
     holder = next(iter(list_jobs())).id

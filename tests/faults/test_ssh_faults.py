@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import subprocess
-import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime
@@ -273,14 +272,12 @@ async def test_a_machine_that_slept_asks_its_connection_at_once(lab: SshdLab, mo
     monkeypatch.setattr(ssh_link, "LOOK_S", 0.05)
     monkeypatch.setattr(ssh_link.SshLink.__init__, "__kwdefaults__", {"asleep": lambda: slept})
     server = lab.sshd()
-    host = open_host("web", lab.host(server), lab.ssh(keepalive=0.3, keepalive_max=20))
+    host = open_host("web", lab.host(server), lab.ssh(keepalive=0.3, keepalive_max=1000))
     kept = asyncio.create_task(host.keep_connected())
     await until(lambda: isinstance(host.link.state, Ready))
     server.freeze()
-    began = time.monotonic()
     slept = 3600.0
-    await until(lambda: down(host, HostUnreachable))
-    assert time.monotonic() - began < 3, "keepalive alone takes 6 s"
+    await until(lambda: down(host, HostUnreachable), what="it is lost; keepalive alone takes 300 s")
     server.thaw()
     await until(lambda: isinstance(host.link.state, Ready))
     kept.cancel()

@@ -181,5 +181,5 @@ def test_the_link_to_either_host_is_cut_while_a_dump_streams(
     assert len(sets) == before + 1
     assert (sets[0]["id"], sets[0]["status"]) == (job.result["set"], "intact")
     assert store.ssh("ls -A /srv/backup | grep -c '\\.part$' || true").strip() == "0"
-    wait_for(lambda: not database.left(), timeout_s=30, what=f"nothing is left there: {database.left()}")
+    wait_for(lambda: not database.left(), what=f"nothing is left there: {database.left()}")
     database.sql("DROP TABLE large")

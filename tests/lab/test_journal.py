@@ -136,9 +136,9 @@ async def test_a_cut_network_loses_and_doubles_nothing(
         )
         await until(lambda: len(got) > 50, what="it follows")
         await asyncio.to_thread(machine.cut)
-        await until(lambda: isinstance(source.status.state, Unavailable), timeout_s=20, what="the cut is noticed")
+        await until(lambda: isinstance(source.status.state, Unavailable), what="the cut is noticed")
         await asyncio.to_thread(machine.heal)
-        await until(lambda: got and _said(got)[-1] == "number 400", timeout_s=30, what="the last number")
+        await until(lambda: got and _said(got)[-1] == "number 400", what="the last number")
     finally:
         following.cancel()
         await asyncio.wait([following])

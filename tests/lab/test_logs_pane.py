@@ -275,7 +275,7 @@ async def test_what_is_followed_through_an_outage_is_told_and_comes_back_with_th
             broken_at = datetime.now(UTC)
             await asyncio.to_thread(break_it, machine)
             try:
-                await until(lambda: set(merged.troubles) == {"journal", "app"}, timeout_s=20, what="it is told")
+                await until(lambda: set(merged.troubles) == {"journal", "app"}, what="it is told")
                 for trouble in merged.troubles.values():
                     assert broken_at <= trouble.since <= datetime.now(UTC)
                     assert trouble.next_try is not None
@@ -285,7 +285,7 @@ async def test_what_is_followed_through_an_outage_is_told_and_comes_back_with_th
                 await _goes_on_with_what_is_here(pilot, pane)
             finally:
                 await asyncio.to_thread(mend_it, machine)
-            await until(lambda: machine.answers(), timeout_s=20, what="the host answers")
+            await until(lambda: machine.answers(), what="the host answers")
             answers_s = time.monotonic()
             await until(lambda: not merged.troubles, timeout_s=8, what="it comes back by itself")
             record_property("back_s", time.monotonic() - answers_s)
@@ -336,10 +336,10 @@ async def test_a_search_on_a_host_that_is_cut_off_goes_on_with_the_host(
             assert merged is not None
             await until(lambda: set(merged.searching) == {"journal", "app"}, what="it searches")
             await until(lambda: "searching journal, app" in screen_text(pilot), what="it says so")
-            await until(lambda: set(merged.troubles) == {"journal", "app"}, timeout_s=20, what="the cut is told")
+            await until(lambda: set(merged.troubles) == {"journal", "app"}, what="the cut is told")
             await until(lambda: "✖ app: " in screen_text(pilot), what="on the screen")
         finally:
             await asyncio.to_thread(machine.heal)
-        await until(lambda: sources(pane) == {"journal", "app"}, timeout_s=10, what="it is found")
+        await until(lambda: sources(pane) == {"journal", "app"}, what="it is found")
         assert {each.entry.message for each in shown(pane)} == {"tick 7", "line 7"}
         assert not merged.troubles

@@ -95,4 +95,4 @@ def password_files(word: str) -> list[Path]:
 
 def no_session_is_left(server: Postgres) -> None:
     """Waits until the server has no session of ours any more."""
-    wait_for(lambda: server.csv(OURS) == [["0"]], timeout_s=15, what="no session of a backup is left")
+    wait_for(lambda: server.csv(OURS) == [["0"]], what="no session of a backup is left")

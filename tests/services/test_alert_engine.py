@@ -60,29 +60,29 @@ async def test_mail_webhook_and_alertmanager_hear_firing_once_and_resolved_once_
             lab.values(a=0)
             first = lab.start()
             firing = [("firing", "a")]
-            await until(lambda: heard(hook, "/chat") == firing, timeout_s=30, what="the webhook")
-            await until(lambda: len(box.mails) == 1, timeout_s=30, what="the mail")
-            await until(lambda: heard(hook, "/from-am") == firing, timeout_s=30, what="Alertmanager's own webhook")
+            await until(lambda: heard(hook, "/chat") == firing, what="the webhook")
+            await until(lambda: len(box.mails) == 1, what="the mail")
+            await until(lambda: heard(hook, "/from-am") == firing, what="Alertmanager's own webhook")
             outbox = Outbox(lab.saved().database)
             await until(lambda: outbox.count("mail") + outbox.count("chat") == 0, what="it is known that they have it")
             await until(lambda: outbox.told("am"), what="so it is of Alertmanager")
             first.kill()
             second = lab.start()
-            await until(lambda: second.alerts() == {"a": "firing"}, timeout_s=30, what="it goes on")
+            await until(lambda: second.alerts() == {"a": "firing"}, what="it goes on")
             asked = len(hook.requests)
-            await until(lambda: second.now()["evaluates"] and am.alerts(), timeout_s=30)
+            await until(lambda: second.now()["evaluates"] and am.alerts())
             lab.values(a=1)
             both = [("firing", "a"), ("resolved", "a")]
-            await until(lambda: heard(hook, "/chat") == both, timeout_s=30, what="the webhook hears the end")
-            await until(lambda: len(box.mails) == 2, timeout_s=30, what="the mail of the end")
-            await until(lambda: heard(hook, "/from-am") == both, timeout_s=30, what="Alertmanager tells the end")
+            await until(lambda: heard(hook, "/chat") == both, what="the webhook hears the end")
+            await until(lambda: len(box.mails) == 2, what="the mail of the end")
+            await until(lambda: heard(hook, "/from-am") == both, what="Alertmanager tells the end")
             await until(lambda: outbox.count("mail") + outbox.count("chat") == 0, what="it is known that they have it")
             second.kill()
             third = lab.start()
-            await until(lambda: third.now().get("evaluates"), timeout_s=30)
+            await until(lambda: third.now().get("evaluates"))
             lab.values(a=1, b=0)
-            await until(lambda: heard(hook, "/chat")[2:] == [("firing", "b")], timeout_s=30, what="a new one")
-            await until(lambda: len(box.mails) == 3, timeout_s=30, what="its mail")
+            await until(lambda: heard(hook, "/chat")[2:] == [("firing", "b")], what="a new one")
+            await until(lambda: len(box.mails) == 3, what="its mail")
             third.kill()
     assert asked == 2
     subjects = [str(mail["Subject"]) for mail in box.mails]
@@ -96,14 +96,14 @@ async def test_kill_9_between_outbox_and_sending_loses_nothing_and_the_id_stays(
     lab.values(a=0)
     hook.silent = True
     first = lab.start()
-    await until(lambda: hook.requests, timeout_s=30, what="it is being sent")
+    await until(lambda: hook.requests, what="it is being sent")
     first.kill()
     outbox = Outbox(lab.saved().database)
     assert outbox.count("chat") == 1
     lab.values(a=1)
     hook.silent = False
     second = lab.start()
-    await until(lambda: len(hook.requests) == 3, timeout_s=30, what="firing again, and its end")
+    await until(lambda: len(hook.requests) == 3, what="firing again, and its end")
     ids = [one.headers["idempotency-key"] for one in hook.requests]
     assert ids[0] == ids[1] != ids[2]
     assert heard(hook, "/chat") == [("firing", "a"), ("firing", "a"), ("resolved", "a")]
@@ -115,20 +115,20 @@ async def test_kill_9_in_the_middle_of_for_and_what_people_said_is_there(lab: La
     lab.configure("{}", wait="4s")
     lab.values(a=0, b=0)
     first = lab.start()
-    await until(lambda: first.alerts() == {"a": "pending", "b": "pending"}, timeout_s=30)
+    await until(lambda: first.alerts() == {"a": "pending", "b": "pending"})
     begun = first.now()["active_at"]["a"]
     saved = lab.saved()
     one, other = from_saved(saved, at(0)).alerts
     acknowledge(saved, one, "kim", "on it", at(0))
     silence(saved, parse_matchers(f'instance="{other.label("instance")}"'), 10**7, "kim", "", one.active_at)
-    await until(lambda: first.now()["acknowledged"] == ["a"] and first.now()["silenced"] == ["b"], timeout_s=30)
-    await until(lambda: time.time() - begun > 2, timeout_s=30, what="half of the time")
+    await until(lambda: first.now()["acknowledged"] == ["a"] and first.now()["silenced"] == ["b"])
+    await until(lambda: time.time() - begun > 2, what="half of the time")
     first.kill()
     killed = time.time()
     second = lab.start()
-    await until(lambda: second.alerts() == {"a": "pending", "b": "pending"}, timeout_s=30)
+    await until(lambda: second.alerts() == {"a": "pending", "b": "pending"})
     restarted = time.time()
-    await until(lambda: second.alerts() == {"a": "firing", "b": "firing"}, timeout_s=30)
+    await until(lambda: second.alerts() == {"a": "firing", "b": "firing"})
     fired_after = time.time() - restarted
     assert fired_after < 4 - (killed - begun) + 1.5, "the timer went on"
     shown = second.now()
@@ -140,18 +140,18 @@ async def test_one_evaluates_the_others_show_it_and_take_over(lab: Lab, hook: St
     lab.configure(f"{{chat: {{kind: webhook, url: '{hook.url}/chat'}}}}")
     lab.values(a=0)
     first = lab.start()
-    await until(lambda: first.now().get("evaluates"), timeout_s=30, what="the first evaluates")
+    await until(lambda: first.now().get("evaluates"), what="the first evaluates")
     second = lab.start()
-    await until(lambda: second.alerts() == {"a": "firing"}, timeout_s=30, what="the second shows it")
+    await until(lambda: second.alerts() == {"a": "firing"}, what="the second shows it")
     assert second.now()["evaluates"] is False
-    await until(lambda: heard(hook, "/chat") == [("firing", "a")], timeout_s=30, what="the webhook")
+    await until(lambda: heard(hook, "/chat") == [("firing", "a")], what="the webhook")
     outbox = Outbox(lab.saved().database)
     await until(lambda: outbox.count("chat") == 0, what="it is known that it has it")
     first.kill()
-    await until(lambda: second.now()["evaluates"], timeout_s=30, what="it takes over")
+    await until(lambda: second.now()["evaluates"], what="it takes over")
     lab.values(a=1)
     both = [("firing", "a"), ("resolved", "a")]
-    await until(lambda: heard(hook, "/chat") == both, timeout_s=30, what="the end is told")
+    await until(lambda: heard(hook, "/chat") == both, what="the end is told")
     second.kill()
 
 
@@ -167,16 +167,14 @@ async def test_killed_at_any_moment_each_firing_has_its_end_and_what_comes_twice
     for turn in range(10):
         lab.values(a=turn % 2)
         engine = lab.start()
-        await until(engine.now, timeout_s=30, what="it shows something")
+        await until(engine.now, what="it shows something")
         await until(partial(is_past, time.monotonic() + chance.uniform(0, 0.6)))
         engine.kill()
     lab.values(a=1)
     last = lab.start()
     outbox = Outbox(lab.saved().database)
-    await until(
-        lambda: last.now().get("evaluates") and last.alerts().get("a") != "firing", timeout_s=30, what="it is over"
-    )
-    await until(lambda: outbox.count("chat") == 0 and not outbox.told("chat"), timeout_s=30, what="all is told")
+    await until(lambda: last.now().get("evaluates") and last.alerts().get("a") != "firing", what="it is over")
+    await until(lambda: outbox.count("chat") == 0 and not outbox.told("chat"), what="all is told")
     once = {one.headers["idempotency-key"]: json.loads(one.body) for one in hook.requests}
     statuses = [alert["status"] for each in once.values() for alert in each["alerts"]]
     assert len(statuses) >= 2

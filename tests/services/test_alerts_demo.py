@@ -156,17 +156,17 @@ async def test_a_rule_of_the_manual_is_corrected_fires_and_is_told_once_over_kil
                 await lab.state(rule, "pending")
                 fires = await lab.state(rule, "firing")
                 firing = [("firing", rule)]
-                await until(lambda: [str(one["Subject"]) for one in box.mails] == [f"[FIRING 1] {rule}"], timeout_s=30)
-                await until(lambda: heard(hook, "/chat") == firing, timeout_s=30, what="the webhook")
-                await until(lambda: heard(hook, "/from-am") == firing, timeout_s=30, what="Alertmanager's receiver")
+                await until(lambda: [str(one["Subject"]) for one in box.mails] == [f"[FIRING 1] {rule}"])
+                await until(lambda: heard(hook, "/chat") == firing, what="the webhook")
+                await until(lambda: heard(hook, "/from-am") == firing, what="Alertmanager's receiver")
                 await until(lambda: lab.waits() == 0, what="it is known that they have it")
             with lab.monitor():
                 assert (await lab.state(rule, "firing"))["fired_at"] == fires["fired_at"]
                 await stack.heal("gateway")
                 await lab.state(rule, "resolved")
                 both = [("firing", rule), ("resolved", rule)]
-                await until(lambda: heard(hook, "/from-am") == both, timeout_s=30, what="Alertmanager tells the end")
-                await until(lambda: len(box.mails) == 2 and len(heard(hook, "/chat")) == 2, timeout_s=30)
+                await until(lambda: heard(hook, "/from-am") == both, what="Alertmanager tells the end")
+                await until(lambda: len(box.mails) == 2 and len(heard(hook, "/chat")) == 2)
                 await until(lambda: lab.waits() == 0, what="nothing waits")
     assert heard(hook, "/chat") == heard(hook, "/from-am") == both
     assert [str(one["Subject"]) for one in box.mails] == [f"[FIRING 1] {rule}", f"[RESOLVED 1] {rule}"]

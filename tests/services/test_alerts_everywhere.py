@@ -67,7 +67,7 @@ def test_monitor_check_and_a_console_tell_the_same(config: Path, tmp_path: Path,
 
     output = tmp_path / "monitor"
     with running(["--config", config, "monitor"], output):
-        wait_for(lambda: [one["state"] for one in alerts_of(output)] == ["firing"], timeout_s=30, what="it fires")
+        wait_for(lambda: [one["state"] for one in alerts_of(output)] == ["firing"], what="it fires")
         newest = reports(output)[-1]
         jsonschema.validate(newest, schema("check"))
         assert newest["level"] == "failing"
@@ -105,7 +105,7 @@ def test_monitor_check_and_a_console_tell_the_same(config: Path, tmp_path: Path,
             console.until("would silence 1 alert")
             console.press("\r")
             console.until("silenced", 20)
-            wait_for(lambda: alerts_of(output)[0]["silenced_by"], timeout_s=20, what="monitor knows of it")
+            wait_for(lambda: alerts_of(output)[0]["silenced_by"], what="monitor knows of it")
             assert reports(output)[-1]["level"] != "failing" or _others_fail(reports(output)[-1])
             console.press("q")
             console.ended_within(5)
@@ -127,7 +127,7 @@ def test_the_console_takes_over_when_the_one_that_evaluates_is_killed(
 ) -> None:
     output, state = tmp_path / "monitor", {"XDG_STATE_HOME": str(own_folders / "state")}
     with running(["--config", config, "monitor"], output) as monitor:
-        wait_for(lambda: alerts_of(output), timeout_s=30, what="it fires")
+        wait_for(lambda: alerts_of(output), what="it fires")
         with Console(["--config", str(config)], home=tmp_path, columns=120, rows=30, env=state) as console:
             console.until("evaluated by another LilFox", 30)
             monitor.kill()

@@ -50,7 +50,7 @@ async def test_people_see_acknowledge_and_silence_what_another_lilfox_evaluates(
     lab.configure("{}")
     lab.values(**{"a:1": 0, "b:1": 0})
     engine = lab.start()
-    await until(lambda: engine.alerts() == {"a:1": "firing", "b:1": "firing"}, timeout_s=30)
+    await until(lambda: engine.alerts() == {"a:1": "firing", "b:1": "firing"})
     shown = alerts(lab, "list", code=1)
     assert shown.splitlines()[0].startswith("firing")
     assert "instance=a:1" in shown
@@ -135,9 +135,7 @@ async def test_the_list_says_who_is_not_told(lab: Lab, hook: StandIn) -> None:
     )
     lab.values(a=0)
     engine = lab.start()
-    await until(
-        lambda: hook.requests and "pager" in " ".join(engine.now()["troubles"]), timeout_s=30, what="both tried"
-    )
+    await until(lambda: hook.requests and "pager" in " ".join(engine.now()["troubles"]), what="both tried")
     (one,) = document(lab, "list", code=1)["not_told"]
     assert (one["notifier"], one["messages"]) == ("pager", 1)
     assert alerts(lab, "list", code=1).splitlines()[-1].startswith("pager was not told: 1 message waits since 20")

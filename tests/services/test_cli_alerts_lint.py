@@ -142,7 +142,7 @@ def test_where_only_a_prometheus_is_named_it_is_asked(
 ) -> None:
     (rules / "rules.yml").write_text(SELECTING)
     with prometheus(tmp_path_factory.mktemp("prometheus"), settings=targets.settings) as server:
-        wait_for(lambda: server.instant("count(up == 1) == 2", _now_ms())["result"], timeout_s=20, what="it scrapes")
+        wait_for(lambda: server.instant("count(up == 1) == 2", _now_ms())["result"], what="it scrapes")
         (rules / "config.yaml").write_text(f"prometheus: http://127.0.0.1:{server.port}\n")
         found = selecting_nothing("--config", rules / "config.yaml", rules / "rules.yml")
     assert list(found) == ["Gone", "Teapot", "Misspelt"]

@@ -133,7 +133,7 @@ def test_a_prometheus_runs_with_it_scrapes_and_evaluates(tmp_path: Path) -> None
                 found: list[dict[str, Any]] = server.instant("r", round(time.time() * 1000))["result"]
                 return found
 
-            wait_for(lambda: answer() and answer()[0]["value"][1] == "2", timeout_s=30, what="both are scraped")
+            wait_for(lambda: answer() and answer()[0]["value"][1] == "2", what="both are scraped")
             (level,) = server.instant('level{name="a"}', round(time.time() * 1000))["result"]
             assert level["metric"]["job"] == "app"
             assert level["metric"]["site"] == "eu"

@@ -173,7 +173,7 @@ async def test_the_server_ends_with_its_keeper_though_that_is_killed() -> None:
         server = servers(stack)
         assert server
         os.kill(stack.pids()["database"], signal.SIGKILL)
-        await until(lambda: not server & processes_in(stack.folder), timeout_s=5, what="the server ends")
+        await until(lambda: not server & processes_in(stack.folder), what="the server ends")
     assert not stack.folder.exists()
 
 
@@ -200,8 +200,8 @@ def test_nothing_is_left_however_it_ends(number: signal.Signals) -> None:
             parent.send_signal(number)
         finally:
             parent.wait(10) if parent.poll() is None and number is signal.SIGINT else parent.kill()
-    wait_for(lambda: not processes_in(folder), timeout_s=5, what="all processes end")
-    wait_for(partial(_gone, folder), timeout_s=5, what="the folder goes")
+    wait_for(lambda: not processes_in(folder), what="all processes end")
+    wait_for(partial(_gone, folder), what="the folder goes")
 
 
 def _gone(folder: Path) -> bool:
@@ -214,4 +214,4 @@ async def test_one_that_is_left_while_it_comes_up_leaves_nothing() -> None:
         await until(lambda: (stack.folder / "db/data").exists(), what="initdb has begun")
         starting.cancel()
     assert not stack.folder.exists()
-    wait_for(lambda: not processes_in(stack.folder), timeout_s=5, what="no process")
+    wait_for(lambda: not processes_in(stack.folder), what="no process")

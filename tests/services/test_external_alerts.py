@@ -103,7 +103,7 @@ async def test_external_mode_has_the_alerts_of_embedded_mode(tmp_path: Path) -> 
         calm, wrong = ["Always FIRING"], ["Always FIRING", "JobHigh FIRING", "TooHigh FIRING", "Waiting PENDING"]
         for faulty, wanted in ((False, calm), (True, wrong), (False, calm)):
             targets.faulty = faulty
-            await until(lambda wanted=wanted: names(here()) == wanted, timeout_s=30, what=f"{wanted} here")  # type: ignore[misc]
+            await until(lambda wanted=wanted: names(here()) == wanted, what=f"{wanted} here")  # type: ignore[misc]
             for name, external in others.items():
                 assert await settled(external, wanted, name) == here(), name
         for external in others.values():
@@ -201,7 +201,7 @@ async def test_silences_of_an_alertmanager_mark_the_alerts_of_prometheus(tmp_pat
             remote = Remote(ApiConfig(url=f"http://127.0.0.1:{ruled.port}"))
             external = ExternalAlerts(remote, AlertmanagerApi(ApiConfig(url=server.url)))
             try:
-                await until(server.alerts, timeout_s=30, what="the alert is told")
+                await until(server.alerts, what="the alert is told")
                 (alert,) = (await external.read()).alerts  # told with another label, it is the same one
                 assert dict(alert.labels) == {"alertname": "Now", "severity": "page"}
                 assert alert.value == 1.0

@@ -57,7 +57,7 @@ def test_a_console_shows_and_silences_what_others_know(tmp_path: Path) -> None:
             console.press("s")
             console.until("would silence 1 alert", 30)
             console.press("\r")
-            wait_for(lambda: am.alerts()[0]["status"]["state"] == "suppressed", timeout_s=30, what="it is silenced")
+            wait_for(lambda: am.alerts()[0]["status"]["state"] == "suppressed", what="it is silenced")
             console.until("silenced by", 30)
             console.press("q")
             assert console.ended_within(5) == 0

@@ -228,14 +228,14 @@ async def test_parallel_logs_are_followed_those_that_come_later_and_through_rota
     try:
         for number in range(2, 22):
             append(f"svc{1 + number % 2}.log", number)
-        await until(lambda: len(got) == 20 or listening.done(), timeout_s=20)
+        await until(lambda: len(got) == 20 or listening.done())
         append("svc3.log", 22)
-        await until(lambda: got[-1:] == [22] or listening.done(), timeout_s=20)
+        await until(lambda: got[-1:] == [22] or listening.done())
         append("svc1.log", 23)
         (tmp_path / "svc1.log").rename(tmp_path / "svc1.log.1")
         append("svc1.log", 24)
         append("svc3.log", 25)
-        await until(lambda: len(got) == 24 or listening.done(), timeout_s=20)
+        await until(lambda: len(got) == 24 or listening.done())
     finally:
         listening.cancel()
         await asyncio.wait([listening])

@@ -54,7 +54,7 @@ def test_postgresql(prefix: str) -> None:
         server.query("DO $$ BEGIN RAISE EXCEPTION E'a\\nb' USING DETAIL = 'd', HINT = 'h'; END $$")
         server.query("SELECT 42")
         logs = [server.folder / f"collected.{end}" for end in ("log", "csv", *(["json"] if jsonlog else []))]
-        wait_for(lambda: all(b"SELECT 42" in log.read_bytes() for log in logs), timeout_s=10, what="all is logged")
+        wait_for(lambda: all(b"SELECT 42" in log.read_bytes() for log in logs), what="all is logged")
         read_logs = dict(read(log) for log in logs)
     assert list(read_logs) == ["postgresql", "postgresql_csv", "postgresql_json"][: len(logs)]
     for kind, entries in read_logs.items():
@@ -72,7 +72,7 @@ def test_nginx(tmp_path: Path) -> None:
     with Nginx(tmp_path / "nginx") as server:
         assert [server.get(path) for path in ("/?a=1", "/broken/42")] == [200, 503]
         assert server.get("/files/none") in (403, 404)  # by whom the tests are run
-        wait_for(lambda: server.access_log.read_bytes().count(b"\n") == 3, timeout_s=10, what="all is logged")
+        wait_for(lambda: server.access_log.read_bytes().count(b"\n") == 3, what="all is logged")
         kind, requests = read(server.access_log)
         assert kind == "access"
         assert [request.module for request in requests] == ["/", "/broken/{id}", "/files/none"]

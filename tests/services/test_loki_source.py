@@ -305,7 +305,7 @@ async def test_following_through_ssh_goes_on_when_the_host_is_back(server: LokiS
                 await until(lambda: isinstance(source.status.state, Unavailable), what="the cut is noticed")
                 server.add(now_ns(), "meanwhile", job="app")
                 await asyncio.to_thread(sshd.start)
-                await until(lambda: len(got) == 2 or following.done(), timeout_s=20, what="it goes on")
+                await until(lambda: len(got) == 2 or following.done(), what="it goes on")
                 following.cancel()
                 await asyncio.wait([following])
         finally:

@@ -120,7 +120,7 @@ def _points(monitor: Monitor) -> list[object]:
 
 async def test_a_lost_host_is_told_at_once_and_delays_no_other() -> None:
     hosts = {"here": HostConfig(local=True), LATE: HostConfig()}
-    config = msgspec.structs.replace(CONFIG, hosts=hosts, refresh=Seconds(5))
+    config = msgspec.structs.replace(CONFIG, hosts=hosts, refresh=Seconds(3600))
     web = FakeHost(LATE)
     web.go_down(HostUnreachable(LATE, tr("cable cut"), tr("plug it in")))
     monitor = Monitor(config, hosts={LATE: web, "here": LocalHost("here", hosts["here"])})
@@ -129,10 +129,10 @@ async def test_a_lost_host_is_told_at_once_and_delays_no_other() -> None:
         assert [str(reason) for reason in seen(monitor).hosts[LATE].reasons] == ["cable cut", "plug it in"]
         await until(lambda: seen(monitor).hosts["here"].summary is not None, what="the other host")
         assert isinstance(seen(monitor).hosts[LATE].link, Unavailable)
-        started = asyncio.get_running_loop().time()
         web.come_up()
-        await until(lambda: seen(monitor).hosts[LATE].level is not Level.FAILING, timeout_s=3)
-        assert asyncio.get_running_loop().time() - started < 2, "published before the period of 5 s was over"
+        await until(
+            lambda: seen(monitor).hosts[LATE].level is not Level.FAILING, what="told long before the period ends"
+        )
         monitor.retry(LATE)
         assert web.retried == 1
     assert any("lost: cable cut" in str(change.what) for change in monitor.changes.since_last_visit())

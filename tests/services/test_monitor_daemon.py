@@ -84,7 +84,7 @@ def test_it_reports_serves_and_beats_until_it_is_told_to_end(tmp_path: Path) -> 
             "127.0.0.1:0",
         ]
         with running(argv, tmp_path / "lilfox") as process:
-            wait_for(lambda: len(reports(log)) >= 3 and len(calls) >= 2, timeout_s=20, what="three reports, two beats")
+            wait_for(lambda: len(reports(log)) >= 3 and len(calls) >= 2, what="three reports, two beats")
             said = (tmp_path / "lilfox.err").read_text()
             address = re.search(r"http://\S+/metrics", said)
             assert address is not None
@@ -127,7 +127,7 @@ def test_a_heartbeat_that_fails_is_told_once_and_without_its_address(tmp_path: P
         config = config_with(tmp_path, text)
         argv: list[str | Path] = ["--config", config, "monitor", "--quiet", "--output", tmp_path / "m.log"]
         with running(argv, tmp_path / "lilfox"):
-            wait_for(lambda: len(calls) >= 3, timeout_s=20, what="three calls")
+            wait_for(lambda: len(calls) >= 3, what="three calls")
     said = (tmp_path / "lilfox.err").read_text()
     assert said.count("the heartbeat did not reach 127.0.0.1: HTTP 500") == 1
     assert TOKEN not in said

@@ -35,16 +35,16 @@ async def test_a_killed_server_is_failing_and_then_back_by_itself(lab: SshdLab) 
     monitor = Monitor(config)
     monitor.prime()
     async with watching(monitor):
-        await until(lambda: seen(monitor).hosts["web"].level is Level.GOOD, timeout_s=20, what="good over SSH")
+        await until(lambda: seen(monitor).hosts["web"].level is Level.GOOD, what="good over SSH")
         server.kill()
-        await until(lambda: seen(monitor).hosts["web"].level is Level.FAILING, timeout_s=20, what="failing")
+        await until(lambda: seen(monitor).hosts["web"].level is Level.FAILING, what="failing")
         view = seen(monitor).hosts["web"]
         assert isinstance(view.link, Unavailable)
         assert str(view.reasons[0]).startswith("no sample for ")
         assert view.summary is not None, "the last numbers stay"
         assert _age_of(monitor, "here") < 1.5, "the other host is not late"
         server.start()
-        await until(lambda: seen(monitor).hosts["web"].level is Level.GOOD, timeout_s=20, what="good again")
+        await until(lambda: seen(monitor).hosts["web"].level is Level.GOOD, what="good again")
     told = [str(each.what) for each in monitor.changes.all() if each.subject == "host/web"]
     lost = next(index for index, what in enumerate(told) if what.startswith("lost: "))
     assert "reached again" in told[lost:]

@@ -143,7 +143,7 @@ async def servers(folder: Path) -> AsyncIterator[Servers]:
         for engine in there:
             await _scrapes(engine)
         began, needed = datetime.now(UTC), timedelta(milliseconds=TICK_MS * 14)
-        await until(lambda: datetime.now(UTC) > began + needed, timeout_s=30, what="samples")
+        await until(lambda: datetime.now(UTC) > began + needed, what="samples")
         await _is_whole([here, *there], began + needed)
         at = [began + needed, began + needed - timedelta(milliseconds=777)]
         yield Servers(here, there[0], there[1], at)

@@ -170,7 +170,7 @@ def scraped_there(folder: Path, text: str) -> dict[str, float]:
             count = server.instant("count(up)", time.time_ns() // 1_000_000)["result"]
             return int(rows[0]["value"][1]) if rows and int(count[0]["value"][1]) >= len(PAGES) - 1 else 0
 
-        wait_for(lambda: scrapes() >= 3, timeout_s=30, what="every target was scraped three times")
+        wait_for(lambda: scrapes() >= 3, what="every target was scraped three times")
         rows = server.instant('{__name__=~".+"}', time.time_ns() // 1_000_000)["result"]
     return {str(LabelSet.of(row["metric"])): float(row["value"][1]) for row in rows}
 

@@ -264,12 +264,12 @@ async def test_a_services_page_comes_through_the_host_that_asks_it(stack: Stack,
     config = msgspec.structs.replace(config_of(backend=service), hosts={**HERE, "web": lab.host(server)}, ssh=lab.ssh())
     monitor = Monitor(config)
     async with watching(monitor):
-        await until(lambda: monitor.overview.value and traffic(monitor, "backend"), timeout_s=20, what="over SSH")
+        await until(lambda: monitor.overview.value and traffic(monitor, "backend"), what="over SSH")
         await scraped_twice(monitor, "backend")
         server.kill()
-        await until(lambda: "cannot ask from web" in why(monitor, "backend"), timeout_s=20, what="why")
+        await until(lambda: "cannot ask from web" in why(monitor, "backend"), what="why")
         server.start()
-        await until(lambda: traffic(monitor, "backend"), timeout_s=20, what="again")
+        await until(lambda: traffic(monitor, "backend"), what="again")
 
 
 async def test_the_gauges_that_the_manuals_rules_name_are_there_for_each_host(stack: Stack) -> None:

@@ -111,7 +111,7 @@ class Console:
         """The screen's lines."""
         return "\n".join(line.rstrip() for line in self.screen.display)
 
-    def until(self, what: str | Callable[[str], bool], seconds: float = 15.0) -> str:
+    def until(self, what: str | Callable[[str], bool], seconds: float = 30.0) -> str:
         """Reads until the screen holds ``what``; returns the screen, or fails with it."""
         test = (lambda text: what in text) if isinstance(what, str) else what
         end = time.monotonic() + seconds
@@ -123,7 +123,7 @@ class Console:
                 break
         raise AssertionError(f"not on the screen: {what!r}; exit {self.process.poll()}\n{self.text}")
 
-    def ended_within(self, seconds: float) -> int:
+    def ended_within(self, seconds: float = 30.0) -> int:
         """The exit status, once the program has ended; fails when it takes longer."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:

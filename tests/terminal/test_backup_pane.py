@@ -83,11 +83,11 @@ def restore(console: Console) -> int:
     console.press("\r")
     console.until("Where to?")
     console.press("\r")
-    console.until("Nothing forbids it", 30)
+    console.until("Nothing forbids it")
     console.press("\r")
-    console.until(lambda text: "type shop" in text and "→ 5000 rows" in text, 30)
+    console.until(lambda text: "type shop" in text and "→ 5000 rows" in text)
     console.press("shop\r")
-    text = console.until("began on", 30)
+    text = console.until("began on")
     found = re.search(r"\(process (\d+)\)", text)
     assert found is not None
     return int(found[1])
@@ -107,17 +107,17 @@ def test_what_was_broken_is_restored_though_the_terminal_goes_away(home: Path, s
             console.hang_up()
             console.process.wait(20)
             with Console(home=home, columns=110, rows=30) as again:
-                text = again.until(lambda text: "PLANS" in text and f"restore {name}" in text, 20)
+                text = again.until(lambda text: "PLANS" in text and f"restore {name}" in text)
                 assert "↻ restore" in text.splitlines()[1], "the frame tells of it"
                 again.press("o")
-                text = again.until(f"began on {os.uname().nodename}", 20)
+                text = again.until(f"began on {os.uname().nodename}")
                 assert f"(process {process})" in text, "from its first event on"
                 os.kill(process, signal.SIGCONT)
                 again.until("is restored, compared and in place", 60)
                 again.press("\x1b")
                 again.until(lambda text: "PLANS" in text and "↻" not in text)
                 again.press("q")
-                assert again.ended_within(10) == 0
+                assert again.ended_within() == 0
         finally:
             _let_go(process)
     assert server.csv(DIGEST, database="shop") == before
@@ -136,7 +136,7 @@ def test_a_restore_is_undone_and_quitting_over_a_job_is_asked(home: Path, server
         try:
             console.press("\x1b")
             console.until("PLANS")
-            console.until("↻ restore", 20)
+            console.until("↻ restore")
             console.press("q")
             console.until("A job of yours runs")
             console.press("\x1b")
@@ -147,13 +147,13 @@ def test_a_restore_is_undone_and_quitting_over_a_job_is_asked(home: Path, server
             _let_go(process)
         assert server.csv("select count(*) from users", database="shop") == [["5000"]]
         console.press("u")
-        console.until("Undo the last restore", 20)
+        console.until("Undo the last restore")
         console.press("undo\r")
-        console.until("↻ undo", 20)
+        console.until("↻ undo")
         console.until(lambda text: "↻" not in text, 60)
         assert server.csv("select count(*) from users", database="shop") == [["10"]]
         console.press("q")
-        assert console.ended_within(10) == 0
+        assert console.ended_within() == 0
 
 
 def _let_go(process: int) -> None:

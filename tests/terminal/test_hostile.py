@@ -56,5 +56,5 @@ def test_a_hostile_service_and_a_hostile_process(tmp_path: Path, service: str, p
         console.until("CPU busy")
         console.until("␛]0;own␇")  # the terminal is high enough for the whole page
         console.press("q")
-        console.ended_within(3)
+        console.ended_within()
         only_known_sequences(bytes(console.raw))

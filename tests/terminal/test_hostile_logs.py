@@ -70,7 +70,7 @@ def test_no_sequence_of_a_log_line_reaches_the_terminal(tmp_path: Path, log: Cal
             console.press(keys)
             console.until(shown)
         console.press("q")
-        assert console.ended_within(3) == 0
+        assert console.ended_within() == 0
         only_known_sequences(bytes(console.raw))
 
 
@@ -86,7 +86,7 @@ def test_what_is_copied_is_clean(tmp_path: Path) -> None:
         assert "evil" in copied
         assert not [char for char in copied if ord(char) < 32 and char != "\n"]
         console.press("q")
-        assert console.ended_within(3) == 0
+        assert console.ended_within() == 0
 
 
 def test_what_is_no_log_is_a_clear_answer(tmp_path: Path) -> None:
@@ -99,5 +99,5 @@ def test_what_is_no_log_is_a_clear_answer(tmp_path: Path) -> None:
         console.until(lambda text: "all is well" in text and "folder" in text and "is not a file but a pipe" in text)
         console.until("is a directory")
         console.press("q")
-        assert console.ended_within(3) == 0
+        assert console.ended_within() == 0
         only_known_sequences(bytes(console.raw))

@@ -38,7 +38,7 @@ def test_the_first_screen_shows_this_machine(tmp_path: Path) -> None:
         assert "HOSTS" in text
         assert "UTC" in text
         console.press("q")
-        assert console.ended_within(3) == 0
+        assert console.ended_within() == 0
 
 
 @pytest.mark.parametrize("size", [(40, 10), (80, 24), (160, 48)])
@@ -46,7 +46,7 @@ def test_it_opens_at_any_size(tmp_path: Path, size: tuple[int, int]) -> None:
     with Console(home=tmp_path, columns=size[0], rows=size[1]) as console:
         first_screen(console)
         console.press("q")
-        assert console.ended_within(3) == 0
+        assert console.ended_within() == 0
 
 
 def test_the_terminal_is_left_as_it_was(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_the_terminal_is_left_as_it_was(tmp_path: Path) -> None:
         first_screen(console)
         assert termios.tcgetattr(console.fd)[3] != console.modes_before[3]
         console.press("q")
-        console.ended_within(3)
+        console.ended_within()
         assert termios.tcgetattr(console._terminal) == console.modes_before
         for mode in (b"1049", b"1000", b"2004"):
             assert console.raw.rfind(b"\x1b[?" + mode + b"l") > console.raw.rfind(b"\x1b[?" + mode + b"h")
@@ -97,7 +97,7 @@ def test_nothing_but_known_sequences_reaches_the_terminal(tmp_path: Path) -> Non
             console.press(keys)
             console.until(shown)
         console.press("q")
-        console.ended_within(3)
+        console.ended_within()
         left = ALLOWED.sub(b"", bytes(console.raw))
         assert b"\x1b" not in left, left[max(0, left.index(b"\x1b") - 20) : left.index(b"\x1b") + 30]
         assert not [byte for byte in left.decode() if ord(byte) < 32 and byte not in "\r\n"]
@@ -112,7 +112,7 @@ def test_a_storm_of_sizes_leaves_a_whole_screen(tmp_path: Path) -> None:
         console.resize(100, 30)
         console.until(lambda text: "LilFox" in text.splitlines()[0] and "quit" in text.splitlines()[-1])
         console.press("q")
-        assert console.ended_within(3) == 0
+        assert console.ended_within() == 0
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_poor_terminals_get_what_they_can_show(tmp_path: Path, env: dict[str, st
         console.press("\r")
         console.until("CPU busy")
         console.press("q")
-        console.ended_within(3)
+        console.ended_within()
         if env.get("TERM") == "linux" or env.get("LANG") == "C":
             assert bytes(console.raw).isascii()
         if "NO_COLOR" in env:
@@ -145,7 +145,7 @@ def test_chinese_by_the_locale_and_by_key(tmp_path: Path) -> None:
         console.press("L")
         console.until("HOSTS")
         console.press("q")
-        assert console.ended_within(3) == 0
+        assert console.ended_within() == 0
 
 
 def test_it_steps_aside_and_comes_back(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_it_steps_aside_and_comes_back(tmp_path: Path) -> None:
         console.process.send_signal(signal.SIGCONT)
         first_screen(console)
         console.press("q")
-        assert console.ended_within(3) == 0
+        assert console.ended_within() == 0
 
 
 def never_ill(folder: Path) -> Path:
@@ -182,7 +182,7 @@ def test_paused_costs_the_link_nothing(tmp_path: Path) -> None:
         console.read(1)
         assert console.read(3) == b""
         console.press("q")
-        console.ended_within(3)
+        console.ended_within()
 
 
 def test_a_wrong_config_is_told_before_the_screen(tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_a_wrong_config_is_told_before_the_screen(tmp_path: Path) -> None:
     config.write_text("hosts:\n  web-1:\n    adress: 10.0.0.1\n")
     config.chmod(0o600)
     with Console(["--config", str(config)], home=tmp_path) as console:
-        assert console.ended_within(5) == 2
+        assert console.ended_within() == 2
         assert "lilfox.yaml:3" in console.text
         assert b"\x1b[?1049h" not in console.raw
 
@@ -207,14 +207,14 @@ def test_keys_typed_ahead_of_a_dialogs_end_do_no_harm(tmp_path: Path, keys: str)
             console.read(0.3)
         console.until("HOSTS")
         console.press("q")
-        assert console.ended_within(3) == 0
+        assert console.ended_within() == 0
 
 
 def test_keys_after_the_one_that_leaves_are_nothing(tmp_path: Path) -> None:
     with Console(home=tmp_path) as console:
         first_screen(console)
         console.press("q?:@c/")
-        assert console.ended_within(3) == 0
+        assert console.ended_within() == 0
 
 
 def test_keys_typed_in_one_burst_go_where_the_first_one_leads(tmp_path: Path) -> None:
@@ -242,7 +242,7 @@ def test_a_shell_has_the_keyboard_and_gives_it_back(tmp_path: Path) -> None:
         console.until(lambda text: "HOSTS" in text and "CONNECTING" not in text)
         console.read(1)
         console.press("q")
-        assert console.ended_within(3) == 0
+        assert console.ended_within() == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
@@ -264,7 +264,7 @@ def test_a_shell_that_is_killed_leaves_the_console_in_front(tmp_path: Path) -> N
         console.press("kill -9 $$\r")
         console.until(lambda text: "HOSTS" in text and "SHELL>" not in text)
         console.press("q")
-        assert console.ended_within(3) == 0
+        assert console.ended_within() == 0
 
 
 def test_a_shell_that_is_not_there_is_told(tmp_path: Path) -> None:
@@ -273,7 +273,7 @@ def test_a_shell_that_is_not_there_is_told(tmp_path: Path) -> None:
         console.press("x")
         console.until("cannot run /no/such/shell: No such file or directory")
         console.press("q")
-        assert console.ended_within(3) == 0
+        assert console.ended_within() == 0
 
 
 def test_a_terminal_that_answers_slowly_gets_less(tmp_path: Path) -> None:
@@ -297,7 +297,7 @@ def test_ctrl_c_leaves_and_ctrl_z_steps_aside_from_everywhere(tmp_path: Path, op
         console.process.send_signal(signal.SIGCONT)
         console.read(0.5)
         console.press("\x03")
-        assert console.ended_within(3) == 0
+        assert console.ended_within() == 0
 
 
 def test_bytes_that_are_no_text_end_nothing(tmp_path: Path) -> None:
@@ -309,4 +309,4 @@ def test_bytes_that_are_no_text_end_nothing(tmp_path: Path) -> None:
         console.press("?")
         console.until("the next row")
         console.press("\x03")
-        assert console.ended_within(3) == 0
+        assert console.ended_within() == 0

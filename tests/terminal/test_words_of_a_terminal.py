@@ -26,7 +26,7 @@ def test_a_size_of_nothing_ends_nothing(tmp_path: Path, size: str) -> None:
         console.press(f"\x1b[48;30;100;480;800t{MOUSE}?")
         console.until("the next row")
         console.press("\x03")
-        assert console.ended_within(3) == 0
+        assert console.ended_within() == 0
 
 
 BROKEN_READER = """
@@ -47,7 +47,7 @@ def test_a_fault_in_the_reader_is_told_and_logged_as_any_other(tmp_path: Path) -
     with Console(home=home, env={"PYTHONPATH": os.fspath(tmp_path)}) as console:
         first_screen(console)
         console.press(MOUSE)
-        assert console.ended_within(3) == 1
+        assert console.ended_within() == 1
         assert termios.tcgetattr(console._terminal) == console.modes_before
         assert console.raw.rfind(b"\x1b[?1049l") > console.raw.rfind(b"\x1b[?1049h")
         log = home / ".local/state/lilfox/crash.log"

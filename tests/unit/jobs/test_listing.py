@@ -130,11 +130,11 @@ def test_of_a_thousand_jobs_only_what_is_new_is_read(jobs: Path, monkeypatch: py
             return plain(path, *rest)
 
         monkeypatch.setattr("lilfox_tui.jobs.reading.os.open", opens)
-        begins = time.perf_counter()
+        begins = time.process_time()
         before = listing.look()
-        took_s = time.perf_counter() - begins
+        took_s = time.process_time() - begins
         assert set(opened) == {str(last / EVENTS)}
-        assert took_s < 0.5  # 50 ms on a machine that does nothing else
+        assert took_s < 0.5  # it is 50 ms
         file.write(msgspec.json.encode(Said(AT, "more")) + b"\n")
         file.write(msgspec.json.encode(Moved(AT, Progress("z", 1))) + b"\n")
         file.flush()

@@ -109,7 +109,7 @@ async def test_a_source_is_read_at_once_when_its_host_is_back(
         assert merged.troubles["web"].next_try == soon, "the host's"
         source.error = None
         host.come_up()
-        await until(lambda: len(messages(merged)) == 4, what="it is read", timeout_s=5)
+        await until(lambda: len(messages(merged)) == 4, what="it is read")
         assert not merged.troubles
 
 

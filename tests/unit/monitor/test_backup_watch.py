@@ -94,7 +94,7 @@ async def test_the_end_of_a_job_has_the_stores_read_again(store: Path, monkeypat
         await until(lambda: watch.backups is not None and len(watch.backups.running) == 1 and plan_in(watch).sets == ())
         put_set(store, manifest_of(datetime.now(UTC)), proven=True)
         known[0] = job(state="ok", ended=datetime.now(UTC))
-        await until(lambda: levels(watch) is Level.GOOD, timeout_s=5, what="read at once, not a minute later")
+        await until(lambda: levels(watch) is Level.GOOD, what="read at once, not a minute later")
 
 
 async def test_unknown_jobs_are_named(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
