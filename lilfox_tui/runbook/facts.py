@@ -116,6 +116,13 @@ class CommandEnded(Struct, frozen=True, kw_only=True, tag="ended", tag_field="fa
     """Of the middle: what is kept (``output.py``) has its head and its tail."""
 
 
+class RunsAll(Struct, frozen=True, kw_only=True, tag="runs all", tag_field="fact"):
+    """From now on it asks nobody, until its end."""
+
+    at: datetime
+    by: str
+
+
 class Skipped(Struct, frozen=True, kw_only=True, tag="skipped", tag_field="fact"):
     """``command`` None: all of the step that has not been done."""
 
@@ -135,8 +142,9 @@ class DoneByHand(Struct, frozen=True, kw_only=True, tag="by hand", tag_field="fa
 
 
 RunFact: TypeAlias = (
-    Opened | Resumed | ReadAgain | Valued | CommandBegan | Printed | LinkLost | CommandEnded | Skipped | DoneByHand
-)
+    Opened | Resumed | ReadAgain | Valued | CommandBegan | Printed | LinkLost | CommandEnded | RunsAll | Skipped
+    | DoneByHand
+)  # fmt: skip
 
 
 def told(fact: RunFact) -> tuple[str, dict[str, Any]]:

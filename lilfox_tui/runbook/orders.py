@@ -174,7 +174,7 @@ async def listening(folder: Path, handle: Handler) -> AsyncIterator[None]:
     try:
         with _short(folder) as path:
             server = await asyncio.start_unix_server(serve, path, limit=_LONGEST)
-            Path(path).chmod(0o600)  # the process's umask gave no more, whatever a caller's was
+            os.chmod(path, 0o600)  # noqa: PTH101  no more than the umask of a job gives it already
     except OSError as error:
         raise LilFoxError(
             tr("{folder}: no socket for orders can be made there: {reason}", folder=folder,

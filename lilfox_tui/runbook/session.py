@@ -7,112 +7,301 @@ folding.state().waiting
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime
-from typing import Literal
+from collections.abc import Iterable, Iterator
 
-from msgspec import Struct
+from msgspec.structs import replace
 
-from lilfox_tui.runbook.facts import RunFact
-from lilfox_tui.runbook.model import Runbook
-from lilfox_tui.runbook.turns import Turn
-
-State = Literal["ready", "running", "done", "failed", "unknown", "skipped", "undone"]
-"""Of a command, and of a step. ``unknown``: it was begun, and nobody knows how it ended; look at the host."""
-Asked = Literal["nothing", "order", "confirm", "value", "terminal", "hand", "decision", "end"]
-"""What the run waits for. ``nothing``: a command runs. ``order``: the next command only reads. ``confirm``: it changes.
-``value``: it needs values. ``terminal``: it needs one, of the face. ``hand``: a step without commands. ``decision``:
-the last command failed or is unknown. ``end``: all is done, skipped or undone."""
-
-
-class Result(Struct, frozen=True, kw_only=True):
-    """A command on one host: the last time that it was tried."""
-
-    host: str
-    run: str
-    state: State
-    shown: str
-    by: str
-    began: datetime
-    ended: datetime | None = None
-    exit_status: int | None = None
-    message: str = ""
-    stopped: bool = False
-    size_bytes: int = 0
-    lines: int = 0
-    left_out_bytes: int = 0
-    link_lost: str = ""
-    """Why the way to the host is gone now, while the command runs there."""
-    undone_by: str = ""
-    """The ``run`` that took it back, or tried to."""
-    attempts: int = 1
-
-
-class CommandState(Struct, frozen=True, kw_only=True):
-    """A command: what became of it on each host where it was begun, in the order of their beginning."""
-
-    state: State
-    hosts: tuple[str, ...]
-    """Where it is to run; empty where that is not known yet (a variable says it)."""
-    results: tuple[Result, ...] = ()
-    reason: str = ""
-    """Why it was skipped."""
-
-
-class StepState(Struct, frozen=True, kw_only=True):
-    """``done`` when all of its commands are, or were skipped or undone."""
-
-    state: State
-    commands: tuple[CommandState, ...]
-    reason: str = ""
-
-
-class Waiting(Struct, frozen=True, kw_only=True):
-    what: Asked
-    turn: Turn | None = None
-    """Which command it is about."""
-    names: tuple[str, ...] = ()
-    """Of the values that are needed."""
-
-
-class RunState(Struct, frozen=True, kw_only=True):
-    """The whole run."""
-
-    runbook: Runbook
-    sha256: str
-    """Of the file as it was confirmed last."""
-    hosts: dict[str, tuple[str, ...]]
-    steps: tuple[StepState, ...]
-    waiting: Waiting
-    values: dict[str, str]
-    """Of those that are not secret."""
-    secrets: frozenset[str]
-    """Names of secret ones that the job has."""
-    changes: tuple[Result, ...]
-    """Done, and not taken back, in the order in which they were begun: what is otherwise than before."""
-    undoable: tuple[str, ...]
-    """``run`` of those among them for which the runbook has a rollback, the last one first: what Undo would do."""
-    incident: str = ""
-    resumes: str = ""
+from lilfox_tui.runbook.facts import (
+    CommandBegan,
+    CommandEnded,
+    DoneByHand,
+    LinkLost,
+    Opened,
+    Printed,
+    ReadAgain,
+    RunFact,
+    RunsAll,
+    Skipped,
+    Valued,
+)
+from lilfox_tui.runbook.model import Command, Runbook
+from lilfox_tui.runbook.states import CommandState, Result, RunState, State, StepState, Waiting
+from lilfox_tui.runbook.turns import Turn, asks, hosts_of, named_host, turns
 
 
 class Folding:
     """Takes facts in their order. ``runbook`` is that of the run; after ReadAgain ``read_again`` takes the new one."""
 
     def __init__(self, runbook: Runbook) -> None:
-        raise NotImplementedError
+        self.runbook = runbook
+        self.sha256 = runbook.sha256
+        self.hosts: dict[str, tuple[str, ...]] = {}
+        self.values: dict[str, str] = {}
+        self.secrets: set[str] = set()
+        self.incident = self.resumes = ""
+        self.runs_all = False
+        self._results: dict[tuple[int, int], dict[str, Result]] = {}
+        """Of each command, by host."""
+        self._place: dict[str, tuple[int, int, str]] = {}
+        """``run`` → step, command, host; of those that are the last of their command and host."""
+        self._skipped: dict[tuple[int, int | None], str] = {}
+        self._by_hand: set[int] = set()
+        self._former: list[Result] = []
+        """Changes of commands that are not in the file any more."""
 
     def take(self, facts: Iterable[RunFact]) -> None:
         """The next facts."""
-        raise NotImplementedError
+        for fact in facts:
+            match fact:
+                case CommandBegan():
+                    self._begin(fact)
+                case CommandEnded():
+                    self._end(fact)
+                case Printed():
+                    self._change(fact.run, size_bytes=fact.size_bytes, lines=fact.lines)
+                case LinkLost():
+                    self._change(fact.run, link_lost=fact.reason)
+                case Valued():
+                    self.values |= fact.values
+                    self.secrets = (self.secrets | set(fact.secret)) - set(fact.values)
+                case Skipped():
+                    self._skipped[fact.step, fact.command] = fact.reason
+                case DoneByHand():
+                    self._by_hand.add(fact.step)
+                case Opened():
+                    self.hosts = dict(fact.hosts)
+                    self.incident, self.resumes = fact.incident, fact.resumes
+                case ReadAgain():
+                    self.sha256, self.hosts = fact.sha256, dict(fact.hosts)
+                    self._move(fact.moved)
+                case RunsAll():
+                    self.runs_all = True
 
     def read_again(self, runbook: Runbook) -> None:
         """The runbook as ReadAgain's ``sha256`` has it."""
-        raise NotImplementedError
+        self.runbook = runbook
+
+    def turns(self) -> Iterator[Turn]:
+        """All turns, with the hosts that values name by now."""
+        return turns(self.runbook, self.hosts, self.values)
+
+    def state_of(self, turn: Turn) -> State:
+        """What became of it."""
+        if turn.command is None:
+            done: State = "done" if turn.step in self._by_hand else "ready"
+            return "skipped" if (turn.step, None) in self._skipped else done
+        return self._state(turn.step, turn.command, turn.hosts)
+
+    def passed(self, turn: Turn) -> bool:
+        """Whether the run goes on behind it: done, undone, skipped; or it only reads, and its step has a check."""
+        state = self.state_of(turn)
+        return state in ("done", "undone", "skipped") or (state == "failed" and self.decided_by_check(turn))
+
+    def decided_by_check(self, turn: Turn) -> bool:
+        """Whether its failure alone is none of its step."""
+        if turn.command is None:
+            return False
+        commands = self.runbook.steps[turn.step].commands
+        command = commands[turn.command]
+        later = commands[turn.command + 1 :]
+        return command.kind == "read" and not command.attributes.check and any(each.attributes.check for each in later)
+
+    def results(self, step: int, command: int) -> dict[str, Result]:
+        """Of a command, by host, in the order of their beginning."""
+        return self._results.get((step, command), {})
+
+    def result(self, run: str) -> Result | None:
+        """Of the command with that id; None where a later one took its place, or there is none."""
+        place = self._place.get(run)
+        return None if place is None else self._results[place[:2]][place[2]]
+
+    def place(self, run: str) -> tuple[Turn, Command] | None:
+        """Which command that is, on its host."""
+        if (place := self._place.get(run)) is None:
+            return None
+        step, command, host = place
+        return Turn(step, command, (host,)), self.runbook.steps[step].commands[command]
+
+    def running(self) -> list[Result]:
+        """What has begun and not ended."""
+        return [result for each in self._results.values() for result in each.values() if result.state == "running"]
+
+    def changes(self) -> tuple[Result, ...]:
+        """See :attr:`RunState.changes`."""
+        found = [
+            result
+            for (step, command), each in self._results.items()
+            for result in each.values()
+            if result.state == "done" and not result.undoes and self._changes(step, command)
+        ]
+        return tuple(sorted(self._former + found, key=lambda result: (result.began, result.run)))
+
+    def rollback_of(self, run: str) -> Turn | None:
+        """What takes that command back, on its host; None where the runbook does not say."""
+        if (found := self.place(run)) is None or (name := found[1].attributes.name) is None:
+            return None
+        for step, each in enumerate(self.runbook.steps):
+            for number, command in enumerate(each.commands):
+                if command.attributes.rollback_of == name:
+                    return Turn(step, number, found[0].hosts)
+        return None
+
+    def missing(self, turn: Turn) -> tuple[str, ...]:
+        """Names of the values that it needs and that nobody has given."""
+        if turn.command is None:
+            return ()
+        command = self.runbook.steps[turn.step].commands[turn.command]
+        names = [placeholder.name for placeholder in command.placeholders]
+        if (named := named_host(command, self.runbook)) is not None:
+            names.insert(0, named)
+        return tuple(dict.fromkeys(name for name in names if name not in self.values and name not in self.secrets))
+
+    def waiting(self) -> Waiting:
+        """What is to be done next, by whom."""
+        if any(self.running()):
+            return Waiting(what="nothing")
+        for turn in self.turns():
+            if not self.passed(turn):
+                return self._waits(turn)
+        return Waiting(what="end")
 
     def state(self) -> RunState:
         """The run now."""
-        raise NotImplementedError
+        changes = self.changes()
+        mine: dict[int, list[Turn]] = {}
+        for turn in self.turns():
+            mine.setdefault(turn.step, []).append(turn)
+        return RunState(
+            runbook=self.runbook,
+            sha256=self.sha256,
+            hosts=self.hosts,
+            steps=tuple(self._step(number, mine.get(number, [])) for number in range(len(self.runbook.steps))),
+            waiting=self.waiting(),
+            values=dict(self.values),
+            secrets=frozenset(self.secrets),
+            changes=changes,
+            undoable=tuple(each.run for each in reversed(changes) if self.rollback_of(each.run) is not None),
+            incident=self.incident,
+            resumes=self.resumes,
+            runs_all=self.runs_all,
+        )
+
+    def _begin(self, fact: CommandBegan) -> None:
+        each = self._results.setdefault((fact.step, fact.command), {})
+        before = each.pop(fact.host, None)  # it stands where it was begun last
+        if before is not None:
+            del self._place[before.run]
+        each[fact.host] = Result(
+            host=fact.host,
+            run=fact.run,
+            state="running",
+            shown=fact.shown,
+            by=fact.by,
+            began=fact.at,
+            undoes=fact.undoes,
+            attempts=1 if before is None else before.attempts + 1,
+        )
+        self._place[fact.run] = fact.step, fact.command, fact.host
+        self._skipped.pop((fact.step, fact.command), None)
+
+    def _end(self, fact: CommandEnded) -> None:
+        state: State = "failed" if fact.state == "not begun" else fact.state
+        self._change(
+            fact.run,
+            state=state,
+            ended=fact.at,
+            exit_status=fact.exit_status,
+            message=fact.message,
+            stopped=fact.stopped,
+            size_bytes=fact.size_bytes,
+            lines=fact.lines,
+            left_out_bytes=fact.left_out_bytes,
+            link_lost="",
+        )
+        ended = self.result(fact.run)
+        if ended is not None and ended.undoes and state == "done":
+            self._change(ended.undoes, state="undone", undone_by=fact.run)
+
+    def _change(self, run: str, **changes: object) -> None:
+        if (place := self._place.get(run)) is not None:
+            each = self._results[place[:2]]
+            each[place[2]] = replace(each[place[2]], **changes)
+
+    def _move(self, moved: tuple[tuple[int, int, int, int], ...]) -> None:
+        """Puts what is known of each command where it stands in the file now; what is gone from there is forgotten."""
+        now = {(step, command): (to_step, to_command) for step, command, to_step, to_command in moved}
+        self._former += [
+            each
+            for at, hosts in self._results.items()
+            for each in hosts.values()
+            if at not in now and each.state == "done" and self._changes(*at)
+        ]
+        self._results = {now[at]: each for at, each in self._results.items() if at in now}
+        self._place = {each.run: (*at, host) for at, hosts in self._results.items() for host, each in hosts.items()}
+        self._skipped = {
+            now[step, command]: why
+            for (step, command), why in self._skipped.items()
+            if command is not None and (step, command) in now
+        }
+        self._by_hand = set()
+
+    def _state(self, step: int, command: int, hosts: tuple[str, ...]) -> State:
+        """Of a command on ``hosts``; on all where it was begun when there are none."""
+        results = self.results(step, command)
+        states = [results[host].state if host in results else "ready" for host in hosts or results] or ["ready"]
+        if "running" in states:
+            return "running"
+        if all(state in ("done", "undone") for state in states):
+            return "done" if "done" in states else "undone"
+        if (step, command) in self._skipped or (step, None) in self._skipped:
+            return "skipped"
+        return "unknown" if "unknown" in states else "failed" if "failed" in states else "ready"
+
+    def _changes(self, step: int, command: int) -> bool:
+        return self.runbook.steps[step].commands[command].kind == "change"
+
+    def _waits(self, turn: Turn) -> Waiting:
+        """What is asked at ``turn``, which the run cannot pass."""
+        if turn.command is None:
+            return Waiting(what="hand", turn=turn)
+        if self.state_of(turn) in ("failed", "unknown"):
+            return Waiting(what="decision", turn=turn)
+        if names := self.missing(turn):
+            return Waiting(what="value", turn=turn, names=names)
+        command = self.runbook.steps[turn.step].commands[turn.command]
+        if command.kind == "interactive":
+            return Waiting(what="terminal", turn=turn)
+        return Waiting(what="confirm" if asks(command) else "order", turn=turn)
+
+    def _step(self, number: int, mine: list[Turn]) -> StepState:
+        commands = self.runbook.steps[number].commands
+        return StepState(
+            state=_together([state for turn in mine if (state := self._counted(turn)) is not None]),
+            commands=tuple(self._command(number, at, command) for at, command in enumerate(commands)),
+            reason=self._skipped.get((number, None), ""),
+        )
+
+    def _command(self, step: int, number: int, command: Command) -> CommandState:
+        hosts = hosts_of(command, self.runbook, self.hosts, self.values)
+        return CommandState(
+            state=self._state(step, number, hosts),
+            hosts=hosts,
+            results=tuple(self.results(step, number).values()),
+            reason=self._skipped.get((step, number), ""),
+        )
+
+    def _counted(self, turn: Turn) -> State | None:
+        """Its state as it counts for its step; None where a check decides."""
+        state = self.state_of(turn)
+        return None if state == "failed" and self.decided_by_check(turn) else state
+
+
+def _together(states: list[State]) -> State:
+    """What a step is whose turns are these."""
+    for state in ("running", "unknown", "failed", "ready"):
+        if state in states:
+            return state
+    return states[0] if states and len(set(states)) == 1 else "done"
 
 
 def fold(runbook: Runbook, facts: Iterable[RunFact]) -> RunState:

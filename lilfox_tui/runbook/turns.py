@@ -28,17 +28,38 @@ def word_of(command: Command, runbook: Runbook) -> str:
     return command.attributes.host or runbook.hosts or HERE
 
 
+def named_host(command: Command, runbook: Runbook) -> str | None:
+    """The variable that says where it runs, if one does."""
+    word = word_of(command, runbook)
+    return word[1:-1] if word.startswith("<") and word.endswith(">") else None
+
+
+def hosts_of(
+    command: Command, runbook: Runbook, hosts: Mapping[str, tuple[str, ...]], values: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Names of the hosts where it runs: ``hosts`` tells what each word means, ``values`` those that a variable says.
+    None where that is not known yet."""
+    if (name := named_host(command, runbook)) is not None:
+        return (values[name],) if name in values else ()
+    return hosts.get(word_of(command, runbook), ())
+
+
+def asks(command: Command) -> bool:
+    """Whether somebody confirms it before it runs."""
+    return command.attributes.confirm != "none" if command.attributes.confirm else command.kind == "change"
+
+
 def runnable(command: Command) -> bool:
     """Whether it has its turn by itself: not what is only shown, undoes another, or is left out of running all."""
     attributes = command.attributes
     return command.kind != "none" and attributes.rollback_of is None and not attributes.exclude_from_run_all
 
 
-def turns(runbook: Runbook, hosts: Mapping[str, tuple[str, ...]]) -> Iterator[Turn]:
-    """All turns in their order; ``hosts``: what each host word means. A word that is not there has no hosts (yet)."""
+def turns(runbook: Runbook, hosts: Mapping[str, tuple[str, ...]], values: Mapping[str, str]) -> Iterator[Turn]:
+    """All turns in their order, with the hosts that are known by now (``hosts_of``)."""
     for number, step in enumerate(runbook.steps):
         commands = [at for at, command in enumerate(step.commands) if runnable(command)]
-        if not commands and not any(command.kind != "none" for command in step.commands):
+        if all(command.kind == "none" for command in step.commands):
             yield Turn(number, None)
         while commands:
             block = _leading(step, commands)
@@ -47,7 +68,7 @@ def turns(runbook: Runbook, hosts: Mapping[str, tuple[str, ...]]) -> Iterator[Tu
                     yield from (Turn(number, at, (host,)) for at in block)
             else:
                 for at in block:
-                    yield Turn(number, at, hosts.get(word_of(step.commands[at], runbook), ()))
+                    yield Turn(number, at, hosts_of(step.commands[at], runbook, hosts, values))
             commands = commands[len(block) :]
 
 
