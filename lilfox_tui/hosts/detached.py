@@ -232,7 +232,7 @@ async def _start(
     host: Host, job: str, text: str, stdin: bytes, sudo: bool, limit_bytes: int | None, label: str
 ) -> Look:
     limit = "" if limit_bytes is None else str(limit_bytes)
-    words = clean(label).replace("\n", " ")[:_LABEL]
+    words = clean(label)[:_LABEL]
     args = [_named(job), str(len(stdin)), limit, str(detached_scripts.END_BYTES), words]
     given = escaped(text).encode() + b"\n" + stdin
     done = await _ask(host, detached_scripts.START, args, given, sudo, timeout_s=_START_S)

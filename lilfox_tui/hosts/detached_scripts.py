@@ -176,10 +176,16 @@ mkdir -p "$base" || exit 1
 ) 2>/dev/null
 [ -d "$j" ] || mkdir "$j" 2>/dev/null || [ -d "$j" ] || { mkdir "$j"; exit 1; }
 [ ! -e "$j/pid" ] || { tell "$id"; exit 0; }
-t=$(mktemp -d "$j/try.XXXXXX") || exit 1
-leave() { rm -rf "$t"; rmdir "$j" 2>/dev/null; exit 1; }
+t=
+leave() {
+    [ ! -e "$j/pid" ] || { tell "$id"; exit 0; }
+    [ -z "$t" ] || rm -rf "$t"
+    rmdir "$j" 2>/dev/null
+    exit 1
+}
+t=$(mktemp -d "$j/try.XXXXXX") || leave
 trap leave HUP INT TERM
-{ printf %b "$run" >"$t/run" && cat >"$t/in" && printf %s "$label" >"$t/label" && cat >"$t/keep" <<'LILFOX_KEEP'
+{ printf %b "$run" | cat >"$t/run" && cat >"$t/in" && printf %s "$label" >"$t/label" && cat >"$t/keep" <<'LILFOX_KEEP'
 """
     + _KEEP
     + r"""
@@ -196,11 +202,15 @@ trap '' HUP INT TERM
 i=0
 until [ -e "$j/pid" ]; do
     if [ -e "$t/failed" ] || [ "$i" -ge 1500 ] || ! since $! >/dev/null; then
+        if { echo "1 - - - - - - -" >"$t/never" && ln "$t/never" "$j/pid"; } 2>/dev/null; then
+            cat "$t/why" >&2
+            rm -rf "$t" "$j"
+            exit 1
+        fi
         [ ! -e "$j/pid" ] || break
-        echo "1 - - - - - - -" >"$t/never" && ln "$t/never" "$j/pid" 2>/dev/null || [ ! -e "$j/pid" ] || break
+        [ -e "$t/failed" ] || exit 2
         cat "$t/why" >&2
-        rm -rf "$t" "$j"
-        exit 1
+        leave
     fi
     sleep 0.02 2>/dev/null || sleep 1
     i=$((i + 1))
@@ -209,7 +219,7 @@ tell "$id"
 """
 )
 """``ID BYTES LIMIT END LABEL``; stdin: a line with what to run as ``printf %b`` has it, then BYTES of the command's
-stdin. Prints a line of ``tell``. Exits 1 where it is certain that the command never runs."""
+stdin. Prints a line of ``tell``. Exits 1 where it is certain that the command never runs, 2 where it is not."""
 
 LOOK = COMMON + BASE + 'tell "$1"\n'
 
