@@ -1,0 +1,46 @@
+"""From where the operator reaches a host, as that host sees it: what a ban must never hold."""
+
+from __future__ import annotations
+
+import os
+
+from lilfox_tui.errors import HostError
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.i18n import tr
+from lilfox_tui.runbook.addresses import Address, address
+
+_VARIABLE = "SSH_CONNECTION"
+"""sshd(8): address and port of the client, address and port of the server."""
+
+
+async def own_addresses(host: Host, *, local: bool = False) -> frozenset[Address]:
+    """Both ends of the SSH connection to ``host`` (behind a jump host, its end), and of the one through which this
+    machine is used, if there is one. ``local``: the host is this machine, which needs no connection.
+
+    Raises HostError, also when the host does not tell: what is not known cannot be kept from a ban.
+    """
+    found = set(_addresses(os.environ.get(_VARIABLE, "")))
+    if local:
+        return frozenset(found)
+    completed = await host.run(["printenv", _VARIABLE], timeout_s=15)
+    ends = _addresses(completed.stdout.decode("ascii", "replace"))
+    if not ends:
+        raise HostError(
+            host.name,
+            tr("{host} does not tell from which address you reach it ({variable} is not set)",
+               host=host.name, variable=_VARIABLE),
+            hint=tr("Nothing is banned without knowing that. Ban by hand, and mind your own address."),
+        )  # fmt: skip
+    return frozenset(found | set(ends))
+
+
+def _addresses(words: str) -> list[Address]:
+    """Those of a line of four words; none of one that is not such a line. A link-local one has a zone, which says
+    nothing of packets."""
+    parts = words.split()
+    if len(parts) != 4:
+        return []
+    try:
+        return [address(part.partition("%")[0]) for part in (parts[0], parts[2])]
+    except ValueError:
+        return []
