@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 MASK = "***"
 
@@ -33,3 +35,19 @@ def redact(text: str) -> str:
     for pattern, replacement in _patterns():
         text = pattern.sub(replacement, text)
     return text
+
+
+def redact_all(value: Any, text: Callable[[str], str] = redact) -> Any:
+    """``value`` (dicts, lists, plain values) with each text in it, keys too, given through ``text``. What stands under
+    a name such as ``password`` is a secret, whatever it looks like."""
+    if isinstance(value, dict):
+        return {text(str(name)): _under(str(name), each, text) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [redact_all(each, text) for each in value]
+    return text(value) if isinstance(value, str) else value
+
+
+def _under(name: str, value: Any, text: Callable[[str], str]) -> Any:
+    if isinstance(value, str) and value and redact(f"{name}=x") != f"{name}=x":
+        return MASK
+    return redact_all(value, text)

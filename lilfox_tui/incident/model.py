@@ -65,6 +65,12 @@ class AlertChanged(Struct, frozen=True, kw_only=True, tag="alert", tag_field="ev
     summary: str = ""
 
 
+class Did(Struct, frozen=True, kw_only=True, tag="did", tag_field="event"):
+    """Something was done at once, without a job: a key trusted, a silence made."""
+
+    text: str
+
+
 class JobBegan(Struct, frozen=True, kw_only=True, tag="job began", tag_field="event"):
     """A backup, a restore, a restart …: what ``lilfox jobs`` lists."""
 
@@ -157,12 +163,12 @@ class Reopened(Struct, frozen=True, kw_only=True, tag="reopened", tag_field="eve
 
 
 What: TypeAlias = (
-    Opened | Noted | Decided | Named | Graded | Called | Marked | AlertChanged | JobBegan | JobEnded | StepBegan
-    | StepEnded | Skipped | Changed | Reverted | Kept | TookOver | Closed | Reopened
+    Opened | Noted | Decided | Named | Graded | Called | Marked | AlertChanged | Did | JobBegan | JobEnded
+    | StepBegan | StepEnded | Skipped | Changed | Reverted | Kept | TookOver | Closed | Reopened
 )  # fmt: skip
 
 
-class Entry(Struct, frozen=True, kw_only=True):
+class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line of a timeline."""
 
     number: int
@@ -172,6 +178,8 @@ class Entry(Struct, frozen=True, kw_only=True):
     """``user@machine``, and ``lilfox monitor`` behind it where nobody asked."""
     previous: str
     """SHA-256, in hex, of the line before this one without its newline; 64 zeros for the first."""
+    once: str = ""
+    """No other entry of this timeline has the same; empty for those that may come again."""
     what: What
 
 
@@ -190,4 +198,11 @@ class Incident(Struct, frozen=True, kw_only=True):
     """Who acts (``TookOver``); at first who opened it."""
     moments: dict[Moment, datetime] = {}
     in_force: dict[str, Changed] = {}
+    """Changes that nothing reverted, also those that have ended by themselves (``folding.still_in_force``)."""
+    jobs: dict[str, JobBegan] = {}
+    """Jobs by their id that began and of whose end nothing is told."""
+    steps: dict[str, StepBegan] = {}
+    """Commands by ``run``, as ``jobs``."""
     entries: int = 0
+    changed: datetime
+    """When the last entry was written."""

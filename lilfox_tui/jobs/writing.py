@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from lilfox_tui.jobs.model import Ended, Event, Moved, Said
-from lilfox_tui.redact import MASK, redact
+from lilfox_tui.redact import redact, redact_all
 from lilfox_tui.text import encodable
 
 MOST_BYTES = 16 << 20
@@ -103,21 +103,6 @@ def told(text: object) -> str:
 
 def told_result(result: dict[str, Any]) -> dict[str, Any]:
     """A result as an event holds it; one that is too large is left out, and that is said."""
-    plain = _without_secrets(msgspec.to_builtins(result, str_keys=True, enc_hook=str))
+    plain = redact_all(msgspec.to_builtins(result, str_keys=True, enc_hook=str), lambda text: redact(encodable(text)))
     size = len(_encode(plain))
     return plain if size <= MOST_RESULT_BYTES else {"left_out_bytes": size}
-
-
-def _without_secrets(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {told(name): _named(str(name), each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_secrets(each) for each in value]
-    return redact(encodable(value)) if isinstance(value, str) else value
-
-
-def _named(name: str, value: Any) -> Any:
-    """A text under a name such as ``password`` is a secret, whatever it looks like."""
-    if isinstance(value, str) and value and redact(f"{name}=x") != f"{name}=x":
-        return MASK
-    return _without_secrets(value)

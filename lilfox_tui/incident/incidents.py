@@ -1,0 +1,257 @@
+"""Incidents as everybody else has them: opened, written to, read, taken over, closed.
+
+Everything blocks (fsync): from an event loop use ``asyncio.to_thread``.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pwd
+import secrets
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from msgspec import Struct
+
+from lilfox_tui import paths
+from lilfox_tui.i18n import tr
+from lilfox_tui.incident import head
+from lilfox_tui.incident.aside import sync_folder
+from lilfox_tui.incident.errors import IncidentError, NoSuchIncident, NotRecorded
+from lilfox_tui.incident.folding import fold, is_open, still_in_force
+from lilfox_tui.incident.line import masked
+from lilfox_tui.incident.model import Closed, Entry, Incident, Opened, Reopened, SeverityLevel, TookOver, What
+from lilfox_tui.incident.places import TIMELINE, all_folders, find, incidents_in, number_of, own_folder, own_path
+from lilfox_tui.incident.reading import TimelineReader
+from lilfox_tui.incident.timeline import held, make, not_recorded
+
+NAMED_BY = "LILFOX_INCIDENT"
+"""The environment's word for another incident than the newest open one."""
+MOST_EVIDENCE_BYTES = 16 << 20
+_LOCK = ".lock"
+_NEW = ".new-"
+
+
+class Read(Struct, frozen=True):
+    """A timeline as it stands there."""
+
+    entries: tuple[Entry, ...]
+    unreadable: int
+    """Lines that are no entries: left out above, named by ``verifying.verify``."""
+
+
+def myself() -> str:
+    """Who writes: ``user@machine``; of root by sudo the one who called it."""
+    try:
+        name = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        name = str(os.geteuid())
+    caller = os.environ.get("SUDO_USER", "")
+    if os.geteuid() == 0 and caller not in ("", name):
+        name = f"{caller} ({name})"
+    return f"{name}@{socket.gethostname()}"
+
+
+def open_incident(
+    title: str, severity: SeverityLevel = "SEV-3", cause: str = "", by: str = "", *, unless_open: bool = False
+) -> Incident:
+    """Opens one, which is the current one then; with ``unless_open`` the one of this place that is open already is
+    given instead. ``cause`` is an alert's or a runbook's name. Raises NotRecorded."""
+    place = own_folder()
+    try:
+        with _alone(place):
+            if unless_open and (there := _newest_open(place)) is not None:
+                return read_incident(there)
+            folder = _make(place, Opened(title=title, severity=severity, cause=cause), by or myself())
+    except OSError as error:
+        raise not_recorded(place, error) from None
+    return read_incident(folder)
+
+
+def current_folder(*, own: bool = False) -> Path | None:
+    """Where the current incident lies: the one that LILFOX_INCIDENT names, else the newest open one of this process's
+    own place, else (unless ``own``) of another one that can be read. Raises NoSuchIncident where the environment names
+    none that there is."""
+    if named := os.environ.get(NAMED_BY, ""):
+        return find(named)
+    mine = own_path()
+    for place in ([] if mine is None else [mine]) if own else all_folders():
+        if (found := _newest_open(place)) is not None:
+            return found
+    return None
+
+
+def current() -> Incident | None:
+    """The current incident, as ``current_folder`` finds it. Raises NoSuchIncident, IncidentError."""
+    folder = current_folder()
+    return None if folder is None else read_incident(folder)
+
+
+def chosen(incident_id: str | None) -> Path:
+    """The folder of the incident with this id, of the current one for None. Raises NoSuchIncident."""
+    if incident_id is not None:
+        return find(incident_id)
+    folder = current_folder()
+    if folder is None:
+        raise NoSuchIncident(
+            tr("no incident is open"),
+            tr("open one: lilfox incident open TITLE; or name it: lilfox incident list --all"),
+        )
+    return folder
+
+
+def append(incident_id: str, what: What, *, by: str = "", once: str | None = None) -> Entry:
+    """Puts ``what`` on the disk (fsync), masked and bounded, and gives the entry as it stands there; the one that is
+    there already where one has the same ``once``. Raises NoSuchIncident, NotRecorded, IncidentError."""
+    return append_in(find(incident_id), what, by=by, once=once)
+
+
+def append_in(folder: Path, what: What, *, by: str = "", once: str | None = None) -> Entry:
+    """As ``append``, by the incident's folder."""
+    with held(folder, by or myself()) as timeline:
+        return timeline.append(what, once=once or "")
+
+
+def record(what: What, *, by: str = "", once: str | None = None) -> bool:
+    """Appends ``what`` to the current incident of this process's own place; False where none is open. Raises
+    NotRecorded where the disk refuses, so that what was to be recorded is not done."""
+    folder = current_folder(own=True)
+    if folder is None:
+        return False
+    append_in(folder, what, by=by, once=once)
+    return True
+
+
+def keep_evidence(incident_id: str, name: str, data: bytes, text: str, *, by: str = "") -> Entry:
+    """Keeps ``data`` (at most 16 MiB), its secrets masked, as a file of the incident; its entry holds a ``Kept`` with
+    the name that it was given. Raises NoSuchIncident, NotRecorded, IncidentError."""
+    if len(data) > MOST_EVIDENCE_BYTES:
+        raise IncidentError(
+            tr("{name}: {size} bytes are too many for evidence: {most} at most",
+               name=name, size=len(data), most=MOST_EVIDENCE_BYTES),
+            tr("keep what matters of it: its head, its tail, the lines that are meant"),
+        )  # fmt: skip
+    with held(find(incident_id), by or myself()) as timeline:
+        return timeline.keep(name, _masked_bytes(data), text)
+
+
+def entries(incident_id: str) -> list[Entry]:
+    """Its entries that can be read. Raises NoSuchIncident, IncidentError."""
+    return list(read_timeline(find(incident_id)).entries)
+
+
+def read_timeline(folder: Path) -> Read:
+    """All that stands there. Raises IncidentError where it cannot be read."""
+    reader = TimelineReader(folder)
+    try:
+        found = reader.read()
+    except OSError as error:
+        raise IncidentError(
+            tr("{folder}: cannot be read: {reason}", folder=folder, reason=error.strerror or error)
+        ) from None
+    return Read(tuple(found), reader.unreadable)
+
+
+def read_incident(folder: Path) -> Incident:
+    """The incident as its timeline tells it now. Raises IncidentError."""
+    return fold(read_timeline(folder).entries, folder)
+
+
+def list_incidents(*, closed: bool = True) -> list[Incident]:
+    """Those of all places that can be read, the newest first; without those that are ``closed`` when that is False.
+    What cannot be read is left out."""
+    found = []
+    for place in all_folders():
+        for folder in incidents_in(place):
+            with suppress(IncidentError):
+                if closed or _is_open(folder):
+                    found.append(read_incident(folder))
+    return sorted(found, key=lambda incident: incident.opened, reverse=True)
+
+
+def take_over(folder: Path, *, by: str = "") -> Entry:
+    """From now on ``by`` acts, and who did before follows. Raises NotRecorded, IncidentError."""
+    with held(folder, by or myself()) as timeline:
+        return timeline.append(TookOver(before=read_incident(folder).leader))
+
+
+def close(folder: Path, summary: str, *, by: str = "") -> Entry:
+    """Closes it; the entry's ``Closed`` names the changes that are still in force. Raises NotRecorded, IncidentError
+    (closed already)."""
+    with held(folder, by or myself()) as timeline:
+        incident = read_incident(folder)
+        if incident.closed is not None:
+            raise IncidentError(tr("{id} is closed already", id=incident.id))
+        changes = tuple(change.text for change in still_in_force(incident, datetime.now(UTC)))
+        return timeline.append(Closed(summary=summary, in_force=changes))
+
+
+def reopen(folder: Path, reason: str, *, by: str = "") -> Entry:
+    """Opens it again. Raises NotRecorded, IncidentError (open already)."""
+    with held(folder, by or myself()) as timeline:
+        incident = read_incident(folder)
+        if incident.closed is None:
+            raise IncidentError(tr("{id} is open", id=incident.id))
+        return timeline.append(Reopened(reason=reason))
+
+
+@contextmanager
+def _alone(place: Path) -> Iterator[None]:
+    """While no other process opens an incident there. Raises OSError."""
+    handle = os.open(place / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _make(place: Path, first: Opened, by: str) -> Path:
+    """A folder that is an incident from the moment on at which it can be seen. Raises OSError, NotRecorded."""
+    for left in place.glob(f"{_NEW}*"):  # of somebody who was killed
+        shutil.rmtree(left, ignore_errors=True)
+    folder = place / f"{_NEW}{secrets.token_hex(4)}"
+    folder.mkdir(mode=0o700)
+    try:
+        folder.chmod(paths.modes(place)[0])
+        make(folder, first, by)
+        sync_folder(folder)
+        known = [number_of(found.name) or 0 for each in all_folders() for found in incidents_in(each)[:1]]
+        named = place / f"INC-{max(known, default=0) + 1}"
+        folder.rename(named)
+        sync_folder(place)
+    except (OSError, NotRecorded):
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return named
+
+
+def _newest_open(place: Path) -> Path | None:
+    return next((folder for folder in incidents_in(place) if _is_open(folder)), None)
+
+
+def _is_open(folder: Path) -> bool:
+    """By its head where that is of this very timeline, else by the timeline; False where it cannot be read."""
+    try:
+        known = head.read(folder)
+        if known is not None and known.size == (folder / TIMELINE).stat().st_size:
+            return known.open
+        found = TimelineReader(folder).read()
+    except OSError:
+        return False
+    return bool(found) and is_open(found)
+
+
+def _masked_bytes(data: bytes) -> bytes:
+    """Without secrets; what is no text keeps its other bytes."""
+    try:
+        return masked(data.decode("utf-8")).encode("utf-8")
+    except UnicodeDecodeError:
+        from lilfox_tui.redact import redact
+
+        return redact(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
