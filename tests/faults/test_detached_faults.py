@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, suppress
 from pathlib import Path
 
@@ -81,7 +81,7 @@ async def test_a_killed_sshd_neither_ends_it_nor_loses_a_line(lab: SshdLab, serv
             await until(lambda: host.link.value is not None)
             before = (await detached.look(host, "counts")).stdout_bytes
             server.kill()
-            await until(lambda times=times: len(lost) > times)
+            await until(_more(lost, times))
             server.start()
             while (seen := await _looked(host, "counts")).stdout_bytes <= before:
                 assert seen.state == "running"
@@ -95,6 +95,10 @@ async def test_a_killed_sshd_neither_ends_it_nor_loses_a_line(lab: SshdLab, serv
         keeping.cancel()
         await asyncio.wait([keeping, following])
         await host.close()
+
+
+def _more(lost: list[HostError], than: int) -> Callable[[], bool]:
+    return lambda: len(lost) > than
 
 
 async def _looked(host: Host, job: str) -> Look:
