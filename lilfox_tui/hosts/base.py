@@ -152,7 +152,7 @@ class Host(Protocol):
         """Runs a POSIX sh script of our own with ``args`` as ``$1``…; as ``run`` in everything else."""
         ...
 
-    def stream(self, argv: Sequence[str], *, sudo: bool = False) -> AsyncGenerator[bytes, None]:
+    def stream(self, argv: Sequence[str], *, stdin: bytes = b"", sudo: bool = False) -> AsyncGenerator[bytes, None]:
         """What ``argv`` writes to stdout, in blocks as they come; flow-controlled. Use inside ``aclosing``.
 
         Ends when the command ends with status 0; raises HostError with the tail of stderr otherwise. Closing it ends

@@ -130,10 +130,12 @@ class FakeHost:
         """See :meth:`Host.run_script`; the answer is that of the script's text."""
         return await self._answer(script, (script, *args), b"", timeout_s, limit_bytes)
 
-    async def stream(self, argv: Sequence[str], *, sudo: bool = False) -> AsyncGenerator[bytes, None]:
+    async def stream(
+        self, argv: Sequence[str], *, stdin: bytes = b"", sudo: bool = False
+    ) -> AsyncGenerator[bytes, None]:
         """See :meth:`Host.stream`: the answer's lines, one block each."""
         words = shlex.join(argv)
-        done = None if words in self.hanging else await self._answer(words, tuple(argv), b"", 30.0, OUTPUT_LIMIT)
+        done = None if words in self.hanging else await self._answer(words, tuple(argv), stdin, 30.0, OUTPUT_LIMIT)
         if done is None:
             await asyncio.Event().wait()
         else:

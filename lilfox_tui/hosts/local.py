@@ -93,15 +93,17 @@ class LocalHost:
             ["sh", "-c", script, "sh", *args], timeout_s=timeout_s, limit_bytes=limit_bytes, sudo=sudo
         )
 
-    async def stream(self, argv: Sequence[str], *, sudo: bool = False) -> AsyncGenerator[bytes, None]:
+    async def stream(
+        self, argv: Sequence[str], *, stdin: bytes = b"", sudo: bool = False
+    ) -> AsyncGenerator[bytes, None]:
         """See :meth:`Host.stream`."""
         await self.connect()
         try:
-            process = await self._start(argv, sudo=sudo)
+            process = await self._start(argv, sudo=sudo, with_stdin=bool(stdin))
         except OSError as error:
             raise failed(self.name, argv[0], NOT_FOUND, str(error.strerror).encode()) from None
         try:
-            async with aclosing(process.blocks()) as blocks:
+            async with aclosing(process.blocks(stdin)) as blocks:
                 async for block in blocks:
                     yield block
             status, signal = process.outcome()

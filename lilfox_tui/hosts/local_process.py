@@ -134,11 +134,11 @@ class LocalProcess:
         self._process.stdin.write(data)
         await self._process.stdin.drain()
 
-    async def blocks(self) -> AsyncGenerator[bytes, None]:
-        """What it writes to stdout, as it comes; the tail of stderr is kept."""
+    async def blocks(self, stdin: bytes) -> AsyncGenerator[bytes, None]:
+        """What it writes to stdout, as it comes, while ``stdin`` is written; the tail of stderr is kept."""
         assert self._process.stderr is not None
         err = Tail()
-        others = asyncio.gather(self._read(self._process.stderr, err, self._dialog), self._supply(b""))
+        others = asyncio.gather(self._read(self._process.stderr, err, self._dialog), self._supply(stdin))
         try:
             while block := await self._out.read():
                 yield block

@@ -160,12 +160,14 @@ class SshHost:
             order.argv, status, signal, command.stdout, command.stderr, time.monotonic() - began, truncated
         )
 
-    async def stream(self, argv: Sequence[str], *, sudo: bool = False) -> AsyncGenerator[bytes, None]:
+    async def stream(
+        self, argv: Sequence[str], *, stdin: bytes = b"", sudo: bool = False
+    ) -> AsyncGenerator[bytes, None]:
         """See :meth:`Host.stream`."""
         order = Order.of(argv, self._config, sudo=sudo)
-        command = await self._start(order, await self._link.sessions(), with_stdin=False)
+        command = await self._start(order, await self._link.sessions(), with_stdin=bool(stdin))
         try:
-            async with aclosing(command.blocks()) as blocks:
+            async with aclosing(command.blocks(stdin)) as blocks:
                 async for block in blocks:
                     yield block
             status, signal = command.outcome()

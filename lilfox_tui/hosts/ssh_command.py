@@ -158,11 +158,14 @@ class RemoteCommand:
                 return  # a command need not read its input; of a link that went _finish tells
         self._process.stdin.write_eof()
 
-    async def blocks(self) -> AsyncGenerator[bytes, None]:
-        """What it writes to stdout as it comes; the tail of stderr is kept. Raises HostError."""
+    async def blocks(self, stdin: bytes) -> AsyncGenerator[bytes, None]:
+        """What it writes to stdout as it comes, while ``stdin`` is written; the tail of stderr is kept. Raises
+        HostError."""
         err = Tail()
-        others = asyncio.gather(self._read_err(err), self._supply(b""))
+        others: asyncio.Future[object] = asyncio.ensure_future(self._read_err(err))
         try:
+            await self._until_start()  # before it a login's start-up files could eat what is written
+            others = asyncio.gather(others, self._supply(stdin))
             while block := await self.read_block():
                 yield block
             await others

@@ -147,6 +147,12 @@ async def test_a_stream_ends_with_its_command_or_raises(host: Host) -> None:
             assert [block async for block in blocks] == [b"out\n"]
 
 
+async def test_a_stream_reads_its_stdin(host: Host) -> None:
+    data = bytes(range(256)) * 1000
+    async with aclosing(host.stream(["cat"], stdin=data)) as blocks:
+        assert b"".join([block async for block in blocks]) == data
+
+
 async def test_a_loop_answers_each_question(host: Host) -> None:
     async with host.loop(LOOP) as loop:
         for words in ("one two", "three"):

@@ -73,7 +73,9 @@ class JournalHost(FakeHost):
         lines = [_line(entry) for entry in self._selected(argv)]
         return Completed(tuple(argv), 0, None, b"".join(lines), b"" if sudo else self.members, 0.0)
 
-    async def stream(self, argv: Sequence[str], *, sudo: bool = False) -> AsyncGenerator[bytes, None]:
+    async def stream(
+        self, argv: Sequence[str], *, stdin: bytes = b"", sudo: bool = False
+    ) -> AsyncGenerator[bytes, None]:
         """What journalctl prints, narrowed as grep does where that is asked for."""
         narrow = None
         if argv[0] == "sh":
