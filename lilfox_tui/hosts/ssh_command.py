@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from functools import partial
+from typing import Any
 
 import asyncssh
 from msgspec import Struct
@@ -162,7 +163,7 @@ class RemoteCommand:
         """What it writes to stdout as it comes, while ``stdin`` is written; the tail of stderr is kept. Raises
         HostError."""
         err = Tail()
-        others: asyncio.Future[object] = asyncio.ensure_future(self._read_err(err))
+        others: asyncio.Future[Any] = asyncio.ensure_future(self._read_err(err))
         try:
             await self._until_start()  # before it a login's start-up files could eat what is written
             others = asyncio.gather(others, self._supply(stdin))
