@@ -26,12 +26,19 @@ from lilfox_tui.incident.errors import IncidentError, NoSuchIncident, NotRecorde
 from lilfox_tui.incident.folding import fold, is_open, still_in_force
 from lilfox_tui.incident.line import masked
 from lilfox_tui.incident.model import Closed, Entry, Incident, Opened, Reopened, SeverityLevel, TookOver, What
-from lilfox_tui.incident.places import TIMELINE, all_folders, find, incidents_in, number_of, own_folder, own_path
+from lilfox_tui.incident.places import (
+    NAMED_BY,
+    TIMELINE,
+    all_folders,
+    find,
+    incidents_in,
+    number_of,
+    own_folder,
+    own_path,
+)
 from lilfox_tui.incident.reading import TimelineReader
 from lilfox_tui.incident.timeline import held, make, not_recorded
 
-NAMED_BY = "LILFOX_INCIDENT"
-"""The environment's word for another incident than the newest open one."""
 MOST_EVIDENCE_BYTES = 16 << 20
 _LOCK = ".lock"
 _NEW = ".new-"

@@ -14,6 +14,8 @@ from lilfox_tui.i18n import tr
 from lilfox_tui.incident.errors import NoSuchIncident, NotRecorded
 
 TIMELINE, HEAD, EVIDENCE = "timeline.jsonl", "head", "evidence"
+NAMED_BY = "LILFOX_INCIDENT"
+"""The environment's word for another incident than the newest open one."""
 _INCIDENTS = "incidents"
 _ID = re.compile(r"INC-([1-9][0-9]{0,8})", re.ASCII)
 

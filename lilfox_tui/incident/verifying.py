@@ -20,7 +20,7 @@ from lilfox_tui.incident.errors import IncidentError
 from lilfox_tui.incident.head import Head
 from lilfox_tui.incident.line import NOTHING_BEFORE, digest, entry_of
 from lilfox_tui.incident.model import Entry, Kept
-from lilfox_tui.incident.places import EVIDENCE, TIMELINE, find
+from lilfox_tui.incident.places import EVIDENCE, HEAD, TIMELINE, find
 from lilfox_tui.incident.reading import NO_ENTRY, open_regular
 
 _BLOCK = 1 << 20
@@ -125,7 +125,7 @@ def _end(lines: list[_Line], end: Head | None, known: Mapping[int, str]) -> Iter
     elif end is None:
         yield (
             len(lines),
-            tr("nothing tells that this is the last one: the file {file} is missing or no head", file=head.HEAD),
+            tr("nothing tells that this is the last one: the file {file} is missing or no head", file=HEAD),
         )
     elif end.number > 0 and lines[end.number - 1].sha256 != end.sha256:
         yield end.number, tr("this is not what was written: its SHA-256 is another one")

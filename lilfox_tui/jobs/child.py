@@ -22,6 +22,7 @@ import msgspec
 from lilfox_tui.errors import ConfigError, LilFoxError
 from lilfox_tui.i18n import _, set_language
 from lilfox_tui.jobs.folder import OUTPUT, REQUEST, RESERVE
+from lilfox_tui.jobs.in_incident import InIncident
 from lilfox_tui.jobs.model import Began, Request
 from lilfox_tui.jobs.output import OutputLog
 from lilfox_tui.jobs.process import this_process
@@ -56,7 +57,9 @@ def main(argv: Sequence[str], *, package: str = PACKAGE) -> int:
     _say(waiting, RUNS)
     output = OutputLog(folder / OUTPUT, modes(folder.parent)[1])
     run = Recorded(folder, log)
+    incident = InIncident(run, request)
     outcome = _outcome(request, run, asked, package)
+    incident.ended(outcome)
     _forget_old(folder.parent)
     output.close()
     os.close(key)  # who follows and begins anew at once is not refused
