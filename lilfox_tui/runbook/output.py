@@ -1,0 +1,206 @@
+"""What a command printed, as it is kept: the start and the end of it, without secrets, in two small files of the job.
+
+``RUN.head`` grows while the command prints; past ``HEAD_BYTES`` the end is kept in memory and written to ``RUN.tail``
+twice a second at most. So memory and disk hold the same few hundred KB whether it prints one line or 100 MB.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from msgspec import Struct
+
+from lilfox_tui.jobs.folder import modes
+from lilfox_tui.jobs.reading import open_regular
+from lilfox_tui.redact import MASK, redact
+
+HEAD_BYTES = 256 << 10
+TAIL_BYTES = 64 << 10
+_OFTEN_S = 0.5
+_LONGEST_LINE = 16 << 10
+_KEY = re.compile(rb"-----(BEGIN|END) [A-Z ]{0,40}PRIVATE KEY-----")
+_BORDER = 80
+"""Bytes that are looked at twice: a line of :data:`_KEY` may come in two blocks."""
+
+
+class Kept(Struct, frozen=True, kw_only=True):
+    """What is there of an output, as text that may hold anything but secrets."""
+
+    head: str
+    tail: str = ""
+    """Empty where ``head`` has all of it."""
+    left_out_bytes: int = 0
+    """Between the two."""
+
+    @property
+    def text(self) -> str:
+        """Both, one after the other."""
+        return self.head + self.tail
+
+
+class Output:
+    """Takes what a command prints. ``secrets`` are values that are masked wherever they stand. Where the disk takes
+    nothing more it goes on counting."""
+
+    def __init__(self, folder: Path, run: str, secrets: Iterable[str] = ()) -> None:
+        self._folder, self._run = folder, run
+        self._mode = modes(folder.parent)[1]
+        self._secrets = tuple(secrets)
+        self._head = os.open(
+            _head(folder, run), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, self._mode
+        )
+        self._head_text: list[str] = []
+        self._rest = b""
+        """What is not written to the head yet: no whole line."""
+        self._head_ends: int | None = None
+        """At which byte the head ended and the tail began, once it has."""
+        self._tail = bytearray()
+        self._keys: list[list[int]] = []
+        """Private keys, from which byte to which; one that has not ended goes on for ever."""
+        self._border = b""
+        self._wrote_s = 0.0
+        self.size_bytes = 0
+        self.lines = 0
+
+    @property
+    def left_out_bytes(self) -> int:
+        """What neither head nor tail has."""
+        return 0 if self._head_ends is None else self._tail_begins - self._head_ends
+
+    @property
+    def _tail_begins(self) -> int:
+        return self.size_bytes - len(self._tail)
+
+    def add(self, block: bytes) -> None:
+        """The next bytes."""
+        self._look_for_keys(block)
+        self.size_bytes += len(block)
+        self.lines += block.count(b"\n")
+        if self._head_ends is None and self.size_bytes <= HEAD_BYTES:
+            self._take_head(block)
+            return
+        if self._head_ends is None:
+            self._head_ends = self.size_bytes - len(block) - len(self._rest)
+            self._tail += self._rest
+            self._rest = b""
+        self._tail += block
+        self._cut_tail()
+        if time.monotonic() - self._wrote_s >= _OFTEN_S:
+            self._write_tail()
+
+    def skip(self, size: int) -> None:
+        """Who keeps it on the host has left out so many bytes here, of lines that nobody counted."""
+        if self._head_ends is None:
+            self._write_head(self._rest)
+            self._rest = b""
+            self._head_ends = self.size_bytes
+        self._tail.clear()
+        self.size_bytes += size
+
+    def close(self) -> Kept:
+        """Writes what is left, and gives what is kept."""
+        self._write_head(self._rest)
+        if self._head_ends is not None:
+            self._write_tail()
+        os.close(self._head)
+        return Kept(head="".join(self._head_text), tail=self._tail_text(), left_out_bytes=self.left_out_bytes)
+
+    def _take_head(self, block: bytes) -> None:
+        """Writes whole lines, so that no secret is cut in two; a private key of many lines is one."""
+        text = self._rest + block
+        whole = max(text.rfind(b"\n"), text.rfind(b"\r")) + 1
+        keys = list(_KEY.finditer(text))
+        if keys and keys[-1][1] == b"BEGIN":
+            whole = min(whole, keys[-1].start())
+        elif len(text) - whole > _LONGEST_LINE:
+            whole = _between_words(text, len(text))
+        self._rest = text[whole:]
+        self._write_head(text[:whole])
+
+    def _write_head(self, text: bytes) -> None:
+        if text:
+            told = self._masked(text)
+            self._head_text.append(told)
+            with suppress(OSError):
+                os.write(self._head, told.encode())
+
+    def _cut_tail(self) -> None:
+        if (excess := len(self._tail) - TAIL_BYTES) > TAIL_BYTES:
+            line = self._tail.find(b"\n", excess, excess + _LONGEST_LINE) + 1
+            del self._tail[: line or _between_words(self._tail, excess)]
+            self._keys = [key for key in self._keys if key[1] > self._tail_begins]
+
+    def _tail_text(self) -> str:
+        """Of a private key that began before the tail nothing is told."""
+        begins = self._tail_begins
+        for first, end in self._keys:
+            if first < begins < end:
+                return f"{MASK}{self._masked(bytes(self._tail[end - begins :]))}"
+        return self._masked(bytes(self._tail))
+
+    def _write_tail(self) -> None:
+        self._wrote_s = time.monotonic()
+        path = _tail(self._folder, self._run)
+        part = path.with_suffix(".part")
+        with suppress(OSError):
+            handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, self._mode)
+            with os.fdopen(handle, "wb") as file:
+                file.write(f"{self.left_out_bytes}\n{self._tail_text()}".encode())
+            part.replace(path)
+
+    def _look_for_keys(self, block: bytes) -> None:
+        text = self._border + block
+        begins = self.size_bytes - len(self._border)
+        for found in _KEY.finditer(text):
+            if found.end() <= len(self._border):
+                continue
+            if found[1] == b"BEGIN":
+                self._keys.append([begins + found.start(), sys.maxsize])
+            elif self._keys and self._keys[-1][1] == sys.maxsize:
+                self._keys[-1][1] = begins + found.end()
+        self._border = text[-_BORDER:]
+
+    def _masked(self, text: bytes) -> str:
+        return masked(text.decode("utf-8", "replace"), self._secrets)
+
+
+def masked(text: str, secrets: Iterable[str]) -> str:
+    """``text`` without these values, and without what looks like a secret."""
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    return redact(text)
+
+
+def _between_words(text: bytes | bytearray, near: int) -> int:
+    """A place at or before ``near`` where no word is cut, of a line without an end."""
+    at = max(text.rfind(each, max(0, near - _LONGEST_LINE // 2), near) for each in (b" ", b"\t", b"\n", b"\r"))
+    return at + 1 or near
+
+
+def read(folder: Path, run: str) -> Kept:
+    """What is kept of a command's output by now; of one that has printed nothing, nothing."""
+    head = _read(_head(folder, run))
+    size, _, tail = _read(_tail(folder, run)).partition("\n")
+    return Kept(head=head, tail=tail, left_out_bytes=int(size) if size.isdigit() else 0)
+
+
+def _read(path: Path) -> str:
+    try:
+        with os.fdopen(open_regular(path), "rb") as file:
+            return file.read(2 * (HEAD_BYTES + TAIL_BYTES)).decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def _head(folder: Path, run: str) -> Path:
+    return folder / f"{run}.head"
+
+
+def _tail(folder: Path, run: str) -> Path:
+    return folder / f"{run}.tail"

@@ -1,0 +1,167 @@
+r"""What runs a command on a host: a bash that reads nothing but what it is given.
+
+    bash --noprofile --norc -c KEEPER
+
+Script and values come on its stdin, each ended by a NUL: nothing of them is in an argv, no value is ever read as shell
+text, and what a lost link has cut is not run. The command's own stdin is ``/dev/null``; its stdout and stderr are one
+stream, in the order in which they are written, as in a terminal.
+
+A fence of several commands has a folder on the host (``~/.cache/lilfox/runs/RUN/FENCE``, 0700; root's with sudo): what
+a command leaves (folder, variables, functions, options, umask) is written there when it ended as expected, and read by
+the next one. So it outlives lost links and this process. ``forget`` takes it away.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from typing import Literal
+
+from msgspec import Struct
+
+from lilfox_tui.hosts.base import Host
+
+FOLDER = ".cache/lilfox/runs"
+_SHEBANG = re.compile(r"#!\s*(\S+)[ \t]*([^\n]*)")
+
+_HOME = 'LF__HOME=$HOME; if [ -n "$SUDO_UID" ] && [ "$EUID" = 0 ]; then LF__HOME=~root; fi'
+
+KEEPER = (
+    r"""
+exec 2>&1
+LF__refuse() { printf '%s\n' "lilfox: $1"; [ -z "$LF__MARK" ] || printf '\0%s 125\n' "$LF__MARK"; exit 125; }
+for LF__N in LF__MARK LF__STATE LF__PLACE LF__FINE LF__CWD LF__WITH; do
+    IFS= read -r -d '' "$LF__N" || LF__refuse 'what was sent ended early; nothing was run'
+done
+while IFS= read -r -d '' LF__N && [ -n "$LF__N" ]; do
+    IFS= read -r -d '' LF__V && export "$LF__N=$LF__V" || LF__refuse 'what was sent ended early; nothing was run'
+done
+IFS= read -r -d '' LF__SCRIPT || LF__refuse 'what was sent ended early; nothing was run'
+exec </dev/null
+"""
+    + _HOME
+    + rf"""
+LF__D=$LF__HOME/{FOLDER}/$LF__STATE
+"""
+    + r"""
+case $LF__PLACE in
+first)
+    (
+        umask 077
+        find "$LF__HOME/.cache/lilfox/runs" -mindepth 1 -maxdepth 1 -mtime +7 -exec rm -rf {} + 2>/dev/null
+        rm -rf -- "$LF__D"
+        mkdir -p -- "$LF__D" && : >"$LF__D/vars" && : >"$LF__D/options"
+    ) || LF__refuse "$LF__D cannot be made; nothing was run" ;;
+later)
+    [ -f "$LF__D/vars" ] ||
+        LF__refuse "$LF__D is gone, and with it what the commands before this one left; nothing was run" ;;
+esac
+LF__M=$LF__MARK
+unset -v LF__N LF__V LF__MARK LF__HOME
+unset -f LF__refuse
+exec 2>/dev/null
+(
+    exec 2>&1
+    unset -v LF__M
+    if [ "$LF__PLACE" = later ]; then
+        . "$LF__D/vars" 2>/dev/null
+        cd -- "$LF__CD" || { echo "lilfox: nothing was run"; exit 125; }
+        unset -v LF__CD
+    elif [ -n "$LF__CWD" ]; then
+        cd -- "$LF__CWD" || { echo "lilfox: nothing was run"; exit 125; }
+    fi
+    if [ -n "$LF__WITH" ]; then
+        eval "$LF__WITH /dev/fd/3" 3< <(printf '%s\n' "$LF__SCRIPT")
+        exit
+    fi
+    [ "$LF__PLACE" != later ] || . "$LF__D/options" 2>/dev/null
+    eval "$LF__SCRIPT"
+    {
+        set -- "$?" "$LF__PLACE" "$LF__D" "$LF__FINE"
+        if [ -n "$2" ] && { [ "$4" = any ] || [ "$4" = "$1" ]; }; then
+            { set +o; shopt -p; } >"$3/options.new"
+            set +eux
+            unset -v "${!LF_@}"
+            LF__CD=$PWD
+            while IFS= read -r LF__N; do
+                case $LF__N in
+                LF__CD) ;;
+                LF__* | BASH* | EUID | PPID | UID | SHELLOPTS) continue ;;
+                FUNCNAME | GROUPS | DIRSTACK | PIPESTATUS | _) continue ;;
+                esac
+                set -- "$@" "$LF__N"
+            done < <(compgen -v)
+            { declare -p "${@:5}"; declare -f; echo "umask $(umask)"; } >"$3/vars.new"
+            mv -f -- "$3/vars.new" "$3/vars"
+            mv -f -- "$3/options.new" "$3/options"
+        fi
+    } 2>/dev/null
+    exit "$1"
+)
+LF__S=$?
+[ -z "$LF__M" ] || printf '\0%s %s\n' "$LF__M" "$LF__S"
+exit "$LF__S"
+"""
+)
+ARGV = ("bash", "--noprofile", "--norc", "-c", KEEPER)
+
+
+class Fence(Struct, frozen=True):
+    """Where a command leaves what the next one of its fence finds."""
+
+    run: str
+    number: int
+    place: Literal["first", "later"]
+
+    @property
+    def folder(self) -> str:
+        """Below ``FOLDER``."""
+        return f"{self.run}/{self.number}"
+
+
+def given(
+    script: str,
+    env: Mapping[str, str],
+    *,
+    mark: str = "",
+    fence: Fence | None = None,
+    fine: int | None = 0,
+    cwd: str = "",
+    interpreter: str = "",
+) -> bytes:
+    """What the shell reads from its stdin.
+
+    ``mark``: printed after a NUL, with the exit status behind it, once the command has ended; it is in no argv and the
+    command does not see it. ``fine``: the exit status with which what the command leaves is kept, None for any.
+    ``interpreter``: words of a program that reads the script from a file instead; without one ``#!`` says it. Raises
+    ValueError for a NUL."""
+    fields = [
+        mark,
+        "" if fence is None else fence.folder,
+        "" if fence is None else fence.place,
+        "any" if fine is None else str(fine),
+        cwd,
+        with_words(script, interpreter),
+        *(each for pair in env.items() for each in pair),
+        "",
+        script,
+    ]
+    if any("\0" in field for field in fields):
+        raise ValueError("a NUL in a script or a value")
+    return b"".join(field.encode("utf-8", "surrogateescape") + b"\0" for field in fields)
+
+
+def with_words(script: str, interpreter: str) -> str:
+    """The program that reads the script, quoted for a shell; empty where bash itself does."""
+    if interpreter:
+        return shlex.join(shlex.split(interpreter))
+    if (shebang := _SHEBANG.match(script)) is None:
+        return ""
+    return shlex.join(word for word in (shebang[1], shebang[2].strip()) if word)
+
+
+async def forget(host: Host, run: str, *, sudo: bool) -> None:
+    """Takes away what the run's fences left on the host. Raises HostError."""
+    script = f'{_HOME}; rm -rf -- "$LF__HOME/{FOLDER}/$1"'
+    await host.run(["bash", "--noprofile", "--norc", "-c", script, "bash", run], sudo=sudo)

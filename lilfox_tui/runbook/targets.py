@@ -1,0 +1,111 @@
+"""Where commands run: host words of a runbook, and the hosts that they mean in a configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from types import TracebackType
+
+from lilfox_tui.config.model import Config, HostConfig
+from lilfox_tui.errors import NotAllowed, UsageError
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.open import open_host
+from lilfox_tui.i18n import tr
+from lilfox_tui.runbook.model import Runbook
+from lilfox_tui.runbook.turns import EACH, HERE, named_host, word_of
+
+LOCALHOST = "localhost"
+"""What this machine is called when the configuration does not name it."""
+ALL = "all"
+
+
+def here(config: Config) -> str:
+    """The name of this machine: of the first host that is ``local``, so that what protects it holds."""
+    return next((name for name, host in config.hosts.items() if host.local), LOCALHOST)
+
+
+def resolve(config: Config, word: str, run: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Names of the hosts that ``word`` means: ``local``, ``all``, ``each`` (the hosts of the run), a name, a glob, or
+    several with commas between; in the order of the configuration. Raises UsageError where it means none."""
+    found: dict[str, None] = {}
+    for part in filter(None, map(str.strip, word.split(","))):
+        names = _of_part(config, part, run)
+        if not names:
+            raise UsageError(
+                tr("{word}: no host of the configuration is meant by that", word=part),
+                tr("hosts are: {names}", names=", ".join(config.hosts) or HERE),
+            )
+        found |= dict.fromkeys(names)
+    return tuple(found)
+
+
+def _of_part(config: Config, part: str, run: tuple[str, ...]) -> list[str]:
+    if part == HERE:
+        return [here(config)]
+    if part == EACH:
+        return list(run)
+    if part == ALL:
+        return list(config.hosts)
+    if part in config.hosts or part == here(config):
+        return [part]
+    return [name for name in config.hosts if fnmatchcase(name, part)]
+
+
+def words(config: Config, runbook: Runbook) -> dict[str, tuple[str, ...]]:
+    """What each host word of the runbook means. Raises UsageError."""
+    of_run = runbook.hosts or HERE
+    run = resolve(config, ALL if of_run == EACH else of_run) if not of_run.startswith("<") else ()
+    commands = [command for step in runbook.steps for command in step.commands if command.kind != "none"]
+    asked = {word_of(command, runbook) for command in commands if named_host(command, runbook) is None}
+    return {word: resolve(config, word, run) for word in sorted(asked)} | {EACH: run}
+
+
+def refuse_change(config: Config, names: Iterable[str]) -> None:
+    """Raises NotAllowed where a change is not to be made on one of these hosts."""
+    for name in names:
+        if config.read_only:
+            raise NotAllowed(
+                tr("read only: nothing is changed on {host}", host=name),
+                tr("start without --read-only, or take read_only out of the configuration"),
+            )
+        if host_config(config, name).protected:
+            raise NotAllowed(
+                tr("{host} is protected: nothing is changed there", host=name),
+                tr("take protected off this host in the configuration"),
+            )
+
+
+def host_config(config: Config, name: str) -> HostConfig:
+    """Of a host that is configured, or of this machine. Raises UsageError for another one."""
+    if name in config.hosts:
+        return config.hosts[name]
+    if name == here(config):
+        return HostConfig(local=True)
+    raise UsageError(
+        tr("there is no host {name} in the configuration", name=name),
+        tr("hosts are: {names}", names=", ".join(config.hosts) or HERE),
+    )
+
+
+class Hosts:
+    """The hosts of a run, opened when they are asked for and closed together, as an async context manager."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._open: dict[str, Host] = {}
+
+    async def __aenter__(self) -> Hosts:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for host in self._open.values():
+            await host.close()
+
+    def __getitem__(self, name: str) -> Host:
+        """The host of that name, not connected yet. Raises UsageError for one that is not configured."""
+        if name not in self._open:
+            config = host_config(self._config, name)
+            self._open[name] = open_host(name, config, self._config.ssh, read_only=self._config.read_only)
+        return self._open[name]
