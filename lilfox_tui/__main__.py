@@ -30,6 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from lilfox_tui.app.start import run_demo
 
         return exit_code_of(lambda: run_demo(args))
+    gc.freeze()  # what is there now stays: no look for garbage goes through it again
     gc.enable()
     return exit_code_of(lambda: run_command(args))
 

@@ -37,9 +37,8 @@ async def read_sets(store: Store, *, zone: tzinfo | None = None) -> list[BackupS
     with that reason). Only the first have a plan. ``zone`` is that of the dates in names, this machine's when not
     given. Raises StoreError, HostError."""
     with nothing_collected():
-        entries = await store.entries()
-        texts = await store.read_small([entry.name for entry in entries if entry.name.endswith((MANIFEST, PROOF))])
-        return await asyncio.to_thread(sets_of, entries, texts, zone or local_zone())
+        texts, entries = await store.look((MANIFEST, PROOF))
+        return await asyncio.to_thread(sets_of, texts, entries, zone or local_zone())
 
 
 @contextmanager
@@ -55,12 +54,13 @@ def nothing_collected() -> Iterator[None]:
             gc.enable()
 
 
-def sets_of(entries: Sequence[Entry], texts: Mapping[str, bytes], zone: tzinfo) -> list[BackupSet]:
-    """The sets that ``entries`` are; ``texts`` holds the manifests and proofs among them."""
-    read = [read_manifest(entry, texts.get(entry.name)) for entry in entries if entry.name.endswith(MANIFEST)]
+def sets_of(texts: Mapping[str, bytes], entries: Sequence[Entry], zone: tzinfo) -> list[BackupSet]:
+    """The sets that ``texts`` (manifests and proofs by their names) and ``entries`` (all other files) are."""
+    read = [read_manifest(name, raw) for name, raw in texts.items() if name.endswith(MANIFEST)]
+    read += [read_manifest(entry.name, None) for entry in entries if entry.name.endswith(MANIFEST)]
     described = [each for each in read if each is not None]
     there = Lying(entries, described)
-    sets = [described_set(each, there, texts.get(proof_name(each.id))) for each in described]
+    sets = [described_set(each, there, texts.get(proof_name(each.id)), zone) for each in described]
     unread = {found.id[-15:]: at for at, found in enumerate(sets) if found.manifest is None}
     others = [each for each in entries if not each.name.endswith((MANIFEST, PROOF)) and each.name not in there.claimed]
     old, left = _sorted_out(others, unread, zone)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime, tzinfo
 from functools import cached_property, lru_cache
 
 import msgspec
@@ -15,12 +16,14 @@ from msgspec import Struct
 
 from lilfox_tui.backup.manifest import SCHEMA, Manifest, Part, Proof, is_unchanged
 from lilfox_tui.backup.model import BackupSet, FoundPart, Status
-from lilfox_tui.backup.names import FIRST_YEAR, LAST_YEAR, MANIFEST, read_file_name, read_id
+from lilfox_tui.backup.names import FIRST_YEAR, LAST_YEAR, MANIFEST, SetName, moment_of, read_file_name, read_id
 from lilfox_tui.backup.store import Entry
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.text import clean, fit
 
 _SHOWN = 80
+NEVER = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC)
+"""Of a set whose manifest cannot be read and whose name has a date that is on no calendar."""
 _ANY_STAMP = "20231230_020000"
 
 
@@ -35,8 +38,7 @@ class Described(Struct, frozen=True, kw_only=True, gc=False):
     own; ``parts`` are those whose names are."""
 
     id: str
-    plan: str
-    entry: Entry
+    name: SetName
     manifest: Manifest | None
     parts: tuple[Part, ...] = ()
     trouble: Message | str = ""
@@ -47,9 +49,10 @@ _proofs = msgspec.json.Decoder(Proof)
 _schemas = msgspec.json.Decoder(_Schema)
 
 
-def read_manifest(entry: Entry, raw: bytes | None) -> Described | None:
-    """The manifest in ``entry``, whose content is ``raw`` (None: it cannot be had); None when its name is no set's."""
-    name = entry.name.removesuffix(MANIFEST)
+def read_manifest(file: str, raw: bytes | None) -> Described | None:
+    """The manifest in a file of that name, whose content is ``raw`` (None: it cannot be had); None when the name is no
+    set's."""
+    name = file.removesuffix(MANIFEST)
     parsed = read_id(name)
     if parsed is None:
         return None
@@ -57,13 +60,13 @@ def read_manifest(entry: Entry, raw: bytes | None) -> Described | None:
     if isinstance(read, Manifest) and (read.id, read.plan) != (name, parsed.plan):
         read = tr("its manifest is of another set: {id}", id=_shown(read.id))
     if not isinstance(read, Manifest):
-        return Described(id=name, plan=parsed.plan, entry=entry, manifest=None, trouble=read)
+        return Described(id=name, name=parsed, manifest=None, trouble=read)
     own = tuple([part for part in read.parts if _is_own(part.name, parsed.stamp)])
     trouble: Message | str = ""
     if len(own) != len(read.parts):
         strange = next(part.name for part in read.parts if part not in own)
         trouble = tr("its manifest names what is no file of it: {name}", name=_shown(strange))
-    return Described(id=name, plan=parsed.plan, entry=entry, manifest=read, parts=own, trouble=trouble)
+    return Described(id=name, name=parsed, manifest=read, parts=own, trouble=trouble)
 
 
 def _decoded(raw: bytes | None) -> Manifest | Message:
@@ -134,11 +137,11 @@ class Lying:
         return {name.lower(): name for name in self.files}
 
 
-def described_set(described: Described, there: Lying, proof: bytes | None) -> BackupSet:
-    """The set as it lies there. A file that another manifest names too is of neither set: removing the one must not
-    take it from the other."""
+def described_set(described: Described, there: Lying, proof: bytes | None, zone: tzinfo) -> BackupSet:
+    """The set as it lies there; where its manifest cannot be read, of the time in its name (in ``zone``). A file that
+    another manifest names too is of neither set: removing the one must not take it from the other."""
     named = tuple([_found(part, there) for part in described.parts])
-    reason = described.trouble or next((part.trouble for part in named if part.trouble), "")
+    reason = described.trouble or next(iter([part.trouble for part in named if part.trouble]), "")
     manifest = described.manifest
     status: Status = "broken" if reason else "unverified"
     read = None if manifest is None else read_proof(described.id, proof)
@@ -149,11 +152,11 @@ def described_set(described: Described, there: Lying, proof: bytes | None) -> Ba
         reason = tr("not whole, these could not be backed up: {missing}", missing=missing)
     return BackupSet(
         id=described.id,
-        created=described.entry.modified if manifest is None else manifest.created,
+        created=moment_of(described.name.stamp, zone) or NEVER if manifest is None else manifest.created,
         status=status,
         reason=reason,
         parts=tuple(part for part in named if part.name not in there.shared) if there.shared else named,
-        plan=described.plan,
+        plan=described.name.plan,
         manifest=manifest,
         proof=read,
     )
@@ -161,6 +164,7 @@ def described_set(described: Described, there: Lying, proof: bytes | None) -> Ba
 
 def _found(part: Part, there: Lying) -> FoundPart:
     entry = there.files.get(part.name)
+    well = entry is not None and entry.size_bytes == part.size_bytes and not there.shared
     return FoundPart(
         name=part.name,
         source=part.source,
@@ -170,7 +174,7 @@ def _found(part: Part, there: Lying) -> FoundPart:
         modified=None if entry is None else entry.modified,
         sha256=part.sha256,
         said=part,
-        trouble=_trouble(part, entry, there),
+        trouble="" if well else _trouble(part, entry, there),
     )
 
 

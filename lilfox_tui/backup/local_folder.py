@@ -20,6 +20,7 @@ from lilfox_tui.i18n import tr
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OLD = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_SMALL = 1 << 16
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
@@ -108,38 +109,22 @@ class LocalFolder:
             if stat.S_ISREG(os.stat(base, dir_fd=folder, follow_symlinks=False).st_mode):
                 os.unlink(base, dir_fd=folder)
 
-    def entries(self) -> list[Entry]:
-        """All regular files, also those of the known sub-folders."""
-        found: list[Entry] = []
+    def entries(
+        self, whole: tuple[str, ...] = (), limit_bytes: int = 0, texts: dict[str, bytes] | None = None
+    ) -> list[Entry]:
+        """All regular files, also those of the known sub-folders, but those whose names end as ``whole`` says: what is
+        in them goes into ``texts``, as long as it is no more than ``limit_bytes``."""
+        read = {} if texts is None else texts
         with self.root() as root:
-            found += _entries(root, "")
+            found = _entries(root, "", whole, limit_bytes, read)
             for name in FOLDERS:
                 with suppress(FileNotFoundError, NotADirectoryError):
                     descriptor = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=root)
                     try:
-                        found += _entries(descriptor, f"{name}/")
+                        found += _entries(descriptor, f"{name}/", whole, limit_bytes, read)
                     finally:
                         os.close(descriptor)
         return found
-
-    def small(self, names: list[str], limit_bytes: int) -> dict[str, bytes]:
-        """What is in those of the files that are there and no larger."""
-        read: dict[str, bytes] = {}
-        with self.root() as root:
-            for name in names:
-                folder, base = parted(name)
-                try:
-                    descriptor, facts = old_file(root, base) if not folder else self.open(name)
-                except OSError:
-                    continue
-                try:
-                    if facts.st_size <= limit_bytes:
-                        read[name] = os.read(descriptor, facts.st_size)
-                except OSError:
-                    continue
-                finally:
-                    os.close(descriptor)
-        return read
 
 
 def new_file(folder: int, base: str) -> int:
@@ -182,15 +167,41 @@ def write_all(descriptor: int, data: bytes) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def _entries(folder: int, prefix: str) -> list[Entry]:
+def _entries(
+    folder: int, prefix: str, whole: tuple[str, ...], limit_bytes: int, texts: dict[str, bytes]
+) -> list[Entry]:
     found = []
     with os.scandir(folder) as listed:
         for each in listed:
-            if not (is_name(each.name) and each.is_file(follow_symlinks=False)):
+            base = each.name
+            if not (is_name(base) and each.is_file(follow_symlinks=False)):
                 continue
             try:
-                facts = os.stat(each.name, dir_fd=folder, follow_symlinks=False)
+                if base.endswith(whole) and (data := _read(folder, base, limit_bytes)) is not None:
+                    texts[prefix + base] = data
+                    continue
+                facts = os.stat(base, dir_fd=folder, follow_symlinks=False)
             except FileNotFoundError:
                 continue
-            found.append(Entry(prefix + each.name, facts.st_size, datetime.fromtimestamp(facts.st_mtime, UTC)))
+            found.append(Entry(prefix + base, facts.st_size, datetime.fromtimestamp(facts.st_mtime, UTC)))
     return found
+
+
+def _read(folder: int, base: str, limit_bytes: int) -> bytes | None:
+    """What is in a file; None when that is more than ``limit_bytes``, or may not be read. Raises FileNotFoundError.
+    What it is was told by the folder: it is not asked for again, there are tens of thousands."""
+    try:
+        descriptor = os.open(base, _OLD, dir_fd=folder)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        return None
+    try:
+        data = os.read(descriptor, _SMALL)
+        while len(data) % _SMALL == 0 and 0 < len(data) <= limit_bytes and (more := os.read(descriptor, _SMALL)):
+            data += more
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    return data if len(data) <= limit_bytes else None

@@ -92,9 +92,10 @@ class LocalStore:
             thread.submit(_drop_and_close, descriptor, facts.st_size)
             thread.shutdown(wait=False)
 
-    async def read_small(self, names: Sequence[str]) -> dict[str, bytes]:
-        """See :meth:`Store.read_small`."""
-        return await self._call(".", lambda: self._folder.small(list(names), SMALL_BYTES))
+    async def look(self, endings: tuple[str, ...]) -> tuple[dict[str, bytes], Sequence[Entry]]:
+        """See :meth:`Store.look`."""
+        texts: dict[str, bytes] = {}
+        return texts, await self._call(".", lambda: self._folder.entries(endings, SMALL_BYTES, texts))
 
     async def write(self, name: str, blocks: AsyncIterator[bytes]) -> int:
         """See :meth:`Store.write`."""

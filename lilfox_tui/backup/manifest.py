@@ -18,6 +18,9 @@ SCHEMA = 1
 PartKind = Literal["postgresql-custom", "postgresql-plain", "postgresql-globals", "files", "file"]
 """``files`` is a tar archive, ``file`` the file itself (the manual's ``env_DATE``)."""
 _details = msgspec.json.Decoder(dict[str, Any])
+Digest = Annotated[str, Meta(min_length=64, max_length=64)]
+"""SHA-256 in hexadecimal. That it is one is not asked of ten thousand sets: bytes of which it would be the digest are
+never found."""
 Packing = Literal["zstd", "gzip", "none"]
 
 
@@ -35,9 +38,9 @@ class Part(Struct, frozen=True, kw_only=True, gc=False):
     encrypted: bool = False
     """With age (C2SP age-encryption.org/v1), around the packing."""
     size_bytes: Annotated[int, Meta(ge=0)]
-    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    sha256: Digest
     raw_bytes: Annotated[int, Meta(ge=0)]
-    raw_sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    raw_sha256: Digest
     detail_json: Raw = field(name="detail", default=Raw(b"{}"))
     """``detail`` as it stands in the manifest (:func:`detail_json` makes it): a list of sets does not read it."""
 
@@ -96,8 +99,8 @@ class Proof(Struct, frozen=True, kw_only=True, gc=False):
     detail: dict[str, Any] = {}
 
 
-_TAIL = ',"checksum":"{}"}}'
-_TAIL_BYTES = len(_TAIL.format("0" * 64))
+_BEFORE, _BEHIND = b',"checksum":"', b'"}'
+_TAIL_BYTES = len(_BEFORE) + 64 + len(_BEHIND)
 
 
 def detail_json(detail: dict[str, Any]) -> Raw:
@@ -108,10 +111,13 @@ def detail_json(detail: dict[str, Any]) -> Raw:
 def encoded(document: Manifest | Proof) -> bytes:
     """As it stands in the store."""
     text = msgspec.json.encode(document)[:-1]
-    return text + _TAIL.format(hashlib.sha256(text).hexdigest()).encode()
+    return text + _tail(text)
 
 
 def is_unchanged(raw: bytes) -> bool:
     """Whether not one byte of what :func:`encoded` gave is another now."""
-    text, tail = memoryview(raw)[:-_TAIL_BYTES], raw[-_TAIL_BYTES:]
-    return tail == _TAIL.format(hashlib.sha256(text).hexdigest()).encode()
+    return raw.endswith(_tail(memoryview(raw)[:-_TAIL_BYTES]))
+
+
+def _tail(text: bytes | memoryview) -> bytes:
+    return _BEFORE + hashlib.sha256(text).hexdigest().encode() + _BEHIND

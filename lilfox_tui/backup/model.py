@@ -54,7 +54,7 @@ class BackupSet(Struct, frozen=True, kw_only=True, gc=False):
     @property
     def size_bytes(self) -> int:
         """Of all its files in the store."""
-        return sum(part.size_bytes for part in self.parts)
+        return sum([part.size_bytes for part in self.parts])
 
     @property
     def good(self) -> bool:

@@ -98,8 +98,10 @@ class SftpStore:
                 await _end(reading)
                 await file.close()
 
-    async def read_small(self, names: Sequence[str]) -> dict[str, bytes]:
-        """See :meth:`Store.read_small`."""
+    async def look(self, endings: tuple[str, ...]) -> tuple[dict[str, bytes], Sequence[Entry]]:
+        """See :meth:`Store.look`."""
+        entries = await self.entries()
+        names = [entry.name for entry in entries if entry.name.endswith(endings)]
         turns = asyncio.Semaphore(AT_ONCE)
 
         async def read(name: str) -> bytes | None:
@@ -107,7 +109,8 @@ class SftpStore:
                 return await self._folder.small(name, SMALL_BYTES)
 
         found = await asyncio.gather(*(read(name) for name in names))
-        return {name: data for name, data in zip(names, found, strict=True) if data is not None}
+        texts = {name: data for name, data in zip(names, found, strict=True) if data is not None}
+        return texts, [entry for entry in entries if entry.name not in texts]
 
     async def write(self, name: str, blocks: AsyncIterator[bytes]) -> int:
         """See :meth:`Store.write`."""

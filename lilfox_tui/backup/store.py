@@ -57,9 +57,9 @@ class Store(Protocol):
         """The bytes of a file in blocks; use inside ``aclosing``."""
         ...
 
-    async def read_small(self, names: Sequence[str]) -> dict[str, bytes]:
-        """Whole small files (manifests, proofs; 4 MB each at most) in few round trips; those that are gone are not
-        in it."""
+    async def look(self, endings: tuple[str, ...]) -> tuple[dict[str, bytes], Sequence[Entry]]:
+        """Whole all files whose names end so (manifests, proofs), in few round trips, and the entries of all others:
+        also of such that are larger than 4 MB or may not be read."""
         ...
 
     async def write(self, name: str, blocks: AsyncIterator[bytes]) -> int:

@@ -12,7 +12,7 @@ from lilfox_tui.backup.described_sets import read_manifest
 from lilfox_tui.backup.manifest import Manifest, encoded
 from lilfox_tui.backup.model import BackupSet
 from lilfox_tui.backup.names import MANIFEST, PROOF, UNFINISHED, manifest_name, proof_name, read_file_name, read_id
-from lilfox_tui.backup.store import Entry, Store
+from lilfox_tui.backup.store import Store
 from lilfox_tui.errors import LilFoxError
 
 _MARK = MANIFEST + UNFINISHED
@@ -45,24 +45,22 @@ async def remove_set(store: Store, found: BackupSet) -> None:
 async def clear(store: Store) -> list[str]:
     """Removes what was left, with the store's lock held, so that nobody is writing it; gives the names. Files that a
     manifest names stay, and so do all that LilFox did not write. Raises StoreError, HostError."""
-    entries = await store.entries()
-    names = {entry.name for entry in entries}
-    marks = [entry for entry in entries if _marked_id(entry.name) is not None]
-    texts = await store.read_small([entry.name for entry in marks])
+    texts, entries = await store.look((_MARK,))
+    names = {*texts, *(entry.name for entry in entries)}
+    marks = [name for name in names if _marked_id(name) is not None]
     gone = [name for name in names if _is_part(name)]
-    for each in marks:
-        if each.name.removesuffix(UNFINISHED) not in names:
-            gone += sorted(names & _files_of(each, texts.get(each.name)))
-    marked = [each.name for each in marks]
+    for name in marks:
+        if name.removesuffix(UNFINISHED) not in names:
+            gone += sorted(names & _files_of(name, texts.get(name)))
     await store.remove(sorted(set(gone)))
-    await store.remove(marked)
-    return sorted({*gone, *marked})
+    await store.remove(marks)
+    return sorted({*gone, *marks})
 
 
-def _files_of(entry: Entry, raw: bytes | None) -> set[str]:
+def _files_of(mark: str, raw: bytes | None) -> set[str]:
     """Files that the manifest in a mark names, and that are of its date; none of one that was cut: then no file has had
     its name yet."""
-    described = read_manifest(Entry(entry.name.removesuffix(UNFINISHED), entry.size_bytes, entry.modified), raw)
+    described = read_manifest(mark.removesuffix(UNFINISHED), raw)
     if described is None or described.manifest is None:
         return set()
     return {*(part.name for part in described.parts), proof_name(described.id)}

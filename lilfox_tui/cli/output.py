@@ -12,7 +12,10 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
-from typing import Any, NamedTuple, TextIO
+from itertools import zip_longest
+from typing import Any, TextIO
+
+from msgspec import Struct
 
 from lilfox_tui.errors import ConfigError, LilFoxError
 from lilfox_tui.i18n import Message, _, tr
@@ -26,12 +29,15 @@ _SGR = {Level.GOOD: "32", Level.UNKNOWN: "2", Level.DEGRADED: "33", Level.FAILIN
 _colour_wanted = True
 
 
-class Cell(NamedTuple):
+class Cell(Struct, frozen=True, gc=False):
     """One cell of a table; ``level`` gives it a colour, ``right`` puts it to the right."""
 
     text: str
     level: Level | None = None
     right: bool = False
+
+
+_NOTHING = Cell("")
 
 
 def no_colour() -> None:
@@ -63,19 +69,27 @@ def print_text(text: str) -> None:
 
 
 def print_table(rows: Iterable[Sequence[Cell]]) -> None:
-    """Rows with their columns in line; the last column is not padded."""
-    table = list(rows)
+    """Rows with their columns in line; nothing stands behind the last text of a line."""
     coloured = _colour_wanted and not os.environ.get("NO_COLOR") and sys.stdout.isatty()
-    lines: list[list[str]] = [[] for _row in table]
-    for at in range(max(map(len, table), default=0)):
-        there = [(line, row) for line, row in zip(lines, table, strict=True) if at < len(row)]
-        texts, widths = _cleaned([row[at].text for _line, row in there])
-        widest = max(widths)
-        for (line, row), text, width in zip(there, texts, widths, strict=True):
-            cell, padding = row[at], " " * (widest - width)
-            shown = padding + text if cell.right else text if at == len(row) - 1 else text + padding
-            line.append(f"\x1b[{_SGR[cell.level]}m{shown}\x1b[m" if coloured and cell.level is not None else shown)
-    _write(sys.stdout, "".join("  ".join(line).rstrip() + "\n" for line in lines))
+    columns = [_in_line(cells, coloured=coloured) for cells in zip_longest(*rows, fillvalue=_NOTHING)]
+    _write(sys.stdout, "".join(["  ".join(line).rstrip() + "\n" for line in zip(*columns, strict=True)]))
+
+
+def _in_line(cells: Sequence[Cell], *, coloured: bool) -> list[str]:
+    """A column's texts, all of one width."""
+    texts, widths = _cleaned([cell.text for cell in cells])
+    widest = max(widths)
+    if coloured:
+        texts = [
+            text if cell.level is None else f"\x1b[{_SGR[cell.level]}m{text}\x1b[m"
+            for cell, text in zip(cells, texts, strict=True)
+        ]
+    if min(widths) == widest:
+        return texts
+    return [
+        " " * (widest - width) + text if cell.right else text + " " * (widest - width)
+        for cell, text, width in zip(cells, texts, widths, strict=True)
+    ]
 
 
 def _cleaned(texts: list[str]) -> tuple[list[str], list[int]]:
@@ -83,9 +97,9 @@ def _cleaned(texts: list[str]) -> tuple[list[str], list[int]]:
     together = "".join(texts)
     if together.isascii() and together.isprintable():
         return texts, list(map(len, texts))
-    known = {text: clean(text) for text in set(texts)}
-    cleaned = [known[text] for text in texts]
-    return cleaned, [cell_width(text) for text in cleaned]
+    cleaned = {text: clean(text) for text in set(texts)}
+    widths = {text: cell_width(shown) for text, shown in cleaned.items()}
+    return [cleaned[text] for text in texts], [widths[text] for text in texts]
 
 
 def print_json(document: Any, *, lines: bool = False) -> None:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
 
 from lilfox_tui import paths
-from lilfox_tui.config import backup_section, checks, trusted_file
-from lilfox_tui.config.convert import to_struct
 from lilfox_tui.config.model import Config
 from lilfox_tui.config.problems import Findings
 from lilfox_tui.config.types import SecretRef
-from lilfox_tui.config.yaml_nodes import MapNode, Node, parse
 from lilfox_tui.errors import ConfigError
 from lilfox_tui.i18n import _, tr
+
+if TYPE_CHECKING:
+    from lilfox_tui.config.yaml_nodes import Node
 
 
 class LoadedConfig(Struct, frozen=True):
@@ -42,6 +42,8 @@ def load(path: Path | None = None, *, environ: Mapping[str, str] | None = None) 
         path = paths.config_file()
         if not path.exists():
             return LoadedConfig(Config())
+    from lilfox_tui.config import trusted_file  # what reads a file is not waited for where there is none
+
     source = trusted_file.read(path)
     config = _beside(path, from_text(source.text, str(path)))
     warnings = _warnings(config, path, source.readable_by_others, os.environ if environ is None else environ)
@@ -64,6 +66,10 @@ def _beside(path: Path, config: Config) -> Config:
 
 def from_text(text: str, name: str) -> Config:
     """The configuration in ``text``; ``name`` is what problems call the file. Raises ConfigError."""
+    from lilfox_tui.config import backup_section, checks
+    from lilfox_tui.config.convert import to_struct
+    from lilfox_tui.config.yaml_nodes import parse
+
     findings = Findings(name)
     root = parse(text, findings)
     config = to_struct(Config, root, findings)
@@ -83,6 +89,8 @@ def from_text(text: str, name: str) -> Config:
 
 
 def _keys_of(root: Node | None, section: str) -> tuple[str, ...]:
+    from lilfox_tui.config.yaml_nodes import MapNode
+
     entries = root.entries if isinstance(root, MapNode) else ()
     found = next((value for key, value in entries if key.text == section), None)
     return tuple(key.text for key, _value in found.entries) if isinstance(found, MapNode) else ()

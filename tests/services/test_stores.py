@@ -10,7 +10,7 @@ import stat
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -165,14 +165,20 @@ async def test_a_cancelled_write_leaves_no_part(store: Store, folder: Path) -> N
 async def test_small_files_are_whole_or_not_there(store: Store, folder: Path) -> None:
     await store.put_small("a.manifest.json", b"one")
     await store.put_small("a.manifest.json", b"two!")
-    await store.put_small("postgresql/b", b"b")
+    await store.put_small("postgresql/b", b"b" * 200_000)
     assert mode(folder / "a.manifest.json") == 0o600
     (folder / "large").write_bytes(bytes(5_000_000))
     (folder / "link").symlink_to("/etc/hosts")
     os.mkfifo(folder / "pipe")
-    names = ["a.manifest.json", "postgresql/b", "gone", "files/gone", "large", "link", "pipe"]
-    assert await store.read_small(names) == {"a.manifest.json": b"two!", "postgresql/b": b"b"}
-    assert sorted(os.listdir(folder)) == ["a.manifest.json", "large", "link", "pipe", "postgresql"]
+    await store.put_small("other", b"not asked for")
+    texts, entries = await store.look((".manifest.json", "b", "gone", "large", "link", "pipe"))
+    assert texts == {"a.manifest.json": b"two!", "postgresql/b": b"b" * 200_000}
+    assert {entry.name: entry.size_bytes for entry in entries} == {
+        "large": 5_000_000,
+        "other": 13,
+    }
+    assert all(abs(entry.modified - datetime.now(UTC)) < timedelta(minutes=1) for entry in entries)
+    assert sorted(os.listdir(folder)) == ["a.manifest.json", "large", "link", "other", "pipe", "postgresql"]
 
 
 async def test_links_folders_and_others_files_are_never_touched(store: Store, folder: Path) -> None:

@@ -7,7 +7,6 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from lilfox_tui.cli.backup_words import add_json, add_plan, wish_of
-from lilfox_tui.cli.log_sources import zone_of_reader
 from lilfox_tui.cli.output import Cell, print_error, print_json, print_line, print_table, shape
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.cli.settings import load_settings
@@ -98,18 +97,21 @@ def _stores(wish: Wish, loaded: LoadedConfig) -> dict[str, Any]:
 
 def _print(sets: list[tuple[str, BackupSet]]) -> None:
     """A line for each; with its store where there are several."""
-    zone = zone_of_reader()
+    from lilfox_tui.backup.names import local_zone
+
+    zone = local_zone()
+    marks = {status: shape(level) for status, level in _LEVELS.items()}
     several = len({where for where, _found in sets}) > 1
     rows = []
     for where, found in sets:
         proof = found.status if not found.reason else f"{found.status}: {found.reason}"
         rows.append(
             [
-                shape(_LEVELS[found.status]),
+                marks[found.status],
                 Cell(found.id),
                 Cell(found.created.astimezone(zone).isoformat(" ", "seconds")[:19]),
                 Cell(human_bytes(found.size_bytes), right=True),
-                Cell(", ".join(dict.fromkeys(part.source for part in found.parts))),
+                Cell(", ".join(dict.fromkeys([part.source for part in found.parts]))),
                 *([Cell(where)] if several else []),
                 Cell(proof),
             ]

@@ -28,9 +28,11 @@ class FolderStore:
             if path.is_file() and not path.is_symlink()
         ]
 
-    async def read_small(self, names: Sequence[str]) -> dict[str, bytes]:
-        """See :meth:`Store.read_small`."""
-        return {name: (self._folder / name).read_bytes() for name in names if (self._folder / name).is_file()}
+    async def look(self, endings: tuple[str, ...]) -> tuple[dict[str, bytes], Sequence[Entry]]:
+        """See :meth:`Store.look`."""
+        entries = await self.entries()
+        texts = {each.name: (self._folder / each.name).read_bytes() for each in entries if each.name.endswith(endings)}
+        return texts, [entry for entry in entries if entry.name not in texts]
 
 
 def store_of(folder: Path) -> Store:

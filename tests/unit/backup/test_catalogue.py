@@ -139,6 +139,7 @@ async def test_a_manifest_that_cannot_be_read_is_a_broken_set(tmp_path: Path, co
     (tmp_path / "lilfox_20261125_120000.manifest.json").write_bytes(content)
     found = await only_set(tmp_path)
     assert (found.id, found.status, found.plan) == ("lilfox_20261125_120000", "broken", "lilfox")
+    assert found.created == NOON
     assert str(found.reason).startswith(reason)
 
 

@@ -87,7 +87,8 @@ async def test_the_manifest_says_what_lies_there(store: LocalStore) -> None:
     names = [f"lilfox_{ID[-15:]}.dump.zst", "env_20231230_020000", "config_20231230_020000.tar.zst"]
     assert [part.name for part in manifest.parts] == names
     assert listed(store) == sorted([*names, f"{ID}.manifest.json"])
-    again = msgspec.json.decode((await store.read_small([f"{ID}.manifest.json"]))[f"{ID}.manifest.json"], type=Manifest)
+    texts, _entries = await store.look((".manifest.json",))
+    again = msgspec.json.decode(texts[f"{ID}.manifest.json"], type=Manifest)
     assert again == manifest
     assert (again.id, again.plan, again.host, again.missing) == (ID, "lilfox", "web-1", {"uploads": "gone"})
     assert again.parts[0].detail == {"rows": {"public.users": 3}}

@@ -62,6 +62,15 @@ def test_colour_is_for_terminals_without_no_color(monkeypatch: pytest.MonkeyPatc
     assert (coloured.getvalue(), plain.getvalue()) == ("\x1b[31m✖\x1b[m\n", "✖\n")
 
 
+def test_rows_may_be_shorter_than_others_and_colours_take_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr(output, "_colour_wanted", True)
+    print_table([[Cell("ab", Level.FAILING), Cell("x")], [Cell("c", Level.GOOD)], [Cell("d", right=True), Cell("yz")]])
+    assert terminal.getvalue() == "\x1b[31mab\x1b[m  x\n\x1b[32mc\x1b[m\n d  yz\n"
+
+
 def test_the_flag_takes_colours_away(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stdout", terminal)
