@@ -16,8 +16,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from lilfox_tui.jobs.folder import modes
 from lilfox_tui.jobs.reading import open_regular
+from lilfox_tui.paths import modes
 from lilfox_tui.redact import MASK, redact
 
 HEAD_BYTES = 256 << 10
@@ -55,6 +55,7 @@ class Output:
         self._head = os.open(
             _head(folder, run), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, self._mode
         )
+        os.fchmod(self._head, self._mode)
         self._head_text: list[str] = []
         self._rest = b""
         """What is not written to the head yet: no whole line."""
@@ -151,6 +152,7 @@ class Output:
         with suppress(OSError):
             handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, self._mode)
             with os.fdopen(handle, "wb") as file:
+                os.fchmod(handle, self._mode)
                 file.write(f"{self.left_out_bytes}\n{self._tail_text()}".encode())
             part.replace(path)
 
