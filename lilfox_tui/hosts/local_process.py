@@ -8,6 +8,7 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 
+from lilfox_tui.hosts.local_group import end_group
 from lilfox_tui.hosts.local_pipe import BLOCK, Pipe, widen
 from lilfox_tui.hosts.output import Kept, LimitReached, Tail
 from lilfox_tui.hosts.refusals import loop_ended, loop_timeout
@@ -175,11 +176,12 @@ class LocalProcess:
             self._out.close()
 
     async def _ended(self) -> bool:
-        end = ["sh", "-c", END_GROUP, "sh", str(self.pid), ""]
         if self.argv[0] == "sudo":
-            end = ["sudo", "-n", *end]
-        ender = await asyncio.create_subprocess_exec(*end, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL)
-        ended = await ender.wait() == 0
+            end = ["sudo", "-n", "sh", "-c", END_GROUP, "sh", str(self.pid), ""]
+            ender = await asyncio.create_subprocess_exec(*end, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL)
+            ended = await ender.wait() == 0
+        else:
+            ended = await end_group(self.pid)
         if ended:
             await self._process.wait()
             self._process._transport.close()  # type: ignore[attr-defined]
