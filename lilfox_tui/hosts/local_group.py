@@ -41,7 +41,8 @@ def runs(group: int) -> bool:
         """Somebody else's, but there."""
     if not Path("/proc/self").exists():
         return True
-    return any(_state_in(group, name) not in ("", "Z") for name in os.listdir("/proc") if name.isdigit())
+    pids = [path.name for path in Path("/proc").iterdir() if path.name.isdigit()]
+    return any(_state_in(group, pid) not in ("", "Z") for pid in pids)
 
 
 def _state_in(group: int, pid: str) -> str:
