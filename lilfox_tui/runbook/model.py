@@ -73,6 +73,8 @@ class Command(Struct, frozen=True, kw_only=True):
     attributes: Attributes = Attributes()
     script: bool = False
     """Whether it is one whole script (``#!``, or an ``interpreter``)."""
+    comment: str = ""
+    """The comment lines that stand before it in its fence; they are not part of ``text``."""
 
 
 class Step(Struct, frozen=True, kw_only=True):
@@ -138,6 +140,16 @@ class Runbook(Struct, frozen=True, kw_only=True):
     """Of its text (``en``, ``zh``); empty where it is not known."""
 
 
+class Fence(Struct, frozen=True, kw_only=True):
+    """Any fence of a file, also outside runbooks: what lint looks at."""
+
+    text: str
+    language: str
+    line: int
+    """Of its opening."""
+    in_runbook: bool
+
+
 class Document(Struct, frozen=True, kw_only=True):
     """A file, read: the runbooks in it and what is wrong with it."""
 
@@ -145,3 +157,5 @@ class Document(Struct, frozen=True, kw_only=True):
     sha256: str
     runbooks: tuple[Runbook, ...]
     problems: tuple[Problem, ...] = ()
+    """Of reading it, by line. A fence with an error of its own is shown and not run (kind ``none``)."""
+    fences: tuple[Fence, ...] = ()

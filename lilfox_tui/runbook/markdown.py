@@ -1,0 +1,372 @@
+"""Markdown, line by line, as far as runbooks need it: headings, lists and their nesting, fences, paragraphs.
+
+Blocks are those of CommonMark 0.31 (what begins, goes on and ends where); of what stands inside a line only marks are
+taken away (:func:`plain`). Definitions of links are paragraphs here. Why there is a scanner of our own: docs/adr/0023.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from msgspec import Struct
+
+BlockKind = Literal["heading", "item", "paragraph", "fence"]
+
+
+class Item(Struct, frozen=True, eq=False):
+    """An item of a list; ``parent`` is the item that its list is in."""
+
+    ordered: bool
+    line: int
+    parent: Item | None
+
+
+class Block(Struct, frozen=True, kw_only=True):
+    """A heading, a paragraph, a fence, or that an item begins (``item`` is then that item)."""
+
+    kind: BlockKind
+    line: int
+    """Of its first line, from 1; of a fence that of its opening."""
+    text: str = ""
+    """Of headings and paragraphs their lines without indents, of a fence what is in it, as it stands there."""
+    item: Item | None = None
+    """The innermost item that it is in."""
+    quoted: bool = False
+    """Whether it is in a quotation."""
+    level: int = 0
+    """Of a heading."""
+    info: str = ""
+    """Of a fence: what stands behind its opening."""
+    closed: bool = True
+    """Whether a fence has an end of its own, and not that of what it is in."""
+
+
+class _Container:
+    """An item or a quotation that is open. ``indent`` is what lines of an item have before them; -1 of a quotation."""
+
+    __slots__ = ("filled", "indent", "item", "quoted")
+
+    def __init__(self, indent: int, item: Item | None, *, quoted: bool) -> None:
+        self.indent, self.item, self.quoted = indent, item, quoted
+        self.filled = False
+
+
+_ATX = re.compile(r"(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
+_SETEXT = re.compile(r"(=+|-+)[ \t]*$")
+_RULE = re.compile(r"(?:(?:\*[ \t]*){3,}|(?:-[ \t]*){3,}|(?:_[ \t]*){3,})$")
+_FENCE = re.compile(r"(`{3,}(?=[^`]*$)|~{3,})[ \t]*(.*?)[ \t]*$")
+_MARKER = re.compile(r"(?:[-+*]|(\d{1,9})[.)])(?=[ \t]|$)")
+_LEADING = re.compile(r"[ \t>*+\-0-9.)]*\t[ \t]*")
+_TAG_NAMES = (
+    "address|article|aside|base|basefont|blockquote|body|caption|center|col|colgroup|dd|details|dialog|dir|div|dl|dt|"
+    "fieldset|figcaption|figure|footer|form|frame|frameset|h[1-6]|head|header|hr|html|iframe|legend|li|link|main|menu|"
+    "menuitem|nav|noframes|ol|optgroup|option|p|param|search|section|summary|table|tbody|td|tfoot|th|thead|title|tr|"
+    "track|ul"
+)
+_ATTRIBUTE = r"""\s+[a-zA-Z_:][a-zA-Z0-9:._-]*(?:\s*=\s*(?:[^"'=<>`\s]+|'[^']*'|"[^"]*"))?"""
+_HTML_STARTS = tuple(
+    (re.compile(start, re.IGNORECASE), None if end is None else re.compile(end, re.IGNORECASE))
+    for start, end in (
+        (r"<(?:script|pre|style|textarea)(?=\s|>|$)", r"</(?:script|pre|style|textarea)>"),
+        (r"<!--", r"-->"),
+        (r"<\?", r"\?>"),
+        (r"<![A-Za-z]", r">"),
+        (r"<!\[CDATA\[", r"\]\]>"),
+        (rf"</?(?:{_TAG_NAMES})(?=\s|/?>|$)", None),
+    )
+)
+_LONE_TAG = re.compile(rf"(?:<[A-Za-z][A-Za-z0-9-]*(?:{_ATTRIBUTE})*\s*/?>|</[A-Za-z][A-Za-z0-9-]*\s*>)\s*$")
+_STARTERS = frozenset("#>`~<=-*_+0123456789")
+
+
+def scan(lines: list[str], first: int = 1) -> list[Block]:
+    """The blocks of ``lines`` (without their ends), in the order of the file; ``first`` is the number of the first."""
+    scanner = _Scanner(lines, first)
+    scanner.run()
+    return scanner.blocks
+
+
+class _Scanner:
+    """The state between lines: which containers are open, and the paragraph that may go on."""
+
+    def __init__(self, lines: list[str], first: int) -> None:
+        self.lines, self.first = lines, first
+        self.at = 0
+        self.blocks: list[Block] = []
+        self.containers: list[_Container] = []
+        self.paragraph: list[str] = []
+        self.paragraph_line = 0
+
+    def run(self) -> None:
+        """Reads all lines."""
+        lines = self.lines
+        count = len(lines)
+        while self.at < count:
+            line = lines[self.at]
+            if "\t" in line:
+                line = _without_tabs(line)
+            if self.containers:
+                self._opened(line, *self._inside(line))
+            elif line and line[0] not in _STARTERS and line[0] != " ":
+                self._text(line, 0)
+            else:
+                self._opened(line, 0, 0)
+            self.at += 1
+        self._close(0)
+
+    def _inside(self, line: str) -> tuple[int, int]:
+        """How far the containers that go on in ``line`` reach into it, and how many these are."""
+        position = matched = 0
+        for container in self.containers:
+            at = _skip(line, position)
+            if container.quoted:
+                if at - position > 3 or not line.startswith(">", at):
+                    break
+                position = at + 1 + line.startswith(" ", at + 1)
+            elif at == len(line):
+                if not container.filled:
+                    break
+                position = at
+            elif at - position >= container.indent:
+                position += container.indent
+            else:
+                break
+            matched += 1
+        return position, matched
+
+    def _opened(self, line: str, position: int, matched: int) -> None:
+        """Opens what begins in ``line`` from ``position`` on, where ``matched`` containers go on."""
+        while True:
+            at = _skip(line, position)
+            if at == len(line):
+                self._close(matched)
+                return
+            goes_on = bool(self.paragraph) and matched == len(self.containers)
+            if at - position > 3:
+                if self.paragraph:
+                    self.paragraph.append(line[at:])
+                else:
+                    self._close(matched)
+                    self._fill()
+                return
+            character = line[at]
+            if character not in _STARTERS or self._leaf(line, at, at - position, matched, goes_on=goes_on):
+                if character not in _STARTERS:
+                    self._text(line[at:], matched)
+                return
+            inside = self._container(line, at, position, matched, goes_on=goes_on)
+            if inside < 0:
+                self._text(line[at:], matched)
+                return
+            position, matched = inside, len(self.containers)
+
+    def _container(self, line: str, at: int, position: int, matched: int, *, goes_on: bool) -> int:
+        """Opens the container that begins at ``at``; gives where its content begins, -1 where none begins."""
+        if line[at] == ">":
+            self._push(matched, -1, self._item(matched), quoted=True)
+            return at + 1 + line.startswith(" ", at + 1)
+        marker = _MARKER.match(line, at)
+        if marker is None:
+            return -1
+        end = marker.end()
+        content = _skip(line, end)
+        empty = content == len(line)
+        if goes_on and (empty or marker[1] not in (None, "1")):
+            return -1
+        if empty or content - end > 4:
+            content = min(end + 1, len(line))
+        wide = end + 1 if empty else content
+        item = Item(marker[1] is not None, self.first + self.at, self._item(matched))
+        quoted = any(one.quoted for one in self.containers[:matched])
+        self._push(matched, wide - position, item, quoted=False)
+        self.blocks.append(Block(kind="item", line=item.line, item=item, quoted=quoted))
+        return content
+
+    def _push(self, matched: int, indent: int, item: Item | None, *, quoted: bool) -> None:
+        self._close(matched)
+        self._fill()
+        self.containers.append(_Container(indent, item, quoted=quoted))
+
+    def _leaf(self, line: str, at: int, indent: int, matched: int, *, goes_on: bool) -> bool:
+        """Whether a heading, a fence, a rule or HTML begins at ``at``; it is then taken whole."""
+        character = line[at]
+        if character == "#":
+            if found := _ATX.match(line, at):
+                self._close(matched)
+                self._add("heading", found[2] or "", level=len(found[1]))
+                return True
+        elif character in "`~":
+            if found := _FENCE.match(line, at):
+                self._close(matched)
+                self._fence(found[1], indent, found[2])
+                return True
+        elif character == "<":
+            return self._html(line, at, matched)
+        elif character in "=-*_":
+            if goes_on and character in "=-" and (found := _SETEXT.match(line, at)):
+                text, number = "\n".join(self.paragraph), self.paragraph_line
+                self.paragraph = []
+                self._add("heading", text.rstrip(), level=1 if found[1][0] == "=" else 2, line=number)
+                return True
+            if character != "=" and _RULE.match(line, at):
+                self._close(matched)
+                self._fill()
+                return True
+        return False
+
+    def _fence(self, marker: str, indent: int, info: str) -> None:
+        """Takes the lines of a fence up to its end, or to that of what it is in."""
+        lines, begun = self.lines, self.at
+        wide = sum(one.indent for one in self.containers)
+        simple = not any(one.quoted for one in self.containers)
+        closing = re.compile(rf" {{0,3}}{re.escape(marker)}{re.escape(marker[0])}*[ \t]*$")
+        content: list[str] = []
+        closed = False
+        for at in range(begun + 1, len(lines)):
+            line = lines[at]
+            inner = _cut(line, wide) if simple else self._cut_quoted(line)
+            if inner is None:
+                break
+            self.at = at
+            if marker in inner and closing.match(inner):
+                closed = True
+                break
+            content.append(_cut_up_to(inner, indent) if indent else inner)
+        self._add("fence", "\n".join(content), info=info, line=self.first + begun, closed=closed)
+
+    def _cut_quoted(self, line: str) -> str | None:
+        """What of ``line`` is in all open containers, of which one is a quotation; None where it is not in them."""
+        line = _without_tabs(line)
+        position, matched = self._inside(line)
+        return line[position:] if matched == len(self.containers) else None
+
+    def _html(self, line: str, at: int, matched: int) -> bool:
+        """Takes a block of HTML, of which nothing is read."""
+        begun = next((each for each in _HTML_STARTS if each[0].match(line, at)), None)
+        if begun is None and (self.paragraph or not _LONE_TAG.match(line, at)):
+            return False
+        end = None if begun is None else begun[1]
+        self._close(matched)
+        self._fill()
+        inner: str | None = line[at:]
+        while inner is not None:
+            if end is not None and end.search(inner):
+                return True
+            if self.at + 1 == len(self.lines):
+                return True
+            inner = self._cut_quoted(self.lines[self.at + 1])
+            if inner is not None and end is None and not inner.strip(" \t"):
+                return True
+            self.at += inner is not None
+        return True
+
+    def _text(self, text: str, matched: int) -> None:
+        """A line of a paragraph; one that is open goes on, even out of its containers."""
+        if self.paragraph:
+            self.paragraph.append(text)
+            return
+        self._close(matched)
+        self._fill()
+        self.paragraph.append(text)
+        self.paragraph_line = self.first + self.at
+
+    def _close(self, matched: int) -> None:
+        """Ends the paragraph, and all containers but the first ``matched``."""
+        if self.paragraph:
+            text, self.paragraph = "\n".join(self.paragraph).rstrip(" \t"), []
+            self._add("paragraph", text, line=self.paragraph_line)
+        if len(self.containers) > matched:
+            del self.containers[matched:]
+
+    def _fill(self) -> None:
+        if self.containers:
+            self.containers[-1].filled = True
+
+    def _item(self, matched: int) -> Item | None:
+        return self.containers[matched - 1].item if matched else None
+
+    def _add(
+        self,
+        kind: BlockKind,
+        text: str,
+        *,
+        level: int = 0,
+        info: str = "",
+        line: int | None = None,
+        closed: bool = True,
+    ) -> None:
+        self._fill()
+        number = self.first + self.at if line is None else line
+        item, quoted = None, False
+        if self.containers:
+            item, quoted = self.containers[-1].item, any(one.quoted for one in self.containers)
+        self.blocks.append(
+            Block(kind=kind, line=number, text=text, item=item, quoted=quoted, level=level, info=info, closed=closed)
+        )
+
+
+def _skip(line: str, position: int) -> int:
+    """Where the blanks from ``position`` on end."""
+    count = len(line)
+    while position < count and line[position] == " ":
+        position += 1
+    return position
+
+
+def _without_tabs(line: str) -> str:
+    """``line`` with blanks for the tabs that stand before its text."""
+    found = _LEADING.match(line)
+    return line if found is None else found[0].expandtabs(4) + line[found.end() :]
+
+
+def _cut(line: str, wide: int) -> str | None:
+    """``line`` without the ``wide`` columns of its items; None where it is not in them."""
+    if not wide:
+        return line
+    if line[:wide].isspace() and len(line) >= wide and "\t" not in line[:wide]:
+        return line[wide:]
+    if not line.strip(" \t"):
+        return ""
+    text = line.lstrip(" \t")
+    blanks = line[: len(line) - len(text)].expandtabs(4)
+    return (blanks + text)[wide:] if len(blanks) >= wide else None
+
+
+def _cut_up_to(line: str, indent: int) -> str:
+    """``line`` without up to ``indent`` columns of blanks."""
+    if "\t" in line[:indent]:
+        text = line.lstrip(" \t")
+        line = line[: len(line) - len(text)].expandtabs(4) + text
+    return line[min(indent, _skip(line, 0)) :]
+
+
+_CODE = re.compile(r"(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
+_LINK = re.compile(r"!?\[([^\]\[]*)\](?:\([^()]*(?:\([^()]*\))?[^()]*\)|\[[^\]]*\])")
+_AUTOLINK = re.compile(r"<((?:https?|mailto|ftp):[^<>\s]*)>")
+_STRONG = re.compile(r"(?<!\\)(\*\*|__|~~)(?=\S)(.+?)(?<=\S)(?<!\\)\1", re.DOTALL)
+_EMPHASIS = re.compile(r"(?<![\\*\w])([*_])(?=[^\s*_])(.+?)(?<=[^\s\\])\1(?![*\w])", re.DOTALL)
+_ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
+_MARKS = frozenset("*_`[<\\&~")
+_ENTITIES = {"&lt;": "<", "&gt;": ">", "&quot;": '"', "&nbsp;": " ", "&amp;": "&"}
+
+
+def plain(text: str) -> str:
+    """``text`` of a heading or paragraph on one line, without the marks of Markdown: bold, code, links, escapes."""
+    if not _MARKS.isdisjoint(text):
+        parts: list[str] = []
+        end = 0
+        for found in _CODE.finditer(text):
+            parts += (_unmarked(text[end : found.start()]), found[2].strip(" ") or found[2])
+            end = found.end()
+        text = "".join((*parts, _unmarked(text[end:]))) if parts else _unmarked(text)
+    return " ".join(text.split())
+
+
+def _unmarked(text: str) -> str:
+    text = _AUTOLINK.sub(r"\1", _LINK.sub(r"\1", text))
+    text = _EMPHASIS.sub(r"\2", _STRONG.sub(r"\2", text))
+    text = _ESCAPED.sub(r"\1", text)
+    for entity, character in _ENTITIES.items():
+        text = text.replace(entity, character)
+    return text

@@ -1,0 +1,131 @@
+"""What a command is on sight: it only reads, prints until it is stopped, wants a terminal, or changes something.
+
+Conservative: what is not known to only read changes. ``known_commands.py`` has what is known of single programs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from lilfox_tui.runbook.known_commands import Verdict, verdict_of
+from lilfox_tui.runbook.model import Attributes, Kind
+from lilfox_tui.runbook.shell_tokens import CommandLine, Simple
+
+_ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(?:\[[^\]]*\])?\+?=")
+_HARMLESS_NAME = re.compile(
+    r"(?!(?:PATH|IFS|ENV|SHELLOPTS|BASH\w*|LD_\w*|PROMPT_COMMAND|PS4|GIT_\w*|PAGER|LESS\w*)$)\w+"
+)
+_FOLDERS = frozenset({"/bin", "/usr/bin", "/sbin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"})
+_ORDER: tuple[Verdict, ...] = ("change", "unknown", "interactive", "follow", "read")
+_PREFIXES: dict[str, tuple[str, str]] = {
+    "sudo": ("nEHSkA", "ugpCrt"),
+    "doas": ("n", "u"),
+    "nice": ("", "n"),
+    "ionice": ("t", "cn"),
+    "stdbuf": ("", "ioe"),
+    "timeout": ("v", "ks"),
+    "time": ("p", ""),
+    "command": ("p", ""),
+    "xargs": ("0rt", "nLPdIs"),
+    "watch": ("tdbexc", "n"),
+}
+"""Programs that run another one: their options without and with a value of its own."""
+
+
+def verdict(line: CommandLine | None) -> Verdict:
+    """What is known of a command; None is one that was not understood."""
+    if line is None or line.endless or line.background or not line.simples:
+        return "unknown"
+    found = {_of_simple(simple, piped=line.piped) for simple in line.simples}
+    return next(each for each in _ORDER if each in found)
+
+
+def kind(known: Verdict, attributes: Attributes) -> Kind:
+    """What it counts as: what its fence says, as far as that is not known to be wrong."""
+    if attributes.interactive:
+        return "interactive"
+    if attributes.risk in ("change", "destroy"):
+        return "change"
+    if known == "change" or (known == "unknown" and attributes.risk != "read"):
+        return "change"
+    if attributes.follow:
+        return "follow"
+    if known == "interactive":
+        return "read" if attributes.interactive is False else "interactive"
+    if known == "follow":
+        return "read" if attributes.follow is False else "follow"
+    return "read"
+
+
+def _of_simple(simple: Simple, *, piped: bool) -> Verdict:
+    if simple.writes:
+        return "change"
+    words = simple.words
+    while words and (assigned := _ASSIGNMENT.match(words[0])):
+        if not _HARMLESS_NAME.fullmatch(assigned[1]):
+            return "unknown"
+        words = words[1:]
+    if not words:
+        return "read"
+    return of_words(words, dynamic=simple.dynamic, fed=piped or simple.reads_file)
+
+
+def of_words(words: Sequence[str], *, dynamic: bool, fed: bool) -> Verdict:
+    """What the program ``words`` is; ``fed`` where its input is no terminal."""
+    name = _name(words[0])
+    if name in ("sudo", "doas") and any(word in ("-i", "-s", "--login", "--shell") for word in words[1:2]):
+        return "interactive" if len(words) == 2 else "unknown"
+    if name == "env":
+        rest = [word for word in words[1:] if not _ASSIGNMENT.match(word)]
+        if rest[:1] and rest[0].startswith("-"):
+            return "unknown"
+        if any((found := _ASSIGNMENT.match(word)) and not _HARMLESS_NAME.fullmatch(found[1]) for word in words[1:]):
+            return "unknown"
+        return of_words(rest, dynamic=dynamic, fed=fed) if rest else "read"
+    if name in _PREFIXES:
+        return _of_prefix(name, words, dynamic=dynamic, fed=fed)
+    return verdict_of(name, tuple(words[1:]), dynamic=dynamic, fed=fed)
+
+
+def _of_prefix(name: str, words: Sequence[str], *, dynamic: bool, fed: bool) -> Verdict:
+    rest = _behind_options(words[1:], *_PREFIXES[name])
+    if rest is None:
+        return "unknown"
+    if name == "timeout":
+        rest = rest[1:]
+    while name == "sudo" and rest and (assigned := _ASSIGNMENT.match(rest[0])):
+        if not _HARMLESS_NAME.fullmatch(assigned[1]):
+            return "unknown"
+        rest = rest[1:]
+    if not rest:
+        return "read" if name == "xargs" else "unknown"
+    found = of_words(rest, dynamic=dynamic or name == "xargs", fed=fed or name == "xargs")
+    if name == "watch":
+        return "interactive" if found == "read" else found
+    return "read" if name == "timeout" and found == "follow" else found
+
+
+def _behind_options(words: Sequence[str], alone: str, with_value: str) -> Sequence[str] | None:
+    """What stands behind the options of a program; None where one is not known."""
+    at = 0
+    while at < len(words) and words[at].startswith("-") and words[at] != "-":
+        word = words[at]
+        at += 1
+        if word == "--":
+            break
+        if word.startswith("--"):
+            return None
+        letters = word[1:]
+        while letters and letters[0] in alone:
+            letters = letters[1:]
+        if letters and letters[0] not in with_value:
+            return None
+        at += len(letters) == 1
+    return words[at:]
+
+
+def _name(word: str) -> str:
+    """The program's name; of one in a folder that is not the system's the whole path, which nothing is known of."""
+    folder, slash, name = word.rpartition("/")
+    return name if not slash or folder in _FOLDERS else word
