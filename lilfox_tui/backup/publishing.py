@@ -11,13 +11,14 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from lilfox_tui.backup.errors import BackupError
+from lilfox_tui.backup.errors import BackupError, BrokenSet
 from lilfox_tui.backup.manifest import Manifest, Packing, Part, PartKind, detail_json
 from lilfox_tui.backup.names import UNFINISHED, file_name, manifest_name, read_id
-from lilfox_tui.backup.packing import Counted, packed
+from lilfox_tui.backup.packing import Counted, packed, unpacked
 from lilfox_tui.backup.phases import phase
-from lilfox_tui.backup.source import Into, Stored
+from lilfox_tui.backup.source import Command, Into, MadeThere, Stored
 from lilfox_tui.backup.store import Store
+from lilfox_tui.backup.there.place import There
 from lilfox_tui.backup.unfinished import mark
 from lilfox_tui.errors import HostError, LilFoxError, UsageError
 from lilfox_tui.i18n import Message, tr
@@ -43,7 +44,7 @@ class Publication:
     """Use it as an async context manager, with the store's lock held: what is not published at its end is removed.
 
     ``manual`` asks for the manual's format; ``recipients`` (age) for encryption; ``moved`` is told progress, ``say``
-    each note.
+    each note. ``there``: the store's host, where it can make parts by itself.
     """
 
     def __init__(
@@ -55,11 +56,13 @@ class Publication:
         recipients: Sequence[str] = (),
         moved: Moved | None = None,
         say: Say | None = None,
+        there: There | None = None,
     ) -> None:
         set_name = read_id(heading.id)
         if set_name is None:
             raise UsageError(tr("{id} is no name of a set", id=heading.id))
         self.store = store
+        self.there = there
         self.manual = manual
         self.stamp = set_name.stamp
         self.recipients = tuple(recipients)
@@ -166,6 +169,10 @@ class _FromSource:
         counted = Counted()
         self._publication.begun[name] = self._source
         await self._write(name, packing, counted, blocks, total_bytes)
+        return self._put(name, kind, packing, counted)
+
+    def _put(self, name: str, kind: PartKind, packing: Packing, counted: Counted) -> Stored:
+        """Takes a part in that lies there whole."""
         del self._publication.begun[name]
         self._publication.parts[name] = Part(
             name=name,
@@ -180,6 +187,51 @@ class _FromSource:
             raw_sha256=counted.raw_sha256,
         )
         return Stored(name, counted.size_bytes, counted.raw_bytes)
+
+    async def put_there(
+        self,
+        stem: str,
+        suffix: str,
+        kind: PartKind,
+        command: Command,
+        *,
+        began: Callable[[], None] = lambda: None,
+    ) -> MadeThere | None:
+        """See :meth:`Into.put_there`."""
+        publication = self._publication
+        packing: Packing = "gzip" if self.manual else "zstd"
+        there = publication.there
+        if there is None or publication.recipients or not await there.takes(command, packing):
+            return None
+        name = self._name(stem, suffix, kind, packing)
+        publication.begun[name] = self._source
+
+        def moved(size_bytes: int) -> None:
+            if size_bytes:
+                began()
+            publication.moved(name, size_bytes, None)
+
+        made = await there.make(name, packing, command, moved)
+        publication.moved(name, made.size_bytes, made.size_bytes)
+        part = self._put(name, kind, packing, Counted(made.size_bytes, made.raw_bytes, made.sha256, made.raw_sha256))
+        return MadeThere(part, made.status, made.said, made.end)
+
+    async def read_back(self, part: Stored) -> AsyncGenerator[bytes, None]:
+        """See :meth:`Into.read_back`."""
+        said = self._publication.parts[part.name]
+        counted = Counted()
+        async with (
+            aclosing(self._publication.store.read(part.name + UNFINISHED)) as stored,
+            aclosing(unpacked(stored, said.packing, None, counted, limit_bytes=said.raw_bytes)) as blocks,
+        ):
+            async for block in blocks:
+                self._publication.moved(part.name, counted.raw_bytes, said.raw_bytes)
+                yield block
+        if (counted.sha256, counted.raw_sha256) != (said.sha256, said.raw_sha256):
+            raise BrokenSet(
+                tr("{part}: what is read back is not what was written", part=part.name),
+                tr("Look after the store's disk; nothing of this was kept."),
+            )
 
     def describe(self, part: Stored, detail: dict[str, Any]) -> None:
         """See :meth:`Into.describe`."""

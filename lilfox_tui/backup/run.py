@@ -27,6 +27,7 @@ from lilfox_tui.backup.preflight import preflight
 from lilfox_tui.backup.publishing import Heading, Publication
 from lilfox_tui.backup.source import Source
 from lilfox_tui.backup.store import Store
+from lilfox_tui.backup.there.place import there
 from lilfox_tui.backup.unfinished import clear, mark, remove_set
 from lilfox_tui.backup.verify import Reader, verify
 from lilfox_tui.config.secrets import resolve
@@ -106,6 +107,9 @@ async def _tell_of_clocks(run: Run, store: Store) -> None:
 
 
 async def _dump(run: Run, opening: Opening, plan: Plan, store: Store, made: Made) -> Manifest:
+    by_itself = there(run, opening, plan, store)
+    if by_itself is not None:
+        await by_itself.sweep()
     await _clear(run, store)
     if made.set and (whole := await _whole(store, made.set)) is not None:
         return whole  # the link was lost when all was done
@@ -132,6 +136,7 @@ async def _dump(run: Run, opening: Opening, plan: Plan, store: Store, made: Made
         recipients=() if encrypt is None else encrypt.recipients,
         moved=run.moved,
         say=lambda text: run.say(str(text), "warning"),
+        there=by_itself,
     ) as publication:
         run.intent(str(tr("writing {set} to {store}", set=name, store=store.where)))
         for source_name, options in plan.config.sources.items():

@@ -30,6 +30,7 @@ from msgspec import Struct
 from lilfox_tui.backup.check import Check
 from lilfox_tui.backup.manifest import PartKind
 from lilfox_tui.backup.model import BackupSet, FoundPart
+from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import Message
 
 
@@ -39,6 +40,24 @@ class Stored(Struct, frozen=True):
     name: str
     size_bytes: int
     raw_bytes: int
+
+
+class Command(Struct, frozen=True):
+    """A program on a host that writes a part to its stdout."""
+
+    host: Host
+    argv: tuple[str, ...]
+    sudo: bool = False
+
+
+class MadeThere(Struct, frozen=True):
+    """A part that its host has made by itself. Whether the command did well is for who gave it: ``status`` is its exit
+    status, ``said`` what it wrote to stderr (start and end of much), ``end`` the last 512 bytes that it wrote."""
+
+    part: Stored
+    status: int
+    said: bytes
+    end: bytes
 
 
 class Into(Protocol):
@@ -60,6 +79,25 @@ class Into(Protocol):
     ) -> Stored:
         """Packs, encrypts, hashes and writes what ``blocks`` gives. ``packed=False``: as it is. What ``blocks``
         raises goes up, and nothing of the part stays. ``total_bytes`` is a guess for progress."""
+        ...
+
+    async def put_there(
+        self,
+        stem: str,
+        suffix: str,
+        kind: PartKind,
+        command: Command,
+        *,
+        began: Callable[[], None] = lambda: None,
+    ) -> MadeThere | None:
+        """As ``put``, of what the command writes, which goes into the store without passing here, and goes on while
+        the link is lost. None where the store is not on that host, or that cannot be done there: then ``put`` it.
+        ``began`` is called when something of it is stored."""
+        ...
+
+    def read_back(self, part: Stored) -> AsyncGenerator[bytes, None]:
+        """The raw bytes of a part that lies there, unpacked and checked. Use inside ``aclosing``. Raises BrokenSet,
+        StoreError, HostError."""
         ...
 
     def describe(self, part: Stored, detail: dict[str, Any]) -> None:

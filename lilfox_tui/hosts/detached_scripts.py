@@ -55,7 +55,7 @@ _KEEP = (
 shift
 mode=$1 j=$2 t=$3 u=$4 limit=$5 tail=$6
 if [ "$mode" = command ]; then
-    lf_u=$u
+    lf_u=$u lf_job=$j
     lf_run=$(cat "$t/run") && [ -n "$lf_run" ] && exec 3<"$t/in" 4>>"$7" 5>>"$8" || exit 1
     began=$(since $$) && keeper=$(since "$9") || exit 1
     printf '1 %s %s %s %s %s %s %s\n' "$$" "$began" "$9" "$keeper" "$(boot)" "$(uname -n)" "$(date +%s)" >"$t/pid" ||
@@ -68,6 +68,8 @@ if [ "$mode" = command ]; then
     unset mode j t u limit tail p began keeper
     umask "$lf_u"
     unset -f since boot synced size
+    LILFOX_JOB=$lf_job
+    export LILFOX_JOB
     eval "$lf_run"
     exit
 fi

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any
 
 from lilfox_tui.backup.manifest import PartKind
@@ -39,6 +39,13 @@ class KeptParts:
         name = stem + suffix
         self.raw[name], self.kinds[name] = b"".join(got), kind
         return Stored(name, len(self.raw[name]), len(self.raw[name]))
+
+    async def put_there(self, *words: object, **more: object) -> None:
+        """See :meth:`Into.put_there`: never."""
+
+    def read_back(self, part: Stored) -> AsyncGenerator[bytes, None]:
+        """See :meth:`Into.read_back`: what nobody asks for."""
+        raise NotImplementedError(part.name)
 
     def describe(self, part: Stored, detail: dict[str, Any]) -> None:
         self.details[part.name] = detail

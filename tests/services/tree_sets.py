@@ -60,6 +60,13 @@ class Shelf:
         )  # fmt: skip
         return Stored(name, size, size)
 
+    async def put_there(self, *words: object, **more: object) -> None:
+        """See :meth:`Into.put_there`: never."""
+
+    def read_back(self, part: Stored) -> AsyncGenerator[bytes, None]:
+        """See :meth:`Into.read_back`: what nobody asks for."""
+        raise NotImplementedError(part.name)
+
     def describe(self, part: Stored, detail: dict[str, Any]) -> None:
         """See :meth:`Into.describe`."""
         self.parts[part.name] = structs.replace(self.parts[part.name], detail_json=detail_json(detail))

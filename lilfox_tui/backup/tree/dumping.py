@@ -88,7 +88,7 @@ async def archive(host: Host, argv: Sequence[str], said: Said, *, sudo: bool = F
         )
     if rest:
         yield rest
-    _fill(said, words)
+    fill(said, words)
 
 
 def refuse_incomplete(said: Said, where: str) -> None:
@@ -123,7 +123,8 @@ def unquoted(name: bytes) -> bytes:
     return _OCTAL.sub(one, name)
 
 
-def _fill(said: Said, words: bytes) -> None:
+def fill(said: Said, words: bytes) -> None:
+    """``words``: the lines that tar said, and in the last its exit status."""
     *lines, status = words.split(b"\n")
     said.status = int(status) if status.isdigit() else None
     for line in filter(None, lines):

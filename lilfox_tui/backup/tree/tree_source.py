@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any
 
 from lilfox_tui.backup.check import Check
 from lilfox_tui.backup.errors import BackupError
-from lilfox_tui.backup.source import Into
+from lilfox_tui.backup.source import Command, Into, Stored
 from lilfox_tui.backup.tree.counting import Counting
-from lilfox_tui.backup.tree.dumping import Said, archive, created, named, refuse_incomplete
+from lilfox_tui.backup.tree.dumping import Said, archive, created, fill, named, refuse_incomplete
 from lilfox_tui.backup.tree.looking import (
     Survey,
     content_checks,
+    excluded,
     folder_check,
     look_at_folder,
     program_checks,
@@ -57,17 +58,45 @@ class TreeSource:
         said, counting = Said(), Counting(os.fsencode(self._member))
         sieve = Sieve(counting, rename=lambda member: put_below(member, b""))
         argv = created(self._root, self._member, self._options)
-        size = await self.size_bytes()
-        async with aclosing(archive(self._host, argv, said, sudo=self._options.sudo)) as blocks:
-            whole = sifted(_complete(blocks, said, self.path), sieve)
-            async with aclosing(whole):
-                part = await into.put(stem, ".tar", "files", whole, total_bytes=size)
+        part = await self._dumped_there(into, stem, argv, said, counting)
+        if part is None:
+            size = await self.size_bytes()
+            async with aclosing(archive(self._host, argv, said, sudo=self._options.sudo)) as blocks:
+                whole = sifted(_complete(blocks, said, self.path), sieve)
+                async with aclosing(whole):
+                    part = await into.put(stem, ".tar", "files", whole, total_bytes=size)
         if not counting.counts["folder"]:
             raise BackupError(
                 tr("{path} is no folder: nothing of it was backed up", path=clean(self.path)), tr("correct the path")
             )
         into.describe(part, counting.detail() | _told(said))
         self._note(into, said, counting)
+
+    async def _dumped_there(
+        self, into: Into, stem: str, argv: Sequence[str], said: Said, counting: Counting
+    ) -> Stored | None:
+        """Puts tar's own archive where the store's host can make it by itself, and reads it back to count what is in
+        it; None where it cannot, or where devices and pipes are to be left out. Raises as :meth:`dump`."""
+        looked = await self._look_into()
+        if looked is None or any(not excluded(name, self._options.exclude) for name in looked.special):
+            return None
+        made = await into.put_there(stem, ".tar", "files", Command(self._host, tuple(argv), self._options.sudo))
+        if made is None:
+            return None
+        fill(said, made.said.removesuffix(b"\n") + b"\n" + str(made.status).encode())
+        refuse_incomplete(said, self.path)
+        sieve = Sieve(counting)
+        async with aclosing(into.read_back(made.part)) as blocks:
+            async for block in blocks:
+                sieve.take(block)
+        sieve.finish()
+        if counting.special:  # they came after the folder was looked at
+            raise BackupError(
+                tr("{path} has devices or pipes that were not there before: {names}",
+                   path=clean(self.path), names=named(counting.special)),
+                tr("Run it again."),
+            )  # fmt: skip
+        return made.part
 
     def _note(self, into: Into, said: Said, counting: Counting) -> None:
         where = clean(self.path)
