@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import gettext
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from msgspec import Struct, field
@@ -19,11 +21,14 @@ LANGUAGES = {"en": "English", "zh_CN": "简体中文"}
 _LOCALE_DIR = Path(__file__).parent / "locale"
 _translations: gettext.NullTranslations = gettext.NullTranslations()
 _language = "en"
+_here: ContextVar[tuple[str, gettext.NullTranslations] | None] = ContextVar("language", default=None)
+"""Of what is written for somebody else than who sits here."""
 
 
 def language() -> str:
     """The language in force: a key of ``LANGUAGES``."""
-    return _language
+    here = _here.get()
+    return _language if here is None else here[0]
 
 
 def set_language(name: str) -> None:
@@ -32,9 +37,24 @@ def set_language(name: str) -> None:
     if name not in LANGUAGES:
         raise KeyError(name)
     _language = name
-    _translations = (
-        gettext.NullTranslations() if name == "en" else gettext.translation(DOMAIN, _LOCALE_DIR, languages=[name])
-    )
+    _translations = _load(name)
+
+
+@contextmanager
+def in_language(name: str) -> Iterator[None]:
+    """Makes ``name`` (a key of ``LANGUAGES``) the language of this thread or task alone, until the block ends; raises
+    KeyError."""
+    if name not in LANGUAGES:
+        raise KeyError(name)
+    before = _here.set((name, _load(name)))
+    try:
+        yield
+    finally:
+        _here.reset(before)
+
+
+def _load(name: str) -> gettext.NullTranslations:
+    return gettext.NullTranslations() if name == "en" else gettext.translation(DOMAIN, _LOCALE_DIR, languages=[name])
 
 
 def language_from_locale(environ: Mapping[str, str] | None = None) -> str:
@@ -46,13 +66,18 @@ def language_from_locale(environ: Mapping[str, str] | None = None) -> str:
 
 def _(text: str, **values: object) -> str:
     """``text`` in the language in force, its ``{name}`` fields filled with ``values``."""
-    translated = _translations.gettext(text) if text else text
+    translated = _in_force().gettext(text) if text else text
     return translated.format(**values) if values else translated
+
+
+def _in_force() -> gettext.NullTranslations:
+    here = _here.get()
+    return _translations if here is None else here[1]
 
 
 def ngettext(singular: str, plural: str, count: int, **values: object) -> str:
     """The form of the text that fits ``count``, which is also the field ``{count}``."""
-    return _translations.ngettext(singular, plural, count).format(count=count, **values)
+    return _in_force().ngettext(singular, plural, count).format(count=count, **values)
 
 
 class Message(Struct, frozen=True):
