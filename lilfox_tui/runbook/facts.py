@@ -114,6 +114,8 @@ class CommandEnded(Struct, frozen=True, kw_only=True, tag="ended", tag_field="fa
     lines: int = 0
     left_out_bytes: int = 0
     """Of the middle: what is kept (``output.py``) has its head and its tail."""
+    uncounted: bool = False
+    """There was more in the middle than these three say: the host has left it out."""
 
 
 class RunsAll(Struct, frozen=True, kw_only=True, tag="runs all", tag_field="fact"):

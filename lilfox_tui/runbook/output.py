@@ -68,6 +68,8 @@ class Output:
         self._wrote_s = 0.0
         self.size_bytes = 0
         self.lines = 0
+        self.uncounted = False
+        """Whether there was more than what ``size_bytes`` and ``lines`` say."""
 
     @property
     def left_out_bytes(self) -> int:
@@ -95,14 +97,14 @@ class Output:
         if time.monotonic() - self._wrote_s >= _OFTEN_S:
             self._write_tail()
 
-    def skip(self, size: int) -> None:
-        """Who keeps it on the host has left out so many bytes here, of lines that nobody counted."""
+    def skip(self) -> None:
+        """Who keeps it on the host has left out something here, and has not counted it."""
+        self.uncounted = True
         if self._head_ends is None:
             self._write_head(self._rest)
             self._rest = b""
             self._head_ends = self.size_bytes
         self._tail.clear()
-        self.size_bytes += size
 
     def close(self) -> Kept:
         """Writes what is left, and gives what is kept."""

@@ -216,6 +216,7 @@ class Folding:
             size_bytes=fact.size_bytes,
             lines=fact.lines,
             left_out_bytes=fact.left_out_bytes,
+            uncounted=fact.uncounted,
             link_lost="",
         )
         ended = self.result(fact.run)

@@ -34,6 +34,8 @@ class Result(Struct, frozen=True, kw_only=True):
     size_bytes: int = 0
     lines: int = 0
     left_out_bytes: int = 0
+    uncounted: bool = False
+    """It printed more than these say."""
     link_lost: str = ""
     """Why the way to the host is gone now, while the command runs there."""
     undoes: str = ""

@@ -1,0 +1,287 @@
+"""One command of a runbook on one host, from its first byte to its end.
+
+What changes something runs detached (``hosts/detached.py``): a lost link is waited for, and a job that was killed finds
+it again by its id. What only reads has no state on the host: where the link is lost nobody knows how it ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import aclosing, suppress
+from secrets import token_hex
+
+from msgspec import Struct
+
+from lilfox_tui.errors import (
+    CommandFailed,
+    CommandTimeout,
+    CommandUnknown,
+    HostError,
+    HostUnreachable,
+    LilFoxError,
+    LinkLost,
+    NotBegun,
+)
+from lilfox_tui.hosts import detached
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.way_back import wait_for_way
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.runbook.facts import EndState
+from lilfox_tui.runbook.model import Kind
+from lilfox_tui.runbook.output import Output
+from lilfox_tui.runbook.shell import ARGV, Fence, given
+
+ON_HOST_BYTES = 4 << 20
+"""So much of a changing command's output is kept on the host from its start, and 64 KiB of its end."""
+_LEFT_S = 0.3
+"""A command that has told its end may hold its output open (something that it left in the background)."""
+_END_S = 60.0
+_AGAIN_S = 5.0
+
+
+class Task(Struct, frozen=True, kw_only=True):
+    """What is to run. ``env`` may hold secrets."""
+
+    run: str
+    """Its id: of this command on this host, once."""
+    kind: Kind
+    script: str
+    env: Mapping[str, str]
+    label: str
+    """For people who look at what runs on the host; no secret."""
+    sudo: bool = False
+    fence: Fence | None = None
+    fine: int | None = 0
+    """The exit status that is good; None where another thing decides."""
+    cwd: str = ""
+    interpreter: str = ""
+    timeout_s: float | None = None
+    patience_s: float | None = None
+    """So long a lost link is waited for; None: until somebody stops it."""
+
+
+class End(Struct, frozen=True, kw_only=True):
+    """How it ended. ``done``: by itself, with its exit status (which is not judged here), or what follows was stopped.
+    ``failed``: it was ended before its time, and why."""
+
+    state: EndState
+    message: Message | str = ""
+    exit_status: int | None = None
+    stopped: bool = False
+
+
+class Execution:
+    """One command. ``output`` takes what it prints; ``lost`` is told why the link is gone, and "" when it is back."""
+
+    def __init__(self, host: Host, task: Task, output: Output, lost: Callable[[str], None]) -> None:
+        self._host, self._task, self._output = host, task, output
+        self._lost = lost
+        self._link_lost = False
+        self._patience: asyncio.TimerHandle | None = None
+        self._read = {"stdout": 0, "stderr": 0}
+        self._work: asyncio.Task[End] | None = None
+        self._why: Message | str | None = None
+        """Why it is ended by us."""
+
+    async def run(self) -> End:
+        """Runs it to its end, or until ``stop``."""
+        return await self._watched(self._changes() if self._task.kind == "change" else self._reads())
+
+    async def go_on(self) -> End:
+        """As ``run``, for a change that an earlier job has begun: found by its id, and never begun again."""
+        return await self._watched(self._followed())
+
+    def stop(self, why: Message | str) -> None:
+        """Ends it on the host; ``run`` then says how it ended. Of what follows that is a good end."""
+        if self._why is None and self._work is not None:
+            self._why = why
+            self._work.cancel()
+
+    async def _watched(self, work: Coroutine[object, object, End]) -> End:
+        task = self._task
+        self._work = asyncio.ensure_future(work)
+        timer: asyncio.TimerHandle | None = None
+        if task.timeout_s is not None:
+            late = tr("it did not end within {seconds:g} s", seconds=task.timeout_s)
+            timer = asyncio.get_running_loop().call_later(task.timeout_s, self.stop, late)
+        try:
+            return await self._work
+        except asyncio.CancelledError:
+            if self._why is None:
+                raise
+            if task.kind == "change":
+                return await self._cancelled(self._why)
+            followed = task.kind == "follow"
+            return End(state="done" if followed else "failed", message="" if followed else self._why, stopped=True)
+        finally:
+            for each in (timer, self._patience):
+                if each is not None:
+                    each.cancel()
+
+    async def _reads(self) -> End:
+        marked = _Marked(token_hex(16).encode())
+        try:
+            stdin = self._given(marked.mark.decode())
+            async with aclosing(self._host.stream(ARGV, stdin=stdin, sudo=self._task.sudo)) as blocks:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(None) as limit:
+                        async for block in blocks:
+                            self._output.add(marked.hear(block))
+                            if marked.status is not None and limit.when() is None:
+                                limit.reschedule(asyncio.get_running_loop().time() + _LEFT_S)
+        except LilFoxError as error:
+            if marked.status is None:
+                return _without_end(error)
+        if marked.status is None:
+            return End(state="failed", message=tr("it was killed, and left no exit status"))
+        return End(state="done", exit_status=marked.status)
+
+    async def _changes(self) -> End:
+        try:
+            await self._host.connect()
+        except LilFoxError as error:
+            return End(state="not begun", message=error.message)
+        while True:
+            try:
+                await detached.start(
+                    self._host,
+                    self._task.run,
+                    ARGV,
+                    stdin=self._given(""),
+                    sudo=self._task.sudo,
+                    limit_bytes=ON_HOST_BYTES,
+                    label=self._task.label,
+                )
+                return await self._followed()
+            except NotBegun as error:
+                return End(state="not begun", message=error.message)
+            except (HostUnreachable, CommandUnknown, CommandTimeout) as error:
+                self._lose(error)  # it may run there: begun again by its id it is found, and does not run twice
+                await wait_for_way(self._host, _AGAIN_S)
+            except HostError as error:
+                return End(state="unknown" if self._link_lost else "not begun", message=error.message)
+
+    async def _followed(self) -> End:
+        task, read = self._task, self._read
+        following = detached.follow(
+            self._host,
+            task.run,
+            sudo=task.sudo,
+            stdout_from=read["stdout"],
+            stderr_from=read["stderr"],
+            lost=self._lose,
+        )
+        try:
+            async with aclosing(following) as news:
+                async for each in news:
+                    self._find()
+                    if isinstance(each, detached.Look):
+                        return await self._seen(each)
+                    if each.cut:
+                        self._output.skip()
+                    self._output.add(each.data)
+                    read[each.stream] += len(each.data)
+        except LilFoxError as error:
+            return End(state="unknown", message=error.message)
+        return End(state="unknown", message=tr("{host} does not tell how it ended", host=self._host.name))
+
+    async def _seen(self, look: detached.Look) -> End:
+        """The end that the host tells."""
+        host = self._host.name
+        if look.state in ("absent", "unbegun"):
+            # a start that is still on its way finds this, and does not run
+            look = await detached.cancel(self._host, self._task.run, sudo=self._task.sudo)
+        if look.state != "ended":
+            gone = tr(
+                "it runs no more on {host}, and nobody saw its end: it was killed, or the host went down", host=host
+            )
+            return End(state="unknown", message=gone)
+        if look.exit_status is None:
+            return End(state="not begun", message=tr("it was ended on {host} before it began", host=host))
+        if look.cancelled:
+            return End(
+                state="failed",
+                message=self._why or tr("somebody cancelled it on {host}", host=host),
+                exit_status=look.exit_status,
+                stopped=True,
+            )
+        return End(state="done", exit_status=look.exit_status)
+
+    async def _cancelled(self, why: Message | str) -> End:
+        """Ends it on the host and gives how it ended there."""
+        reason: Message | str = tr("no answer")
+        try:
+            async with asyncio.timeout(_END_S):
+                look = await detached.cancel(self._host, self._task.run, sudo=self._task.sudo)
+                if look.state != "running":
+                    return await self._followed()
+            reason = tr("it does not end")
+        except LilFoxError as error:
+            reason = error.message
+        except TimeoutError:
+            pass
+        return End(state="unknown", message=tr("{why}, and it is not known to have ended: {reason}", why=why,
+                   reason=reason), stopped=True)  # fmt: skip
+
+    def _given(self, mark: str) -> bytes:
+        task = self._task
+        return given(
+            task.script,
+            task.env,
+            mark=mark,
+            fence=task.fence,
+            fine=task.fine,
+            cwd=task.cwd,
+            interpreter=task.interpreter,
+        )
+
+    def _lose(self, error: HostError) -> None:
+        if not self._link_lost and self._task.patience_s is not None:
+            self._patience = asyncio.get_running_loop().call_later(self._task.patience_s, self.stop, error.message)
+        self._link_lost = True
+        self._lost(str(error.message))
+
+    def _find(self) -> None:
+        if self._link_lost:
+            self._link_lost = False
+            self._lost("")
+            if self._patience is not None:
+                self._patience.cancel()
+
+
+class _Marked:
+    """A stream that ends with a NUL, a mark that nobody else knows, and the exit status."""
+
+    def __init__(self, mark: bytes) -> None:
+        self.mark = mark
+        self.status: int | None = None
+        self._begins = b"\0" + mark + b" "
+        self._held = b""
+
+    def hear(self, block: bytes) -> bytes:
+        """What of ``block`` the command itself printed."""
+        if self.status is not None:
+            return b""
+        text = self._held + block
+        self._held = b""
+        at = text.find(self._begins)
+        if at >= 0:
+            told, end, _rest = text[at + len(self._begins) :].partition(b"\n")
+            if end:
+                self.status = int(told)
+            else:
+                self._held = text[at:]
+            return text[:at]
+        at = text.rfind(b"\0", -len(self._begins))
+        if at >= 0 and self._begins.startswith(text[at:]):
+            self._held = text[at:]
+            return text[:at]
+        return text
+
+
+def _without_end(error: LilFoxError) -> End:
+    """The end of what read, when the host raised ``error`` instead of telling one."""
+    if isinstance(error, LinkLost | CommandUnknown | CommandTimeout):
+        return End(state="unknown", message=error.message)
+    return End(state="failed" if isinstance(error, CommandFailed) else "not begun", message=error.message)

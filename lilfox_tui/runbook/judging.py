@@ -1,0 +1,53 @@
+"""Whether a command worked, by what its fence says of it; and what of its output is captured."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.runbook.model import Attributes
+
+if TYPE_CHECKING:
+    import re2
+
+_LONGEST_VALUE = 4096
+
+
+def fine_status(attributes: Attributes) -> int | None:
+    """The exit status that is good; None where the output alone decides."""
+    expect = attributes.expect
+    return None if isinstance(expect, str) else 0 if expect is None else expect
+
+
+def why_failed(attributes: Attributes, exit_status: int, output: str) -> Message | None:
+    """Why it did not work; None where it did. ``output``: as much as is kept of it."""
+    expect = attributes.expect
+    if isinstance(expect, str):
+        return None if _found(expect, output) else tr("its output does not have /{pattern}/", pattern=expect)
+    if expect is not None and exit_status != expect:
+        return tr("it ended with {status}, {expected} was expected", status=exit_status, expected=expect)
+    return tr("it ended with {status}", status=exit_status) if exit_status != (expect or 0) else None
+
+
+def captured(attributes: Attributes, output: str) -> tuple[dict[str, str], Message | None]:
+    """Values of the output, and why one of them is not there."""
+    values: dict[str, str] = {}
+    for name, pattern in attributes.capture.items():
+        found = _found(pattern, output)
+        if not found:
+            return values, tr("its output has nothing for <{name}>: /{pattern}/", name=name, pattern=pattern)
+        value = found.group(1 if found.re.groups else 0) or ""
+        values[name] = value.strip()[:_LONGEST_VALUE]
+    return values, None
+
+
+def _found(pattern: str, output: str) -> re2.Match | None:
+    return _compiled(pattern).search(output)
+
+
+@lru_cache(maxsize=100)
+def _compiled(pattern: str) -> re2.Pattern:
+    import re2  # only where a fence asks for it
+
+    return re2.compile(f"(?m){pattern}")
