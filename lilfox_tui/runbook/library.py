@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lilfox_tui.config.model import RunbooksConfig
+from lilfox_tui.config.runbook_model import RunbooksConfig
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import language
 from lilfox_tui.runbook.document import parse, read
