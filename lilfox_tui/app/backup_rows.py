@@ -13,10 +13,12 @@ from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.host_rows import ROLES
 from lilfox_tui.app.job_words import kind_text, percent_of
+from lilfox_tui.app.wrap import wrapped
+from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import _
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.backup_view import PlanView
-from lilfox_tui.text import human_bytes, short_age
+from lilfox_tui.text import human_bytes, human_duration, short_age
 
 if TYPE_CHECKING:
     from lilfox_tui.backup.model import BackupSet
@@ -125,6 +127,25 @@ def _name(plan: _Plan) -> Row:
     view = plan.view
     copy = Piece(f" @{view.store}", "muted") if view.copy else Piece("")
     return Piece(view.name, "strong"), copy
+
+
+def outage_rows(view: PlanView, outage: Unavailable, style: BackupStyle) -> list[Row]:
+    """Why there is nothing newer of a plan's store, since when, and what to do; lines that are too long are broken."""
+    if view.read_at is None:
+        asked = max(1, round((style.now - outage.since).total_seconds()))
+        since = _("never read, first asked {time} ago", time=human_duration(asked))
+    else:
+        since = _("not read for {time}", time=human_duration(round((style.now - view.read_at).total_seconds())))
+    again = _("R tries again")
+    if outage.next_try is not None:
+        wait = max(1, round((outage.next_try - style.now).total_seconds()))
+        again = _("next try in {time}, R now", time=human_duration(wait))
+    mark = Piece(f" {style.glyphs.level(view.level)} ", ROLES[view.level])
+    rows: list[Row] = [(mark, Piece(view.name, "strong"), Piece(f"  {since}  {again}", "muted"))]
+    rows += [(Piece("   "), Piece(str(why), ROLES[view.level])) for why in view.reasons]
+    if str(outage.error.hint):
+        rows.append((Piece("   "), Piece(str(outage.error.hint))))
+    return wrapped(rows, style.width - 1)
 
 
 _PLANS: list[Column[_Plan]] = [

@@ -22,6 +22,8 @@ def plan_rows(overview: Overview) -> Iterator[tuple[Level, list[list[Cell]]]]:
         first, *more = [str(reason) for reason in view.reasons] or [_newest(view, overview.at)]
         rows = [[shape(view.level), Cell(_("backup")), Cell(name), Cell(first)]]
         rows += [[Cell(""), Cell(""), Cell(""), Cell(line)] for line in more]
+        if view.outage is not None and str(view.outage.error.hint):
+            rows.append([Cell(""), Cell(""), Cell(""), Cell(_("hint: {hint}", hint=view.outage.error.hint))])
         if view.reasons and view.sets:
             rows.append([Cell(""), Cell(""), Cell(""), Cell(_newest(view, overview.at))])
         yield view.level, rows

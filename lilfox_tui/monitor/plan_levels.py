@@ -37,8 +37,8 @@ def plan_view(
     zone: tzinfo,
 ) -> PlanView:
     """The plan at ``now`` (aware UTC). ``sets`` are all of its store; ``made`` are the plan's in its main store, for a
-    copy to be held against. ``failures``: so many looks at the store in a row failed. ``since`` is now: who keeps the
-    view knows since when a level holds."""
+    copy to be held against. ``failures``: so many looks at the store in a row failed. ``since`` is
+    now unless what is wrong tells its beginning: who keeps the view knows since when a level holds."""
     own = [found for found in sets or () if found.plan == name]
     shown = None if sets is None else tuple(found for found in sets if config is None or found.plan in (name, ""))
     runs = [job for job in jobs if job.key == f"backup {name}" and job.kind == "backup" and job.state != "running"]
@@ -55,7 +55,7 @@ def plan_view(
         config=config,
         copy=copy,
         level=max((level for level, _why in found), default=Level.GOOD),
-        since=now if is_late is None else is_late.due,
+        since=_since(is_late, outage, now),
         reasons=tuple(why for _level, why in sorted(found, key=lambda each: -each[0])),
         sets=shown,
         read_at=read_at,
@@ -65,6 +65,11 @@ def plan_view(
         last=last,
         rto_s=next((each.proof.took_s for each in own if each.proof is not None and each.proof.took_s), None),
     )
+
+
+def _since(is_late: Late | None, outage: Unavailable | None, now: datetime) -> datetime:
+    """The earliest that is known of what is wrong."""
+    return min([now, *([is_late.due] if is_late is not None else []), *([outage.since] if outage is not None else [])])
 
 
 def _unread(

@@ -43,6 +43,16 @@ async def test_plans_and_sets(state: str, size: tuple[int, int], language: str) 
 
 
 @pytest.mark.parametrize("language", ["en", "zh_CN"])
+@pytest.mark.parametrize("size", SIZES[1:3], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_a_store_that_cannot_be_read_says_since_when_and_what_to_do(size: tuple[int, int], language: str) -> None:
+    app = showing(broken(), language=language)
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("3", "G")
+        await pilot.pause()
+        check(f"backup-gone-{size[0]}x{size[1]}-{language}", screen_text(pilot))
+
+
+@pytest.mark.parametrize("language", ["en", "zh_CN"])
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 async def test_a_job_that_runs(size: tuple[int, int], language: str) -> None:
     app = showing(replace(healthy(), jobs=(job(),)), language=language)

@@ -17,6 +17,7 @@ from lilfox_tui.app.backup_rows import (
     SET_ROLES,
     BackupStyle,
     newest_of,
+    outage_rows,
     plan_heading,
     plan_row,
     set_heading,
@@ -132,7 +133,7 @@ class BackupPane(BackupJobKeys):
         view = self.view
         page = self._page(view)
         below = self._job_rows()
-        detail = self._detail(view)[: self._detail_height()]
+        detail = self._detail(view)[: self._detail_height(view)]
         self._arrange(page is not None, len(below), len(detail))
         if page is not None:
             lines = self.query_one("#backup-page", Lines)
@@ -156,8 +157,10 @@ class BackupPane(BackupJobKeys):
     def status(self) -> Row:
         return (Piece(more_below(self.rows_below), "muted"),) if self.page is not None else ()
 
-    def _detail_height(self) -> int:
+    def _detail_height(self, view: PlanView | None) -> int:
         height = self.lilfox.room.height
+        if height >= LOW and view is not None and view.outage is not None:
+            return height // 3  # what to do is said too
         return 2 if height >= 16 else 1 if height >= 9 else 0
 
     def _page(self, view: PlanView | None) -> list[Row] | None:
@@ -288,6 +291,8 @@ class BackupPane(BackupJobKeys):
             return []
         if self.focus_on == "sets" and found is not None:
             return self._set_detail(found)
+        if view.outage is not None:
+            return outage_rows(view, view.outage, self._style(self.lilfox.room.width))
         now = self.now
         mark = Piece(f" {self.lilfox.glyphs.level(view.level)} ", ROLES[view.level])
         since = ""

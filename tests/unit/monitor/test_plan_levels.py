@@ -17,7 +17,7 @@ from lilfox_tui.monitor.plan_levels import plan_view
 from tests.app.backups_made import NOW, PLAN, job, made_set, old_set
 
 HOURS = timedelta(hours=1)
-GONE = Unavailable(HostUnreachable("nas-1", "no route"), NOW, NOW)
+GONE = Unavailable(HostUnreachable("nas-1", "no route"), NOW - timedelta(seconds=70), NOW)
 
 
 def judged(*sets: BackupSet, **changes: Any) -> PlanView:
@@ -104,6 +104,7 @@ def test_a_store_that_is_gone() -> None:
     assert judged(made_set(HOURS, "intact"), outage=GONE, failures=2).level is Level.FAILING
     never = judged(sets=None, outage=GONE, failures=1)
     assert never.level is Level.FAILING
+    assert never.since == GONE.since, "not since it was judged anew"
     assert "no route" in str(never.reasons[0])
 
 
