@@ -92,7 +92,8 @@ def _overview(incident: Incident, entries: Sequence[Entry], verdict: Verdict, no
 
 
 def _proof(verdict: Verdict) -> str:
-    counted = _("{count} entries, SHA-256 of the last one {sha256}", count=verdict.entries, sha256=verdict.sha256)
+    counted = _("{count} entries, SHA-256 of the last one {number}:{sha256}",
+                count=verdict.entries, number=verdict.entries, sha256=verdict.sha256)  # fmt: skip
     if not verdict.problems:
         return _("{counted}; verified when this was written", counted=counted)
     first = verdict.problems[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from lilfox_tui.i18n import tr
 from lilfox_tui.incident.errors import IncidentError
@@ -14,7 +14,7 @@ from lilfox_tui.incident.reading import TimelineReader
 _LOOK_S = 0.2
 
 
-async def follow(incident_id: str) -> AsyncIterator[list[Entry]]:
+async def follow(incident_id: str) -> AsyncGenerator[list[Entry]]:
     """All entries so far, then those that come, a few times a second; ends when nobody asks any more. Raises
     NoSuchIncident, IncidentError where it cannot be read (any more)."""
     folder = await asyncio.to_thread(find, incident_id)

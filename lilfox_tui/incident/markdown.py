@@ -7,7 +7,8 @@ import re
 from lilfox_tui.incident.line import masked
 from lilfox_tui.text import clean
 
-_MARKS = re.compile(r"([\\`*_\[\]|~$@])")
+_MARKS = re.compile(r"([\\`*_\[\]|~$]|(?<!\w)@|@(?=[\w-]+\.))")
+"""With what code hosts make of @name and of addresses."""
 _LINE_START = re.compile(r"^([#+=>-]|[0-9]+(?=[.)]))")
 _TICKS = re.compile(r"`+")
 _HARMLESS_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*", re.ASCII)

@@ -12,7 +12,7 @@ def event_text(what: What) -> str:
     match what:
         case model.Opened():
             text = _("opened: {title} ({severity})", title=what.title, severity=what.severity)
-            return _("{said}, by {cause}", said=text, cause=what.cause) if what.cause else text
+            return _("{said}, because of {cause}", said=text, cause=what.cause) if what.cause else text
         case model.Noted():
             return what.text
         case model.Decided():
