@@ -1,0 +1,13 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def incidents(own_folders: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the test's incidents; the system's own are not seen."""
+    monkeypatch.setattr("lilfox_tui.paths._SYSTEM", str(own_folders / "system"))
+    monkeypatch.delenv("LILFOX_INCIDENT", raising=False)
+    return own_folders / "state" / "lilfox" / "incidents"

@@ -1,0 +1,60 @@
+"""One of each event, with texts of all kinds."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import get_args
+
+from lilfox_tui.incident.model import (
+    AlertChanged,
+    Called,
+    Changed,
+    Closed,
+    Decided,
+    Did,
+    Graded,
+    JobBegan,
+    JobEnded,
+    Kept,
+    Marked,
+    Named,
+    Noted,
+    Opened,
+    Reopened,
+    Reverted,
+    Skipped,
+    StepBegan,
+    StepEnded,
+    TookOver,
+    What,
+)
+
+AT = datetime(2023, 12, 30, 2, 0, tzinfo=UTC)
+
+
+def all_events(text: str = "text") -> list[What]:
+    """With ``text`` wherever somebody else's text stands. The first is ``Opened``, the last two close and open again."""
+    events: list[What] = [
+        Opened(title=text, severity="SEV-2", cause=text),
+        Noted(text=text),
+        Decided(text=text),
+        Named(role=text, who=text),
+        Graded(severity="SEV-1"),
+        Called(contact=text, outcome=text),
+        Marked(moment="detected", when=AT),
+        AlertChanged(name=text, labels={"instance": text, text: "a"}, state="firing", since=AT, summary=text),
+        Did(text=text),
+        JobBegan(job="20231230-020000-3f9a", kind="backup", title=text),
+        JobEnded(job="20231230-020000-3f9a", kind="backup", state="ok", message=text),
+        StepBegan(runbook=text, sha256="0" * 64, step=1, title=text, command=text, host=text, run="r1"),
+        StepEnded(run="r1", state="failed", message=text, exit_status=1, output=text, output_lines=1, evidence=text),
+        Skipped(runbook=text, step=2, title=text, reason=text),
+        Changed(change="c1", text=text, undo=text),
+        Reverted(change="c0", text=text),
+        Kept(file="kept", sha256="0" * 64, size_bytes=0, text=text),
+        TookOver(before=text),
+        Closed(summary=text, in_force=(text,)),
+        Reopened(reason=text),
+    ]
+    assert {type(event) for event in events} == set(get_args(What))
+    return events

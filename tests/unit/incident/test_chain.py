@@ -1,0 +1,165 @@
+"""Whatever is done to a timeline's bytes is found, and where."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lilfox_tui.incident import incidents as book
+from lilfox_tui.incident.verifying import Verdict, verify
+from tests.unit.incident.made import all_events
+
+LINES = 21
+texts = st.text(st.characters(exclude_categories=()), max_size=40)
+once = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+class Chain:
+    """An incident of ``LINES`` lines and a piece of evidence, whose timeline is written anew for each example."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "timeline.jsonl"
+        self.folder = folder
+        self.whole = self._file.read_bytes()
+        self.lines = self.whole.splitlines(keepends=True)
+        assert len(self.lines) == LINES
+
+    def verdict(self, content: bytes) -> Verdict:
+        self._file.write_bytes(content)
+        try:
+            return verify(self.folder.name)
+        finally:
+            self._file.write_bytes(self.whole)
+
+    def first(self, content: bytes) -> int | None:
+        problems = self.verdict(content).problems
+        return problems[0].line if problems else None
+
+    def line_at(self, place: int) -> int:
+        return self.whole.count(b"\n", 0, place) + 1
+
+
+@pytest.fixture
+def chain(incidents: Path) -> Iterator[Chain]:
+    made = book.open_incident("x")
+    for what in all_events("a text, 文本 \\ \" \n"):
+        if type(what).__name__ != "Kept":
+            book.append(made.id, what)
+    book.keep_evidence(made.id, "a.log", b"text", "")
+    yield Chain(incidents / made.id)
+    shutil.rmtree(incidents)
+
+
+def test_as_it_was_written_it_is_intact(chain: Chain) -> None:
+    verdict = verify("INC-1")
+    assert (verdict.problems, verdict.notes, verdict.entries) == ((), (), LINES)
+
+
+@once
+@given(data=st.data(), flip=st.integers(1, 255))
+def test_a_byte_that_changed_is_found_in_its_line(chain: Chain, data: st.DataObject, flip: int) -> None:
+    place = data.draw(st.integers(0, len(chain.whole) - 1))
+    altered = bytearray(chain.whole)
+    altered[place] ^= flip
+    assert chain.first(bytes(altered)) == chain.line_at(place)
+
+
+@once
+@given(first=st.integers(0, LINES - 1), count=st.integers(1, LINES))
+def test_lines_that_are_gone_are_missed_where_they_were(chain: Chain, first: int, count: int) -> None:
+    assert chain.first(b"".join(chain.lines[:first] + chain.lines[first + count :])) == first + 1
+
+
+@once
+@given(places=st.lists(st.integers(0, LINES - 1), min_size=2, max_size=2, unique=True))
+def test_lines_that_changed_places_are_found(chain: Chain, places: list[int]) -> None:
+    one, other = sorted(places)
+    lines = list(chain.lines)
+    lines[one], lines[other] = lines[other], lines[one]
+    assert chain.first(b"".join(lines)) == one + 1
+
+
+@once
+@given(place=st.integers(0, LINES - 1))
+def test_a_line_that_stands_twice_is_found(chain: Chain, place: int) -> None:
+    lines = [*chain.lines[: place + 1], *chain.lines[place:]]
+    assert chain.first(b"".join(lines)) == (place + 2 if place < LINES - 1 else LINES + 1)
+
+
+@once
+@given(data=st.data())
+def test_an_end_that_is_cut_off_anywhere_is_missed(chain: Chain, data: st.DataObject) -> None:
+    cut = data.draw(st.integers(0, len(chain.whole) - 1))
+    assert chain.first(chain.whole[:cut]) == chain.line_at(cut)
+
+
+@once
+@given(junk=st.binary(min_size=1, max_size=200))
+def test_what_was_added_behind_the_end_is_no_entry(chain: Chain, junk: bytes) -> None:
+    verdict = chain.verdict(chain.whole + junk.replace(b"\n", b"") + b"\n")
+    assert verdict.problems[0].line == LINES + 1
+
+
+def test_an_end_that_was_rewritten_with_its_head_is_found_by_a_hash_that_was_kept_elsewhere(chain: Chain) -> None:
+    kept = verify("INC-1")
+    shorter = b"".join(chain.lines[:-1])
+    (chain.folder / "timeline.jsonl").write_bytes(shorter)
+    before = (chain.folder / "head").read_text().split()
+    sha256 = verify("INC-1").sha256
+    (chain.folder / "head").write_text(f"{LINES - 1:012d} {len(shorter):015d} {sha256} {before[3]}\n")
+    assert verify("INC-1").problems == ()  # nothing here tells of it: said in the documentation
+    (problem,) = verify("INC-1", known={kept.entries: kept.sha256}).problems
+    assert (problem.line, str(problem.text)) == (LINES, f"entries {LINES} to {LINES} are missing at the end")
+    book.append("INC-1", all_events()[1])
+    (problem,) = verify("INC-1", known={kept.entries: kept.sha256}).problems
+    assert problem.line == LINES
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\0" * 99, b"x"])
+def test_a_head_that_is_gone_or_is_none_is_told_and_the_next_entry_makes_it_anew(
+    chain: Chain, content: bytes | None
+) -> None:
+    (chain.folder / "head").unlink()
+    if content is not None:
+        (chain.folder / "head").write_bytes(content)
+    (problem,) = verify("INC-1").problems
+    assert "nothing tells that this is the last one" in str(problem.text)
+    assert book.current() is not None
+    book.append("INC-1", all_events()[1])
+    assert verify("INC-1").problems == ()
+
+
+def test_a_head_that_is_behind_after_a_loss_of_power_is_no_alteration(chain: Chain) -> None:
+    head = (chain.folder / "head").read_bytes()
+    book.close(chain.folder, "")
+    (chain.folder / "head").write_bytes(head)
+    assert verify("INC-1").problems == ()
+    assert book.current() is None
+
+
+@pytest.mark.parametrize(
+    ("do", "said"),
+    [
+        (lambda file: file.unlink(), "the file is missing"),
+        (lambda file: file.write_bytes(b"texT"), "this is not what was kept: its SHA-256 is another one"),
+        (lambda file: (file.unlink(), file.symlink_to("/etc/passwd")), "cannot be read"),
+    ],
+)
+def test_evidence_that_is_altered_or_gone_is_named(chain: Chain, do: object, said: str) -> None:
+    assert callable(do)
+    do(chain.folder / "evidence/a.log")
+    (problem,) = verify("INC-1").problems
+    assert (problem.file, problem.line) == ("evidence/a.log", None)
+    assert said in str(problem.text)
+
+
+def test_a_file_beside_of_which_the_timeline_does_not_tell_is_noted(chain: Chain) -> None:
+    (chain.folder / "evidence/foreign").write_bytes(b"")
+    verdict = verify("INC-1")
+    assert verdict.problems == ()
+    assert [str(note) for note in verdict.notes] == ["evidence/foreign: the timeline does not tell of it"]

@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import os
+import stat
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from lilfox_tui.incident import incidents as book
+from lilfox_tui.incident.errors import IncidentError, NoSuchIncident, NotRecorded
+from lilfox_tui.incident.folding import impact, still_in_force
+from lilfox_tui.incident.model import (
+    AlertChanged,
+    Changed,
+    Closed,
+    Graded,
+    JobBegan,
+    JobEnded,
+    Kept,
+    Marked,
+    Named,
+    Noted,
+    Reverted,
+    StepBegan,
+    StepEnded,
+    TookOver,
+)
+from lilfox_tui.incident.places import find
+from lilfox_tui.incident.verifying import verify
+from tests.unit.incident.made import AT, all_events
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_without_an_incident_nothing_is_recorded_and_nothing_is_made(incidents: Path) -> None:
+    assert book.current() is None
+    assert not book.record(Noted(text="x"))
+    assert not incidents.exists()
+
+
+def test_every_event_comes_back_as_it_was_said(incidents: Path) -> None:
+    made = book.open_incident("db down", "SEV-2", "HighErrorRate", "ann@bastion")
+    said = all_events("an ordinary text, 普通文本")[1:]
+    for what in said:
+        book.append(made.id, what, by="bob@bastion")
+    found = book.entries(made.id)
+    assert [entry.what for entry in found[1:]] == said
+    assert [entry.number for entry in found] == list(range(1, len(said) + 2))
+    assert [entry.by for entry in found] == ["ann@bastion"] + ["bob@bastion"] * len(said)
+    assert verify(made.id).problems[0].file == "evidence/kept"  # of the made event, which has no file
+
+
+def test_all_of_it_is_for_the_user_alone(incidents: Path) -> None:
+    before = os.umask(0)
+    try:
+        made = book.open_incident("x")
+        book.keep_evidence(made.id, "a.log", b"text", "")
+    finally:
+        os.umask(before)
+    assert mode(incidents) == mode(incidents / "INC-1") == mode(incidents / "INC-1/evidence") == 0o700
+    files = [path for path in (incidents / "INC-1").rglob("*") if path.is_file()]
+    assert {path.name for path in files} == {"timeline.jsonl", "head", "a.log"}
+    assert {mode(path) for path in files} == {0o600}
+
+
+def test_a_group_may_read_the_systems_incidents_where_their_folder_lets_it(
+    incidents: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    place = tmp_path / "incidents"
+    place.mkdir()
+    place.chmod(0o2750)
+    made = book.open_incident("x")
+    book.keep_evidence(made.id, "a.log", b"text", "")
+    assert made.folder == str(place / "INC-1")
+    assert mode(place / "INC-1") == mode(place / "INC-1/evidence") == 0o2750
+    assert mode(place / "INC-1/timeline.jsonl") == mode(place / "INC-1/evidence/a.log") == 0o640
+
+
+def test_the_newest_open_one_is_the_current_one_unless_another_is_named(
+    incidents: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = book.open_incident("first"), book.open_incident("second")
+    assert (first.id, second.id) == ("INC-1", "INC-2")
+    assert book.record(Noted(text="to the second"))
+    book.close(find("INC-2"), "over")
+    assert (now := book.current()) is not None
+    assert now.id == "INC-1"
+    monkeypatch.setenv("LILFOX_INCIDENT", "INC-2")
+    assert book.record(Noted(text="afterwards"))
+    assert [type(entry.what).__name__ for entry in book.entries("INC-2")] == ["Opened", "Noted", "Closed", "Noted"]
+    monkeypatch.setenv("LILFOX_INCIDENT", "INC-9")
+    with pytest.raises(NoSuchIncident, match="INC-9: no such incident"):
+        book.record(Noted(text="lost?"))
+    assert [each.id for each in book.list_incidents()] == ["INC-2", "INC-1"]
+    assert [each.id for each in book.list_incidents(closed=False)] == ["INC-1"]
+
+
+def test_numbers_go_on_over_both_places(incidents: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    book.open_incident("mine")
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    assert book.open_incident("the system's").id == "INC-2"
+    monkeypatch.delenv("STATE_DIRECTORY")
+    assert book.open_incident("mine again").id == "INC-2"  # the other place is not seen from here now
+
+
+def test_where_one_is_open_that_one_is_taken_when_told_so(incidents: Path) -> None:
+    made = book.open_incident("x", unless_open=True)
+    assert book.open_incident("y", unless_open=True).id == made.id
+    book.close(find(made.id), "")
+    assert book.open_incident("y", unless_open=True).id == "INC-2"
+
+
+@pytest.mark.parametrize("name", ["INC-0", "INC-01", "INC-1\n", "inc-1", "../INC-1", "INC-١", "", "INC-1/../INC-1"])
+def test_what_is_no_id_is_no_incident(incidents: Path, name: str) -> None:
+    book.open_incident("x")
+    with pytest.raises(NoSuchIncident):
+        book.entries(name)
+
+
+def test_once_is_once(incidents: Path) -> None:
+    made = book.open_incident("x")
+    first = book.append(made.id, Noted(text="a"), once='step "1"')
+    book.append(made.id, AlertChanged(name="x", labels={"once": "step 2"}, state="firing", since=AT))
+    book.append(made.id, Noted(text='"once":"step 2"'))
+    assert book.append(made.id, Noted(text="b"), once='step "1"') == first
+    assert book.append(made.id, Noted(text="c"), once="step 2").number == 5
+    assert len(book.entries(made.id)) == 5
+
+
+def test_who_takes_over_acts_and_who_did_before_is_known(incidents: Path) -> None:
+    made = book.open_incident("x", by="ann@a")
+    assert made.leader == "ann@a"
+    entry = book.take_over(find(made.id), by="bob@b")
+    assert entry.what == TookOver(before="ann@a")
+    assert book.read_incident(find(made.id)).leader == "bob@b"
+
+
+def test_closing_names_what_is_still_in_force(incidents: Path) -> None:
+    made = book.open_incident("x")
+    now = datetime.now(UTC)
+    for what in (
+        Changed(change="ban", text="banned", undo="unban"),
+        Changed(change="port", text="switched"),
+        Changed(change="short", text="for a second", ends=now - timedelta(seconds=1)),
+        Changed(change="long", text="for an hour", ends=now + timedelta(hours=1)),
+        Reverted(change="port", text="switched back"),
+        Reverted(change="never", text="?"),
+    ):
+        book.append(made.id, what)
+    folder = find(made.id)
+    assert [each.text for each in still_in_force(book.read_incident(folder), now)] == ["banned", "for an hour"]
+    assert book.close(folder, "done").what == Closed(summary="done", in_force=("banned", "for an hour"))
+    with pytest.raises(IncidentError, match="closed already"):
+        book.close(folder, "again")
+    assert book.reopen(folder, "not over").number == 9
+    with pytest.raises(IncidentError, match="INC-1 is open"):
+        book.reopen(folder, "again")
+    assert book.read_incident(folder).closed is None
+
+
+def test_what_began_and_did_not_end_is_known(incidents: Path) -> None:
+    made = book.open_incident("x", "SEV-4")
+    step = StepBegan(runbook="r", sha256="0", step=1, title="t", command="c", host="h", run="1")
+    for what in (
+        JobBegan(job="a", kind="backup", title="a"),
+        JobBegan(job="b", kind="backup", title="b"),
+        JobEnded(job="a", kind="backup", state="ok", message=""),
+        JobEnded(job="never began", kind="backup", state="ok", message=""),
+        step,
+        StepEnded(run="1", state="unknown", message="the link went"),
+        Graded(severity="SEV-1"),
+        Named(role="lead", who="ann"),
+        Named(role="lead", who="bob"),
+    ):
+        book.append(made.id, what)
+    found = book.read_incident(find(made.id))
+    assert (list(found.jobs), list(found.steps)) == (["b"], ["1"])
+    assert (found.severity, found.roles, found.entries) == ("SEV-1", {"lead": "bob"}, 10)
+
+
+def test_moments_are_what_was_said_else_what_alerts_and_the_course_tell(incidents: Path) -> None:
+    made = book.open_incident("x")
+    folder = find(made.id)
+    alert = AlertChanged(name="a", labels={}, state="firing", since=AT)
+    book.append_in(folder, alert)
+    seen = book.append_in(folder, AlertChanged(name="a", labels={}, state="acknowledged", since=AT))
+    book.append_in(folder, Marked(moment="mitigated", when=AT + timedelta(hours=1)))
+    closed = book.close(folder, "")
+    found = impact(book.read_incident(folder), book.entries(made.id))
+    assert {name: (each.when, each.told) for name, each in found.items()} == {
+        "detected": (AT, False),
+        "acknowledged": (seen.at, False),
+        "mitigated": (AT + timedelta(hours=1), True),
+        "resolved": (closed.at, False),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("nginx error.log", "nginx-error.log"),
+        ("../../etc/passwd", "etc-passwd"),
+        ("-rf", "rf"),
+        (".hidden", "hidden"),
+        ("a\x1b[31m\n`b`", "a-31m-b"),
+        ("日志.txt", "txt"),
+    ],
+)
+def test_evidence_has_a_harmless_name(incidents: Path, name: str, kept: str) -> None:
+    made = book.open_incident("x")
+    what = book.keep_evidence(made.id, name, b"1", "").what
+    again = book.keep_evidence(made.id, name, b"2", "").what
+    assert isinstance(what, Kept)
+    assert isinstance(again, Kept)
+    assert (what.file, again.file) == (kept, f"2-{kept}")
+    assert (incidents / "INC-1/evidence" / kept).read_bytes() == b"1"
+    assert verify(made.id).problems == ()
+
+
+def test_too_much_evidence_is_refused(incidents: Path) -> None:
+    made = book.open_incident("x")
+    with pytest.raises(IncidentError, match="too many for evidence"):
+        book.keep_evidence(made.id, "a", b"x" * (book.MOST_EVIDENCE_BYTES + 1), "")
+    assert len(book.entries(made.id)) == 1
+
+
+def test_where_others_may_write_no_incident_is_opened(incidents: Path) -> None:
+    incidents.mkdir(parents=True)
+    incidents.chmod(0o777)
+    with pytest.raises(NotRecorded, match="others may write there; no incident was opened"):
+        book.open_incident("x")
+
+
+def test_root_by_sudo_is_named_by_who_called_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setenv("SUDO_USER", "ann")
+    assert book.myself().startswith("ann (root)@")
+    monkeypatch.setattr(os, "geteuid", lambda: 65534)
+    assert "ann" not in book.myself()
