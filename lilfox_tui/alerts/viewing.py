@@ -11,6 +11,8 @@ from lilfox_tui.alerts.group import alert_view
 from lilfox_tui.alerts.model import Acknowledgement, Alert, Alerts, AlertState, RuleView, Silence, worst_first
 from lilfox_tui.alerts.saved import Saved
 from lilfox_tui.alerts.silences import is_active, takes
+from lilfox_tui.alerts.silent_windows import of_windows
+from lilfox_tui.maintenance import windows
 from lilfox_tui.metrics.model import Labels
 
 
@@ -20,11 +22,11 @@ def marked(
     silences: Iterable[Silence],
     now: datetime,
 ) -> tuple[Alert, ...]:
-    """``alerts`` in their order, with what is said of them at ``now``."""
-    active = [one for one in silences if is_active(one, now)]
+    """``alerts`` in their order, with what is said of them at ``now``. Blocks: windows of maintenance are read."""
+    active = [one for one in (*silences, *of_windows(windows(now))) if is_active(one, now)]
     found = []
     for alert in alerts:
-        by = tuple(one.id for one in active if takes(one.matchers, alert.labels))
+        by = tuple(dict.fromkeys(one.id for one in active if takes(one.matchers, alert.labels)))
         seen = acknowledged.get(alert.labels) if alert.state is not AlertState.RESOLVED else None
         found.append(replace(alert, acknowledged=seen, silenced_by=by) if by or seen else alert)
     return worst_first(found)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from lilfox_tui.alerts.model import Alert, Event, RuleView, Silence
+from lilfox_tui.alerts.silent_windows import window_of
 from lilfox_tui.app.alert_rows import Item, against, number, role, rule_trouble, shape, state_text, where
 from lilfox_tui.app.chart import AXIS_WIDTH, chart, spark
 from lilfox_tui.app.draw import BLANK, Piece, Row
@@ -85,8 +86,13 @@ def _said(page: AlertPage) -> list[Row]:
         text = _("acknowledged by {name} at {time}", name=seen.by, time=_time(seen.at, page.now))
         rows.append((Piece("   " + text, "accent"), Piece("  " + seen.note)))
     by = (each for each in page.silences if each.id in alert.silenced_by)
+    worked_on = [name for each in alert.silenced_by if (name := window_of(each)) is not None]
     return [
         *rows,
+        *(
+            (Piece("   " + _("in maintenance; end it: lilfox maintenance off {name}", name=name), "accent"),)
+            for name in worked_on
+        ),
         *((Piece("   " + silence_text(each, page.now), "accent"), Piece("  " + each.comment)) for each in by),
     ]
 

@@ -21,6 +21,8 @@ COMMANDS = {
     "query": tr("a PromQL expression: of a Prometheus, or over what is scraped now"),
     "backup": tr("backups: run, list, verify, drill, prune"),
     "restore": tr("restore a set, whole or a part of it; undo a restore"),
+    "recover": tr("one round over units that are restarted by themselves"),
+    "maintenance": tr("windows in which nothing is restarted and nobody is told: on, off"),
     "incident": tr("incidents: open, note, evidence, verify, export, close; what is done is written down"),
     "jobs": tr("what runs or has ended: list, cancel, checked"),
     "attach": tr("a job from its first event on, until it has ended"),

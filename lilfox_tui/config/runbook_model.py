@@ -36,6 +36,8 @@ class RecoveryConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     unit: str
     service: str | None = None
     """One of ``services`` whose health counts besides the unit's state."""
+    every: Seconds = Seconds(10)
+    """Between two looks."""
     failures: Annotated[int, Meta(ge=1, le=100)] = 3
     """How many looks in a row find it unhealthy before it is restarted."""
     limit: Annotated[int, Meta(ge=1, le=100)] = 3

@@ -26,6 +26,7 @@ from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.monitor import scrape_watch
 from lilfox_tui.monitor.past_alerts import PastAlerts, signature
+from lilfox_tui.recovery import RULES
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.engine import AlertEngine
@@ -66,7 +67,11 @@ class AlertWatch:
         self._folder = state
         self._host_of = host_of
         self._named = bool(
-            config.rules or config.prometheus_config or config.prometheus is not None or config.alertmanager is not None
+            config.rules
+            or config.prometheus_config
+            or config.recovery
+            or config.prometheus is not None
+            or config.alertmanager is not None
         )
         self._source: AlertEngine | ExternalAlerts | None = None
         self._own: AlertEngine | None = None
@@ -258,11 +263,19 @@ def with_rules_of_prometheus(config: Config) -> Config:
     """``config`` with the rules of the prometheus.yml that it names, and with its external labels and period where
     ``config`` has none of its own. Blocks. Raises ConfigError."""
     if config.prometheus_config is None:
-        return config
+        return _with_rules_of_recovery(config)
     from lilfox_tui.scrape.prometheus_file import read_prometheus
 
     file = read_prometheus(Path(config.prometheus_config))
     labels = {**file.external_labels, **config.alerts.external_labels}
     every = config.alerts.every or Seconds(file.evaluation_interval_s)
     alerts = replace(config.alerts, external_labels=labels, every=every)
-    return replace(config, rules=(*config.rules, *file.rule_files), alerts=alerts)
+    return _with_rules_of_recovery(replace(config, rules=(*config.rules, *file.rule_files), alerts=alerts))
+
+
+def _with_rules_of_recovery(config: Config) -> Config:
+    """Where rules are evaluated elsewhere, they stay there: then the gauge on our own /metrics is for them."""
+    elsewhere = not config.rules and (config.prometheus is not None or config.alertmanager is not None)
+    if not config.recovery or elsewhere:
+        return config
+    return replace(config, rules=(*config.rules, str(RULES)))

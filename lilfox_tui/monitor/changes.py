@@ -20,7 +20,7 @@ from lilfox_tui.i18n import Message, tr
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.backup_view import PlanView
 from lilfox_tui.monitor.model import Change, HostView, Overview, View
-from lilfox_tui.monitor.replace_file import replace_file
+from lilfox_tui.replace_file import replace_file
 from lilfox_tui.text import human_duration
 
 KEPT = 1000

@@ -16,6 +16,7 @@ from lilfox_tui.config.types import Seconds
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.metrics.model import Level, Snapshot
 from lilfox_tui.monitor.export import prometheus, report
+from lilfox_tui.monitor.export_recovery import recovery_families
 from lilfox_tui.monitor.heartbeat import Heartbeat
 from lilfox_tui.monitor.metrics_server import serve
 from lilfox_tui.monitor.model import Overview
@@ -44,7 +45,7 @@ class Daemon:
         self._warn = warn
         self._file = ReportFile(Path(options.output), warn)
         period = Seconds(min(config.refresh, options.interval))
-        self._monitor = Monitor(msgspec.structs.replace(config, refresh=period), config_file=config_file)
+        self._monitor = Monitor(msgspec.structs.replace(config, refresh=period), config_file=config_file, recovers=True)
 
     async def run(self) -> None:
         """Watches and reports each ``interval``. Raises UsageError when ``listen`` cannot be had."""
@@ -104,4 +105,8 @@ class Daemon:
 
     def _metrics(self) -> str:
         snapshots = {name: self._monitor.snapshot(name).value for name in self._monitor.hosts}
-        return prometheus(self._overview(), {name: each for name, each in snapshots.items() if each is not None})
+        return prometheus(
+            self._overview(),
+            {name: each for name, each in snapshots.items() if each is not None},
+            tuple(recovery_families(self._monitor.config.recovery, self._monitor.recovery.feed.value or {})),
+        )

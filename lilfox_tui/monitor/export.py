@@ -186,9 +186,10 @@ def _link(view: HostView) -> dict[str, Any]:
             return {"state": "pending"}
 
 
-def prometheus(overview: Overview, snapshots: Mapping[str, Snapshot]) -> str:
-    """The text that ``/metrics`` serves. A series that is not known is absent; every host series has label ``host``."""
-    families = [*_own_families(overview), *read_families(snapshots)]
+def prometheus(overview: Overview, snapshots: Mapping[str, Snapshot], more: Iterable[Family] = ()) -> str:
+    """The text that ``/metrics`` serves, ``more`` at its end. A series that is not known is absent; every host series
+    has label ``host``."""
+    families = [*_own_families(overview), *read_families(snapshots), *more]
     return "".join(_family(*family) for family in families)
 
 

@@ -33,6 +33,7 @@ from lilfox_tui.monitor.host_watch import HostWatch
 from lilfox_tui.monitor.model import Overview
 from lilfox_tui.monitor.past import LEVEL, past_host, past_service
 from lilfox_tui.monitor.queries import Queries
+from lilfox_tui.monitor.recovery_watch import RecoveryWatch
 from lilfox_tui.monitor.scrape_watch import ScrapeWatch
 from lilfox_tui.monitor.service_watch import ServiceWatch
 from lilfox_tui.monitor.service_watch import series_of as series_of_service
@@ -57,8 +58,9 @@ class Monitor:
 
     ``hosts`` stands in for opened hosts (tests). ``changes`` is where events are remembered: in memory only when
     not given. ``config_file`` is where ``config`` comes from, None for the usual place: alerts are kept for each file
-    apart, or in the folder ``alert_state``. Unless ``at_once`` this machine is not looked at before :meth:`run` or
-    :meth:`prime`. Use from one event loop; only :meth:`prime` is called before it runs.
+    apart, or in the folder ``alert_state``. With ``recovers`` units of ``recovery:`` are restarted. Unless ``at_once``
+    this machine is not looked at before :meth:`run` or :meth:`prime`. Use from one event loop; only :meth:`prime` is
+    called before it runs.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Monitor:
         at_once: bool = True,
         config_file: Path | None = None,
         alert_state: Path | None = None,
+        recovers: bool = False,
     ) -> None:
         self.config = config
         self.overview: Feed[Overview] = Feed()
@@ -90,6 +93,7 @@ class Monitor:
             config, config_file, self.scraping.store, self._asking_host, self._level_changed.set, state=alert_state
         )
         self.backups = BackupWatch(config, config_file, self._host_or_here, self._level_changed.set)
+        self.recovery = RecoveryWatch(config, config_file, self.host, self.scraping.store, acts=recovers)
         self.queries = Queries(config, self._asking_host, self.scraping.store, self.alerting)
         self._looked = False
         if at_once:
@@ -184,6 +188,7 @@ class Monitor:
                 group.create_task(self.backends.run())
                 group.create_task(self.alerting.run())
                 group.create_task(self.backups.run())
+                group.create_task(self.recovery.run())
         finally:
             await self._close()
 

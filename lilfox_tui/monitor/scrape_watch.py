@@ -79,7 +79,7 @@ class ScrapeWatch:
         config = self._config
         asked = self._asked()
         named = self._names_others()
-        if not (asked or named or config.rules):
+        if not (asked or named or config.rules or config.recovery):
             return
         await asyncio.sleep(AFTER_FIRST_FRAME_S)
         store = await self._opened()

@@ -1,1 +1,6 @@
 """Units that are restarted by themselves, within limits, and windows in which nothing is."""
+
+from pathlib import Path
+
+RULES = Path(__file__).with_name("rules.yml")
+"""Of the alert that fires when a unit is given up."""

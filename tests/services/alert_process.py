@@ -20,7 +20,7 @@ from lilfox_tui.alerts.engine import AlertEngine
 from lilfox_tui.alerts.folder import folder_of
 from lilfox_tui.config.loader import load
 from lilfox_tui.feed import Ready
-from lilfox_tui.monitor.replace_file import replace_file
+from lilfox_tui.replace_file import replace_file
 from lilfox_tui.scrape.labels import LabelList, LabelSet
 from lilfox_tui.scrape.store import Store
 

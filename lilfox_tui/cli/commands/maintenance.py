@@ -1,0 +1,91 @@
+"""``lilfox maintenance``: windows in which nothing is restarted by itself and nobody is told of alerts."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+from datetime import UTC, datetime, timedelta
+
+from lilfox_tui.cli.durations import duration
+from lilfox_tui.cli.main import add_everywhere
+from lilfox_tui.cli.output import Cell, print_json, print_line, print_table
+from lilfox_tui.cli.settings import load_settings
+from lilfox_tui.config.model import Config
+from lilfox_tui.errors import NotAllowed, UsageError
+from lilfox_tui.i18n import _, tr
+from lilfox_tui.paths import user_name
+from lilfox_tui.maintenance import ALL, Window, close_window, open_window, windows
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Says what ``maintenance`` accepts."""
+    parser.add_argument("--json", action="store_true", help=_("one JSON document"))
+    actions = parser.add_subparsers(dest="action", metavar="ACTION")
+    on = actions.add_parser("on", help=_("open a window"), allow_abbrev=False)
+    on.add_argument(
+        "--for", dest="for_s", type=duration, required=True, metavar="DURATION", help=_("it ends by itself")
+    )
+    on.add_argument("--why", default="", metavar="TEXT", help=_("what is done meanwhile"))
+    off = actions.add_parser("off", help=_("close a window"), allow_abbrev=False)
+    for action in (on, off):
+        action.add_argument("name", metavar="NAME", help=_("of a host, a service, a unit of recovery:, or all"))
+        add_everywhere(action)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Lists the windows that are open, opens one or closes one."""
+    config = load_settings(args).config
+    now = datetime.now(UTC)
+    if args.action is None:
+        return _list(now, as_json=args.json)
+    if config.read_only:
+        raise NotAllowed(tr("maintenance cannot be changed with read_only"), tr("leave out --read-only"))
+    if args.action == "off":
+        close_window(args.name)
+        print_line(_("{name} is no longer in maintenance", name=args.name))
+        return 0
+    _check(config, args.name)
+    until = now + timedelta(seconds=args.for_s)
+    by = f"{user_name()}@{socket.gethostname()}"
+    open_window(Window(name=args.name, since=now, until=until, by=by, why=args.why))
+    print_line(
+        _(
+            "{name} is in maintenance until {time:%Y-%m-%d %H:%M:%S} UTC: nothing of it is restarted by itself, and "
+            "nobody is told of its alerts",
+            name=args.name,
+            time=until,
+        )
+    )
+    return 0
+
+
+def _check(config: Config, name: str) -> None:
+    known = [*config.hosts, *config.services, *config.recovery, ALL]
+    if name not in known:
+        raise UsageError(
+            tr("the configuration has no host, service or unit of recovery {name}", name=name),
+            tr("one of: {names}", names=", ".join(dict.fromkeys(known))),
+        )
+
+
+def _list(now: datetime, *, as_json: bool) -> int:
+    found = windows(now)
+    if as_json:
+        names = ("name", "since", "until", "by", "why")
+        rows = [{key: str(getattr(window, key)) for key in names} for window in found]
+        print_json({"windows": rows})
+        return 0
+    print_table(
+        [
+            [
+                Cell(window.name),
+                Cell(_("until {time:%Y-%m-%d %H:%M:%S} UTC", time=window.until)),
+                Cell(window.by),
+                Cell(window.why),
+            ]
+            for window in found
+        ]
+    )
+    if not found:
+        print_line(_("nothing is in maintenance"))
+    return 0

@@ -1,0 +1,88 @@
+"""``lilfox recover``: one round over the units of ``recovery:``, as ``lilfox monitor`` makes them all the time."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+from lilfox_tui.cli.output import Cell, print_json, print_table, shape, warn
+from lilfox_tui.cli.settings import load_settings
+from lilfox_tui.config.loader import LoadedConfig
+from lilfox_tui.errors import LilFoxError, NotAllowed, UsageError
+from lilfox_tui.i18n import _, tr
+from lilfox_tui.metrics.model import Level
+from lilfox_tui.recovery.book import Book, Record
+from lilfox_tui.recovery.opening import opened
+from lilfox_tui.recovery.watch import UnitWatch
+from lilfox_tui.recovery.words import LEVELS, state_text
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Says what ``recover`` accepts."""
+    parser.add_argument("names", nargs="*", metavar="NAME", help=_("of recovery:, in the configuration; default: all"))
+    parser.add_argument("--dry-run", action="store_true", help=_("look once, and restart nothing"))
+    parser.add_argument("--json", action="store_true", help=_("one JSON document"))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Looks, restarts what is due, and tells how all are; 1 where one is not well, 3 where another was recovered."""
+    loaded = load_settings(args)
+    units = loaded.config.recovery
+    if unknown := [name for name in args.names if name not in units]:
+        raise UsageError(
+            tr("no unit is named {name} under recovery:", name=unknown[0]),
+            tr("one of: {names}", names=", ".join(units) or "-"),
+        )
+    if not units:
+        raise UsageError(
+            tr("the configuration names no unit under recovery:"), tr("config.example.yaml shows how it is written")
+        )
+    if loaded.config.read_only and not args.dry_run:
+        raise NotAllowed(tr("nothing is restarted with read_only"), tr("leave out --read-only, or take --dry-run"))
+    found = asyncio.run(_look(loaded, args.names or list(units), restarts=not args.dry_run))
+    if args.json:
+        print_json({"units": {name: _document(record) for name, record in found.items()}})
+    else:
+        print_table([_row(name, record) for name, record in found.items()])
+    ill = [record for record in found.values() if LEVELS[record.state] is not Level.GOOD]
+    recovered = [record for record in found.values() if record.state == "well" and record.job]
+    return 0 if not ill else 3 if recovered else 1
+
+
+async def _look(loaded: LoadedConfig, names: Sequence[str], *, restarts: bool) -> dict[str, Record]:
+    async with AsyncExitStack() as stack:
+        watches = await opened(stack, loaded.config, loaded.path, names, Book())
+        looks = [_until_known(watch, restarts=restarts) for watch in watches]
+        found = await asyncio.gather(*looks)
+    return {watch.name: record for watch, record in zip(watches, found, strict=True)}
+
+
+async def _until_known(watch: UnitWatch, *, restarts: bool) -> Record:
+    """Looks as often as it takes to know that it is unhealthy; one restart at most."""
+    try:
+        record = await watch.look(restarts=restarts)
+        for _more in range(watch.config.failures - 1 if restarts else 0):
+            if record.state != "unhealthy":
+                break
+            await asyncio.sleep(watch.config.every)
+            record = await watch.look()
+    except LilFoxError as error:
+        warn(f"{watch.name}: {error.message}")
+        return await asyncio.to_thread(watch.unknown, error)
+    return record
+
+
+def _row(name: str, record: Record) -> list[Cell]:
+    return [shape(LEVELS[record.state]), Cell(name), Cell(state_text(record.state)), Cell(record.why)]
+
+
+def _document(record: Record) -> dict[str, object]:
+    return {
+        "state": record.state,
+        "since": record.since.isoformat(),
+        "why": record.why,
+        "restarts": [each.isoformat() for each in record.restarts],
+        "job": record.job or None,
+    }

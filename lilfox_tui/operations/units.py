@@ -1,0 +1,147 @@
+"""Units of systemd: their state as ``systemctl show`` has it, and restarting, stopping and starting them.
+
+systemctl(1), systemd.unit(5), org.freedesktop.systemd1(5).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Literal
+
+from msgspec import Struct
+
+from lilfox_tui.errors import CommandFailed, HostError, UsageError
+from lilfox_tui.hosts.base import Completed, Host
+from lilfox_tui.hosts.output import last_words
+from lilfox_tui.i18n import _, tr
+from lilfox_tui.operations.model import Operation
+
+Verb = Literal["restart", "stop", "start"]
+_NAME = re.compile(r"[A-Za-z0-9:_.\\][A-Za-z0-9:_.\\@-]{0,254}")
+_PROPERTIES = ("Id", "LoadState", "ActiveState", "SubState", "Result", "UnitFileState", "MainPID", "NRestarts")
+_STOPPING = "de5b426a63be47a7b6ac3eaac82e2f6f"
+_STARTED = ("7d4958e842da4a758f6c1cdc7b36dcc5", "39f53479d3a045ac8e11786248231fbf")
+"""SD_MESSAGE_UNIT_STOPPING, and _STARTING and _STARTED (sd-messages.h): systemd stops a unit by order only, and of one
+that starts at once it writes only that it has."""
+_ANSWER_S = 20.0
+
+
+class Unit(Struct, frozen=True, kw_only=True):
+    """A unit now, in systemd's words."""
+
+    name: str
+    """With its suffix, as systemd has it."""
+    load: str
+    """``loaded``, ``not-found``, ``masked``, …"""
+    active: str
+    """``active``, ``inactive``, ``failed``, ``activating``, ``deactivating``, ``reloading``."""
+    sub: str
+    """``running``, ``dead``, ``auto-restart``, …"""
+    result: str
+    """How its last run ended: ``success``, ``exit-code``, ``signal``, ``start-limit-hit``, …"""
+    enabled: str
+    """``enabled``, ``disabled``, ``static``, …; empty for a unit without a file."""
+    pid: int | None
+    restarts: int
+    """How often systemd has restarted it by itself."""
+
+    @property
+    def running(self) -> bool:
+        """Whether it is up, or on its way there by somebody's order."""
+        return self.active in ("active", "reloading") or (self.active == "activating" and self.sub != "auto-restart")
+
+
+async def read_unit(host: Host, unit: str) -> Unit:
+    """The unit's state now. Raises UsageError for what is no unit's name or is not there, HostError."""
+    properties = [f"--property={','.join(_PROPERTIES)}"]
+    done = await host.run(["systemctl", "show", *properties, "--", checked(unit)], timeout_s=_ANSWER_S)
+    if not done.ok:
+        raise HostError(
+            host.name, tr("{host}: systemctl does not tell of {unit}: {words}", host=host.name, unit=unit,
+                          words=last_words(done.stderr)),
+        )  # fmt: skip
+    shown = dict(line.partition("=")[::2] for line in done.stdout.decode("utf-8", "replace").splitlines())
+    if shown.get("LoadState") == "not-found":
+        raise UsageError(
+            tr("{host} has no unit {unit}", host=host.name, unit=unit),
+            tr("See systemctl list-units --all there for the names."),
+        )
+    pid, restarts = shown.get("MainPID", "0"), shown.get("NRestarts", "0")
+    return Unit(
+        name=shown.get("Id") or unit,
+        load=shown.get("LoadState", ""),
+        active=shown.get("ActiveState", ""),
+        sub=shown.get("SubState", ""),
+        result=shown.get("Result", ""),
+        enabled=shown.get("UnitFileState", ""),
+        pid=int(pid) if pid.isdecimal() and pid != "0" else None,
+        restarts=int(restarts) if restarts.isdecimal() else 0,
+    )
+
+
+async def stopped_by_order(host: Host, unit: Unit, *, sudo: bool) -> bool:
+    """Whether a unit that is down is so because somebody stopped it: the newest order in the journal is to stop it,
+    or, where the journal tells of none (or may not be read), its last run ended well. Raises HostError."""
+    if unit.running:
+        return False
+    argv = ["journalctl", "--quiet", "--no-pager", "--output=json", "--output-fields=MESSAGE_ID", "--lines=1"]
+    messages = [f"MESSAGE_ID={each}" for each in (_STOPPING, *_STARTED)]
+    done = await host.run([*argv, f"UNIT={unit.name}", *messages], timeout_s=_ANSWER_S, sudo=sudo)
+    newest = _message_id(done)
+    if newest is None:
+        return unit.active == "inactive" and unit.result == "success"
+    return newest == _STOPPING
+
+
+def _message_id(done: Completed) -> str | None:
+    lines = done.stdout.decode("utf-8", "replace").splitlines()
+    if not done.ok or not lines:
+        return None
+    try:
+        found = json.loads(lines[-1])
+    except json.JSONDecodeError:
+        return None
+    return found.get("MESSAGE_ID") if isinstance(found, dict) else None
+
+
+def unit_operation(verb: Verb, host: str, unit: str, *, sudo: bool) -> Operation:
+    """What ``systemctl VERB`` would be on ``host``. Raises UsageError for what is no unit's name."""
+    titles = {
+        "restart": _("restart {unit} on {host}", unit=unit, host=host),
+        "stop": _("stop {unit} on {host}", unit=unit, host=host),
+        "start": _("start {unit} on {host}", unit=unit, host=host),
+    }
+    changes = {
+        "restart": _("{unit} is down until it has started again; its connections are cut", unit=unit),
+        "stop": _("{unit} is down until somebody starts it; recovery leaves it alone", unit=unit),
+        "start": _("{unit} runs, and what it needs with it", unit=unit),
+    }
+    argv = ("systemctl", verb, "--", checked(unit))
+    return Operation(
+        kind=verb, host=host, subject=unit, argv=argv, sudo=sudo, title=titles[verb], changes=(changes[verb],)
+    )
+
+
+async def prove_unit(host: Host, operation: Operation) -> str:
+    """What the unit is now, in a sentence, where that is what was wanted. Raises CommandFailed where it is not."""
+    unit = await read_unit(host, operation.subject)
+    text = _("{unit} is {active} ({sub})", unit=unit.name, active=unit.active, sub=unit.sub)
+    if unit.running is (operation.kind == "stop") or unit.active in ("failed", "activating"):
+        raise CommandFailed(
+            host.name,
+            tr("{host}: after {command}: {state}", host=host.name, command=" ".join(operation.argv), state=text),
+            tr("Read its log: journalctl -u {unit} -n 50", unit=unit.name),
+            outcome=unit.result,
+            stderr="",
+        )
+    return text
+
+
+def checked(unit: str) -> str:
+    """``unit``, where that can be a unit's name. Raises UsageError."""
+    if not _NAME.fullmatch(unit):
+        raise UsageError(
+            tr("{unit} is no unit of systemd", unit=unit), tr("Write its name, as lilfox-backend.service.")
+        )
+    return unit

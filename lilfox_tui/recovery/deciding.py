@@ -1,0 +1,47 @@
+"""When a unit that is unhealthy is restarted: pure rules over what is remembered of it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Literal
+
+from msgspec.structs import replace
+
+from lilfox_tui.config.runbook_model import RecoveryConfig
+from lilfox_tui.recovery.book import Record, State
+
+Step = Literal["nothing", "restart", "give up"]
+
+
+def taken(record: Record | None, state: State, why: str, now: datetime, config: RecoveryConfig) -> Record:
+    """The record after a look that found ``state``: ``well``, ``unhealthy`` or ``left alone``. One that was given up
+    stays so until it is well."""
+    before = record or Record(state=state, since=now, looked=now)
+    recent = tuple(each for each in before.restarts if now - each < timedelta(seconds=config.within))
+    if state == "unhealthy":
+        kept: State = before.state if before.state in ("given up", "waiting", "restarting") else state
+        looks = before.unhealthy_looks + 1
+        since = before.since if kept == before.state else now
+        return replace(before, state=kept, since=since, looked=now, why=why, unhealthy_looks=looks, restarts=recent)
+    since = before.since if state == before.state else now
+    return replace(
+        before, state=state, since=since, looked=now, why=why, unhealthy_looks=0, restarts=recent, told=False
+    )
+
+
+def step(record: Record, now: datetime, config: RecoveryConfig) -> Step:
+    """What to do of a unit that was just found as ``record`` says."""
+    if record.unhealthy_looks < config.failures or record.state == "given up":
+        return "nothing"
+    if len(record.restarts) >= config.limit:
+        return "give up"
+    due = next_at(record, config)
+    return "restart" if due is None or now >= due else "nothing"
+
+
+def next_at(record: Record, config: RecoveryConfig) -> datetime | None:
+    """Before when it is not restarted again; None where it was not."""
+    if not record.restarts:
+        return None
+    pause = config.back_off * 2 ** (len(record.restarts) - 1)
+    return record.restarts[-1] + timedelta(seconds=min(pause, config.within))

@@ -1,0 +1,147 @@
+"""One unit, looked at again and again, and restarted where ``deciding.py`` says so."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing, suppress
+from datetime import UTC, datetime
+
+from msgspec.structs import replace
+
+from lilfox_tui.config.model import Config
+from lilfox_tui.config.runbook_model import RecoveryConfig
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.i18n import _
+from lilfox_tui.jobs import attach
+from lilfox_tui.jobs.model import Ended
+from lilfox_tui.jobs.start import start
+from lilfox_tui.maintenance import covers, windows
+from lilfox_tui.metrics.health import HealthProbe
+from lilfox_tui.metrics.model import Health
+from lilfox_tui.operations.units import Unit, read_unit, stopped_by_order
+from lilfox_tui.recovery import giving_up
+from lilfox_tui.recovery.book import Book, Record, State
+from lilfox_tui.recovery.deciding import step, taken
+from lilfox_tui.recovery.effect import request_of
+
+_ON = ("enabled", "enabled-runtime", "static", "alias", "indirect", "generated", "transient", "linked", "")
+"""Of UnitFileState: what may run. Not ``disabled`` and ``masked``: somebody does not want it."""
+
+
+class UnitWatch:
+    """``name`` of ``recovery:`` on its opened ``host``; ``asking`` is the host that asks its service, None for this
+    machine. ``config_file`` is for the jobs that restart it."""
+
+    def __init__(
+        self, name: str, config: Config, host: Host, asking: Host | None, book: Book, config_file: str | None
+    ) -> None:
+        self.name = name
+        self.config: RecoveryConfig = config.recovery[name]
+        self.key = f"{self.config.host}/{self.config.unit}"
+        self._host, self._book, self._config_file = host, book, config_file
+        self._sudo = config.hosts[self.config.host].sudo
+        service = self.config.service
+        self._probe = (
+            None
+            if service is None
+            else HealthProbe(service, config.services[service], asking, period_s=self.config.every)
+        )
+
+    async def run(self) -> None:
+        """Looks each ``every`` and restarts, until cancelled. On a host that cannot be reached nothing is restarted:
+        nothing is known of its units, and that the host is away is told elsewhere."""
+        while True:
+            with suppress(LilFoxError):
+                await self.look()
+            await asyncio.sleep(self.config.every)
+
+    async def look(self, *, restarts: bool = True) -> Record:
+        """Looks once; restarts where that is due, and then returns when its health is known. Raises LilFoxError."""
+        state, why = await self.judge()
+        record = await asyncio.to_thread(self._note, state, why, restarts)
+        if record.state == "restarting" and restarts:
+            record = await self._restart()
+        if record.state == "given up" and not record.told and restarts:
+            await asyncio.to_thread(self._tell, record)
+        return record
+
+    async def close(self) -> None:
+        """Ends the connection to the service."""
+        if self._probe is not None:
+            await self._probe.close()
+
+    async def judge(self) -> tuple[State, str]:
+        """How the unit is, and why. Raises HostError, UsageError."""
+        window = covers(
+            await asyncio.to_thread(windows, datetime.now(UTC)),
+            *(self.name, self.config.host, self.config.unit, self.config.service or self.name),
+        )
+        if window is not None:
+            return "left alone", _("in maintenance until {time:%H:%M} UTC, by {who}", time=window.until, who=window.by)
+        unit = await read_unit(self._host, self.config.unit)
+        if unit.enabled not in _ON:
+            return "left alone", _("{unit} is {enabled}", unit=unit.name, enabled=unit.enabled)
+        if not unit.running:
+            return await self._down(unit)
+        if self._probe is not None:
+            check = await self._probe.check_once()
+            if check.health is not Health.HEALTHY:
+                said = check.error or check.detail or _("it answers {status}", status=check.status_code)
+                return "unhealthy", _("{service}: {reason}", service=self._probe.name, reason=said)
+        return "well", ""
+
+    async def _down(self, unit: Unit) -> tuple[State, str]:
+        if await stopped_by_order(self._host, unit, sudo=self._sudo):
+            return "left alone", _("{unit} was stopped by order", unit=unit.name)
+        return "unhealthy", _("{unit} is {active} ({result})", unit=unit.name, active=unit.active, result=unit.result)
+
+    def _note(self, state: State, why: str, restarts: bool) -> Record:
+        """Writes the look down, and what follows of it before it is done. Blocks."""
+        now = datetime.now(UTC)
+        with self._book.changing(self.key) as change:
+            record = taken(change.record, state, why, now, self.config)
+            todo = step(record, now, self.config)
+            if todo == "give up":
+                record = replace(record, state="given up", since=now)
+            elif todo == "restart" and restarts:
+                record = replace(record, state="restarting", since=now, restarts=(*record.restarts, now))
+            elif record.state == "restarting":  # another LilFox restarts it, or ended while it did
+                record = replace(record, state="waiting", since=now)
+            change.record = record
+        return record
+
+    def unknown(self, error: LilFoxError) -> Record:
+        """What is told while nothing is known: the last record, with why. Blocks; nothing is written."""
+        now = datetime.now(UTC)
+        found = self._book.read().get(self.key) or Record(state="unknown", since=now, looked=now)
+        return replace(found, state="unknown", why=str(error.message))
+
+    async def _restart(self) -> Record:
+        job = await asyncio.to_thread(start, request_of(self.name, self.config, self._sudo, self._config_file))
+        ended: Ended | None = None
+        async with aclosing(attach.events(job)) as lists:
+            async for some in lists:
+                ended = next((each for each in some if isinstance(each, Ended)), ended)
+        good = ended is not None and ended.state == "ok"
+        return await asyncio.to_thread(self._settle, job, good, "" if ended is None else ended.message)
+
+    def _settle(self, job: str, good: bool, message: str) -> Record:
+        now = datetime.now(UTC)
+        with self._book.changing(self.key) as change:
+            record = change.record or Record(state="waiting", since=now, looked=now)
+            state: State = "well" if good else "waiting"
+            looks = 0 if good else self.config.failures
+            record = replace(
+                record, state=state, since=now, looked=now, why="" if good else message, unhealthy_looks=looks, job=job
+            )
+            if not good and len(record.restarts) >= self.config.limit:
+                record = replace(record, state="given up")
+            change.record = record
+        return record
+
+    def _tell(self, record: Record) -> None:
+        giving_up.tell(self.name, self.config, record)
+        with self._book.changing(self.key) as change:
+            if change.record is not None:
+                change.record = replace(change.record, told=True)

@@ -1,0 +1,82 @@
+"""When a unit is restarted: never before it was seen ill often enough, never above the limit, later each time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from lilfox_tui.config.runbook_model import RecoveryConfig
+from lilfox_tui.config.types import Seconds
+from lilfox_tui.recovery.book import Record, State
+from lilfox_tui.recovery.deciding import next_at, step, taken
+
+NOW = datetime(2026, 3, 1, 3, tzinfo=UTC)
+CONFIG = RecoveryConfig(host="web", unit="backend.service", failures=3, limit=3, within=Seconds(3600))
+
+
+def walked(states: Sequence[State], config: RecoveryConfig, each_s: float) -> list[tuple[datetime, Record]]:
+    """What is remembered after each look, restarts made as soon as they are due and always in vain."""
+    record: Record | None = None
+    found = []
+    for turn, state in enumerate(states):
+        now = NOW + timedelta(seconds=turn * each_s)
+        record = taken(record, state, "", now, config)
+        todo = step(record, now, config)
+        if todo == "restart":
+            record = replace(record, state="waiting", restarts=(*record.restarts, now))
+        elif todo == "give up":
+            record = replace(record, state="given up")
+        found.append((now, record))
+    return found
+
+
+def test_it_is_restarted_at_the_third_unhealthy_look_and_not_before() -> None:
+    looks = walked(["unhealthy", "unhealthy", "well", "unhealthy", "unhealthy", "unhealthy"], CONFIG, 10)
+    assert [len(record.restarts) for _now, record in looks] == [0, 0, 0, 0, 0, 1]
+
+
+def test_each_restart_waits_twice_as_long_as_the_one_before_and_the_limit_is_the_last() -> None:
+    looks = walked(["unhealthy"] * 60, CONFIG, 5)
+    restarts = looks[-1][1].restarts
+    assert [(later - sooner).total_seconds() for sooner, later in pairwise(restarts)] == [30, 60]
+    assert looks[-1][1].state == "given up"
+
+
+def test_what_was_given_up_stays_so_until_it_is_well() -> None:
+    ill: State = "unhealthy"
+    looks = walked([*[ill] * 5000, "well", ill, ill, ill], CONFIG, 5)
+    assert len(looks[4999][1].restarts) == 0  # forgotten after an hour; it is left alone all the same
+    assert looks[4999][1].state == "given up"
+    assert looks[5000][1].state == "well"
+    assert len(looks[-1][1].restarts) == 1
+
+
+def test_one_that_is_stopped_on_purpose_begins_to_count_anew() -> None:
+    looks = walked(["unhealthy", "unhealthy", "left alone", "unhealthy"], CONFIG, 10)
+    assert looks[-1][1].unhealthy_looks == 1
+
+
+@given(
+    st.lists(st.sampled_from(["well", "unhealthy", "left alone"]), max_size=300),
+    st.integers(1, 5), st.integers(1, 4), st.sampled_from([1.0, 10.0, 700.0]),
+)  # fmt: skip
+def test_never_more_than_the_limit_within_its_time(
+    states: list[State], failures: int, limit: int, each_s: float
+) -> None:
+    config = replace(CONFIG, failures=failures, limit=limit)
+    restarts: list[datetime] = []
+    for now, record in walked(states, config, each_s):
+        if record.restarts and record.restarts[-1] == now:
+            restarts.append(now)
+    for at in restarts:
+        recent = [each for each in restarts if timedelta(0) <= at - each < timedelta(seconds=config.within)]
+        assert len(recent) <= limit
+
+
+def test_before_it_was_restarted_nothing_is_waited_for() -> None:
+    assert next_at(Record(state="unhealthy", since=NOW, looked=NOW), CONFIG) is None
