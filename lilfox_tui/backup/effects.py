@@ -273,8 +273,23 @@ def _last_restored(words: str) -> journal.Restored:
 async def _settle_all(run: Run, opening: Opening) -> None:
     """Finishes or undoes what a crash between two renames left, unless the job that makes them still runs."""
     for restored in journal.read_all():
-        if restored.stage in ("swapping", "undoing") and not await asyncio.to_thread(_runs, restored.run):
+        if restored.stage not in ("swapping", "undoing") or await asyncio.to_thread(_runs, restored.run):
+            continue
+        if journal.may_write(restored):
             run.say(await settle(opening, restored), "warning")
+        else:
+            who = journal.owner_of(restored)
+            run.say(
+                str(
+                    tr(
+                        "the restore of {set} by {user} did not come to its end, as far as can be seen: the next "
+                        "lilfox restore or backup run of {user} settles it",
+                        set=restored.set,
+                        user=who,
+                    )
+                ),
+                "warning",
+            )
 
 
 def _runs(job_id: str) -> bool:
