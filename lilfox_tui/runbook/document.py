@@ -19,6 +19,7 @@ from lilfox_tui.runbook.names import problems_of_names
 
 LARGEST = 64 * 1024 * 1024
 _CHINESE = re.compile("[\u4e00-\u9fff]")
+_FIRST_WORD = re.compile(r"[^\s{]*")
 _NO_WORD = re.compile(r"[^\w.]+")
 
 
@@ -61,14 +62,21 @@ def parse(data: bytes, path: str) -> Document:
     everything = tuple(
         Fence(
             text=block.text,
-            language=re.split(r"[\s{]", block.info, maxsplit=1)[0].lower(),
+            language=_FIRST_WORD.match(block.info)[0].lower(),  # type: ignore[index]
             line=block.line,
             in_runbook=block.line in builder.taken,
         )
         for block in blocks
         if block.kind == "fence"
     )
-    return Document(path=path, sha256=sha256, runbooks=runbooks, problems=tuple(sorted(problems)), fences=everything)
+    return Document(
+        path=path,
+        sha256=sha256,
+        runbooks=runbooks,
+        problems=tuple(sorted(problems)),
+        fences=everything,
+        declared=tuple(variable.name for variable in front.variables),
+    )
 
 
 def _lines(data: bytes, problems: list[Problem]) -> list[str]:

@@ -14,7 +14,7 @@ from msgspec import Struct
 BlockKind = Literal["heading", "item", "paragraph", "fence"]
 
 
-class Item(Struct, frozen=True, eq=False):
+class Item(Struct, frozen=True, eq=False, gc=False):
     """An item of a list; ``parent`` is the item that its list is in."""
 
     ordered: bool
@@ -22,7 +22,7 @@ class Item(Struct, frozen=True, eq=False):
     parent: Item | None
 
 
-class Block(Struct, frozen=True, kw_only=True):
+class Block(Struct, frozen=True, kw_only=True, gc=False):
     """A heading, a paragraph, a fence, or that an item begins (``item`` is then that item)."""
 
     kind: BlockKind
@@ -43,12 +43,13 @@ class Block(Struct, frozen=True, kw_only=True):
 
 
 class _Container:
-    """An item or a quotation that is open. ``indent`` is what lines of an item have before them; -1 of a quotation."""
+    """An item or a quotation that is open. ``indent`` is what lines of an item have before them, -1 of a quotation;
+    ``in_quote`` whether it is one or in one."""
 
-    __slots__ = ("filled", "indent", "item", "quoted")
+    __slots__ = ("filled", "in_quote", "indent", "item")
 
-    def __init__(self, indent: int, item: Item | None, *, quoted: bool) -> None:
-        self.indent, self.item, self.quoted = indent, item, quoted
+    def __init__(self, indent: int, item: Item | None, *, in_quote: bool) -> None:
+        self.indent, self.item, self.in_quote = indent, item, in_quote
         self.filled = False
 
 
@@ -120,7 +121,7 @@ class _Scanner:
         position = matched = 0
         for container in self.containers:
             at = _skip(line, position)
-            if container.quoted:
+            if container.indent < 0:
                 if at - position > 3 or not line.startswith(">", at):
                     break
                 position = at + 1 + line.startswith(" ", at + 1)
@@ -164,7 +165,7 @@ class _Scanner:
     def _container(self, line: str, at: int, position: int, matched: int, *, goes_on: bool) -> int:
         """Opens the container that begins at ``at``; gives where its content begins, -1 where none begins."""
         if line[at] == ">":
-            self._push(matched, -1, self._item(matched), quoted=True)
+            self._push(matched, -1, self._item(matched), in_quote=True)
             return at + 1 + line.startswith(" ", at + 1)
         marker = _MARKER.match(line, at)
         if marker is None:
@@ -178,15 +179,15 @@ class _Scanner:
             content = min(end + 1, len(line))
         wide = end + 1 if empty else content
         item = Item(marker[1] is not None, self.first + self.at, self._item(matched))
-        quoted = any(one.quoted for one in self.containers[:matched])
-        self._push(matched, wide - position, item, quoted=False)
+        quoted = matched > 0 and self.containers[matched - 1].in_quote
+        self._push(matched, wide - position, item, in_quote=quoted)
         self.blocks.append(Block(kind="item", line=item.line, item=item, quoted=quoted))
         return content
 
-    def _push(self, matched: int, indent: int, item: Item | None, *, quoted: bool) -> None:
+    def _push(self, matched: int, indent: int, item: Item | None, *, in_quote: bool) -> None:
         self._close(matched)
         self._fill()
-        self.containers.append(_Container(indent, item, quoted=quoted))
+        self.containers.append(_Container(indent, item, in_quote=in_quote))
 
     def _leaf(self, line: str, at: int, indent: int, matched: int, *, goes_on: bool) -> bool:
         """Whether a heading, a fence, a rule or HTML begins at ``at``; it is then taken whole."""
@@ -219,7 +220,7 @@ class _Scanner:
         """Takes the lines of a fence up to its end, or to that of what it is in."""
         lines, begun = self.lines, self.at
         wide = sum(one.indent for one in self.containers)
-        simple = not any(one.quoted for one in self.containers)
+        simple = not self.containers or not self.containers[-1].in_quote
         closing = re.compile(rf" {{0,3}}{re.escape(marker)}{re.escape(marker[0])}*[ \t]*$")
         content: list[str] = []
         closed = False
@@ -300,7 +301,8 @@ class _Scanner:
         number = self.first + self.at if line is None else line
         item, quoted = None, False
         if self.containers:
-            item, quoted = self.containers[-1].item, any(one.quoted for one in self.containers)
+            inner = self.containers[-1]
+            item, quoted = inner.item, inner.in_quote
         self.blocks.append(
             Block(kind=kind, line=number, text=text, item=item, quoted=quoted, level=level, info=info, closed=closed)
         )
@@ -364,9 +366,15 @@ def plain(text: str) -> str:
 
 
 def _unmarked(text: str) -> str:
-    text = _AUTOLINK.sub(r"\1", _LINK.sub(r"\1", text))
-    text = _EMPHASIS.sub(r"\2", _STRONG.sub(r"\2", text))
-    text = _ESCAPED.sub(r"\1", text)
-    for entity, character in _ENTITIES.items():
-        text = text.replace(entity, character)
+    if "[" in text:
+        text = _LINK.sub(r"\1", text)
+    if "<" in text:
+        text = _AUTOLINK.sub(r"\1", text)
+    if "*" in text or "_" in text or "~~" in text:
+        text = _EMPHASIS.sub(r"\2", _STRONG.sub(r"\2", text))
+    if "\\" in text:
+        text = _ESCAPED.sub(r"\1", text)
+    if "&" in text:
+        for entity, character in _ENTITIES.items():
+            text = text.replace(entity, character)
     return text

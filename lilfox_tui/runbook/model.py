@@ -19,7 +19,7 @@ VariableType = Literal[
 Severity = Literal["error", "warning"]
 
 
-class Attributes(Struct, frozen=True, kw_only=True):
+class Attributes(Struct, frozen=True, kw_only=True, gc=False):
     """What the info string of a fence says about it (RUNBOOKS: level 1). None where it says nothing.
 
     The first seven are those of runme and mean what they mean there.
@@ -49,7 +49,7 @@ class Attributes(Struct, frozen=True, kw_only=True):
     follow: bool | None = None
 
 
-class Placeholder(Struct, frozen=True):
+class Placeholder(Struct, frozen=True, gc=False):
     """``<attack-ip>`` in a command: its name and where it stands (offsets into ``Command.text``, in characters)."""
 
     name: str
@@ -57,7 +57,7 @@ class Placeholder(Struct, frozen=True):
     end: int
 
 
-class Command(Struct, frozen=True, kw_only=True):
+class Command(Struct, frozen=True, kw_only=True, gc=False):
     """One command: the unit that is run. Of a fence that begins with ``#!``, or is marked as one, all of it."""
 
     text: str
@@ -77,7 +77,7 @@ class Command(Struct, frozen=True, kw_only=True):
     """The comment lines that stand before it in its fence; they are not part of ``text``."""
 
 
-class Step(Struct, frozen=True, kw_only=True):
+class Step(Struct, frozen=True, kw_only=True, gc=False):
     """One step: what is said, and the commands of it, in order. A step without commands is done by hand."""
 
     title: str
@@ -140,7 +140,7 @@ class Runbook(Struct, frozen=True, kw_only=True):
     """Of its text (``en``, ``zh``); empty where it is not known."""
 
 
-class Fence(Struct, frozen=True, kw_only=True):
+class Fence(Struct, frozen=True, kw_only=True, gc=False):
     """Any fence of a file, also outside runbooks: what lint looks at."""
 
     text: str
@@ -159,3 +159,5 @@ class Document(Struct, frozen=True, kw_only=True):
     problems: tuple[Problem, ...] = ()
     """Of reading it, by line. A fence with an error of its own is shown and not run (kind ``none``)."""
     fences: tuple[Fence, ...] = ()
+    declared: tuple[str, ...] = ()
+    """The names of the variables that its front matter gives a type."""

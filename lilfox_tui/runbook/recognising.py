@@ -37,6 +37,8 @@ def verdict(line: CommandLine | None) -> Verdict:
     """What is known of a command; None is one that was not understood."""
     if line is None or line.endless or line.background or not line.simples:
         return "unknown"
+    if len(line.simples) == 1:
+        return _of_simple(line.simples[0], piped=line.piped)
     found = {_of_simple(simple, piped=line.piped) for simple in line.simples}
     return next(each for each in _ORDER if each in found)
 
@@ -62,7 +64,7 @@ def _of_simple(simple: Simple, *, piped: bool) -> Verdict:
     if simple.writes:
         return "change"
     words = simple.words
-    while words and (assigned := _ASSIGNMENT.match(words[0])):
+    while words and "=" in words[0] and (assigned := _ASSIGNMENT.match(words[0])):
         if not _HARMLESS_NAME.fullmatch(assigned[1]):
             return "unknown"
         words = words[1:]
@@ -94,7 +96,7 @@ def _of_prefix(name: str, words: Sequence[str], *, dynamic: bool, fed: bool) -> 
         return "unknown"
     if name == "timeout":
         rest = rest[1:]
-    while name == "sudo" and rest and (assigned := _ASSIGNMENT.match(rest[0])):
+    while name == "sudo" and rest and "=" in rest[0] and (assigned := _ASSIGNMENT.match(rest[0])):
         if not _HARMLESS_NAME.fullmatch(assigned[1]):
             return "unknown"
         rest = rest[1:]
@@ -127,5 +129,7 @@ def _behind_options(words: Sequence[str], alone: str, with_value: str) -> Sequen
 
 def _name(word: str) -> str:
     """The program's name; of one in a folder that is not the system's the whole path, which nothing is known of."""
+    if "/" not in word:
+        return word
     folder, slash, name = word.rpartition("/")
     return name if not slash or folder in _FOLDERS else word

@@ -12,7 +12,7 @@ class Unclear(Exception):
     """The text is beyond this reader, or not valid, or ends too early."""
 
 
-class Simple(Struct):
+class Simple(Struct, gc=False):
     """One simple command. ``words`` are without their quotes; expansions stand in them as they are written."""
 
     words: list[str]
@@ -24,7 +24,7 @@ class Simple(Struct):
     """Whether its input is a file or a text of its own."""
 
 
-class CommandLine(Struct):
+class CommandLine(Struct, gc=False):
     """What one complete command calls, in order. ``end`` is behind its last character."""
 
     end: int = 0

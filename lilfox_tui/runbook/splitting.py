@@ -13,7 +13,12 @@ from msgspec import Struct
 from lilfox_tui.runbook.shell_reading import read_command
 from lilfox_tui.runbook.shell_tokens import CommandLine, Simple, Unclear
 
-_SIMPLE_LINE = re.compile(r"[A-Za-z0-9_./:=@%+,~^*?\[\]{} \t-]+")
+_WORD = r"""(?:[A-Za-z0-9_./:=@%+,^~*?\[\]{}-]|'[^']*'|"[^"$`\\]*")+"""
+_SILENT = r"[12]?>(?:/dev/null|&[12])(?![^ \t|;])"
+_OPERATOR = r"\|\||&&|\||;"
+_SIMPLE_LINE = re.compile(rf"[ \t]*(?:{_WORD}|(?<![^ \t]){_SILENT}|[ \t]+|{_OPERATOR}(?=[ \t]))+")
+_TOKEN = re.compile(rf"(?<![^ \t]){_SILENT}|({_WORD})|({_OPERATOR})")
+_QUOTED = re.compile(r"""'([^']*)'|"([^"]*)"|([^'"]+)""")
 _NOT_SIMPLE = frozenset(
     {
         "if", "then", "elif", "else", "fi", "for", "while", "until", "do", "done", "case", "esac", "select",
@@ -27,7 +32,7 @@ ASKED_AT_MOST = 200
 """How often ``bash -n`` is asked for one file: some 2 ms each."""
 
 
-class Part(Struct):
+class Part(Struct, gc=False):
     """One command of a fence. ``line`` counts from 0 in the fence; ``comment`` are the comment lines before it."""
 
     text: str
@@ -78,7 +83,7 @@ def split(text: str, asking: Asking) -> list[Part]:
             at += 1
             comment = comment if bare else at
             continue
-        part = _simple(line) if "<" not in line else None
+        part = _simple(line)
         if part is None:
             part, count = _next(lines, at, asking)
         else:
@@ -97,13 +102,24 @@ def masked(text: str) -> str:
 
 
 def _simple(line: str) -> Part | None:
-    """A line that is one simple command for certain: words without quotes, operators and reserved words."""
+    """A line of plain commands for certain: words, some in quotes, between ``|``, ``&&``, ``||`` and ``;``."""
     if not _SIMPLE_LINE.fullmatch(line):
         return None
-    words = line.split()
-    if words[0] in _NOT_SIMPLE:
+    if "|" not in line and ";" not in line and "&" not in line and "'" not in line and '"' not in line:
+        words = line.split()
+        return None if words[0] in _NOT_SIMPLE else Part(line, 0, read=CommandLine(len(line), [Simple(words)]))
+    simples = [Simple([])]
+    for word, operator in _TOKEN.findall(line):
+        if operator:
+            simples.append(Simple([]))
+        elif word:
+            bare = "'" not in word and '"' not in word
+            if bare and not simples[-1].words and word in _NOT_SIMPLE:
+                return None
+            simples[-1].words.append(word if bare else "".join(map("".join, _QUOTED.findall(word))))
+    if not all(simple.words for simple in simples):
         return None
-    return Part(line, 0, read=CommandLine(len(line), [Simple(words)]))
+    return Part(line, 0, read=CommandLine(len(line), simples, piped="|" in line))
 
 
 def _next(lines: list[str], at: int, asking: Asking) -> tuple[Part, int]:

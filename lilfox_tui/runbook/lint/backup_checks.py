@@ -1,0 +1,137 @@
+"""Hazards of shell scripts that back up and restore."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from lilfox_tui.i18n import _
+from lilfox_tui.runbook.lint.source import Source, hazard
+from lilfox_tui.runbook.model import Problem
+
+_DUMPS = r"\b(?:pg_dump|pg_dumpall|pg_basebackup|mysqldump|mongodump)\b"
+_WRITES_BACKUP = rf"{_DUMPS}|\btar\s+-?\w*c\w*|\bcp\s+\S*\.env\b"
+_CLIENTS = r"\b(?:pg_dump|psql|pg_restore|pg_dumpall)\b"
+
+
+def check(source: Source) -> Iterator[Problem]:
+    """What is to be said of one fence."""
+    if not source.shell:
+        return
+    yield from _dumping(source)
+    yield from _restoring(source)
+    yield from _clients(source)
+    if source.script and source.has(_WRITES_BACKUP):
+        yield from _keeping(source)
+        yield from _writing(source)
+
+
+def _dumping(source: Source) -> Iterator[Problem]:
+    if not source.has("pipefail"):
+        for line, _found in source.each(rf"(?:{_DUMPS}|\btar\s+-?\w*c)[^|]*\|(?!\|)"):
+            yield hazard(
+                line,
+                "pipe-hides-failure",
+                _("when the first of the pipe fails, the pipe exits 0 and a short file is left; set -o pipefail"),
+            )
+    if (line := source.first(r"\bpg_dump\b")) and not source.has(r"pg_dumpall|globals"):
+        yield hazard(
+            line,
+            "dump-without-roles",
+            _("pg_dump leaves out roles, their passwords and settings; keep pg_dumpall --globals-only beside it"),
+        )
+
+
+def _keeping(source: Source) -> Iterator[Problem]:
+    """What goes and what stays of old backups."""
+    if not source.stops:
+        for line, _found in source.each(r"\bfind\b.*-mtime.*(?:-delete|-exec\s+rm|xargs\s+\S*rm)"):
+            yield hazard(
+                line,
+                "prunes-after-failure",
+                _("runs also after a failure, by the time of files: the last good one goes; prune verified ones"),
+            )
+    dated = source.first(r"(?:\bcp\b|\btar\s+-?\w*c|>).*\$\{?\w*(?:DATE|STAMP|TIME)|\$\(date")
+    if dated and source.has(r"\b(?:cp|tar)\b.*\$\{?\w*DATE") and not source.has(r"-delete|\brm\b|prune|forget"):
+        yield hazard(
+            source.first(r"\b(?:cp|tar)\b.*\$\{?\w*DATE"),
+            "never-pruned",
+            _("writes files with new names, and nothing here takes old ones away; the disk fills up"),
+        )
+    if source.has(r"=\$\(date[^)]*%[ST]") and (
+        line := source.first(r"^(?:bash|sh|source|\.)\s+\S+\.sh\b|^\./\S+\.sh\b")
+    ):
+        yield hazard(
+            line,
+            "two-clocks",
+            _("that script asks for the time again: its names may differ by a second; hand the name to it"),
+        )
+
+
+def _writing(source: Source) -> Iterator[Problem]:
+    """How backups are written."""
+    first = source.first(_WRITES_BACKUP)
+    if not source.has(r"\bumask\s+0?[07]77|chmod\s+0?[67]00|install\s+-m"):
+        yield hazard(
+            first, "readable-by-all", _("what it writes may be read by every user of the host; umask 077 before it")
+        )
+    if not source.has(r"\bflock\b|\blockfile\b|mkdir\s+\S*lock"):
+        yield hazard(first, "no-lock", _("two at once (cron and a person) write into the same files; flock"))
+    for line, found in source.each(r"""^\w+=["']?(/(?:backup|mnt|media|srv/backup)\S*?)["']?$"""):
+        if not source.has(r"\bmountpoint\b|\bfindmnt\b"):
+            yield hazard(
+                line,
+                "no-mount-check",
+                _("when {path} is not mounted, all is written to the system's own disk; mountpoint -q", path=found[1]),
+            )
+    for line, found in source.each(r"""^\w*LOG\w*=["']?\$\{?(\w*(?:BACKUP|ROOT|DEST)\w*)"""):
+        yield hazard(
+            line,
+            "log-on-same-disk",
+            _(
+                "the log is on the disk that backups fill: a full one silences it; log elsewhere ({name})",
+                name=found[1],
+            ),
+        )
+
+
+def _restoring(source: Source) -> Iterator[Problem]:
+    for line, _found in source.each(r"\bgunzip\s+(?!.*(?:-\w*[ckt]|--keep|--stdout|--test))\S"):
+        yield hazard(
+            line, "gunzip-removes", _("takes the .gz away, which then is no backup any more; gunzip -c, or -k")
+        )
+    for line, _found in source.each(r"\btar\s+-?\w*x.*\s-C\s*/(?:\s|$)"):
+        yield hazard(
+            line, "unpacks-into-root", _("unpacks into /, wherever the files were; unpack beside and move them over")
+        )
+    for line, _found in source.each(r"\bcp\s+\S*(?:backup|BACKUP|env_)\S*\s+\S*\.env$"):
+        yield hazard(
+            line,
+            "overwrites-secrets",
+            _("overwrites .env with the rights that umask gives; install -m 0600, keep the old"),
+        )
+    restores = source.first(r"\bpsql\b.*<\s*\S|\|\s*psql\b|\bpg_restore\b|\btar\s+-?\w*x")
+    if restores and source.script and not source.has(r"(?:\[\[?|\btest)\s+-[efrs]\s|gzip\s+-t|--test"):
+        yield hazard(
+            restores,
+            "restore-without-preflight",
+            _("begins to overwrite before it is known that every part is there and whole; look at all of them first"),
+        )
+
+
+def _clients(source: Source) -> Iterator[Problem]:
+    for line, found in source.each(r"\bpsql\b.*?(?:<\s*\S|\s-f\s)|\|\s*psql\b"):
+        if "ON_ERROR_STOP" not in found.string:
+            yield hazard(
+                line,
+                "psql-goes-on",
+                _("psql goes on after errors and exits 0; -X -1 -v ON_ERROR_STOP=1, into an empty database"),
+            )
+    if source.has(r"PGPASS|PGSERVICE"):
+        return
+    for line, found in source.each(rf"{_CLIENTS}.*\s-U\s"):
+        unattended = source.script or re.search(r"<|\|", found.string)
+        if unattended and not re.search(r"\s(?:-w|--no-password)\b", found.string):
+            yield hazard(
+                line, "asks-password", _("may wait for a password that nobody types; -w and PGPASSFILE, mode 0600")
+            )

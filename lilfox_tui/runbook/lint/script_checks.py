@@ -1,0 +1,133 @@
+"""Hazards of any shell text: failures that nobody hears, paths, variables, secrets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from lilfox_tui.i18n import _
+from lilfox_tui.runbook.lint.source import Source, hazard
+from lilfox_tui.runbook.model import Problem
+
+_SAYS = re.compile(
+    r"""^(?:echo|log|printf|print|info)\b.*?(?:成功|完成|\bsuccess|\bsucceeded|\bcomplete|\bfinished|\bdone\b)""",
+    re.IGNORECASE,
+)
+_TESTED = re.compile(r"^(?:if|elif|then|else|do)\b|(?:&&|\|\|)\s*$|\bthen$")
+_RELATIVE = re.compile(r"\s((?:\.env|\.?[\w-]+/[\w./*-]*))(?=\s|$)")
+_CHANGES = r"\b(?:systemctl (?:re)?start|git (?:pull|checkout)|psql|tar|cp|mv|pip|alembic|pg_dump|sed -i)\b"
+
+
+def check(source: Source) -> Iterator[Problem]:
+    """What is to be said of one fence."""
+    if not source.shell:
+        return
+    yield from _unheard(source)
+    yield from _paths(source)
+    yield from _lines(source)
+
+
+def _unheard(source: Source) -> Iterator[Problem]:
+    if source.script and not source.stops:
+        if len(list(source.each(_CHANGES))) > 1:
+            yield hazard(
+                source.fence.line + 1,
+                "goes-on-after-failure",
+                _("goes on when a command fails, and its last one says how it ended; set -euo pipefail"),
+            )
+        yield from _success(source)
+        yield from _returned(source)
+    before = ""
+    for line, text in source.lines:
+        if re.search(r"\[\[?\s+\"?\$\?", text) and re.match(r"(?:bash|sh|source|\.)\s|\./", before):
+            yield hazard(
+                line,
+                "status-of-another",
+                _("$? is of that script's last command: with an echo at its end always 0; let it exit as it ended"),
+            )
+        before = text
+
+
+def _success(source: Source) -> Iterator[Problem]:
+    """Lines that say that all is well whatever happened."""
+    before = "if"
+    for line, text in source.lines:
+        if _SAYS.match(text) and not _TESTED.search(before):
+            yield hazard(
+                line, "success-unchecked", _("says so whatever happened before it; test the command, then say it")
+            )
+        before = text
+
+
+def _returned(source: Source) -> Iterator[Problem]:
+    """Functions that return a failure which their caller passes over."""
+    name = ""
+    failing: set[str] = set()
+    for _line, text in source.lines:
+        if found := re.match(r"(?:function\s+)?([\w-]+)\s*\(\)", text):
+            name = found[1]
+        elif re.match(r"return\s+[1-9]", text) and name:
+            failing.add(name)
+    for line, text in source.lines:
+        word = text.split()[0]
+        if word in failing and not re.search(r"\(\)|&&|\|\|", text):
+            yield hazard(
+                line,
+                "failure-passed-over",
+                _("{name} returns a failure here and nobody looks; {name} || exit 1", name=word),
+            )
+
+
+def _paths(source: Source) -> Iterator[Problem]:
+    if source.script and not source.has(r"^cd\s"):
+        told: set[str] = set()
+        for line, found in source.each(r"^(?:sudo\s+)?(?:cp|tar|bash|sh|source|\.|rsync|cat|mv|pip)\s"):
+            for path in _RELATIVE.findall(found.string):
+                if path not in told and not re.match(r"s/|[\w-]+/[\w-]+$(?<!\.sh)(?<!/)", path):
+                    told.add(path)
+                    yield hazard(
+                        line,
+                        "relative-path",
+                        _(
+                            "{path} is beside wherever it is called: cron calls in $HOME; write the whole path",
+                            path=path,
+                        ),
+                    )
+    told_names: set[str] = set()
+    for line, found in source.each(r"^(?:sudo\s+)?(?:rm|find|mkdir|tar|cp|mv|chown|chmod)\b.*"):
+        for name in re.findall(r"(?<![\"'\w$}/])\$\{?([A-Za-z_]\w*)(?=\}?(?:/|\s|$))", found[0]):
+            if name not in told_names:
+                told_names.add(name)
+                yield hazard(
+                    line,
+                    "unquoted-variable",
+                    _('${name} without quotes: empty or with a blank it names other files; "${name}"', name=name),
+                )
+    if not source.has(r"\bmkdir\b|install\s+-d"):
+        for line, found in source.each(r"""^\w*LOG\w*=["']?(/var/log/[\w.-]+)/"""):
+            yield hazard(
+                line,
+                "log-folder-missing",
+                _("{path} may not be there: nothing is then logged; install -d {path}", path=found[1]),
+            )
+
+
+def _lines(source: Source) -> Iterator[Problem]:
+    for line, _found in source.each(r"^(?:[\d*/,-]+\s+){5}\S"):
+        yield hazard(
+            line, "crontab-line", _("a line of a crontab is no command; put it in with crontab -e, or a timer")
+        )
+    if source.fence.language != "console":
+        for line, _found in source.each(r"^\$\s+\w"):
+            yield hazard(
+                line, "prompt", _("“$ ” stands before the command: the shell looks for a command of that name")
+            )
+    for line, found in source.each(
+        r"\brm\s+(?:-\w+\s+)*-\w*(?:r\w*f|f\w*r)|\bmkfs\b|\bdd\s.*of=/dev/|(?i:\bdrop\s+(?:database|table|schema)\b)"
+    ):
+        if source.fence.in_runbook:
+            yield hazard(
+                line,
+                "destroys",
+                _("{command} cannot be undone; “risk”: “destroy” and “confirm”: “typed”", command=found[0]),
+            )

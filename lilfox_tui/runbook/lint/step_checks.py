@@ -1,0 +1,106 @@
+"""Hazards of the steps of a runbook: what stands in the way of others, changes nothing, or cannot be undone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from lilfox_tui.i18n import _
+from lilfox_tui.runbook.filling import refusals
+from lilfox_tui.runbook.lint.source import hazard
+from lilfox_tui.runbook.model import Command, Problem, Runbook, Step, Variable
+
+_UNITS = re.compile(r"(?:^|\s)(?:systemctl\s+(?:re)?(?:start|load)|service\s+\S+\s+\w*start)\b")
+_EXPORT = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)=")
+
+
+def check(runbook: Runbook, declared: Sequence[str]) -> Iterator[Problem]:
+    """What is to be said of one runbook; ``declared`` are the variables that its file gives a type."""
+    undone = {command.attributes.rollback_of for step in runbook.steps for command in step.commands}
+    told: set[str] = set()
+    for step in runbook.steps:
+        yield from _order(step)
+        yield from _changes(step, undone)
+        for command in step.commands:
+            yield from _shown(command)
+            yield from _placeholders(command, runbook.variables, set(declared), told)
+            if command.kind != "none" and re.search(
+                r"\biptables\s+(?:-\w+\s+)*(?:-A|--append)\s+INPUT\b", command.text
+            ):
+                yield hazard(
+                    command.line,
+                    "iptables-append",
+                    _("does nothing behind an ACCEPT, never ends, no IPv6, may ban you; an nft set with a time-out"),
+                )
+
+
+def _order(step: Step) -> Iterator[Problem]:
+    """What does not end by itself before what comes behind it, in one fence."""
+    commands = step.commands
+    for command, following in pairwise(commands):
+        if command.fence != following.fence:
+            continue
+        if command.kind == "follow":
+            yield hazard(
+                command.line,
+                "follow-first",
+                _("never ends by itself: pasted at once, what follows it is not run; put it last"),
+            )
+        elif command.kind == "interactive":
+            yield hazard(
+                command.line,
+                "interactive-first",
+                _("takes the terminal: pasted at once, what follows it is typed into it; a fence of its own"),
+            )
+    for at, command in enumerate(commands):
+        found = _EXPORT.match(command.text)
+        behind = [other for other in commands[at + 1 :] if other.fence == command.fence]
+        if found and command.text.lstrip().startswith("export") and any(_UNITS.search(each.text) for each in behind):
+            yield hazard(
+                command.line,
+                "export-no-effect",
+                _("units do not see what a shell exports: nothing is switched; change the unit's EnvironmentFile"),
+            )
+
+
+def _changes(step: Step, undone: set[str | None]) -> Iterator[Problem]:
+    """Changes that nobody looks after and nothing undoes."""
+    changing = [command for command in step.commands if command.kind == "change" and not command.attributes.rollback_of]
+    if not changing or any(command.attributes.check for command in step.commands):
+        return
+    if any(command.attributes.name in undone for command in changing if command.attributes.name):
+        return
+    yield hazard(
+        changing[0].line,
+        "change-unchecked",
+        _("changes something, and the step has neither a check nor a rollback; {example}", example='{"check": true}'),
+    )
+
+
+def _shown(command: Command) -> Iterator[Problem]:
+    if command.kind == "none" and command.language in ("python", "py", "sql", "javascript", "ruby"):
+        yield hazard(
+            command.line,
+            "edit-in-no-process",
+            _("is shown and not run: typed in anywhere it changes no process that serves; say which file, and reload"),
+        )
+
+
+def _placeholders(
+    command: Command, variables: Sequence[Variable], declared: set[str], told: set[str]
+) -> Iterator[Problem]:
+    for placeholder in command.placeholders:
+        if placeholder.name not in declared and placeholder.name not in told:
+            told.add(placeholder.name)
+            yield hazard(
+                command.line,
+                "placeholder-untyped",
+                _(
+                    "<{name}> is a redirection to a shell; LilFox asks for it, as any text: give it a type under vars",
+                    name=placeholder.name,
+                ),
+            )
+    if command.placeholders and command.kind != "none":
+        for _site, why in refusals(command, variables):
+            yield Problem(command.line, "error", "placeholder-refused", str(why))
