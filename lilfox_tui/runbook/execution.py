@@ -75,7 +75,7 @@ class Execution:
     """One command. ``output`` takes what it prints; ``lost`` is told why the link is gone, and "" when it is back."""
 
     def __init__(self, host: Host, task: Task, output: Output, lost: Callable[[str], None]) -> None:
-        self._host, self._task, self._output = host, task, output
+        self._host, self._task, self.output = host, task, output
         self._lost = lost
         self._link_lost = False
         self._patience: asyncio.TimerHandle | None = None
@@ -127,7 +127,7 @@ class Execution:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(None) as limit:
                         async for block in blocks:
-                            self._output.add(marked.hear(block))
+                            self.output.add(marked.hear(block))
                             if marked.status is not None and limit.when() is None:
                                 limit.reschedule(asyncio.get_running_loop().time() + _LEFT_S)
         except LilFoxError as error:
@@ -179,8 +179,8 @@ class Execution:
                     if isinstance(each, detached.Look):
                         return await self._seen(each)
                     if each.cut:
-                        self._output.skip()
-                    self._output.add(each.data)
+                        self.output.skip()
+                    self.output.add(each.data)
                     read[each.stream] += len(each.data)
         except LilFoxError as error:
             return End(state="unknown", message=error.message)

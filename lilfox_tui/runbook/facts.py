@@ -26,6 +26,8 @@ class Opened(Struct, frozen=True, kw_only=True, tag="opened", tag_field="fact"):
     """The run began: of which runbook, as it was read."""
 
     at: datetime
+    run: str
+    """The job's id."""
     runbook: str
     """Its id."""
     title: str
@@ -40,10 +42,12 @@ class Opened(Struct, frozen=True, kw_only=True, tag="opened", tag_field="fact"):
 
 
 class Resumed(Struct, frozen=True, kw_only=True, tag="resumed", tag_field="fact"):
-    """All facts of the run that it goes on with stand before this one."""
+    """All facts of the run that it goes on with stand before this one. Secret values are known no more."""
 
     at: datetime
     run: str
+    hosts: dict[str, tuple[str, ...]]
+    """As in :class:`Opened`: of the configuration now."""
 
 
 class ReadAgain(Struct, frozen=True, kw_only=True, tag="read again", tag_field="fact"):
@@ -80,8 +84,10 @@ class CommandBegan(Struct, frozen=True, kw_only=True, tag="began", tag_field="fa
     shown: str
     """As it runs, its values written in, secrets masked."""
     by: str
-    undoes: str = ""
-    """The ``run`` that it takes back."""
+    rollback: bool = False
+    """It is of a fence that takes another one back."""
+    undoes: tuple[str, ...] = ()
+    """``run`` of those that are taken back when it is done."""
 
 
 class Printed(Struct, frozen=True, kw_only=True, tag="printed", tag_field="fact"):

@@ -19,6 +19,7 @@ from lilfox_tui.runbook.facts import (
     Opened,
     Printed,
     ReadAgain,
+    Resumed,
     RunFact,
     RunsAll,
     Skipped,
@@ -39,6 +40,8 @@ class Folding:
         self.values: dict[str, str] = {}
         self.secrets: set[str] = set()
         self.incident = self.resumes = ""
+        self.first_run = ""
+        """The run that all of this began with, by which its fences are known on hosts."""
         self.runs_all = False
         self._results: dict[tuple[int, int], dict[str, Result]] = {}
         """Of each command, by host."""
@@ -61,21 +64,31 @@ class Folding:
                     self._change(fact.run, size_bytes=fact.size_bytes, lines=fact.lines)
                 case LinkLost():
                     self._change(fact.run, link_lost=fact.reason)
-                case Valued():
-                    self.values |= fact.values
-                    self.secrets = (self.secrets | set(fact.secret)) - set(fact.values)
                 case Skipped():
                     self._skipped[fact.step, fact.command] = fact.reason
                 case DoneByHand():
                     self._by_hand.add(fact.step)
-                case Opened():
+                case _:
+                    self._take_of_run(fact)
+
+    def _take_of_run(self, fact: RunFact) -> None:
+        match fact:
+            case Valued():
+                self.values |= fact.values
+                self.secrets = (self.secrets | set(fact.secret)) - set(fact.values)
+            case Opened():
+                if not self.first_run:
                     self.hosts = dict(fact.hosts)
                     self.incident, self.resumes = fact.incident, fact.resumes
-                case ReadAgain():
-                    self.sha256, self.hosts = fact.sha256, dict(fact.hosts)
-                    self._move(fact.moved)
-                case RunsAll():
-                    self.runs_all = True
+                self.first_run = fact.run  # those of earlier runs come behind it
+            case Resumed():
+                self.hosts = dict(fact.hosts)
+                self.secrets.clear()
+            case ReadAgain():
+                self.sha256, self.hosts = fact.sha256, dict(fact.hosts)
+                self._move(fact.moved)
+            case RunsAll():
+                self.runs_all = True
 
     def read_again(self, runbook: Runbook) -> None:
         """The runbook as ReadAgain's ``sha256`` has it."""
@@ -95,6 +108,8 @@ class Folding:
     def passed(self, turn: Turn) -> bool:
         """Whether the run goes on behind it: done, undone, skipped; or it only reads, and its step has a check."""
         state = self.state_of(turn)
+        if state == "running":
+            return self._in_background(turn)
         return state in ("done", "undone", "skipped") or (state == "failed" and self.decided_by_check(turn))
 
     def decided_by_check(self, turn: Turn) -> bool:
@@ -105,6 +120,10 @@ class Folding:
         command = commands[turn.command]
         later = commands[turn.command + 1 :]
         return command.kind == "read" and not command.attributes.check and any(each.attributes.check for each in later)
+
+    def command(self, turn: Turn) -> Command:
+        """Its command."""
+        return self.runbook.steps[turn.step].commands[turn.command or 0]
 
     def results(self, step: int, command: int) -> dict[str, Result]:
         """Of a command, by host, in the order of their beginning."""
@@ -128,29 +147,39 @@ class Folding:
 
     def changes(self) -> tuple[Result, ...]:
         """See :attr:`RunState.changes`."""
-        found = [
-            result
-            for (step, command), each in self._results.items()
-            for result in each.values()
-            if result.state == "done" and not result.undoes and self._changes(step, command)
-        ]
+        found = [result for each in self._results.values() for result in each.values() if _changes(result)]
         return tuple(sorted(self._former + found, key=lambda result: (result.began, result.run)))
 
-    def rollback_of(self, run: str) -> Turn | None:
-        """What takes that command back, on its host; None where the runbook does not say."""
+    def rollback_of(self, run: str) -> list[Turn]:
+        """What takes the fence of that command back, on its host; nothing where the runbook does not say."""
         if (found := self.place(run)) is None or (name := found[1].attributes.name) is None:
-            return None
-        for step, each in enumerate(self.runbook.steps):
-            for number, command in enumerate(each.commands):
-                if command.attributes.rollback_of == name:
-                    return Turn(step, number, found[0].hosts)
-        return None
+            return []
+        return [
+            Turn(step, number, found[0].hosts)
+            for step, each in enumerate(self.runbook.steps)
+            for number, command in enumerate(each.commands)
+            if command.attributes.rollback_of == name
+        ]
+
+    def taken_back_by(self, turn: Turn) -> tuple[str, ...]:
+        """``run`` of what is taken back on its hosts once ``turn`` is done, which the last one of a rollback does."""
+        name = None if turn.command is None else self.command(turn).attributes.rollback_of
+        later = self.runbook.steps[turn.step].commands[(turn.command or 0) + 1 :]
+        if name is None or any(command.attributes.rollback_of == name for command in later):
+            return ()
+        return tuple(
+            each.run
+            for each in self.changes()
+            if (place := self.place(each.run)) is not None
+            and place[1].attributes.name == name
+            and each.host in turn.hosts
+        )
 
     def missing(self, turn: Turn) -> tuple[str, ...]:
         """Names of the values that it needs and that nobody has given."""
         if turn.command is None:
             return ()
-        command = self.runbook.steps[turn.step].commands[turn.command]
+        command = self.command(turn)
         names = [placeholder.name for placeholder in command.placeholders]
         if (named := named_host(command, self.runbook)) is not None:
             names.insert(0, named)
@@ -158,8 +187,9 @@ class Folding:
 
     def waiting(self) -> Waiting:
         """What is to be done next, by whom."""
-        if any(self.running()):
-            return Waiting(what="nothing")
+        for result in self.running():
+            if not self._in_background(Turn(*self._place[result.run][:2])):
+                return Waiting(what="nothing")
         for turn in self.turns():
             if not self.passed(turn):
                 return self._waits(turn)
@@ -180,7 +210,7 @@ class Folding:
             values=dict(self.values),
             secrets=frozenset(self.secrets),
             changes=changes,
-            undoable=tuple(each.run for each in reversed(changes) if self.rollback_of(each.run) is not None),
+            undoable=tuple(each.run for each in reversed(changes) if self.rollback_of(each.run)),
             incident=self.incident,
             resumes=self.resumes,
             runs_all=self.runs_all,
@@ -194,7 +224,9 @@ class Folding:
         each[fact.host] = Result(
             host=fact.host,
             run=fact.run,
+            kind=fact.kind,
             state="running",
+            rollback=fact.rollback,
             shown=fact.shown,
             by=fact.by,
             began=fact.at,
@@ -220,8 +252,9 @@ class Folding:
             link_lost="",
         )
         ended = self.result(fact.run)
-        if ended is not None and ended.undoes and state == "done":
-            self._change(ended.undoes, state="undone", undone_by=fact.run)
+        if ended is not None and state == "done":
+            for run in ended.undoes:
+                self._change(run, state="undone", undone_by=fact.run)
 
     def _change(self, run: str, **changes: object) -> None:
         if (place := self._place.get(run)) is not None:
@@ -232,10 +265,7 @@ class Folding:
         """Puts what is known of each command where it stands in the file now; what is gone from there is forgotten."""
         now = {(step, command): (to_step, to_command) for step, command, to_step, to_command in moved}
         self._former += [
-            each
-            for at, hosts in self._results.items()
-            for each in hosts.values()
-            if at not in now and each.state == "done" and self._changes(*at)
+            each for at, hosts in self._results.items() for each in hosts.values() if at not in now and _changes(each)
         ]
         self._results = {now[at]: each for at, each in self._results.items() if at in now}
         self._place = {each.run: (*at, host) for at, hosts in self._results.items() for host, each in hosts.items()}
@@ -258,8 +288,10 @@ class Folding:
             return "skipped"
         return "unknown" if "unknown" in states else "failed" if "failed" in states else "ready"
 
-    def _changes(self, step: int, command: int) -> bool:
-        return self.runbook.steps[step].commands[command].kind == "change"
+    def _in_background(self, turn: Turn) -> bool:
+        return turn.command is not None and bool(
+            self.runbook.steps[turn.step].commands[turn.command].attributes.background
+        )
 
     def _waits(self, turn: Turn) -> Waiting:
         """What is asked at ``turn``, which the run cannot pass."""
@@ -269,7 +301,7 @@ class Folding:
             return Waiting(what="decision", turn=turn)
         if names := self.missing(turn):
             return Waiting(what="value", turn=turn, names=names)
-        command = self.runbook.steps[turn.step].commands[turn.command]
+        command = self.command(turn)
         if command.kind == "interactive":
             return Waiting(what="terminal", turn=turn)
         return Waiting(what="confirm" if asks(command) else "order", turn=turn)
@@ -295,6 +327,11 @@ class Folding:
         """Its state as it counts for its step; None where a check decides."""
         state = self.state_of(turn)
         return None if state == "failed" and self.decided_by_check(turn) else state
+
+
+def _changes(result: Result) -> bool:
+    """Whether something is otherwise by it than before."""
+    return result.state == "done" and result.kind == "change" and not result.rollback
 
 
 def _together(states: list[State]) -> State:

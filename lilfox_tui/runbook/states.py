@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from lilfox_tui.runbook.model import Runbook
+from lilfox_tui.runbook.model import Kind, Runbook
 from lilfox_tui.runbook.turns import Turn
 
 State = Literal["ready", "running", "done", "failed", "unknown", "skipped", "undone"]
@@ -23,6 +23,7 @@ class Result(Struct, frozen=True, kw_only=True):
 
     host: str
     run: str
+    kind: Kind
     state: State
     shown: str
     by: str
@@ -38,8 +39,9 @@ class Result(Struct, frozen=True, kw_only=True):
     """It printed more than these say."""
     link_lost: str = ""
     """Why the way to the host is gone now, while the command runs there."""
-    undoes: str = ""
-    """The ``run`` that it takes back."""
+    rollback: bool = False
+    undoes: tuple[str, ...] = ()
+    """``run`` of those that are taken back when it is done."""
     undone_by: str = ""
     """The ``run`` that took it back."""
     attempts: int = 1

@@ -1,0 +1,136 @@
+"""The job of a run: it keeps the connections, takes orders, and knows what became of every command.
+
+It outlives those who order it. Killed, it loses nothing: another job goes on with what it wrote down, and asks the
+hosts how that ended which ran when it was killed.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from lilfox_tui.config.loader import load
+from lilfox_tui.config.model import Config
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import _, tr
+from lilfox_tui.incident.incidents import current_folder, myself
+from lilfox_tui.jobs.run import Outcome, Run
+from lilfox_tui.runbook.facts import CommandEnded, Opened, ReadAgain, Resumed, RunFact, RunsAll
+from lilfox_tui.runbook.handling import Handling
+from lilfox_tui.runbook.kept_runbook import keep
+from lilfox_tui.runbook.model import Runbook
+from lilfox_tui.runbook.on_disk import OnDisk
+from lilfox_tui.runbook.orders import listening
+from lilfox_tui.runbook.recording import Record, now
+from lilfox_tui.runbook.resuming import facts_of, say_resumed, with_outputs
+from lilfox_tui.runbook.runner import Runner
+from lilfox_tui.runbook.targets import Hosts, words
+from lilfox_tui.runbook.wish import Wish
+
+
+async def run(run: Run, wanted: dict[str, Any]) -> Outcome:
+    """Runs a runbook by orders, until one ends it."""
+    wish = msgspec.convert(wanted, Wish)
+    config = Config() if wish.config is None else load(Path(wish.config)).config
+    if wish.read_only:
+        config = replace(config, read_only=True)
+    on_disk = OnDisk(wish.path, wish.runbook)
+    runbook = _read(on_disk, wish)
+    before = facts_of(wish.resumes) if wish.resumes else []
+    record = Record(run, runbook)
+    keep(run.folder, runbook)
+    record.fact(_opened(run, runbook, config, wish), sync=True)
+    async with Hosts(config) as hosts:
+        runner = Runner(config, hosts, record, on_disk)
+        if wish.resumes:
+            _go_on(record, runner, before, wish, words(config, runbook))
+        _take_first_values(runner, runbook, wish)
+        handling = Handling(runner)
+        try:
+            async with listening(run.folder, handling.handle):
+                if wish.resumes:
+                    handling.begin(_ask_hosts(runner))
+                run.say(_("waits for orders"))
+                return await handling.ended
+        finally:
+            await handling.stop()
+            await runner.close()
+
+
+def _read(on_disk: OnDisk, wish: Wish) -> Runbook:
+    """The runbook as the one who asks has seen it. Raises LilFoxError where the file says something else."""
+    runbook = on_disk.read()
+    if runbook.sha256 != wish.sha256:
+        raise LilFoxError(
+            tr("{path} was changed since it was read; nothing was run", path=wish.path),
+            tr("look at what it says now, then begin anew"),
+        )
+    return replace(runbook, hosts=wish.hosts) if wish.hosts else runbook
+
+
+def _opened(run: Run, runbook: Runbook, config: Config, wish: Wish) -> Opened:
+    incident = ""
+    with suppress(LilFoxError):
+        folder = current_folder(own=True)
+        incident = "" if folder is None else folder.name
+    return Opened(
+        at=now(),
+        run=run.id,
+        runbook=runbook.id,
+        title=runbook.title,
+        path=runbook.path,
+        sha256=runbook.sha256,
+        hosts=words(config, runbook),
+        by=myself(),
+        incident=incident,
+        resumes=wish.resumes,
+    )
+
+
+def _take_first_values(runner: Runner, runbook: Runbook, wish: Wish) -> None:
+    """Defaults, and what was given with the wish; an earlier run's values stay."""
+    defaults = {each.name: each.default for each in runbook.variables if each.default is not None}
+    known = runner.folding.values.keys() | runner.folding.secrets
+    runner.take_given({name: value for name, value in defaults.items() if name not in known} | wish.values)
+
+
+def _go_on(
+    record: Record, runner: Runner, before: list[RunFact], wish: Wish, hosts: dict[str, tuple[str, ...]]
+) -> None:
+    """Takes over what the earlier run knew. Once ``Resumed`` is on the disk, that one is not gone on with again."""
+    opened = [fact for fact in before if isinstance(fact, Opened)]
+    if not opened or opened[0].runbook != wish.runbook or opened[0].path != wish.path:
+        raise LilFoxError(tr("run {run} is not of this runbook", run=wish.resumes))
+    read = [fact.sha256 for fact in before if isinstance(fact, ReadAgain)]
+    if [opened[0].sha256, *read][-1] != wish.sha256:
+        raise LilFoxError(
+            tr("{path} was changed since run {run}: its commands are not the same any more", path=wish.path,
+               run=wish.resumes),
+            tr("put it back as it was and go on, or begin a new run"),
+        )  # fmt: skip
+    for fact in before:
+        if not isinstance(fact, RunsAll):
+            record.fact(fact)
+    with_outputs(wish.resumes, record.folder)
+    runner.values |= runner.folding.values
+    record.fact(Resumed(at=now(), run=wish.resumes, hosts=hosts), sync=True)
+    say_resumed(wish.resumes, record.run_id)
+
+
+async def _ask_hosts(runner: Runner) -> None:
+    """Finds out how that ended which ran when the earlier job was killed."""
+    for result in runner.folding.running():
+        place = runner.folding.place(result.run)
+        if place is not None and place[1].kind == "change":
+            try:
+                await runner.look_again(result.run)
+                continue
+            except LilFoxError as error:
+                message = str(error.message)
+        else:
+            message = _("the job that ran it is gone, and nobody saw its end")
+        await runner.told_end(CommandEnded(at=now(), run=result.run, state="unknown", message=message))

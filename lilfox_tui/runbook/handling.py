@@ -1,0 +1,279 @@
+"""What becomes of an order: it is refused with a reason, or done, one at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import _, tr
+from lilfox_tui.jobs.run import Outcome
+from lilfox_tui.runbook.facts import CommandBegan, CommandEnded, DoneByHand, RunsAll, Skipped
+from lilfox_tui.runbook.orders import (
+    ByHand,
+    Finish,
+    LookAgain,
+    OnFailure,
+    Order,
+    RunAll,
+    RunOne,
+    Skip,
+    Stop,
+    TerminalBegins,
+    TerminalEnded,
+    Undo,
+)
+from lilfox_tui.runbook.recording import now
+from lilfox_tui.runbook.result import outcome_of
+from lilfox_tui.runbook.runner import Runner
+from lilfox_tui.runbook.turns import Turn, hosts_of
+
+
+class Handling:
+    """Takes orders until the run has ended; ``ended`` is then how."""
+
+    def __init__(self, runner: Runner) -> None:
+        self.ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._runner = runner
+        self._record = runner.record
+        self._folding = runner.folding
+        self._busy: asyncio.Task[None] | None = None
+        self._ending = False
+        """Nothing more is begun."""
+        self._terminal = ""
+        """What a face runs in its terminal now."""
+
+    async def handle(self, order: Order, by: str) -> None:
+        """Does it, or begins it. Raises LilFoxError: it is refused, and nothing was done."""
+        if self.ended.done():
+            raise LilFoxError(tr("the run has ended"))
+        match order:
+            case RunOne():
+                await self._run_one(order, by)
+            case RunAll():
+                self._free()
+                self._runner.see_file(order.sha256, by)
+                self._runner.take_given(order.values)
+                self._record.fact(RunsAll(at=now(), by=by), sync=True)
+                self.begin(self._run_all(order.on_failure, by))
+            case Skip():
+                await self._skip(order, by)
+            case ByHand():
+                self._step(order.step)
+                await self._record.by_hand(DoneByHand(at=now(), step=order.step, by=by))
+            case TerminalBegins():
+                await self._terminal_begins(order, by)
+            case TerminalEnded():
+                await self._terminal_ended(order)
+            case LookAgain():
+                self._free()
+                self.begin(self._runner.look_again(order.run))
+            case Undo():
+                self._undo_ordered(order, by)
+            case Stop():
+                await self._stop()
+            case Finish():
+                await self.stop()
+                self._end(outcome_of(self._folding, aborted=order.abort))
+
+    async def stop(self) -> None:
+        """Ends what runs, and waits for that."""
+        await self._leave_terminal()
+        self._ending = True
+        while self._busy is not None and not self._busy.done():
+            self._runner.stop(tr("the run was ended"))
+            await asyncio.wait([self._busy], timeout=1.0)
+
+    def begin(self, work: Coroutine[object, object, object]) -> None:
+        """Does ``work``; orders that begin something are refused until it has ended."""
+        self._busy = asyncio.create_task(self._told(work))
+
+    async def _told(self, work: Coroutine[object, object, object]) -> None:
+        """Does ``work``; why it cannot be done is told those who attach."""
+        try:
+            await work
+        except LilFoxError as error:
+            self._record.say(f"{error.message} {error.hint}".strip(), "bad")
+
+    def _free(self) -> None:
+        """Raises LilFoxError while something runs: who came first goes on."""
+        if self._terminal or (self._busy is not None and not self._busy.done()):
+            running = self._folding.running()
+            what = f"{running[0].host}: {running[0].shown}" if running else tr("a command")
+            raise LilFoxError(
+                tr("not now: this runs, begun by {by}: {what}", by=running[0].by if running else "?", what=what),
+                tr("wait for its end, or stop it"),
+            )
+
+    def _step(self, number: int) -> None:
+        if not 0 <= number < len(self._folding.runbook.steps):
+            raise LilFoxError(tr("there is no step {step}", step=number + 1))
+
+    def _turn(self, step: int, number: int, hosts: Sequence[str] | None) -> Turn:
+        """The command on ``hosts``; on those of its own where it is not done when none are given."""
+        self._step(step)
+        runbook = self._folding.runbook
+        commands = runbook.steps[step].commands
+        if not 0 <= number < len(commands):
+            raise LilFoxError(tr("step {step} has no command {number}", step=step + 1, number=number + 1))
+        if hosts is not None:
+            return Turn(step, number, tuple(hosts))
+        meant = hosts_of(commands[number], runbook, self._folding.hosts, self._folding.values)
+        results = self._folding.results(step, number)
+        left = tuple(host for host in meant if host not in results or results[host].state != "done")
+        return Turn(step, number, left or meant)
+
+    async def _run_one(self, order: RunOne, by: str) -> None:
+        self._free()
+        self._runner.see_file(order.sha256, by)
+        self._runner.take_given(order.values)
+        turn = self._turn(order.step, order.command, order.hosts)
+        if not order.again:
+            self._refuse_again(turn)
+        if self._folding.command(turn).kind == "interactive":
+            raise LilFoxError(tr("this needs a terminal: it is run where you are, not by the job"))
+        ready = await self._runner.ready(turn)
+        self.begin(self._runner.run(ready, by, undoes=self._folding.taken_back_by(turn)))
+
+    def _refuse_again(self, turn: Turn) -> None:
+        """Nothing runs twice unless somebody says so."""
+        results = self._folding.results(turn.step, turn.command or 0)
+        for host in turn.hosts:
+            state = results[host].state if host in results else "ready"
+            if state == "done":
+                raise LilFoxError(
+                    tr("it is done on {host} already; nothing was run", host=host),
+                    tr("to run it once more, say so: again"),
+                )
+            if state in ("unknown", "running"):
+                raise LilFoxError(
+                    tr("nobody knows how it ended on {host}; nothing was run", host=host),
+                    tr("look there first; to run it once more, say so: again"),
+                )
+
+    async def _run_all(self, on_failure: OnFailure, by: str) -> None:
+        self._runner.alone = True
+        try:
+            if not await self._walk(by) and on_failure == "undo" and not self._ending:
+                self._record.say(_("taking back what was changed"), "warning")
+                await self._undo(self._undoable(), by)
+        except LilFoxError as error:
+            self._end(outcome_of(self._folding, failure=error))
+            raise
+        self._end(outcome_of(self._folding))
+
+    async def _walk(self, by: str) -> bool:
+        """Runs what is left; whether all of it worked. Raises LilFoxError for what cannot be begun."""
+        for turn in self._folding.turns():
+            if self._folding.passed(turn):
+                continue
+            step = self._folding.runbook.steps[turn.step]
+            if turn.command is None:
+                self._record.say(_("{step}. {title}: is done by hand", step=turn.step + 1, title=step.title), "warning")
+                continue
+            if self._folding.command(turn).kind == "interactive":
+                reason = _("it needs a terminal, and nobody is asked")
+                await self._record.skipped(
+                    Skipped(at=now(), step=turn.step, command=turn.command, reason=reason, by=by)
+                )
+                continue
+            if self._ending or self._folding.state_of(turn) == "unknown":
+                return False
+            self._runner.see_file(self._folding.sha256, by)
+            if not await self._runner.run(await self._runner.ready(turn), by) and not self._folding.passed(turn):
+                return False
+        return True
+
+    def _undoable(self) -> list[str]:
+        """Changes that the runbook can take back, the last one first."""
+        return [each.run for each in reversed(self._folding.changes()) if self._folding.rollback_of(each.run)]
+
+    def _undo_ordered(self, order: Undo, by: str) -> None:
+        self._free()
+        self._runner.see_file(order.sha256, by)
+        self._runner.take_given(order.values)
+        runs = [order.run] if order.run else self._undoable()
+        if not runs or not self._folding.rollback_of(runs[0]):
+            raise LilFoxError(tr("the runbook does not say how anything that was done here is taken back"))
+        self.begin(self._undo(runs, by))
+
+    async def _undo(self, runs: Sequence[str], by: str) -> None:
+        """Takes them back in this order; stops where one does not work."""
+        for run in runs:
+            result = self._folding.result(run)
+            if self._ending:
+                return
+            if result is None or result.state in ("undone", "running"):
+                continue
+            for turn in self._folding.rollback_of(run):
+                ready = await self._runner.ready(turn)
+                if not await self._runner.run(ready, by, undoes=self._folding.taken_back_by(turn)):
+                    self._record.say(_("what takes it back did not work; nothing more is taken back"), "bad")
+                    return
+
+    async def _skip(self, order: Skip, by: str) -> None:
+        self._free()
+        self._step(order.step)
+        if order.command is not None:
+            self._turn(order.step, order.command, ())
+        if not order.reason.strip():
+            raise LilFoxError(tr("say why it is skipped"))
+        await self._record.skipped(
+            Skipped(at=now(), step=order.step, command=order.command, reason=order.reason.strip(), by=by)
+        )
+
+    async def _terminal_begins(self, order: TerminalBegins, by: str) -> None:
+        self._free()
+        self._runner.see_file(order.sha256, by)
+        self._runner.take_given(order.values)
+        turn = self._turn(order.step, order.command, (order.host,))
+        ready = await self._runner.ready(turn)
+        if ready.command.kind != "interactive":
+            raise LilFoxError(tr("this needs no terminal: the job runs it"))
+        began = CommandBegan(
+            at=now(),
+            run=self._record.next_command(),
+            step=order.step,
+            command=order.command,
+            host=order.host,
+            kind="interactive",
+            shown=ready.filled.marked,
+            by=by,
+        )
+        await self._record.began(began, ready.title, ready.command)
+        self._terminal = began.run
+
+    async def _terminal_ended(self, order: TerminalEnded) -> None:
+        result = self._folding.result(self._terminal)
+        if result is None or self._folding.place(self._terminal) is None or result.host != order.host:
+            raise LilFoxError(tr("nothing of this run is in a terminal now"))
+        run, self._terminal = self._terminal, ""
+        good = order.exit_status == 0
+        await self._runner.told_end(
+            CommandEnded(
+                at=now(),
+                run=run,
+                state="done" if good else "failed",
+                message="" if good else _("it ended with {status}", status=order.exit_status),
+                exit_status=order.exit_status,
+            )
+        )
+
+    async def _stop(self) -> None:
+        if await self._leave_terminal():
+            return
+        if not self._runner.stop(tr("somebody stopped it")):
+            raise LilFoxError(tr("nothing runs now"))
+
+    async def _leave_terminal(self) -> bool:
+        """What a face had in its terminal and did not tell the end of; whether there was something."""
+        if not self._terminal:
+            return False
+        run, self._terminal = self._terminal, ""
+        message = _("the terminal in which it ran has not told how it ended")
+        await self._runner.told_end(CommandEnded(at=now(), run=run, state="unknown", message=message))
+        return True
+
+    def _end(self, outcome: Outcome) -> None:
+        if not self.ended.done():
+            self.ended.set_result(outcome)

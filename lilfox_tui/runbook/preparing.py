@@ -1,0 +1,124 @@
+"""From a turn to what runs: hosts, values and their checks, the text with its values. Nothing has run when it fails."""
+
+from __future__ import annotations
+
+import shlex
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from lilfox_tui.config.model import Config
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import tr
+from lilfox_tui.redact import redact
+from lilfox_tui.runbook.addresses import Denied, denied
+from lilfox_tui.runbook.filling import Filled, fill
+from lilfox_tui.runbook.model import Command, Runbook, Variable
+from lilfox_tui.runbook.own_address import own_addresses
+from lilfox_tui.runbook.session import Folding
+from lilfox_tui.runbook.shell import Fence
+from lilfox_tui.runbook.targets import Hosts, host_config, refuse_change
+from lilfox_tui.runbook.turns import Turn
+from lilfox_tui.runbook.variables import check_value
+
+if TYPE_CHECKING:
+    from lilfox_tui.runbook.addresses import Address
+
+
+class Ready(Struct, frozen=True, kw_only=True):
+    """A command that can be begun on the hosts of its turn."""
+
+    turn: Turn
+    title: str
+    """Of its step."""
+    command: Command
+    filled: Filled
+
+
+class Preparing:
+    """Makes turns ready. ``values`` has all that were given, secret ones too; it is filled by others."""
+
+    def __init__(self, config: Config, hosts: Hosts, folding: Folding, values: Mapping[str, str]) -> None:
+        self._config, self._hosts, self._folding, self._values = config, hosts, folding, values
+        self._own: dict[str, frozenset[Address]] = {}
+        self._fences: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+        self._fences_of: Runbook | None = None
+
+    async def ready(self, turn: Turn) -> Ready:
+        """Raises LilFoxError: a value that lacks or is refused, no host, a host on which nothing may be changed."""
+        assert turn.command is not None
+        step = self._folding.runbook.steps[turn.step]
+        command = step.commands[turn.command]
+        if command.kind == "none":
+            raise LilFoxError(tr("line {line}: this is shown only, and never run", line=command.line))
+        if missing := self._folding.missing(turn):
+            raise LilFoxError(
+                tr("{names}: no value is given", names=", ".join(f"<{name}>" for name in missing)),
+                tr("give it: --var {name}=VALUE", name=missing[0]),
+            )
+        if not turn.hosts:
+            raise LilFoxError(tr("line {line}: no host is named where it runs", line=command.line))
+        for name in turn.hosts:
+            host_config(self._config, name)
+        if command.kind != "read" and command.kind != "follow":
+            refuse_change(self._config, turn.hosts)
+        variables = self._folding.runbook.variables
+        names = {placeholder.name for placeholder in command.placeholders}
+        mine = [variable for variable in variables if variable.name in names]
+        values = {name: self._values[name] for name in names if name in self._values}
+        refused = await self._denied(mine, turn.hosts)
+        for variable in mine:
+            values[variable.name] = check_value(variable, values[variable.name], denied=refused)
+        return Ready(turn=turn, title=step.title, command=command, filled=fill(command, values, variables))
+
+    async def _denied(self, variables: list[Variable], hosts: tuple[str, ...]) -> Denied:
+        """What no address may be; hosts are asked from where we reach them only where a variable wants to know."""
+        own: set[Address] = set()
+        if any("self" in variable.deny for variable in variables):
+            for name in hosts:
+                if name not in self._own:
+                    local = host_config(self._config, name).local
+                    self._own[name] = await own_addresses(self._hosts[name], local=local)
+                own |= self._own[name]
+        return denied(own, self._config.runbooks.never_ban)
+
+    def fence(self, ready: Ready, host: str) -> Fence | None:
+        """Where the command finds what those before it in its fence left on the host; None where it is alone there."""
+        places = self._places(ready.command.fence)
+        if len(places) < 2:
+            return None
+        folding, mine = self._folding, (ready.turn.step, ready.turn.command or 0)
+        before = any(
+            place < mine and (result := folding.results(*place).get(host)) and result.state in ("done", "undone")
+            for place in places
+        )
+        return Fence(folding.first_run, ready.command.fence, "later" if before else "first")
+
+    def _places(self, fence: int) -> list[tuple[int, int]]:
+        """Of the commands of a fence."""
+        runbook = self._folding.runbook
+        if self._fences_of is not runbook:
+            self._fences_of, self._fences = runbook, defaultdict(list)
+            for step, each in enumerate(runbook.steps):
+                for number, command in enumerate(each.commands):
+                    if command.kind != "none":
+                        self._fences[command.fence].append((step, number))
+        return self._fences[fence]
+
+
+def interpreter_of(command: Command) -> str:
+    """The program that reads it, if that is not bash. Raises LilFoxError where its words cannot be read."""
+    words = command.attributes.interpreter or ""
+    try:
+        shlex.split(words)
+    except ValueError:
+        raise LilFoxError(tr("line {line}: interpreter: a quote is not closed", line=command.line)) from None
+    return words
+
+
+def is_secret(name: str, value: str, variables: tuple[Variable, ...]) -> bool:
+    """Whether a value must not be written anywhere: it is declared so, or looks so under its name."""
+    declared = any(variable.name == name and variable.type == "secret" for variable in variables)
+    return declared or redact(f"{name}={value}") != f"{name}={value}" or redact(value) != value

@@ -1,0 +1,70 @@
+"""How a run ended, as its job says it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.jobs.model import JobState
+from lilfox_tui.jobs.run import Outcome
+from lilfox_tui.runbook.session import Folding
+from lilfox_tui.runbook.states import State
+from lilfox_tui.runbook.turns import Turn
+
+PARTLY = 3
+CANCELLED = 130
+
+
+def outcome_of(folding: Folding, *, aborted: bool = False, failure: LilFoxError | None = None) -> Outcome:
+    """``ok`` (0): all is done. ``failed`` (1): it failed, and nothing is otherwise than before. ``partly`` (3): not all
+    is done, and something was changed; or something was skipped. ``unknown`` (1): nobody knows how a command ended.
+    ``cancelled`` (130): given up before anything was changed."""
+    turns = [turn for turn in folding.turns() if turn.command is not None]
+    states: Counter[State] = Counter(folding.state_of(turn) for turn in turns)
+    bad = _first(folding, turns, "unknown") or _first(folding, turns, "failed")
+    changed = len(folding.changes())
+    result = {"runbook": folding.runbook.id, "states": dict(states), "changes_in_force": changed}
+    hint = _hint(changed, any(folding.rollback_of(each.run) for each in folding.changes()))
+    if states["unknown"]:
+        return Outcome("unknown", str(bad), str(hint), 1, result)
+    if failure is not None or bad is not None:
+        message = failure.message if failure is not None else bad
+        return _ended("partly" if changed else "failed", str(message), str(failure.hint if failure else hint), result)
+    left = [turn for turn in turns if not folding.passed(turn)]
+    if aborted or left:
+        message = tr("it was ended with {count} of {all} commands left", count=len(left), all=len(turns))
+        return _ended("partly" if changed else "cancelled", str(message), str(hint), result)
+    if states["skipped"]:
+        skipped = tr("all but {count} of {all} commands, which were skipped", count=states["skipped"], all=len(turns))
+        return _ended("partly", str(skipped), "", result)
+    if states["undone"]:
+        return _ended("failed", str(tr("what was changed was taken back")), "", result)
+    return Outcome("ok", str(tr("all {count} commands are done", count=len(turns))), "", 0, result)
+
+
+def _ended(state: JobState, message: str, hint: str, result: dict[str, Any]) -> Outcome:
+    codes: dict[JobState, int] = {"partly": PARTLY, "failed": 1, "cancelled": CANCELLED}
+    return Outcome(state, message, hint, codes[state], result)
+
+
+def _first(folding: Folding, turns: list[Turn], state: State) -> Message | None:
+    """The first command of that state that the run cannot pass."""
+    for turn in turns:
+        if folding.state_of(turn) != state or folding.passed(turn):
+            continue
+        for each in folding.results(turn.step, turn.command or 0).values():
+            if each.state == state:
+                title = folding.runbook.steps[turn.step].title
+                return tr("{step}. {title}: {host}: {message}", step=turn.step + 1, title=title, host=each.host,
+                          message=each.message or state)  # fmt: skip
+    return None
+
+
+def _hint(changed: int, undoable: bool) -> Message | str:
+    if not changed:
+        return ""
+    if undoable:
+        return tr("{count} changes are in force, and the runbook can take some of them back", count=changed)
+    return tr("{count} changes are in force", count=changed)

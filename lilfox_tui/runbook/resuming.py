@@ -1,0 +1,87 @@
+"""Going on with a run whose job is gone: what it wrote down, and who goes on with it."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import tr
+from lilfox_tui.jobs.folder import is_id
+from lilfox_tui.jobs.listing import find_folder, find_job
+from lilfox_tui.jobs.reading import EventReader, open_regular
+from lilfox_tui.runbook.facts import Opened, Resumed, RunFact, heard
+from lilfox_tui.runbook.wish import KIND
+
+_GOES_ON = "resumed"
+"""A file of the job's folder: the id of the run that went on with it."""
+_MOST_RUNS = 1000
+
+
+def newest(run: str) -> str:
+    """The run that went on with ``run``, and the one that went on with that, and so on: the one whose facts are all
+    that is known. Raises LilFoxError where there is none, it is no run of a runbook, or it runs."""
+    for _number in range(_MOST_RUNS):
+        folder = find_folder(run)
+        job = find_job(folder.name)
+        if job.kind != KIND:
+            raise LilFoxError(tr("job {id} is no run of a runbook: {title}", id=job.id, title=job.title))
+        if job.state == "running":
+            raise LilFoxError(
+                tr("run {id} goes on, process {pid} on {host}", id=job.id, pid=job.pid, host=job.host),
+                tr("watch it: lilfox attach {id}", id=job.id),
+            )
+        later = _later(folder)
+        if not later:
+            return folder.name
+        run = later
+    raise LilFoxError(tr("run {id}: who went on with it goes round in a circle", id=run))
+
+
+def facts_of(run: str) -> list[RunFact]:
+    """All that is known of it, which may have begun in an earlier run. Raises LilFoxError where it cannot be read."""
+    folder = find_folder(run)
+    try:
+        facts = list(heard(EventReader(folder).read()))
+    except OSError as error:
+        raise LilFoxError(
+            tr("{folder}: cannot be read: {reason}", folder=folder, reason=error.strerror or error)
+        ) from None
+    opened = next((fact for fact in facts if isinstance(fact, Opened)), None)
+    if opened is not None and opened.resumes and not any(isinstance(fact, Resumed) for fact in facts):
+        return facts_of(opened.resumes)  # it was killed while it took over: it has not done anything
+    return facts
+
+
+def with_outputs(run: str, folder: Path) -> None:
+    """What the commands of ``run`` printed is in ``folder``, too."""
+    for path in find_folder(run).iterdir():
+        if path.suffix in (".head", ".tail"):
+            with suppress(OSError):
+                os.link(path, folder / path.name, follow_symlinks=False)
+
+
+def say_resumed(run: str, by: str) -> None:
+    """Notes in the folder of ``run`` that ``by`` goes on with it. Raises LilFoxError where that cannot be written."""
+    path = find_folder(run) / _GOES_ON
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(by.encode())
+            file.flush()
+            os.fsync(handle)
+    except OSError as error:
+        raise LilFoxError(
+            tr("{path}: cannot be written: {reason}", path=path, reason=error.strerror or error)
+        ) from None
+
+
+def _later(folder: Path) -> str:
+    """Who went on with the run in ``folder``; nothing where nobody did."""
+    try:
+        with os.fdopen(open_regular(folder / _GOES_ON), "rb") as file:
+            later = file.read(100).decode("ascii", "replace").strip()
+    except OSError:
+        return ""
+    return later if is_id(later) else ""

@@ -1,0 +1,286 @@
+"""A run at work in its job: it does what it is ordered, one thing at a time, and writes down what it is about to do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import suppress
+
+from msgspec.structs import replace
+
+from lilfox_tui.config.model import Config
+from lilfox_tui.errors import HostError, LilFoxError
+from lilfox_tui.hosts import detached
+from lilfox_tui.i18n import Message, _, tr
+from lilfox_tui.runbook.addresses import Denied
+from lilfox_tui.runbook.execution import End, Execution, Task
+from lilfox_tui.runbook.facts import CommandBegan, CommandEnded, LinkLost, Printed, ReadAgain, Valued
+from lilfox_tui.runbook.judging import captured, fine_status, why_failed
+from lilfox_tui.runbook.kept_runbook import keep
+from lilfox_tui.runbook.model import Command
+from lilfox_tui.runbook.on_disk import OnDisk, moved
+from lilfox_tui.runbook.output import Kept, Output, masked
+from lilfox_tui.runbook.preparing import Preparing, Ready, interpreter_of, is_secret
+from lilfox_tui.runbook.recording import Record, now
+from lilfox_tui.runbook.shell import forget
+from lilfox_tui.runbook.targets import Hosts, words
+from lilfox_tui.runbook.turns import Turn
+from lilfox_tui.runbook.variables import check_all
+
+READS_S = 600.0
+"""What only reads is ended after so long where its fence says nothing."""
+FOLLOWS_S = 10.0
+"""So long a run that asks nobody looks at what never ends by itself, where its fence says nothing."""
+PATIENCE_S = 600.0
+"""So long a run that asks nobody waits for a lost link."""
+_AT_ONCE = 16
+"""Hosts on which one command reads at the same time."""
+_TELL_S = 0.5
+
+
+class Runner:
+    """Begins commands and sees to their ends. ``alone``: nobody is asked, so nothing may wait for ever."""
+
+    def __init__(self, config: Config, hosts: Hosts, record: Record, on_disk: OnDisk) -> None:
+        self.record = record
+        self.folding = record.folding
+        self.alone = False
+        self.values: dict[str, str] = {}
+        self._config, self._hosts, self._on_disk = config, hosts, on_disk
+        self._preparing = Preparing(config, hosts, self.folding, self.values)
+        self._executions: dict[str, Execution] = {}
+        self._background: set[asyncio.Task[bool]] = set()
+        self._left_on: set[tuple[str, bool]] = set()
+        """Hosts (and whether by sudo) where fences left something."""
+
+    def take_values(self, values: dict[str, str], run: str = "") -> None:
+        """Values that somebody gave, or that the output of ``run`` held. Raises LilFoxError where it cannot be told."""
+        if not values:
+            return
+        variables = self.folding.runbook.variables
+        secret = {name for name, value in values.items() if is_secret(name, value, variables)}
+        self.values |= values
+        self.record.secrets |= {values[name] for name in secret}
+        plain = {name: value for name, value in values.items() if name not in secret}
+        self.record.fact(Valued(at=now(), values=plain, secret=tuple(sorted(secret)), run=run))
+
+    def take_given(self, values: dict[str, str]) -> None:
+        """Values that somebody gave. Raises LilFoxError for one that nothing asks for, or that its type refuses."""
+        variables = self.folding.runbook.variables
+        self.take_values({**check_all([each for each in variables if each.name in values], values, denied=Denied())})
+
+    def see_file(self, sha256: str, by: str) -> None:
+        """The runbook is that of the file with ``sha256``, which somebody has seen and confirmed: read again where the
+        file is another one by now. Raises LilFoxError where what was seen is not what stands there."""
+        there = self._on_disk.sha256()
+        path = self.folding.runbook.path
+        if not there:
+            raise LilFoxError(tr("{path}: cannot be read any more; nothing is run", path=path))
+        if there != sha256:
+            raise LilFoxError(
+                tr("{path} was changed since it was read; nothing was run", path=path),
+                tr("look at what it says now, then confirm it anew"),
+            )
+        if there == self.folding.sha256:
+            return
+        before = self.folding.runbook
+        read = replace(self._on_disk.read(), hosts=before.hosts)
+        keep(self.record.folder, read)
+        meant = words(self._config, read)
+        self.record.fact(
+            ReadAgain(at=now(), sha256=read.sha256, moved=moved(before, read), hosts=meant, by=by), sync=True
+        )
+        self.folding.read_again(read)
+        self.record.say(_("{path} was changed and is read again", path=path), "warning")
+
+    async def ready(self, turn: Turn) -> Ready:
+        """See :meth:`Preparing.ready`."""
+        return await self._preparing.ready(turn)
+
+    async def run(self, ready: Ready, by: str, *, undoes: tuple[str, ...] = ()) -> bool:
+        """Runs it on its hosts; whether it worked on all. What reads runs on all at once; what changes on one after the
+        other, and on none after the first on which it did not work. Raises LilFoxError where a change cannot be
+        written down."""
+        if ready.command.attributes.background:
+            for host in ready.turn.hosts:
+                task = asyncio.create_task(await self._begun(ready, host, by, undoes))
+                self._background.add(task)
+                task.add_done_callback(self._background.discard)
+            return True
+        if ready.command.kind == "change":
+            for host in ready.turn.hosts:
+                if not await (await self._begun(ready, host, by, undoes)):
+                    return False
+            return True
+        turns = asyncio.Semaphore(_AT_ONCE)
+
+        async def in_turn(host: str) -> bool:
+            async with turns:
+                return await (await self._begun(ready, host, by, undoes))
+
+        return all(await asyncio.gather(*map(in_turn, ready.turn.hosts)))
+
+    async def told_end(self, ended: CommandEnded) -> None:
+        """What ran elsewhere (in a face's terminal) has ended so."""
+        result = self.folding.result(ended.run)
+        assert result is not None
+        await self.record.ended(ended, result, Kept(head=""), "")
+
+    async def look_again(self, run: str) -> None:
+        """Asks the host how an unknown command ended. Raises LilFoxError where there is nothing to ask for."""
+        result, place = self.folding.result(run), self.folding.place(run)
+        if result is None or place is None or result.state not in ("unknown", "running"):
+            raise LilFoxError(tr("{run}: it is not unknown how this ended", run=run))
+        command = place[1]
+        if command.kind != "change":
+            raise LilFoxError(
+                tr("what only reads leaves nothing on the host to ask for"), tr("run it again, or skip it")
+            )
+        task = Task(
+            run=run,
+            kind=command.kind,
+            script="",
+            env={},
+            label="",
+            sudo=bool(command.attributes.sudo),
+            timeout_s=command.attributes.timeout_s,
+            patience_s=PATIENCE_S if self.alone else None,
+        )
+        await detached.look(self._hosts[result.host], run, sudo=task.sudo)
+        execution = self._execution(result.host, task, Output(self.record.folder, run, self.record.secrets))
+        await self._seen_through(command, result.host, run, execution, execution.go_on())
+
+    def stop(self, why: Message) -> bool:
+        """Ends what runs; whether anything does."""
+        for execution in tuple(self._executions.values()):
+            execution.stop(why)
+        return bool(self._executions)
+
+    async def close(self) -> None:
+        """Ends what runs in the background, and takes away what fences left on hosts."""
+        for execution in tuple(self._executions.values()):
+            execution.stop(tr("the run has ended"))
+        if self._background:
+            await asyncio.wait(self._background)
+        for name, sudo in self._left_on:
+            with suppress(HostError):  # it is forgotten after a week
+                async with asyncio.timeout(10):
+                    await forget(self._hosts[name], self.folding.first_run, sudo=sudo)
+
+    async def _begun(
+        self, ready: Ready, host: str, by: str, undoes: tuple[str, ...]
+    ) -> Coroutine[object, object, bool]:
+        """Writes down that it is about to run on one host; what is given runs it, and tells whether it worked."""
+        command, run = ready.command, self.record.next_command()
+        began = CommandBegan(
+            at=now(),
+            run=run,
+            step=ready.turn.step,
+            command=ready.turn.command or 0,
+            host=host,
+            kind=command.kind,
+            shown=masked(ready.filled.marked, self.record.secrets),
+            by=by,
+            rollback=command.attributes.rollback_of is not None,
+            undoes=undoes,
+        )
+        task = self._task(ready, host, run)
+        await self.record.began(began, ready.title, command)
+        output = Output(self.record.folder, run, self.record.secrets)
+        execution = self._execution(host, task, output)
+        return self._seen_through(command, host, run, execution, execution.run())
+
+    async def _seen_through(
+        self, command: Command, host: str, run: str, execution: Execution, work: Coroutine[object, object, End]
+    ) -> bool:
+        end = await self._watched(run, execution, work)
+        return await self._end(command, run, host, end, execution.output)
+
+    def _task(self, ready: Ready, host: str, run: str) -> Task:
+        command, attributes = ready.command, ready.command.attributes
+        fence = self._preparing.fence(ready, host)
+        if fence is not None:
+            self._left_on.add((host, bool(attributes.sudo)))
+        limit = attributes.timeout_s
+        if limit is None and command.kind != "change" and not attributes.background:
+            limit = READS_S if command.kind == "read" else FOLLOWS_S if self.alone else None
+        return Task(
+            run=run,
+            kind=command.kind,
+            script=ready.filled.script,
+            env=ready.filled.env,
+            label=masked(ready.filled.marked, self.record.secrets).split("\n")[0][:200],
+            sudo=bool(attributes.sudo),
+            fence=fence,
+            fine=fine_status(attributes),
+            cwd=attributes.cwd or "",
+            interpreter=interpreter_of(command),
+            timeout_s=limit,
+            patience_s=PATIENCE_S if self.alone else None,
+        )
+
+    def _execution(self, host: str, task: Task, output: Output) -> Execution:
+        def lost(reason: str) -> None:
+            self.record.fact(LinkLost(at=now(), run=task.run, reason=reason), must=False)
+            self.record.say(f"{host}: {reason or _('the link is back')}", "warning" if reason else "note")
+
+        execution = Execution(self._hosts[host], task, output, lost)
+        self._executions[task.run] = execution
+        return execution
+
+    async def _watched(self, run: str, execution: Execution, work: Coroutine[object, object, End]) -> End:
+        """The end of ``work``; meanwhile it is told how much was printed."""
+        telling = asyncio.create_task(self._tell(run, execution.output))
+        try:
+            return await work
+        finally:
+            telling.cancel()
+            self._executions.pop(run, None)
+
+    async def _tell(self, run: str, output: Output) -> None:
+        told = 0
+        while True:
+            await asyncio.sleep(_TELL_S)
+            if output.size_bytes != told:
+                told = output.size_bytes
+                self.record.fact(Printed(run=run, size_bytes=told, lines=output.lines), must=False)
+
+    async def _end(self, command: Command, run: str, host: str, end: End, output: Output) -> bool:
+        """Judges how it ended and writes that down; whether it worked."""
+        kept = output.close()
+        found: dict[str, str] = {}
+        if end.state == "done" and end.exit_status is not None:
+            why = why_failed(command.attributes, end.exit_status, kept.text)
+            if why is None:
+                found, why = captured(command.attributes, kept.text)
+            if why is not None:
+                end = replace(end, state="failed", message=why)
+        result = self.folding.result(run)
+        assert result is not None
+        ended = CommandEnded(
+            at=now(),
+            run=run,
+            state=end.state,
+            message=masked(str(end.message), self.record.secrets),
+            exit_status=end.exit_status,
+            stopped=end.stopped,
+            size_bytes=output.size_bytes,
+            lines=output.lines,
+            left_out_bytes=output.left_out_bytes,
+            uncounted=output.uncounted,
+        )
+        written = await self.record.ended(ended, result, kept, self._undo_words(run))
+        if end.state == "done":
+            with suppress(LilFoxError):
+                self.take_values(found, run)
+        if command.kind == "change" and end.exit_status is not None and written:
+            with suppress(HostError):  # it is forgotten after a week
+                await detached.forget(self._hosts[host], run, sudo=bool(command.attributes.sudo))
+        return end.state == "done"
+
+    def _undo_words(self, run: str) -> str:
+        texts = [
+            self.folding.runbook.steps[turn.step].commands[turn.command or 0].text
+            for turn in self.folding.rollback_of(run)
+        ]
+        return masked("\n".join(texts), self.record.secrets)
