@@ -33,22 +33,22 @@ def follow_job(job_id: str, *, quiet: bool = False) -> int:
 
     ctrl-c (or SIGTERM) cancels the job and waits for its clean-up; a second one stops waiting and leaves the clean-up
     to the job. ``quiet``: only warnings, what is bad, and how it ended when that was not good."""
-    return _follow(job_id, _Shown(warn, quiet=quiet), cancels=True)
+    return _follow(job_id, Shown(warn, quiet=quiet), cancels=True)
 
 
 def attach_job(job_id: str, *, as_json: bool = False) -> int:
     """Prints the job from its first event on until it has ended; gives its exit code. ctrl-c stops watching: the job
     goes on. ``as_json``: each event is a line of JSON."""
-    return _follow(job_id, _AsJson() if as_json else _Shown(print_line), cancels=False)
+    return _follow(job_id, _AsJson() if as_json else Shown(print_line), cancels=False)
 
 
-def _follow(job_id: str, shown: _Shown | _AsJson, *, cancels: bool) -> int:
+def _follow(job_id: str, shown: Shown | _AsJson, *, cancels: bool) -> int:
     job = find_job(job_id)
     shown.job(job)
     return asyncio.run(_until_end(job, shown, cancels=cancels))
 
 
-async def _until_end(job: Job, shown: _Shown | _AsJson, *, cancels: bool) -> int:
+async def _until_end(job: Job, shown: Shown | _AsJson, *, cancels: bool) -> int:
     watching = asyncio.current_task()
     assert watching is not None
     loop = asyncio.get_running_loop()
@@ -87,7 +87,7 @@ async def _until_end(job: Job, shown: _Shown | _AsJson, *, cancels: bool) -> int
     return 1
 
 
-class _Shown:
+class Shown:
     """For people: a line for what happens, and on a terminal one that passes for progress."""
 
     def __init__(self, line: Callable[[str], None], *, quiet: bool = False) -> None:

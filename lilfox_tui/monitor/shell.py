@@ -1,8 +1,10 @@
-"""The command that opens a person's shell on a host."""
+"""The command that opens a person's shell on a host, or runs a command there in the person's terminal."""
 
 from __future__ import annotations
 
 import os
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 from lilfox_tui.config.model import HostConfig, SshConfig
@@ -26,3 +28,17 @@ def shell_argv(name: str, config: HostConfig, ssh: SshConfig) -> list[str]:
     if config.identity is not None:
         argv += ["-i", str(Path(config.identity).expanduser())]
     return [*argv, "--", config.address or name]
+
+
+def terminal_argv(
+    name: str, config: HostConfig, ssh: SshConfig, script: str, env: Mapping[str, str], *, sudo: bool = False
+) -> list[str]:
+    """argv that runs a bash script in this terminal, on the host. ``env`` must hold no secret: everybody on the host
+    can read it there while the script runs."""
+    words = ["env", *(f"{name}={value}" for name, value in env.items()), "bash", "--noprofile", "--norc", "-c", script]
+    if sudo:
+        words = ["sudo", "--", *words]
+    if config.local:
+        return words
+    *argv, end, where = shell_argv(name, config, ssh)
+    return [*argv, "-t", end, where, shlex.join(words)]
