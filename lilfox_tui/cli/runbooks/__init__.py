@@ -1,0 +1,1 @@
+"""The actions of ``lilfox runbook``, one file each."""
