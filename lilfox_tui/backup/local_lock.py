@@ -110,6 +110,8 @@ def _mark_in(root: int, name: str) -> Mark:
 class _LocalMarks:
     """See :class:`lilfox_tui.backup.store_lock.MarkFiles`. They are a few hundred bytes: no thread is needed."""
 
+    kept = False
+
     def __init__(self, folder: LocalFolder, where: str) -> None:
         self._folder = folder
         self._where = where

@@ -29,6 +29,8 @@ class RemoteFolder:
     def __init__(self, host: Host, path: str, mount: str | None = None) -> None:
         self.path = path
         self.where = f"{host.name}:{path}"
+        self.kept = False
+        """A command on the host itself keeps the lock's mark fresh."""
         self._host = host
         self._mount = mount
         self._files: RemoteFiles | None = None

@@ -38,6 +38,10 @@ class _RemoteMarks:
     def __init__(self, folder: RemoteFolder) -> None:
         self._folder = folder
 
+    @property
+    def kept(self) -> bool:
+        return self._folder.kept
+
     @contextmanager
     def _said(self, name: str) -> Iterator[None]:
         try:

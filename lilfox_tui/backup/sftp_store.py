@@ -77,6 +77,10 @@ class SftpStore:
         """See :meth:`Store.lock` and ``remote_lock.py``, which says who sees it."""
         return remote_lock(self._folder, who, shared=shared)
 
+    def keep_there(self, kept: bool) -> None:
+        """Whether a command on the host itself keeps the lock meanwhile: then it outlasts the link."""
+        self._folder.kept = kept
+
     async def entries(self) -> Sequence[Entry]:
         """See :meth:`Store.entries`."""
         with self._said("."):

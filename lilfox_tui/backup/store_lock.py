@@ -53,6 +53,11 @@ class Mark(Struct):
 class MarkFiles(Protocol):
     """The files that marks are made of, by name in the store's folder. Raises StoreError, HostError."""
 
+    @property
+    def kept(self) -> bool:
+        """Whether somebody at the folder itself keeps the marks fresh: they last when this side cannot reach them."""
+        ...
+
     async def create(self, name: str, data: bytes) -> bool:
         """Makes a new file; False if there is one."""
         ...
@@ -141,7 +146,7 @@ async def _beat(files: MarkFiles, where: str, name: str, data: bytes) -> StoreEr
             await files.touch(name)
             good = loop.time()
         except LilFoxError as error:
-            if loop.time() - good > STALE.total_seconds() - 2 * BEAT_S:
+            if not files.kept and loop.time() - good > STALE.total_seconds() - 2 * BEAT_S:
                 return StoreError(
                     tr("the lock of {where} cannot be kept: {reason}", where=where, reason=error), error.hint
                 )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -20,11 +21,14 @@ from tests.services.postgres import Postgres
 from tests.services.sshd import Sshd, SshdLab
 
 CANARY = "canary-of-near"
+_SLOW = """#!/bin/sh
+{{ head -c 12000000; until [ -e '{gate}' ]; do sleep 0.05; done; cat; }} | exec {real} "$@"
+"""
 
 
 class Near(BackupLab):
-    """Plans ``files`` and ``database``, each of that source, and ``both``, into the store ``near``. Made by
-    :func:`near`."""
+    """``gate``: while it is not there, compression on the host stops after 12 MB. Plans ``files`` and ``database`` of
+    that source each, and ``both``, into the store ``near``. Made by :func:`near`."""
 
     def __init__(self, folder: Path, postgres: Postgres, ssh: SshdLab, sshd: Sshd, wire: Relay) -> None:
         for [left] in postgres.csv("SELECT datname FROM pg_database WHERE datname LIKE '%near%'"):
@@ -34,9 +38,16 @@ class Near(BackupLab):
         self.sql(f"ALTER ROLE lilfox PASSWORD '{CANARY}'")
         self.sql(
             "CREATE TABLE words AS SELECT n AS id, md5(n::text) || md5((n * 3)::text) || md5((n * 5)::text)"
-            " || md5((n * 7)::text) || md5((n * 11)::text) AS word FROM generate_series(1, 90000) n"
+            " || md5((n * 7)::text) || md5((n * 11)::text) AS word FROM generate_series(1, 110000) n"
         )
-        (self.uploads / "large.bin").write_bytes(os.urandom(8 * 1024 * 1024))
+        self.gate, self._bin = folder / "gate", folder / "bin"
+        self.gate.touch()
+        self._bin.mkdir()
+        for program in ("zstd", "gzip"):
+            (self._bin / program).write_text(_SLOW.format(gate=self.gate, real=shutil.which(program)))
+            (self._bin / program).chmod(0o755)
+        (sshd.folder / ".bashrc").write_text(f"PATH={self._bin}:$PATH\n")
+        (self.uploads / "large.bin").write_bytes(os.urandom(16 * 1024 * 1024))
         password = folder / "password"
         password.write_text(CANARY)
         password.chmod(0o600)
@@ -66,6 +77,14 @@ class Near(BackupLab):
         """What an effect is given."""
         made: dict[str, Any] = msgspec.to_builtins(Wish(config=str(self.config), plan=plan, **changes))
         return made
+
+    def without(self, program: str) -> None:
+        """The host has it no more."""
+        others = [each for each in Path("/usr/bin").iterdir() if each.name not in (program, "zstd", "gzip")]
+        for each in others:
+            (self._bin / each.name).symlink_to(each)
+        (self._bin / program).unlink()
+        (self.sshd.folder / ".bashrc").write_text(f"PATH={self._bin}\n")
 
     def kill_link(self) -> None:
         """SIGKILL to the processes of sshd that serve the connections."""
@@ -108,3 +127,4 @@ async def near(folder: Path, postgres: Postgres, ssh: SshdLab, sshd: Sshd) -> As
             yield made
         finally:
             made.end_all()
+            (sshd.folder / ".bashrc").unlink()

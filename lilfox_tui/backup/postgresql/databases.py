@@ -185,13 +185,15 @@ class PostgreSql:
                     passwords=server.superuser,
                 )
                 into.describe(stored, as_detail(detail))
-            for database in self.databases:
-                stem = stem_of(database)
+        for database in self.databases:
+            stem = stem_of(database)
+            async with self._opened() as access:
                 stored, content, schema = await dump_database(
                     access, server, programs, database, into, stem, lock_timeout_s=self._options.lock_timeout
                 )
-                described = await described_database(psql, server, programs, database, content, schema)
-                into.describe(stored, as_detail(described))
+            async with self._opened() as access:  # a password's file goes with the link, which the dump may outlive
+                described = await described_database(Psql(access), server, programs, database, content, schema)
+            into.describe(stored, as_detail(described))
 
     def _opened(self) -> AbstractAsyncContextManager[Access]:
         return opened(self._host, self._connection, binaries=self._options.binaries)

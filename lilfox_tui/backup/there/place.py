@@ -11,7 +11,7 @@ import hashlib
 import os
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from msgspec import Struct
 
@@ -33,6 +33,9 @@ from lilfox_tui.hosts.output import last_words
 from lilfox_tui.hosts.way_back import wait_for_way
 from lilfox_tui.i18n import tr
 from lilfox_tui.jobs.run import Run
+
+if TYPE_CHECKING:
+    from lilfox_tui.backup.sftp_store import SftpStore
 
 T = TypeVar("T")
 POLL_S = 0.5
@@ -66,13 +69,13 @@ def there(run: Run, opening: Opening, plan: Plan, store: Store) -> There | None:
     if options.kind != "sftp" or not near or plan.config.encrypt is not None:
         return None
     as_root = any(getattr(source, "sudo", False) or getattr(source, "as_", "") for source in near)
-    return There(run, store, opening.host(options.host), options.path, sudo=as_root)
+    return There(run, cast("SftpStore", store), opening.host(options.host), options.path, sudo=as_root)
 
 
 class There:
     """``folder`` of ``host`` is ``store``, which this run has locked. ``sudo``: some of its commands run as root."""
 
-    def __init__(self, run: Run, store: Store, host: Host, folder: str, *, sudo: bool = False) -> None:
+    def __init__(self, run: Run, store: SftpStore, host: Host, folder: str, *, sudo: bool = False) -> None:
         self._run, self._store, self._host, self._folder = run, store, host, folder
         self._prefix = f"backup-{hashlib.sha256(folder.encode()).hexdigest()[:12]}-"
         self._sudo = sudo
@@ -112,6 +115,7 @@ class There:
         Raises BackupError, LinkGone; HostError where it is worth a new try.
         """
         job = self._prefix + os.urandom(8).hex()
+        self._store.keep_there(True)
         watching: asyncio.Task[None] | None = None
         self._heard()
         try:
@@ -125,6 +129,7 @@ class There:
             await _to_end(self._give_up(job, command))
             raise
         finally:
+            self._store.keep_there(False)
             if watching is not None:
                 watching.cancel()
                 await asyncio.wait([watching])

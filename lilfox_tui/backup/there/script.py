@@ -30,7 +30,7 @@ set +C
 if [ "$(id -u)" = 0 ]; then chown -h "$(stat -c %u:%g .)" "$part" || exit 91; fi
 pack() {
     case $packing in
-        zstd) exec zstd -q -2 --check -c ;;
+        zstd) exec zstd -q -T1 -2 --check -c ;;
         gzip) exec gzip -n -c ;;
     esac
 }
