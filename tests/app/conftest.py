@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from lilfox_tui.i18n import set_language
+from lilfox_tui.logs import window
 
 
 @pytest.fixture(autouse=True)
@@ -16,3 +17,9 @@ def _utc_and_english(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     time.tzset()
     yield
     set_language("en")
+
+
+@pytest.fixture(autouse=True)
+def _a_slow_machine_is_no_slow_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which rows come first is tested where sources are made to be slow; here files of this machine are whole."""
+    monkeypatch.setattr(window, "PATIENCE_S", 30.0)

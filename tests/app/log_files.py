@@ -11,6 +11,7 @@ from textual.pilot import Pilot
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.panes.logs import LogsPane
 from lilfox_tui.logs.record import Record, Severity
+from lilfox_tui.logs.source import LogSource
 from tests.app.overviews import NOW, mixed
 from tests.app.still import still_app
 from tests.waiting import until
@@ -81,6 +82,20 @@ async def settled(app: LilFoxApp, pilot: Pilot[None]) -> LogsPane:
     pane.repaint()
     await pilot.pause()
     return pane
+
+
+async def counted(app: LilFoxApp, pilot: Pilot[None]) -> LogsPane:
+    """The pane as in :func:`settled`, the strip with the number of all records."""
+    pane = await settled(app, pilot)
+    await until(lambda: all(map(_is_counted, pane.shown_sources)), what="all records are counted")
+    pane.repaint()
+    await pilot.pause()
+    return pane
+
+
+def _is_counted(source: LogSource) -> bool:
+    status = source.status.value
+    return status is not None and status.records is not None
 
 
 def messages(pane: LogsPane) -> list[str]:

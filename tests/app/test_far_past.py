@@ -55,6 +55,7 @@ async def run(app: LilFoxApp, size: tuple[int, int]) -> AsyncIterator[Pilot[None
 async def shown(pilot: Pilot[None], server: PrometheusServer, *words: str) -> str:
     """The screen once all ``words`` stand on it, without what is another each time: port, and how long ago NOW was."""
     await until(lambda: all(word in screen_text(pilot) for word in words), what=f"{words}")
+    await pilot.pause()  # how much is below is told after it is drawn
     text = screen_text(pilot).replace(f"127.0.0.1:{server.port}", "127.0.0.1:9090")
     return re.sub(r" *◀ .* ago", " ◀ long ago", text)
 

@@ -8,7 +8,7 @@ import pytest
 
 from lilfox_tui.app.glyphs import ASCII
 from lilfox_tui.text import cell_width
-from tests.app.log_files import line, logs_app, selected, settled, write_logs
+from tests.app.log_files import counted, line, logs_app, selected, settled, write_logs
 from tests.app.overviews import NOW, mixed
 from tests.app.still import screen_text, still_app
 from tests.app.test_screens import SIZES, check
@@ -20,7 +20,7 @@ from tests.waiting import until
 async def test_the_list(size: tuple[int, int], language: str, tmp_path: Path) -> None:
     app = logs_app(tmp_path, language=language)
     async with app.run_test(size=size) as pilot:
-        await settled(app, pilot)
+        await counted(app, pilot)
         text = screen_text(pilot)
         check(f"logs-{size[0]}x{size[1]}-{language}", text)
         assert all(cell_width(line) <= size[0] for line in text.splitlines())
@@ -31,7 +31,7 @@ async def test_the_list(size: tuple[int, int], language: str, tmp_path: Path) ->
 async def test_a_record(size: tuple[int, int], language: str, tmp_path: Path) -> None:
     app = logs_app(tmp_path, language=language)
     async with app.run_test(size=size) as pilot:
-        pane = await settled(app, pilot)
+        pane = await counted(app, pilot)
         await pilot.press("k", "enter")
         await until(lambda: pane.neighbours is not None)
         await pilot.pause()
