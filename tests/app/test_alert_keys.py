@@ -257,4 +257,4 @@ async def test_an_engine_that_cannot_begin_says_why(tmp_path: Path) -> None:
     async with console(tmp_path, {"web": 0}, notifiers={"pager": Options(argv=("true",), only=("job=~(",))}) as shown:
         await until(lambda: "ALERTS  not known" in screen_text(shown.pilot), what="why")
         assert "notifier pager: only: regular expression" in screen_text(shown.pilot)
-        assert "alerts not known" in screen_text(shown.pilot).splitlines()[0]
+        await until(lambda: "alerts not known" in screen_text(shown.pilot).splitlines()[0], what="the header says so")
