@@ -127,6 +127,21 @@ def is_let_go(restored: Restored) -> bool:
     return restored.stage in ("forgetting", "forgotten")
 
 
+def state_of(line: KeptLine) -> Message:
+    """What lies under that name, in words."""
+    if line.there is None:
+        return tr("not known: {reason}", reason=line.reason)
+    if not line.there:
+        return tr("gone: the restore cannot be undone")
+    if line.restored is None:
+        what = tr("left by a drill or restore that did not come to its end")
+    elif line.restored.stage == "undone":
+        what = tr("what was restored and undone")
+    else:
+        what = tr("what was there before")
+    return tr("{what}; must stay: {reason}", what=what, reason=line.reason) if str(line.reason) else what
+
+
 async def forget(run: Run, opening: Opening, restored: Restored) -> list[str]:
     """Takes away what it keeps and gives the names; from then on it cannot be undone. Raises BackupError with all of
     it still there where one of it must stay; HostError."""

@@ -108,6 +108,8 @@ def _confirm(args: argparse.Namespace, lines: list[KeptLine]) -> None:
 
 
 def _print(lines: list[KeptLine]) -> None:
+    from lilfox_tui.backup.keeping import state_of
+
     zone = zone_of_reader()
     print_table(
         [
@@ -117,7 +119,7 @@ def _print(lines: list[KeptLine]) -> None:
             Cell(f"{line.host}:{line.target}" if line.host else line.target),
             Cell(line.name),
             Cell(human_bytes(line.size_bytes), right=True),
-            Cell(_state(line)),
+            Cell(str(state_of(line))),
         ]
         for line in lines
     )
@@ -129,17 +131,3 @@ def _level(line: KeptLine) -> Level:
     if line.there is None:
         return Level.UNKNOWN
     return Level.GOOD if line.there and not str(line.reason) else Level.DEGRADED
-
-
-def _state(line: KeptLine) -> str:
-    if line.there is None:
-        return _("not known: {reason}", reason=line.reason)
-    if not line.there:
-        return _("gone: the restore cannot be undone")
-    if line.restored is None:
-        what = _("left by a drill or restore that did not come to its end")
-    elif line.restored.stage == "undone":
-        what = _("what was restored and undone")
-    else:
-        what = _("what was there before")
-    return _("{what}; must stay: {reason}", what=what, reason=line.reason) if str(line.reason) else what

@@ -11,7 +11,7 @@ from textual import events, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
-from lilfox_tui.app.backup_job_keys import BackupJobKeys
+from lilfox_tui.app.backup_kept_keys import BackupKeptKeys
 from lilfox_tui.app.backup_page import nothing_configured, set_page
 from lilfox_tui.app.backup_rows import (
     SET_ROLES,
@@ -52,7 +52,7 @@ _MOST_PARTS, _MOST_LINES = 4, 4
 _LEFT = (34, 64)
 
 
-class BackupPane(BackupJobKeys):
+class BackupPane(BackupKeptKeys):
     """Left the plans, right the sets of the chosen one, below what runs and what is wrong."""
 
     def __init__(self) -> None:
@@ -78,6 +78,7 @@ class BackupPane(BackupJobKeys):
         self.lilfox.monitor.backups.show()
         self.backups = self.lilfox.monitor.backups.backups
         self.set_interval(AGES_S, self._ages)
+        self.read_restores()
         self._follow()
 
     @work(exclusive=True, group="backups")
@@ -85,7 +86,10 @@ class BackupPane(BackupJobKeys):
         async with aclosing(self.lilfox.monitor.backups.feed.watch()) as states:
             async for state in states:
                 if isinstance(state, Ready) and not self.lilfox._exit and state.value is not self.backups:
+                    ran = () if self.backups is None else self.backups.running
                     self.backups = state.value
+                    if len(self.backups.running) != len(ran):
+                        self.read_restores()
                     self._watch_job()
                     self._changed()
 
@@ -321,6 +325,8 @@ class BackupPane(BackupJobKeys):
             )
         elif view.config is not None and not view.copy:
             parts.append(_("no schedule"))
+        if kept := self.kept_text(view):
+            parts.append(kept)
         if view.rto_s is not None:
             parts.append(_("a drill restored it in {time}", time=human_duration(view.rto_s)))
         elif view.config is not None:
