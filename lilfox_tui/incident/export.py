@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
+from msgspec.structs import replace
+
 from lilfox_tui.i18n import _, in_language
 from lilfox_tui.incident.folding import Impact, fold, impact, still_in_force
 from lilfox_tui.incident.incidents import read_timeline
+from lilfox_tui.incident.line import masked, stored
 from lilfox_tui.incident.markdown import block, code, inline, lines, link
 from lilfox_tui.incident.model import (
     Called,
@@ -31,7 +34,8 @@ def export_markdown(incident_id: str, language: str) -> str:
     """The whole incident in ``language`` (a key of ``LANGUAGES``), times in UTC; evidence is linked as
     ``evidence/NAME``. Every text in it is masked and escaped. Blocks. Raises NoSuchIncident, IncidentError."""
     folder = find(incident_id)
-    entries = read_timeline(folder).entries
+    read = read_timeline(folder).entries  # masked again: another hand may have written there
+    entries = [replace(entry, by=masked(entry.by), what=stored(entry.what)) for entry in read]
     incident, verdict = fold(entries, folder), verify(incident_id)
     with in_language(language):
         return "\n".join(_document(incident, entries, verdict, datetime.now(UTC))) + "\n"

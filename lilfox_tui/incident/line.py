@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -33,9 +34,9 @@ def masked(text: str) -> str:
 
 def stored(what: What) -> What:
     """``what`` with every text in it masked, at any depth, and none that is endless."""
-    plain = redact_all(msgspec.to_builtins(what), masked)
+    plain = redact_all(_few(msgspec.to_builtins(what)), masked)
     for most in _MOST_CHARS:
-        line = _encode(_bounded(plain, most))
+        line = _encode(_cut_all(plain, most))
         if len(line) < MOST_BYTES - _AROUND_BYTES:
             break
     return _decode_what.decode(line)
@@ -61,11 +62,18 @@ def once_field(once: str) -> bytes:
     return b'"once":' + _encode(once)
 
 
-def _bounded(value: Any, most: int) -> Any:
+def _few(value: Any) -> Any:
+    """No more items than somebody reads."""
     if isinstance(value, dict):
-        return {_cut(name, most): _bounded(each, most) for name, each in list(value.items())[:_MOST_ITEMS]}
+        return {name: _few(each) for name, each in islice(value.items(), _MOST_ITEMS)}
+    return [_few(each) for each in value[:_MOST_ITEMS]] if isinstance(value, list | tuple) else value
+
+
+def _cut_all(value: Any, most: int) -> Any:
+    if isinstance(value, dict):
+        return {_cut(name, most): _cut_all(each, most) for name, each in value.items()}
     if isinstance(value, list):
-        return [_bounded(each, most) for each in value[:_MOST_ITEMS]]
+        return [_cut_all(each, most) for each in value]
     return _cut(value, most) if isinstance(value, str) else value
 
 

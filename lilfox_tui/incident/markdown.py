@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from lilfox_tui.incident.line import masked
 from lilfox_tui.text import clean
 
 _MARKS = re.compile(r"([\\`*_\[\]|~$]|(?<!\w)@|@(?=[\w-]+\.))")
@@ -16,7 +15,7 @@ _HARMLESS_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*", re.ASCII)
 
 def inline(text: str) -> str:
     """``text`` on one line, as it stands."""
-    shown = _MARKS.sub(r"\\\1", clean(masked(text)).strip().replace("&", "&amp;"))
+    shown = _MARKS.sub(r"\\\1", clean(text).strip().replace("&", "&amp;"))
     shown = shown.replace("<", "&lt;").replace(">", "&gt;").replace("://", ":\\//").replace("www.", "www\\.")
     return _LINE_START.sub(lambda found: _escaped_start(found[1]), shown)
 
@@ -29,14 +28,14 @@ def lines(text: str, indent: int) -> str:
 
 def code(text: str) -> str:
     """``text`` as a code span; one of several lines on one."""
-    shown = clean(masked(text).replace("\n", "; ")).strip() or "-"
+    shown = clean(text.replace("\n", "; ")).strip() or "-"
     ticks = "`" * (_longest(shown) + 1)
     return f"{ticks} {shown} {ticks}" if "`" in shown else f"{ticks}{shown}{ticks}"
 
 
 def block(text: str, indent: int) -> str:
     """``text`` as a fenced block in a list item that is ``indent`` deep."""
-    shown = [clean(line) for line in masked(text).splitlines()]
+    shown = [clean(line) for line in text.splitlines()]
     fence = "`" * max(3, *(_longest(line) + 1 for line in shown), 3)
     return "\n".join(" " * indent + line for line in (f"{fence}text", *shown, fence))
 

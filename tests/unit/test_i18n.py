@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,19 @@ def test_an_unknown_language_is_refused_and_changes_nothing() -> None:
     with pytest.raises(KeyError):
         i18n.set_language("xx")
     assert i18n.language() == "en"
+
+
+def test_what_is_written_for_somebody_else_is_in_their_language_and_in_this_thread_alone() -> None:
+    seen: list[str] = []
+    with i18n.in_language("zh_CN"):
+        assert (i18n.language(), _("hosts"), str(tr("hosts"))) == ("zh_CN", "主机", "主机")
+        other = threading.Thread(target=lambda: seen.append(_("hosts")))
+        other.start()
+        other.join()
+    assert seen == ["hosts"]
+    assert (i18n.language(), _("hosts")) == ("en", "hosts")
+    with pytest.raises(KeyError), i18n.in_language("xx"):
+        pass
 
 
 def test_forms_by_number() -> None:

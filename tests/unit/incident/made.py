@@ -33,7 +33,7 @@ AT = datetime(2023, 12, 30, 2, 0, tzinfo=UTC)
 
 
 def all_events(text: str = "text") -> list[What]:
-    """With ``text`` wherever somebody else's text stands. The first is ``Opened``, the last two close and open again."""
+    """With ``text`` wherever somebody else's text stands. The first is ``Opened``, the last ones close and reopen."""
     events: list[What] = [
         Opened(title=text, severity="SEV-2", cause=text),
         Noted(text=text),

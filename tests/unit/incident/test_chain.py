@@ -47,7 +47,7 @@ class Chain:
 @pytest.fixture
 def chain(incidents: Path) -> Iterator[Chain]:
     made = book.open_incident("x")
-    for what in all_events("a text, 文本 \\ \" \n"):
+    for what in all_events('a text, 文本 \\ " \n'):
         if type(what).__name__ != "Kept":
             book.append(made.id, what)
     book.keep_evidence(made.id, "a.log", b"text", "")

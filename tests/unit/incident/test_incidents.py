@@ -53,6 +53,14 @@ def test_every_event_comes_back_as_it_was_said(incidents: Path) -> None:
     assert verify(made.id).problems[0].file == "evidence/kept"  # of the made event, which has no file
 
 
+def test_it_is_on_the_disk_before_anything_depends_on_it(incidents: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = book.open_incident("x")
+    timeline, sizes = incidents / made.id / "timeline.jsonl", []
+    monkeypatch.setattr(os, "fsync", lambda handle: sizes.append(os.fstat(handle).st_size))
+    book.append(made.id, Noted(text="y"))
+    assert sizes == [timeline.stat().st_size]
+
+
 def test_all_of_it_is_for_the_user_alone(incidents: Path) -> None:
     before = os.umask(0)
     try:

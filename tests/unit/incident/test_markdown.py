@@ -1,0 +1,111 @@
+"""What a parser of Markdown sees of an export: our headings, and text."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from lilfox_tui.i18n import LANGUAGES
+from lilfox_tui.incident import incidents as book
+from lilfox_tui.incident.export import export_markdown
+from lilfox_tui.incident.markdown import block, code, inline, lines
+from lilfox_tui.incident.model import StepEnded
+from lilfox_tui.incident.places import find
+from tests.unit.incident.made import all_events
+from tests.unit.incident.test_line import SECRETS
+
+PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+HARMLESS = {"text", "code_inline", "text_special", "softbreak", "hardbreak"}
+HEADINGS = [
+    "Overview", "Impact times", "Responders", "Decisions", "Timeline (UTC)", "Changes still in force",
+    "What went well", "What did not go well", "Action items",
+]  # fmt: skip
+MARKS = ["\n", "\n\n", "`", "```", "~~~", "#", "# ", "- ", "1. ", "> ", "|", "|---|", "<b>", "<!--", "&lt;", "&#60;",
+         "[a](http://x.y)", "![a](x)", "[a]: x", "*", "**", "_", "~~", "\\", "$x$", "@ann", "a@b.cd", "http://a.b/",
+         "www.a.b", "===", "---", "    ", "\t", "\r", "\x1b[31m", "\u202e", "\0", "\x85", "\u2028", "a"]  # fmt: skip
+hostile = st.lists(st.sampled_from(MARKS), max_size=12).map("".join) | st.text(max_size=30)
+
+
+def flat(markdown: str) -> list[Token]:
+    return [inner for token in PARSER.parse(markdown) for inner in [token, *(token.children or [])]]
+
+
+@settings(max_examples=150, deadline=None)
+@given(hostile)
+def test_a_text_is_nothing_but_text(text: str) -> None:
+    for shown in (f"- by: {inline(text)}", f"- {lines(text, 2)}", f"# {inline(text)}", f"- {code(text)}"):
+        found = flat(shown + "\n")
+        assert {token.type for token in found} <= HARMLESS | {
+            "bullet_list_open", "bullet_list_close", "list_item_open", "list_item_close", "paragraph_open",
+            "paragraph_close", "inline", "heading_open", "heading_close",
+        }  # fmt: skip
+        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e\u2028]", shown)
+
+
+@settings(max_examples=150, deadline=None)
+@given(hostile)
+def test_a_block_ends_where_it_ends(text: str) -> None:
+    found = PARSER.parse(f"- before\n\n{block(text, 2)}\n\n# after\n")
+    fences = [token for token in found if token.type == "fence"]
+    assert len(fences) == 1
+    assert [token.content for token in found if token.type == "inline"] == ["before", "after"]
+
+
+def test_a_text_reads_as_it_was_written() -> None:
+    text = r"100% of `web-1` <b> & *x* a_b [c](d) | \ ~ $1 http://h:1/p ann@bastion.example.net"
+    (_open, content, _close) = PARSER.parse(inline(text))
+    shown = "".join(child.content for child in content.children or [])
+    assert shown == text
+
+
+@pytest.mark.parametrize("language", ["en", "zh_CN"])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=hostile)
+def test_an_export_has_our_headings_only_and_no_html(incidents: Path, language: str, text: str) -> None:
+    made = book.open_incident(text, cause=text)
+    for what in all_events(text)[1:]:
+        book.append(made.id, what, by=text or "x")
+    book.keep_evidence(made.id, text, text.encode("utf-8", "replace"), text)
+    tokens = flat(export_markdown(made.id, language))
+    headings = [tokens[at + 1].content for at, token in enumerate(tokens) if token.type == "heading_open"]
+    assert len(headings) == 1 + len(HEADINGS)
+    assert headings[0].startswith("INC-")
+    if language == "en":
+        assert headings[1:] == HEADINGS
+    assert not [token for token in tokens if token.type in ("html_inline", "html_block", "image", "hr")]
+    links = {token.attrs["href"] for token in tokens if token.type == "link_open"}
+    assert all(re.fullmatch(r"evidence/[A-Za-z0-9_][A-Za-z0-9._-]*", str(href)) for href in links)
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_no_secret_is_in_an_export_whoever_wrote_the_timeline(incidents: Path, secret: str) -> None:
+    made = book.open_incident("x")
+    timeline = incidents / made.id / "timeline.jsonl"
+    for what in all_events("CANARY"):
+        book.append(made.id, what)
+    written = timeline.read_text()
+    quoted = secret.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\x1b", "\\u001b")
+    timeline.write_text(written.replace("CANARY", quoted))
+    for language in LANGUAGES:
+        text = export_markdown(made.id, language)
+        assert "S3CRET" not in text
+        assert "\\*\\*\\*" in text
+
+
+def test_an_export_says_whether_it_was_altered_and_what_is_in_force(incidents: Path) -> None:
+    made = book.open_incident("db down", "SEV-1", "HighErrorRate")
+    folder = find(made.id)
+    for what in all_events("words"):
+        book.append_in(folder, what)
+    book.append_in(folder, StepEnded(run="r", state="unknown", message="the link went", output="a\n```\nb\n"))
+    text = export_markdown(made.id, "en")
+    assert "verified when this was written" not in text  # evidence/kept is not there
+    assert "evidence/kept: the file is missing" in text
+    assert "- [ ] take back, or keep on purpose: words" in text
+    assert "````text\n  a\n  ```\n  b\n  ````" in text
