@@ -21,10 +21,12 @@ from msgspec import Struct
 
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
+from lilfox_tui.jobs.reading import is_held
 
 SOCKET = "orders"
 _LONGEST = 1 << 20
 _ANSWER_S = 60.0
+_TRIES, _AGAIN_S = 500, 0.02
 _UCRED = struct.Struct("3i")
 
 OnFailure = Literal["stop", "undo"]
@@ -150,13 +152,24 @@ async def send(folder: Path, order: Order) -> None:
 
 async def _asked(folder: Path, line: bytes) -> bytes:
     with _short(folder) as path:
-        reader, writer = await asyncio.open_unix_connection(path, limit=_LONGEST)
+        reader, writer = await _connected(folder, path)
     try:
         writer.write(line)
         await writer.drain()
         return await reader.readline()
     finally:
         writer.close()
+
+
+async def _connected(folder: Path, path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection to the job, also to one that has just begun and does not listen yet."""
+    for _number in range(_TRIES):
+        with suppress(FileNotFoundError, ConnectionRefusedError):
+            return await asyncio.open_unix_connection(path, limit=_LONGEST)
+        if not is_held(folder):
+            break
+        await asyncio.sleep(_AGAIN_S)
+    return await asyncio.open_unix_connection(path, limit=_LONGEST)
 
 
 @asynccontextmanager

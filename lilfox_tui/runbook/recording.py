@@ -68,8 +68,9 @@ class Record:
     async def began(self, fact: CommandBegan, title: str, command: Command) -> None:
         """Before the command runs. Raises LilFoxError where a change cannot be written down: it must then not run."""
         must = command.kind in ("change", "interactive")
+        words = f"{fact.step + 1}. {title}: {fact.host}: {fact.shown}"
         if must:
-            self._run.intent(f"{fact.host}: {fact.shown}")
+            self._run.intent(words)
         runbook = self.folding.runbook
         await self._in_timeline(
             timeline.StepBegan(
@@ -86,13 +87,14 @@ class Record:
             must=must,
         )
         self.fact(fact, must=must, sync=must)
-        self.say(f"{fact.step + 1}. {title}: {fact.host}: {fact.shown}")
+        if not must:
+            self.say(words)
 
     async def ended(self, fact: CommandEnded, result: Result, kept: Kept, undo: str) -> bool:
         """After it; whether it is on the disk. What is not is true all the same, and the next change is not begun."""
         written = self.fact(fact, must=False, sync=True)
         if fact.state != "unknown" and result.kind in ("change", "interactive"):
-            self._run.done(f"{result.host}: {_words(fact)}: {result.shown}")
+            self._run.done(_("{host}: it has ended", host=result.host))
         level: Level = "good" if fact.state == "done" else "bad"
         status = "" if fact.exit_status is None else f" ({fact.exit_status})"
         self.say(" ".join(filter(None, (f"{result.host}: {_words(fact)}{status}", fact.message))), level)

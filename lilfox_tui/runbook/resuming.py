@@ -6,17 +6,21 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
+
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
-from lilfox_tui.jobs.folder import is_id
+from lilfox_tui.jobs.folder import REQUEST, is_id
 from lilfox_tui.jobs.listing import find_folder, find_job
+from lilfox_tui.jobs.model import Request
 from lilfox_tui.jobs.reading import EventReader, open_regular
 from lilfox_tui.runbook.facts import Opened, Resumed, RunFact, heard
-from lilfox_tui.runbook.wish import KIND
+from lilfox_tui.runbook.wish import KIND, Wish
 
 _GOES_ON = "resumed"
 """A file of the job's folder: the id of the run that went on with it."""
 _MOST_RUNS = 1000
+_MOST_BYTES = 8 << 20
 
 
 def newest(run: str) -> str:
@@ -37,6 +41,19 @@ def newest(run: str) -> str:
             return folder.name
         run = later
     raise LilFoxError(tr("run {id}: who went on with it goes round in a circle", id=run))
+
+
+def wish_of(run: str) -> Wish:
+    """What was asked of it. Raises LilFoxError."""
+    folder = find_folder(run)
+    try:
+        with os.fdopen(open_regular(folder / REQUEST), "rb") as file:
+            request = msgspec.json.decode(file.read(_MOST_BYTES), type=Request)
+        if request.kind == KIND:
+            return msgspec.convert(request.wanted, Wish)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise LilFoxError(tr("{folder}: cannot be read: {reason}", folder=folder, reason=error)) from None
+    raise LilFoxError(tr("job {id} is no run of a runbook: {title}", id=folder.name, title=request.title))
 
 
 def facts_of(run: str) -> list[RunFact]:

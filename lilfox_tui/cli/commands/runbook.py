@@ -11,6 +11,7 @@ from lilfox_tui.i18n import tr
 ACTIONS = {
     "list": tr("the runbooks that there are, first those for alerts that fire"),
     "show": tr("steps and commands of a file, and what each command does; nothing is run"),
+    "run": tr("walk a runbook on its hosts; what changes something is asked first"),
     "lint": tr("what is wrong with runbooks, and what in their commands does not do what it looks like"),
 }
 """Each is ``cli/runbooks/NAME.py``, written like a sub-command."""

@@ -1,0 +1,143 @@
+"""A run in this terminal: what it tells is shown, and where it waits somebody here is asked."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import aclosing, asynccontextmanager, suppress
+from pathlib import Path
+
+from lilfox_tui.cli.job_output import Shown
+from lilfox_tui.cli.outcome import INTERRUPTED
+from lilfox_tui.cli.output import print_error, print_line, warn
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import _
+from lilfox_tui.jobs.attach import events
+from lilfox_tui.jobs.ending import ask_to_end
+from lilfox_tui.jobs.listing import find_job
+from lilfox_tui.jobs.model import Ended, Job
+from lilfox_tui.runbook import kept_runbook, output
+from lilfox_tui.runbook.facts import CommandBegan, CommandEnded, Printed, ReadAgain, RunFact, heard
+from lilfox_tui.runbook.orders import Order, Stop, send
+from lilfox_tui.runbook.session import Folding
+from lilfox_tui.runbook.states import RunState, Waiting
+
+Answer = Callable[[Folding, Waiting], Coroutine[object, object, "Order | None"]]
+"""What is ordered where the run waits; None: nothing, and the terminal leaves."""
+
+
+class Attending:
+    """Shows a run until it has ended. ``quiet``: what commands print is not shown (it is asked for as JSON)."""
+
+    def __init__(self, job_id: str, *, quiet: bool = False) -> None:
+        self.job: Job = find_job(job_id)
+        self.folder = Path(self.job.folder)
+        self.folding: Folding | None = None
+        """None until the job has opened the run."""
+        self._quiet = quiet
+        self._shown = Shown(warn)
+        self._printed: dict[str, int] = {}
+        """How many characters of the head of what a command printed were shown."""
+        self._interrupted = 0
+
+    async def until_end(self, answer: Answer | None) -> int:
+        """Its exit code. ``answer`` is asked where it waits; without one it goes on alone, and ctrl-c cancels it."""
+        self._shown.job(self.job)
+        try:
+            async with self._interrupts(answer is None), aclosing(events(self.job.id)) as lists:
+                async for some in lists:
+                    for event in some:
+                        self._hear(list(heard([event])))
+                        self._shown.event(event)
+                        if isinstance(event, Ended):
+                            return event.exit_code
+                    if answer is not None and not await self._answered(answer):
+                        warn(_("the run waits; go on with it: lilfox runbook run --resume {id}", id=self.job.id))
+                        return INTERRUPTED
+        except asyncio.CancelledError:
+            if not self._interrupted:
+                raise
+            warn(_("the run goes on; watch it: lilfox attach {id}", id=self.job.id))
+            return INTERRUPTED
+        return 1
+
+    def state(self) -> RunState | None:
+        """The run as far as it was heard of; None where it was never opened."""
+        return None if self.folding is None else self.folding.state()
+
+    async def _answered(self, answer: Answer) -> bool:
+        """Asks where it waits, and orders what is answered; whether this terminal stays."""
+        if self.folding is None:
+            return True
+        waiting = self.folding.waiting()
+        if waiting.what == "nothing":
+            return True
+        order = await answer(self.folding, waiting)
+        if order is None:
+            return False
+        try:
+            await send(self.folder, order)
+        except LilFoxError as error:
+            print_error(error)
+            return await self._answered(answer)
+        return True
+
+    def _hear(self, facts: list[RunFact]) -> None:
+        if self.folding is None:
+            if not facts:
+                return
+            self.folding = Folding(kept_runbook.read(self.folder))
+        self.folding.take(facts)
+        for fact in facts:
+            if isinstance(fact, ReadAgain):
+                self.folding.read_again(kept_runbook.read(self.folder))
+            elif not self._quiet and isinstance(fact, CommandBegan):
+                self._printed[fact.run] = 0
+            elif self._quiet:
+                continue
+            elif isinstance(fact, CommandEnded) or (isinstance(fact, Printed) and len(self.folding.running()) == 1):
+                self._print(fact.run, ended=isinstance(fact, CommandEnded))
+
+    def _print(self, run: str, *, ended: bool) -> None:
+        """What the command printed and was not shown yet, as far as it is kept."""
+        kept = output.read(self.folder, run)
+        text = kept.head[self._printed.get(run, 0) :]
+        if not ended:
+            text = text[: text.rfind("\n") + 1]
+        self._printed[run] = self._printed.get(run, 0) + len(text)
+        if ended and kept.left_out_bytes:
+            text += "\n" + _("… {count} bytes are left out", count=kept.left_out_bytes) + "\n"
+        for line in (text + (kept.tail if ended else "")).splitlines():
+            print_line(line)
+
+    @asynccontextmanager
+    async def _interrupts(self, alone: bool) -> AsyncIterator[None]:
+        """ctrl-c ends what runs (of a run that goes on alone, the run); once more leaves."""
+        loop, watching = asyncio.get_running_loop(), asyncio.current_task()
+        assert watching is not None
+        stopping: set[asyncio.Task[None]] = set()
+
+        async def stop() -> None:
+            with suppress(LilFoxError):
+                await send(self.folder, Stop())
+
+        def interrupted() -> None:
+            self._interrupted += 1
+            if self._interrupted > 1:
+                watching.cancel()
+            elif alone:
+                warn(_("cancelling; waiting for its clean-up. Once more: stop waiting"))
+                with suppress(LilFoxError):
+                    ask_to_end(self.job)
+            else:
+                warn(_("stopping what runs. Once more: leave; the run then waits"))
+                stopping.add(asyncio.ensure_future(stop()))
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, interrupted)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)

@@ -1,0 +1,201 @@
+"""``lilfox runbook run``: a run in a job of its own, ordered from this terminal or going on by itself.
+
+Exit code 0: all is done; 1: it failed, and nothing is otherwise than before; 2: it cannot be run as it is asked for;
+3: not all of it is done, and something was changed or skipped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lilfox_tui.cli.output import print_json
+from lilfox_tui.cli.runbooks.choosing import document
+from lilfox_tui.cli.runbooks.values import ask, given, missing, pair
+from lilfox_tui.cli.schemas import print_schema
+from lilfox_tui.cli.settings import load_settings
+from lilfox_tui.errors import LilFoxError, UsageError
+from lilfox_tui.i18n import _, tr
+from lilfox_tui.runbook.turns import asks, runnable
+
+if TYPE_CHECKING:
+    from lilfox_tui.cli.runbooks.attending import Answer, Attending
+    from lilfox_tui.config.loader import LoadedConfig
+    from lilfox_tui.runbook.model import Runbook
+
+_INCIDENT = "LILFOX_INCIDENT"
+NEW = "new"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Says what ``runbook run`` accepts."""
+    add = parser.add_argument
+    add("runbook", nargs="?", default="", metavar="FILE|ID", help=_("a Markdown file, or a runbook that is listed"))
+    add("--runbook", dest="title", default="", metavar="TITLE", help=_("which one of the file, by title or id"))
+    add("--var", dest="vars", action="append", type=pair, default=[], metavar="NAME=VALUE",
+        help=_("a value; of a secret one where it is: env:NAME, file:PATH, cmd:ARGV"))  # fmt: skip
+    add(
+        "--host",
+        default="",
+        metavar="HOSTS",
+        help=_("where it runs, unless a command says itself: a name, a glob, all"),
+    )
+    add("--yes", action="store_true", help=_("run all of it and ask nothing"))
+    add("--dry-run", action="store_true", help=_("show all of it and run nothing"))
+    add("--on-failure", choices=["stop", "undo"], default="stop", help=_("with --yes: what is done when one fails"))
+    add("--incident", default="", metavar="ID", help=_("the incident that it is part of; new: open one"))
+    add("--resume", default="", metavar="RUN", help=_("go on with a run: one that waits, or whose job was killed"))
+    add("--json", action="store_true", help=_("one JSON document at the end"))
+    add("--json-schema", action="store_true", help=_("the schema of that document"))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs it; gives the exit code."""
+    if args.json_schema:
+        print_schema("runbook-run")
+        return 0
+    loaded = load_settings(args)
+    if args.resume and not args.dry_run:
+        return _resumed(args, loaded)
+    if not args.runbook:
+        raise UsageError(tr("no runbook is named"), tr("name a file, or one of: lilfox runbook list"))
+    runbook = _chosen(args, loaded)
+    values = given(runbook, args.vars)
+    if args.dry_run:
+        from lilfox_tui.cli.runbooks.shown import dry_run
+
+        return dry_run(loaded.config, runbook, values, as_json=args.json)
+    _refuse_unasked(args, runbook, values)
+    for variable in missing(runbook, values):
+        values[variable.name] = ask(variable)
+    return _attended(args, loaded, runbook, values, _begun(args, loaded, runbook, values))
+
+
+def _chosen(args: argparse.Namespace, loaded: LoadedConfig) -> Runbook:
+    from msgspec.structs import replace
+
+    found = document(args.runbook, loaded.config.runbooks)
+    runbooks = [each for each in found.runbooks if not args.title or args.title in (each.id, each.title)]
+    if len(runbooks) != 1:
+        titles = ", ".join(each.title for each in found.runbooks)
+        what = (
+            tr("{path}: several runbooks are in it", path=found.path)
+            if runbooks
+            else tr("{path}: it has no runbook {title}", path=found.path, title=args.title)
+        )
+        raise UsageError(what, tr("say which one, with --runbook: {titles}", titles=titles or "-"))
+    return replace(runbooks[0], hosts=args.host) if args.host else runbooks[0]
+
+
+def _refuse_unasked(args: argparse.Namespace, runbook: Runbook, values: dict[str, str]) -> None:
+    """Raises UsageError where something must be asked and nobody is here."""
+    if sys.stdin.isatty():
+        return
+    if lacking := missing(runbook, values):
+        names = ", ".join(variable.name for variable in lacking)
+        raise UsageError(tr("values are missing: {names}", names=names), tr("give them: --var NAME=VALUE"))
+    commands = [command for step in runbook.steps for command in step.commands if runnable(command)]
+    if not args.yes and any(asks(command) or command.kind == "interactive" for command in commands):
+        raise UsageError(
+            tr("this changes something, and nobody is here to say yes"), tr("look at it with --dry-run, then say --yes")
+        )
+
+
+def _begun(
+    args: argparse.Namespace, loaded: LoadedConfig, runbook: Runbook, values: dict[str, str], resumes: str = ""
+) -> str:
+    """The job of the run, begun."""
+    from lilfox_tui.jobs.start import start
+    from lilfox_tui.runbook.preparing import is_secret
+    from lilfox_tui.runbook.wish import Wish, request_of
+
+    plain = {name: value for name, value in values.items() if not is_secret(name, value, runbook.variables)}
+    wish = Wish(
+        path=runbook.path,
+        runbook=runbook.id,
+        sha256=runbook.sha256,
+        config=None if loaded.path is None else str(Path(loaded.path).absolute()),
+        read_only=loaded.config.read_only,
+        hosts=args.host,
+        values=plain,
+        resumes=resumes,
+    )
+    env = dict(os.environ)
+    for _name, value in args.vars:
+        if value.startswith("env:"):
+            env.pop(value.removeprefix("env:"), None)  # what it runs need not inherit it
+    if args.incident:
+        env[_INCIDENT] = _incident(args.incident, runbook)
+    return start(request_of(wish, runbook), env=env)
+
+
+def _incident(words: str, runbook: Runbook) -> str:
+    """The id of the incident that is named, or opened for the runbook. Raises LilFoxError."""
+    from lilfox_tui.incident.incidents import chosen, open_incident
+
+    if words != NEW:
+        return chosen(words).name
+    severity = runbook.severity or "SEV-3"
+    return open_incident(runbook.title, severity, cause=runbook.title).id  # type: ignore[arg-type]
+
+
+def _attended(
+    args: argparse.Namespace, loaded: LoadedConfig, runbook: Runbook, values: dict[str, str], job: str
+) -> int:
+    from lilfox_tui.cli.runbooks.attending import Attending
+
+    attending = Attending(job, quiet=args.json)
+    code = asyncio.run(_until_end(args, loaded, runbook, values, attending))
+    if args.json:
+        from lilfox_tui.cli.runbooks.shown import document as as_json
+
+        state = attending.state()
+        print_json({"exit_code": code, **({} if state is None else as_json(state, attending.folder))})
+    return code
+
+
+async def _until_end(
+    args: argparse.Namespace, loaded: LoadedConfig, runbook: Runbook, values: dict[str, str], attending: Attending
+) -> int:
+    from lilfox_tui.cli.runbooks.asking import Asking
+    from lilfox_tui.runbook.orders import Finish, RunAll, send
+
+    answer: Answer | None = None
+    if args.yes:
+        order = RunAll(sha256=runbook.sha256, values=values, on_failure=args.on_failure)
+        try:
+            await send(attending.folder, order)
+        except LilFoxError:
+            with suppress(LilFoxError):
+                await send(attending.folder, Finish(abort=True))
+            raise
+    else:
+        answer = Asking(loaded.config, attending.folder, runbook.sha256, values).answer
+    return await attending.until_end(answer)
+
+
+def _resumed(args: argparse.Namespace, loaded: LoadedConfig) -> int:
+    """Goes on with a run: as one more who orders it where its job is there, else by a job that takes it over."""
+    from msgspec.structs import replace
+
+    from lilfox_tui.jobs.listing import find_job
+    from lilfox_tui.runbook.on_disk import OnDisk
+    from lilfox_tui.runbook.resuming import newest, wish_of
+
+    job = find_job(args.resume)
+    before = wish_of(job.id)
+    runbook = OnDisk(before.path, before.runbook).read()
+    args.host = args.host or before.hosts
+    runbook = replace(runbook, hosts=args.host) if args.host else runbook
+    values = given(runbook, args.vars)
+    if not sys.stdin.isatty() and not args.yes:
+        raise UsageError(tr("nobody is here to say how it goes on"), tr("say --yes to run all that is left"))
+    goes_on = job.id
+    if job.state != "running":
+        goes_on = _begun(args, loaded, runbook, before.values | values, newest(job.id))
+    return _attended(args, loaded, runbook, values, goes_on)

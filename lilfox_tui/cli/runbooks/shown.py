@@ -1,0 +1,165 @@
+"""A run on paper: every command as it would run, or as it ran, for people and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lilfox_tui.cli.output import Cell, print_json, print_line, print_table
+from lilfox_tui.config.model import Config
+from lilfox_tui.errors import LilFoxError, NotAllowed
+from lilfox_tui.i18n import _
+from lilfox_tui.redact import redact
+from lilfox_tui.runbook import output
+from lilfox_tui.runbook.filling import fill, marked, shown
+from lilfox_tui.runbook.model import Command, Runbook
+from lilfox_tui.runbook.states import Result, RunState
+from lilfox_tui.runbook.targets import refuse_change, words
+from lilfox_tui.runbook.turns import hosts_of
+
+
+def dry_run(config: Config, runbook: Runbook, values: Mapping[str, str], *, as_json: bool) -> int:
+    """Shows everything and runs nothing; 1 where something of it could not be run as it is."""
+    hosts = words(config, runbook)
+    values = {each.name: each.default for each in runbook.variables if each.default is not None} | dict(values)
+    good = True
+    steps = []
+    for number, step in enumerate(runbook.steps):
+        commands = []
+        if not as_json:
+            print_line(f"{number + 1}. {step.title}")
+            if not step.commands:
+                print_line("   " + _("by hand"))
+        for command in step.commands:
+            names = hosts_of(command, runbook, hosts, values)
+            problem = _problem(config, runbook, command, names, values)
+            good = good and not problem
+            text = redact(marked(shown(command.text, values, runbook.variables)))
+            if as_json:
+                commands.append({"text": text, "kind": command.kind, "hosts": list(names), "problem": problem})
+            else:
+                _print_command(command, names, text, problem)
+        steps.append({"title": step.title, "commands": commands})
+    if as_json:
+        print_json({"runbook": runbook.id, "title": runbook.title, "path": runbook.path, "sha256": runbook.sha256,
+                    "steps": steps})  # fmt: skip
+    return 0 if good else 1
+
+
+def _problem(
+    config: Config, runbook: Runbook, command: Command, hosts: tuple[str, ...], values: Mapping[str, str]
+) -> str:
+    """Why it could not be run; empty where it could, or needs a value that comes while the run goes on."""
+    if command.kind == "none":
+        return ""
+    captured = {name for step in runbook.steps for each in step.commands for name in each.attributes.capture}
+    try:
+        if command.kind in ("change", "interactive"):
+            refuse_change(config, hosts)
+        late = {each.name for each in command.placeholders if each.name in captured and each.name not in values}
+        if not late:
+            fill(command, values, runbook.variables)
+    except NotAllowed as error:
+        return f"{error.message}. {error.hint}"
+    except LilFoxError as error:
+        return str(error.message)
+    return ""
+
+
+def _print_command(command: Command, hosts: tuple[str, ...], text: str, problem: str) -> None:
+    where = ", ".join(hosts) or command.attributes.host or "?"
+    words = [kind_text(command.kind)]
+    attributes = command.attributes
+    words += [_("sudo")] if attributes.sudo else []
+    words += [_("check")] if attributes.check else []
+    words += [_("takes back {name}", name=attributes.rollback_of)] if attributes.rollback_of else []
+    print_line(f"   {where}: {', '.join(words)}" if command.kind != "none" else f"   {words[0]}")
+    for line in text.split("\n"):
+        print_line(f"     {line}")
+    if problem:
+        print_line(f"     ! {problem}")
+
+
+def kind_text(kind: str) -> str:
+    """What a command does, in the reader's language."""
+    return {
+        "read": _("reads"),
+        "change": _("changes"),
+        "follow": _("follows"),
+        "interactive": _("needs a terminal"),
+        "none": _("is shown only"),
+    }[kind]
+
+
+def state_text(state: str) -> str:
+    """What became of it, in the reader's language."""
+    return {
+        "ready": _("not run"),
+        "running": _("running"),
+        "done": _("done"),
+        "failed": _("failed"),
+        "unknown": _("unknown"),
+        "skipped": _("skipped"),
+        "undone": _("taken back"),
+    }[state]
+
+
+def print_state(state: RunState) -> None:
+    """A line for each step."""
+    print_table(
+        [Cell(str(number + 1), right=True), Cell(state_text(step.state)), Cell(state.runbook.steps[number].title)]
+        for number, step in enumerate(state.steps)
+    )
+
+
+def document(state: RunState, folder: Path) -> dict[str, Any]:
+    """A run as ``--json`` has it."""
+    return {
+        "run": folder.name,
+        "runbook": state.runbook.id,
+        "title": state.runbook.title,
+        "path": state.runbook.path,
+        "sha256": state.sha256,
+        "incident": state.incident,
+        "changes_in_force": [f"{each.host}: {redact(each.shown)}" for each in state.changes],
+        "steps": [
+            {
+                "title": state.runbook.steps[number].title,
+                "state": step.state,
+                "commands": [
+                    {
+                        "text": state.runbook.steps[number].commands[at].text,
+                        "kind": state.runbook.steps[number].commands[at].kind,
+                        "state": command.state,
+                        "reason": command.reason or step.reason,
+                        "hosts": [_result(each, folder) for each in command.results],
+                    }
+                    for at, command in enumerate(step.commands)
+                ],
+            }
+            for number, step in enumerate(state.steps)
+        ],
+    }
+
+
+def _result(result: Result, folder: Path) -> dict[str, Any]:
+    kept = output.read(folder, result.run)
+    return {
+        "host": result.host,
+        "state": result.state,
+        "shown": redact(result.shown),
+        "message": result.message,
+        "exit_status": result.exit_status,
+        "began": result.began.isoformat(),
+        "ended": None if result.ended is None else result.ended.isoformat(),
+        "attempts": result.attempts,
+        "output": {
+            "head": kept.head,
+            "tail": kept.tail,
+            "bytes": result.size_bytes,
+            "lines": result.lines,
+            "left_out_bytes": result.left_out_bytes,
+            "counted": not result.uncounted,
+        },
+    }
