@@ -23,7 +23,8 @@ def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
         (
             re.compile(
                 r"(?i)(?<![a-z0-9_-])([a-z0-9_-]*(?:password|passwd|pwd|secret|token|api[_-]?key|secret[_-]?key|"
-                r"access[_-]?key|encryption[_-]?key)[\"']?\s*[:=]\s*)(\"[^\"]*\"|'[^']*'|[^\s,;&\"'()]+)"
+                r"access[_-]?key|encryption[_-]?key)[\"']?\s*[:=]\s*)"
+                r"(?!env:[A-Za-z_]|file:[/~A-Z])(\"[^\"]*\"|'[^']*'|[^\s,;&\"'()]+)"
             ),
             rf"\1{MASK}",
         ),
@@ -31,7 +32,8 @@ def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
 
 
 def redact(text: str) -> str:
-    """``text`` with passwords in URLs, authorization headers, tokens, keys and ``password=…`` values masked."""
+    """``text`` with passwords in URLs, authorization headers, tokens, keys and ``password=…`` values masked. Where a
+    secret is kept (``password: env:NAME``) is none."""
     for pattern, replacement in _patterns():
         text = pattern.sub(replacement, text)
     return text

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import gettext
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lilfox_tui.i18n import _LOCALE_DIR, DOMAIN, LANGUAGES, _, in_language
 from lilfox_tui.redact import MASK, redact
 
 
@@ -40,10 +43,26 @@ def test_secrets_go_and_the_rest_stays(raw: str, kept: str) -> None:
         "the token bucket is empty",
         "mailto:joe@example.net",
         "a: b",
+        "write password: env:NAME or file:PATH",
     ],
 )
 def test_what_is_no_secret_stays(text: str) -> None:
     assert redact(text) == text
+
+
+def _texts() -> list[str]:
+    """Every text of the package."""
+    catalog: dict[object, str] = vars(gettext.translation(DOMAIN, _LOCALE_DIR, ["zh_CN"]))["_catalog"]
+    return [text for text in catalog if isinstance(text, str) and text]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_we_say_ourselves_is_no_secret(language: str) -> None:
+    """A text of our own that looks like one would lose a word where it is needed: in a hint."""
+    with in_language(language):
+        shown = [_(text) for text in _texts()]
+    assert len(shown) > 1000
+    assert [text for text in shown if redact(text) != text] == []
 
 
 @given(st.text())

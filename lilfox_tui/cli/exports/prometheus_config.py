@@ -181,7 +181,7 @@ def _alertmanagers(config: Config) -> Iterator[tuple[list[str], dict[str, Any]]]
         notes: list[str] = []
         if isinstance(each.url, SecretRef):
             yield (
-                [_("{name}: its address is a secret: write it here", name=name)],
+                [_("{name}: its address is a secret; write it here", name=name)],
                 _manager("127.0.0.1:9093", "http", ""),
             )
             continue
