@@ -83,7 +83,6 @@ class Near(BackupLab):
         others = [each for each in Path("/usr/bin").iterdir() if each.name not in (program, "zstd", "gzip")]
         for each in others:
             (self._bin / each.name).symlink_to(each)
-        (self._bin / program).unlink()
         (self.sshd.folder / ".bashrc").write_text(f"PATH={self._bin}\n")
 
     def kill_link(self) -> None:

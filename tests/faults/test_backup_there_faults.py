@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 import stat
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import pyrage
 import pytest
 
 from lilfox_tui.backup import effects
+from lilfox_tui.backup.errors import BackupError
+from lilfox_tui.backup.postgresql.snapshot import Snapshot
+from lilfox_tui.backup.there.script import PIPELINE
+from lilfox_tui.jobs.listing import list_jobs
 from lilfox_tui.jobs.model import Level
 from lilfox_tui.jobs.run import Outcome
 from tests.faults.linked_backup import Watched
 from tests.faults.near_backup import Near, near
 from tests.services.postgres import Postgres
 from tests.services.sshd import SshdLab, sshd_lab
+from tests.unit.jobs.running import jobs, kill, said
+from tests.waiting import until, wait_for
 
+__all__ = ["jobs"]
 pytestmark = pytest.mark.root
 MB = 1024 * 1024
 
@@ -74,7 +87,7 @@ def whole(lab: Near, run: Watched, outcome: Outcome, parts: int) -> None:
     assert not manifest.missing
     assert lab.left(lab.far) == []
     assert {stat.S_IMODE(path.stat().st_mode) for path in lab.far.iterdir()} == {0o600}
-    assert not list(lab.jobs.iterdir())
+    assert not list(lab.jobs.glob("*"))
 
 
 async def test_what_is_on_the_host_of_the_store_does_not_pass_here_to_be_stored(lab: Near) -> None:
@@ -135,12 +148,113 @@ async def test_15_a_silent_link_is_waited_for_and_the_dump_taken_in(lab: Near, p
     assert (run.made_there(), run.tries) == (1, [])
 
 
-async def test_rows_that_could_not_be_counted_for_the_link_are_said(lab: Near) -> None:
+async def test_rows_that_could_not_be_counted_for_the_link_are_said(lab: Near, monkeypatch: pytest.MonkeyPatch) -> None:
     """The snapshot's session goes with the link; the dump has its own by then."""
-    lab.sql("BEGIN; LOCK TABLE users IN ACCESS SHARE MODE; COMMIT")
-    run = There(lab, lab.kill_link)
+    heard = asyncio.Event()
+    count = Snapshot.count
+
+    async def late(self: Snapshot, *words: Any) -> Any:
+        await heard.wait()
+        return await count(self, *words)
+
+    monkeypatch.setattr(Snapshot, "count", late)
+    run = There(lab, lab.kill_link, heard.set)
     outcome = await effects.backup(run, lab.wish("database"))
     whole(lab, run, outcome, 2)
     (manifest,) = lab.manifests(lab.far)
-    detail = manifest.parts[1].detail
-    assert detail.get("content") is not None or any("its rows were not counted" in note for note in manifest.notes)
+    assert manifest.parts[1].detail["content"] is None
+    assert any("near: its rows were not counted, so a restore cannot be compared" in note for note in manifest.notes)
+
+
+async def test_the_stores_lock_is_kept_fresh_by_what_runs_there(lab: Near, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lilfox_tui.backup.there.place.PIPELINE", PIPELINE.replace("sleep 20", "sleep 0.1"))
+    lock = lab.far / ".lilfox.lock"
+
+    def stale() -> None:
+        lab.kill_link()
+        os.utime(lock, (0, 0))
+
+    run = There(lab, stale, lambda: wait_for(lambda: lock.stat().st_mtime > 0))
+    whole(lab, run, await effects.backup(run, lab.wish("files")), 1)
+
+
+async def test_a_cancelled_run_ends_what_it_has_begun_there(lab: Near) -> None:
+    task = asyncio.ensure_future(effects.backup(run := There(lab, lambda: task.cancel()), lab.wish("both")))
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert run.acted
+    await until(lambda: not lab.running())
+    assert lab.left(lab.far) == []
+    assert not list(lab.jobs.glob("*"))
+
+
+@pytest.mark.fault("1.1")
+async def test_a_pg_dump_that_is_killed_there_is_no_dump(lab: Near) -> None:
+    def kill() -> None:
+        for process in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):
+                words = process.read_bytes()
+                if b"bin/pg_dump\0" in words and str(lab.server.port if lab.server else "").encode() in words:
+                    os.kill(int(process.parent.name), signal.SIGKILL)
+        lab.gate.touch()
+
+    run = There(lab, kill)
+    with pytest.raises(BackupError, match="pg_dump was ended by the signal KILL"):
+        await effects.backup(run, lab.wish("database"))
+    assert lab.left(lab.far) == []
+    assert not list(lab.jobs.glob("*"))
+
+
+async def test_what_cannot_be_made_there_passes_here_and_that_is_said(lab: Near) -> None:
+    lab.without("sha256sum")
+    run = plain()
+    whole(lab, run, await effects.backup(run, lab.wish("files")), 1)
+    (said,) = [text for text in run.told("note") if "passes here" in text]
+    assert said.endswith("there is no sha256sum")
+
+
+async def test_devices_are_left_out_as_ever(lab: Near) -> None:
+    os.mkfifo(lab.uploads / "pipe")
+    run = plain()
+    whole(lab, run, await effects.backup(run, lab.wish("files")), 1)
+    assert not any("is made on near itself" in text for text in run.told("note"))
+    assert any("pipe" in note for note in lab.manifests(lab.far)[0].notes)
+
+
+async def test_what_is_to_be_encrypted_passes_here(lab: Near) -> None:
+    key = pyrage.x25519.Identity.generate()
+    lab.change("files", encrypt={"recipients": [str(key.to_public())]})
+    run = plain()
+    outcome = await effects.backup(run, lab.wish("files"))
+    assert outcome.state == "ok"
+    assert lab.manifests(lab.far)[0].parts[0].encrypted
+    assert not any("is made on near itself" in text for text in run.told("note"))
+
+
+@pytest.mark.fault("1.14")
+@pytest.mark.parametrize("ended", [False, True])
+@pytest.mark.usefixtures("jobs")
+async def test_what_a_killed_run_has_left_there_is_found_and_never_two_run_at_once(lab: Near, ended: bool) -> None:
+    lab.gate.unlink()
+    beginning = asyncio.create_task(asyncio.to_thread(lab.lilfox, "backup", "run", "files"))
+    await until(lambda: any(path.stat().st_size >= MB for path in lab.far.glob("*.part")), timeout_s=40)
+    kill(list_jobs()[0])
+    assert (await beginning).returncode == 1
+    (pid,) = lab.running()
+    refused = await asyncio.to_thread(lab.run, "files", code=1)
+    assert "is in use by backup files" in refused.stderr
+    assert lab.running() == [pid]
+    if ended:
+        lab.gate.touch()
+        await until(lambda: list(lab.jobs.glob("*/status")))
+    (lab.far / ".lilfox.lock").unlink()  # as if it were five minutes later
+    running = asyncio.create_task(asyncio.to_thread(lab.run, "files"))
+    await until(lambda: not Path(f"/proc/{pid}").exists(), timeout_s=40)
+    lab.gate.touch()
+    await running
+    told = [text for text in said(list_jobs()[0].id) if "a run that is gone" in text]
+    assert len(told) == 1
+    assert ("nobody has taken it into a set" if ended else f"(pid {pid}, since ") in told[0]
+    assert not lab.running()
+    assert len(lab.manifests(lab.far)) == 1
+    assert lab.left(lab.far) == []
