@@ -34,7 +34,7 @@ class Folding:
     """Takes facts in their order. ``runbook`` is that of the run; after ReadAgain ``read_again`` takes the new one."""
 
     def __init__(self, runbook: Runbook) -> None:
-        self.runbook = runbook
+        self.runbook, self._rollbacks = runbook, _rollbacks(runbook)
         self.sha256 = runbook.sha256
         self.hosts: dict[str, tuple[str, ...]] = {}
         self.values: dict[str, str] = {}
@@ -92,7 +92,7 @@ class Folding:
 
     def read_again(self, runbook: Runbook) -> None:
         """The runbook as ReadAgain's ``sha256`` has it."""
-        self.runbook = runbook
+        self.runbook, self._rollbacks = runbook, _rollbacks(runbook)
 
     def turns(self) -> Iterator[Turn]:
         """All turns, with the hosts that values name by now."""
@@ -154,12 +154,7 @@ class Folding:
         """What takes the fence of that command back, on its host; nothing where the runbook does not say."""
         if (found := self.place(run)) is None or (name := found[1].attributes.name) is None:
             return []
-        return [
-            Turn(step, number, found[0].hosts)
-            for step, each in enumerate(self.runbook.steps)
-            for number, command in enumerate(each.commands)
-            if command.attributes.rollback_of == name
-        ]
+        return [Turn(step, number, found[0].hosts) for step, number in self._rollbacks.get(name, ())]
 
     def taken_back_by(self, turn: Turn) -> tuple[str, ...]:
         """``run`` of what is taken back on its hosts once ``turn`` is done, which the last one of a rollback does."""
@@ -327,6 +322,16 @@ class Folding:
         """Its state as it counts for its step; None where a check decides."""
         state = self.state_of(turn)
         return None if state == "failed" and self.decided_by_check(turn) else state
+
+
+def _rollbacks(runbook: Runbook) -> dict[str, list[tuple[int, int]]]:
+    """Name of a fence → step and number of the commands that take it back."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    for step, each in enumerate(runbook.steps):
+        for number, command in enumerate(each.commands):
+            if command.attributes.rollback_of is not None:
+                found.setdefault(command.attributes.rollback_of, []).append((step, number))
+    return found
 
 
 def _changes(result: Result) -> bool:

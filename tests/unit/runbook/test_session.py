@@ -1,0 +1,199 @@
+"""What facts add up to."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+import pytest
+
+from lilfox_tui.jobs.model import Event, Fact
+from lilfox_tui.runbook.facts import (
+    DoneByHand,
+    EndState,
+    LinkLost,
+    Printed,
+    ReadAgain,
+    Resumed,
+    RunFact,
+    Skipped,
+    Valued,
+    heard,
+    told,
+)
+from lilfox_tui.runbook.on_disk import moved
+from lilfox_tui.runbook.session import Folding, fold
+from lilfox_tui.runbook.turns import EACH, Turn, turns
+from tests.unit.runbook.made import AT, began, command, ended, opened, runbook
+
+HERE: dict[str, tuple[str, ...]] = {"local": ("here",)}
+LOOK = command("uptime")
+CHANGE = command("systemctl restart app", "change", name="restart")
+BACK = command("systemctl stop app", "change", rollback_of="restart")
+CHECK = command("curl -f localhost", check=True)
+
+
+def test_it_waits_for_each_thing_in_its_turn() -> None:
+    book = runbook((LOOK, CHANGE), (), (command("htop", "interactive"),), (command("ping <who>"),))
+    folding = Folding(book)
+    folding.take([opened(HERE)])
+    assert (folding.waiting().what, folding.waiting().turn) == ("order", Turn(0, 0, ("here",)))
+    folding.take([began("1", 0, 0, kind="read")])
+    assert folding.waiting().what == "nothing"
+    folding.take([ended("1")])
+    assert (folding.waiting().what, folding.waiting().turn) == ("confirm", Turn(0, 1, ("here",)))
+    folding.take([began("2", 0, 1), ended("2")])
+    assert folding.waiting().what == "hand"
+    folding.take([DoneByHand(at=AT, step=1, by="fox@den")])
+    assert folding.waiting().what == "terminal"
+    folding.take([Skipped(at=AT, step=2, command=0, reason="no", by="fox@den")])
+    assert (folding.waiting().what, folding.waiting().names) == ("value", ("who",))
+    folding.take([Valued(at=AT, values={}, secret=("who",)), began("3", 3, 0, kind="read"), ended("3")])
+    state = folding.state()
+    assert state.waiting.what == "end"
+    assert [step.state for step in state.steps] == ["done", "done", "skipped", "done"]
+    assert (state.secrets, state.values) == ({"who"}, {})
+    assert [change.run for change in state.changes] == ["2"]
+
+
+@pytest.mark.parametrize("state", ["failed", "unknown", "not begun"])
+def test_what_did_not_work_asks_for_a_decision_and_a_retry_that_works_is_done(state: EndState) -> None:
+    folding = Folding(runbook((CHANGE,)))
+    folding.take([opened(HERE), began("1", 0, 0), ended("1", state, "why")])
+    assert folding.waiting().what == "decision"
+    assert folding.state().steps[0].state == ("unknown" if state == "unknown" else "failed")
+    folding.take([began("2", 0, 0), ended("2")])
+    done = folding.state().steps[0].commands[0].results
+    assert [(each.run, each.state, each.attempts) for each in done] == [("2", "done", 2)]
+    assert folding.result("1") is None
+
+
+def test_a_read_that_failed_is_none_of_its_step_where_a_check_comes_and_a_change_is() -> None:
+    facts = [opened(HERE), began("1", 0, 0, kind="read"), ended("1", "failed")]
+    checked = fold(runbook((LOOK, CHANGE, CHECK)), facts)
+    assert (checked.waiting.what, checked.steps[0].state) == ("confirm", "ready")
+    assert fold(runbook((LOOK, CHANGE)), facts).waiting.what == "decision"
+    changed = [opened(HERE), began("1", 0, 0), ended("1", "failed")]
+    assert fold(runbook((CHANGE, CHECK)), changed).waiting.what == "decision"
+
+
+def test_hosts_are_told_apart_and_some_of_them_are_not_all() -> None:
+    book = runbook((command("true", "change", host="web*"),))
+    hosts: dict[str, tuple[str, ...]] = {"web*": ("web1", "web2")}
+    facts: list[RunFact] = [opened(hosts), began("1", 0, 0, "web1"), ended("1")]
+    assert fold(book, facts).steps[0].state == "ready"
+    facts += [
+        began("2", 0, 0, "web2"),
+        LinkLost(at=AT, run="2", reason="gone"),
+        Printed(run="2", size_bytes=9, lines=1),
+    ]
+    state = fold(book, facts)
+    web2 = state.steps[0].commands[0].results[1]
+    assert (state.steps[0].state, web2.link_lost, web2.size_bytes) == ("running", "gone", 9)
+    assert fold(book, [*facts, ended("2", "unknown")]).steps[0].state == "unknown"
+    assert fold(book, [*facts, ended("2")]).steps[0].state == "done"
+
+
+def test_undo_goes_back_from_the_last_one_and_what_is_back_is_no_change_any_more() -> None:
+    other = command("touch x", "change", name="x")
+    book = runbook((CHANGE, BACK), (other, command("rm x", "change", rollback_of="x")), (command("true", "change"),))
+    facts: list[RunFact] = [opened(HERE)]
+    for run, step in (("1", 0), ("2", 1), ("3", 2)):
+        facts += [began(run, step, 0), ended(run)]
+    folding = Folding(book)
+    folding.take(facts)
+    assert folding.state().undoable == ("2", "1")
+    (back,) = folding.rollback_of("2")
+    assert folding.taken_back_by(back) == ("2",)
+    folding.take([began("4", 1, 1, rollback=True, undoes=("2",)), ended("4", "failed")])
+    assert folding.state().undoable == ("2", "1")
+    folding.take([began("5", 1, 1, rollback=True, undoes=("2",)), ended("5")])
+    state = folding.state()
+    assert state.undoable == ("1",)
+    assert [change.run for change in state.changes] == ["1", "3"]
+    assert state.steps[1].commands[0].state == "undone"
+    assert state.steps[1].commands[0].results[0].undone_by == "5"
+
+
+def test_each_goes_through_a_step_host_by_host() -> None:
+    drain, start = command("drain", "change", host=EACH), command("start", "change", host=EACH)
+    book = runbook((drain, start, LOOK))
+    found = list(turns(book, {EACH: ("a", "b"), "local": ("here",)}, {}))
+    assert found == [
+        Turn(0, 0, ("a",)), Turn(0, 1, ("a",)), Turn(0, 0, ("b",)), Turn(0, 1, ("b",)), Turn(0, 2, ("here",))
+    ]  # fmt: skip
+
+
+def test_a_variable_says_the_host() -> None:
+    book = runbook((command("uptime", host="<where>"),))
+    folding = Folding(book)
+    folding.take([opened({})])
+    assert folding.waiting().names == ("where",)
+    folding.take([Valued(at=AT, values={"where": "web1"})])
+    assert folding.waiting().turn == Turn(0, 0, ("web1",))
+
+
+def test_what_runs_in_the_background_keeps_nothing_waiting() -> None:
+    book = runbook((command("port-forward", background=True), CHANGE))
+    state = fold(book, [opened(HERE), began("1", 0, 0, kind="read")])
+    assert (state.waiting.what, state.steps[0].state) == ("confirm", "running")
+
+
+def test_a_file_that_was_changed_keeps_what_is_still_in_it() -> None:
+    before, now = runbook((LOOK, CHANGE), (CHECK,)), runbook((command("new"),), (CHECK, LOOK))
+    now = msgspec.structs.replace(now, steps=(now.steps[0], msgspec.structs.replace(now.steps[1], title="Step 2")))
+    assert moved(before, now) == ((1, 0, 1, 0),)
+    folding = Folding(before)
+    folding.take([opened(HERE), began("1", 0, 1), ended("1"), began("2", 1, 0, kind="read"), ended("2")])
+    folding.take([ReadAgain(at=AT, sha256="1" * 64, moved=moved(before, now), hosts=HERE, by="fox@den")])
+    folding.read_again(now)
+    state = folding.state()
+    assert [[each.state for each in step.commands] for step in state.steps] == [["ready"], ["done", "ready"]]
+    assert [change.run for change in state.changes] == ["1"], "it is in force, whatever the file says"
+
+
+def test_a_resumed_run_knows_all_but_the_secrets_of_the_one_before() -> None:
+    facts = [
+        opened({"local": ("now",)}, "2", resumes="1"),
+        opened({"local": ("then",)}, "1"),
+        Valued(at=AT, values={"a": "b"}, secret=("pw",)),
+        began("1-1", 0, 0, "now", kind="read"),
+        ended("1-1"),
+        Resumed(at=AT, run="1", hosts={"local": ("now",)}),
+    ]
+    folding = Folding(runbook((LOOK, CHANGE)))
+    folding.take(facts)
+    state = folding.state()
+    assert (folding.first_run, state.resumes, state.hosts) == ("1", "1", {"local": ("now",)})
+    assert (state.values, state.secrets) == ({"a": "b"}, frozenset())
+    assert state.waiting.turn == Turn(0, 1, ("now",))
+
+
+def test_facts_go_through_a_jobs_events_and_what_is_none_is_passed_over() -> None:
+    facts: list[RunFact] = [
+        opened(HERE),
+        began("1", 0, 0, undoes=("0",)),
+        ended("1"),
+        Printed(run="1", size_bytes=1, lines=0),
+    ]
+    events: list[Event] = []
+    for fact in facts:
+        name, value = told(fact)
+        events += [Fact(AT, "other", {"a": 1}), Fact(AT, name, value), Fact(AT, "began", {"run": 3})]
+    kept = msgspec.json.decode(msgspec.json.encode(events), type=list[Event])
+    assert list(heard(kept)) == facts
+
+
+def test_ten_thousand_events_are_folded_in_half_a_second() -> None:
+    book = runbook(*((CHANGE,) for _number in range(5000)))
+    facts: list[RunFact] = [opened(HERE)]
+    for number in range(5000):
+        facts += [began(f"r{number}", number, 0), ended(f"r{number}")]
+    events: list[Event] = [Fact(AT, *told(fact)) for fact in facts]
+    lines = [msgspec.json.encode(event) for event in events]
+    decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+    started = time.process_time()
+    folding = Folding(book)
+    folding.take(heard(decoder.decode(line) for line in lines))
+    assert folding.state().waiting.what == "end"
+    assert time.process_time() - started < 0.5

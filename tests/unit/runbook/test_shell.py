@@ -1,0 +1,143 @@
+"""A command's bash: what reaches it, what it leaves to the next one, what it never does."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from lilfox_tui.runbook.shell import ARGV, FOLDER, Fence, given
+
+MARK = "0123456789abcdef"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """The host's home."""
+    return tmp_path
+
+
+class Shell:
+    """Runs commands of one fence."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def __call__(
+        self,
+        script: str,
+        place: Literal["first", "later"] | None = None,
+        env: dict[str, str] | None = None,
+        **more: Any,
+    ) -> tuple[int, str]:
+        fence = None if place is None else Fence("r", 0, place)
+        return self.with_stdin(given(script, env or {}, fence=fence, **more))
+
+    def with_stdin(self, stdin: bytes) -> tuple[int, str]:
+        done = subprocess.run(
+            ARGV,
+            input=stdin,
+            capture_output=True,
+            check=False,
+            env={"HOME": str(self.home), "PATH": os.environ["PATH"]},
+        )
+        assert done.stderr == b""
+        return done.returncode, done.stdout.decode()
+
+
+@pytest.fixture
+def shell(home: Path) -> Shell:
+    return Shell(home)
+
+
+def test_it_gets_its_values_and_no_stdin_and_prints_as_in_a_terminal(shell: Shell) -> None:
+    value = "a'b\"$(touch canary)`id`\\ é\t*"
+    code, out = shell('echo out; echo err >&2; cat; printf "%s" "$LF_x"; exit 3', env={"LF_x": value})
+    assert (code, out) == (3, "out\nerr\n" + value)
+    assert not (shell.home / "canary").exists()
+
+
+def test_what_it_leaves_is_found_by_the_next_one(shell: Shell) -> None:
+    leaves = (
+        "cd /usr; A=1; export B='x\ny é'; f() { echo \"f $1\"; }; shopt -s nullglob; umask 027; "
+        "arr=(1 '2 3'); declare -A m=([k]='v w'); readonly R=5; set -u; IFS=,"
+    )
+    assert shell(leaves, "first", {"LF_pw": "hunter2"}) == (0, "")
+    code, out = shell(
+        'pwd; echo $A; echo "$B"; f 2; umask; echo "${arr[1]}" "${m[k]}" $R; shopt -q nullglob && echo glob; '
+        'printf "%q" "$IFS"; echo; echo "${LF_pw-gone}"; (echo "$undefined")',
+        "later",
+    )
+    assert out.splitlines()[:-1] == ["/usr", "1", "x", "y é", "f 2", "0027", "2 3 v w 5", "glob", "\\,", "gone"]
+    assert code == 1
+    assert "undefined: unbound variable" in out
+
+
+def test_what_failed_leaves_nothing_and_what_was_expected_does(shell: Shell) -> None:
+    shell("cd /usr", "first")
+    assert shell("cd /tmp; false", "later")[0] == 1
+    assert shell("pwd", "later") == (0, "/usr\n")
+    shell("cd /tmp; (exit 3)", "later", fine=3)
+    assert shell("pwd", "later") == (0, "/tmp\n")
+    shell("cd /; exit 0", "later")
+    assert shell("pwd", "later") == (0, "/tmp\n")
+
+
+def test_a_values_own_name_never_stays_on_the_host(shell: Shell) -> None:
+    shell("true", "first", {"LF_pw": "hunter2"})
+    kept = [path for path in (shell.home / FOLDER).rglob("*") if path.is_file()]
+    assert kept
+    assert not any(b"hunter2" in path.read_bytes() for path in kept)
+    assert (shell.home / FOLDER / "r").stat().st_mode & 0o077 == 0
+
+
+def test_without_what_was_before_it_does_not_run(shell: Shell) -> None:
+    code, out = shell("touch canary", "later")
+    assert (code, list(shell.home.glob("**/canary"))) == (125, [])
+    assert "is gone" in out
+
+
+def test_a_folder_that_is_not_there_keeps_it_from_running(shell: Shell) -> None:
+    code, out = shell("touch canary", cwd="/nonexistent")
+    assert (code, list(shell.home.glob("**/canary"))) == (125, [])
+    assert "nothing was run" in out
+
+
+def test_what_is_cut_at_any_byte_does_not_run(shell: Shell) -> None:
+    whole = given("touch canary", {"LF_x": "y"}, mark=MARK)
+    for length in range(len(whole)):
+        code, _out = shell.with_stdin(whole[:length])
+        assert code == 125
+    assert not (shell.home / "canary").exists()
+
+
+def test_its_end_is_told_behind_a_mark_that_it_does_not_see(shell: Shell) -> None:
+    look = 'declare -p; tr "\\0" "\\n" </proc/$$/cmdline; tr "\\0" "\\n" </proc/self/environ'
+    code, out = shell(look, mark=MARK)
+    assert code == 0
+    assert out.endswith(f"\0{MARK} 0\n")
+    assert out.count(MARK) == 1
+    assert shell("kill -9 $BASHPID", mark=MARK) == (137, f"\0{MARK} 137\n")
+    assert shell("exec true", mark=MARK)[1] == f"\0{MARK} 0\n"
+
+
+def test_scripts_of_others_are_read_by_them(shell: Shell) -> None:
+    assert shell("import sys; print(sys.argv[1:], 6 * 7)", interpreter="python3 -I") == (0, "[] 42\n")
+    assert shell("#!/bin/sh -e\nfalse\necho no") == (1, "")
+    assert shell("#!/usr/bin/env python3\nraise SystemExit(4)") == (4, "")
+
+
+def test_an_old_run_is_forgotten(shell: Shell) -> None:
+    old = shell.home / FOLDER / "old" / "0"
+    old.mkdir(parents=True)
+    os.utime(old.parent, (0, 0))
+    shell("true", "first")
+    assert not old.parent.exists()
+
+
+def test_a_nul_is_refused() -> None:
+    with pytest.raises(ValueError, match="NUL"):
+        given("true", {"LF_x": "a\0b"})
