@@ -13,7 +13,8 @@ from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _, tr
 from lilfox_tui.runbook.fences import FenceReader
 from lilfox_tui.runbook.front_matter import FrontMatter, read_front_matter
-from lilfox_tui.runbook.markdown import Block, Item, plain, scan
+from lilfox_tui.runbook.inline import plain
+from lilfox_tui.runbook.markdown import Block, Item, scan
 from lilfox_tui.runbook.model import Command, Document, Fence, Problem, Runbook, Step, Variable
 from lilfox_tui.runbook.names import problems_of_names
 

@@ -72,7 +72,7 @@ def _journalctl(arguments: Arguments) -> Verdict:
         arguments, "--rotate", "--flush", "--sync", "--relinquish-var", "--smart-relinquish-var"
     ):
         return "change"
-    follows = _has(arguments, "--follow") or any(re.fullmatch("-[a-z0-9]*f", word) for word in arguments)
+    follows = _has(arguments, "--follow") or any(re.match("-[aemqrx]*f", word) for word in arguments)
     return "follow" if follows else "read"
 
 

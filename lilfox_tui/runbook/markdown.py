@@ -1,7 +1,7 @@
 """Markdown, line by line, as far as runbooks need it: headings, lists and their nesting, fences, paragraphs.
 
-Blocks are those of CommonMark 0.31 (what begins, goes on and ends where); of what stands inside a line only marks are
-taken away (:func:`plain`). Definitions of links are paragraphs here. Why there is a scanner of our own: docs/adr/0023.
+Blocks are those of CommonMark 0.31 (what begins, goes on and ends where); definitions of links are paragraphs here.
+What stands inside a line is ``inline.py``'s. Why there is a scanner of our own: docs/adr/0023.
 """
 
 from __future__ import annotations
@@ -341,40 +341,3 @@ def _cut_up_to(line: str, indent: int) -> str:
         text = line.lstrip(" \t")
         line = line[: len(line) - len(text)].expandtabs(4) + text
     return line[min(indent, _skip(line, 0)) :]
-
-
-_CODE = re.compile(r"(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
-_LINK = re.compile(r"!?\[([^\]\[]*)\](?:\([^()]*(?:\([^()]*\))?[^()]*\)|\[[^\]]*\])")
-_AUTOLINK = re.compile(r"<((?:https?|mailto|ftp):[^<>\s]*)>")
-_STRONG = re.compile(r"(?<!\\)(\*\*|__|~~)(?=\S)(.+?)(?<=\S)(?<!\\)\1", re.DOTALL)
-_EMPHASIS = re.compile(r"(?<![\\*\w])([*_])(?=[^\s*_])(.+?)(?<=[^\s\\])\1(?![*\w])", re.DOTALL)
-_ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
-_MARKS = frozenset("*_`[<\\&~")
-_ENTITIES = {"&lt;": "<", "&gt;": ">", "&quot;": '"', "&nbsp;": " ", "&amp;": "&"}
-
-
-def plain(text: str) -> str:
-    """``text`` of a heading or paragraph on one line, without the marks of Markdown: bold, code, links, escapes."""
-    if not _MARKS.isdisjoint(text):
-        parts: list[str] = []
-        end = 0
-        for found in _CODE.finditer(text):
-            parts += (_unmarked(text[end : found.start()]), found[2].strip(" ") or found[2])
-            end = found.end()
-        text = "".join((*parts, _unmarked(text[end:]))) if parts else _unmarked(text)
-    return " ".join(text.split())
-
-
-def _unmarked(text: str) -> str:
-    if "[" in text:
-        text = _LINK.sub(r"\1", text)
-    if "<" in text:
-        text = _AUTOLINK.sub(r"\1", text)
-    if "*" in text or "_" in text or "~~" in text:
-        text = _EMPHASIS.sub(r"\2", _STRONG.sub(r"\2", text))
-    if "\\" in text:
-        text = _ESCAPED.sub(r"\1", text)
-    if "&" in text:
-        for entity, character in _ENTITIES.items():
-            text = text.replace(entity, character)
-    return text

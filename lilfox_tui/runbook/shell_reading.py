@@ -133,6 +133,8 @@ class _Reader(Words):
         return self.expect(*ends) if ends else ""
 
     def loop(self) -> None:
+        if self.peek() != "word":
+            raise Unclear
         name = self.word()
         if not name.bare or not _NAME.fullmatch(name.value):
             raise Unclear

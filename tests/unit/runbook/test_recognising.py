@@ -1,0 +1,231 @@
+"""What commands are on sight. The rows of ``change`` are those that would do harm if they were taken for reading."""
+
+from __future__ import annotations
+
+import pytest
+
+from lilfox_tui.runbook.fences import FenceReader
+from lilfox_tui.runbook.markdown import scan
+from lilfox_tui.runbook.model import Command
+
+READ = """
+sudo systemctl status postgresql
+systemctl is-active lilfox-backend
+sudo journalctl -u lilfox-backend -n 100
+df -h
+git log --oneline -10
+git -C /srv/app rev-parse HEAD
+sudo awk '{print $1}' /var/log/nginx/access.log | sort | uniq -c | sort -nr | head -20
+awk '$9 >= 500 {n++} END {print n}' access.log
+curl -fsS -m 5 http://localhost:8000/health
+curl -s -o /dev/null -w '%{http_code}' http://localhost/
+ls -l /var/log 2>/dev/null
+ps aux | grep [p]ostgres
+find /var/log -name '*.log' -size +1G
+sed -n '1,20p' /etc/hosts
+psql -X -l
+psql -X -c 'SELECT pid, now() - query_start FROM pg_stat_activity'
+redis-cli info memory
+kubectl get pods -n shop
+docker logs --tail 50 web
+ip addr show
+iptables -L INPUT -n
+sudo nft list ruleset
+sudo nginx -t
+timeout 10 tail -f /var/log/syslog
+ping -c 3 10.0.0.1
+if systemctl is-active nginx; then df; fi
+for f in a b; do wc -l $f; done
+PGHOST=db pg_isready
+echo "$(date +%F)"
+cat /etc/hosts > /dev/null
+top -b -n 1
+date
+ss -tlnp
+crontab -l
+"""
+FOLLOW = """
+sudo tail -f /var/log/postgresql/postgresql-*.log
+tail -100f app.log
+tail -F a | grep ERROR
+journalctl -fu nginx
+sudo journalctl -u nginx --follow
+kubectl logs -f deploy/web
+docker logs -f web
+dmesg -w
+ping 10.0.0.1
+vmstat 1
+redis-cli monitor
+tcpdump -i eth0 port 80
+"""
+INTERACTIVE = """
+htop
+psql -U lilfox
+sudo nano /etc/hosts
+vim /etc/hosts
+less /var/log/syslog
+top
+ssh web-1
+sudo -i
+kubectl exec -it web -- sh
+docker exec -it web sh
+redis-cli
+python3
+systemctl edit nginx
+crontab -e
+watch df -h
+"""
+CHANGE = """
+sudo systemctl restart lilfox-backend
+git checkout <previous-commit>
+sudo iptables -A INPUT -s <attack-ip> -j DROP
+export DATABASE_URL="postgresql://u:p@h/d"
+rm -rf /tmp/x
+echo a > /etc/motd
+ls | tee out
+ls &
+find / -name core -delete
+find . -exec rm {} +
+sort -o a b
+sort -uo a b
+uniq a b
+awk '{print > "out"}' a
+awk 'BEGIN {system("reboot")}'
+sed -i s/a/b/ f
+sed -n 'w out' f
+sed 's/a/b/e' f
+curl -X POST http://localhost/
+curl -o out http://localhost/
+curl -d a=b http://localhost/
+curl -K config http://localhost/
+wget http://example.com/x
+journalctl --vacuum-time=1d
+dmesg -C
+systemctl daemon-reload
+psql -c 'DROP TABLE users'
+psql -c 'SELECT pg_terminate_backend(1)'
+psql -c 'SELECT 1; DELETE FROM users'
+psql -f script.sql
+psql < dump.sql
+cat dump.sql | psql
+unknown-program --list
+./status.sh
+/tmp/ls
+echo $(rm -rf /)
+echo `reboot`
+echo "$(kill 1)"
+cat <(rm x)
+LD_PRELOAD=/tmp/x.so ls
+PATH=/tmp:$PATH
+$COMMAND status
+git -c core.pager=reboot log
+git branch -D main
+git fetch
+env LD_PRELOAD=x ls
+sudo --chdir=/ ls
+xargs rm < list
+find . | xargs rm
+while true; do df; done
+f() { ls; }
+bash -c 'ls'
+eval ls
+ssh web-1 reboot
+date -s tomorrow
+date 010203042025
+hostname new
+sysctl -w vm.swappiness=1
+ss -K dst 10.0.0.1
+ip addr add 10.0.0.1/8 dev eth0
+iptables -L -Z
+nft add rule inet f i drop
+redis-cli flushall
+redis-cli config set maxmemory 1
+kubectl delete pod web
+kubectl rollout restart deploy/web
+docker restart web
+tcpdump -w out
+mount /dev/sda1 /mnt
+crontab file
+tail -f a | tee b
+systemctl status a; systemctl stop a
+ls && reboot
+cat <<E | sh
+for h in a; do reboot; done
+"""
+
+
+def _command(text: str, info: str = "bash") -> Command:
+    more = "\nrm -rf /\nE" if "<<E" in text else ""
+    (block,) = scan([f"```{info}", *(text + more).split("\n"), "```"])
+    (command,) = FenceReader().commands(block, 0)
+    return command
+
+
+def _rows(kind: str, text: str) -> list[object]:
+    return [pytest.param(kind, line, id=line) for line in text.strip("\n").split("\n")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        *_rows("read", READ),
+        *_rows("follow", FOLLOW),
+        *_rows("interactive", INTERACTIVE),
+        *_rows("change", CHANGE),
+    ],
+)
+def test_a_command_is_known_on_sight(kind: str, text: str) -> None:
+    assert _command(text).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("text", "attributes", "kind"),
+    [
+        ("./status.sh", '{"risk": "read"}', "read"),
+        ("rm -rf /srv", '{"risk": "read"}', "change"),
+        ("ls", '{"risk": "change"}', "change"),
+        ("ls", '{"risk": "destroy"}', "change"),
+        ("./menu.sh", '{"interactive": true}', "interactive"),
+        ("top", '{"interactive": false}', "read"),
+        ("./stream.sh", '{"follow": true, "risk": "read"}', "follow"),
+        ("./stream.sh", '{"follow": true}', "change"),
+        ("rm x", '{"follow": true}', "change"),
+        ("tail -f x", '{"follow": false}', "read"),
+    ],
+)
+def test_attributes_say_more_but_make_nothing_harmless(text: str, attributes: str, kind: str) -> None:
+    assert _command(text, f"bash {attributes}").kind == kind
+
+
+def test_a_script_is_one_command_that_changes() -> None:
+    command = _command("#!/bin/bash\nls\ndf")
+
+    assert command.script
+    assert command.kind == "change"
+    assert command.text == "#!/bin/bash\nls\ndf"
+
+
+def test_an_interpreter_makes_one_command_of_a_fence() -> None:
+    command = _command("import os\nprint(1)", 'python {"interpreter": "python3"}')
+
+    assert command.script
+    assert command.kind == "change"
+
+
+def test_another_language_is_only_shown() -> None:
+    command = _command("a = 1\nb = 2", "python")
+
+    assert (command.kind, command.text) == ("none", "a = 1\nb = 2")
+
+
+def test_of_a_session_what_was_typed_is_taken() -> None:
+    (block,) = scan(
+        ["```console", "$ df -h", "Filesystem  Size", "me@web:~$ for h in a; do", "> ping -c1 $h", "> done", "```"]
+    )
+
+    commands = FenceReader().commands(block, 0)
+
+    assert [(command.text, command.line) for command in commands] == [
+        ("df -h", 2),
+        ("for h in a; do\nping -c1 $h\ndone", 4),
+    ]
