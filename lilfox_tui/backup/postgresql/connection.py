@@ -72,7 +72,10 @@ def read_url(url: str, *, run_as: str = "", password: SecretRef | None = None) -
     if parts.password is not None or "password" in said:
         raise UsageError(
             tr("the database's URL holds a password, which others would see"),
-            tr("Take it out of the URL; beside it write password: env:NAME (or file:PATH, cmd:ARGV), or set PGPASSWORD."),
+            tr(
+                "Take it out of the URL; beside it write password: env:NAME (or file:PATH, cmd:ARGV), "
+                "or set PGPASSWORD."
+            ),
         )
     hosts = parts.netloc.rpartition("@")[2]
     if parts.fragment or "," in hosts or "," in said.get("host", ""):

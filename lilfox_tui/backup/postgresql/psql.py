@@ -39,7 +39,10 @@ _REFUSED = re.compile(r"^(?:psql:[^\n]*?:\d+: )?[^\s:]+:\s+(?P<sqlstate>[0-9A-Z]
 _HINTS = (
     (
         ("no password supplied", "password authentication failed"),
-        tr("Write password: env:NAME (or file:PATH, cmd:ARGV) at the source, or set PGPASSWORD. Nothing is asked for here."),
+        tr(
+            "Write password: env:NAME (or file:PATH, cmd:ARGV) at the source, or set PGPASSWORD. "
+            "Nothing is asked for here."
+        ),
     ),
     (("Connection refused", "No such file or directory"), tr("Is the server running? Look at its address and port.")),
     (("Peer authentication failed",), tr("Set as: to the account that the server trusts, such as postgres.")),
