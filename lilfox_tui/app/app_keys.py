@@ -305,7 +305,10 @@ class AppKeys(Shell):
             self.exit()
             return
         rows: list[Row] = [(Piece(f"  {self.glyphs.job} {job.title}", "strong"),) for job in mine]
-        rows += [BLANK, (Piece("  "), Piece(_("It goes on when this is closed; the next start shows it again.")))]
+        then = _("It goes on when this is closed; the next start shows it again.")
+        if self.demo is not None:
+            then = _("It ends with the demo when this is closed: the demo takes its database and its jobs along.")
+        rows += [BLANK, (Piece("  "), Piece(then))]
         self._leaving = Ask(_("A job of yours runs"), rows, does=_("quit"), stays=_("stay"), keys=("q", "y"))
         self.push_screen(self._leaving, lambda leaves: self.exit() if leaves else None)
 

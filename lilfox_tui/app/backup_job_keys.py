@@ -72,8 +72,11 @@ class BackupJobKeys(BackupReasons):
             return None
         finally:
             self.busy = False
-        self.lilfox.tell(tr("{kind}: job {id} runs; o shows it, and it goes on when this is closed",
-                            kind=kind_text(kind), id=job))  # fmt: skip
+        runs = tr("{kind}: job {id} runs; o shows it, and it goes on when this is closed",
+                  kind=kind_text(kind), id=job)  # fmt: skip
+        if self.lilfox.demo is not None:
+            runs = tr("{kind}: job {id} runs; o shows it, and it ends with the demo", kind=kind_text(kind), id=job)
+        self.lilfox.tell(runs)
         return job
 
     @action("backup", "b", tr("back up"), tr("run the plan now: dump, read back, and remove what is old"),

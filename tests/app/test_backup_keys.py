@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from typing import cast
 
 import msgspec
 import pytest
@@ -21,6 +22,7 @@ from lilfox_tui.backup.source import Swap
 from lilfox_tui.backup.sources.files import Options as FilesOptions
 from lilfox_tui.backup.wish import Wish
 from lilfox_tui.config.model import HostConfig, KeepConfig, PlanConfig
+from lilfox_tui.demo.stack import Stack
 from lilfox_tui.monitor.backup_view import Backups
 from tests.app.backups_made import NOW, broken, healthy, job, nights, plan
 from tests.app.restore_stand_in import JOB, StandIn
@@ -244,12 +246,25 @@ async def test_quitting_asks_over_a_job_of_ours_alone(stand_in: StandIn) -> None
         await until(lambda: isinstance(app.screen, Ask) and app.screen.is_mounted)
         await pilot.pause()
         assert "backup lilfox" in screen_text(pilot)
+        assert "goes on when this is closed" in screen_text(pilot)
         await pilot.press("escape")
         assert not app._exit
         await pilot.press("ctrl+c")
         await until(lambda: isinstance(app.screen, Ask) and app.screen.is_mounted)
         await pilot.press("ctrl+c")
         await until(lambda: app._exit)
+
+
+async def test_a_job_of_the_demo_ends_with_it(stand_in: StandIn) -> None:
+    app = showing(replace(healthy(), jobs=(job(user=user(), host=socket.gethostname(), pid=os.getpid()),)))
+    async with app.run_test(size=(100, 30)) as pilot:
+        app.demo = cast("Stack", object())
+        await pilot.press("q")
+        await until(lambda: isinstance(app.screen, Ask) and app.screen.is_mounted)
+        await pilot.pause()
+        assert "It ends with the demo" in screen_text(pilot)
+        assert "goes on" not in screen_text(pilot)
+        app.demo = None
 
 
 @pytest.mark.parametrize(("kind", "place"), [("restore", BACKUP), ("backup", METRICS)])
