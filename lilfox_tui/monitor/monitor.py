@@ -30,10 +30,12 @@ from lilfox_tui.monitor.alert_watch import AlertWatch
 from lilfox_tui.monitor.backup_watch import BackupWatch
 from lilfox_tui.monitor.changes import ChangeLog
 from lilfox_tui.monitor.host_watch import HostWatch
+from lilfox_tui.monitor.incident_watch import IncidentWatch
 from lilfox_tui.monitor.model import Overview
 from lilfox_tui.monitor.past import LEVEL, past_host, past_service
 from lilfox_tui.monitor.queries import Queries
 from lilfox_tui.monitor.recovery_watch import RecoveryWatch
+from lilfox_tui.monitor.runbook_watch import RunbookWatch
 from lilfox_tui.monitor.scrape_watch import ScrapeWatch
 from lilfox_tui.monitor.service_watch import ServiceWatch
 from lilfox_tui.monitor.service_watch import series_of as series_of_service
@@ -94,6 +96,8 @@ class Monitor:
         )
         self.backups = BackupWatch(config, config_file, self._host_or_here, self._level_changed.set)
         self.recovery = RecoveryWatch(config, config_file, self.host, self.scraping.store, acts=recovers)
+        self.incidents = IncidentWatch(lambda: self.alerting.state, self._level_changed.set)
+        self.runbooks = RunbookWatch(config)
         self.queries = Queries(config, self._asking_host, self.scraping.store, self.alerting)
         self._looked = False
         if at_once:
@@ -189,6 +193,8 @@ class Monitor:
                 group.create_task(self.alerting.run())
                 group.create_task(self.backups.run())
                 group.create_task(self.recovery.run())
+                group.create_task(self.incidents.run())
+                group.create_task(self.runbooks.run())
         finally:
             await self._close()
 

@@ -24,7 +24,7 @@ def catalogue(config: RunbooksConfig) -> list[Document]:
     documents: list[Document] = []
     seen: set[str] = set()
     for named in config.folders:
-        for path in _files(Path(named)):
+        for path in files_of(Path(named)):
             real = os.path.realpath(path)
             if real not in seen:
                 seen.add(real)
@@ -51,7 +51,7 @@ def ordered(runbooks: Sequence[Runbook], firing: Sequence[str]) -> list[Runbook]
     return sorted(runbooks, key=place)
 
 
-def _files(path: Path) -> Iterator[Path]:
+def files_of(path: Path) -> Iterator[Path]:
     """The Markdown files of a folder and of those in it, by name; a file as it is. Hidden ones and links to folders
     are passed over."""
     if not path.is_dir():

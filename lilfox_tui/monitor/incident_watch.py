@@ -1,0 +1,120 @@
+"""The open incident while watching: everybody sees it grow, and what alerts do meanwhile is written into it.
+
+Nothing of incident/ is imported before the first frame.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from lilfox_tui.crash import fault_of
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.feed import Feed, Ready, State
+from lilfox_tui.monitor import scrape_watch
+from lilfox_tui.monitor.incident_view import IncidentView
+
+if TYPE_CHECKING:
+    from lilfox_tui.alerts.model import Alert, Alerts
+    from lilfox_tui.incident.model import AlertChanged, Entry
+    from lilfox_tui.incident.reading import TimelineReader
+
+EVERY_S = 0.5
+"""Between two looks; whoever writes the timeline, it is seen so soon."""
+NONE_OPEN_EVERY_S = 2.0
+BY = "lilfox"
+
+
+class IncidentWatch:
+    """The current incident. ``alerts`` gives the newest alerts (None where there are no rules); ``changed`` is called
+    when another incident is open than before, or none."""
+
+    def __init__(self, alerts: Callable[[], State[Alerts] | None], changed: Callable[[], None]) -> None:
+        self.feed: Feed[IncidentView] = Feed()
+        self._alerts, self._changed = alerts, changed
+        self._folder: Path | None = None
+        self._reader: TimelineReader | None = None
+        self._entries: tuple[Entry, ...] = ()
+        self._told: set[str] = set()
+        """What was written of alerts already; whoever else watches writes each once, too."""
+        self._wake = asyncio.Event()
+
+    def look_again(self) -> None:
+        """Ends the wait before the next look: something was just written."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Watches until cancelled. What goes wrong is in ``feed``."""
+        await asyncio.sleep(scrape_watch.AFTER_FIRST_FRAME_S)
+        while True:
+            try:
+                await asyncio.to_thread(self.look)
+            except LilFoxError as error:
+                self.feed.fail(error)
+            except Exception as error:
+                self.feed.fail(LilFoxError(fault_of(error)))
+            self._wake.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(EVERY_S if self._folder else NONE_OPEN_EVERY_S):
+                    await self._wake.wait()
+
+    def look(self) -> None:
+        """Looks once: writes what alerts did, reads what is new, publishes where something is. Blocks."""
+        from lilfox_tui.incident.folding import fold
+        from lilfox_tui.incident.incidents import current_folder
+        from lilfox_tui.incident.reading import TimelineReader
+
+        folder = current_folder()
+        if folder != self._folder or self.feed.value is None:
+            self._folder, self._entries, self._told = folder, (), set()
+            self._reader = None if folder is None else TimelineReader(folder)
+            self.feed.publish(IncidentView(datetime.now(UTC)))
+            self._changed()
+        if folder is None or self._reader is None:
+            return
+        self._record(folder)
+        if self._reader.grown() and (new := self._reader.read()):
+            self._entries = (*self._entries, *new)
+            incident = fold(self._entries, folder)
+            self.feed.publish(IncidentView(datetime.now(UTC), incident, self._entries))
+
+    def _record(self, folder: Path) -> None:
+        state = self._alerts()
+        if not isinstance(state, Ready):
+            return
+        from lilfox_tui.incident.incidents import append_in
+
+        opened = self._entries[0].at if self._entries else None
+        for once, what in _changes(state.value.alerts):
+            if once in self._told:
+                continue
+            over = what.state == "resolved" and (opened is None or what.since < opened)
+            if not over:  # what was over before it was opened is none of it
+                append_in(folder, what, by=BY, once=once)
+            self._told.add(once)
+
+
+def _changes(alerts: Iterable[Alert]) -> Iterator[tuple[str, AlertChanged]]:
+    """What each alert is now, with a key that stays the same as long as it is."""
+    from lilfox_tui.alerts.model import AlertState
+    from lilfox_tui.incident.model import AlertChanged
+
+    for alert in alerts:
+        if alert.fired_at is None:
+            continue
+        found: list[tuple[Literal["firing", "acknowledged", "resolved"], datetime]] = []
+        if alert.state is AlertState.RESOLVED and alert.resolved_at is not None:
+            found.append(("resolved", alert.resolved_at))
+        elif alert.state is AlertState.FIRING:
+            found.append(("firing", alert.fired_at))
+            if alert.acknowledged is not None:
+                found.append(("acknowledged", alert.acknowledged.at))
+        labels = {name: value for name, value in alert.labels if name != "alertname"}
+        summary = dict(alert.annotations).get("summary", "")
+        for state, since in found:
+            what = AlertChanged(name=alert.name, labels=labels, state=state, since=since, summary=summary)
+            yield f"alert {alert.labels} {state} {since.isoformat()}", what
