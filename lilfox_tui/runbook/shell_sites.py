@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -20,7 +20,18 @@ Place = Literal["word", "double", "single", "ansi", "heredoc", "verbatim", "arit
 """``verbatim`` is a heredoc whose delimiter is quoted, ``ansi`` is ``$'…'``."""
 _Kind = Literal["plain", "double", "single", "ansi", "backquotes", "parameter", "arithmetic", "bracket"]
 _CALCULATED = re.compile(r"\s(?:-(?:eq|ne|lt|le|gt|ge|v|R)\b)")
+_OPERATOR = re.compile(r"<<<|<<-?|<&|<>|<|&?>>|>\||>&|&?>")
+_DELIMITER = re.compile(r"[ \t]*((?:\\.|'[^']*'|\"[^\"]*\"|[^\s;&|<>()'\"\\])*)")
+_EXPANSION = re.compile(r"`|\$[({\[]")
 _SPACES = frozenset(" \t\r")
+_ORDINARY: dict[_Kind, re.Pattern[str]] = {
+    "plain": re.compile(r"[^\s\\#;&|<>()'\"$`]+"),
+    "double": re.compile(r'[^"\\$`<]+'),
+    "single": re.compile(r"[^'<]+"),
+    "ansi": re.compile(r"[^'\\<]+"),
+    "backquotes": re.compile(r"[^`\\<]+"),
+}
+"""Characters that mean nothing there but themselves: they are taken many at once."""
 
 
 class Site(Struct, frozen=True, kw_only=True):
@@ -48,8 +59,8 @@ class _Frame(Struct):
     word: str = ""
     """The word that is being read; a quote or value in it is ``\\0``."""
     in_word: bool = False
-    redirected: bool = False
-    """The next word is a file, a descriptor or a here-string."""
+    redirected: Need | None = None
+    """The next word is a file, a descriptor or a here-string, and must be this."""
     test: Need = Need.ANY
     """Of ``[[ … ]]``, while in it."""
     cases: int = 0
@@ -81,22 +92,23 @@ class _Scanner:
         self._frames = [_Frame("plain")]
         self._heredocs: list[_Heredoc] = []
         self._found: list[Site] = []
+        self._last_calculated = max((match.start() for match in _CALCULATED.finditer(text)), default=-1)
         self._ways: dict[_Kind, Callable[[str], None]] = {
-            "plain": self._plain,
-            "double": self._double,
-            "single": self._single,
-            "ansi": self._ansi,
-            "backquotes": self._backquotes,
-            "parameter": self._parameter,
-            "arithmetic": self._arithmetic,
+            "plain": self._plain, "double": self._double, "single": self._single, "ansi": self._ansi,
+            "backquotes": self._backquotes, "parameter": self._parameter, "arithmetic": self._arithmetic,
             "bracket": self._bracket,
-        }
+        }  # fmt: skip
 
     def scan(self) -> list[Site]:
         while self._at < len(self._text):
             frame, char = self._frames[-1], self._text[self._at]
+            ordinary = _ORDINARY.get(frame.kind)
             if char == "<" and (match := NAMED.match(self._text, self._at)):
                 self._take(frame, match)
+            elif ordinary and (match := ordinary.match(self._text, self._at)):
+                self._at = match.end()
+                if frame.kind == "plain":
+                    frame.word, frame.in_word = frame.word + match[0], True
             else:
                 self._ways[frame.kind](char)
         return self._found
@@ -116,16 +128,9 @@ class _Scanner:
             self._add(match, place, frame.need, option=option, escaped=escaped)
         self._at = match.end()
 
-    def _add(
-        self, match: re.Match[str], place: Place, need: Need, *, option: bool = False, escaped: bool = False,
-        delimiter: str = "",
-    ) -> None:  # fmt: skip
+    def _add(self, match: re.Match[str], place: Place, need: Need, **more: Any) -> None:
         placeholder = Placeholder(match[1], match.start(), match.end())
-        self._found.append(
-            Site(
-                placeholder=placeholder, place=place, need=need, option=option, escaped=escaped, delimiter=delimiter
-            )
-        )  # fmt: skip
+        self._found.append(Site(placeholder=placeholder, place=place, need=need, **more))
 
     # ---- words of commands -------------------------------------------------------------------------------------------
 
@@ -173,13 +178,13 @@ class _Scanner:
         if frame.word.isdigit():
             frame.word, frame.in_word = "", False
         self._end_word(frame)
-        operator = re.compile(r"<<<|<<-?|<&|<>|<|&?>>|>\||>&|&?>").match(self._text, self._at)
+        operator = _OPERATOR.match(self._text, self._at)
         assert operator is not None
         self._at = operator.end()
         if operator[0] in ("<<", "<<-"):
             self._begin_heredoc(frame, tabs=operator[0] == "<<-")
-        elif frame.test == Need.ANY:
-            frame.redirected = True
+        elif frame.test == Need.ANY:  # bash expands the word behind >& twice
+            frame.redirected = Need.NUMBER if operator[0] in (">&", "<&") else Need.ANY
 
     def _parenthesis(self, frame: _Frame, char: str) -> None:
         if char == ")":
@@ -200,8 +205,8 @@ class _Scanner:
         if not frame.in_word:
             return
         word, frame.word, frame.in_word = frame.word, "", False
-        if frame.redirected:
-            frame.redirected = False
+        if frame.redirected is not None:
+            frame.redirected = None
         elif frame.test and word == "]]":
             frame.test = Need.ANY
         elif word == "{":
@@ -209,7 +214,7 @@ class _Scanner:
         elif frame.words or frame.array:
             frame.words.append(word)
         elif word == "[[":
-            frame.test = Need.NUMBER if _CALCULATED.search(self._text, self._at) else Need.SAFE
+            frame.test = Need.NUMBER if self._at <= self._last_calculated else Need.SAFE
             frame.words.append(word)
         elif word == "case":
             frame.cases += 1
@@ -221,16 +226,18 @@ class _Scanner:
 
     def _end_command(self, frame: _Frame) -> None:
         self._end_word(frame)
-        frame.words, frame.redirected = ["[["] if frame.test else [], False
+        frame.words, frame.redirected = ["[["] if frame.test else [], None
 
     def _need(self, frame: _Frame) -> Need:
         """Of what stands here, in a word of a command."""
-        if frame.redirected or frame.array or frame.test:
+        if frame.redirected is not None:
+            return max(frame.need, frame.redirected)
+        if frame.array or frame.test:
             return max(frame.need, frame.test)
         return max(frame.need, needed(frame.words, frame.word))
 
     def _may_be_option(self, frame: _Frame) -> bool:
-        return not (frame.redirected or frame.test or ends_options(frame.words))
+        return not (frame.redirected is not None or frame.test or ends_options(frame.words))
 
     # ---- quotes and brackets -----------------------------------------------------------------------------------------
 
@@ -340,7 +347,7 @@ class _Scanner:
     # ---- heredocs ----------------------------------------------------------------------------------------------------
 
     def _begin_heredoc(self, frame: _Frame, *, tabs: bool) -> None:
-        match = re.compile(r"[ \t]*((?:\\.|'[^']*'|\"[^\"]*\"|[^\s;&|<>()'\"\\])*)").match(self._text, self._at)
+        match = _DELIMITER.match(self._text, self._at)
         assert match is not None
         word = match[1]
         plain = re.sub(r"\\(.)|['\"]", lambda each: each[1] or "", word)
@@ -350,24 +357,28 @@ class _Scanner:
     def _read_heredocs(self) -> None:
         """The bodies of those that were begun in the line before."""
         for heredoc in self._heredocs:
-            began = self._at
+            expands = False
             while self._at < len(self._text):
                 end = self._text.find("\n", self._at)
                 line = self._text[self._at : end if end >= 0 else len(self._text)]
                 if (line.lstrip("\t") if heredoc.tabs else line) == heredoc.delimiter:
                     self._at += len(line) + 1
                     break
-                self._heredoc_line(heredoc, line, self._text[began : self._at])
+                expands = self._heredoc_line(heredoc, len(line), expands)
                 self._at += len(line) + 1
         self._heredocs = []
 
-    def _heredoc_line(self, heredoc: _Heredoc, line: str, above: str) -> None:
+    def _heredoc_line(self, heredoc: _Heredoc, length: int, expands: bool) -> bool:
+        """Takes the placeholders of a line; whether an expansion began in it, or before (``expands``)."""
         place: Place = "verbatim" if heredoc.quoted else "heredoc"
-        for match in NAMED.finditer(self._text, self._at, self._at + len(line)):
-            before = above + self._text[self._at : match.start()]
-            slashes = len(before) - len(before.rstrip("\\"))
-            escaped = not heredoc.quoted and (slashes % 2 == 1 or before.endswith("$"))
-            need = heredoc.need
-            if not heredoc.quoted and re.search(r"`|\$[({\[]", before):
-                need = Need.NEVER
-            self._add(match, place, need, escaped=escaped, delimiter=heredoc.delimiter)
+        end = self._at + length
+        opener = None if heredoc.quoted else _EXPANSION.search(self._text, self._at, end)
+        for match in NAMED.finditer(self._text, self._at, end):
+            within = expands or (opener is not None and opener.start() < match.start())
+            slashes = match.start()
+            while slashes > self._at and self._text[slashes - 1] == "\\":
+                slashes -= 1
+            escaped = (match.start() - slashes) % 2 == 1 or self._text[match.start() - 1] == "$"
+            need = Need.NEVER if within else heredoc.need
+            self._add(match, place, need, escaped=escaped and not heredoc.quoted, delimiter=heredoc.delimiter)
+        return expands or opener is not None

@@ -50,6 +50,11 @@ _BY_OPTION = {
     "env": "S",
 }
 """Commands that do so with an option of one of these letters."""
+_KNOWN = _READ_AGAIN | _BY_OPTION.keys() | {"export"}
+_NAMES = ("test", "[", "printf")
+"""Of these, those that evaluate names; with the others, what stands behind the program is its arguments."""
+_MOST_WORDS = 1000
+"""No command that a person writes has more; what is longer takes no value."""
 ASSIGNED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\[[^\]]*\])?\+?=")
 _SUBSCRIPT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\[[^\]]*")
 
@@ -57,6 +62,8 @@ _SUBSCRIPT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\[[^\]]*")
 def needed(words: Sequence[str], current: str) -> Need:
     """What a value must be that stands behind ``words`` of a simple command, in the word that begins with
     ``current``."""
+    if len(words) > _MOST_WORDS:
+        return Need.NEVER
     if _SUBSCRIPT.fullmatch(current) or "let" in words:
         return Need.NUMBER
     if not words:
@@ -64,7 +71,7 @@ def needed(words: Sequence[str], current: str) -> Need:
     names = [word.rsplit("/", 1)[-1] for word in words]
     if len(names) == 1 and names[0] in PREFIXES:
         return Need.NEVER
-    return max(_of_command(names, at, current) for at in range(len(names)))
+    return max((_of_command(names, at, current) for at, name in enumerate(names) if name in _KNOWN), default=Need.ANY)
 
 
 def _of_command(names: Sequence[str], at: int, current: str) -> Need:
@@ -76,10 +83,22 @@ def _of_command(names: Sequence[str], at: int, current: str) -> Need:
         return Need.ANY if ASSIGNED.match(current) else Need.SAFE
     if name == "printf" and at == len(names) - 1:
         return Need.SAFE
-    letters = _BY_OPTION.get(name, "")
-    if name in _READ_AGAIN or any(set(letters) & set(option) for option in options if not option.startswith("--")):
+    letters = set(_BY_OPTION.get(name, ""))
+    asks = any(letters & set(option) for option in options if not option.startswith("--"))
+    if name in _READ_AGAIN or (asks and not _has_program(names, at)):
         return Need.SAFE
     return Need.ANY
+
+
+def _has_program(names: Sequence[str], at: int) -> bool:
+    """Whether the program of ``names[at]`` stands there already: ``sh -c 'printf %s "$1"' sh``."""
+    if names[at] in _NAMES:
+        return False
+    letters = set(_BY_OPTION[names[at]])
+    option = next(
+        place for place in range(at + 1, len(names)) if names[place][:1] == "-" and letters & set(names[place])
+    )
+    return any(word[:1] not in ("-", "+") for word in names[option + 1 :])
 
 
 def ends_options(words: Sequence[str]) -> bool:

@@ -1,0 +1,99 @@
+"""Commands with their values: what reaches a shell, what is shown, and what is refused with its reason."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.runbook.filling import Piece, fill, refusals
+from lilfox_tui.runbook.model import Attributes, Command, Variable
+from lilfox_tui.runbook.placeholders import placeholders_of
+
+IP = Variable(name="attack-ip", type="ip")
+
+
+def command(text: str, **changes: object) -> Command:
+    return Command(text=text, kind="change", language="bash", line=10, **changes)  # type: ignore[arg-type]
+
+
+def test_a_value_travels_in_the_environment() -> None:
+    made = fill(command("iptables -I INPUT -s <attack-ip> -j DROP"), {"attack-ip": "203.0.113.9", "other": "x"}, [IP])
+    assert made.script == 'iptables -I INPUT -s "$LF_attack_ip" -j DROP'
+    assert made.env == {"LF_attack_ip": "203.0.113.9"}
+    assert made.shown == (
+        Piece("iptables -I INPUT -s "), Piece("203.0.113.9", "value"), Piece(" -j DROP")
+    )  # fmt: skip
+    assert made.marked == "iptables -I INPUT -s ‹203.0.113.9› -j DROP"
+
+
+def test_a_placeholder_without_a_value_never_reaches_a_shell() -> None:
+    with pytest.raises(LilFoxError, match="<previous-commit>") as caught:
+        fill(command("git log\ngit checkout <previous-commit>"), {"attack-ip": "203.0.113.9"}, [IP])
+    assert "11" in str(caught.value.hint)
+
+
+def test_a_secret_is_not_shown() -> None:
+    secret = Variable(name="password", type="secret")
+    made = fill(command("PGPASSWORD=<password> psql"), {"password": "hunter2"}, [secret])
+    assert made.env == {"LF_password": "hunter2"}
+    assert "hunter2" not in made.script + made.marked
+    with pytest.raises(LilFoxError) as caught:
+        fill(command('psql "password=<password>"'), {"password": "hunter2"}, [secret])
+    assert "hunter2" not in f"{caught.value}{caught.value.hint}"
+
+
+def test_comments_stay_as_they_are() -> None:
+    text = "# ban <nobody>\nban <attack-ip> # <nobody>"
+    assert [each.name for each in placeholders_of(text)] == ["attack-ip"]
+    made = fill(command(text), {"attack-ip": "203.0.113.9"}, [IP])
+    assert made.script == '# ban <nobody>\nban "$LF_attack_ip" # <nobody>'
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "why"),
+    [
+        ("cat <v>", "-n", "option"), ("cat '<v>'", "x", "inside quotes"), ("cat `ls <v>`", "x", "backquotes"),
+        ("<v>", "ls", "name of a command"), ("echo $((<v>))", "1", "calculated"), (r"echo \<v>", "x", "stands before"),
+        ("echo ${x:-<v>}", "x", "inside"), ("sudo <v>", "ls", "name of a command"),
+    ],
+)  # fmt: skip
+def test_what_is_refused_is_said_with_its_line_and_reason(text: str, value: str, why: str) -> None:
+    with pytest.raises(LilFoxError, match=r"line 11.*" + why):
+        fill(command("true\n" + text), {"v": value}, [])
+
+
+def test_a_quoted_heredoc_takes_no_value_that_could_end_it() -> None:
+    word = Variable(name="v", type="host")
+    text = "cat <<'END'\n<v>\nEND"
+    done = subprocess.run(
+        ["sh", "-c", fill(command(text), {"v": "web-1"}, [word]).script], capture_output=True, check=True
+    )
+    assert done.stdout == b"web-1\n"
+    with pytest.raises(LilFoxError, match="heredoc"):
+        fill(command(text), {"v": "END"}, [word])
+
+
+def test_two_names_that_become_one_must_agree() -> None:
+    text = "echo <a-b> <a_b>"
+    assert fill(command(text), {"a-b": "1", "a_b": "1"}, []).env == {"LF_a_b": "1"}
+    with pytest.raises(LilFoxError, match="differs"):
+        fill(command(text), {"a-b": "1", "a_b": "2"}, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "attributes"),
+    [("#!/usr/bin/env python3\nprint('<v>')", Attributes()), ("#!/usr/bin/fish\necho <v>", Attributes()),
+     ("print(<v>)", Attributes(interpreter="python3"))],
+)  # fmt: skip
+def test_what_is_no_shell_takes_no_value(text: str, attributes: Attributes) -> None:
+    script = command(text, script=True, attributes=attributes)
+    with pytest.raises(LilFoxError, match="no shell"):
+        fill(script, {"v": "1"}, [])
+    assert fill(command("#!/usr/bin/env bash\necho <v>", script=True), {"v": "1"}, []).env == {"LF_v": "1"}
+
+
+def test_lint_is_told_what_can_never_be_filled() -> None:
+    found = refusals(command("echo '<v>' <v> '<attack-ip>'"), [IP])
+    assert [(site.placeholder.name, site.place) for site, _ in found] == [("v", "single")]
