@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -189,9 +189,11 @@ async def test_45_a_full_disk_is_told_before_and_in_the_middle_restores_nothing(
 
 
 @contextmanager
-def restoring(server: Postgres, only: str = "", crash_at: str = "") -> Iterator[subprocess.Popen[str]]:
+def restoring(
+    server: Postgres, only: str = "", crash_at: str = "", large: Sequence[str] = ()
+) -> Iterator[subprocess.Popen[str]]:
     """The process of its own, killed at the end."""
-    argv = [sys.executable, "-m", "tests.services.restoring_process", options_for(server).url, only]
+    argv = [sys.executable, "-m", "tests.services.restoring_process", options_for(server).url, only, *large]
     environment = {**os.environ, **({"LILFOX_CRASH_AT": crash_at} if crash_at else {})}
     with subprocess.Popen(
         argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=Path(__file__).parents[2]
@@ -218,12 +220,13 @@ def archives_left() -> list[str]:
     return [name for name in os.listdir("/var/tmp") if name.startswith("lilfox-restore-")]
 
 
+@pytest.mark.parametrize("large", [(), ("20000",)], ids=["small", "large"])
 @pytest.mark.parametrize("at", ["half", "staged"])
 async def test_46_a_killed_restore_touches_nothing_and_is_listed_and_taken_away(
-    server: Postgres, shop: Options, at: str
+    server: Postgres, shop: Options, at: str, large: Sequence[str]
 ) -> None:
     before = server.csv(SUM, database="shop")
-    with restoring(server) as process:
+    with restoring(server, large=large) as process:
         assert heard(process) == "dumped"
         assert heard(process, let_on=at != "half") == "half"
         if at == "staged":

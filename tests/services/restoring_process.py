@@ -1,4 +1,5 @@
-"""A process that dumps a database and restores it, to be killed on the way: ``restoring_process URL ONLY``.
+"""A process that dumps a database and restores it, to be killed on the way: ``restoring_process URL ONLY [LARGE]``,
+where ``LARGE`` is from how many bytes on an archive is restored in sections.
 
 It tells where it is, one line each, and goes on when it is given a line."""
 
@@ -9,6 +10,7 @@ import sys
 
 import msgspec
 
+from lilfox_tui.backup.postgresql import pouring
 from lilfox_tui.backup.sources.postgresql import Options
 from tests.services.database_sets import dumped, target
 
@@ -44,4 +46,6 @@ async def restore(url: str, only: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(restore(*sys.argv[1:]))
+    if len(sys.argv) > 3:
+        pouring.HEAD_BYTES = int(sys.argv[3])
+    asyncio.run(restore(*sys.argv[1:3]))

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Iterator, Mapping
 
 from lilfox_tui.backup.postgresql.access import Access
+from lilfox_tui.backup.postgresql.ahead import Ahead
 from lilfox_tui.backup.postgresql.clients import Clients, Programs
 from lilfox_tui.backup.postgresql.detail import Content, DatabaseDetail, SequenceValue, TableContent
 from lilfox_tui.backup.postgresql.schema import schema_digest
@@ -18,23 +19,34 @@ from lilfox_tui.i18n import Message, _, tr
 from lilfox_tui.text import clean
 
 
-async def content_of(access: Access, database: str, version_num: int, said: Content | None) -> Content:
-    """What is in ``database`` now, counted in the ways of ``said``. Raises BackupError, HostError."""
+async def content_of(
+    access: Access,
+    database: str,
+    version_num: int,
+    said: Content | None,
+    counted: Mapping[str, TableContent] | None = None,
+) -> Content:
+    """What is in ``database`` now, counted in the ways of ``said``, but for tables that are ``counted`` already. Raises
+    BackupError, HostError."""
     ways = {} if said is None else {name: table.way for name, table in said.tables.items()}
     async with taken(access, database, version_num=version_num, ways=ways) as snapshot:
         await snapshot.read_sequences()
-        return await snapshot.count()
+        return await snapshot.count(counted or {})
 
 
-async def compare_database(access: Access, server: Server, database: str, detail: DatabaseDetail) -> Comparison:
-    """Holds ``database`` against ``detail``. Raises BackupError, HostError where it cannot be asked."""
+async def compare_database(
+    access: Access, server: Server, database: str, detail: DatabaseDetail, ahead: Ahead | None = None
+) -> Comparison:
+    """Holds ``database`` against ``detail``; ``ahead`` counts it already. Raises BackupError, HostError where it cannot
+    be asked."""
     said = detail.content
     if said is None:
         return Comparison((), _("restored without an error; the set does not tell what was in it"))
     programs = _same_programs(detail, server, access.clients) if detail.schema_sha256 is not None else None
     schema = asyncio.ensure_future(_differing_schema(access, programs, database, detail.schema_sha256))
     try:
-        found = await content_of(access, database, server.version_num, said)
+        counted = {} if ahead is None else await ahead.finish()
+        found = await content_of(access, database, server.version_num, said, counted)
         differences = [*map(str, differing(said, found)), *await schema]
     finally:
         schema.cancel()

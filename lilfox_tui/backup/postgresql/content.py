@@ -86,6 +86,14 @@ SEQUENCES = (
     "SELECT c.oid::int8 AS oid, c.oid::regclass::text AS name FROM pg_class c "
     f"JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'S' AND {_OWN} ORDER BY 2"
 )
+_LOADED = (
+    "WITH busy AS MATERIALIZED (SELECT l.relation FROM pg_locks l JOIN pg_database d ON d.oid = l.database "
+    "WHERE d.datname = current_database() AND l.pid <> pg_backend_pid() "
+    "AND l.mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'AccessExclusiveLock')) "
+    "SELECT c.oid::int8 AS oid, c.oid::regclass::text AS name FROM pg_class c JOIN pg_namespace n "
+    f"ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND {_OWN} AND CASE WHEN c.oid = ANY ({{seen}}::oid[]) "
+    "OR c.oid IN (SELECT relation FROM busy WHERE relation IS NOT NULL) THEN false ELSE pg_relation_size(c.oid) > 0 END"
+)
 LARGE_OBJECTS = "SELECT count(*) AS count FROM pg_largeobject_metadata"
 LARGE_OBJECTS_DIGEST = (
     "SELECT sum(hashtextextended(oid::text || ' ' || md5(lo_get(oid)), 0))::text AS digest FROM pg_largeobject_metadata"
@@ -95,6 +103,11 @@ LARGE_OBJECTS_DIGEST = (
 def sizes(oids: Sequence[int]) -> str:
     """``oid`` and ``bytes`` of relations. Takes locks for a moment."""
     return f"SELECT c::int8 AS oid, pg_relation_size(c::oid::regclass) AS bytes FROM unnest({_array(oids)}) AS c"
+
+
+def loaded_tables(seen: Sequence[int]) -> str:
+    """``oid`` and ``name`` of tables that have bytes and are written by nobody, but for those in ``seen``."""
+    return _LOADED.format(seen=_array(seen))
 
 
 def counting(oids: Sequence[int], way: DigestWay) -> str:

@@ -24,6 +24,9 @@ STAGING_ONLY = tr("Nothing but the staging database was written, and it is taken
 
 MARGIN_BYTES = 256 * 1024 * 1024
 """What an archive that is put on the host's disk must leave free there."""
+HEAD_BYTES = 16 * 1024 * 1024
+"""Of an archive, in which its table of contents lies: that of some thousand tables. Indexes and the like are in it, and
+no rows."""
 _FOLDER_TIMEOUT_S = 30.0
 _FOLDER = r"""
 umask 077
@@ -97,6 +100,35 @@ async def keep_archive(access: Access, folder: Folder, blocks: AsyncGenerator[by
     argv = access.argv("/bin/sh", "-c", _KEEP, "sh", path)
     _refuse_failed(access, "cat", await _poured(access, argv, blocks, moved))
     return path
+
+
+class Head:
+    """The first bytes of an archive, kept while all of it goes by."""
+
+    def __init__(self) -> None:
+        self._blocks: list[bytes] = []
+        self._size = 0
+
+    async def of(self, blocks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        """Passes ``blocks`` on."""
+        async with aclosing(blocks):
+            async for block in blocks:
+                if self._size < HEAD_BYTES:
+                    self._blocks.append(block)
+                    self._size += len(block)
+                yield block
+
+    async def taken(self) -> AsyncGenerator[bytes, None]:
+        """What was kept, which is then let go."""
+        blocks, self._blocks = self._blocks, []
+        for block in blocks:
+            yield block
+
+
+async def has_contents(access: Access, programs: Programs, path: str) -> bool:
+    """Whether all of the table of contents is in the beginning of an archive that lies there. Raises HostError."""
+    argv = access.argv(programs.path("pg_restore"), "-l", "-f", "/dev/null", path)
+    return (await access.host.run(argv, sudo=access.sudo)).ok
 
 
 async def restore_archive(

@@ -7,16 +7,22 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import aclosing, asynccontextmanager, suppress
 
 from lilfox_tui.backup.errors import BackupError, BrokenSet
+from lilfox_tui.backup.postgresql import pouring
 from lilfox_tui.backup.postgresql.access import Access
+from lilfox_tui.backup.postgresql.ahead import Ahead
 from lilfox_tui.backup.postgresql.aim import Aim
+from lilfox_tui.backup.postgresql.clients import Programs
 from lilfox_tui.backup.postgresql.ground import Ground
 from lilfox_tui.backup.postgresql.kept_session import KeptSession
 from lilfox_tui.backup.postgresql.needs import missing_tablespaces
 from lilfox_tui.backup.postgresql.plain import PlainDump, PlainReader, safe_script
 from lilfox_tui.backup.postgresql.pouring import (
     STAGING_ONLY,
+    Folder,
+    Head,
     Moved,
     folder_on,
+    has_contents,
     keep_archive,
     restore_archive,
     restore_stream,
@@ -31,7 +37,9 @@ from lilfox_tui.i18n import tr
 
 _LOOK_EVERY_S = 1.0
 _SHARE_OF_DECODING = 0.1
-"""Of the time that restoring an archive takes."""
+"""Of the time that restoring an archive takes, where all of it is decoded first."""
+_SHARE_OF_ROWS = 0.7
+"""Of that time, where rows are restored while they are decoded; the rest are indexes and constraints."""
 
 
 async def restore_part(
@@ -44,9 +52,11 @@ async def restore_part(
     moved: Moved,
     make: Callable[[], Awaitable[None]],
     passes: Sequence[Sequence[str]] = ((),),
+    ahead: Ahead | None = None,
 ) -> PlainDump | None:
     """Restores the part into the database ``staged``, which ``make`` makes; what its script says, where it is one.
-    ``passes``: of an archive words of pg_restore, for each time that it is run.
+    ``passes``: of an archive words of pg_restore, for each time that it is run. ``ahead`` counts a large archive's
+    tables as they come.
 
     Raises BackupError, BrokenSet, HostError.
     """
@@ -57,31 +67,92 @@ async def restore_part(
     if programs is None:
         raise BackupError(tr("no pg_restore on {host} fits {part}", host=access.host.name, part=aim.part.name))
     common = ["--no-tablespaces"] if missing_tablespaces(ground, aim) else []
-    version = ground.server.version_num
-    raw_bytes = aim.part.said.raw_bytes if aim.part.said is not None else None
+    archive = _Archive(access, programs, claim, aim, staged, goal, ground.server.version_num, common, moved)
     async with folder_on(access) as folder:
-        path = ""
-        if goal.jobs > 1 and raw_bytes is not None and folder.holds(raw_bytes):
-            decoded = goal.blocks(aim.part)
-            keeping = asyncio.ensure_future(
-                keep_archive(access, folder, decoded, lambda done: moved(round(done * _SHARE_OF_DECODING)))
-            )
-            try:
-                await make()
-                path = await keeping
-            finally:
-                keeping.cancel()
-                await asyncio.gather(keeping, return_exceptions=True)
+        if len(passes) == 1 and archive.raw_bytes > pouring.HEAD_BYTES and folder.holds(pouring.HEAD_BYTES):
+            await make()
+            await archive.restore_by_sections(folder, ahead)
+        elif goal.jobs > 1 and folder.holds(archive.raw_bytes or None):
+            await archive.restore_kept(folder, make, passes)
         else:
             await make()
-        for words in passes:
-            if path:
-                async with _growing(claim, staged, aim, raw_bytes or 0, moved):
-                    await restore_archive(access, programs, path, staged, version, [*common, *words], goal.jobs)
-            else:
-                blocks = goal.blocks(aim.part)
-                await restore_stream(access, programs, blocks, staged, version, [*common, *words], moved)
+            for words in passes:
+                await archive.restore_coming(words, moved)
     return None
+
+
+class _Archive:
+    """One archive on its way into the database ``staged``."""
+
+    def __init__(
+        self,
+        access: Access,
+        programs: Programs,
+        claim: KeptSession,
+        aim: Aim,
+        staged: str,
+        goal: Goal,
+        version_num: int,
+        common: Sequence[str],
+        moved: Moved,
+    ) -> None:
+        self._access, self._programs, self._claim = access, programs, claim
+        self._aim, self._staged, self._goal = aim, staged, goal
+        self._version_num, self._common, self._moved = version_num, common, moved
+        self.raw_bytes = aim.part.said.raw_bytes if aim.part.said is not None else 0
+        """0 where nobody knows."""
+
+    async def restore_by_sections(self, folder: Folder, ahead: Ahead | None) -> None:
+        """Rows by one session, while they are decoded: decoding and the server have a core each. Then indexes and
+        constraints by several, of which the archive's beginning tells all."""
+        head = Head()
+        if ahead is not None:
+            ahead.begin()
+        blocks = head.of(self._goal.blocks(self._aim.part))
+        await self._restore_stream(blocks, ["--section=pre-data", "--section=data"], self._shared(_SHARE_OF_ROWS))
+        if ahead is not None:
+            ahead.loaded()
+        after = ["--section=post-data"]
+        path = await keep_archive(self._access, folder, head.taken(), lambda _done: None)
+        if await has_contents(self._access, self._programs, path):
+            await self._restore_kept(path, after, _SHARE_OF_ROWS)
+        else:
+            await self.restore_coming(after, lambda _done: None)
+        self._moved(self.raw_bytes)
+
+    async def restore_kept(
+        self, folder: Folder, make: Callable[[], Awaitable[None]], passes: Sequence[Sequence[str]]
+    ) -> None:
+        """By several sessions, once all of it is decoded on the host, which is done while the database is made."""
+        decoded = self._goal.blocks(self._aim.part)
+        keeping = asyncio.ensure_future(
+            keep_archive(self._access, folder, decoded, self._shared(_SHARE_OF_DECODING))
+        )  # fmt: skip
+        try:
+            await make()
+            path = await keeping
+        finally:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+        for words in passes:
+            await self._restore_kept(path, words, _SHARE_OF_DECODING)
+
+    async def restore_coming(self, words: Sequence[str], moved: Moved) -> None:
+        """By one session, while it comes."""
+        await self._restore_stream(self._goal.blocks(self._aim.part), words, moved)
+
+    async def _restore_stream(self, blocks: AsyncGenerator[bytes, None], words: Sequence[str], moved: Moved) -> None:
+        words = [*self._common, *words]
+        await restore_stream(self._access, self._programs, blocks, self._staged, self._version_num, words, moved)
+
+    async def _restore_kept(self, path: str, words: Sequence[str], done: float) -> None:
+        """``done``: the share of the time that has passed."""
+        words, jobs = [*self._common, *words], self._goal.jobs
+        async with _growing(self._claim, self._staged, self._aim, self.raw_bytes, self._moved, done):
+            await restore_archive(self._access, self._programs, path, self._staged, self._version_num, words, jobs)
+
+    def _shared(self, share: float) -> Moved:
+        return lambda done: self._moved(round(done * share))
 
 
 async def _restore_script(access: Access, ground: Ground, aim: Aim, staged: str, goal: Goal, moved: Moved) -> PlainDump:
@@ -103,8 +174,10 @@ async def _counted(blocks: AsyncGenerator[bytes, None], moved: Moved) -> AsyncIt
 
 
 @asynccontextmanager
-async def _growing(claim: KeptSession, staged: str, aim: Aim, raw_bytes: int, moved: Moved) -> AsyncIterator[None]:
-    """Tells progress by the size that the database has come to."""
+async def _growing(
+    claim: KeptSession, staged: str, aim: Aim, raw_bytes: int, moved: Moved, before: float
+) -> AsyncIterator[None]:
+    """Tells progress by the size that the database has come to; ``before`` is the share of what came first."""
     whole = aim.detail.size_bytes
     ended = asyncio.Event()
 
@@ -112,7 +185,7 @@ async def _growing(claim: KeptSession, staged: str, aim: Aim, raw_bytes: int, mo
         await claim.tell(variable("growing", staged))
         while whole and not ended.is_set():
             [row] = await claim.ask("SELECT pg_database_size(:'growing') AS bytes")
-            done = _SHARE_OF_DECODING + (1 - _SHARE_OF_DECODING) * min(1.0, row["bytes"] / whole)
+            done = max(before, min(1.0, row["bytes"] / whole))
             moved(round(raw_bytes * done))
             with suppress(TimeoutError):
                 await asyncio.wait_for(ended.wait(), _LOOK_EVERY_S)

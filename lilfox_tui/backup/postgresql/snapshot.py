@@ -59,13 +59,14 @@ class Snapshot:
         """To be called before pg_dump begins. Raises BackupError, HostError."""
         self._first = await self._read_sequences()
 
-    async def count(self) -> Content:
-        """Rows and digests of all tables, large objects. A table that cannot be counted says why.
+    async def count(self, counted: Mapping[str, TableContent] | None = None) -> Content:
+        """Rows and digests of all tables but those that are ``counted`` already, large objects. A table that cannot be
+        counted says why.
 
         Raises BackupError where the session ended, HostError.
         """
-        found: dict[str, TableContent] = {}
-        for some in _portions(self._tables):
+        found = dict(counted or {})
+        for some in _portions([table for table in self._tables if table.name not in found]):
             found |= await self._count_some(some)
         names = {table.name: found[table.name] for table in self._tables}
         objects, digest = await self._large_objects()

@@ -14,6 +14,7 @@ from lilfox_tui.backup.check import Check
 from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.names import local_zone
 from lilfox_tui.backup.postgresql.access import Access, opened
+from lilfox_tui.backup.postgresql.ahead import Ahead
 from lilfox_tui.backup.postgresql.aim import Aim, aims_of, globals_of
 from lilfox_tui.backup.postgresql.carried import carried_by, carried_of
 from lilfox_tui.backup.postgresql.changes import changes_of
@@ -84,6 +85,8 @@ class DatabaseTarget:
         self._stack = AsyncExitStack()
         self._staging: Staging | None = None
         self._made: list[str] = []
+        self._ahead: dict[str, Ahead] = {}
+        """Staging database → who counts it while it is restored."""
 
     @property
     def where(self) -> str:
@@ -147,7 +150,8 @@ class DatabaseTarget:
         compared: list[str] = []
         for aim in self._aims:
             staged = self._staged(aim, staging.stamp)
-            found = await compare_database(staging.access, staging.ground.server, staged, aim.detail)
+            ahead = self._ahead.get(staged)
+            found = await compare_database(staging.access, staging.ground.server, staged, aim.detail, ahead)
             differences += found.differences
             compared.append(found.compared)
         return Comparison(tuple(differences), "; ".join(compared))
@@ -198,7 +202,14 @@ class DatabaseTarget:
     async def _restore(
         self, staging: Staging, aim: Aim, name: str, moved: Callable[[int], None], make: Callable[[], Awaitable[None]]
     ) -> PlainDump | None:
-        return await restore_part(staging.access, staging.ground, staging.claim, aim, name, self._goal, moved, make)
+        ahead = None
+        if aim.detail.content is not None:
+            ahead = Ahead(staging.access, name, staging.ground.server.version_num, aim.detail.content)
+            self._ahead[name] = ahead
+            self._stack.push_async_callback(ahead.leave)
+        return await restore_part(
+            staging.access, staging.ground, staging.claim, aim, name, self._goal, moved, make, ahead=ahead
+        )
 
     async def _drop_made(self, ground: Ground) -> None:
         """By a way of its own: the one that staged may be what failed."""
