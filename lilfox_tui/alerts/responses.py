@@ -1,12 +1,14 @@
 """What people do with alerts: acknowledge, silence, expire. From any LilFox; the one that evaluates notices.
 
-Everything blocks: call it from a thread. Raises LilFoxError.
+It stands in the timeline of the incident that is open before it is done. Everything blocks: call it from a thread.
+Raises LilFoxError.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from msgspec.structs import replace
@@ -14,8 +16,10 @@ from msgspec.structs import replace
 from lilfox_tui.alerts.model import Acknowledgement, Alert, AlertState, Event, Silence, SilenceMatcher
 from lilfox_tui.alerts.saved import Saved
 from lilfox_tui.alerts.silences import check_silence, is_active, written
-from lilfox_tui.errors import UsageError
-from lilfox_tui.i18n import tr
+from lilfox_tui.errors import LilFoxError, UsageError
+from lilfox_tui.i18n import _, tr
+from lilfox_tui.incident.incidents import record
+from lilfox_tui.incident.model import AlertChanged, Changed, Did, Reverted
 from lilfox_tui.text import encodable
 
 LONGEST_SILENCE = timedelta(days=366)
@@ -28,12 +32,22 @@ def acknowledge(saved: Saved, alert: Alert, by: str, note: str, now: datetime) -
     if alert.state is AlertState.RESOLVED:
         raise UsageError(tr("{alert} has resolved already; there is nothing to acknowledge", alert=alert.name))
     by, note = encodable(by), encodable(note)
+    record(
+        AlertChanged(
+            name=alert.name,
+            labels=dict(alert.labels),
+            state="acknowledged",
+            since=alert.fired_at or alert.active_at,
+            summary=f"{by}: {note}" if note else by,
+        )
+    )
     event = Event(now, "acknowledged", alert.labels, alert.rule, alert.value, by=by, note=note)
     saved.acknowledge(alert.labels, Acknowledgement(by, now, note), event)
 
 
 def unacknowledge(saved: Saved, alert: Alert, by: str, now: datetime) -> None:
     """Takes an acknowledgement away."""
+    record(Did(text=_("no longer acknowledged: {name}", name=alert.name)))
     saved.acknowledge(alert.labels, None, Event(now, "unacknowledged", alert.labels, alert.rule, by=encodable(by)))
 
 
@@ -48,6 +62,8 @@ def silence(
     by, comment = encodable(by), encodable(comment)
     wanted = tuple(replace(one, value=encodable(one.value)) for one in matchers)
     made = Silence(str(uuid.uuid4()), wanted, now, now + lasts, by, comment, until_resolved=for_s is None)
+    text = _("silenced: {matchers}", matchers=f"{written(wanted)} {comment}".strip())
+    record(Changed(change=_change(made), text=text, undo=f"lilfox alerts expire {made.id}", ends=made.ends_at))
     saved.keep_silence(made, _event(made, "silenced", by, now))
     return made
 
@@ -62,6 +78,7 @@ def expire(saved: Saved, wanted: str, by: str, now: datetime) -> Silence:
     if len(found) > 1:
         raise UsageError(tr("{count} silences begin with {id}; write more of it", count=len(found), id=wanted))
     ended = replace(found[0], ends_at=now)
+    record(Reverted(change=_change(ended), text=_("silence ended: {matchers}", matchers=written(ended.matchers))))
     saved.keep_silence(ended, _event(ended, "expired", encodable(by), now))
     return ended
 
@@ -72,7 +89,14 @@ def expire_resolved(saved: Saved, silences: Iterable[Silence], alerts: Iterable[
     over = [one for one in silences if one.until_resolved and is_active(one, now) and one.id not in used]
     for one in over:
         saved.keep_silence(replace(one, ends_at=now), _event(one, "expired", "", now))
+        with suppress(LilFoxError):  # nobody's doing: what is over is over
+            text = _("silence ended: {matchers}", matchers=written(one.matchers))
+            record(Reverted(change=_change(one), text=text), by="lilfox monitor")
     return bool(over)
+
+
+def _change(silence: Silence) -> str:
+    return f"silence {silence.id}"
 
 
 def _event(silenced: Silence, kind: str, by: str, now: datetime) -> Event:

@@ -37,10 +37,11 @@ async def offered_key(name: str, config: HostConfig, ssh: SshConfig) -> OfferedK
 
 
 async def trust(name: str, config: HostConfig, ssh: SshConfig, fingerprint: str) -> OfferedKey:
-    """Appends the host's key to the first known_hosts file, if it still is the one with ``fingerprint``.
+    """Appends the host's key to the first known_hosts file, if it still is the one with ``fingerprint``; it stands in
+    the timeline of the incident that is open before.
 
     Does nothing for a key that is trusted already. Raises HostKeyChanged for a changed or revoked key or another
-    fingerprint, HostUnreachable, UsageError for this machine, FileRefused when the file cannot be written.
+    fingerprint, HostUnreachable, UsageError for this machine, FileRefused when the file cannot be written, NotRecorded.
     """
     _refuse_local(name, config)
     from lilfox_tui.hosts.ssh_trust import add_key

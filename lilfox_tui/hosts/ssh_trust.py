@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -12,12 +13,14 @@ from lilfox_tui.errors import FileRefused, HostKeyChanged
 from lilfox_tui.hosts.base import OfferedKey
 from lilfox_tui.hosts.ssh_dial import Target, shown_key
 from lilfox_tui.hosts.ssh_keys import KnownKeys, key_error, place_of
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import _, tr
+from lilfox_tui.incident.incidents import record
+from lilfox_tui.incident.model import Did
 
 
 async def ask_key(name: str, config: HostConfig, ssh: SshConfig) -> OfferedKey:
     """The key that the host shows now. Raises HostError."""
-    offered, _, _ = await _offered(name, config, ssh)
+    offered, _key, _known = await _offered(name, config, ssh)
     return offered
 
 
@@ -37,6 +40,9 @@ async def add_key(name: str, config: HostConfig, ssh: SshConfig, fingerprint: st
             fingerprint=offered.fingerprint,
             known=fingerprint,
         )  # fmt: skip
+    shown = f"{offered.key_type} {offered.fingerprint}"
+    said = Did(text=_("the key of {host} is trusted: {key}", host=name, key=shown))
+    await asyncio.to_thread(record, said)
     _append(name, Path(offered.file), f"{offered.place} {key.export_public_key().decode().strip()}\n")
     return offered
 

@@ -10,11 +10,21 @@ from msgspec.structs import replace
 from lilfox_tui.alerts.database import Database
 from lilfox_tui.alerts.model import Acknowledgement, AlertState, Event, Silence
 from lilfox_tui.alerts.one_evaluates import OneEvaluates
-from lilfox_tui.alerts.responses import LONGEST_SILENCE, expire, silence
+from lilfox_tui.alerts.responses import (
+    LONGEST_SILENCE,
+    acknowledge,
+    expire,
+    expire_resolved,
+    silence,
+    unacknowledge,
+)
 from lilfox_tui.alerts.saved import Saved
 from lilfox_tui.alerts.silences import parse_matchers
 from lilfox_tui.alerts.viewing import marked
 from lilfox_tui.errors import UsageError
+from lilfox_tui.incident.errors import NoSuchIncident
+from lilfox_tui.incident.incidents import entries, open_incident, read_incident
+from lilfox_tui.incident.places import find
 from tests.unit.alerts.made import T0, alert, at
 
 SLOW = parse_matchers("alertname=Slow")
@@ -60,3 +70,32 @@ def test_whoever_looks_whether_somebody_evaluates_holds_up_nobody(tmp_path: Path
     assert not looks.is_held()
     assert evaluates.take(), "the look has let go"
     evaluates.release()
+
+
+def test_what_people_do_is_in_the_timeline_of_the_incident_that_is_open(
+    own_folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lilfox_tui.paths._SYSTEM", str(own_folders / "system"))
+    saved = Saved(Database(None))
+    open_incident("slow")
+    acknowledge(saved, alert(), "kim", "mine", T0)
+    unacknowledge(saved, alert(), "kim", T0)
+    made = silence(saved, SLOW, 60.0, "kim", "noise", T0)
+    assert list(read_incident(find("INC-1")).in_force) == [f"silence {made.id}"]
+    expire(saved, made.id, "kim", at(1))
+    assert read_incident(find("INC-1")).in_force == {}
+    again = silence(saved, SLOW, None, "kim", "", T0)
+    assert expire_resolved(saved, [again], [], at(2))
+    assert read_incident(find("INC-1")).in_force == {}
+    assert [type(entry.what).__name__ for entry in entries("INC-1")] == [
+        "Opened", "AlertChanged", "Did", "Changed", "Reverted", "Changed", "Reverted",
+    ]  # fmt: skip
+
+
+def test_what_cannot_be_recorded_is_not_done(own_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lilfox_tui.paths._SYSTEM", str(own_folders / "system"))
+    monkeypatch.setenv("LILFOX_INCIDENT", "INC-9")
+    saved = Saved(Database(None))
+    with pytest.raises(NoSuchIncident):
+        silence(saved, SLOW, 60.0, "kim", "", T0)
+    assert list(saved.silences()) == []
