@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -20,7 +21,7 @@ from lilfox_tui.backup.errors import BackupError, BrokenSet, Different, HalfSwap
 from lilfox_tui.backup.model import BackupSet, FoundPart
 from lilfox_tui.backup.opening import Opening, source_module
 from lilfox_tui.backup.phases import phase
-from lilfox_tui.backup.source import Change, Comparison, Goal, Swap, Target
+from lilfox_tui.backup.source import Change, Comparison, Goal, Kept, Swap, Target
 from lilfox_tui.errors import HostError, LilFoxError, NotAllowed
 from lilfox_tui.i18n import tr
 from lilfox_tui.jobs.run import Run
@@ -301,12 +302,26 @@ async def settle(opening: Opening, restored: journal.Restored) -> str:
     if restored.stage == "undoing":
         await _undo_rest(opening, restored)
         return str(tr("the restore of {set} that was interrupted is undone", set=restored.set))
-    for swap in restored.swaps:
+    for number, swap in enumerate(restored.swaps):
         if await source_module(swap.kind).settle(swap, opening.host(swap.host or None)) == "undone":
+            idle = [each for each in restored.swaps[number + 1 :] if await _is_staged_alone(opening, each)]
             await _undo_rest(opening, restored)
+            for each in idle:
+                with suppress(LilFoxError):  # it stays and is shown with what restores keep
+                    await source_module(each.kind).forget(each, opening.host(each.host or None))
             return str(tr("the restore of {set} that was interrupted is as it was before", set=restored.set))
     journal.write(msgspec.structs.replace(restored, stage="swapped"))
     return str(tr("the restore of {set} that was interrupted is finished", set=restored.set))
+
+
+async def _is_staged_alone(opening: Opening, swap: Swap) -> bool:
+    """Whether none of its renames was made: what was staged was never in use, and nobody wants it back."""
+    try:
+        kept: list[Kept] = await source_module(swap.kind).kept(swap, opening.host(swap.host or None))
+    except LilFoxError:
+        return False
+    before = {one.before for one in swap.renames}
+    return len(kept) == len(swap.renames) and not any(each.name in before for each in kept)
 
 
 async def _undo_rest(

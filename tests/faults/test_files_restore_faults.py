@@ -12,16 +12,23 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
+import msgspec
 import pytest
 
+from lilfox_tui.backup import restore
 from lilfox_tui.backup.errors import BackupError, HalfSwapped
+from lilfox_tui.backup.journal import Restored
 from lilfox_tui.backup.model import FoundPart
+from lilfox_tui.backup.opening import Opening, source_module
 from lilfox_tui.backup.phases import CRASH_AT
-from lilfox_tui.backup.source import Renames
+from lilfox_tui.backup.source import Renames, Swap
 from lilfox_tui.backup.sources import config, files
 from lilfox_tui.backup.tree import renames
+from lilfox_tui.config.model import Config
 from lilfox_tui.errors import HostError
 from lilfox_tui.hosts.base import Host
 from tests.faults.uploads_app import TOP, U, app, file, host, options
@@ -209,8 +216,6 @@ async def test_row_47_a_crash_between_the_renames_is_finished_or_undone(
     app: Path, tmp_path: Path, host: Host, phase: str, then: str
 ) -> None:
     """Of two things that are swapped together either both are as they were, or both are restored."""
-    import msgspec
-
     (app / ".env").write_text("A=1\n")
     (app / "config").mkdir()
     (app / "config" / "a").write_text("then")
@@ -241,6 +246,33 @@ async def test_row_47_what_was_staged_is_gone_so_it_is_undone(app: Path, tmp_pat
     os.rename(swap.target, swap.before)
     shutil.rmtree(os.path.dirname(swap.staged))
     assert await files.settle(swap, host) == "undone"
+    assert (app / U / "kept.txt").read_text() == "kept"
+
+
+async def test_row_47_what_was_staged_beside_a_database_that_is_undone_goes(
+    app: Path, tmp_path: Path, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process died while the database's names were changed: the folder beside was staged, and never in place."""
+
+    async def settled(_swap: Swap, _host: Host) -> str:
+        return "undone"
+
+    async def undone(_swap: Swap, _host: Host) -> None:
+        pass
+
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
+    target = files.open_target("uploads", options(app), host, shelf.goal())
+    await staged(target)
+    swap = target.swap_plan()
+    database = SimpleNamespace(settle=settled, undo=undone)
+    monkeypatch.setattr(restore, "source_module", lambda kind: database if kind == "database" else source_module(kind))
+    first = msgspec.structs.replace(swap, kind="database", target="lilfox")
+    noted = Restored(run="20231230-020000-3f9a", set="s", at=datetime.now(UTC), stage="swapping", swaps=(first, swap))
+    assert sorted(os.listdir(app / "public")) != ["uploads"]
+    async with Opening(Config()) as opening:
+        await restore.settle(opening, noted)
+    assert os.listdir(app / "public") == ["uploads"]
     assert (app / U / "kept.txt").read_text() == "kept"
 
 

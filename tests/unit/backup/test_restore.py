@@ -16,7 +16,7 @@ from lilfox_tui.backup.errors import BackupError, BrokenSet, Different, NotReady
 from lilfox_tui.backup.model import BackupSet, FoundPart
 from lilfox_tui.backup.opening import Opening
 from lilfox_tui.backup.restore import Restore, Wanted
-from lilfox_tui.backup.source import Change, Comparison, Settled, Swap
+from lilfox_tui.backup.source import Change, Comparison, Kept, Settled, Swap
 from lilfox_tui.config.model import SourceConfig
 from lilfox_tui.errors import NotAllowed
 from tests.unit.backup.noted_run import NotedRun
@@ -34,6 +34,7 @@ class World:
         self.fails: set[str] = set()
         self.different: set[str] = set()
         self.settled: dict[str, Settled] = {}
+        self.kept: dict[str, list[str]] = {}
         self.protected = False
 
     def call(self, source: str, name: str) -> None:
@@ -90,8 +91,16 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> World:
         made.call(swap.target, "settle")
         return made.settled.get(swap.target, "finished")
 
+    async def kept(swap: Swap, host: object) -> list[Kept]:
+        made.call(swap.target, "kept")
+        return [Kept(target=swap.target, name=name) for name in made.kept.get(swap.target, ())]
+
+    async def forget(swap: Swap, host: object) -> None:
+        made.call(swap.target, "forget")
+
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.setattr(restore, "source_module", lambda kind: SimpleNamespace(undo=undo, settle=settle))
+    module = SimpleNamespace(undo=undo, settle=settle, kept=kept, forget=forget)
+    monkeypatch.setattr(restore, "source_module", lambda kind: module)
     return made
 
 
@@ -270,6 +279,30 @@ async def test_where_renames_cannot_be_finished_all_of_them_are_undone(world: Wo
     assert world.place == {"database": "old", "uploads": "old"}
     settled = [call for call in world.calls if call.endswith("settle")]
     assert settled == ["database.settle"] if lost == "database" else ["database.settle", "uploads.settle"]
+
+
+@pytest.mark.parametrize(
+    ("kept", "goes"),
+    [(["uploads_new"], True), (["uploads_before"], False), (["uploads_new", "uploads_before"], False), ([], False)],
+)
+async def test_what_was_staged_and_never_in_place_goes_with_the_undone(
+    world: World, kept: list[str], goes: bool
+) -> None:
+    """What may have been in use stays: it has what was written to it since."""
+    restored = await whole(world)
+    world.settled["database"], world.kept["uploads"] = "undone", kept
+    await restore.settle(opening_of(world), restored)
+    assert ("uploads.forget" in world.calls) is goes
+    assert "database.forget" not in world.calls, "its settling takes away what was staged"
+
+
+@pytest.mark.parametrize("fault", ["uploads.kept", "uploads.forget"])
+async def test_what_cannot_be_taken_away_stays_and_all_is_as_it_was(world: World, fault: str) -> None:
+    restored = await whole(world)
+    world.settled["database"], world.kept["uploads"] = "undone", ["uploads_new"]
+    world.fails.add(fault)
+    assert "as it was before" in await restore.settle(opening_of(world), restored)
+    assert [each.stage for each in journal.read_all()] == ["undone"]
 
 
 async def test_where_the_journal_cannot_be_written_nothing_is_swapped(
