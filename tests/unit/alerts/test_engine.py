@@ -6,7 +6,6 @@ import asyncio
 import math
 import os
 import threading
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,6 @@ from lilfox_tui.alerts.one_evaluates import OneEvaluates
 from lilfox_tui.alerts.silences import matchers_of, parse_matchers
 from lilfox_tui.config.model import NotifierConfig
 from lilfox_tui.errors import LilFoxError, UsageError
-from lilfox_tui.maintenance import Window, open_window
 from lilfox_tui.scrape.series import SeriesSource
 from tests.unit.alerts.running import RULES, Run
 from tests.waiting import until
@@ -148,21 +146,6 @@ async def test_acknowledgements_and_silences_are_there_after_kill_9(tmp_path: Pa
     assert after.engine.feed.value.count(AlertState.FIRING) == 1
     await after.go(3600, {"a": 0.0, "b": 0.0})
     assert after.alerts()[1].silenced_by == ()
-
-
-@pytest.mark.parametrize("name", ["a", "all"])
-async def test_nobody_is_told_of_what_is_in_maintenance(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    run = await started(tmp_path)
-    await run.go(150, {"a": 0.0, "b": 0.0})
-    now = run.clock.now()
-    open_window(Window(name=name, since=now, until=now + timedelta(hours=1), by="kim@ops"))
-    await run.go(15, {"a": 0.0, "b": 0.0})
-    assert [bool(each.silenced_by) for each in run.alerts()] == [True, name == "all"]
-    await run.go(3600, {"a": 0.0, "b": 0.0})
-    assert [each.silenced_by for each in run.alerts()] == [(), ()]
 
 
 async def test_an_acknowledgement_does_not_hold_for_the_next_time(tmp_path: Path) -> None:
