@@ -17,7 +17,7 @@ import pytest
 
 from lilfox_tui.incident import incidents as book
 from lilfox_tui.incident.errors import IncidentError, NotRecorded
-from lilfox_tui.incident.model import Kept, Noted
+from lilfox_tui.incident.model import JobBegan, JobEnded, Kept, Noted
 from lilfox_tui.incident.places import find
 from lilfox_tui.incident.verifying import verify
 from tests.faults.test_job_faults import fill, small_disk
@@ -282,9 +282,12 @@ def test_a_job_tells_the_incident_that_is_open_and_the_one_that_the_environment_
     one = ended(begin("copies", title="password=S3CRET"))
     other = ended(begin("copies", title="b", env={**os.environ, "LILFOX_INCIDENT": "INC-1"}))
     told = {
-        name: [(what.job, what.title if hasattr(what, "title") else what.state) for what in whats]
+        name: [
+            (what.job, what.title if isinstance(what, JobBegan) else what.state)
+            for entry in book.entries(name)
+            if isinstance(what := entry.what, JobBegan | JobEnded)
+        ]
         for name in ("INC-1", "INC-2")
-        for whats in [[entry.what for entry in book.entries(name) if hasattr(entry.what, "job")]]
     }
     assert told == {
         "INC-1": [(other.id, "b"), (other.id, "ok")],

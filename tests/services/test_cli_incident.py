@@ -1,0 +1,183 @@
+"""``lilfox incident``, the real program: what it writes, what it prints, how it exits."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from lilfox_tui.cli.schemas import schema
+from lilfox_tui.incident import incidents as book
+from lilfox_tui.incident.model import Closed
+from tests.services.lilfox_command import LILFOX, lilfox
+from tests.waiting import wait_for
+
+SECRETS = [
+    "postgresql://lilfox:S3CRET@db:5432/lilfox",
+    "Authorization: Bearer S3CRETS3CRET",
+    "sudo_password=S3CRET",
+    "AKIAS3CRETS3CRETS3CR",
+]
+CONFIG = """
+contacts:
+  security: {name: Security, call: "+1 555 0100", note: round the clock}
+"""
+
+
+@pytest.fixture(autouse=True)
+def state(own_folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the incidents, with a configuration that names somebody; the system's own are not seen."""
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    monkeypatch.delenv("LILFOX_INCIDENT", raising=False)
+    config = own_folders / "config/lilfox/config.yaml"
+    config.parent.mkdir(parents=True)
+    config.write_text(CONFIG)
+    return tmp_path / "state/incidents"
+
+
+def incident(*words: str | Path, code: int = 0, stdin: str | None = None) -> str:
+    done = lilfox("incident", *words, stdin=stdin)
+    assert done.returncode == code, (done.stdout, done.stderr)
+    assert "Traceback" not in done.stderr
+    return done.stdout + done.stderr
+
+
+def document(*words: str) -> dict[str, object]:
+    done = lilfox("incident", *words, "--json")
+    found: dict[str, object] = json.loads(done.stdout)
+    jsonschema.validate(found, schema(f"incident-{words[0]}"))
+    return found
+
+
+def test_an_incident_from_its_opening_to_its_export(state: Path, tmp_path: Path) -> None:
+    assert "no incident is open" in incident("current", code=1)
+    assert "INC-1 is open: db down (SEV-2)" in incident("open", "db", "down", "--severity", "SEV-2", "--by", "ann@a")
+    assert "INC-1 SEV-2: db down" in incident("current")
+    incident("note", "looked", "at", "the", "logs")
+    incident("decide", "restart it")
+    incident("role", "lead", "bob")
+    incident("severity", "SEV-1")
+    assert "security  Security  +1 555 0100  round the clock" in incident("call")
+    called = incident("call", "security", "--outcome", "on their way")
+    assert "called security Security +1 555 0100: on their way" in called
+    assert "one of: security" in incident("call", "nobody", code=2)
+    incident("mark", "detected", "--at", "2023-12-30T02:00Z")
+    assert "is still to come" in incident("mark", "resolved", "--at", "2999-01-01T00:00Z", code=2)
+    (tmp_path / "a.log").write_text("connection refused\n")
+    assert "evidence a.log (19 bytes)" in incident("evidence", tmp_path / "a.log", "--text", "why")
+    assert "evidence stdin (3 bytes)" in incident("evidence", "-", stdin="abc")
+    assert "took over from ann@a" in incident("take-over", "--by", "bob@b")
+    assert "acts now: bob@b" in incident("handover")
+    assert "INC-1: intact: 10 entries" in incident("verify")
+    assert "SEV-1" in incident("show")
+    assert "INC-1 is closed" in incident("close", "--summary", "a bad release")
+    assert "closed already" in incident("close", "INC-1", code=1)
+    text = incident("export", "INC-1")
+    assert text.startswith("# INC-1: db down\n")
+    assert "[a.log](evidence/a.log) why" in text
+    assert "| detected | 2023-12-30 02:00:00 | - | somebody said so |" in text
+    assert incident("--language", "zh_CN", "export", "INC-1").count("\n## ") == text.count("\n## ") == 9
+    made = tmp_path / "out"
+    incident("export", "INC-1", "--to", made)
+    assert (made / "INC-1.md").read_text("utf-8") == text
+    assert (made / "evidence/a.log").read_text() == "connection refused\n"
+    assert "is there already" in incident("export", "INC-1", "--to", made, code=2)
+
+
+def test_documents_are_as_their_schemas_say(state: Path) -> None:
+    assert document("current") == {"incident": None}
+    incident("open", "x")
+    book.append("INC-1", Closed(summary="x", in_force=("y",)))
+    for words in (("current",), ("list", "--all"), ("show", "INC-1"), ("verify", "INC-1")):
+        document(*words)
+    lines = lilfox("incident", "follow", "INC-1", "--json").stdout.splitlines()
+    for line in lines:
+        jsonschema.validate(json.loads(line), schema("incident-entry"))
+    assert len(lines) == 2
+
+
+def test_what_was_altered_exits_1_and_is_named(state: Path) -> None:
+    incident("open", "x")
+    incident("note", "y")
+    timeline = state / "INC-1/timeline.jsonl"
+    timeline.write_bytes(timeline.read_bytes().replace(b'"y"', b'"z"'))
+    told = incident("verify", code=1)
+    assert "timeline.jsonl:2: this is not what was written" in told
+    assert document("verify")["intact"] is False
+    assert "**altered**: timeline.jsonl:2" in incident("export")
+
+
+def test_read_only_reads_and_writes_nothing(state: Path) -> None:
+    incident("open", "x")
+    for words in (("open", "y"), ("note", "y"), ("close",), ("evidence", "/etc/hostname"), ("take-over",)):
+        assert "cannot be changed with read_only" in incident(*words, "--read-only", code=1)
+    incident("show", "--read-only")
+    assert len(book.entries("INC-1")) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("note", "x"),
+        ("close",),
+        ("show", "INC-9"),
+        ("verify", "--known", "x"),
+        ("severity", "SEV-9"),
+        ("mark", "detected", "--at", "yesteryear"),
+        (),
+    ],
+)
+def test_what_makes_no_sense_exits_2(state: Path, words: tuple[str, ...]) -> None:
+    incident(*words, code=2)
+
+
+@contextmanager
+def following(output: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """It shows what there is; it is gone afterwards."""
+    with output.open("wb") as out, subprocess.Popen([*LILFOX, "incident", "follow"], stdout=out) as follower:
+        try:
+            wait_for(lambda: "opened: x" in output.read_text(), what="it shows what there is")
+            yield follower
+        finally:
+            follower.kill()
+
+
+def test_a_second_operator_follows_live_until_it_is_closed(state: Path, tmp_path: Path) -> None:
+    incident("open", "x")
+    output = tmp_path / "out"
+    with following(output) as follower:
+        incident("note", "from elsewhere \x1b[31m")
+        wait_for(lambda: "from elsewhere" in output.read_text(), what="it shows what comes")
+        assert follower.poll() is None
+        incident("close")
+        assert follower.wait(10) == 0
+    assert "\x1b" not in output.read_text()
+
+
+def test_following_is_ended_by_ctrl_c(state: Path, tmp_path: Path) -> None:
+    incident("open", "x")
+    with following(tmp_path / "out") as follower:
+        follower.send_signal(signal.SIGINT)
+        assert follower.wait(10) == 130
+
+
+def test_no_secret_is_in_any_file_or_word_of_it(state: Path, tmp_path: Path) -> None:
+    secret = " ; ".join(SECRETS)
+    told = incident("open", secret, "--cause", secret)
+    told += incident("note", secret) + incident("role", secret, secret)
+    (tmp_path / "a.log").write_text(f"before\n{secret}\nbehind\n")
+    told += incident("evidence", tmp_path / "a.log", "--text", secret)
+    told += incident("close", "--summary", secret)
+    told += incident("show", "INC-1", "--all") + incident("handover", "INC-1") + incident("export", "INC-1")
+    told += incident("export", "INC-1", "--to", tmp_path / "out") + incident("list", "--all")
+    assert "S3CRET" not in told
+    written = [path for place in (state, tmp_path / "out") for path in place.rglob("*") if path.is_file()]
+    assert {path.name for path in written} == {"timeline.jsonl", "head", "a.log", "INC-1.md"}
+    for path in written:
+        assert b"S3CRET" not in path.read_bytes(), path
