@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from lilfox_tui.hosts import detached
+from lilfox_tui.hosts.open import open_host
 from lilfox_tui.jobs.listing import list_jobs
 from lilfox_tui.jobs.model import Job
 from tests.lab.database_host import DatabaseHost, account, client, make_store
@@ -183,3 +185,94 @@ def test_the_link_to_either_host_is_cut_while_a_dump_streams(
     assert store.ssh("ls -A /srv/backup | grep -c '\\.part$' || true").strip() == "0"
     wait_for(lambda: not database.left(), what=f"nothing is left there: {database.left()}")
     database.sql("DROP TABLE large")
+
+
+_SLOW = """#!/bin/sh
+{ head -c 12000000; until [ -e /run/gate ]; do sleep 0.1; done; cat; } | exec /usr/bin/zstd "$@"
+"""
+
+
+class Near(Planned):
+    """The plan ``nightly``: the database and the files of ``db-1``, into a folder of ``db-1``; compression there stops
+    after 12 MB until there is ``/run/gate``."""
+
+    def __init__(self, folder: Path, lab: MachineLab, database: DatabaseHost) -> None:
+        BackupLab.__init__(self, folder)
+        self.machine = database.machine
+        sources = {
+            "database": {"kind": "postgresql", "host": "db-1", "as": "postgres", "url": "postgresql:///lilfox"},
+            "uploads": {"kind": "files", "host": "db-1", "path": f"{APP}/uploads", "sudo": True},
+        }
+        self.planned(
+            {"nightly": {"sources": sources, "store": "near"}},
+            {"near": {"kind": "sftp", "host": "db-1", "path": "/srv/near"}},
+            hosts={"db-1": account(lab, database.machine, "deploy")},
+            ssh=client(lab),
+        )
+        self.machine.ssh("rm -rf /srv/near /run/gate; install -d -m 700 -o deploy -g deploy /srv/near")
+        self.machine.ssh(f"cat >/usr/local/bin/zstd <<'X'\n{_SLOW}X\nchmod 755 /usr/local/bin/zstd")
+
+    def pids(self) -> list[str]:
+        """Of the commands that root has there, by what their folders say."""
+        return self.machine.ssh("cat /root/.cache/lilfox/jobs/backup-*/pid 2>/dev/null | cut -d' ' -f2").split()
+
+
+@pytest.mark.fault("1.14", "1.15")
+def test_a_dump_into_a_store_of_its_own_host_goes_on_while_the_host_cannot_be_reached(
+    tmp_path: Path, lab: MachineLab, database: DatabaseHost
+) -> None:
+    database.sql(
+        "DROP TABLE IF EXISTS large; CREATE TABLE large AS SELECT n, md5(n::text) || md5((n * 3)::text) AS word"
+        " FROM generate_series(1, 300000) n"
+    )
+    made = Near(tmp_path, lab, database)
+    seen: list[list[str]] = []
+
+    def told() -> list[str]:
+        return [text for text in said(list_jobs()[0].id) if "and is looked for" in text]
+
+    def pulled() -> None:
+        seen.append(made.pids())
+        database.machine.cut()
+        try:
+            wait_for(lambda: told(), timeout_s=60, what="the loss was noticed")
+        finally:
+            database.machine.heal()
+        seen.append(made.pids())
+        database.machine.ssh("touch /run/gate")
+
+    try:
+        job = made.meanwhile("backup", "run", "nightly", at=far("lilfox_", 2_000_000), act=pulled)
+        assert (job.state, job.exit_code) == ("ok", 0), (job.message, said(job.id))
+        assert len(seen[0]) == 1
+        assert seen[0] == seen[1], "the same process goes on"
+        assert not [text for text in said(job.id) if "trying again in" in text]
+        (found,) = made.sets_of("near")
+        assert (found["id"], found["status"]) == (job.result["set"], "intact")
+        modes = database.machine.ssh("stat -c '%a %U' /srv/near/*.zst | sort -u")
+        assert modes.splitlines() == ["600 deploy"]
+        assert made.pids() == []
+        wait_for(lambda: not database.left(), timeout_s=30, what=f"nothing is left there: {database.left()}")
+    finally:
+        database.machine.ssh("rm -f /usr/local/bin/zstd; touch /run/gate")
+        database.sql("DROP TABLE large")
+
+
+async def test_a_command_that_a_power_cut_has_ended_is_gone_and_is_not_run_again(lab: MachineLab) -> None:
+    machine = lab.machine("cut-1")
+    machine.up()
+    host = open_host("cut-1", machine.config(), lab.ssh())
+    try:
+        script = "echo ran >>/root/ran; exec sleep 1000"
+        begun = await detached.start(host, "power", ["sh", "-c", script])
+        assert begun.state == "running"
+        machine.kill()
+        await host.close()
+        machine.up()
+        host = open_host("cut-1", machine.config(), lab.ssh())
+        assert (await detached.look(host, "power")).state == "gone"
+        assert (await detached.start(host, "power", ["sh", "-c", script])).state == "gone"
+        assert machine.ssh("cat /root/ran") == "ran\n"
+    finally:
+        await host.close()
+        machine.kill()
