@@ -68,7 +68,7 @@ async def drill(
             ),
         )
     wanted = Wanted(sources=dict(sources), places=dict(places), scratch=True, other_server=True)
-    restore = Restore(opening, found, reader.blocks, wanted)
+    restore = Restore(opening, found, reader.after(proof).blocks, wanted)
     started = time.monotonic()
     try:
         checks = await again(run, restore.checks)

@@ -131,13 +131,14 @@ async def restore(run: Run, wanted: dict[str, Any]) -> Outcome:
             found = chosen(await read_sets(store), wish)
             refuse_broken(found)
             reader = await reader_of(plan, store, wish.identity)
-            if not found.good:
+            proof = found.proof
+            if proof is None or not found.good:
                 proof = await verify_set(run, reader, found)
                 if proof.level == "broken":
                     raise BackupError(
                         tr("{set} is broken: {reason}; nothing was written", set=found.id, reason=proof.reason)
                     )
-            made = Restore(opening, found, reader.blocks, wanted_of(wish, plan, found))
+            made = Restore(opening, found, reader.after(proof).blocks, wanted_of(wish, plan, found))
             return await _restore(run, made)
 
 

@@ -54,9 +54,16 @@ async def packed(
 
 
 async def unpacked(
-    stored: AsyncIterator[bytes], packing: Packing, identity: str | None, counted: Counted, *, limit_bytes: int | None
+    stored: AsyncIterator[bytes],
+    packing: Packing,
+    identity: str | None,
+    counted: Counted,
+    *,
+    limit_bytes: int | None,
+    raw_digest: bool = True,
 ) -> AsyncGenerator[bytes, None]:
-    """The raw bytes again, in blocks of about 1 MiB. ``identity``: the age key of what is encrypted, else None.
+    """The raw bytes again, in blocks of about 1 MiB. ``identity``: the age key of what is encrypted, else None. Without
+    ``raw_digest`` that of the raw bytes stays empty.
 
     Raises BrokenSet for what cannot be decoded, ends early, goes on after its end (a second gzip member, garbage), or
     is more than ``limit_bytes``; NotReady for a key that does not fit; and what ``stored`` raises. That zstd without
@@ -73,24 +80,24 @@ async def unpacked(
             source = stack.enter_context(closing(decrypting(source, identity)))
         return decompressing(packing, source)
 
-    async with aclosing(_through(stored, saw, opened, after.update)) as blocks:
+    async with aclosing(_through(stored, saw, opened, after.update if raw_digest else None)) as blocks:
         async for block in blocks:
             counted.raw_bytes += len(block)
             if limit_bytes is not None and counted.raw_bytes > limit_bytes:
                 raise BrokenSet(tr("it unpacks to more than {limit} bytes, which is all that it may hold",
                                    limit=limit_bytes))  # fmt: skip
             yield block
-    counted.sha256, counted.raw_sha256 = before.hexdigest(), after.hexdigest()
+    counted.sha256, counted.raw_sha256 = before.hexdigest(), after.hexdigest() if raw_digest else ""
 
 
 async def _through(
     blocks: AsyncIterator[bytes],
     saw: Callable[[bytes], None],
     opened: Callable[[Readable, ExitStack], Readable],
-    gave: Callable[[bytes], None],
+    gave: Callable[[bytes], None] | None,
 ) -> AsyncGenerator[bytes, None]:
     """What is read of the file that ``opened`` makes of ``blocks``. One thread reads, another is shown what was read
-    (``gave``) while the consumer has it; the next block is read meanwhile."""
+    (``gave``, where there is one) while the consumer has it; the next block is read meanwhile."""
     loop = asyncio.get_running_loop()
     threads = ThreadPoolExecutor(2, "lilfox-packing")
     stack = ExitStack()
@@ -101,9 +108,10 @@ async def _through(
             try:
                 while block := await reading:
                     reading = loop.run_in_executor(threads, reader.read, BLOCK)
-                    hashing = loop.run_in_executor(threads, gave, block)
+                    hashing = loop.run_in_executor(threads, gave, block) if gave is not None else None
                     yield block
-                    await hashing
+                    if hashing is not None:
+                        await hashing
             finally:
                 reading.cancel()
     finally:

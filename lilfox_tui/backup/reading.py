@@ -24,13 +24,15 @@ async def raw_blocks(
     *,
     limit_bytes: int | None = None,
     counted: Counted | None = None,
+    proven: str = "",
 ) -> AsyncGenerator[bytes, None]:
     """The raw bytes of ``part``: decrypted with ``identity`` (the age key itself), unpacked. Use inside ``aclosing``.
 
     What the manifest says of it (size and digest, as stored and raw) is checked, at the end at the latest: until the
     generator has ended nothing of it is to be trusted. Never more than the manifest's ``raw_bytes`` come; of a part of
     the manual's scripts never more than ``limit_bytes``, for which the room that there is is a good value. ``counted``
-    is filled with what was read.
+    is filled with what was read. ``proven``: the digest of stored bytes that were found to unpack to what the manifest
+    says; where they are these, they are hashed as stored, and the frame's own checksum holds for what they unpack to.
 
     Raises BrokenSet, NotReady (encrypted and no ``identity``, or another one), StoreError, HostError.
     """
@@ -48,10 +50,11 @@ async def raw_blocks(
         )
     key = identity if said is not None and said.encrypted else None
     limit = said.raw_bytes if said is not None else limit_bytes
+    known = said is not None and packing == "zstd" and said.sha256 == proven
     try:
         async with (
             aclosing(_bounded(store, part, said)) as stored,
-            aclosing(unpacked(stored, packing, key, counted, limit_bytes=limit)) as blocks,
+            aclosing(unpacked(stored, packing, key, counted, limit_bytes=limit, raw_digest=not known)) as blocks,
         ):
             async for block in blocks:
                 yield block
@@ -94,5 +97,5 @@ def _check(said: Part, counted: Counted) -> None:
         )  # fmt: skip
     if counted.sha256 != said.sha256:
         raise BrokenSet(_CHANGED)
-    if (counted.raw_bytes, counted.raw_sha256) != (said.raw_bytes, said.raw_sha256):
+    if (counted.raw_bytes, counted.raw_sha256 or said.raw_sha256) != (said.raw_bytes, said.raw_sha256):
         raise BrokenSet(tr("what it unpacks to is not what was backed up"))

@@ -29,15 +29,30 @@ from lilfox_tui.jobs.run import Run
 
 class Reader(Struct, frozen=True):
     """How the parts of a store's sets are read: ``identity`` is the age key of encrypted ones, ``limit_bytes`` bounds
-    what a part without a manifest may grow to."""
+    what a part without a manifest may grow to. ``proven``: part → digest of stored bytes that were unpacked and found
+    right before."""
 
     store: Store
     identity: str | None = None
     limit_bytes: int | None = None
+    proven: Mapping[str, str] = {}
+
+    def after(self, proof: Proof | None) -> Reader:
+        """For the set that ``proof`` is of: what it found right need not be hashed once more when it is unpacked."""
+        if proof is None or proof.level == "broken":
+            return self
+        return msgspec.structs.replace(self, proven=proof.sha256)
 
     def blocks(self, part: FoundPart, counted: Counted | None = None) -> AsyncGenerator[bytes, None]:
         """A part's raw bytes; use inside ``aclosing``. Raises BrokenSet at the end at the latest."""
-        return raw_blocks(self.store, part, self.identity, limit_bytes=self.limit_bytes, counted=counted)
+        return raw_blocks(
+            self.store,
+            part,
+            self.identity,
+            limit_bytes=self.limit_bytes,
+            counted=counted,
+            proven=self.proven.get(part.name, ""),
+        )
 
 
 async def verify(run: Run, reader: Reader, found: BackupSet) -> Proof:

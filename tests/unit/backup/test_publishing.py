@@ -59,8 +59,10 @@ def found(part: Part) -> FoundPart:
     )
 
 
-async def read(store: LocalStore, part: FoundPart, identity: str | None = None, limit: int | None = None) -> bytes:
-    async with aclosing(raw_blocks(store, part, identity, limit_bytes=limit)) as blocks:
+async def read(
+    store: LocalStore, part: FoundPart, identity: str | None = None, limit: int | None = None, proven: str = ""
+) -> bytes:
+    async with aclosing(raw_blocks(store, part, identity, limit_bytes=limit, proven=proven)) as blocks:
         return b"".join([block async for block in blocks])
 
 
@@ -162,6 +164,20 @@ async def test_what_unpacks_to_something_else_is_found_although_its_own_digest_f
     for changes in ({"raw_bytes": part.raw_bytes + 1}, {"raw_sha256": "0" * 64}, {"raw_bytes": 10}):
         with pytest.raises(BrokenSet):
             await read(store, found(msgspec.structs.replace(part, **changes)))
+
+
+async def test_what_was_proven_to_unpack_rightly_is_hashed_as_stored_only(store: LocalStore) -> None:
+    part = (await publish(store)).parts[0]
+    file, counted = Path(store.where) / part.name, Counted()
+    async with aclosing(raw_blocks(store, found(part), counted=counted, proven=part.sha256)) as blocks:
+        assert b"".join([block async for block in blocks]) == DATA
+    assert (counted.sha256, counted.raw_bytes, counted.raw_sha256) == (part.sha256, len(DATA), "")
+    whole = file.read_bytes()
+    for proven, changed in ((part.sha256, whole[:-1] + bytes([whole[-1] ^ 1])), ("0" * 64, whole)):
+        file.write_bytes(changed)
+        other = msgspec.structs.replace(part, raw_sha256="0" * 64)
+        with pytest.raises(BrokenSet):
+            await read(store, found(other), proven=proven)
 
 
 async def test_a_part_without_a_manifest_is_bounded_by_the_room_there_is(store: LocalStore) -> None:
