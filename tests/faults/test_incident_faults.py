@@ -164,7 +164,7 @@ def test_on_a_full_disk_nothing_is_opened_and_what_is_open_is_read_and_refuses_m
     assert refused > 0
     found = notes()
     assert found == [f"{number}" for number in range(len(found))]
-    assert verify("INC-1").problems == verify("INC-1").notes == ()
+    assert (verify("INC-1").problems, verify("INC-1").notes) == ((), ())
     assert [each.id for each in book.list_incidents()] == ["INC-1"]
     assert not [path for path in (disk / "lilfox/incidents").rglob(".*") if path.name.startswith((".new", ".part"))]
     (disk / "rest").unlink()
