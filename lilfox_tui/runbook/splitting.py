@@ -13,11 +13,11 @@ from msgspec import Struct
 from lilfox_tui.runbook.shell_reading import read_command
 from lilfox_tui.runbook.shell_tokens import CommandLine, Simple, Unclear
 
-_WORD = r"""(?:[A-Za-z0-9_./:=@%+,^~*?\[\]{}-]|'[^']*'|"[^"$`\\]*")+"""
-_SILENT = r"[12]?>(?:/dev/null|&[12])(?![^ \t|;])"
-_OPERATOR = r"\|\||&&|\||;"
-_SIMPLE_LINE = re.compile(rf"[ \t]*(?:{_WORD}|(?<![^ \t]){_SILENT}|[ \t]+|{_OPERATOR}(?=[ \t]))+")
-_TOKEN = re.compile(rf"(?<![^ \t]){_SILENT}|({_WORD})|({_OPERATOR})")
+_WORD = r"""(?:[A-Za-z0-9_./:=@%+,^~*?\[\]{}-]|'[^']*'|"[^"$`\\]*")++"""
+_SILENT = r"(?<![^ \t])[12]?>(?:/dev/null|&[12])(?![^ \t|;])"
+_OPERATOR = r"(?:\|\||&&|\||;)"
+_SIMPLE_LINE = re.compile(rf"(?:{_SILENT}|{_WORD}|[ \t]++|{_OPERATOR}(?=[ \t]))++")
+_TOKEN = re.compile(rf"{_SILENT}|({_WORD})|({_OPERATOR})")
 _QUOTED = re.compile(r"""'([^']*)'|"([^"]*)"|([^'"]+)""")
 _NOT_SIMPLE = frozenset(
     {

@@ -13,6 +13,10 @@ _ASSIGNED = re.compile(r"""^\s*(?:export\s+|local\s+)?([A-Za-z_]\w*)=(?:"([^"$`]
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)\}?")
 
 
+_LONGEST = 4000
+"""Of a longer line the rest is not looked at: nobody writes one by hand, and searching may take the square of it."""
+
+
 class Source:
     """One fence. Lines count from 1 in the file."""
 
@@ -28,7 +32,7 @@ class Source:
         found: list[tuple[int, str]] = []
         going_on = False
         for number, line in enumerate(self.fence.text.split("\n"), self.fence.line + 1):
-            text = line.strip()
+            text = line[:_LONGEST].strip()
             if going_on:
                 found[-1] = (found[-1][0], f"{found[-1][1][:-1]} {text}")
             elif text and not text.startswith("#"):

@@ -52,7 +52,7 @@ def test_it_waits_for_each_thing_in_its_turn() -> None:
     state = folding.state()
     assert state.waiting.what == "end"
     assert [step.state for step in state.steps] == ["done", "done", "skipped", "done"]
-    assert (state.secrets, state.values) == ({"who"}, {})
+    assert (state.secrets, state.values) == (frozenset({"who"}), {})
     assert [change.run for change in state.changes] == ["2"]
 
 
@@ -69,11 +69,11 @@ def test_what_did_not_work_asks_for_a_decision_and_a_retry_that_works_is_done(st
 
 
 def test_a_read_that_failed_is_none_of_its_step_where_a_check_comes_and_a_change_is() -> None:
-    facts = [opened(HERE), began("1", 0, 0, kind="read"), ended("1", "failed")]
+    facts: list[RunFact] = [opened(HERE), began("1", 0, 0, kind="read"), ended("1", "failed")]
     checked = fold(runbook((LOOK, CHANGE, CHECK)), facts)
     assert (checked.waiting.what, checked.steps[0].state) == ("confirm", "ready")
     assert fold(runbook((LOOK, CHANGE)), facts).waiting.what == "decision"
-    changed = [opened(HERE), began("1", 0, 0), ended("1", "failed")]
+    changed: list[RunFact] = [opened(HERE), began("1", 0, 0), ended("1", "failed")]
     assert fold(runbook((CHANGE, CHECK)), changed).waiting.what == "decision"
 
 
@@ -153,7 +153,7 @@ def test_a_file_that_was_changed_keeps_what_is_still_in_it() -> None:
 
 
 def test_a_resumed_run_knows_all_but_the_secrets_of_the_one_before() -> None:
-    facts = [
+    facts: list[RunFact] = [
         opened({"local": ("now",)}, "2", resumes="1"),
         opened({"local": ("then",)}, "1"),
         Valued(at=AT, values={"a": "b"}, secret=("pw",)),

@@ -140,3 +140,12 @@ def test_nothing_of_a_fence_is_run_when_it_is_read(tmp_path: Path) -> None:
     )
 
     assert not canary.exists()
+
+
+@pytest.mark.parametrize(
+    "text", ["a" * 100_000 + "\0", "a='b'c " * 20_000 + "\0", "sudo nft add " * 9 + "'{' <ip> '}'"]
+)
+def test_a_line_that_is_almost_plain_is_judged_in_time(text: str) -> None:
+    (part,) = split(text, Asking(0))
+
+    assert part.text == text
