@@ -31,9 +31,11 @@ class Given(argparse.Action):
         values: Any,
         option_string: str | None = None,
     ) -> None:
-        """Exits with 2 for an empty word."""
-        if not values.strip():
-            parser.error(_("{option}: nothing is given", option=option_string or self.dest))
+        """Exits with 2 for an empty word. A word that may be left out is None where it was, and empty afterwards."""
+        if values is None:
+            values = ""
+        elif not values.strip():
+            parser.error(_("{option}: nothing is given", option=option_string or self.metavar or self.dest))
         several = isinstance(self.default, list)
         setattr(namespace, self.dest, [*getattr(namespace, self.dest), values] if several else values)
 
@@ -56,6 +58,7 @@ def add_store(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--identity",
         metavar="REF",
+        action=Given,
         default="",
         help=_("the age key of encrypted sets: file:PATH, env:NAME or cmd:ARGV"),
     )
@@ -80,7 +83,7 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
         help=_("a folder; may be given several times"),
     )
     add("--app", metavar="DIR", action=Given, default="", help=_("the application's folder, with .env and config/"))
-    add("--host", metavar="NAME", default=None, help=_("a host of the configuration where these are"))
+    add("--host", metavar="NAME", action=Given, default=None, help=_("a host of the configuration where these are"))
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -191,7 +194,7 @@ def do(kind: Kind, wish: Wish, *, quiet: bool = False) -> tuple[int, dict[str, A
 def add_set(parser: argparse.ArgumentParser) -> None:
     """Which set it is about."""
     parser.add_argument(
-        "set", nargs="?", default="", metavar="SET", help=_("its id, 20231230_020000, 'yesterday 02:00'; the newest")
+        "set", nargs="?", action=Given, metavar="SET", help=_("its id, 20231230_020000, 'yesterday 02:00'; the newest")
     )
 
 

@@ -7,7 +7,7 @@ import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from lilfox_tui.cli.backup_words import do, settings, wish_of
+from lilfox_tui.cli.backup_words import Given, do, settings, wish_of
 from lilfox_tui.cli.output import Cell, print_line, print_table
 from lilfox_tui.i18n import _
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what ``backup prune`` accepts."""
-    parser.add_argument("plan", metavar="PLAN", help=_("a plan of the configuration"))
+    parser.add_argument("plan", action=Given, metavar="PLAN", help=_("a plan of the configuration"))
     parser.add_argument("--yes", action="store_true", help=_("remove them, not only show"))
 
 

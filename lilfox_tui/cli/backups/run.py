@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from lilfox_tui.cli.backup_words import add_json, add_sources, add_store, do, settings, wish_of
+from lilfox_tui.cli.backup_words import Given, add_json, add_sources, add_store, do, settings, wish_of
 from lilfox_tui.cli.output import print_error, print_json, print_line
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.errors import LilFoxError, UsageError
@@ -21,7 +21,7 @@ SOME = 3
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what ``backup run`` accepts."""
-    parser.add_argument("plan", nargs="?", default="", metavar="PLAN", help=_("a plan; all of them when not given"))
+    parser.add_argument("plan", nargs="?", action=Given, metavar="PLAN", help=_("a plan; all of them when not given"))
     add_sources(parser)
     add_store(parser)
     parser.add_argument(

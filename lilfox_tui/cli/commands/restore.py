@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what ``restore`` accepts."""
     add = parser.add_argument
-    add("set", nargs="?", default="", metavar="SET", help=_("its id, 20231230_020000, 'yesterday 02:00', latest"))
+    add("set", nargs="?", action=Given, metavar="SET", help=_("its id, 20231230_020000, 'yesterday 02:00', latest"))
     add_plan(parser)
     add_sources(parser)
     add(
