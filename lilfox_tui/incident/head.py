@@ -55,6 +55,7 @@ def write(folder: Path, head: Head, mode: int) -> None:
         handle = os.open(folder / HEAD, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
         try:
             os.pwrite(handle, text.encode(), 0)
+            os.fchmod(handle, mode)
         finally:
             os.close(handle)
 

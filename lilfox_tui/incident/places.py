@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from lilfox_tui import paths
@@ -62,6 +63,7 @@ def find(incident_id: str) -> Path:
     """The folder of the incident, of this process's own place first. Raises NoSuchIncident."""
     if number_of(incident_id) is not None:
         for folder in all_folders():
-            if (folder / incident_id / TIMELINE).exists():
+            with suppress(OSError):  # another user's may not be looked into
+                (folder / incident_id / TIMELINE).lstat()
                 return folder / incident_id
     raise NoSuchIncident(tr("{id}: no such incident", id=incident_id), tr("see them: lilfox incident list --all"))

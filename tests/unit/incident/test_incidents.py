@@ -81,11 +81,25 @@ def test_a_group_may_read_the_systems_incidents_where_their_folder_lets_it(
     place = tmp_path / "incidents"
     place.mkdir()
     place.chmod(0o2750)
-    made = book.open_incident("x")
-    book.keep_evidence(made.id, "a.log", b"text", "")
+    before = os.umask(0o077)
+    try:
+        made = book.open_incident("x")
+        book.keep_evidence(made.id, "a.log", b"text", "")
+    finally:
+        os.umask(before)
     assert made.folder == str(place / "INC-1")
     assert mode(place / "INC-1") == mode(place / "INC-1/evidence") == 0o2750
-    assert mode(place / "INC-1/timeline.jsonl") == mode(place / "INC-1/evidence/a.log") == 0o640
+    assert {mode(place / "INC-1" / name) for name in ("timeline.jsonl", "head", "evidence/a.log")} == {0o640}
+
+
+def test_a_place_that_may_not_be_looked_into_has_no_incidents(incidents: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> os.stat_result:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "lstat", refuse)
+        with pytest.raises(NoSuchIncident):
+            find("INC-1")
 
 
 def test_the_newest_open_one_is_the_current_one_unless_another_is_named(
