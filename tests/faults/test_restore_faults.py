@@ -6,20 +6,16 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.sources.postgresql import Options
-from lilfox_tui.errors import HostError
+from tests.faults.restored_shop import ROWS, SUM, failing, other, server, shop, untouched
 from tests.faults.test_dump_content_faults import EVERYTHING
 from tests.services.database_sets import (
-    DatabaseSet,
     bad,
-    databases,
     dumped,
     options_for,
     restored,
@@ -27,38 +23,12 @@ from tests.services.database_sets import (
     without_others,
 )
 from tests.services.postgres import SUPERUSER, Postgres
-from tests.services.postgres_backups import fresh, no_session_is_left, program, script
+from tests.services.postgres_backups import fresh, program, script
 
-ROWS = """
-CREATE TABLE users (id int PRIMARY KEY, name text); CREATE INDEX ON users (name);
-INSERT INTO users SELECT g, '用户 ' || g || repeat(md5(g::text), 3) FROM generate_series(1, 40000) g;
-"""
+__all__ = ["other", "server", "shop"]
+
 COLUMN_THAT_CHANGES_PLACES = "ALTER TABLE base ADD COLUMN late text DEFAULT 'l';"
 """In the child of ``base``; all of its content stays, yet its text is another."""
-SUM = "SELECT count(*), sum(hashtextextended(u::text, 0)) FROM users u"
-
-
-@pytest.fixture(scope="module", params=[15, 17])
-def server(request: pytest.FixtureRequest) -> Iterator[Postgres]:
-    with Postgres("wal_level = logical\n", version=request.param) as running:
-        running.csv("CREATE ROLE app LOGIN; CREATE ROLE creator LOGIN CREATEDB")
-        yield running
-
-
-@pytest.fixture(scope="module")
-def other(server: Postgres) -> Iterator[Postgres]:
-    """A server of the same version that has none of its roles."""
-    with Postgres(version=int(server.csv("SHOW server_version")[0][0].split(".")[0])) as running:
-        yield running
-
-
-@pytest.fixture
-def shop(server: Postgres) -> Iterator[Options]:
-    """The database ``shop`` and the source that it is; all others are gone afterwards."""
-    fresh(server, ROWS, "shop")
-    yield options_for(server)
-    no_session_is_left(server)
-    without_others(server)
 
 
 @pytest.fixture
@@ -68,25 +38,6 @@ def open_folder() -> Iterator[Path]:
     folder.chmod(0o777)
     yield folder
     shutil.rmtree(folder)
-
-
-@contextmanager
-def untouched(server: Postgres) -> Iterator[None]:
-    """What is done in here leaves ``shop`` as it was, and nothing beside it."""
-    before = server.csv(SUM, database="shop")
-    yield
-    assert server.csv(SUM, database="shop") == before
-    assert databases(server) == ["shop"]
-
-
-async def failing(server: Postgres, options: Options, kept: DatabaseSet) -> str:
-    """What the restore of a set that cannot be restored says; everything is as it was."""
-    with untouched(server):
-        into = target(options, kept.goal())
-        with pytest.raises((BackupError, HostError)) as caught:
-            await into.stage(lambda _done: None)
-        await into.discard()
-    return str(caught.value)
 
 
 @pytest.mark.parametrize("manual", [False, True], ids=["archive", "script"])
