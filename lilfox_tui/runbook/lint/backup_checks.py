@@ -51,10 +51,10 @@ def _keeping(source: Source) -> Iterator[Problem]:
                 "prunes-after-failure",
                 _("runs also after a failure, by the time of files: the last good one goes; prune verified ones"),
             )
-    dated = source.first(r"(?:\bcp\b|\btar\s+-?\w*c|>).*\$\{?\w*(?:DATE|STAMP|TIME)|\$\(date")
-    if dated and source.has(r"\b(?:cp|tar)\b.*\$\{?\w*DATE") and not source.has(r"-delete|\brm\b|prune|forget"):
+    dated = source.first(r"\b(?:cp|tar)\b.*\$\{?\w*(?:DATE|STAMP)")
+    if dated and not source.has(r"-delete|\brm\b|prune|forget"):
         yield hazard(
-            source.first(r"\b(?:cp|tar)\b.*\$\{?\w*DATE"),
+            dated,
             "never-pruned",
             _("writes files with new names, and nothing here takes old ones away; the disk fills up"),
         )

@@ -6,10 +6,13 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _
+from lilfox_tui.runbook.addresses import Denied
 from lilfox_tui.runbook.filling import refusals
 from lilfox_tui.runbook.lint.source import hazard
 from lilfox_tui.runbook.model import Command, Problem, Runbook, Step, Variable
+from lilfox_tui.runbook.variables import check_value
 
 _UNITS = re.compile(r"(?:^|\s)(?:systemctl\s+(?:re)?(?:start|load)|service\s+\S+\s+\w*start)\b")
 _EXPORT = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)=")
@@ -19,6 +22,7 @@ def check(runbook: Runbook, declared: Sequence[str]) -> Iterator[Problem]:
     """What is to be said of one runbook; ``declared`` are the variables that its file gives a type."""
     undone = {command.attributes.rollback_of for step in runbook.steps for command in step.commands}
     told: set[str] = set()
+    yield from _defaults(runbook)
     for step in runbook.steps:
         yield from _order(step)
         yield from _changes(step, undone)
@@ -33,6 +37,15 @@ def check(runbook: Runbook, declared: Sequence[str]) -> Iterator[Problem]:
                     "iptables-append",
                     _("does nothing behind an ACCEPT, never ends, no IPv6, may ban you; an nft set with a time-out"),
                 )
+
+
+def _defaults(runbook: Runbook) -> Iterator[Problem]:
+    for variable in runbook.variables:
+        if variable.default is not None:
+            try:
+                check_value(variable, variable.default, denied=Denied())
+            except LilFoxError as error:
+                yield Problem(runbook.line, "error", "default-refused", str(error))
 
 
 def _order(step: Step) -> Iterator[Problem]:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
+import lilfox_tui
 from lilfox_tui.i18n import set_language
 from lilfox_tui.runbook.document import parse
 from lilfox_tui.runbook.lint import lint
 from lilfox_tui.runbook.model import Problem
 
+_MADE = re.compile(
+    r"""(?:hazard\(\s*[^"]*?|Problem\(\s*[^"]*?"(?:error|warning)"(?: if [^,]*)?,\s*)"([a-z]+(?:-[a-z]+)*)\""""
+)
+"""A code where it is made."""
 _SAFE = "#!/bin/bash\nset -euo pipefail\numask 077\n"
 
 
@@ -164,6 +172,25 @@ def test_a_rollback_stands_for_a_check() -> None:
 
 def test_a_type_of_a_placeholder_is_enough() -> None:
     assert "placeholder-untyped" not in _codes("---\nvars:\n  ip: ip\n---\n" + _step("ping <ip>"))
+
+
+def test_a_default_that_its_type_refuses() -> None:
+    assert "default-refused" in _codes("---\nvars:\n  ip: {type: ip, default: web}\n---\n" + _step("ping <ip>"))
+    assert "default-refused" not in _codes("---\nvars:\n  n: {type: int, default: 3}\n---\n" + _step("ping -c <n> a"))
+
+
+def test_the_documents_name_every_code_and_no_other() -> None:
+    package = Path(lilfox_tui.__file__).parent
+    files = [*(package / "runbook").rglob("*.py"), package / "cli" / "runbooks" / "lint.py"]
+    made = {code for file in files for code in _MADE.findall(file.read_text())}
+    table = (package.parent / "docs" / "runbooks.md").read_text().split("| code |")[1]
+    named = {
+        code
+        for line in table.split("\n")
+        for code in re.findall("`([a-z-]+)`", line.split("|")[1] if "|" in line else "")
+    }
+
+    assert made == named
 
 
 def test_another_language_in_a_step_is_a_step_by_hand() -> None:
