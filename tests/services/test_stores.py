@@ -173,10 +173,7 @@ async def test_small_files_are_whole_or_not_there(store: Store, folder: Path) ->
     await store.put_small("other", b"not asked for")
     texts, entries = await store.look((".manifest.json", "b", "gone", "large", "link", "pipe"))
     assert texts == {"a.manifest.json": b"two!", "postgresql/b": b"b" * 200_000}
-    assert {entry.name: entry.size_bytes for entry in entries} == {
-        "large": 5_000_000,
-        "other": 13,
-    }
+    assert {entry.name: entry.size_bytes for entry in entries} == {"large": 5_000_000, "other": 13}
     assert all(abs(entry.modified - datetime.now(UTC)) < timedelta(minutes=1) for entry in entries)
     assert sorted(os.listdir(folder)) == ["a.manifest.json", "large", "link", "other", "pipe", "postgresql"]
 
