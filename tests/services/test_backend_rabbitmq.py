@@ -15,6 +15,8 @@ from lilfox_tui.config.types import Seconds, SecretRef
 from lilfox_tui.metrics.model import Series
 from tests.services.rabbitmq_server import RabbitMqServer
 
+pytestmark = pytest.mark.xdist_group("rabbitmq")  # one worker: the server takes longer than the tests
+
 GUEST = SecretRef("env:LILFOX_TEST_RABBIT")
 WHAT_IS_THERE = [("bills", 2, 0, 0), ("mails", 5, 0, 0)]
 

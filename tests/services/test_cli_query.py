@@ -21,6 +21,8 @@ from tests.services.sshd import sshd_lab
 from tests.services.stamped_targets import StampedTargets, stamped_targets
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.xdist_group("cli_query")  # one worker: the server takes longer than the tests
+
 
 @pytest.fixture(scope="module")
 def targets() -> Iterator[StampedTargets]:
