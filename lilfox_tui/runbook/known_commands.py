@@ -8,12 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Literal
 
 from lilfox_tui.runbook import known_sql
-from lilfox_tui.runbook.known_names import CHANGE, INTERACTIVE, READ, SHELLS
+from lilfox_tui.runbook.known_names import CHANGE, INTERACTIVE, READ, SHELLS, Verdict
 
-Verdict = Literal["read", "follow", "interactive", "change", "unknown"]
 Arguments = tuple[str, ...]
 
 
@@ -50,6 +48,8 @@ def _has(arguments: Sequence[str], *options: str) -> bool:
 
 def _operands(arguments: Sequence[str], with_value: str = "", long_with_value: Sequence[str] = ()) -> list[str]:
     """What is no option nor the value of one of the short options ``with_value``."""
+    if not any(word[:1] == "-" for word in arguments):
+        return list(arguments)
     found: list[str] = []
     skip = False
     for word in arguments:
@@ -68,12 +68,14 @@ def _tail(arguments: Arguments) -> Verdict:
 
 
 def _journalctl(arguments: Arguments) -> Verdict:
-    if any(word.startswith(("--vacuum", "--cursor-file", "--setup", "--update")) for word in arguments) or _has(
-        arguments, "--rotate", "--flush", "--sync", "--relinquish-var", "--smart-relinquish-var"
-    ):
+    options = [word for word in arguments if word[:1] == "-"]
+    if any(_JOURNAL_CHANGES.match(word) for word in options):
         return "change"
-    follows = _has(arguments, "--follow") or any(re.match("-[aemqrx]*f", word) for word in arguments)
-    return "follow" if follows else "read"
+    return "follow" if any(_JOURNAL_FOLLOWS.match(word) for word in options) else "read"
+
+
+_JOURNAL_CHANGES = re.compile("--(?:vacuum|cursor-file|setup|update|rotate|flush|sync|relinquish-var|smart-relinquish)")
+_JOURNAL_FOLLOWS = re.compile("-[aemqrx]*f|--follow")
 
 
 def _dmesg(arguments: Arguments) -> Verdict:
@@ -348,27 +350,6 @@ def _redis_cli(arguments: Arguments) -> Verdict:
     return "read" if verb in reads.split() or f"{verb} {sub}" in pairs else "change"
 
 
-def _psql(arguments: Arguments) -> Verdict:
-    words = list(arguments)
-    statements: list[str] = []
-    while words:
-        word = words.pop(0)
-        if word in ("-c", "--command"):
-            statements += words[:1]
-            del words[:1]
-        elif word in ("-h", "-p", "-U", "-d", "-v", "-P", "-F", "--host", "--port", "--username", "--dbname"):
-            del words[:1]
-        elif re.match(r"-c.|--command=", word):
-            return "unknown"
-        elif word in ("-l", "--list"):
-            return "read"
-        elif word.startswith("-") and not re.fullmatch(r"-[XAtqwWx]+|-[hpUd]\S+|--(?:csv|no-psqlrc|no-password)", word):
-            return "unknown"
-    if not statements:
-        return "interactive"
-    return "read" if all(known_sql.only_reads(each) for each in statements) else "unknown"
-
-
 def _lilfox(arguments: Arguments) -> Verdict:
     words = _operands(arguments, "", ("--config", "--host", "--language"))
     if words[:1] == ["logs"]:
@@ -384,7 +365,7 @@ _JUDGES: dict[str, Callable[[Arguments], Verdict]] = {
     "podman": _containers, "docker-compose": _containers, "kubectl": _kubectl, "ip": _ip, "iptables": _iptables,
     "ip6tables": _iptables, "nft": _nft, "ping": _ping, "vmstat": _counting, "iostat": _counting, "mpstat": _counting,
     "pidstat": _counting, "sar": _counting, "top": _top, "tcpdump": _tcpdump, "ss": _ss, "netstat": _netstat,
-    "date": _date, "hostname": _hostname, "sysctl": _sysctl, "crontab": _crontab, "ssh": _ssh, "psql": _psql,
+    "date": _date, "hostname": _hostname, "sysctl": _sysctl, "crontab": _crontab, "ssh": _ssh, "psql": known_sql.psql,
     "redis-cli": _redis_cli, "lilfox": _lilfox, "file": _only_options(r"(?!-C|--compile).*"),
     "nginx": _only_options(r"-[tTvV]"), "mount": _only_options(""), "tee": _only_options("/dev/null"),
     "apt": _only("list", "show", "search", "policy"), "apt-cache": _only("show", "search", "policy", "depends"),

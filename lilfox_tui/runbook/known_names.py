@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+Verdict = Literal["read", "follow", "interactive", "change", "unknown"]
+"""What is known of a command; ``unknown`` may do anything."""
 READ = frozenset(
     {
         ":", "[", "arch", "basename", "cat", "cd", "cksum", "cmp", "column", "comm", "cut", "df", "diff", "dig",

@@ -1,8 +1,11 @@
-"""Whether a statement of SQL only reads: one SELECT, SHOW or TABLE that calls nothing but functions known to read."""
+"""psql, and whether a statement of SQL only reads: one SELECT, SHOW or TABLE that calls nothing but functions known to read."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+
+from lilfox_tui.runbook.known_names import Verdict
 
 _READS = re.compile(r"\s*(?:select|show|table|values)\b", re.IGNORECASE)
 _QUOTED = re.compile(r"'(?:[^'\\]|'')*'")
@@ -32,3 +35,25 @@ def only_reads(statement: str) -> bool:
     ):
         return False
     return all(name.lower() in _FUNCTIONS for name in _CALLED.findall(text))
+
+
+def psql(arguments: Sequence[str]) -> Verdict:
+    """What a call of psql with these arguments is."""
+    words = list(arguments)
+    statements: list[str] = []
+    while words:
+        word = words.pop(0)
+        if word in ("-c", "--command"):
+            statements += words[:1]
+            del words[:1]
+        elif word in ("-h", "-p", "-U", "-d", "-v", "-P", "-F", "--host", "--port", "--username", "--dbname"):
+            del words[:1]
+        elif re.match(r"-c.|--command=", word):
+            return "unknown"
+        elif word in ("-l", "--list"):
+            return "read"
+        elif word.startswith("-") and not re.fullmatch(r"-[XAtqwWx]+|-[hpUd]\S+|--(?:csv|no-psqlrc|no-password)", word):
+            return "unknown"
+    if not statements:
+        return "interactive"
+    return "read" if all(only_reads(each) for each in statements) else "unknown"

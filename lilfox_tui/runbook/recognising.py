@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from lilfox_tui.runbook.known_commands import Verdict, verdict_of
+from lilfox_tui.runbook.known_commands import verdict_of
+from lilfox_tui.runbook.known_names import Verdict
 from lilfox_tui.runbook.model import Attributes, Kind
 from lilfox_tui.runbook.shell_tokens import CommandLine, Simple
 
@@ -110,6 +111,8 @@ def _of_prefix(name: str, words: Sequence[str], *, dynamic: bool, fed: bool) -> 
 
 def _behind_options(words: Sequence[str], alone: str, with_value: str) -> Sequence[str] | None:
     """What stands behind the options of a program; None where one is not known."""
+    if words and words[0][:1] != "-":
+        return words
     at = 0
     while at < len(words) and words[at].startswith("-") and words[at] != "-":
         word = words[at]

@@ -13,7 +13,8 @@ from msgspec import Struct
 from lilfox_tui.runbook.shell_reading import read_command
 from lilfox_tui.runbook.shell_tokens import CommandLine, Simple, Unclear
 
-_WORD = r"""(?:[A-Za-z0-9_./:=@%+,^~*?\[\]{}-]|'[^']*'|"[^"$`\\]*")++"""
+_WORD = r"""(?:[A-Za-z0-9_./:=@%+,^~*?\[\]{}-]++|'[^']*'|"[^"$`\\]*")++"""
+_WORDS = re.compile(r"[A-Za-z0-9_./:=@%+,^~*?\[\]{} \t-]++")
 _SILENT = r"(?<![^ \t])[12]?>(?:/dev/null|&[12])(?![^ \t|;])"
 _OPERATOR = r"(?:\|\||&&|\||;)"
 _SIMPLE_LINE = re.compile(rf"(?:{_SILENT}|{_WORD}|[ \t]++|{_OPERATOR}(?=[ \t]))++")
@@ -103,21 +104,25 @@ def masked(text: str) -> str:
 
 def _simple(line: str) -> Part | None:
     """A line of plain commands for certain: words, some in quotes, between ``|``, ``&&``, ``||`` and ``;``."""
-    if not _SIMPLE_LINE.fullmatch(line):
-        return None
-    if "|" not in line and ";" not in line and "&" not in line and "'" not in line and '"' not in line:
+    if _WORDS.fullmatch(line):
         words = line.split()
         return None if words[0] in _NOT_SIMPLE else Part(line, 0, read=CommandLine(len(line), [Simple(words)]))
+    if not _SIMPLE_LINE.fullmatch(line):
+        return None
     simples = [Simple([])]
+    words = simples[0].words
     for word, operator in _TOKEN.findall(line):
         if operator:
-            simples.append(Simple([]))
+            if not words:
+                return None
+            words = []
+            simples.append(Simple(words))
         elif word:
             bare = "'" not in word and '"' not in word
-            if bare and not simples[-1].words and word in _NOT_SIMPLE:
+            if bare and not words and word in _NOT_SIMPLE:
                 return None
-            simples[-1].words.append(word if bare else "".join(map("".join, _QUOTED.findall(word))))
-    if not all(simple.words for simple in simples):
+            words.append(word if bare else "".join(map("".join, _QUOTED.findall(word))))
+    if not words:
         return None
     return Part(line, 0, read=CommandLine(len(line), simples, piped="|" in line))
 
