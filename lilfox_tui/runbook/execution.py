@@ -198,7 +198,8 @@ class Execution:
             )
             return End(state="unknown", message=gone)
         if look.exit_status is None:
-            return End(state="not begun", message=tr("it was ended on {host} before it began", host=host))
+            before = tr("it was ended on {host} before it began", host=host)
+            return End(state="not begun", message=before, stopped=self._why is not None)
         if look.cancelled:
             return End(
                 state="failed",

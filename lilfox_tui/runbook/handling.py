@@ -28,6 +28,8 @@ from lilfox_tui.runbook.result import outcome_of
 from lilfox_tui.runbook.runner import Runner
 from lilfox_tui.runbook.turns import Turn, hosts_of
 
+_ENDS_S = 1.0
+
 
 class Handling:
     """Takes orders until the run has ended; ``ended`` is then how."""
@@ -51,9 +53,10 @@ class Handling:
             case RunOne():
                 await self._run_one(order, by)
             case RunAll():
-                self._free()
+                await self._free()
                 self._runner.see_file(order.sha256, by)
                 self._runner.take_given(order.values)
+                self._runner.look_ahead()
                 self._record.fact(RunsAll(at=now(), by=by), sync=True)
                 self.begin(self._run_all(order.on_failure, by))
             case Skip():
@@ -66,10 +69,10 @@ class Handling:
             case TerminalEnded():
                 await self._terminal_ended(order)
             case LookAgain():
-                self._free()
+                await self._free()
                 self.begin(self._runner.look_again(order.run))
             case Undo():
-                self._undo_ordered(order, by)
+                await self._undo_ordered(order, by)
             case Stop():
                 await self._stop()
             case Finish():
@@ -95,8 +98,10 @@ class Handling:
         except LilFoxError as error:
             self._record.say(f"{error.message} {error.hint}".strip(), "bad")
 
-    def _free(self) -> None:
+    async def _free(self) -> None:
         """Raises LilFoxError while something runs: who came first goes on."""
+        if self._busy is not None and not self._busy.done() and not self._folding.running():
+            await asyncio.wait([self._busy], timeout=_ENDS_S)  # it is about to end, or begins the next one
         if self._terminal or (self._busy is not None and not self._busy.done()):
             running = self._folding.running()
             what = f"{running[0].host}: {running[0].shown}" if running else tr("a command")
@@ -124,7 +129,7 @@ class Handling:
         return Turn(step, number, left or meant)
 
     async def _run_one(self, order: RunOne, by: str) -> None:
-        self._free()
+        await self._free()
         self._runner.see_file(order.sha256, by)
         self._runner.take_given(order.values)
         turn = self._turn(order.step, order.command, order.hosts)
@@ -188,8 +193,8 @@ class Handling:
         """Changes that the runbook can take back, the last one first."""
         return [each.run for each in reversed(self._folding.changes()) if self._folding.rollback_of(each.run)]
 
-    def _undo_ordered(self, order: Undo, by: str) -> None:
-        self._free()
+    async def _undo_ordered(self, order: Undo, by: str) -> None:
+        await self._free()
         self._runner.see_file(order.sha256, by)
         self._runner.take_given(order.values)
         runs = [order.run] if order.run else self._undoable()
@@ -212,7 +217,7 @@ class Handling:
                     return
 
     async def _skip(self, order: Skip, by: str) -> None:
-        self._free()
+        await self._free()
         self._step(order.step)
         if order.command is not None:
             self._turn(order.step, order.command, ())
@@ -223,7 +228,7 @@ class Handling:
         )
 
     async def _terminal_begins(self, order: TerminalBegins, by: str) -> None:
-        self._free()
+        await self._free()
         self._runner.see_file(order.sha256, by)
         self._runner.take_given(order.values)
         turn = self._turn(order.step, order.command, (order.host,))

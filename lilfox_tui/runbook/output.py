@@ -83,15 +83,18 @@ class Output:
     def add(self, block: bytes) -> None:
         """The next bytes."""
         self._look_for_keys(block)
-        self.size_bytes += len(block)
         self.lines += block.count(b"\n")
-        if self._head_ends is None and self.size_bytes <= HEAD_BYTES:
-            self._take_head(block)
-            return
         if self._head_ends is None:
-            self._head_ends = self.size_bytes - len(block) - len(self._rest)
+            first = block[: HEAD_BYTES - self.size_bytes]
+            self.size_bytes += len(first)
+            self._take_head(first)
+            block = block[len(first) :]
+            if not block:
+                return
+            self._head_ends = self.size_bytes - len(self._rest)
             self._tail += self._rest
             self._rest = b""
+        self.size_bytes += len(block)
         self._tail += block
         self._cut_tail()
         if time.monotonic() - self._wrote_s >= _OFTEN_S:

@@ -73,6 +73,27 @@ class Preparing:
             values[variable.name] = check_value(variable, values[variable.name], denied=refused)
         return Ready(turn=turn, title=step.title, command=command, filled=fill(command, values, variables))
 
+    def look_ahead(self) -> None:
+        """Raises LilFoxError where a command of those that are left could not be run as it is: a value that lacks and
+        that no output gives, or that may not stand there; a host on which nothing is changed."""
+        folding, runbook = self._folding, self._folding.runbook
+        commands = [command for step in runbook.steps for command in step.commands]
+        captured = {name for command in commands for name in command.attributes.capture}
+        for turn in folding.turns():
+            if turn.command is None or folding.passed(turn):
+                continue
+            command = folding.command(turn)
+            if command.kind == "change":
+                refuse_change(self._config, turn.hosts)
+            missing = folding.missing(turn)
+            if left := [name for name in missing if name not in captured]:
+                raise LilFoxError(
+                    tr("line {line}: <{name}> has no value; nothing was run", line=command.line, name=left[0]),
+                    tr("give it: --var {name}=VALUE", name=left[0]),
+                )
+            if not missing:
+                fill(command, self._values, runbook.variables)
+
     async def _denied(self, variables: list[Variable], hosts: tuple[str, ...]) -> Denied:
         """What no address may be; hosts are asked from where we reach them only where a variable wants to know."""
         own: set[Address] = set()

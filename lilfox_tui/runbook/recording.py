@@ -92,12 +92,17 @@ class Record:
 
     async def ended(self, fact: CommandEnded, result: Result, kept: Kept, undo: str) -> bool:
         """After it; whether it is on the disk. What is not is true all the same, and the next change is not begun."""
-        written = self.fact(fact, must=False, sync=True)
         if fact.state != "unknown" and result.kind in ("change", "interactive"):
             self._run.done(_("{host}: it has ended", host=result.host))
+        await self._end_in_timeline(fact, result, kept)
+        if fact.state == "done":
+            await self._in_force(fact, result, undo)
         level: Level = "good" if fact.state == "done" else "bad"
         status = "" if fact.exit_status is None else f" ({fact.exit_status})"
         self.say(" ".join(filter(None, (f"{result.host}: {_words(fact)}{status}", fact.message))), level)
+        return self.fact(fact, must=False, sync=True)  # last: who sees it may order what is next
+
+    async def _end_in_timeline(self, fact: CommandEnded, result: Result, kept: Kept) -> None:
         text = kept.text
         evidence = await self._evidence(fact.run, result, kept) if len(text) > _EVIDENCE_FROM else ""
         if len(text) > _EVIDENCE_FROM:
@@ -117,9 +122,6 @@ class Record:
             by=result.by,
             once=f"ended {fact.run} {state}",
         )
-        if fact.state == "done":
-            await self._in_force(fact, result, undo)
-        return written
 
     async def skipped(self, fact: Skipped) -> None:
         """A command, or what is left of a step, is left out."""

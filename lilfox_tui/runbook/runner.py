@@ -36,6 +36,7 @@ PATIENCE_S = 600.0
 _AT_ONCE = 16
 """Hosts on which one command reads at the same time."""
 _TELL_S = 0.5
+_LEAVE_S = 10.0
 
 
 class Runner:
@@ -50,6 +51,7 @@ class Runner:
         self._preparing = Preparing(config, hosts, self.folding, self.values)
         self._executions: dict[str, Execution] = {}
         self._background: set[asyncio.Task[bool]] = set()
+        self._forgetting: set[asyncio.Task[None]] = set()
         self._left_on: set[tuple[str, bool]] = set()
         """Hosts (and whether by sudo) where fences left something."""
 
@@ -96,6 +98,10 @@ class Runner:
     async def ready(self, turn: Turn) -> Ready:
         """See :meth:`Preparing.ready`."""
         return await self._preparing.ready(turn)
+
+    def look_ahead(self) -> None:
+        """See :meth:`Preparing.look_ahead`."""
+        self._preparing.look_ahead()
 
     async def run(self, ready: Ready, by: str, *, undoes: tuple[str, ...] = ()) -> bool:
         """Runs it on its hosts; whether it worked on all. What reads runs on all at once; what changes on one after the
@@ -162,9 +168,11 @@ class Runner:
             execution.stop(tr("the run has ended"))
         if self._background:
             await asyncio.wait(self._background)
+        if self._forgetting:
+            await asyncio.wait(self._forgetting, timeout=_LEAVE_S)
         for name, sudo in self._left_on:
             with suppress(HostError):  # it is forgotten after a week
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(_LEAVE_S):
                     await forget(self._hosts[name], self.folding.first_run, sudo=sudo)
 
     async def _begun(
@@ -274,9 +282,14 @@ class Runner:
             with suppress(LilFoxError):
                 self.take_values(found, run)
         if command.kind == "change" and end.exit_status is not None and written:
-            with suppress(HostError):  # it is forgotten after a week
-                await detached.forget(self._hosts[host], run, sudo=bool(command.attributes.sudo))
+            forgetting = asyncio.create_task(self._forget(host, run, sudo=bool(command.attributes.sudo)))
+            self._forgetting.add(forgetting)
+            forgetting.add_done_callback(self._forgetting.discard)
         return end.state == "done"
+
+    async def _forget(self, host: str, run: str, *, sudo: bool) -> None:
+        with suppress(HostError):  # the host forgets it by itself after a week
+            await detached.forget(self._hosts[host], run, sudo=sudo)
 
     def _undo_words(self, run: str) -> str:
         texts = [

@@ -3,8 +3,8 @@ r"""What runs a command on a host: a bash that reads nothing but what it is give
     bash --noprofile --norc -c KEEPER
 
 Script and values come on its stdin, each ended by a NUL: nothing of them is in an argv, no value is ever read as shell
-text, and what a lost link has cut is not run. The command's own stdin is ``/dev/null``; its stdout and stderr are one
-stream, in the order in which they are written, as in a terminal.
+text, and what a lost link has cut is not run. The command begins in the login's home, its own stdin is ``/dev/null``;
+its stdout and stderr are one stream, in the order in which they are written, as in a terminal.
 
 A fence of several commands has a folder on the host (``~/.cache/lilfox/runs/RUN/FENCE``, 0700; root's with sudo): what
 a command leaves (folder, variables, functions, options, umask) is written there when it ended as expected, and read by
@@ -58,7 +58,7 @@ later)
         LF__refuse "$LF__D is gone, and with it what the commands before this one left; nothing was run" ;;
 esac
 LF__M=$LF__MARK
-unset -v LF__N LF__V LF__MARK LF__HOME
+unset -v LF__N LF__V LF__MARK
 unset -f LF__refuse
 exec 2>/dev/null
 (
@@ -68,8 +68,9 @@ exec 2>/dev/null
         . "$LF__D/vars" 2>/dev/null
         cd -- "$LF__CD" || { echo "lilfox: nothing was run"; exit 125; }
         unset -v LF__CD
-    elif [ -n "$LF__CWD" ]; then
-        cd -- "$LF__CWD" || { echo "lilfox: nothing was run"; exit 125; }
+    else
+        cd -- "$LF__HOME" 2>/dev/null || cd /
+        cd -- "${LF__CWD:-.}" || { echo "lilfox: nothing was run"; exit 125; }
     fi
     if [ -n "$LF__WITH" ]; then
         eval "$LF__WITH /dev/fd/3" 3< <(printf '%s\n' "$LF__SCRIPT")

@@ -73,6 +73,10 @@ def run(args: argparse.Namespace) -> int:
     _refuse_unasked(args, runbook, values)
     for variable in missing(runbook, values):
         values[variable.name] = ask(variable)
+    if args.yes:
+        from lilfox_tui.cli.runbooks.shown import refuse_unsafe
+
+        refuse_unsafe(loaded.config, runbook, values)
     return _attended(args, loaded, runbook, values, _begun(args, loaded, runbook, values))
 
 

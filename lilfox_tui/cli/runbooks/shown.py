@@ -8,8 +8,8 @@ from typing import Any
 
 from lilfox_tui.cli.output import Cell, print_json, print_line, print_table
 from lilfox_tui.config.model import Config
-from lilfox_tui.errors import LilFoxError, NotAllowed
-from lilfox_tui.i18n import _
+from lilfox_tui.errors import LilFoxError, NotAllowed, UsageError
+from lilfox_tui.i18n import _, tr
 from lilfox_tui.redact import redact
 from lilfox_tui.runbook import output
 from lilfox_tui.runbook.filling import fill, marked, shown
@@ -45,6 +45,19 @@ def dry_run(config: Config, runbook: Runbook, values: Mapping[str, str], *, as_j
         print_json({"runbook": runbook.id, "title": runbook.title, "path": runbook.path, "sha256": runbook.sha256,
                     "steps": steps})  # fmt: skip
     return 0 if good else 1
+
+
+def refuse_unsafe(config: Config, runbook: Runbook, values: Mapping[str, str]) -> None:
+    """Raises UsageError for the first command that could not be run with these values, before any has run."""
+    hosts = words(config, runbook)
+    values = {each.name: each.default for each in runbook.variables if each.default is not None} | dict(values)
+    for step in runbook.steps:
+        for command in step.commands:
+            if problem := _problem(config, runbook, command, hosts_of(command, runbook, hosts, values), values):
+                raise UsageError(
+                    tr("line {line}: {problem}; nothing was run", line=command.line, problem=problem),
+                    tr("see all of it: lilfox runbook run … --dry-run"),
+                )
 
 
 def _problem(
