@@ -69,6 +69,14 @@ def test_a_byte_that_changed_is_found_in_its_line(chain: Chain, data: st.DataObj
     assert chain.first(bytes(altered)) == chain.line_at(place)
 
 
+@pytest.mark.parametrize("number", range(1, LINES + 1))
+def test_a_text_that_changed_is_found_in_any_line(chain: Chain, number: int) -> None:
+    line = chain.lines[number - 1]
+    place = line.index(b'"by":"') + 6
+    lines = [*chain.lines[: number - 1], line[:place] + b"X" + line[place + 1 :], *chain.lines[number:]]
+    assert chain.first(b"".join(lines)) == number
+
+
 @once
 @given(first=st.integers(0, LINES - 1), count=st.integers(1, LINES))
 def test_lines_that_are_gone_are_missed_where_they_were(chain: Chain, first: int, count: int) -> None:
@@ -139,6 +147,8 @@ def test_a_head_that_is_behind_after_a_loss_of_power_is_no_alteration(chain: Cha
     book.close(chain.folder, "")
     (chain.folder / "head").write_bytes(head)
     assert verify("INC-1").problems == ()
+    assert book.current() is None
+    book.append("INC-1", all_events()[1])
     assert book.current() is None
 
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -50,6 +50,8 @@ def test_a_text_is_nothing_but_text(text: str) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(hostile)
+@example("a\n```\nb\n")
+@example("~~~\n````\n```")
 def test_a_block_ends_where_it_ends(text: str) -> None:
     found = PARSER.parse(f"- before\n\n{block(text, 2)}\n\n# after\n")
     fences = [token for token in found if token.type == "fence"]
