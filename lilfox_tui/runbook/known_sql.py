@@ -1,4 +1,4 @@
-"""psql, and whether a statement of SQL only reads: one SELECT, SHOW or TABLE that calls nothing but functions known to read."""
+"""psql, and whether SQL only reads: one SELECT, SHOW or TABLE that calls nothing but functions known to read."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from tests.bench import alerts, backup, commands, first_frame, incident, logs, logs_pane, ssh_hosts, steady
+from tests.bench import alerts, backup, commands, first_frame, incident, logs, logs_pane, runbook, ssh_hosts, steady
 from tests.bench.on_terminal import CannotMeasure
 from tests.bench.programs import Peers, find_peers
 from tests.bench.table import Row, lines
@@ -35,6 +35,7 @@ MEASURES: dict[str, Measure] = {
     "logs-pane": logs_pane.measure,
     "alerts": alerts.measure,
     "backup": backup.measure,
+    "runbook": runbook.measure,
     "incident": incident.measure,
 }
 LARGE: dict[str, Measure] = {"logs-ten": logs_pane.measure_ten}
