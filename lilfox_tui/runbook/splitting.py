@@ -6,7 +6,6 @@ Most lines are judged here; ``bash -n`` is asked only where this reader cannot t
 from __future__ import annotations
 
 import re
-import subprocess
 
 from msgspec import Struct
 
@@ -58,6 +57,8 @@ class Asking:
         if self.left <= 0:
             return None
         self.left -= 1
+        import subprocess
+
         try:
             done = subprocess.run(
                 _BASH,
