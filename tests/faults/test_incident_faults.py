@@ -20,9 +20,10 @@ from lilfox_tui.incident.errors import IncidentError, NotRecorded
 from lilfox_tui.incident.model import JobBegan, JobEnded, Kept, Noted
 from lilfox_tui.incident.places import find
 from lilfox_tui.incident.verifying import verify
+from lilfox_tui.jobs.listing import find_job
 from tests.faults.test_job_faults import fill, small_disk
 from tests.unit.jobs.effects import begin
-from tests.unit.jobs.running import ended, jobs, said
+from tests.unit.jobs.running import ended, jobs, kill, said
 from tests.waiting import wait_for
 
 __all__ = ["jobs"]
@@ -312,6 +313,16 @@ def test_a_job_whose_incident_is_closed_meanwhile_tells_its_end_there(jobs: Path
         "JobEnded",
     ]
     assert len(book.entries("INC-2")) == 1
+
+
+def test_of_a_job_that_was_killed_nothing_is_invented(jobs: Path) -> None:
+    book.open_incident("x")
+    job = begin("waits", until="/nonexistent")
+    wait_for(lambda: len(book.entries("INC-1")) == 2, what="it is told")
+    kill(find_job(job))
+    assert ended(job).state == "unknown"
+    assert len(book.entries("INC-1")) == 2
+    assert list(book.read_incident(find("INC-1")).jobs) == [job]
 
 
 def test_an_incident_that_takes_nothing_stops_no_job_and_is_told_by_it(jobs: Path) -> None:
