@@ -103,10 +103,10 @@ def _go_on(
 ) -> None:
     """Takes over what the earlier run knew. Once ``Resumed`` is on the disk, that one is not gone on with again."""
     opened = [fact for fact in before if isinstance(fact, Opened)]
-    if not opened or opened[0].runbook != wish.runbook or opened[0].path != wish.path:
+    if any(fact.runbook != wish.runbook or fact.path != wish.path for fact in opened[:1]):
         raise LilFoxError(tr("run {run} is not of this runbook", run=wish.resumes))
-    read = [fact.sha256 for fact in before if isinstance(fact, ReadAgain)]
-    if [opened[0].sha256, *read][-1] != wish.sha256:
+    read = [fact.sha256 for fact in before if isinstance(fact, Opened | ReadAgain)]
+    if read and read[-1] != wish.sha256:
         raise LilFoxError(
             tr("{path} was changed since run {run}: its commands are not the same any more", path=wish.path,
                run=wish.resumes),

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lilfox_tui.jobs import child
 from lilfox_tui.jobs.listing import find_job
 from lilfox_tui.jobs.model import Job
 from lilfox_tui.jobs.reading import EventReader
@@ -74,8 +75,15 @@ class RunbookLab:
         """Of the runbook's file now."""
         return hashlib.sha256(self.path.read_bytes()).hexdigest()
 
-    def begin(self, *, resumes: str = "", hosts: str = "", values: dict[str, str] | None = None) -> str:
-        """Begins a run of it; the job's id."""
+    def begin(
+        self,
+        *,
+        resumes: str = "",
+        hosts: str = "",
+        values: dict[str, str] | None = None,
+        module: str = child.__name__,
+    ) -> str:
+        """Begins a run of it in a process of ``module``; the job's id."""
         document = read(self.path)
         assert not [problem for problem in document.problems if problem.severity == "error"], document.problems
         (runbook,) = document.runbooks
@@ -88,7 +96,7 @@ class RunbookLab:
             values=values or {},
             resumes=resumes,
         )
-        return start(request_of(wish, runbook))
+        return start(request_of(wish, runbook), module=module)
 
     def order(self, job: str, order: Order) -> None:
         """Gives it; raises OrderRefused."""

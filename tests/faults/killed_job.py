@@ -1,0 +1,27 @@
+"""The process of a job that is killed before one of its facts reaches the disk: which one the environment says."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Sequence
+from typing import Any
+
+from lilfox_tui.jobs import child
+from lilfox_tui.jobs.recorded import Recorded
+
+
+def main(argv: Sequence[str]) -> int:
+    """As the process of a job has it."""
+    left = int(os.environ.get("LILFOX_TEST_KILL_AT", "-1"))
+    fact = Recorded.fact
+
+    def counted(self: Recorded, name: str, value: dict[str, Any], *, sync: bool = False) -> None:
+        nonlocal left
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        left -= 1
+        fact(self, name, value, sync=sync)
+
+    Recorded.fact = counted  # type: ignore[method-assign]
+    return child.main(argv)
