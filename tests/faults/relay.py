@@ -7,7 +7,9 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Literal
 
+from tests.services.http_servers import ACCEPTED_AFTER
 from tests.services.sshd import Sshd
+from tests.waiting import turn
 
 BLOCK = 64 * 1024
 Way = Literal["both", "there", "back"]
@@ -60,6 +62,8 @@ class Relay:
     ) -> None:
         assert self._listener is not None
         self._listener.close()
+        for _turn in range(ACCEPTED_AFTER):
+            await turn()
         for wire in list(self._wires):
             wire.cancel()
         await asyncio.gather(*self._wires, return_exceptions=True)

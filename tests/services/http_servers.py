@@ -9,6 +9,10 @@ import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+from tests.waiting import turn
+
+ACCEPTED_AFTER = 5
+"""Turns of the loop after which a connection that was accepted in the last moment is given to who serves it."""
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -34,6 +38,8 @@ async def serving(talk: Talk, tls: ssl.SSLContext | None = None) -> AsyncIterato
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
+        for _turn in range(ACCEPTED_AFTER):
+            await turn()
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
