@@ -6,11 +6,12 @@ A program that is not here is ``unknown``; so is every use of one that is not kn
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import pairwise
 
 from lilfox_tui.runbook import known_sql
 from lilfox_tui.runbook.known_names import CHANGE, INTERACTIVE, READ, SHELLS, Verdict
+from lilfox_tui.runbook.options import has, letters, operands, unsure
 
 Arguments = tuple[str, ...]
 
@@ -36,35 +37,9 @@ def verdict_of(name: str, arguments: Arguments, *, dynamic: bool, fed: bool) -> 
     return "unknown"
 
 
-def _letters(arguments: Sequence[str]) -> str:
-    """All letters of short options."""
-    return "".join(word[1:] for word in arguments if word.startswith("-") and not word.startswith("--"))
-
-
-def _has(arguments: Sequence[str], *options: str) -> bool:
-    """Whether a long option is given, with or without a value."""
-    return any(word.split("=", 1)[0] in options for word in arguments)
-
-
-def _operands(arguments: Sequence[str], with_value: str = "", long_with_value: Sequence[str] = ()) -> list[str]:
-    """What is no option nor the value of one of the short options ``with_value``."""
-    if not any(word[:1] == "-" for word in arguments):
-        return list(arguments)
-    found: list[str] = []
-    skip = False
-    for word in arguments:
-        if skip:
-            skip = False
-        elif word.startswith("-") and len(word) > 1:
-            skip = (len(word) == 2 and word[1] in with_value) or word in long_with_value
-        else:
-            found.append(word)
-    return found
-
-
 def _tail(arguments: Arguments) -> Verdict:
-    letters = _letters(arguments)
-    return "follow" if "f" in letters or "F" in letters or _has(arguments, "--follow") else "read"
+    found = letters(arguments)
+    return "follow" if "f" in found or "F" in found or has(arguments, "--follow") else "read"
 
 
 def _journalctl(arguments: Arguments) -> Verdict:
@@ -79,16 +54,20 @@ _JOURNAL_FOLLOWS = re.compile("-[aemqrx]*f|--follow")
 
 
 def _dmesg(arguments: Arguments) -> Verdict:
-    letters = _letters(arguments)
-    if any(letter in letters for letter in "cCDEn") or _has(
+    found = letters(arguments)
+    if any(letter in found for letter in "cCDEn") or has(
         arguments, "--clear", "--read-clear", "--console-off", "--console-on", "--console-level"
     ):
         return "change"
-    return "follow" if "w" in letters or "W" in letters or _has(arguments, "--follow", "--follow-new") else "read"
+    return "follow" if "w" in found or "W" in found or has(arguments, "--follow", "--follow-new") else "read"
 
 
 def _systemctl(arguments: Arguments) -> Verdict:
-    words = _operands(arguments, "HMptnos", ("--host", "--machine", "--property", "--type", "--lines", "--output"))
+    valued = ("--host", "--machine", "--property", "--type", "--lines", "--output", "--state")
+    long = ("--no-pager", "--full", "--plain", "--all", "--quiet", "--user", "--system", "--failed", "--no-legend")
+    if unsure(arguments, "alq", "HMptnos", long, valued):
+        return "unknown"
+    words = operands(arguments, "HMptnos", valued)
     if not words:
         return "read"
     if words[0] == "edit":
@@ -110,24 +89,27 @@ def _find(arguments: Arguments) -> Verdict:
 
 def _sort(arguments: Arguments) -> Verdict:
     writes = any(word.startswith(("-o", "--o", "--comp", "--files0")) for word in arguments)
-    return "unknown" if writes or "o" in _letters(arguments) else "read"
+    return "unknown" if writes or "o" in letters(arguments) else "read"
 
 
 def _uniq(arguments: Arguments) -> Verdict:
-    return "read" if len(_operands(arguments, "fsw")) <= 1 else "change"
+    return "read" if len(operands(arguments, "fsw")) <= 1 else "change"
 
 
 _AWK_ACTS = re.compile(r"print[^;}\n]*>|system|getline|(?<!\|)\|(?!\|)|@|close|fflush")
 
 
 def _awk(arguments: Arguments) -> Verdict:
-    words = _operands(arguments, "Fv")
+    words = operands(arguments, "Fv")
     if not words or any(word.startswith("-") and word[:2] not in ("-F", "-v") for word in arguments):
         return "unknown"
     return "unknown" if _AWK_ACTS.search(words[0]) else "read"
 
 
-_SED_READS = re.compile(r"(?:[0-9$]*(?:,[0-9$]+)?|/[^/]*/(?:,/[^/]*/)?)[pdq=]|s([/|#,])[^\n]*?\1[^\n]*?\1[gpIi0-9]*")
+_SED_READS = re.compile(
+    r"(?:[0-9$]*(?:,[0-9$]+)?|/[^/\\]*/(?:,/[^/\\]*/)?)[pdq=]"
+    r"|s([/|#,])(?:(?!\1)[^\n\\]|\\.)*\1(?:(?!\1)[^\n\\]|\\.)*\1[gpIi0-9]*"
+)
 
 
 def _sed(arguments: Arguments) -> Verdict:
@@ -136,7 +118,7 @@ def _sed(arguments: Arguments) -> Verdict:
     if any(word.startswith("-") and word not in ("-n", "-E", "-r", "-u", "-e", "-nE", "-nr") for word in arguments):
         return "unknown"
     scripts = [word for before, word in pairwise(arguments) if before == "-e"]
-    scripts = scripts or _operands(arguments)[:1]
+    scripts = scripts or operands(arguments)[:1]
     simple = scripts and all(_SED_READS.fullmatch(each) and not re.search(r"[;\n{]", each) for each in scripts)
     return "read" if simple else "unknown"
 
@@ -156,10 +138,14 @@ def _curl(arguments: Arguments) -> Verdict:
             if "%output" in "".join(words[:1]):
                 return "unknown"
             del words[:1]
-        elif word in ("-o", "--output", "-X", "--request"):
-            value = words.pop(0) if words else ""
-            if value not in (("/dev/null", "-") if "o" in word[:3] else ("GET", "HEAD")):
+        elif word in ("-X", "--request"):
+            if words[:1] not in (["GET"], ["HEAD"]):
                 return "change"
+            del words[:1]
+        elif word == "--output" or re.fullmatch("-[sSfLIikvg46]*o", word):
+            if words[:1] not in (["/dev/null"], ["-"]):
+                return "change"
+            del words[:1]
         elif word.startswith("-") and not _CURL_READS.fullmatch(word):
             return "unknown"
     return "read"
@@ -175,9 +161,9 @@ def _wget(arguments: Arguments) -> Verdict:
 
 
 def _git(arguments: Arguments) -> Verdict:
-    if arguments[:1] in (("-c",), ("--exec-path",)):
+    if unsure(arguments, "", "C", ("--no-pager", "--version"), ("--git-dir", "--work-tree")):
         return "unknown"
-    words = _operands(arguments, "C", ("--git-dir", "--work-tree"))
+    words = operands(arguments, "C", ("--git-dir", "--work-tree"))
     if not words:
         return "read"
     verb, rest = words[0], words[1:]
@@ -187,8 +173,8 @@ def _git(arguments: Arguments) -> Verdict:
         return "read"
     if verb in ("branch", "tag", "remote", "stash", "config"):
         listing = {
-            "branch": not rest and not any(letter in _letters(arguments) for letter in "dDmMcCfu"),
-            "tag": not rest and "d" not in _letters(arguments),
+            "branch": not rest and not any(letter in letters(arguments) for letter in "dDmMcCfu"),
+            "tag": not rest and "d" not in letters(arguments),
             "remote": not rest or rest[0] in ("show", "get-url"),
             "stash": rest[:1] == ["list"],
             "config": any(word in ("--get", "-l", "--list", "--get-all") for word in arguments),
@@ -198,14 +184,17 @@ def _git(arguments: Arguments) -> Verdict:
 
 
 def _containers(arguments: Arguments) -> Verdict:
-    words = _operands(arguments, "Hcfp")
+    long = ("--version", "--help")
+    if arguments[:1] not in (("compose",), ("container",)) and unsure(arguments, "", "Hcfp", long, ("--context",)):
+        return "unknown"
+    words = operands(arguments, "Hcfp", ("--context",))
     if words[:1] == ["compose"] or words[:1] == ["container"]:
         words = words[1:]
     verb = words[0] if words else ""
     if verb == "logs":
-        return "follow" if "f" in _letters(arguments) or "--follow" in arguments else "read"
+        return "follow" if "f" in letters(arguments) or "--follow" in arguments else "read"
     if verb in ("exec", "attach", "run"):
-        return "interactive" if verb == "attach" or {"i", "t"} <= set(_letters(arguments[:4])) else "change"
+        return "interactive" if verb == "attach" or {"i", "t"} <= set(letters(arguments[:4])) else "change"
     if verb == "stats":
         return "read" if "--no-stream" in arguments else "follow"
     reads = ("", "ps", "images", "inspect", "top", "version", "info", "port", "diff", "history", "ls")
@@ -214,13 +203,15 @@ def _containers(arguments: Arguments) -> Verdict:
 
 def _kubectl(arguments: Arguments) -> Verdict:
     valued = ("--namespace", "--context", "--kubeconfig", "--selector", "--output", "--container", "--tail", "--since")
-    words = _operands(arguments, "nlocs", valued)
+    if unsure(arguments, "A", "n", ("--all-namespaces",), valued):
+        return "unknown"
+    words = operands(arguments, "nlocs", valued)
     verb, rest = (words[0], words[1:]) if words else ("", [])
     if verb == "edit" or (verb == "exec" and any(word in ("-it", "-ti", "-i", "-t") for word in arguments)):
         return "interactive"
     if verb in ("get", "logs", "events"):
         letter, long = ("f", "--follow") if verb == "logs" else ("w", "--watch")
-        return "follow" if letter in _letters(arguments) or _has(arguments, long, "--watch-only") else "read"
+        return "follow" if letter in letters(arguments) or has(arguments, long, "--watch-only") else "read"
     sub = {
         "rollout": ("status", "history"),
         "config": ("view", "current-context", "get-contexts"),
@@ -242,9 +233,9 @@ def _ip(arguments: Arguments) -> Verdict:
 
 
 def _iptables(arguments: Arguments) -> Verdict:
-    letters = _letters(arguments)
-    lists = any(letter in letters for letter in "LSC") or _has(arguments, "--list", "--list-rules", "--check")
-    acts = any(letter in letters for letter in "ADIRFXNPZE") or any(
+    found = letters(arguments)
+    lists = any(letter in found for letter in "LSC") or has(arguments, "--list", "--list-rules", "--check")
+    acts = any(letter in found for letter in "ADIRFXNPZE") or any(
         word.startswith(("--append", "--del", "--insert", "--rep", "--flush", "--zero", "--new", "--policy", "--ren"))
         for word in arguments
     )
@@ -270,41 +261,41 @@ def _counting(arguments: Arguments) -> Verdict:
 
 
 def _top(arguments: Arguments) -> Verdict:
-    letters = _letters(arguments)
-    if "b" not in letters:
+    found = letters(arguments)
+    if "b" not in found:
         return "interactive"
-    return "read" if "n" in letters else "follow"
+    return "read" if "n" in found else "follow"
 
 
 def _tcpdump(arguments: Arguments) -> Verdict:
-    letters = _letters(arguments)
-    if "w" in letters or "z" in letters:
+    found = letters(arguments)
+    if "w" in found or "z" in found:
         return "change"
-    return "read" if "c" in letters or "r" in letters else "follow"
+    return "read" if "c" in found or "r" in found else "follow"
 
 
 def _ss(arguments: Arguments) -> Verdict:
-    letters = _letters(arguments)
-    if "K" in letters or "D" in letters or _has(arguments, "--kill", "--diag"):
+    found = letters(arguments)
+    if "K" in found or "D" in found or has(arguments, "--kill", "--diag"):
         return "change"
-    return "follow" if "E" in letters or _has(arguments, "--events") else "read"
+    return "follow" if "E" in found or has(arguments, "--events") else "read"
 
 
 def _netstat(arguments: Arguments) -> Verdict:
-    return "follow" if "c" in _letters(arguments) or "--continuous" in arguments else "read"
+    return "follow" if "c" in letters(arguments) or "--continuous" in arguments else "read"
 
 
 def _date(arguments: Arguments) -> Verdict:
-    sets = "s" in "".join(word[1:2] for word in arguments if not word.startswith("--")) or _has(arguments, "--set")
-    return "change" if sets or any(not word.startswith("+") for word in _operands(arguments, "dfr")) else "read"
+    sets = "s" in "".join(word[1:2] for word in arguments if not word.startswith("--")) or has(arguments, "--set")
+    return "change" if sets or any(not word.startswith("+") for word in operands(arguments, "dfr")) else "read"
 
 
 def _only(*first: str) -> Callable[[Arguments], Verdict]:
     """Reads with one of these first words (``""``: with none at all), else changes."""
 
     def judge(arguments: Arguments) -> Verdict:
-        words = _operands(arguments)
-        return "read" if (words[0] if words else "") in first and (words or not arguments) else "change"
+        word = arguments[0] if arguments else ""
+        return "read" if word in first else "unknown" if word.startswith("-") else "change"
 
     return judge
 
@@ -328,18 +319,21 @@ def _sysctl(arguments: Arguments) -> Verdict:
 
 
 def _crontab(arguments: Arguments) -> Verdict:
-    letters = _letters(arguments)
-    return "interactive" if "e" in letters else "read" if "l" in letters and "r" not in letters else "change"
+    found = letters(arguments)
+    return "interactive" if "e" in found else "read" if "l" in found and "r" not in found else "change"
 
 
 def _ssh(arguments: Arguments) -> Verdict:
-    return "interactive" if len(_operands(arguments, "pilFJobcDLRmSW")) == 1 else "unknown"
+    return "interactive" if len(operands(arguments, "pilFJobcDLRmSW")) == 1 else "unknown"
 
 
 def _redis_cli(arguments: Arguments) -> Verdict:
-    words = _operands(arguments, "hpnau", ("--user", "--pass", "--cacert"))
+    valued = ("--user", "--pass", "--cacert")
+    if unsure(arguments, "c", "hpnau", ("--tls", "--raw", "--no-auth-warning", "--stat", "--latency"), valued):
+        return "unknown"
+    words = operands(arguments, "hpnau", valued)
     if not words:
-        return "follow" if _has(arguments, "--stat", "--latency") else "interactive"
+        return "follow" if has(arguments, "--stat", "--latency") else "interactive"
     verb, sub = words[0].upper(), words[1].upper() if len(words) > 1 else ""
     if verb in ("MONITOR", "SUBSCRIBE", "PSUBSCRIBE"):
         return "follow"
@@ -351,9 +345,9 @@ def _redis_cli(arguments: Arguments) -> Verdict:
 
 
 def _lilfox(arguments: Arguments) -> Verdict:
-    words = _operands(arguments, "", ("--config", "--host", "--language"))
+    words = operands(arguments, "", ("--config", "--host", "--language"))
     if words[:1] == ["logs"]:
-        return "follow" if "f" in _letters(arguments) or "--follow" in arguments else "read"
+        return "follow" if "f" in letters(arguments) or "--follow" in arguments else "read"
     reads = words[:1] in (["check"], ["query"]) or words == ["jobs"] or words[1:2] in (["list"], ["show"], ["lint"])
     return "read" if reads else "unknown"
 

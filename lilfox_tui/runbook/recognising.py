@@ -14,9 +14,10 @@ from lilfox_tui.runbook.model import Attributes, Kind
 from lilfox_tui.runbook.shell_tokens import CommandLine, Simple
 
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(?:\[[^\]]*\])?\+?=")
-_HARMLESS_NAME = re.compile(
-    r"(?!(?:PATH|IFS|ENV|SHELLOPTS|BASH\w*|LD_\w*|PROMPT_COMMAND|PS4|GIT_\w*|PAGER|LESS\w*)$)\w+"
-)
+_HARMLESS_NAME = re.compile(r"LANG|LC_\w+|TZ|NO_COLOR|COLUMNS|PG(?:HOST|PORT|USER|DATABASE|PASSWORD|PASSFILE|SSLMODE)")
+"""Names that may be handed to a program: others say which pager, editor, plug-in or library it runs."""
+_OWN_NAME = re.compile(r"(?!.*_proxy)[a-z_][a-z0-9_]*")
+"""Names of a fence's own variables, which programs do not look at."""
 _FOLDERS = frozenset({"/bin", "/usr/bin", "/sbin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"})
 _ORDER: tuple[Verdict, ...] = ("change", "unknown", "interactive", "follow", "read")
 _PREFIXES: dict[str, tuple[str, str]] = {
@@ -65,10 +66,12 @@ def _of_simple(simple: Simple, *, piped: bool) -> Verdict:
     if simple.writes:
         return "change"
     words = simple.words
+    names: list[str] = []
     while words and "=" in words[0] and (assigned := _ASSIGNMENT.match(words[0])):
-        if not _HARMLESS_NAME.fullmatch(assigned[1]):
-            return "unknown"
+        names.append(assigned[1])
         words = words[1:]
+    if not all(_HARMLESS_NAME.fullmatch(name) or (not words and _OWN_NAME.fullmatch(name)) for name in names):
+        return "unknown"
     if not words:
         return "read"
     return of_words(words, dynamic=simple.dynamic, fed=piped or simple.reads_file)
@@ -79,6 +82,8 @@ def of_words(words: Sequence[str], *, dynamic: bool, fed: bool) -> Verdict:
     name = _name(words[0])
     if name in ("sudo", "doas") and any(word in ("-i", "-s", "--login", "--shell") for word in words[1:2]):
         return "interactive" if len(words) == 2 else "unknown"
+    if name == "command" and words[1:2] and words[1] in ("-v", "-V"):
+        return "read"
     if name == "env":
         rest = [word for word in words[1:] if not _ASSIGNMENT.match(word)]
         if rest[:1] and rest[0].startswith("-"):

@@ -43,6 +43,17 @@ top -b -n 1
 date
 ss -tlnp
 crontab -l
+curl -so /dev/null http://localhost/
+sed 's/a/b/g' f
+sed -n '/error/p' f
+command -v jq
+LC_ALL=C sort f
+free=$(df -h)
+systemctl --no-pager -l status nginx
+git --no-pager log
+kubectl --namespace shop get pods
+timedatectl
+apt list --installed
 """
 FOLLOW = """
 sudo tail -f /var/log/postgresql/postgresql-*.log
@@ -94,6 +105,21 @@ awk 'BEGIN {system("reboot")}'
 sed -i s/a/b/ f
 sed -n 'w out' f
 sed 's/a/b/e' f
+sed 's/a/b/w /p' f
+sed '/a\\/w x/p' f
+PSQL_PAGER=./x psql -c 'SELECT 1'
+SYSTEMD_PAGER=./x journalctl
+KUBECONFIG=./x kubectl get pods
+https_proxy=http://x
+DOCKER_HOST=x docker ps
+systemctl --signal status kill x
+kubectl --server get delete pod x
+git --exec-path=/tmp log
+apt -c list install x
+docker --tlscacert ps rm x
+curl -so /etc/x http://localhost/
+env EDITOR=x ls
+sudo PAGER=x ls
 curl -X POST http://localhost/
 curl -o out http://localhost/
 curl -d a=b http://localhost/
