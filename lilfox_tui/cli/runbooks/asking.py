@@ -10,10 +10,11 @@ from lilfox_tui.cli.output import print_line, warn
 from lilfox_tui.cli.runbooks.shown import kind_text
 from lilfox_tui.cli.runbooks.values import ask
 from lilfox_tui.config.model import Config
-from lilfox_tui.i18n import Message, _, tr
-from lilfox_tui.monitor.shell import terminal_argv
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.monitor.runbook_orders import in_terminal, once_more, run_order, word_to_type
 from lilfox_tui.redact import redact
-from lilfox_tui.runbook.filling import fill, marked, shown
+from lilfox_tui.runbook.filling import marked, shown
 from lilfox_tui.runbook.orders import (
     ByHand,
     Finish,
@@ -21,14 +22,12 @@ from lilfox_tui.runbook.orders import (
     Order,
     RunOne,
     Skip,
-    TerminalBegins,
     TerminalEnded,
     Undo,
     send,
 )
 from lilfox_tui.runbook.session import Folding
 from lilfox_tui.runbook.states import Waiting
-from lilfox_tui.runbook.targets import host_config
 from lilfox_tui.runbook.turns import Turn, asks
 
 _OTHERS = tr("[s]kip, [u]ndo what was changed, [a]bort")
@@ -64,35 +63,23 @@ class Asking:
         return await self._confirmed(folding, turn)
 
     def _run(self, turn: Turn, *, again: bool = False) -> RunOne:
-        return RunOne(
-            step=turn.step,
-            command=turn.command or 0,
-            sha256=self._sha256,
-            hosts=turn.hosts or None,
-            values=self._values,
-            again=again,
-        )
+        return run_order(turn, self._sha256, self._values, again=again)
 
     async def _confirmed(self, folding: Folding, turn: Turn) -> Order | None:
         self._show(folding, turn)
-        attributes = folding.command(turn).attributes
-        word = ", ".join(turn.hosts)
-        if word and (attributes.confirm == "typed" or attributes.risk == "destroy"):
+        if word := word_to_type(folding.command(turn), turn):
             answer = await _choice(tr("to run it type {word}; or {others}", word=word, others=_OTHERS), (word, *"sua"))
             return self._run(turn) if answer == word else await self._other(answer, turn)
         answer = await _choice(tr("run it? [y]es, {others}", others=_OTHERS), "ysua")
         return self._run(turn) if answer == "y" else await self._other(answer, turn)
 
     async def _decision(self, folding: Folding, turn: Turn) -> Order | None:
-        results = folding.results(turn.step, turn.command or 0)
-        unknown = [each for each in results.values() if each.state == "unknown"]
-        left = tuple(host for host in turn.hosts if host not in results or results[host].state != "done")
-        again = Turn(turn.step, turn.command, left or turn.hosts)
+        again, unknown = once_more(folding, turn)
         if unknown:
             question = tr("nobody knows how it ended: [l]ook again, [r]un it once more, {others}", others=_OTHERS)
             answer = await _choice(question, "lrsua")
             if answer == "l":
-                return LookAgain(run=unknown[0].run)
+                return LookAgain(run=unknown)
         else:
             answer = await _choice(tr("it failed: [r]etry, {others}", others=_OTHERS), "rsua")
         if answer == "r":
@@ -110,28 +97,20 @@ class Asking:
     async def _in_terminal(self, folding: Folding, turn: Turn) -> Order | None:
         """Runs it here and gives the order that tells how it ended."""
         self._show(folding, turn)
-        command = folding.command(turn)
-        secret = {variable.name for variable in folding.runbook.variables if variable.type == "secret"}
-        if any(placeholder.name in secret for placeholder in command.placeholders) or len(turn.hosts) != 1:
-            warn(_("this cannot be run from here: it is of several hosts, or would show a secret to all on the host"))
+        try:
+            found = in_terminal(self._config, folding, turn, self._sha256, self._values)
+        except LilFoxError as error:
+            warn(error.message)
             return await self._other(await _choice(_OTHERS, "sua"), turn)
         answer = await _choice(tr("it takes this terminal. Run it? [y]es, {others}", others=_OTHERS), "ysua")
         if answer != "y":
             return await self._other(answer, turn)
-        step, number, (host,) = turn.step, turn.command or 0, turn.hosts
-        filled = fill(command, folding.values | self._values, folding.runbook.variables)
-        argv = terminal_argv(
-            host,
-            host_config(self._config, host),
-            self._config.ssh,
-            filled.script,
-            filled.env,
-            sudo=bool(command.attributes.sudo),
-        )
-        begins = TerminalBegins(step=step, command=number, host=host, sha256=self._sha256, values=self._values)
+        begins = found.begins
         await send(self._folder, begins)
-        process = await asyncio.create_subprocess_exec(*argv)
-        return TerminalEnded(step=step, command=number, host=host, exit_status=await process.wait())
+        process = await asyncio.create_subprocess_exec(*found.argv)
+        return TerminalEnded(
+            step=begins.step, command=begins.command, host=begins.host, exit_status=await process.wait()
+        )
 
     async def _other(self, answer: str | None, turn: Turn) -> Order | None:
         if answer == "s":

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import sys
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lilfox_tui.cli.output import print_json
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     from lilfox_tui.config.loader import LoadedConfig
     from lilfox_tui.runbook.model import Runbook
 
-_INCIDENT = "LILFOX_INCIDENT"
 NEW = "new"
 
 
@@ -114,38 +111,26 @@ def _begun(
     args: argparse.Namespace, loaded: LoadedConfig, runbook: Runbook, values: dict[str, str], resumes: str = ""
 ) -> str:
     """The job of the run, begun."""
-    from lilfox_tui.jobs.start import start
-    from lilfox_tui.runbook.preparing import is_secret
-    from lilfox_tui.runbook.wish import Wish, request_of
+    from lilfox_tui.monitor.runbook_orders import begin
 
-    plain = {name: value for name, value in values.items() if not is_secret(name, value, runbook.variables)}
-    wish = Wish(
-        path=runbook.path,
-        runbook=runbook.id,
-        sha256=runbook.sha256,
-        config=None if loaded.path is None else str(Path(loaded.path).absolute()),
-        read_only=loaded.config.read_only,
+    return begin(
+        runbook,
+        loaded.config,
+        loaded.path,
         hosts=args.host,
-        values=plain,
+        values=values,
         resumes=resumes,
+        incident=_incident(args.incident, runbook) if args.incident else "",
+        without=[value.removeprefix("env:") for _name, value in args.vars if value.startswith("env:")],
     )
-    env = dict(os.environ)
-    for _name, value in args.vars:
-        if value.startswith("env:"):
-            env.pop(value.removeprefix("env:"), None)  # what it runs need not inherit it
-    if args.incident:
-        env[_INCIDENT] = _incident(args.incident, runbook)
-    return start(request_of(wish, runbook), env=env)
 
 
 def _incident(words: str, runbook: Runbook) -> str:
     """The id of the incident that is named, or opened for the runbook. Raises LilFoxError."""
-    from lilfox_tui.incident.incidents import chosen, open_incident
+    from lilfox_tui.incident.incidents import chosen
+    from lilfox_tui.monitor.runbook_orders import open_incident_for
 
-    if words != NEW:
-        return chosen(words).name
-    severity = runbook.severity or "SEV-3"
-    return open_incident(runbook.title, severity, cause=runbook.title).id  # type: ignore[arg-type]
+    return chosen(words).name if words != NEW else open_incident_for(runbook)
 
 
 def _attended(

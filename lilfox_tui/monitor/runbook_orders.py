@@ -1,0 +1,118 @@
+"""What faces order of runs of runbooks, the same from the screen and from the command line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import cast
+
+from msgspec import Struct
+
+from lilfox_tui.config.model import Config
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import tr
+from lilfox_tui.incident.incidents import open_incident
+from lilfox_tui.incident.model import SeverityLevel
+from lilfox_tui.incident.places import NAMED_BY
+from lilfox_tui.jobs.start import start
+from lilfox_tui.monitor.shell import terminal_argv
+from lilfox_tui.runbook.filling import fill
+from lilfox_tui.runbook.model import Command, Runbook
+from lilfox_tui.runbook.orders import RunOne, TerminalBegins
+from lilfox_tui.runbook.preparing import is_secret
+from lilfox_tui.runbook.session import Folding
+from lilfox_tui.runbook.targets import host_config
+from lilfox_tui.runbook.turns import Turn
+from lilfox_tui.runbook.wish import Wish, request_of
+
+
+class InTerminal(Struct, frozen=True, kw_only=True):
+    """An interactive command as a face runs it: what it orders first, and the program in its terminal."""
+
+    begins: TerminalBegins
+    argv: list[str]
+
+
+def begin(
+    runbook: Runbook,
+    config: Config,
+    path: str | Path | None,
+    *,
+    hosts: str = "",
+    values: Mapping[str, str] | None = None,
+    resumes: str = "",
+    incident: str = "",
+    without: Iterable[str] = (),
+) -> str:
+    """The job of a run, begun; its id. ``path`` is that of ``config``. Of ``values`` those that are secret stay out of
+    it: they come with orders. ``incident``: the id of the one that it is part of, where it is named. What the job runs
+    does not inherit the variables ``without`` of the environment. Blocks. Raises KeyHeld, JobError."""
+    given = values or {}
+    wish = Wish(
+        path=runbook.path,
+        runbook=runbook.id,
+        sha256=runbook.sha256,
+        config=None if path is None else str(Path(path).absolute()),
+        read_only=config.read_only,
+        hosts=hosts,
+        values={name: value for name, value in given.items() if not is_secret(name, value, runbook.variables)},
+        resumes=resumes,
+    )
+    left_out = set(without)
+    env = {name: value for name, value in os.environ.items() if name not in left_out}
+    if incident:
+        env[NAMED_BY] = incident
+    return start(request_of(wish, runbook), env=env)
+
+
+def open_incident_for(runbook: Runbook, *, cause: str = "", severity: str = "") -> str:
+    """The id of an incident that is opened for a run; ``cause`` is an alert's name where that led to it, ``severity``
+    is what holds where the runbook does not say. Blocks. Raises NotRecorded."""
+    level = cast("SeverityLevel", runbook.severity or severity or "SEV-3")
+    return open_incident(cause or runbook.title, level, cause=cause or runbook.title).id
+
+
+def word_to_type(command: Command, turn: Turn) -> str:
+    """What somebody types before it runs: its hosts; empty where a yes is enough."""
+    typed = command.attributes.confirm == "typed" or command.attributes.risk == "destroy"
+    return ", ".join(turn.hosts) if typed else ""
+
+
+def run_order(turn: Turn, sha256: str, values: Mapping[str, str], *, again: bool = False) -> RunOne:
+    """Runs the command of ``turn``."""
+    return RunOne(
+        step=turn.step,
+        command=turn.command or 0,
+        sha256=sha256,
+        hosts=turn.hosts or None,
+        values=dict(values),
+        again=again,
+    )
+
+
+def once_more(folding: Folding, turn: Turn) -> tuple[Turn, str]:
+    """``turn`` on those of its hosts where it is not done; and the ``run`` of one of which nobody knows how it ended,
+    empty where all ends are known."""
+    results = folding.results(turn.step, turn.command or 0)
+    left = tuple(host for host in turn.hosts if host not in results or results[host].state != "done")
+    unknown = [each.run for each in results.values() if each.state == "unknown"]
+    return Turn(turn.step, turn.command, left or turn.hosts), unknown[0] if unknown else ""
+
+
+def in_terminal(config: Config, folding: Folding, turn: Turn, sha256: str, values: Mapping[str, str]) -> InTerminal:
+    """How the interactive command of ``turn`` is run where a person is. Raises LilFoxError where it cannot be: on
+    several hosts, or with a secret that everybody on the host could read."""
+    command, given = folding.command(turn), folding.values | dict(values)
+    secret = {variable.name for variable in folding.runbook.variables if variable.type == "secret"}
+    if any(placeholder.name in secret for placeholder in command.placeholders) or len(turn.hosts) != 1:
+        raise LilFoxError(
+            tr("this cannot be run from here: it is of several hosts, or would show a secret to all on the host")
+        )
+    filled = fill(command, given, folding.runbook.variables)
+    (host,) = turn.hosts
+    begins = TerminalBegins(step=turn.step, command=turn.command or 0, host=host, sha256=sha256, values=dict(values))
+    argv = terminal_argv(
+        host, host_config(config, host), config.ssh, filled.script, filled.env, sudo=bool(command.attributes.sudo)
+    )
+    return InTerminal(begins=begins, argv=argv)
