@@ -57,6 +57,7 @@ class Runner:
 
     def take_values(self, values: dict[str, str], run: str = "") -> None:
         """Values that somebody gave, or that the output of ``run`` held. Raises LilFoxError where it cannot be told."""
+        values = {name: value for name, value in values.items() if self.values.get(name) != value}
         if not values:
             return
         variables = self.folding.runbook.variables

@@ -16,9 +16,9 @@ from lilfox_tui.i18n import _
 from lilfox_tui.jobs.attach import events
 from lilfox_tui.jobs.ending import ask_to_end
 from lilfox_tui.jobs.listing import find_job
-from lilfox_tui.jobs.model import Ended, Job
+from lilfox_tui.jobs.model import Ended, Job, Said
 from lilfox_tui.runbook import kept_runbook, output
-from lilfox_tui.runbook.facts import CommandBegan, CommandEnded, Printed, ReadAgain, RunFact, heard
+from lilfox_tui.runbook.facts import CommandBegan, CommandEnded, DoneByHand, Printed, ReadAgain, RunFact, Skipped, heard
 from lilfox_tui.runbook.orders import Order, Stop, send
 from lilfox_tui.runbook.session import Folding
 from lilfox_tui.runbook.states import RunState, Waiting
@@ -40,6 +40,8 @@ class Attending:
         self._printed: dict[str, int] = {}
         """How many characters of the head of what a command printed were shown."""
         self._interrupted = 0
+        self._ordered = False
+        """An order was taken, and nothing has come of it yet."""
 
     async def until_end(self, answer: Answer | None) -> int:
         """Its exit code. ``answer`` is asked where it waits; without one it goes on alone, and ctrl-c cancels it."""
@@ -49,6 +51,8 @@ class Attending:
                 async for some in lists:
                     for event in some:
                         self._hear(list(heard([event])))
+                        if isinstance(event, Said) and event.level == "bad":
+                            self._ordered = False  # nothing else comes of it
                         self._shown.event(event)
                         if isinstance(event, Ended):
                             return event.exit_code
@@ -68,7 +72,7 @@ class Attending:
 
     async def _answered(self, answer: Answer) -> bool:
         """Asks where it waits, and orders what is answered; whether this terminal stays."""
-        if self.folding is None:
+        if self.folding is None or self._ordered:
             return True
         waiting = self.folding.waiting()
         if waiting.what == "nothing":
@@ -81,6 +85,7 @@ class Attending:
         except LilFoxError as error:
             print_error(error)
             return await self._answered(answer)
+        self._ordered = True
         return True
 
     def _hear(self, facts: list[RunFact]) -> None:
@@ -90,6 +95,8 @@ class Attending:
             self.folding = Folding(kept_runbook.read(self.folder))
         self.folding.take(facts)
         for fact in facts:
+            if isinstance(fact, CommandBegan | CommandEnded | Skipped | DoneByHand):
+                self._ordered = False
             if isinstance(fact, ReadAgain):
                 self.folding.read_again(kept_runbook.read(self.folder))
             elif not self._quiet and isinstance(fact, CommandBegan):

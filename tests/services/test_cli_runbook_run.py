@@ -1,0 +1,144 @@
+"""``lilfox runbook run`` for scripts: exit codes, JSON, what is refused, and the incident that it is part of."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from lilfox_tui.cli.schemas import schema
+from lilfox_tui.incident.incidents import open_incident, read_timeline
+from lilfox_tui.incident.model import Changed, Reverted, StepBegan, StepEnded
+from lilfox_tui.jobs.listing import list_jobs
+from tests.services.lilfox_command import lilfox
+from tests.services.runbook_lab import RunbookLab, fence
+from tests.services.sshd import SshdLab, sshd_lab
+from tests.unit.jobs.running import jobs
+
+__all__ = ["jobs"]
+CHANGE = '{"risk":"change"}'
+MAKE = fence("touch made", '{"name":"make","risk":"change"}') + "\n" + fence("rm made", '{"rollback-of":"make"}')
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[SshdLab]:
+    with sshd_lab() as made:
+        made.sshd()
+        yield made
+
+
+@pytest.fixture
+def lab(tmp_path: Path, servers: SshdLab, jobs: Path, monkeypatch: pytest.MonkeyPatch) -> RunbookLab:
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    return RunbookLab(tmp_path, servers)
+
+
+def run(lab: RunbookLab, *words: str) -> subprocess.CompletedProcess[str]:
+    """``lilfox runbook run`` on its file, on web1, without a terminal."""
+    return lilfox("--config", lab.config, "runbook", "run", lab.path, "--host", "web1", *words, timeout_s=60)
+
+
+def test_all_is_done_and_its_output_is_printed(lab: RunbookLab) -> None:
+    lab.write(fence("echo hello <who>"), fence("touch made", CHANGE))
+    done = run(lab, "--yes", "--var", "who=fox")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "hello fox\n"
+    assert "ok: all 2 commands are done" in done.stderr
+    (lab.on_host("web1") / "made").unlink()
+
+
+def test_a_failure_is_1_or_3_where_something_is_changed_and_undone_it_is_1(lab: RunbookLab) -> None:
+    lab.write(MAKE, fence("false", CHANGE))
+    done = run(lab, "--yes", "--json")
+    assert done.returncode == 3
+    document = json.loads(done.stdout)
+    jsonschema.validate(document, schema("runbook-run"))
+    assert document["exit_code"] == 3
+    assert [step["state"] for step in document["steps"]] == ["done", "failed"]
+    assert document["changes_in_force"] == ["web1: touch made"]
+    assert document["steps"][1]["commands"][0]["hosts"][0]["exit_status"] == 1
+    undone = run(lab, "--yes", "--on-failure", "undo", "--json")
+    assert undone.returncode == 1
+    assert json.loads(undone.stdout)["steps"][0]["state"] == "undone"
+    assert not (lab.on_host("web1") / "made").exists()
+    lab.write(fence("false"))
+    assert run(lab, "--yes").returncode == 1
+
+
+def test_what_cannot_be_asked_is_2_and_no_job_is_begun(lab: RunbookLab) -> None:
+    lab.write(fence("echo <who>"), fence("touch made", CHANGE))
+    for words, message in (
+        (("--yes",), "values are missing: who"),
+        (("--var", "who=x"), "nobody is here to say yes"),
+        (("--yes", "--var", "who=x", "--var", "other=y"), "no variable other"),
+        (("--yes", "--var", "who=a\tb"), "control characters"),
+        (("--yes", "--var", "who=x", "--runbook", "other"), "no runbook other"),
+        (("--yes", "--var", "who"), "NAME=VALUE"),
+    ):
+        done = run(lab, *words)
+        assert (done.returncode, message in done.stderr) == (2, True), (words, done.stderr)
+    lab.configure(web1={"protected": True})
+    assert run(lab, "--yes", "--var", "who=x").returncode == 2
+    lab.write(fence("echo 'quoted <who>'"))
+    assert "not safe" in run(lab, "--yes", "--var", "who=x").stderr
+    assert lilfox("runbook", "run", "/nonexistent.md").returncode != 0
+    assert list_jobs() == []
+
+
+def test_a_dry_run_shows_everything_and_runs_nothing(lab: RunbookLab) -> None:
+    lab.write(
+        fence("touch <who>", '{"name":"make","risk":"change","host":"web1"}')
+        + "\n"
+        + fence("rm <who>", '{"rollback-of":"make","host":"here"}'),
+        "Call somebody.",
+        "```python\nprint(1)\n```",
+    )
+    done = run(lab, "--dry-run", "--var", "who=me")
+    assert done.returncode == 0, done.stderr
+    for words in ("web1: changes", "touch ‹me›", "here: changes, takes back make", "by hand", "is shown only"):
+        assert words in done.stdout
+    unfilled = run(lab, "--dry-run", "--json")
+    assert unfilled.returncode == 1
+    assert "no value" in json.loads(unfilled.stdout)["steps"][0]["commands"][0]["problem"]
+    assert list_jobs() == []
+    assert not (lab.on_host("web1") / "me").exists()
+
+
+def test_a_secret_comes_by_reference_alone(lab: RunbookLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.write(
+        fence("printf '%s' <pw> | wc -c; env | grep -c canary"),
+        front="lilfox: {version: 1, id: made, title: Made}\nvars:\n  pw: secret",
+    )
+    refused = run(lab, "--yes", "--var", "pw=hunter2canary")
+    assert refused.returncode == 2
+    assert "everybody on this machine can read it" in refused.stderr
+    monkeypatch.setenv("DB_PW", "hunter2canary")
+    done = run(lab, "--yes", "--var", "pw=env:DB_PW")
+    assert done.stdout.splitlines() == ["13", "1"], "the command's own variable alone has it"
+    for job in list_jobs():
+        for path in Path(job.folder).iterdir():
+            assert b"hunter2canary" not in path.read_bytes(), path
+
+
+def test_what_it_does_is_in_the_incident(lab: RunbookLab) -> None:
+    incident = open_incident("App is down", "SEV-2", cause="test")
+    lab.write(MAKE, fence("seq 5000"), fence("false"))
+    done = run(lab, "--yes", "--on-failure", "undo", "--incident", incident.id, "--json")
+    assert json.loads(done.stdout)["incident"] == incident.id
+    whats = [entry.what for entry in read_timeline(Path(incident.folder)).entries]
+    began = [what for what in whats if isinstance(what, StepBegan)]
+    ended = [what for what in whats if isinstance(what, StepEnded)]
+    assert [what.command for what in began] == ["touch made", "seq 5000", "false", "rm made"]
+    assert [(what.run, what.state) for what in ended] == [
+        (what.run, state) for what, state in zip(began, ("done", "done", "failed", "done"), strict=True)
+    ]
+    assert (ended[1].output_lines, ended[1].output.startswith("1\n2\n")) == (5000, True)
+    assert (Path(incident.folder) / "evidence" / ended[1].evidence).read_text().endswith("5000\n")
+    (changed,) = [what for what in whats if isinstance(what, Changed)]
+    (reverted,) = [what for what in whats if isinstance(what, Reverted)]
+    assert (changed.change, changed.undo) == (reverted.change, "rm made") == (began[0].run, "rm made")

@@ -1,0 +1,127 @@
+"""A run ordered at a terminal: what is asked, what the answers do, and what closing the terminal leaves."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from lilfox_tui.jobs.listing import list_jobs
+from tests.terminal.console import Console
+from tests.unit.jobs.running import ended, jobs
+from tests.waiting import wait_for
+
+__all__ = ["jobs"]
+ROOT = Path(__file__).parents[2]
+CTRL_C = "\x03"
+RUNBOOK = """# Made
+
+1. Look
+
+   ```bash
+   echo looked <who>
+   ```
+
+2. Change
+
+   ```bash {"name":"make","risk":"change"}
+   echo made >>$HOME/made
+   ```
+
+   ```bash {"rollback-of":"make"}
+   rm $HOME/made
+   ```
+
+3. By hand
+
+4. Fails at first
+
+   ```bash {"risk":"change"}
+   [ -e $HOME/mended ] && echo mended
+   ```
+
+5. A terminal
+
+   ```bash
+   less $HOME/made
+   ```
+"""
+
+
+@pytest.fixture
+def home(jobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / ".local" / "state"))
+    (tmp_path / "made.md").write_text(RUNBOOK)
+    return tmp_path
+
+
+def console(home: Path, *arguments: str) -> Console:
+    return Console(["runbook", "run", *arguments], home=home, env={"PYTHONPATH": str(ROOT)}, rows=60)
+
+
+def test_each_answer_does_what_it_says(home: Path) -> None:
+    with console(home, str(home / "made.md")) as run:
+        run.until("<who>?")
+        run.press("fox\n")
+        run.until("looked fox")
+        run.until("run it? [y]es")
+        assert "echo made >>$HOME/made" in run.text
+        run.press("what\n")
+        run.press("y\n")
+        run.until("Is it done? [y]es")
+        run.press("y\n")
+        run.until("[ -e $HOME/mended ]")
+        run.press("y\n")
+        run.until("it failed: [r]etry")
+        (home / "mended").touch()
+        run.press("r\n")
+        run.until("it takes this terminal")
+        run.press("s\n")
+        run.until("why is it skipped?")
+        run.press("not now\n")
+        assert run.ended_within(20) == 3
+        assert "which were skipped" in run.text
+    (job,) = list_jobs()
+    assert (job.state, job.exit_code) == ("partly", 3)
+    assert (home / "made").read_text() == "made\n"
+
+
+def test_the_terminal_is_closed_and_the_run_goes_on_at_the_same_step(home: Path) -> None:
+    with console(home, str(home / "made.md"), "--var", "who=fox") as first:
+        first.until("run it? [y]es")
+        first.hang_up()
+        first.process.wait(10)
+    (job,) = list_jobs()
+    assert job.state == "running"
+    with console(home, "--resume", job.id) as second:
+        second.until("run it? [y]es")
+        second.press("a\n")
+        assert second.ended_within(20) == 130
+    assert ended(job.id).state == "cancelled"
+    assert not (home / "made").exists()
+
+
+def test_ctrl_c_stops_the_command_and_not_the_run(home: Path) -> None:
+    (home / "made.md").write_text("# Made\n\n1. Wait\n\n   ```bash\n   sleep 1000\n   ```\n")
+    with console(home, str(home / "made.md")) as run:
+        run.until("1. Wait: here: sleep 1000")
+        wait_for(lambda: list_jobs() and list_jobs()[0].state == "running")
+        run.press(CTRL_C)
+        run.until("it failed: [r]etry")
+        run.press("a\n")
+        assert run.ended_within(20) == 1
+
+
+def test_a_killed_terminal_is_nothing_to_a_run_that_goes_on_alone(home: Path) -> None:
+    (home / "made.md").write_text(
+        "# Made\n\n1. Wait\n\n   ```bash\n"
+        "   while [ ! -e $HOME/go ]; do sleep 0.1; done; echo went >$HOME/went\n   ```\n"
+    )
+    with console(home, str(home / "made.md"), "--yes") as run:
+        run.until("1. Wait: here:")
+        run.process.send_signal(signal.SIGKILL)
+        run.process.wait(10)
+    (home / "go").touch()
+    assert ended(list_jobs()[0].id).state == "ok"
+    assert (home / "went").exists()
