@@ -212,6 +212,9 @@ class _FromSource:
             publication.moved(name, size_bytes, None)
 
         made = await there.make(name, packing, command, moved)
+        if made is None:
+            del publication.begun[name]
+            return None
         publication.moved(name, made.size_bytes, made.size_bytes)
         part = self._put(name, kind, packing, Counted(made.size_bytes, made.raw_bytes, made.sha256, made.raw_sha256))
         return MadeThere(part, made.status, made.said, made.end)

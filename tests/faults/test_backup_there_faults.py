@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import stat
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -211,6 +212,17 @@ async def test_what_cannot_be_made_there_passes_here_and_that_is_said(lab: Near)
     whole(lab, run, await effects.backup(run, lab.wish("files")), 1)
     (said,) = [text for text in run.told("note") if "passes here" in text]
     assert said.endswith("there is no sha256sum")
+
+
+async def test_a_host_where_nothing_can_be_kept_has_its_dump_pass_here(lab: Near) -> None:
+    shutil.rmtree(lab.jobs, ignore_errors=True)
+    lab.jobs.parent.mkdir(parents=True, exist_ok=True)
+    lab.jobs.touch()
+    run = plain()
+    whole(lab, run, await effects.backup(run, lab.wish("both")), 3)
+    lab.jobs.unlink()
+    (said,) = [text for text in run.told("note") if "passes here" in text]
+    assert "was not begun on near" in said
 
 
 async def test_devices_are_left_out_as_ever(lab: Near) -> None:

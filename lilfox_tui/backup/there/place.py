@@ -87,13 +87,17 @@ class There:
         if command.host is not self._host:
             return False
         if packing not in self._why_not:
-            self._why_not[packing] = why = await self._probe(_PACKERS.get(packing, "cat"))
-            if why:
-                self._run.say(
-                    str(tr("what is dumped on {host} passes here on its way into {store}: {reason}",
-                           host=self._host.name, store=self._store.where, reason=why))
-                )  # fmt: skip
+            self._cannot(packing, await self._probe(_PACKERS.get(packing, "cat")))
         return not self._why_not[packing]
+
+    def _cannot(self, packing: Packing, why: str) -> None:
+        """Keeps why nothing can be made there, and tells; empty when it can."""
+        self._why_not[packing] = why
+        if why:
+            self._run.say(
+                str(tr("what is dumped on {host} passes here on its way into {store}: {reason}",
+                       host=self._host.name, store=self._store.where, reason=why))
+            )  # fmt: skip
 
     async def _probe(self, packer: str) -> str:
         """Why nothing can be made there; empty when it can."""
@@ -108,9 +112,10 @@ class There:
             return str(tr("there is no {program}", program=program))
         return "" if word == "same" else str(tr("commands there see another folder than SFTP does"))
 
-    async def make(self, name: str, packing: Packing, command: Command, moved: Callable[[int], None]) -> Report:
+    async def make(self, name: str, packing: Packing, command: Command, moved: Callable[[int], None]) -> Report | None:
         """Has the command run into ``NAME.part``; ``moved`` is told the bytes that are stored. A lost link is waited
-        for. When this raises or is cancelled the command was ended, as far as the host can be reached; the part stays.
+        for. None where nothing can be begun there, which is told. When this raises or is cancelled the command was
+        ended, as far as the host can be reached; the part stays.
 
         Raises BackupError, LinkGone; HostError where it is worth a new try.
         """
@@ -125,6 +130,9 @@ class There:
             watching = asyncio.create_task(self._watch(name, moved))
             out, said, end = await self._followed(job, command)
             report = self._report(name, out, said, end)
+        except NotBegun as error:
+            self._cannot(packing, str(error))
+            return None
         except BaseException:
             await _to_end(self._give_up(job, command))
             raise
