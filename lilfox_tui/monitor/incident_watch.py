@@ -99,22 +99,17 @@ class IncidentWatch:
 
 
 def _changes(alerts: Iterable[Alert]) -> Iterator[tuple[str, AlertChanged]]:
-    """What each alert is now, with a key that stays the same as long as it is."""
+    """What each alert is now, with a key that stays the same as long as it is. What people do with it is written by
+    what they do it with (``alerts/responses.py``)."""
     from lilfox_tui.alerts.model import AlertState
     from lilfox_tui.incident.model import AlertChanged
 
     for alert in alerts:
         if alert.fired_at is None:
             continue
-        found: list[tuple[Literal["firing", "acknowledged", "resolved"], datetime]] = []
-        if alert.state is AlertState.RESOLVED and alert.resolved_at is not None:
-            found.append(("resolved", alert.resolved_at))
-        elif alert.state is AlertState.FIRING:
-            found.append(("firing", alert.fired_at))
-            if alert.acknowledged is not None:
-                found.append(("acknowledged", alert.acknowledged.at))
+        state: Literal["firing", "resolved"] = "resolved" if alert.state is AlertState.RESOLVED else "firing"
+        since = alert.fired_at if alert.resolved_at is None else alert.resolved_at
         labels = {name: value for name, value in alert.labels if name != "alertname"}
         summary = dict(alert.annotations).get("summary", "")
-        for state, since in found:
-            what = AlertChanged(name=alert.name, labels=labels, state=state, since=since, summary=summary)
-            yield f"alert {alert.labels} {state} {since.isoformat()}", what
+        what = AlertChanged(name=alert.name, labels=labels, state=state, since=since, summary=summary)
+        yield f"alert {alert.labels} {state} {since.isoformat()}", what

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import socket
 from datetime import UTC, datetime, timedelta
 
 from lilfox_tui.cli.durations import duration
@@ -13,7 +12,8 @@ from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.config.model import Config
 from lilfox_tui.errors import NotAllowed, UsageError
 from lilfox_tui.i18n import _, tr
-from lilfox_tui.paths import user_name
+from lilfox_tui.incident.incidents import myself, record
+from lilfox_tui.incident.model import Changed, Reverted
 from lilfox_tui.maintenance import ALL, Window, close_window, open_window, windows
 
 
@@ -42,12 +42,20 @@ def run(args: argparse.Namespace) -> int:
         raise NotAllowed(tr("maintenance cannot be changed with read_only"), tr("leave out --read-only"))
     if args.action == "off":
         close_window(args.name)
+        record(Reverted(change=_change(args.name), text=_("{name} is no longer in maintenance", name=args.name)))
         print_line(_("{name} is no longer in maintenance", name=args.name))
         return 0
     _check(config, args.name)
     until = now + timedelta(seconds=args.for_s)
-    by = f"{user_name()}@{socket.gethostname()}"
-    open_window(Window(name=args.name, since=now, until=until, by=by, why=args.why))
+    record(
+        Changed(
+            change=_change(args.name),
+            text=_("{name} is in maintenance: {why}", name=args.name, why=args.why or "-"),
+            undo=f"lilfox maintenance off {args.name}",
+            ends=until,
+        )
+    )
+    open_window(Window(name=args.name, since=now, until=until, by=myself(), why=args.why))
     print_line(
         _(
             "{name} is in maintenance until {time:%Y-%m-%d %H:%M:%S} UTC: nothing of it is restarted by itself, and "
@@ -57,6 +65,10 @@ def run(args: argparse.Namespace) -> int:
         )
     )
     return 0
+
+
+def _change(name: str) -> str:
+    return f"maintenance {name}"
 
 
 def _check(config: Config, name: str) -> None:
