@@ -11,12 +11,12 @@ from msgspec import Struct
 
 from lilfox_tui.config.model import Config
 from lilfox_tui.errors import LilFoxError
+from lilfox_tui.hosts.addresses import Denied, denied
+from lilfox_tui.hosts.own_address import own_addresses
 from lilfox_tui.i18n import tr
 from lilfox_tui.redact import redact
-from lilfox_tui.runbook.addresses import Denied, denied
 from lilfox_tui.runbook.filling import Filled, fill
 from lilfox_tui.runbook.model import Command, Runbook, Variable
-from lilfox_tui.runbook.own_address import own_addresses
 from lilfox_tui.runbook.session import Folding
 from lilfox_tui.runbook.shell import Fence
 from lilfox_tui.runbook.targets import Hosts, host_config, refuse_change
@@ -24,7 +24,7 @@ from lilfox_tui.runbook.turns import Turn
 from lilfox_tui.runbook.variables import check_value
 
 if TYPE_CHECKING:
-    from lilfox_tui.runbook.addresses import Address
+    from lilfox_tui.hosts.addresses import Address
 
 
 class Ready(Struct, frozen=True, kw_only=True):

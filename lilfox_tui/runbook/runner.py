@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from lilfox_tui.config.model import Config
 from lilfox_tui.errors import HostError, LilFoxError
 from lilfox_tui.hosts import detached
+from lilfox_tui.hosts.addresses import Denied
 from lilfox_tui.i18n import Message, _, tr
-from lilfox_tui.runbook.addresses import Denied
 from lilfox_tui.runbook.execution import End, Execution, Task
 from lilfox_tui.runbook.facts import CommandBegan, CommandEnded, LinkLost, Printed, ReadAgain, Valued
 from lilfox_tui.runbook.judging import captured, fine_status, why_failed

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from lilfox_tui.errors import LilFoxError
+from lilfox_tui.hosts.addresses import Denied, Network, address, network, why_denied
 from lilfox_tui.i18n import Message, tr
-from lilfox_tui.runbook.addresses import Denied, address, network, refuse_denied
 from lilfox_tui.runbook.model import Variable, VariableType
 from lilfox_tui.runbook.shell_words import Need
 
@@ -187,10 +187,19 @@ def _address_of(variable: Variable, value: str, denied: Denied) -> str:
     """Of ``ip``, ``cidr`` and ``host``: the one spelling of an address. Raises ValueError for what is none."""
     if variable.type == "cidr":
         wanted = network(value)
-        refuse_denied(variable, wanted, value, denied)
+        _refuse_denied(variable, wanted, value, denied)
         return str(wanted)
     if variable.type == "host" and _HOST.fullmatch(value):
         return value
     found = address(value)
-    refuse_denied(variable, ipaddress.ip_network(found), value, denied)
+    _refuse_denied(variable, ipaddress.ip_network(found), value, denied)
     return str(found)
+
+
+def _refuse_denied(variable: Variable, wanted: Network, text: str, denied: Denied) -> None:
+    """Raises LilFoxError when ``wanted`` holds an address that the variable may not name."""
+    if variable.deny and (why := why_denied(wanted, denied, variable.deny)) is not None:
+        raise LilFoxError(
+            tr("{name}: {value} is refused: {why}", name=variable.name, value=text, why=why),
+            hint=tr("Give an address of the internet that is not yours and not of never_ban."),
+        )

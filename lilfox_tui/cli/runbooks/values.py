@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from lilfox_tui.cli.output import print_error, warn
 from lilfox_tui.config.types import SecretRef
 from lilfox_tui.errors import LilFoxError, UsageError
+from lilfox_tui.hosts.addresses import Denied
 from lilfox_tui.i18n import _, tr
-from lilfox_tui.runbook.addresses import Denied
 from lilfox_tui.runbook.model import Runbook, Variable
 from lilfox_tui.runbook.variables import check_value, described
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from lilfox_tui.errors import LilFoxError
+from lilfox_tui.hosts.addresses import Denied
 from lilfox_tui.i18n import _
-from lilfox_tui.runbook.addresses import Denied
 from lilfox_tui.runbook.filling import refusals
 from lilfox_tui.runbook.lint.source import hazard
 from lilfox_tui.runbook.model import Command, Problem, Runbook, Step, Variable

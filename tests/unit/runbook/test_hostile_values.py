@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis.strategies import characters, text
 
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.runbook.addresses import Denied
+from lilfox_tui.hosts.addresses import Denied
 from lilfox_tui.runbook.filling import fill
 from lilfox_tui.runbook.model import Command, Variable
 from lilfox_tui.runbook.variables import check_value

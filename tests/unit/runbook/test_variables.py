@@ -7,11 +7,11 @@ import ipaddress
 import pytest
 
 from lilfox_tui.errors import ConfigError, HostError, LilFoxError
+from lilfox_tui.hosts.addresses import Denied, denied
 from lilfox_tui.hosts.base import Completed
 from lilfox_tui.hosts.fake import FakeHost
-from lilfox_tui.runbook.addresses import Denied, denied
+from lilfox_tui.hosts.own_address import own_addresses
 from lilfox_tui.runbook.model import Variable, VariableType
-from lilfox_tui.runbook.own_address import own_addresses
 from lilfox_tui.runbook.shell_words import Need
 from lilfox_tui.runbook.variables import admits, check_all, check_value, choices_of
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import TypeAlias
 
 from msgspec import Struct
 
-from lilfox_tui.errors import ConfigError, LilFoxError
+from lilfox_tui.errors import ConfigError
 from lilfox_tui.i18n import Message, tr
-from lilfox_tui.runbook.model import Variable
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -31,7 +30,7 @@ _CARRIERS = ((ipaddress.IPv6Network("64:ff9b::/96"), 96), (ipaddress.IPv6Network
 
 
 class Denied(Struct, frozen=True):
-    """What a variable with ``deny`` may not name."""
+    """What no ban may hold."""
 
     own: frozenset[Address] = frozenset()
     """From where the operator reaches the host, as the host sees it."""
@@ -76,26 +75,19 @@ def plain(found: Address) -> Address:
     return found.ipv4_mapped or found if isinstance(found, ipaddress.IPv6Address) else found
 
 
-def refuse_denied(variable: Variable, wanted: Network, text: str, denied: Denied) -> None:
-    """Raises LilFoxError when ``wanted`` holds an address that the variable may not name."""
-    if not variable.deny:
-        return
-    if "self" in variable.deny:
+def why_denied(wanted: Network, denied: Denied, deny: Collection[str] = ("self", "private")) -> Message | None:
+    """Why no ban may hold ``wanted``; ``deny`` says whether one's own addresses (``self``) and those that are not of
+    the internet (``private``) count. None where nothing speaks against it."""
+    if "self" in deny:
         for own in denied.own:
             if _within(own, wanted):
-                raise _refused(variable, text, tr("it holds {address}, your own address", address=str(own)))
-    if "private" in variable.deny:
+                return tr("it holds {address}, your own address", address=str(own))
+    if "private" in deny:
         for each in _overlapping(wanted, _PRIVATE):
-            raise _refused(variable, text, tr("{range} is not of the internet", range=str(each)))
+            return tr("{range} is not of the internet", range=str(each))
     for each in _overlapping(wanted, denied.ranges):
-        raise _refused(variable, text, tr("never_ban of the configuration has {range}", range=str(each)))
-
-
-def _refused(variable: Variable, text: str, why: Message) -> LilFoxError:
-    return LilFoxError(
-        tr("{name}: {value} is refused: {why}", name=variable.name, value=text, why=why),
-        hint=tr("Give an address of the internet that is not yours and not of never_ban."),
-    )
+        return tr("never_ban of the configuration has {range}", range=str(each))
+    return None
 
 
 def _plain_network(found: Network) -> Network:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 from lilfox_tui.errors import HostError
+from lilfox_tui.hosts.addresses import Address, address
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import tr
-from lilfox_tui.runbook.addresses import Address, address
 
 _VARIABLE = "SSH_CONNECTION"
 """sshd(8): address and port of the client, address and port of the server."""
