@@ -1,0 +1,69 @@
+"""The runbooks that LilFox brings: the same commands in both languages, without a problem, each found for its alert."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lilfox_tui import i18n
+from lilfox_tui.runbook import library
+from lilfox_tui.runbook.lint import lint
+from lilfox_tui.runbook.model import Document
+
+FOLDER = Path(library.__file__).parent / "library"
+NAMES = sorted(path.name for path in (FOLDER / "en").glob("*.md"))
+
+
+def documents(language: str) -> dict[str, Document]:
+    i18n.set_language(language)
+    return {document.path: document for document in library.bundled()}
+
+
+@pytest.mark.parametrize("language", ["en", "zh_CN"])
+def test_lint_has_nothing_to_say(language: str) -> None:
+    found = documents(language)
+    assert sorted(found) == [library.BUNDLED + name for name in NAMES]
+    for path, document in found.items():
+        assert [*document.problems, *lint(document)] == [], path
+        assert len(document.runbooks) == 1
+
+
+def test_both_languages_run_the_same_and_read_differently() -> None:
+    english, chinese = documents("en"), documents("zh_CN")
+    for path, document in english.items():
+        one, other = document.runbooks[0], chinese[path].runbooks[0]
+        assert [[(each.text, each.attributes) for each in step.commands] for step in one.steps] == [
+            [(each.text, each.attributes) for each in step.commands] for step in other.steps
+        ]
+        assert (one.id, one.on_alert, one.severity, one.hosts) == (
+            other.id,
+            other.on_alert,
+            other.severity,
+            other.hosts,
+        )
+        assert (one.language, other.language) == ("en", "zh")
+        assert not {step.title for step in one.steps} & {step.title for step in other.steps}
+        plain = [(each.name, each.type, each.default, each.from_, each.deny) for each in one.variables]
+        assert plain == [(each.name, each.type, each.default, each.from_, each.deny) for each in other.variables]
+        assert all(variable.title for variable in (*one.variables, *other.variables))
+
+
+@pytest.mark.parametrize(
+    ("alert", "first"),
+    [("HighErrorRate", "service-crash"), ("HighMemoryUsage", "service-crash"), ("HighLatency", "network-attack"),
+     ("HighCPUUsage", "network-attack"), ("DiskFull", "disk-full"), ("PostgresqlDown", "database-failure")],
+)  # fmt: skip
+def test_an_alert_has_its_runbook_first(alert: str, first: str) -> None:
+    every = [runbook for document in documents("en").values() for runbook in document.runbooks]
+    assert library.ordered(every, [alert])[0].id == first
+
+
+def test_every_change_is_looked_after_or_undone() -> None:
+    for document in documents("en").values():
+        for step in document.runbooks[0].steps:
+            undone = {command.attributes.rollback_of for command in step.commands}
+            for command in step.commands:
+                if command.kind == "change" and command.attributes.rollback_of is None:
+                    checked = any(each.attributes.check for each in step.commands)
+                    assert checked or command.attributes.name in undone, (document.path, command.text)
