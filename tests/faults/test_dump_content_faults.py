@@ -247,7 +247,7 @@ async def test_49_a_standby_and_a_read_only_server_can_be_dumped_and_say_so() ->
     with Postgres("wal_level = replica\n", version=17) as primary:
         fresh(primary, "CREATE TABLE t (x int); INSERT INTO t VALUES (1); CREATE UNLOGGED TABLE u (x int)")
         primary.csv("ALTER SYSTEM SET default_transaction_read_only = on")
-        primary.csv("SELECT pg_reload_conf()")
+        primary.reload()
         with Postgres(version=17, standby_of=primary) as standby:
             of = source(standby)
             checks = {str(check.found): check.state for check in await of.checks()}

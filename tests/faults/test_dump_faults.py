@@ -107,10 +107,10 @@ def with_passwords(server: Postgres) -> Iterator[Postgres]:
     hba = server._data / "pg_hba.conf"
     before = hba.read_text()
     hba.write_text("host all app 127.0.0.1/32 scram-sha-256\n" + before)
-    server.csv("SELECT pg_reload_conf()")
+    server.reload()
     yield server
     hba.write_text(before)
-    server.csv("SELECT pg_reload_conf()")
+    server.reload()
     server.csv("DROP ROLE app")
 
 
@@ -123,7 +123,7 @@ async def test_3_a_wrong_password_is_told_and_nobody_is_asked(
     check = await bad(source(with_passwords, user="app"))
     assert "password authentication failed" in str(check.found)
     assert CANARY not in str(check.found) + str(check.hint)
-    assert "Set password:" in str(check.hint)
+    assert "Write password: env:" in str(check.hint)
 
 
 async def test_4_a_table_that_may_not_be_read_is_named_before_and_the_dump_fails(server: Postgres) -> None:

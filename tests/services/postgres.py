@@ -93,6 +93,13 @@ class Postgres:
             self._process.wait(_SECONDS)
             self._process = None
 
+    def reload(self) -> None:
+        """It reads its files anew; whoever connects from now on finds them read."""
+        assert self._process is not None
+        before = self.log.read_bytes().count(b"received SIGHUP")
+        self._process.send_signal(signal.SIGHUP)
+        wait_for(lambda: self.log.read_bytes().count(b"received SIGHUP") > before, what="PostgreSQL reads its files")
+
     def csv(self, sql: str, *, user: str = SUPERUSER, database: str = "postgres") -> list[list[str]]:
         """The rows that psql prints for ``sql``, which must succeed."""
         argv = [str(self._bin / "psql"), "-X", "-q", "-t", "--csv", "-v", "ON_ERROR_STOP=1", "-h", str(self.folder)]

@@ -133,7 +133,7 @@ async def test_a_wrong_password_is_told_without_it(monkeypatch: pytest.MonkeyPat
         hba.write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
         if os.geteuid() == 0:
             shutil.chown(hba, "postgres", "postgres")
-        running.csv("SELECT pg_reload_conf()")
+        running.reload()
         monkeypatch.setenv("RIGHT", "watcher-secret")
         monkeypatch.setenv("WRONG", "guessed-secret")
         good = await one_look(opened(running, user="watcher", password=SecretRef("env:RIGHT")))
@@ -156,7 +156,7 @@ async def test_its_certificate_is_judged_also_through_a_forwarded_port(lab: Sshd
                 shutil.chown(moved, "postgres", "postgres")
         with (data / "postgresql.conf").open("a") as config:
             config.write("ssl = on\nssl_cert_file = 'certificate.pem'\nssl_key_file = 'key.pem'\n")
-        running.csv("SELECT pg_reload_conf()")
+        running.reload()
         authority = lab.folder / "authority.pem"
         authority.write_bytes((data / "certificate.pem").read_bytes())
         host = open_host("db-1", lab.host(lab.sshd()), lab.ssh())

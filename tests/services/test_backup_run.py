@@ -299,7 +299,7 @@ def test_the_password_is_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         lab = BackupLab(tmp_path / "lab", server)
         hba = server.folder / "data" / "pg_hba.conf"
         hba.write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
-        server.csv("SELECT pg_reload_conf()")
+        server.reload()
         seen: set[str] = set()
         program = subprocess.Popen(
             [*LILFOX, "backup", "run", *lab.words, *lab.where],

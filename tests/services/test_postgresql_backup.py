@@ -81,7 +81,7 @@ async def test_as_the_services_account_through_its_socket_no_password_is_needed(
     hba = server._data / "pg_hba.conf"
     before = hba.read_text()
     hba.write_text("local all postgres peer\nlocal all all reject\nhost all all all reject\n")
-    server.csv("SELECT pg_reload_conf()")
+    server.reload()
     try:
         url = f"postgresql:///lilfox?host={server.folder}&port={server.port}"
         refused = source(server, host=host, url=url + "&user=postgres", databases=())
@@ -90,13 +90,8 @@ async def test_as_the_services_account_through_its_socket_no_password_is_needed(
         await source(server, host=host, url=url, databases=(), as_="postgres").dump(into)
     finally:
         hba.write_text(before)
-        _reload(server)
+        server.reload()
     assert database_detail(into.details["lilfox.dump"]).content is not None
-
-
-def _reload(server: Postgres) -> None:
-    """The server reads its files anew, whoever it lets in now."""
-    server._run("pg_ctl", "-D", str(server._data), "reload")
 
 
 async def test_a_password_is_taken_from_where_the_config_says(server: Postgres, host: Host, tmp_path: Path) -> None:
@@ -105,7 +100,7 @@ async def test_a_password_is_taken_from_where_the_config_says(server: Postgres, 
     hba = server._data / "pg_hba.conf"
     before = hba.read_text()
     hba.write_text("host all app 127.0.0.1/32 scram-sha-256\n" + before)
-    _reload(server)
+    server.reload()
     secret = tmp_path / "secret"
     secret.write_text(f"{mine}:b\\c '\"$x \n")
     secret.chmod(0o600)
@@ -114,7 +109,7 @@ async def test_a_password_is_taken_from_where_the_config_says(server: Postgres, 
         await source(server, user="app", host=host, password=SecretRef(f"file:{secret}")).dump(into)
     finally:
         hba.write_text(before)
-        _reload(server)
+        server.reload()
         server.csv("DROP ROLE app")
     assert into.raw["lilfox.dump"].startswith(b"PGDMP")
     assert password_files(mine) == []
