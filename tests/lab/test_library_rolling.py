@@ -1,0 +1,141 @@
+"""The bundled rolling updates: of whole hosts one after the other, and of a deployment by kubectl.
+
+There is no real API server: ``kubectl`` is a stand-in of this test that knows the few calls which the runbook makes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab.machines import Machine, MachineLab
+from tests.lab.runbook_walks import MENDED, Walk, broken, install_backend
+from tests.unit.jobs.running import jobs
+
+__all__ = ["jobs"]
+pytestmark = [pytest.mark.lab, pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.usefixtures("jobs")]
+RESET = f"""
+{MENDED}
+cd /srv/lilfox
+rm -f sick .git/lilfox-before .git/index.lock
+runuser -u app -- git checkout -q --detach v1
+systemctl reset-failed lilfox-backend
+systemctl restart lilfox-backend
+until curl -fsS -o /dev/null http://127.0.0.1:8000/health 2>/dev/null; do sleep 0.1; done
+"""
+
+
+@pytest.fixture(scope="module")
+def machines(lab: MachineLab) -> Iterator[list[Machine]]:
+    made = [lab.machine("web-1"), lab.machine("web-2")]
+    for machine in made:
+        machine.up()
+        install_backend(machine)
+    yield made
+    for machine in made:
+        machine.kill()
+
+
+@pytest.fixture
+def walk(tmp_path: Path, lab: MachineLab, machines: list[Machine]) -> Walk:
+    for machine in machines:
+        machine.ssh(RESET)
+    return Walk(tmp_path, lab, machines)
+
+
+def versions(machines: list[Machine]) -> list[str]:
+    """What each serves."""
+    answers = [machine.ssh("curl -sS -m 5 http://127.0.0.1:8000/health || true") for machine in machines]
+    return [json.loads(answer)["version"] if answer else "" for answer in answers]
+
+
+def test_hosts_are_updated_one_after_the_other(walk: Walk, machines: list[Machine]) -> None:
+    done = walk("rolling-update", "web-1,web-2", version="v2", patience=10)
+    assert done.code == 0, done.why
+    assert versions(machines) == ["v2", "v2"]
+
+
+@pytest.mark.parametrize(
+    ("fails", "on", "fault"),
+    [
+        ("1.1", 1, "systemctl stop lilfox-backend"),
+        ("2.1", 0, broken("systemctl", '[ "$1" = restart ] && [ ! -e /once ] && touch /once')),
+        ("2.1", 1, broken("systemctl", '[ "$1" = restart ] && [ ! -e /once ] && touch /once')),
+        ("3.1", 1, broken("git", '[ "$*" = "rev-parse HEAD" ] && [ -e .git/lilfox-before ]')),
+    ],
+)  # fmt: skip
+def test_the_first_host_that_fails_stops_all_and_the_undo_brings_them_back(
+    walk: Walk, machines: list[Machine], fails: str, on: int, fault: str
+) -> None:
+    machines[on].ssh(f"rm -f /once; {fault}")
+    done = walk("rolling-update", "web-1,web-2", undo=True, version="v2", patience=3)
+    assert (done.code != 0, done.failed) == (True, [fails]), done.why
+    for machine in machines:
+        machine.ssh(f"{MENDED}; systemctl start lilfox-backend")
+    assert versions(machines) == ["v1", "v1"]
+
+
+KUBECTL = """\
+#!/usr/bin/python3
+import json, pathlib, sys
+state = pathlib.Path(__file__).with_name("state.json")
+data = json.loads(state.read_text())
+words = [word for word in sys.argv[1:] if not word.startswith("--namespace=")]
+def save(): state.write_text(json.dumps(data))
+if words[:2] == ["rollout", "status"]:
+    if data["images"][-1].endswith(":bad"): sys.exit("error: timed out waiting for the condition")
+    print("deployment successfully rolled out")
+elif words[:2] == ["get", "deployment"]:
+    path = words[-1].split("jsonpath=")[1]
+    print(data["images"][-1] if "image" in path else len(data["images"]) if "revision" in path else "0", end="")
+elif words[:2] == ["set", "image"]:
+    if "refused" in words[-1]: sys.exit("error: forbidden")
+    data["images"].append(words[-1].split("=", 1)[1]); save()
+elif words[:2] == ["rollout", "undo"]:
+    data["images"].append(data["images"][int(words[-1].split("=")[1]) - 1]); save()
+else:
+    sys.exit(f"unknown: {words}")
+"""
+
+
+class Cluster:
+    """A stand-in ``kubectl`` in front of the path, and what it holds."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        (folder / "kubectl").write_text(KUBECTL)
+        (folder / "kubectl").chmod(0o755)
+        self._state = folder / "state.json"
+        self._state.write_text(json.dumps({"images": ["registry:5000/backend:1"]}))
+
+    @property
+    def image(self) -> str:
+        return str(json.loads(self._state.read_text())["images"][-1])
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    return Cluster(tmp_path / "bin")
+
+
+def test_a_deployment_is_brought_to_an_image(tmp_path: Path, lab: MachineLab, cluster: Cluster) -> None:
+    done = Walk(tmp_path, lab, [])("rolling-update-kubernetes", image="registry:5000/backend:2")
+    assert done.code == 0, done.why
+    assert "revision=1" in done.output("1.1")
+    assert cluster.image == "registry:5000/backend:2"
+
+
+@pytest.mark.parametrize(
+    ("fails", "image"), [("1.1", "backend:latest"), ("2.1", "backend:refused"), ("2.2", "backend:bad")]
+)
+def test_a_deployment_goes_back_to_its_revision(
+    tmp_path: Path, lab: MachineLab, cluster: Cluster, fails: str, image: str
+) -> None:
+    done = Walk(tmp_path, lab, [])("rolling-update-kubernetes", undo=True, image=image)
+    assert (done.code != 0, done.failed) == (True, [fails]), done.why
+    assert cluster.image == "registry:5000/backend:1"
