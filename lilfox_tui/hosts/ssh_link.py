@@ -75,6 +75,7 @@ class SshLink:
         except HostError as error:
             if isinstance(error, REFUSALS):
                 self._waiting_for = error
+            self._retry.clear()  # who is told to retry from now on knows of this failure
             self.feed.fail(error)
             raise
         sessions = Sessions(self._target.host, connection, client)
@@ -123,10 +124,11 @@ class SshLink:
                 self._waiting_for = None
 
     async def _wait_after(self, error: HostError, failures: int) -> None:
+        if self._retry.is_set():
+            return
         self._waiting_for = error
         if isinstance(error, REFUSALS):
             self.feed.fail(error)
-            self._retry.clear()
             await self._retry.wait()
             return
         longest = min(self._ssh.retry_max, FIRST_WAIT_S * 2 ** min(failures, 16))
@@ -139,7 +141,6 @@ class SshLink:
         """Waits, but not for longer when told to retry or when the machine wakes up."""
         slept = self._asleep()
         deadline = asyncio.get_running_loop().time() + wait_s
-        self._retry.clear()
         while (left := deadline - asyncio.get_running_loop().time()) > 0 and self._asleep() - slept < 1:
             try:
                 async with asyncio.timeout(min(left, LOOK_S)):

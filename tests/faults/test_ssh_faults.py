@@ -20,6 +20,7 @@ from lilfox_tui.errors import (
     FileRefused,
     HostKeyChanged,
     HostUnreachable,
+    LilFoxError,
     LinkLost,
 )  # fmt: skip
 from lilfox_tui.feed import Ready, Unavailable
@@ -120,6 +121,26 @@ async def test_a_new_key_and_a_lost_right_stop_the_tries_until_told(lab: SshdLab
     host.retry_now()
     await until(lambda: isinstance(host.link.state, Ready))
     assert server.log.count("Connection from") == tried + 2
+    kept.cancel()
+    await asyncio.wait([kept])
+    await host.close()
+
+
+async def test_who_retries_in_the_moment_of_a_refusal_is_heard(lab: SshdLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = lab.sshd()
+    host = open_host("web", lab.host(server), lab.ssh())
+    public, tell = lab.client_key.with_suffix(".pub"), host.link.fail
+    allowed = public.read_text()
+
+    def tell_who_acts(error: LilFoxError, **more: datetime) -> None:
+        tell(error, **more)
+        public.write_text(allowed)
+        host.retry_now()
+
+    monkeypatch.setattr(host.link, "fail", tell_who_acts)
+    public.write_text("")
+    kept = asyncio.create_task(host.keep_connected())
+    await until(lambda: isinstance(host.link.state, Ready))
     kept.cancel()
     await asyncio.wait([kept])
     await host.close()
