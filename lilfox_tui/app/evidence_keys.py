@@ -1,0 +1,71 @@
+"""The key that puts what is selected into the open incident, the same in every pane that has something to put there.
+
+Nothing of incident/ is imported before it is pressed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from textual import work
+
+from lilfox_tui.app.actions import action
+from lilfox_tui.app.evidence import Evidence, Selected
+from lilfox_tui.app.pane import Pane
+from lilfox_tui.i18n import Message, _, tr
+
+
+class EvidenceKeys(Pane):
+    """A pane of which something can be evidence."""
+
+    def evidence(self) -> Selected | None:
+        """What is selected; None where nothing is."""
+        return None
+
+    @action(
+        "evidence",
+        "e",
+        tr("evidence"),
+        tr("what is selected, as it is now, into the open incident; where none is open, a title opens one"),
+        why_not="no_evidence",
+    )
+    def keep_evidence(self) -> None:
+        if (selected := self.evidence()) is not None:
+            self._keep_selected(selected)
+
+    def no_evidence(self) -> Message | None:
+        """Why nothing can be put into an incident."""
+        if self.lilfox.config.read_only:
+            return tr("read_only: nothing is written into an incident")
+        return None if self.evidence() is not None else tr("nothing is selected")
+
+    @work(group="evidence", exit_on_error=False)
+    async def _keep_selected(self, selected: Selected) -> None:
+        from lilfox_tui.incident.incidents import current_folder
+
+        evidence = await selected.read()
+        folder = await asyncio.to_thread(current_folder)
+        if folder is not None:
+            await self._keep(folder.name, evidence)
+            return
+
+        def take(title: str) -> None:
+            if title.strip():
+                self._open_and_keep(title.strip(), evidence)
+
+        prompt = _("no incident is open: enter opens one with this title, esc leaves it")
+        self.lilfox.ask_line(prompt, selected.title, take, live=False)
+
+    @work(group="evidence", exit_on_error=False)
+    async def _open_and_keep(self, title: str, evidence: Evidence) -> None:
+        from lilfox_tui.incident.incidents import open_incident
+
+        incident = await asyncio.to_thread(open_incident, title, unless_open=True)
+        await self._keep(incident.id, evidence)
+
+    async def _keep(self, incident: str, evidence: Evidence) -> None:
+        from lilfox_tui.incident.incidents import keep_evidence
+
+        await asyncio.to_thread(keep_evidence, incident, evidence.name, evidence.data, evidence.text)
+        self.lilfox.monitor.incidents.look_again()
+        self.lilfox.tell(tr("{incident}: kept as evidence: {what}", incident=incident, what=evidence.text))
