@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol, cast, runtime_checkable
 
 from lilfox_tui import plugins
-from lilfox_tui.backends.model import Figure, Plan, Reading
+from lilfox_tui.backends.model import ClientSession, Ending, Figure, Plan, Reading
 from lilfox_tui.config.model import BackendConfig
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.base import Host
@@ -29,6 +29,10 @@ _KINDS = "lilfox_tui.backends.kinds"
 
 class BackendError(LilFoxError):
     """A backend does not answer, or answers something else; the next look connects anew."""
+
+
+class BackendRefused(BackendError):
+    """A backend has answered that it does not do what it was asked for."""
 
 
 def no_answer(where: str, seconds: float) -> BackendError:
@@ -58,6 +62,25 @@ class Explains(Protocol):
 
     async def explain(self, statement_id: str) -> Plan:
         """The plan of the statement with that id, without running it. Raises as ``Backend.read``."""
+        ...
+
+
+@runtime_checkable
+class EndsSessions(Protocol):
+    """A backend that lists the sessions of its clients and can end them. Raises as ``Backend.read``."""
+
+    async def sessions(self, pid: int | None = None) -> tuple[ClientSession, ...]:
+        """Those of clients (or the one with that pid), ours left out: who is blocking first, then the longest in its
+        state; not all where there are very many."""
+        ...
+
+    def ending(self, session: ClientSession, how: Ending) -> str:
+        """The statement that ends what ``session`` runs, or the session itself; it does nothing to another one."""
+        ...
+
+    async def end(self, statement: str) -> bool:
+        """Runs what ``ending`` gave; whether there was such a session and it was told. BackendRefused where the
+        server does not let us."""
         ...
 
 

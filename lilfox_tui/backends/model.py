@@ -17,6 +17,8 @@ from lilfox_tui.metrics.model import Level, Series
 Unit: TypeAlias = Literal["text", "count", "bytes", "seconds", "percent"]
 Cell: TypeAlias = str | float | bool | Message | None
 """A value in the unit of its column; None is not known."""
+Ending: TypeAlias = Literal["cancel", "terminate"]
+"""Of a session: the statement that it runs, or all of it."""
 
 
 class Column(Struct, frozen=True):
@@ -81,3 +83,23 @@ class Plan(Struct, frozen=True):
     statement: str
     lines: tuple[str, ...]
     generic: bool
+
+
+class ClientSession(Struct, frozen=True, kw_only=True):
+    """A session of a client of a database. Texts come from there and are untrusted; secrets in ``statement`` are
+    masked. ``pid`` and ``began`` name it: a number that was given again began at another time."""
+
+    pid: int
+    began: str
+    """As the server writes it, to the microsecond."""
+    statement_began: str | None
+    """Of the statement that it runs, or ran last; None where our role may not see that."""
+    role: str | None
+    database: str | None
+    application: str | None
+    address: str | None
+    state: str | None
+    in_state_s: float | None
+    blocks: int
+    """So many others wait for a lock that it holds."""
+    statement: str | None

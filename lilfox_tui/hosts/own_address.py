@@ -19,9 +19,9 @@ async def own_addresses(host: Host, *, local: bool = False) -> frozenset[Address
 
     Raises HostError, also when the host does not tell: what is not known cannot be kept from a ban.
     """
-    found = set(_addresses(os.environ.get(_VARIABLE, "")))
+    found = own_addresses_here()
     if local:
-        return frozenset(found)
+        return found
     completed = await host.run(["printenv", _VARIABLE], timeout_s=15)
     ends = _addresses(completed.stdout.decode("ascii", "replace"))
     if not ends:
@@ -31,7 +31,12 @@ async def own_addresses(host: Host, *, local: bool = False) -> frozenset[Address
                host=host.name, variable=_VARIABLE),
             hint=tr("Nothing is banned without knowing that. Ban by hand, and mind your own address."),
         )  # fmt: skip
-    return frozenset(found | set(ends))
+    return found | set(ends)
+
+
+def own_addresses_here() -> frozenset[Address]:
+    """Both ends of the SSH connection through which this machine is used; none where it is used without."""
+    return frozenset(_addresses(os.environ.get(_VARIABLE, "")))
 
 
 def _addresses(words: str) -> list[Address]:

@@ -72,6 +72,8 @@ class Process(Struct, frozen=True):
     cpu_percent: float | None
     resident_bytes: int
     started_at: datetime | None = None
+    start_ticks: int | None = None
+    """Clock ticks from the boot to its start: with ``pid`` it names this very process."""
 
 
 class Snapshot(Struct, frozen=True):

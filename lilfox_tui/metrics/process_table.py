@@ -59,6 +59,7 @@ def _process(
         cpu_percent=share,
         resident_bytes=int(memory),
         started_at=started,
+        start_ticks=int(facts["started"]),
     )
 
 

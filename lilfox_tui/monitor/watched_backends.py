@@ -8,8 +8,8 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from lilfox_tui.backends.backend import BackendError, Explains
-from lilfox_tui.backends.model import Plan
+from lilfox_tui.backends.backend import BackendError, EndsSessions, Explains
+from lilfox_tui.backends.model import ClientSession, Plan
 from lilfox_tui.config.model import Config
 from lilfox_tui.errors import UsageError
 from lilfox_tui.feed import Pending
@@ -73,6 +73,13 @@ class WatchedBackends:
         if not isinstance(backend, Explains):
             raise UsageError(tr("{name} has no statements to explain", name=name))
         return await backend.explain(statement_id)
+
+    async def sessions(self, name: str) -> tuple[EndsSessions, tuple[ClientSession, ...]]:
+        """A backend that ends sessions, and those of its clients now. Raises KeyError, LilFoxError."""
+        backend = self._watches[name].backend()
+        if not isinstance(backend, EndsSessions):
+            raise UsageError(tr("{name} has no sessions that can be ended", name=name))
+        return backend, await backend.sessions()
 
     async def _check(self, watch: BackendWatch) -> None:
         try:

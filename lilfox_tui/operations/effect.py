@@ -16,10 +16,13 @@ from lilfox_tui.errors import CommandFailed, CommandUnknown, NotAllowed, UsageEr
 from lilfox_tui.hosts import detached
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import Message, tr
 from lilfox_tui.jobs.model import Request
 from lilfox_tui.jobs.run import Outcome, Run
+from lilfox_tui.operations import in_force
+from lilfox_tui.operations.addresses import check_ban, check_nft, prove_ban
 from lilfox_tui.operations.model import Kind, Operation
+from lilfox_tui.operations.processes import ANOTHER, prove_signal
 from lilfox_tui.operations.units import prove_unit
 from lilfox_tui.text import clean
 
@@ -29,6 +32,9 @@ _PROOFS: dict[Kind, Callable[[Host, Operation], Awaitable[str]]] = {
     "restart": prove_unit,
     "stop": prove_unit,
     "start": prove_unit,
+    "signal": prove_signal,
+    "ban": prove_ban,
+    "unban": prove_ban,
 }
 """What looks whether it came true."""
 
@@ -54,9 +60,16 @@ def request_of(operation: Operation, config: str | None) -> Request:
 async def run(run: Run, wanted: dict[str, Any]) -> Outcome:
     """Makes one operation."""
     asked = msgspec.convert(wanted, Asked)
-    host = opened_host(Config() if asked.config is None else load(Path(asked.config)).config, asked.operation.host)
+    config = Config() if asked.config is None else load(Path(asked.config)).config
+    operation = asked.operation
+    host = opened_host(config, operation.host)
     try:
-        return Outcome("ok", await made(run, host, asked.operation))
+        if operation.kind == "ban":
+            found = config.hosts.get(operation.host)
+            await check_ban(host, operation, config, local=found is None or found.local)
+        elif operation.kind == "unban":
+            await check_nft(host, operation)
+        return Outcome("ok", await made(run, host, operation))
     finally:
         await host.close()
 
@@ -77,11 +90,29 @@ def opened_host(config: Config, name: str) -> Host:
 
 async def made(run: Run, host: Host, operation: Operation) -> str:
     """Makes ``operation`` and gives what is there now, in a sentence. ``run.id`` is its name on the host: where the
-    link is lost it goes on there, is waited for and found again. Raises CommandFailed, CommandUnknown, HostError."""
+    link is lost it goes on there, is waited for and found again. The incident that is open is told what lasts. Raises
+    CommandFailed, CommandUnknown, HostError."""
     run.intent(operation.title)
+    try:
+        look, said = await _run(run, host, operation)
+    except CommandUnknown:
+        await in_force.tell(run, operation, "", known=False)
+        raise
+    if not look.ok:
+        raise _failed(host, operation, look.exit_status, said)
+    now = await _PROOFS[operation.kind](host, operation)
+    run.done(now)
+    await in_force.tell(run, operation, now)
+    await detached.forget(host, run.id, sudo=operation.sudo)
+    return now
+
+
+async def _run(run: Run, host: Host, operation: Operation) -> tuple[detached.Look, str]:
+    """How the command ended, and what it said. Raises CommandUnknown where nobody saw that, HostError."""
     await detached.start(
-        host, run.id, operation.argv, sudo=operation.sudo, limit_bytes=_OUTPUT_BYTES, label=operation.title
-    )
+        host, run.id, operation.argv, stdin=operation.stdin.encode(), sudo=operation.sudo, limit_bytes=_OUTPUT_BYTES,
+        label=operation.title,
+    )  # fmt: skip
     said = bytearray()
     look: detached.Look | None = None
     following = detached.follow(
@@ -93,23 +124,27 @@ async def made(run: Run, host: Host, operation: Operation) -> str:
                 look = output
             else:
                 said += output.data[: _OUTPUT_BYTES - len(said)]
-    for line in clean(said.decode("utf-8", "replace")).splitlines():
+    text = clean(said.decode("utf-8", "replace"))
+    for line in text.splitlines():
         run.say(line)
     if look is None or look.state != "ended":
         raise CommandUnknown(
             host.name,
-            tr("{host}: nobody saw how this ended: {command}", host=host.name, command=" ".join(operation.argv)),
+            tr("{host}: nobody saw how this ended: {command}", host=host.name, command=operation.command),
             tr("Look there what it has done before you do it again."),
         )
-    if not look.ok:
-        raise CommandFailed(
-            host.name,
-            tr("{host}: {command} ended with {status}", host=host.name, command=" ".join(operation.argv),
-               status=look.exit_status),
-            outcome=look.exit_status,
-            stderr=clean(said.decode("utf-8", "replace")),
-        )  # fmt: skip
-    now = await _PROOFS[operation.kind](host, operation)
-    run.done(now)
-    await detached.forget(host, run.id, sudo=operation.sudo)
-    return now
+    return look, text
+
+
+def _failed(host: Host, operation: Operation, status: int | None, said: str) -> CommandFailed:
+    message = tr("{host}: {command} ended with {status}", host=host.name, command=operation.command, status=status)
+    hint: Message | str = ""
+    if operation.kind == "signal" and status == ANOTHER:
+        message = tr("{host}: {process} has ended meanwhile; nothing was sent", host=host.name,
+                     process=operation.subject)  # fmt: skip
+        hint = tr("Its number may be another process's by now, which was left alone.")
+    elif operation.kind in ("restart", "stop", "start"):
+        hint = tr("Read its log: journalctl -u {unit} -n 50", unit=operation.subject)
+    elif said.strip():
+        hint = said.strip().splitlines()[-1]
+    return CommandFailed(host.name, message, hint, outcome=status, stderr=said)

@@ -15,6 +15,7 @@ from lilfox_tui.errors import CommandFailed, HostError, UsageError
 from lilfox_tui.hosts.base import Completed, Host
 from lilfox_tui.hosts.output import last_words
 from lilfox_tui.i18n import _, tr
+from lilfox_tui.operations.lockout import locks_out
 from lilfox_tui.operations.model import Operation
 
 Verb = Literal["restart", "stop", "start"]
@@ -80,6 +81,17 @@ async def read_unit(host: Host, unit: str) -> Unit:
     )
 
 
+async def service_units(host: Host) -> list[tuple[str, str]]:
+    """The host's services by name, each with its state (``active running``). Raises HostError."""
+    argv = ["systemctl", "list-units", "--type=service", "--all", "--plain", "--no-legend", "--no-pager", "--full"]
+    done = await host.run(argv, timeout_s=_ANSWER_S)
+    if not done.ok:
+        words = last_words(done.stderr)
+        raise HostError(host.name, tr("{host}: systemctl lists no units: {words}", host=host.name, words=words))
+    lines = [line.split() for line in done.stdout.decode("utf-8", "replace").splitlines()]
+    return [(line[0], f"{line[2]} {line[3]}") for line in lines if len(line) > 3 and line[1] == "loaded"]
+
+
 async def stopped_by_order(host: Host, unit: Unit, *, sudo: bool) -> bool:
     """Whether a unit that is down is so because somebody stopped it: the newest order in the journal is to stop it,
     or, where the journal tells of none (or may not be read), its last run ended well. Raises HostError."""
@@ -117,9 +129,16 @@ def unit_operation(verb: Verb, host: str, unit: str, *, sudo: bool) -> Operation
         "stop": _("{unit} is down until somebody starts it; recovery leaves it alone", unit=unit),
         "start": _("{unit} runs, and what it needs with it", unit=unit),
     }
-    argv = ("systemctl", verb, "--", checked(unit))
+    warning = () if verb == "start" else locks_out(unit)
     return Operation(
-        kind=verb, host=host, subject=unit, argv=argv, sudo=sudo, title=titles[verb], changes=(changes[verb],)
+        kind=verb,
+        host=host,
+        subject=unit,
+        argv=("systemctl", verb, "--", checked(unit)),
+        sudo=sudo,
+        title=titles[verb],
+        changes=(changes[verb], *warning),
+        confirm=host if verb == "stop" or warning else "",
     )
 
 

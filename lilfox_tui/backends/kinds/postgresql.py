@@ -14,7 +14,8 @@ from typing import Literal
 
 from lilfox_tui.backends.backend import BackendError
 from lilfox_tui.backends.judging import Rises, above, share_percent, worst_first
-from lilfox_tui.backends.model import Figure, Finding, Plan, Reading
+from lilfox_tui.backends.model import ClientSession, Ending, Figure, Finding, Plan, Reading
+from lilfox_tui.backends.postgresql import ending
 from lilfox_tui.backends.postgresql.asks import explaining
 from lilfox_tui.backends.postgresql.driver import DriverSession, Login, SslMode
 from lilfox_tui.backends.postgresql.look import Indexes, Look, look, server_of
@@ -121,7 +122,8 @@ def open_backend(name: str, options: Options, host: Host | None) -> PostgreSql:
 
 
 class PostgreSql:
-    """See :class:`~lilfox_tui.backends.backend.Backend` and :class:`~lilfox_tui.backends.backend.Explains`."""
+    """See :class:`~lilfox_tui.backends.backend.Backend`, :class:`~lilfox_tui.backends.backend.Explains` and
+    :class:`~lilfox_tui.backends.backend.EndsSessions`."""
 
     def __init__(self, options: Options, session: Session) -> None:
         self._options, self._session = options, session
@@ -167,6 +169,18 @@ class PostgreSql:
         assert not isinstance(plan, Refused)
         generic = re.search(r"\$\d", text[0]) is not None
         return Plan(without_secrets(text[0]), tuple(map(without_secrets, plan)), generic)
+
+    async def sessions(self, pid: int | None = None) -> tuple[ClientSession, ...]:
+        """See :meth:`EndsSessions.sessions`."""
+        return await ending.sessions(self._session, pid)
+
+    def ending(self, session: ClientSession, how: Ending) -> str:
+        """See :meth:`EndsSessions.ending`."""
+        return ending.ending(session, how)
+
+    async def end(self, statement: str) -> bool:
+        """See :meth:`EndsSessions.end`."""
+        return await ending.end(self._session, statement)
 
     async def close(self) -> None:
         """See :meth:`Backend.close`."""

@@ -1,0 +1,201 @@
+"""Bans of addresses: a set of nftables that forgets by itself, in front of everything else, for IPv4 and IPv6.
+
+nft(8). Table, sets and chain are those of the bundled runbooks, so that each sees and lifts the other's bans.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from msgspec import Struct
+
+from lilfox_tui.config.model import Config
+from lilfox_tui.errors import CommandFailed, HostError, NotAllowed, UsageError
+from lilfox_tui.hosts.addresses import Address, address, denied, why_denied
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.output import last_words
+from lilfox_tui.hosts.own_address import own_addresses
+from lilfox_tui.i18n import Message, _, tr
+from lilfox_tui.operations.model import Operation
+from lilfox_tui.text import human_duration
+
+SHORTEST_S, LONGEST_S = 1, 30 * 24 * 3600
+_TABLE = "inet lilfox_ban"
+_RULES = f"""\
+add table {_TABLE}
+add set {_TABLE} v4 {{ type ipv4_addr; flags timeout; size 65535; }}
+add set {_TABLE} v6 {{ type ipv6_addr; flags timeout; size 65535; }}
+add chain {_TABLE} banned {{ type filter hook prerouting priority -310; policy accept; }}
+flush chain {_TABLE} banned
+add rule {_TABLE} banned ip saddr @v4 drop
+add rule {_TABLE} banned ip6 saddr @v6 drop
+"""
+"""One transaction, which may be repeated: all of it comes true or nothing."""
+_OWN = "ip -o address; ip -o route show table all; ip -o -6 route show table all; cat /etc/resolv.conf 2>/dev/null; :"
+_ADDRESS = re.compile(r"(?:inet6?|via|nameserver)\s+([0-9a-fA-F:.]+)")
+_ANSWER_S = 20.0
+
+
+class Ban(Struct, frozen=True):
+    """An address that is banned on a host, and for how long yet; None for one that does not end by itself."""
+
+    address: str
+    left_s: int | None
+
+
+def ban_operation(host: str, text: str, seconds: int, *, sudo: bool) -> Operation:
+    """What bans the address ``text`` on ``host`` for so long. Raises UsageError for what is no address, or no time
+    within a month. Whether it may be banned is asked by :func:`why_never` and, on the host, :func:`check_ban`."""
+    found = _read(text)
+    if not SHORTEST_S <= seconds <= LONGEST_S:
+        raise UsageError(tr("a ban lasts from a second to thirty days"))
+    element = f"{_TABLE} {_set_of(found)} {{ {found}"
+    elements = f"add element {element} }}\ndelete element {element} }}\nadd element {element} timeout {seconds}s }}\n"
+    time = human_duration(seconds)
+    return Operation(
+        kind="ban",
+        host=host,
+        subject=str(found),
+        argv=("nft", "-f", "-"),
+        stdin=_RULES + elements,
+        sudo=sudo,
+        title=_("ban {address} on {host} for {time}", address=str(found), host=host, time=time),
+        changes=(
+            _("nothing from {address} gets in any more, on connections that are open too", address=str(found)),
+            _("it ends by itself after {time}; a boot of the host ends it, too", time=time),
+            _("whoever else comes from that address (a proxy, an office) is shut out with it"),
+        ),
+        confirm=host,
+        lasts_s=seconds,
+    )
+
+
+def unban_operation(host: str, text: str, *, sudo: bool) -> Operation:
+    """What lifts the ban of an address. Raises UsageError for what is no address."""
+    found = _read(text)
+    return Operation(
+        kind="unban",
+        host=host,
+        subject=str(found),
+        argv=("nft", "delete", "element", *_TABLE.split(), _set_of(found), f"{{ {found} }}"),
+        sudo=sudo,
+        title=_("lift the ban of {address} on {host}", address=str(found), host=host),
+        changes=(_("{address} gets in again", address=str(found)),),
+    )
+
+
+def why_never(config: Config, text: str, own: Sequence[Address] = ()) -> Message | None:
+    """Why an address is never banned, as far as that is known without asking a host: it is not of the internet, of
+    ``never_ban``, a host's of the configuration, or one of ``own``. Raises UsageError, ConfigError."""
+    found = _read(text)
+    for name, host in config.hosts.items():
+        if host.address is not None and _or_none(host.address) == found:
+            return tr("it is the address of {host}", host=name)
+    return why_denied(ipaddress.ip_network(found), denied(own, config.runbooks.never_ban))
+
+
+async def check_ban(host: Host, operation: Operation, config: Config, *, local: bool) -> None:
+    """Asks the host, right before the change, for all that must not be shut out: you, itself, its gateways and name
+    servers. Raises NotAllowed, and HostError where that cannot be known or nft is missing."""
+    await check_nft(host, operation)
+    found = _read(operation.subject)
+    why = why_never(config, operation.subject, tuple(await own_addresses(host, local=local)))
+    if why is None and found in await _of_host(host):
+        why = tr("it is an address, a gateway or a name server of {host}", host=host.name)
+    if why is not None:
+        raise NotAllowed(
+            tr("{address} is not banned: {why}", address=operation.subject, why=why), tr("Nothing was changed.")
+        )
+
+
+async def check_nft(host: Host, operation: Operation) -> None:
+    """Raises HostError where the host has no nft: a ban without an end is not made."""
+    done = await host.run(["nft", "--version"], timeout_s=_ANSWER_S, sudo=operation.sudo)
+    if not done.ok:
+        raise HostError(
+            host.name,
+            tr("{host}: nft does not run: {words}", host=host.name, words=last_words(done.stderr) or done.exit_status),
+            tr("Install nftables there (apt install nftables, dnf install nftables): its bans end by themselves."),
+        )
+
+
+async def prove_ban(host: Host, operation: Operation) -> str:
+    """How long the address is banned yet, or that it is not, as was wanted. Raises CommandFailed, HostError."""
+    left = next((each for each in await bans(host, sudo=operation.sudo) if each.address == operation.subject), None)
+    if operation.kind == "unban" and left is None:
+        return _("{address} is not banned any more", address=operation.subject)
+    if operation.kind == "ban" and left is not None and left.left_s is not None:
+        until = datetime.now(UTC) + timedelta(seconds=left.left_s)
+        return _("{address} is banned until {time:%Y-%m-%d %H:%M:%S} UTC", address=operation.subject, time=until)
+    raise CommandFailed(
+        host.name,
+        tr("{host}: somebody has banned or let in {address} meanwhile", host=host.name, address=operation.subject),
+        tr("Look at what is banned: nft list table {table}", table=_TABLE),
+        outcome=None,
+        stderr="",
+    )
+
+
+async def bans(host: Host, *, sudo: bool) -> list[Ban]:
+    """Addresses that are banned there now. Raises HostError."""
+    done = await host.run(["nft", "--json", "list", "table", *_TABLE.split()], timeout_s=_ANSWER_S, sudo=sudo)
+    if not done.ok and b"No such file" in done.stderr:
+        return []
+    try:
+        if not done.ok:
+            raise ValueError(last_words(done.stderr))
+        listed = json.loads(done.stdout)["nftables"]
+        return [_ban(each) for item in listed if "set" in item for each in item["set"].get("elem", [])]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise HostError(
+            host.name, tr("{host}: its bans cannot be read: {reason}", host=host.name, reason=error)
+        ) from None
+
+
+def addresses_in(text: str) -> list[str]:
+    """Addresses that a text names, in their one spelling, in their order."""
+    found: dict[str, None] = {}
+    for word in re.findall(r"[0-9a-fA-F:.]{3,45}", text):
+        if (one := _or_none(word.strip(".")) or _or_none(word.partition(":")[0])) is not None:
+            found.setdefault(str(one))
+    return list(found)
+
+
+def _ban(element: Any) -> Ban:
+    value = element["elem"] if isinstance(element, dict) else {"val": element}
+    return Ban(str(value["val"]), value.get("expires"))
+
+
+async def _of_host(host: Host) -> set[Address]:
+    done = await host.run(["sh", "-c", _OWN], timeout_s=_ANSWER_S)
+    found = {_or_none(text) for text in _ADDRESS.findall(done.stdout.decode("ascii", "replace"))} - {None}
+    if not found:
+        raise HostError(
+            host.name,
+            tr("{host} does not tell its own addresses: {words}", host=host.name, words=last_words(done.stderr)),
+            tr("Nothing is banned without knowing them. Install iproute2 there."),
+        )
+    return {each for each in found if each is not None}
+
+
+def _read(text: str) -> Address:
+    found = _or_none(text)
+    if found is None:
+        raise UsageError(tr("{address} is no address", address=text), tr("Write one, as 203.0.113.7 or 2001:db8::7."))
+    return found
+
+
+def _or_none(text: str) -> Address | None:
+    try:
+        return address(text)
+    except ValueError:
+        return None
+
+
+def _set_of(found: Address) -> str:
+    return f"v{found.version}"

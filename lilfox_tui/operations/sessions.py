@@ -1,0 +1,150 @@
+"""Sessions of a database: what one runs is cancelled, or it is ended, by the way on which the backend is asked."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from lilfox_tui.backends.backend import BackendError, BackendRefused, EndsSessions, load
+from lilfox_tui.backends.model import ClientSession, Ending
+from lilfox_tui.config.loader import load as load_config
+from lilfox_tui.config.model import Config
+from lilfox_tui.errors import HostError, NotAllowed, UsageError
+from lilfox_tui.i18n import _, tr
+from lilfox_tui.jobs.model import Request
+from lilfox_tui.jobs.run import Outcome, Run
+from lilfox_tui.operations.effect import HERE, opened_host
+from lilfox_tui.operations.model import Operation
+
+_LOOKS, _BETWEEN_S = 12, 0.5
+_WAITS_S, _TRIES_S = 600.0, 5.0
+"""For a way that is cut, and between two tries."""
+
+
+class Asked(Struct, frozen=True):
+    """``Request.wanted``. ``config``: the path of the configuration, None for none."""
+
+    config: str | None
+    backend: str
+    session: ClientSession
+    operation: Operation
+
+
+def session_operation(
+    name: str, host: str | None, backend: EndsSessions, session: ClientSession, how: Ending
+) -> Operation:
+    """What ends the statement that ``session`` of the backend ``name`` runs, or all of it."""
+    pid, who = session.pid, f"{session.role or '-'}@{session.database or '-'}"
+    if how == "cancel":
+        title = _("cancel what session {pid} ({who}) runs on {name}", pid=pid, who=who, name=name)
+        changes = [
+            _("its statement ends with an error, and its transaction is rolled back or waits for the client to do so")
+        ]
+    else:
+        title = _("end session {pid} ({who}) on {name}", pid=pid, who=who, name=name)
+        changes = [_("its connection is cut, and what it has not committed is rolled back")]
+    if session.blocks:
+        changes.append(_("{count} sessions that wait for its locks go on", count=session.blocks))
+    return Operation(
+        kind="cancel query" if how == "cancel" else "terminate",
+        host=host or HERE,
+        subject=f"session {pid} of {name}",
+        statement=backend.ending(session, how),
+        title=title,
+        changes=tuple(changes),
+        confirm="" if how == "cancel" else name,
+    )
+
+
+def request_of(operation: Operation, backend: str, session: ClientSession, config: str | None) -> Request:
+    """The job that makes ``operation`` on a backend of the configuration at that path."""
+    wanted = Asked(config, backend, msgspec.structs.replace(session, statement=None), operation)
+    return Request(
+        entry=f"{__name__}:run",
+        kind=operation.kind,
+        title=operation.title,
+        key=operation.key,
+        wanted=msgspec.to_builtins(wanted),
+    )
+
+
+async def run(run: Run, wanted: dict[str, Any]) -> Outcome:
+    """Cancels or ends one session."""
+    asked = msgspec.convert(wanted, Asked)
+    config = Config() if asked.config is None else load_config(Path(asked.config)).config
+    found = config.backends.get(asked.backend)
+    if found is None:
+        raise UsageError(tr("there is no backend {name} in the configuration", name=asked.backend))
+    if config.read_only:
+        raise NotAllowed(tr("{name}: nothing was changed: all is read_only", name=asked.backend),
+                         tr("Take read_only: off the configuration."))  # fmt: skip
+    host = None if found.host is None else opened_host(config, found.host)
+    backend = load(found.kind).open_backend(asked.backend, found, host)
+    try:
+        if not isinstance(backend, EndsSessions):
+            raise UsageError(tr("{name} has no sessions that can be ended", name=asked.backend))
+        how: Ending = "cancel" if asked.operation.kind == "cancel query" else "terminate"
+        run.intent(asked.operation.title)
+        told: bool | None = None
+        try:
+            told = await backend.end(backend.ending(asked.session, how))
+        except BackendRefused:
+            raise
+        except (BackendError, HostError) as error:
+            run.say(str(error.message), "warning")  # it may have come there: what is there now tells
+        now = await _proved(run, backend, asked.session, how, told)
+        run.done(now)
+        return Outcome("ok", now)
+    finally:
+        await backend.close()
+        if host is not None:
+            await host.close()
+
+
+async def _proved(run: Run, backend: EndsSessions, session: ClientSession, how: Ending, told: bool | None) -> str:
+    """What became of the session, in a sentence; ``told`` is None where nobody knows whether it was. Raises
+    BackendError where it is not as was wanted."""
+    there: ClientSession | None = None
+    for look in range(_LOOKS):
+        if look:
+            await asyncio.sleep(_BETWEEN_S)
+        there = await _found(run, backend, session)
+        if there is None:
+            if told is False:
+                break
+            return _("session {pid} has ended", pid=session.pid)
+        if how == "cancel" and (there.state != "active" or there.statement_began != session.statement_began):
+            if told is False:
+                break
+            return _("session {pid} runs that statement no more", pid=session.pid)
+    if told is False:
+        raise BackendError(
+            tr("session {pid} had ended already, or runs another statement; nothing was done", pid=session.pid),
+            tr("Look at the sessions that there are now."),
+        )
+    raise BackendError(
+        tr("session {pid} was told to end and is still there", pid=session.pid) if told
+        else tr("nobody knows whether session {pid} was told to end; it is still there", pid=session.pid),
+        tr("It ends when what it waits for (a disk, a client) lets it. Look again, then do it again."),
+    )  # fmt: skip
+
+
+async def _found(run: Run, backend: EndsSessions, session: ClientSession) -> ClientSession | None:
+    """The very session, as it is now. A way that is cut is waited for. Raises LilFoxError."""
+    last = asyncio.get_running_loop().time() + _WAITS_S
+    while True:
+        try:
+            now = await backend.sessions(session.pid)
+        except BackendRefused:
+            raise
+        except (BackendError, HostError) as error:
+            if asyncio.get_running_loop().time() > last:
+                raise
+            run.say(str(error.message), "warning")
+            await asyncio.sleep(_TRIES_S)
+        else:
+            return next((each for each in now if each.began == session.began), None)
