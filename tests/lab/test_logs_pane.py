@@ -291,8 +291,8 @@ async def test_what_is_followed_through_an_outage_is_told_and_comes_back_with_th
             record_property("back_s", time.monotonic() - answers_s)
             back_us = int(time.time() * 1e6)
             await until(lambda: _latest(pane, "journal") > back_us and _latest(pane, "app") > back_us, what="new ones")
-            _counts_on(pane, "journal")
-            _counts_on(pane, "app")
+            await _counts_on(pane, "journal")
+            await _counts_on(pane, "app")
 
 
 def _says(pilot: Pilot[None], words: str) -> bool:
@@ -314,11 +314,15 @@ def _latest(pane: LogsPane, source: str) -> int:
     return max((each.entry.time_us or 0 for each in shown(pane) if each.source == source), default=0)
 
 
-def _counts_on(pane: LogsPane, source: str) -> None:
-    """Nothing is lost and nothing comes twice: the program counts."""
+def _numbers(pane: LogsPane, source: str) -> list[int]:
     said = [each.entry.message for each in shown(pane) if each.source == source]
-    numbers = [int(text.rpartition(" ")[2]) for text in said if text.startswith(("tick ", "line "))]
-    assert len(numbers) > 30
+    return [int(text.rpartition(" ")[2]) for text in said if text.startswith(("tick ", "line "))]
+
+
+async def _counts_on(pane: LogsPane, source: str) -> None:
+    """Nothing is lost and nothing comes twice: the program counts."""
+    await until(lambda: len(_numbers(pane, source)) > 30, what="it has counted for a while")
+    numbers = _numbers(pane, source)
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 

@@ -187,7 +187,7 @@ class SshdLab:
         settings: dict[str, object] = {
             "config_files": (),
             "known_hosts": (str(self.known_hosts),),
-            "connect_timeout": Seconds(5),
+            "connect_timeout": Seconds(15),
             "keepalive": Seconds(1),
             "retry_max": Seconds(1),
         }
