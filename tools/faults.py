@@ -4,7 +4,7 @@
 tells whether the table is stale, a row has neither a test nor a reason, or a test names a row that is not there.
 
 A test stands for the rows in its mark (``@pytest.mark.fault("1.12", "2.16")``); one in tests/faults/ without such a
-mark for those of section 1 that its name begins with (``test_12_…``, ``test_row_27b_28_…``).
+mark for those of sections 1 and 3 that its name begins with (``test_12_…``, ``test_row_27b_28_…``, ``test_35_s9_…``).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "faults.md"
 NOT_COVERED = "not covered: "
-_ROW = re.compile(r"\| (?P<row>\d\.\d+b?) \| (?P<fault>.*?) \| (?P<passed>.*?) \| (?P<tests>.*?) \|")
-_NAMED = re.compile(r"test_(?:row_)?((?:\d+b?_)+)")
+_ROW = re.compile(r"\| (?P<row>\d\.\d+b?|S\d+) \| (?P<fault>.*?) \| (?P<passed>.*?) \| (?P<tests>.*?) \|")
+_NAMED = re.compile(r"test_(?:row_)?((?:\d+b?_|s\d+_)+)")
 
 Tests = dict[str, list[str]]
 """Row → tests as ``tests/faults/test_x.py::test_y``."""
@@ -70,7 +70,8 @@ def _marked(decorator: ast.expr) -> list[str]:
 
 def _named(function: str) -> list[str]:
     found = _NAMED.match(function)
-    return [f"1.{number.lstrip('0')}" for number in found[1].split("_") if number] if found else []
+    numbers = [number for number in found[1].split("_") if number] if found else []
+    return [number.upper() if number.startswith("s") else f"1.{number.lstrip('0')}" for number in numbers]
 
 
 def run(tests: Tests) -> tuple[dict[str, Counter[str]], int]:
@@ -79,7 +80,7 @@ def run(tests: Tests) -> tuple[dict[str, Counter[str]], int]:
 
     noted = _Noted()
     wanted = sorted({test for each in tests.values() for test in each})
-    code = pytest.main(["-q", "-n", "2", "--maxfail", "50", *wanted], plugins=[noted])
+    code = pytest.main(["-q", "-n", "2", "--dist", "loadgroup", "--maxfail", "50", *wanted], plugins=[noted])
     return noted.outcomes, int(code)
 
 
@@ -93,7 +94,7 @@ class _Noted:
         """Called by pytest for each phase of a test."""
         outcome, when = str(getattr(report, "outcome", "")), getattr(report, "when", "")
         if when == "call" or outcome != "passed":
-            test = str(getattr(report, "nodeid", "")).partition("[")[0]
+            test = re.split(r"[\[@]", str(getattr(report, "nodeid", "")))[0]  # @: its group, that one worker runs
             self.outcomes.setdefault(test, Counter())[outcome] += 1
 
 

@@ -35,6 +35,7 @@ def fail_to_draw() -> None:
     raise RuntimeError("no way to draw this")
 
 
+@pytest.mark.fault("S39")
 async def test_a_crash_shows_no_locals(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
 

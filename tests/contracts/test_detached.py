@@ -124,6 +124,7 @@ async def test_a_command_is_begun_followed_and_forgotten(place: Place) -> None:
     assert not list(place.jobs.iterdir())
 
 
+@pytest.mark.fault("S6")
 async def test_arguments_stdin_environment_and_folder_arrive_as_they_are(place: Place, tmp_path: Path) -> None:
     data = bytes(range(256)) * 2000
     await detached.start(place.host, "in", ["cat"], stdin=data)
@@ -142,6 +143,7 @@ async def test_arguments_stdin_environment_and_folder_arrive_as_they_are(place: 
     assert (await followed(place.host, "nothing"))[2].exit_status == 127
 
 
+@pytest.mark.fault("S37")
 async def test_its_folder_is_for_its_user_alone_and_holds_no_secret(place: Place) -> None:
     await detached.start(
         place.host, "secret", ["sh", "-c", "read -r word; sleep 1000"], stdin=b"canary-in\n", env={"WORD": "canary-env"}
@@ -279,6 +281,7 @@ async def test_what_was_cut_before_it_ran_is_unbegun_and_can_be_begun_again(plac
     assert not attempt.exists()
 
 
+@pytest.mark.fault("S37")
 async def test_those_that_ended_a_week_ago_are_forgotten_and_those_that_run_are_not(place: Place) -> None:
     for name in ("old", "new"):
         await detached.start(place.host, name, ["true"])

@@ -123,12 +123,14 @@ async def hold(app: Path, tmp_path: Path, host: Host, data: bytes) -> str:
     return told
 
 
+@pytest.mark.fault("1.51", "S11")
 @pytest.mark.parametrize("name", HOSTILE)
 async def test_row_51_hostile_members_are_refused(app: Path, tmp_path: Path, host: Host, name: str) -> None:
     for form in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
         await hold(app, tmp_path, host, tar_of(*HOSTILE[name], form=form))
 
 
+@pytest.mark.fault("1.51", "S11")
 @pytest.mark.parametrize("name", HOSTILE_BYTES)
 async def test_row_51_hostile_headers_are_refused(app: Path, tmp_path: Path, host: Host, name: str) -> None:
     await hold(app, tmp_path, host, HOSTILE_BYTES[name])
@@ -152,6 +154,7 @@ async def test_row_51_odd_names_are_names_and_nothing_else(app: Path, tmp_path: 
     assert snapshot(tmp_path / "canary") == canary
 
 
+@pytest.mark.fault("1.51", "S11")
 async def test_row_51_links_within_and_setuid_bits(app: Path, tmp_path: Path, host: Host) -> None:
     shelf = Shelf(tmp_path / "set")
     made = [TOP, folder(f"{U}/d"), file(f"{U}/d/su", mode=0o6755), link(f"{U}/d/l", "../d/su"), link(f"{U}/m", "d")]
@@ -161,6 +164,7 @@ async def test_row_51_links_within_and_setuid_bits(app: Path, tmp_path: Path, ho
     assert os.readlink(app / U / "d" / "l") == "../d/su"
 
 
+@pytest.mark.fault("1.51", "S11")
 async def test_row_51_links_out_come_back_where_they_are_right(app: Path, tmp_path: Path, host: Host) -> None:
     (app / U / "out").symlink_to("/etc/passwd")
     shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
@@ -174,6 +178,7 @@ async def test_row_51_links_out_come_back_where_they_are_right(app: Path, tmp_pa
     assert os.readlink(app / U / "out") == "/etc/passwd"
 
 
+@pytest.mark.fault("1.51", "S11")
 async def test_row_51_devices_and_pipes_are_left_out_and_named(app: Path, tmp_path: Path, host: Host) -> None:
     os.mkfifo(app / U / "pipe")
     source = files.open_source("uploads", options(app), host)

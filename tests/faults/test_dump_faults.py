@@ -72,6 +72,7 @@ async def test_1_pg_dump_killed_in_the_middle_leaves_no_part_and_no_session(serv
     no_session_is_left(server)
 
 
+@pytest.mark.fault("1.1", "S37")
 def test_1_our_own_process_killed_in_the_middle_leaves_no_session_on_the_server(server: Postgres) -> None:
     fresh(server, ROWS)
     code = (
@@ -214,7 +215,7 @@ def seen_anywhere(word: str) -> list[str]:
     return found
 
 
-@pytest.mark.fault("1.59", "2.13", "2.25")
+@pytest.mark.fault("1.59", "2.13", "2.25", "S37")
 async def test_59_the_password_is_in_no_command_line_environment_log_or_lasting_file(
     with_passwords: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:

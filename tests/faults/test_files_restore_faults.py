@@ -76,6 +76,7 @@ def racing(parent: Path, canary: Path) -> Iterator[list[int]]:
             shutil.rmtree(lure)
 
 
+@pytest.mark.fault("1.52", "S11")
 async def test_row_52_a_race_in_the_destination_leads_nowhere(app: Path, tmp_path: Path, host: Host) -> None:
     """Every step either works in the folder that was made, or not at all."""
     shelf = Shelf(tmp_path / "set")

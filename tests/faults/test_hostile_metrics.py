@@ -75,6 +75,7 @@ async def repeat(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     writer.write(b"HTTP/1.1 404 X\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(said) + said)
 
 
+@pytest.mark.fault("S32")
 @pytest.mark.parametrize(
     ("talk", "said"),
     [
@@ -91,6 +92,7 @@ async def test_a_page_holds_up_nobody(talk: Talk, said: str) -> None:
         assert said in reason(scraper)
 
 
+@pytest.mark.fault("S31")
 @pytest.mark.parametrize("place", ["http://[", "//[::", "http://127.0.0.1:99999/", "?", "http:///"])
 async def test_a_redirect_to_nowhere_is_a_sentence(place: str) -> None:
     talk = page(b"", status="302 Found", head=f"Location: {place}\r\n")
@@ -99,6 +101,7 @@ async def test_a_redirect_to_nowhere_is_a_sentence(place: str) -> None:
         assert "points" in reason(scraper)
 
 
+@pytest.mark.fault("S32")
 @pytest.mark.parametrize(
     "talk",
     [

@@ -149,6 +149,7 @@ def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_folders: Path) -> 
         subprocess.run(["umount", "-l", place], check=True)
 
 
+@pytest.mark.fault("S25")
 def test_on_a_full_disk_nothing_is_opened_and_what_is_open_is_read_and_refuses_more(disk: Path) -> None:
     book.open_incident("x")
     fill(disk)
@@ -173,6 +174,7 @@ def test_on_a_full_disk_nothing_is_opened_and_what_is_open_is_read_and_refuses_m
     assert verify("INC-1").problems == ()
 
 
+@pytest.mark.fault("S25")
 @pytest.mark.parametrize("room", [1, 100, 199, 250, 4000])
 def test_a_disk_that_takes_half_a_line_keeps_none_of_it(
     memory_disk: Path, room: int, monkeypatch: pytest.MonkeyPatch
@@ -197,6 +199,7 @@ def test_a_disk_that_takes_half_a_line_keeps_none_of_it(
     assert book.append("INC-1", Noted(text="goes on")).number == 2
 
 
+@pytest.mark.fault("S25")
 def test_an_event_that_cannot_be_recorded_raises_before_it_is_done(memory_disk: Path) -> None:
     book.open_incident("x")
     timeline = memory_disk / "INC-1/timeline.jsonl"
@@ -264,6 +267,7 @@ def test_a_foreign_timeline_is_told_and_hides_no_other_incident(memory_disk: Pat
     assert book.open_incident("next").id == "INC-3"
 
 
+@pytest.mark.fault("S23")
 def test_an_altered_line_is_named_and_not_in_the_way(memory_disk: Path) -> None:
     book.open_incident("x")
     for number in range(5):

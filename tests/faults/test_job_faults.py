@@ -142,6 +142,7 @@ def fill(disk: Path) -> None:
             rest.write(b"x" * 512)
 
 
+@pytest.mark.fault("1.7", "S25")
 def test_7_on_a_disk_that_is_full_nothing_is_begun(disk: Path) -> None:
     ended(begin("copies"))
     fill(disk)

@@ -204,6 +204,7 @@ async def test_row_24_a_part_that_became_a_link_leads_nowhere(folder: Path, stor
     assert victim.read_bytes() == b"dump"
 
 
+@pytest.mark.fault("1.24", "S13")
 async def test_row_24_a_manifest_that_names_files_elsewhere_removes_none_of_them(
     folder: Path, store: Store, tmp_path: Path
 ) -> None:

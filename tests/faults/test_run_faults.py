@@ -53,7 +53,7 @@ def is_honest(lab: BackupLab) -> None:
             assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.fault("1.12")
+@pytest.mark.fault("1.12", "S37")
 @pytest.mark.parametrize(
     "at",
     ["connect", "dump", "dump:2", "dump:3", "hash", "hash:3", "fsync", "fsync:3", "fsync:4", "rename", "manifest",
@@ -237,7 +237,7 @@ def halted_restore(lab: BackupLab, name: str) -> Iterator[subprocess.Popen[bytes
         program.wait(60)
 
 
-@pytest.mark.fault("1.61", "2.12")
+@pytest.mark.fault("1.61", "2.12", "S40")
 def test_61_nothing_of_a_set_can_be_read_by_others(files: BackupLab) -> None:
     done = subprocess.run(
         ["sh", "-c", 'umask 0; exec "$@"', "sh", *LILFOX, "backup", "run", *files.words, *files.where],

@@ -231,6 +231,7 @@ async def test_a_cut_cable_loses_nothing_and_runs_nothing_twice(
     assert lab.printed(job, lab.results(job, 2)["web1"]) == "once\nover\n"
 
 
+@pytest.mark.fault("S38")
 def test_a_run_is_gone_on_with_by_one_and_of_the_last_that_knows_all(lab: RunbookLab) -> None:
     lab.write(fence("echo one >>count", CHANGE), fence("echo two >>count", CHANGE))
     job = lab.begin()
@@ -268,6 +269,7 @@ def test_a_run_that_was_killed_while_it_took_over_is_passed_over(lab: RunbookLab
     assert (lab.on_host("web1") / "count").read_text() == "one\n"
 
 
+@pytest.mark.fault("S29")
 def test_a_file_that_was_changed_after_the_run_is_not_gone_on_with(lab: RunbookLab) -> None:
     lab.write(fence("echo one >>count", CHANGE))
     job = lab.begin()

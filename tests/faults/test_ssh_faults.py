@@ -278,6 +278,7 @@ async def test_files_without_sftp_and_on_a_full_disk(lab: SshdLab, small_disk: P
     await host.close()
 
 
+@pytest.mark.fault("S17")
 async def test_a_flood_is_read_in_bounded_memory(lab: SshdLab) -> None:
     host = open_host("web", lab.host(lab.sshd()), lab.ssh())
     done = await host.run(["sh", "-c", "yes; yes >&2"], limit_bytes=100_000)

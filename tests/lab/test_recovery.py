@@ -109,6 +109,7 @@ def backend(tmp_path: Path, lab: MachineLab, machine: Machine) -> Iterator[Recov
     machine.ssh(f"systemctl enable -q {UNIT}")
 
 
+@pytest.mark.fault("2.22")
 def test_what_is_well_is_left_alone(backend: Recovered) -> None:
     before = backend.pid()
     assert backend.recover()[0] == 0
@@ -125,6 +126,7 @@ def test_a_unit_that_crashed_is_restarted_as_a_job(backend: Recovered) -> None:
     assert (job.kind, job.state, job.id) == ("recover", "ok", found["job"])
 
 
+@pytest.mark.fault("2.22")
 def test_a_unit_that_runs_but_answers_badly_is_restarted(backend: Recovered) -> None:
     backend.machine.ssh("touch /run/ill /run/heals")
     before = backend.pid()
@@ -133,6 +135,7 @@ def test_a_unit_that_runs_but_answers_badly_is_restarted(backend: Recovered) -> 
     assert backend.pid() not in (before, "0")
 
 
+@pytest.mark.fault("2.22")
 @pytest.mark.parametrize("order", ["systemctl stop", "systemctl disable --now", "kill -9"])
 def test_a_unit_that_is_not_wanted_stays_down(order: str, backend: Recovered) -> None:
     """It ends with a failure when it is stopped, as many do: that alone does not tell it from a crash."""
@@ -147,6 +150,7 @@ def test_a_unit_that_is_not_wanted_stays_down(order: str, backend: Recovered) ->
     assert list_jobs() == []
 
 
+@pytest.mark.fault("2.22")
 def test_a_crash_loop_ends_at_the_limit_and_begins_anew_once_it_was_well(backend: Recovered) -> None:
     backend.written(limit=2)
     backend.machine.ssh("touch /run/crash")
@@ -159,6 +163,7 @@ def test_a_crash_loop_ends_at_the_limit_and_begins_anew_once_it_was_well(backend
     assert backend.recover()[1]["state"] == "well"
 
 
+@pytest.mark.fault("2.22")
 def test_back_off_keeps_it_from_being_restarted_at_once(backend: Recovered) -> None:
     backend.written(back_off="1h", within="1d")
     backend.machine.ssh("touch /run/crash")
@@ -169,6 +174,7 @@ def test_back_off_keeps_it_from_being_restarted_at_once(backend: Recovered) -> N
     assert len(list_jobs()) == 1
 
 
+@pytest.mark.fault("2.22")
 @pytest.mark.parametrize("name", ["app-1", "backend", "all"])
 def test_in_maintenance_nothing_is_restarted(name: str, backend: Recovered) -> None:
     backend.crash()

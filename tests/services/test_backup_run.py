@@ -265,7 +265,7 @@ def test_a_drill_after_the_run_proves_it(lab: BackupLab) -> None:
     assert 0 < proof["took_s"] < 60
 
 
-@pytest.mark.fault("1.63", "2.11", "2.29")
+@pytest.mark.fault("1.63", "2.11", "2.29", "S40")
 def test_cron_has_almost_no_environment(lab: BackupLab) -> None:
     home = lab.folder / "home"
     home.mkdir()

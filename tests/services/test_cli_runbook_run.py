@@ -70,6 +70,7 @@ def test_a_failure_is_1_or_3_where_something_is_changed_and_undone_it_is_1(lab: 
     assert run(lab, "--yes").returncode == 1
 
 
+@pytest.mark.fault("S30")
 def test_what_cannot_be_asked_is_2_and_no_job_is_begun(lab: RunbookLab) -> None:
     lab.write(fence("echo <who>"), fence("touch made", CHANGE))
     for words, message in (
@@ -90,6 +91,7 @@ def test_what_cannot_be_asked_is_2_and_no_job_is_begun(lab: RunbookLab) -> None:
     assert list_jobs() == []
 
 
+@pytest.mark.fault("S30")
 def test_a_dry_run_shows_everything_and_runs_nothing(lab: RunbookLab) -> None:
     lab.write(
         fence("touch <who>", '{"name":"make","risk":"change","host":"web1"}')
@@ -109,6 +111,7 @@ def test_a_dry_run_shows_everything_and_runs_nothing(lab: RunbookLab) -> None:
     assert not (lab.on_host("web1") / "me").exists()
 
 
+@pytest.mark.fault("S28")
 def test_a_secret_comes_by_reference_alone(lab: RunbookLab, monkeypatch: pytest.MonkeyPatch) -> None:
     lab.write(
         fence("printf '%s' <pw> | wc -c; env | grep -c canary"),

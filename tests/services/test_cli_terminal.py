@@ -54,6 +54,7 @@ def _at_a_terminal(argv: list[str], typed: bytes) -> tuple[int, str]:
     return code, shown.decode()
 
 
+@pytest.mark.fault("S15")
 @pytest.mark.parametrize(("typed", "code"), [(b"y\n", 1), (b"\n", 1), (b"yes\n", 0)])
 def test_only_the_whole_word_trusts_a_key(lab: SshdLab, tmp_path: Path, typed: bytes, code: int) -> None:
     server = lab.sshd(known=False)

@@ -54,6 +54,7 @@ async def test_expected_statuses_are_the_configs() -> None:
     assert check.health is Health.HEALTHY
 
 
+@pytest.mark.fault("S31")
 async def test_a_redirect_is_not_followed_and_its_secrets_are_not_told() -> None:
     target = "Location: https://u:pw@login.example/sso?token=geheim\r\n"
     check = await _check_server(page(b"", status="302 Found", head=target))

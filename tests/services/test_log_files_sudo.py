@@ -79,6 +79,7 @@ def processes_of(name: str) -> bytes:
     return subprocess.run(["pgrep", "-u", name, "-l"], capture_output=True, check=False).stdout
 
 
+@pytest.mark.fault("S35")
 @pytest.mark.parametrize("where_closed", [lambda folder: folder / "app.log", closed])
 async def test_sudo_reads_searches_and_follows_what_root_alone_may(
     lab: SshdLab, user: str, stack: ExitStack, folder: Path, where_closed: Callable[[Path], Path]
@@ -111,6 +112,7 @@ async def test_without_leave_it_is_refused_and_sudo_is_not_tried(
     await host.close()
 
 
+@pytest.mark.fault("S35")
 async def test_what_may_be_read_is_read_without_sudo(lab: SshdLab, user: str, folder: Path) -> None:
     subprocess.run(["chmod", "-R", "a+r", str(folder)], check=True)  # noqa: ASYNC221  short
     host = open_host("h", lab.host(lab.sshd(), user=user), lab.ssh())  # sudo would be refused

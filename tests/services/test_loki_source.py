@@ -201,6 +201,7 @@ async def test_credentials_are_sent_and_stay_out_of_sight(
         assert basic not in shown
 
 
+@pytest.mark.fault("S31")
 async def test_a_redirect_is_not_followed_with_the_secret(server: LokiServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOKI_SECRET", "Bearer hunter2")
     elsewhere = LokiServer()
@@ -245,6 +246,7 @@ async def test_each_bad_answer_is_named(reply: Reply, says: str, server: LokiSer
     assert isinstance(state, Unavailable)
 
 
+@pytest.mark.fault("S32")
 async def test_a_bomb_is_given_up(server: LokiServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_source, "BODY_LIMIT", 1024 * 1024)
     server.first = [Reply(200, gzip.compress(b" " * 50_000_000), {"Content-Encoding": "gzip"})]
@@ -267,6 +269,7 @@ async def test_nothing_listens(server: LokiServer) -> None:
             await read(source)
 
 
+@pytest.mark.fault("S31")
 async def test_an_unsigned_certificate_is_refused_unless_allowed(tmp_path: Path) -> None:
     server = LokiServer()
     async with server.running(own_certificate(tmp_path)):

@@ -72,7 +72,7 @@ async def test_a_mail_goes_over_tls_from_the_first_byte(authority: Authority) ->
     assert box.encrypted == [True]
 
 
-@pytest.mark.fault("2.23")
+@pytest.mark.fault("2.23", "S34")
 async def test_no_mail_goes_to_a_server_whose_certificate_is_not_good(authority: Authority) -> None:
     box = Box()
     async with mail_server(box, authority.server) as port:
@@ -86,6 +86,7 @@ async def test_no_mail_goes_to_a_server_whose_certificate_is_not_good(authority:
     assert box.mails == []
 
 
+@pytest.mark.fault("S34")
 async def test_a_password_is_neither_sent_in_the_clear_nor_shown(
     authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,6 +107,7 @@ def test_a_server_that_repeats_the_password_does_not_show_it() -> None:
     assert "xyzzy" not in str(failed)
 
 
+@pytest.mark.fault("S34")
 async def test_labels_put_nothing_into_the_head_of_a_mail() -> None:
     box = Box()
     evil = "x\r\nBcc: victim@example.net\r\n\r\nhello\u202e"
@@ -218,6 +220,7 @@ async def test_a_webhook_that_cannot_be_reached_is_said(url: str) -> None:
     await sender.close()
 
 
+@pytest.mark.fault("S31")
 async def test_a_webhook_over_tls_is_checked_with_the_ca_that_is_named(authority: Authority) -> None:
     server = StandIn(lambda _request: Reply(200))
     async with server.running(authority.server):
@@ -275,6 +278,7 @@ async def test_alertmanager_that_refuses_is_said(real_alertmanager: Alertmanager
     await sender.close()
 
 
+@pytest.mark.fault("S6")
 async def test_a_command_gets_the_document_and_words_stay_words(tmp_path: Path) -> None:
     got = tmp_path / "got"
     argv = (sys.executable, "-c", "import sys; open(sys.argv[1], 'w').write(sys.stdin.read() + sys.argv[2])")
@@ -285,6 +289,7 @@ async def test_a_command_gets_the_document_and_words_stay_words(tmp_path: Path) 
     assert json.loads(text.removesuffix("$(id); x"))["alerts"][0]["labels"]["alertname"] == "$(id)"
 
 
+@pytest.mark.fault("S21")
 async def test_a_command_that_fails_says_its_last_words_without_secrets() -> None:
     script = "import sys; sys.stderr.write('x' * 100_000 + ' password=hunter2 no such pager'); sys.exit(3)"
     sender = command.open_notifier("pager", command.Options(argv=(sys.executable, "-c", script)), Setting())

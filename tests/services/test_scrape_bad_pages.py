@@ -135,6 +135,7 @@ async def test_two_scrapes_within_a_millisecond_are_both_kept(monkeypatch: pytes
             assert isinstance(scraper.feed.state, Ready)
 
 
+@pytest.mark.fault("S32")
 async def test_gigabytes_are_not_read() -> None:
     flood = Flood()
     scraper, _kept = await once(flood, limits=Limits(body_bytes=1 << 20))
@@ -142,6 +143,7 @@ async def test_gigabytes_are_not_read() -> None:
     assert flood.sent < 64 << 20
 
 
+@pytest.mark.fault("S32")
 async def test_a_gzip_bomb_ends_block_by_block() -> None:
     packer = zlib.compressobj(9, wbits=31)
     bomb = b"".join(packer.compress(b"a" * (1 << 20)) for _ in range(300)) + packer.flush()
@@ -168,6 +170,7 @@ async def test_a_packed_page_is_read() -> None:
     assert newest(kept)["scrape_samples_scraped"] == 20_000
 
 
+@pytest.mark.fault("S32")
 async def test_a_million_series_are_refused_and_hold_up_nobody() -> None:
     many = b"".join(b'a{i="%d"} 1\n' % i for i in range(1_000_000))
     kept = store()
@@ -241,6 +244,7 @@ async def test_series_end_when_a_scrape_fails_and_come_back() -> None:
     assert shown == [{"a": 1, "b": 1, "up": 1}, {"a": "stale", "b": "stale", "up": 0}, {"a": 2, "up": 1}]
 
 
+@pytest.mark.fault("S31")
 async def test_a_redirect_at_the_same_address_is_followed_with_the_secret() -> None:
     asked: list[bytes] = []
 
@@ -262,6 +266,7 @@ async def test_a_redirect_at_the_same_address_is_followed_with_the_secret() -> N
     assert "pw" not in repr(scraper.target)
 
 
+@pytest.mark.fault("S31")
 async def test_a_certificate_is_checked_against_the_given_authority(tmp_path: Path) -> None:
     tls = own_certificate(tmp_path)
     good = Tls(ca_file=str(tmp_path / "certificate.pem"), server_name="localhost")

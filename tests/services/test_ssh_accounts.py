@@ -49,6 +49,7 @@ def user(stack: ExitStack, lab: SshdLab) -> Callable[..., str]:
     return lambda *words: stack.enter_context(account(*words))
 
 
+@pytest.mark.fault("S6")
 @pytest.mark.parametrize("shell", ["/bin/bash", "/usr/bin/fish", "/bin/zsh", "/bin/dash", "/bin/tcsh", "busybox"])
 async def test_any_login_shell_passes_arguments_on(lab: SshdLab, user: Callable[..., str], shell: str) -> None:
     if shell == "busybox":
@@ -191,6 +192,7 @@ async def test_sudo_without_a_password(lab: SshdLab, user: Callable[..., str], s
     await host.close()
 
 
+@pytest.mark.fault("S18", "S20")
 async def test_sudo_with_a_password_shows_it_to_nobody(
     lab: SshdLab, user: Callable[..., str], stack: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,6 +215,7 @@ async def test_sudo_with_a_password_shows_it_to_nobody(
     await host.close()
 
 
+@pytest.mark.fault("S18")
 async def test_a_wrong_sudo_password_is_tried_once(
     lab: SshdLab, user: Callable[..., str], stack: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,6 +34,7 @@ def sends(words: bytes, *, stays: bool = False) -> Talk:
     return talk
 
 
+@pytest.mark.fault("S1")
 @pytest.mark.parametrize(
     ("talk", "told"),
     [

@@ -19,6 +19,7 @@ def lab() -> Iterator[SshdLab]:
         yield made
 
 
+@pytest.mark.fault("S15")
 async def test_an_unknown_key_is_refused_until_it_is_trusted(lab: SshdLab) -> None:
     server = lab.sshd(known=False)
     ssh = lab.ssh(known_hosts=(str(lab.folder / "new" / "known_hosts"),))
@@ -47,6 +48,7 @@ async def test_an_unknown_key_is_refused_until_it_is_trusted(lab: SshdLab) -> No
     assert len(file.read_text().splitlines()) == 1
 
 
+@pytest.mark.fault("S15")
 @pytest.mark.parametrize("kind", ["ed25519", "ecdsa"])
 async def test_a_changed_key_is_refused_also_when_its_type_changed(lab: SshdLab, kind: str) -> None:
     server = lab.sshd()
@@ -66,6 +68,7 @@ async def test_a_changed_key_is_refused_also_when_its_type_changed(lab: SshdLab,
     await again.close()
 
 
+@pytest.mark.fault("S15")
 async def test_a_revoked_key_is_refused(lab: SshdLab) -> None:
     server = lab.sshd()
     lab.known_hosts.write_text(f"@revoked {server.known_line()}")
@@ -83,6 +86,7 @@ async def test_a_known_hosts_that_cannot_be_written_is_named(lab: SshdLab) -> No
         await trust("web", lab.host(server), ssh, offered.fingerprint)
 
 
+@pytest.mark.fault("S16")
 async def test_a_refused_login_is_tried_once(lab: SshdLab) -> None:
     server = lab.sshd("AuthorizedKeysFile /nonexistent")
     host = open_host("web", lab.host(server), lab.ssh())
@@ -114,6 +118,7 @@ async def test_alias_include_and_jump_host_of_ssh_config(lab: SshdLab) -> None:
     await host.close()
 
 
+@pytest.mark.fault("S15")
 async def test_an_unknown_jump_host_is_the_one_that_is_named(lab: SshdLab) -> None:
     jump, inner = lab.sshd(known=False), lab.sshd()
     config = lab.folder / "ssh_config"

@@ -153,6 +153,7 @@ async def test_a_host_is_known_by_its_certificate(lab: SshdLab, pattern: str) ->
     await host.close()
 
 
+@pytest.mark.fault("S15")
 async def test_a_certificate_of_nobody_known_is_a_key_that_is_not_known(lab: SshdLab) -> None:
     server, authority = certified(lab)
     lab.known_hosts.write_text(f"@cert-authority *.elsewhere.example {authority}\n")
@@ -162,6 +163,7 @@ async def test_a_certificate_of_nobody_known_is_a_key_that_is_not_known(lab: Ssh
     await host.close()
 
 
+@pytest.mark.fault("S15")
 @pytest.mark.parametrize(
     ("options", "principal", "told"),
     [
@@ -181,6 +183,7 @@ async def test_a_certificate_that_does_not_hold_is_refused_with_the_reason(
     await host.close()
 
 
+@pytest.mark.fault("S15")
 async def test_a_plain_key_where_an_authority_is_known_has_changed(lab: SshdLab) -> None:
     server, authority = certified(lab)
     lab.known_hosts.write_text(f"@cert-authority * {authority}\n")

@@ -40,6 +40,7 @@ def only_known_sequences(raw: bytes) -> None:
         assert code not in left.decode()
 
 
+@pytest.mark.fault("S1")
 def test_a_hostile_service_and_a_hostile_process(tmp_path: Path, service: str, process: None) -> None:
     config = tmp_path / "c.yaml"
     config.write_text(f"hosts:\n  here: {{local: true}}\nservices:\n  liar: {{url: '{service}'}}\n")

@@ -48,6 +48,7 @@ def gone(text: str) -> Callable[[str], bool]:
     return lambda screen: text not in screen
 
 
+@pytest.mark.fault("S1", "S36")
 @pytest.mark.parametrize("log", [json_log, plain_log])
 def test_no_sequence_of_a_log_line_reaches_the_terminal(tmp_path: Path, log: Callable[[Path], Path]) -> None:
     with Console([str(log(tmp_path))], home=tmp_path, columns=160, rows=60) as console:
@@ -74,6 +75,7 @@ def test_no_sequence_of_a_log_line_reaches_the_terminal(tmp_path: Path, log: Cal
         only_known_sequences(bytes(console.raw))
 
 
+@pytest.mark.fault("S36")
 def test_what_is_copied_is_clean(tmp_path: Path) -> None:
     file = tmp_path / "plain.log"
     file.write_bytes(b"first\nTraceback: \x1b]0;own\x07evil\n")

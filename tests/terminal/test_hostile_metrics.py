@@ -58,6 +58,7 @@ def service() -> Iterator[str]:
         yield f"http://{address}"
 
 
+@pytest.mark.fault("S1")
 def test_a_hostile_page_of_metrics_and_its_alerts(tmp_path: Path, service: str) -> None:
     config = tmp_path / "c.yaml"
     (tmp_path / "rules.yml").write_text(RULES)

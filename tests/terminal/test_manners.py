@@ -78,6 +78,7 @@ def test_a_closed_terminal_ends_it_in_two_seconds(tmp_path: Path, ignored: bool)
         console.process.wait(2.5)
 
 
+@pytest.mark.fault("S1")
 def test_nothing_but_known_sequences_reaches_the_terminal(tmp_path: Path) -> None:
     with Console(home=tmp_path) as console:
         first_screen(console)

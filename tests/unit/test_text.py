@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from lilfox_tui import text
 
 
+@pytest.mark.fault("S1", "S2")
 @pytest.mark.parametrize(
     ("raw", "shown"),
     [
@@ -28,6 +29,7 @@ def test_clean_leaves_nothing_that_a_terminal_acts_on(raw: str | bytes, shown: s
     assert text.clean(raw) == shown
 
 
+@pytest.mark.fault("S1")
 @given(st.one_of(st.text(), st.binary()))
 def test_cleaned_text_has_no_controls_and_is_encodable(raw: str | bytes) -> None:
     shown = text.clean(raw)

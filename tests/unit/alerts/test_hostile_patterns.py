@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.unit.alerts.running import Run
 
 HANGS = "(a+)+(a|a)*(.*a){12}$"
@@ -25,6 +27,7 @@ groups:
 MOST_S = 2.0
 
 
+@pytest.mark.fault("S33")
 async def test_a_pattern_that_would_hang_holds_up_no_rule(tmp_path: Path) -> None:
     run = Run(tmp_path, rules=RULES)
     try:
@@ -39,6 +42,7 @@ async def test_a_pattern_that_would_hang_holds_up_no_rule(tmp_path: Path) -> Non
         run.kill()
 
 
+@pytest.mark.fault("S33")
 async def test_a_pattern_that_would_fill_the_memory_is_refused_with_its_line(tmp_path: Path) -> None:
     run = Run(tmp_path, rules=RULES.replace(HANGS, "((a{1,500}){1,500}){1,500}", 1))
     try:

@@ -80,6 +80,7 @@ def test_unknown_is_never_zero() -> None:
     assert "0%" not in text.replace(" 0% ", "", 1)  # swap is known, and 0
 
 
+@pytest.mark.fault("S3", "S4")
 def test_nothing_hostile_leaves_the_text_factory() -> None:
     palette = Palette(load_theme("fox-dark"), ascii_only=False)
     shown = palette.strip((Piece(HOSTILE),), 120).text

@@ -92,6 +92,7 @@ def test_errors_are_exit_codes(error: LilFoxError, code: int, capsys: pytest.Cap
     assert capsys.readouterr().err == "lilfox: x\n"
 
 
+@pytest.mark.fault("S39")
 def test_a_fault_of_ours_is_kept_without_values(own_folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def fail() -> int:
         password = "hunter2" * 3  # noqa: F841  a local that must not be written

@@ -118,6 +118,7 @@ def test_of_one_that_is_gone_the_last_line_says_so(jobs: Path, capsys: pytest.Ca
     assert (last["event"], last["state"]) == ("ended", "unknown")
 
 
+@pytest.mark.fault("S1")
 def test_hostile_text_is_nothing_to_a_terminal(jobs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     evil = "a\x1b]52;c;eA==\x07\x9b31m\u202e\r\nb"
     said: list[Event] = [replace(began(), user=evil, host=evil), Said(AT, evil), Moved(AT, Progress(evil, 1))]

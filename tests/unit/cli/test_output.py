@@ -32,6 +32,7 @@ class Terminal(io.StringIO):
         return True
 
 
+@pytest.mark.fault("S1")
 def test_data_is_never_escapes(capsys: pytest.CaptureFixture[str]) -> None:
     print_line(HOSTILE)
     print_table([[Cell(HOSTILE), Cell(HOSTILE, Level.FAILING)]])

@@ -72,6 +72,7 @@ def test_a_file_is_shown_as_it_is_read(pages: Path, capsys: pytest.CaptureFixtur
     ]
 
 
+@pytest.mark.fault("S21")
 @pytest.mark.parametrize("more", [[], ["--json"]])
 def test_secrets_of_the_text_are_not_printed(more: list[str], pages: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _run("show", str(pages / "page.md"), *more)
@@ -90,6 +91,7 @@ def test_what_a_person_sees(pages: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "   - who is on duty\n" in printed
 
 
+@pytest.mark.fault("S1")
 def test_escapes_of_a_file_are_shown_and_not_sent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "x.md"
     path.write_text("# \x1b]0;title\x07\n\n1. \x1b[31mred\n   ```bash\n   echo \x1b[2J\n   ```\n")

@@ -108,6 +108,7 @@ def test_all_errors_are_told_at_once_in_the_order_of_the_file() -> None:
     ]
 
 
+@pytest.mark.fault("S27")
 @pytest.mark.parametrize(
     ("text", "line", "says"),
     [
@@ -186,12 +187,14 @@ def test_an_alias_is_the_value_it_names() -> None:
     assert config.hosts["a"] == config.hosts["b"] == HostConfig(user="ops", tags=("x",))
 
 
+@pytest.mark.fault("S27")
 def test_a_bomb_of_aliases_is_refused_before_it_is_written_out() -> None:
     levels = [f"x{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
     found = problems("x0: &a0 [a, a, a, a, a, a, a, a, a, a]\n" + "\n".join(levels))
     assert any("with all aliases written out; refused" in line for line in found)
 
 
+@pytest.mark.fault("S28")
 @pytest.mark.parametrize(
     "text",
     [
@@ -217,11 +220,13 @@ def test_errors_follow_the_language() -> None:
     assert "refresh" in found
 
 
+@pytest.mark.fault("S1")
 def test_control_characters_of_the_file_never_reach_the_terminal() -> None:
     found = problems('"\\e]0;x\\a": 1\nlanguage: "\\e[31m"\n')
     assert not any(char < " " for line in found for char in line)
 
 
+@pytest.mark.fault("S27")
 @given(st.text(max_size=200))
 def test_any_text_is_a_configuration_or_findings(text: str) -> None:
     assert isinstance(outcome(text), Config | tuple)
@@ -240,6 +245,7 @@ def test_wrong_kinds_of_values_are_findings_and_not_crashes(values: dict[str, st
     assert isinstance(outcome(text), Config | tuple)
 
 
+@pytest.mark.fault("S26")
 def test_warnings_name_what_is_not_there_and_who_may_read(tmp_path: Path) -> None:
     path = written(tmp_path, "hosts: {a: {password: 'env:NOT_SET'}, b: {password: 'env:SET'}}", 0o644)
     warnings = load(path, environ={"SET": "x"}).warnings

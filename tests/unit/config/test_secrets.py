@@ -24,6 +24,7 @@ async def refusal(ref: str) -> str:
     return str(caught.value)
 
 
+@pytest.mark.fault("S28")
 async def test_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LILFOX_TEST", SECRET)
     assert await secrets.resolve(SecretRef("env:LILFOX_TEST")) == SECRET
@@ -31,6 +32,7 @@ async def test_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "env:LILFOX_TEST" in await refusal("env:LILFOX_TEST")
 
 
+@pytest.mark.fault("S28")
 @pytest.mark.parametrize(
     ("written", "secret"), [("a", "a"), ("a\n", "a"), ("a\r\n", "a"), ("a\n\n", "a\n"), (" a ", " a ")]
 )
@@ -41,6 +43,7 @@ async def test_from_a_file_without_one_newline(tmp_path: Path, written: str, sec
     assert await secrets.resolve(SecretRef(f"file:{path}")) == secret
 
 
+@pytest.mark.fault("S28")
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602])
 async def test_a_file_that_others_may_touch_is_refused(tmp_path: Path, mode: int) -> None:
     path = tmp_path / "secret"
@@ -59,6 +62,7 @@ async def test_files_that_hold_no_secret(tmp_path: Path) -> None:
         assert says in await refusal(f"file:{path}")
 
 
+@pytest.mark.fault("S6", "S28")
 async def test_from_a_command_without_a_shell() -> None:
     assert await secrets.resolve(SecretRef("cmd:printf '%s\n' 's3cr3t value'")) == SECRET
     assert await secrets.resolve(SecretRef("cmd:echo $HOME; id")) == "$HOME; id"
@@ -68,6 +72,7 @@ async def test_a_command_reads_nothing() -> None:
     assert await secrets.resolve(SecretRef("cmd:sh -c 'read x || echo nothing'")) == "nothing"
 
 
+@pytest.mark.fault("S28")
 @pytest.mark.parametrize(
     ("command", "says"),
     [

@@ -26,6 +26,7 @@ def refusal(path: Path) -> str:
     return f"{caught.value} / {caught.value.hint}"
 
 
+@pytest.mark.fault("S26")
 @pytest.mark.parametrize("mode", [0o400, 0o600, 0o640, 0o644])
 def test_what_the_owner_alone_may_write_is_read(file: Path, mode: int) -> None:
     file.chmod(mode)
@@ -34,6 +35,7 @@ def test_what_the_owner_alone_may_write_is_read(file: Path, mode: int) -> None:
     assert read.readable_by_others is bool(mode & 0o044)
 
 
+@pytest.mark.fault("S26")
 @pytest.mark.parametrize("mode", [0o620, 0o660, 0o602, 0o666, 0o777])
 def test_what_others_may_write_is_refused(file: Path, mode: int) -> None:
     file.chmod(mode)
@@ -42,6 +44,7 @@ def test_what_others_may_write_is_refused(file: Path, mode: int) -> None:
     assert f"chmod go-w {file}" in said
 
 
+@pytest.mark.fault("S26")
 @needs_root
 @pytest.mark.root
 def test_what_belongs_to_somebody_else_is_refused(file: Path) -> None:
@@ -49,6 +52,7 @@ def test_what_belongs_to_somebody_else_is_refused(file: Path) -> None:
     assert "belongs to user 4711" in refusal(file)
 
 
+@pytest.mark.fault("S26")
 def test_a_folder_that_anybody_may_write_is_refused_unless_sticky(file: Path) -> None:
     file.parent.chmod(0o777)
     assert f"anybody may write {file.parent}" in refusal(file)
@@ -56,6 +60,7 @@ def test_a_folder_that_anybody_may_write_is_refused_unless_sticky(file: Path) ->
     assert trusted_file.read(file).text == "name: x\n"
 
 
+@pytest.mark.fault("S26")
 def test_folders_further_up_count_too(tmp_path: Path) -> None:
     inner = tmp_path / "open" / "inner"
     inner.mkdir(parents=True)
@@ -66,6 +71,7 @@ def test_folders_further_up_count_too(tmp_path: Path) -> None:
     assert f"anybody may write {tmp_path / 'open'}" in refusal(path)
 
 
+@pytest.mark.fault("S26")
 def test_a_link_is_followed_and_both_its_folders_count(file: Path, tmp_path: Path) -> None:
     links = tmp_path / "links"
     links.mkdir()
@@ -86,6 +92,7 @@ def test_a_link_to_itself_is_an_error_and_no_crash(tmp_path: Path) -> None:
     assert "cannot be read" in refusal(loop)
 
 
+@pytest.mark.fault("S26")
 def test_what_is_no_file_is_refused_without_waiting(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -96,6 +103,7 @@ def test_what_is_no_file_is_refused_without_waiting(tmp_path: Path) -> None:
         assert "cannot be read" in refusal(tmp_path / "s")
 
 
+@pytest.mark.fault("S27")
 def test_one_mebibyte_is_the_limit(file: Path) -> None:
     file.write_bytes(b"#" * trusted_file.MAX_BYTES)
     assert len(trusted_file.read(file).text) == trusted_file.MAX_BYTES

@@ -26,6 +26,7 @@ def printed(shell: str, argv: list[str], *, secret: bool) -> bytes:
     return Started().hear(done.stdout)
 
 
+@pytest.mark.fault("S6")
 @pytest.mark.parametrize("shell", [name for name in ("dash", "bash", "zsh", "fish", "tcsh") if shutil.which(name)])
 @settings(max_examples=25, deadline=None)
 @given(words=WORDS, secret=st.booleans())
@@ -57,6 +58,7 @@ def test_noise_before_the_start_line_is_dropped_in_any_pieces(size: int) -> None
     assert (started.group, started.since) == (123, "456")
 
 
+@pytest.mark.fault("S17")
 @pytest.mark.parametrize("noise", [b"x" * 999 + b"\n", START + b"x" * 300, START[1:-1] + b"\n"])
 def test_a_login_that_prints_without_end_costs_little_time_and_memory(noise: bytes) -> None:
     started, block, blocks = Started(), noise * (1000 // len(noise)), 20_000

@@ -32,6 +32,7 @@ def in_pieces(dialog: SudoDialog, said: bytes, size: int) -> bytes:
     return b"".join(dialog.hear(said[at : at + size]) for at in range(0, len(said), size))
 
 
+@pytest.mark.fault("S18")
 @pytest.mark.parametrize("size", [1, 5, 1000])
 async def test_the_password_follows_the_prompt_and_input_follows_root(size: int) -> None:
     dialog, written = SudoDialog(password), Written()
@@ -45,6 +46,7 @@ async def test_the_password_follows_the_prompt_and_input_follows_root(size: int)
     assert not dialog.refused
 
 
+@pytest.mark.fault("S19")
 async def test_a_fake_prompt_gets_nothing() -> None:
     dialog, written = SudoDialog(password), Written()
     _, root = words_of(dialog)
@@ -56,6 +58,7 @@ async def test_a_fake_prompt_gets_nothing() -> None:
     assert written.data == b""
 
 
+@pytest.mark.fault("S18")
 async def test_a_second_prompt_is_not_answered() -> None:
     dialog, written = SudoDialog(password), Written()
     prompt, _ = words_of(dialog)
@@ -69,6 +72,7 @@ async def test_a_second_prompt_is_not_answered() -> None:
     assert dialog.complaint() == b"Sorry, try again.\n"
 
 
+@pytest.mark.fault("S18")
 def test_neither_password_nor_values_are_in_argv() -> None:
     assert "canary" not in " ".join(SudoDialog(password).argv(["id"], {"TOKEN": "canary"}))
     assert sudo_quietly(["id"], {"TOKEN": "canary"}) == ["sudo", "-n", "--preserve-env=TOKEN", "--", "id"]

@@ -60,6 +60,7 @@ def test_as_it_was_written_it_is_intact(chain: Chain) -> None:
     assert (verdict.problems, verdict.notes, verdict.entries) == ((), (), LINES)
 
 
+@pytest.mark.fault("S23")
 @once
 @given(data=st.data(), flip=st.integers(1, 255))
 def test_a_byte_that_changed_is_found_in_its_line(chain: Chain, data: st.DataObject, flip: int) -> None:
@@ -69,6 +70,7 @@ def test_a_byte_that_changed_is_found_in_its_line(chain: Chain, data: st.DataObj
     assert chain.first(bytes(altered)) == chain.line_at(place)
 
 
+@pytest.mark.fault("S23")
 @pytest.mark.parametrize("number", range(1, LINES + 1))
 def test_a_text_that_changed_is_found_in_any_line(chain: Chain, number: int) -> None:
     line = chain.lines[number - 1]
@@ -77,12 +79,14 @@ def test_a_text_that_changed_is_found_in_any_line(chain: Chain, number: int) -> 
     assert chain.first(b"".join(lines)) == number
 
 
+@pytest.mark.fault("S23")
 @once
 @given(first=st.integers(0, LINES - 1), count=st.integers(1, LINES))
 def test_lines_that_are_gone_are_missed_where_they_were(chain: Chain, first: int, count: int) -> None:
     assert chain.first(b"".join(chain.lines[:first] + chain.lines[first + count :])) == first + 1
 
 
+@pytest.mark.fault("S23")
 @once
 @given(places=st.lists(st.integers(0, LINES - 1), min_size=2, max_size=2, unique=True))
 def test_lines_that_changed_places_are_found(chain: Chain, places: list[int]) -> None:
@@ -92,6 +96,7 @@ def test_lines_that_changed_places_are_found(chain: Chain, places: list[int]) ->
     assert chain.first(b"".join(lines)) == one + 1
 
 
+@pytest.mark.fault("S23")
 @once
 @given(place=st.integers(0, LINES - 1))
 def test_a_line_that_stands_twice_is_found(chain: Chain, place: int) -> None:
@@ -99,6 +104,7 @@ def test_a_line_that_stands_twice_is_found(chain: Chain, place: int) -> None:
     assert chain.first(b"".join(lines)) == (place + 2 if place < LINES - 1 else LINES + 1)
 
 
+@pytest.mark.fault("S23")
 @once
 @given(data=st.data())
 def test_an_end_that_is_cut_off_anywhere_is_missed(chain: Chain, data: st.DataObject) -> None:
@@ -106,6 +112,7 @@ def test_an_end_that_is_cut_off_anywhere_is_missed(chain: Chain, data: st.DataOb
     assert chain.first(chain.whole[:cut]) == chain.line_at(cut)
 
 
+@pytest.mark.fault("S23")
 @once
 @given(junk=st.binary(min_size=1, max_size=200))
 def test_what_was_added_behind_the_end_is_no_entry(chain: Chain, junk: bytes) -> None:
@@ -113,6 +120,7 @@ def test_what_was_added_behind_the_end_is_no_entry(chain: Chain, junk: bytes) ->
     assert verdict.problems[0].line == LINES + 1
 
 
+@pytest.mark.fault("S23")
 def test_an_end_that_was_rewritten_with_its_head_is_found_by_a_hash_that_was_kept_elsewhere(chain: Chain) -> None:
     kept = verify("INC-1")
     shorter = b"".join(chain.lines[:-1])
@@ -152,6 +160,7 @@ def test_a_head_that_is_behind_after_a_loss_of_power_is_no_alteration(chain: Cha
     assert book.current() is None
 
 
+@pytest.mark.fault("S23")
 @pytest.mark.parametrize(
     ("do", "said"),
     [

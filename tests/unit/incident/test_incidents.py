@@ -250,6 +250,7 @@ def test_too_much_evidence_is_refused(incidents: Path) -> None:
     assert len(book.entries(made.id)) == 1
 
 
+@pytest.mark.fault("S26")
 def test_where_others_may_write_no_incident_is_opened(incidents: Path) -> None:
     incidents.mkdir(parents=True)
     incidents.chmod(0o777)

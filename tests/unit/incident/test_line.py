@@ -27,18 +27,21 @@ SECRETS = [
 ]
 
 
+@pytest.mark.fault("S21")
 @pytest.mark.parametrize("secret", SECRETS)
 def test_no_secret_is_in_any_event_at_any_depth(secret: str) -> None:
     for what in all_events(f"before {secret} behind"):
         assert b"S3CRET" not in msgspec.json.encode(stored(what)), what
 
 
+@pytest.mark.fault("S21")
 def test_what_stands_under_the_name_of_a_secret_is_one(incidents: Path) -> None:
     what = stored(AlertChanged(name="x", labels={"password": "S3CRET", "job": "a"}, state="firing", since=AT))
     assert isinstance(what, AlertChanged)
     assert what.labels == {"password": "***", "job": "a"}
 
 
+@pytest.mark.fault("S21")
 @pytest.mark.parametrize("secret", SECRETS)
 def test_no_secret_is_in_any_file_of_an_incident(incidents: Path, secret: str) -> None:
     made = book.open_incident(secret, cause=secret, by=secret)
@@ -54,6 +57,7 @@ def test_no_secret_is_in_any_file_of_an_incident(incidents: Path, secret: str) -
     assert evidence.startswith(b"\xff\0x ")
 
 
+@pytest.mark.fault("S24")
 @settings(max_examples=100, deadline=None)
 @given(st.text(st.characters(exclude_categories=()), max_size=60))
 def test_any_text_comes_back_on_one_line_and_stays_the_same(text: str) -> None:

@@ -36,6 +36,7 @@ def flat(markdown: str) -> list[Token]:
     return [inner for token in PARSER.parse(markdown) for inner in [token, *(token.children or [])]]
 
 
+@pytest.mark.fault("S24")
 @settings(max_examples=150, deadline=None)
 @given(hostile)
 def test_a_text_is_nothing_but_text(text: str) -> None:
@@ -66,6 +67,7 @@ def test_a_text_reads_as_it_was_written() -> None:
     assert shown == text
 
 
+@pytest.mark.fault("S24")
 @pytest.mark.parametrize("language", ["en", "zh_CN"])
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=hostile)
@@ -85,6 +87,7 @@ def test_an_export_has_our_headings_only_and_no_html(incidents: Path, language: 
     assert all(re.fullmatch(r"evidence/[A-Za-z0-9_][A-Za-z0-9._-]*", str(href)) for href in links)
 
 
+@pytest.mark.fault("S21")
 @pytest.mark.parametrize("secret", SECRETS)
 def test_no_secret_is_in_an_export_whoever_wrote_the_timeline(incidents: Path, secret: str) -> None:
     made = book.open_incident("x")

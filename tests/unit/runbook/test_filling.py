@@ -28,6 +28,7 @@ def test_a_value_travels_in_the_environment() -> None:
     assert made.marked == "iptables -I INPUT -s ‹203.0.113.9› -j DROP"
 
 
+@pytest.mark.fault("2.26")
 def test_a_placeholder_without_a_value_never_reaches_a_shell() -> None:
     with pytest.raises(LilFoxError, match="<previous-commit>") as caught:
         fill(command("git log\ngit checkout <previous-commit>"), {"attack-ip": "203.0.113.9"}, [IP])

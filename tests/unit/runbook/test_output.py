@@ -14,6 +14,7 @@ KEY = b"-----BEGIN RSA PRIVATE KEY-----\n" + b"MIIEcanaryAAAA\n" * 20 + b"-----E
 SECRETS = b"postgresql://u:canary1@db/x\npassword=canary2\nplain hunter2 word\n" + KEY
 
 
+@pytest.mark.fault("S22")
 @pytest.mark.parametrize("size", [1, 7, 64, 100_000])
 def test_secrets_are_masked_however_they_come(tmp_path: Path, size: int) -> None:
     output = Output(tmp_path, "r", ["hunter2"])
@@ -27,6 +28,7 @@ def test_secrets_are_masked_however_they_come(tmp_path: Path, size: int) -> None
     assert (output.size_bytes, output.lines, output.left_out_bytes) == (len(SECRETS), SECRETS.count(b"\n"), 0)
 
 
+@pytest.mark.fault("S22")
 @pytest.mark.parametrize("before", [0, 1, HEAD_BYTES - 200, HEAD_BYTES - 40, HEAD_BYTES, HEAD_BYTES + 5000])
 @pytest.mark.parametrize("after", [0, 100, TAIL_BYTES - 100, TAIL_BYTES * 2 - 150, TAIL_BYTES * 2 + 40])
 def test_no_secret_comes_out_of_where_the_middle_is_left_out(tmp_path: Path, before: int, after: int) -> None:
@@ -43,6 +45,7 @@ def test_no_secret_comes_out_of_where_the_middle_is_left_out(tmp_path: Path, bef
     assert (tmp_path / "r.head").read_text() + (tmp_path / "r.tail").read_text() if output.left_out_bytes else True
 
 
+@pytest.mark.fault("S17")
 def test_a_hundred_megabytes_keep_head_tail_and_counts_in_little_memory(tmp_path: Path) -> None:
     block = b"".join(b"line %07d\n" % number for number in range(10_000))
     output = Output(tmp_path, "r")

@@ -204,6 +204,7 @@ def test_a_command_is_known_on_sight(kind: str, text: str) -> None:
     assert _command(text).kind == kind
 
 
+@pytest.mark.fault("S30")
 @pytest.mark.parametrize(
     ("text", "attributes", "kind"),
     [
@@ -238,6 +239,7 @@ def test_an_interpreter_makes_one_command_of_a_fence() -> None:
     assert command.kind == "change"
 
 
+@pytest.mark.fault("2.27")
 def test_another_language_is_only_shown() -> None:
     command = _command("a = 1\nb = 2", "python")
 

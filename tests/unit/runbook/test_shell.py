@@ -106,6 +106,7 @@ def test_a_folder_that_is_not_there_keeps_it_from_running(shell: Shell) -> None:
     assert "nothing was run" in out
 
 
+@pytest.mark.fault("S6")
 def test_what_is_cut_at_any_byte_does_not_run(shell: Shell) -> None:
     whole = given("touch canary", {"LF_x": "y"}, mark=MARK)
     for length in range(len(whole)):
@@ -130,6 +131,7 @@ def test_scripts_of_others_are_read_by_them(shell: Shell) -> None:
     assert shell("#!/usr/bin/env python3\nraise SystemExit(4)") == (4, "")
 
 
+@pytest.mark.fault("S37")
 def test_an_old_run_is_forgotten(shell: Shell) -> None:
     old = shell.home / FOLDER / "old" / "0"
     old.mkdir(parents=True)

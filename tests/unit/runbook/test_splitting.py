@@ -131,6 +131,7 @@ def test_the_sentence_of_bash_is_kept() -> None:
     assert part.syntax_error == "syntax error near unexpected token `)'"
 
 
+@pytest.mark.fault("S30")
 def test_nothing_of_a_fence_is_run_when_it_is_read(tmp_path: Path) -> None:
     canary = tmp_path / "canary"
 

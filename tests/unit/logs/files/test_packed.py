@@ -72,6 +72,7 @@ async def test_what_is_cut_short_is_read_as_far_as_it_goes_and_said(tmp_path: Pa
     await source.close()
 
 
+@pytest.mark.fault("S12")
 async def test_a_bomb_is_unpacked_no_further_than_the_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packed, "MAX_BYTES", 3_000_000)
     path = tmp_path / "app.log.1.gz"

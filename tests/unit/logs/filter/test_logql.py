@@ -100,6 +100,7 @@ def _line(text: str) -> bytes:
     return text.encode("utf-8", "replace")
 
 
+@pytest.mark.fault("S6")
 @thorough
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_no_text_leaves_its_quotes(text: str) -> None:
