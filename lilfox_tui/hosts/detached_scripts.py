@@ -233,7 +233,8 @@ d=$base/$1 i=0
 while [ "$i" -lt "$5" ] && [ -d "$d" ] && [ ! -e "$d/status" ]; do
     [ "$(size "$d/out")" -le "$2" ] && [ "$(size "$d/err")" -le "$3" ] || break
     if [ $((i % 5)) = 4 ]; then judge "$1"; [ "$state" = running ] || break; fi
-    sleep 0.2 2>/dev/null || sleep 1
+    if [ "$i" -lt 8 ]; then pause=0.02; else pause=0.2; fi
+    sleep "$pause" 2>/dev/null || sleep 1
     i=$((i + 1))
 done
 tell "$1"
@@ -241,8 +242,8 @@ chunk out "$2" "$size_o" "$end_o" "$4"
 chunk err "$3" "$size_e" "$end_e" "$4"
 """
 )
-"""``ID OUT ERR LIMIT WAIT``: waits (WAIT times 0.2 s) for more than these offsets or for the end; prints a line of
-``tell``, then a block of each stream."""
+"""``ID OUT ERR LIMIT WAIT``: waits (WAIT times 0.2 s, at first less) for more than these offsets or for the end; prints a
+line of ``tell``, then a block of each stream."""
 
 READ = (
     COMMON
