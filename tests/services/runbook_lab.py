@@ -114,7 +114,7 @@ class RunbookLab:
 
     def ended(self, job: str) -> Job:
         """The job, once it has ended."""
-        wait_for(lambda: find_job(job).state != "running", timeout_s=30, what=f"{job} has ended")
+        wait_for(lambda: find_job(job).state != "running", timeout_s=120, what=f"{job} has ended")
         return find_job(job)
 
     def job_folder(self, job: str) -> Path:
@@ -143,7 +143,7 @@ class RunbookLab:
             seen[:] = found.results[-1:]
             return found.state == what
 
-        wait_for(there, timeout_s=20, what=f"step {step} is {what}: {seen}")
+        wait_for(there, timeout_s=30, what=f"step {step} is {what}: {seen}")
         return seen[0]
 
     def results(self, job: str, step: int = 1, command: int = 1) -> dict[str, Result]:
