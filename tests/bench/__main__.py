@@ -13,7 +13,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from tests.bench import alerts, backup, commands, first_frame, incident, logs, logs_pane, runbook, ssh_hosts, steady
+from tests.bench import (
+    alerts,
+    backup,
+    commands,
+    first_frame,
+    incident,
+    logs,
+    logs_pane,
+    runbook,
+    runbook_step,
+    ssh_hosts,
+    steady,
+)
 from tests.bench.on_terminal import CannotMeasure
 from tests.bench.programs import Peers, find_peers
 from tests.bench.table import Row, lines
@@ -36,6 +48,7 @@ MEASURES: dict[str, Measure] = {
     "alerts": alerts.measure,
     "backup": backup.measure,
     "runbook": runbook.measure,
+    "runbook-step": runbook_step.measure,
     "incident": incident.measure,
 }
 LARGE: dict[str, Measure] = {"logs-ten": logs_pane.measure_ten}
