@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-
-from msgspec import Struct
+from typing import NamedTuple
 
 from lilfox_tui.app.draw import Row
 from lilfox_tui.text import clean
 
 
-class Evidence(Struct, frozen=True):
-    """A file as ``incident.incidents.keep_evidence`` takes it; ``text`` stands in the timeline."""
+class Selected(NamedTuple):
+    """Something that was selected, as ``incident.incidents.keep_evidence`` takes it: the file's name, its bytes, and
+    what it shows, in a line of the timeline."""
 
     name: str
     data: bytes
     text: str
 
 
-class Selected(Struct, frozen=True):
-    """What is selected. ``title`` is what an incident would be called that is opened for it; ``read`` reads it as it is
-    when it is called, and raises LilFoxError where it cannot be read."""
+class Selection(NamedTuple):
+    """Something that is selected. ``title`` is what an incident would be called that is opened for it; ``read`` gives
+    it as it is when it is called, and raises LilFoxError where it cannot be read."""
 
     title: str
-    read: Callable[[], Awaitable[Evidence]]
+    read: Callable[[], Awaitable[Selected]]
 
 
 def text_of_rows(rows: Iterable[Row]) -> str:

@@ -10,15 +10,18 @@ import asyncio
 from textual import work
 
 from lilfox_tui.app.actions import action
-from lilfox_tui.app.evidence import Evidence, Selected
+from lilfox_tui.app.evidence import Selected, Selection
 from lilfox_tui.app.pane import Pane
 from lilfox_tui.i18n import Message, _, tr
+from lilfox_tui.text import fit
+
+_TITLE_SHOWN = 40
 
 
 class EvidenceKeys(Pane):
     """A pane of which something can be evidence."""
 
-    def evidence(self) -> Selected | None:
+    def evidence(self) -> Selection | None:
         """What is selected; None where nothing is."""
         return None
 
@@ -40,7 +43,7 @@ class EvidenceKeys(Pane):
         return None if self.evidence() is not None else tr("nothing is selected")
 
     @work(group="evidence", exit_on_error=False)
-    async def _keep_selected(self, selected: Selected) -> None:
+    async def _keep_selected(self, selected: Selection) -> None:
         from lilfox_tui.incident.incidents import current_folder
 
         evidence = await selected.read()
@@ -50,20 +53,20 @@ class EvidenceKeys(Pane):
             return
 
         def take(title: str) -> None:
-            if title.strip():
-                self._open_and_keep(title.strip(), evidence)
+            self._open_and_keep(title.strip() or selected.title, evidence)
 
-        prompt = _("no incident is open: enter opens one with this title, esc leaves it")
-        self.lilfox.ask_line(prompt, selected.title, take, live=False)
+        prompt = _("no incident is open: enter opens one, {title}, or type another title; esc leaves it",
+                   title=fit(selected.title, _TITLE_SHOWN).rstrip())  # fmt: skip
+        self.lilfox.ask_line(prompt, "", take, live=False)
 
     @work(group="evidence", exit_on_error=False)
-    async def _open_and_keep(self, title: str, evidence: Evidence) -> None:
+    async def _open_and_keep(self, title: str, evidence: Selected) -> None:
         from lilfox_tui.incident.incidents import open_incident
 
         incident = await asyncio.to_thread(open_incident, title, unless_open=True)
         await self._keep(incident.id, evidence)
 
-    async def _keep(self, incident: str, evidence: Evidence) -> None:
+    async def _keep(self, incident: str, evidence: Selected) -> None:
         from lilfox_tui.incident.incidents import keep_evidence
 
         await asyncio.to_thread(keep_evidence, incident, evidence.name, evidence.data, evidence.text)

@@ -14,7 +14,7 @@ from lilfox_tui.app.actions import action
 from lilfox_tui.app.dialogs.chooser import Choice, Chooser
 from lilfox_tui.app.dialogs.dialog import WIDTHS
 from lilfox_tui.app.draw import Piece, Row
-from lilfox_tui.app.log_find_keys import LogFindKeys
+from lilfox_tui.app.log_evidence_keys import LogEvidenceKeys
 from lilfox_tui.app.log_strip import grouped
 from lilfox_tui.app.log_troubles import when
 from lilfox_tui.errors import LilFoxError
@@ -33,7 +33,7 @@ CHEAP_BYTES = 256 * 1024 * 1024
 """So much is counted unasked, in half a second of one CPU."""
 
 
-class LogOutputKeys(LogFindKeys):
+class LogOutputKeys(LogEvidenceKeys):
     """The last of the handlers."""
 
     def __init__(self) -> None:

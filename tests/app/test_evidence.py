@@ -1,0 +1,189 @@
+"""What is selected goes into the open incident by one key, and can be read there."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from lilfox_tui.app.app import LilFoxApp
+from lilfox_tui.app.panes.logs import LogsPane
+from lilfox_tui.incident.incidents import current, entries, open_incident
+from lilfox_tui.incident.model import Kept
+from tests.app.log_files import line, logs_app, selected, settled
+from tests.app.overviews import NOW, mixed
+from tests.app.still import screen_text, still_app
+from tests.waiting import until
+
+SIZE = (100, 30)
+
+
+@pytest.fixture(autouse=True)
+def _own_incidents(own_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lilfox_tui.paths._SYSTEM", str(own_folders / "system"))
+    monkeypatch.delenv("LILFOX_INCIDENT", raising=False)
+
+
+def kept() -> list[tuple[Kept, str]]:
+    """The evidence of the current incident, with what is in the files."""
+    incident = current()
+    assert incident is not None
+    found = [each.what for each in entries(incident.id) if isinstance(each.what, Kept)]
+    return [(each, (Path(incident.folder) / "evidence" / each.file).read_text("utf-8")) for each in found]
+
+
+def records(text: str) -> list[str]:
+    """The lines that are no heads."""
+    return [each for each in text.splitlines() if not each.startswith("# ")]
+
+
+async def told(pilot: Pilot[None], app: LilFoxApp, text: str = "kept as evidence") -> None:
+    await until(lambda: text in app.note[0], what=text)
+
+
+async def kept_by_e(pilot: Pilot[None], app: LilFoxApp) -> tuple[Kept, str]:
+    """What ``e`` has put there."""
+    before = len(kept())
+    await pilot.press("e")
+    await until(lambda: len(kept()) > before, what="the evidence is kept")
+    await told(pilot, app)
+    return kept()[-1]
+
+
+async def to_record(pane: LogsPane, pilot: Pilot[None], message: str) -> None:
+    """Goes up to a record."""
+    for _step in range(40):
+        if message in selected(pane):
+            return
+        await pilot.press("k")
+    raise AssertionError(message)
+
+
+async def test_the_selected_record_and_what_stands_around_it(tmp_path: Path) -> None:
+    open_incident("errors")
+    app = logs_app(tmp_path)
+    async with app.run_test(size=SIZE) as pilot:
+        pane = await settled(app, pilot)
+        await to_record(pane, pilot, "retry")
+        await to_record(pane, pilot, "GET /api/chat")
+        for _step in range(8):
+            await pilot.press("k")
+        entry, text = await kept_by_e(pilot, app)
+    assert entry.text.startswith("21 records of gateway, backend, ")
+    assert "one and what stands around it" in entry.text
+    assert "filter" not in entry.text
+    assert sum("retry" in each for each in records(text)) >= 1
+    assert {each.partition("]")[0] for each in records(text)} == {"[gateway", "[backend"}
+
+
+async def test_marked_records_also_those_that_are_not_loaded_any_more(tmp_path: Path) -> None:
+    open_incident("errors")
+    file = tmp_path / "big.log"
+    lines = [line(NOW - timedelta(seconds=9000 - each), "INFO", "http", f"request {each}") for each in range(9000)]
+    file.write_text("\n".join(lines) + "\n")
+    app = still_app(mixed(), files=[str(file)])
+    async with app.run_test(size=SIZE) as pilot:
+        pane = await settled(app, pilot)
+        await pilot.press("m", "g")
+        await until(lambda: selected(pane) == "request 0" and not pane.busy)
+        await pilot.press("m")
+        assert "request 8999" not in [each.item.entry.message for each in pane.merged.shown]  # type: ignore[union-attr]
+        entry, text = await kept_by_e(pilot, app)
+    assert records(text) == [lines[0], lines[8999]]
+    assert "2 records of big, 2026-" in entry.text
+    assert "marked" in entry.text
+
+
+async def test_what_a_filter_leaves_is_named_by_its_filter_and_its_times(tmp_path: Path) -> None:
+    open_incident("errors")
+    app = logs_app(tmp_path)
+    async with app.run_test(size=SIZE) as pilot:
+        pane = await settled(app, pilot)
+        await pilot.press("slash", *"retry", "enter")
+        await until(lambda: len(pane.merged.shown) == 9 and not pane.busy)  # type: ignore[union-attr]
+        entry, text = await kept_by_e(pilot, app)
+    assert len(records(text)) == 9
+    assert all("retry" in each for each in records(text))
+    first, last = (NOW - timedelta(seconds=2 * (90 - each)) for each in (7, 87))
+    assert f"{first:%Y-%m-%d %H:%M:%S}" in entry.text
+    assert f"{last:%Y-%m-%d %H:%M:%S}" in entry.text
+    assert "filter retry" in entry.text
+    assert "9 records of gateway" in text
+
+
+async def test_an_open_record_with_its_neighbours_whatever_the_filter_is(tmp_path: Path) -> None:
+    open_incident("errors")
+    app = logs_app(tmp_path)
+    async with app.run_test(size=SIZE) as pilot:
+        pane = await settled(app, pilot)
+        await pilot.press("slash", *"retry", "enter")
+        await until(lambda: len(pane.merged.shown) == 9 and not pane.busy)  # type: ignore[union-attr]
+        await pilot.press("enter")
+        entry, text = await kept_by_e(pilot, app)
+    assert "one and its neighbours" in entry.text
+    assert len(records(text)) == 9, "six before, two after"
+    assert sum("retry" in each for each in records(text)) == 1
+
+
+async def test_nothing_that_a_log_holds_is_obeyed_and_secrets_are_masked(tmp_path: Path) -> None:
+    open_incident("errors")
+    file = tmp_path / "odd.log"
+    file.write_text("\x1b]0;owned\x07 one\nconnect postgresql://app:hunter2@db/app\n")
+    app = still_app(mixed(), files=[str(file)])
+    async with app.run_test(size=SIZE) as pilot:
+        await settled(app, pilot)
+        _entry, text = await kept_by_e(pilot, app)
+    assert "hunter2" not in text
+    assert "connect postgresql://" in text
+    assert "\x1b" not in text
+    assert "\x07" not in text
+
+
+@pytest.mark.parametrize("title", ["", "the database is away"])
+async def test_where_no_incident_is_open_one_is_offered(tmp_path: Path, title: str) -> None:
+    app = logs_app(tmp_path)
+    async with app.run_test(size=SIZE) as pilot:
+        pane = await settled(app, pilot)
+        await to_record(pane, pilot, "GET /api/chat")
+        await pilot.press("e")
+        await until(lambda: "no incident is open" in screen_text(pilot), what="it is offered")
+        await pilot.press("escape")
+        await pilot.pause()
+        assert current() is None
+        await pilot.press("e")
+        await until(lambda: "no incident is open" in screen_text(pilot), what="it is offered again")
+        await pilot.press(*title.replace(" ", "_"), "enter")
+        await told(pilot, app)
+    incident = current()
+    assert incident is not None
+    assert incident.title == (title.replace(" ", "_") or "GET /api/chat 200")
+    assert len(kept()) == 1
+
+
+async def test_a_full_disk_is_said_and_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_incident("errors")
+    app = logs_app(tmp_path)
+    async with app.run_test(size=SIZE) as pilot:
+        await settled(app, pilot)
+
+        def full(_handle: int) -> None:
+            raise OSError(28, os.strerror(28))
+
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fsync", full)
+            await pilot.press("e")
+            await told(pilot, app, os.strerror(28))
+    assert kept() == []
+
+
+async def test_with_read_only_it_says_why_not(tmp_path: Path) -> None:
+    open_incident("errors")
+    app = logs_app(tmp_path, read_only=True)
+    async with app.run_test(size=SIZE) as pilot:
+        await settled(app, pilot)
+        await pilot.press("e")
+        await told(pilot, app, "read_only")
+    assert kept() == []
