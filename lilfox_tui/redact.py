@@ -33,7 +33,25 @@ def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
 
 def redact(text: str) -> str:
     """``text`` with passwords in URLs, authorization headers, tokens, keys and ``password=…`` values masked. Where a
-    secret is kept (``password: env:NAME``) is none."""
+    secret is kept (``password: env:NAME``) is none. A text whose colours part a secret from its name (``grep --color``,
+    ``jq``) loses them."""
+    if "\x1b" in text and (plain := without_colours(text)) != text and (masked := _masked(plain)) != plain:
+        return masked
+    return _masked(text)
+
+
+def without_colours(text: str) -> str:
+    """``text`` without the sequences that a program writes for a terminal alone (ECMA-48 5.4 and 5.6), and without the
+    ESC of what is none."""
+    return _sequence().sub("", text).replace("\x1b", "")
+
+
+@cache
+def _sequence() -> re.Pattern[str]:
+    return re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]+[0-~])")
+
+
+def _masked(text: str) -> str:
     for pattern, replacement in _patterns():
         text = pattern.sub(replacement, text)
     return text

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from lilfox_tui.jobs.reading import open_regular
 from lilfox_tui.paths import modes
-from lilfox_tui.redact import MASK, redact
+from lilfox_tui.redact import MASK, redact, without_colours
 
 HEAD_BYTES = 256 << 10
 TAIL_BYTES = 64 << 10
@@ -179,8 +179,11 @@ class Output:
 
 def masked(text: str, secrets: Iterable[str]) -> str:
     """``text`` without these values, and without what looks like a secret."""
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        text = text.replace(secret, MASK)
+    values = sorted(filter(None, secrets), key=len, reverse=True)
+    if "\x1b" in text and any(value in (plain := without_colours(text)) for value in values):
+        text = plain
+    for value in values:
+        text = text.replace(value, MASK)
     return redact(text)
 
 

@@ -28,6 +28,10 @@ from lilfox_tui.redact import MASK, redact
         ("eyJhbGciOi.eyJzdWIi.S3CRET-x", MASK),
         ("-----BEGIN RSA PRIVATE KEY-----\nS3CRET\n-----END RSA PRIVATE KEY-----!", "***!"),
         ("-----BEGIN PRIVATE KEY-----\nS3CRET cut off", MASK),
+        ("\x1b[32mgood\x1b[0m DB_\x1b[01;31m\x1b[Kpassword\x1b[m\x1b[K=S3CRET", "good DB_password=***"),
+        ('\x1b[34;1m"token"\x1b[0m\x1b[1;39m:\x1b[0m \x1b[0;32m"S3CRET"\x1b[0m', '"token": ***'),
+        ("to\x1b(B\x1b[mken\x1b]8;;x\x1b\\=S3CRET", "token=***"),
+        ("\x1b[\x1b[0m1m token=S3CRET\x1b[0m", "[1m token=***"),
     ],
 )
 def test_secrets_go_and_the_rest_stays(raw: str, kept: str) -> None:
@@ -46,6 +50,7 @@ def test_secrets_go_and_the_rest_stays(raw: str, kept: str) -> None:
         "mailto:joe@example.net",
         "a: b",
         "write password: env:NAME or file:PATH",
+        "\x1b[31mtoken\x1b[0m bucket",
     ],
 )
 def test_what_is_no_secret_stays(text: str) -> None:
@@ -68,7 +73,7 @@ def test_what_we_say_ourselves_is_no_secret(language: str) -> None:
     assert [text for text in shown if redact(text) != text] == []
 
 
-@given(st.text())
+@given(st.text() | st.text("\x1b[]01;m\\ token=x"))
 def test_twice_is_as_once(text: str) -> None:
     once = redact(text)
     assert redact(once) == once
@@ -76,3 +81,5 @@ def test_twice_is_as_once(text: str) -> None:
 
 def test_long_words_take_no_longer_than_their_length() -> None:
     assert redact("a_" * 200_000 + " password=S3CRET").endswith(" password=***")
+    colours = "\x1b[" * 100_000 + "m" * 100_000 + "\x1b]" * 100_000
+    assert redact(f"{colours} password=S3CRET").endswith(" password=***")

@@ -12,6 +12,7 @@ from lilfox_tui.runbook.output import HEAD_BYTES, TAIL_BYTES, Output, read
 
 KEY = b"-----BEGIN RSA PRIVATE KEY-----\n" + b"MIIEcanaryAAAA\n" * 20 + b"-----END RSA PRIVATE KEY-----\n"
 SECRETS = b"postgresql://u:canary1@db/x\npassword=canary2\nplain hunter2 word\n" + KEY
+COLOURED = b'\x1b[34m"pass\x1b[0mword"\x1b[1m:\x1b[0m \x1b[32m"canary"\x1b[0m, hun\x1b[31mter\x1b[0m2\n'
 
 
 @pytest.mark.fault("S22")
@@ -26,6 +27,15 @@ def test_secrets_are_masked_however_they_come(tmp_path: Path, size: int) -> None
     assert kept.text.startswith(f"postgresql://u:{MASK}@db/x\npassword={MASK}\nplain {MASK} word\n")
     assert read(tmp_path, "r") == kept
     assert (output.size_bytes, output.lines, output.left_out_bytes) == (len(SECRETS), SECRETS.count(b"\n"), 0)
+
+
+@pytest.mark.fault("S22")
+@pytest.mark.parametrize("size", [1, 1000])
+def test_colours_part_no_secret_from_its_name(tmp_path: Path, size: int) -> None:
+    output = Output(tmp_path, "r", ["hunter2"])
+    for at in range(0, len(COLOURED), size):
+        output.add(COLOURED[at : at + size])
+    assert output.close().text == f'"password": {MASK}, {MASK}\n'
 
 
 @pytest.mark.fault("S22")
