@@ -6,7 +6,7 @@ import asyncio
 import gc
 import time
 from collections.abc import Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -15,8 +15,9 @@ from textual.app import ComposeResult
 
 from lilfox_tui.app.actions import Action, actions_of, rebound
 from lilfox_tui.app.app_keys import AppKeys
-from lilfox_tui.app.frame import HeaderState, footer, header, job_pieces, tabs
+from lilfox_tui.app.frame import HeaderState, fitting, footer, header, job_pieces, tabs
 from lilfox_tui.app.glyphs import Glyphs
+from lilfox_tui.app.incident_line import incident_pieces
 from lilfox_tui.app.job_words import is_ours, user
 from lilfox_tui.app.pane import Pane
 from lilfox_tui.app.tabs import BACKUP, LOGS, METRICS, TABS
@@ -25,17 +26,22 @@ from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.app.widgets.text_field import TextField
 from lilfox_tui.config.model import Config
 from lilfox_tui.config.themes import Theme
+from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Ready
 from lilfox_tui.monitor.backup_view import Backups
 from lilfox_tui.monitor.monitor import Monitor
 
 if TYPE_CHECKING:
+    from lilfox_tui.app.evidence import Selection
+    from lilfox_tui.app.run_log import RunLog
     from lilfox_tui.demo.stack import Stack
 
 SETTLED_S = 3.0
 """After so long everything is imported and every host has been opened once."""
 JOBS_S, SLOW_JOBS_S = 0.5, 5.0
 """Between two drawings of what runs, and over a slow link."""
+RUN = "runbook"
+"""The kind of a job that walks a runbook."""
 MONITOR_AFTER_S = 0.25
 """With files, before this machine is looked at: their first screen shows none of it, and does not wait for it."""
 
@@ -94,8 +100,36 @@ class LilFoxApp(AppKeys):
             async for state in states:
                 if isinstance(state, Ready) and not self._exit:
                     self._land(state.value)
+                    for job in state.value.running:
+                        if job.kind == RUN:
+                            self.attach(job.id)
                     self.repaint_frame()
                     await asyncio.sleep(SLOW_JOBS_S if self.slow_link else JOBS_S)
+
+    def selected_logs(self) -> Selection | None:
+        from lilfox_tui.app.evidence_keys import EvidenceKeys
+
+        pane = self.panes.get(LOGS)
+        return pane.evidence() if isinstance(pane, EvidenceKeys) else None
+
+    def attach(self, job: str) -> RunLog:
+        if job not in self.runs:
+            from lilfox_tui.app.run_log import RunLog
+
+            self.runs[job] = RunLog(job)
+            self._follow_run(self.runs[job])
+        return self.runs[job]
+
+    @work(group="runs")
+    async def _follow_run(self, run: RunLog) -> None:
+        with suppress(LilFoxError):  # its folder is gone or may not be read: the listing tells what is known
+            await run.follow(self._run_changed)
+
+    def _run_changed(self) -> None:
+        if not self._exit:
+            for pane in self.panes.values():
+                pane.runs_changed()
+            self.repaint_frame()
 
     def _land(self, backups: Backups) -> None:
         """Opens on the progress of a restore of ours that runs, unless somebody has begun to do something else."""
@@ -157,6 +191,10 @@ class LilFoxApp(AppKeys):
         screen = self.screen_stack[0]
         now = self.rewound or (self.shown.at if self.shown is not None else datetime.now(UTC))
         jobs = job_pieces(self.monitor.backups.backups, self.glyphs)
+        told = incident_pieces(
+            self.monitor.incidents.feed.value, self.runs.values(), datetime.now(UTC), self.glyphs,
+            seconds=not self.slow_link,
+        )  # fmt: skip
         state = HeaderState(
             name=self.config.name,
             now=now,
@@ -164,11 +202,12 @@ class LilFoxApp(AppKeys):
             paused=self.paused,
             read_only=self.config.read_only,
             seconds=not self.slow_link,
-            jobs=() if self.tabs_fit else jobs,
+            jobs=() if self.tabs_fit else (*told[-2], *jobs),
         )
         screen.query_one("#header", Lines).show([header(self.shown, state, width, self.glyphs)])
         titles = [str(tab.title) for tab in TABS]
-        screen.query_one("#tabs", Lines).show([tabs(titles, self.current, (*self.pane.status(), *jobs), width)])
+        status = fitting(titles, told, (*self.pane.status(), *jobs), width)
+        screen.query_one("#tabs", Lines).show([tabs(titles, self.current, status, width)])
         ordered = sorted((each for each in self.all_actions if each.footer), key=lambda each: each.footer)
         can = [(each, self.why_not(each) is None) for each in ordered]
         screen.query_one("#footer", Lines).show([footer(can, width, *self.note)])

@@ -17,7 +17,7 @@ from lilfox_tui.app.host_rows import ROLES
 from lilfox_tui.app.job_words import is_ours, user
 from lilfox_tui.app.pane import Pane
 from lilfox_tui.app.shell import Shell
-from lilfox_tui.app.tabs import BACKUP, LOGS, METRICS
+from lilfox_tui.app.tabs import BACKUP, LOGS, METRICS, RUNBOOK
 from lilfox_tui.config.themes import load_theme, theme_names
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import LANGUAGES, Message, _, language, set_language, tr
@@ -25,6 +25,7 @@ from lilfox_tui.monitor.model import View
 from lilfox_tui.text import fit
 
 if TYPE_CHECKING:
+    from lilfox_tui.app.cause import Cause
     from lilfox_tui.app.panes.metrics import MetricsPane
 
 STEPS_IN_WINDOW = 30
@@ -95,6 +96,14 @@ class AppKeys(Shell):
     def show_backup(self) -> None:
         self.open_pane(BACKUP)
 
+    @action("pane-4", "4", tr("Runbook"), tr("runbooks, their runs, the incident"))
+    def show_runbook(self) -> None:
+        self.open_pane(RUNBOOK)
+
+    def go_to_runbook(self, cause: Cause) -> None:
+        self.open_pane(RUNBOOK)
+        self.pane.look_for(cause)
+
     def go_to_logs(self, kind: str, name: str, at: datetime | None) -> None:
         self.open_pane(LOGS)
         self.pane.look_at(kind, name, at)
@@ -128,13 +137,24 @@ class AppKeys(Shell):
             self.open_pane(METRICS)
             self.metrics.open_page((kind, name))
 
-    @action("alerts", "exclamation_mark", tr("alerts"), tr("go to the worst alert"), why_not="no_alerts")
+    @action(
+        "alerts",
+        "exclamation_mark",
+        tr("alerts"),
+        tr("go to the worst alert; where none is, to the incident"),
+        why_not="no_alerts",
+    )
     def show_alerts(self) -> None:
-        self.open_pane(METRICS)
-        self.metrics.select_worst_alert()
+        if self.metrics.items(self.metrics.overview):
+            self.open_pane(METRICS)
+            self.metrics.select_worst_alert()
+        else:
+            self.open_pane(RUNBOOK)
 
     def no_alerts(self) -> Message | None:
         """Why there is no alert to go to."""
+        if (incidents := self.monitor.incidents.feed.value) is not None and incidents.incident is not None:
+            return None
         why = self.metrics.no_rules()
         if why is None and not self.metrics.items(self.metrics.overview):
             why = tr("no alert fires or is pending")

@@ -100,12 +100,21 @@ def tabs(names: Sequence[str], current: int, status: Row, width: int) -> Row:
     return _spread(left, [*status, Piece(" ")], width)
 
 
+def fitting(names: Sequence[str], told: Sequence[Row], status: Row, width: int) -> Row:
+    """``status`` behind the first row of ``told`` (each is shorter than the one before) with which all titles fit."""
+    titles = _width([Piece(f"  {index + 1} {name} ") for index, name in enumerate(names)])
+    for row in told:
+        if titles + _width([*row, *status]) + 2 <= width:
+            return (*row, *status)
+    return status
+
+
 def job_pieces(backups: Backups | None, glyphs: Glyphs) -> Row:
     """What runs, and how far it is; jobs of which nobody knows how they ended."""
     if backups is None:
         return ()
     pieces = []
-    running = backups.running
+    running = [job for job in backups.running if job.kind != "runbook"]  # of these the step is told
     if len(running) == 1:
         percent = percent_of(running[0])
         text = kind_text(running[0].kind) + ("" if percent is None else f" {percent}%")

@@ -33,6 +33,9 @@ class Glyphs(Struct, frozen=True):
     """A bar's two halves: done, and to be done."""
     empty: str
     chosen: str
+    done: str
+    """Of a step that has worked."""
+    taken_back: str
     ascii_only: bool = False
 
     def level(self, level: Level) -> str:
@@ -60,6 +63,8 @@ UNICODE = Glyphs(
     full="━",
     empty="─",
     chosen="▸",
+    done="✔",
+    taken_back="↩",
 )
 ASCII = Glyphs(
     good="*",
@@ -80,6 +85,8 @@ ASCII = Glyphs(
     full="#",
     empty=".",
     chosen=">",
+    done="+",
+    taken_back="<",
     ascii_only=True,
 )
 

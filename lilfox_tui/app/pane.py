@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from textual.containers import Vertical
 from textual.worker import Worker, WorkerState
@@ -12,6 +12,9 @@ from lilfox_tui.app.draw import Row
 from lilfox_tui.app.shell import Shell
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.errors import LilFoxError
+
+if TYPE_CHECKING:
+    from lilfox_tui.app.cause import Cause
 
 
 class Pane(Vertical):
@@ -48,6 +51,12 @@ class Pane(Vertical):
 
     def look_at(self, kind: str, name: str, at: datetime | None) -> None:
         """Shows what there is of a ``host`` or ``service``, at that time (aware UTC) or now."""
+
+    def look_for(self, cause: Cause) -> None:
+        """Shows the runbooks for an alert."""
+
+    def runs_changed(self) -> None:
+        """More is known of a run of a runbook."""
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """An expected error is told; any other ends the app with a traceback (workers keep theirs to themselves)."""

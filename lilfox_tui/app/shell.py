@@ -35,6 +35,9 @@ from lilfox_tui.monitor.monitor import Monitor
 from lilfox_tui.text import clean
 
 if TYPE_CHECKING:
+    from lilfox_tui.app.cause import Cause
+    from lilfox_tui.app.evidence import Selection
+    from lilfox_tui.app.run_log import RunLog
     from lilfox_tui.demo.stack import Stack
 
 NOTE_S = 6.0
@@ -77,6 +80,8 @@ class Shell(App[None], inherit_bindings=False):
         self.palette = Palette(theme, ascii_only=glyphs.ascii_only)
         self.note: tuple[str, str] = ("", "text")
         self.shown: Overview | None = None
+        self.runs: dict[str, RunLog] = {}
+        """Runs of runbooks that are watched, by their jobs."""
         self._started_s = time.monotonic()
         self._take_line: Callable[[str], None] | None = None
         self._line_is_live = True
@@ -126,6 +131,17 @@ class Shell(App[None], inherit_bindings=False):
 
     def go_to_logs(self, kind: str, name: str, at: datetime | None) -> None:
         """Shows the logs of a ``host`` or ``service``, at that time (aware UTC) or the newest; LilFoxApp has panes."""
+
+    def go_to_runbook(self, cause: Cause) -> None:
+        """Shows the runbooks for an alert; LilFoxApp has panes."""
+
+    def attach(self, job: str) -> RunLog:
+        """Watches a run of a runbook from its first event on; LilFoxApp does."""
+        raise NotImplementedError
+
+    def selected_logs(self) -> Selection | None:
+        """What is selected in the Logs pane, where it was opened; LilFoxApp has panes."""
+        return None
 
     def ask_line(self, prompt: str, text: str, take: Callable[[str], None], *, live: bool = True) -> None:
         """One line of input in the footer's place; ``take`` gets it as it is typed, and ``""`` when it is left; unless
@@ -190,16 +206,22 @@ class Shell(App[None], inherit_bindings=False):
 
     def run_shell(self, view: HostView) -> None:
         """Steps aside for a shell on the host, and comes back when it ends."""
-        argv = self.monitor.shell_argv(view.name)
+        self.step_aside_for(self.monitor.shell_argv(view.name))
+
+    def step_aside_for(self, argv: Sequence[str]) -> int | None:
+        """Steps aside for a program in this terminal, and comes back with its exit status; None where it could not be
+        started, which is told."""
+        status: int | None = None
         failed: OSError | None = None
         with self.suspend():  # it does not come back from an error
             try:
-                run_aside(argv)
+                status = run_aside(argv)
             except OSError as error:
                 failed = error
         if failed is not None:
             self.tell(LilFoxError(tr("cannot run {program}: {reason}", program=argv[0], reason=failed.strerror)))
         self.refresh(repaint=True)
+        return status
 
     # ---- theme, errors -------------------------------------------------------------------------------------------
 

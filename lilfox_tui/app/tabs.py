@@ -9,7 +9,7 @@ from msgspec import Struct
 from lilfox_tui.app.pane import Pane
 from lilfox_tui.i18n import Message, tr
 
-METRICS, LOGS, BACKUP = 0, 1, 2
+METRICS, LOGS, BACKUP, RUNBOOK = 0, 1, 2, 3
 
 
 class Tab(Struct, frozen=True):
@@ -37,4 +37,15 @@ def _backup() -> type[Pane]:
     return BackupPane
 
 
-TABS = (Tab(tr("Metrics"), _metrics), Tab(tr("Logs"), _logs), Tab(tr("Backup"), _backup))
+def _runbook() -> type[Pane]:
+    from lilfox_tui.app.panes.runbook import RunbookPane
+
+    return RunbookPane
+
+
+TABS = (
+    Tab(tr("Metrics"), _metrics),
+    Tab(tr("Logs"), _logs),
+    Tab(tr("Backup"), _backup),
+    Tab(tr("Runbook"), _runbook),
+)

@@ -79,8 +79,9 @@ class SavedTerminal:
             return
 
 
-def run_aside(argv: Sequence[str]) -> None:
-    """Runs a program on the terminal and waits for its end. Raises OSError where it cannot be started.
+def run_aside(argv: Sequence[str]) -> int:
+    """Runs a program on the terminal and gives its exit status once it has ended (negative: the signal that ended it).
+    Raises OSError where it cannot be started.
 
     The event loop stands still meanwhile: a signal to end, which it sees afterwards, ends the program first. What the
     keyboard sends (SIGINT, SIGQUIT) is the program's alone.
@@ -93,7 +94,7 @@ def run_aside(argv: Sequence[str]) -> None:
         kept = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
         kept |= {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGQUIT)}
         try:
-            program.wait()
+            return program.wait()
         finally:
             _take_terminal()
             for number, handler in kept.items():

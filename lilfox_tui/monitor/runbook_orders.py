@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lilfox_tui.config.model import Config
 from lilfox_tui.errors import LilFoxError
@@ -17,12 +20,15 @@ from lilfox_tui.incident.model import SeverityLevel
 from lilfox_tui.incident.places import NAMED_BY
 from lilfox_tui.jobs.start import start
 from lilfox_tui.monitor.shell import terminal_argv
+from lilfox_tui.runbook.facts import ReadAgain
 from lilfox_tui.runbook.filling import fill
 from lilfox_tui.runbook.model import Command, Runbook
+from lilfox_tui.runbook.on_disk import OnDisk, moved
 from lilfox_tui.runbook.orders import RunOne, TerminalBegins
 from lilfox_tui.runbook.preparing import is_secret
+from lilfox_tui.runbook.resuming import newest, wish_of
 from lilfox_tui.runbook.session import Folding
-from lilfox_tui.runbook.targets import host_config
+from lilfox_tui.runbook.targets import host_config, words
 from lilfox_tui.runbook.turns import Turn
 from lilfox_tui.runbook.wish import Wish, request_of
 
@@ -64,6 +70,26 @@ def begin(
     if incident:
         env[NAMED_BY] = incident
     return start(request_of(wish, runbook), env=env)
+
+
+def go_on(run: str, config: Config, path: str | Path | None) -> str:
+    """The job that goes on with a run whose job is gone, begun; its id. Blocks. Raises LilFoxError: the run cannot be
+    read, its file says something else now, another one goes on with it."""
+    before = wish_of(run)
+    runbook = OnDisk(before.path, before.runbook).read()
+    return begin(runbook, config, path, hosts=before.hosts, values=before.values, resumes=newest(run))
+
+
+def as_now(folding: Folding, config: Config, now: Runbook) -> Folding:
+    """The run as it will be when what its file says ``now`` is taken over: what is the same has its results. Raises
+    UsageError where a host word means none."""
+    now = replace(now, hosts=folding.runbook.hosts)
+    hosts = words(config, now)
+    read = ReadAgain(at=datetime.now(UTC), sha256=now.sha256, moved=moved(folding.runbook, now), hosts=hosts, by="")
+    taken = deepcopy(folding)
+    taken.take([read])
+    taken.read_again(now)
+    return taken
 
 
 def open_incident_for(runbook: Runbook, *, cause: str = "", severity: str = "") -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -12,11 +10,11 @@ from lilfox_tui.cli.commands.jobs import settings
 from lilfox_tui.cli.incidents.chosen import add_by, add_id, add_incident, add_json, folder, writes
 from lilfox_tui.cli.output import print_json, print_line, print_text
 from lilfox_tui.cli.schemas import print_schema
-from lilfox_tui.errors import LilFoxError, UsageError
+from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _, language, tr
 from lilfox_tui.incident.export import export_markdown
+from lilfox_tui.incident.export_folder import export_to
 from lilfox_tui.incident.incidents import MOST_EVIDENCE_BYTES, keep_evidence
-from lilfox_tui.incident.places import EVIDENCE
 from lilfox_tui.incident.verifying import Verdict, verify
 from lilfox_tui.incident.words import event_text
 
@@ -119,33 +117,8 @@ def _export(args: argparse.Namespace) -> int:
     if args.to is None:
         print_text(text)
         return 0
-    target = Path(args.to)
-    try:
-        target.mkdir(mode=0o700)
-        file = target / f"{place.name}.md"
-        file.touch(0o600)
-        file.write_text(text, "utf-8")
-        _copy_evidence(place / EVIDENCE, target / EVIDENCE)
-    except FileExistsError:
-        raise UsageError(tr("{folder} is there already", folder=target), tr("name a new folder")) from None
-    except OSError as error:
-        raise LilFoxError(
-            tr("{folder}: cannot be written: {reason}", folder=target, reason=error.strerror or error)
-        ) from None
-    print_line(str(file))
+    print_line(str(export_to(place.name, language(), Path(args.to))))
     return 0
-
-
-def _copy_evidence(source: Path, target: Path) -> None:
-    """Regular files alone, each for this user alone."""
-    if not source.is_dir():
-        return
-    target.mkdir(mode=0o700)
-    for file in sorted(source.iterdir()):
-        if file.is_file() and not file.is_symlink() and not file.name.startswith("."):
-            handle = os.open(target / file.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with file.open("rb") as opened, os.fdopen(handle, "wb") as copy:
-                shutil.copyfileobj(opened, copy)
 
 
 def _known(text: str) -> tuple[int, str]:

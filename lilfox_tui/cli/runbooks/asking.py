@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 from lilfox_tui.cli.output import print_line, warn
-from lilfox_tui.cli.runbooks.shown import kind_text
 from lilfox_tui.cli.runbooks.values import ask
 from lilfox_tui.config.model import Config
 from lilfox_tui.errors import LilFoxError
@@ -29,6 +28,7 @@ from lilfox_tui.runbook.orders import (
 from lilfox_tui.runbook.session import Folding
 from lilfox_tui.runbook.states import Waiting
 from lilfox_tui.runbook.turns import Turn, asks
+from lilfox_tui.runbook.words import kind_text
 
 _OTHERS = tr("[s]kip, [u]ndo what was changed, [a]bort")
 

@@ -17,6 +17,7 @@ from lilfox_tui.runbook.model import Command, Runbook
 from lilfox_tui.runbook.states import Result, RunState
 from lilfox_tui.runbook.targets import refuse_change, words
 from lilfox_tui.runbook.turns import hosts_of
+from lilfox_tui.runbook.words import kind_text, state_text
 
 
 def dry_run(config: Config, runbook: Runbook, values: Mapping[str, str], *, as_json: bool) -> int:
@@ -92,30 +93,6 @@ def _print_command(command: Command, hosts: tuple[str, ...], text: str, problem:
         print_line(f"     {line}")
     if problem:
         print_line(f"     ! {problem}")
-
-
-def kind_text(kind: str) -> str:
-    """What a command does, in the reader's language."""
-    return {
-        "read": _("reads"),
-        "change": _("changes"),
-        "follow": _("follows"),
-        "interactive": _("needs a terminal"),
-        "none": _("is shown only"),
-    }[kind]
-
-
-def state_text(state: str) -> str:
-    """What became of it, in the reader's language."""
-    return {
-        "ready": _("not run"),
-        "running": _("running"),
-        "done": _("done"),
-        "failed": _("failed"),
-        "unknown": _("unknown"),
-        "skipped": _("skipped"),
-        "undone": _("taken back"),
-    }[state]
 
 
 def print_state(state: RunState) -> None:

@@ -1,0 +1,103 @@
+"""Rows of an incident: its line in the frame, its timeline, what is asked when it is opened and closed. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from lilfox_tui.app.draw import BLANK, Piece, Row
+from lilfox_tui.i18n import _, ngettext
+from lilfox_tui.incident.folding import still_in_force
+from lilfox_tui.incident.model import (
+    AlertChanged,
+    Closed,
+    Decided,
+    Entry,
+    Incident,
+    JobEnded,
+    Kept,
+    Noted,
+    StepEnded,
+)
+from lilfox_tui.incident.words import event_text
+from lilfox_tui.text import fit, human_duration
+
+_BY = 14
+
+
+def title_row(incident: Incident, now: datetime, below: str) -> Row:
+    """The head of the timeline."""
+    role = "failing" if incident.severity in ("SEV-1", "SEV-2") else "degraded"
+    age = human_duration(max(0.0, (now - incident.opened).total_seconds()))
+    in_force = len(still_in_force(incident, now))
+    pieces = [
+        Piece(f" {incident.id} ", "title"),
+        Piece(incident.severity, role),
+        Piece(f"  {incident.title}", "strong"),
+        Piece("  " + _("{age}, acts: {who}", age=age, who=_name(incident.leader)), "muted"),
+    ]
+    if in_force:
+        count = ngettext("{count} change in force", "{count} changes in force", in_force)
+        pieces.append(Piece(f"  {count}", "degraded"))
+    return (*pieces, Piece(f"  {below}", "muted"))
+
+
+def entry_row(entry: Entry, width: int) -> Row:
+    """An entry in one line; what has several is shown in full by the handover and the export."""
+    text = event_text(entry.what).strip().split("\n", 1)[0]
+    by = fit(_name(entry.by), _BY) if width >= 70 else ""
+    return (
+        Piece(f" {entry.at:%H:%M:%S}  ", "muted"),
+        *((Piece(by + "  ", "muted"),) if by else ()),
+        Piece(text, _role(entry)),
+    )
+
+
+def _role(entry: Entry) -> str:
+    what = entry.what
+    if isinstance(what, Noted | Decided):
+        return "strong"
+    if isinstance(what, StepEnded | JobEnded) and what.state in ("failed", "unknown"):
+        return "failing"
+    if isinstance(what, StepEnded) and what.state == "done":
+        return "good"
+    if isinstance(what, AlertChanged):
+        return {"firing": "failing", "resolved": "good"}.get(what.state, "degraded")
+    if isinstance(what, Kept | Closed):
+        return "accent"
+    return "text"
+
+
+def _name(by: str) -> str:
+    """Who, without the machine."""
+    return by.partition("@")[0]
+
+
+def closing_rows(incident: Incident, now: datetime) -> list[Row]:
+    """What there still is when an incident is closed."""
+    rows: list[Row] = []
+    changes = still_in_force(incident, now)
+    if changes:
+        text = ngettext("{count} change is still in force:", "{count} changes are still in force:", len(changes))
+        rows.append((Piece("  "), Piece(text, "degraded")))
+        for change in changes:
+            first = change.text.strip().split("\n", 1)[0]
+            rows.append((Piece("    "), Piece(first, "strong")))
+            if change.undo:
+                undo = change.undo.strip().split("\n", 1)[0]
+                rows.append((Piece("      " + _("to take it back: {undo}", undo=undo), "muted"),))
+    else:
+        rows.append((Piece("  "), Piece(_("No change is in force."), "good")))
+    going = [_("goes on: {title} ({id})", title=job.title, id=job.job) for job in incident.jobs.values()]
+    rows += [(Piece("  "), Piece(text, "degraded")) for text in going]
+    for step in incident.steps.values():
+        command = step.command.strip().split("\n", 1)[0]
+        text = _("nobody knows how this ended: {host}: {command}", host=step.host, command=command)
+        rows.append((Piece("  "), Piece(text, "failing")))
+    return [*rows, BLANK, (Piece("  "), Piece(_("What it was and how it ended:"), "muted"))]
+
+
+def handover_rows(lines: Sequence[str]) -> list[Row]:
+    """A text to be read, under its head."""
+    head: Row = (Piece(" " + _("Hand over"), "title"), Piece("   " + _("y copies it, esc closes"), "muted"))
+    return [head, BLANK, *((Piece(" "), Piece(line)) for line in lines)]

@@ -1,0 +1,108 @@
+"""A run of a runbook as its job tells it, from its first event on. Imported where there is one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from pathlib import Path
+
+from lilfox_tui.jobs.attach import events
+from lilfox_tui.jobs.listing import find_folder
+from lilfox_tui.jobs.model import Ended, Event, Said
+from lilfox_tui.runbook import kept_runbook, output
+from lilfox_tui.runbook.facts import CommandBegan, CommandEnded, ReadAgain, heard
+from lilfox_tui.runbook.output import Kept
+from lilfox_tui.runbook.session import Folding
+from lilfox_tui.runbook.states import Result, RunState
+from lilfox_tui.runbook.turns import Turn
+
+_MOST_KEPT = 8
+"""Outputs that are held, of some hundred KB each."""
+
+
+class RunLog:
+    """What is known of one run now."""
+
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
+        self.folder = Path()
+        """Of the job; known once ``follow`` has begun."""
+        self.folding: Folding | None = None
+        """None until the job has opened the run."""
+        self.ended: Ended | None = None
+        self.trouble = ""
+        """Why what was ordered last could not be done; empty when it could."""
+        self._state: RunState | None = None
+        self._kept: dict[str, tuple[tuple[int, str], Kept]] = {}
+        self._came = asyncio.Event()
+
+    @property
+    def state(self) -> RunState | None:
+        """The run; the same object while nothing changes."""
+        if self._state is None and self.folding is not None:
+            self._state = self.folding.state()
+        return self._state
+
+    @property
+    def turn(self) -> Turn | None:
+        """What runs now or is to be done next; None at the end."""
+        if self.folding is None or self.state is None:
+            return None
+        for result in self.folding.running():
+            if (place := self.folding.place(result.run)) is not None:
+                return place[0]
+        return self.state.waiting.turn
+
+    async def follow(self, changed: Callable[[], None]) -> None:
+        """Takes what is there and what comes; ``changed`` is called after each list of events. Ends with the job.
+        Raises LilFoxError."""
+        self.folder = await asyncio.to_thread(find_folder, self.job_id)
+        try:
+            async with aclosing(events(self.job_id)) as lists:
+                async for some in lists:
+                    await self._take(some)
+                    changed()
+        finally:
+            self.tell_change()
+
+    async def _take(self, some: Sequence[Event]) -> None:
+        facts = list(heard(some))
+        if facts and (self.folding is None or any(isinstance(fact, ReadAgain) for fact in facts)):
+            runbook = await asyncio.to_thread(kept_runbook.read, self.folder)
+            if self.folding is None:
+                self.folding = Folding(runbook)
+                self.folding.take(facts)
+            else:
+                self.folding.take(facts)
+                self.folding.read_again(runbook)
+        elif self.folding is not None and facts:
+            self.folding.take(facts)
+        for event in some:
+            if isinstance(event, Said) and event.level == "bad":
+                self.trouble = event.text
+            elif isinstance(event, Ended):
+                self.ended = event
+            elif any(isinstance(fact, CommandBegan | CommandEnded) for fact in heard([event])):
+                self.trouble = ""  # what was said of it stands with its result
+        self._state = None
+        self.tell_change()
+
+    async def next_change(self) -> None:
+        """Returns once more is known, or the watching has ended."""
+        await self._came.wait()
+
+    def tell_change(self) -> None:
+        """Wakes who waits for more."""
+        self._came.set()
+        self._came = asyncio.Event()
+
+    def kept(self, result: Result) -> Kept:
+        """What there is of a command's output now; read anew when there is more."""
+        key = result.size_bytes, result.state
+        known = self._kept.get(result.run)
+        if known is None or known[0] != key:
+            if len(self._kept) > _MOST_KEPT:
+                self._kept.clear()
+            known = self._kept[result.run] = key, output.read(self.folder, result.run)
+        return known[1]

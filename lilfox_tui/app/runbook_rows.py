@@ -1,0 +1,210 @@
+"""Rows of the Runbook pane: runbooks, steps, a command with its values, what became of it. Pure.
+
+All texts of documents, hosts and outputs are data; ``redact`` has gone over those that were not kept by a job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+from msgspec import Struct
+
+from lilfox_tui.app.draw import BLANK, Piece, Row
+from lilfox_tui.app.glyphs import Glyphs
+from lilfox_tui.app.wrap import wrapped
+from lilfox_tui.i18n import _, ngettext
+from lilfox_tui.redact import redact
+from lilfox_tui.runbook.filling import shown
+from lilfox_tui.runbook.model import Command, Runbook, Step, Variable
+from lilfox_tui.runbook.output import Kept
+from lilfox_tui.runbook.states import Result, State
+from lilfox_tui.runbook.words import kind_text, state_text
+from lilfox_tui.text import cell_width, fit, human_bytes, human_duration
+
+STATE_ROLES: dict[State, str] = {
+    "ready": "muted",
+    "running": "accent",
+    "done": "good",
+    "failed": "failing",
+    "unknown": "failing",
+    "skipped": "degraded",
+    "undone": "degraded",
+}
+_PIECE_ROLES = {"text": "text", "value": "accent", "open": "degraded"}
+
+
+class RunbookStyle(Struct, frozen=True):
+    """How wide a part is, with which shapes, and when it is drawn (aware UTC)."""
+
+    width: int
+    glyphs: Glyphs
+    now: datetime
+
+
+def state_mark(state: State, glyphs: Glyphs, *, here: bool = False) -> Piece:
+    """The shape of a state; of what is to be done next that of ``here``."""
+    marks: dict[State, str] = {
+        "ready": glyphs.chosen if here else " ",
+        "running": glyphs.job,
+        "done": glyphs.done,
+        "failed": glyphs.failing,
+        "unknown": "?",
+        "skipped": glyphs.dash,
+        "undone": glyphs.taken_back,
+    }
+    return Piece(marks[state], "accent" if here and state == "ready" else STATE_ROLES[state])
+
+
+def item_row(mark: Piece, title: str, right: Piece, width: int, *, marked: bool) -> Row:
+    """A runbook in the list: what it is for or how far it is, and its title."""
+    room = max(1, width - 4 - (cell_width(right.text) + 1 if right.text else 0))
+    role = "accent" if marked else "strong" if mark.role != "muted" else "text"
+    pieces = (Piece(" "), mark, Piece(" "), Piece(fit(title, room), role))
+    return (*pieces, Piece(" "), right) if right.text else pieces
+
+
+def step_row(number: int, step: Step, state: State, style: RunbookStyle, *, here: bool, marked: bool) -> Row:
+    """A step in the list of steps."""
+    role = "accent" if marked else "strong" if here else "muted" if state == "ready" else "text"
+    text = f"{number + 1:>2}. {step.title}"
+    return (Piece(" "), state_mark(state, style.glyphs, here=here), Piece(" "), Piece(text, role))
+
+
+def command_row(command: Command, state: State, style: RunbookStyle, *, here: bool, marked: bool) -> Row:
+    """A command below its step, where that has several."""
+    if command.attributes.rollback_of:
+        mark = Piece(style.glyphs.taken_back if state == "ready" else "", "muted")
+        mark = mark if state == "ready" else state_mark(state, style.glyphs)
+    elif command.kind == "none":
+        mark = Piece(" ")
+    else:
+        mark = state_mark(state, style.glyphs, here=here)
+    role = "accent" if marked else "strong" if here else "muted"
+    return (Piece("      "), mark, Piece(" "), Piece(command_name(command), role))
+
+
+def command_name(command: Command) -> str:
+    """What it is called in a list: the name of its fence, else its first line."""
+    return command.attributes.name or redact(command.text.strip().split("\n", 1)[0])
+
+
+def prose_rows(number: int, step: Step, style: RunbookStyle) -> list[Row]:
+    """What a step says."""
+    rows: list[Row] = [(Piece(f" {number + 1}. ", "muted"), Piece(step.title, "strong"))]
+    rows += [(Piece("    "), Piece(redact(text), "muted")) for text in step.prose]
+    rows += [
+        (Piece(f"    {style.glyphs.separator} ", "muted"), Piece(redact(text), "muted")) for text in step.checklist
+    ]
+    return wrapped(rows, max(8, style.width - 1))
+
+
+def about_row(command: Command, hosts: Sequence[str], style: RunbookStyle) -> list[Row]:
+    """Where a command runs, in the accent colour, and what it does."""
+    attributes = command.attributes
+    role = {"change": "degraded", "interactive": "degraded"}.get(command.kind, "muted")
+    if attributes.risk == "destroy":
+        role = "failing"
+    words = [_("destroys") if attributes.risk == "destroy" else kind_text(command.kind)]
+    words += [_("sudo")] if attributes.sudo else []
+    words += [_("check")] if attributes.check else []
+    words += [_("in the background")] if attributes.background else []
+    words += [_("takes back {name}", name=attributes.rollback_of)] if attributes.rollback_of else []
+    if attributes.timeout_s:
+        words.append(_("at most {time}", time=human_duration(attributes.timeout_s)))
+    if attributes.expect is not None:
+        expect = attributes.expect
+        what = f"/{expect}/" if isinstance(expect, str) else _("exit status {status}", status=expect)
+        words.append(_("good is {what}", what=what))
+    where = ", ".join(hosts) or attributes.host or "?"
+    if command.kind == "none":
+        return [(Piece(" "), Piece(words[0], "muted"))]
+    return wrapped([(Piece(" "), Piece(where, "accent"), Piece("  "), Piece(", ".join(words), role))], style.width - 1)
+
+
+def text_rows(
+    command: Command, values: Mapping[str, str], variables: Sequence[Variable], style: RunbookStyle
+) -> list[Row]:
+    """The command as it will run, its values marked, what has none yet in another colour."""
+    rows: list[Row] = []
+    line: list[Piece] = [Piece("   ")]
+    for piece in shown(command.text, values, variables):
+        text = redact(piece.text) if piece.role == "text" else piece.text
+        for number, part in enumerate(text.split("\n")):
+            if number:
+                rows.append(tuple(line))
+                line = [Piece("   ")]
+            if part:
+                marked = f"‹{part}›" if piece.role == "value" else part
+                line.append(Piece(marked.replace("\t", "    "), _PIECE_ROLES[piece.role]))
+    return wrapped([*rows, tuple(line)], max(8, style.width - 1))
+
+
+def result_rows(result: Result, style: RunbookStyle) -> list[Row]:
+    """What became of a command on one host: in a line, and why where it did not work."""
+    end = result.ended or style.now
+    facts = [human_duration(max(0.0, (end - result.began).total_seconds()))]
+    if result.exit_status is not None and result.state in ("failed", "unknown"):
+        facts.append(_("exit status {status}", status=result.exit_status))
+    if result.lines or result.size_bytes:
+        count = ngettext("{count} line", "{count} lines", result.lines)
+        facts.append(f"{count}, {human_bytes(result.size_bytes)}")
+    if result.attempts > 1:
+        facts.append(_("try {count}", count=result.attempts))
+    if result.stopped:
+        facts.append(_("stopped"))
+    row: Row = (
+        Piece(" "),
+        state_mark(result.state, style.glyphs),
+        Piece(" "),
+        Piece(result.host, "accent"),
+        Piece(f"  {state_text(result.state)}", STATE_ROLES[result.state]),
+        Piece("  " + f" {style.glyphs.separator} ".join(facts), "muted"),
+    )
+    rows = [row]
+    if result.link_lost:
+        rows.append(
+            (Piece("   "), Piece(_("no way to it: {reason}; it runs on there", reason=result.link_lost), "degraded"))
+        )
+    if result.message:
+        role = "failing" if result.state in ("failed", "unknown") else "muted"
+        rows.append((Piece("   "), Piece(result.message, role)))
+    return wrapped(rows, max(8, style.width - 1))
+
+
+def output_lines(kept: Kept) -> list[str]:
+    """What was printed, line by line, with what is left out of it where that is."""
+    lines = kept.head.splitlines()
+    if kept.left_out_bytes:
+        lines.append(_("… {count} bytes are left out …", count=kept.left_out_bytes))
+    return lines + kept.tail.splitlines()
+
+
+def output_row(line: str) -> Row:
+    """A line that a command printed."""
+    return (Piece("   "), Piece(line.replace("\t", "    ")))
+
+
+def waiting_text(asked: str, *, here: str) -> tuple[str, str]:
+    """What is waited for, and in which role; ``here`` names the step and where it runs."""
+    texts = {
+        "order": (_("{what} only reads: enter runs it", what=here), "accent"),
+        "confirm": (_("{what} changes something: enter shows it, then asks", what=here), "accent"),
+        "value": (_("{what} needs a value: enter asks for it", what=here), "accent"),
+        "terminal": (_("{what} needs this terminal: enter or x", what=here), "accent"),
+        "hand": (_("{what} is done by hand: enter or H when it is", what=here), "accent"),
+        "decision": (_("{what}: r tries again, s skips, u takes back, enter shows all", what=here), "failing"),
+        "end": (_("all steps are done: enter ends the run"), "good"),
+    }
+    return texts[asked]
+
+
+def nothing_rows(problems: Sequence[Row], style: RunbookStyle) -> Iterator[Row]:
+    """What stands where no runbook is chosen."""
+    yield BLANK
+    yield from wrapped(problems, max(8, style.width - 1))
+
+
+def values_of(runbook: Runbook) -> dict[str, str]:
+    """The values that a run of it begins with."""
+    return {each.name: each.default for each in runbook.variables if each.default is not None}
