@@ -144,7 +144,7 @@ tell() {
     cancelled=0
     [ ! -e "$d/cancel" ] || cancelled=1
     size_o=$(size "$d/out") size_e=$(size "$d/err") end_o=$(size "$d/out.end") end_e=$(size "$d/err.end")
-    echo "$1 $state $pid $at $ended $status $cancelled $size_o $end_o $cut_o $size_e $end_e $cut_e" \
+    printf '%s %s\n' "$1 $state $pid $at $ended $status $cancelled $size_o $end_o $cut_o $size_e $end_e $cut_e" \
         "$(cat "$d/label" 2>/dev/null)"
 }
 chunk() {

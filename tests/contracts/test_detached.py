@@ -105,7 +105,9 @@ async def followed(host: Host, job: str) -> tuple[bytes, bytes, Look]:
 async def test_a_command_is_begun_followed_and_forgotten(place: Place) -> None:
     host = place.host
     assert (await detached.look(host, "one")).state == "absent"
-    begun = await detached.start(host, "one", ["sh", "-c", "echo out; echo err >&2; exit 3"], label="first\n\x1b[31m")
+    begun = await detached.start(
+        host, "one", ["sh", "-c", "echo out; echo err >&2; exit 3"], label="first\n\x1b[31m \\n \\c"
+    )
     assert begun.id == "one"
     assert begun.pid is not None
     out, err, end = await followed(host, "one")
@@ -115,7 +117,7 @@ async def test_a_command_is_begun_followed_and_forgotten(place: Place) -> None:
     assert end.until is not None
     assert abs(end.since.timestamp() - time.time()) < 30
     assert end.until >= end.since
-    assert end.label == "first␊␛[31m"
+    assert end.label == "first␊␛[31m \\n \\c"
     assert (await detached.listing(host)) == [end]
     assert await detached.read(host, "one", "stdout", 1, 2) == b"ut"
     await detached.forget(host, "one")

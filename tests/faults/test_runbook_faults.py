@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.jobs.folder import EVENTS
-from lilfox_tui.jobs.listing import find_job
+from lilfox_tui.jobs.listing import find_job, list_jobs
 from lilfox_tui.runbook.orders import SOCKET, Finish, LookAgain, OrderRefused, RunAll, Stop, send
 from lilfox_tui.runbook.resuming import newest
 from lilfox_tui.runbook.states import Result
@@ -278,3 +279,64 @@ def test_a_file_that_was_changed_after_the_run_is_not_gone_on_with(lab: RunbookL
     kill_job(lab, job)
     lab.path.write_text(lab.path.read_text().replace("echo one", "echo other"))
     assert "was changed since run" in lab.ended(lab.begin(resumes=newest(job))).message
+
+
+@pytest.mark.fault("3.25")
+def test_on_a_full_disk_nothing_is_changed_and_reading_goes_on(
+    tmp_path: Path, servers: SshdLab, jobs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "small"
+    place.mkdir(mode=0o700)
+    if (
+        os.geteuid() != 0
+        or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "none", place]).returncode
+    ):
+        pytest.skip("only root can mount")
+    monkeypatch.setenv("XDG_STATE_HOME", str(place))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    try:
+        lab = RunbookLab(tmp_path, servers)
+        home = lab.on_host("web1")
+        lab.write(fence("echo first"), fence("touch changed", CHANGE), fence("cat pipe"))
+        os.mkfifo(home / "pipe")
+        job = lab.begin(hosts="web1")
+        lab.run_one(job, 1)
+        lab.until(job, "done", 1)
+        with (place / "rest").open("wb", buffering=0) as rest, suppress(OSError):
+            while True:
+                rest.write(b"x" * 512)
+        with (lab.job_folder(job) / EVENTS).open("ab", buffering=0) as events, suppress(OSError):
+            while True:
+                events.write(b"\n")  # its last page has some room still
+        lab.run_one(job, 3)
+        (home / "pipe").write_text("read")  # returns when somebody reads it
+        wait_for(lambda: not ordered(lab, job), what="what changes is taken as an order")
+        (place / "rest").unlink()
+        lab.run_one(job, 1, again=True)
+        lab.until(job, "done", 1)
+        assert not (home / "changed").exists()
+        lab.run_one(job, 2)
+        lab.until(job, "done", 2)
+        kill_job(lab, job)
+    finally:
+        for each in list_jobs():
+            if each.state == "running":
+                kill(each)
+        subprocess.run(["umount", "-l", place], check=True)
+
+
+def ordered(lab: RunbookLab, job: str) -> bool:
+    """Orders the change; whether the job still has something else to do."""
+    try:
+        lab.run_one(job, 2)
+    except OrderRefused as refused:
+        return "not now" in str(refused)
+    return False
+
+
+def test_a_runbook_of_ten_thousand_steps_is_walked_in_its_order(lab: RunbookLab) -> None:
+    steps = [fence("echo one >>count", CHANGE), *(["By hand."] * 10_000), fence("echo last >>count", CHANGE)]
+    lab.write(*steps)
+    job = lab.run_all(lab.begin())
+    assert job.state == "ok", job.message
+    assert (lab.on_host("web1") / "count").read_text() == "one\nlast\n"
