@@ -24,6 +24,7 @@ from lilfox_tui.text import break_line, human_duration
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Event
+    from lilfox_tui.app.acts import Act
     from lilfox_tui.app.alert_rows import Item
     from lilfox_tui.monitor.alert_why import Why
 
@@ -46,6 +47,16 @@ class AlertSection(AlertKeys):
         self._told_of: Subject | None = None
         self._why: Why | LilFoxError | None = None
         self._events: Sequence[Event] = ()
+
+    def acts(self) -> Sequence[Act]:
+        """Of a host, a service or a backend; of an alert those of what its labels name."""
+        from lilfox_tui.app.view_acts import view_acts
+
+        view, item = self.selected_view(), self.selected_item()
+        if item is not None and self.overview is not None and (place := self._place_of(item)) is not None:
+            kind, name = place
+            view = self.overview.hosts[name] if kind == "host" else self.overview.services[name]
+        return view_acts(self.lilfox, view)
 
     def alert_height(self, overview: Overview, head: int) -> int:
         """Rows of the whole section; none where the config names no rules."""

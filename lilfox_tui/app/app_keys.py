@@ -25,10 +25,13 @@ from lilfox_tui.monitor.model import View
 from lilfox_tui.text import fit
 
 if TYPE_CHECKING:
+    from lilfox_tui.app.acts import Act
     from lilfox_tui.app.cause import Cause
     from lilfox_tui.app.panes.metrics import MetricsPane
 
 STEPS_IN_WINDOW = 30
+_ACT = 40
+"""Cells of an act's title."""
 
 
 class AppKeys(Shell):
@@ -171,10 +174,14 @@ class AppKeys(Shell):
             "shell", "explain", "mark", "copy", "backup", "verify", "drill", "restore", "undo", "prune", "output",
             "cancel",
         )  # fmt: skip
-        self._choose_action([each for each in self.all_actions if each.id in about])
+        self._choose_action([each for each in self.all_actions if each.id in about], self.pane.acts())
 
-    def _choose_action(self, actions: Sequence[Action]) -> None:
+    def _choose_action(self, actions: Sequence[Action], acts: Sequence[Act] = ()) -> None:
+        """``acts`` on the selection stand first."""
         choices = []
+        for act in acts:
+            row: Row = (Piece(fit(act.title, _ACT), "strong"), Piece("  " + str(act.why_not or act.note), "muted"))
+            choices.append(Choice(f"act {act.id}", row, f"{act.title} {act.note}", act.why_not is None))
         for each in actions:
             reason = self.why_not(each)
             row = (
@@ -184,9 +191,15 @@ class AppKeys(Shell):
             )
             choices.append(Choice(each.id, row, f"{each.id} {each.title} {each.help}", reason is None))
         by_id = {each.id: each for each in actions}
-        self.push_screen(
-            Chooser(_("Do"), choices, wide=True), lambda chosen: self.do(by_id[chosen]) if chosen else None
-        )
+        acts_by_id = {f"act {each.id}": each for each in acts}
+
+        def take(chosen: str | None) -> None:
+            if chosen in acts_by_id:
+                self.pane.carry_out(acts_by_id[chosen])
+            elif chosen is not None:
+                self.do(by_id[chosen])
+
+        self.push_screen(Chooser(_("Do"), choices, wide=True), take)
 
     @action("help", "question_mark", tr("help"), tr("every key"), footer=7)
     def show_help(self) -> None:

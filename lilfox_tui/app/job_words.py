@@ -41,6 +41,16 @@ def kind_text(kind: str) -> str:
         "restore": _("restore"),
         "undo": _("undo"),
         "forget": _("let go"),
+        "recover": _("recover"),
+        "runbook": _("runbook"),
+        "restart": _("restart"),
+        "start": _("start"),
+        "stop": _("stop"),
+        "signal": _("signal"),
+        "ban": _("ban"),
+        "unban": _("lift the ban"),
+        "cancel query": _("cancel the statement"),
+        "terminate": _("end the session"),
     }.get(kind, kind)
 
 

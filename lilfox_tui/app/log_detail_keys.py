@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from textual import work
 
 from lilfox_tui.app.actions import action
@@ -15,6 +18,9 @@ from lilfox_tui.logs.filter.model import EVERYTHING, Field, Filter, Not
 from lilfox_tui.logs.lane import Key, Shown
 from lilfox_tui.logs.record import Record
 from lilfox_tui.logs.source import AtPlace
+
+if TYPE_CHECKING:
+    from lilfox_tui.app.acts import Act
 
 NEIGHBOURS = 6
 
@@ -115,6 +121,27 @@ class LogDetailKeys(LogsKeys):
             self.scroll(event.lines, event.delta)
         else:
             self.move(event.delta)
+
+    # ---- acts ----------------------------------------------------------------------------------------------------
+
+    def acts(self) -> Sequence[Act]:
+        """On the addresses of the record, or of the field that is selected on its page."""
+        from lilfox_tui.app.ban_acts import ban_acts
+        from lilfox_tui.operations.addresses import addresses_in
+
+        record = self.detail.item if self.detail is not None else self.selected_record
+        if not isinstance(record, Record):
+            return ()
+        in_field = [] if self.field is None else addresses_in(self.field.value)
+        found = in_field or addresses_in(record.raw.decode("utf-8", "replace"))
+        return ban_acts(self.lilfox, found, self._host_of(record))
+
+    def _host_of(self, record: Record) -> str | None:
+        """The host that wrote it, where that is known."""
+        from lilfox_tui.app.log_sources import SERVERS
+
+        config = None if self.opened is None else self.opened.configs.get(record.source)
+        return None if config is None or config.kind in SERVERS else config.host
 
     # ---- filters of fields ----------------------------------------------------------------------------------------
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
+from textual import work
 from textual.containers import Vertical
 from textual.worker import Worker, WorkerState
 
@@ -14,6 +16,7 @@ from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.errors import LilFoxError
 
 if TYPE_CHECKING:
+    from lilfox_tui.app.acts import Act
     from lilfox_tui.app.cause import Cause
 
 
@@ -51,6 +54,17 @@ class Pane(Vertical):
 
     def look_at(self, kind: str, name: str, at: datetime | None) -> None:
         """Shows what there is of a ``host`` or ``service``, at that time (aware UTC) or now."""
+
+    def acts(self) -> Sequence[Act]:
+        """What can be done with what is selected, by a job."""
+        return ()
+
+    @work(exclusive=True, group="act", exit_on_error=False)
+    async def carry_out(self, act: Act) -> None:
+        """Asks what is open yet, shows what will run, and begins it."""
+        from lilfox_tui.app.acts import carry_out
+
+        await carry_out(self.lilfox, act)
 
     def look_for(self, cause: Cause) -> None:
         """Shows the runbooks for an alert."""
