@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 
 
 @contextmanager
@@ -34,3 +35,18 @@ def sudoers(line: str) -> Iterator[None]:
         yield
     finally:
         file.unlink()
+
+
+def as_account(name: str, *folders: Path) -> list[str]:
+    """The beginning of a command that runs as the account, which may look into ``folders`` although one above them,
+    such as root's home, is closed: for that command alone another one stands there."""
+    closed = [(above, folder) for folder in folders for above in folder.parents if not above.stat().st_mode & 0o001]
+    script = "mount -t tmpfs tmpfs /mnt\n" if closed else ""
+    for number, (_above, folder) in enumerate(closed):
+        script += f"mkdir /mnt/{number}; mount --bind {quote(str(folder))} /mnt/{number}\n"
+    for above in dict.fromkeys(above for above, _folder in closed):
+        script += f"mount -t tmpfs -o mode=755 tmpfs {quote(str(above))}\n"
+    for number, (_above, folder) in enumerate(closed):
+        script += f"mkdir -p {quote(str(folder))}; mount --bind /mnt/{number} {quote(str(folder))}\n"
+    script += f'exec setpriv --reuid={name} --regid={name} --clear-groups -- "$@"'
+    return ["unshare", "--mount", "--propagation", "private", "sh", "-ec", script, "sh"]
