@@ -17,6 +17,7 @@ from lilfox_tui.runbook.execution import End, Execution, Task
 from lilfox_tui.runbook.facts import CommandBegan, CommandEnded, LinkLost, Printed, ReadAgain, Valued
 from lilfox_tui.runbook.judging import captured, fine_status, why_failed
 from lilfox_tui.runbook.kept_runbook import keep
+from lilfox_tui.runbook.measuring import Measuring
 from lilfox_tui.runbook.model import Command
 from lilfox_tui.runbook.on_disk import OnDisk, moved
 from lilfox_tui.runbook.output import Kept, Output, masked
@@ -35,7 +36,8 @@ PATIENCE_S = 600.0
 """So long a run that asks nobody waits for a lost link."""
 _AT_ONCE = 16
 """Hosts on which one command reads at the same time."""
-_TELL_S = 0.5
+_TELL_S, _TELLS = 0.5, 1000
+"""How often it is told how much was printed: the longer it takes the rarer, for all of it is read by who attaches."""
 _LEAVE_S = 10.0
 
 
@@ -49,6 +51,7 @@ class Runner:
         self.values: dict[str, str] = {}
         self._config, self._hosts, self._on_disk = config, hosts, on_disk
         self._preparing = Preparing(config, hosts, self.folding, self.values)
+        self._measuring = Measuring(config, hosts, record)
         self._executions: dict[str, Execution] = {}
         self._background: set[asyncio.Task[bool]] = set()
         self._forgetting: set[asyncio.Task[None]] = set()
@@ -115,10 +118,7 @@ class Runner:
                 task.add_done_callback(self._background.discard)
             return True
         if ready.command.kind == "change":
-            for host in ready.turn.hosts:
-                if not await (await self._begun(ready, host, by, undoes)):
-                    return False
-            return True
+            return await self._change(ready, by, undoes)
         turns = asyncio.Semaphore(_AT_ONCE)
 
         async def in_turn(host: str) -> bool:
@@ -126,6 +126,17 @@ class Runner:
                 return await (await self._begun(ready, host, by, undoes))
 
         return all(await asyncio.gather(*map(in_turn, ready.turn.hosts)))
+
+    async def _change(self, ready: Ready, by: str, undoes: tuple[str, ...]) -> bool:
+        measured = await self._measuring.before(ready, by)
+        try:
+            for host in ready.turn.hosts:
+                if not await (await self._begun(ready, host, by, undoes)):
+                    return False
+            return True
+        finally:
+            if measured:
+                self._measuring.after(ready, by)
 
     async def told_end(self, ended: CommandEnded) -> None:
         """What ran elsewhere (in a face's terminal) has ended so."""
@@ -171,6 +182,7 @@ class Runner:
             await asyncio.wait(self._background)
         if self._forgetting:
             await asyncio.wait(self._forgetting, timeout=_LEAVE_S)
+        await self._measuring.close()
         for name, sudo in self._left_on:
             with suppress(HostError):  # it is forgotten after a week
                 async with asyncio.timeout(_LEAVE_S):
@@ -247,9 +259,10 @@ class Runner:
             self._executions.pop(run, None)
 
     async def _tell(self, run: str, output: Output) -> None:
-        told = 0
+        told, loop = 0, asyncio.get_running_loop()
+        began_s = loop.time()
         while True:
-            await asyncio.sleep(_TELL_S)
+            await asyncio.sleep(max(_TELL_S, (loop.time() - began_s) / _TELLS))
             if output.size_bytes != told:
                 told = output.size_bytes
                 self.record.fact(Printed(run=run, size_bytes=told, lines=output.lines), must=False)
