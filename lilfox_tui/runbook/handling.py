@@ -159,13 +159,20 @@ class Handling:
     async def _run_all(self, on_failure: OnFailure, by: str) -> None:
         self._runner.alone = True
         try:
-            if not await self._walk(by) and on_failure == "undo" and not self._ending:
+            if not await self._walk(by) and on_failure == "undo" and self._may_undo():
                 self._record.say(_("taking back what was changed"), "warning")
                 await self._undo(self._undoable(), by)
         except LilFoxError as error:
             self._end(outcome_of(self._folding, failure=error))
             raise
         self._end(outcome_of(self._folding))
+
+    def _may_undo(self) -> bool:
+        """Nothing is taken back beside a command that may still run."""
+        unknown = any(self._folding.state_of(turn) == "unknown" for turn in self._folding.turns())
+        if unknown:
+            self._record.say(_("nothing is taken back: nobody knows how a command ended"), "bad")
+        return not unknown and not self._ending
 
     async def _walk(self, by: str) -> bool:
         """Runs what is left; whether all of it worked. Raises LilFoxError for what cannot be begun."""

@@ -52,9 +52,9 @@ class Output:
         self._folder, self._run = folder, run
         self._mode = modes(folder.parent)[1]
         self._secrets = tuple(secrets)
-        self._head = os.open(
-            _head(folder, run), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, self._mode
-        )
+        path = _head(folder, run)
+        path.unlink(missing_ok=True)  # the one that is there may be an earlier run's, too
+        self._head = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, self._mode)
         os.fchmod(self._head, self._mode)
         self._head_text: list[str] = []
         self._rest = b""

@@ -281,7 +281,7 @@ def test_a_file_that_was_changed_after_the_run_is_not_gone_on_with(lab: RunbookL
     assert "was changed since run" in lab.ended(lab.begin(resumes=newest(job))).message
 
 
-@pytest.mark.fault("3.25")
+@pytest.mark.fault("S25")
 def test_on_a_full_disk_nothing_is_changed_and_reading_goes_on(
     tmp_path: Path, servers: SshdLab, jobs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,7 +24,7 @@ def servers() -> Iterator[SshdLab]:
         yield made
 
 
-@pytest.mark.fault("3.18")
+@pytest.mark.fault("S18")
 def test_sudos_password_is_in_no_file_and_no_argv_and_the_fences_state_is_roots(
     tmp_path: Path, servers: SshdLab, jobs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

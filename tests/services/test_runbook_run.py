@@ -236,6 +236,7 @@ def test_a_protected_host_is_not_changed_and_is_read(lab: RunbookLab) -> None:
 
 
 @pytest.mark.fault("S29")
+@pytest.mark.fault("S29")
 def test_a_file_that_was_changed_is_read_again_only_when_that_was_seen(lab: RunbookLab) -> None:
     lab.write(fence("touch one", CHANGE), fence("echo two"))
     job = lab.begin(hosts="web1")
@@ -317,6 +318,7 @@ def test_a_host_that_is_not_there_is_told_before_anything_runs(lab: RunbookLab) 
         raise LilFoxError(lab.ended(lab.begin(hosts="nowhere*")).message)
 
 
+@pytest.mark.fault("S38")
 @pytest.mark.fault("S38")
 def test_two_who_act_at_once_do_not_run_it_twice(lab: RunbookLab) -> None:
     lab.write(fence("echo once >>count; sleep 0.3", CHANGE))

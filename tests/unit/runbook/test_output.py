@@ -16,6 +16,7 @@ COLOURED = b'\x1b[34m"pass\x1b[0mword"\x1b[1m:\x1b[0m \x1b[32m"canary"\x1b[0m, h
 
 
 @pytest.mark.fault("S22")
+@pytest.mark.fault("S22")
 @pytest.mark.parametrize("size", [1, 7, 64, 100_000])
 def test_secrets_are_masked_however_they_come(tmp_path: Path, size: int) -> None:
     output = Output(tmp_path, "r", ["hunter2"])
