@@ -1,0 +1,43 @@
+"""Whether a command worked, and what is captured of its output."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from lilfox_tui.runbook.judging import captured, fine_status, why_failed
+from lilfox_tui.runbook.model import Attributes
+
+
+@pytest.mark.parametrize(
+    ("expect", "status", "output", "good"),
+    [
+        (None, 0, "", True),
+        (None, 1, "", False),
+        (3, 3, "", True),
+        (3, 0, "", False),
+        (0, 0, "", True),
+        ("^active$", 0, "x\nactive\n", True),
+        ("^active$", 3, "inactive\nactive\n", True),
+        ("^active$", 0, "inactive\n", False),
+    ],
+)
+def test_what_is_expected(expect: int | str | None, status: int, output: str, good: bool) -> None:
+    attributes = Attributes(expect=expect)
+    assert (why_failed(attributes, status, output) is None) is good
+    assert fine_status(attributes) == (None if isinstance(expect, str) else expect or 0)
+
+
+def test_the_first_group_of_the_first_match_is_captured() -> None:
+    attributes = Attributes(capture={"version": r"version ([0-9.]+)", "all": r"b\w+"})
+    assert captured(attributes, "version 1.2 version 3\nbar baz") == ({"version": "1.2", "all": "bar"}, None)
+    found, why = captured(Attributes(capture={"none": "(zzz)"}), "x")
+    assert found == {}
+    assert "nothing for <none>" in str(why)
+
+
+def test_a_pattern_that_backtracks_takes_no_time() -> None:
+    began = time.process_time()
+    assert why_failed(Attributes(expect="(a+)+$"), 0, "a" * 300_000 + "b") is not None
+    assert time.process_time() - began < 1
