@@ -235,29 +235,29 @@ class AlertKeys(BackendKeys):
         "runbook",
         "r",
         tr("runbook"),
-        tr("the alert's annotation runbook_url, on the screen and on the clipboard"),
+        tr("the runbooks for the alert, or for what fires of the selected host or service"),
         why_not="no_runbook",
         footer=2,
     )
     def runbook(self) -> None:
-        if address := self._runbook_url():
-            self.lilfox.copy_text(address)
-            self.lilfox.tell(tr("copied: {address}", address=address))
+        if (alert := self._alert_that_fires()) is not None:
+            from lilfox_tui.app.cause import cause_of
+
+            self.lilfox.go_to_runbook(cause_of(alert))
 
     def no_runbook(self) -> Message | None:
         """Why there is no runbook."""
-        if self._runbook_url():
-            return None
-        if self.selected_item() is None:
-            return tr("select an alert first")
-        return tr("this alert has no annotation runbook_url")
+        return None if self._alert_that_fires() is not None else tr("no alert is selected, and none fires for this")
 
-    def _runbook_url(self) -> str:
-        item = self.selected_item()
-        if item is None:
-            return ""
-        annotations = dict(item.alert.annotations) if item.alert is not None else {}
-        return annotations.get("runbook_url", "")
+    def _alert_that_fires(self) -> Alert | None:
+        """The selected alert; of a host or service the first that fires and names it."""
+        if (alert := self.selected_alert()) is not None or self.overview is None:
+            return alert
+        subject = self.page or self.selected
+        for item in self.items(self.overview).values():
+            if item.alert is not None and item.alert.resolved_at is None and self._place_of(item) == subject:
+                return item.alert
+        return None
 
     def show_logs_of_selected(self) -> None:
         """The logs of the service or host that an alert's labels name, too."""

@@ -24,20 +24,13 @@ from lilfox_tui.i18n import Message, _, language, ngettext, tr
 from lilfox_tui.text import fit
 
 if TYPE_CHECKING:
-    from lilfox_tui.app.run_log import RunLog
     from lilfox_tui.incident.model import Entry, Incident, What
 
 Done = TypeVar("Done")
-_SETTLED = ("done", "failed", "unknown", "skipped", "undone")
 
 
 class IncidentKeys(RunbookOrderKeys):
     """Acts on the open incident."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._measured: set[tuple[str, int, str]] = set()
-        """Of which run and step what was measured before it, and after it, is kept."""
 
     @property
     def open_one(self) -> Incident | None:
@@ -98,14 +91,11 @@ class IncidentKeys(RunbookOrderKeys):
             why_not="no_contacts")  # fmt: skip
     def call(self) -> None:
         contacts = self.lilfox.config.contacts
-        choices = [
-            Choice(
-                name,
-                (Piece(fit(f"{name}  {each.name}", 28), "strong"), Piece(f"  {each.call}", "accent"), Piece(f"  {each.note}", "muted")),
-                f"{name} {each.name} {each.call} {each.note}",
-            )
-            for name, each in contacts.items()
-        ]  # fmt: skip
+        choices = []
+        for name, each in contacts.items():
+            who = Piece(fit(f"{name}  {each.name}", 28), "strong")
+            row = (who, Piece(f"  {each.call}", "accent"), Piece(f"  {each.note}", "muted"))
+            choices.append(Choice(name, row, f"{name} {each.name} {each.call} {each.note}"))
         self.lilfox.push_screen(Chooser(_("Call, then say what came of it"), choices, wide=True), self._take_call)
 
     def no_contacts(self) -> Message | None:
@@ -172,7 +162,7 @@ class IncidentKeys(RunbookOrderKeys):
         return Selected(f"metrics-{now:%Y%m%d-%H%M%S}.json", json.dumps(document, indent=1).encode(), text)
 
     @work(group="incident", exit_on_error=False)
-    async def _keep(self, incident_id: str, read: Callable[[], Awaitable[Selected]], *, tells: bool = True) -> None:
+    async def _keep(self, incident_id: str, read: Callable[[], Awaitable[Selected]]) -> None:
         from lilfox_tui.incident.incidents import keep_evidence
         from lilfox_tui.incident.model import Kept
 
@@ -180,31 +170,8 @@ class IncidentKeys(RunbookOrderKeys):
         entry: Entry = await self._written(
             lambda: keep_evidence(incident_id, selected.name, selected.data, selected.text)
         )
-        if tells and isinstance(entry.what, Kept):
+        if isinstance(entry.what, Kept):
             self.lilfox.tell(tr("kept as evidence: {file}", file=entry.what.file))
-
-    def _keep_measured(self, incident_id: str, text: str) -> None:
-        self._keep(incident_id, partial(_at_once, self._metrics(text)), tells=False)
-
-    async def before_step(self, run: RunLog, step: int) -> None:
-        """Keeps what is measured before the first command of a step; ``after_steps`` what is after its last."""
-        key, incident = (run.job_id, step, "before"), self.open_one
-        if incident is not None and key not in self._measured:
-            self._measured.add(key)
-            self._keep_measured(incident.id, _("measured before step {number}", number=step + 1))
-
-    def after_steps(self) -> None:
-        """Keeps what is measured once a step that was ordered here has ended."""
-        run, incident = self.seen, self.open_one
-        if run is None or run.state is None or incident is None:
-            return
-        for job, step, when in tuple(self._measured):
-            done = (job, step, "after")
-            if job != run.job_id or when != "before" or done in self._measured:
-                continue
-            if run.state.steps[step].state in _SETTLED:
-                self._measured.add(done)
-                self._keep_measured(incident.id, _("measured after step {number}", number=step + 1))
 
     # ---- its course ------------------------------------------------------------------------------------------------
 

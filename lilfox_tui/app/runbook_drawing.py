@@ -200,7 +200,7 @@ class Drawing:
             return ()
         return hosts_of(runbook.steps[step].commands[number], runbook, known, pane.values)
 
-    # ---- what became of it ---------------------------------------------------------------------------------------------
+    # ---- what became of it ----------------------------------------------------------------------
 
     def output_rows(self, results: Sequence[Result], width: int) -> Sequence[Row]:
         """Each host with how it ended, and what it printed."""

@@ -52,11 +52,7 @@ class RunbookOrderKeys(RunbookRunKeys):
             folding, turn, given, again=again
         ):
             return
-        await self.before_step(run, turn.step)
         await self.order(run, run_order(turn, folding.sha256, given, again=again))
-
-    async def before_step(self, run: RunLog, step: int) -> None:
-        """Told before a step's command is ordered; ``incident_keys.py`` keeps what was measured then."""
 
     async def _confirmed(self, folding: Folding, turn: Turn, given: dict[str, str], *, again: bool) -> bool:
         from lilfox_tui.app.dialogs.run import RunDialog
@@ -158,7 +154,6 @@ class RunbookOrderKeys(RunbookRunKeys):
         found = in_terminal(self.lilfox.config, folding, turn, folding.sha256, given)
         if not await self._confirmed(folding, turn, given, again=False):
             return
-        await self.before_step(run, turn.step)
         begins = found.begins
         if await self.order(run, begins):
             status = self.lilfox.step_aside_for(found.argv)

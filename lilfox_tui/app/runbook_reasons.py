@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from lilfox_tui.app.runbook_keys import LIST, RunbookKeys
+from lilfox_tui.app.runbook_keys import LIST
+from lilfox_tui.app.runbook_moving_keys import RunbookMovingKeys
 from lilfox_tui.i18n import Message, tr
 
 
-class RunbookReasons(RunbookKeys):
+class RunbookReasons(RunbookMovingKeys):
     """What the keys of runs and of incidents ask before they act."""
 
     def not_now(self) -> Message | None:

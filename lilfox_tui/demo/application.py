@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from lilfox_tui.config.model import ServiceConfig
+from lilfox_tui.demo.stack_control import COMMAND
+from lilfox_tui.i18n import language
 
 PLAN = "lilfox"
 DATABASE_FOLDER = "db"
 """Short: the server's socket is in it (unix(7))."""
 DISK = "disk"
 """Stands for the disk that backups are on."""
+_RUNBOOKS = Path(__file__).parent / "runbooks"
 _UPLOADS, _SEED = 40, 7
 _SIZES = (2_000, 60_000)
 
@@ -54,6 +57,7 @@ def write_config(
         },
         "logs": {name: {"kind": "file", "path": str(path), "zone": "UTC"} for name, path in logs.items()},
         "rules": [str(Path(__file__).parent / "rules.yml")],
+        "runbooks": {"folders": [str(_write_runbook(folder, next(iter(logs.values())).parent))]},
     }
     if database:
         socket = f"{folder}/{DATABASE_FOLDER}"
@@ -77,3 +81,13 @@ def write_config(
     file.touch(mode=0o600)
     file.write_text(json.dumps(document, indent=2, ensure_ascii=False))
     return file
+
+
+def _write_runbook(folder: Path, logs: Path) -> Path:
+    """The folder with the demo's own runbook, in the language in force."""
+    runbooks = folder / "runbooks"
+    runbooks.mkdir(exist_ok=True)
+    text = (_RUNBOOKS / ("zh.md" if language().startswith("zh") else "en.md")).read_text("utf-8")
+    text = text.replace("@STACK@", str(folder / COMMAND)).replace("@LOGS@", str(logs))
+    (runbooks / "demo-service.md").write_text(text, "utf-8")
+    return runbooks

@@ -23,6 +23,7 @@ from lilfox_tui.demo.application import DATABASE_FOLDER, DISK, make_application,
 from lilfox_tui.demo.faults import DATABASE, FAULTS_OF, HEALED, SERVICES, STORE
 from lilfox_tui.demo.lifetime import remove
 from lilfox_tui.demo.programs import server_account, server_programs
+from lilfox_tui.demo.stack_control import Control, controlled
 from lilfox_tui.demo.wire import ask
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, tr
@@ -74,6 +75,7 @@ class Stack:
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._faults: dict[str, str] = {}
         self._programs = server_programs()
+        self._open = contextlib.AsyncExitStack()
         self.folder = Path()
 
     @property
@@ -129,6 +131,7 @@ class Stack:
             make_application(self.folder)
             await asyncio.gather(*(self._start_service(name) for name in SERVICES))
             await self._start("traffic", ["--port", str(self._ports["gateway"]), "--rate", str(self._rate)])
+            await self._open.enter_async_context(controlled(self.folder, Control(self._state, self.fault, self.heal)))
         except BaseException:
             await self._end_all()
             raise
@@ -255,7 +258,11 @@ class Stack:
         self._processes[key or module] = process
         return process
 
+    def _state(self, service: str) -> tuple[str, int]:
+        return self._faults.get(service, ""), self._ports[service]
+
     async def _end_all(self) -> None:
+        await self._open.aclose()
         processes = list(self._processes.values())
         for process in processes:
             if process.stdin is not None:

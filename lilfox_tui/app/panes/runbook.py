@@ -12,7 +12,7 @@ from textual.containers import Horizontal, Vertical
 from lilfox_tui.app.cause import Cause
 from lilfox_tui.app.draw import Row
 from lilfox_tui.app.incident_keys import IncidentKeys
-from lilfox_tui.app.runbook_keys import STEPS
+from lilfox_tui.app.runbook_keys import LIST, STEPS
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.feed import Ready
 
@@ -34,6 +34,8 @@ class RunbookPane(IncidentKeys):
         self._widths: tuple[int, int, int] | None = None
         self._heights: tuple[int, ...] = ()
         self._possible: object = None
+        self._looks_for = False
+        """An alert led here before the runbooks were read."""
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="runbook-columns"):
@@ -62,6 +64,8 @@ class RunbookPane(IncidentKeys):
             async for state in states:
                 if isinstance(state, Ready):
                     self.view = state.value
+                    if self._looks_for:
+                        self._select_for_cause()
                     for job in state.value.runs:
                         if job.state == "running":
                             self.lilfox.attach(job.id)
@@ -84,7 +88,6 @@ class RunbookPane(IncidentKeys):
     def _paint_what_changed(self) -> None:
         self._due = False
         if not self.lilfox._exit:
-            self.after_steps()
             self.repaint()
 
     def _ages(self) -> None:
@@ -95,11 +98,16 @@ class RunbookPane(IncidentKeys):
         """Shows first what is for an alert, and selects it."""
         self.cause, self.filter, self.chosen = cause, "", ""
         self.choose_place(None)
-        first = next((each for each in self.items if each.alert == cause.alert), None)
+        self._select_for_cause()
+        self.repaint()
+
+    def _select_for_cause(self) -> None:
+        """Once runbooks are there."""
+        self._looks_for = self.view is None or self.view.documents is None
+        first = next((each for each in self.items if self.cause is not None and each.alert == self.cause.alert), None)
         if first is not None:
             self.choose_item(first.key)
-        self.column = STEPS
-        self.repaint()
+        self.column = STEPS if first is not None else LIST
 
     # ---- drawing ---------------------------------------------------------------------------------------------------
 
