@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lilfox_tui.i18n import _
 from lilfox_tui.runbook.model import Attributes, Problem
+
+if TYPE_CHECKING:
+    import re2
 
 _INFO = re.compile(r"\s*([^\s{]*)\s*(.*)", re.DOTALL)
 _OLD_PAIR = re.compile(r"""([A-Za-z][\w-]*)=("[^"]*"|'[^']*'|[^\s}"']+)\s*""")
@@ -147,11 +150,17 @@ def _capture(value: Any) -> dict[str, str]:
     return dict(value)
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
+def _compiled(pattern: str) -> re2.Pattern:
+    """As ``judging.py`` matches it: by RE2, which has no lookahead and no backreference."""
+    import re2  # only where a fence has a pattern
+
+    options = re2.Options()
+    options.log_errors = False
     try:
-        return re.compile(pattern)
-    except re.error as error:
-        raise _Wrong(_("{pattern} is no regular expression: {reason}", pattern=pattern, reason=error)) from None
+        return re2.compile(pattern, options)
+    except re2.error as error:
+        reason = error.args[0].decode() if isinstance(error.args[0], bytes) else error
+        raise _Wrong(_("{pattern} is no regular expression: {reason}", pattern=pattern, reason=reason)) from None
 
 
 _KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {

@@ -43,11 +43,18 @@ def captured(attributes: Attributes, output: str) -> tuple[dict[str, str], Messa
 
 
 def _found(pattern: str, output: str) -> re2.Match | None:
-    return _compiled(pattern).search(output)
+    compiled = _compiled(pattern)
+    return None if compiled is None else compiled.search(output)
 
 
 @lru_cache(maxsize=100)
-def _compiled(pattern: str) -> re2.Pattern:
+def _compiled(pattern: str) -> re2.Pattern | None:
+    """None for one that cannot be read (``attributes.py`` says so): it matches nothing."""
     import re2  # only where a fence asks for it
 
-    return re2.compile(f"(?m){pattern}")
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return re2.compile(f"(?m){pattern}", options)
+    except re2.error:
+        return None

@@ -37,6 +37,11 @@ def test_the_first_group_of_the_first_match_is_captured() -> None:
     assert "nothing for <none>" in str(why)
 
 
+def test_a_pattern_that_re2_cannot_read_matches_nothing() -> None:
+    assert why_failed(Attributes(expect="(?=x)"), 0, "x") is not None
+    assert captured(Attributes(capture={"a": r"(x)\1"}), "xx")[0] == {}
+
+
 def test_a_pattern_that_backtracks_takes_no_time() -> None:
     began = time.process_time()
     assert why_failed(Attributes(expect="(a+)+$"), 0, "a" * 300_000 + "b") is not None
