@@ -66,12 +66,6 @@ async def all_gone(lab: Linked) -> None:
     await until(lambda: not lab.left_on_host(), what=f"nothing is left: {lab.left_on_host()}")
 
 
-def the_folder_alone(lab: Linked) -> bool:
-    """Whether nothing else of it is on the host than what was restored beside the folder."""
-    left = lab.left_on_host()
-    return len(left) == 1 and ".uploads.lilfox_restore_" in left[0]
-
-
 async def a_whole_set(lab: Linked, run: Watched, plan: str = "nightly") -> None:
     """The run comes to a good end although its link went, tells so, and all in the store is of whole sets."""
     outcome = await effects.backup(run, lab.wish(plan))
@@ -241,7 +235,4 @@ async def test_46_a_link_that_goes_between_the_renames(
     assert lab.digest() == (digest if whole else now)
     assert (lab.uploads / "a.txt").read_text() == ("fox\n" if whole else "broken\n")
     assert (with_error is None) == (whole and back)
-    if whole or back:
-        await all_gone(lab)
-    else:  # by a process that knew nothing of it: the folder is kept, and told by the next restore
-        await until(lambda: the_folder_alone(lab), what=f"the folder alone is left: {lab.left_on_host()}")
+    await all_gone(lab)
