@@ -321,7 +321,7 @@ def test_a_host_that_is_not_there_is_told_before_anything_runs(lab: RunbookLab) 
 @pytest.mark.fault("S38")
 @pytest.mark.fault("S38")
 def test_two_who_act_at_once_do_not_run_it_twice(lab: RunbookLab) -> None:
-    lab.write(fence("echo once >>count; sleep 0.3", CHANGE))
+    lab.write(fence("echo once >>count; sleep 1.5", CHANGE))
     job = lab.begin(hosts="web1")
     lab.run_one(job, 1)
     with pytest.raises(OrderRefused, match="this runs, begun by"):
