@@ -10,6 +10,8 @@ from lilfox_tui import i18n
 from lilfox_tui.runbook import library
 from lilfox_tui.runbook.lint import lint
 from lilfox_tui.runbook.model import Document
+from lilfox_tui.runbook.recognising import verdict
+from lilfox_tui.runbook.splitting import Asking, split
 
 FOLDER = Path(library.__file__).parent / "library"
 NAMES = sorted(path.name for path in (FOLDER / "en").glob("*.md"))
@@ -57,6 +59,13 @@ def test_both_languages_run_the_same_and_read_differently() -> None:
 def test_an_alert_has_its_runbook_first(alert: str, first: str) -> None:
     every = [runbook for document in documents("en").values() for runbook in document.runbooks]
     assert library.ordered(every, [alert])[0].id == first
+
+
+def test_what_offers_values_is_known_to_only_read() -> None:
+    """Else it is not run, and nothing is offered."""
+    for document in documents("en").values():
+        for variable in document.runbooks[0].variables:
+            assert {verdict(part.read) for part in split(variable.from_, Asking())} <= {"read"}, variable
 
 
 def test_every_change_is_looked_after_or_undone() -> None:
