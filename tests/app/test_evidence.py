@@ -13,6 +13,7 @@ from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.panes.logs import LogsPane
 from lilfox_tui.incident.incidents import current, entries, open_incident
 from lilfox_tui.incident.model import Kept
+from tests.app.alerts_made import alerting
 from tests.app.log_files import line, logs_app, selected, settled
 from tests.app.overviews import NOW, mixed
 from tests.app.still import screen_text, still_app
@@ -187,3 +188,56 @@ async def test_with_read_only_it_says_why_not(tmp_path: Path) -> None:
         await pilot.press("e")
         await told(pilot, app, "read_only")
     assert kept() == []
+
+
+@pytest.mark.parametrize(("subject", "said", "holds"), [
+    (("host", "db-1"), "host db-1: ", ("eth0", "failed units", "/dev/vda1")),
+    (("host", "model-1"), "host model-1: ", ("connection lost",)),
+    (("service", "backend"), "service backend: ", ("503",)),
+])  # fmt: skip
+async def test_the_page_of_a_host_or_service_as_text(
+    subject: tuple[str, str], said: str, holds: tuple[str, ...]
+) -> None:
+    open_incident("errors")
+    app = still_app(mixed())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        app.metrics.open_page(subject)
+        await pilot.pause()
+        entry, text = await kept_by_e(pilot, app)
+    assert entry.text.startswith(said)
+    assert entry.file.startswith(f"{subject[0]}-{subject[1]}-")
+    for each in holds:
+        assert each.lower() in text.lower()
+    assert f"as of {NOW:%Y-%m-%d %H:%M:%S} UTC" in text
+
+
+async def test_the_selected_row_of_the_tables_and_of_the_past() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        await pilot.press("left_square_bracket")
+        await pilot.pause()
+        await pilot.press("e")
+        await until(lambda: "no incident is open" in screen_text(pilot), what="it is offered")
+        await pilot.press("enter")
+        await told(pilot, app)
+    incident = current()
+    assert incident is not None
+    ((entry, _text),) = kept()
+    assert ", as it was at " in entry.text
+
+
+async def test_the_page_of_an_alert_with_why_it_fires() -> None:
+    open_incident("errors")
+    app = still_app(alerting())
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        await pilot.press("exclamation_mark")
+        await pilot.pause()
+        item = app.metrics.selected_item()
+        assert item is not None
+        entry, text = await kept_by_e(pilot, app)
+    assert entry.text.startswith(f"alert {item.name}: ")
+    assert item.expression[:60] in text
+    assert "LABELS" in text

@@ -12,25 +12,25 @@ from textual import events, work
 from textual.app import ComposeResult
 
 from lilfox_tui.app.alert_section import alert_levels
-from lilfox_tui.app.backend_page import BackendPage, backend_page
+from lilfox_tui.app.backend_page import backend_page
 from lilfox_tui.app.backend_rows import backend_row
 from lilfox_tui.app.changed_cells import cells_of
 from lilfox_tui.app.digits import Digits
 from lilfox_tui.app.draw import BLANK, Piece, Row
-from lilfox_tui.app.far_past import FarPast
-from lilfox_tui.app.host_page import HostPage, host_page
+from lilfox_tui.app.host_page import host_page
 from lilfox_tui.app.host_rows import ROLES, TableStyle, held_for, host_heading, host_row, well
 from lilfox_tui.app.metrics_keys import link_error
+from lilfox_tui.app.metrics_pages import MetricsPages
 from lilfox_tui.app.parts import Parts, heads, heights
 from lilfox_tui.app.rows_on_demand import RowsOnDemand
-from lilfox_tui.app.service_page import ServicePage, service_page
+from lilfox_tui.app.service_page import service_page
 from lilfox_tui.app.service_rows import service_heading, service_row
 from lilfox_tui.app.widgets.lines import Lines, more_below
 from lilfox_tui.backends.backend import load
 from lilfox_tui.feed import Ready
 from lilfox_tui.i18n import _
-from lilfox_tui.metrics.model import Level, Snapshot
-from lilfox_tui.monitor.model import BackendView, HostView, Overview, ServiceView, View
+from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.model import Overview, View
 from lilfox_tui.monitor.past import recent_before
 from lilfox_tui.text import break_line, human_duration
 
@@ -39,7 +39,7 @@ SLOW_REFRESH_S = 4.9
 """Between two drawings over a slow link; a little less than five seconds, for a clock that is not exact."""
 
 
-class MetricsPane(FarPast):
+class MetricsPane(MetricsPages):
     """Hosts, services, backends, alerts, what changed, and their pages."""
 
     def __init__(self) -> None:
@@ -268,70 +268,15 @@ class MetricsPane(FarPast):
         lines.sticky = 2
         self.new_page()
         if kind == "host" and name in overview.hosts:
-            lines.show(host_page(self._host_page(overview.hosts[name], overview.at)), follow=False)
+            lines.show(host_page(self.host_page(overview.hosts[name], overview.at)), follow=False)
         elif kind == "service" and name in overview.services:
-            lines.show(service_page(self._service_page(overview.services[name], overview.at)), follow=False)
+            lines.show(service_page(self.service_page(overview.services[name], overview.at)), follow=False)
         elif kind == "backend" and name in overview.backends:
-            lines.show(backend_page(self._backend_page(overview.backends[name], overview.at)), follow=False)
+            lines.show(backend_page(self.backend_page(overview.backends[name], overview.at)), follow=False)
         elif kind in ("alert", "rule"):
-            self.paint_alert_page(overview, lines, self._chart_height())
+            self.paint_alert_page(overview, lines, self.chart_height())
         self.page_is_drawn()
         self.call_after_refresh(self.look_below, lines)
-
-    def _host_page(self, view: HostView, now: datetime) -> HostPage:
-        app = self.lilfox
-        snapshot = app.monitor.snapshot(view.name).value if app.rewound is None else None
-        return HostPage(
-            view=view,
-            processes=snapshot.processes if isinstance(snapshot, Snapshot) else None,
-            changes=[each for each in app.monitor.changes.all() if each.subject == f"host/{view.name}"][::-1],
-            past=lambda series, columns: self._long_past(view, f"host/{view.name}", series, columns, now),
-            below_charts=self.far_rows,
-            now=now,
-            window=self.window,
-            thresholds=app.config.thresholds,
-            glyphs=app.glyphs,
-            width=self.lilfox.room.width,
-            charts_only=self.zoomed,
-            chart_height=self._chart_height(),
-            digits=Digits(few=app.slow_link),
-        )
-
-    def _chart_height(self) -> int:
-        if self.zoomed:
-            return max(5, (self.lilfox.room.height - 2) // 4 - 3)
-        return 5 if self.lilfox.room.height >= 34 else 3
-
-    def _service_page(self, view: ServiceView, now: datetime) -> ServicePage:
-        app, subject, scraping = self.lilfox, f"service/{view.name}", self.lilfox.monitor.scraping
-        return ServicePage(
-            view=view,
-            changes=[each for each in app.monitor.changes.all() if each.subject == subject][::-1],
-            past=lambda series, columns: self._past(subject, series, columns, now),
-            now=now,
-            window=self.window,
-            glyphs=app.glyphs,
-            width=self.lilfox.room.width,
-            digits=Digits(few=app.slow_link),
-            past_traffic=lambda series, columns: self._long_past(view, f"traffic/{view.name}", series, columns, now),
-            below_charts=self.far_rows,
-            routes=scraping.by_route(view.name, now),
-            statuses=scraping.by_status(view.name, now),
-            targets=scraping.targets(view.name) if app.rewound is None else (),
-            kept=scraping.kept(),
-        )
-
-    def _backend_page(self, view: BackendView, now: datetime) -> BackendPage:
-        app, subject = self.lilfox, f"backend/{view.name}"
-        return BackendPage(
-            view=view,
-            changes=[each for each in app.monitor.changes.all() if each.subject == subject][::-1],
-            past=lambda series, columns: self._past(subject, series, columns, now),
-            now=now,
-            window=self.window,
-            glyphs=app.glyphs,
-            width=self.lilfox.room.width,
-        )
 
     def status(self) -> Row:
         parts = []
