@@ -63,8 +63,10 @@ def _role(entry: Entry) -> str:
         return "good"
     if isinstance(what, AlertChanged):
         return {"firing": "failing", "resolved": "good"}.get(what.state, "degraded")
-    if isinstance(what, Kept | Closed):
+    if isinstance(what, Closed):
         return "accent"
+    if isinstance(what, Kept):
+        return "muted"
     return "text"
 
 

@@ -11,6 +11,7 @@ from lilfox_tui.app.runbook_keys import COMMAND, LIST, STEPS, Item, RunbookKeys
 from lilfox_tui.app.runbook_rows import (
     RunbookStyle,
     about_row,
+    command_name,
     command_row,
     item_row,
     output_lines,
@@ -37,6 +38,7 @@ LEFT, MIDDLE = (28, 40), (34, 56)
 LOW = 14
 """Rows of the pane from which the timeline is shown."""
 _ENTRIES = 200
+_MOST_OUTPUTS = 16
 
 
 class Drawing:
@@ -44,7 +46,7 @@ class Drawing:
 
     def __init__(self, pane: RunbookKeys) -> None:
         self._pane = pane
-        self._output: tuple[object, Sequence[str]] = (None, ())
+        self._outputs: dict[int, tuple[Kept, Sequence[str]]] = {}
 
     # ---- where things stand ----------------------------------------------------------------------------------------
 
@@ -203,30 +205,42 @@ class Drawing:
     # ---- what became of it ----------------------------------------------------------------------
 
     def output_rows(self, results: Sequence[Result], width: int) -> Sequence[Row]:
-        """Each host with how it ended, and what it printed."""
+        """Each host with how it ended, and what it printed; of another command than the selected one its name first."""
         log = self._pane.seen
         assert log is not None
         style = self.style(width)
+        head = [*self._of_another(results), *(row for result in results for row in result_rows(result, style))]
         if len(results) == 1:
-            head = result_rows(results[0], style)
             lines = self._lines(log.kept(results[0]))
             return RowsOnDemand(head, len(lines), lambda at: output_row(lines[at]))
-        rows: list[Row] = [row for result in results for row in result_rows(result, style)]
         parts: list[str | Result] = []
         for result in results:
             parts.append(result)
-            parts += output_lines(log.kept(result))
+            parts += self._lines(log.kept(result))
 
         def make(at: int) -> Row:
             part = parts[at]
             return output_row(part) if isinstance(part, str) else (Piece(" "), Piece(part.host, "accent"))
 
-        return RowsOnDemand([*rows, BLANK], len(parts), make)
+        return RowsOnDemand([*head, BLANK], len(parts), make)
+
+    def _of_another(self, results: Sequence[Result]) -> list[Row]:
+        """Which command they are of, where that is not the one above."""
+        log, found = self._pane.seen, self._pane.command
+        place = None if log is None or log.folding is None else log.folding.place(results[0].run)
+        if place is None or (found is not None and found[:2] == (place[0].step, place[0].command)):
+            return []
+        step, command = place[0].step, place[1]
+        text = _("step {number}: {command}", number=step + 1, command=command_name(command))
+        return [(Piece(" " + text, "muted"),)]
 
     def _lines(self, kept: Kept) -> Sequence[str]:
-        if self._output[0] is not kept:
-            self._output = kept, output_lines(kept)
-        return self._output[1]
+        found = self._outputs.get(id(kept))
+        if found is None or found[0] is not kept:
+            if len(self._outputs) > _MOST_OUTPUTS:
+                self._outputs.clear()
+            found = self._outputs[id(kept)] = kept, output_lines(kept)
+        return found[1]
 
     # ---- below ----------------------------------------------------------------------------------------------
 

@@ -179,16 +179,17 @@ class RunbookKeys(Pane):
         return step, number or 0, commands[number or 0]
 
     def results(self) -> tuple[Result, ...]:
-        """Of the selected command on each host; of a step of several that of what began last."""
-        log, found = self.seen, self.command
-        if log is None or log.folding is None or log.state is None:
+        """What is shown below the command: what became of it on each host. Of a step of several commands, and of what
+        waits for its turn while somebody goes along with the run, what became of the command that began last."""
+        run, found = self.seen, self.command
+        if run is None or run.folding is None or run.state is None:
             return ()
-        if found is not None:
-            return tuple(log.folding.results(found[0], found[1]).values())
-        step = self.place[0]
-        commands = log.state.steps[step].commands if step < len(log.state.steps) else ()
-        begun = [result for command in commands for result in command.results]
-        return (max(begun, key=lambda result: result.began),) if begun else ()
+        own = () if found is None else tuple(run.folding.results(found[0], found[1]).values())
+        if own or (found is not None and self.chosen_place is not None):
+            return own
+        steps = run.state.steps if found is not None else run.state.steps[self.place[0] : self.place[0] + 1]
+        begun = [command.results for step in steps for command in step.commands if command.results]
+        return max(begun, key=lambda results: results[-1].began, default=())
 
     def choose_item(self, key: str) -> None:
         """Makes it the runbook whose steps are shown."""

@@ -103,7 +103,8 @@ def _work(what: What) -> str:
         case model.StepBegan():
             return _("{host}: {command}", host=what.host, command=what.command)
         case model.StepEnded():
-            return _("{state}: {message}", state=step_state_text(what.state), message=what.message)
+            state = step_state_text(what.state)
+            return _("{state}: {message}", state=state, message=what.message) if what.message else state
         case model.Skipped():
             values = {"number": what.step, "title": what.title, "reason": what.reason}
             return _("step {number} skipped ({title}): {reason}", **values)

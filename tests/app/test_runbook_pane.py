@@ -1,0 +1,365 @@
+"""The Runbook pane by its keys, over real jobs on this machine: begun, ordered, found again, written into an incident."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from lilfox_tui.app.app import LilFoxApp
+from lilfox_tui.app.cause import Cause
+from lilfox_tui.app.glyphs import UNICODE
+from lilfox_tui.app.panes.runbook import RunbookPane
+from lilfox_tui.app.run_log import RunLog
+from lilfox_tui.config.loader import load
+from lilfox_tui.config.themes import load_theme
+from lilfox_tui.incident.incidents import current, entries, list_incidents
+from lilfox_tui.incident.model import Closed, Decided, Kept, Noted, Skipped, StepEnded, What
+from lilfox_tui.jobs.listing import list_jobs
+from lilfox_tui.monitor import scrape_watch
+from lilfox_tui.monitor.monitor import Monitor
+from tests.app.overviews import mixed
+from tests.app.still import screen_text
+from tests.waiting import until
+
+RUNBOOK = """---
+lilfox: {version: 1, id: made, title: Made, severity: SEV-2, on_alert: [HighErrorRate]}
+vars:
+  word: {type: enum, choices: [one, two]}
+  token: secret
+---
+# Made
+
+1. **Look at it**
+
+   ```bash
+   echo "looked at $((6 * 7))"
+   ```
+
+2. **Change it**
+
+   ```bash {"name": "change"}
+   touch @FOLDER@/changed-<word>
+   ```
+
+   ```bash {"rollback-of": "change"}
+   rm @FOLDER@/changed-<word>
+   ```
+
+3. **Tell the others**
+
+   - call the owner
+
+4. **Fail**
+
+   ```bash {"risk": "read"}
+   test -e @FOLDER@/mended
+   ```
+
+5. **Destroy**
+
+   ```bash {"risk": "destroy", "confirm": "typed"}
+   rm -r @FOLDER@/precious
+   ```
+"""
+
+
+class RunbookMonitor(Monitor):
+    """Watches runbooks, jobs and the incident of this machine, and nothing else."""
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.runbooks.run())
+            group.create_task(self.incidents.run())
+            group.create_task(self.backups.run())
+
+
+class Console:
+    """The app over a configuration, at pane 4."""
+
+    def __init__(self, app: LilFoxApp, pilot: Pilot[None]) -> None:
+        self.app, self.pilot = app, pilot
+
+    @property
+    def pane(self) -> RunbookPane:
+        assert isinstance(self.app.pane, RunbookPane)
+        return self.app.pane
+
+    @property
+    def text(self) -> str:
+        return screen_text(self.pilot)
+
+    async def keys(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+        await self.pilot.pause()
+
+    async def until(self, what: str | Callable[[str], bool]) -> str:
+        """Waits until the screen holds it."""
+        test = (lambda text: what in text) if isinstance(what, str) else what
+        try:
+            await until(lambda: test(self.text), what=f"{what!r} on the screen", timeout_s=20)
+        except AssertionError:
+            raise AssertionError(f"not on the screen: {what!r}\n{self.text}") from None
+        return self.text
+
+    async def until_waits(self, what: str, step: int) -> RunLog:
+        """The run, once it waits so at a step (counted from 1)."""
+
+        def waits() -> bool:
+            run = self.pane.run
+            if run is None or run.state is None:
+                return False
+            waiting = run.state.waiting
+            return waiting.what == what and (waiting.turn is None or waiting.turn.step == step - 1)
+
+        await until(waits, what=f"step {step} waits: {what}", timeout_s=20)
+        await self.pilot.pause()
+        run = self.pane.run
+        assert run is not None
+        return run
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Path]:
+    """A state folder of its own with a configuration and a runbook; runs that are left are ended."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr(scrape_watch, "AFTER_FIRST_FRAME_S", 0.0)
+    (tmp_path / "runbooks").mkdir()
+    (tmp_path / "runbooks/made.md").write_text(RUNBOOK.replace("@FOLDER@", str(tmp_path)))
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        f"hosts: {{here: {{local: true}}}}\nrunbooks: {{folders: [{tmp_path}/runbooks], bundled: false}}\n"
+    )
+    config.chmod(0o600)
+    yield tmp_path
+    for job in list_jobs():
+        if job.state == "running" and job.pid is not None:
+            os.killpg(job.pid, signal.SIGKILL)
+
+
+@asynccontextmanager
+async def console(home: Path, *, size: tuple[int, int] = (120, 40), read_only: bool = False) -> AsyncIterator[Console]:
+    """Pane 4 over the configuration in ``home``."""
+    from msgspec.structs import replace
+
+    config = replace(load(home / "config.yaml").config, read_only=read_only)
+    monitor = RunbookMonitor(config, config_file=home / "config.yaml")
+    monitor.overview.publish(mixed())
+    app = LilFoxApp(monitor, config, theme=load_theme("fox-dark"), glyphs=UNICODE)
+    async with app.run_test(size=size) as pilot:
+        made = Console(app, pilot)
+        await made.keys("4")
+        await made.until("Made")
+        yield made
+
+
+def told(kind: type[What]) -> list[What]:
+    incident = list_incidents()[0]
+    return [each.what for each in entries(incident.id) if isinstance(each.what, kind)]
+
+
+async def test_a_run_from_its_first_key_to_its_end(home: Path) -> None:
+    async with console(home) as shown:
+        await shown.keys("enter", "enter")
+        await shown.until("open an incident (SEV-2) and run")
+        await shown.keys("enter")
+        await shown.until("looked at 42")
+        await shown.until_waits("value", 2)
+        assert "INC-1 SEV-2" in shown.text.splitlines()[1]
+        assert "step 2/5" in shown.text.splitlines()[1]
+        await shown.keys("enter")
+        await shown.until("one of one, two")
+        await shown.keys(*"three", "enter")
+        await shown.until("the value is refused")
+        await shown.keys("down", "enter")
+        text = await shown.until("run it")
+        assert "u takes it back" in text
+        assert "changed-‹two›" in text
+        assert not (home / "changed-two").exists()
+        await shown.keys("enter")
+        await shown.until_waits("hand", 3)
+        assert (home / "changed-two").exists()
+        await shown.keys("H")
+        await shown.until("it is done")
+        await shown.keys("enter")
+        await shown.until_waits("order", 4)
+        await shown.keys("enter")
+        await shown.until_waits("decision", 4)
+        assert "failed" in await shown.until("exit status 1")
+        (home / "mended").touch()
+        await shown.keys("r")
+        await shown.until_waits("confirm", 5)
+        await shown.keys("s")
+        await shown.keys(*"too hot", "enter")
+        await shown.until_waits("end", 0)
+        await shown.keys("u")
+        text = await shown.until("take it back")
+        assert f"rm {home}/changed-‹two›" in text.replace("\n", "")
+        await shown.keys("enter")
+        await until(lambda: not (home / "changed-two").exists(), what="it is taken back")
+        await shown.until_waits("end", 0)
+        await shown.keys("enter")
+        await shown.until("this run has ended")
+    assert [each.reason for each in told(Skipped)] == ["too hot"]
+    assert {each.state for each in told(StepEnded)} == {"done", "failed"}
+
+
+async def test_what_destroys_wants_its_host_typed(home: Path) -> None:
+    (home / "precious").mkdir()
+    (home / "mended").touch()
+    async with console(home) as shown:
+        await shown.keys("enter", "enter")
+        await shown.keys("w")
+        await shown.until_waits("value", 2)
+        await shown.keys("s", *"not now", "enter")
+        await shown.until_waits("hand", 3)
+        await shown.keys("enter", "enter")
+        await shown.until_waits("order", 4)
+        await shown.keys("enter")
+        await shown.until_waits("confirm", 5)
+        await shown.keys("enter")
+        await shown.until("type here and press enter")
+        await shown.keys(*"there", "enter")
+        assert (home / "precious").exists()
+        await shown.until_waits("confirm", 5)
+        await shown.keys("enter")
+        await shown.until("destroys something")
+        await shown.keys(*"here", "enter")
+        await until(lambda: not (home / "precious").exists(), what="it is destroyed")
+        await shown.until_waits("end", 0)
+        assert current() is None, "it was begun without an incident"
+        await shown.keys("X")
+        await shown.until("1 change stays in force")
+        await shown.keys("enter")
+        await shown.until("this run has ended")
+
+
+async def test_the_incident_is_written_by_keys_and_closed_with_what_is_in_force(home: Path) -> None:
+    async with console(home) as shown:
+        await shown.keys("i")
+        await shown.until("no incident is open")
+        await shown.keys("I")
+        await shown.until("Open an incident")
+        await shown.keys(*"it burns", "up", "enter")
+        await shown.until("INC-1 SEV-2")
+        await shown.keys("i", *"smoke in the rack", "enter")
+        await shown.until("smoke in the rack")
+        await shown.keys("D", *"cut the power", "enter")
+        await shown.until("decision: cut the power")
+        await shown.keys("enter", "enter")
+        await shown.until("looked at 42")
+        await shown.until_waits("value", 2)
+        await shown.keys("enter")
+        await shown.until("one of one, two")
+        await shown.keys("down", "down", "enter")
+        await shown.until("run it")
+        await shown.keys("enter")
+        await shown.until_waits("hand", 3)
+        await shown.keys("g", "e")
+        await shown.until("Keep as evidence")
+        await shown.keys("enter")
+        await shown.until("kept as evidence")
+        await shown.keys("o")
+        await shown.until("changes in force:")
+        await shown.keys("escape", "I")
+        text = await shown.until("1 change is still in force:")
+        assert "to take it back: rm" in text
+        await shown.keys(*"it was the fan", "enter")
+        await shown.until("is closed")
+        await shown.keys("E")
+        await shown.keys("ctrl+u", *str(home / "out"), "enter")
+        await shown.until("exported:")
+    closed = told(Closed)
+    assert [each.summary for each in closed] == ["it was the fan"]
+    assert "touch" in closed[0].in_force[0]
+    assert [each.text for each in told(Noted)] == ["smoke in the rack"]
+    assert [each.text for each in told(Decided)] == ["cut the power"]
+    assert any(each.file.endswith(".txt") for each in told(Kept))
+    exported = (home / "out/INC-1.md").read_text()
+    assert "it was the fan" in exported
+
+
+async def test_a_run_that_goes_on_is_found_again_with_its_step_and_all_that_it_printed(home: Path) -> None:
+    async with console(home) as shown:
+        await shown.keys("enter", "enter", "w")
+        await shown.until_waits("value", 2)
+    async with console(home) as again:
+        await again.until("2/5")
+        await again.until_waits("value", 2)
+        await again.keys("tab")
+        await again.until("looked at 42")
+        assert "step 2/5" in again.text.splitlines()[1]
+
+
+async def test_a_run_whose_job_was_killed_goes_on_where_it_was(home: Path) -> None:
+    async with console(home) as shown:
+        await shown.keys("enter", "enter", "w")
+        run = await shown.until_waits("value", 2)
+        pid = next(job.pid for job in list_jobs() if job.id == run.job_id)
+        assert pid is not None
+        os.killpg(pid, signal.SIGKILL)
+        await until(lambda: run.ended is not None, what="the end is seen")
+    async with console(home) as again:
+        await again.until("cut off")
+        await again.keys("enter", "enter")
+        await again.until("go on where it was")
+        await again.keys("enter")
+        await again.until_waits("value", 2)
+        await again.until("looked at 42")
+
+
+async def test_read_only_runs_nothing_and_says_why(home: Path) -> None:
+    async with console(home, read_only=True) as shown:
+        await shown.keys("enter", "enter")
+        await shown.until("read_only: nothing is run")
+        await shown.keys("I")
+        await shown.until("read_only: nothing is run")
+    assert not list_jobs()
+
+
+async def test_a_file_that_is_changed_while_it_runs_is_shown_anew_before_it_runs(home: Path) -> None:
+    path = home / "runbooks/made.md"
+    async with console(home) as shown:
+        await shown.keys("enter", "enter", "w")
+        await shown.until_waits("value", 2)
+        path.write_text(path.read_text().replace("touch ", "touch -c "))
+        await until(lambda: shown.pane.item is not None and shown.pane.item.runbook is not None
+                    and shown.pane.item.runbook.sha256 != shown.pane.run.folding.sha256, what="it is read again",
+                    timeout_s=20)  # type: ignore[union-attr]  # fmt: skip
+        await shown.keys("enter")
+        await shown.until("one of one, two")
+        await shown.keys("down", "enter")
+        text = await shown.until("The file was changed")
+        assert "touch -c" in text
+        await shown.keys("enter")
+        await shown.until_waits("hand", 3)
+        assert not (home / "changed-two").exists()
+
+
+@pytest.mark.parametrize("size", [(40, 10), (80, 24), (100, 30), (160, 48)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_every_size_leads_to_the_command_and_back(home: Path, size: tuple[int, int]) -> None:
+    async with console(home, size=size) as shown:
+        await shown.keys("enter")
+        while "echo" not in shown.text:
+            assert shown.pane.column < 2
+            await shown.keys("enter")
+        await shown.keys("escape", "escape")
+        await shown.until("Made")
+        assert shown.pane.column == 0
+
+
+async def test_an_alert_gives_its_runbook_its_values(home: Path) -> None:
+    async with console(home) as shown:
+        shown.app.go_to_runbook(Cause("HighErrorRate", {"word": "one", "token": "x"}, "SEV-1"))
+        assert shown.pane.values == {"word": "one"}
+        await shown.until("HighErrorRate fires, this is for it")
+        await shown.keys("enter")
+        text = await shown.until("because of")
+        assert "HighErrorRate" in text
