@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ from tests.services.postgres_backups import (
 )
 from tests.waiting import wait_for
 
+ROOT = Path(__file__).parents[2]
 CANARY = f"cAnArY-{os.urandom(8).hex()}"
 ROWS = "CREATE TABLE big AS SELECT g AS id, repeat(md5(g::text), 8) AS text FROM generate_series(1, 60000) g"
 
@@ -72,23 +74,36 @@ async def test_1_pg_dump_killed_in_the_middle_leaves_no_part_and_no_session(serv
     no_session_is_left(server)
 
 
-@pytest.mark.fault("1.1", "S37")
+STALLS = """
+import asyncio, sys
+from tests.services.kept_parts import KeptParts
+from tests.services.postgres_backups import source_at
+
+def stall(block):
+    print("began", flush=True)
+    sys.stdin.read()
+
+asyncio.run(source_at(int(sys.argv[1]), *sys.argv[2:]).dump(KeptParts(on_block=stall)))
+"""
+
+
+@contextmanager
+def stalled(server: Postgres, *user: str) -> Iterator[None]:
+    """Within, a process of its own stands still in the middle of a dump; then it is killed."""
+    argv = [sys.executable, "-c", STALLS, str(server.port), *user]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as dumping:
+        try:
+            assert dumping.stdout is not None
+            assert dumping.stdout.readline() == b"began\n"
+            yield
+        finally:
+            dumping.kill()
+
+
 def test_1_our_own_process_killed_in_the_middle_leaves_no_session_on_the_server(server: Postgres) -> None:
     fresh(server, ROWS)
-    code = (
-        "import asyncio, os, sys; from tests.services.postgres_backups import source_at; "
-        "from tests.services.kept_parts import KeptParts\n"
-        "def stall(block): print('began', flush=True); sys.stdin.read()\n"
-        "asyncio.run(source_at(int(sys.argv[1])).dump(KeptParts(on_block=stall)))"
-    )
-    argv = [sys.executable, "-c", code, str(server.port)]
-    with subprocess.Popen(
-        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
-    ) as dumping:
-        assert dumping.stdout is not None
-        assert dumping.stdout.readline() == b"began\n"
+    with stalled(server):
         assert int(server.csv(OURS)[0][0]) >= 1
-        dumping.kill()
     no_session_is_left(server)
 
 
@@ -243,6 +258,17 @@ async def test_59_the_password_is_in_no_command_line_environment_log_or_lasting_
     assert all(CANARY.encode() not in raw for raw in into.raw.values())
 
 
+@pytest.mark.fault("S37")
+def test_a_killed_dump_leaves_no_file_with_the_password(
+    with_passwords: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script(with_passwords, ROWS)
+    monkeypatch.setenv("PGPASSWORD", CANARY)
+    with stalled(with_passwords, "app"):
+        assert len(password_files(CANARY)) == 1
+    wait_for(lambda: password_files(CANARY) == [], what="the password's file is gone")
+
+
 async def test_60_a_password_file_that_others_may_read_is_told_of(
     with_passwords: Postgres, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -284,10 +310,27 @@ async def test_s8_a_database_called_like_a_connection_string_is_only_a_name(serv
         assert "there is none" in str(check.found) or "does not exist" in str(check.found)
 
 
+def environments_of(program: str) -> list[bytes]:
+    """Those of this machine's processes of that name which this one has started."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (folder / "comm").read_text().strip() == program and is_ours(int(folder.name)):
+                found.append((folder / "environ").read_bytes())
+    return found
+
+
+def is_ours(pid: int) -> bool:
+    """Whether this process is above it."""
+    while pid > 1 and pid != os.getpid():
+        pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return pid == os.getpid()
+
+
 async def test_s10_what_the_caller_has_set_for_psql_and_libpq_changes_nothing(
     server: Postgres, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    fresh(server, "CREATE TABLE t (x int)")
+    fresh(server, ROWS)
     canary = tmp_path / "canary"
     (tmp_path / ".psqlrc").write_text(f"\\! touch {canary}\n")
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -295,10 +338,19 @@ async def test_s10_what_the_caller_has_set_for_psql_and_libpq_changes_nothing(
         "PSQLRC": str(tmp_path / ".psqlrc"), "PGOPTIONS": "-c search_path=nowhere -c row_security=banana",
         "PGSERVICE": "evil", "PGSERVICEFILE": str(tmp_path / "none"), "PGHOST": "127.0.0.2", "PGHOSTADDR": "127.0.0.2",
         "PGPORT": "1", "PGDATABASE": "evil", "PGUSER": "evil", "PGSSLMODE": "verify-full", "PGCLIENTENCODING": "LATIN1",
+        "LD_LIBRARY_PATH": "/nowhere", "LD_AUDIT": "",
     }.items():  # fmt: skip
         monkeypatch.setenv(name, value)
-    into = KeptParts()
+    handed_on: list[bytes] = []
+
+    def look(_block: bytes) -> None:
+        if not handed_on:
+            handed_on.extend(environments_of("pg_dump"))
+
+    into = KeptParts(on_block=look)
     await source(server).dump(into)
+    assert handed_on
+    assert not [name for text in handed_on for name in (b"LD_", b"PGOPTIONS", b"PGSERVICE", b"PSQLRC") if name in text]
     assert into.details["lilfox.dump"]["encoding"] == "UTF8"
     assert not canary.exists()
 

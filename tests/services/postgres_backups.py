@@ -29,9 +29,9 @@ def source(server: Postgres, *, user: str = SUPERUSER, host: Host | None = None,
     return open_source("db", Options(**options), host or local())
 
 
-def source_at(port: int) -> PostgreSql:
+def source_at(port: int, user: str = SUPERUSER) -> PostgreSql:
     """A source of ``lilfox`` on the server that listens there, for processes of their own."""
-    return open_source("db", Options(url=f"postgresql://{SUPERUSER}@127.0.0.1:{port}/lilfox", globals=False), local())
+    return open_source("db", Options(url=f"postgresql://{user}@127.0.0.1:{port}/lilfox", globals=False), local())
 
 
 def program(server: Postgres, name: str, *words: str, **more: Any) -> subprocess.CompletedProcess[bytes]:
