@@ -85,7 +85,7 @@ def walk(tmp_path: Path, lab: MachineLab, attack: Attack) -> Walk:
     return made
 
 
-@pytest.mark.fault("2.24")
+@pytest.mark.fault("2.24", "2.27")
 def test_an_attacker_is_banned_for_a_time_and_limited(walk: Walk, attack: Attack) -> None:
     done = walk("network-attack", "web-1", attack_ip=attack.attacker, duration="20s", rate=60, burst=2)
     assert done.code == 0, done.why

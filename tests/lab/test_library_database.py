@@ -204,6 +204,7 @@ def test_a_failover_that_fails_before_the_promotion_is_taken_back(
     assert not databases.primary.ssh("ls /etc/systemd/system/database.service.d 2>/dev/null || true").strip()
 
 
+@pytest.mark.fault("2.25")
 def test_a_standby_takes_over_and_no_committed_row_is_lost(
     walk: Walk, databases: Databases, record_property: Callable[[str, object], None]
 ) -> None:

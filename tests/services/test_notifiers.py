@@ -199,6 +199,7 @@ async def test_a_login_goes_to_the_server_and_into_no_error(hook: StandIn, monke
     assert len(hook.requests) == 2
 
 
+@pytest.mark.fault("S31")
 @pytest.mark.parametrize("status", [302, 401, 404, 429, 500])
 async def test_a_webhook_that_does_not_take_it_is_said_without_its_address(hook: StandIn, status: int) -> None:
     hook.first = [Reply(status, "token=abcdefgh no", {"Location": "http://127.0.0.1:1/"})]

@@ -95,6 +95,7 @@ def test_what_is_no_shell_takes_no_value(text: str, attributes: Attributes) -> N
     assert fill(command("#!/usr/bin/env bash\necho <v>", script=True), {"v": "1"}, []).env == {"LF_v": "1"}
 
 
+@pytest.mark.fault("2.26")
 def test_lint_is_told_what_can_never_be_filled() -> None:
     found = refusals(command("echo '<v>' <v> '<attack-ip>'"), [IP])
     assert [(site.placeholder.name, site.place) for site, _ in found] == [("v", "single")]

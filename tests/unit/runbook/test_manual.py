@@ -149,6 +149,7 @@ def test_each_shell_fence_is_split_without_asking_bash(document: Document) -> No
         assert not any(part.whole or part.syntax_error for part in parts), fence.line
 
 
+@pytest.mark.fault("2.20", "2.21", "2.22", "2.24", "2.25", "2.26", "2.27")
 @pytest.mark.parametrize("row", HAZARDS)
 def test_each_hazard_of_the_table_is_named(row: int, document: Document) -> None:
     assert HAZARDS[row] <= {problem.code for problem in lint(document)}
