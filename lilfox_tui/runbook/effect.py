@@ -6,6 +6,7 @@ hosts how that ended which ran when it was killed.
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ from lilfox_tui.runbook.runner import Runner
 from lilfox_tui.runbook.targets import Hosts, words
 from lilfox_tui.runbook.wish import Wish
 
+_LOOK_S = 5.0
+
 
 async def run(run: Run, wanted: dict[str, Any]) -> Outcome:
     """Runs a runbook by orders, until one ends it."""
@@ -50,6 +53,7 @@ async def run(run: Run, wanted: dict[str, Any]) -> Outcome:
             _go_on(record, runner, before, wish, words(config, runbook))
         _take_first_values(runner, runbook, wish)
         handling = Handling(runner)
+        looking = asyncio.create_task(_fail_without_folder(run.folder, handling))
         try:
             async with listening(run.folder, handling.handle):
                 if wish.resumes:
@@ -57,8 +61,18 @@ async def run(run: Run, wanted: dict[str, Any]) -> Outcome:
                 run.say(_("waits for orders"))
                 return await handling.ended
         finally:
+            looking.cancel()
             await handling.stop()
             await runner.close()
+
+
+async def _fail_without_folder(folder: Path, handling: Handling) -> None:
+    """Ends the run where its folder was taken away: nothing can be written down any more, and nobody can order it."""
+    while True:
+        await asyncio.sleep(_LOOK_S)
+        if not await asyncio.to_thread(folder.exists):
+            break
+    handling.fail(LilFoxError(tr("{folder}: it was taken away", folder=folder)))
 
 
 def _read(on_disk: OnDisk, wish: Wish) -> Runbook:

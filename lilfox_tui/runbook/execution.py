@@ -80,6 +80,7 @@ class Execution:
         self._link_lost = False
         self._patience: asyncio.TimerHandle | None = None
         self._read = {"stdout": 0, "stderr": 0}
+        self._late: asyncio.TimerHandle | None = None
         self._work: asyncio.Task[End] | None = None
         self._why: Message | str | None = None
         """Why it is ended by us."""
@@ -101,10 +102,6 @@ class Execution:
     async def _watched(self, work: Coroutine[object, object, End]) -> End:
         task = self._task
         self._work = asyncio.ensure_future(work)
-        timer: asyncio.TimerHandle | None = None
-        if task.timeout_s is not None:
-            late = tr("it did not end within {seconds:g} s", seconds=task.timeout_s)
-            timer = asyncio.get_running_loop().call_later(task.timeout_s, self.stop, late)
         try:
             return await self._work
         except asyncio.CancelledError:
@@ -115,11 +112,19 @@ class Execution:
             followed = task.kind == "follow"
             return End(state="done" if followed else "failed", message="" if followed else self._why, stopped=True)
         finally:
-            for each in (timer, self._patience):
+            for each in (self._late, self._patience):
                 if each is not None:
                     each.cancel()
 
+    def _begin_to_count(self) -> None:
+        """From now on its time runs."""
+        seconds = self._task.timeout_s
+        if seconds is not None:
+            late = tr("it did not end within {seconds:g} s", seconds=seconds)
+            self._late = asyncio.get_running_loop().call_later(seconds, self.stop, late)
+
     async def _reads(self) -> End:
+        self._begin_to_count()
         marked = _Marked(token_hex(16).encode())
         try:
             stdin = self._given(marked.mark.decode())
@@ -164,6 +169,8 @@ class Execution:
 
     async def _followed(self) -> End:
         task, read = self._task, self._read
+        if self._why is None:
+            self._begin_to_count()
         following = detached.follow(
             self._host,
             task.run,

@@ -37,6 +37,7 @@ class Handling:
     def __init__(self, runner: Runner) -> None:
         self.ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._runner = runner
+        runner.fault = self.fail
         self._record = runner.record
         self._folding = runner.folding
         self._busy: asyncio.Task[None] | None = None
@@ -44,6 +45,11 @@ class Handling:
         """Nothing more is begun."""
         self._terminal = ""
         """What a face runs in its terminal now."""
+
+    def fail(self, error: Exception) -> None:
+        """The run cannot go on."""
+        if not self.ended.done():
+            self.ended.set_exception(error)
 
     async def handle(self, order: Order, by: str) -> None:
         """Does it, or begins it. Raises LilFoxError: it is refused, and nothing was done."""
@@ -92,11 +98,13 @@ class Handling:
         self._busy = asyncio.create_task(self._told(work))
 
     async def _told(self, work: Coroutine[object, object, object]) -> None:
-        """Does ``work``; why it cannot be done is told those who attach."""
+        """Does ``work``; why it cannot be done is told those who attach. A fault of ours ends the job."""
         try:
             await work
         except LilFoxError as error:
             self._record.say(f"{error.message} {error.hint}".strip(), "bad")
+        except Exception as error:
+            self.fail(error)
 
     async def _free(self) -> None:
         """Raises LilFoxError while something runs: who came first goes on."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 
 from msgspec.structs import replace
@@ -48,6 +48,8 @@ class Runner:
         self.record = record
         self.folding = record.folding
         self.alone = False
+        self.fault: Callable[[Exception], None] | None = None
+        """Is told of a fault in what nobody waits for."""
         self.values: dict[str, str] = {}
         self._config, self._hosts, self._on_disk = config, hosts, on_disk
         self._preparing = Preparing(config, hosts, self.folding, self.values)
@@ -115,7 +117,7 @@ class Runner:
             for host in ready.turn.hosts:
                 task = asyncio.create_task(await self._begun(ready, host, by, undoes))
                 self._background.add(task)
-                task.add_done_callback(self._background.discard)
+                task.add_done_callback(self._left_background)
             return True
         if ready.command.kind == "change":
             return await self._change(ready, by, undoes)
@@ -187,6 +189,12 @@ class Runner:
             with suppress(HostError):  # it is forgotten after a week
                 async with asyncio.timeout(_LEAVE_S):
                     await forget(self._hosts[name], self.folding.first_run, sudo=sudo)
+
+    def _left_background(self, task: asyncio.Task[bool]) -> None:
+        self._background.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception) and self.fault is not None:
+            self.fault(error)
 
     async def _begun(
         self, ready: Ready, host: str, by: str, undoes: tuple[str, ...]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -15,10 +16,11 @@ import pytest
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.jobs.folder import EVENTS
 from lilfox_tui.jobs.listing import find_job, list_jobs
+from lilfox_tui.jobs.process import start_of
 from lilfox_tui.runbook.orders import SOCKET, Finish, LookAgain, OrderRefused, RunAll, Stop, send
 from lilfox_tui.runbook.resuming import newest
 from lilfox_tui.runbook.states import Result
-from tests.faults import killed_job
+from tests.faults import faulty_job, killed_job
 from tests.faults.relay import Relay
 from tests.services.runbook_lab import RunbookLab, fence
 from tests.services.sshd import SshdLab, sshd_lab
@@ -310,7 +312,8 @@ def test_on_a_full_disk_nothing_is_changed_and_reading_goes_on(
                 events.write(b"\n")  # its last page has some room still
         lab.run_one(job, 3)
         (home / "pipe").write_text("read")  # returns when somebody reads it
-        wait_for(lambda: not ordered(lab, job), what="what changes is taken as an order")
+        wait_for(lambda: not busy(lab, job, 2), what="what changes is taken as an order")
+        wait_for(lambda: not busy(lab, job, 99), what="and has come to its end")
         (place / "rest").unlink()
         lab.run_one(job, 1, again=True)
         lab.until(job, "done", 1)
@@ -325,10 +328,10 @@ def test_on_a_full_disk_nothing_is_changed_and_reading_goes_on(
         subprocess.run(["umount", "-l", place], check=True)
 
 
-def ordered(lab: RunbookLab, job: str) -> bool:
-    """Orders the change; whether the job still has something else to do."""
+def busy(lab: RunbookLab, job: str, step: int) -> bool:
+    """Orders the step, which may not be there; whether the job still has something else to do."""
     try:
-        lab.run_one(job, 2)
+        lab.run_one(job, step)
     except OrderRefused as refused:
         return "not now" in str(refused)
     return False
@@ -340,3 +343,27 @@ def test_a_runbook_of_ten_thousand_steps_is_walked_in_its_order(lab: RunbookLab)
     job = lab.run_all(lab.begin())
     assert job.state == "ok", job.message
     assert (lab.on_host("web1") / "count").read_text() == "one\nlast\n"
+
+
+@pytest.mark.parametrize("background", [False, True])
+def test_a_fault_of_ours_ends_the_run_and_says_so(lab: RunbookLab, background: bool) -> None:
+    lab.write(fence("echo once >>count", f'{{"risk":"change","host":"web1","background":{str(background).lower()}}}'))
+    job = lab.begin(module=faulty_job.__name__)
+    lab.run_one(job)
+    ended = lab.ended(job)
+    assert (ended.state, ended.exit_code) == ("failed", 1)
+    assert "RuntimeError" in ended.message
+    wait_for((lab.on_host("web1") / "count").exists)
+    second = lab.begin(resumes=newest(job))
+    assert lab.until(second, "done").exit_status == 0, "what it did is found all the same"
+    assert (lab.on_host("web1") / "count").read_text() == "once\n"
+
+
+def test_a_run_whose_folder_is_taken_away_ends(lab: RunbookLab) -> None:
+    lab.write(fence("true"))
+    job = find_job(lab.begin())
+    wait_for((Path(job.folder) / SOCKET).exists)
+    shutil.rmtree(job.folder)
+    assert job.pid is not None
+    pid = job.pid
+    wait_for(lambda: start_of(pid) is None, what="its process is gone")

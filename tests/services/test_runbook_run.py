@@ -182,13 +182,13 @@ def test_what_is_expected_and_captured_decides(lab: RunbookLab) -> None:
 
 def test_what_takes_too_long_is_ended_on_the_host(lab: RunbookLab) -> None:
     lab.write(
-        fence("echo $$ >pid; exec sleep 1000", '{"timeout":"1s","risk":"change"}'),
+        fence("echo $$ >pid; exec sleep 1000", '{"timeout":"2s","risk":"change"}'),
         fence("sleep 1000", '{"timeout":"1s"}'),
     )
     job = lab.begin(hosts="web1")
     lab.run_one(job, 1)
     result = lab.until(job, "failed", 1)
-    assert "did not end within 1 s" in result.message
+    assert "did not end within 2 s" in result.message
     assert result.stopped
     pid = int((lab.on_host("web1") / "pid").read_text())
     wait_for(lambda: not Path(f"/proc/{pid}").exists(), what="the command is gone")
