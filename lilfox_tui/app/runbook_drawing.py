@@ -309,7 +309,7 @@ class Drawing:
             entries = tuple(each for each in view.entries if each.at <= until)[-_ENTRIES:]
         shown = entries[-(rows - 1) :]
         left = len(view.entries) - len(shown)
-        before = _("{count} before: o", count=left) if left > 0 else ""
+        before = _("{count} before", count=left) if left > 0 else ""
         return [title_row(view.incident, pane.now, before), *(entry_row(each, width) for each in shown)]
 
 
