@@ -65,6 +65,19 @@ class AlertChanged(Struct, frozen=True, kw_only=True, tag="alert", tag_field="ev
     summary: str = ""
 
 
+class Noticed(Struct, frozen=True, kw_only=True, tag="noticed", tag_field="event"):
+    """A host, a service or a backend that LilFox watches went or came back, or something of it did."""
+
+    subject: str
+    """``host/NAME``, ``service/NAME`` or ``backend/NAME``."""
+    kind: str
+    """``lost``, ``back``, ``restarted``, ``level``, or ``unit``, ``mount``, ``disk``, ``interface`` with its name."""
+    level: Literal["good", "degraded", "failing"]
+    """What it went to."""
+    text: str
+    since: datetime
+
+
 class Did(Struct, frozen=True, kw_only=True, tag="did", tag_field="event"):
     """Something was done at once, without a job: a key trusted, a silence made."""
 
@@ -163,7 +176,7 @@ class Reopened(Struct, frozen=True, kw_only=True, tag="reopened", tag_field="eve
 
 
 What: TypeAlias = (
-    Opened | Noted | Decided | Named | Graded | Called | Marked | AlertChanged | Did | JobBegan | JobEnded
+    Opened | Noted | Decided | Named | Graded | Called | Marked | AlertChanged | Noticed | Did | JobBegan | JobEnded
     | StepBegan | StepEnded | Skipped | Changed | Reverted | Kept | TookOver | Closed | Reopened
 )  # fmt: skip
 

@@ -27,6 +27,8 @@ def event_text(what: What) -> str:
             return _("{moment}: {when:%Y-%m-%d %H:%M:%S} UTC", moment=moment_text(what.moment), when=what.when)
         case model.AlertChanged():
             return _alert(what)
+        case model.Noticed():
+            return f"{what.subject.partition('/')[2]}: {what.text}"
         case model.Closed() | model.Reopened() | model.TookOver():
             return _whole(what)
         case _:

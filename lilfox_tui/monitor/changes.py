@@ -141,13 +141,13 @@ def _level_changes(subject: str, view: View | PlanView, known: Known, at: dateti
     when = min(view.since, at)
     if view.level is Level.GOOD:
         lasted = "" if since is None else human_duration(at.timestamp() - since)
-        yield Change(when, subject, tr("good again after {lasted}", lasted=lasted), Level.GOOD)
+        yield Change(when, subject, tr("good again after {lasted}", lasted=lasted), Level.GOOD, "level")
         return
     why: Message | str = view.reasons[0] if view.reasons else ""
     if view.level is Level.FAILING:
-        yield Change(when, subject, tr("failing: {why}", why=why), Level.FAILING)
+        yield Change(when, subject, tr("failing: {why}", why=why), Level.FAILING, "level")
     else:
-        yield Change(when, subject, tr("degraded: {why}", why=why), Level.DEGRADED)
+        yield Change(when, subject, tr("degraded: {why}", why=why), Level.DEGRADED, "level")
 
 
 def _link_changes(subject: str, view: HostView, known: Known, at: datetime) -> Iterator[Change]:
@@ -155,10 +155,10 @@ def _link_changes(subject: str, view: HostView, known: Known, at: datetime) -> I
         if not known.lost:
             known.lost = True
             why = view.link.error.message
-            yield Change(min(view.link.since, at), subject, tr("lost: {why}", why=why), Level.FAILING)
+            yield Change(min(view.link.since, at), subject, tr("lost: {why}", why=why), Level.FAILING, "lost")
     elif not isinstance(view.link, Pending) and known.lost:
         known.lost = False
-        yield Change(min(view.link.value.since, at), subject, tr("reached again"), view.level)
+        yield Change(min(view.link.value.since, at), subject, tr("reached again"), view.level, "back")
 
 
 def _restart(subject: str, view: HostView, known: Known, at: datetime) -> Iterator[Change]:
@@ -174,7 +174,7 @@ def _restart(subject: str, view: HostView, known: Known, at: datetime) -> Iterat
     if booted is not None:
         known.booted_at = booted.timestamp()
     if restarted:
-        yield Change(min(booted or at, at), subject, tr("restarted"), Level.DEGRADED)
+        yield Change(min(booted or at, at), subject, tr("restarted"), Level.DEGRADED, "restarted")
 
 
 def _units(subject: str, view: HostView, known: Known, at: datetime) -> Iterator[Change]:
@@ -185,9 +185,9 @@ def _units(subject: str, view: HostView, known: Known, at: datetime) -> Iterator
     if before is None:
         return
     for unit in sorted(set(now) - set(before)):
-        yield Change(at, subject, tr("unit {unit} failed", unit=unit), Level.DEGRADED)
+        yield Change(at, subject, tr("unit {unit} failed", unit=unit), Level.DEGRADED, f"unit {unit}")
     for unit in sorted(set(before) - set(now)):
-        yield Change(at, subject, tr("unit {unit} is no longer failed", unit=unit), Level.GOOD)
+        yield Change(at, subject, tr("unit {unit} is no longer failed", unit=unit), Level.GOOD, f"unit {unit}")
 
 
 def _came_and_gone(subject: str, view: HostView, known: Known, at: datetime) -> Iterator[Change]:
@@ -198,18 +198,28 @@ def _came_and_gone(subject: str, view: HostView, known: Known, at: datetime) -> 
     if mounts := sorted(mount.mountpoint for mount in summary.filesystems):
         before, known.mounts = known.mounts, mounts
         came, gone = _differ(before, mounts)
-        yield from (Change(at, subject, tr("{mount} mounted", mount=name), Level.GOOD) for name in came)
-        yield from (Change(at, subject, tr("{mount} no longer mounted", mount=name), Level.DEGRADED) for name in gone)
+        yield from (_came(at, subject, tr("{mount} mounted", mount=name), f"mount {name}") for name in came)
+        yield from (_went(at, subject, tr("{mount} no longer mounted", mount=name), f"mount {name}") for name in gone)
     if disks := sorted(disk.device for disk in summary.disks):
         before, known.disks = known.disks, disks
         came, gone = _differ(before, disks)
-        yield from (Change(at, subject, tr("disk {disk} appeared", disk=name), Level.GOOD) for name in came)
-        yield from (Change(at, subject, tr("disk {disk} is gone", disk=name), Level.DEGRADED) for name in gone)
+        yield from (_came(at, subject, tr("disk {disk} appeared", disk=name), f"disk {name}") for name in came)
+        yield from (_went(at, subject, tr("disk {disk} is gone", disk=name), f"disk {name}") for name in gone)
     if interfaces := sorted(interface.device for interface in summary.interfaces):
         before, known.interfaces = known.interfaces, interfaces
         came, gone = _differ(before, interfaces)
-        yield from (Change(at, subject, tr("interface {name} appeared", name=name), Level.GOOD) for name in came)
-        yield from (Change(at, subject, tr("interface {name} is gone", name=name), Level.DEGRADED) for name in gone)
+        yield from (
+            _came(at, subject, tr("interface {name} appeared", name=name), f"interface {name}") for name in came
+        )
+        yield from (_went(at, subject, tr("interface {name} is gone", name=name), f"interface {name}") for name in gone)
+
+
+def _came(at: datetime, subject: str, what: Message, kind: str) -> Change:
+    return Change(at, subject, what, Level.GOOD, kind)
+
+
+def _went(at: datetime, subject: str, what: Message, kind: str) -> Change:
+    return Change(at, subject, what, Level.DEGRADED, kind)
 
 
 def _differ(before: list[str] | None, now: list[str]) -> tuple[list[str], list[str]]:

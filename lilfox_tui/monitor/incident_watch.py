@@ -1,4 +1,5 @@
-"""The open incident while watching: everybody sees it grow, and what alerts do meanwhile is written into it.
+"""The open incident while watching: everybody sees it grow, and what alerts do and hosts and services go through
+meanwhile is written into it.
 
 Nothing of incident/ is imported before the first frame.
 """
@@ -6,7 +7,7 @@ Nothing of incident/ is imported before the first frame.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Alert, Alerts
     from lilfox_tui.incident.model import AlertChanged, Entry
     from lilfox_tui.incident.reading import TimelineReader
+    from lilfox_tui.monitor.model import Change
+    from lilfox_tui.monitor.noticing import Noticing
 
 EVERY_S = 0.5
 """Between two looks; whoever writes the timeline, it is seen so soon."""
@@ -30,15 +33,21 @@ BY = "lilfox"
 
 
 class IncidentWatch:
-    """The current incident. ``alerts`` gives the newest alerts (None where there are no rules); ``changed`` is called
-    when another incident is open than before, or none."""
+    """The current incident. ``alerts`` gives the newest alerts (None where there are no rules), ``happened`` what
+    changed of what is watched; ``changed`` is called when another incident is open than before, or none."""
 
-    def __init__(self, alerts: Callable[[], State[Alerts] | None], changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        alerts: Callable[[], State[Alerts] | None],
+        happened: Callable[[], Sequence[Change]],
+        changed: Callable[[], None],
+    ) -> None:
         self.feed: Feed[IncidentView] = Feed()
-        self._alerts, self._changed = alerts, changed
+        self._alerts, self._happened, self._changed = alerts, happened, changed
         self._folder: Path | None = None
         self._reader: TimelineReader | None = None
         self._entries: tuple[Entry, ...] = ()
+        self._noticing: Noticing | None = None
         self._told: set[str] = set()
         """What was written of alerts already; whoever else watches writes each once, too."""
         self._wake = asyncio.Event()
@@ -52,7 +61,7 @@ class IncidentWatch:
         await asyncio.sleep(scrape_watch.AFTER_FIRST_FRAME_S)
         while True:
             try:
-                await asyncio.to_thread(self.look)
+                await asyncio.to_thread(self.look, self._happened())
             except LilFoxError as error:
                 self.feed.fail(error)
             except Exception as error:
@@ -62,16 +71,18 @@ class IncidentWatch:
                 async with asyncio.timeout(EVERY_S if self._folder else NONE_OPEN_EVERY_S):
                     await self._wake.wait()
 
-    def look(self) -> None:
-        """Looks once: writes what alerts did, reads what is new, publishes where something is. Blocks."""
+    def look(self, happened: Sequence[Change] = ()) -> None:
+        """Looks once: writes what alerts did and what ``happened``, reads what is new, publishes where something is.
+        Blocks."""
         from lilfox_tui.incident.folding import fold
         from lilfox_tui.incident.incidents import current_folder
         from lilfox_tui.incident.reading import TimelineReader
+        from lilfox_tui.monitor.noticing import Noticing
 
         folder = current_folder()
         if folder != self._folder or self.feed.value is None:
             self._folder, self._entries, self._told = folder, (), set()
-            self._reader = None if folder is None else TimelineReader(folder)
+            self._reader, self._noticing = None if folder is None else TimelineReader(folder), Noticing()
             self.feed.publish(IncidentView(datetime.now(UTC)))
             self._changed()
         if folder is None or self._reader is None:
@@ -81,6 +92,7 @@ class IncidentWatch:
             self._entries = (*self._entries, *new)
             incident = fold(self._entries, folder)
             self.feed.publish(IncidentView(datetime.now(UTC), incident, self._entries))
+        self._notice(folder, happened)  # with what others wrote until now
 
     def _record(self, folder: Path) -> None:
         state = self._alerts()
@@ -96,6 +108,18 @@ class IncidentWatch:
             if not over:  # what was over before it was opened is none of it
                 append_in(folder, what, by=BY, once=once)
             self._told.add(once)
+
+    def _notice(self, folder: Path, happened: Sequence[Change]) -> None:
+        if self._noticing is None or not self._entries:
+            return
+        from lilfox_tui.incident.incidents import append_in
+        from lilfox_tui.monitor.noticing import event_of, once_of
+
+        entries = list(self._entries)
+        for change in self._noticing.new(happened, entries[0].at):
+            if not self._noticing.told(change, entries):
+                entries.append(append_in(folder, event_of(change), by=BY, once=once_of(change, entries)))
+                self._noticing.claim(entries[-1])
 
 
 def _changes(alerts: Iterable[Alert]) -> Iterator[tuple[str, AlertChanged]]:

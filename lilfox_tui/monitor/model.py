@@ -81,6 +81,9 @@ class Change(Struct, frozen=True):
     """``host/NAME``, ``service/NAME``, ``backend/NAME`` or ``plan/NAME``, of a copy ``plan/NAME@STORE``."""
     what: Message
     level: Level
+    kind: str = ""
+    """``lost``, ``back``, ``restarted``, ``level``, or ``unit``, ``mount``, ``disk``, ``interface`` with its name: the
+    same in every LilFox that notices it, whatever it says of why and how long."""
 
 
 class Overview(Struct, frozen=True):

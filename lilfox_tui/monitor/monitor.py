@@ -96,7 +96,7 @@ class Monitor:
         )
         self.backups = BackupWatch(config, config_file, self._host_or_here, self._level_changed.set)
         self.recovery = RecoveryWatch(config, config_file, self.host, self.scraping.store, acts=recovers)
-        self.incidents = IncidentWatch(lambda: self.alerting.state, self._level_changed.set)
+        self.incidents = IncidentWatch(lambda: self.alerting.state, self.changes.all, self._level_changed.set)
         self.runbooks = RunbookWatch(config)
         self.queries = Queries(config, self._asking_host, self.scraping.store, self.alerting)
         self._looked = False

@@ -14,7 +14,7 @@ from lilfox_tui.incident import incidents as book
 from lilfox_tui.incident.verifying import Verdict, verify
 from tests.unit.incident.made import all_events
 
-LINES = 21
+LINES = 22
 texts = st.text(st.characters(exclude_categories=()), max_size=40)
 once = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

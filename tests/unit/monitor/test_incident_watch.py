@@ -32,7 +32,7 @@ class Watched:
     def __init__(self) -> None:
         self.alerts: tuple[Alert, ...] = ()
         self.changes = 0
-        self.watch = IncidentWatch(self._state, self._changed)
+        self.watch = IncidentWatch(self._state, tuple, self._changed)
 
     def look(self, *alerts: Alert) -> None:
         """One look while these are there."""
