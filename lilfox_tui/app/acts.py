@@ -112,7 +112,8 @@ async def _confirmed(app: Shell, operation: Operation) -> bool:
 
 def shown_rows(operation: Operation) -> list[Row]:
     """On which host, what exactly runs, and what it changes."""
-    rows: list[Row] = [(_label(_("host")), Piece(operation.host, "accent"))]
+    where = _("by way of") if operation.statement else _("host")
+    rows: list[Row] = [(_label(where), Piece(operation.host, "accent"))]
     for place, line in enumerate(operation.shown):
         rows.append((_label(_("runs") if place == 0 else ""), Piece(line, "strong")))
     rows.append(BLANK)

@@ -31,7 +31,7 @@ def host_acts(app: Shell, view: HostView) -> list[Act]:
     title, note = _("another unit of {host}", host=view.name), _("restart, start or stop one of its services")
     acts.append(Act("unit", title, note, partial(_any_unit, name=view.name), why))
     title, note = _("signal a process of {host}", host=view.name), _("TERM, HUP or KILL")
-    unread = None if _processes(app, view.name) else tr("enter opens its page: its processes are read there")
+    unread = None if _processes(app, view.name) else tr("its processes are read while its page is open")
     acts.append(Act("process", title, note, partial(_signal, name=view.name), why or unread))
     return [*acts, unban_act(view.name, why)]
 

@@ -27,10 +27,11 @@ from lilfox_tui.text import human_duration
 SHORTEST_S, LONGEST_S = 1, 30 * 24 * 3600
 _TABLE = "inet lilfox_ban"
 _RULES = f"""\
-add table {_TABLE}
-add set {_TABLE} v4 {{ type ipv4_addr; flags timeout; size 65535; }}
-add set {_TABLE} v6 {{ type ipv6_addr; flags timeout; size 65535; }}
-add chain {_TABLE} banned {{ type filter hook prerouting priority -310; policy accept; }}
+table {_TABLE} {{
+  set v4 {{ type ipv4_addr; flags timeout; size 65535; }}
+  set v6 {{ type ipv6_addr; flags timeout; size 65535; }}
+  chain banned {{ type filter hook prerouting priority -310; }}
+}}
 flush chain {_TABLE} banned
 add rule {_TABLE} banned ip saddr @v4 drop
 add rule {_TABLE} banned ip6 saddr @v6 drop
@@ -66,9 +67,9 @@ def ban_operation(host: str, text: str, seconds: int, *, sudo: bool) -> Operatio
         sudo=sudo,
         title=_("ban {address} on {host} for {time}", address=str(found), host=host, time=time),
         changes=(
-            _("nothing from {address} gets in any more, on connections that are open too", address=str(found)),
-            _("it ends by itself after {time}; a boot of the host ends it, too", time=time),
-            _("whoever else comes from that address (a proxy, an office) is shut out with it"),
+            _("nothing from {address} gets in, open connections too", address=str(found)),
+            _("it ends by itself after {time}, or when the host boots", time=time),
+            _("all who share that address are shut out: a proxy, an office"),
         ),
         confirm=host,
         lasts_s=seconds,

@@ -8,44 +8,35 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
-from lilfox_tui.app.dialogs.dialog import Dialog
-from lilfox_tui.app.draw import BLANK, Piece, Row
+from lilfox_tui.app.dialogs.told import Told
+from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.widgets.lines import Lines
-from lilfox_tui.app.wrap import wrapped
 
 
-class Ask(Dialog[bool]):
+class Ask(Told):
     """Returns whether enter was pressed, or one of ``keys``. ``does`` says in a word what enter does; ``stays`` what
     esc does."""
 
+    around = 3
+
     def __init__(self, title: str, rows: Sequence[Row], *, does: str, stays: str, keys: Sequence[str] = ()) -> None:
-        super().__init__()
+        super().__init__(title, rows)
         self._keys = ("enter", *keys)
-        self._rows: list[Row] = [
-            (Piece(" " + title, "title"),),
-            BLANK,
-            *rows,
-            BLANK,
-            (Piece(" enter", "key"), Piece(f" {does}   "), Piece("esc", "key"), Piece(f" {stays}")),
-        ]
+        self._choice: Row = (Piece(" enter", "key"), Piece(f" {does}   "), Piece("esc", "key"), Piece(f" {stays}"))
 
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog"):
-            yield Lines(ground="bar", id="dialog-text")
+            yield Lines(ground="bar", sticky=1, id="dialog-text")
+            yield Lines(ground="bar", id="dialog-keys")
 
-    def on_mount(self) -> None:
-        self._show()
-
-    def on_resize(self) -> None:
-        self._show()
-
-    def _show(self) -> None:
-        rows = wrapped(self._rows, self.room())
-        self.query_one("#dialog", Vertical).styles.height = len(rows) + 2
-        self.call_after_refresh(lambda: self.query_one("#dialog-text", Lines).show(rows))
+    def show_text(self) -> None:
+        super().show_text()
+        self.call_after_refresh(lambda: self.query_one("#dialog-keys", Lines).show([self._choice]))
 
     def on_key(self, event: events.Key) -> None:
         event.stop()
+        if self.scrolls(event):
+            return
         if event.key in self._keys:
             self.close(True)
         elif event.key in ("escape", "n"):

@@ -9,43 +9,33 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input
 
-from lilfox_tui.app.dialogs.dialog import Dialog
-from lilfox_tui.app.draw import BLANK, Piece, Row
+from lilfox_tui.app.dialogs.told import Told
+from lilfox_tui.app.draw import Row
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.app.widgets.text_field import TextField
-from lilfox_tui.app.wrap import wrapped
 from lilfox_tui.i18n import _
 
 
-class Confirm(Dialog[bool]):
+class Confirm(Told):
     """Returns True only when exactly ``word`` was typed."""
 
     def __init__(self, title: str, rows: Sequence[Row], word: str) -> None:
-        super().__init__()
-        self._rows: list[Row] = [(Piece(" " + title, "title"),), BLANK, *rows, BLANK]
+        super().__init__(title, rows)
         self._word = word
 
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog"):
-            yield Lines(ground="bar", id="dialog-text")
+            yield Lines(ground="bar", sticky=1, id="dialog-text")
             yield TextField(
                 id="dialog-input", placeholder=_("type {word} and press enter; esc leaves", word=self._word)
             )
 
     def on_mount(self) -> None:
         self.query_one("#dialog-input", Input).focus()
-        self._show()
-
-    def on_resize(self) -> None:
-        self._show()
-
-    def _show(self) -> None:
-        rows = wrapped(self._rows, self.room())
-        self.query_one("#dialog", Vertical).styles.height = len(rows) + 2
-        self.call_after_refresh(lambda: self.query_one("#dialog-text", Lines).show(rows))
+        super().on_mount()
 
     def on_key(self, event: events.Key) -> None:
-        if event.key == "escape":
+        if not self.scrolls(event) and event.key == "escape":
             event.stop()
             self.close(False)
 
