@@ -226,6 +226,8 @@ class AlertsConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True)
     """Between two reminders of a group that fires and that nobody has acknowledged; None for no reminders."""
     resend: Seconds = Seconds(60)
     """How often an Alertmanager is told again what fires."""
+    incident_on: tuple[str, ...] = ()
+    """Severities, or names of alerts: when such an alert fires and no incident is open, ``lilfox monitor`` opens one."""
 
     @property
     def every_s(self) -> float:

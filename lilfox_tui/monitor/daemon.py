@@ -45,7 +45,7 @@ class Daemon:
         self._warn = warn
         self._file = ReportFile(Path(options.output), warn)
         period = Seconds(min(config.refresh, options.interval))
-        self._monitor = Monitor(msgspec.structs.replace(config, refresh=period), config_file=config_file, recovers=True)
+        self._monitor = Monitor(msgspec.structs.replace(config, refresh=period), config_file=config_file, acts=True)
 
     async def run(self) -> None:
         """Watches and reports each ``interval``. Raises UsageError when ``listen`` cannot be had."""

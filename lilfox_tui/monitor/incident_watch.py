@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Alert, Alerts
     from lilfox_tui.incident.model import AlertChanged, Entry
     from lilfox_tui.incident.reading import TimelineReader
+    from lilfox_tui.metrics.model import Labels
     from lilfox_tui.monitor.model import Change
     from lilfox_tui.monitor.noticing import Noticing
 
@@ -34,16 +35,21 @@ BY = "lilfox"
 
 class IncidentWatch:
     """The current incident. ``alerts`` gives the newest alerts (None where there are no rules), ``happened`` what
-    changed of what is watched; ``changed`` is called when another incident is open than before, or none."""
+    changed of what is watched; ``changed`` is called when another incident is open than before, or none. ``opened_by``
+    are severities and names of alerts that open one."""
 
     def __init__(
         self,
         alerts: Callable[[], State[Alerts] | None],
         happened: Callable[[], Sequence[Change]],
         changed: Callable[[], None],
+        opened_by: Sequence[str] = (),
     ) -> None:
         self.feed: Feed[IncidentView] = Feed()
         self._alerts, self._happened, self._changed = alerts, happened, changed
+        self.opened_by = tuple(opened_by)
+        self._closed: set[tuple[Labels, datetime | None]] = set()
+        """Alerts, with when they fired, whose incident somebody has closed."""
         self._folder: Path | None = None
         self._reader: TimelineReader | None = None
         self._entries: tuple[Entry, ...] = ()
@@ -79,7 +85,7 @@ class IncidentWatch:
         from lilfox_tui.incident.reading import TimelineReader
         from lilfox_tui.monitor.noticing import Noticing
 
-        folder = current_folder()
+        folder = current_folder() or self._opened()
         if folder != self._folder or self.feed.value is None:
             self._folder, self._entries, self._told = folder, (), set()
             self._reader, self._noticing = None if folder is None else TimelineReader(folder), Noticing()
@@ -93,6 +99,22 @@ class IncidentWatch:
             incident = fold(self._entries, folder)
             self.feed.publish(IncidentView(datetime.now(UTC), incident, self._entries))
         self._notice(folder, happened)  # with what others wrote until now
+
+    def _opened(self) -> Path | None:
+        """An incident for an alert that fires, where one is to be opened."""
+        state = self._alerts() if self.opened_by else None
+        if not isinstance(state, Ready):
+            return None
+        from lilfox_tui.monitor.opening import open_for, that_open, told_before
+
+        for alert in that_open(state.value.alerts, self.opened_by):
+            key = alert.labels, alert.fired_at
+            if key in self._closed:
+                continue
+            if not told_before(alert):
+                return open_for(alert)
+            self._closed.add(key)
+        return None
 
     def _record(self, folder: Path) -> None:
         state = self._alerts()

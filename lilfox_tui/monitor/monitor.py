@@ -60,9 +60,9 @@ class Monitor:
 
     ``hosts`` stands in for opened hosts (tests). ``changes`` is where events are remembered: in memory only when
     not given. ``config_file`` is where ``config`` comes from, None for the usual place: alerts are kept for each file
-    apart, or in the folder ``alert_state``. With ``recovers`` units of ``recovery:`` are restarted. Unless ``at_once``
-    this machine is not looked at before :meth:`run` or :meth:`prime`. Use from one event loop; only :meth:`prime` is
-    called before it runs.
+    apart, or in the folder ``alert_state``. With ``acts`` units of ``recovery:`` are restarted, and alerts open the
+    incidents that they are to open. Unless ``at_once`` this machine is not looked at before :meth:`run` or
+    :meth:`prime`. Use from one event loop; only :meth:`prime` is called before it runs.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Monitor:
         at_once: bool = True,
         config_file: Path | None = None,
         alert_state: Path | None = None,
-        recovers: bool = False,
+        acts: bool = False,
     ) -> None:
         self.config = config
         self.overview: Feed[Overview] = Feed()
@@ -95,8 +95,11 @@ class Monitor:
             config, config_file, self.scraping.store, self._asking_host, self._level_changed.set, state=alert_state
         )
         self.backups = BackupWatch(config, config_file, self._host_or_here, self._level_changed.set)
-        self.recovery = RecoveryWatch(config, config_file, self.host, self.scraping.store, acts=recovers)
-        self.incidents = IncidentWatch(lambda: self.alerting.state, self.changes.all, self._level_changed.set)
+        self.recovery = RecoveryWatch(config, config_file, self.host, self.scraping.store, acts=acts)
+        self.incidents = IncidentWatch(
+            lambda: self.alerting.state, self.changes.all, self._level_changed.set,
+            config.alerts.incident_on if acts and not config.read_only else (),
+        )  # fmt: skip
         self.runbooks = RunbookWatch(config)
         self.queries = Queries(config, self._asking_host, self.scraping.store, self.alerting)
         self._looked = False
