@@ -24,7 +24,7 @@ _MOST_MARKS = 200
 _TITLE = 60
 
 
-class LogEvidenceKeys(LogFindKeys, EvidenceKeys):
+class LogEvidenceKeys(EvidenceKeys, LogFindKeys):
     """What is selected, as evidence."""
 
     def evidence(self) -> Selection | None:

@@ -34,7 +34,7 @@ _WIDTH, _CHART_HEIGHT = 120, 5
 """Of a page that is kept, however small the screen is."""
 
 
-class MetricsPages(FarPast, EvidenceKeys):
+class MetricsPages(EvidenceKeys, FarPast):
     """Makes the pages of what is watched."""
 
     def host_page(self, view: HostView, now: datetime) -> HostPage:

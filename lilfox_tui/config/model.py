@@ -227,7 +227,7 @@ class AlertsConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True)
     resend: Seconds = Seconds(60)
     """How often an Alertmanager is told again what fires."""
     incident_on: tuple[str, ...] = ()
-    """Severities, or names of alerts: when such an alert fires and no incident is open, ``lilfox monitor`` opens one."""
+    """Severities, or names of alerts: when such a one fires and no incident is open, ``lilfox monitor`` opens one."""
 
     @property
     def every_s(self) -> float:
