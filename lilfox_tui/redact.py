@@ -35,9 +35,10 @@ def redact(text: str) -> str:
     """``text`` with passwords in URLs, authorization headers, tokens, keys and ``password=…`` values masked. Where a
     secret is kept (``password: env:NAME``) is none. A text whose colours part a secret from its name (``grep --color``,
     ``jq``) loses them."""
-    if "\x1b" in text and (plain := without_colours(text)) != text and (masked := _masked(plain)) != plain:
-        return masked
-    return _masked(text)
+    masked = _masked(text)
+    if "\x1b" in text and (plain := _masked(without_colours(text))) != without_colours(masked):
+        return plain
+    return masked
 
 
 def without_colours(text: str) -> str:

@@ -180,8 +180,10 @@ class Output:
 def masked(text: str, secrets: Iterable[str]) -> str:
     """``text`` without these values, and without what looks like a secret."""
     values = sorted(filter(None, secrets), key=len, reverse=True)
-    if "\x1b" in text and any(value in (plain := without_colours(text)) for value in values):
-        text = plain
+    if "\x1b" in text:
+        plain = without_colours(text)
+        if any(plain.count(value) > text.count(value) for value in values):
+            text = plain
     for value in values:
         text = text.replace(value, MASK)
     return redact(text)

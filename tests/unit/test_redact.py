@@ -35,7 +35,9 @@ ROOT = Path(__file__).parents[2]
         ("\x1b[32mgood\x1b[0m DB_\x1b[01;31m\x1b[Kpassword\x1b[m\x1b[K=S3CRET", "good DB_password=***"),
         ('\x1b[34;1m"token"\x1b[0m\x1b[1;39m:\x1b[0m \x1b[0;32m"S3CRET"\x1b[0m', '"token": ***'),
         ("to\x1b(B\x1b[mken\x1b]8;;x\x1b\\=S3CRET", "token=***"),
-        ("\x1b[\x1b[0m1m token=S3CRET\x1b[0m", "[1m token=***"),
+        ("\x1b[31mtoken=S3CRET\x1b[0m", "\x1b[31mtoken=***"),
+        ("\x1b[31m?token=S3CRET&x\x1b[0m", "\x1b[31m?token=***&x\x1b[0m"),
+        ("\x1b[\x1b[0m1m to\x1b[0mken=S3CRET\x1b[0m", "[1m token=***"),
     ],
 )
 def test_secrets_go_and_the_rest_stays(raw: str, kept: str) -> None:
