@@ -55,8 +55,8 @@ class EvidenceKeys(Pane):
         def take(title: str) -> None:
             self._open_and_keep(title.strip() or selected.title, evidence)
 
-        prompt = _("no incident is open: enter opens one, {title}, or type another title; esc leaves it",
-                   title=fit(selected.title, _TITLE_SHOWN).rstrip())  # fmt: skip
+        title = fit(selected.title, _TITLE_SHOWN).rstrip()
+        prompt = _("no incident is open: enter opens one, esc leaves; title: {title}", title=title)
         self.lilfox.ask_line(prompt, "", take, live=False)
 
     @work(group="evidence", exit_on_error=False)

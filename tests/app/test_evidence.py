@@ -14,9 +14,10 @@ from lilfox_tui.app.panes.logs import LogsPane
 from lilfox_tui.incident.incidents import current, entries, open_incident
 from lilfox_tui.incident.model import Kept
 from tests.app.alerts_made import alerting
-from tests.app.log_files import line, logs_app, selected, settled
+from tests.app.log_files import counted, line, logs_app, selected, settled
 from tests.app.overviews import NOW, mixed
 from tests.app.still import screen_text, still_app
+from tests.app.test_screens import check
 from tests.waiting import until
 
 SIZE = (100, 30)
@@ -241,3 +242,20 @@ async def test_the_page_of_an_alert_with_why_it_fires() -> None:
     assert entry.text.startswith(f"alert {item.name}: ")
     assert item.expression[:60] in text
     assert "LABELS" in text
+
+
+@pytest.mark.parametrize("language", ["en", "zh_CN"])
+@pytest.mark.parametrize("size", [(40, 10), (80, 24), (160, 48)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_how_it_is_offered_and_said(tmp_path: Path, size: tuple[int, int], language: str) -> None:
+    app = logs_app(tmp_path, language=language)
+    async with app.run_test(size=size) as pilot:
+        pane = await counted(app, pilot)
+        await to_record(pane, pilot, "GET /api/chat")
+        await pilot.press("e")
+        await until(lambda: app.query_one("#line").display, what="it is offered")
+        await pilot.pause()
+        check(f"evidence-offered-{size[0]}x{size[1]}-{language}", screen_text(pilot))
+        await pilot.press("enter")
+        await told(pilot, app, "INC-1")
+        await pilot.pause()
+        check(f"evidence-kept-{size[0]}x{size[1]}-{language}", screen_text(pilot))
