@@ -128,9 +128,8 @@ def test_after_a_run_with_sudo_no_secret_is_in_any_file_screen_argv_or_export(
     stack.enter_context(sudoers(f"{user} ALL=(ALL) ALL"))
     kept = tmp_path / "kept"
     kept.mkdir()
-    for name, value in (("sudo", canaries.sudo), ("pw", canaries.variable)):
-        (kept / name).write_text(value)
-        (kept / name).chmod(0o600)
+    (kept / "sudo").write_text(canaries.sudo)
+    (kept / "sudo").chmod(0o600)
     (home / ".env").write_text(SAID.format(canaries.said, canaries.key))
     lab = RunbookLab(tmp_path, servers)
     lab.configure(web1={"user": user, "sudo_password": f"file:{kept / 'sudo'}"})
@@ -146,7 +145,9 @@ def test_after_a_run_with_sudo_no_secret_is_in_any_file_screen_argv_or_export(
     words = ["--config", str(lab.config), "runbook", "run", str(lab.path), "--host", "web1", "--yes"]
     told = said("incident", "open", f"no access: password={canaries.said}", "--severity", "SEV-2")
     with processes_watched(canaries) as seen:
-        with Console([*words, "--var", f"pw=file:{kept / 'pw'}"], home=tmp_path, env=env, rows=200) as console:
+        with Console(words, home=tmp_path, env=env, rows=200) as console:
+            console.until("<pw>:")
+            console.press(f"{canaries.variable}\n")
             assert console.ended_within(60) == 3
             told += bytes(console.raw)
         (job,) = list_jobs()
