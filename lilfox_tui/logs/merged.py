@@ -194,6 +194,8 @@ class Merged(Window):
         elif passed:  # the reader has turned round meanwhile: it is read page by page
             lane.newer.start = lane.newer.start or AtTime(self._went_us)
             lane.newer.done = False
+            lane.skipped += passed + len(items)
+            self.waiting += passed + len(items)
             self._settle()
         else:
             lane.take_newer(items, microseconds(datetime.now(UTC)))
