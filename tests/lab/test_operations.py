@@ -233,6 +233,7 @@ def test_a_number_that_was_given_again_is_left_alone(acts: Acts) -> None:
 # ---- bans -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("2.24")
 def test_a_ban_drops_packets_and_ends_by_itself(acts: Acts) -> None:
     done = acts.ban(acts.attack.attacker, 4)
     assert done.state == "ok", (done.message, done.hint)
@@ -259,6 +260,7 @@ def test_both_families_can_be_banned(acts: Acts) -> None:
     assert acts.unban("2001:db8::7").state == "ok"
 
 
+@pytest.mark.fault("2.24")
 def test_what_must_not_be_banned_is_not(acts: Acts) -> None:
     """You, the load balancer, what is not of the internet, and the host's own addresses, gateways and name servers."""
     net = acts.attack.net
@@ -274,6 +276,7 @@ def test_what_must_not_be_banned_is_not(acts: Acts) -> None:
         acts.web.ssh("ip route del 203.0.113.0/24; sed -i /198.51.100.53/d /etc/resolv.conf")
 
 
+@pytest.mark.fault("2.24")
 def test_without_nft_nothing_is_banned_for_ever(acts: Acts) -> None:
     acts.web.ssh("mv /usr/sbin/nft /usr/sbin/nft.away")
     try:
@@ -284,6 +287,7 @@ def test_without_nft_nothing_is_banned_for_ever(acts: Acts) -> None:
         acts.web.ssh("mv /usr/sbin/nft.away /usr/sbin/nft")
 
 
+@pytest.mark.fault("S38")
 def test_bans_at_once_do_not_meet_in_the_middle(acts: Acts) -> None:
     """Of one machine the second on the same address is told who acts there; each makes all of it or nothing."""
     operation = ban_operation("web-1", acts.attack.attacker, 60, sudo=False)
@@ -298,6 +302,7 @@ def test_bans_at_once_do_not_meet_in_the_middle(acts: Acts) -> None:
     assert all(each in listed for each in (*addresses, acts.attack.attacker))
 
 
+@pytest.mark.fault("S38")
 def test_of_two_operators_who_ban_and_let_in_each_is_told_what_is_there(
     acts: Acts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
