@@ -124,8 +124,8 @@ async def _run(run: Run, host: Host, operation: Operation) -> tuple[detached.Loo
                 look = output
             else:
                 said += output.data[: _OUTPUT_BYTES - len(said)]
-    text = clean(said.decode("utf-8", "replace"))
-    for line in text.splitlines():
+    lines = [clean(line) for line in said.decode("utf-8", "replace").splitlines()]
+    for line in lines:
         run.say(line)
     if look is None or look.state != "ended":
         raise CommandUnknown(
@@ -133,7 +133,7 @@ async def _run(run: Run, host: Host, operation: Operation) -> tuple[detached.Loo
             tr("{host}: nobody saw how this ended: {command}", host=host.name, command=operation.command),
             tr("Look there what it has done before you do it again."),
         )
-    return look, text
+    return look, "\n".join(lines)
 
 
 def _failed(host: Host, operation: Operation, status: int | None, said: str) -> CommandFailed:

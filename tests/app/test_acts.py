@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,20 +16,26 @@ from lilfox_tui.app import ban_acts
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.backends.kinds.postgresql import PostgreSql
 from lilfox_tui.backends.model import ClientSession
+from lilfox_tui.config.model import HostConfig
 from lilfox_tui.config.runbook_model import RecoveryConfig, RunbooksConfig
 from lilfox_tui.errors import HostError, LilFoxError
 from lilfox_tui.i18n import tr
 from lilfox_tui.jobs import start
+from lilfox_tui.jobs.listing import list_jobs
 from lilfox_tui.jobs.model import Request
+from lilfox_tui.jobs.process import start_of
 from lilfox_tui.metrics.model import Level, Process, Snapshot
-from lilfox_tui.monitor.model import Overview
+from lilfox_tui.monitor.model import HostView, Overview
+from lilfox_tui.monitor.watched import this_machine
 from tests.app.log_files import line, settled
 from tests.app.overviews import NOW, host, mixed, service, summary
 from tests.app.still import screen_text, still_app
 from tests.app.test_backends import overview as with_backends
 from tests.app.test_screens import check
+from tests.unit.jobs.running import jobs
 from tests.waiting import until
 
+__all__ = ["jobs"]
 LANGUAGES = pytest.mark.parametrize("language", ["en", "zh_CN"])
 SIZE = (80, 24)
 UNIT = "lilfox-backend.service"
@@ -304,3 +312,36 @@ async def test_on_a_small_screen_the_whole_command_can_be_read(
         await until(lambda: "an office" in screen_text(pilot), what="its end is shown")
         assert "type web-1" in screen_text(pilot)
         assert begun == []
+
+
+@pytest.fixture
+def sleeper() -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(["sleep", "600"]) as process:
+        yield process
+        process.kill()
+
+
+async def test_a_job_on_this_machine_is_shown_from_its_first_event_to_its_end(
+    jobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sleeper: subprocess.Popen[bytes]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    name = this_machine()
+    view = HostView(name, HostConfig(local=True), Level.GOOD, NOW, (), summary(name, 2, 2, 2))
+    app = still_app(Overview(NOW, {name: view}, {}))
+    app.config = app.monitor.config = replace(app.config, hosts={})
+    process = Process(sleeper.pid, "root", "sleep", "S", 1.0, 2**22, NOW, start_of(sleeper.pid))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        app.monitor.snapshot(name).publish(Snapshot(name, NOW, 2.0, {}, {}, {}, processes=(process,)), NOW)
+        await open_acts(app, pilot, "host", name)
+        await choose(pilot, "hup")
+        await choose(pilot, "sleep")
+        await choose(pilot, "term")
+        await until(lambda: dialog(app) == "Ask", what="it is shown")
+        await pilot.press("enter")
+        await until(lambda: sleeper.poll() is not None, what="it has ended")
+        await until(lambda: f"ok: {sleeper.pid} has ended" in screen_text(pilot), what="the end is shown")
+        text = screen_text(pilot)
+        assert f"send TERM to {sleeper.pid} (sleep)" in text.partition("began on")[2], text
+    (job,) = list_jobs()
+    assert (job.kind, job.state) == ("signal", "ok")

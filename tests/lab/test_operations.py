@@ -138,6 +138,7 @@ def test_a_unit_that_does_not_start_says_so_with_its_words(acts: Acts) -> None:
     assert (done.state, done.exit_code) == ("failed", 1)
     assert "systemctl restart -- broken.service" in done.message
     assert "journalctl -u broken.service" in done.hint
+    assert "␊" not in (Path(done.folder) / "events.jsonl").read_text()
     missing = acts.unit("start", "nothing.service")
     assert missing.state == "failed"
     output = (Path(missing.folder) / "events.jsonl").read_text()

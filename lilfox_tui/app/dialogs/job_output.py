@@ -78,8 +78,10 @@ class JobOutput(Dialog[None]):
     def _take_lines(self) -> None:
         """Makes rows of what came since the last drawing."""
         made, there = self._made_of - self._log.dropped, list(self._log.events)
+        rows = list(self._rows)  # those that are shown stay as they are: the difference is painted
         for event in there[max(0, made) :]:
-            self._rows += wrapped(event_rows(event, self._zone, self._glyphs), self.app.size.width - 1)
+            rows += wrapped(event_rows(event, self._zone, self._glyphs), self.app.size.width - 1)
+        self._rows = rows
         self._made_of = self._log.dropped + len(there)
 
     def _head(self) -> list[Row]:
