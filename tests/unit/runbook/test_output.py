@@ -57,6 +57,20 @@ def test_no_secret_comes_out_of_where_the_middle_is_left_out(tmp_path: Path, bef
 
 
 @pytest.mark.fault("S17")
+@pytest.mark.parametrize("ended", [True, False])
+def test_of_a_key_that_began_in_the_middle_nothing_is_told(tmp_path: Path, ended: bool) -> None:
+    output = Output(tmp_path, "r")
+    output.add(b"x\n" * HEAD_BYTES)
+    output.add(b"-----BEGIN PRIVATE KEY-----\n")
+    for _number in range(TAIL_BYTES // 100):
+        output.add(b"canary" * 50 + b"\n")
+    if ended:
+        output.add(b"-----END PRIVATE KEY-----\nafter\n")
+    text = output.close().text
+    assert "canary" not in text
+    assert text.endswith(f"{MASK}\nafter\n" if ended else MASK)
+
+
 def test_a_hundred_megabytes_keep_head_tail_and_counts_in_little_memory(tmp_path: Path) -> None:
     block = b"".join(b"line %07d\n" % number for number in range(10_000))
     output = Output(tmp_path, "r")
