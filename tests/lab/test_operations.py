@@ -28,7 +28,12 @@ from tests.unit.jobs.running import ended, jobs
 from tests.waiting import wait_for
 
 __all__ = ["jobs"]
-pytestmark = [pytest.mark.lab, pytest.mark.root, pytest.mark.xdist_group("lab-operations"), pytest.mark.usefixtures("jobs")]
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.root,
+    pytest.mark.xdist_group("lab-operations"),
+    pytest.mark.usefixtures("jobs"),
+]
 SLOW = "slow.service"
 _UNITS = f"""
 cat >/etc/systemd/system/{SLOW} <<'EOF'
