@@ -93,10 +93,15 @@ def _alerts(overview: Overview, width: int, glyphs: Glyphs) -> list[Piece]:
 
 
 def tabs(names: Sequence[str], current: int, status: Row, width: int) -> Row:
-    """The panes that exist, and what the current one says of itself."""
-    left = [
-        Piece(f"  {index + 1} {name} ", "title" if index == current else "muted") for index, name in enumerate(names)
-    ]
+    """The panes that exist, of the others only their numbers where there is not room for names; and what the current
+    one says of itself."""
+    roles = ["title" if index == current else "muted" for index in range(len(names))]
+    left = [Piece(f"  {index + 1} {name} ", roles[index]) for index, name in enumerate(names)]
+    if _width(left) >= width:
+        left = [
+            Piece(f"  {index + 1} {name} " if index == current else f"  {index + 1} ", roles[index])
+            for index, name in enumerate(names)
+        ]
     return _spread(left, [*status, Piece(" ")], width)
 
 

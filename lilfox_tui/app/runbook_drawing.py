@@ -262,22 +262,29 @@ class Drawing:
             return self._of_run(log.state, log.folding, mark)
         if pane.killed is not None:
             return (mark, Piece(_("its job was cut off: enter goes on where it was"), "failing"))
+        if (text := self._for_none()) is not None:
+            return (mark, Piece(text, "degraded"))
         if item is None:
             return ()
         if item.problems:
             problem = item.problems[0]
             text = _("line {line}: {what}; nothing of this file is run", line=problem.line, what=problem.text)
             return (Piece(f" {pane.lilfox.glyphs.failing} ", "failing"), Piece(text, "failing"))
-        if pane.cause is not None and not any(each.alert == pane.cause.alert for each in pane.items) and pane.view:
-            text = _("no runbook is for {alert}", alert=pane.cause.alert)
-            if pane.cause.runbook_url:
-                text = _("no runbook is for {alert}; its own is {url} (y copies it)",
-                         alert=pane.cause.alert, url=pane.cause.runbook_url)  # fmt: skip
-            return (mark, Piece(text, "degraded"))
         if item.alert:
             text = _("{alert} fires, this is for it: enter begins a run", alert=item.alert)
             return (mark, Piece(text, "accent"))
         return (mark, Piece(_("enter begins a run; nothing is changed before you have seen and confirmed it"), "muted"))
+
+    def _for_none(self) -> str | None:
+        """That no runbook is for the alert that led here, where that is so."""
+        cause, view = self._pane.cause, self._pane.view
+        if cause is None or view is None or view.documents is None or self._pane.chosen:
+            return None
+        if any(each.alert == cause.alert for each in self._pane.items):
+            return None
+        if not cause.runbook_url:
+            return _("no runbook is for {alert}", alert=cause.alert)
+        return _("no runbook is for {alert}; its own is {url} (y copies it)", alert=cause.alert, url=cause.runbook_url)
 
     def _of_run(self, state: RunState, folding: Folding, mark: Piece) -> Row:
         running = folding.running()

@@ -42,7 +42,7 @@ SCRAPED_EACH_S = 0.1
 
 
 class RulesMonitor(Monitor):
-    """Watches nothing but the rules; ``values`` are those of ``up`` by job, from now on."""
+    """Watches nothing but the rules and the runbooks; ``values`` are those of ``up`` by job, from now on."""
 
     def __init__(self, config: Config, state: Path, values: dict[str, float]) -> None:
         super().__init__(config, alert_state=state)
@@ -55,6 +55,7 @@ class RulesMonitor(Monitor):
         async with asyncio.TaskGroup() as group:
             group.create_task(self._scrape())
             group.create_task(self.alerting.run())
+            group.create_task(self.runbooks.run())
             group.create_task(self._tell())
 
     async def _scrape(self) -> None:
