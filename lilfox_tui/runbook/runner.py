@@ -251,7 +251,8 @@ class Runner:
     def _execution(self, host: str, task: Task, output: Output) -> Execution:
         def lost(reason: str) -> None:
             self.record.fact(LinkLost(at=now(), run=task.run, reason=reason), must=False)
-            self.record.say(f"{host}: {reason or _('the link is back')}", "warning" if reason else "note")
+            said = reason or _("the link is back")
+            self.record.say(f"{host}: {said}", "warning" if reason else "note")
 
         execution = Execution(self._hosts[host], task, output, lost)
         self._executions[task.run] = execution

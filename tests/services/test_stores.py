@@ -1,5 +1,4 @@
-"""What every store keeps, over a folder of this machine and over SFTP to a real sshd, also of an account without a
-shell."""
+"""What every store keeps, over a folder of this machine and over SFTP to a real sshd, also where there is no shell."""
 
 from __future__ import annotations
 

@@ -62,8 +62,9 @@ class RunDialog(Dialog[bool]):
     def _show(self, text: Sequence[Row], blanks: Sequence[Row]) -> None:
         lines = self.query_one("#dialog-text", Lines)
         lines.show(text)
-        enter: Row = () if self._word else (Piece(" enter", "key"), Piece(f" {_('run it')}  "))
-        keys: Row = (*enter, Piece(" esc", "key"), Piece(f" {_('leave it')}  "))
+        run, leave = _("run it"), _("leave it")
+        enter: Row = () if self._word else (Piece(" enter", "key"), Piece(f" {run}  "))
+        keys: Row = (*enter, Piece(" esc", "key"), Piece(f" {leave}  "))
         self.query_one("#dialog-keys", Lines).show([*blanks, keys])
         self._title_row(lines)
 

@@ -12,6 +12,7 @@ import pytest
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
 from lilfox_tui.runbook.orders import SOCKET, Finish, Order, OrderRefused, RunOne, Stop, listening, send
+from tests.waiting import turn
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ async def test_one_order_is_handled_at_a_time(folder: Path) -> None:
         nonlocal running, most
         running += 1
         most = max(most, running)
-        await asyncio.sleep(0)
+        await turn()
         running -= 1
 
     async with listening(folder, handle):
