@@ -137,7 +137,7 @@ async def start_script(
 
 async def look(host: Host, job: str, *, sudo: bool = False) -> Look:
     """What there is of it now. Raises HostError."""
-    return _told((await _asked(host, detached_scripts.LOOK, [_named(job)], sudo)).stdout)
+    return _read_line(host, (await _asked(host, detached_scripts.LOOK, [_named(job)], sudo)).stdout)
 
 
 async def read(
@@ -172,6 +172,7 @@ async def follow(
             done = await _asked(
                 host, detached_scripts.FOLLOW, args, sudo, timeout_s=_WAIT_S + _ASK_S, limit_bytes=3 * BLOCK
             )
+            seen = _read_line(host, done.stdout.partition(b"\n")[0])
         except (HostUnreachable, CommandUnknown, CommandTimeout) as error:
             if lost is not None:
                 lost(error)
@@ -179,8 +180,7 @@ async def follow(
             tries += 1
             continue
         tries = 0
-        line, _, data = done.stdout.partition(b"\n")
-        seen = _told(line)
+        data = done.stdout.partition(b"\n")[2]
         for output in _blocks(seen, at, data):
             yield output
         if seen.state != "running" and at[0] >= seen.stdout_bytes and at[1] >= seen.stderr_bytes:
@@ -191,7 +191,9 @@ async def follow(
 async def cancel(host: Host, job: str, *, sudo: bool = False) -> Look:
     """Ends its process group (TERM, after 2 s KILL) and gives how it ended; one that has not begun never will. What has
     ended, or is gone, is not touched. ``running``: it could not be ended. Raises HostError."""
-    return _told((await _asked(host, detached_scripts.CANCEL, [_named(job)], sudo, timeout_s=_CANCEL_S)).stdout)
+    return _read_line(
+        host, (await _asked(host, detached_scripts.CANCEL, [_named(job)], sudo, timeout_s=_CANCEL_S)).stdout
+    )
 
 
 async def forget(host: Host, job: str, *, sudo: bool = False) -> None:
@@ -249,7 +251,7 @@ async def _start(
                words=last_words(done.stderr)),
             tr("It can be begun again: what runs already is found, and runs once only."),
         )  # fmt: skip
-    return _told(done.stdout)
+    return _read_line(host, done.stdout)
 
 
 async def _asked(
@@ -291,6 +293,18 @@ def _good(host: Host, done: Completed) -> Completed:
             tr("See ~/.cache/lilfox/jobs there, and its disk."),
         )
     return done
+
+
+def _read_line(host: Host, line: bytes) -> Look:
+    """What the host tells. Raises CommandUnknown where that is no such line: it can be asked again."""
+    try:
+        return _told(line)
+    except (ValueError, KeyError):
+        raise CommandUnknown(
+            host.name,
+            tr("{host} does not tell of its detached commands: {words}", host=host.name, words=last_words(line) or "-"),
+            tr("See ~/.cache/lilfox/jobs there, and its disk."),
+        ) from None
 
 
 def _told(line: bytes) -> Look:
