@@ -316,7 +316,7 @@ def test_on_a_full_disk_nothing_is_changed_and_reading_goes_on(
         wait_for(lambda: not busy(lab, job, 99), what="and has come to its end")
         (place / "rest").unlink()
         lab.run_one(job, 1, again=True)
-        lab.until(job, "done", 1)
+        wait_for(lambda: not busy(lab, job, 99), what="it is read once more")
         assert not (home / "changed").exists()
         lab.run_one(job, 2)
         lab.until(job, "done", 2)
