@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from msgspec import Struct
 
 from lilfox_tui.config.loader import load
 from lilfox_tui.config.model import Config, HostConfig
-from lilfox_tui.errors import CommandFailed, CommandUnknown, NotAllowed, UsageError
+from lilfox_tui.errors import CommandFailed, CommandUnknown, LilFoxError, NotAllowed, UsageError
 from lilfox_tui.hosts import detached
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
@@ -91,11 +92,16 @@ def opened_host(config: Config, name: str) -> Host:
 async def made(run: Run, host: Host, operation: Operation) -> str:
     """Makes ``operation`` and gives what is there now, in a sentence. ``run.id`` is its name on the host: where the
     link is lost it goes on there, is waited for and found again. The incident that is open is told what lasts. Raises
-    CommandFailed, CommandUnknown, HostError."""
+    CommandFailed, CommandUnknown, HostError. Cancelled, it ends the command there, too."""
     run.intent(operation.title)
     try:
         look, said = await _run(run, host, operation)
     except CommandUnknown:
+        await in_force.tell(run, operation, "", known=False)
+        raise
+    except asyncio.CancelledError:
+        with suppress(LilFoxError):
+            await detached.cancel(host, run.id, sudo=operation.sudo)
         await in_force.tell(run, operation, "", known=False)
         raise
     if not look.ok:

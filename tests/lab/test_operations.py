@@ -13,6 +13,7 @@ import yaml
 
 from lilfox_tui.incident.incidents import current, entries, open_incident
 from lilfox_tui.incident.model import Changed, JobBegan, JobEnded, Reverted
+from lilfox_tui.jobs.ending import cancel
 from lilfox_tui.jobs.errors import KeyHeld
 from lilfox_tui.jobs.listing import find_job
 from lilfox_tui.jobs.model import Job
@@ -210,6 +211,14 @@ def test_a_link_that_is_cut_in_the_middle_loses_nothing_and_nothing_runs_twice(a
     done = ended(job)
     assert (done.state, done.message) == ("ok", "slow.service is active (running)")
     assert acts.web.ssh("cat /run/begun") == "begun\n"
+
+
+async def test_a_job_that_is_cancelled_ends_its_command_there(acts: Acts) -> None:
+    job = acts.begin(unit_operation("restart", "web-1", SLOW, sudo=False))
+    wait_for(lambda: acts.web.ssh("cat /run/begun 2>/dev/null; :") == "begun\n", what="it has begun")
+    assert acts.web.ssh("pgrep -fx 'systemctl restart -- slow.service'")
+    assert (await cancel(job)).state == "cancelled"
+    assert acts.web.ssh("pgrep -fx 'systemctl restart -- slow.service'; :") == ""
 
 
 # ---- processes --------------------------------------------------------------------------------------------------
