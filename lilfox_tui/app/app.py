@@ -20,7 +20,7 @@ from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.incident_line import incident_pieces
 from lilfox_tui.app.job_words import is_ours, user
 from lilfox_tui.app.pane import Pane
-from lilfox_tui.app.tabs import BACKUP, LOGS, METRICS, TABS
+from lilfox_tui.app.tabs import BACKUP, LOGS, METRICS, RUNBOOK, TABS
 from lilfox_tui.app.terminal import Departure
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.app.widgets.text_field import TextField
@@ -28,6 +28,7 @@ from lilfox_tui.config.model import Config
 from lilfox_tui.config.themes import Theme
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Ready
+from lilfox_tui.i18n import tr
 from lilfox_tui.monitor.backup_view import Backups
 from lilfox_tui.monitor.monitor import Monitor
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from lilfox_tui.app.evidence import Selection
     from lilfox_tui.app.run_log import RunLog
     from lilfox_tui.demo.stack import Stack
+    from lilfox_tui.jobs.model import Job
 
 SETTLED_S = 3.0
 """After so long everything is imported and every host has been opened once."""
@@ -132,13 +134,38 @@ class LilFoxApp(AppKeys):
             self.repaint_frame()
 
     def _land(self, backups: Backups) -> None:
-        """Opens on the progress of a restore of ours that runs, unless somebody has begun to do something else."""
+        """Opens on the progress of a restore of ours that runs, or on a run of a runbook that is left of the incident,
+        unless somebody has begun to do something else."""
         if self._landed or backups.jobs is None:
             return
         self._landed = True
-        ours = any(is_ours(job, user()) and job.kind in ("restore", "undo") for job in backups.running)
-        if ours and not self.touched and not self.files and len(self.screen_stack) == 1:
-            self.open_pane(BACKUP)
+        if any(is_ours(job, user()) and job.kind in ("restore", "undo") for job in backups.running):
+            self._land_at(BACKUP)
+        elif runs := [job for job in backups.jobs if job.kind == RUN and job.user == user()]:
+            self._land_on_run(runs)
+
+    def _land_at(self, place: int) -> None:
+        if not self.touched and not self.files and len(self.screen_stack) == 1:
+            self.open_pane(place)
+
+    @work(group="land")
+    async def _land_on_run(self, runs: Sequence[Job]) -> None:
+        """Offers to go on with the newest run that is not at its end, or whose job was killed, in an open incident."""
+        from lilfox_tui.app.runbook_items import left_over
+        from lilfox_tui.incident.incidents import current_folder
+
+        left = next(iter(left_over(runs).values()), None)
+        if left is None:
+            return
+        with suppress(LilFoxError):  # it is told where the incident is shown
+            folder = await asyncio.to_thread(current_folder)
+            if folder is None:
+                return
+            self._land_at(RUNBOOK)
+            self.tell(
+                tr("{incident} is open: {title} is not at its end; enter in pane 4 goes on with it",
+                   incident=folder.name, title=left.title)
+            )  # fmt: skip
 
     def _actions(self, pane: type[Pane]) -> tuple[Action, ...]:
         """What can be done in a pane, by the config's keys. Only where there are any, all panes are looked at."""

@@ -17,6 +17,7 @@ from lilfox_tui.incident.model import (
     JobEnded,
     Kept,
     Noted,
+    Noticed,
     StepEnded,
 )
 from lilfox_tui.incident.words import event_text
@@ -63,6 +64,8 @@ def _role(entry: Entry) -> str:
         return "good"
     if isinstance(what, AlertChanged):
         return {"firing": "failing", "resolved": "good"}.get(what.state, "degraded")
+    if isinstance(what, Noticed):
+        return what.level
     if isinstance(what, Closed):
         return "accent"
     if isinstance(what, Kept):

@@ -14,7 +14,7 @@ from lilfox_tui.runbook.model import Problem, Runbook
 def items_of(view: RunbooksView, firing: Sequence[str]) -> list[Item]:
     """Those first of which a run goes on or was cut off, then those for what fires, then all others; files that cannot
     be used at the end."""
-    live = _live(view.runs)
+    live = left_over(view.runs)
     problems = {each.path: _errors(each.problems) for each in view.documents or ()}
     found = [
         Item(
@@ -39,7 +39,7 @@ def _errors(problems: Sequence[Problem]) -> tuple[Problem, ...]:
     return tuple(each for each in problems if each.severity == "error")
 
 
-def _live(runs: Sequence[Job]) -> dict[str, Job]:
+def left_over(runs: Sequence[Job]) -> dict[str, Job]:
     """By its key each run that goes on or was killed, where none began after it."""
     newest: dict[str, Job] = {}
     for job in runs:  # newest first
