@@ -33,7 +33,8 @@ def evidence_of(choice: Choice, now: datetime) -> Selected:
     chosen and what was left out."""
     records = choice.records[-MOST_RECORDS:]
     sources = list(dict.fromkeys(each.source for each in records))
-    lines, size = [], 0
+    lines: list[str] = []
+    size = 0
     for record in reversed(records):  # the newest are kept where there is not room for all
         written = _written(record, named=len(sources) > 1)
         size += len(written.encode()) + 1

@@ -31,7 +31,7 @@ class LogEvidenceKeys(EvidenceKeys, LogFindKeys):
         record = self.selected_record
         if record is None and not self.marks:
             return None
-        title = record.source if record is None else headline(record)
+        title = next(iter(self.marks))[0] if record is None else headline(record)
         return Selection(fit(title, _TITLE).rstrip(), self._read_chosen)
 
     async def _read_chosen(self) -> Selected:

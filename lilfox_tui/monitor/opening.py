@@ -10,7 +10,7 @@ from pathlib import Path
 from lilfox_tui.alerts.model import Alert, AlertState, worst_first
 from lilfox_tui.incident.errors import IncidentError
 from lilfox_tui.incident.incidents import open_incident, read_timeline
-from lilfox_tui.incident.model import AlertChanged
+from lilfox_tui.incident.model import AlertChanged, SeverityLevel
 from lilfox_tui.incident.places import incidents_in, own_path
 
 BY = "lilfox monitor"
@@ -50,7 +50,7 @@ def open_for(alert: Alert) -> Path:
     NotRecorded."""
     subject = next(filter(None, map(alert.label, ("service", "job", "host", "instance"))), "")
     title = f"{alert.name}: {subject}" if subject else alert.name
-    severity = "SEV-2" if alert.urgency == _CRITICAL else "SEV-3"
+    severity: SeverityLevel = "SEV-2" if alert.urgency == _CRITICAL else "SEV-3"
     return Path(open_incident(title, severity, alert.name, BY, unless_open=True).folder)
 
 
