@@ -13,7 +13,8 @@ A folder ``~/.cache/lilfox/jobs/ID`` holds
 START is field 22 of /proc/PID/stat (proc_pid_stat(5)), or what ps says: a number that was given to somebody else since
 is not taken for the command. BOOT is the kernel's boot id. Keeper and command lead a session each. Background lists of
 sh ignore INT and QUIT, which a command would inherit: env takes that back where it can.
-Files of streams are only appended to, for an attempt that comes too late has opened them, too.
+Files of streams are only appended to, for an attempt that comes too late has opened them, too. ``head -c`` writes by
+whole buffers, ``dd`` what comes as it comes (``count`` is of reads, also of short ones): so it is seen while it runs.
 """
 
 from __future__ import annotations
@@ -74,7 +75,14 @@ if [ "$mode" = command ]; then
     exit
 fi
 capped() {
-    head -c "$limit" >>"$1" || lost=1
+    left=$limit had=0
+    while [ "$left" -gt 0 ]; do
+        [ "$left" -ge 4096 ] && block=4096 || block=1
+        dd bs="$block" count=$((left / block)) >>"$1" 2>/dev/null || { lost=1; break; }
+        has=$(size "$1")
+        [ "$has" -gt "$had" ] || break
+        left=$((limit - has)) had=$has
+    done
     tail -c "$tail" >>"$1.end" || lost=1
     [ -s "$1.end" ] || rm -f "$1.end"
     [ -z "$lost" ]

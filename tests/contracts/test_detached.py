@@ -229,6 +229,28 @@ async def test_of_much_output_the_start_and_the_end_are_kept_and_that_is_said(pl
     assert size < 70_000
 
 
+@pytest.mark.parametrize("limit", [None, 1 << 20])
+async def test_what_it_has_printed_is_seen_while_it_runs(place: Place, tmp_path: Path, limit: int | None) -> None:
+    script = f"echo first; while [ ! -e '{tmp_path}/go' ]; do sleep 0.1; done; echo last; echo wrong >&2"
+    await detached.start(place.host, "lives", ["sh", "-c", script], limit_bytes=limit)
+    out = b""
+    async with aclosing(detached.follow(place.host, "lives")) as told, asyncio.timeout(30):
+        async for each in told:
+            if isinstance(each, Output) and each.stream == "stdout":
+                out += each.data
+                if out == b"first\n":
+                    (tmp_path / "go").touch()
+    assert out == b"first\nlast\n"
+
+
+async def test_not_a_byte_more_is_kept_however_it_comes(place: Place) -> None:
+    script = 'i=0; while [ $i -lt 3000 ]; do echo "$i"; i=$((i + 1)); done'
+    await detached.start(place.host, "small", ["sh", "-c", script], limit_bytes=9001)
+    out, _, end = await followed(place.host, "small")
+    assert out == "".join(f"{number}\n" for number in range(3000)).encode()
+    assert (end.stdout_cut_at, end.exit_status) == (9001, 0)
+
+
 async def test_a_child_that_holds_the_output_does_not_hold_the_end(place: Place) -> None:
     await detached.start(place.host, "daemon", ["sh", "-c", "sleep 1000 & echo $!; exit 5"])
     out, _, end = await followed(place.host, "daemon")
