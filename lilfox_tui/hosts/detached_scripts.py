@@ -250,8 +250,8 @@ chunk out "$2" "$size_o" "$end_o" "$4"
 chunk err "$3" "$size_e" "$end_e" "$4"
 """
 )
-"""``ID OUT ERR LIMIT WAIT``: waits (WAIT times 0.2 s, at first less) for more than these offsets or for the end; prints a
-line of ``tell``, then a block of each stream."""
+"""``ID OUT ERR LIMIT WAIT``: waits (WAIT times 0.2 s, at first less) for more than these offsets or for the end; prints
+a line of ``tell``, then a block of each stream."""
 
 READ = (
     COMMON
