@@ -24,7 +24,7 @@ COMMANDS = {
     "recover": tr("one round over units that are restarted by themselves"),
     "maintenance": tr("windows in which nothing is restarted and nobody is told: on, off"),
     "incident": tr("incidents: open, note, evidence, verify, export, close; what is done is written down"),
-    "runbook": tr("runbooks: list, show, lint"),
+    "runbook": tr("runbooks: list, show, lint, run"),
     "jobs": tr("what runs or has ended: list, cancel, checked"),
     "attach": tr("a job from its first event on, until it has ended"),
     "hosts": tr("hosts and their keys: list, trust"),

@@ -107,7 +107,7 @@ def chosen(incident_id: str | None) -> Path:
     if folder is None:
         raise NoSuchIncident(
             tr("no incident is open"),
-            tr("open one: lilfox incident open TITLE; or name it: lilfox incident list --all"),
+            tr("open one: lilfox incident open TITLE; a closed one is named: INC-7 (lilfox incident list --all)"),
         )
     return folder
 

@@ -48,9 +48,9 @@ def check_value(variable: Variable, value: str, *, denied: Denied) -> str:
         if variable.type in ("ip", "cidr", "host"):
             return _address_of(variable, value, denied)
     except ValueError:
-        raise _refused(variable, tr("it is of another kind")) from None
+        raise _refused(variable, tr("it does not fit its type")) from None
     if not _fits(variable, value):
-        raise _refused(variable, tr("it is of another kind"))
+        raise _refused(variable, tr("it does not fit its type"))
     return value
 
 
@@ -115,7 +115,7 @@ def _refused(variable: Variable, why: Message) -> LilFoxError:
     """Without the value where it is a secret, or could be one."""
     return LilFoxError(
         tr("{name}: the value is refused: {why}", name=variable.name, why=why),
-        hint=tr("It is asked for as: {type}", type=described(variable)),
+        hint=tr("what it may be: {type}", type=described(variable)),
     )
 
 

@@ -9,7 +9,7 @@ def kind_text(kind: str) -> str:
     """What a command does."""
     return {
         "read": _("reads"),
-        "change": _("changes"),
+        "change": _("changes something"),
         "follow": _("follows"),
         "interactive": _("needs a terminal"),
         "none": _("is shown only"),

@@ -80,4 +80,5 @@ def _closed(place: Path, what: Closed) -> int:
     left = list(read_incident(place).jobs)
     if left:
         warn(_("jobs of whose end nothing is told: {ids}", ids=", ".join(left)))
+    warn(_("all of it as Markdown: lilfox incident export {id} --to FOLDER", id=place.name))
     return 0

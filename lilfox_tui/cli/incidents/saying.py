@@ -78,7 +78,9 @@ def _known(args: argparse.Namespace) -> str:
     if args.contact not in contacts:
         raise UsageError(
             tr("{contact}: no such contact in the config", contact=args.contact),
-            tr("one of: {names}", names=", ".join(contacts) or "-"),
+            tr("one of: {names}", names=", ".join(contacts))
+            if contacts
+            else tr("name some under contacts: in the configuration"),
         )
     each = contacts[args.contact]
     return " ".join(part for part in (args.contact, each.name, each.call) if part)

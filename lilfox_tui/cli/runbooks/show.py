@@ -9,17 +9,10 @@ from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, war
 from lilfox_tui.cli.runbooks.choosing import document, problem_line, runbooks_config
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.errors import UsageError
-from lilfox_tui.i18n import Message, _, tr
+from lilfox_tui.i18n import _, tr
 from lilfox_tui.redact import redact
-from lilfox_tui.runbook.model import Command, Kind, Runbook, Step
-
-_KINDS: dict[Kind, Message] = {
-    "read": tr("reads"),
-    "change": tr("changes"),
-    "follow": tr("follows"),
-    "interactive": tr("terminal"),
-    "none": tr("not run"),
-}
+from lilfox_tui.runbook.model import Command, Runbook, Step
+from lilfox_tui.runbook.words import kind_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,8 +55,11 @@ def _print(runbook: Runbook) -> None:
 
 
 def _rows(command: Command) -> Iterator[tuple[Cell, ...]]:
-    where = command.attributes.host
-    word = f"{_KINDS[command.kind]} ({where})" if where else str(_KINDS[command.kind])
+    attributes = command.attributes
+    words = [kind_text(command.kind)]
+    words += [_("check")] if attributes.check else []
+    words += [_("takes back {name}", name=attributes.rollback_of)] if attributes.rollback_of else []
+    word = ", ".join(words) + (f" ({attributes.host})" if attributes.host else "")
     for line in redact(command.text).split("\n"):
         yield Cell(f"   {word}"), Cell(line)
         word = ""

@@ -110,7 +110,7 @@ def _placeholders(
                 command.line,
                 "placeholder-untyped",
                 _(
-                    "<{name}> is a redirection to a shell; LilFox asks for it, as any text: give it a type under vars",
+                    "<{name}> is a redirection to a shell; LilFox takes any text for it: give it a type under vars",
                     name=placeholder.name,
                 ),
             )

@@ -87,7 +87,7 @@ def test_what_a_person_sees(pages: Path, capsys: pytest.CaptureFixture[str]) -> 
 
     printed = capsys.readouterr().out
     assert "1. Look\n   reads    psql -h <host> -c 'SELECT 1'\n   follows  tail -f /var/log/x.log\n" in printed
-    assert "   changes (db-2)  systemctl restart shop\n" in printed
+    assert "   changes something (db-2)  systemctl restart shop\n" in printed
     assert "   - who is on duty\n" in printed
 
 
@@ -105,7 +105,7 @@ def test_a_file_that_is_broken_is_shown_with_what_is_wrong(pages: Path, capsys: 
     assert _run("show", str(pages / "broken.md")) == 1
 
     printed = capsys.readouterr()
-    assert "not run  ls" in printed.out
+    assert "is shown only  ls" in printed.out
     assert f"{pages / 'broken.md'}:4: error: the attributes are no JSON object" in printed.err
 
 
