@@ -50,7 +50,7 @@ def safe(text: str, ascii_only: bool) -> str:
     return "".join(char if char.isascii() else "?" * cell_width(char) for char in text.translate(_TO_ASCII))
 
 
-_TO_ASCII = str.maketrans("…·–→≥≤µ×±", "~-->><ux~")
+_TO_ASCII = str.maketrans("…·–→≥≤µ×±‹›", "~-->><ux~[]")
 
 
 class Palette:

@@ -209,20 +209,21 @@ class Drawing:
         log = self._pane.seen
         assert log is not None
         style = self.style(width)
-        head = [*self._of_another(results), *(row for result in results for row in result_rows(result, style))]
+        blank: list[Row] = [BLANK] if self._pane.lilfox.room.height >= LOW else []
+        head = [*blank, *self._of_another(results), *(row for result in results for row in result_rows(result, style))]
         if len(results) == 1:
             lines = self._lines(log.kept(results[0]))
             return RowsOnDemand(head, len(lines), lambda at: output_row(lines[at]))
         parts: list[str | Result] = []
         for result in results:
-            parts.append(result)
-            parts += self._lines(log.kept(result))
+            if lines := self._lines(log.kept(result)):
+                parts += [result, *lines]
 
         def make(at: int) -> Row:
             part = parts[at]
             return output_row(part) if isinstance(part, str) else (Piece(" "), Piece(part.host, "accent"))
 
-        return RowsOnDemand([*head, BLANK], len(parts), make)
+        return RowsOnDemand([*head, *blank] if parts else head, len(parts), make)
 
     def _of_another(self, results: Sequence[Result]) -> list[Row]:
         """Which command they are of, where that is not the one above."""

@@ -128,8 +128,9 @@ class Prompt(Dialog[Answer | None]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
+        offered = self._offers[self._at].text if self._offers else None
         try:
-            text = self._check(event.value)
+            text = self._check(event.value or offered or "")
         except LilFoxError as error:
             self._refused = error
             self._arrange()

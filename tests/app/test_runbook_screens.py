@@ -1,0 +1,170 @@
+"""The Runbook pane as a person sees it: golden screens in every size and both languages."""
+
+from __future__ import annotations
+
+from datetime import datetime, tzinfo
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from lilfox_tui.app import app as app_module
+from lilfox_tui.app.app import LilFoxApp
+from lilfox_tui.app.glyphs import ASCII
+from lilfox_tui.app.run_log import RunLog
+from lilfox_tui.monitor.incident_view import IncidentView, RunbooksView
+from lilfox_tui.text import cell_width
+from tests.app.overviews import NOW, mixed
+from tests.app.runs_made import HOSTILE, TEXT, failed, job, looked, open_incident, ran, run, skipped, view
+from tests.app.still import screen_text, still_app
+from tests.app.test_screens import SIZES, check
+
+
+class _Still(datetime):
+    """The time of the overviews."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+        return NOW
+
+
+@pytest.fixture(autouse=True)
+def _time_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app_module, "datetime", _Still)
+
+
+def showing(
+    runbooks: RunbooksView | None, log: RunLog | None = None, incident: IncidentView | None = None, **changes: object
+) -> LilFoxApp:
+    """The app over these, at the time of the overviews."""
+    app = still_app(mixed(), **changes)  # type: ignore[arg-type]
+    if runbooks is not None:
+        app.monitor.runbooks.feed.publish(runbooks)
+    if incident is not None:
+        app.monitor.incidents.feed.publish(incident)
+    if log is not None:
+        app.runs[log.job_id] = log
+    return app
+
+
+STATES = ("new", "looked", "failed", "skipped", "killed")
+
+
+def made(state: str, folder: Path, language: str = "en") -> LilFoxApp:
+    """The app in one of the states."""
+    facts = {"looked": looked, "failed": failed, "skipped": skipped}
+    if state in facts:
+        return showing(view(), run(folder, facts[state](folder)), open_incident(), language=language)
+    if state == "killed":
+        return showing(view("unknown"), None, open_incident(), language=language)
+    return showing(view(None), language=language)
+
+
+@pytest.mark.parametrize("language", ["en", "zh_CN"])
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("state", STATES)
+async def test_states(state: str, size: tuple[int, int], language: str, tmp_path: Path) -> None:
+    app = made(state, tmp_path, language)
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("4", *(["enter", "enter"] if size[0] < 100 else ["enter"]))
+        await pilot.pause()
+        text = screen_text(pilot)
+        check(f"runbook-{state}-{size[0]}x{size[1]}-{language}", text)
+        assert all(cell_width(line) <= size[0] for line in text.splitlines())
+
+
+@pytest.mark.parametrize("size", SIZES[:2], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_the_list_and_the_steps_of_a_narrow_screen(size: tuple[int, int], tmp_path: Path) -> None:
+    app = made("failed", tmp_path)
+    async with app.run_test(size=size) as pilot:
+        for name, key in (("list", "4"), ("steps", "enter")):
+            await pilot.press(key)
+            await pilot.pause()
+            check(f"runbook-{name}-{size[0]}x{size[1]}-en", screen_text(pilot))
+
+
+async def test_a_file_that_cannot_be_used_says_where_and_why() -> None:
+    app = showing(view(None))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("4", "G", "enter")
+        await pilot.pause()
+        text = screen_text(pilot)
+        check("runbook-broken-100x30-en", text)
+        assert "nothing of this file is run" in text
+
+
+async def test_an_ascii_terminal(tmp_path: Path) -> None:
+    app = showing(view(), run(tmp_path, failed(tmp_path)), open_incident(), theme="mono", glyphs=ASCII)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await pilot.press("4", "enter")
+        await pilot.pause()
+        text = screen_text(pilot)
+        check("runbook-ascii-120x30-en", text)
+        assert text.isascii()
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_what_others_wrote_is_text(size: tuple[int, int], tmp_path: Path) -> None:
+    text = TEXT.replace("Look before anything is done.", HOSTILE).replace("Tell the others", HOSTILE)
+    facts = looked(tmp_path, HOSTILE + "\n" + HOSTILE)
+    facts += ran(8, 1, 0, HOSTILE, "failed", shown=HOSTILE, message=HOSTILE)
+    app = showing(view(text=text), run(tmp_path, facts, text), open_incident(HOSTILE))
+    app.runs[job().id].trouble = HOSTILE
+    async with app.run_test(size=size) as pilot:
+        for keys in (("4",), ("enter",), ("enter",), ("k",), ("z",), ("G",), ("escape",)):
+            await pilot.press(*keys)
+            await pilot.pause()
+            shown = screen_text(pilot)
+            assert not set("\x1b\x07\u202e\r") & set(shown)
+            assert all(cell_width(line) <= size[0] for line in shown.splitlines())
+
+
+async def test_only_rows_that_changed_are_drawn_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = made("looked", tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("4", "enter")
+        await pilot.pause()
+        regions: list[object] = []
+        from lilfox_tui.app.widgets.lines import Lines
+
+        original = Lines.refresh
+        monkeypatch.setattr(
+            Lines,
+            "refresh",
+            lambda self, *found, **more: (regions.extend(found or [self]), original(self, *found, **more))[1],
+        )
+        app.pane.repaint()
+        assert regions == []
+        log = app.runs[job().id]
+        assert log.folding is not None
+        log.folding.take(ran(2, 1, 0, "web-1", None, shown="systemctl restart ‹nginx.service›"))
+        log._state = None
+        app.pane.repaint()
+        assert 0 < len(regions) < 20
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 160])
+async def test_the_incident_and_the_step_are_in_the_line_of_tabs_of_every_pane(width: int, tmp_path: Path) -> None:
+    app = made("failed", tmp_path)
+    async with app.run_test(size=(width, 30)) as pilot:
+        await pilot.pause()
+        app.repaint_frame()
+        line = screen_text(pilot).splitlines()[1]
+        assert "4 Runbook" in line
+        assert "INC-7" in line
+        if width >= 100:
+            assert "INC-7 SEV-2 00:12:31  ✖ step 2/4" in line
+
+
+async def test_a_host_that_cannot_be_reached_is_waited_for(tmp_path: Path) -> None:
+    from lilfox_tui.runbook.facts import LinkLost
+
+    facts = looked(tmp_path) + ran(2, 1, 0, "web-1", None, shown="systemctl restart ‹nginx.service›")
+    lost = LinkLost(at=NOW, run=f"{job().id}-2", reason="connection lost")
+    app = showing(view(), run(tmp_path, [*facts, lost]), replace(open_incident()))
+    async with app.run_test(size=(120, 30)) as pilot:
+        await pilot.press("4", "enter")
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert "no way to it: connection lost; it runs on there" in " ".join(text.split())
+        assert "the way there is lost; it is waited for" in text
