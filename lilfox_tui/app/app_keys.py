@@ -180,7 +180,8 @@ class AppKeys(Shell):
         """``acts`` on the selection stand first."""
         choices = []
         for act in acts:
-            row: Row = (Piece(fit(act.title, _ACT), "strong"), Piece("  " + str(act.why_not or act.note), "muted"))
+            role = "strong" if act.why_not is None else "muted"
+            row: Row = (Piece(fit(act.title, _ACT), role), Piece("  " + str(act.why_not or act.note), "muted"))
             choices.append(Choice(f"act {act.id}", row, f"{act.title} {act.note}", act.why_not is None))
         for each in actions:
             reason = self.why_not(each)

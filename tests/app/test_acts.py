@@ -27,6 +27,7 @@ from lilfox_tui.jobs.process import start_of
 from lilfox_tui.metrics.model import Level, Process, Snapshot
 from lilfox_tui.monitor.model import HostView, Overview
 from lilfox_tui.monitor.watched import this_machine
+from tests.app.alerts_made import alerting
 from tests.app.log_files import line, settled
 from tests.app.overviews import NOW, host, mixed, service, summary
 from tests.app.still import screen_text, still_app
@@ -176,6 +177,21 @@ async def test_what_cannot_be_done_says_why(how: str, begun: list[Request]) -> N
         await pilot.pause()
         assert dialog(app) == "Chooser"
         assert begun == []
+
+
+@pytest.mark.parametrize(
+    ("labels", "offered"), [({"job": "backend"}, f"restart {UNIT}"), ({"host": "db-1"}, "another unit of db-1")]
+)
+async def test_of_an_alert_what_its_labels_name(labels: dict[str, str], offered: str) -> None:
+    app = app_of(alerting())
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        items = app.metrics.items(app.metrics.overview)
+        labelled = {key: dict(item.alert.labels) for key, item in items.items() if item.alert is not None}
+        subject = next(key for key, found in labelled.items() if labels.items() <= found.items())
+        app.metrics.open_page(subject)
+        await pilot.press("a")
+        await until(lambda: offered in screen_text(pilot), what="it is offered")
 
 
 @LANGUAGES
