@@ -71,7 +71,7 @@ class Noticed(Struct, frozen=True, kw_only=True, tag="noticed", tag_field="event
     subject: str
     """``host/NAME``, ``service/NAME`` or ``backend/NAME``."""
     kind: str
-    """``lost``, ``back``, ``restarted``, ``level``, or ``unit``, ``mount``, ``disk``, ``interface`` with its name."""
+    """``lost``, ``back``, ``restarted``, ``level``, or ``unit`` with its name."""
     level: Literal["good", "degraded", "failing"]
     """What it went to."""
     text: str

@@ -67,9 +67,9 @@ class Noticing:
 
     def _matters(self, change: Change) -> bool:
         """A host that is only busy, or no more, is in its metrics: told are those that fail, and that they are well
-        again. Backups have jobs, which tell of themselves."""
+        again. Mounts and interfaces come and go with every container. Backups have jobs, which tell of themselves."""
         kind = change.subject.partition("/")[0]
-        if kind == "plan":
+        if kind == "plan" or change.kind.startswith(("mount ", "disk ", "interface ")):
             return False
         if kind != "host" or change.kind != "level":
             return True

@@ -101,6 +101,7 @@ def test_a_service_tells_each_level_and_a_host_only_that_it_fails() -> None:
     watcher.look("degraded", "failing", "good", subject="service/backend")
     watcher.look("degraded", "good", "failing", "degraded", "good", subject="host/web-1")
     watcher.look("failing", subject="plan/nightly")
+    watcher.look("interface veth1", "mount /run/x", "disk sdb")
     assert told(incident) == ["degraded", "failing", "good", "failing", "degraded"]
 
 
