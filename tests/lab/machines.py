@@ -35,10 +35,10 @@ class Machine:
     def __init__(self, lab: MachineLab, number: int, name: str) -> None:
         self.name = name
         self.address = f"{lab.network}.{number + 2}"
-        self.folder = lab.folder / name
+        self.folder = lab.folder / f"{number}-{name}"  # tests of one run may have hosts of one name, one after another
         self._lab = lab
         self._machine = leftovers.machine_of(lab.run, number)
-        self._groups = [group / name for group in leftovers.cgroups_of(lab.run)]
+        self._groups = [group / self.folder.name for group in leftovers.cgroups_of(lab.run)]
         self._process: subprocess.Popen[bytes] | None = None
         self._install()
 
@@ -50,7 +50,7 @@ class Machine:
     @property
     def console(self) -> str:
         """What it wrote to its console since it was made."""
-        return (self._lab.folder / f"{self.name}.console").read_text("utf-8", "replace")
+        return self.folder.with_suffix(".console").read_text("utf-8", "replace")
 
     def up(self, uptime_s: int = 0) -> float:
         """Boots it and waits until SSH answers and the boot is over; the seconds that took.
@@ -67,7 +67,7 @@ class Machine:
         """Boots it and waits until sshd answers: no login, whatever key it shows."""
         for group in self._groups:
             group.mkdir(parents=True)
-        with (self._lab.folder / f"{self.name}.console").open("ab") as console:
+        with self.folder.with_suffix(".console").open("ab") as console:
             self._process = subprocess.Popen(
                 ["sh", "-c", INTO_CGROUPS, "sh", " ".join(map(str, self._groups)), *self._argv(uptime_s)],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True,
