@@ -162,6 +162,8 @@ class LilFoxApp(AppKeys):
             if folder is None:
                 return
             self._land_at(RUNBOOK)
+            if self.current == RUNBOOK and not self.touched:
+                self.pane.select_run(left.key)
             self.tell(
                 tr("{incident} is open: {title} is not at its end; enter in pane 4 goes on with it",
                    incident=folder.name, title=left.title)

@@ -69,6 +69,9 @@ class Pane(Vertical):
     def look_for(self, cause: Cause) -> None:
         """Shows the runbooks for an alert."""
 
+    def select_run(self, key: str) -> None:
+        """Selects the run of a runbook whose job has that key: the next enter does what waits in it."""
+
     def runs_changed(self) -> None:
         """More is known of a run of a runbook."""
 

@@ -101,6 +101,11 @@ class RunbookPane(IncidentKeys):
         self._select_for_cause()
         self.repaint()
 
+    def select_run(self, key: str) -> None:
+        self.choose_item(key)
+        self.column = STEPS
+        self.repaint()
+
     def _select_for_cause(self) -> None:
         """Once runbooks are there."""
         self._looks_for = self.view is None or self.view.documents is None
