@@ -1,0 +1,90 @@
+"""The incident of the demo by keys alone: a fault, its alert, its logs, its runbook, what it heals, the export."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tests.terminal.console import Console
+from tests.waiting import wait_for
+
+MOST_KEYS = 12
+"""From the alert over its logs and its runbook to evidence and the end of the incident it takes fewer."""
+
+
+class Counted:
+    """Presses keys of that way, and counts them."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self.count = 0
+
+    def press(self, key: str, until: str, seconds: float = 30.0) -> str:
+        self.count += 1
+        self._console.press(key)
+        return self._console.until(until, seconds)
+
+
+def make_ill(console: Console) -> None:
+    console.press("f")
+    console.until("Make ill")
+    console.press("backend 5xx")
+    console.until("every answer is 500")
+    console.press("\r")
+    console.until(lambda text: re.search(r"HighErrorRate.*backend.*firing", text) is not None, 60)
+
+
+def heal(console: Console) -> None:
+    """The runbook to its end: its log is read, the service is healed and proves it."""
+    console.until("step 2 on")
+    console.press("\r")
+    console.until("changes something: enter shows it, then asks")
+    console.press("\r")
+    text = console.until("run it")
+    assert "heal ‹backend›" in text
+    console.press("\r")
+    console.until(lambda text: "✔ heal" in text and "only reads: enter runs it" in text)
+    console.press("\r")
+    console.until("all steps are done", 60)
+    console.press("\r")
+    console.until("this run has ended")
+
+
+def test_from_a_fault_to_an_export_that_a_colleague_can_read(tmp_path: Path) -> None:
+    with Console(["demo"], home=tmp_path, columns=120, rows=40) as console:
+        console.until(lambda text: re.search(r"● +backend", text) is not None, 60)
+        make_ill(console)
+        keys = Counted(console)
+        keys.press("!", "r runbook")
+        keys.press("l", "follow ●")
+        keys.press("1", "r runbook")
+        text = keys.press("r", "A service of the demo is ill")
+        assert "HighErrorRate fires, this is for it" in console.until("‹"), text
+        keys.press("\r", "open an incident (SEV-2) and run")
+        keys.press("\r", "INC-1 SEV-2", 60)
+        heal(console)
+        keys.press("e", "Keep as evidence")
+        keys.press("\r", "kept as evidence")
+        console.press("1")
+        console.until(lambda text: re.search(r"HighErrorRate.*firing", text) is None, 90)
+        console.press("4")
+        text = keys.press("I", "1 change is still in force:")
+        assert "stack heal" in text
+        console.press("a bad release")
+        keys.press("\r", "is closed")
+        assert keys.count < MOST_KEYS
+        console.press("E")
+        console.until("INC-1-")
+        console.press("\r")
+        console.until("exported:")
+        console.press("q")
+        assert console.ended_within() == 0
+    (folder,) = tmp_path.glob("INC-1-*")
+    exported = (folder / "INC-1.md").read_text("utf-8")
+    for part in ("HighErrorRate", "heal", "a bad release", "SEV-2", "## Timeline", "Changes still in force"):
+        assert part in exported, part
+    links = re.findall(r"\]\((evidence/[^)]+)\)", exported)
+    assert links
+    assert all((folder / link).exists() for link in links)
+    assert not (tmp_path / ".local/state/lilfox/incidents").exists(), "the demo's incidents are not among the user's"
+    wait_for(lambda: not list(Path("/tmp").glob(f"lilfox-demo-*/{tmp_path.name}")), what="nothing is left")
