@@ -48,7 +48,7 @@ def close_window(name: str, folder: Path | None = None) -> None:
     def without(others: list[Window]) -> list[Window]:
         rest = [each for each in others if each.name != name]
         if len(rest) == len(others):
-            raise UsageError(tr("{name} is not in maintenance", name=name), tr("See lilfox maintenance for what is."))
+            raise UsageError(tr("{name} is not in maintenance", name=name), tr("what is: lilfox maintenance"))
         return rest
 
     _change(without, folder)

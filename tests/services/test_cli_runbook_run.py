@@ -145,3 +145,12 @@ def test_what_it_does_is_in_the_incident(lab: RunbookLab) -> None:
     (changed,) = [what for what in whats if isinstance(what, Changed)]
     (reverted,) = [what for what in whats if isinstance(what, Reverted)]
     assert (changed.change, changed.undo) == (reverted.change, "rm made") == (began[0].run, "rm made")
+
+
+def test_what_reads_beside_a_change_is_no_change_of_the_incident(lab: RunbookLab) -> None:
+    incident = open_incident("App is down", "SEV-2", cause="test")
+    lab.write(fence("echo before\ntouch made", '{"name":"make"}') + "\n" + fence("rm made", '{"rollback-of":"make"}'))
+    assert run(lab, "--yes", "--incident", incident.id).returncode == 0
+    whats = [entry.what for entry in read_timeline(Path(incident.folder)).entries]
+    assert [what.text for what in whats if isinstance(what, Changed)] == ["web1: touch made"]
+    (lab.on_host("web1") / "made").unlink()

@@ -83,8 +83,16 @@ def _check(config: Config, name: str) -> None:
 def _list(now: datetime, *, as_json: bool) -> int:
     found = windows(now)
     if as_json:
-        names = ("name", "since", "until", "by", "why")
-        rows = [{key: str(getattr(window, key)) for key in names} for window in found]
+        rows = [
+            {
+                "name": window.name,
+                "since": window.since.isoformat(),
+                "until": window.until.isoformat(),
+                "by": window.by,
+                "why": window.why,
+            }
+            for window in found
+        ]
         print_json({"windows": rows})
         return 0
     print_table(

@@ -45,7 +45,7 @@ def _print(runbooks: Sequence[Runbook]) -> None:
     if not runbooks:
         print_line(_("no runbooks"))
         return
-    heading = [Cell(_("ID")), Cell(_("title")), Cell(_("steps"), right=True), Cell(_("alerts")), Cell(_("where"))]
+    heading = [Cell(_("ID")), Cell(_("title")), Cell(_("steps"), right=True), Cell(_("for alerts")), Cell(_("where"))]
     print_table(
         [
             heading,
