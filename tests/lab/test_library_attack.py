@@ -48,7 +48,7 @@ class Attack:
         self.net = f"198.18.{lab.network.rsplit('.', 1)[1]}"
         self.web, self.bad = lab.machine("web-1"), lab.machine("bad-1")
         self.own, self.attacker, self.balancer = f"{self.net}.254", f"{self.net}.9", f"{self.net}.10"
-        subprocess.run(["ip", "address", "add", f"{self.own}/24", "dev", lab.bridge], check=True)
+        subprocess.run(["ip", "address", "replace", f"{self.own}/24", "dev", lab.bridge], check=True)
         for machine, address in ((self.web, f"{self.net}.1"), (self.bad, self.attacker)):
             machine.up()
             machine.ssh(f"ip address add {address}/24 dev host0")
