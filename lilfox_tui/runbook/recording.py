@@ -143,8 +143,8 @@ class Record:
         await self._in_timeline(timeline.Noted(text=text), by=fact.by)
 
     async def _in_force(self, fact: CommandEnded, result: Result, undo: str) -> None:
-        """Tells the timeline what is otherwise than before, or is again as it was. What only reads changes nothing, also
-        in a fence that another one takes back."""
+        """Tells the timeline what is otherwise than before, or is again as it was. What only reads changes nothing,
+        also in a fence that another one takes back."""
         if undo and result.kind == "change":
             await self._in_timeline(
                 timeline.Changed(change=fact.run, text=f"{result.host}: {result.shown}", undo=undo), by=result.by

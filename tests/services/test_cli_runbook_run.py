@@ -102,7 +102,13 @@ def test_a_dry_run_shows_everything_and_runs_nothing(lab: RunbookLab) -> None:
     )
     done = run(lab, "--dry-run", "--var", "who=me")
     assert done.returncode == 0, done.stderr
-    for words in ("web1: changes something", "touch ‹me›", "here: changes something, takes back make", "by hand", "is shown only"):
+    for words in (
+        "web1: changes something",
+        "touch ‹me›",
+        "here: changes something, takes back make",
+        "by hand",
+        "is shown only",
+    ):
         assert words in done.stdout
     unfilled = run(lab, "--dry-run", "--json")
     assert unfilled.returncode == 1
