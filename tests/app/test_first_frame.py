@@ -24,12 +24,14 @@ from pathlib import Path
 
 scrape_watch.AFTER_FIRST_FRAME_S = 3600  # however slow this machine is
 
+OURS = ("scrape", "promql", "alerts", "backup", "jobs", "runbook", "incident", "operations", "recovery.")  # its package alone names a file
+
 async def first_frame():
     app = build_app(load(Path(sys.argv[1])).config, parse(["--config", sys.argv[1]]))
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.pause()
         heavy = ("numpy", "promql_parser", "sqlite3", "re2", "h11", "redis", "psycopg")
-        ours = tuple(f"lilfox_tui.{name}" for name in ("scrape", "promql", "alerts", "backup", "jobs"))
+        ours = tuple(f"lilfox_tui.{name}" for name in OURS)
         found = (name for name in sys.modules if name in heavy or name.startswith(ours))
         print(sorted(name for name in found if name not in sys.argv[2:]))
 
@@ -46,6 +48,11 @@ def test_nothing_of_scraping_rules_and_jobs_is_imported_for_the_first_frame(tmp_
         "prometheus_config": "prometheus.yml",
     }
     assert imported(config, settings) == "[]\n"
+
+
+def test_keys_of_its_own_cost_the_first_frame_no_more(tmp_path: Path) -> None:
+    settings = {"hosts": {"here": {"local": True}}, "keys": {"zoom": "Z"}}
+    assert imported(tmp_path / "config.yaml", settings) == "[]\n"
 
 
 def test_of_backup_plans_the_first_frame_needs_their_options_alone(tmp_path: Path) -> None:
