@@ -24,7 +24,8 @@ from pathlib import Path
 
 scrape_watch.AFTER_FIRST_FRAME_S = 3600  # however slow this machine is
 
-OURS = ("scrape", "promql", "alerts", "backup", "jobs", "runbook", "incident", "operations", "recovery.")  # its package alone names a file
+# of recovery its package alone names a file
+OURS = ("scrape", "promql", "alerts", "backup", "jobs", "runbook", "incident", "operations", "recovery.")
 
 async def first_frame():
     app = build_app(load(Path(sys.argv[1])).config, parse(["--config", sys.argv[1]]))
