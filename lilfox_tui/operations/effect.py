@@ -152,5 +152,5 @@ def _failed(host: Host, operation: Operation, status: int | None, said: str) -> 
     elif operation.kind in ("restart", "stop", "start"):
         hint = tr("Read its log: journalctl -u {unit} -n 50", unit=operation.subject)
     elif said.strip():
-        hint = said.strip().splitlines()[-1]
+        hint = said.strip().splitlines()[0]  # nft points at the place below it
     return CommandFailed(host.name, message, hint, outcome=status, stderr=said)
