@@ -15,7 +15,8 @@ from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.wrap import wrapped
 from lilfox_tui.i18n import _, ngettext
 from lilfox_tui.redact import redact
-from lilfox_tui.runbook.filling import shown
+from lilfox_tui.runbook.filling import Piece as Filling
+from lilfox_tui.runbook.filling import marked, shown
 from lilfox_tui.runbook.model import Command, Runbook, Step, Variable
 from lilfox_tui.runbook.output import Kept
 from lilfox_tui.runbook.states import Result, State
@@ -126,17 +127,20 @@ def text_rows(
     command: Command, values: Mapping[str, str], variables: Sequence[Variable], style: RunbookStyle
 ) -> list[Row]:
     """The command as it will run, its values marked, what has none yet in another colour."""
+    pieces = shown(command.text, values, variables)
+    whole = marked(pieces)
+    if redact(whole) != whole:  # what is secret may begin in one piece and end in another
+        pieces = (Filling(redact(whole)),)
     rows: list[Row] = []
     line: list[Piece] = [Piece("   ")]
-    for piece in shown(command.text, values, variables):
-        text = redact(piece.text) if piece.role == "text" else piece.text
-        for number, part in enumerate(text.split("\n")):
+    for piece in pieces:
+        for number, part in enumerate(piece.text.split("\n")):
             if number:
                 rows.append(tuple(line))
                 line = [Piece("   ")]
             if part:
-                marked = f"‹{part}›" if piece.role == "value" else part
-                line.append(Piece(marked.replace("\t", "    "), _PIECE_ROLES[piece.role]))
+                text = f"‹{part}›" if piece.role == "value" else part
+                line.append(Piece(text.replace("\t", "    "), _PIECE_ROLES[piece.role]))
     return wrapped([*rows, tuple(line)], max(8, style.width - 1))
 
 

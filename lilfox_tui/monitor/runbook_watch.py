@@ -19,6 +19,7 @@ from lilfox_tui.i18n import language
 from lilfox_tui.monitor.incident_view import RunbooksView
 
 if TYPE_CHECKING:
+    from lilfox_tui.jobs.listing import Listing
     from lilfox_tui.jobs.model import Job
     from lilfox_tui.runbook.model import Document
 
@@ -35,6 +36,8 @@ class RunbookWatch:
         self._shown = asyncio.Event()
         self._stamp: Stamp | None = None
         self._documents: tuple[Document, ...] = ()
+        self._listing: Listing | None = None
+        """It reads nothing twice of what has ended."""
 
     def show(self) -> None:
         """Somebody looks."""
@@ -62,14 +65,15 @@ class RunbookWatch:
         if stamp != self._stamp:
             self._documents = tuple(catalogue(self._config.runbooks))
             self._stamp = stamp
-        return RunbooksView(self._documents, _runs())
+        return RunbooksView(self._documents, self._runs())
 
+    def _runs(self) -> tuple[Job, ...]:
+        from lilfox_tui.jobs.listing import Listing
+        from lilfox_tui.runbook.wish import KIND
 
-def _runs() -> tuple[Job, ...]:
-    from lilfox_tui.jobs.listing import list_jobs
-    from lilfox_tui.runbook.wish import KIND
-
-    return tuple(job for job in list_jobs() if job.kind == KIND)
+        if self._listing is None:
+            self._listing = Listing()
+        return tuple(job for job in self._listing.look() if job.kind == KIND)
 
 
 def _stamps(folders: tuple[str, ...]) -> Iterator[tuple[str, int, int]]:

@@ -386,3 +386,49 @@ async def test_an_output_of_100_mb_leaves_the_keys_alone(home: Path) -> None:
         assert result.size_bytes == 9 * 11_111_112
         assert result.size_bytes - kept.left_out_bytes == len(kept.text)
         assert slowest < 1.0, "on a machine that does other things, too"
+
+
+async def test_a_secret_is_typed_unseen_and_written_nowhere(home: Path) -> None:
+    canary = "kanarienvogel-4711"
+    (home / "runbooks/made.md").write_text(
+        "---\nlilfox: {version: 1, id: made, title: Made}\nvars: {token: secret}\n---\n# Made\n\n1. Look at it\n\n"
+        '   ```bash {"risk": "read"}\n   printf %s <token> | wc -c\n   ```\n'
+    )
+    async with console(home) as shown:
+        await shown.keys("enter", "enter")
+        await shown.until("open an incident")
+        await shown.keys("enter")
+        await shown.until_waits("value", 1)
+        await shown.keys("enter")
+        await shown.until("a secret")
+        await shown.keys(*canary)
+        assert canary not in shown.text
+        await shown.keys("enter")
+        await shown.until_waits("end", 0)
+        assert str(len(canary)) in shown.text
+        assert canary not in shown.text
+    for path in (home / "state").rglob("*"):
+        if path.is_file():
+            assert canary.encode() not in path.read_bytes(), path
+
+
+async def test_what_is_offered_is_chosen_and_what_follows_is_stopped(home: Path) -> None:
+    (home / "app.log").write_text("first line\n")
+    (home / "runbooks/made.md").write_text(
+        "---\nlilfox: {version: 1, id: made, title: Made}\nvars:\n"
+        f"  file: {{type: path, from: 'ls {home}/app.log'}}\n---\n# Made\n\n1. Look at it\n\n"
+        "   ```bash\n   tail -f <file>\n   ```\n"
+    )
+    async with console(home) as shown:
+        await shown.keys("enter", "enter", "w")
+        await shown.until_waits("value", 1)
+        await shown.keys("enter")
+        await shown.until("a whole path")
+        await shown.keys("enter")
+        await shown.until("first line")
+        await shown.until("S stops it")
+        await shown.keys("S")
+        await shown.until_waits("end", 0)
+        (result,) = shown.pane.results()
+        assert result.stopped
+        assert result.state == "done"
