@@ -15,7 +15,12 @@ from tests.unit.jobs.running import jobs
 from tests.waiting import wait_for
 
 __all__ = ["jobs"]
-pytestmark = [pytest.mark.lab, pytest.mark.root, pytest.mark.xdist_group("lab-operations"), pytest.mark.usefixtures("jobs")]
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.root,
+    pytest.mark.xdist_group("lab-operations"),
+    pytest.mark.usefixtures("jobs"),
+]
 NGINX = """
 set -e
 install -d /var/log/nginx /var/lib/nginx /etc/nginx/conf.d /srv/www

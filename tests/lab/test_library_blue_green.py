@@ -14,7 +14,12 @@ from tests.unit.jobs.running import jobs
 from tests.waiting import wait_for
 
 __all__ = ["jobs"]
-pytestmark = [pytest.mark.lab, pytest.mark.root, pytest.mark.xdist_group("lab-library"), pytest.mark.usefixtures("jobs")]
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.root,
+    pytest.mark.xdist_group("lab-library"),
+    pytest.mark.usefixtures("jobs"),
+]
 SETUP = r"""
 set -e
 useradd --system --create-home --home-dir /srv/lilfox --shell /usr/sbin/nologin app

@@ -14,7 +14,12 @@ from tests.unit.jobs.running import jobs
 from tests.waiting import wait_for
 
 __all__ = ["jobs"]
-pytestmark = [pytest.mark.lab, pytest.mark.root, pytest.mark.xdist_group("lab-databases"), pytest.mark.usefixtures("jobs")]
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.root,
+    pytest.mark.xdist_group("lab-databases"),
+    pytest.mark.usefixtures("jobs"),
+]
 BIN = "/usr/lib/postgresql/17/bin"
 DATA = "/srv/postgresql/data"
 UNIT = f"""

@@ -12,7 +12,12 @@ from tests.lab.runbook_walks import MENDED, Walk, broken
 from tests.unit.jobs.running import jobs
 
 __all__ = ["jobs"]
-pytestmark = [pytest.mark.lab, pytest.mark.root, pytest.mark.xdist_group("lab-library"), pytest.mark.usefixtures("jobs")]
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.root,
+    pytest.mark.xdist_group("lab-library"),
+    pytest.mark.usefixtures("jobs"),
+]
 OLD = "/var/log/app/app.log.1"
 FULL = f"""
 set -e

@@ -17,7 +17,12 @@ from tests.lab.runbook_walks import MENDED, Walk, broken, install_backend
 from tests.unit.jobs.running import jobs
 
 __all__ = ["jobs"]
-pytestmark = [pytest.mark.lab, pytest.mark.root, pytest.mark.xdist_group("lab-library"), pytest.mark.usefixtures("jobs")]
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.root,
+    pytest.mark.xdist_group("lab-library"),
+    pytest.mark.usefixtures("jobs"),
+]
 RESET = f"""
 {MENDED}
 cd /srv/lilfox

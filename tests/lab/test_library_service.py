@@ -16,7 +16,12 @@ from tests.services.runbook_lab import RunbookLab
 from tests.unit.jobs.running import jobs
 
 __all__ = ["jobs"]
-pytestmark = [pytest.mark.lab, pytest.mark.root, pytest.mark.xdist_group("lab-library"), pytest.mark.usefixtures("jobs")]
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.root,
+    pytest.mark.xdist_group("lab-library"),
+    pytest.mark.usefixtures("jobs"),
+]
 HEALTH = "curl -sS -m 5 http://127.0.0.1:8000/health"
 
 

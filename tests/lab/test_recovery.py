@@ -18,7 +18,12 @@ from tests.unit.jobs.running import jobs
 from tests.waiting import wait_for
 
 __all__ = ["jobs"]
-pytestmark = [pytest.mark.lab, pytest.mark.root, pytest.mark.xdist_group("lab-operations"), pytest.mark.usefixtures("jobs")]
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.root,
+    pytest.mark.xdist_group("lab-operations"),
+    pytest.mark.usefixtures("jobs"),
+]
 UNIT = "lilfox-backend.service"
 _SERVER = """
 import http.server, os, signal, sys
