@@ -1,0 +1,107 @@
+"""What is said of a session where the way to its server was cut while it was told to end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from lilfox_tui.backends.backend import BackendError
+from lilfox_tui.backends.model import ClientSession, Ending
+from lilfox_tui.i18n import tr
+from lilfox_tui.operations import sessions
+
+SESSION = ClientSession(
+    pid=7, began="a", statement_began="b", role="shop", database="orders", application=None, address=None,
+    state="active", in_state_s=1.0, blocks=0, statement=None,
+)  # fmt: skip
+CUT = BackendError(tr("the connection is cut"))
+
+
+class Cut:
+    """A backend whose way is cut by the order; afterwards it answers with ``looks``, one after the other."""
+
+    def __init__(self, looks: Sequence[ClientSession | BackendError | None]) -> None:
+        self._looks = list(looks)
+
+    async def sessions(self, pid: int | None = None) -> tuple[ClientSession, ...]:
+        look = self._looks.pop(0) if len(self._looks) > 1 else self._looks[0]
+        if isinstance(look, BackendError):
+            raise look
+        return () if look is None else (look,)
+
+    def ending(self, session: ClientSession, how: Ending) -> str:
+        return how
+
+    async def end(self, statement: str) -> bool:
+        raise CUT
+
+    async def close(self) -> None:
+        pass
+
+
+class Run:
+    """Keeps what was said."""
+
+    id, folder = "job", Path()
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def intent(self, text: str) -> None:
+        self.lines.append(text)
+
+    def done(self, text: str) -> None:
+        self.lines.append(text)
+
+    def say(self, text: str, level: str = "note") -> None:
+        self.lines.append(text)
+
+
+@pytest.fixture
+def cut(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    monkeypatch.setattr(sessions, "_BETWEEN_S", 0.0)
+    monkeypatch.setattr(sessions, "_TRIES_S", 0.0)
+    config = tmp_path / "config.yaml"
+    config.write_text("backends: {db: {kind: postgresql}}\n")
+    config.chmod(0o600)
+
+    async def made(how: Ending, *looks: ClientSession | BackendError | None) -> tuple[str, list[str]]:
+        backend, run = Cut(looks), Run()
+
+        class Kind:
+            @staticmethod
+            def open_backend(*_words: object) -> Cut:
+                return backend
+
+        monkeypatch.setattr(sessions, "load", lambda _kind: Kind)
+        operation = sessions.session_operation("db", None, backend, SESSION, how)
+        wanted = sessions.request_of(operation, "db", SESSION, str(config)).wanted
+        outcome = await sessions.run(run, wanted)  # type: ignore[arg-type]
+        return outcome.message, run.lines
+
+    return made
+
+
+async def test_a_session_that_is_gone_afterwards_was_ended(cut: Any) -> None:
+    message, said = await cut("terminate", CUT, SESSION, None)
+    assert message == "session 7 has ended"
+    assert said.count("the connection is cut") == 2, "the order's, and that of the first look"
+
+
+async def test_of_one_that_is_still_there_nobody_knows(cut: Any) -> None:
+    with pytest.raises(BackendError, match="nobody knows whether session 7 was told to end"):
+        await cut("terminate", SESSION)
+
+
+async def test_a_number_that_is_somebody_elses_now_is_not_the_one_that_was_meant(cut: Any) -> None:
+    assert (await cut("terminate", replace(SESSION, began="later")))[0] == "session 7 has ended"
+
+
+async def test_a_statement_that_is_another_now_was_cancelled(cut: Any) -> None:
+    assert (await cut("cancel", replace(SESSION, statement_began="c")))[0] == "session 7 runs that statement no more"
+    with pytest.raises(BackendError, match="nobody knows"):
+        await cut("cancel", SESSION)
