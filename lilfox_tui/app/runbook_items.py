@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lilfox_tui.app.runbook_keys import Item
+from lilfox_tui.app.runbook_item import Item
 from lilfox_tui.jobs.model import Job
 from lilfox_tui.monitor.incident_view import RunbooksView
 from lilfox_tui.runbook.library import ordered

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from lilfox_tui.app.cause import Cause
 from lilfox_tui.app.pane import Pane
+from lilfox_tui.app.runbook_item import Item
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.monitor.incident_view import IncidentView, RunbooksView
 
 if TYPE_CHECKING:
     from lilfox_tui.app.run_log import RunLog
     from lilfox_tui.jobs.model import Job
-    from lilfox_tui.runbook.model import Command, Problem, Runbook
+    from lilfox_tui.runbook.model import Command, Runbook
     from lilfox_tui.runbook.states import Result
     from lilfox_tui.runbook.turns import Turn
 
@@ -28,20 +29,6 @@ TWO, THREE = 100, 120
 """Columns of the screen from which two parts stand side by side, and three."""
 Place = tuple[int, int | None]
 """A step, and a command of it where it has several."""
-
-
-class Item(NamedTuple):
-    """A row of the list: a runbook, a run of one that is listed no more, or a file that cannot be used."""
-
-    key: str
-    """That of a run's job."""
-    title: str
-    runbook: Runbook | None = None
-    job: Job | None = None
-    """A run of it that goes on, or whose job was killed."""
-    alert: str = ""
-    """A firing alert that it is for."""
-    problems: tuple[Problem, ...] = ()
 
 
 class RunbookKeys(Pane):

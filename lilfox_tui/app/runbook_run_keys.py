@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from textual import work
 
 from lilfox_tui.app.actions import action
-from lilfox_tui.app.runbook_keys import LIST, STEPS, Item
+from lilfox_tui.app.runbook_item import Item
+from lilfox_tui.app.runbook_keys import LIST, STEPS
 from lilfox_tui.app.runbook_reasons import RunbookReasons
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _, tr
