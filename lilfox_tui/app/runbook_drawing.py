@@ -264,8 +264,8 @@ class Drawing:
             return self._of_run(log.state, log.folding, mark)
         if pane.killed is not None:
             return (mark, Piece(_("its job was cut off: enter goes on where it was"), "failing"))
-        if (text := self._for_none()) is not None:
-            return (mark, Piece(text, "degraded"))
+        if (said := self._for_none()) is not None:
+            return (mark, Piece(said, "degraded"))
         if item is None:
             return ()
         if item.problems:

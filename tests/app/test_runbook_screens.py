@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from textual.geometry import Region
 
 from lilfox_tui.app import app as app_module
 from lilfox_tui.app.app import LilFoxApp
@@ -128,11 +129,12 @@ async def test_only_rows_that_changed_are_drawn_anew(tmp_path: Path, monkeypatch
         from lilfox_tui.app.widgets.lines import Lines
 
         original = Lines.refresh
-        monkeypatch.setattr(
-            Lines,
-            "refresh",
-            lambda self, *found, **more: (regions.extend(found or [self]), original(self, *found, **more))[1],
-        )
+
+        def noted(self: Lines, *found: Region, **more: bool) -> Lines:
+            regions.extend(found or [self])
+            return original(self, *found, **more)
+
+        monkeypatch.setattr(Lines, "refresh", noted)
         app.pane.repaint()
         assert regions == []
         log = app.runs[job().id]
