@@ -22,7 +22,9 @@ class RunbookReasons(RunbookMovingKeys):
         """Why enter does nothing."""
         item = self.item
         if item is None:
-            return tr("no runbook is chosen; esc clears the filter, runbooks: folders: [PATH] in the configuration names some")
+            return tr(
+                "no runbook is chosen; esc clears the filter, runbooks: folders: [PATH] in the configuration names some"
+            )
         if self.column == LIST or self.shows_less:
             return None
         if item.runbook is None and item.job is None:
