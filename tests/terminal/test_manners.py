@@ -228,6 +228,21 @@ def test_keys_typed_in_one_burst_go_where_the_first_one_leads(tmp_path: Path) ->
         assert console.process.poll() is None
 
 
+@pytest.mark.parametrize(
+    ("typed", "stands"),
+    [("ab\x7fc", "ac"), ("hello\x15xy", "xy"), ("one two\x17three", "one three"), ("bc\x1b[Ha", "abc")],
+    ids=repr,
+)
+def test_what_edits_in_a_burst_edits_what_stands_before_it(tmp_path: Path, typed: str, stands: str) -> None:
+    """A slow link gathers keys."""
+    with Console(home=tmp_path) as console:
+        first_screen(console)
+        console.press("/")
+        console.until(lambda text: text.splitlines()[-1].strip() == "/")
+        console.press(typed)
+        console.until(lambda text: text.splitlines()[-1].strip() == stands)
+
+
 SHELL = {"SHELL": "/bin/sh", "PS1": "SHELL> "}
 
 

@@ -19,6 +19,7 @@ from lilfox_tui.i18n import _
 
 MOST_LINES = 22
 LINES_BELOW = 3
+_STEPS = {"down": 1, "up": -1, "ctrl+n": 1, "pagedown": 10, "pageup": -10, "ctrl+d": 10, "ctrl+u": -10}
 HIGH = 16
 """Rows of a screen on which there is room for more than one line below the list."""
 
@@ -48,7 +49,7 @@ class Chooser(Dialog[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog", classes=self._shape):
             yield Lines(ground="bar", id="dialog-title")
-            yield TextField(id="dialog-input", placeholder=_("type to narrow"), select_on_focus=False)
+            yield TextField(id="dialog-input", placeholder=_("type to narrow"), select_on_focus=False, leaves=_STEPS)
             yield Lines(ground="bar", id="dialog-list")
             yield Lines(ground="bar", id="dialog-more")
 
@@ -98,9 +99,8 @@ class Chooser(Dialog[str | None]):
         self.query_one("#dialog-more", Lines).show(self._more(self._shown[self._at]) if rows else [])
 
     def on_key(self, event: events.Key) -> None:
-        steps = {"down": 1, "up": -1, "ctrl+n": 1, "pagedown": 10, "pageup": -10, "ctrl+d": 10, "ctrl+u": -10}
-        if event.key in steps and self._shown:
-            self._at = max(0, min(len(self._shown) - 1, self._at + steps[event.key]))
+        if event.key in _STEPS and self._shown:
+            self._at = max(0, min(len(self._shown) - 1, self._at + _STEPS[event.key]))
             self._show()
             event.stop()
         elif event.key == "escape":

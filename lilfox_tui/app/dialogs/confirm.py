@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input
 
-from lilfox_tui.app.dialogs.told import Told
+from lilfox_tui.app.dialogs.told import STEPS, Told
 from lilfox_tui.app.draw import Row
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.app.widgets.text_field import TextField
@@ -27,7 +27,9 @@ class Confirm(Told):
         with Vertical(id="dialog"):
             yield Lines(ground="bar", sticky=1, id="dialog-text")
             yield TextField(
-                id="dialog-input", placeholder=_("type {word} and press enter; esc leaves", word=self._word)
+                id="dialog-input",
+                placeholder=_("type {word} and press enter; esc leaves", word=self._word),
+                leaves=STEPS,
             )
 
     def on_mount(self) -> None:
