@@ -66,5 +66,5 @@ def _hint(changed: int, undoable: bool) -> Message | str:
     if not changed:
         return ""
     if undoable:
-        return tr("{count} changes are in force, and the runbook can take some of them back", count=changed)
-    return tr("{count} changes are in force", count=changed)
+        return tr("changes in force: {count}; the runbook can take some of them back", count=changed)
+    return tr("changes in force: {count}", count=changed)

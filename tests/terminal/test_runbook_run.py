@@ -87,6 +87,18 @@ def test_each_answer_does_what_it_says(home: Path) -> None:
     assert (home / "made").read_text() == "made\n"
 
 
+def test_that_all_is_as_before_is_said_after_an_undo(home: Path) -> None:
+    with console(home, str(home / "made.md"), "--var", "who=fox") as run:
+        run.until("run it? [y]es")
+        run.press("y\n")
+        run.until("Is it done? [y]es")
+        run.press("u\n")
+        run.until("what was changed was taken back")
+        assert not (home / "made").exists()
+        run.press("a\n")
+        assert run.ended_within(20) == 130
+
+
 def test_the_terminal_is_closed_and_the_run_goes_on_at_the_same_step(home: Path) -> None:
     with console(home, str(home / "made.md"), "--var", "who=fox") as first:
         first.until("run it? [y]es")

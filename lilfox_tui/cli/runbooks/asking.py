@@ -41,9 +41,14 @@ class Asking:
         self._config, self._folder, self._sha256, self._values = config, folder, sha256, values
         self._tried: Turn | None = None
         """What was ordered last without a question: once more without one it would go round for ever."""
+        self._in_force = 0
+        """Changes of the run when it waited last."""
 
     async def answer(self, folding: Folding, waiting: Waiting) -> Order | None:
         """The order for what the run waits for; None: the person leaves. Raises LilFoxError."""
+        before, self._in_force = self._in_force, len(folding.changes())
+        if before and not self._in_force:
+            warn(tr("what was changed was taken back"))
         turn = waiting.turn
         if turn is None:
             return Finish()
