@@ -44,7 +44,7 @@ class Expression(TextField):
         """What fits at the cursor."""
         return complete(self.value, self.cursor_position, self.known)
 
-    def on_key(self, event: events.Key) -> None:
+    async def on_key(self, event: events.Key) -> None:
         if event.key != "tab":
             return
         event.stop()
