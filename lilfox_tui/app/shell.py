@@ -15,6 +15,7 @@ from textual.app import App
 from textual.geometry import Size
 from textual.screen import Screen
 from textual.theme import Theme as TextualTheme
+from textual.timer import Timer
 from textual.widgets import Input
 from textual.worker import WorkerFailed
 
@@ -79,6 +80,7 @@ class Shell(App[None], inherit_bindings=False):
         self.rewound: datetime | None = None
         self.palette = Palette(theme, ascii_only=glyphs.ascii_only)
         self.note: tuple[str, str] = ("", "text")
+        self._note_ends: Timer | None = None
         self.shown: Overview | None = None
         self.runs: dict[str, RunLog] = {}
         """Runs of runbooks that are watched, by their jobs."""
@@ -123,7 +125,9 @@ class Shell(App[None], inherit_bindings=False):
             text = f"{text}  {self.glyphs.dash} {what.hint}" if what.hint else text
         self.note = (text, role)
         self.repaint_frame()
-        self.set_timer(NOTE_S, self._clear_note)
+        if self._note_ends is not None:
+            self._note_ends.stop()  # that of the note before would take this one away too soon
+        self._note_ends = self.set_timer(NOTE_S, self._clear_note)
 
     def _clear_note(self) -> None:
         self.note = ("", "text")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import time
@@ -9,6 +10,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from lilfox_tui.app import shell
 from lilfox_tui.app.actions import Action, actions_of, key_name, key_text, rebound
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.pane import Pane
@@ -321,3 +323,17 @@ async def test_a_page_says_how_much_of_it_is_below() -> None:
         await pilot.press("escape")
         await pilot.pause()
         assert "more below" not in screen_text(pilot)
+
+
+async def test_a_note_stays_its_time_whatever_was_said_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=(80, 24)) as pilot:
+        monkeypatch.setattr(shell, "NOTE_S", 0.05)
+        app.tell("the one before")
+        monkeypatch.setattr(shell, "NOTE_S", 60.0)
+        app.tell("what counts")
+        later = asyncio.Event()
+        app.set_timer(0.15, later.set)
+        await later.wait()
+        await pilot.pause()
+        assert "what counts" in screen_text(pilot)
