@@ -20,8 +20,8 @@ import pyte
 
 
 class Console:
-    """``lilfox ARGUMENTS`` on a terminal of our own, or another ``module``. Use as a context manager: whatever happens,
-    it is ended."""
+    """``lilfox ARGUMENTS`` on a terminal of our own, or another ``module``, or what ``through`` makes of that (another
+    machine's login). Use as a context manager: whatever happens, it is ended."""
 
     def __init__(
         self,
@@ -33,6 +33,7 @@ class Console:
         env: Mapping[str, str] | None = None,
         ignore_hangup: bool = False,
         module: str = "lilfox_tui",
+        through: Callable[[Sequence[str]], Sequence[str]] = list,
     ) -> None:
         _watch_this_machine_alone(home)
         self.raw = bytearray()
@@ -51,7 +52,7 @@ class Console:
             **(env or {}),
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
+            through([sys.executable, "-m", module, *arguments]),
             stdin=terminal,
             stdout=terminal,
             stderr=terminal,
