@@ -156,7 +156,7 @@ class BackupJobKeys(BackupReasons):
             self.lilfox.tell(tr("no restore is known that could be undone"))
             return
         last = restored[0]
-        rows: list[Row] = [_line(_("set"), last.set), _line(_("on"), self._local(last.at))]
+        rows: list[Row] = [_line(_("set"), last.set), _line(_("when"), self._local(last.at))]
         for swap in last.swaps[:_MOST_SHOWN]:
             if swap.before:
                 back = _(

@@ -80,7 +80,7 @@ def confirm_rows(
     command, runbook = folding.command(turn), folding.runbook
     attributes = command.attributes
     does = _("destroys something") if attributes.risk == "destroy" else kind_text(command.kind)
-    rows = [_line(_("on"), ", ".join(turn.hosts) or "?", "accent")]
+    rows = [_line(_("hosts"), ", ".join(turn.hosts) or "?", "accent")]
     facts = [does, *([_("as root (sudo)")] if attributes.sudo else [])]
     if attributes.timeout_s:
         facts.append(_("at most {time}", time=human_duration(attributes.timeout_s)))
@@ -117,7 +117,7 @@ def decision_ways(*, unknown: bool, undoable: bool) -> list[Option]:
     ways = [Option("l", _("ask the host again"), "look")] if unknown else []
     ways += [Option("r", _("run it once more") if unknown else _("try again"), "retry"), Option("s", _("skip"), "skip")]
     if undoable:
-        ways.append(Option("u", _("take back"), "undo"))
+        ways.append(Option("u", _("take it back"), "undo"))
     return [*ways, Option("X", _("end the run"), "end")]
 
 
