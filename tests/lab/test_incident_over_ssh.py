@@ -57,8 +57,10 @@ cat >/root/start-anew <<'EOF'
 #!/bin/sh
 echo start-anew >>/root/ran
 echo "it is being started"
-while [ ! -e /root/go ]; do sleep 0.1; done
-systemctl restart {UNIT} && echo "started while nobody looked"
+while [ ! -e /root/go-on ]; do sleep 0.1; done
+echo "nobody looks"
+while [ ! -e /root/go-to-the-end ]; do sleep 0.1; done
+systemctl restart {UNIT} && echo "it is started"
 EOF
 cat >/root/healthy <<'EOF'
 #!/bin/sh
@@ -213,9 +215,12 @@ def from_the_fault_to_the_command(console: Console, office: Office) -> None:
 
 
 def from_the_command_to_the_end(console: Console, office: Office) -> None:
-    """By keys, in another session: it opens on the run, with what came meanwhile; the rest is done, the check is green,
-    the incident closed and exported."""
-    console.until("started while nobody looked", 60)
+    """By keys, in another session: it opens on the run, which goes on, with what came meanwhile; the rest is done, the
+    check is green, the incident closed and exported."""
+    console.until("nobody looks", 60)
+    assert "it is being started" in console.until("step 2 runs on app-1")
+    office.machine.ssh("touch /root/go-to-the-end")
+    console.until("it is started")
     console.until("step 2 on app-1 only reads")
     console.press("\r")
     console.until("it is healthy")
@@ -245,7 +250,7 @@ def test_a_session_that_is_cut_loses_nothing_and_does_nothing_twice(lab: Machine
             _carried, lost = first.cut()
         assert lost > 0
         assert office.ran() == ["look", "start-anew"]
-        office.machine.ssh("touch /root/go")
+        office.machine.ssh("touch /root/go-on")
         with slow_link(lab, 1) as second, office.session(second) as console:
             from_the_command_to_the_end(console, office)
             assert len(office.consoles()) == 1, "the first one has a session that nobody has told it is gone"
@@ -261,10 +266,10 @@ def timeline_is_whole(office: Office) -> None:
     ended = {each.run: each for each in told if isinstance(each, StepEnded)}
     assert [each.command for each in began] == ["./look", "./start-anew", "./healthy", "./tell"]
     assert [ended[each.run].state for each in began] == ["done"] * 4
-    assert ended[began[1].run].output == "it is being started\nstarted while nobody looked\n"
+    assert ended[began[1].run].output == "it is being started\nnobody looks\nit is started\n"
     assert sum(isinstance(each, StepEnded) for each in told) == 4
     assert [each.summary for each in told if isinstance(each, Closed)] == ["the process was killed"]
     assert verify("INC-1").problems == ()
     text = (office.folder / "told/INC-1.md").read_text()
-    for words in ("./look", "./start-anew", "started while nobody looked", "./healthy", "./tell", "process was killed"):
+    for words in ("./look", "./start-anew", "nobody looks", "./healthy", "./tell", "process was killed"):
         assert words in text, text
