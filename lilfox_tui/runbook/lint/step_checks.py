@@ -115,5 +115,5 @@ def _placeholders(
                 ),
             )
     if command.placeholders and command.kind != "none":
-        for _site, why in refusals(command, variables):
-            yield Problem(command.line, "error", "placeholder-refused", str(why))
+        for site, why in refusals(command, variables):
+            yield Problem(command.line, "error", "placeholder-refused", f"<{site.placeholder.name}>: {why}")
