@@ -145,8 +145,10 @@ class RunbookKeys(Pane):
         places = self.places
         if self.chosen_place in places:
             return self.chosen_place  # type: ignore[return-value]
-        turn = self.turn
-        return (0, None) if turn is None else self.place_of(turn)
+        turn, run = self.turn, self.seen
+        if turn is not None:
+            return self.place_of(turn)
+        return (0, None) if run is None or run.folding is None else (max(0, len(run.folding.runbook.steps) - 1), None)
 
     def place_of(self, turn: Turn) -> Place:
         """Where a turn stands in the list."""
@@ -174,7 +176,8 @@ class RunbookKeys(Pane):
         own = () if found is None else tuple(run.folding.results(found[0], found[1]).values())
         if own or (found is not None and self.chosen_place is not None):
             return own
-        steps = run.state.steps if found is not None else run.state.steps[self.place[0] : self.place[0] + 1]
+        along = self.chosen_place is None
+        steps = run.state.steps if along else run.state.steps[self.place[0] : self.place[0] + 1]
         begun = [command.results for step in steps for command in step.commands if command.results]
         return max(begun, key=lambda results: results[-1].began, default=())
 
