@@ -138,7 +138,7 @@ _WORDS: dict[VariableType, Message] = {
     "port": tr("a port (1…65535)"),
     "host": tr("a host's name or address"),
     "unit": tr("a systemd unit (nginx.service)"),
-    "path": tr("a whole path (/var/lib/…), without .."),
+    "path": tr("an absolute path (/var/lib/…), without .."),
     "git-rev": tr("a commit, tag or branch of Git"),
     "secret": tr("a secret"),
     "text": tr("text on one line"),

@@ -163,6 +163,12 @@ def test_a_hazard_of_steps_is_named(code: str, hazard: str, safe: str) -> None:
     assert code not in _codes(_step(safe))
 
 
+def test_the_refused_placeholder_is_named() -> None:
+    assert [problem.text for problem in _lint(_step("<program> a")) if problem.code == "placeholder-refused"] == [
+        "<program>: a value cannot be the name of a command"
+    ]
+
+
 def test_a_rollback_stands_for_a_check() -> None:
     text = _step("systemctl stop a", 'bash {"name": "stop"}') + _fence(
         "systemctl start a", 'bash {"rollback-of": "stop"}'
