@@ -261,8 +261,19 @@ class Stack:
     def _state(self, service: str) -> tuple[str, int]:
         return self._faults.get(service, ""), self._ports[service]
 
+    def _end_jobs(self) -> None:
+        """Those that wait, such as runs of runbooks, would wait for ever."""
+        from lilfox_tui.jobs.ending import ask_to_end
+        from lilfox_tui.jobs.listing import Listing
+
+        for job in Listing([self.state_dir / "lilfox" / "jobs"]).look():
+            if job.state == "running":
+                with contextlib.suppress(LilFoxError):
+                    ask_to_end(job)
+
     async def _end_all(self) -> None:
         await self._open.aclose()
+        await asyncio.to_thread(self._end_jobs)
         processes = list(self._processes.values())
         for process in processes:
             if process.stdin is not None:
