@@ -188,8 +188,8 @@ mkdir -p "$base" || exit 1
 [ ! -e "$j/pid" ] || { tell "$id"; exit 0; }
 t=
 leave() {
-    [ ! -e "$j/pid" ] || { tell "$id"; exit 0; }
     [ -z "$t" ] || rm -rf "$t"
+    [ ! -e "$j/pid" ] || { tell "$id"; exit 0; }
     rmdir "$j" 2>/dev/null
     exit 1
 }
@@ -225,6 +225,7 @@ until [ -e "$j/pid" ]; do
     sleep 0.02 2>/dev/null || sleep 1
     i=$((i + 1))
 done
+rm -rf "$t"  # of an attempt that came after the one that runs had tidied up
 tell "$id"
 """
 )
