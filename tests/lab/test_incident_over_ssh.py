@@ -228,7 +228,7 @@ def from_the_command_to_the_end(console: Console, office: Office) -> None:
     confirm(console, "./tell")
     console.until("all steps are done")
     console.press("\r")
-    console.until("this run has ended")
+    console.until("all 4 commands are done")
     console.press("1")
     console.until(lambda text: "● backend" in text and "firing" not in text)
     console.press("4I")
