@@ -1,0 +1,168 @@
+"""The app at pane 4 over a runbook of five steps and real jobs on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from textual.pilot import Pilot
+
+from lilfox_tui.app.app import LilFoxApp
+from lilfox_tui.app.glyphs import UNICODE
+from lilfox_tui.app.panes.runbook import RunbookPane
+from lilfox_tui.app.run_log import RunLog
+from lilfox_tui.config.loader import load
+from lilfox_tui.config.themes import load_theme
+from lilfox_tui.incident.incidents import entries, list_incidents
+from lilfox_tui.jobs.listing import list_jobs
+from lilfox_tui.monitor import scrape_watch
+from lilfox_tui.monitor.monitor import Monitor
+from tests.app.overviews import mixed
+from tests.app.still import screen_text
+from tests.waiting import until
+
+RUNBOOK = """---
+lilfox: {version: 1, id: made, title: Made, severity: SEV-2, on_alert: [HighErrorRate]}
+vars:
+  word: {type: enum, choices: [one, two]}
+  token: secret
+---
+# Made
+
+1. **Look at it**
+
+   ```bash
+   echo "looked at $((6 * 7))"
+   ```
+
+2. **Change it**
+
+   ```bash {"name": "change"}
+   touch @FOLDER@/changed-<word>
+   ```
+
+   ```bash {"rollback-of": "change"}
+   rm @FOLDER@/changed-<word>
+   ```
+
+3. **Tell the others**
+
+   - call the owner
+
+4. **Fail**
+
+   ```bash {"risk": "read"}
+   test -e @FOLDER@/mended
+   ```
+
+5. **Destroy**
+
+   ```bash {"risk": "destroy", "confirm": "typed"}
+   rm -r @FOLDER@/precious
+   ```
+"""
+
+
+class RunbookMonitor(Monitor):
+    """Watches runbooks, jobs and the incident of this machine, and nothing else."""
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.runbooks.run())
+            group.create_task(self.incidents.run())
+            group.create_task(self.backups.run())
+
+
+class Console:
+    """The app over a configuration, at pane 4."""
+
+    def __init__(self, app: LilFoxApp, pilot: Pilot[None]) -> None:
+        self.app, self.pilot = app, pilot
+
+    @property
+    def pane(self) -> RunbookPane:
+        assert isinstance(self.app.pane, RunbookPane)
+        return self.app.pane
+
+    @property
+    def text(self) -> str:
+        return screen_text(self.pilot)
+
+    async def keys(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+        await self.pilot.pause()
+
+    async def until(self, what: str | Callable[[str], bool]) -> str:
+        """Waits until the screen holds it."""
+        test = (lambda text: what in text) if isinstance(what, str) else what
+        try:
+            await until(lambda: test(self.text), what=f"{what!r} on the screen")
+        except AssertionError:
+            raise AssertionError(f"not on the screen: {what!r}\n{self.text}") from None
+        return self.text
+
+    async def until_waits(self, what: str, step: int) -> RunLog:
+        """The run, once it waits so at a step (counted from 1)."""
+
+        def waits() -> bool:
+            run = self.pane.run
+            if run is None or run.state is None:
+                return False
+            waiting = run.state.waiting
+            return waiting.what == what and (waiting.turn is None or waiting.turn.step == step - 1)
+
+        await until(waits, what=f"step {step} waits: {what}", timeout_s=20)
+        await self.pilot.pause()
+        run = self.pane.run
+        assert run is not None
+        return run
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A state folder of its own with a configuration and a runbook; runs that are left are ended."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr(scrape_watch, "AFTER_FIRST_FRAME_S", 0.0)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runbooks").mkdir()
+    (tmp_path / "runbooks/made.md").write_text(RUNBOOK.replace("@FOLDER@", str(tmp_path)))
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        f"hosts: {{here: {{local: true}}}}\nrunbooks: {{folders: [{tmp_path}/runbooks], bundled: false}}\n"
+    )
+    config.chmod(0o600)
+    yield tmp_path
+    for job in list_jobs():
+        if job.state == "running" and job.pid is not None:
+            os.killpg(job.pid, signal.SIGKILL)
+
+
+@asynccontextmanager
+async def console(home: Path, *, size: tuple[int, int] = (120, 40), read_only: bool = False) -> AsyncIterator[Console]:
+    """Pane 4 over the configuration in ``home``."""
+    from msgspec.structs import replace
+
+    config = replace(load(home / "config.yaml").config, read_only=read_only)
+    monitor = RunbookMonitor(config, config_file=home / "config.yaml")
+    monitor.overview.publish(mixed())
+    app = LilFoxApp(monitor, config, theme=load_theme("fox-dark"), glyphs=UNICODE)
+    async with app.run_test(size=size) as pilot:
+        made = Console(app, pilot)
+        await made.keys("4")
+        await made.until("Made")
+        yield made
+
+
+Told = TypeVar("Told")
+
+
+def told(kind: type[Told]) -> list[Told]:
+    incident = list_incidents()[0]
+    return [each.what for each in entries(incident.id) if isinstance(each.what, kind)]
