@@ -19,7 +19,7 @@ from lilfox_tui.config.themes import load_theme
 from lilfox_tui.incident.incidents import close, current
 from lilfox_tui.jobs.listing import list_jobs
 from tests.app.overviews import mixed
-from tests.app.test_runbook_pane import Console, RunbookMonitor, console, home
+from tests.app.runbook_console import Console, RunbookMonitor, console, home
 from tests.waiting import until
 
 __all__ = ["home"]

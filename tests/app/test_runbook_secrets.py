@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.test_runbook_pane import console, home
+from tests.app.runbook_console import console, home
 
 __all__ = ["home"]
 RUNBOOK = """---
