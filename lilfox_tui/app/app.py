@@ -218,6 +218,8 @@ class LilFoxApp(AppKeys):
             return
         width = self.size.width
         screen = self.screen_stack[0]
+        if not screen.query("#header"):  # leaving: parts of the screen are gone
+            return
         now = self.rewound or (self.shown.at if self.shown is not None else datetime.now(UTC))
         jobs = job_pieces(self.monitor.backups.backups, self.glyphs)
         told = incident_pieces(

@@ -182,6 +182,7 @@ async def test_a_role_that_may_not_see_others_is_told_to_be_incomplete(postgres:
     other.execute("SELECT 1")
     try:
         plain = await one_look(opened(postgres, user="plain"))
+        wait_for(lambda: states_by_psql(postgres) == {"idle in transaction": 1}, what="its session is gone")
         watcher = await one_look(opened(postgres, user="watcher"))
         by_psql_states = states_by_psql(postgres)
     finally:

@@ -37,11 +37,13 @@ def test_sudos_password_is_in_no_file_and_no_argv_and_the_fences_state_is_roots(
         lab.configure(web1={"user": name, "sudo_password": "env:LILFOX_TEST_SUDO"})
         lab.write(
             fence(f"id -u; cat; {look} || true", '{"sudo":true,"risk":"read"}'),
-            fence(f"cd /usr; id -u; {look} || true\npwd; id -u >/root/lilfox-test", '{"sudo":true,"risk":"change"}'),
+            fence(
+                f"cd /usr; id -u; {look} || true\npwd; id -u >/root/{tmp_path.name}", '{"sudo":true,"risk":"change"}'
+            ),
             fence("id -un", '{"risk":"read"}'),
         )
         job = lab.run_all(lab.begin(hosts="web1"))
-        written = Path("/root/lilfox-test")
+        written = Path("/root") / tmp_path.name
         assert written.read_text() == "0\n"
         written.unlink()
         assert job.state == "ok", job.message
@@ -63,8 +65,8 @@ def test_a_wrong_password_is_tried_once_and_nothing_has_run(
         set_password(name, "right")
         lab = RunbookLab(tmp_path, servers)
         lab.configure(web1={"user": name, "sudo_password": "env:LILFOX_TEST_SUDO"})
-        lab.write(fence("touch /root/lilfox-test", '{"sudo":true,"risk":"change"}'))
+        lab.write(fence(f"touch /root/{tmp_path.name}", '{"sudo":true,"risk":"change"}'))
         job = lab.run_all(lab.begin(hosts="web1"))
         assert (job.state, job.exit_code) == ("failed", 1)
         assert "1 incorrect password attempt" in job.message
-        assert not Path("/root/lilfox-test").exists()
+        assert not (Path("/root") / tmp_path.name).exists()
