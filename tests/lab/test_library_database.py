@@ -234,7 +234,10 @@ def test_a_failover_that_fails_after_the_promotion_does_not_start_the_old_server
 ) -> None:
     """The other way round: what was the primary is a standby by now."""
     standby = STANDBY.replace("@PRIMARY@", databases.standby.address)
-    databases.primary.ssh("systemctl stop database; rm -rf /srv/postgresql /etc/systemd/system/database.service.d; systemctl daemon-reload")
+    databases.primary.ssh(
+        "systemctl stop database; rm -rf /srv/postgresql /etc/systemd/system/database.service.d;"
+        " systemctl daemon-reload"
+    )
     databases.primary.ssh(standby)
     values = {
         **databases.values(), "primary": "db-2", "standby": "db-1", "standby_address": databases.primary.address,

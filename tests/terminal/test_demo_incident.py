@@ -102,6 +102,8 @@ def test_from_a_fault_to_an_export_that_a_colleague_can_read(tmp_path: Path) -> 
         console.press("w")
         console.until("▸  1.")
         demo = demo_folder(console)
+        console.press("3")
+        console.until("runbook A service of the demo")  # it is known as a job by now
         console.press("q")
         console.until("A job of yours runs")
         console.press("q")
