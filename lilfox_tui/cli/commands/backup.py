@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
-from importlib import import_module
-
-from lilfox_tui.cli.main import Command, add_everywhere
+from lilfox_tui.cli.actions import actions
 from lilfox_tui.i18n import tr
 
 ACTIONS = {
@@ -15,23 +12,5 @@ ACTIONS = {
     "drill": tr("restore a set into a scratch place, compare, measure, take it away"),
     "prune": tr("remove what the plan's retention lets go"),
 }
-"""Each is ``cli/backups/NAME.py``, written like a sub-command."""
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Says what ``backup`` accepts."""
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    for name, text in ACTIONS.items():
-        action = actions.add_parser(name, help=str(text), description=str(text), allow_abbrev=False)
-        add_everywhere(action)
-        _action(name).add_arguments(action)
-
-
-def run(args: argparse.Namespace) -> int:
-    """Does what ``args.action`` says."""
-    return _action(args.action).run(args)
-
-
-def _action(name: str) -> Command:
-    module: Command = import_module(f"lilfox_tui.cli.backups.{name}")
-    return module
+add_arguments, run = actions("backups", ACTIONS)

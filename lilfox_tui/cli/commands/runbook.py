@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
-from importlib import import_module
-
-from lilfox_tui.cli.main import Command, add_everywhere
+from lilfox_tui.cli.actions import actions
 from lilfox_tui.i18n import tr
 
 ACTIONS = {
@@ -14,23 +11,5 @@ ACTIONS = {
     "run": tr("walk a runbook on its hosts; what changes something is asked first"),
     "lint": tr("what is wrong with runbooks, and what in their commands does not do what it looks like"),
 }
-"""Each is ``cli/runbooks/NAME.py``, written like a sub-command."""
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Says what ``runbook`` accepts."""
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    for name, text in ACTIONS.items():
-        action = actions.add_parser(name, help=str(text), description=str(text), allow_abbrev=False)
-        add_everywhere(action)
-        _action(name).add_arguments(action)
-
-
-def run(args: argparse.Namespace) -> int:
-    """Does what ``args.action`` says."""
-    return _action(args.action).run(args)
-
-
-def _action(name: str) -> Command:
-    module: Command = import_module(f"lilfox_tui.cli.runbooks.{name}")
-    return module
+add_arguments, run = actions("runbooks", ACTIONS)
