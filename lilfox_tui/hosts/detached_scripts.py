@@ -8,7 +8,8 @@ A folder ``~/.cache/lilfox/jobs/ID`` holds
   once: who has made it runs the command, and nobody else ever does. ``-`` for PID: it was cancelled before it ran.
 - ``out``, ``err``: what it prints; with a limit ``out.end``, ``err.end``: the end of what came after.
 - ``cancel``: that was asked for.
-- ``status``: ``1 STATUS EPOCH CUT CUT``, by rename, last. Its room is taken when the command begins, for a full disk.
+- ``status``: ``1 STATUS EPOCH CUT CUT``, by rename, last, once it is on the disk. Its room is taken when the command
+  begins, for a full disk. One that is not whole says nothing: the command is gone, and nobody saw its end.
 
 START is field 22 of /proc/PID/stat (proc_pid_stat(5)), or what ps says: a number that was given to somebody else since
 is not taken for the command. BOOT is the kernel's boot id. Keeper and command lead a session each. Background lists of
@@ -122,7 +123,8 @@ if [ "$keeper" != $$ ]; then
     exit 1
 fi
 i=0
-until printf '%-63s\n' "1 $status $now $cut_o $cut_e" 1<>"$j/.end.$$" && mv -f "$j/.end.$$" "$j/status"; do
+until printf '%-63s\n' "1 $status $now $cut_o $cut_e" 1<>"$j/.end.$$" && synced "$j/.end.$$" &&
+    mv -f "$j/.end.$$" "$j/status"; do
     [ -d "$j" ] && [ "$i" -lt 600 ] || exit 1
     sleep 1
     i=$((i + 1))
@@ -140,12 +142,17 @@ judge() {
     [ ! -d "$d" ] || state=unbegun
     { read -r _ pid pid_at keeper keeper_at booted node at <"$d/pid"; } 2>/dev/null || return 0
     state=running
-    if [ "$pid" != - ] && [ ! -e "$d/status" ]; then
+    [ "$pid" != - ] || { state=ended; return; }
+    if [ ! -e "$d/status" ]; then
         [ "$booted" = "$(boot)" ] &&
             { [ "$(since "$pid")" = "$pid_at" ] || [ "$(since "$keeper")" = "$keeper_at" ]; } && return
         state=gone
     fi
-    if [ "$pid" = - ] || { read -r _ status ended cut_o cut_e <"$d/status"; } 2>/dev/null; then state=ended; fi
+    if { read -r whole status ended cut_o cut_e <"$d/status"; } 2>/dev/null && [ "$whole" = 1 ]; then
+        state=ended
+    elif [ -e "$d/status" ]; then  # what a power cut has left of it
+        state=gone status=- ended=- cut_o=0 cut_e=0
+    fi
 }
 tell() {
     judge "$1"
