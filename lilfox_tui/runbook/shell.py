@@ -1,6 +1,6 @@
 r"""What runs a command on a host: a bash that reads nothing but what it is given.
 
-    bash --noprofile --norc -c KEEPER
+    bash --noprofile --norc -c KEEPER bash READS ENTERS
 
 Script and values come on its stdin, each ended by a NUL: nothing of them is in an argv, no value is ever read as shell
 text, and what a lost link has cut is not run. The command begins in the login's home, its own stdin is ``/dev/null``;
@@ -9,6 +9,9 @@ its stdout and stderr are one stream, in the order in which they are written, as
 A fence of several commands has a folder on the host (``~/.cache/lilfox/runs/RUN/FENCE``, 0700; root's with sudo): what
 a command leaves (folder, variables, functions, options, umask) is written there when it ended as expected, and read by
 the next one. So it outlives lost links and this process. ``forget`` takes it away.
+
+The command is evaluated in the first line of KEEPER: bash counts on from there, so ``line 3`` of an error is the third
+of the command.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ _SHEBANG = re.compile(r"#!\s*(\S+)[ \t]*([^\n]*)")
 
 _HOME = 'LF__HOME=$HOME; if [ -n "$SUDO_UID" ] && [ "$EUID" = 0 ]; then LF__HOME=~root; fi'
 
-KEEPER = (
+_READS = (
     r"""
 exec 2>&1
 LF__refuse() { printf '%s\n' "lilfox: $1"; [ -z "$LF__MARK" ] || printf '\0%s 125\n' "$LF__MARK"; exit 125; }
@@ -61,23 +64,27 @@ LF__M=$LF__MARK
 unset -v LF__N LF__V LF__MARK
 unset -f LF__refuse
 exec 2>/dev/null
-(
-    exec 2>&1
-    unset -v LF__M
-    if [ "$LF__PLACE" = later ]; then
-        . "$LF__D/vars" 2>/dev/null
-        cd -- "$LF__CD" || { echo "lilfox: nothing was run"; exit 125; }
-        unset -v LF__CD
-    else
-        cd -- "$LF__HOME" 2>/dev/null || cd /
-        cd -- "${LF__CWD:-.}" || { echo "lilfox: nothing was run"; exit 125; }
-    fi
-    if [ -n "$LF__WITH" ]; then
-        eval "$LF__WITH /dev/fd/3" 3< <(printf '%s\n' "$LF__SCRIPT")
-        exit
-    fi
-    [ "$LF__PLACE" != later ] || . "$LF__D/options" 2>/dev/null
-    eval "$LF__SCRIPT"
+"""
+)
+_ENTERS = r"""
+exec 2>&1
+unset -v LF__M
+set --
+if [ "$LF__PLACE" = later ]; then
+    . "$LF__D/vars" 2>/dev/null
+    cd -- "$LF__CD" || { echo "lilfox: nothing was run"; exit 125; }
+    unset -v LF__CD
+else
+    cd -- "$LF__HOME" 2>/dev/null || cd /
+    cd -- "${LF__CWD:-.}" || { echo "lilfox: nothing was run"; exit 125; }
+fi
+if [ -n "$LF__WITH" ]; then
+    eval "$LF__WITH /dev/fd/3" 3< <(printf '%s\n' "$LF__SCRIPT")
+    exit
+fi
+[ "$LF__PLACE" != later ] || . "$LF__D/options" 2>/dev/null
+"""
+_KEEPER = r"""eval "$1"; (eval "$2"; eval "$LF__SCRIPT"
     {
         set -- "$?" "$LF__PLACE" "$LF__D" "$LF__FINE"
         if [ -n "$2" ] && { [ "$4" = any ] || [ "$4" = "$1" ]; }; then
@@ -104,8 +111,7 @@ LF__S=$?
 [ -z "$LF__M" ] || printf '\0%s %s\n' "$LF__M" "$LF__S"
 exit "$LF__S"
 """
-)
-ARGV = ("bash", "--noprofile", "--norc", "-c", KEEPER)
+ARGV = ("bash", "--noprofile", "--norc", "-c", _KEEPER, "bash", _READS, _ENTERS)
 
 
 class Fence(Struct, frozen=True):

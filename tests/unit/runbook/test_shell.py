@@ -143,3 +143,20 @@ def test_an_old_run_is_forgotten(shell: Shell) -> None:
 def test_a_nul_is_refused() -> None:
     with pytest.raises(ValueError, match="NUL"):
         given("true", {"LF_x": "a\0b"})
+
+
+def test_lines_of_errors_are_those_of_the_command(shell: Shell) -> None:
+    code, out = shell('nosuch1\necho "at $LINENO"\nfor i in 1; do\n  nosuch4\ndone\necho "${unset?five}"\n')
+    assert code != 0
+    assert out.splitlines() == [
+        "bash: line 1: nosuch1: command not found",
+        "at 2",
+        "bash: line 4: nosuch4: command not found",
+        "bash: line 6: unset: five",
+    ]
+    assert "line 2: syntax error" in shell("echo fine\nif then\nfi")[1]
+
+
+def test_lines_are_those_of_the_later_command_too_and_it_has_no_arguments(shell: Shell) -> None:
+    shell("cd /; set -o pipefail", "first")
+    assert shell('echo "$#"\nnosuch2', "later") == (127, "0\nbash: line 2: nosuch2: command not found\n")
