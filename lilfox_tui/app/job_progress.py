@@ -68,7 +68,8 @@ def event_rows(event: Event, zone: tzinfo, glyphs: Glyphs) -> list[Row]:
         case Intent():
             text, role, mark = event.text, "text", glyphs.chosen
         case Done():
-            text, role, mark = event.text, "text", glyphs.good
+            text = event.text
+            role, mark = ("text", glyphs.good) if event.worked else ("failing", glyphs.failing)
         case Began():
             text = _("began on {host} by {user} (process {pid})", host=event.host, user=event.user, pid=event.pid)
             role, mark = "muted", " "

@@ -118,8 +118,8 @@ class Shown:
                     self._say(event.at, _MARKS[event.level], event.text)
             case Intent() if not self._quiet:
                 self._say(event.at, "→", event.text)
-            case Done() if not self._quiet:
-                self._say(event.at, "✓", event.text)
+            case Done() if not self._quiet or not event.worked:
+                self._say(event.at, "✓" if event.worked else "x", event.text)
             case Began() if not self._quiet:
                 began = _("began on {host} by {user} (process {pid})", host=event.host, user=event.user, pid=event.pid)
                 self._say(event.at, " ", began)

@@ -61,10 +61,11 @@ class Intent(Struct, frozen=True, tag="intent", tag_field="event"):
 
 
 class Done(Struct, frozen=True, tag="done", tag_field="event"):
-    """The last intent came true."""
+    """The last intent has ended: it came true, or ``worked`` is false and ``text`` says why it did not."""
 
     at: datetime
     text: str
+    worked: bool = True
 
 
 class Moved(Struct, frozen=True, tag="moved", tag_field="event"):

@@ -47,11 +47,12 @@ class Recorded:
             ) from None
         self.intended = told(text)
 
-    def done(self, text: str) -> None:
-        """Tells that it came true. Where that cannot be written, it is true all the same: the next intent will fail."""
+    def done(self, text: str, *, worked: bool = True) -> None:
+        """Tells that it came true, or has ended otherwise. Where that cannot be written, it is so all the same: the
+        next intent will fail."""
         self.intended = ""
         with suppress(OSError):
-            self._log.write(Done(_now(), told(text)), sync=True)
+            self._log.write(Done(_now(), told(text), worked), sync=True)
 
     def say(self, text: str, level: Level = "note") -> None:
         """A line for the one who watches; lost where it cannot be written."""

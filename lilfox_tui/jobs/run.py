@@ -34,8 +34,8 @@ class Run(Protocol):
         effect must then not be made."""
         ...
 
-    def done(self, text: str) -> None:
-        """Tells that what was last intended came true (fsync)."""
+    def done(self, text: str, *, worked: bool = True) -> None:
+        """Tells that what was last intended came true, or that it has ended and did not work (fsync)."""
         ...
 
     def say(self, text: str, level: Level = "note") -> None:

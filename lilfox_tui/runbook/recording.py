@@ -92,14 +92,16 @@ class Record:
 
     async def ended(self, fact: CommandEnded, result: Result, kept: Kept, undo: str) -> bool:
         """After it; whether it is on the disk. What is not is true all the same, and the next change is not begun."""
-        if fact.state != "unknown" and result.kind in ("change", "interactive"):
-            self._run.done(_("{host}: it has ended", host=result.host))
         await self._end_in_timeline(fact, result, kept)
         if fact.state == "done":
             await self._in_force(fact, result, undo)
-        level: Level = "good" if fact.state == "done" else "bad"
         status = "" if fact.exit_status is None else f" ({fact.exit_status})"
-        self.say(" ".join(filter(None, (f"{result.host}: {_words(fact)}{status}", fact.message))), level)
+        text = " ".join(filter(None, (f"{result.host}: {_words(fact)}{status}", fact.message)))
+        worked = fact.state == "done"
+        if fact.state != "unknown" and result.kind in ("change", "interactive"):  # what was intended has ended
+            self._run.done(masked(text, self.secrets), worked=worked)
+        else:
+            self.say(text, "good" if worked else "bad")
         return self.fact(fact, must=False, sync=True)  # last: who sees it may order what is next
 
     async def _end_in_timeline(self, fact: CommandEnded, result: Result, kept: Kept) -> None:

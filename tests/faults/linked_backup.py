@@ -149,7 +149,7 @@ class Watched(NotedRun):
         super().intent(text)
         self._hear("intent", text)
 
-    def done(self, text: str) -> None:
+    def done(self, text: str, *, worked: bool = True) -> None:
         """See ``Run.done``."""
         super().done(text)
         self._hear("done", text)

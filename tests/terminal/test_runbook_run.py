@@ -137,3 +137,17 @@ def test_a_killed_terminal_is_nothing_to_a_run_that_goes_on_alone(home: Path) ->
     (home / "go").touch()
     assert ended(list_jobs()[0].id).state == "ok"
     assert (home / "went").exists()
+
+
+def test_the_mark_of_a_command_fits_how_it_ended(home: Path) -> None:
+    (home / "made.md").write_text(
+        "# Made\n\n1. Change\n\n   ```bash\n   touch $HOME/one\n   rmdir $HOME/none\n   ```\n"
+    )
+    with console(home, str(home / "made.md"), "--yes") as run:
+        assert run.ended_within(30) == 3
+    (job,) = list_jobs()
+    with Console(["attach", job.id], home=home, env={"PYTHONPATH": str(ROOT)}, rows=60) as attached:
+        assert attached.ended_within(30) == 3
+        assert "✓ here: done (0)" in attached.text
+        assert "x here: failed (1)" in attached.text
+        assert attached.text.count("✓") == 1

@@ -16,7 +16,7 @@ from lilfox_tui.i18n import _
 from lilfox_tui.jobs.attach import events
 from lilfox_tui.jobs.ending import ask_to_end
 from lilfox_tui.jobs.listing import find_job
-from lilfox_tui.jobs.model import Done, Ended, Job, Said
+from lilfox_tui.jobs.model import Ended, Job, Said
 from lilfox_tui.runbook import kept_runbook, output
 from lilfox_tui.runbook.facts import CommandBegan, CommandEnded, DoneByHand, Printed, ReadAgain, RunFact, Skipped, heard
 from lilfox_tui.runbook.orders import Order, Stop, send
@@ -53,8 +53,7 @@ class Attending:
                         self._hear(list(heard([event])))
                         if isinstance(event, Said) and event.level == "bad":
                             self._ordered = False  # nothing else comes of it
-                        if not isinstance(event, Done):  # how the command ended is said in a line of its own
-                            self._shown.event(event)
+                        self._shown.event(event)
                         if isinstance(event, Ended):
                             return event.exit_code
                     if answer is not None and not await self._answered(answer):

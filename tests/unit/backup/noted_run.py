@@ -21,7 +21,7 @@ class NotedRun:
         """See ``Run.intent``."""
         self.intents.append(text)
 
-    def done(self, text: str) -> None:
+    def done(self, text: str, *, worked: bool = True) -> None:
         """See ``Run.done``."""
         self.said.append(("good", text))
 

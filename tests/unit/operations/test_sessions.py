@@ -54,7 +54,7 @@ class Run:
     def intent(self, text: str) -> None:
         self.lines.append(text)
 
-    def done(self, text: str) -> None:
+    def done(self, text: str, *, worked: bool = True) -> None:
         self.lines.append(text)
 
     def say(self, text: str, level: str = "note") -> None:
