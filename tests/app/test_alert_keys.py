@@ -257,6 +257,6 @@ async def test_a_rule_file_that_is_broken_is_said_in_the_section(tmp_path: Path)
 
 async def test_an_engine_that_cannot_begin_says_why(tmp_path: Path) -> None:
     async with console(tmp_path, {"web": 0}, notifiers={"pager": Options(argv=("true",), only=("job=~(",))}) as shown:
-        await until(lambda: "ALERTS  not known" in screen_text(shown.pilot), what="why")
-        assert "notifier pager: only: regular expression" in screen_text(shown.pilot)
+        await until(lambda: "ALERTS  not known" in screen_text(shown.pilot), what="that they are not known")
+        await until(lambda: "notifier pager: only: regular expression" in screen_text(shown.pilot), what="why")
         await until(lambda: "alerts not known" in screen_text(shown.pilot).splitlines()[0], what="the header says so")

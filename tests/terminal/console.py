@@ -112,6 +112,11 @@ class Console:
         """The screen's lines."""
         return "\n".join(line.rstrip() for line in self.screen.display)
 
+    @property
+    def ended(self) -> bool:
+        """Whether the program has ended."""
+        return self.process.poll() is not None
+
     def until(self, what: str | Callable[[str], bool], seconds: float = 30.0) -> str:
         """Reads until the screen holds ``what``; returns the screen, or fails with it."""
         test = (lambda text: what in text) if isinstance(what, str) else what
