@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from textual import events, work
 from textual.app import ComposeResult
+from textual.containers import Horizontal
 
 from lilfox_tui.app.actions import Action, actions_of, rebound
 from lilfox_tui.app.app_keys import AppKeys
@@ -78,9 +79,12 @@ class LilFoxApp(AppKeys):
         yield Lines(id="tabs")
         yield from self.panes.values()
         yield Lines(ground="bar", id="footer")
-        line = TextField(id="line", select_on_focus=False)
-        line.display = False
-        yield line
+        with Horizontal(id="line-row") as row:
+            row.display = False
+            yield Lines(ground="bar", id="line-label")
+            line = TextField(id="line", select_on_focus=False)
+            line.display = False
+            yield line
 
     def on_mount(self) -> None:
         self._started_s = time.monotonic()

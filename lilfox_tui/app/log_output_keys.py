@@ -73,7 +73,7 @@ class LogOutputKeys(LogEvidenceKeys):
     )
     def ask_save(self) -> None:
         name = f"lilfox-{self._clock():%Y%m%d-%H%M%S}.log"
-        self.lilfox.ask_line(_("name of the new file"), name, self.save, live=False)
+        self.lilfox.ask_line(_("name of the new file:"), name, self.save, live=False)
 
     def save(self, name: str) -> None:
         """Writes all that matches now into a new file of that name."""

@@ -21,7 +21,7 @@ from textual.worker import WorkerFailed
 
 from lilfox_tui.app.changed_cells import ChangedCells
 from lilfox_tui.app.dialogs.dialog import Dialog
-from lilfox_tui.app.draw import Palette, Row
+from lilfox_tui.app.draw import Palette, Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.keyboard import Keyboard
 from lilfox_tui.app.terminal import run_aside
@@ -33,7 +33,7 @@ from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, _, tr
 from lilfox_tui.monitor.model import HostView, Overview
 from lilfox_tui.monitor.monitor import Monitor
-from lilfox_tui.text import clean
+from lilfox_tui.text import cell_width, clean, fit
 
 if TYPE_CHECKING:
     from lilfox_tui.app.cause import Cause
@@ -150,11 +150,14 @@ class Shell(App[None], inherit_bindings=False):
     def ask_line(self, prompt: str, text: str, take: Callable[[str], None], *, live: bool = True) -> None:
         """One line of input in the footer's place; ``take`` gets it as it is typed, and ``""`` when it is left; unless
         ``live`` only the line that was entered."""
-        line = self.query_one("#line", Input)
+        line, label = self.query_one("#line", Input), self.query_one("#line-label", Lines)
         line.value, line.placeholder = text, prompt
         self._take_line, self._line_is_live = take, live
         self.query_one("#footer", Lines).display = False
-        line.display = True
+        self.query_one("#line-row").display = line.display = True
+        named = fit(prompt, min(cell_width(prompt), self.size.width // 2)) if text else ""  # else it stands in the line
+        label.display, label.styles.width = bool(named), cell_width(named) + 1
+        label.show([(Piece(" " + named, "muted"),)])
         self.screen.set_focus(line)  # now: keys typed ahead are text, not actions
 
     def on_input_changed(self, event: Input.Changed) -> None:
@@ -193,7 +196,7 @@ class Shell(App[None], inherit_bindings=False):
 
     def _close_line(self) -> None:
         self._take_line = None
-        self.query_one("#line", Input).display = False
+        self.query_one("#line-row").display = self.query_one("#line", Input).display = False
         self.query_one("#footer", Lines).display = True
         self.screen.set_focus(None)
 

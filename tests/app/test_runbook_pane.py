@@ -11,6 +11,7 @@ import pytest
 from textual.widgets import Input
 
 from lilfox_tui.app.cause import Cause
+from lilfox_tui.incident import incidents
 from lilfox_tui.incident.incidents import current
 from lilfox_tui.incident.model import Closed, Decided, Kept, Noted, Skipped, StepEnded
 from lilfox_tui.jobs.listing import list_jobs
@@ -129,6 +130,7 @@ async def test_the_incident_is_written_by_keys_and_closed_with_what_is_in_force(
         await shown.keys(*"it was the fan", "enter")
         await shown.until("is closed")
         await shown.keys("E")
+        await shown.until("export INC-1 into the new folder:")
         assert str(home) in shown.app.query_one("#line", Input).value
         await shown.keys("enter")
         path = (await shown.until("exported:")).partition("exported: ")[2].split()[0]
@@ -139,6 +141,33 @@ async def test_the_incident_is_written_by_keys_and_closed_with_what_is_in_force(
     assert [each.text for each in told(Decided)] == ["cut the power"]
     assert any(each.file.endswith(".txt") for each in told(Kept))
     assert "it was the fan" in await asyncio.to_thread(Path(path).read_text)
+
+
+async def test_which_incident_is_the_current_one_is_said_when_that_changes(home: Path) -> None:
+    """Closed from here or from elsewhere; what was begun for one is written into that one."""
+    older = await asyncio.to_thread(incidents.open_incident, "the older")
+    newer = await asyncio.to_thread(incidents.open_incident, "the newer")
+    async with console(home) as shown:
+        await shown.until("INC-2 SEV-3  the newer")
+        await shown.keys("i")
+        await shown.until("a note for INC-2")
+        await asyncio.to_thread(incidents.close, Path(newer.folder), "")
+        await shown.until("INC-1 is the current incident now: the older")
+        await shown.keys(*"of the newer", "enter")
+        await until(lambda: len(incidents.entries("INC-2")) == 3, what="the note")
+        assert incidents.entries("INC-2")[2].what == Noted(text="of the newer")
+        await asyncio.to_thread(incidents.reopen, Path(newer.folder), "")
+        await shown.until("INC-2 is the current incident now: the newer")
+        await shown.keys("I")
+        await shown.until("Close INC-2")
+        await shown.keys("enter")
+        await shown.until("INC-2 is closed; INC-1 is the current one now; E exports it")
+        await shown.until("INC-1 SEV-3  the older")
+        await shown.keys("E")
+        text = await shown.until("Export which?")
+        assert text.index("INC-2", text.index("Export which?")) < text.index("INC-1", text.index("Export which?"))
+        await shown.keys("escape")
+    assert len(incidents.entries(older.id)) == 1
 
 
 async def test_a_run_that_goes_on_is_found_again_with_its_step_and_all_that_it_printed(home: Path) -> None:
