@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gettext
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -78,6 +78,11 @@ def _in_force() -> gettext.NullTranslations:
 def ngettext(singular: str, plural: str, count: int, **values: object) -> str:
     """The form of the text that fits ``count``, which is also the field ``{count}``."""
     return _in_force().ngettext(singular, plural, count).format(count=count, **values)
+
+
+def listed(words: Iterable[str]) -> str:
+    """``words`` one after the other, as a list in a sentence of the language in force."""
+    return _(", ").join(words)
 
 
 class Message(Struct, frozen=True):

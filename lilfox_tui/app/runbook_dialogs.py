@@ -13,7 +13,7 @@ from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.runbook_rows import RunbookStyle, text_rows
 from lilfox_tui.config.model import Config
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import _, ngettext
+from lilfox_tui.i18n import _, listed, ngettext
 from lilfox_tui.jobs.model import Job
 from lilfox_tui.redact import redact
 from lilfox_tui.runbook.model import Runbook, Step, Variable
@@ -50,7 +50,7 @@ def _where(runbook: Runbook, config: Config) -> list[Row]:
     except LilFoxError as error:
         return [(Piece("  "), Piece(str(error.message), "failing"))]
     hosts = list(dict.fromkeys(host for names in found.values() for host in names))
-    return [_line(_("hosts"), ", ".join(hosts) or "?", "accent")]
+    return [_line(_("hosts"), listed(hosts) or "?", "accent")]
 
 
 def beginning_ways(runbook: Runbook, cause: Cause | None) -> list[Option]:
@@ -80,12 +80,12 @@ def confirm_rows(
     command, runbook = folding.command(turn), folding.runbook
     attributes = command.attributes
     does = _("destroys something") if attributes.risk == "destroy" else kind_text(command.kind)
-    rows = [_line(_("hosts"), ", ".join(turn.hosts) or "?", "accent")]
+    rows = [_line(_("hosts"), listed(turn.hosts) or "?", "accent")]
     facts = [does, *([_("as root (sudo)")] if attributes.sudo else [])]
     if attributes.timeout_s:
         facts.append(_("at most {time}", time=human_duration(attributes.timeout_s)))
     role = "failing" if attributes.risk == "destroy" else "degraded"
-    rows.append(_line(_("does"), ", ".join(facts), role if command.kind != "read" else "text"))
+    rows.append(_line(_("does"), listed(facts), role if command.kind != "read" else "text"))
     if command.kind == "change":
         backs = [each for step in runbook.steps for each in step.commands
                  if attributes.name is not None and each.attributes.rollback_of == attributes.name]  # fmt: skip
@@ -139,7 +139,7 @@ def undo_rows(folding: Folding, given: Mapping[str, str], glyphs: Glyphs) -> lis
     for number, run in enumerate(state.undoable, 1):
         rows.append(_change(f"{number}.", known[run]))
         for turn in folding.rollback_of(run):
-            rows.append((Piece("     " + _("by"), "muted"), Piece(f" {', '.join(turn.hosts)}:", "accent")))
+            rows.append((Piece("     " + _("by"), "muted"), Piece(f" {listed(turn.hosts)}:", "accent")))
             rows += text_rows(folding.command(turn), folding.values | dict(given), folding.runbook.variables, style)
     left = [each for each in state.changes if each.run not in state.undoable]
     return rows + _staying(left)

@@ -28,7 +28,7 @@ from lilfox_tui.app.widgets.lines import Lines, more_below
 from lilfox_tui.app.wrap import wrapped
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Unavailable
-from lilfox_tui.i18n import _
+from lilfox_tui.i18n import _, listed
 from lilfox_tui.runbook.output import Kept
 from lilfox_tui.runbook.session import Folding
 from lilfox_tui.runbook.states import CommandState, Result, RunState
@@ -296,7 +296,7 @@ class Drawing:
             first = running[0]
             place = folding.place(first.run)
             number = 0 if place is None else place[0].step + 1
-            hosts = ", ".join(each.host for each in running)
+            hosts = listed(each.host for each in running)
             text = _("step {number} runs on {hosts}: S stops it", number=number, hosts=hosts)
             if first.link_lost:
                 text = _(
@@ -326,4 +326,4 @@ def _here(turn: Turn | None) -> str:
     if turn is None:
         return ""
     step = _("step {number}", number=turn.step + 1)
-    return _("{step} on {hosts}", step=step, hosts=", ".join(turn.hosts)) if turn.hosts else step
+    return _("{step} on {hosts}", step=step, hosts=listed(turn.hosts)) if turn.hosts else step

@@ -13,7 +13,7 @@ from msgspec import Struct
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.wrap import wrapped
-from lilfox_tui.i18n import _, ngettext
+from lilfox_tui.i18n import _, listed, ngettext
 from lilfox_tui.redact import redact
 from lilfox_tui.runbook.filling import Piece as Filling
 from lilfox_tui.runbook.filling import marked, shown
@@ -117,10 +117,10 @@ def about_row(command: Command, hosts: Sequence[str], style: RunbookStyle) -> li
         expect = attributes.expect
         what = f"/{expect}/" if isinstance(expect, str) else _("exit status {status}", status=expect)
         words.append(_("good is {what}", what=what))
-    where = ", ".join(hosts) or attributes.host or "?"
+    where = listed(hosts) or attributes.host or "?"
     if command.kind == "none":
         return [(Piece(" "), Piece(words[0], "muted"))]
-    return wrapped([(Piece(" "), Piece(where, "accent"), Piece("  "), Piece(", ".join(words), role))], style.width - 1)
+    return wrapped([(Piece(" "), Piece(where, "accent"), Piece("  "), Piece(listed(words), role))], style.width - 1)
 
 
 def text_rows(

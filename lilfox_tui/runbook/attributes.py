@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from lilfox_tui.i18n import _
+from lilfox_tui.i18n import _, listed
 from lilfox_tui.runbook.model import Attributes, Problem
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def _switch(value: Any) -> bool:
 def _one_of(*words: str) -> Callable[[Any], str]:
     def read(value: Any) -> str:
         if value not in words:
-            raise _Wrong(_("write one of: {words}", words=", ".join(words)))
+            raise _Wrong(_("write one of: {words}", words=listed(words)))
         return str(value)
 
     return read

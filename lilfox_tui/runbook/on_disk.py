@@ -7,7 +7,7 @@ from collections import defaultdict, deque
 from pathlib import Path
 
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import listed, tr
 from lilfox_tui.runbook.document import read
 from lilfox_tui.runbook.library import BUNDLED, bundled
 from lilfox_tui.runbook.model import Document, Runbook
@@ -38,7 +38,7 @@ class OnDisk:
                 return runbook
         raise LilFoxError(
             tr("{path}: it has no runbook {name}", path=self._path, name=self._name),
-            tr("it has: {names}", names=", ".join(runbook.id for runbook in document.runbooks) or "-"),
+            tr("it has: {names}", names=listed(runbook.id for runbook in document.runbooks) or "-"),
         )
 
     def sha256(self) -> str:

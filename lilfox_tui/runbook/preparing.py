@@ -13,7 +13,7 @@ from lilfox_tui.config.model import Config
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.addresses import Denied, denied
 from lilfox_tui.hosts.own_address import own_addresses
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import listed, tr
 from lilfox_tui.redact import redact
 from lilfox_tui.runbook.filling import Filled, fill
 from lilfox_tui.runbook.model import Command, Runbook, Variable
@@ -42,7 +42,6 @@ class Preparing:
 
     def __init__(self, config: Config, hosts: Hosts, folding: Folding, values: Mapping[str, str]) -> None:
         self._config, self._hosts, self._folding, self._values = config, hosts, folding, values
-        self._own: dict[str, frozenset[Address]] = {}
         self._fences: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
         self._fences_of: Runbook | None = None
 
@@ -55,7 +54,7 @@ class Preparing:
             raise LilFoxError(tr("line {line}: this is shown only, and never run", line=command.line))
         if missing := self._folding.missing(turn):
             raise LilFoxError(
-                tr("{names}: no value is given", names=", ".join(f"<{name}>" for name in missing)),
+                tr("{names}: no value is given", names=listed(f"<{name}>" for name in missing)),
                 tr("give it: --var {name}=VALUE", name=missing[0]),
             )
         if not turn.hosts:
@@ -95,15 +94,14 @@ class Preparing:
                 fill(command, self._values, runbook.variables)
 
     async def _denied(self, variables: list[Variable], hosts: tuple[str, ...]) -> Denied:
-        """What no address may be; hosts are asked from where we reach them only where a variable wants to know."""
+        """What no address may be; hosts are asked from where we reach them only where a variable wants to know, and
+        then each time: a link that was lost may have come back from elsewhere."""
         own: set[Address] = set()
         if any("self" in variable.deny for variable in variables):
             for name in hosts:
-                if name not in self._own:
-                    local = host_config(self._config, name).local
-                    self._own[name] = await own_addresses(self._hosts[name], local=local)
-                own |= self._own[name]
-        return denied(own, self._config.runbooks.never_ban)
+                own |= await own_addresses(self._hosts[name], local=host_config(self._config, name).local)
+        addresses = {name: host.address for name, host in self._config.hosts.items()}
+        return denied(own, self._config.runbooks.never_ban, addresses)
 
     def fence(self, ready: Ready, host: str) -> Fence | None:
         """Where the command finds what those before it in its fence left on the host; None where it is alone there."""

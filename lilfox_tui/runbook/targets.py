@@ -10,7 +10,7 @@ from lilfox_tui.config.model import Config, HostConfig
 from lilfox_tui.errors import NotAllowed, UsageError
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import listed, tr
 from lilfox_tui.runbook.model import Runbook
 from lilfox_tui.runbook.turns import EACH, HERE, named_host, word_of
 
@@ -33,7 +33,7 @@ def resolve(config: Config, word: str, run: tuple[str, ...] = ()) -> tuple[str, 
         if not names:
             raise UsageError(
                 tr("{word}: no host of the configuration is meant by that", word=part),
-                tr("hosts are: {names}", names=", ".join(config.hosts) or HERE),
+                tr("hosts are: {names}", names=listed(config.hosts) or HERE),
             )
         found |= dict.fromkeys(names)
     return tuple(found)
@@ -83,7 +83,7 @@ def host_config(config: Config, name: str) -> HostConfig:
         return HostConfig(local=True)
     raise UsageError(
         tr("there is no host {name} in the configuration", name=name),
-        tr("hosts are: {names}", names=", ".join(config.hosts) or HERE),
+        tr("hosts are: {names}", names=listed(config.hosts) or HERE),
     )
 
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.addresses import Denied, Network, address, network, why_denied
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.i18n import Message, listed, tr
 from lilfox_tui.runbook.model import Variable, VariableType
 from lilfox_tui.runbook.shell_words import Need
 
@@ -101,7 +101,7 @@ def check_all(variables: Sequence[Variable], values: Mapping[str, str], *, denie
     if unknown := sorted(set(values) - set(known)):
         raise LilFoxError(
             tr("There is no variable {name} here", name=unknown[0]),
-            hint=tr("Variables: {names}", names=", ".join(sorted(known)) or "-"),
+            hint=tr("Variables: {names}", names=listed(sorted(known)) or "-"),
         )
     given = {name: values.get(name, variable.default) for name, variable in known.items()}
     return {name: check_value(known[name], value, denied=denied) for name, value in given.items() if value is not None}
@@ -126,7 +126,7 @@ def described(variable: Variable) -> Message:
         high = "" if variable.maximum is None else str(variable.maximum)
         return tr("a whole number ({low}…{high})", low=low, high=high)
     if variable.type == "enum":
-        return tr("one of {choices}", choices=", ".join(variable.choices))
+        return tr("one of {choices}", choices=listed(variable.choices))
     if variable.type == "regex":
         return tr("text that matches {pattern}", pattern=variable.pattern)
     return _WORDS[variable.type]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui import i18n
-from lilfox_tui.i18n import Message, _, language_from_locale, ngettext, tr
+from lilfox_tui.i18n import Message, _, language_from_locale, listed, ngettext, tr
 from tools import locale
 
 
@@ -62,6 +62,13 @@ def test_what_is_written_for_somebody_else_is_in_their_language_and_in_this_thre
     assert (i18n.language(), _("hosts")) == ("en", "hosts")
     with pytest.raises(KeyError), i18n.in_language("xx"):
         pass
+
+
+def test_a_list_has_the_separator_of_the_language() -> None:
+    assert listed(["web-1", "web-2"]) == "web-1, web-2"
+    assert (listed([]), listed(["web-1"])) == ("", "web-1")
+    i18n.set_language("zh_CN")
+    assert listed(iter(["web-1", "web-2"])) == "web-1、web-2"
 
 
 def test_forms_by_number() -> None:

@@ -11,7 +11,7 @@ from lilfox_tui.cli.output import Cell, print_json, print_line, print_table
 from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.config.model import Config
 from lilfox_tui.errors import NotAllowed, UsageError
-from lilfox_tui.i18n import _, tr
+from lilfox_tui.i18n import _, listed, tr
 from lilfox_tui.incident.incidents import myself, record
 from lilfox_tui.incident.model import Changed, Reverted
 from lilfox_tui.maintenance import ALL, Window, close_window, open_window, windows
@@ -76,7 +76,7 @@ def _check(config: Config, name: str) -> None:
     if name not in known:
         raise UsageError(
             tr("the configuration has no host, service or unit of recovery {name}", name=name),
-            tr("one of: {names}", names=", ".join(dict.fromkeys(known))),
+            tr("one of: {names}", names=listed(dict.fromkeys(known))),
         )
 
 

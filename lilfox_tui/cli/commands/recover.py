@@ -11,7 +11,7 @@ from lilfox_tui.cli.output import Cell, print_json, print_table, shape, warn
 from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.config.loader import LoadedConfig
 from lilfox_tui.errors import LilFoxError, NotAllowed, UsageError
-from lilfox_tui.i18n import _, tr
+from lilfox_tui.i18n import _, listed, tr
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.recovery.book import Book, Record
 from lilfox_tui.recovery.opening import opened
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     if unknown := [name for name in args.names if name not in units]:
         raise UsageError(
             tr("no unit is named {name} under recovery:", name=unknown[0]),
-            tr("one of: {names}", names=", ".join(units) or "-"),
+            tr("one of: {names}", names=listed(units) or "-"),
         )
     if not units:
         raise UsageError(

@@ -10,7 +10,7 @@ from lilfox_tui.cli.output import print_line, warn
 from lilfox_tui.cli.runbooks.values import ask
 from lilfox_tui.config.model import Config
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.i18n import Message, listed, tr
 from lilfox_tui.monitor.runbook_orders import in_terminal, once_more, run_order, word_to_type
 from lilfox_tui.redact import redact
 from lilfox_tui.runbook.filling import marked, shown
@@ -136,7 +136,7 @@ class Asking:
         pieces = shown(command.text, folding.values | self._values, folding.runbook.variables)
         title = folding.runbook.steps[turn.step].title
         print_line(f"{turn.step + 1}. {title}")
-        print_line(f"   {', '.join(turn.hosts)}: {kind_text(command.kind)}")
+        print_line(f"   {listed(turn.hosts)}: {kind_text(command.kind)}")
         for line in redact(marked(pieces)).split("\n"):
             print_line(f"     {line}")
 

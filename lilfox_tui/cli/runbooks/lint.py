@@ -10,7 +10,7 @@ from lilfox_tui.cli.output import print_json, print_line
 from lilfox_tui.cli.runbooks.choosing import problem_line, runbooks_config
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.errors import LilFoxError, UsageError
-from lilfox_tui.i18n import _, ngettext, tr
+from lilfox_tui.i18n import _, listed, ngettext, tr
 from lilfox_tui.redact import redact
 from lilfox_tui.runbook.document import read
 from lilfox_tui.runbook.library import catalogue
@@ -77,7 +77,7 @@ def _print(name: str, document: Document, problems: Sequence[Problem]) -> None:
     said = [ngettext("{count} error", "{count} errors", errors)] if errors else []
     said += [ngettext("{count} warning", "{count} warnings", warnings)] if warnings else []
     count = len(document.runbooks)
-    words = ", ".join(said) or _("good")
+    words = listed(said) or _("good")
     print_line(
         ngettext("{path}: {count} runbook: {said}", "{path}: {count} runbooks: {said}", count, path=name, said=words)
     )

@@ -18,7 +18,7 @@ from lilfox_tui.cli.runbooks.values import ask, given, missing, pair
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.errors import LilFoxError, UsageError
-from lilfox_tui.i18n import _, tr
+from lilfox_tui.i18n import _, listed, tr
 from lilfox_tui.runbook.turns import asks, runnable
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _chosen(args: argparse.Namespace, loaded: LoadedConfig) -> Runbook:
     found = document(args.runbook, loaded.config.runbooks)
     runbooks = [each for each in found.runbooks if not args.title or args.title in (each.id, each.title)]
     if len(runbooks) != 1:
-        titles = ", ".join(each.title for each in found.runbooks)
+        titles = listed(each.title for each in found.runbooks)
         what = (
             tr("{path}: several runbooks are in it", path=found.path)
             if runbooks
@@ -98,7 +98,7 @@ def _refuse_unasked(args: argparse.Namespace, runbook: Runbook, values: dict[str
     if sys.stdin.isatty():
         return
     if lacking := missing(runbook, values):
-        names = ", ".join(variable.name for variable in lacking)
+        names = listed(variable.name for variable in lacking)
         raise UsageError(tr("values are missing: {names}", names=names), tr("give them: --var NAME=VALUE"))
     commands = [command for step in runbook.steps for command in step.commands if runnable(command)]
     if not args.yes and any(asks(command) or command.kind == "interactive" for command in commands):

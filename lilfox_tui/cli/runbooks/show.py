@@ -9,7 +9,7 @@ from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, war
 from lilfox_tui.cli.runbooks.choosing import document, problem_line, runbooks_config
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.errors import UsageError
-from lilfox_tui.i18n import _, tr
+from lilfox_tui.i18n import _, listed, tr
 from lilfox_tui.redact import redact
 from lilfox_tui.runbook.model import Command, Runbook, Step
 from lilfox_tui.runbook.words import kind_text
@@ -59,7 +59,7 @@ def _rows(command: Command) -> Iterator[tuple[Cell, ...]]:
     words = [kind_text(command.kind)]
     words += [_("check")] if attributes.check else []
     words += [_("takes back {name}", name=attributes.rollback_of)] if attributes.rollback_of else []
-    word = ", ".join(words) + (f" ({attributes.host})" if attributes.host else "")
+    word = listed(words) + (f" ({attributes.host})" if attributes.host else "")
     for line in redact(command.text).split("\n"):
         yield Cell(f"   {word}"), Cell(line)
         word = ""

@@ -9,7 +9,7 @@ from typing import Any
 from lilfox_tui.cli.output import Cell, print_json, print_line, print_table
 from lilfox_tui.config.model import Config
 from lilfox_tui.errors import LilFoxError, NotAllowed, UsageError
-from lilfox_tui.i18n import _, tr
+from lilfox_tui.i18n import _, listed, tr
 from lilfox_tui.redact import redact
 from lilfox_tui.runbook import output
 from lilfox_tui.runbook.filling import fill, marked, shown
@@ -82,13 +82,13 @@ def _problem(
 
 
 def _print_command(command: Command, hosts: tuple[str, ...], text: str, problem: str) -> None:
-    where = ", ".join(hosts) or command.attributes.host or "?"
+    where = listed(hosts) or command.attributes.host or "?"
     words = [kind_text(command.kind)]
     attributes = command.attributes
     words += [_("sudo")] if attributes.sudo else []
     words += [_("check")] if attributes.check else []
     words += [_("takes back {name}", name=attributes.rollback_of)] if attributes.rollback_of else []
-    print_line(f"   {where}: {', '.join(words)}" if command.kind != "none" else f"   {words[0]}")
+    print_line(f"   {where}: {listed(words)}" if command.kind != "none" else f"   {words[0]}")
     for line in text.split("\n"):
         print_line(f"     {line}")
     if problem:

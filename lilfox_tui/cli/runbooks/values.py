@@ -12,7 +12,7 @@ from lilfox_tui.cli.output import print_error, warn
 from lilfox_tui.config.types import SecretRef
 from lilfox_tui.errors import LilFoxError, UsageError
 from lilfox_tui.hosts.addresses import Denied
-from lilfox_tui.i18n import _, tr
+from lilfox_tui.i18n import _, listed, tr
 from lilfox_tui.runbook.model import Runbook, Variable
 from lilfox_tui.runbook.variables import check_value, described
 
@@ -35,7 +35,7 @@ def given(runbook: Runbook, pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
         if name not in known:
             raise UsageError(
                 tr("there is no variable {name} in this runbook", name=name),
-                tr("it has: {names}", names=", ".join(known) or "-"),
+                tr("it has: {names}", names=listed(known) or "-"),
             )
         if known[name].type == "secret":
             if not words.startswith(_REFERENCES):
