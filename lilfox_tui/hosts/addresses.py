@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -36,10 +36,13 @@ class Denied(Struct, frozen=True):
     """From where the operator reaches the host, as the host sees it."""
     ranges: tuple[Network, ...] = ()
     """``never_ban`` of the configuration."""
+    hosts: tuple[tuple[str, Address], ...] = ()
+    """Hosts of the configuration by name, those that are configured by an address."""
 
 
-def denied(own: Iterable[Address], never_ban: Iterable[str]) -> Denied:
-    """Raises ConfigError for a range that cannot be read: what is not understood cannot be kept from a ban."""
+def denied(own: Iterable[Address], never_ban: Iterable[str], hosts: Mapping[str, str | None]) -> Denied:
+    """``hosts`` has their configured addresses by name. Raises ConfigError for a range that cannot be read: what is not
+    understood cannot be kept from a ban."""
     ranges = []
     for text in never_ban:
         try:
@@ -49,7 +52,8 @@ def denied(own: Iterable[Address], never_ban: Iterable[str]) -> Denied:
                 tr("runbooks.never_ban: {range} is no address and no range", range=text),
                 hint=tr("Write addresses (203.0.113.7) and ranges (203.0.113.0/24)."),
             ) from None
-    return Denied(frozenset(plain(each) for each in own), tuple(_plain_network(each) for each in ranges))
+    named = [(name, found) for name, text in hosts.items() if text and (found := or_none(text)) is not None]
+    return Denied(frozenset(plain(each) for each in own), tuple(_plain_network(each) for each in ranges), tuple(named))
 
 
 def address(text: str) -> Address:
@@ -58,6 +62,14 @@ def address(text: str) -> Address:
     if "%" in text:
         raise ValueError(text)
     return plain(ipaddress.ip_address(text))
+
+
+def or_none(text: str) -> Address | None:
+    """As :func:`address`; None for what is none."""
+    try:
+        return address(text)
+    except ValueError:
+        return None
 
 
 def network(text: str) -> Network:
@@ -76,12 +88,15 @@ def plain(found: Address) -> Address:
 
 
 def why_denied(wanted: Network, denied: Denied, deny: Collection[str] = ("self", "private")) -> Message | None:
-    """Why no ban may hold ``wanted``; ``deny`` says whether one's own addresses (``self``) and those that are not of
-    the internet (``private``) count. None where nothing speaks against it."""
+    """Why no ban may hold ``wanted``; ``deny`` says whether one's own addresses and hosts (``self``) and those that are
+    not of the internet (``private``) count. None where nothing speaks against it."""
     if "self" in deny:
         for own in denied.own:
             if _within(own, wanted):
                 return tr("it holds {address}, your own address", address=str(own))
+        for name, found in denied.hosts:
+            if _within(found, wanted):
+                return tr("it holds {address}, the address of {host}", address=str(found), host=name)
     if "private" in deny:
         for each in _overlapping(wanted, _PRIVATE):
             return tr("{range} is not of the internet", range=str(each))

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from lilfox_tui.config.model import Config
 from lilfox_tui.errors import CommandFailed, HostError, NotAllowed, UsageError
-from lilfox_tui.hosts.addresses import Address, address, denied, why_denied
+from lilfox_tui.hosts.addresses import Address, denied, or_none, why_denied
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.output import last_words
 from lilfox_tui.hosts.own_address import own_addresses
@@ -94,10 +94,8 @@ def why_never(config: Config, text: str, own: Sequence[Address] = ()) -> Message
     """Why an address is never banned, as far as that is known without asking a host: it is not of the internet, of
     ``never_ban``, a host's of the configuration, or one of ``own``. Raises UsageError, ConfigError."""
     found = _read(text)
-    for name, host in config.hosts.items():
-        if host.address is not None and _or_none(host.address) == found:
-            return tr("it is the address of {host}", host=name)
-    return why_denied(ipaddress.ip_network(found), denied(own, config.runbooks.never_ban))
+    hosts = {name: host.address for name, host in config.hosts.items()}
+    return why_denied(ipaddress.ip_network(found), denied(own, config.runbooks.never_ban, hosts))
 
 
 async def check_ban(host: Host, operation: Operation, config: Config, *, local: bool) -> None:
@@ -162,7 +160,7 @@ def addresses_in(text: str) -> list[str]:
     """Addresses that a text names, in their one spelling, in their order."""
     found: dict[str, None] = {}
     for word in re.findall(r"[0-9a-fA-F:.]{3,45}", text):
-        if (one := _or_none(word.strip(".")) or _or_none(word.partition(":")[0])) is not None:
+        if (one := or_none(word.strip(".")) or or_none(word.partition(":")[0])) is not None:
             found.setdefault(str(one))
     return list(found)
 
@@ -174,7 +172,7 @@ def _ban(element: Any) -> Ban:
 
 async def _of_host(host: Host) -> set[Address]:
     done = await host.run(["sh", "-c", _OWN], timeout_s=_ANSWER_S)
-    found = {_or_none(text) for text in _ADDRESS.findall(done.stdout.decode("ascii", "replace"))} - {None}
+    found = {or_none(text) for text in _ADDRESS.findall(done.stdout.decode("ascii", "replace"))} - {None}
     if not found:
         raise HostError(
             host.name,
@@ -185,17 +183,10 @@ async def _of_host(host: Host) -> set[Address]:
 
 
 def _read(text: str) -> Address:
-    found = _or_none(text)
+    found = or_none(text)
     if found is None:
         raise UsageError(tr("{address} is no address", address=text), tr("Write one, as 203.0.113.7 or 2001:db8::7."))
     return found
-
-
-def _or_none(text: str) -> Address | None:
-    try:
-        return address(text)
-    except ValueError:
-        return None
 
 
 def _set_of(found: Address) -> str:

@@ -85,7 +85,11 @@ def test_an_error_does_not_tell_a_secret() -> None:
 
 BAN = Variable(name="attack-ip", type="ip", deny=("self", "private"))
 RANGE = Variable(name="range", type="cidr", deny=("self", "private"))
-FORBIDDEN = denied([ipaddress.ip_address("203.0.113.7"), ipaddress.ip_address("2001:db8::7")], ["198.51.100.0/28"])
+FORBIDDEN = denied(
+    [ipaddress.ip_address("203.0.113.7"), ipaddress.ip_address("2001:db8::7")],
+    ["198.51.100.0/28"],
+    {"lb": "192.0.2.80", "lb6": "2001:db8:80::1", "named": "lb.example.net", "here": None},
+)
 
 
 @pytest.mark.fault("2.24")
@@ -94,7 +98,8 @@ FORBIDDEN = denied([ipaddress.ip_address("203.0.113.7"), ipaddress.ip_address("2
     ["203.0.113.7", "2001:db8::7", "::ffff:203.0.113.7", "198.51.100.3", "::ffff:198.51.100.3", "10.1.2.3",
      "172.31.0.1", "192.168.0.9", "127.0.0.1", "127.9.9.9", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
      "255.255.255.255", "::1", "::", "fe80::1", "fd00::1", "ff02::1", "::ffff:10.0.0.1", "64:ff9b::10.0.0.1",
-     "2002:a00:1::", "fec0::1", "64:ff9b::203.0.113.7", "2002:cb00:7107::1"],
+     "2002:a00:1::", "fec0::1", "64:ff9b::203.0.113.7", "2002:cb00:7107::1", "192.0.2.80", "2001:db8:80::1",
+     "::ffff:192.0.2.80"],
 )  # fmt: skip
 def test_a_ban_never_holds_what_is_denied(value: str) -> None:
     with pytest.raises(LilFoxError, match="is refused"):
@@ -106,7 +111,8 @@ def test_a_ban_never_holds_what_is_denied(value: str) -> None:
 
 @pytest.mark.parametrize(
     "value", ["203.0.113.0/24", "0.0.0.0/0", "::/0", "198.51.100.0/24", "198.51.100.4/31", "192.0.0.0/8",
-              "2001:db8::/32", "::ffff:0:0/96", "::ffff:203.0.113.0/120", "64:ff9b::/96", "2002::/16", "8.0.0.0/5"],
+              "2001:db8::/32", "::ffff:0:0/96", "::ffff:203.0.113.0/120", "64:ff9b::/96", "2002::/16", "8.0.0.0/5",
+              "192.0.2.80/32", "192.0.2.64/26", "2001:db8:80::/48"],
 )  # fmt: skip
 def test_a_range_never_holds_what_is_denied(value: str) -> None:
     with pytest.raises(LilFoxError, match="is refused"):
@@ -121,7 +127,7 @@ def test_others_may_be_banned() -> None:
 
 def test_what_never_ban_says_must_be_understood() -> None:
     with pytest.raises(ConfigError, match=r"lb\.example\.net"):
-        denied([], ["198.51.100.1", "lb.example.net"])
+        denied([], ["198.51.100.1", "lb.example.net"], {})
 
 
 def test_choices_are_checked_like_any_value() -> None:
