@@ -32,7 +32,7 @@ demo: $(STAMP)
 	@$(BIN)/lilfox demo $(ARGS)
 
 test: $(STAMP) packages
-	$(BIN)/pytest -n $(JOBS) --dist loadgroup $(ARGS) </dev/null
+	$(BIN)/python -m tests.run -n $(JOBS) --dist loadgroup $(ARGS) </dev/null
 
 check: lint test
 
