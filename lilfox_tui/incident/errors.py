@@ -17,3 +17,9 @@ class NoSuchIncident(IncidentError):
 
 class NotRecorded(IncidentError):
     """It could not be written down (a full disk, a read-only one): what was to be recorded must not be done."""
+
+
+class MomentRefused(IncidentError):
+    """One of its four moments cannot have been at that time."""
+
+    exit_code = 2

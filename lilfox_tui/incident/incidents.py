@@ -54,12 +54,16 @@ class Read(Struct, frozen=True):
 
 def myself() -> str:
     """Who writes: ``user@machine``; of root by sudo the one who called it."""
+    return name_of(os.geteuid(), os.environ.get("SUDO_USER", ""))
+
+
+def name_of(uid: int, caller: str = "") -> str:
+    """As ``myself``, of another process on this machine; ``caller`` has called sudo to start it."""
     try:
-        name = pwd.getpwuid(os.geteuid()).pw_name
+        name = pwd.getpwuid(uid).pw_name
     except KeyError:
-        name = str(os.geteuid())
-    caller = os.environ.get("SUDO_USER", "")
-    if os.geteuid() == 0 and caller not in ("", name):
+        name = str(uid)
+    if uid == 0 and caller not in ("", name):
         name = f"{caller} ({name})"
     return f"{name}@{socket.gethostname()}"
 
@@ -97,6 +101,12 @@ def current() -> Incident | None:
     """The current incident, as ``current_folder`` finds it. Raises NoSuchIncident, IncidentError."""
     folder = current_folder()
     return None if folder is None else read_incident(folder)
+
+
+def open_beside(folder: Path) -> Incident | None:
+    """The current incident where that is another one than ``folder``'s. Raises NoSuchIncident, IncidentError."""
+    now = current_folder()
+    return None if now is None or now == folder else read_incident(now)
 
 
 def chosen(incident_id: str | None) -> Path:
@@ -181,10 +191,11 @@ def list_incidents(*, closed: bool = True) -> list[Incident]:
     return sorted(found, key=lambda incident: incident.opened, reverse=True)
 
 
-def take_over(folder: Path, *, by: str = "") -> Entry:
-    """From now on ``by`` acts, and who did before follows. Raises NotRecorded, IncidentError."""
+def take_over(folder: Path, *, by: str = "", who: str = "", process: int = 0) -> Entry:
+    """From now on ``by`` acts, and who did before follows; ``who`` and ``process`` as in ``TookOver``. Raises
+    NotRecorded, IncidentError."""
     with held(folder, by or myself()) as timeline:
-        return timeline.append(TookOver(before=read_incident(folder).leader))
+        return timeline.append(TookOver(before=read_incident(folder).leader, who=who, process=process))
 
 
 def close(folder: Path, summary: str, *, by: str = "") -> Entry:

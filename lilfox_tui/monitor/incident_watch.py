@@ -89,7 +89,8 @@ class IncidentWatch:
         if folder != self._folder or self.feed.value is None:
             self._folder, self._entries, self._told = folder, (), set()
             self._reader, self._noticing = None if folder is None else TimelineReader(folder), Noticing()
-            self.feed.publish(IncidentView(datetime.now(UTC)))
+            if folder is None or self.feed.value is None:
+                self.feed.publish(IncidentView(datetime.now(UTC)))
             self._changed()
         if folder is None or self._reader is None:
             return

@@ -69,6 +69,7 @@ def test_an_incident_from_its_opening_to_its_export(state: Path, tmp_path: Path)
     assert "one of: security" in incident("call", "nobody", code=2)
     incident("mark", "detected", "--at", "2023-12-30T02:00Z")
     assert "is still to come" in incident("mark", "resolved", "--at", "2999-01-01T00:00Z", code=2)
+    assert "mitigated: that would be before detected" in incident("mark", "mitigated", "--at", "2023-12-30", code=2)
     (tmp_path / "a.log").write_text("connection refused\n")
     assert "evidence a.log (19 bytes)" in incident("evidence", tmp_path / "a.log", "--text", "why")
     assert "evidence stdin (3 bytes)" in incident("evidence", "-", stdin="abc")
@@ -100,6 +101,27 @@ def test_documents_are_as_their_schemas_say(state: Path) -> None:
     for line in lines:
         jsonschema.validate(json.loads(line), schema("incident-entry"))
     assert len(lines) == 2
+
+
+def test_of_several_that_are_open_it_is_said_which_is_the_current_one(state: Path) -> None:
+    incident("open", "the", "older")
+    assert "INC-1 is open, too; what is done from now on goes to INC-2" in incident("open", "the", "newer")
+    told = incident("list").splitlines()
+    assert [line.split()[1:4] for line in told[1:]] == [["INC-2", "current", "SEV-3"], ["INC-1", "also", "open"]]
+    listed = document("list")["incidents"]
+    assert isinstance(listed, list)
+    assert [(each["id"], each["current"]) for each in listed] == [("INC-2", True), ("INC-1", False)]
+    closing = incident("close")
+    assert "INC-2 is closed" in closing
+    assert (
+        "INC-1 is open, too, and is the current one: what is done from now on goes to it\n  SEV-3: the older" in closing
+    )
+    assert "INC-1  current" in incident("list", "--all")
+    incident("open", "the", "newest")
+    assert "INC-3 is open, too, and is the current one" in incident("reopen", "INC-2")
+    incident("close", "INC-2")
+    assert "INC-3 is open, too, and is the current one" in incident("close", "INC-1")
+    assert "is the current one" not in incident("close")
 
 
 @pytest.mark.fault("S23")

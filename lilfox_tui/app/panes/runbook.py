@@ -11,7 +11,7 @@ from textual.containers import Horizontal, Vertical
 
 from lilfox_tui.app.cause import Cause
 from lilfox_tui.app.draw import Row
-from lilfox_tui.app.incident_keys import IncidentKeys
+from lilfox_tui.app.incident_course_keys import IncidentCourseKeys
 from lilfox_tui.app.runbook_keys import LIST, STEPS
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.feed import Ready
@@ -24,7 +24,7 @@ PAINT_S, SLOW_PAINT_S = 0.15, 1.0
 AGES_S = 5.0
 
 
-class RunbookPane(IncidentKeys):
+class RunbookPane(IncidentCourseKeys):
     """Three columns where there is room, two or one where there is not."""
 
     def __init__(self) -> None:
@@ -76,7 +76,8 @@ class RunbookPane(IncidentKeys):
         async with aclosing(self.lilfox.monitor.incidents.feed.watch()) as states:
             async for state in states:
                 if isinstance(state, Ready):
-                    self.incident = state.value
+                    before, self.incident = self.open_one, state.value
+                    self.tell_other(before)
                 self.runs_changed()
 
     def runs_changed(self) -> None:

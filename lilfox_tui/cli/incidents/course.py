@@ -11,7 +11,15 @@ from lilfox_tui.cli.incidents.documents import document
 from lilfox_tui.cli.output import print_json, print_line, warn
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.i18n import _, ngettext
-from lilfox_tui.incident.incidents import close, current, open_incident, read_incident, reopen, take_over
+from lilfox_tui.incident.incidents import (
+    close,
+    current,
+    open_beside,
+    open_incident,
+    read_incident,
+    reopen,
+    take_over,
+)
 from lilfox_tui.incident.model import Closed, SeverityLevel
 from lilfox_tui.incident.words import event_text
 
@@ -51,7 +59,16 @@ def run(args: argparse.Namespace) -> int:
     if isinstance(entry.what, Closed):
         return _closed(place, entry.what)
     print_line(_("{id}: entry {number}: {said}", id=place.name, number=entry.number, said=event_text(entry.what)))
+    if args.action == "reopen":
+        _tell_current(place)
     return 0
+
+
+def _tell_current(place: Path) -> None:
+    """Says where what is done from now on goes, where that is another incident than one might think."""
+    if (other := open_beside(place)) is not None:
+        warn(_("{id} is open, too, and is the current one: what is done from now on goes to it", id=other.id))
+        warn(f"  {other.severity}: {other.title}")
 
 
 def _open(args: argparse.Namespace) -> int:
@@ -81,4 +98,5 @@ def _closed(place: Path, what: Closed) -> int:
     if left:
         warn(_("jobs of whose end nothing is told: {ids}", ids=", ".join(left)))
     warn(_("all of it as Markdown: lilfox incident export {id} --to FOLDER", id=place.name))
+    _tell_current(place)
     return 0

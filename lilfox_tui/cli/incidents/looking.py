@@ -14,7 +14,7 @@ from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.i18n import _, ngettext
 from lilfox_tui.incident.folding import fold
 from lilfox_tui.incident.handover import handover_text
-from lilfox_tui.incident.incidents import Read, current, list_incidents, read_timeline
+from lilfox_tui.incident.incidents import Read, current, current_folder, list_incidents, read_timeline
 
 _SHOWN = 30
 
@@ -52,11 +52,12 @@ def _current(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
-    found = list_incidents(closed=args.all)
+    found, now = list_incidents(closed=args.all), current_folder()
     if args.json:
-        print_json({"incidents": [document(incident) for incident in found]})
+        listed = [document(each) | {"current": now is not None and each.folder == str(now)} for each in found]
+        print_json({"incidents": listed})
         return 0
-    print_table(rows(found, datetime.now(UTC)))
+    print_table(rows(found, datetime.now(UTC), now))
     if not found:
         print_line(_("no incidents") if args.all else _("no incident is open; closed ones: lilfox incident list --all"))
     return 0
@@ -70,7 +71,7 @@ def _show(args: argparse.Namespace) -> int:
         entries = [entry_document(entry) for entry in read.entries]
         print_json({"incident": document(incident), "entries": entries, "unreadable": read.unreadable})
         return 0
-    print_table(rows([incident], datetime.now(UTC)))
+    print_table(rows([incident], datetime.now(UTC), current_folder()))
     shown = read.entries if args.all else read.entries[-_SHOWN:]
     print_line()
     print_table(entry_rows(shown))

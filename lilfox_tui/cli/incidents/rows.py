@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from pathlib import Path
 
 from lilfox_tui.cli.output import Cell, shape
 from lilfox_tui.i18n import _
@@ -20,11 +21,11 @@ LEVELS: dict[SeverityLevel, Level] = {
 }
 
 
-def rows(incidents: Iterable[Incident], now: datetime) -> Iterator[list[Cell]]:
-    """A table of them. ``now`` is aware."""
+def rows(incidents: Iterable[Incident], now: datetime, current: Path | None) -> Iterator[list[Cell]]:
+    """A table of them. ``now`` is aware; ``current`` is where the current one lies."""
     found = list(incidents)
     if found:
-        names = (_("id"), _("severity"), _("opened"), _("for"), _("acts"))
+        names = (_("id"), _("state"), _("severity"), _("opened"), _("for"), _("acts"))
         yield [Cell(""), *map(Cell, names), Cell("")]
     for incident in found:
         level = LEVELS[incident.severity] if incident.closed is None else Level.GOOD
@@ -32,12 +33,19 @@ def rows(incidents: Iterable[Incident], now: datetime) -> Iterator[list[Cell]]:
         yield [
             shape(level),
             Cell(incident.id),
+            Cell(_state(incident, current)),
             Cell(incident.severity, level),
             Cell(f"{incident.opened.astimezone():%Y-%m-%d %H:%M:%S}"),
             Cell(human_duration(round(lasted.total_seconds())), right=True),
             Cell(incident.leader),
-            Cell(incident.title if incident.closed is None else _("{title} (closed)", title=incident.title)),
+            Cell(incident.title),
         ]
+
+
+def _state(incident: Incident, current: Path | None) -> str:
+    if incident.closed is not None:
+        return _("over")
+    return _("current") if incident.folder == str(current) else _("also open")
 
 
 def entry_rows(entries: Iterable[Entry]) -> Iterator[list[Cell]]:

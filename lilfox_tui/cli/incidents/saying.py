@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import get_args
 
 from lilfox_tui.cli.incidents.chosen import add_by, add_incident, folder, writes
@@ -12,10 +13,8 @@ from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.errors import UsageError
 from lilfox_tui.i18n import _, tr
 from lilfox_tui.incident.incidents import append_in
-from lilfox_tui.incident.model import Called, Decided, Graded, Marked, Moment, Named, Noted, SeverityLevel, What
+from lilfox_tui.incident.model import Called, Decided, Entry, Graded, Moment, Named, Noted, SeverityLevel, What
 from lilfox_tui.incident.words import event_text
-
-_FUTURE_S = 60.0
 
 
 def add_arguments(parser: argparse.ArgumentParser, action: str) -> None:
@@ -44,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         return _contacts(args)
     by = writes(args)
     place = folder(args)
-    entry = append_in(place, _what(args), by=by)
+    entry = _marked(args, place, by) if args.action == "mark" else append_in(place, _what(args), by=by)
     print_line(_("{id}: entry {number}: {said}", id=place.name, number=entry.number, said=event_text(entry.what)))
     return 0
 
@@ -59,10 +58,15 @@ def _what(args: argparse.Namespace) -> What:
             return Named(role=args.role, who=args.who)
         case "severity":
             return Graded(severity=args.severity)
-        case "call":
-            return Called(contact=_known(args), outcome=args.outcome)
         case _:
-            return Marked(moment=args.moment, when=datetime.now(UTC) if args.at is None else _time(args.at))
+            return Called(contact=_known(args), outcome=args.outcome)
+
+
+def _marked(args: argparse.Namespace, place: Path, by: str) -> Entry:
+    from lilfox_tui.incident.marking import mark
+
+    when = datetime.now(UTC) if args.at is None else _time(args.at)
+    return mark(place, args.moment, when, by=by)
 
 
 def _contacts(args: argparse.Namespace) -> int:
@@ -87,13 +91,10 @@ def _known(args: argparse.Namespace) -> str:
 
 
 def _time(text: str) -> datetime:
-    """A moment as ``logs --since`` takes it, local time where no zone is written. Raises UsageError for what is none,
-    or is not past yet."""
+    """A moment as ``logs --since`` takes it, local time where no zone is written. Raises UsageError for what is
+    none."""
     from lilfox_tui.logs.filter.clock import Clock
 
     now = datetime.now().astimezone()
     found_us = Clock(now, now.tzinfo or UTC).between(text, "").since_us or 0
-    found = datetime.fromtimestamp(found_us / 1_000_000, UTC)
-    if (found - now).total_seconds() > _FUTURE_S:
-        raise UsageError(tr("{given} is still to come", given=text), tr("write the day, too: 2023-12-30T14:05"))
-    return found
+    return datetime.fromtimestamp(found_us / 1_000_000, UTC)

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.incident import incidents as book
-from lilfox_tui.incident.errors import IncidentError, NoSuchIncident, NotRecorded
+from lilfox_tui.incident.errors import IncidentError, MomentRefused, NoSuchIncident, NotRecorded
 from lilfox_tui.incident.folding import impact, still_in_force
+from lilfox_tui.incident.marking import mark
 from lilfox_tui.incident.model import (
     AlertChanged,
     Changed,
@@ -219,6 +220,31 @@ def test_moments_are_what_was_said_else_what_alerts_and_the_course_tell(incident
         "mitigated": (AT + timedelta(hours=1), True),
         "resolved": (closed.at, False),
     }
+
+
+def test_a_moment_is_not_before_its_detection_and_not_to_come(incidents: Path) -> None:
+    made = book.open_incident("x")
+    folder, opened = find(made.id), made.opened
+
+    def before(hours: float) -> datetime:
+        return opened - timedelta(hours=hours)
+
+    with pytest.raises(MomentRefused, match=r"^mitigated: that would be before detected, ") as refused:
+        mark(folder, "mitigated", before(1))
+    assert "lilfox incident mark detected --at TIME" in str(refused.value.hint)
+    mark(folder, "detected", before(2))
+    mark(folder, "mitigated", before(1))  # by recovery, before anybody acknowledged it
+    mark(folder, "acknowledged", before(0.5))
+    with pytest.raises(MomentRefused, match=r"^resolved: that would be before mitigated, "):
+        mark(folder, "resolved", before(1.5))
+    with pytest.raises(MomentRefused, match=r"^detected: that would be after mitigated, "):
+        mark(folder, "detected", before(0.75))
+    with pytest.raises(MomentRefused, match="is still to come"):
+        mark(folder, "resolved", datetime.now(UTC) + timedelta(seconds=30))
+    mark(folder, "detected", before(3))  # it may be corrected
+    assert book.read_incident(folder).moments == {
+        "detected": before(3), "mitigated": before(1), "acknowledged": before(0.5),
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
