@@ -41,25 +41,31 @@ def run(args: argparse.Namespace) -> int:
         )
     if loaded.config.read_only and not args.dry_run:
         raise NotAllowed(tr("nothing is restarted with read_only"), tr("leave out --read-only, or take --dry-run"))
-    found = asyncio.run(_look(loaded, args.names or list(units), restarts=not args.dry_run))
+    found, hints = asyncio.run(_look(loaded, args.names or list(units), restarts=not args.dry_run))
     if args.json:
         print_json({"units": {name: _document(record) for name, record in found.items()}})
     else:
         print_table([_row(name, record) for name, record in found.items()])
+    for hint in hints:
+        warn(_("hint: {hint}", hint=hint))
     ill = [record for record in found.values() if LEVELS[record.state] is not Level.GOOD]
     recovered = [record for record in found.values() if record.state == "well" and record.job]
     return 0 if not ill else 3 if recovered else 1
 
 
-async def _look(loaded: LoadedConfig, names: Sequence[str], *, restarts: bool) -> dict[str, Record]:
+async def _look(
+    loaded: LoadedConfig, names: Sequence[str], *, restarts: bool
+) -> tuple[dict[str, Record], Sequence[str]]:
+    """The record of each, and what to do about those that could not be asked: once for all of a host."""
     async with AsyncExitStack() as stack:
         watches = await opened(stack, loaded.config, loaded.path, names, Book())
-        looks = [_until_known(watch, restarts=restarts) for watch in watches]
+        hints: dict[str, None] = {}
+        looks = [_until_known(watch, hints, restarts=restarts) for watch in watches]
         found = await asyncio.gather(*looks)
-    return {watch.name: record for watch, record in zip(watches, found, strict=True)}
+    return {watch.name: record for watch, record in zip(watches, found, strict=True)}, list(hints)
 
 
-async def _until_known(watch: UnitWatch, *, restarts: bool) -> Record:
+async def _until_known(watch: UnitWatch, hints: dict[str, None], *, restarts: bool) -> Record:
     """Looks as often as it takes to know that it is unhealthy; one restart at most."""
     try:
         record = await watch.look(restarts=restarts)
@@ -69,7 +75,8 @@ async def _until_known(watch: UnitWatch, *, restarts: bool) -> Record:
             await asyncio.sleep(watch.config.every)
             record = await watch.look()
     except LilFoxError as error:
-        warn(f"{watch.name}: {error.message}")
+        if str(error.hint):
+            hints.setdefault(str(error.hint))
         return await asyncio.to_thread(watch.unknown, error)
     return record
 
