@@ -125,7 +125,7 @@ class _State:
             case Marked():
                 self.moments[what.moment] = what.when
             case TookOver():
-                self.leader = entry.by
+                self.leader = what.who or entry.by
             case Closed():
                 self.closed = entry.at
             case Reopened():

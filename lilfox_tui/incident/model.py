@@ -163,6 +163,10 @@ class TookOver(Struct, frozen=True, kw_only=True, tag="took over", tag_field="ev
     """Who wrote this now acts; ``before`` follows."""
 
     before: str
+    who: str = ""
+    """Who acts now, with the terminal; empty where that is not known."""
+    process: int = 0
+    """The process that acts now, where it is one that stays: the console, a run in a terminal."""
 
 
 class Closed(Struct, frozen=True, kw_only=True, tag="closed", tag_field="event"):

@@ -90,6 +90,8 @@ def _whole(what: model.Closed | model.Reopened | model.TookOver) -> str:
         case model.Reopened():
             return _("reopened: {reason}", reason=what.reason or "-")
         case model.TookOver():
+            if what.who:
+                return _("{who} took over from {before}", who=what.who, before=what.before)
             return _("took over from {who}", who=what.before)
 
 

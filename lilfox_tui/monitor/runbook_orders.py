@@ -20,6 +20,8 @@ from lilfox_tui.incident.model import SeverityLevel
 from lilfox_tui.incident.places import NAMED_BY
 from lilfox_tui.jobs.start import start
 from lilfox_tui.monitor.shell import terminal_argv
+from lilfox_tui.runbook.faces import this_face
+from lilfox_tui.runbook.allowed import refuse_first_run
 from lilfox_tui.runbook.facts import ReadAgain
 from lilfox_tui.runbook.filling import fill
 from lilfox_tui.runbook.model import Command, Runbook
@@ -53,7 +55,8 @@ def begin(
 ) -> str:
     """The job of a run, begun; its id. ``path`` is that of ``config``. Of ``values`` those that are secret stay out of
     it: they come with orders. ``incident``: the id of the one that it is part of, where it is named. What the job runs
-    does not inherit the variables ``without`` of the environment. Blocks. Raises KeyHeld, JobError."""
+    does not inherit the variables ``without`` of the environment. Blocks. Raises NotAllowedYet, KeyHeld, JobError."""
+    refuse_first_run(runbook, config.runbooks)
     given = values or {}
     wish = Wish(
         path=runbook.path,
@@ -64,6 +67,7 @@ def begin(
         hosts=hosts,
         values={name: value for name, value in given.items() if not is_secret(name, value, runbook.variables)},
         resumes=resumes,
+        face=this_face(),
     )
     left_out = set(without)
     env = {name: value for name, value in os.environ.items() if name not in left_out}

@@ -20,9 +20,10 @@ from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _, tr
 from lilfox_tui.incident.incidents import current_folder, myself
 from lilfox_tui.jobs.run import Outcome, Run
-from lilfox_tui.runbook.facts import CommandEnded, Opened, ReadAgain, Resumed, RunFact, RunsAll
+from lilfox_tui.runbook.facts import Acts, CommandEnded, Opened, ReadAgain, Resumed, RunFact, RunsAll
 from lilfox_tui.runbook.handling import Handling
 from lilfox_tui.runbook.kept_runbook import keep
+from lilfox_tui.runbook.lease import Lease
 from lilfox_tui.runbook.model import Runbook
 from lilfox_tui.runbook.on_disk import OnDisk
 from lilfox_tui.runbook.orders import listening
@@ -52,7 +53,10 @@ async def run(run: Run, wanted: dict[str, Any]) -> Outcome:
         if wish.resumes:
             _go_on(record, runner, before, wish, words(config, runbook))
         _take_first_values(runner, runbook, wish)
-        handling = Handling(runner)
+        lease = Lease(record)
+        if wish.face is not None:
+            await lease.take(wish.face)
+        handling = Handling(runner, lease)
         looking = asyncio.create_task(_fail_without_folder(run.folder, handling))
         try:
             async with listening(run.folder, handling.handle):
@@ -64,6 +68,7 @@ async def run(run: Run, wanted: dict[str, Any]) -> Outcome:
             looking.cancel()
             await handling.stop()
             await runner.close()
+            lease.close()
 
 
 async def _fail_without_folder(folder: Path, handling: Handling) -> None:
@@ -127,7 +132,7 @@ def _go_on(
             tr("put it back as it was and go on, or begin a new run"),
         )  # fmt: skip
     for fact in before:
-        if not isinstance(fact, RunsAll):
+        if not isinstance(fact, RunsAll | Acts):
             record.fact(fact)
     with_outputs(wish.resumes, record.folder)
     runner.values |= runner.folding.values

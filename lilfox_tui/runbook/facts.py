@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from lilfox_tui.jobs.model import Event
 from lilfox_tui.jobs.model import Fact as JobFact
+from lilfox_tui.runbook.faces import Face
 from lilfox_tui.runbook.model import Kind
 
 EndState = Literal["done", "failed", "unknown", "not begun"]
@@ -149,9 +150,23 @@ class DoneByHand(Struct, frozen=True, kw_only=True, tag="by hand", tag_field="fa
     by: str
 
 
+class Acts(Struct, frozen=True, kw_only=True, tag="acts", tag_field="fact"):
+    """From now on this face orders, and no other one; without one it has left, and who orders next acts."""
+
+    at: datetime
+    face: Face | None = None
+    before: str = ""
+    """Who acted before, for people."""
+
+    @property
+    def last(self) -> str:
+        """Who acts, or acted last."""
+        return self.before if self.face is None else self.face.who
+
+
 RunFact: TypeAlias = (
     Opened | Resumed | ReadAgain | Valued | CommandBegan | Printed | LinkLost | CommandEnded | RunsAll | Skipped
-    | DoneByHand
+    | DoneByHand | Acts
 )  # fmt: skip
 
 

@@ -8,7 +8,9 @@ from collections.abc import Coroutine, Sequence
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _, tr
 from lilfox_tui.jobs.run import Outcome
+from lilfox_tui.runbook.faces import Face, Presence
 from lilfox_tui.runbook.facts import CommandBegan, CommandEnded, DoneByHand, RunsAll, Skipped
+from lilfox_tui.runbook.lease import Lease
 from lilfox_tui.runbook.orders import (
     ByHand,
     Finish,
@@ -19,6 +21,7 @@ from lilfox_tui.runbook.orders import (
     RunOne,
     Skip,
     Stop,
+    TakeOver,
     TerminalBegins,
     TerminalEnded,
     Undo,
@@ -34,9 +37,9 @@ _ENDS_S = 1.0
 class Handling:
     """Takes orders until the run has ended; ``ended`` is then how."""
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Runner, lease: Lease) -> None:
         self.ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._runner = runner
+        self._runner, self._lease = runner, lease
         runner.fault = self.fail
         self._record = runner.record
         self._folding = runner.folding
@@ -45,16 +48,29 @@ class Handling:
         """Nothing more is begun."""
         self._terminal = ""
         """What a face runs in its terminal now."""
+        self._terminal_face: Face | None = None
+        self._at_terminal: Presence | None = None
+        self._leaving: asyncio.Task[bool] | None = None
 
     def fail(self, error: Exception) -> None:
         """The run cannot go on."""
         if not self.ended.done():
             self.ended.set_exception(error)
 
-    async def handle(self, order: Order, by: str) -> None:
+    async def handle(self, order: Order, face: Face) -> None:
         """Does it, or begins it. Raises LilFoxError: it is refused, and nothing was done."""
         if self.ended.done():
             raise LilFoxError(tr("the run has ended"))
+        if isinstance(order, TakeOver):
+            await self._lease.take(face)
+        elif isinstance(order, TerminalEnded):  # it tells what was; who took over meanwhile needs to know it, too
+            await self._terminal_ended(order, face)
+        else:
+            await self._lease.ask(face)
+            await self._handle(order, face)
+
+    async def _handle(self, order: Order, face: Face) -> None:
+        by = face.name
         match order:
             case RunOne():
                 await self._run_one(order, by)
@@ -71,9 +87,7 @@ class Handling:
                 self._step(order.step)
                 await self._record.by_hand(DoneByHand(at=now(), step=order.step, by=by))
             case TerminalBegins():
-                await self._terminal_begins(order, by)
-            case TerminalEnded():
-                await self._terminal_ended(order)
+                await self._terminal_begins(order, face)
             case LookAgain():
                 await self._free()
                 self.begin(self._runner.look_again(order.run))
@@ -242,9 +256,9 @@ class Handling:
             Skipped(at=now(), step=order.step, command=order.command, reason=order.reason.strip(), by=by)
         )
 
-    async def _terminal_begins(self, order: TerminalBegins, by: str) -> None:
+    async def _terminal_begins(self, order: TerminalBegins, face: Face) -> None:
         await self._free()
-        self._runner.see_file(order.sha256, by)
+        self._runner.see_file(order.sha256, face.name)
         self._runner.take_given(order.values)
         turn = self._turn(order.step, order.command, (order.host,))
         ready = await self._runner.ready(turn)
@@ -258,16 +272,28 @@ class Handling:
             host=order.host,
             kind="interactive",
             shown=ready.filled.marked,
-            by=by,
+            by=face.name,
         )
         await self._record.began(began, ready.title, ready.command)
-        self._terminal = began.run
+        self._terminal, self._terminal_face = began.run, face
+        self._at_terminal = Presence(face, self._terminal_gone)
 
-    async def _terminal_ended(self, order: TerminalEnded) -> None:
-        result = self._folding.result(self._terminal)
-        if result is None or self._folding.place(self._terminal) is None or result.host != order.host:
-            raise LilFoxError(tr("nothing of this run is in a terminal now"))
-        run, self._terminal = self._terminal, ""
+    def _terminal_gone(self) -> None:
+        """Who ran it there was killed, or lost the terminal."""
+        self._leaving = asyncio.create_task(self._leave_terminal())
+
+    def _left_terminal(self) -> str:
+        """What was in the terminal, where nothing is from now on."""
+        if self._at_terminal is not None:
+            self._at_terminal.close()
+        run, self._terminal, self._terminal_face, self._at_terminal = self._terminal, "", None, None
+        return run
+
+    async def _terminal_ended(self, order: TerminalEnded, face: Face) -> None:
+        result, began = self._folding.result(self._terminal), self._terminal_face
+        if result is None or result.host != order.host or began is None or began.process != face.process:
+            raise LilFoxError(tr("nothing of this run is in your terminal now"))
+        run = self._left_terminal()
         good = order.exit_status == 0
         await self._runner.told_end(
             CommandEnded(
@@ -289,7 +315,7 @@ class Handling:
         """What a face had in its terminal and did not tell the end of; whether there was something."""
         if not self._terminal:
             return False
-        run, self._terminal = self._terminal, ""
+        run = self._left_terminal()
         message = _("the terminal in which it ran has not told how it ended")
         await self._runner.told_end(CommandEnded(at=now(), run=run, state="unknown", message=message))
         return True

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pwd
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -22,6 +21,7 @@ from msgspec import Struct
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
 from lilfox_tui.jobs.reading import is_held
+from lilfox_tui.runbook.faces import Face, face_of
 
 SOCKET = "orders"
 _LONGEST = 1 << 20
@@ -119,9 +119,15 @@ class Finish(Struct, frozen=True, kw_only=True, tag="finish", tag_field="order")
     """It is given up: not all of it was done."""
 
 
-Order: TypeAlias = RunOne | RunAll | Skip | ByHand | TerminalBegins | TerminalEnded | LookAgain | Undo | Stop | Finish
-Handler = Callable[[Order, str], Awaitable[None]]
-"""Does it or begins it; the second argument is who orders, ``user@machine``. Raises LilFoxError: that is the answer."""
+class TakeOver(Struct, frozen=True, kw_only=True, tag="take over", tag_field="order"):
+    """From now on who gives this order acts; who acted before follows."""
+
+
+Order: TypeAlias = (
+    RunOne | RunAll | Skip | ByHand | TerminalBegins | TerminalEnded | LookAgain | Undo | Stop | Finish | TakeOver
+)
+Handler = Callable[[Order, Face], Awaitable[None]]
+"""Does it or begins it; the second argument is who orders. Raises LilFoxError: that is the answer."""
 _order: msgspec.json.Decoder[Order] = msgspec.json.Decoder(Order)
 
 
@@ -204,7 +210,8 @@ async def listening(folder: Path, handle: Handler) -> AsyncIterator[None]:
 async def _answer(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, turn: asyncio.Lock, handle: Handler
 ) -> _Answer:
-    uid = _UCRED.unpack(writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
+    told = writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    pid, uid, _gid = _UCRED.unpack(told)
     if uid not in (0, os.geteuid()):
         return _Answer(str(tr("only the user that began the run orders it")))
     try:
@@ -213,17 +220,10 @@ async def _answer(
         return _Answer(str(tr("this is no order that this version of LilFox knows")))
     try:
         async with turn:
-            await handle(order, f"{_name(uid)}@{socket.gethostname()}")
+            await handle(order, face_of(pid, uid))
     except LilFoxError as error:
         return _Answer(str(error.message), str(error.hint))
     return _Answer()
-
-
-def _name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from lilfox_tui.incident import incidents
 from lilfox_tui.incident import model as timeline
 from lilfox_tui.jobs.model import Level
 from lilfox_tui.jobs.run import Run
-from lilfox_tui.runbook.facts import CommandBegan, CommandEnded, DoneByHand, RunFact, Skipped, told
+from lilfox_tui.runbook.faces import Face
+from lilfox_tui.runbook.facts import Acts, CommandBegan, CommandEnded, DoneByHand, RunFact, Skipped, told
 from lilfox_tui.runbook.model import Command, Runbook
 from lilfox_tui.runbook.output import Kept, masked
 from lilfox_tui.runbook.session import Folding
@@ -64,6 +65,14 @@ class Record:
     def say(self, text: str, level: Level = "note") -> None:
         """A line for those who attach."""
         self._run.say(masked(text, self.secrets), level)
+
+    async def acts(self, fact: Acts, face: Face) -> None:
+        """From now on ``face`` orders; that it took over from somebody is told to all."""
+        self.fact(fact, must=False, sync=True)
+        if fact.before not in ("", face.who):
+            self.say(_("{who} acts now; before: {before}", who=face.who, before=fact.before), "warning")
+            what = timeline.TookOver(before=fact.before, who=face.who, process=face.pid)
+            await self._in_timeline(what, by=face.name)
 
     async def began(self, fact: CommandBegan, title: str, command: Command) -> None:
         """Before the command runs. Raises LilFoxError where a change cannot be written down: it must then not run."""

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from msgspec.structs import replace
 
 from lilfox_tui.runbook.facts import (
+    Acts,
     CommandBegan,
     CommandEnded,
     DoneByHand,
@@ -43,6 +44,8 @@ class Folding:
         self.first_run = ""
         """The run that all of this began with, by which its fences are known on hosts."""
         self.runs_all = False
+        self.acts: Acts | None = None
+        """Who orders; None where nobody has yet."""
         self._results: dict[tuple[int, int], dict[str, Result]] = {}
         """Of each command, by host."""
         self._place: dict[str, tuple[int, int, str]] = {}
@@ -89,6 +92,8 @@ class Folding:
                 self._move(fact.moved)
             case RunsAll():
                 self.runs_all = True
+            case Acts():
+                self.acts = fact
 
     def read_again(self, runbook: Runbook) -> None:
         """The runbook as ReadAgain's ``sha256`` has it."""

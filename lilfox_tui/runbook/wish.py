@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from lilfox_tui.i18n import tr
 from lilfox_tui.jobs.model import Request
+from lilfox_tui.runbook.faces import Face
 from lilfox_tui.runbook.model import Runbook
 
 KIND = "runbook"
@@ -29,6 +30,8 @@ class Wish(Struct, frozen=True, kw_only=True):
     values: dict[str, str] = {}
     resumes: str = ""
     """The job of an earlier run that it goes on with."""
+    face: Face | None = None
+    """Where it was asked for, and who acts then; without one the first who orders does."""
 
 
 def request_of(wish: Wish, runbook: Runbook) -> Request:

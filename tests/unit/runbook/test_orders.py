@@ -11,6 +11,8 @@ import pytest
 
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
+from lilfox_tui.jobs.process import this_process
+from lilfox_tui.runbook.faces import Face
 from lilfox_tui.runbook.orders import SOCKET, Finish, Order, OrderRefused, RunOne, Stop, listening, send
 from tests.waiting import turn
 
@@ -25,10 +27,10 @@ def folder(tmp_path: Path) -> Path:
 
 
 async def test_an_order_arrives_whole_and_its_refusal_comes_back(folder: Path) -> None:
-    got: list[tuple[Order, str]] = []
+    got: list[tuple[Order, Face]] = []
 
-    async def handle(order: Order, by: str) -> None:
-        got.append((order, by))
+    async def handle(order: Order, face: Face) -> None:
+        got.append((order, face))
         if isinstance(order, Stop):
             raise LilFoxError(tr("nothing runs now"), "hint")
 
@@ -40,7 +42,8 @@ async def test_an_order_arrives_whole_and_its_refusal_comes_back(folder: Path) -
             await send(folder, Stop())
         assert refused.value.hint == "hint"
     assert got[0][0] == order
-    assert "@" in got[0][1]
+    assert "@" in got[0][1].name
+    assert got[0][1].process == this_process()
     assert not (folder / SOCKET).exists()
     with pytest.raises(LilFoxError, match="takes no orders"):
         await send(folder, Finish())
@@ -49,7 +52,7 @@ async def test_an_order_arrives_whole_and_its_refusal_comes_back(folder: Path) -
 async def test_one_order_is_handled_at_a_time(folder: Path) -> None:
     running = most = 0
 
-    async def handle(_order: Order, _by: str) -> None:
+    async def handle(_order: Order, _face: Face) -> None:
         nonlocal running, most
         running += 1
         most = max(most, running)
@@ -63,7 +66,7 @@ async def test_one_order_is_handled_at_a_time(folder: Path) -> None:
 
 @pytest.mark.parametrize("line", [b"nonsense\n", b'{"order":"run"}\n', b'{"order":"explode"}\n', b"x" * (2 << 20)])
 async def test_what_is_no_order_reaches_nobody(folder: Path, line: bytes) -> None:
-    async def handle(order: Order, _by: str) -> None:
+    async def handle(order: Order, _face: Face) -> None:
         raise AssertionError(order)
 
     async with listening(folder, handle):
@@ -78,7 +81,7 @@ async def test_what_is_no_order_reaches_nobody(folder: Path, line: bytes) -> Non
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs another user to be")
 async def test_another_user_is_refused(folder: Path) -> None:
-    async def handle(order: Order, _by: str) -> None:
+    async def handle(order: Order, _face: Face) -> None:
         raise AssertionError(order)
 
     program = (
