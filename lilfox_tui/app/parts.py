@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-LOW = 12
+LOW = 14
 """Rows of a pane in which there is no room for blank lines, nor for more than one part below the hosts."""
 
 
 CHANGES_HEAD = 2
 """Rows above the first change; without one they are not shown."""
+HOSTS_FIRST = 5
+"""Rows that the hosts have before there are any for changes: their title and heading, and three of them."""
 
 
 class Parts(NamedTuple):
@@ -35,8 +37,8 @@ def heights(height: int, wanted: Parts, *, selected: str | None, only: str | Non
     """What each part gets of ``height`` rows, of those that it has (``wanted``). ``selected`` is the kind of the row
     that is chosen, ``only`` that of the part that is shown alone.
 
-    Alerts and backends get a quarter at most, services a third, hosts the rest; what is left over then goes to
-    services, backends and alerts.
+    Alerts and backends get a quarter at most, services a third, hosts the rest, but about a quarter: each that is
+    there shows a row. What is left over then goes to services, backends and alerts.
     """
     detail = 2 if height >= 18 else 1 if height >= 9 else 0
     if only is not None:
@@ -45,12 +47,12 @@ def heights(height: int, wanted: Parts, *, selected: str | None, only: str | Non
     services = wanted.services
     if height < LOW:
         services, backends, alerts = _one_of(services, backends, alerts, _SUBJECTS.get(selected or ""))
-    changes = 0
-    if height >= 20 and wanted.changes:
-        left = height - wanted.hosts - services - backends - alerts - detail
-        changes = min(wanted.changes, max(3, min(7, left)))
     services = min(services, max(3, height // 3))
-    hosts = min(wanted.hosts, max(2, height - services - backends - alerts - changes - detail))
+    room = height - services - backends - alerts - detail
+    changes = min(wanted.changes, max(3, min(7, room - wanted.hosts))) if height >= 20 else 0
+    if room - changes < min(wanted.hosts, HOSTS_FIRST):
+        changes = 0
+    hosts = min(wanted.hosts, max(3, height // 4 - 1, room - changes) if height >= LOW else max(2, room))
     services = max(0, min(height - hosts - backends - alerts - detail, wanted.services if services else 0))
     left = height - hosts - services - backends - alerts - detail
     changes = min(changes, left) if left > CHANGES_HEAD else 0

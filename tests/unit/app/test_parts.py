@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lilfox_tui.app.parts import CHANGES_HEAD, Parts, heights
+from lilfox_tui.app.parts import CHANGES_HEAD, LOW, Parts, heads, heights
 
 FEW = Parts(hosts=6, services=6, backends=4, alerts=7, changes=5)
 
@@ -26,6 +26,19 @@ def test_no_part_is_negative_and_hosts_are_always_there(selected: str | None, wa
         for name, rows in parts._asdict().items():
             assert name in ("detail", "hosts") or rows <= getattr(wanted, name)
         assert height < 20 or total(parts) <= height
+
+
+@pytest.mark.parametrize("hosts", [3, 4, 6, 12, 100])
+@pytest.mark.parametrize(
+    "others", [Parts(0, 6, 3, 5, 7), Parts(0, 12, 5, 9, 9), Parts(0, 50, 20, 40, 9), Parts(0, alerts=5)]
+)
+def test_no_part_is_there_with_nothing_but_its_title(hosts: int, others: Parts) -> None:
+    """At 80x24 the one failing host was not to be seen beside three alerts and what had changed."""
+    wanted = others._replace(hosts=hosts)
+    for height in range(LOW, 60):
+        parts, titles = heights(height, wanted, selected="host", only=None), heads(height)
+        for name in ("hosts", "services", "backends", "alerts"):
+            assert not getattr(wanted, name) or getattr(parts, name) > getattr(titles, name), (height, name)
 
 
 def test_where_there_is_room_everybody_gets_what_there_is() -> None:
