@@ -22,6 +22,7 @@ from lilfox_tui.jobs.start import start
 from lilfox_tui.monitor.shell import terminal_argv
 from lilfox_tui.runbook.faces import this_face
 from lilfox_tui.runbook.allowed import refuse_first_run
+from lilfox_tui.runbook.allowed import refuse_first_run
 from lilfox_tui.runbook.facts import ReadAgain
 from lilfox_tui.runbook.filling import fill
 from lilfox_tui.runbook.model import Command, Runbook

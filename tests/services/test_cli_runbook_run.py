@@ -75,7 +75,7 @@ def test_what_cannot_be_asked_is_2_and_no_job_is_begun(lab: RunbookLab) -> None:
     lab.write(fence("echo <who>"), fence("touch made", CHANGE))
     for words, message in (
         (("--yes",), "values are missing: who"),
-        (("--var", "who=x"), "nobody is here to say yes"),
+        (("--var", "who=x"), "first run of"),
         (("--yes", "--var", "who=x", "--var", "other=y"), "no variable other"),
         (("--yes", "--var", "who=a\tb"), "control characters"),
         (("--yes", "--var", "who=x", "--runbook", "other"), "no runbook other"),
@@ -89,6 +89,37 @@ def test_what_cannot_be_asked_is_2_and_no_job_is_begun(lab: RunbookLab) -> None:
     assert "not safe" in run(lab, "--yes", "--var", "who=x").stderr
     assert lilfox("runbook", "run", "/nonexistent.md").returncode != 0
     assert list_jobs() == []
+
+
+@pytest.mark.fault("S30")
+def test_the_first_run_of_a_file_that_nobody_chose_is_2_until_somebody_says_yes(lab: RunbookLab) -> None:
+    lab.write(fence("echo read only"))
+    refused = run(lab)
+    assert refused.returncode == 2
+    assert f"first run of {lab.path} here (sha256 {lab.sha256[:12]}…); its commands: 1 reads" in refused.stderr
+    assert "then say --yes" in refused.stderr
+    assert list_jobs() == []
+    assert run(lab, "--yes").returncode == 0
+    assert run(lab).stdout == "read only\n", "it is remembered"
+    lab.write(fence("echo read only, but otherwise"))
+    changed = run(lab)
+    assert (changed.returncode, "was changed since it was allowed" in changed.stderr) == (2, True)
+    lab.configure(more=f"runbooks: {{folders: [{lab.path}]}}\n")
+    assert run(lab).returncode == 0, "the configuration names it"
+
+
+def test_what_is_refused_is_not_said_to_need_a_yes_alone(lab: RunbookLab) -> None:
+    lab.write(fence("touch made", CHANGE))
+    words = ("--config", lab.config, "--read-only", "runbook", "run", lab.path, "--host", "web1")
+    refused = lilfox(*words)
+    assert refused.returncode == 2
+    assert "read only: nothing is changed on web1" in refused.stderr
+    assert "--yes" not in refused.stderr
+    lab.configure(web1={"protected": True})
+    protected = run(lab)
+    assert protected.returncode == 2
+    assert "web1 is protected" in protected.stderr
+    assert "--yes" not in protected.stderr
 
 
 @pytest.mark.fault("S30")

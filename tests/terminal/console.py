@@ -147,13 +147,18 @@ class Console:
         self._terminal = self.fd = -1
 
 
+def configure(home: Path, more: str = "") -> None:
+    """Writes the configuration that the console reads there: this machine, and what ``more`` says."""
+    config = home / ".config" / "lilfox" / "config.yaml"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text(f"hosts:\n  here: {{local: true}}\n{more}")
+    config.chmod(0o600)
+
+
 def _watch_this_machine_alone(home: Path) -> None:
     """Without a configuration the console finds services on this machine: those of other tests, which come and go."""
-    config = home / ".config" / "lilfox" / "config.yaml"
-    if not config.exists():
-        config.parent.mkdir(parents=True, exist_ok=True)
-        config.write_text("hosts:\n  here: {local: true}\n")
-        config.chmod(0o600)
+    if not (home / ".config" / "lilfox" / "config.yaml").exists():
+        configure(home)
 
 
 def _lead(ignore_hangup: bool) -> None:

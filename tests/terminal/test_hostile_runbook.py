@@ -8,7 +8,7 @@ import pytest
 
 from lilfox_tui.jobs.listing import list_jobs
 from lilfox_tui.text import clean
-from tests.terminal.console import Console
+from tests.terminal.console import Console, configure
 from tests.terminal.test_hostile import HOSTILE, only_known_sequences
 from tests.unit.jobs.running import jobs
 
@@ -40,6 +40,7 @@ def console(home: Path, *arguments: str) -> Console:
 def test_a_hostile_runbook_and_its_command(jobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / ".local" / "state"))
     (tmp_path / "made.md").write_text(RUNBOOK)
+    configure(tmp_path, f"runbooks: {{folders: [{tmp_path}/made.md]}}\n")
     (tmp_path / "said").write_bytes(HOSTILE.encode("utf-8", "surrogateescape") + b"\n\xff\xfe\x9b2J\x90q\x9c\n")
     raw = bytearray()
     with console(tmp_path, "runbook", "run", str(tmp_path / "made.md"), "--incident", "new") as run:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.jobs.listing import list_jobs
-from tests.terminal.console import Console
+from tests.terminal.console import Console, configure
 from tests.unit.jobs.running import ended, jobs
 from tests.waiting import wait_for
 
@@ -53,6 +53,7 @@ RUNBOOK = """# Made
 def home(jobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / ".local" / "state"))
     (tmp_path / "made.md").write_text(RUNBOOK)
+    configure(tmp_path, f"runbooks: {{folders: [{tmp_path}/made.md]}}\n")
     return tmp_path
 
 
@@ -151,3 +152,83 @@ def test_the_mark_of_a_command_fits_how_it_ended(home: Path) -> None:
         assert "✓ here: done (0)" in attached.text
         assert "x here: failed (1)" in attached.text
         assert attached.text.count("✓") == 1
+
+
+OFFERS = """---
+lilfox: {version: 1, id: offers, title: Offers}
+vars:
+  unit: {type: unit, from: printf 'a.service\\twell\\nb.service\\tfailed\\n'}
+  count: {type: int, from: echo 3; echo 7}
+---
+# Offers
+
+1. Look
+
+   ```bash
+   echo "of "<unit> <count>
+   ```
+"""
+
+
+def test_what_a_variable_offers_is_chosen_by_its_number(home: Path) -> None:
+    (home / "made.md").write_text(OFFERS)
+    with console(home, str(home / "made.md")) as run:
+        run.until("<unit>?")
+        assert "1  a.service  well" in run.text
+        assert "2  b.service  failed" in run.text
+        run.press("2\n")
+        run.until("<count>?")
+        assert "#2  7" in run.text
+        run.press("#2\n")
+        assert run.ended_within(30) == 0
+        assert "of b.service 7" in run.text
+
+
+def test_a_number_is_itself_where_the_value_is_one_and_what_is_not_offered_can_be_typed(home: Path) -> None:
+    (home / "made.md").write_text(OFFERS)
+    with console(home, str(home / "made.md")) as run:
+        run.until("<unit>?")
+        run.press("c.service\n")
+        run.until("<count>?")
+        run.press("2\n")
+        assert run.ended_within(30) == 0
+        assert "of c.service 2" in run.text
+
+
+@pytest.mark.fault("S30")
+def test_the_first_run_of_a_file_that_nobody_chose_is_asked_once(home: Path) -> None:
+    configure(home)
+    (home / "made.md").write_text("# Made\n\n1. Look\n\n   ```bash\n   echo looked\n   ```\n")
+    path = str(home / "made.md")
+    with console(home, path) as run:
+        run.until("allow it? [y]es")
+        assert "first run of" in run.text
+        assert "its commands: 1 reads" in run.text
+        run.press("\n")
+        assert run.ended_within(20) == 2
+        assert "nothing was run" in run.text
+    assert list_jobs() == []
+    with console(home, path) as run:
+        run.until("allow it? [y]es")
+        run.press("y\n")
+        assert run.ended_within(30) == 0
+    with console(home, path) as run:
+        assert run.ended_within(30) == 0
+        assert "allow it?" not in run.text
+    (home / "made.md").write_text("# Made\n\n1. Look\n\n   ```bash\n   echo otherwise\n   ```\n")
+    with console(home, path) as run:
+        run.until("was changed since it")
+        run.press("n\n")
+        assert run.ended_within(20) == 2
+    assert len(list_jobs()) == 2
+
+
+@pytest.mark.fault("S30")
+def test_what_a_variable_would_offer_is_not_asked_before_its_file_is_allowed(home: Path) -> None:
+    configure(home)
+    (home / "made.md").write_text(OFFERS.replace("echo 3", "date >$HOME/ran; echo 3"))
+    with console(home, str(home / "made.md")) as run:
+        run.until("allow it? [y]es")
+        run.press("n\n")
+        assert run.ended_within(20) == 2
+    assert not (home / "ran").exists()

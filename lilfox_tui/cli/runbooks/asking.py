@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from lilfox_tui.cli.output import print_line, warn
-from lilfox_tui.cli.runbooks.values import ask
+from lilfox_tui.cli.runbooks.values import ask, offers
 from lilfox_tui.config.model import Config
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, listed, tr
@@ -59,7 +59,8 @@ class Asking:
         known = {variable.name: variable for variable in folding.runbook.variables}
         for name in waiting.names:
             if name not in self._values:
-                self._values[name] = await asyncio.to_thread(ask, known[name])
+                choices = await offers(self._config, known[name], turn.hosts)
+                self._values[name] = await asyncio.to_thread(ask, known[name], choices)
         if folding.command(turn).kind == "interactive":
             return await self._in_terminal(folding, turn)
         if not asks(folding.command(turn)) and self._tried != turn:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from lilfox_tui.cli.output import print_json
 from lilfox_tui.cli.runbooks.choosing import document
-from lilfox_tui.cli.runbooks.values import ask, given, missing, pair
+from lilfox_tui.cli.runbooks.values import ask, given, missing, offers, pair
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.errors import LilFoxError, UsageError
@@ -24,7 +24,8 @@ from lilfox_tui.runbook.turns import asks, runnable
 if TYPE_CHECKING:
     from lilfox_tui.cli.runbooks.attending import Answer, Attending
     from lilfox_tui.config.loader import LoadedConfig
-    from lilfox_tui.runbook.model import Runbook
+    from lilfox_tui.config.model import Config
+    from lilfox_tui.runbook.model import Runbook, Variable
 
 NEW = "new"
 
@@ -67,9 +68,10 @@ def run(args: argparse.Namespace) -> int:
         from lilfox_tui.cli.runbooks.shown import dry_run
 
         return dry_run(loaded.config, runbook, values, as_json=args.json)
-    _refuse_unasked(args, runbook, values)
+    _refuse_unasked(args, loaded.config, runbook, values)
+    _allowed(args, loaded.config, runbook)
     for variable in missing(runbook, values):
-        values[variable.name] = ask(variable)
+        values[variable.name] = _asked(loaded.config, runbook, variable, values)
     if args.yes:
         from lilfox_tui.cli.runbooks.shown import refuse_unsafe
 
@@ -93,18 +95,44 @@ def _chosen(args: argparse.Namespace, loaded: LoadedConfig) -> Runbook:
     return replace(runbooks[0], hosts=args.host) if args.host else runbooks[0]
 
 
-def _refuse_unasked(args: argparse.Namespace, runbook: Runbook, values: dict[str, str]) -> None:
-    """Raises UsageError where something must be asked and nobody is here."""
+def _refuse_unasked(args: argparse.Namespace, config: Config, runbook: Runbook, values: dict[str, str]) -> None:
+    """Raises UsageError where something must be asked and nobody is here, and where saying yes would not help."""
     if sys.stdin.isatty():
         return
     if lacking := missing(runbook, values):
         names = listed(variable.name for variable in lacking)
         raise UsageError(tr("values are missing: {names}", names=names), tr("give them: --var NAME=VALUE"))
+    if args.yes:
+        return
+    from lilfox_tui.cli.runbooks.shown import refuse_unsafe
+    from lilfox_tui.runbook.allowed import refuse_first_run
+
+    refuse_unsafe(config, runbook, values)
+    refuse_first_run(runbook, config.runbooks)
     commands = [command for step in runbook.steps for command in step.commands if runnable(command)]
-    if not args.yes and any(asks(command) or command.kind == "interactive" for command in commands):
+    if any(asks(command) or command.kind == "interactive" for command in commands):
         raise UsageError(
             tr("this changes something, and nobody is here to say yes"), tr("look at it with --dry-run, then say --yes")
         )
+
+
+def _allowed(args: argparse.Namespace, config: Config, runbook: Runbook) -> None:
+    from lilfox_tui.cli.runbooks.first_run import allow_first_run
+
+    allow_first_run(runbook, config.runbooks, yes=args.yes)
+
+
+def _asked(config: Config, runbook: Runbook, variable: Variable, values: dict[str, str]) -> str:
+    """A value that somebody here gives. What is offered is read where the first command runs that has the variable."""
+    from lilfox_tui.runbook.targets import words
+    from lilfox_tui.runbook.turns import hosts_of
+
+    hosts: tuple[str, ...] = ()
+    for command in (command for step in runbook.steps for command in step.commands):
+        if any(placeholder.name == variable.name for placeholder in command.placeholders):
+            hosts = hosts_of(command, runbook, words(config, runbook), values)
+            break
+    return ask(variable, asyncio.run(offers(config, variable, hosts)))
 
 
 def _begun(
@@ -186,5 +214,6 @@ def _resumed(args: argparse.Namespace, loaded: LoadedConfig) -> int:
         raise UsageError(tr("nobody is here to say how it goes on"), tr("say --yes to run all that is left"))
     goes_on = job.id
     if job.state != "running":
+        _allowed(args, loaded.config, runbook)
         goes_on = _begun(args, loaded, runbook, before.values | values, newest(job.id))
     return _attended(args, loaded, runbook, values, goes_on)

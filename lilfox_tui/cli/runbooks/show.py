@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, warn
 from lilfox_tui.cli.runbooks.choosing import document, problem_line, runbooks_config
+from lilfox_tui.cli.runbooks.values import about
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.errors import UsageError
 from lilfox_tui.i18n import _, listed, tr
@@ -44,6 +45,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _print(runbook: Runbook) -> None:
     print_line(f"{runbook.title}  {runbook.path}:{runbook.line}")
+    for variable in runbook.variables:
+        print_line(f"   {about(variable)}")
     for number, step in enumerate(runbook.steps, 1):
         print_line()
         print_line(f"{number}. {step.title}")

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from lilfox_tui.cli.output import Cell, print_json, print_line, print_table
+from lilfox_tui.cli.runbooks.values import about
 from lilfox_tui.config.model import Config
 from lilfox_tui.errors import LilFoxError, NotAllowed, UsageError
 from lilfox_tui.i18n import _, listed, tr
 from lilfox_tui.redact import redact
 from lilfox_tui.runbook import output
 from lilfox_tui.runbook.filling import fill, marked, shown
-from lilfox_tui.runbook.model import Command, Runbook
+from lilfox_tui.runbook.model import Command, Runbook, Variable
 from lilfox_tui.runbook.states import Result, RunState
 from lilfox_tui.runbook.targets import refuse_change, words
 from lilfox_tui.runbook.turns import hosts_of
@@ -26,6 +27,8 @@ def dry_run(config: Config, runbook: Runbook, values: Mapping[str, str], *, as_j
     values = {each.name: each.default for each in runbook.variables if each.default is not None} | dict(values)
     good = True
     steps = []
+    for variable in () if as_json else runbook.variables:
+        print_line(about(variable))
     for number, step in enumerate(runbook.steps):
         commands = []
         if not as_json:
@@ -44,8 +47,17 @@ def dry_run(config: Config, runbook: Runbook, values: Mapping[str, str], *, as_j
         steps.append({"title": step.title, "commands": commands})
     if as_json:
         print_json({"runbook": runbook.id, "title": runbook.title, "path": runbook.path, "sha256": runbook.sha256,
-                    "steps": steps})  # fmt: skip
+                    "variables": [_variable(each) for each in runbook.variables], "steps": steps})  # fmt: skip
     return 0 if good else 1
+
+
+def _variable(variable: Variable) -> dict[str, Any]:
+    return {
+        "name": variable.name,
+        "type": variable.type,
+        "title": variable.title,
+        "from": redact(variable.from_.strip()),
+    }
 
 
 def refuse_unsafe(config: Config, runbook: Runbook, values: Mapping[str, str]) -> None:

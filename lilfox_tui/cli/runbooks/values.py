@@ -7,16 +7,23 @@ import asyncio
 import getpass
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from lilfox_tui.cli.output import print_error, warn
 from lilfox_tui.config.types import SecretRef
 from lilfox_tui.errors import LilFoxError, UsageError
 from lilfox_tui.hosts.addresses import Denied
 from lilfox_tui.i18n import _, listed, tr
+from lilfox_tui.redact import redact
 from lilfox_tui.runbook.model import Runbook, Variable
-from lilfox_tui.runbook.variables import check_value, described
+from lilfox_tui.runbook.variables import Choice, check_value, described, is_number
+from lilfox_tui.text import cell_width, fit
+
+if TYPE_CHECKING:
+    from lilfox_tui.config.model import Config
 
 _REFERENCES = ("env:", "file:", "cmd:")
+_MOST_SHOWN = 40
 
 
 def pair(text: str) -> tuple[str, str]:
@@ -73,11 +80,39 @@ def missing(runbook: Runbook, values: dict[str, str]) -> list[Variable]:
     ]
 
 
-def ask(variable: Variable) -> str:
-    """Asks until a value is good; a secret one without showing it. Blocks. Raises UsageError at the end of input."""
+def about(variable: Variable) -> str:
+    """A variable in a line: what it admits, and what is offered where it is asked."""
+    title = f"{variable.title}: " if variable.title else ""
+    facts = [f"{title}{described(variable)}"]
+    if variable.default is not None and variable.type != "secret":
+        facts.append(_("{value} where nothing is given", value=variable.default))
+    if variable.from_:
+        facts.append(_("offered is what this prints: {command}", command=redact(variable.from_.strip())))
+    return f"<{variable.name}>  {'; '.join(facts)}"
+
+
+async def offers(config: Config, variable: Variable, hosts: tuple[str, ...]) -> tuple[Choice, ...]:
+    """What the variable's ``from:`` offers on the first of ``hosts``; why nothing can be offered is told."""
+    if not variable.from_ or variable.type == "secret":
+        return ()
+    from lilfox_tui.runbook.offering import offered
+
+    warn(tr("{name}: asking what there is to choose", name=variable.name))
+    try:
+        return await offered(config, variable, hosts)
+    except LilFoxError as error:
+        warn(error.message)
+        return ()
+
+
+def ask(variable: Variable, choices: Sequence[Choice] = ()) -> str:
+    """Asks until a value is good, which may be one of ``choices``; a secret one without showing it. Blocks. Raises
+    UsageError at the end of input."""
     title = variable.title or variable.name
+    mark = _mark(variable)
     while True:
         warn(f"{title} ({described(variable)})")
+        _show(choices, mark)
         if variable.type == "secret":
             value = getpass.getpass(f"<{variable.name}>: ", stream=None)
         else:
@@ -85,8 +120,31 @@ def ask(variable: Variable) -> str:
             line = sys.stdin.readline()
             if not line:
                 raise UsageError(tr("{name}: no value is given", name=variable.name))
-            value = line.rstrip("\n")
+            value = _picked(line.rstrip("\n"), choices, mark)
         try:
             return check_value(variable, value, denied=Denied())
         except LilFoxError as error:
             print_error(error)
+
+
+def _mark(variable: Variable) -> str:
+    """What stands before the number of a choice where a number may be meant as the value itself."""
+    return "#" if variable.type in ("int", "port", "text", "regex", "enum") else ""
+
+
+def _show(choices: Sequence[Choice], mark: str) -> None:
+    width = max((cell_width(each.value) for each in choices[:_MOST_SHOWN]), default=0)
+    for number, each in enumerate(choices[:_MOST_SHOWN], 1):
+        warn(f"  {mark + str(number):>4}  {fit(each.value, width) if each.note else each.value}  {each.note}".rstrip())
+    if len(choices) > _MOST_SHOWN:
+        warn("        " + _("… and {count} more", count=len(choices) - _MOST_SHOWN))
+    if choices:
+        warn(tr("type a value, or a number of the list ({example})", example=f"{mark}1"))
+
+
+def _picked(typed: str, choices: Sequence[Choice], mark: str) -> str:
+    """The value whose number was typed, else what was."""
+    number = typed.strip().removeprefix(mark)
+    if typed.strip() != mark + number or not is_number(number) or not 1 <= int(number) <= len(choices):
+        return typed
+    return choices[int(number) - 1].value

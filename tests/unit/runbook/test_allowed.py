@@ -1,0 +1,125 @@
+"""Which files are asked before their first run, and how that is remembered."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lilfox_tui.config.runbook_model import RunbooksConfig
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.runbook.allowed import FirstRun, NotAllowedYet, allow, first_run, refuse_first_run
+from lilfox_tui.runbook.document import read
+from lilfox_tui.runbook.library import bundled
+from lilfox_tui.runbook.model import Runbook
+
+NONE = RunbooksConfig()
+TEXT = """# Made
+
+1. Look
+
+   ```bash
+   uptime
+   df -h
+   ```
+
+# Other
+
+1. Change
+
+   ```bash
+   touch /tmp/made
+   ```
+
+   ```python
+   print()
+   ```
+"""
+pytestmark = pytest.mark.fault("S30")
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where it is remembered."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state/lilfox/runbooks/allowed.json"
+
+
+def runbook(path: Path, text: str = TEXT) -> Runbook:
+    path.write_text(text)
+    return read(path).runbooks[0]
+
+
+def asked(made: Runbook, config: RunbooksConfig = NONE) -> FirstRun:
+    first = first_run(made, config)
+    assert first is not None
+    return first
+
+
+def test_a_file_that_nobody_chose_is_asked_once_for_all_of_its_runbooks(tmp_path: Path, state: Path) -> None:
+    made = runbook(tmp_path / "made.md")
+    first = asked(made)
+    assert (first.changed, first.commands) == (False, {"read": 2, "change": 1})
+    said = str(first.question)
+    assert said == (
+        f"first run of {tmp_path}/made.md here (sha256 {made.sha256[:12]}…); its commands: 2 read, 1 changes something"
+    )
+    with pytest.raises(NotAllowedYet, match="first run of"):
+        refuse_first_run(made, NONE)
+    allow(first)
+    assert [first_run(each, NONE) for each in read(tmp_path / "made.md").runbooks] == [None, None]
+    assert state.stat().st_mode & 0o777 == 0o600
+    assert state.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_another_text_is_asked_again_and_the_one_before_is_not(tmp_path: Path) -> None:
+    before = runbook(tmp_path / "made.md")
+    allow(asked(before))
+    after = runbook(tmp_path / "made.md", TEXT + "\nMore.\n")
+    assert asked(after).changed
+    assert "was changed since it was allowed" in str(asked(after).question)
+    allow(asked(after))
+    assert first_run(after, NONE) is None
+    assert first_run(before, NONE) is None, "a run that began with it goes on with it"
+
+
+def test_the_same_text_elsewhere_is_another_file(tmp_path: Path) -> None:
+    allow(asked(runbook(tmp_path / "made.md")))
+    assert not asked(runbook(tmp_path / "copy.md")).changed
+
+
+def test_a_link_is_the_file_that_it_leads_to(tmp_path: Path) -> None:
+    allow(asked(runbook(tmp_path / "made.md")))
+    (tmp_path / "link.md").symlink_to(tmp_path / "made.md")
+    assert first_run(read(tmp_path / "link.md").runbooks[0], NONE) is None
+
+
+def test_what_is_bundled_or_named_by_the_configuration_is_not_asked(tmp_path: Path) -> None:
+    (tmp_path / "folder/below").mkdir(parents=True)
+    made = runbook(tmp_path / "folder/below/made.md")
+    beside = runbook(tmp_path / "beside.md")
+    config = RunbooksConfig(folders=(str(tmp_path / "folder"),))
+    assert first_run(made, config) is None
+    assert first_run(beside, config) is not None
+    assert first_run(beside, RunbooksConfig(folders=(str(tmp_path / "beside.md"),))) is None
+    assert first_run(bundled()[0].runbooks[0], NONE) is None
+    out = tmp_path / "folder/../beside.md"
+    assert first_run(read(out).runbooks[0], config) is not None
+
+
+@pytest.mark.parametrize("broken", [b"", b"{", b'{"/a": "b"}', b"\xff\xfe", b"[]"])
+def test_what_was_remembered_and_cannot_be_read_is_asked_again(tmp_path: Path, state: Path, broken: bytes) -> None:
+    made = runbook(tmp_path / "made.md")
+    allow(asked(made))
+    state.write_bytes(broken)
+    allow(asked(made))
+    assert json.loads(state.read_bytes()) == {str(tmp_path / "made.md"): [made.sha256]}
+
+
+def test_what_cannot_be_remembered_is_told(tmp_path: Path, state: Path) -> None:
+    first = asked(runbook(tmp_path / "made.md"))
+    state.mkdir()
+    with pytest.raises(LilFoxError, match="cannot be kept"):
+        allow(first)
+    assert asked(runbook(tmp_path / "made.md")) == first
