@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 
 POLL_S = 0.01
+PATIENCE_S = 120.0
+"""Only a test that fails waits so long: on a machine that has a lot else to do, states come late."""
 
 
 async def turn() -> None:
@@ -17,7 +19,7 @@ async def turn() -> None:
     await again.wait()
 
 
-async def until(predicate: Callable[[], object], *, timeout_s: float = 30.0, what: str = "") -> None:
+async def until(predicate: Callable[[], object], *, timeout_s: float = PATIENCE_S, what: str = "") -> None:
     """Returns once ``predicate()`` is true; fails the test after ``timeout_s``, naming ``what``."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout_s
@@ -29,7 +31,7 @@ async def until(predicate: Callable[[], object], *, timeout_s: float = 30.0, wha
         await again.wait()
 
 
-def wait_for(predicate: Callable[[], object], *, timeout_s: float = 30.0, what: str = "") -> None:
+def wait_for(predicate: Callable[[], object], *, timeout_s: float = PATIENCE_S, what: str = "") -> None:
     """As ``until`` for code without an event loop."""
     deadline = time.monotonic() + timeout_s
     never = threading.Event()
