@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import os
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from lilfox_tui import __version__
 from lilfox_tui.i18n import Message, _, tr
-from lilfox_tui.paths import state_dir
+from lilfox_tui.paths import state_path
 from lilfox_tui.redact import redact
 
 MOST_BYTES = 1 << 20
 """Then a new log begins, and one that is full is kept: a fault that comes again each second must not fill the disk."""
+_kept_in: list[Path] = []
+"""Folders that the log is kept in instead, the newest last."""
+
+
+@contextmanager
+def kept_in(folder: Path) -> Iterator[None]:
+    """Meanwhile the log is kept in ``folder``: that of a demo's state goes before anybody has read what is there."""
+    _kept_in.append(folder)
+    try:
+        yield
+    finally:
+        _kept_in.remove(folder)
 
 
 def write_crash(error: BaseException) -> Path | None:
@@ -23,7 +37,9 @@ def write_crash(error: BaseException) -> Path | None:
     lines = traceback.TracebackException.from_exception(error, capture_locals=False).format()
     text = f"{datetime.now(UTC).isoformat(timespec='seconds')} lilfox {__version__}\n{redact(''.join(lines))}\n"
     try:
-        path = state_dir() / "crash.log"
+        folder = _kept_in[-1] if _kept_in else state_path()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = folder / "crash.log"
         if path.is_file() and path.stat().st_size > MOST_BYTES:
             path.replace(path.with_name("crash.log.1"))
         handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

@@ -32,9 +32,14 @@ def config_file() -> Path:
 
 def state_dir() -> Path:
     """State that outlives a run (what was seen last, logs of crashes); made with mode 0700."""
-    folder = Path(platformdirs.user_state_dir(APP))
+    folder = state_path()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
+
+
+def state_path() -> Path:
+    """The path of ``state_dir``, which need not be there."""
+    return Path(platformdirs.user_state_dir(APP))
 
 
 def own_folder(name: str) -> Path:

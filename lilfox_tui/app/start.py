@@ -19,12 +19,13 @@ from lilfox_tui.app.terminal import SavedTerminal, except_hook
 from lilfox_tui.config.model import Config
 from lilfox_tui.config.themes import DEFAULT, load_theme
 from lilfox_tui.config.types import Seconds
+from lilfox_tui.crash import kept_in
 from lilfox_tui.errors import LilFoxError, UsageError
 from lilfox_tui.i18n import language_from_locale, set_language, tr
 from lilfox_tui.monitor import scrape_watch
 from lilfox_tui.monitor.changes import ChangeLog, seen_file
 from lilfox_tui.monitor.monitor import Monitor
-from lilfox_tui.paths import config_file
+from lilfox_tui.paths import config_file, state_path
 
 if TYPE_CHECKING:
     from lilfox_tui.app.app import LilFoxApp
@@ -141,11 +142,13 @@ async def _complete(app: LilFoxApp, stack: Stack, faults: Sequence[tuple[str, st
 
 @contextmanager
 def _state_in(folder: Path) -> Iterator[None]:
-    """What is kept between runs is kept there meanwhile, by this process and by the jobs that it starts."""
-    before = os.environ.get("XDG_STATE_HOME")
+    """What is kept between runs is kept there meanwhile, by this process and by the jobs that it starts; the log of
+    crashes is not: it is read when the folder is gone."""
+    before, own = os.environ.get("XDG_STATE_HOME"), state_path()
     os.environ["XDG_STATE_HOME"] = str(folder)
     try:
-        yield
+        with kept_in(own):
+            yield
     finally:
         del os.environ["XDG_STATE_HOME"]
         if before is not None:

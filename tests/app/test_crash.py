@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from lilfox_tui.app.start import _state_in
+from lilfox_tui.crash import last_words
 from lilfox_tui.paths import state_dir
 from tests.app.overviews import mixed
 from tests.app.still import StillMonitor, still_app
@@ -29,6 +31,22 @@ async def test_a_fault_in_drawing_ends_the_app_and_leaves_no_screen_that_stands_
         await draw_twice()
     assert app.return_code == 1
     assert "no way to draw this" in (state_dir() / "crash.log").read_text()
+
+
+def test_the_log_of_a_crash_of_the_demo_is_still_there_when_its_folder_is_gone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    own, demo = tmp_path / "own", tmp_path / "demo"
+    demo.mkdir()
+    monkeypatch.setenv("XDG_STATE_HOME", str(own))
+    with _state_in(demo):
+        assert not own.exists()  # a demo without a crash leaves nothing
+        said = last_words(RuntimeError("the demo fell over"))
+        assert state_dir() == demo / "lilfox"
+    log = own / "lilfox" / "crash.log"
+    assert str(log) in said
+    assert "the demo fell over" in log.read_text()
+    assert not list(demo.rglob("crash.log"))
 
 
 def fail_to_draw() -> None:
