@@ -20,9 +20,8 @@ from lilfox_tui.incident.model import SeverityLevel
 from lilfox_tui.incident.places import NAMED_BY
 from lilfox_tui.jobs.start import start
 from lilfox_tui.monitor.shell import terminal_argv
+from lilfox_tui.runbook.allowed import refuse_first_run
 from lilfox_tui.runbook.faces import this_face
-from lilfox_tui.runbook.allowed import refuse_first_run
-from lilfox_tui.runbook.allowed import refuse_first_run
 from lilfox_tui.runbook.facts import ReadAgain
 from lilfox_tui.runbook.filling import fill
 from lilfox_tui.runbook.model import Command, Runbook
