@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from secrets import token_hex
 from signal import Signals
 from typing import Literal, get_args
 
@@ -21,7 +22,7 @@ from lilfox_tui.hosts import detached_scripts
 from lilfox_tui.hosts.base import OUTPUT_LIMIT, Completed, Host
 from lilfox_tui.hosts.output import last_words
 from lilfox_tui.hosts.script import quoted
-from lilfox_tui.hosts.ssh_words import escaped, written
+from lilfox_tui.hosts.ssh_words import escaped, escaped_bytes
 from lilfox_tui.hosts.way_back import wait_for_way
 from lilfox_tui.i18n import tr
 from lilfox_tui.text import clean
@@ -77,11 +78,19 @@ class Output(Struct, frozen=True):
     cut: bool = False
 
 
+class Begun(Struct, frozen=True):
+    """What ``start`` has seen. ``printed`` is empty but for who follows."""
+
+    look: Look
+    printed: tuple[Output, ...] = ()
+
+
 BLOCK = 1024 * 1024
-_READ = 'IFS= read -r s && eval "$(printf %b "$s")"'
-"""As READ_SCRIPT, but what the link has cut is not run."""
+_READ = 'eval "$(cat)"'
+_FOLLOWED_TURNS = 10
+"""Of 0.05 s: so long a start waits for a command that is followed, for its end or its first output."""
 _START_S, _ASK_S, _CANCEL_S = 60.0, 30.0, 45.0
-_WAIT_TURNS, _WAIT_S = 50, 10.0
+_WAIT_TURNS, _WAIT_S = 70, 10.0
 """So long a host waits for more output before it answers that there is none."""
 _WAITS_S = (1.0, 2.0, 5.0, 15.0, 30.0)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -102,19 +111,22 @@ async def start(
     sudo: bool = False,
     limit_bytes: int | None = None,
     label: str = "",
-) -> Look:
+    followed: bool = False,
+) -> Begun:
     """Begins ``argv`` (no shell reads it) and returns when its pid is on the host's disk, which is before it runs.
 
     An ID runs once: after any error but NotBegun the call may be repeated with the same ID, and what was begun by the
     first is found, running or ended. ``job``, its ID, is of letters, digits, ``.``, ``_``, ``-`` (ValueError). With
     ``limit_bytes`` that much is kept of the start of each stream, and 64 KiB of its end; without, all. ``env`` and
     ``stdin`` may be secret: they are in no argv, and in a file (0600) only until the command has them open.
-    ``label`` is for people who look at the listing.
+    ``label`` is for people who look at the listing. ``followed``: :func:`follow` is called next; it need not ask for
+    what comes at once, which is all of a command that ends within half a second.
 
-    Those that ended more than seven days ago are forgotten by the way. Raises HostError: NotBegun where it is certain
+    Raises HostError: NotBegun where it is certain
     that the command has not run, CommandUnknown where it is not.
     """
-    return await _start(host, job, _lines(env, cwd, f"exec {quoted(argv)}"), stdin, sudo, limit_bytes, label)
+    text = _lines(env, cwd, f"exec {quoted(argv)}")
+    return await _start(host, job, text, stdin, sudo, limit_bytes, label, followed)
 
 
 async def start_script(
@@ -129,10 +141,11 @@ async def start_script(
     sudo: bool = False,
     limit_bytes: int | None = None,
     label: str = "",
-) -> Look:
+    followed: bool = False,
+) -> Begun:
     """A POSIX sh script of our own with ``args`` as ``$1``…, which is in no argv either; else as ``start``."""
     text = _lines(env, cwd, f"set -- {quoted(args)}\n{script}")
-    return await _start(host, job, text, stdin, sudo, limit_bytes, label)
+    return await _start(host, job, text, stdin, sudo, limit_bytes, label, followed)
 
 
 async def look(host: Host, job: str, *, sudo: bool = False) -> Look:
@@ -154,25 +167,33 @@ async def follow(
     job: str,
     *,
     sudo: bool = False,
+    begun: Begun | None = None,
     stdout_from: int = 0,
     stderr_from: int = 0,
     lost: Callable[[HostError], None] | None = None,
 ) -> AsyncGenerator[Output | Look, None]:
-    """What it prints as it comes, then one Look: how it ended (or that it is gone, unbegun or absent). Use inside
-    ``aclosing``.
+    """What it prints as it comes, then one Look: how it ended (or that it is gone, unbegun or absent). ``begun``: it
+    goes on after what its start has seen. Use inside ``aclosing``.
 
     A lost link is waited for as long as it takes (``lost`` is told each time) and it goes on where it was: nothing
     twice, nothing left out. Raises HostError for what waiting does not mend: refused logins and keys.
     """
     at = [stdout_from, stderr_from]
     tries = 0
+    if begun is not None:
+        for output in begun.printed:
+            at[output.stream == "stderr"] += len(output.data)
+            yield output
+        if _all_read(begun.look, at):
+            yield begun.look
+            return
     while True:
         args = [_named(job), str(at[0]), str(at[1]), str(BLOCK), str(_WAIT_TURNS)]
         try:
             done = await _asked(
                 host, detached_scripts.FOLLOW, args, sudo, timeout_s=_WAIT_S + _ASK_S, limit_bytes=3 * BLOCK
             )
-            seen = _read_line(host, done.stdout.partition(b"\n")[0])
+            seen, data = _answer(host, done.stdout)
         except (HostUnreachable, CommandUnknown, CommandTimeout) as error:
             if lost is not None:
                 lost(error)
@@ -180,10 +201,9 @@ async def follow(
             tries += 1
             continue
         tries = 0
-        data = done.stdout.partition(b"\n")[2]
         for output in _blocks(seen, at, data):
             yield output
-        if seen.state != "running" and at[0] >= seen.stdout_bytes and at[1] >= seen.stderr_bytes:
+        if _all_read(seen, at):
             yield seen
             return
 
@@ -196,10 +216,12 @@ async def cancel(host: Host, job: str, *, sudo: bool = False) -> Look:
     )
 
 
-async def forget(host: Host, job: str, *, sudo: bool = False) -> None:
-    """Removes its folder; nothing if there is none. Raises StillRuns, HostError."""
-    done = await _ask(host, detached_scripts.FORGET, [_named(job)], b"", sudo)
+async def forget(host: Host, *jobs: str, sudo: bool = False) -> None:
+    """Removes their folders; nothing of those that have none, and those that ended more than seven days ago by the way.
+    Raises StillRuns, when the others are gone, and HostError."""
+    done = await _ask(host, detached_scripts.FORGET, [_named(job) for job in jobs], sudo)
     if done.exit_status == _RUNS:
+        job = done.stdout.decode().strip()
         raise StillRuns(
             host.name, tr("{job} runs on {host}", job=job, host=host.name), tr("Cancel it, or wait for its end.")
         )
@@ -231,13 +253,14 @@ def _lines(env: Mapping[str, str] | None, cwd: str | None, last: str) -> str:
 
 
 async def _start(
-    host: Host, job: str, text: str, stdin: bytes, sudo: bool, limit_bytes: int | None, label: str
-) -> Look:
+    host: Host, job: str, text: str, stdin: bytes, sudo: bool, limit_bytes: int | None, label: str, followed: bool
+) -> Begun:
     limit = "" if limit_bytes is None else str(limit_bytes)
+    block, turns = (BLOCK, _FOLLOWED_TURNS) if followed else (0, 0)
     words = clean(label)[:_LABEL]
-    args = [_named(job), str(len(stdin)), limit, str(detached_scripts.END_BYTES), words]
-    given = escaped(text).encode() + b"\n" + stdin
-    done = await _ask(host, detached_scripts.START, args, given, sudo, timeout_s=_START_S)
+    args = [_named(job), token_hex(8), limit, str(detached_scripts.END_BYTES), words, str(block), str(turns)]
+    script = f"run='{escaped(text)}' given='{escaped_bytes(stdin)}'\n{detached_scripts.START}"
+    done = await _ask(host, script, args, sudo, timeout_s=_START_S, limit_bytes=3 * BLOCK)
     if done.exit_status == _CERTAIN:
         raise NotBegun(
             host.name,
@@ -251,7 +274,8 @@ async def _start(
                words=last_words(done.stderr)),
             tr("It can be begun again: what runs already is found, and runs once only."),
         )  # fmt: skip
-    return _read_line(host, done.stdout)
+    seen, data = _answer(host, done.stdout)
+    return Begun(seen, tuple(_blocks(seen, [0, 0], data)) if followed else ())
 
 
 async def _asked(
@@ -263,22 +287,22 @@ async def _asked(
     timeout_s: float = _ASK_S,
     limit_bytes: int = OUTPUT_LIMIT,
 ) -> Completed:
-    return _good(host, await _ask(host, script, args, b"", sudo, timeout_s=timeout_s, limit_bytes=limit_bytes))
+    return _good(host, await _ask(host, script, args, sudo, timeout_s=timeout_s, limit_bytes=limit_bytes))
 
 
 async def _ask(
     host: Host,
     script: str,
     args: Sequence[str],
-    given: bytes,
     sudo: bool,
     *,
     timeout_s: float = _ASK_S,
     limit_bytes: int = OUTPUT_LIMIT,
 ) -> Completed:
+    """The script goes by stdin, for it may hold secrets; in braces, so that nothing is run of one that is cut."""
     return await host.run(
         ["sh", "-c", _READ, "sh", *args],
-        stdin=written(script) + given,
+        stdin=f"{{\n{script}\n}}".encode("utf-8", "surrogateescape"),
         timeout_s=timeout_s,
         limit_bytes=limit_bytes,
         sudo=sudo,
@@ -293,6 +317,16 @@ def _good(host: Host, done: Completed) -> Completed:
             tr("See ~/.cache/lilfox/jobs there, and its disk."),
         )
     return done
+
+
+def _answer(host: Host, told: bytes) -> tuple[Look, bytes]:
+    """The line of ``answer``, and what comes after it."""
+    line, _, data = told.partition(b"\n")
+    return _read_line(host, line), data
+
+
+def _all_read(seen: Look, at: Sequence[int]) -> bool:
+    return seen.state != "running" and at[0] >= seen.stdout_bytes and at[1] >= seen.stderr_bytes
 
 
 def _read_line(host: Host, line: bytes) -> Look:

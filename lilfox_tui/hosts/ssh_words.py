@@ -34,7 +34,12 @@ export LC_ALL
 
 def escaped(script: str) -> str:
     """``script`` in printable ASCII, as ``printf %b`` reads it."""
-    return "".join(_ESCAPES[code] for code in script.encode("utf-8", "surrogateescape"))
+    return escaped_bytes(script.encode("utf-8", "surrogateescape"))
+
+
+def escaped_bytes(data: bytes) -> str:
+    """``data`` in printable ASCII, as ``printf %b`` reads it; it may stand inside single quotes."""
+    return "".join(_ESCAPES[code] for code in data)
 
 
 def command(script: str, *, secret: bool = False) -> tuple[str, bytes]:

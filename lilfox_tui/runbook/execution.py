@@ -149,7 +149,7 @@ class Execution:
             return End(state="not begun", message=error.message)
         while True:
             try:
-                await detached.start(
+                begun = await detached.start(
                     self._host,
                     self._task.run,
                     ARGV,
@@ -157,8 +157,9 @@ class Execution:
                     sudo=self._task.sudo,
                     limit_bytes=ON_HOST_BYTES,
                     label=self._task.label,
+                    followed=True,
                 )
-                return await self._followed()
+                return await self._followed(begun)
             except NotBegun as error:
                 return End(state="not begun", message=error.message)
             except (HostUnreachable, CommandUnknown, CommandTimeout) as error:
@@ -167,7 +168,7 @@ class Execution:
             except HostError as error:
                 return End(state="unknown" if self._link_lost else "not begun", message=error.message)
 
-    async def _followed(self) -> End:
+    async def _followed(self, begun: detached.Begun | None = None) -> End:
         task, read = self._task, self._read
         if self._why is None:
             self._begin_to_count()
@@ -175,6 +176,7 @@ class Execution:
             self._host,
             task.run,
             sudo=task.sudo,
+            begun=begun,
             stdout_from=read["stdout"],
             stderr_from=read["stderr"],
             lost=self._lose,

@@ -108,8 +108,8 @@ async def test_a_command_is_begun_followed_and_forgotten(place: Place) -> None:
     begun = await detached.start(
         host, "one", ["sh", "-c", "echo out; echo err >&2; exit 3"], label="first\n\x1b[31m \\n \\c"
     )
-    assert begun.id == "one"
-    assert begun.pid is not None
+    assert begun.look.id == "one"
+    assert begun.look.pid is not None
     out, err, end = await followed(host, "one")
     assert (out, err) == (b"out\n", b"err\n")
     assert (end.state, end.exit_status, end.signal, end.ok, end.cancelled) == ("ended", 3, None, False, False)
@@ -171,9 +171,9 @@ async def test_an_id_runs_once_however_often_it_is_begun(place: Place, tmp_path:
     note = tmp_path / "runs"
     argv = ["sh", "-c", f"echo run >>{note}; exit 4"]
     begun = await asyncio.gather(*(detached.start(place.host, "once", argv) for _ in range(5)))
-    assert len({each.pid for each in begun}) == 1
+    assert len({each.look.pid for each in begun}) == 1
     assert (await followed(place.host, "once"))[2].exit_status == 4
-    assert (await detached.start(place.host, "once", argv)).state == "ended"
+    assert (await detached.start(place.host, "once", argv)).look.state == "ended"
     assert note.read_text() == "run\n"
     assert not list(place.folder("once").glob("try.*"))
 
@@ -204,7 +204,7 @@ async def test_one_that_ended_is_not_cancelled_and_one_that_was_cancelled_before
     assert not (await detached.cancel(place.host, "quick")).cancelled
     early = await detached.cancel(place.host, "early")
     assert (early.state, early.exit_status, early.cancelled) == ("ended", None, True)
-    late = await detached.start(place.host, "early", ["touch", str(tmp_path / "ran")])
+    late = (await detached.start(place.host, "early", ["touch", str(tmp_path / "ran")])).look
     assert (late.state, late.cancelled) == ("ended", True)
     assert not (tmp_path / "ran").exists()
 
@@ -267,15 +267,15 @@ async def test_one_whose_keeper_is_killed_runs_on_and_its_end_is_not_known(place
     assert (await detached.look(place.host, "kept")).state == "running"
     gate.touch()
     out, _, end = await followed(place.host, "kept")
-    assert (out, end.state, end.exit_status, end.pid) == (b"done\n", "gone", None, begun.pid)
+    assert (out, end.state, end.exit_status, end.pid) == (b"done\n", "gone", None, begun.look.pid)
     assert [each.state for each in await detached.listing(place.host)] == ["gone"]
     await detached.forget(place.host, "kept")
 
 
 async def test_a_killed_command_is_told_by_its_signal(place: Place) -> None:
     begun = await detached.start(place.host, "killed", ["sleep", "1000"])
-    assert begun.pid is not None
-    os.kill(begun.pid, signal.SIGKILL)
+    assert begun.look.pid is not None
+    os.kill(begun.look.pid, signal.SIGKILL)
     end = (await followed(place.host, "killed"))[2]
     assert (end.state, end.exit_status, end.signal, end.cancelled) == ("ended", 137, "KILL", False)
 
@@ -318,7 +318,9 @@ async def test_those_that_ended_a_week_ago_are_forgotten_and_those_that_run_are_
     (place.folder("torn")).mkdir()
     os.utime(place.folder("torn"), (before, before))
     await detached.start(place.host, "last", ["true"])
-    assert [each.id for each in await detached.listing(place.host)] == ["last", "new", "runs"]
+    await followed(place.host, "last")
+    await detached.forget(place.host, "last")
+    assert [each.id for each in await detached.listing(place.host)] == ["new", "runs"]
     await detached.cancel(place.host, "runs")
 
 

@@ -18,7 +18,7 @@ from lilfox_tui.config.model import HostConfig
 from lilfox_tui.errors import CommandUnknown, HostError, HostUnreachable, NotBegun
 from lilfox_tui.hosts import detached, detached_scripts
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.detached import Look, Output
+from lilfox_tui.hosts.detached import Begun, Look, Output
 from lilfox_tui.hosts.open import open_host
 from tests.faults.relay import Relay
 from tests.services.sshd import Sshd, SshdLab, sshd_lab
@@ -85,10 +85,10 @@ async def test_a_killed_sshd_neither_ends_it_nor_loses_a_line(lab: SshdLab, serv
             server.start()
             while (seen := await _looked(host, "counts")).stdout_bytes <= before:
                 assert seen.state == "running"
-            assert seen.pid == begun.pid
+            assert seen.pid == begun.look.pid
         (tmp_path / "gate").touch()
         out, end = await asyncio.wait_for(following, 20)
-        assert (end.state, end.exit_status, end.pid) == ("ended", 0, begun.pid)
+        assert (end.state, end.exit_status, end.pid) == ("ended", 0, begun.look.pid)
         assert whole(out)
     finally:
         following.cancel()
@@ -153,11 +153,11 @@ async def test_a_start_whose_link_goes_at_any_byte_runs_once_when_it_is_repeated
                 os.kill(pid, signal.SIGKILL)
         with suppress(*LINK):
             await starting
-        begun: Look | None = None
+        begun: Begun | None = None
         while begun is None:
             with suppress(*LINK):
                 begun = await detached.start(host, "once", argv, stdin=stdin)
-        assert begun.state in ("running", "ended")
+        assert begun.look.state in ("running", "ended")
         _, end = await collected(host, "once", [])
         assert end.exit_status == 0
         assert note.read_bytes() == stdin + b"ran\n"
@@ -180,12 +180,12 @@ async def test_a_start_that_was_frozen_meanwhile_does_not_run_what_another_has_b
         await until(lambda: relay.carried_bytes > came + 100_000)
         relay.cut()
         host = open_host("web", lab.host(server), lab.ssh())
-        assert (await detached.look(host, "once")).state == "unbegun"
+        assert (await detached.look(host, "once")).state == "absent"
         await detached.start(host, "once", ["sh", "-c", f"echo second >>{note}; sleep 1000"])
         relay.mend()
         with suppress(*LINK):
             begun = await first
-            assert begun.state == "running"
+            assert begun.look.state == "running"
         assert note.read_text() == "second\n"
         assert not list(server.folder.glob(".cache/lilfox/jobs/once/try.*/in"))
         await detached.cancel(host, "once")
@@ -193,24 +193,59 @@ async def test_a_start_that_was_frozen_meanwhile_does_not_run_what_another_has_b
         await host.close()
 
 
+@pytest.mark.parametrize("at", ["trap : HUP", 'exec 3<"$t/in"', '&& ln "$t/pid"'], ids=["starts", "begins", "links"])
+async def test_an_attempt_that_stood_still_does_not_run_what_another_has_begun(
+    lab: SshdLab, server: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    gate, note = tmp_path / "gate", tmp_path / "ran"
+    stands = f"while [ ! -e {gate} ]; do sleep 0.05; done"
+    script = detached_scripts.START
+    monkeypatch.setattr(
+        detached_scripts, "START", script.replace(at, f"&& {stands} {at}" if "&&" in at else f"{stands}; {at}")
+    )
+    host = open_host("web", lab.host(server), lab.ssh())
+    first = asyncio.create_task(detached.start(host, "once", ["sh", "-c", f"echo first >>{note}"], stdin=b"canary"))
+    await until(lambda: list(server.folder.glob(".cache/lilfox/jobs/once/try.*/keep")))
+    assert (await detached.look(host, "once")).state == "unbegun"
+    monkeypatch.setattr(detached_scripts, "START", script)
+    await detached.start(host, "once", ["sh", "-c", f"echo second >>{note}; sleep 1000"])
+    gate.touch()
+    assert (await first).look.state == "running"
+    assert note.read_text() == "second\n"
+    assert not list(server.folder.glob(".cache/lilfox/jobs/once/try.*"))
+    await detached.cancel(host, "once")
+    await host.close()
+
+
 async def test_hang_ups_and_the_end_of_the_login_do_not_reach_it(lab: SshdLab, server: Sshd) -> None:
     host = open_host("web", lab.host(server), lab.ssh())
     begun = await detached.start(host, "stays", ["sleep", "1000"])
-    assert begun.pid is not None
-    assert os.getsid(begun.pid) == os.getpgid(begun.pid) == begun.pid
+    assert begun.look.pid is not None
+    assert os.getsid(begun.look.pid) == os.getpgid(begun.look.pid) == begun.look.pid
     keeper = int((server.folder / ".cache/lilfox/jobs/stays/pid").read_text().split()[3])
     assert os.getsid(keeper) == keeper
-    assert not [name for pid in (begun.pid, keeper) for name in _open(pid) if name.startswith(("pipe:", "socket:"))]
+    assert not _pipes(begun.look.pid)
+    assert not _pipes(keeper) & _pipes_of_others(keeper), "nobody waits at the other end of what it still has open"
     await host.close()
-    os.kill(begun.pid, 0)
+    os.kill(begun.look.pid, 0)
     other = open_host("web", lab.host(server), lab.ssh())
-    assert (await detached.look(other, "stays")).pid == begun.pid
+    assert (await detached.look(other, "stays")).pid == begun.look.pid
     assert (await detached.cancel(other, "stays")).signal == "TERM"
     await other.close()
 
 
-def _open(pid: int) -> list[str]:
-    return [os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir()]
+def _pipes(pid: int) -> set[str]:
+    found = set()
+    with suppress(OSError):
+        for path in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                found.add(os.readlink(path))
+    return {name for name in found if name.startswith(("pipe:", "socket:"))}
+
+
+def _pipes_of_others(than: int) -> set[str]:
+    pids = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
+    return set().union(*(_pipes(pid) for pid in pids if pid != than))
 
 
 @pytest.fixture
@@ -267,13 +302,14 @@ async def test_nothing_is_begun_on_a_full_disk_and_that_is_said(
     await host.close()
 
 
-async def test_a_keeper_that_dies_before_it_runs_anything_is_known_not_to_have_run(
-    lab: SshdLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("at", ["detach=$1 j=$2", 'exec 3<"$t/in"'], ids=["keeper", "command"])
+async def test_what_dies_before_it_runs_anything_is_known_not_to_have_run(
+    lab: SshdLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
-    killed = detached_scripts.START.replace("shift\nmode=$1", "kill -9 $$\nshift\nmode=$1", 1)
+    killed = detached_scripts.START.replace(at, f"kill -9 $$\n{at}", 1)
     assert killed != detached_scripts.START
     monkeypatch.setattr(detached_scripts, "START", killed)
     host = open_host("here", HostConfig(local=True), lab.ssh())

@@ -45,7 +45,7 @@ async def test_an_end_that_the_disk_has_lost_is_unknown(host: Host, tmp_path: Pa
     (tmp_path / ".cache/lilfox/jobs/one/status").write_text(left)
     look = await detached.look(host, "one")
     assert (look.state, look.exit_status) == ("gone", None)
-    assert (await detached.start(host, "one", ["false"])).state == "gone", "it never runs again"
+    assert (await detached.start(host, "one", ["false"])).look.state == "gone", "it never runs again"
 
 
 async def test_what_stands_in_an_end_is_on_the_disk_before_its_name_is(host: Host, tmp_path: Path) -> None:

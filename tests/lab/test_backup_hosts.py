@@ -265,13 +265,13 @@ async def test_a_command_that_a_power_cut_has_ended_is_gone_and_is_not_run_again
     try:
         script = "echo ran >>/root/ran; exec sleep 1000"
         begun = await detached.start(host, "power", ["sh", "-c", script])
-        assert begun.state == "running"
+        assert begun.look.state == "running"
         machine.kill()
         await host.close()
         machine.up()
         host = open_host("cut-1", machine.config(), lab.ssh())
         assert (await detached.look(host, "power")).state == "gone"
-        assert (await detached.start(host, "power", ["sh", "-c", script])).state == "gone"
+        assert (await detached.start(host, "power", ["sh", "-c", script])).look.state == "gone"
         assert machine.ssh("cat /root/ran") == "ran\n"
     finally:
         await host.close()
