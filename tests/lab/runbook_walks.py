@@ -19,7 +19,7 @@ from tests.lab.machines import Machine, MachineLab
 from tests.services.lilfox_command import LILFOX
 
 BACKEND = """\
-import http.server, json, pathlib, sys
+import http.server, json, pathlib, sys, time
 port, folder = int(sys.argv[1]), pathlib.Path(sys.argv[2])
 version = (folder / "VERSION").read_text().strip()
 if version.startswith("broken"):
@@ -27,6 +27,8 @@ if version.startswith("broken"):
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_GET(self):
+        if self.path == "/slow":
+            time.sleep(2)
         sick = (folder / "sick").exists()
         body = json.dumps({"status": "unhealthy" if sick else "healthy", "version": version, "port": port}).encode()
         self.send_response(503 if sick else 200)
@@ -39,7 +41,7 @@ class Server(http.server.ThreadingHTTPServer):
     request_queue_size = 128
 Server(("127.0.0.1", port), Handler).serve_forever()
 """
-"""An application: tells its health, and its version, which is a file of its folder."""
+"""An application: tells its health, and its version, which is a file of its folder; of ``/slow`` after two seconds."""
 
 
 class Walk:
@@ -162,10 +164,10 @@ MENDED = "rm -f /usr/local/sbin/*"
 class Load:
     """Requests of several clients, one after the other each, with and without keeping the connection."""
 
-    def __init__(self, address: str, port: int) -> None:
+    def __init__(self, address: str, port: int, path: str = "/health") -> None:
         self.answers: Counter[str] = Counter()
         self.failed: list[str] = []
-        self._address, self._port, self._ended = address, port, threading.Event()
+        self._address, self._port, self._path, self._ended = address, port, path, threading.Event()
         self._threads = [threading.Thread(target=self._ask, args=(kept,)) for kept in (True, True, False, False)]
 
     @contextmanager
@@ -183,7 +185,7 @@ class Load:
         connection = http.client.HTTPConnection(self._address, self._port, timeout=10)
         while not self._ended.wait(0.01):
             try:
-                connection.request("GET", "/health")
+                connection.request("GET", self._path)
                 answer = connection.getresponse()
                 body = answer.read().decode()
             except (OSError, http.client.HTTPException) as error:
