@@ -24,7 +24,7 @@ def served(pages: Sequence[Page], content_type: str = "text/plain; version=0.0.4
         for server, thread in zip(servers, threads, strict=True):
             server.shutdown()
             server.server_close()
-            thread.join(5)
+            thread.join(60)
 
 
 def _handler(page: Page, content_type: str) -> type[BaseHTTPRequestHandler]:

@@ -118,7 +118,7 @@ class Console:
             waiting = run.state.waiting
             return waiting.what == what and (waiting.turn is None or waiting.turn.step == step - 1)
 
-        await until(waits, what=f"step {step} waits: {what}", timeout_s=20)
+        await until(waits, what=f"step {step} waits: {what}", timeout_s=60)
         await self.pilot.pause()
         run = self.pane.run
         assert run is not None

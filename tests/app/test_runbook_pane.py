@@ -220,7 +220,7 @@ async def test_a_file_that_is_changed_while_it_runs_is_shown_anew_before_it_runs
         await shown.until_waits("value", 2)
         before = shown.pane.item
         path.write_text(path.read_text().replace("touch ", "touch -c "))
-        await until(lambda: shown.pane.item != before, what="it is read again", timeout_s=20)
+        await until(lambda: shown.pane.item != before, what="it is read again", timeout_s=60)
         await shown.keys("enter")
         await shown.until("one of one, two")
         await shown.keys("down", "enter")

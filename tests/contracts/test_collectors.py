@@ -38,10 +38,10 @@ def test_it_reads_something_of_the_kernel(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_its_script_is_posix_sh_and_needs_no_stdin(kind: str) -> None:
     script = COLLECTORS[kind].script
-    checked = subprocess.run(["sh", "-n", "-c", script], capture_output=True, timeout=10, check=False)
+    checked = subprocess.run(["sh", "-n", "-c", script], capture_output=True, timeout=60, check=False)
     assert checked.returncode == 0, checked.stderr
     limited = f'lilfox_limit() {{ shift; "$@"; }}\n{script}'
-    ran = subprocess.run(["sh", "-c", limited], stdin=subprocess.PIPE, capture_output=True, timeout=20, check=False)
+    ran = subprocess.run(["sh", "-c", limited], stdin=subprocess.PIPE, capture_output=True, timeout=60, check=False)
     assert b"lilfox" not in ran.stderr
 
 

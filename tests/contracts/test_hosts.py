@@ -159,7 +159,7 @@ async def test_a_stream_reads_its_stdin(host: Host) -> None:
 async def test_a_loop_answers_each_question(host: Host) -> None:
     async with host.loop(LOOP) as loop:
         for words in ("one two", "three"):
-            assert await loop.ask(words, timeout_s=5) == f"heard {words}\n".encode()
+            assert await loop.ask(words, timeout_s=60) == f"heard {words}\n".encode()
 
 
 async def test_files_are_put_whole_read_in_part_and_refused_by_name(host: Host, tmp_path: Path) -> None:
@@ -279,7 +279,7 @@ async def test_a_command_ends_although_the_blocks_do_not_come(real: Host) -> Non
         yield b"one\n"
         await asyncio.Event().wait()
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         done = await real.pour(["sh", "-c", "read -r line; echo $line"], silent())
     assert done.stdout == b"one\n"
 

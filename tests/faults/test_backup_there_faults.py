@@ -249,7 +249,7 @@ async def test_what_is_to_be_encrypted_passes_here(lab: Near) -> None:
 async def test_what_a_killed_run_has_left_there_is_found_and_never_two_run_at_once(lab: Near, ended: bool) -> None:
     lab.gate.unlink()
     beginning = asyncio.create_task(asyncio.to_thread(lab.lilfox, "backup", "run", "files"))
-    await until(lambda: any(path.stat().st_size >= MB for path in lab.far.glob("*.part")), timeout_s=40)
+    await until(lambda: any(path.stat().st_size >= MB for path in lab.far.glob("*.part")), timeout_s=60)
     kill(list_jobs()[0])
     assert (await beginning).returncode == 1
     (pid,) = lab.running()
@@ -261,7 +261,7 @@ async def test_what_a_killed_run_has_left_there_is_found_and_never_two_run_at_on
         await until(lambda: list(lab.jobs.glob("*/status")))
     (lab.far / ".lilfox.lock").unlink()  # as if it were five minutes later
     running = asyncio.create_task(asyncio.to_thread(lab.run, "files"))
-    await until(lambda: not Path(f"/proc/{pid}").exists(), timeout_s=40)
+    await until(lambda: not Path(f"/proc/{pid}").exists(), timeout_s=60)
     lab.gate.touch()
     await running
     told = [text for text in said(list_jobs()[0].id) if "a run that is gone" in text]

@@ -109,7 +109,7 @@ def test_killed_at_any_moment_what_was_said_to_be_written_is_there(memory_disk: 
 def test_killed_in_the_middle_of_a_line_that_line_is_put_aside_and_told(memory_disk: Path, size: int) -> None:
     book.open_incident("x")
     writer = python(TORN, str(size))
-    writer.communicate(timeout=30)
+    writer.communicate(timeout=60)
     assert writer.returncode == -signal.SIGKILL
     verdict = verify("INC-1")
     assert verdict.problems == ()
@@ -129,7 +129,7 @@ def test_a_follower_sees_what_another_process_writes_after_a_torn_line(memory_di
     book.open_incident("x")
     reader = TimelineReader(find("INC-1"))
     assert len(reader.read()) == 1
-    python(TORN, "100").communicate(timeout=30)
+    python(TORN, "100").communicate(timeout=60)
     assert reader.grown()
     assert reader.read() == []
     book.append("INC-1", Noted(text="a"))

@@ -60,7 +60,7 @@ def test_16_the_end_of_its_terminals_session_is_nothing_to_it(jobs: Path, tmp_pa
     try:
         wait_for(lambda: [job for job in list_jobs() if "waiting" in said(job.id)], what="it waits")
         os.killpg(starter.pid, signal.SIGHUP)
-        assert starter.wait(10) == -signal.SIGHUP
+        assert starter.wait(60) == -signal.SIGHUP
     finally:
         starter.kill()
         starter.communicate()

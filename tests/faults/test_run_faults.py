@@ -86,7 +86,7 @@ def test_12_killed_at_any_moment(files: BackupLab, seed: int) -> None:
         for job in list_jobs():
             if job.state == "running" and job.pid is not None:
                 os.kill(job.pid, signal.SIGKILL)
-        program.wait(30)
+        program.wait(60)
     assert files.status()[old] == "intact"
     is_honest(files)
     files.run()
@@ -150,7 +150,7 @@ def stopped(lab: BackupLab) -> Iterator[None]:
     try:
         yield
     finally:
-        session.communicate(timeout=10)
+        session.communicate(timeout=60)
 
 
 @pytest.mark.fault("1.17", "2.16")

@@ -226,7 +226,7 @@ async def test_a_cut_cable_loses_nothing_and_runs_nothing_twice(
     await send(lab.job_folder(job), RunAll(sha256=lab.sha256))
     await until((home / "runs").exists, what="it runs there")
     relay.cut()
-    await until(lambda: lab.results(job)["web1"].link_lost, what="the loss is told", timeout_s=30)
+    await until(lambda: lab.results(job)["web1"].link_lost, what="the loss is told", timeout_s=60)
     (home / "go").touch()
     await until(lambda: "over" in (home / "count").read_text(), what="it ended there meanwhile")
     relay.mend()

@@ -134,7 +134,7 @@ async def test_18_who_has_lost_the_lock_is_stopped(
         async with store.lock("sleeper"):
             await until(lambda: touched(mark), what="the mark is touched")
             left_mark(place, 0)
-            await asyncio.wait_for(asyncio.Event().wait(), 20)
+            await asyncio.wait_for(asyncio.Event().wait(), 60)
 
     def touched(file: Path) -> bool:
         if not os.path.exists(file) or time.time() - file.stat().st_mtime > 50:

@@ -91,7 +91,7 @@ class Machine:
         options = ["-o", known, "-o", "StrictHostKeyChecking=yes", "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=5"]
         command = ["ssh", "-F", "none", "-i", str(self._lab.client_key), *options, f"root@{self.address}", *argv]
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
         )
         assert done.returncode == 0 or not check, f"{argv} on {self.name}: {done.stderr}"
         return done.stdout

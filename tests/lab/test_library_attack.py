@@ -100,7 +100,7 @@ def test_an_attacker_is_banned_for_a_time_and_limited(walk: Walk, attack: Attack
     assert attack.gets_in(attack.balancer)
     ask = f"curl -s -o /dev/null -w '%{{http_code}}\\n' --interface {attack.balancer} http://{attack.net}.1/"
     assert "429" in attack.bad.ssh(f"for _ in 1 2 3 4 5 6; do {ask}; done")
-    wait_for(attack.gets_in, timeout_s=40, what="the ban ends by itself")
+    wait_for(attack.gets_in, timeout_s=60, what="the ban ends by itself")
 
 
 @pytest.mark.fault("2.24")
@@ -158,7 +158,7 @@ def test_without_nft_a_timer_lifts_the_ban(walk: Walk, attack: Attack) -> None:
         done = walk("network-attack", "web-1", attack_ip=attack.attacker, duration="15s", rate=60000, burst=10000)
         assert done.code == 0, done.why
         assert not attack.gets_in()
-        wait_for(attack.gets_in, timeout_s=40, what="the ban ends by itself")
+        wait_for(attack.gets_in, timeout_s=60, what="the ban ends by itself")
         assert "DROP" not in attack.web.ssh("iptables -S INPUT")
     finally:
         attack.web.ssh("mv /usr/sbin/nft.away /usr/sbin/nft")

@@ -36,7 +36,7 @@ from tests.lab.machines import Machine, MachineLab
 from tests.lab.watching import NOT_BUSY
 from tests.services.nginx import Nginx
 from tests.services.postgres import Postgres
-from tests.waiting import until
+from tests.waiting import unhurried, until
 
 pytestmark = [pytest.mark.lab, pytest.mark.root, pytest.mark.xdist_group("lab")]
 SIZE = (120, 40)
@@ -287,7 +287,7 @@ async def test_what_is_followed_through_an_outage_is_told_and_comes_back_with_th
                 await asyncio.to_thread(mend_it, machine)
             await until(lambda: machine.answers(), what="the host answers")
             answers_s = time.monotonic()
-            await until(lambda: not merged.troubles, timeout_s=8, what="it comes back by itself")
+            await until(lambda: not merged.troubles, timeout_s=unhurried(8), what="it comes back by itself")
             record_property("back_s", time.monotonic() - answers_s)
             back_us = int(time.time() * 1e6)
             await until(lambda: _latest(pane, "journal") > back_us and _latest(pane, "app") > back_us, what="new ones")

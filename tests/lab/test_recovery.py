@@ -227,8 +227,8 @@ def test_the_monitor_restarts_gives_up_tells_and_opens_an_incident(backend: Reco
     argv: list[str | Path] = ["--config", backend.config, "monitor", "--quiet"]
     with running(argv, tmp_path / "monitor"):
         backend.crash()
-        wait_for(lambda: backend.pid() != "0", timeout_s=30, what="it is restarted")
-        wait_for(lambda: [job.state for job in list_jobs()] == ["ok"], timeout_s=30, what="that was a job")
+        wait_for(lambda: backend.pid() != "0", timeout_s=60, what="it is restarted")
+        wait_for(lambda: [job.state for job in list_jobs()] == ["ok"], timeout_s=60, what="that was a job")
         backend.machine.ssh("touch /run/crash")
         backend.crash()
         wait_for(lambda: "RecoveryGaveUp" in alerts(backend), timeout_s=60, what="an alert fires")

@@ -47,7 +47,7 @@ class Shown:
     def kill(self) -> None:
         """kill -9."""
         os.kill(self.process.pid, signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(60)
         self.errors.close()
 
 

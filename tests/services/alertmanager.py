@@ -42,18 +42,18 @@ class AlertmanagerServer:
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(60)
 
     def alerts(self) -> list[dict[str, Any]]:
         """What it knows as active."""
-        with urlopen(f"{self.url}/api/v2/alerts", timeout=10) as answer:
+        with urlopen(f"{self.url}/api/v2/alerts", timeout=60) as answer:
             found: list[dict[str, Any]] = json.load(answer)
             return found
 
     def _ready(self) -> bool:
         assert self._process.poll() is None
         try:
-            with urlopen(f"{self.url}/-/ready", timeout=10) as answer:
+            with urlopen(f"{self.url}/-/ready", timeout=60) as answer:
                 return bool(answer.status == 200)
         except OSError:
             return False

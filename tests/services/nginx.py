@@ -52,7 +52,7 @@ class Nginx:
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(60)
 
     def _listens(self) -> bool:
         assert self._process.poll() is None, self.error_log.read_text()
@@ -66,7 +66,7 @@ class Nginx:
 
     def stub_status(self) -> list[int]:
         """Connections that are active; accepted, handled, requests; reading, writing, waiting: this one among them."""
-        with urlopen(f"{self.url}/stub_status", timeout=10) as answer:
+        with urlopen(f"{self.url}/stub_status", timeout=60) as answer:
             return [int(word) for word in answer.read().split() if word.isdigit()]
 
     def requests_logged(self) -> int:
@@ -76,7 +76,7 @@ class Nginx:
     def get(self, path: str) -> int:
         """The status of ``path``."""
         try:
-            with urlopen(Request(f"{self.url}{path}"), timeout=10) as answer:
+            with urlopen(Request(f"{self.url}{path}"), timeout=60) as answer:
                 status: int = answer.status
                 return status
         except HTTPError as error:

@@ -69,7 +69,7 @@ def holding(server: Postgres, sql: str, database: str = "lilfox") -> Iterator[in
             yield int(session.stdout.readline())
         finally:
             session.stdin.close()
-            session.wait(10)
+            session.wait(60)
 
 
 def pids_of(program: str, server: Postgres) -> list[int]:

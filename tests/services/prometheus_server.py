@@ -26,7 +26,7 @@ class PrometheusServer:
 
     def __init__(self, port: int, pid: int) -> None:
         self.port, self.pid = port, pid
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
 
     def write(self, series: Sequence[tuple[Mapping[str, str], Sequence[int], Sequence[bytes]]]) -> None:
         """Series as labels, times, and values as the eight bytes of a little-endian float (so NaN keep their kind)."""

@@ -29,7 +29,7 @@ tests:
 def check_rules(path: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """``promtool check rules``."""
     return subprocess.run(
-        ["promtool", "check", "rules", *options, str(path)], capture_output=True, text=True, timeout=30, check=False
+        ["promtool", "check", "rules", *options, str(path)], capture_output=True, text=True, timeout=60, check=False
     )
 
 

@@ -71,7 +71,7 @@ class RedisServer:
             env={**os.environ, "REDISCLI_AUTH": PASSWORD},
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=20,
+            timeout=60,
             check=True,
         )
         return done.stdout.decode().strip()

@@ -143,7 +143,7 @@ class RunbookLab:
             seen[:] = found.results[-1:]
             return found.state == what
 
-        wait_for(there, timeout_s=30, what=f"step {step} is {what}: {seen}")
+        wait_for(there, timeout_s=60, what=f"step {step} is {what}: {seen}")
         return seen[0]
 
     def results(self, job: str, step: int = 1, command: int = 1) -> dict[str, Result]:

@@ -77,7 +77,7 @@ def test_monitor_check_and_a_console_tell_the_same(config: Path, tmp_path: Path,
         told = output.with_suffix(".err").read_text()
         address = re.search(r"http://\S+/metrics", told)
         assert address is not None, told
-        with urllib.request.urlopen(address[0], timeout=10) as answer:
+        with urllib.request.urlopen(address[0], timeout=60) as answer:
             text = answer.read().decode()
         line = 'ALERTS{alertname="Busy",host="here",instance="here",severity="critical",alertstate="firing"} 1.0'
         assert line in text.splitlines()

@@ -93,7 +93,7 @@ def test_processes_end_with_a_console_that_is_killed(large: Path, tmp_path: Path
         wait_for(lambda: psutil.Process(console.pid).children(), what="processes that count")
         children = psutil.Process(console.pid).children()
         console.kill()
-        gone, alive = psutil.wait_procs(children, timeout=10)
+        gone, alive = psutil.wait_procs(children, timeout=60)
     assert (len(gone), alive) == (len(children), [])
 
 

@@ -188,7 +188,7 @@ async def test_victoriametrics_is_asked_the_same(tmp_path: Path) -> None:
 
 async def until_told(told: Callable[[], Awaitable[bool]]) -> None:
     """What is written to VictoriaMetrics is found a second later."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await told():
             await asyncio.to_thread(threading.Event().wait, 0.1)
 

@@ -45,7 +45,7 @@ def queues(reading: Reading) -> list[tuple[object, ...]]:
 async def until_it_is_as_listed(server: RabbitMqServer, backend: rabbitmq.RabbitMq) -> Reading:
     """The management plug-in's numbers are seconds old."""
     listed = server.queues()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while queues(reading := await backend.read()) != listed:
             pass
     return reading

@@ -142,7 +142,7 @@ class locked:  # noqa: N801 - it reads like a function
         assert self._session.stdout.readline() == b"held\n"
 
     def __exit__(self, *_: object) -> None:
-        self._session.communicate(timeout=10)
+        self._session.communicate(timeout=60)
 
 
 @pytest.mark.fault("1.2", "2.2")

@@ -167,7 +167,7 @@ def test_a_reader_that_goes_away_ends_it_quietly() -> None:
     process.stdout.close()
     told = process.stderr.read()
     process.stderr.close()
-    assert (process.wait(timeout=20), told) == (1, b"")
+    assert (process.wait(timeout=60), told) == (1, b"")
 
 
 def test_trust_needs_a_yes_and_then_the_host_is_reached(config: Path, lab: SshdLab) -> None:
@@ -209,19 +209,19 @@ def test_an_unknown_host_name_says_which_there_are(config: Path) -> None:
 @pytest.mark.parametrize("shell", ['"$@" >&-', '"$@" >&- 2>&-', '"$@" <&- >/dev/null'])
 def test_closed_streams_change_no_answer(config: Path, shell: str) -> None:
     argv = ["sh", "-c", shell, "sh", *LILFOX, "--config", str(config), "check"]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_a_full_disk_under_stdout_is_told_in_one_line(config: Path) -> None:
     with Path("/dev/full").open("w") as full:
         argv = [*LILFOX, "--config", str(config), "check"]
-        done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, text=True, timeout=30, check=False)
+        done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (1, "lilfox: cannot write the output: No space left on device\n")
 
 
 def test_an_error_that_nobody_reads_keeps_its_exit_code(tmp_path: Path) -> None:
     with Path("/dev/full").open("w") as full:
         argv = [*LILFOX, "--config", str(tmp_path / "none.yaml"), "check"]
-        done = subprocess.run(argv, stdout=full, stderr=full, timeout=30, check=False)
+        done = subprocess.run(argv, stdout=full, stderr=full, timeout=60, check=False)
     assert done.returncode == 2

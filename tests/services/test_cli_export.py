@@ -87,7 +87,7 @@ def exported(config: Path, kind: str, code: int = 0) -> str:
 
 
 def judged(*argv: str | Path) -> str:
-    done = subprocess.run([*map(str, argv)], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run([*map(str, argv)], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -45,11 +45,11 @@ def _at_a_terminal(argv: list[str], typed: bytes) -> tuple[int, str]:
     try:
         wait_for(lambda: b"Type yes" in shown or process.poll() is not None, what="the question")
         os.write(ours, typed)
-        code = process.wait(timeout=15)
+        code = process.wait(timeout=60)
     finally:
         process.kill()
         process.wait()
-        reader.join(timeout=5)
+        reader.join(timeout=60)
         os.close(ours)
     return code, shown.decode()
 
@@ -75,12 +75,12 @@ def test_the_stand_in_stack_runs_without_a_screen_and_leaves_nothing(tmp_path: P
         out = tmp_path / "demo.out"
         wait_for(lambda: "ctrl-c ends it" in out.read_text(), what="the stack is up")
         urls = re.findall(r"http://\S+", out.read_text())
-        with urllib.request.urlopen(f"{urls[0]}/health", timeout=5) as answer:
+        with urllib.request.urlopen(f"{urls[0]}/health", timeout=60) as answer:
             assert answer.status == 200
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=60) == 0
     with pytest.raises(OSError, match="refused"):
-        urllib.request.urlopen(f"{urls[0]}/health", timeout=5)
+        urllib.request.urlopen(f"{urls[0]}/health", timeout=60)
 
 
 @pytest.mark.parametrize("stream", ["stdin", "stdout", "stderr"])
@@ -94,7 +94,7 @@ def test_the_screen_is_not_written_where_no_terminal_is(stream: str, command: li
             [*LILFOX, *command], stdin=streams["stdin"], stdout=streams["stdout"], stderr=streams["stderr"]
         )
         try:
-            assert process.wait(timeout=15) == 2
+            assert process.wait(timeout=60) == 2
         finally:
             process.kill()
             process.wait()

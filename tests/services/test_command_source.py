@@ -190,7 +190,7 @@ async def test_a_fault_of_our_own_ends_the_reader(monkeypatch: pytest.MonkeyPatc
             pending = asyncio.ensure_future(anext(batches))
             os.write(writing, b"two\n")
             with pytest.raises(TypeError):
-                await asyncio.wait_for(pending, 5)
+                await asyncio.wait_for(pending, 60)
     finally:
         await source.close()
         os.close(reading)

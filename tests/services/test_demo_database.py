@@ -45,7 +45,7 @@ def ask(stack: Stack, sql: str) -> list[str]:
         "-c",
         sql,
     ]
-    done = subprocess.run(argv, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=True)
+    done = subprocess.run(argv, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=True)
     return next(csv.reader(done.stdout.decode().splitlines()))
 
 
@@ -199,7 +199,7 @@ def test_nothing_is_left_however_it_ends(number: signal.Signals) -> None:
             assert len(processes_in(folder)) >= 6
             parent.send_signal(number)
         finally:
-            parent.wait(10) if parent.poll() is None and number is signal.SIGINT else parent.kill()
+            parent.wait(60) if parent.poll() is None and number is signal.SIGINT else parent.kill()
     wait_for(lambda: not processes_in(folder), what="all processes end")
     wait_for(partial(_gone, folder), what="the folder goes")
 

@@ -24,7 +24,7 @@ from lilfox_tui.demo.wire import ask
 from lilfox_tui.errors import UsageError
 from lilfox_tui.metrics.health import HealthProbe
 from lilfox_tui.metrics.model import Health, Level
-from tests.waiting import until, wait_for
+from tests.waiting import unhurried, until, wait_for
 
 
 @pytest.fixture
@@ -197,8 +197,8 @@ def test_a_killed_parent_leaves_no_process_and_no_file_within_two_seconds() -> N
             assert Path(folder).is_dir()
         finally:
             parent.kill()
-    wait_for(lambda: all(_gone(pid) for pid in pids), timeout_s=2, what="the services end")
-    wait_for(lambda: not Path(folder).exists(), timeout_s=2, what="the folder goes")
+    wait_for(lambda: all(_gone(pid) for pid in pids), timeout_s=unhurried(2), what="the services end")
+    wait_for(lambda: not Path(folder).exists(), timeout_s=unhurried(2), what="the folder goes")
 
 
 async def test_headless_says_what_runs_until_it_is_told_to_end() -> None:
@@ -208,7 +208,7 @@ async def test_headless_says_what_runs_until_it_is_told_to_end() -> None:
     )
     await until(lambda: running.done() or any("ctrl-c" in line for line in said), what="it is up")
     os.kill(os.getpid(), signal.SIGTERM)
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, 60)
     assert sum("http://127.0.0.1:" in line for line in said) == 3
     assert "backend has the fault 5xx" in said
     logs = next(line for line in said if line.startswith("logs: ")).removeprefix("logs: ")

@@ -53,7 +53,7 @@ class Busy:
 
     def told(self) -> str:
         """The SQLSTATE with which its statement ended."""
-        self._thread.join(20)
+        self._thread.join(60)
         assert not self._thread.is_alive()
         return "" if self.error is None else self.error.sqlstate or "gone"
 
@@ -61,7 +61,7 @@ class Busy:
         """Ends it."""
         with suppress(psycopg.Error):
             self.connection.cancel()
-        self._thread.join(20)
+        self._thread.join(60)
         self.connection.close()
 
 
@@ -160,7 +160,7 @@ async def test_the_next_statement_of_a_session_is_not_cancelled(server: Postgres
         done = make(tmp_path, server, session, "cancel")
         assert (done.state, "nothing was done" in done.message) == ("failed", True)
     finally:
-        second.join(20)
+        second.join(60)
         first.close()
     assert first.error is None
 

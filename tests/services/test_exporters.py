@@ -67,7 +67,7 @@ def broker() -> Iterator[RabbitMqServer]:
             if name == "mails":
                 queue.consumer.qos(prefetch_count=2)
                 for _each in range(2):
-                    queue.get(timeout=10)
+                    queue.get(timeout=60)
         wait_for(lambda: server.queues() == [("bills", 2, 0, 0), ("mails", 3, 2, 1)], what="two messages are taken")
         yield server
 
@@ -172,7 +172,7 @@ async def test_rabbitmq(broker: RabbitMqServer) -> None:
     }  # fmt: skip
     whole = {"messages_ready": 5.0, "messages_unacked": 2.0, "consumers": 1.0}
     address = f"127.0.0.1:{broker.prometheus}"
-    async with scraped(address) as page, scraped(address, "/metrics/per-object") as objects, asyncio.timeout(30):
+    async with scraped(address) as page, scraped(address, "/metrics/per-object") as objects, asyncio.timeout(60):
         while {name: page.one(f"rabbitmq_queue_{name}") for name in whole} != whole:
             await page.again()
         await objects.again()

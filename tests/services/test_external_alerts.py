@@ -126,7 +126,7 @@ async def _ended(task: asyncio.Task[None]) -> None:
 def _told(server: AlertmanagerServer, labels: dict[str, str]) -> None:
     """Tells the Alertmanager an alert, as a sender does."""
     body = json.dumps([{"labels": labels, "annotations": {"summary": "it burns"}}]).encode()
-    urlopen(Request(f"{server.url}/api/v2/alerts", body, {"Content-Type": "application/json"}), timeout=10).close()
+    urlopen(Request(f"{server.url}/api/v2/alerts", body, {"Content-Type": "application/json"}), timeout=60).close()
 
 
 async def test_alerts_and_silences_of_an_alertmanager(tmp_path: Path) -> None:

@@ -138,7 +138,7 @@ def test_syslog_of_logger(layout: str) -> None:
         receiver.bind(("127.0.0.1", 0))
         receiver.settimeout(10)
         argv = ["logger", "--udp", "--server", "127.0.0.1", "--port", str(receiver.getsockname()[1]), layout]
-        subprocess.run([*argv, "--priority", "user.err", "--tag", "lilfox", "it failed"], check=True, timeout=10)
+        subprocess.run([*argv, "--priority", "user.err", "--tag", "lilfox", "it failed"], check=True, timeout=60)
         raw = receiver.recv(65536)
     assert recognise(raw + b"\n") == "syslog"
     entry = load_format("syslog").parse(raw, datetime.now().astimezone().tzinfo or UTC)

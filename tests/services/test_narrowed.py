@@ -71,7 +71,7 @@ async def test_what_is_followed_comes_at_once_and_ends_with_the_reader(place: Pl
     log.write_bytes(b"old err\n")
     argv = ["env", f"PATH={place.path}", *narrowed(["tail", "-f", str(log)], Needles((b"err",)), live=True)]
     got = b""
-    async with asyncio.timeout(10), aclosing(LocalHost("here", HostConfig(local=True)).stream(argv)) as blocks:
+    async with asyncio.timeout(60), aclosing(LocalHost("here", HostConfig(local=True)).stream(argv)) as blocks:
         while b"old err\n" not in got:
             got += await anext(blocks)
         with log.open("ab") as more:

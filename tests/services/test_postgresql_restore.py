@@ -215,7 +215,7 @@ async def test_nothing_more_is_decoded_for_a_database_that_cannot_be_made(server
 
     into = target(options_for(server, user="reader"), replace(kept.goal(), blocks=blocks))
     with pytest.raises(BackupError, match="permission denied to create database"):
-        await asyncio.wait_for(into.stage(lambda _done: None), 30)
+        await asyncio.wait_for(into.stage(lambda _done: None), 60)
     await into.discard()
     assert asked[0] <= 1
     assert ended[0] == bool(asked[0])

@@ -151,14 +151,14 @@ async def servers(folder: Path) -> AsyncIterator[Servers]:
 
 async def _scrapes(engine: Remote) -> None:
     """Waits until it has begun to scrape, which in Prometheus takes some 5 s."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while await plain(engine, "count(level) == 2", datetime.now(UTC)) == {}:
             pass
 
 
 async def _is_whole(engines: Sequence[QueryEngine], at: datetime) -> None:
     """Waits until all have as many samples: what VictoriaMetrics has just taken is found some seconds later."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             first, *others = [await plain(engine, "count_over_time(wave[4s])", at) for engine in engines]
             if all(one == first for one in others):

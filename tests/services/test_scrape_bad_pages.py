@@ -325,7 +325,7 @@ async def test_a_page_that_is_being_read_when_it_is_ended_begins_nothing_anew(mo
 
         def slowly(body: bytes, *, openmetrics: bool) -> Page:
             reading.set()
-            assert go_on.wait(10)
+            assert go_on.wait(60)
             return read(body, openmetrics=openmetrics)
 
         monkeypatch.setattr(scraper.exposition, "read", slowly)

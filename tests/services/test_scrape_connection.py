@@ -63,7 +63,7 @@ async def test_a_kept_connection_that_was_closed_meanwhile_is_opened_anew() -> N
         contents = []
         for _time in range(3):
             contents.append((await request.fetch()).content)
-            await asyncio.wait_for(server.ended.wait(), 5)
+            await asyncio.wait_for(server.ended.wait(), 60)
             server.ended.clear()
     assert contents == [b"a 1\n", b"a 1\n", b"a 3\n"]
     assert server.connections == 3
@@ -117,7 +117,7 @@ async def test_is_asked_through_a_host_also_after_its_link_was_lost(lab: SshdLab
             with pytest.raises(NoPage, match=r"cannot ask from web|refuses|cut|no whole page"):
                 await request.fetch()
             sshd.start()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while (content := await asked(request)) is None:
                     pass
             assert content == b"a 1\n"

@@ -201,7 +201,7 @@ def node_exporter() -> Iterator[bytes]:
                 if found := re.search(r"address=127\.0\.0\.1:(\d+)", line):
                     break
             assert found
-            with urllib.request.urlopen(f"http://127.0.0.1:{found[1]}/metrics", timeout=20) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{found[1]}/metrics", timeout=60) as answer:
                 yield answer.read()
         finally:
             process.kill()

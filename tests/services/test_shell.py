@@ -20,6 +20,6 @@ def lab() -> Iterator[SshdLab]:
 def test_it_asks_nothing_that_the_console_knows_already(lab: SshdLab) -> None:
     server = lab.sshd()
     argv = shell_argv("web", lab.host(server), lab.ssh())
-    done = subprocess.run(argv, input="echo al''ive\n", capture_output=True, text=True, timeout=15, check=False)
+    done = subprocess.run(argv, input="echo al''ive\n", capture_output=True, text=True, timeout=60, check=False)
     assert "alive" in done.stdout, done.stderr
     assert "authenticity" not in done.stderr

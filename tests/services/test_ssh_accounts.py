@@ -110,7 +110,7 @@ async def test_what_bashrc_prints_is_no_output(lab: SshdLab, user: Callable[...,
     done = await host.run(["sh", "-c", "echo out; echo err >&2"])
     assert (done.stdout, done.stderr) == (b"out\n", b"err\n")
     async with host.loop('while read -r n w; do echo "$w"; echo "@@LILFOX-END@@ $n"; done') as loop:
-        assert await loop.ask("x", timeout_s=5) == b"x\n"
+        assert await loop.ask("x", timeout_s=60) == b"x\n"
     await host.write_file(f"/home/{name}/f", b"data")
     assert await host.read_file(f"/home/{name}/f") == b"data"
     await host.close()

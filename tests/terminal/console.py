@@ -18,6 +18,8 @@ from types import TracebackType
 
 import pyte
 
+from tests.waiting import PATIENCE_S
+
 
 class Console:
     """``lilfox ARGUMENTS`` on a terminal of our own, or another ``module``, or what ``through`` makes of that (another
@@ -69,7 +71,7 @@ class Console:
     ) -> None:
         if self.process.poll() is None:
             self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
         for fd in (self.fd, self._terminal):
             try:
                 os.close(fd)
@@ -117,7 +119,7 @@ class Console:
         """Whether the program has ended."""
         return self.process.poll() is not None
 
-    def until(self, what: str | Callable[[str], bool], seconds: float = 30.0) -> str:
+    def until(self, what: str | Callable[[str], bool], seconds: float = PATIENCE_S) -> str:
         """Reads until the screen holds ``what``; returns the screen, or fails with it."""
         test = (lambda text: what in text) if isinstance(what, str) else what
         end = time.monotonic() + seconds
@@ -129,7 +131,7 @@ class Console:
                 break
         raise AssertionError(f"not on the screen: {what!r}; exit {self.process.poll()}\n{self.text}")
 
-    def ended_within(self, seconds: float = 30.0) -> int:
+    def ended_within(self, seconds: float = PATIENCE_S) -> int:
         """The exit status, once the program has ended; fails when it takes longer."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:

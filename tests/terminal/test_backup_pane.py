@@ -70,7 +70,7 @@ def back_up(console: Console) -> str:
     console.press("b")
     console.until("Back up now")
     console.press("\r")
-    text = console.until(lambda text: re.search(r"◐ +(shop_)?\d{8}_\d{6}.*intact", text) is not None, 60)
+    text = console.until(lambda text: re.search(r"◐ +(shop_)?\d{8}_\d{6}.*intact", text) is not None)
     found = re.search(r"\d{8}_\d{6}", text[text.index("SETS") :])
     assert found is not None
     return f"shop_{found[0]}"
@@ -105,7 +105,7 @@ def test_what_was_broken_is_restored_though_the_terminal_goes_away(home: Path, s
         os.kill(process, signal.SIGSTOP)  # so that it is in the middle, however fast this machine is
         try:
             console.hang_up()
-            console.process.wait(20)
+            console.process.wait(60)
             with Console(home=home, columns=110, rows=30) as again:
                 text = again.until(lambda text: "PLANS" in text and f"restore {name}" in text)
                 assert "↻ restore" in text.splitlines()[1], "the frame tells of it"
@@ -113,7 +113,7 @@ def test_what_was_broken_is_restored_though_the_terminal_goes_away(home: Path, s
                 text = again.until(f"began on {os.uname().nodename}")
                 assert f"(process {process})" in text, "from its first event on"
                 os.kill(process, signal.SIGCONT)
-                again.until("is restored, compared and in place", 60)
+                again.until("is restored, compared and in place")
                 again.press("\x1b")
                 again.until(lambda text: "PLANS" in text and "↻" not in text)
                 again.press("q")
@@ -142,16 +142,16 @@ def test_a_restore_is_undone_and_quitting_over_a_job_is_asked(home: Path, server
             console.press("\x1b")
             console.until("PLANS")
             os.kill(process, signal.SIGCONT)
-            console.until(lambda text: "↻" not in text, 60)
+            console.until(lambda text: "↻" not in text)
         finally:
             _let_go(process)
         assert server.csv("select count(*) from users", database="shop") == [["5000"]]
         console.press("u")
         console.until("Undo the last restore")
         console.press("undo\r")
-        console.until(lambda _text: _rows(server) == [["10"]], 60)
+        console.until(lambda _text: _rows(server) == [["10"]])
         console.press("q")
-        if "A job of yours runs" in console.until(lambda text: "A job of yours runs" in text or console.ended, 60):
+        if "A job of yours runs" in console.until(lambda text: "A job of yours runs" in text or console.ended):
             console.press("\r")
         assert console.ended_within() == 0
 

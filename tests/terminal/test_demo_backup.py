@@ -43,16 +43,16 @@ def restore(console: Console) -> str:
 
 def test_what_the_demo_loses_is_restored_by_keys_alone(tmp_path: Path) -> None:
     with Console(["demo"], home=tmp_path, columns=120, rows=36) as console:
-        console.until(lambda text: re.search(r"● +database +postgresql", text) is not None, 60)
+        console.until(lambda text: re.search(r"● +database +postgresql", text) is not None)
         console.press("3")
-        folder = folder_of(console.until("there is no backup yet", 20))
+        folder = folder_of(console.until("there is no backup yet"))
         console.press("b")
         console.until("Back up now")
         console.press("\r")
-        console.until(lambda text: re.search(r"● +lilfox_\d{8}_\d{6}.*restored in", text) is not None, 90)
+        console.until(lambda text: re.search(r"● +lilfox_\d{8}_\d{6}.*restored in", text) is not None)
         lose_half_of_the_users(console)
         assert re.search(r"users +1000 rows", restore(console)) is not None
-        console.until("is restored, compared and in place", 90)
+        console.until("is restored, compared and in place")
         console.press("\x1b")
         console.until(lambda text: "PLANS" in text and "restore" not in text.splitlines()[1])
         console.press("q")

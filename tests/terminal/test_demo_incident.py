@@ -20,10 +20,10 @@ class Counted:
         self._console = console
         self.count = 0
 
-    def press(self, key: str, until: str, seconds: float = 30.0) -> str:
+    def press(self, key: str, until: str) -> str:
         self.count += 1
         self._console.press(key)
-        return self._console.until(until, seconds)
+        return self._console.until(until)
 
 
 def demo_folder(console: Console) -> Path:
@@ -50,7 +50,7 @@ def make_ill(console: Console) -> None:
     console.press("backend 5xx")
     console.until("every answer is 500")
     console.press("\r")
-    console.until(lambda text: re.search(r"HighErrorRate.*backend.*firing", text) is not None, 60)
+    console.until(lambda text: re.search(r"HighErrorRate.*backend.*firing", text) is not None)
 
 
 def heal(console: Console) -> None:
@@ -64,14 +64,14 @@ def heal(console: Console) -> None:
     console.press("\r")
     console.until(lambda text: "✔ heal" in text and "only reads: enter runs it" in text)
     console.press("\r")
-    console.until("all steps are done", 60)
+    console.until("all steps are done")
     console.press("\r")
     console.until("this run has ended")
 
 
 def test_from_a_fault_to_an_export_that_a_colleague_can_read(tmp_path: Path) -> None:
     with Console(["demo"], home=tmp_path, columns=120, rows=40) as console:
-        console.until(lambda text: re.search(r"● +backend", text) is not None, 60)
+        console.until(lambda text: re.search(r"● +backend", text) is not None)
         make_ill(console)
         keys = Counted(console)
         keys.press("!", "r runbook")
@@ -80,12 +80,12 @@ def test_from_a_fault_to_an_export_that_a_colleague_can_read(tmp_path: Path) -> 
         text = keys.press("r", "A service of the demo is ill")
         assert "HighErrorRate fires, this is for it" in console.until("‹"), text
         keys.press("\r", "open an incident (SEV-2) and run")
-        keys.press("\r", "INC-1 SEV-2", 60)
+        keys.press("\r", "INC-1 SEV-2")
         heal(console)
         keys.press("e", "Keep as evidence")
         keys.press("\r", "kept as evidence")
         console.press("1")
-        console.until(lambda text: re.search(r"HighErrorRate.*firing", text) is None, 90)
+        console.until(lambda text: re.search(r"HighErrorRate.*firing", text) is None)
         console.press("4")
         text = keys.press("I", "1 change is still in force:")
         assert "stack heal" in text

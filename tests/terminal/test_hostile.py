@@ -24,13 +24,13 @@ def service() -> Iterator[str]:
 
 @pytest.fixture
 def process(tmp_path: Path) -> Iterator[None]:
-    """A busy process whose name is a sequence; it ends by itself after half a minute."""
+    """A busy process whose name is a sequence; it ends by itself after two minutes."""
     name = tmp_path / "\x1b]0;own\x07\x1b[5m"
     name.symlink_to("/bin/sh")
-    busy = subprocess.Popen(["timeout", "30", str(name), "-c", "while :; do :; done"])
+    busy = subprocess.Popen(["timeout", "120", str(name), "-c", "while :; do :; done"])
     yield
     busy.terminate()
-    busy.wait(5)
+    busy.wait(60)
 
 
 def only_known_sequences(raw: bytes) -> None:

@@ -39,7 +39,7 @@ def test_the_terminal_is_closed_and_the_job_is_found_again_from_its_first_event(
     with console(home, str(go), module=FOLLOWED) as first:
         first.until("waiting")
         first.hang_up()
-        assert first.process.wait(10) == -signal.SIGHUP
+        assert first.process.wait(60) == -signal.SIGHUP
     job = only_job()
     assert job.state == "running"
     with console(home, "jobs") as listing:

@@ -13,6 +13,7 @@ from msgspec.structs import fields
 
 from lilfox_tui.config.model import Thresholds
 from tests.terminal.console import Console
+from tests.waiting import unhurried
 
 ALLOWED = re.compile(
     rb"""
@@ -66,7 +67,7 @@ def test_a_signal_ends_it_in_two_seconds(tmp_path: Path, number: signal.Signals)
     with Console(home=tmp_path) as console:
         first_screen(console)
         console.process.send_signal(number)
-        console.ended_within(2)
+        console.ended_within(unhurried(2))
         assert termios.tcgetattr(console._terminal) == console.modes_before
 
 
@@ -75,7 +76,7 @@ def test_a_closed_terminal_ends_it_in_two_seconds(tmp_path: Path, ignored: bool)
     with Console(home=tmp_path, ignore_hangup=ignored) as console:
         first_screen(console)
         console.hang_up()
-        console.process.wait(2.5)
+        console.process.wait(unhurried(2.5))
 
 
 @pytest.mark.fault("S1")
@@ -268,7 +269,7 @@ def test_a_signal_ends_it_also_under_a_shell(tmp_path: Path, number: signal.Sign
         console.press("x")
         console.until("SHELL>")
         console.process.send_signal(number)
-        console.ended_within(2)
+        console.ended_within(unhurried(2))
         assert termios.tcgetattr(console._terminal) == console.modes_before
 
 

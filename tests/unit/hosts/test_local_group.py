@@ -26,7 +26,7 @@ def started(script: str) -> Iterator[subprocess.Popen[bytes]]:
 
 async def test_a_member_that_outlived_its_leader_is_ended() -> None:
     with started("sleep 60 >/dev/null & echo ready") as process:
-        process.wait(10)
+        process.wait(60)
         assert runs(process.pid)
         assert await end_group(process.pid)
         assert not runs(process.pid)
@@ -35,7 +35,7 @@ async def test_a_member_that_outlived_its_leader_is_ended() -> None:
 async def test_who_ignores_the_first_signal_is_killed() -> None:
     with started("trap '' TERM; echo ready; while :; do sleep 0.05; done") as process:
         assert await end_group(process.pid)
-        assert process.wait(10) == -9
+        assert process.wait(60) == -9
 
 
 async def test_a_leader_that_nobody_has_waited_for_counts_as_ended() -> None:
@@ -48,5 +48,5 @@ async def test_a_leader_that_nobody_has_waited_for_counts_as_ended() -> None:
 
 def test_a_group_that_never_was_does_not_run() -> None:
     with started("echo ready") as process:
-        process.wait(10)
+        process.wait(60)
         assert not runs(process.pid)

@@ -61,10 +61,10 @@ async def test_an_outage_that_a_source_follows_through_is_told_and_its_end_too()
             good = source.status.value
             assert good is not None
             source.status.fail(HostUnreachable("h1", tr("the host is not reached")), next_try=datetime.now(UTC))
-            await asyncio.wait_for(anext(changes), 5)
+            await asyncio.wait_for(anext(changes), 60)
             assert str(merged.troubles["app"].error) == "the host is not reached"
             source.status.publish(good)
-            await asyncio.wait_for(anext(changes), 5)
+            await asyncio.wait_for(anext(changes), 60)
             assert merged.troubles == {}
 
 

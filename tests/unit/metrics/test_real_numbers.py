@@ -24,7 +24,7 @@ def snapshot() -> Snapshot:
 
 
 def test_memory_is_that_of_free(snapshot: Snapshot) -> None:
-    printed = subprocess.run(["free", "-b"], capture_output=True, text=True, check=True, timeout=10).stdout
+    printed = subprocess.run(["free", "-b"], capture_output=True, text=True, check=True, timeout=60).stdout
     total, *_, available = (float(word) for word in printed.split("\n")[1].split()[1:])
     swap = [float(word) for word in printed.split("\n")[2].split()[1:]]
     summary = summarize(snapshot)
@@ -35,7 +35,7 @@ def test_memory_is_that_of_free(snapshot: Snapshot) -> None:
 
 
 def test_the_root_filesystem_is_that_of_df(snapshot: Snapshot) -> None:
-    printed = subprocess.run(["df", "-P", "-k", "/"], capture_output=True, text=True, check=True, timeout=10).stdout
+    printed = subprocess.run(["df", "-P", "-k", "/"], capture_output=True, text=True, check=True, timeout=60).stdout
     size, used, available = (float(word) * 1024 for word in printed.split("\n")[1].split()[1:4])
     root = next(one for one in summarize(snapshot).filesystems if one.mountpoint == "/")
     assert root.size_bytes == size

@@ -21,7 +21,7 @@ def answered(path: str | None = None) -> bytes:
     ran = subprocess.run(
         ["/bin/sh", "-c", once_script(COLLECTORS, SECRET), "sh", *KINDS],
         capture_output=True,
-        timeout=30,
+        timeout=60,
         check=True,
         env=environ,
     )

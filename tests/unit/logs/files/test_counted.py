@@ -63,7 +63,7 @@ async def test_of_what_comes_at_once_the_newest_are_read_and_all_are_counted(tmp
     async with aclosing(source.follow_newest(AtPlace(page.records[0].place), EVERYTHING, lambda: keep)) as batches:
         with path.open("ab") as file:
             file.write(lines(20_000, first=10))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while passed + len(records) < 20_000:
                 batch = await anext(batches)
                 passed += sum(each.count for each in batch if isinstance(each, Passed))

@@ -26,7 +26,7 @@ def asked(folder: Path, options: Options) -> list[list[str]]:
     (folder / "mounts").write_text(MOUNTS)
     text = script(options).replace("/proc/self/mounts", str(folder / "mounts"))
     prelude = 'df() { printf "CALL\\n"; for one; do printf "%s\\n" "$one"; done; }\nlilfox_limit() { shift; "$@"; }\n'
-    ran = subprocess.run(["sh", "-c", prelude + text], capture_output=True, text=True, check=True, timeout=10)
+    ran = subprocess.run(["sh", "-c", prelude + text], capture_output=True, text=True, check=True, timeout=60)
     calls = [call.replace("@@inodes\n", "").split("\n")[:-1] for call in ran.stdout.split("CALL\n")[1:]]
     return [call[call.index("--") + 1 :] for call in calls]
 
@@ -46,5 +46,5 @@ def test_network_filesystems_are_asked_apart_from_the_others(tmp_path: Path) -> 
 @pytest.mark.parametrize("options", [Options(), Options(network=True)])
 def test_a_host_with_none_of_them_is_not_asked_for_all(tmp_path: Path, options: Options) -> None:
     text = script(options).replace("/proc/self/mounts", "/dev/null")
-    ran = subprocess.run(["sh", "-c", f"df() {{ echo all; }}\n{text}"], capture_output=True, check=False, timeout=10)
+    ran = subprocess.run(["sh", "-c", f"df() {{ echo all; }}\n{text}"], capture_output=True, check=False, timeout=60)
     assert b"all" not in ran.stdout
