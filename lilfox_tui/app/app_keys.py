@@ -165,19 +165,20 @@ class AppKeys(Shell):
 
     @action("palette", "colon ctrl+p", tr("command"), tr("every action by its name"), footer=5)
     def palette_of_actions(self) -> None:
-        self._choose_action(self.all_actions)
+        self._choose_action(_("Command"), self.all_actions)
 
-    @action("selection", "a", tr("actions"), tr("what can be done with the selected row"))
+    @action("selection", "a", tr("actions"), tr("what can be done with the selected row"), footer=8)
     def actions_on_selection(self) -> None:
         about = (
-            "open", "logs", "acknowledge", "unacknowledge", "silence", "runbook", "reconnect", "retry", "trust",
-            "shell", "explain", "mark", "copy", "backup", "verify", "drill", "restore", "undo", "prune", "output",
-            "cancel",
+            "open", "run", "logs", "acknowledge", "unacknowledge", "silence", "runbook", "reconnect", "retry", "trust",
+            "shell", "explain", "keep", "drop", "trace", "mark", "evidence", "copy", "backup", "verify", "drill",
+            "restore", "undo", "prune", "output", "cancel", "terminal", "by-hand", "skip", "stop", "end-run",
         )  # fmt: skip
-        self._choose_action([each for each in self.all_actions if each.id in about], self.pane.acts())
+        actions = [each for each in self.all_actions if each.id in about]
+        self._choose_action(_("With the selected row"), actions, self.pane.acts())
 
-    def _choose_action(self, actions: Sequence[Action], acts: Sequence[Act] = ()) -> None:
-        """``acts`` on the selection stand first."""
+    def _choose_action(self, title: str, actions: Sequence[Action], acts: Sequence[Act] = ()) -> None:
+        """``acts`` on the selection stand first; what cannot be done now, with the reason, last."""
         choices = []
         for act in acts:
             role = "strong" if act.why_not is None else "muted"
@@ -185,12 +186,14 @@ class AppKeys(Shell):
             choices.append(Choice(f"act {act.id}", row, f"{act.title} {act.note}", act.why_not is None))
         for each in actions:
             reason = self.why_not(each)
+            key, name = ("key", "strong") if reason is None else ("muted", "muted")
             row = (
-                Piece(fit(each.key_text, 8), "key"),
-                Piece(fit(str(each.title), 18), "strong"),
+                Piece(fit(each.key_text, 8), key),
+                Piece(fit(str(each.title), 18), name),
                 Piece(str(reason or each.help), "muted"),
             )
             choices.append(Choice(each.id, row, f"{each.id} {each.title} {each.help}", reason is None))
+        choices.sort(key=lambda each: not each.possible)
         by_id = {each.id: each for each in actions}
         acts_by_id = {f"act {each.id}": each for each in acts}
 
@@ -200,7 +203,7 @@ class AppKeys(Shell):
             elif chosen is not None:
                 self.do(by_id[chosen])
 
-        self.push_screen(Chooser(_("Do"), choices, wide=True), take)
+        self.push_screen(Chooser(title, choices, wide=True), take)
 
     @action("help", "question_mark", tr("help"), tr("every key"), footer=7)
     def show_help(self) -> None:
@@ -264,7 +267,7 @@ class AppKeys(Shell):
 
     # ---- the stand-in stack --------------------------------------------------------------------------------------
 
-    @action("fault", "f", tr("fault"), tr("make a service of the demo ill, or well again"), why_not="no_demo")
+    @action("fault", "f", tr("fault"), tr("make a service of the demo ill, or well again"), why_not="no_demo", footer=7)
     def choose_fault(self) -> None:
         from lilfox_tui.demo.faults import DATABASE, HEALED
 
