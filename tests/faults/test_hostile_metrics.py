@@ -30,6 +30,7 @@ from tests.services.http_stand_in import Reply, StandIn
 from tests.services.test_scrape_bad_pages import TEXT, reason, scraping, store
 from tests.unit.alerts.made import alert, notice
 from tests.unit.alerts.running import Run
+from tests.waiting import unhurried
 
 MOST_S = 0.25
 """No block of the event loop may be longer, on a machine that does other things too; each of these was 0.2 to 8 s."""
@@ -87,7 +88,7 @@ async def repeat(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     ids=["byte by byte", "empty lines", "a long line", "a bomb"],
 )
 async def test_a_page_holds_up_nobody(talk: Talk, said: str) -> None:
-    async with serving(talk) as port, scraping(port, store(), timeout_s=2.0) as scraper:
+    async with serving(talk) as port, scraping(port, store(), timeout_s=unhurried(2.0)) as scraper:
         assert await block_s(scraper.scrape_once) < MOST_S
         assert said in reason(scraper)
 

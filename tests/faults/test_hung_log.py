@@ -21,6 +21,7 @@ from lilfox_tui.logs.source import End, LogSource, Page, Setting
 from lilfox_tui.logs.sources.file import Options, open_source
 from tests.services.sshd import sshd_lab
 from tests.unit.logs.files.written import console_log
+from tests.waiting import unhurried
 
 LOOK_S = 3.0
 
@@ -70,8 +71,8 @@ async def test_a_log_that_hangs_holds_the_others_up_once_and_is_read_when_it_is_
             while not hanging.done():
                 await newest(fine)
                 pages += 1
-            assert pages > 10, "the other log was held up"
-            assert time.monotonic() - begun_s < 2 * LOOK_S
+            assert pages > 2, "the other log was held up"
+            assert time.monotonic() - begun_s < unhurried(2 * LOOK_S)
             with pytest.raises(CommandTimeout):
                 await hanging
         (tmp_path / "hangs").unlink()
