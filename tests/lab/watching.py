@@ -15,7 +15,7 @@ from lilfox_tui.metrics.model import HostSummary, Level
 from lilfox_tui.monitor.changes import ChangeLog
 from lilfox_tui.monitor.model import HostView
 from lilfox_tui.monitor.monitor import Monitor
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 NO_LIMIT = Threshold()
 NOT_BUSY = Thresholds(
@@ -70,7 +70,7 @@ class Watch:
         """What is remembered of the host, oldest first."""
         return [str(change.what) for change in self.monitor.changes.all() if change.subject == f"host/{name}"]
 
-    async def numbers(self, *names: str, timeout_s: float = 15.0) -> float:
+    async def numbers(self, *names: str, timeout_s: float = PATIENCE_S) -> float:
         """Waits until all of them have numbers; the seconds since the call."""
         began = asyncio.get_running_loop().time()
         await until(
@@ -79,7 +79,7 @@ class Watch:
         )  # fmt: skip
         return asyncio.get_running_loop().time() - began
 
-    async def lost(self, name: str, kind: type[LilFoxError], after: datetime, *, timeout_s: float = 15.0) -> float:
+    async def lost(self, name: str, kind: type[LilFoxError], after: datetime, *, timeout_s: float = PATIENCE_S) -> float:
         """Waits until the row says that the host is not reached, for that reason; the seconds since ``after``.
 
         Then the row must say what, what to do, and since when, which is not before ``after`` (aware UTC).
