@@ -79,7 +79,7 @@ class Watch:
         )  # fmt: skip
         return asyncio.get_running_loop().time() - began
 
-    async def lost(self, name: str, kind: type[LilFoxError], after: datetime, *, timeout_s: float = PATIENCE_S) -> float:
+    async def lost(self, name: str, kind: type[LilFoxError], after: datetime) -> float:
         """Waits until the row says that the host is not reached, for that reason; the seconds since ``after``.
 
         Then the row must say what, what to do, and since when, which is not before ``after`` (aware UTC).
@@ -89,7 +89,7 @@ class Watch:
             gone = self.gone(name)
             return gone is not None and isinstance(gone.error, kind) and self.row(name).level >= Level.DEGRADED
 
-        await until(told, timeout_s=timeout_s, what=f"the row of {name} says {kind.__name__}")
+        await until(told, what=f"the row of {name} says {kind.__name__}")
         took = (datetime.now(UTC) - after).total_seconds()
         row, gone = self.row(name), self.gone(name)
         assert gone is not None
