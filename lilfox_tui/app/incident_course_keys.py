@@ -66,7 +66,9 @@ class IncidentCourseKeys(IncidentKeys):
         from lilfox_tui.incident.incidents import close, open_beside
         from lilfox_tui.incident.model import Closed
 
-        rows = closing_rows(incident, datetime.now(UTC))
+        backups = self.lilfox.monitor.backups.backups
+        running = () if backups is None else [job.id for job in backups.running]
+        rows = closing_rows(incident, datetime.now(UTC), running)
         asked = Prompt(_("Close {id}", id=incident.id), rows, placeholder=_("the summary, may be empty"))
         answer = await self.lilfox.push_screen_wait(asked)
         if answer is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from lilfox_tui.app.draw import BLANK, Piece, Row
@@ -35,7 +35,7 @@ def title_row(incident: Incident, now: datetime, below: str) -> Row:
         Piece(f" {incident.id} ", "title"),
         Piece(incident.severity, role),
         Piece(f"  {incident.title}", "strong"),
-        Piece("  " + _("{age}, acts: {who}", age=age, who=_name(incident.leader)), "muted"),
+        Piece("  " + _("{age}, acts: {who}", age=age, who=_who(incident.leader)), "muted"),
     ]
     if in_force:
         count = ngettext("{count} change in force", "{count} changes in force", in_force)
@@ -78,8 +78,13 @@ def _name(by: str) -> str:
     return by.partition("@")[0]
 
 
-def closing_rows(incident: Incident, now: datetime) -> list[Row]:
-    """What there still is when an incident is closed."""
+def _who(leader: str) -> str:
+    """Who, and in which terminal where that is known: two may be the same user."""
+    return f"{_name(leader)} {leader.partition('@')[2].partition(' ')[2]}".rstrip()
+
+
+def closing_rows(incident: Incident, now: datetime, running: Collection[str]) -> list[Row]:
+    """What there still is when an incident is closed; ``running`` are the ids of jobs that go on."""
     rows: list[Row] = []
     changes = still_in_force(incident, now)
     if changes:
@@ -93,8 +98,12 @@ def closing_rows(incident: Incident, now: datetime) -> list[Row]:
                 rows.append((Piece("      " + _("to take it back: {undo}", undo=undo), "muted"),))
     else:
         rows.append((Piece("  "), Piece(_("No change is in force."), "good")))
-    going = [_("goes on: {title} ({id})", title=job.title, id=job.job) for job in incident.jobs.values()]
-    rows += [(Piece("  "), Piece(text, "degraded")) for text in going]
+    for job in incident.jobs.values():
+        if job.job in running:
+            rows.append((Piece("  "), Piece(_("goes on: {title} ({id})", title=job.title, id=job.job), "degraded")))
+        else:
+            text = _("nobody knows how this ended: {title} ({id})", title=job.title, id=job.job)
+            rows.append((Piece("  "), Piece(text, "failing")))
     for step in incident.steps.values():
         command = step.command.strip().split("\n", 1)[0]
         text = _("nobody knows how this ended: {host}: {command}", host=step.host, command=command)

@@ -18,6 +18,7 @@ from lilfox_tui.incident.model import (
     Decided,
     Entry,
     Incident,
+    JobEnded,
     Kept,
     Moment,
     Opened,
@@ -191,6 +192,8 @@ def _not_well(entries: Sequence[Entry]) -> Iterator[str]:
             step = begun.get(what.run)
             named = "" if step is None else f"{inline(step.host)}: {code(step.command)}: "
             yield f"- {utc(entry.at)} {named}{step_state_text(what.state)}: {lines(what.message, 2)}"
+        elif isinstance(what, JobEnded) and what.state in ("failed", "unknown"):
+            yield f"- {utc(entry.at)} {lines(event_text(what), 2)}"
     yield _item(_("to be filled in"))
 
 

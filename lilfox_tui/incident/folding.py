@@ -133,6 +133,14 @@ class _State:
             case _:
                 self._take_what_ends(entry)
 
+    def _take_end(self, what: JobEnded) -> None:
+        """One of which nobody knows how it ended is kept until the same was done well."""
+        ended = None if what.state == "unknown" else self.jobs.pop(what.job, None)
+        if ended is not None and what.state == "ok":
+            same = [each for each in self.jobs.values() if (each.kind, each.title) == (ended.kind, ended.title)]
+            for each in same:
+                del self.jobs[each.job]
+
     def _take_what_ends(self, entry: Entry) -> None:
         what = entry.what
         match what:
@@ -143,7 +151,7 @@ class _State:
             case JobBegan():
                 self.jobs[what.job] = what
             case JobEnded():
-                self.jobs.pop(what.job, None)
+                self._take_end(what)
             case StepBegan():
                 self.steps[what.run] = what
             case StepEnded():

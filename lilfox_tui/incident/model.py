@@ -217,7 +217,7 @@ class Incident(Struct, frozen=True, kw_only=True):
     in_force: dict[str, Changed] = {}
     """Changes that nothing reverted, also those that have ended by themselves (``folding.still_in_force``)."""
     jobs: dict[str, JobBegan] = {}
-    """Jobs by their id that began and of whose end nothing is told."""
+    """Jobs by their id that began and of whose end nothing is told, or only that nobody knows it."""
     steps: dict[str, StepBegan] = {}
     """Commands by ``run``, as ``jobs``."""
     entries: int = 0

@@ -18,6 +18,7 @@ from types import FrameType
 from typing import cast
 
 import msgspec
+from msgspec.structs import replace
 
 from lilfox_tui.errors import ConfigError, LilFoxError
 from lilfox_tui.i18n import _, set_language
@@ -58,7 +59,7 @@ def main(argv: Sequence[str], *, package: str = PACKAGE) -> int:
     output = OutputLog(folder / OUTPUT, modes(folder.parent)[1])
     run = Recorded(folder, log)
     incident = InIncident(run, request)
-    outcome = _outcome(request, run, asked, package)
+    outcome = _asking_for_a_look(_outcome(request, run, asked, package), run.id)
     incident.ended(outcome)
     _forget_old(folder.parent)
     output.close()
@@ -124,6 +125,14 @@ def _failed(error: BaseException, run: Recorded) -> Outcome:
     from lilfox_tui.crash import fault_of
 
     return Outcome("failed", str(fault_of(error)), "", 1)
+
+
+def _asking_for_a_look(outcome: Outcome, job: str) -> Outcome:
+    """Of one of which nobody knows how it ended it is said what settles it."""
+    if outcome.state != "unknown":
+        return outcome
+    look = _("look what it left, then say so: lilfox jobs checked {id}", id=job)
+    return replace(outcome, hint=f"{outcome.hint}; {look}" if outcome.hint else look)
 
 
 async def _until_end(effect: Effect, request: Request, run: Recorded, asked: _Asked) -> Outcome:

@@ -109,7 +109,7 @@ class _OneJob:
 
     def look(self) -> Job | None:
         """The job now; None where it cannot be read, or is just being made."""
-        if self._job is not None and self._job.ended is not None:
+        if self._job is not None and self._job.ended is not None and self._job.state != "unknown":
             return self._job
         try:
             return self._look()
@@ -129,7 +129,8 @@ class _OneJob:
             told.take(self._events.read())
         elif self._job is not None and held and self._job.state == "running":
             return self._job
-        checked = told.ended is None and not held and (self._folder / CHECKED).exists()
+        unknown = not held if told.ended is None else told.ended.state == "unknown"
+        checked = unknown and (self._folder / CHECKED).exists()
         job = self._job
         if job is None or job.state == "running" or checked != job.checked or self._language != language():
             self._job, self._language = told.job(running=held, checked=checked), language()

@@ -13,10 +13,21 @@ from msgspec import Struct
 
 from lilfox_tui.config.loader import load
 from lilfox_tui.config.model import Config, HostConfig
-from lilfox_tui.errors import CommandFailed, CommandUnknown, LilFoxError, NotAllowed, UsageError
+from lilfox_tui.errors import (
+    CommandFailed,
+    CommandTimeout,
+    CommandUnknown,
+    HostError,
+    HostUnreachable,
+    LilFoxError,
+    NotAllowed,
+    NotBegun,
+    UsageError,
+)
 from lilfox_tui.hosts import detached
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
+from lilfox_tui.hosts.way_back import wait_for_way
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.jobs.model import Request
 from lilfox_tui.jobs.run import Outcome, Run
@@ -29,6 +40,10 @@ from lilfox_tui.text import clean
 
 HERE = "localhost"
 _OUTPUT_BYTES = 64 * 1024
+_WAITS_S, _TRIES_S = 600.0, 5.0
+"""For a way that is cut while what is there is looked at, and between two tries."""
+_WAY = (HostUnreachable, CommandUnknown, CommandTimeout)
+"""What a way that is cut raises."""
 _PROOFS: dict[Kind, Callable[[Host, Operation], Awaitable[str]]] = {
     "restart": prove_unit,
     "stop": prove_unit,
@@ -71,6 +86,8 @@ async def run(run: Run, wanted: dict[str, Any]) -> Outcome:
         elif operation.kind == "unban":
             await check_nft(host, operation)
         return Outcome("ok", await made(run, host, operation))
+    except NotSeen as error:
+        return error.outcome
     finally:
         await host.close()
 
@@ -89,14 +106,26 @@ def opened_host(config: Config, name: str) -> Host:
     return open_host(name, found, config.ssh)
 
 
+class NotSeen(LilFoxError):
+    """Nobody saw how a change ended, or what is there since."""
+
+    @property
+    def outcome(self) -> Outcome:
+        """How the job ends that made it, or did not."""
+        return Outcome("unknown", str(self.message), str(self.hint), self.exit_code)
+
+
 async def made(run: Run, host: Host, operation: Operation) -> str:
     """Makes ``operation`` and gives what is there now, in a sentence. ``run.id`` is its name on the host: where the
     link is lost it goes on there, is waited for and found again. The incident that is open is told what lasts. Raises
-    CommandFailed, CommandUnknown, HostError. Cancelled, it ends the command there, too."""
+    CommandFailed, NotSeen, HostError (nothing was done). Cancelled, it ends the command there, too."""
     run.intent(operation.title)
     try:
         look, said = await _run(run, host, operation)
-    except CommandUnknown:
+        if not look.ok:
+            raise _failed(host, operation, look.exit_status, said)
+        now = await _proved(run, host, operation)
+    except NotSeen:
         await in_force.tell(run, operation, "", known=False)
         raise
     except asyncio.CancelledError:
@@ -104,9 +133,6 @@ async def made(run: Run, host: Host, operation: Operation) -> str:
             await detached.cancel(host, run.id, sudo=operation.sudo)
         await in_force.tell(run, operation, "", known=False)
         raise
-    if not look.ok:
-        raise _failed(host, operation, look.exit_status, said)
-    now = await _PROOFS[operation.kind](host, operation)
     run.done(now)
     await in_force.tell(run, operation, now)
     await detached.forget(host, run.id, sudo=operation.sudo)
@@ -114,32 +140,65 @@ async def made(run: Run, host: Host, operation: Operation) -> str:
 
 
 async def _run(run: Run, host: Host, operation: Operation) -> tuple[detached.Look, str]:
-    """How the command ended, and what it said. Raises CommandUnknown where nobody saw that, HostError."""
-    await detached.start(
-        host, run.id, operation.argv, stdin=operation.stdin.encode(), sudo=operation.sudo, limit_bytes=_OUTPUT_BYTES,
-        label=operation.title,
-    )  # fmt: skip
+    """How the command ended, and what it said. Raises NotSeen where nobody saw that, HostError where it was not
+    begun."""
+    await host.connect()
+    try:
+        await detached.start(
+            host, run.id, operation.argv, stdin=operation.stdin.encode(), sudo=operation.sudo,
+            limit_bytes=_OUTPUT_BYTES, label=operation.title,
+        )  # fmt: skip
+    except _WAY as error:
+        run.say(str(error.message), "warning")  # it may run there: what follows finds out
     said = bytearray()
     look: detached.Look | None = None
     following = detached.follow(
         host, run.id, sudo=operation.sudo, lost=lambda error: run.say(str(error.message), "warning")
     )
-    async with aclosing(following) as outputs:
-        async for output in outputs:
-            if isinstance(output, detached.Look):
-                look = output
-            else:
-                said += output.data[: _OUTPUT_BYTES - len(said)]
+    try:
+        async with aclosing(following) as outputs:
+            async for output in outputs:
+                if isinstance(output, detached.Look):
+                    look = output
+                else:
+                    said += output.data[: _OUTPUT_BYTES - len(said)]
+        if look is not None and look.state in ("absent", "unbegun"):
+            look = await detached.cancel(host, run.id, sudo=operation.sudo)  # a start that is on its way runs nothing
+    except HostError as error:
+        raise _not_seen(host, operation, error.message) from None
     lines = [clean(line) for line in said.decode("utf-8", "replace").splitlines()]
     for line in lines:
         run.say(line)
     if look is None or look.state != "ended":
-        raise CommandUnknown(
-            host.name,
-            tr("{host}: nobody saw how this ended: {command}", host=host.name, command=operation.command),
-            tr("Look there what it has done before you do it again."),
-        )
+        raise _not_seen(host, operation, tr("it was killed there, or the host went down"))
+    if look.exit_status is None:
+        raise NotBegun(
+            host.name, tr("{host}: the link was lost before this began; nothing was done: {command}", host=host.name,
+                          command=operation.command),
+        )  # fmt: skip
     return look, "\n".join(lines)
+
+
+async def _proved(run: Run, host: Host, operation: Operation) -> str:
+    """What is there now. A way that is cut is waited for. Raises CommandFailed where it is not what was wanted, NotSeen
+    where nobody can look."""
+    last = asyncio.get_running_loop().time() + _WAITS_S
+    while True:
+        try:
+            return await _PROOFS[operation.kind](host, operation)
+        except CommandFailed:
+            raise
+        except HostError as error:
+            if not isinstance(error, _WAY) or asyncio.get_running_loop().time() > last:
+                raise _not_seen(host, operation, error.message) from None
+            run.say(str(error.message), "warning")
+            await wait_for_way(host, _TRIES_S)
+
+
+def _not_seen(host: Host, operation: Operation, why: Message | str) -> NotSeen:
+    return NotSeen(
+        tr("{host}: nobody saw how this ended: {command}: {why}", host=host.name, command=operation.command, why=why)
+    )
 
 
 def _failed(host: Host, operation: Operation, status: int | None, said: str) -> CommandFailed:

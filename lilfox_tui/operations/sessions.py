@@ -17,7 +17,7 @@ from lilfox_tui.errors import HostError, NotAllowed, UsageError
 from lilfox_tui.i18n import _, tr
 from lilfox_tui.jobs.model import Request
 from lilfox_tui.jobs.run import Outcome, Run
-from lilfox_tui.operations.effect import HERE, opened_host
+from lilfox_tui.operations.effect import HERE, NotSeen, opened_host
 from lilfox_tui.operations.model import Operation
 
 _LOOKS, _BETWEEN_S = 12, 0.5
@@ -99,6 +99,8 @@ async def run(run: Run, wanted: dict[str, Any]) -> Outcome:
         now = await _proved(run, backend, asked.session, how, told)
         run.done(now)
         return Outcome("ok", now)
+    except NotSeen as error:
+        return error.outcome
     finally:
         await backend.close()
         if host is not None:
@@ -107,7 +109,7 @@ async def run(run: Run, wanted: dict[str, Any]) -> Outcome:
 
 async def _proved(run: Run, backend: EndsSessions, session: ClientSession, how: Ending, told: bool | None) -> str:
     """What became of the session, in a sentence; ``told`` is None where nobody knows whether it was. Raises
-    BackendError where it is not as was wanted."""
+    BackendError where it is not as was wanted, NotSeen where nobody knows."""
     there: ClientSession | None = None
     for look in range(_LOOKS):
         if look:
@@ -126,15 +128,17 @@ async def _proved(run: Run, backend: EndsSessions, session: ClientSession, how: 
             tr("session {pid} had ended already, or runs another statement; nothing was done", pid=session.pid),
             tr("Look at the sessions that there are now."),
         )
+    if told is None:
+        raise NotSeen(tr("nobody knows whether session {pid} was told to end; it is still there", pid=session.pid))
     raise BackendError(
-        tr("session {pid} was told to end and is still there", pid=session.pid) if told
-        else tr("nobody knows whether session {pid} was told to end; it is still there", pid=session.pid),
+        tr("session {pid} was told to end and is still there", pid=session.pid),
         tr("It ends when what it waits for (a disk, a client) lets it. Look again, then do it again."),
-    )  # fmt: skip
+    )
 
 
 async def _found(run: Run, backend: EndsSessions, session: ClientSession) -> ClientSession | None:
-    """The very session, as it is now. A way that is cut is waited for. Raises LilFoxError."""
+    """The very session, as it is now. A way that is cut is waited for. Raises LilFoxError, NotSeen where it stays
+    cut."""
     last = asyncio.get_running_loop().time() + _WAITS_S
     while True:
         try:
@@ -143,7 +147,9 @@ async def _found(run: Run, backend: EndsSessions, session: ClientSession) -> Cli
             raise
         except (BackendError, HostError) as error:
             if asyncio.get_running_loop().time() > last:
-                raise
+                raise NotSeen(
+                    tr("nobody saw whether session {pid} ended: {reason}", pid=session.pid, reason=error.message)
+                ) from None
             run.say(str(error.message), "warning")
             await asyncio.sleep(_TRIES_S)
         else:

@@ -19,7 +19,7 @@ from lilfox_tui.jobs.model import Request
 from lilfox_tui.jobs.run import Outcome, Run
 from lilfox_tui.metrics.health import HealthProbe
 from lilfox_tui.metrics.model import Health, HealthCheck
-from lilfox_tui.operations.effect import made, opened_host
+from lilfox_tui.operations.effect import NotSeen, made, opened_host
 from lilfox_tui.operations.model import Operation
 from lilfox_tui.operations.units import prove_unit, unit_operation
 
@@ -56,7 +56,10 @@ async def restart(run: Run, wanted: dict[str, Any]) -> Outcome:
     host = opened_host(config, found.host)
     try:
         operation = unit_operation("restart", found.host, found.unit, sudo=config.hosts[found.host].sudo)
-        await made(run, host, operation)
+        try:
+            await made(run, host, operation)
+        except NotSeen as error:
+            return error.outcome
         run.say(_("waiting {seconds:g} s for it to settle", seconds=found.settle))
         await asyncio.sleep(found.settle)
         return await _healthy(config, found, host, operation)

@@ -13,9 +13,9 @@ import yaml
 
 from lilfox_tui.incident.incidents import current, entries, open_incident
 from lilfox_tui.incident.model import Changed, JobBegan, JobEnded, Reverted
-from lilfox_tui.jobs.ending import cancel
+from lilfox_tui.jobs.ending import cancel, say_checked
 from lilfox_tui.jobs.errors import KeyHeld
-from lilfox_tui.jobs.listing import find_job
+from lilfox_tui.jobs.listing import find_job, list_jobs, unsettled
 from lilfox_tui.jobs.model import Job
 from lilfox_tui.jobs.start import start
 from lilfox_tui.operations.addresses import ban_operation, unban_operation
@@ -203,6 +203,23 @@ def test_a_job_that_is_killed_is_unknown_and_its_command_goes_on(acts: Acts) -> 
     assert "restart slow.service on web-1" in killed.message
     acts.web.ssh("touch /run/go")
     wait_for(lambda: acts.state(SLOW) == "active", what="it goes on")
+
+
+def test_a_command_whose_end_nobody_saw_is_unknown_wherever_it_is_told(acts: Acts) -> None:
+    """As after a crash of the host: the command and what watches it there are gone, and left no word."""
+    incident = open_incident("web is slow")
+    job = acts.begin(unit_operation("restart", "web-1", SLOW, sudo=False))
+    wait_for(lambda: acts.web.ssh("cat /run/begun 2>/dev/null; :") == "begun\n", what="it has begun")
+    acts.web.ssh(f"read -r _ pid _ keeper _ <~/.cache/lilfox/jobs/{job}/pid; kill -9 $keeper $pid")
+    unknown = ended(job)
+    assert (unknown.state, unknown.exit_code) == ("unknown", 1)
+    assert "nobody saw how this ended: systemctl restart -- slow.service" in unknown.message
+    assert f"lilfox jobs checked {job}" in unknown.hint
+    assert [each.id for each in unsettled(list_jobs())] == [job]
+    told = [entry.what for entry in entries(incident.id) if isinstance(entry.what, JobEnded)]
+    assert [(each.job, each.state, each.message) for each in told] == [(job, "unknown", unknown.message)]
+    assert say_checked(job).checked
+    assert unsettled(list_jobs()) == []
 
 
 def test_a_link_that_is_cut_in_the_middle_loses_nothing_and_nothing_runs_twice(acts: Acts) -> None:

@@ -195,14 +195,19 @@ def test_what_began_and_did_not_end_is_known(incidents: Path) -> None:
         JobEnded(job="never began", kind="backup", state="ok", message=""),
         step,
         StepEnded(run="1", state="unknown", message="the link went"),
+        JobBegan(job="c", kind="restart", title="restart nginx"),
+        JobEnded(job="c", kind="restart", state="unknown", message="nobody saw it"),
         Graded(severity="SEV-1"),
         Named(role="lead", who="ann"),
         Named(role="lead", who="bob"),
     ):
         book.append(made.id, what)
     found = book.read_incident(find(made.id))
-    assert (list(found.jobs), list(found.steps)) == (["b"], ["1"])
-    assert (found.severity, found.roles, found.entries) == ("SEV-1", {"lead": "bob"}, 10)
+    assert (list(found.jobs), list(found.steps)) == (["b", "c"], ["1"])
+    assert (found.severity, found.roles, found.entries) == ("SEV-1", {"lead": "bob"}, 12)
+    book.append(made.id, JobBegan(job="d", kind="restart", title="restart nginx"))
+    book.append(made.id, JobEnded(job="d", kind="restart", state="ok", message=""))
+    assert list(book.read_incident(find(made.id)).jobs) == ["b"]
 
 
 def test_moments_are_what_was_said_else_what_alerts_and_the_course_tell(incidents: Path) -> None:

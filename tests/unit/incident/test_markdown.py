@@ -15,7 +15,7 @@ from lilfox_tui.i18n import LANGUAGES
 from lilfox_tui.incident import incidents as book
 from lilfox_tui.incident.export import export_markdown
 from lilfox_tui.incident.markdown import block, code, inline, lines
-from lilfox_tui.incident.model import StepEnded
+from lilfox_tui.incident.model import JobEnded, StepEnded
 from lilfox_tui.incident.places import find
 from tests.unit.incident.made import all_events
 from tests.unit.incident.test_line import SECRETS
@@ -109,8 +109,10 @@ def test_an_export_says_whether_it_was_altered_and_what_is_in_force(incidents: P
     for what in all_events("words"):
         book.append_in(folder, what)
     book.append_in(folder, StepEnded(run="r", state="unknown", message="the link went", output="a\n```\nb\n"))
+    book.append_in(folder, JobEnded(job="j", kind="restart", state="unknown", message="nobody saw it"))
     text = export_markdown(made.id, "en")
     assert "verified when this was written" not in text  # evidence/kept is not there
     assert "evidence/kept: the file is missing" in text
     assert "- [ ] take back, or keep on purpose: words" in text
+    assert "job j unknown: nobody saw it\n" in text.partition("## What did not go well")[2]
     assert "````text\n  a\n  ```\n  b\n  ````" in text

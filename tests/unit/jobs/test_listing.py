@@ -66,6 +66,11 @@ def test_an_unknown_one_asks_for_a_look_until_somebody_looked_or_a_later_one_was
     assert unsettled(listing.look()) == []
     with pytest.raises(JobError, match="is not unknown"):
         say_checked("0005")
+    make(jobs, 6, [began(), Ended(AT, "unknown", "nobody saw it", "", 1)], key="c")
+    assert [job.title for job in unsettled(listing.look())] == ["job 6"]
+    assert say_checked("0006").checked
+    assert unsettled(listing.look()) == []
+    assert unsettled(list_jobs()) == []
 
 
 def test_the_newest_come_first_and_those_of_the_system_too(jobs: Path, own_folders: Path) -> None:

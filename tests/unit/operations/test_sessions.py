@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from lilfox_tui.backends.backend import BackendError
 from lilfox_tui.backends.model import ClientSession, Ending
 from lilfox_tui.i18n import tr
+from lilfox_tui.jobs.run import Outcome
 from lilfox_tui.operations import sessions
 
 SESSION = ClientSession(
@@ -51,10 +52,10 @@ class Run:
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def intent(self, text: str) -> None:
+    def intent(self, text: str, *, sync: bool = True) -> None:
         self.lines.append(text)
 
-    def done(self, text: str, *, worked: bool = True) -> None:
+    def done(self, text: str, *, worked: bool = True, sync: bool = True) -> None:
         self.lines.append(text)
 
     def say(self, text: str, level: str = "note") -> None:
@@ -69,7 +70,7 @@ def cut(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     config.write_text("backends: {db: {kind: postgresql}}\n")
     config.chmod(0o600)
 
-    async def made(how: Ending, *looks: ClientSession | BackendError | None) -> tuple[str, list[str]]:
+    async def made(how: Ending, *looks: ClientSession | BackendError | None) -> tuple[Outcome, list[str]]:
         backend, run = Cut(looks), Run()
 
         class Kind:
@@ -81,27 +82,35 @@ def cut(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
         operation = sessions.session_operation("db", None, backend, SESSION, how)
         wanted = sessions.request_of(operation, "db", SESSION, str(config)).wanted
         outcome = await sessions.run(run, wanted)  # type: ignore[arg-type]
-        return outcome.message, run.lines
+        return outcome, run.lines
 
     return made
 
 
 async def test_a_session_that_is_gone_afterwards_was_ended(cut: Any) -> None:
-    message, said = await cut("terminate", CUT, SESSION, None)
-    assert message == "session 7 has ended"
+    outcome, said = await cut("terminate", CUT, SESSION, None)
+    assert (outcome.state, outcome.message) == ("ok", "session 7 has ended")
     assert said.count("the connection is cut") == 2, "the order's, and that of the first look"
 
 
 async def test_of_one_that_is_still_there_nobody_knows(cut: Any) -> None:
-    with pytest.raises(BackendError, match="nobody knows whether session 7 was told to end"):
-        await cut("terminate", SESSION)
+    outcome, _said = await cut("terminate", SESSION)
+    assert (outcome.state, outcome.exit_code) == ("unknown", 1)
+    assert outcome.message == "nobody knows whether session 7 was told to end; it is still there"
+
+
+async def test_where_nobody_can_look_any_more_nobody_knows(cut: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "_WAITS_S", 0.0)
+    outcome, said = await cut("terminate", CUT)
+    assert (outcome.state, outcome.message) == ("unknown", "nobody saw whether session 7 ended: the connection is cut")
+    assert said.count("the connection is cut") >= 1
 
 
 async def test_a_number_that_is_somebody_elses_now_is_not_the_one_that_was_meant(cut: Any) -> None:
-    assert (await cut("terminate", replace(SESSION, began="later")))[0] == "session 7 has ended"
+    assert (await cut("terminate", replace(SESSION, began="later")))[0].message == "session 7 has ended"
 
 
 async def test_a_statement_that_is_another_now_was_cancelled(cut: Any) -> None:
-    assert (await cut("cancel", replace(SESSION, statement_began="c")))[0] == "session 7 runs that statement no more"
-    with pytest.raises(BackendError, match="nobody knows"):
-        await cut("cancel", SESSION)
+    outcome, _said = await cut("cancel", replace(SESSION, statement_began="c"))
+    assert outcome.message == "session 7 runs that statement no more"
+    assert (await cut("cancel", SESSION))[0].state == "unknown"
