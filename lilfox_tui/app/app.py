@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from textual import events, work
@@ -98,6 +99,16 @@ class LilFoxApp(AppKeys):
         self.call_after_refresh(self.repaint_frame)
         self.set_timer(SETTLED_S, self._settle)
         self._follow_jobs()
+        self._follow_incident()
+
+    @work(exclusive=True, group="acting")
+    async def _follow_incident(self) -> None:
+        """Tells, whichever pane is open, that somebody took the incident over."""
+        async with aclosing(self.monitor.incidents.feed.watch()) as states:
+            async for state in states:
+                if isinstance(state, Ready) and (said := self.acting.look(state.value)) is not None:
+                    self.tell(said)
+                    self._run_changed()
 
     @work(exclusive=True, group="jobs")
     async def _follow_jobs(self) -> None:
@@ -129,10 +140,13 @@ class LilFoxApp(AppKeys):
     @work(group="runs")
     async def _follow_run(self, run: RunLog) -> None:
         with suppress(LilFoxError):  # its folder is gone or may not be read: the listing tells what is known
-            await run.follow(self._run_changed)
+            await run.follow(partial(self._run_changed, run))
 
-    def _run_changed(self) -> None:
+    def _run_changed(self, run: RunLog | None = None) -> None:
         if not self._exit:
+            if run is not None and run.taken_by:
+                self.tell(tr("{who} took over this run: you follow now; O in pane 4 takes it back", who=run.taken_by))
+                run.taken_by = ""
             for pane in self.panes.values():
                 pane.runs_changed()
             self.repaint_frame()

@@ -14,18 +14,19 @@ from textual import work
 
 from lilfox_tui.app.actions import action
 from lilfox_tui.app.dialogs.chooser import Choice, Chooser
-from lilfox_tui.app.draw import Piece, Row
+from lilfox_tui.app.draw import Piece
 from lilfox_tui.app.incident_keys import IncidentKeys
 from lilfox_tui.i18n import Message, _, language, ngettext, tr
 
 if TYPE_CHECKING:
+    from lilfox_tui.app.run_log import RunLog
     from lilfox_tui.incident.model import Incident
 
 
 class IncidentCourseKeys(IncidentKeys):
     """Acts on the course of the open incident."""
 
-    @action("incident", "I", tr("incident"), tr("open an incident, or close the one that is open"), why_not="not_now",
+    @action("incident", "I", tr("incident"), tr("open an incident, or close the one that is open"), why_not="not_ours",
             footer=7)  # fmt: skip
     def open_or_close(self) -> None:
         self._open_or_close()
@@ -93,24 +94,33 @@ class IncidentCourseKeys(IncidentKeys):
         if before is not None and now is not None and now.id != before.id != self.last_incident:
             self.lilfox.tell(tr("{id} is the current incident now: {title}", id=now.id, title=now.title))
 
-    @action("take-over", "O", tr("take over"), tr("say that from now on you act"), why_not="no_incident")
+    @action("take-over", "O", tr("take over"), tr("say that from now on you act, in the incident and in its runs; who "
+            "acted follows"), why_not="nothing_to_take_over")  # fmt: skip
     def take_over(self) -> None:
         self._take_over()
 
     @work(exclusive=True, group="course", exit_on_error=False)
     async def _take_over(self) -> None:
         from lilfox_tui.app.dialogs.ask import Ask
-        from lilfox_tui.incident.incidents import take_over
+        from lilfox_tui.app.runbook_following import take_over_rows
+        from lilfox_tui.monitor.runbook_orders import take_over
 
-        incident = self.open_one
-        if incident is None:
-            return
-        rows: list[Row] = [
-            (Piece("  "), Piece(_("{who} acts now, and follows from then on.", who=incident.leader))),
+        incident, runs = self.open_one, self._of_others()
+        titles = [(run.folding.runbook.title if run.folding else run.job_id, run.actor) for run in runs]
+        rows = take_over_rows("" if incident is None else incident.leader, titles)
+        title = _("Take over {id}", id=titles[0][0] if incident is None else incident.id)
+        if await self.lilfox.push_screen_wait(Ask(title, rows, does=_("take over"), stays=_("leave it"))):
+            await take_over(None if incident is None else Path(incident.folder), [run.folder for run in runs])
+            self.lilfox.monitor.incidents.look_again()
+
+    def _of_others(self) -> list[RunLog]:
+        """Runs of the incident, and the one that is shown, in which somebody else acts."""
+        incident = "" if self.open_one is None else self.open_one.id
+        return [
+            run
+            for run in self.lilfox.runs.values()
+            if run.actor and (run is self.run or (run.folding is not None and run.folding.incident == incident != ""))
         ]
-        ask = Ask(_("Take over {id}", id=incident.id), rows, does=_("take over"), stays=_("leave it"))
-        if await self.lilfox.push_screen_wait(ask):
-            await self._written(lambda: take_over(Path(incident.folder)))
 
     @action("hand-over", "o", tr("hand over"), tr("what the next one must know, to be read or copied"),
             why_not="no_incident_to_read")  # fmt: skip

@@ -11,7 +11,8 @@ from lilfox_tui.jobs.attach import events
 from lilfox_tui.jobs.listing import find_folder
 from lilfox_tui.jobs.model import Ended, Event, Said
 from lilfox_tui.runbook import kept_runbook, output
-from lilfox_tui.runbook.facts import CommandBegan, CommandEnded, ReadAgain, heard
+from lilfox_tui.runbook.faces import this_face
+from lilfox_tui.runbook.facts import Acts, CommandBegan, CommandEnded, ReadAgain, heard
 from lilfox_tui.runbook.output import Kept
 from lilfox_tui.runbook.session import Folding
 from lilfox_tui.runbook.states import Result, RunState
@@ -33,6 +34,8 @@ class RunLog:
         self.ended: Ended | None = None
         self.trouble = ""
         """Why what was ordered last could not be done; empty when it could."""
+        self.taken_by = ""
+        """Who took it over from us."""
         self._state: RunState | None = None
         self._kept: dict[str, tuple[tuple[int, str], Kept]] = {}
         self._came = asyncio.Event()
@@ -43,6 +46,14 @@ class RunLog:
         if self._state is None and self.folding is not None:
             self._state = self.folding.state()
         return self._state
+
+    @property
+    def actor(self) -> str:
+        """Who acts in it instead of us; empty where we may."""
+        held = None if self.folding is None else self.folding.acts
+        if self.ended is not None or held is None or held.face is None or held.face.process == this_face().process:
+            return ""
+        return held.face.who
 
     @property
     def turn(self) -> Turn | None:
@@ -68,6 +79,7 @@ class RunLog:
 
     async def _take(self, some: Sequence[Event]) -> None:
         facts = list(heard(some))
+        acted = not self.actor
         if facts and (self.folding is None or any(isinstance(fact, ReadAgain) for fact in facts)):
             runbook = await asyncio.to_thread(kept_runbook.read, self.folder)
             if self.folding is None:
@@ -86,6 +98,8 @@ class RunLog:
             elif any(isinstance(fact, CommandBegan | CommandEnded) for fact in heard([event])):
                 self.trouble = ""  # what was said of it stands with its result
         self._state = None
+        if acted and any(isinstance(fact, Acts) and fact.before == this_face().who for fact in facts):
+            self.taken_by = self.actor
         self.tell_change()
 
     async def next_change(self) -> None:

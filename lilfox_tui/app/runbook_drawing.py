@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.incident_rows import entry_row, title_row
 from lilfox_tui.app.rows_on_demand import RowsOnDemand
+from lilfox_tui.app.runbook_following import following_text
 from lilfox_tui.app.runbook_item import Item
 from lilfox_tui.app.runbook_keys import COMMAND, LIST, STEPS, RunbookKeys
 from lilfox_tui.app.runbook_rows import (
@@ -289,7 +290,10 @@ class Drawing:
         return _("no runbook is for {alert}; its own is {url} (y copies it)", alert=cause.alert, url=cause.runbook_url)
 
     def _of_run(self, state: RunState, folding: Folding, mark: Piece) -> Row:
-        running = folding.running()
+        running, log = folding.running(), self._pane.seen
+        if log is not None and log.actor:
+            said = following_text(state.waiting.what, log.actor, here=_here(state.waiting.turn))
+            return (mark, Piece(said, "degraded"))
         if state.runs_all:
             return (mark, Piece(_("it runs all that is left by itself"), "accent"))
         if running and state.waiting.what == "nothing":

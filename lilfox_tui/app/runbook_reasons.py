@@ -18,6 +18,14 @@ class RunbookReasons(RunbookMovingKeys):
             return tr("read_only: nothing is run and nothing is written from here")
         return tr("one moment: the order before is being given") if self.busy else None
 
+    def follows(self) -> Message | None:
+        """Why we order nothing: somebody else acts."""
+        if self.run is not None and self.run.actor:
+            return tr("{who} acts in this run, you follow; O takes over", who=self.run.actor)
+        if taken_by := self.lilfox.acting.taken_by:
+            return tr("{who} took over the incident, you follow; O takes it back", who=taken_by)
+        return None
+
     def no_enter(self) -> Message | None:
         """Why enter does nothing."""
         item = self.item
@@ -32,7 +40,7 @@ class RunbookReasons(RunbookMovingKeys):
         if item.problems and self.run is None:
             return tr("line {line}: {what}; nothing of this file is run",
                       line=item.problems[0].line, what=item.problems[0].text)  # fmt: skip
-        return self.not_now()
+        return self.not_now() or self.follows()
 
     @property
     def shows_less(self) -> bool:
@@ -43,7 +51,7 @@ class RunbookReasons(RunbookMovingKeys):
         """Why no run takes orders."""
         if self.run is None:
             return tr("no run of this runbook goes on; enter begins one")
-        return self.not_now()
+        return self.not_now() or self.follows()
 
     def nothing_failed(self) -> Message | None:
         """Why there is nothing to try again."""
@@ -88,6 +96,21 @@ class RunbookReasons(RunbookMovingKeys):
         if run is not None and run.folding is not None and not run.folding.running():
             return tr("no command runs now")
         return self.no_run()
+
+    def not_ours(self) -> Message | None:
+        """Why we do not change the incident's course."""
+        taken_by = self.lilfox.acting.taken_by
+        return self.not_now() or (
+            tr("{who} took over the incident, you follow; O takes it back", who=taken_by) if taken_by else None
+        )
+
+    def nothing_to_take_over(self) -> Message | None:
+        """Why nobody acts from whom we could take over."""
+        if self.incident is not None and self.incident.incident is not None:
+            return self.not_now()
+        if self.run is None or not self.run.actor:
+            return tr("no incident is open, and in no run here somebody else acts")
+        return self.not_now()
 
     def no_incident(self) -> Message | None:
         """Why nothing is written into an incident."""

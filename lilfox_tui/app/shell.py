@@ -19,18 +19,19 @@ from textual.timer import Timer
 from textual.widgets import Input
 from textual.worker import WorkerFailed
 
+from lilfox_tui.app.acting import Acting
 from lilfox_tui.app.changed_cells import ChangedCells
 from lilfox_tui.app.dialogs.dialog import Dialog
 from lilfox_tui.app.draw import Palette, Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.keyboard import Keyboard
-from lilfox_tui.app.terminal import run_aside
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.config.model import Config
 from lilfox_tui.config.themes import Theme
 from lilfox_tui.crash import last_words
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, _, tr
+from lilfox_tui.monitor.aside import run_aside
 from lilfox_tui.monitor.model import HostView, Overview
 from lilfox_tui.monitor.monitor import Monitor
 from lilfox_tui.text import cell_width, clean, fit
@@ -84,6 +85,7 @@ class Shell(App[None], inherit_bindings=False):
         self.shown: Overview | None = None
         self.runs: dict[str, RunLog] = {}
         """Runs of runbooks that are watched, by their jobs."""
+        self.acting = Acting()
         self._started_s = time.monotonic()
         self._take_line: Callable[[str], None] | None = None
         self._line_is_live = True

@@ -10,11 +10,10 @@ import asyncio
 import os
 import select
 import signal
-import subprocess
 import sys
 import termios
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from types import TracebackType
 
 from lilfox_tui.crash import last_words
@@ -77,39 +76,6 @@ class SavedTerminal:
             termios.tcsetattr(sys.stdin.fileno(), termios.TCSANOW, self._modes)
         except (termios.error, OSError, ValueError):
             return
-
-
-def run_aside(argv: Sequence[str]) -> int:
-    """Runs a program on the terminal and gives its exit status once it has ended (negative: the signal that ended it).
-    Raises OSError where it cannot be started.
-
-    The event loop stands still meanwhile: a signal to end, which it sees afterwards, ends the program first. What the
-    keyboard sends (SIGINT, SIGQUIT) is the program's alone.
-    """
-    with subprocess.Popen(argv) as program:
-
-        def end(_number: int, _frame: object) -> None:
-            program.send_signal(signal.SIGHUP)
-
-        kept = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
-        kept |= {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGQUIT)}
-        try:
-            return program.wait()
-        finally:
-            _take_terminal()
-            for number, handler in kept.items():
-                signal.signal(number, handler)
-
-
-def _take_terminal() -> None:
-    """Makes our process group the terminal's again: a shell that was killed has not given it back."""
-    before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
-    try:
-        os.tcsetpgrp(sys.stdin.fileno(), os.getpgrp())
-    except OSError:
-        return
-    finally:
-        signal.signal(signal.SIGTTOU, before)
 
 
 def except_hook(_kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:

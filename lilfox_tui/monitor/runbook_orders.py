@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +16,9 @@ from msgspec.structs import replace
 from lilfox_tui.config.model import Config
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
+from lilfox_tui.incident import incidents
 from lilfox_tui.incident.incidents import open_incident
-from lilfox_tui.incident.model import SeverityLevel
+from lilfox_tui.incident.model import SeverityLevel, TookOver
 from lilfox_tui.incident.places import NAMED_BY
 from lilfox_tui.jobs.start import start
 from lilfox_tui.monitor.shell import terminal_argv
@@ -26,7 +28,7 @@ from lilfox_tui.runbook.facts import ReadAgain
 from lilfox_tui.runbook.filling import fill
 from lilfox_tui.runbook.model import Command, Runbook
 from lilfox_tui.runbook.on_disk import OnDisk, moved
-from lilfox_tui.runbook.orders import RunOne, TerminalBegins
+from lilfox_tui.runbook.orders import RunOne, TakeOver, TerminalBegins, send
 from lilfox_tui.runbook.preparing import is_secret
 from lilfox_tui.runbook.resuming import newest, wish_of
 from lilfox_tui.runbook.session import Folding
@@ -146,3 +148,20 @@ def in_terminal(config: Config, folding: Folding, turn: Turn, sha256: str, value
         host, host_config(config, host), config.ssh, filled.script, filled.env, sudo=bool(command.attributes.sudo)
     )
     return InTerminal(begins=begins, argv=argv)
+
+
+async def take_over(incident: Path | None, runs: Sequence[Path]) -> None:
+    """From now on this face acts in these runs (folders of their jobs) and in the incident (its folder). Raises
+    LilFoxError."""
+    face = this_face()
+    told = 0 if incident is None else (await asyncio.to_thread(incidents.read_incident, incident)).entries
+    for folder in runs:
+        await send(folder, TakeOver())
+    if incident is not None and not await asyncio.to_thread(_is_told, incident, told, face.pid):
+        await asyncio.to_thread(incidents.take_over, incident, by=face.name, who=face.who, process=face.pid)
+
+
+def _is_told(incident: Path, since: int, process: int) -> bool:
+    """Whether a run has written there already that we took it over."""
+    new = incidents.read_timeline(incident).entries[since:]
+    return any(isinstance(each.what, TookOver) and each.what.process == process for each in new)

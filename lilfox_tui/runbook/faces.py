@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from msgspec import Struct
@@ -46,6 +47,7 @@ def face_of(pid: int, uid: int) -> Face:
     )
 
 
+@cache
 def this_face() -> Face:
     """The face that asks."""
     return face_of(os.getpid(), os.geteuid())

@@ -1,0 +1,39 @@
+"""Whether we act in the open incident, or somebody else does who took it over since."""
+
+from __future__ import annotations
+
+import os
+
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.monitor.incident_view import IncidentView
+
+
+class Acting:
+    """Looks at each new state of the incident. Who takes it over before we first see it, takes nothing from us."""
+
+    def __init__(self) -> None:
+        self.taken_by = ""
+        """Who took it over; empty while we may act."""
+        self._incident = ""
+        self._seen = 0
+
+    def look(self, view: IncidentView) -> Message | None:
+        """What is to be told now that it is so."""
+        incident = view.incident
+        seen = self._seen if incident is not None and incident.id == self._incident else len(view.entries)
+        if incident is None or incident.id != self._incident:
+            self.taken_by = ""
+        self._incident, self._seen = ("" if incident is None else incident.id), len(view.entries)
+        if incident is None or seen == len(view.entries):
+            return None
+        from lilfox_tui.incident.model import TookOver
+
+        taken = [entry for entry in view.entries[seen:] if isinstance(entry.what, TookOver)]
+        if not taken:
+            return None
+        last = taken[-1]
+        assert isinstance(last.what, TookOver)
+        self.taken_by = "" if last.what.process == os.getpid() else last.what.who or last.by
+        if not self.taken_by:
+            return None
+        return tr("{who} took over {id}: you follow now; O in pane 4 takes it back", who=self.taken_by, id=incident.id)

@@ -1,0 +1,140 @@
+"""Two operators at two terminals over one state folder: one acts, the other follows live and takes over explicitly."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from lilfox_tui.incident.incidents import entries, list_incidents
+from lilfox_tui.incident.model import TookOver
+from lilfox_tui.jobs.listing import list_jobs
+from tests.terminal.console import Console
+from tests.unit.jobs.running import ended, jobs
+
+__all__ = ["jobs"]
+ROOT = Path(__file__).parents[2]
+RUNBOOK = """# Made
+
+1. Look
+
+   ```bash
+   echo looked
+   ```
+
+2. Change
+
+   ```bash {"risk":"change"}
+   echo "half $((1 + 1))"; while [ ! -e $HOME/go ]; do sleep 0.1; done; echo one >>$HOME/changed
+   ```
+
+3. Change again
+
+   ```bash {"risk":"change"}
+   echo two >>$HOME/changed
+   ```
+"""
+CONFIG = "hosts: {here: {local: true}}\nrunbooks: {folders: [~/runbooks], bundled: false}\n"
+
+
+@pytest.fixture
+def home(jobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / ".local" / "state"))
+    config = tmp_path / ".config/lilfox/config.yaml"
+    config.parent.mkdir(parents=True)
+    config.write_text(CONFIG)
+    config.chmod(0o600)
+    (tmp_path / "runbooks").mkdir()
+    (tmp_path / "runbooks/made.md").write_text(RUNBOOK)
+    yield tmp_path
+    for job in list_jobs():
+        if job.state == "running" and job.pid is not None:
+            os.killpg(job.pid, signal.SIGKILL)
+
+
+@contextmanager
+def operator(home: Path) -> Iterator[Console]:
+    """The console at pane 4."""
+    with Console(home=home, env={"PYTHONPATH": str(ROOT)}, columns=130, rows=40) as console:
+        console.until("cpu")
+        console.press("4")
+        console.until("RUNBOOKS")
+        yield console
+
+
+def begin(console: Console) -> None:
+    """An incident, and a run in it whose first step has run."""
+    console.until("Made")
+    console.press("I")
+    console.until("Open an incident")
+    console.press("it burns\r")
+    console.until("INC-1 is open")
+    console.press("\r\r")
+    console.until("step 2 on here changes something")
+
+
+def order(console: Console) -> None:
+    """The command that waits, seen and confirmed."""
+    console.press("\r")
+    console.until("run it")
+    console.press("\r")
+
+
+def take_over(console: Console) -> None:
+    console.press("O")
+    console.until("Take over INC-1")
+    console.press("\r")
+
+
+def changed(home: Path) -> list[str]:
+    path = home / "changed"
+    return path.read_text().split() if path.exists() else []
+
+
+def terminal_of(console: Console) -> str:
+    return os.ttyname(console._terminal).removeprefix("/dev/")
+
+
+def took_over() -> list[TookOver]:
+    (incident,) = list_incidents()
+    return [each.what for each in entries(incident.id) if isinstance(each.what, TookOver)]
+
+
+def test_a_second_operator_follows_live_and_takes_over(home: Path) -> None:
+    with operator(home) as first, operator(home) as second:
+        one, two = terminal_of(first), terminal_of(second)
+        begin(first)
+        text = second.until("step 2 on here waits for")
+        assert f"{one}, who acts; you follow: O takes over" in text
+        second.press("\r\r")
+        second.until(f"{one} acts in this run, you follow; O takes over")
+        order(first)
+        second.until("half 2")
+        second.until("a command runs;")
+        take_over(second)
+        first.until(f"{two} took over INC-1: you follow now; O in pane 4 takes it back")
+        first.press("S")
+        first.until(f"{two} acts in this run, you follow; O takes over")
+        first.until("a command runs;")
+        (home / "go").touch()
+        second.until("step 3 on here changes something")
+        first.until("step 3 on here waits for")
+        first.press("\r")
+        order(second)
+        second.until("all steps are done: enter ends the run")
+        first.until("all steps are done;")
+        assert changed(home) == ["one", "two"]
+        first.press("I")
+        first.until("took over the incident, you follow; O takes it back")
+        take_over(first)
+        second.until(f"{one} took over INC-1")
+        first.until("all steps are done: enter ends the run")
+        first.press("\r")
+        second.until("this run has ended")
+    there = [(each.before.split()[-1], each.who.split()[-1]) for each in took_over()]
+    assert there == [(one, two), (two, one)]
+    assert ended(list_jobs()[0].id).state == "ok"
