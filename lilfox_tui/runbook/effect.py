@@ -19,10 +19,11 @@ from lilfox_tui.config.model import Config
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _, tr
 from lilfox_tui.incident.incidents import current_folder, myself
+from lilfox_tui.jobs.listing import find_folder
 from lilfox_tui.jobs.run import Outcome, Run
+from lilfox_tui.runbook import kept_runbook
 from lilfox_tui.runbook.facts import Acts, CommandEnded, Opened, ReadAgain, Resumed, RunFact, RunsAll
 from lilfox_tui.runbook.handling import Handling
-from lilfox_tui.runbook.kept_runbook import keep
 from lilfox_tui.runbook.lease import Lease
 from lilfox_tui.runbook.model import Runbook
 from lilfox_tui.runbook.on_disk import OnDisk
@@ -46,7 +47,7 @@ async def run(run: Run, wanted: dict[str, Any]) -> Outcome:
     runbook = _read(on_disk, wish)
     before = facts_of(wish.resumes) if wish.resumes else []
     record = Record(run, runbook)
-    keep(run.folder, runbook)
+    kept_runbook.keep(run.folder, runbook)
     record.fact(_opened(run, runbook, config, wish), sync=True)
     async with Hosts(config) as hosts:
         runner = Runner(config, hosts, record, on_disk)
@@ -81,14 +82,28 @@ async def _fail_without_folder(folder: Path, handling: Handling) -> None:
 
 
 def _read(on_disk: OnDisk, wish: Wish) -> Runbook:
-    """The runbook as the one who asks has seen it. Raises LilFoxError where the file says something else."""
-    runbook = on_disk.read()
-    if runbook.sha256 != wish.sha256:
-        raise LilFoxError(
-            tr("{path} was changed since it was read; nothing was run", path=wish.path),
-            tr("look at what it says now, then begin anew"),
-        )
+    """The runbook as the one who asks has seen it: as its file has it, or as the run had it that is gone on with.
+    Raises LilFoxError where both say something else."""
+    runbook = None
+    try:
+        runbook = on_disk.read()
+    except LilFoxError:
+        if not wish.resumes:
+            raise
+    if runbook is None or runbook.sha256 != wish.sha256:
+        runbook = _recorded(wish)
     return replace(runbook, hosts=wish.hosts) if wish.hosts else runbook
+
+
+def _recorded(wish: Wish) -> Runbook:
+    """What the run that is gone on with had, if that is what was seen. Raises LilFoxError."""
+    folder = find_folder(wish.resumes) if wish.resumes else None
+    if folder is not None and kept_runbook.read(folder).sha256 == wish.sha256:
+        return kept_runbook.read_whole(folder)
+    raise LilFoxError(
+        tr("{path} was changed since it was read; nothing was run", path=wish.path),
+        tr("look at what it says now, then begin anew"),
+    )
 
 
 def _opened(run: Run, runbook: Runbook, config: Config, wish: Wish) -> Opened:

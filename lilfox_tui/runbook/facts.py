@@ -62,6 +62,14 @@ class ReadAgain(Struct, frozen=True, kw_only=True, tag="read again", tag_field="
     by: str
 
 
+class Stays(Struct, frozen=True, kw_only=True, tag="stays", tag_field="fact"):
+    """Somebody said that the run goes on with the text that it has, whatever its file says from now on."""
+
+    at: datetime
+    sha256: str
+    by: str
+
+
 class Valued(Struct, frozen=True, kw_only=True, tag="values", tag_field="fact"):
     """Values were given, or captured from the output of ``run``."""
 
@@ -165,7 +173,7 @@ class Acts(Struct, frozen=True, kw_only=True, tag="acts", tag_field="fact"):
 
 
 RunFact: TypeAlias = (
-    Opened | Resumed | ReadAgain | Valued | CommandBegan | Printed | LinkLost | CommandEnded | RunsAll | Skipped
+    Opened | Resumed | ReadAgain | Stays | Valued | CommandBegan | Printed | LinkLost | CommandEnded | RunsAll | Skipped
     | DoneByHand | Acts
 )  # fmt: skip
 

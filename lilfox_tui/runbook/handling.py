@@ -25,6 +25,7 @@ from lilfox_tui.runbook.orders import (
     TerminalBegins,
     TerminalEnded,
     Undo,
+    UseText,
 )
 from lilfox_tui.runbook.recording import now
 from lilfox_tui.runbook.result import outcome_of
@@ -93,6 +94,9 @@ class Handling:
                 self.begin(self._runner.look_again(order.run))
             case Undo():
                 await self._undo_ordered(order, by)
+            case UseText():
+                await self._free()
+                await self._runner.use_text(order.sha256, by)
             case Stop():
                 await self._stop()
             case Finish():

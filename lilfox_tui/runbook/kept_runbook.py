@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
 from lilfox_tui.errors import LilFoxError
@@ -29,7 +30,7 @@ def keep(folder: Path, runbook: Runbook) -> None:
         handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
         with os.fdopen(handle, "wb") as file:
             os.fchmod(handle, mode)
-            file.write(msgspec.json.encode(_without_secrets(msgspec.to_builtins(runbook))))
+            file.write(_encoded(runbook))
         part.replace(folder / _NAME)
     except OSError as error:
         raise LilFoxError(
@@ -39,14 +40,41 @@ def keep(folder: Path, runbook: Runbook) -> None:
 
 def read(folder: Path) -> Runbook:
     """The runbook of the run in ``folder``; what looked like a secret is masked. Raises LilFoxError."""
+    return _read(folder)[0]
+
+
+def read_whole(folder: Path) -> Runbook:
+    """The same, where nothing of it had to be masked: what can be run again. Raises LilFoxError."""
+    runbook, masked = _read(folder)
+    if masked:
+        raise LilFoxError(
+            tr("{folder}: the text of its runbook held what looks like a secret, which is not kept", folder=folder),
+            tr("put it back as it was and go on, or begin a new run"),
+        )
+    return runbook
+
+
+class _Masked(Struct):
+    masked: bool = True
+
+
+def _encoded(runbook: Runbook) -> bytes:
+    kept = _without_secrets(msgspec.to_builtins(runbook))
+    masked = msgspec.json.encode(kept) != msgspec.json.encode(runbook)
+    return msgspec.json.encode({**kept, "masked": masked})
+
+
+def _read(folder: Path) -> tuple[Runbook, bool]:
+    """And whether something of it was masked."""
     try:
         with os.fdopen(open_regular(folder / _NAME), "rb") as file:
-            kept = msgspec.json.decode(file.read(_MOST_BYTES), type=Runbook)
+            data = file.read(_MOST_BYTES)
+        kept, masked = msgspec.json.decode(data, type=Runbook), msgspec.json.decode(data, type=_Masked).masked
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or error
         raise LilFoxError(tr("{folder}: its runbook cannot be read: {reason}", folder=folder, reason=reason)) from None
     steps = tuple(replace(step, commands=tuple(map(_placed, step.commands))) for step in kept.steps)
-    return replace(kept, steps=steps)
+    return replace(kept, steps=steps), masked
 
 
 def _placed(command: Command) -> Command:

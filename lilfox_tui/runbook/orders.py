@@ -119,12 +119,31 @@ class Finish(Struct, frozen=True, kw_only=True, tag="finish", tag_field="order")
     """It is given up: not all of it was done."""
 
 
+class UseText(Struct, frozen=True, kw_only=True, tag="text", tag_field="order"):
+    """Where the file was changed in mid-run: go on with this text. Nothing is run by it."""
+
+    sha256: str
+    """Of the text that the run has, which then stays whatever the file says; or of what the file says now, which is
+    read again."""
+
+
 class TakeOver(Struct, frozen=True, kw_only=True, tag="take over", tag_field="order"):
     """From now on who gives this order acts; who acted before follows."""
 
 
 Order: TypeAlias = (
-    RunOne | RunAll | Skip | ByHand | TerminalBegins | TerminalEnded | LookAgain | Undo | Stop | Finish | TakeOver
+    RunOne
+    | RunAll
+    | Skip
+    | ByHand
+    | TerminalBegins
+    | TerminalEnded
+    | LookAgain
+    | Undo
+    | Stop
+    | Finish
+    | TakeOver
+    | UseText
 )
 Handler = Callable[[Order, Face], Awaitable[None]]
 """Does it or begins it; the second argument is who orders. Raises LilFoxError: that is the answer."""

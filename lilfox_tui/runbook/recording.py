@@ -14,7 +14,7 @@ from lilfox_tui.incident import model as timeline
 from lilfox_tui.jobs.model import Level
 from lilfox_tui.jobs.run import Run
 from lilfox_tui.runbook.faces import Face
-from lilfox_tui.runbook.facts import Acts, CommandBegan, CommandEnded, DoneByHand, RunFact, Skipped, told
+from lilfox_tui.runbook.facts import Acts, CommandBegan, CommandEnded, DoneByHand, RunFact, Skipped, Stays, told
 from lilfox_tui.runbook.model import Command, Runbook
 from lilfox_tui.runbook.output import Kept, masked
 from lilfox_tui.runbook.session import Folding
@@ -73,6 +73,18 @@ class Record:
             self.say(_("{who} acts now; before: {before}", who=face.who, before=fact.before), "warning")
             what = timeline.TookOver(before=fact.before, who=face.who, process=face.pid)
             await self._in_timeline(what, by=face.name)
+
+    async def stays(self, fact: Stays) -> None:
+        """The run goes on with the text that it has. Raises LilFoxError where that cannot be written down."""
+        self.fact(fact, sync=True)
+        path, sha256 = self.folding.runbook.path, fact.sha256[:12]
+        text = _(
+            "the run goes on with {path} as it read it (sha256 {sha256}…), whatever it says now",
+            path=path,
+            sha256=sha256,
+        )
+        self.say(text, "warning")
+        await self._in_timeline(timeline.Noted(text=text), by=fact.by)
 
     async def began(self, fact: CommandBegan, title: str, command: Command) -> None:
         """Before the command runs. Raises LilFoxError where a change cannot be written down: it must then not run."""

@@ -14,7 +14,7 @@ from lilfox_tui.hosts import detached
 from lilfox_tui.hosts.addresses import Denied
 from lilfox_tui.i18n import Message, _, tr
 from lilfox_tui.runbook.execution import End, Execution, Task
-from lilfox_tui.runbook.facts import CommandBegan, CommandEnded, LinkLost, Printed, ReadAgain, Valued
+from lilfox_tui.runbook.facts import CommandBegan, CommandEnded, LinkLost, Printed, ReadAgain, Stays, Valued
 from lilfox_tui.runbook.judging import captured, fine_status, why_failed
 from lilfox_tui.runbook.kept_runbook import keep
 from lilfox_tui.runbook.measuring import Measuring
@@ -79,16 +79,16 @@ class Runner:
 
     def see_file(self, sha256: str, by: str) -> None:
         """The runbook is that of the file with ``sha256``, which somebody has seen and confirmed: read again where the
-        file is another one by now. Raises LilFoxError where what was seen is not what stands there."""
+        file is another one by now. Raises LilFoxError where what was seen is not what stands there, unless the run
+        stays with what was seen."""
+        if self.folding.stays and sha256 == self.folding.sha256:
+            return
         there = self._on_disk.sha256()
         path = self.folding.runbook.path
         if not there:
-            raise LilFoxError(tr("{path}: cannot be read any more; nothing is run", path=path))
+            raise LilFoxError(tr("{path}: cannot be read any more; nothing is run", path=path), self._other_text)
         if there != sha256:
-            raise LilFoxError(
-                tr("{path} was changed since it was read; nothing was run", path=path),
-                tr("look at what it says now, then confirm it anew"),
-            )
+            raise LilFoxError(tr("{path} was changed since it was read; nothing was run", path=path), self._other_text)
         if there == self.folding.sha256:
             return
         before = self.folding.runbook
@@ -100,6 +100,22 @@ class Runner:
         )
         self.folding.read_again(read)
         self.record.say(_("{path} was changed and is read again", path=path), "warning")
+
+    @property
+    def _other_text(self) -> Message:
+        """What can be done where the file is not what was seen."""
+        return tr(
+            "to go on: lilfox runbook run --resume {run}, which asks with which text; --recorded: as the run read it",
+            run=self.record.run_id,
+        )
+
+    async def use_text(self, sha256: str, by: str) -> None:
+        """The text of that digest is the run's: that which it has stays from now on, whatever its file says; that which
+        its file says now is read again. Raises LilFoxError where it is neither."""
+        if sha256 == self.folding.sha256:
+            await self.record.stays(Stays(at=now(), sha256=sha256, by=by))
+        else:
+            self.see_file(sha256, by)
 
     async def ready(self, turn: Turn) -> Ready:
         """See :meth:`Preparing.ready`."""

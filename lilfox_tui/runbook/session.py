@@ -24,6 +24,7 @@ from lilfox_tui.runbook.facts import (
     RunFact,
     RunsAll,
     Skipped,
+    Stays,
     Valued,
 )
 from lilfox_tui.runbook.model import Command, Runbook
@@ -44,6 +45,8 @@ class Folding:
         self.first_run = ""
         """The run that all of this began with, by which its fences are known on hosts."""
         self.runs_all = False
+        self.stays = False
+        """Whether the run has its text whatever its file says."""
         self.acts: Acts | None = None
         """Who orders; None where nobody has yet."""
         self._results: dict[tuple[int, int], dict[str, Result]] = {}
@@ -88,8 +91,10 @@ class Folding:
                 self.hosts = dict(fact.hosts)
                 self.secrets.clear()
             case ReadAgain():
-                self.sha256, self.hosts = fact.sha256, dict(fact.hosts)
+                self.sha256, self.hosts, self.stays = fact.sha256, dict(fact.hosts), False
                 self._move(fact.moved)
+            case Stays():
+                self.stays = True
             case RunsAll():
                 self.runs_all = True
             case Acts():

@@ -17,7 +17,7 @@ from lilfox_tui.errors import LilFoxError
 from lilfox_tui.jobs.folder import EVENTS
 from lilfox_tui.jobs.listing import find_job, list_jobs
 from lilfox_tui.jobs.process import start_of
-from lilfox_tui.runbook.orders import SOCKET, Finish, LookAgain, OrderRefused, RunAll, Stop, send
+from lilfox_tui.runbook.orders import SOCKET, Finish, LookAgain, OrderRefused, RunAll, Stop, UseText, send
 from lilfox_tui.runbook.resuming import newest
 from lilfox_tui.runbook.states import Result
 from tests.faults import faulty_job, killed_job
@@ -281,6 +281,40 @@ def test_a_file_that_was_changed_after_the_run_is_not_gone_on_with(lab: RunbookL
     kill_job(lab, job)
     lab.path.write_text(lab.path.read_text().replace("echo one", "echo other"))
     assert "was changed since run" in lab.ended(lab.begin(resumes=newest(job))).message
+
+
+@pytest.mark.fault("S29")
+@pytest.mark.parametrize("after", ["changed", "gone", "broken"])
+def test_a_run_whose_file_was_changed_goes_on_with_the_text_that_was_kept(lab: RunbookLab, after: str) -> None:
+    lab.write(fence("echo one >>count", CHANGE), fence("echo two >>count", CHANGE))
+    job = lab.begin(hosts="web1")
+    before = lab.runbook(job)
+    lab.run_one(job)
+    lab.until(job, "done")
+    kill_job(lab, job)
+    if after == "gone":
+        lab.path.unlink()
+    else:
+        lab.path.write_text(lab.path.read_text().replace("echo two", "echo other" if after == "changed" else "if ("))
+    second = lab.begin(resumes=newest(job), hosts="web1", runbook=before)
+    lab.until(second, "done")
+    with pytest.raises(OrderRefused, match="cannot be read" if after == "gone" else "was changed"):
+        lab.run_one(second, 2, sha256=before.sha256)
+    lab.order(second, UseText(sha256=before.sha256))
+    assert lab.run_all(second, sha256=before.sha256).state == "ok"
+    assert (lab.on_host("web1") / "count").read_text() == "one\ntwo\n"
+    (lab.on_host("web1") / "count").unlink()
+
+
+@pytest.mark.fault("S28", "S29")
+def test_a_text_with_a_secret_is_not_kept_and_so_not_gone_on_with(lab: RunbookLab) -> None:
+    lab.write(fence("PASSWORD=hunter2canary true", CHANGE))
+    job = lab.begin(hosts="web1")
+    before = lab.runbook(job)
+    kill_job(lab, job)
+    lab.path.unlink()
+    ended = lab.ended(lab.begin(resumes=newest(job), hosts="web1", runbook=before))
+    assert "held what looks like a secret, which is not kept" in ended.message
 
 
 @pytest.mark.fault("S25")

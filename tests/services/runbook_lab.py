@@ -18,6 +18,7 @@ from lilfox_tui.jobs.start import start
 from lilfox_tui.runbook import kept_runbook, output
 from lilfox_tui.runbook.document import read
 from lilfox_tui.runbook.facts import Opened, heard
+from lilfox_tui.runbook.model import Runbook
 from lilfox_tui.runbook.orders import Order, RunAll, RunOne, send
 from lilfox_tui.runbook.session import Folding
 from lilfox_tui.runbook.states import Result, RunState
@@ -82,15 +83,18 @@ class RunbookLab:
         hosts: str = "",
         values: dict[str, str] | None = None,
         module: str = child.__name__,
+        runbook: Runbook | None = None,
     ) -> str:
-        """Begins a run of it in a process of ``module``; the job's id."""
-        document = read(self.path)
-        assert not [problem for problem in document.problems if problem.severity == "error"], document.problems
-        (runbook,) = document.runbooks
+        """Begins a run of it in a process of ``module``; the job's id. ``runbook``: as somebody has seen it, where that
+        is not what its file says."""
+        if runbook is None:
+            document = read(self.path)
+            assert not [problem for problem in document.problems if problem.severity == "error"], document.problems
+            (runbook,) = document.runbooks
         wish = Wish(
             path=str(self.path),
             runbook=runbook.id,
-            sha256=document.sha256,
+            sha256=runbook.sha256,
             config=str(self.config),
             hosts=hosts,
             values=values or {},
@@ -109,7 +113,8 @@ class RunbookLab:
 
     def run_all(self, job: str, **more: Any) -> Job:
         """Orders all of it, and gives the job once it has ended."""
-        self.order(job, RunAll(**{"sha256": self.sha256, **more}))
+        more.setdefault("sha256", self.path.exists() and self.sha256)
+        self.order(job, RunAll(**more))
         return self.ended(job)
 
     def ended(self, job: str) -> Job:
@@ -120,6 +125,11 @@ class RunbookLab:
     def job_folder(self, job: str) -> Path:
         """Where it lies."""
         return Path(find_job(job).folder)
+
+    def runbook(self, job: str) -> Runbook:
+        """As the run has it, once it has opened it."""
+        wait_for(lambda: self.state(job) is not None, timeout_s=60, what=f"{job} has opened its run")
+        return kept_runbook.read(self.job_folder(job))
 
     def state(self, job: str) -> RunState | None:
         """The run as its facts tell it; None before it is opened."""

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.errors import LilFoxError
+from lilfox_tui.incident.incidents import entries, open_incident
+from lilfox_tui.incident.model import Noted
 from lilfox_tui.runbook.orders import (
     ByHand,
     Finish,
@@ -20,6 +22,7 @@ from lilfox_tui.runbook.orders import (
     TerminalBegins,
     TerminalEnded,
     Undo,
+    UseText,
 )
 from lilfox_tui.runbook.shell import FOLDER
 from tests.services.runbook_lab import RunbookLab, fence
@@ -256,6 +259,44 @@ def test_a_file_that_was_changed_is_read_again_only_when_that_was_seen(lab: Runb
     with pytest.raises(OrderRefused, match="cannot be read any more"):
         lab.run_one(job, 2, sha256=before, again=True)
     (lab.on_host("web1") / "one").unlink()
+
+
+@pytest.mark.fault("S29")
+def test_a_run_goes_on_with_the_text_that_it_read_where_somebody_says_so(lab: RunbookLab) -> None:
+    incident = open_incident("Made", "SEV-3", cause="test")
+    lab.write(fence("echo one"), fence("echo two"), fence("echo three"))
+    job = lab.begin(hosts="web1")
+    before = lab.runbook(job).sha256
+    lab.path.write_text(lab.path.read_text().replace("echo two", "echo other"))
+    with pytest.raises(OrderRefused, match="was changed since it was read"):
+        lab.run_one(job, 1, sha256=before)
+    with pytest.raises(OrderRefused, match="was changed since it was read"):
+        lab.order(job, UseText(sha256="0" * 64))
+    lab.order(job, UseText(sha256=before))
+    lab.path.unlink()
+    for step in (1, 2):
+        lab.run_one(job, step, sha256=before)
+        lab.until(job, "done", step)
+    assert lab.printed(job, lab.results(job, 2)["web1"]) == "two\n"
+    assert lab.run_all(job, sha256=before).state == "ok"
+    (noted,) = [entry.what for entry in entries(incident.id) if isinstance(entry.what, Noted)]
+    assert f"as it read it (sha256 {before[:12]}…)" in noted.text
+
+
+@pytest.mark.fault("S29")
+def test_what_a_file_says_now_is_taken_before_anything_of_it_runs(lab: RunbookLab) -> None:
+    lab.write(fence("echo one"), fence("echo two"))
+    job = lab.begin(hosts="web1")
+    before = lab.runbook(job).sha256
+    lab.order(job, UseText(sha256=before))
+    lab.path.write_text(lab.path.read_text().replace("echo two", "echo other"))
+    lab.order(job, UseText(sha256=lab.sha256))
+    state = lab.state(job)
+    assert state is not None
+    assert (state.sha256, state.runbook.steps[1].commands[0].text) == (lab.sha256, "echo other")
+    with pytest.raises(OrderRefused, match="was changed since it was read"):
+        lab.run_one(job, 1, sha256=before)
+    assert lab.run_all(job).state == "ok"
 
 
 def test_a_secret_is_in_no_file_and_no_argv_and_reaches_its_command(lab: RunbookLab) -> None:
