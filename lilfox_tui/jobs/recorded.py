@@ -31,10 +31,10 @@ class Recorded:
         self.intended = ""
         """What was intended last and is not done."""
 
-    def intent(self, text: str) -> None:
+    def intent(self, text: str, *, sync: bool = True) -> None:
         """Puts what is about to be changed on the disk. Raises JobError where that cannot be."""
         try:
-            self._log.write(Intent(_now(), told(text)), sync=True)
+            self._log.write(Intent(_now(), told(text)), sync=sync)
         except OSError as error:
             raise JobError(
                 tr(
@@ -47,12 +47,12 @@ class Recorded:
             ) from None
         self.intended = told(text)
 
-    def done(self, text: str, *, worked: bool = True) -> None:
+    def done(self, text: str, *, worked: bool = True, sync: bool = True) -> None:
         """Tells that it came true, or has ended otherwise. Where that cannot be written, it is so all the same: the
         next intent will fail."""
         self.intended = ""
         with suppress(OSError):
-            self._log.write(Done(_now(), told(text), worked), sync=True)
+            self._log.write(Done(_now(), told(text), worked), sync=sync)
 
     def say(self, text: str, level: Level = "note") -> None:
         """A line for the one who watches; lost where it cannot be written."""

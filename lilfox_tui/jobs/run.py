@@ -29,13 +29,13 @@ class Run(Protocol):
     folder: Path
     """Its own, where it may keep files; they go with the job."""
 
-    def intent(self, text: str) -> None:
-        """Puts on the disk (fsync) what is about to be changed. Raises LilFoxError where that cannot be written: the
-        effect must then not be made."""
+    def intent(self, text: str, *, sync: bool = True) -> None:
+        """Puts on the disk (fsync) what is about to be changed; without ``sync`` it is there with the next thing that
+        is put there. Raises LilFoxError where that cannot be written: the effect must then not be made."""
         ...
 
-    def done(self, text: str, *, worked: bool = True) -> None:
-        """Tells that what was last intended came true, or that it has ended and did not work (fsync)."""
+    def done(self, text: str, *, worked: bool = True, sync: bool = True) -> None:
+        """Tells that what was last intended came true, or that it has ended and did not work (fsync, as above)."""
         ...
 
     def say(self, text: str, level: Level = "note") -> None:

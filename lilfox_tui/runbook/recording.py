@@ -91,7 +91,7 @@ class Record:
         must = command.kind in ("change", "interactive")
         words = f"{fact.step + 1}. {title}: {fact.host}: {fact.shown}"
         if must:
-            self._run.intent(words)
+            self._run.intent(words, sync=False)  # on the disk with the fact below
         runbook = self.folding.runbook
         await self._in_timeline(
             timeline.StepBegan(
@@ -120,7 +120,7 @@ class Record:
         text = " ".join(filter(None, (f"{result.host}: {_words(fact)}{status}", fact.message)))
         worked = fact.state == "done"
         if fact.state != "unknown" and result.kind in ("change", "interactive"):  # what was intended has ended
-            self._run.done(masked(text, self.secrets), worked=worked)
+            self._run.done(masked(text, self.secrets), worked=worked, sync=False)  # on the disk with the fact below
         else:
             self.say(text, "good" if worked else "bad")
         return self.fact(fact, must=False, sync=True)  # last: who sees it may order what is next

@@ -15,6 +15,7 @@ from lilfox_tui.hosts.addresses import Denied
 from lilfox_tui.i18n import Message, _, tr
 from lilfox_tui.runbook.execution import End, Execution, Task
 from lilfox_tui.runbook.facts import CommandBegan, CommandEnded, LinkLost, Printed, ReadAgain, Stays, Valued
+from lilfox_tui.runbook.forgetting import Forgetting
 from lilfox_tui.runbook.judging import captured, fine_status, why_failed
 from lilfox_tui.runbook.kept_runbook import keep
 from lilfox_tui.runbook.measuring import Measuring
@@ -56,7 +57,7 @@ class Runner:
         self._measuring = Measuring(config, hosts, record)
         self._executions: dict[str, Execution] = {}
         self._background: set[asyncio.Task[bool]] = set()
-        self._forgetting: set[asyncio.Task[None]] = set()
+        self._forgetting = Forgetting(hosts)
         self._left_on: set[tuple[str, bool]] = set()
         """Hosts (and whether by sudo) where fences left something."""
 
@@ -198,8 +199,7 @@ class Runner:
             execution.stop(tr("the run has ended"))
         if self._background:
             await asyncio.wait(self._background)
-        if self._forgetting:
-            await asyncio.wait(self._forgetting, timeout=_LEAVE_S)
+        await self._forgetting.close(_LEAVE_S)
         await self._measuring.close()
         for name, sudo in self._left_on:
             with suppress(HostError):  # it is forgotten after a week
@@ -321,14 +321,8 @@ class Runner:
             with suppress(LilFoxError):
                 self.take_values(found, run)
         if command.kind == "change" and end.exit_status is not None and written:
-            forgetting = asyncio.create_task(self._forget(host, run, sudo=bool(command.attributes.sudo)))
-            self._forgetting.add(forgetting)
-            forgetting.add_done_callback(self._forgetting.discard)
+            self._forgetting.add(host, run, sudo=bool(command.attributes.sudo))
         return end.state == "done"
-
-    async def _forget(self, host: str, run: str, *, sudo: bool) -> None:
-        with suppress(HostError):  # the host forgets it by itself after a week
-            await detached.forget(self._hosts[host], run, sudo=sudo)
 
     def _undo_words(self, run: str) -> str:
         texts = [

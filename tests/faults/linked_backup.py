@@ -144,14 +144,14 @@ class Watched(NotedRun):
             self.acted = True
             self._act()
 
-    def intent(self, text: str) -> None:
+    def intent(self, text: str, *, sync: bool = True) -> None:
         """See ``Run.intent``."""
-        super().intent(text)
+        super().intent(text, sync=sync)
         self._hear("intent", text)
 
-    def done(self, text: str, *, worked: bool = True) -> None:
+    def done(self, text: str, *, worked: bool = True, sync: bool = True) -> None:
         """See ``Run.done``."""
-        super().done(text)
+        super().done(text, worked=worked, sync=sync)
         self._hear("done", text)
 
     def say(self, text: str, level: Level = "note") -> None:

@@ -17,11 +17,11 @@ class NotedRun:
         self.intents: list[str] = []
         self.said: list[tuple[Level, str]] = []
 
-    def intent(self, text: str) -> None:
+    def intent(self, text: str, *, sync: bool = True) -> None:
         """See ``Run.intent``."""
         self.intents.append(text)
 
-    def done(self, text: str, *, worked: bool = True) -> None:
+    def done(self, text: str, *, worked: bool = True, sync: bool = True) -> None:
         """See ``Run.done``."""
         self.said.append(("good", text))
 
