@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from lilfox_tui.config.model import HostConfig
 from lilfox_tui.errors import NotBegun, StillRuns
-from lilfox_tui.hosts import detached
+from lilfox_tui.hosts import detached, detached_scripts
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.detached import Look, Output
 from lilfox_tui.hosts.open import open_host
@@ -249,6 +249,17 @@ async def test_not_a_byte_more_is_kept_however_it_comes(place: Place) -> None:
     out, _, end = await followed(place.host, "small")
     assert out == "".join(f"{number}\n" for number in range(3000)).encode()
     assert (end.stdout_cut_at, end.exit_status) == (9001, 0)
+
+
+async def test_what_keeps_the_output_may_come_late(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy host a quick command has ended before those who read its output have had their turn."""
+    late, count = re.subn(r"(\{ exec [^}]*; \}) (<\S+( \d<&-)*) &", r"{ sleep 1; \1 \2; } &", detached_scripts.START)
+    assert count == 2
+    monkeypatch.setattr(detached_scripts, "START", late)
+    await detached.start(place.host, "quick", ["sh", "-c", "echo out; echo err >&2; exit 5"], limit_bytes=1000)
+    out, err, end = await followed(place.host, "quick")
+    assert (out, err) == (b"out\n", b"err\n")
+    assert (end.stdout_cut_at, end.stderr_cut_at, end.exit_status) == (None, None, 5)
 
 
 async def test_a_child_that_holds_the_output_does_not_hold_the_end(place: Place) -> None:
