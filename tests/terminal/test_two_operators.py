@@ -138,3 +138,48 @@ def test_a_second_operator_follows_live_and_takes_over(home: Path) -> None:
     there = [(each.before.split()[-1], each.who.split()[-1]) for each in took_over()]
     assert there == [(one, two), (two, one)]
     assert ended(list_jobs()[0].id).state == "ok"
+
+
+def test_who_follows_goes_on_when_who_acted_was_killed(home: Path) -> None:
+    with operator(home) as first, operator(home) as second:
+        one, two = terminal_of(first), terminal_of(second)
+        begin(first)
+        order(first)
+        second.until("a command runs;")
+        first.process.kill()
+        second.until("step 2 runs on here: S stops it")
+        assert not took_over(), "nobody has taken anything over yet"
+        (home / "go").touch()
+        second.until("step 3 on here changes something")
+        second.press("\r")  # to the steps
+        order(second)
+        second.until("all steps are done: enter ends the run")
+        assert changed(home) == ["one", "two"]
+        second.press("\r")
+        second.until("this run has ended")
+    assert [(each.before.split()[-1], each.who.split()[-1]) for each in took_over()] == [(one, two)]
+
+
+@pytest.mark.fault("S38")
+def test_of_two_who_confirm_the_same_step_at_once_one_runs_it(home: Path) -> None:
+    (home / "go").touch()
+    with operator(home) as first:
+        begin(first)
+        first.process.kill()
+    with operator(home) as second, operator(home) as third:
+        for console in (second, third):
+            console.until("step 2 on here changes something")
+            console.press("\r")  # to the steps
+            console.press("\r")
+            console.until("run it")
+        for console in (second, third):
+            console.press("\r")
+        texts = [console.until("step 3 on here") for console in (second, third)]
+        assert changed(home) == ["one"]
+        acts = ["step 3 on here changes something" in text for text in texts]
+        assert sorted(acts) == [False, True]
+        follower = (second, third)[acts.index(False)]
+        assert f"{terminal_of((second, third)[acts.index(True)])}, who acts" in follower.text
+        follower.press("\r")
+        follower.until("acts in this run, you follow")
+        assert changed(home) == ["one"]
