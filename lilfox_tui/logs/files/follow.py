@@ -124,7 +124,7 @@ class Follower:
             size = await self._size(tail, own)
             grew = size > tail.seen_bytes
             try:
-                if size < tail.seen_bytes:
+                if size < tail.seen_bytes or (own is not None and await self._missed(tail, seen, own)):
                     raise Emptied(b"")
                 if own is not None and grew:
                     tail.grown(await self._shelf.open(own))
@@ -208,30 +208,53 @@ class Follower:
                 del self._lingering[tail]
 
     async def _through_copy(self, tail: Tail, block: bytes) -> AsyncGenerator[Batch, None]:
-        """Reads what an emptied file held and was not read yet in the copy made of it, then goes on in the file."""
+        """Reads what an emptied file held and was not read yet in the copy made of it, and the copies that were made
+        since, then goes on in the file."""
         before, seen = tail.log, await self._shelf.look_again()
         own = next((one for one in seen if one.key == before.key), None)
         if own is None:
             raise file_moved(before.source, before.path)
         log = await self._shelf.open(own)
-        self._tail = Tail(log, await after_hole(log))
-        for one in reversed(seen):
-            if one.key == own.key:
-                continue
-            copy = await self._shelf.open(one)
-            if copy.head == before.head and await copy.file.size() >= tail.offset:
-                rest = Tail(copy, tail.offset, after=tail.after)
-                self._lingering[rest] = 0.0  # for the next look, should this one not get through
-                async with aclosing(self._read(rest, settled=True, ended=True)) as batches:
-                    async for records in batches:
-                        yield records
-                del self._lingering[rest]
-                yield [copied(before)]
-                return
+        after, copies = await after_hole(log), await self._copies(tail, seen, own, log)
+        if [one.key for one in await self._shelf.look_again()] != [one.key for one in seen]:
+            raise file_moved(before.source, before.path)  # it is rotated just now: all of it is looked at anew
+        self._tail = Tail(log, after)
+        self._known |= {one.key for one in seen}
+        self._lingering |= dict.fromkeys(copies, 0.0)  # for the next look, should this one not get through
+        for copy in copies:
+            async with aclosing(self._read(copy, settled=True, ended=True)) as batches:
+                async for records in batches:
+                    yield records
+            del self._lingering[copy]
+            yield [copied(before)]
+        if copies:
+            return
         pieces = cut_whole(block[: block.rfind(b"\n") + 1], tail.offset, before.format, ended=True)[0]
         if pieces and await log.file.read(tail.offset, len(block)) != block:
             yield await asyncio.to_thread(self._matching, before, pieces)
         yield [emptied(before)]
+
+    async def _copies(self, tail: Tail, seen: Sequence[Seen], own: Seen, now: LogFile) -> list[Tail]:
+        """What is left of the copy of what was read, and the copies that were made of the file after that one."""
+        end, missed = seen.index(own), await self._missed(tail, seen, own)
+        if missed:
+            return [Tail(each, await after_hole(each)) for each in missed if each.head != now.head]
+        for at in reversed(range(len(seen))):
+            if at == end:
+                continue
+            copy = await self._shelf.open(seen[at])
+            if copy.head == tail.log.head and await copy.file.size() >= tail.offset:
+                later = [await self._shelf.open(one) for one in seen[at + 1 : end]]
+                rest = [Tail(each, await after_hole(each)) for each in later if each.head != now.head]
+                return [Tail(copy, tail.offset, after=tail.after), *rest]
+        return []
+
+    async def _missed(self, tail: Tail, seen: Sequence[Seen], own: Seen) -> list[LogFile]:
+        """Copies that have come of a file that was empty when it was last read: nothing tells that it was emptied."""
+        if tail.log.start or tail.seen_bytes:
+            return []
+        fresh = [await self._shelf.open(one) for one in seen[: seen.index(own)] if one.key not in self._known]
+        return [each for each in fresh if not each.is_packed]
 
     def _note_away(self, tail: Tail, *, gone: bool) -> None:
         """Says once that the file is away, when it has been for a while."""

@@ -247,6 +247,33 @@ async def test_a_file_that_is_emptied_and_at_once_longer_than_before_is_noticed(
         assert "the copy was read to its end" in log.notices[0]
 
 
+def copy_and_empty(path: Path, number: int) -> None:
+    """The rotation ``number`` (from 0) by copytruncate."""
+    for old in range(number, 0, -1):
+        os.rename(path.with_name(f"app.log.{old}"), path.with_name(f"app.log.{old + 1}"))
+    shutil.copyfile(path, path.with_name("app.log.1"))
+    os.truncate(path, 0)
+
+
+@pytest.mark.parametrize("begins_empty", [False, True])
+async def test_several_copies_between_two_looks_lose_nothing(path: Path, begins_empty: bool) -> None:
+    if begins_empty:
+        put(path, b"")
+    async with followed(path) as log:
+        for number in range(4):  # no other task runs meanwhile
+            append(path, console_log(8, 10, first=100 * number + 100))
+            copy_and_empty(path, number)
+        await until(lambda: len(log.records) == 40)
+        assert len(log.notices) == 4
+        for number in range(4, 7):
+            append(path, console_log(8, 10, first=100 * number + 100))
+            copy_and_empty(path, number)
+        append(path, console_log(8, 10, first=800))
+        await until(lambda: len(log.records) == 80)
+        assert log.raws == [raw for number in range(8) for raw in raws(console_log(8, 10, first=100 * number + 100))]
+        assert len(log.notices) == 7
+
+
 async def test_a_writer_that_goes_on_at_its_old_place_in_an_emptied_file(path: Path) -> None:
     with opened(path, "r+b") as writer:  # not O_APPEND
         writer.seek(0, os.SEEK_END)
