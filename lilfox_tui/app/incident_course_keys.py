@@ -102,7 +102,7 @@ class IncidentCourseKeys(IncidentKeys):
     @work(exclusive=True, group="course", exit_on_error=False)
     async def _take_over(self) -> None:
         from lilfox_tui.app.dialogs.ask import Ask
-        from lilfox_tui.app.runbook_following import take_over_rows
+        from lilfox_tui.app.runbook_acting import take_over_rows
         from lilfox_tui.monitor.runbook_orders import take_over
 
         incident, runs = self.open_one, self._of_others()

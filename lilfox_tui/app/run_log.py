@@ -51,9 +51,7 @@ class RunLog:
     def actor(self) -> str:
         """Who acts in it instead of us; empty where we may."""
         held = None if self.folding is None else self.folding.acts
-        if self.ended is not None or held is None or held.face is None or held.face.process == this_face().process:
-            return ""
-        return held.face.who
+        return "" if self.ended is not None or held is None else held.other
 
     @property
     def turn(self) -> Turn | None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.incident_rows import entry_row, title_row
 from lilfox_tui.app.rows_on_demand import RowsOnDemand
-from lilfox_tui.app.runbook_following import following_text
+from lilfox_tui.app.runbook_acting import following_text
 from lilfox_tui.app.runbook_item import Item
 from lilfox_tui.app.runbook_keys import COMMAND, LIST, STEPS, RunbookKeys
 from lilfox_tui.app.runbook_rows import (

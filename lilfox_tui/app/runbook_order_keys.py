@@ -162,8 +162,19 @@ class RunbookOrderKeys(RunbookRunKeys):
                 command=begins.command,
                 host=begins.host,
                 exit_status=127 if status is None else status,
+                worked=None if status is None else await self._worked(folding, turn, status),
             )
             await self.order(run, ended)
+
+    async def _worked(self, folding: Folding, turn: Turn, status: int) -> bool | None:
+        """What the person says of a program that ended here; None leaves it to the exit status."""
+        from lilfox_tui.app.dialogs.options import Options
+        from lilfox_tui.app.runbook_acting import worked_rows, worked_ways
+
+        title = f"{turn.step + 1}. {folding.runbook.steps[turn.step].title}"
+        rows = worked_rows(folding.command(turn), turn.hosts, status)
+        chosen = await self.lilfox.push_screen_wait(Options(title, rows, worked_ways(status)))
+        return None if chosen is None else chosen == "worked"
 
     @action("terminal", "x", tr("terminal"), tr("run the command that needs a terminal here; the console steps aside"),
             why_not="nothing_for_terminal")  # fmt: skip

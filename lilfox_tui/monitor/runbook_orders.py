@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from datetime import UTC, datetime
@@ -27,10 +28,10 @@ from lilfox_tui.runbook.faces import this_face
 from lilfox_tui.runbook.facts import ReadAgain
 from lilfox_tui.runbook.filling import fill
 from lilfox_tui.runbook.model import Command, Runbook
-from lilfox_tui.runbook.on_disk import OnDisk, moved
+from lilfox_tui.runbook.on_disk import moved
 from lilfox_tui.runbook.orders import RunOne, TakeOver, TerminalBegins, send
 from lilfox_tui.runbook.preparing import is_secret
-from lilfox_tui.runbook.resuming import newest, wish_of
+from lilfox_tui.runbook.resuming import newest, runbook_of, wish_of
 from lilfox_tui.runbook.session import Folding
 from lilfox_tui.runbook.targets import host_config, words
 from lilfox_tui.runbook.turns import Turn
@@ -79,11 +80,10 @@ def begin(
 
 
 def go_on(run: str, config: Config, path: str | Path | None) -> str:
-    """The job that goes on with a run whose job is gone, begun; its id. Blocks. Raises LilFoxError: the run cannot be
-    read, its file says something else now, another one goes on with it."""
-    before = wish_of(run)
-    runbook = OnDisk(before.path, before.runbook).read()
-    return begin(runbook, config, path, hosts=before.hosts, values=before.values, resumes=newest(run))
+    """The job that goes on with a run whose job is gone, with the text that it had; its id. Blocks. Raises LilFoxError:
+    the run cannot be read, another one goes on with it, its file is not allowed here."""
+    before, last = wish_of(run), newest(run)
+    return begin(runbook_of(last), config, path, hosts=before.hosts, values=before.values, resumes=last)
 
 
 def as_now(folding: Folding, config: Config, now: Runbook) -> Folding:
@@ -144,8 +144,10 @@ def in_terminal(config: Config, folding: Folding, turn: Turn, sha256: str, value
     filled = fill(command, given, folding.runbook.variables)
     (host,) = turn.hosts
     begins = TerminalBegins(step=turn.step, command=turn.command or 0, host=host, sha256=sha256, values=dict(values))
+    cwd = command.attributes.cwd
+    script = f"cd -- {shlex.quote(cwd)} || exit\n{filled.script}" if cwd else filled.script
     argv = terminal_argv(
-        host, host_config(config, host), config.ssh, filled.script, filled.env, sudo=bool(command.attributes.sudo)
+        host, host_config(config, host), config.ssh, script, filled.env, sudo=bool(command.attributes.sudo)
     )
     return InTerminal(begins=begins, argv=argv)
 

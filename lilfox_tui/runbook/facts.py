@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from lilfox_tui.jobs.model import Event
 from lilfox_tui.jobs.model import Fact as JobFact
-from lilfox_tui.runbook.faces import Face
+from lilfox_tui.runbook.faces import Face, this_face
 from lilfox_tui.runbook.model import Kind
 
 EndState = Literal["done", "failed", "unknown", "not begun"]
@@ -170,6 +170,11 @@ class Acts(Struct, frozen=True, kw_only=True, tag="acts", tag_field="fact"):
     def last(self) -> str:
         """Who acts, or acted last."""
         return self.before if self.face is None else self.face.who
+
+    @property
+    def other(self) -> str:
+        """Who acts instead of the face that asks; empty where that one may."""
+        return "" if self.face is None or self.face.process == this_face().process else self.face.who
 
 
 RunFact: TypeAlias = (

@@ -298,16 +298,20 @@ class Handling:
         if result is None or result.host != order.host or began is None or began.process != face.process:
             raise LilFoxError(tr("nothing of this run is in your terminal now"))
         run = self._left_terminal()
-        good = order.exit_status == 0
-        await self._runner.told_end(
-            CommandEnded(
-                at=now(),
-                run=run,
-                state="done" if good else "failed",
-                message="" if good else _("it ended with {status}", status=order.exit_status),
-                exit_status=order.exit_status,
-            )
+        clean = order.exit_status == 0
+        worked = clean if order.worked is None else order.worked
+        message = "" if clean else str(_("it ended with {status}", status=order.exit_status))
+        if worked != clean:
+            said = _("{who} says that it worked", who=face.name)
+            message = " ".join([message, said if worked else _("{who} says that it did not work", who=face.name)])
+        ended = CommandEnded(
+            at=now(),
+            run=run,
+            state="done" if worked else "failed",
+            message=message.strip(),
+            exit_status=order.exit_status,
         )
+        await self._runner.told_end(ended)
 
     async def _stop(self) -> None:
         if await self._leave_terminal():

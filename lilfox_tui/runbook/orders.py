@@ -92,6 +92,8 @@ class TerminalEnded(Struct, frozen=True, kw_only=True, tag="terminal ended", tag
     command: int
     host: str
     exit_status: int
+    worked: bool | None = None
+    """What somebody there says of it; None: the exit status decides."""
 
 
 class LookAgain(Struct, frozen=True, kw_only=True, tag="look", tag_field="order"):

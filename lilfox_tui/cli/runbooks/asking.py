@@ -11,7 +11,9 @@ from lilfox_tui.cli.runbooks.values import ask, offers
 from lilfox_tui.config.model import Config
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, listed, tr
+from lilfox_tui.monitor.aside import run_aside
 from lilfox_tui.monitor.runbook_orders import in_terminal, once_more, run_order, word_to_type
+from lilfox_tui.monitor.runbook_text import OtherText, other_text, stay, use_now
 from lilfox_tui.redact import redact
 from lilfox_tui.runbook.filling import marked, shown
 from lilfox_tui.runbook.orders import (
@@ -35,10 +37,14 @@ _OTHERS = tr("[s]kip, [u]ndo what was changed, [a]bort")
 
 class Asking:
     """Answers for the person at the terminal. ``values`` has what was given so far, secret ones too; they go with the
-    next order. ``sha256``: of the file as it was shown."""
+    next order. ``recorded``: a run whose file was changed goes on with the text that it read."""
 
-    def __init__(self, config: Config, folder: Path, sha256: str, values: dict[str, str]) -> None:
-        self._config, self._folder, self._sha256, self._values = config, folder, sha256, values
+    def __init__(self, config: Config, folder: Path, values: dict[str, str], *, recorded: bool = False) -> None:
+        self._config, self._folder, self._values, self._recorded = config, folder, values, recorded
+        self._sha256 = ""
+        """Of the text that is shown."""
+        self._another = False
+        """It is another one than before, and nothing of it was shown yet."""
         self._tried: Turn | None = None
         """What was ordered last without a question: once more without one it would go round for ever."""
         self._in_force = 0
@@ -49,9 +55,12 @@ class Asking:
         before, self._in_force = self._in_force, len(folding.changes())
         if before and not self._in_force:
             warn(tr("what was changed was taken back"))
+        self._sha256 = folding.sha256
         turn = waiting.turn
         if turn is None:
             return Finish()
+        if (other := await asyncio.to_thread(other_text, folding)) is not None:
+            return await self._other_text(folding, other)
         if waiting.what == "hand":
             return await self._by_hand(folding, turn)
         if waiting.what == "decision":
@@ -63,15 +72,35 @@ class Asking:
                 self._values[name] = await asyncio.to_thread(ask, known[name], choices)
         if folding.command(turn).kind == "interactive":
             return await self._in_terminal(folding, turn)
-        if not asks(folding.command(turn)) and self._tried != turn:
+        if not asks(folding.command(turn)) and self._tried != turn and not self._another:
             self._tried = turn
             return self._run(turn)
         return await self._confirmed(folding, turn)
+
+    async def _other_text(self, folding: Folding, other: OtherText) -> Order | None:
+        """With which text the run goes on, whose file was changed."""
+        for each in other.what:
+            warn(each)
+        if self._recorded:
+            return stay(folding)
+        if other.now is None:
+            answer = await _choice(tr("go on with the text [a]s this run read it, or [e]nd the run?"), "ae")
+        else:
+            answer = await _choice(
+                tr("go on with what it says [n]ow, with the text [a]s this run read it, or [e]nd the run?"), "nae"
+            )
+        if answer == "n" and other.now is not None:
+            self._another = True
+            return await asyncio.to_thread(use_now, other.now, self._config.runbooks)
+        if answer == "a":
+            return stay(folding)
+        return Finish(abort=True) if answer == "e" else None
 
     def _run(self, turn: Turn, *, again: bool = False) -> RunOne:
         return run_order(turn, self._sha256, self._values, again=again)
 
     async def _confirmed(self, folding: Folding, turn: Turn) -> Order | None:
+        self._another = False
         self._show(folding, turn)
         if word := word_to_type(folding.command(turn), turn):
             answer = await _choice(tr("to run it type {word}; or {others}", word=word, others=_OTHERS), (word, *"sua"))
@@ -113,9 +142,18 @@ class Asking:
             return await self._other(answer, turn)
         begins = found.begins
         await send(self._folder, begins)
-        process = await asyncio.create_subprocess_exec(*found.argv)
+        try:
+            status = run_aside(found.argv)
+        except OSError as error:
+            warn(tr("cannot run {program}: {reason}", program=found.argv[0], reason=error.strerror))
+            status = 127
+        answer = await _choice(tr("it ended with {status}. Did it work? [y]es, [n]o", status=status), "yn")
         return TerminalEnded(
-            step=begins.step, command=begins.command, host=begins.host, exit_status=await process.wait()
+            step=begins.step,
+            command=begins.command,
+            host=begins.host,
+            exit_status=status,
+            worked=None if answer is None else answer == "y",
         )
 
     async def _other(self, answer: str | None, turn: Turn) -> Order | None:
@@ -151,7 +189,7 @@ async def _choice(question: Message, among: str | tuple[str, ...]) -> str | None
         word = line.strip()
         if word in among and word:
             return word
-        if word.lower()[:1] in among and word.lower() in ("yes", "skip", "undo", "abort", "retry", "run", "look"):
+        if word.lower()[:1] in among and word.lower() in ("yes", "no", "skip", "undo", "abort", "retry", "run", "look"):
             return word.lower()[0]
 
 

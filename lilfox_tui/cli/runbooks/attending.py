@@ -7,10 +7,12 @@ import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from lilfox_tui.cli.job_output import Shown
 from lilfox_tui.cli.outcome import INTERRUPTED
 from lilfox_tui.cli.output import print_error, print_line, warn
+from lilfox_tui.cli.runbooks.following import Following
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _
 from lilfox_tui.jobs.attach import events
@@ -18,7 +20,17 @@ from lilfox_tui.jobs.ending import ask_to_end
 from lilfox_tui.jobs.listing import find_job
 from lilfox_tui.jobs.model import Ended, Job, Said
 from lilfox_tui.runbook import kept_runbook, output
-from lilfox_tui.runbook.facts import CommandBegan, CommandEnded, DoneByHand, Printed, ReadAgain, RunFact, Skipped, heard
+from lilfox_tui.runbook.facts import (
+    CommandBegan,
+    CommandEnded,
+    DoneByHand,
+    Printed,
+    ReadAgain,
+    RunFact,
+    Skipped,
+    Stays,
+    heard,
+)
 from lilfox_tui.runbook.orders import Order, Stop, send
 from lilfox_tui.runbook.session import Folding
 from lilfox_tui.runbook.states import RunState, Waiting
@@ -42,6 +54,7 @@ class Attending:
         self._interrupted = 0
         self._ordered = False
         """An order was taken, and nothing has come of it yet."""
+        self._following = Following(self.folder)
 
     async def until_end(self, answer: Answer | None) -> int:
         """Its exit code. ``answer`` is asked where it waits; without one it goes on alone, and ctrl-c cancels it."""
@@ -56,6 +69,7 @@ class Attending:
                         self._shown.event(event)
                         if isinstance(event, Ended):
                             return event.exit_code
+                    self._following.look(self.folding)
                     if answer is not None and not await self._answered(answer):
                         warn(_("the run waits; go on with it: lilfox runbook run --resume {id}", id=self.job.id))
                         return INTERRUPTED
@@ -64,6 +78,8 @@ class Attending:
                 raise
             warn(_("the run goes on; watch it: lilfox attach {id}", id=self.job.id))
             return INTERRUPTED
+        finally:
+            self._following.close()
         return 1
 
     def state(self) -> RunState | None:
@@ -72,12 +88,15 @@ class Attending:
 
     async def _answered(self, answer: Answer) -> bool:
         """Asks where it waits, and orders what is answered; whether this terminal stays."""
-        if self.folding is None or self._ordered:
+        if self.folding is None or self._ordered or self._following.who:
             return True
         waiting = self.folding.waiting()
         if waiting.what == "nothing":
             return True
-        order = await answer(self.folding, waiting)
+        asking = asyncio.ensure_future(answer(self.folding, waiting))
+        if not await self._asked(asking):
+            return True
+        order = asking.result()
         if order is None:
             return False
         try:
@@ -88,6 +107,16 @@ class Attending:
         self._ordered = True
         return True
 
+    async def _asked(self, asking: asyncio.Future[Order | None]) -> bool:
+        """Whether somebody here has answered; else somebody else has taken over, and the question is gone."""
+        both: list[asyncio.Future[Any]] = [asking, asyncio.ensure_future(self._following.until_taken())]
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            return asking.done()
+        finally:
+            for each in both:
+                each.cancel()
+
     def _hear(self, facts: list[RunFact]) -> None:
         if self.folding is None:
             if not facts:
@@ -95,7 +124,7 @@ class Attending:
             self.folding = Folding(kept_runbook.read(self.folder))
         self.folding.take(facts)
         for fact in facts:
-            if isinstance(fact, CommandBegan | CommandEnded | Skipped | DoneByHand):
+            if isinstance(fact, CommandBegan | CommandEnded | Skipped | DoneByHand | ReadAgain | Stays):
                 self._ordered = False
             if isinstance(fact, ReadAgain):
                 self.folding.read_again(kept_runbook.read(self.folder))
@@ -131,7 +160,7 @@ class Attending:
 
         def interrupted() -> None:
             self._interrupted += 1
-            if self._interrupted > 1:
+            if self._interrupted > 1 or self._following.who:
                 watching.cancel()
             elif alone:
                 warn(_("cancelling; waiting for its clean-up. Once more: stop waiting"))

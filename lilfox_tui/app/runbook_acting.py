@@ -1,0 +1,55 @@
+"""What is said where somebody else acts, what is asked before we act instead, and after a program of ours. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lilfox_tui.app.dialogs.options import Option
+from lilfox_tui.app.draw import BLANK, Piece, Row
+from lilfox_tui.i18n import _, listed
+from lilfox_tui.redact import redact
+from lilfox_tui.runbook.model import Command
+from lilfox_tui.runbook.states import Asked
+
+
+def following_text(asked: Asked, who: str, *, here: str) -> str:
+    """What there is instead of keys; ``here`` names the step and where it runs, empty at the end."""
+    if asked == "end":
+        return _("all steps are done; {who} acts, you follow: O takes over", who=who)
+    if asked == "nothing":
+        return _("a command runs; {who} acts, you follow: O takes over", who=who)
+    return _("{what} waits for {who}, who acts; you follow: O takes over", what=here, who=who)
+
+
+def take_over_rows(leader: str, runs: Sequence[tuple[str, str]]) -> list[Row]:
+    """Who acts now: in the incident (empty without one), and in runs (title, who)."""
+    rows: list[Row] = []
+    if leader:
+        rows.append((Piece("  "), Piece(_("{who} acts now, and follows from then on.", who=leader))))
+    for title, who in runs:
+        rows.append((Piece("  "), Piece(_("{title}: {who} acts now", title=title, who=who))))
+    told = _("What runs goes on. It is written down, and told on their screen.")
+    return [*rows, BLANK, (Piece("  "), Piece(told, "muted"))]
+
+
+def worked_rows(command: Command, hosts: Sequence[str], status: int) -> list[Row]:
+    """A program that has given the terminal back: its exit status alone does not tell what somebody saw in it."""
+    first = redact(command.text).strip().split("\n", 1)[0]
+    ended = _("it ended with {status}", status=status)
+    asked = _("How did it go? What you say is written down; esc: as the exit status has it.")
+    return [
+        (Piece("  "), Piece(listed(hosts), "accent"), Piece(f"  {first}", "strong")),
+        (Piece("  "), Piece(ended, "degraded" if status else "text")),
+        BLANK,
+        (
+            Piece("  "),
+            Piece(asked, "muted"),
+        ),
+    ]
+
+
+def worked_ways(status: int) -> list[Option]:
+    """What its exit status says is one key."""
+    if status == 0:
+        return [Option("enter", _("it worked"), "worked"), Option("f", _("it did not work"), "failed")]
+    return [Option("enter", _("it did not work"), "failed"), Option("w", _("it worked all the same"), "worked")]
