@@ -98,12 +98,13 @@ drained() {
 printf '%063d\n' 0 >"$j/.end.$$" || exit 1
 lost= o=$j/out e=$j/err
 if [ -n "$limit" ]; then
-    o=$j/.out.$$ e=$j/.err.$$
-    mkfifo "$o" "$e" && exec 6<>"$o" 7<>"$e" || exit 1
-    { exec 6>&- 7>&- 9>&-; capped "$j/out"; } <"$o" &
+    o=$t/out e=$t/err
+    mkfifo "$o" "$e" && exec 6<>"$o" 7<>"$e" 3<"$o" 4<"$e" || exit 1  # what nobody has open is lost
+    { exec 6>&- 7>&- 9>&-; capped "$j/out"; } <&3 3<&- 4<&- &
     reads_o=$!
-    { exec 6>&- 7>&- 9>&-; capped "$j/err"; } <"$e" &
+    { exec 6>&- 7>&- 9>&-; capped "$j/err"; } <&4 3<&- 4<&- &
     reads_e=$!
+    exec 3<&- 4<&-
 fi
 $detach sh "$t/run" "$j" "$t" "$u" "$o" "$e" $$ "$label" 6>&- 7>&-
 status=$?
@@ -116,7 +117,7 @@ fi
 keeper=
 { read -r _ _ _ keeper _ <"$j/pid"; } 2>/dev/null
 if [ "$keeper" != $$ ]; then
-    rm -f "$o" "$e" "$j/.end.$$"
+    rm -f "$j/.end.$$"
     exit 1
 fi
 i=0
@@ -129,7 +130,6 @@ done 2>/dev/null
 trap '' PIPE
 echo ended >&9
 exec 9>&-
-[ -z "$limit" ] || rm -f "$o" "$e"
 synced "$j/status" "$j"
 """
 )
@@ -143,8 +143,9 @@ j=$1 t=$2 u=$3 o=$4 e=$5 keeper=$6 label=$7
 exec 3<"$t/in" 4>>"$o" 5>>"$e" || exit 1
 since "$keeper" && keeper="$keeper $began" && since $$ && here || exit 1
 printf '1 %s\n' "$$ $began $keeper $boot $host $(date +%s) $label" >"$t/pid" && ln "$t/pid" "$j/pid" || exit 1
+rm -rf "$j"/try.* &
 synced "$j/pid" "$j"
-rm -rf "$j"/try.*
+wait
 trap '' PIPE
 echo begun >&9
 trap - PIPE

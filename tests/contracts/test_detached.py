@@ -21,7 +21,7 @@ from lilfox_tui.config.model import HostConfig
 from lilfox_tui.errors import NotBegun, StillRuns
 from lilfox_tui.hosts import detached, detached_scripts
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.detached import Look, Output
+from lilfox_tui.hosts.detached import Begun, Look, Output
 from lilfox_tui.hosts.open import open_host
 from tests.services.sshd import SshdLab, sshd_lab
 from tests.waiting import until
@@ -88,11 +88,11 @@ async def place(
         shutil.rmtree(made.jobs, ignore_errors=True)
 
 
-async def followed(host: Host, job: str) -> tuple[bytes, bytes, Look]:
+async def followed(host: Host, job: str, begun: Begun | None = None) -> tuple[bytes, bytes, Look]:
     """All that it prints, and its end."""
     printed = {"stdout": b"", "stderr": b""}
     last: Look | None = None
-    async with aclosing(detached.follow(host, job)) as told:
+    async with aclosing(detached.follow(host, job, begun=begun)) as told:
         async for each in told:
             if isinstance(each, Output):
                 printed[each.stream] += each.data
@@ -124,6 +124,45 @@ async def test_a_command_is_begun_followed_and_forgotten(place: Place) -> None:
     await detached.forget(host, "one")
     assert (await detached.look(host, "one")).state == "absent"
     assert not list(place.jobs.iterdir())
+
+
+async def test_one_that_is_followed_tells_all_of_a_quick_command_in_one_answer(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detached, "_FOLLOWED_TURNS", 600)
+    script = detached_scripts.START.replace(' && [ ! -s "$j/out" ] && [ ! -s "$j/err" ]', "")
+    monkeypatch.setattr(detached_scripts, "START", script)  # on a busy host it may answer before the command has ended
+    begun = await detached.start(
+        place.host, "quick", ["sh", "-c", "echo out; echo err >&2; exit 3"], limit_bytes=1000, followed=True
+    )
+    assert begun.look.state == "ended"
+    assert begun.printed == (Output("stdout", b"out\n"), Output("stderr", b"err\n"))
+    await detached.forget(place.host, "quick")
+    assert await followed(place.host, "quick", begun) == (b"out\n", b"err\n", begun.look)
+
+
+async def test_one_that_is_followed_is_told_of_while_it_runs_and_goes_on_where_that_was(
+    place: Place, tmp_path: Path
+) -> None:
+    script = f"echo first; while [ ! -e '{tmp_path}/go' ]; do sleep 0.05; done; echo last"
+    begun = await detached.start(place.host, "runs", ["sh", "-c", script], followed=True)
+    assert begun.look.state == "running"
+    silent = await detached.start(place.host, "silent", ["sleep", "1000"], followed=True)
+    assert (silent.look.state, silent.printed) == ("running", ())
+    (tmp_path / "go").touch()
+    out, _, end = await followed(place.host, "runs", begun)
+    assert (out, end.exit_status) == (b"first\nlast\n", 0)
+    again = await detached.start(place.host, "runs", ["false"], followed=True)
+    assert (again.look, again.printed) == (end, (Output("stdout", b"first\nlast\n"),))
+    await detached.cancel(place.host, "silent")
+
+
+async def test_much_output_of_a_quick_command_is_all_there(place: Place) -> None:
+    script = "head -c 3000000 /dev/zero; head -c 1200000 /dev/zero >&2"
+    begun = await detached.start(place.host, "much", ["sh", "-c", script], limit_bytes=1 << 21, followed=True)
+    out, err, end = await followed(place.host, "much", begun)
+    assert (len(out), len(err)) == ((1 << 21) + 64 * 1024, 1_200_000)
+    assert (end.stdout_cut_at, end.stderr_cut_at, end.exit_status) == (1 << 21, None, 0)
 
 
 @pytest.mark.fault("S6")
@@ -260,6 +299,26 @@ async def test_what_keeps_the_output_may_come_late(place: Place, monkeypatch: py
     out, err, end = await followed(place.host, "quick")
     assert (out, err) == (b"out\n", b"err\n")
     assert (end.stdout_cut_at, end.stderr_cut_at, end.exit_status) == (None, None, 5)
+
+
+async def test_signals_reach_it_as_they_reach_a_command_of_a_login(place: Place, tmp_path: Path) -> None:
+    """Where there is only BusyBox, INT and QUIT stay ignored, as in all that its sh has in the background."""
+    await detached.start(place.host, "signals", ["sh", "-c", "grep SigIgn: /proc/self/status"], followed=True)
+    out = (await followed(place.host, "signals"))[0]
+    ignored = int(out.split()[1], 16)
+    only_busybox = tmp_path / "bin" / "setsid"
+    expected = 0b110 if only_busybox.exists() else 0
+    assert ignored & 0b1_0000_0000_0110 == expected, "INT, QUIT, PIPE"
+
+
+async def test_several_are_forgotten_at_once_but_for_those_that_run(place: Place) -> None:
+    for job, argv in (("one", ["true"]), ("runs", ["sleep", "1000"]), ("two", ["true"])):
+        await detached.start(place.host, job, argv, followed=True)
+    with pytest.raises(StillRuns, match="runs runs on"):
+        await detached.forget(place.host, "one", "runs", "none", "two")
+    assert [each.id for each in await detached.listing(place.host)] == ["runs"]
+    await detached.cancel(place.host, "runs")
+    await detached.forget(place.host, "runs")
 
 
 async def test_a_child_that_holds_the_output_does_not_hold_the_end(place: Place) -> None:

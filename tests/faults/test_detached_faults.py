@@ -48,9 +48,9 @@ def _end_all(home: Path) -> None:
                 os.killpg(int(word), signal.SIGKILL)
 
 
-async def collected(host: Host, job: str, lost: list[HostError]) -> tuple[bytes, Look]:
+async def collected(host: Host, job: str, lost: list[HostError], begun: Begun | None = None) -> tuple[bytes, Look]:
     out = b""
-    async with aclosing(detached.follow(host, job, lost=lost.append)) as told:
+    async with aclosing(detached.follow(host, job, begun=begun, lost=lost.append)) as told:
         async for each in told:
             if isinstance(each, Look):
                 return out, each
@@ -191,6 +191,41 @@ async def test_a_start_that_was_frozen_meanwhile_does_not_run_what_another_has_b
         await detached.cancel(host, "once")
         await slow.close()
         await host.close()
+
+
+@pytest.mark.parametrize("ends", ["meanwhile", "later"])
+@pytest.mark.parametrize("begun", [False, True])
+async def test_a_link_that_goes_while_a_start_follows_finds_the_command_again(
+    lab: SshdLab, server: Sshd, tmp_path: Path, ends: str, *, begun: bool
+) -> None:
+    """The link is cut when the command has begun, or has ended already, and the answer to its start is lost."""
+    note, gate = tmp_path / "ran", tmp_path / "gate"
+    waits = f"while [ ! -e {gate} ]; do sleep 0.02; done"
+    argv = ["sh", "-c", f"echo run >>{note}; {waits}; echo out; exit 5"]
+    host = open_host("web", lab.host(server), lab.ssh())
+    await host.connect()
+    starting = asyncio.create_task(detached.start(host, "once", argv, followed=True))
+    await until(note.exists)
+    if ends == "meanwhile":
+        gate.touch()
+    for pid in server.tree()[1:]:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    with suppress(*LINK):
+        await starting
+    lost: list[HostError] = []
+    again = await _begun(host, argv) if begun else None
+    gate.touch()
+    out, end = await collected(host, "once", lost, again)
+    assert (out, end.state, end.exit_status) == (b"out\n", "ended", 5)
+    assert note.read_text() == "run\n"
+    await host.close()
+
+
+async def _begun(host: Host, argv: list[str]) -> Begun:
+    while True:
+        with suppress(*LINK):
+            return await detached.start(host, "once", argv, followed=True)
 
 
 @pytest.mark.parametrize("at", ["trap : HUP", 'exec 3<"$t/in"', '&& ln "$t/pid"'], ids=["starts", "begins", "links"])

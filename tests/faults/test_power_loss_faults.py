@@ -63,3 +63,32 @@ async def test_what_stands_in_an_end_is_on_the_disk_before_its_name_is(host: Hos
     assert any(
         line.startswith("sync") and line.endswith("/one/status " + str(Path(part).parent)) for line in lines[named:]
     )
+
+
+async def test_a_pid_that_the_disk_has_lost_is_unknown_and_does_not_run_again(host: Host, tmp_path: Path) -> None:
+    """Its name may be on the disk before what stands in it: only then is it run, but nobody can tell any more."""
+    await ended(host, "true")
+    folder = tmp_path / ".cache/lilfox/jobs/one"
+    (folder / "status").unlink()
+    (folder / "pid").write_text("")
+    assert (await detached.look(host, "one")).state == "gone"
+    begun = await detached.start(host, "one", ["touch", str(tmp_path / "ran")])
+    assert (begun.look.state, begun.look.pid) == ("gone", None)
+    assert [each.state for each in await detached.listing(host)] == ["gone"]
+    assert not (tmp_path / "ran").exists()
+    await detached.forget(host, "one")
+    assert (await detached.look(host, "one")).state == "absent"
+
+
+async def test_the_pid_is_on_the_disk_before_the_command_runs(host: Host, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    for program in ("sync", "ln", "touch"):
+        wrapped = tmp_path / "bin" / program
+        wrapped.write_text(LOGS.format(program, log))
+        wrapped.chmod(0o755)
+    await ended(host, "touch", str(tmp_path / "ran"))
+    folder = tmp_path / ".cache/lilfox/jobs/one"
+    linked, synced, ran, *_ = log.read_text().splitlines()
+    assert (linked.split()[0], linked.split()[-1]) == ("ln", f"{folder}/pid")
+    assert synced == f"sync {folder}/pid {folder}"
+    assert ran == f"touch {tmp_path / 'ran'}"
