@@ -14,7 +14,10 @@ from lilfox_tui.jobs.folder import REQUEST, is_id
 from lilfox_tui.jobs.listing import find_folder, find_job
 from lilfox_tui.jobs.model import Request
 from lilfox_tui.jobs.reading import EventReader, open_regular
+from lilfox_tui.runbook import kept_runbook
 from lilfox_tui.runbook.facts import Opened, Resumed, RunFact, heard
+from lilfox_tui.runbook.model import Runbook
+from lilfox_tui.runbook.on_disk import OnDisk
 from lilfox_tui.runbook.wish import KIND, Wish
 
 _GOES_ON = "resumed"
@@ -54,6 +57,16 @@ def wish_of(run: str) -> Wish:
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise LilFoxError(tr("{folder}: cannot be read: {reason}", folder=folder, reason=error)) from None
     raise LilFoxError(tr("job {id} is no run of a runbook: {title}", id=folder.name, title=request.title))
+
+
+def runbook_of(run: str) -> Runbook:
+    """Its runbook as it read it, with nothing secret in it; as its file has it where it was never opened. Raises
+    LilFoxError."""
+    try:
+        return kept_runbook.read(find_folder(run))
+    except LilFoxError:
+        wish = wish_of(run)
+        return OnDisk(wish.path, wish.runbook).read()
 
 
 def facts_of(run: str) -> list[RunFact]:

@@ -58,7 +58,7 @@ def home(jobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def console(home: Path, *arguments: str) -> Console:
-    return Console(["runbook", "run", *arguments], home=home, env={"PYTHONPATH": str(ROOT)}, rows=60)
+    return Console(["runbook", "run", *arguments], home=home, env={"PYTHONPATH": str(ROOT)}, rows=60, columns=200)
 
 
 def test_each_answer_does_what_it_says(home: Path) -> None:
@@ -232,3 +232,105 @@ def test_what_a_variable_would_offer_is_not_asked_before_its_file_is_allowed(hom
         run.press("n\n")
         assert run.ended_within() == 2
     assert not (home / "ran").exists()
+
+
+TWO = "# Made\n\n1. Change\n\n   ```bash\n   touch $HOME/one\n   ```\n\n2. Look\n\n   ```bash\n   echo of old\n   ```\n"
+
+
+def _waits_with_another_text(home: Path, run: Console) -> None:
+    """The run waits at its first step, and its file says something else by now."""
+    run.until("run it? [y]es")
+    (home / "made.md").write_text(TWO.replace("of old", "of new"))
+    run.press("y\n")
+    run.until("was changed since it was read")
+    run.until("go on with what it says [n]ow")
+    assert "1 of its 2 commands are as they were" in run.text
+    assert not (home / "one").exists()
+
+
+@pytest.mark.fault("S29")
+def test_a_file_that_is_changed_in_mid_run_is_gone_on_with_as_it_says_now(home: Path) -> None:
+    (home / "made.md").write_text(TWO)
+    with console(home, str(home / "made.md")) as run:
+        _waits_with_another_text(home, run)
+        run.press("n\n")
+        run.until("is read again")
+        run.until(lambda text: text.count("run it? [y]es") == 2)
+        run.press("y\n")
+        assert run.ended_within(30) == 0
+        assert "of new" in run.text
+
+
+@pytest.mark.fault("S29")
+def test_what_only_reads_is_asked_too_where_it_is_of_another_text(home: Path) -> None:
+    (home / "made.md").write_text(TWO)
+    with console(home, str(home / "made.md")) as run:
+        _waits_with_another_text(home, run)
+        (home / "made.md").write_text("# Made\n\n1. Look\n\n   ```bash\n   cat $HOME/none\n   ```\n")
+        run.press("n\n")
+        run.until("0 of its 1 commands are as they were")
+        run.press("n\n")
+        run.until("reads")
+        run.until(lambda text: text.count("run it? [y]es") == 2)
+        run.press("a\n")
+        assert run.ended_within(30) == 130
+
+
+@pytest.mark.fault("S29")
+def test_a_file_that_is_changed_in_mid_run_is_gone_on_with_as_it_was(home: Path) -> None:
+    (home / "made.md").write_text(TWO)
+    with console(home, str(home / "made.md")) as run:
+        _waits_with_another_text(home, run)
+        run.press("a\n")
+        run.until("the run goes on with")
+        (home / "made.md").unlink()
+        run.until(lambda text: text.count("run it? [y]es") == 2)
+        run.press("y\n")
+        assert run.ended_within(30) == 0
+        assert "of old" in run.text
+
+
+@pytest.mark.fault("S29")
+def test_a_run_whose_file_is_gone_can_be_ended(home: Path) -> None:
+    (home / "made.md").write_text(TWO)
+    with console(home, str(home / "made.md")) as run:
+        run.until("run it? [y]es")
+        (home / "made.md").unlink()
+        run.press("y\n")
+        run.until("go on with the text [a]s this run read it")
+        run.press("n\n")
+        run.press("e\n")
+        assert run.ended_within(30) == 130
+    assert not (home / "one").exists()
+
+
+@pytest.mark.fault("S29")
+def test_a_run_that_goes_on_alone_stops_at_another_text_and_is_gone_on_with_as_recorded(home: Path) -> None:
+    waits = TWO.replace("touch $HOME/one", "touch $HOME/one; while [ ! -e $HOME/go ]; do sleep 0.1; done")
+    (home / "made.md").write_text(waits)
+    with console(home, str(home / "made.md"), "--yes") as run:
+        wait_for(lambda: (home / "one").exists(), timeout_s=60, what="the first command runs")
+        (home / "made.md").write_text(waits.replace("of old", "of new"))
+        (home / "go").touch()
+        assert run.ended_within(30) == 3
+        assert "was changed since it was read" in run.text
+        assert "of new" not in run.text
+    (job,) = list_jobs()
+    with console(home, "--resume", job.id, "--yes") as again:
+        assert again.ended_within(30) == 1
+        assert "was changed since it was read" in again.text
+    with console(home, "--resume", job.id, "--yes", "--recorded") as recorded:
+        assert recorded.ended_within(30) == 0
+        assert "of old" in recorded.text
+
+
+def test_with_read_only_nothing_is_ordered_of_a_run_that_may_change_something(home: Path) -> None:
+    with console(home, str(home / "made.md"), "--var", "who=fox") as first:
+        first.until("run it? [y]es")
+        (job,) = list_jobs()
+        words = ["--read-only", "runbook", "run", "--resume", job.id]
+        with Console(words, home=home, env={"PYTHONPATH": str(ROOT)}, rows=60) as second:
+            assert second.ended_within(30) == 2
+            assert "read only: nothing is ordered" in second.text
+        first.press("a\n")
+        assert first.ended_within(30) == 130

@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--on-failure", choices=["stop", "undo"], default="stop", help=_("with --yes: what is done when one fails"))
     add("--incident", default="", metavar="ID", help=_("the incident that it is part of; new: open one"))
     add("--resume", default="", metavar="RUN", help=_("go on with a run: one that waits, or whose job was killed"))
+    add("--recorded", action="store_true", help=_("with --resume: where its file was changed, the text that it read"))
     add("--json", action="store_true", help=_("one JSON document at the end"))
     add("--json-schema", action="store_true", help=_("the schema of that document"))
 
@@ -60,6 +61,8 @@ def run(args: argparse.Namespace) -> int:
     loaded = load_settings(args)
     if args.resume and not args.dry_run:
         return _resumed(args, loaded)
+    if args.recorded:
+        raise UsageError(tr("--recorded is for a run that is gone on with"), tr("such as: --resume RUN --recorded"))
     if not args.runbook:
         raise UsageError(tr("no runbook is named"), tr("name a file, or one of: lilfox runbook list"))
     runbook = _chosen(args, loaded)
@@ -180,19 +183,21 @@ async def _until_end(
     args: argparse.Namespace, loaded: LoadedConfig, runbook: Runbook, values: dict[str, str], attending: Attending
 ) -> int:
     from lilfox_tui.cli.runbooks.asking import Asking
-    from lilfox_tui.runbook.orders import Finish, RunAll, send
+    from lilfox_tui.runbook.orders import Finish, RunAll, UseText, send
 
     answer: Answer | None = None
     if args.yes:
         order = RunAll(sha256=runbook.sha256, values=values, on_failure=args.on_failure)
         try:
+            if args.recorded:
+                await send(attending.folder, UseText(sha256=runbook.sha256))
             await send(attending.folder, order)
         except LilFoxError:
             with suppress(LilFoxError):
                 await send(attending.folder, Finish(abort=True))
             raise
     else:
-        answer = Asking(loaded.config, attending.folder, runbook.sha256, values).answer
+        answer = Asking(loaded.config, attending.folder, values, recorded=args.recorded).answer
     return await attending.until_end(answer)
 
 
@@ -201,19 +206,23 @@ def _resumed(args: argparse.Namespace, loaded: LoadedConfig) -> int:
     from msgspec.structs import replace
 
     from lilfox_tui.jobs.listing import find_job
-    from lilfox_tui.runbook.on_disk import OnDisk
-    from lilfox_tui.runbook.resuming import newest, wish_of
+    from lilfox_tui.runbook.resuming import newest, runbook_of, wish_of
 
     job = find_job(args.resume)
     before = wish_of(job.id)
-    runbook = OnDisk(before.path, before.runbook).read()
+    goes_on = job.id if job.state == "running" else newest(job.id)
+    runbook = runbook_of(goes_on)
     args.host = args.host or before.hosts
     runbook = replace(runbook, hosts=args.host) if args.host else runbook
     values = given(runbook, args.vars)
     if not sys.stdin.isatty() and not args.yes:
         raise UsageError(tr("nobody is here to say how it goes on"), tr("say --yes to run all that is left"))
-    goes_on = job.id
+    if loaded.config.read_only and job.state == "running" and not before.read_only:
+        raise UsageError(
+            tr("read only: nothing is ordered of a run that may change something"),
+            tr("watch it: lilfox attach {id}", id=job.id),
+        )
     if job.state != "running":
         _allowed(args, loaded.config, runbook)
-        goes_on = _begun(args, loaded, runbook, before.values | values, newest(job.id))
+        goes_on = _begun(args, loaded, runbook, before.values | values, goes_on)
     return _attended(args, loaded, runbook, values, goes_on)
