@@ -6,10 +6,9 @@ import asyncio
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import suppress
 
 from lilfox_tui.hosts.local_group import end_group
-from lilfox_tui.hosts.local_pipe import BLOCK, Pipe, widen
+from lilfox_tui.hosts.local_pipe import BLOCK, Outlet, Pipe
 from lilfox_tui.hosts.output import Kept, LimitReached, Tail
 from lilfox_tui.hosts.refusals import loop_ended, loop_timeout
 from lilfox_tui.hosts.script import END, END_GROUP, MAX_ANSWER, new_tick
@@ -95,11 +94,10 @@ class LocalProcess:
         if self._dialog is not None and not await self._dialog.answer(self.write):
             self._process.stdin.close()  # sudo asks no more then; the command has not begun
             return
-        with suppress(ValueError):  # it has ended already, and its pipe is closed
-            widen(self._process.stdin.get_extra_info("pipe").fileno())
+        outlet = Outlet(self._process.stdin)
         async for block in blocks:
             try:
-                await self.write(block)
+                await outlet.write(block)
             except (BrokenPipeError, ConnectionResetError):
                 return  # a command need not read its input
         self._process.stdin.close()

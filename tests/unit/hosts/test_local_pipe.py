@@ -1,10 +1,12 @@
-"""The pipe that a local command writes into."""
+"""The pipes that a local command writes into, and that it reads from."""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 
 import pytest
@@ -13,6 +15,9 @@ from lilfox_tui.config.model import HostConfig
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.hosts.local_pipe import BLOCK, Pipe
 from tests.waiting import until
+
+SLOWLY = "import hashlib, os; d = hashlib.sha256()\nwhile b := os.read(0, 4096): d.update(b)\nprint(d.hexdigest())"
+"""A command that reads a page at a time."""
 
 
 @pytest.fixture
@@ -81,3 +86,43 @@ async def test_a_command_that_writes_without_end_leaves_others_their_turn() -> N
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
     await host.close()
+
+
+@pytest.mark.parametrize("wide", [True, False], ids=["wide", "as wide as it was"])
+async def test_what_a_command_is_given_comes_whole_also_to_one_that_reads_page_by_page(
+    wide: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not wide:  # as for an account that has too many wide ones
+        monkeypatch.setattr("lilfox_tui.hosts.local_pipe.widen", lambda _pipe: False)
+    given = [os.urandom(size) for size in (3 * BLOCK + 17, 1, 0, BLOCK, 70_000)]
+
+    async def blocks() -> AsyncGenerator[bytes, None]:
+        for block in given:
+            yield block
+
+    host = LocalHost("here", HostConfig(local=True))
+    done = await host.pour([sys.executable, "-c", SLOWLY], blocks())
+    await host.close()
+    assert done.stdout.decode().strip() == hashlib.sha256(b"".join(given)).hexdigest()
+
+
+async def test_who_writes_to_a_full_pipe_does_not_write_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[int] = []
+    real = os.write
+
+    def noted(to: int, data: bytes) -> int:
+        size = real(to, data)
+        written.append(size)
+        return size
+
+    async def blocks() -> AsyncGenerator[bytes, None]:
+        for _ in range(20):
+            yield bytes(BLOCK)
+
+    monkeypatch.setattr(os, "write", noted)
+    host = LocalHost("here", HostConfig(local=True))
+    done = await host.pour([sys.executable, "-c", SLOWLY], blocks())
+    await host.close()
+    assert done.ok
+    assert sum(written) == 20 * BLOCK
+    assert len(written) < 20 * BLOCK // 4096 // 4
