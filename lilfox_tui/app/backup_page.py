@@ -59,6 +59,8 @@ def _about(found: BackupSet, view: PlanView, style: BackupStyle) -> Iterator[Row
     yield _field(_("begun"), found.created.astimezone(style.zone).strftime("%Y-%m-%d %H:%M:%S %Z"))
     yield _field(_("store"), view.where or view.store)
     yield _field(_("size"), human_bytes(found.size_bytes))
+    if found.manifest is not None and found.manifest.tag:
+        yield _field(_("tag"), _("{tag}: retention lets it stay; restored by tag:{tag}", tag=found.manifest.tag))
     if found.reason:
         yield _field(_("why"), str(found.reason), SET_ROLES[found.status])
     manifest = found.manifest

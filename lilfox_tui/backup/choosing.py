@@ -12,6 +12,7 @@ from lilfox_tui.backup.model import BackupSet
 from lilfox_tui.backup.names import read_file_name
 from lilfox_tui.backup.old_sets import is_rollback
 from lilfox_tui.backup.retention import CLOCKS_APART
+from lilfox_tui.backup.tags import WORD, newest_of_each, tag_of
 from lilfox_tui.errors import UsageError
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.text import clean, fit
@@ -39,9 +40,9 @@ class _Span(Struct, frozen=True):
 
 def choose(words: str, sets: Sequence[BackupSet], *, now: datetime, zone: tzinfo, plan: str = "") -> BackupSet:
     """The set of ``sets`` that ``words`` mean: its id in any case, ``20231230_020000``, ``20231230``, ``latest``,
-    ``yesterday 02:00``, ``昨天 02:00``, ``2023-12-30``, ``2023-12-30T02:00``. A time without seconds is that minute.
-    With ``plan`` only its sets count, and those that have none. One that is broken is given when it is named,
-    ``latest`` never is.
+    ``yesterday 02:00``, ``昨天 02:00``, ``2023-12-30``, ``2023-12-30T02:00``, ``tag:1.4.0`` (the newest that has it). A
+    time without seconds is that minute. With ``plan`` only its sets count, and those that have none. One that is broken
+    is given when it is named, by ``latest`` and a tag it never is.
 
     Raises UsageError where none or several are meant, with the nearest before and after.
     """
@@ -49,6 +50,8 @@ def choose(words: str, sets: Sequence[BackupSet], *, now: datetime, zone: tzinfo
     ours = [found for found in sets if not plan or found.plan in (plan, "")]
     if wanted.lower() in _LATEST:
         return _latest(ours, now, zone)
+    if wanted.startswith(WORD):
+        return _tagged(ours, wanted.removeprefix(WORD))
     named = [found for found in ours if found.id == wanted] or [
         found for found in ours if found.id.lower() == wanted.lower()
     ]
@@ -77,6 +80,18 @@ def _latest(sets: Sequence[BackupSet], now: datetime, zone: tzinfo) -> BackupSet
         "no set can be restored; {set} is broken: {reason}", set=_shown(broken, zone), reason=broken.reason
     )  # fmt: skip
     raise UsageError(why, tr("see them all: lilfox backup list"))
+
+
+def _tagged(sets: Sequence[BackupSet], tag: str) -> BackupSet:
+    newest_first = sorted(sets, key=lambda found: (found.created, found.id), reverse=True)
+    tagged = newest_of_each(newest_first)
+    if tag in tagged:
+        return tagged[tag]
+    if any(tag_of(found) == tag for found in sets):
+        raise UsageError(tr("every set with the tag {tag} is broken", tag=_quoted(tag)),
+                         tr("see them all: lilfox backup list"))  # fmt: skip
+    known = ", ".join([*tagged][:_SHOWN_IDS]) or tr("none")
+    raise UsageError(tr("no set has the tag {tag}", tag=_quoted(tag)), tr("tags that sets have: {tags}", tags=known))
 
 
 def _stamps(found: BackupSet) -> set[str]:

@@ -71,7 +71,7 @@ async def looked_at(wish: Wish) -> AsyncIterator[tuple[BackupSet, Restore]]:
 
 async def backup(run: Run, wanted: dict[str, Any]) -> Outcome:
     """Runs a plan."""
-    _wish, config, plan = opened(wanted)
+    wish, config, plan = opened(wanted)
     async with Opening(config) as opening:
         try:
             await _settle_all(run, opening)
@@ -79,7 +79,7 @@ async def backup(run: Run, wanted: dict[str, Any]) -> Outcome:
             LilFoxError
         ) as error:  # the server of a restore may be gone for ever: that keeps no backup from being made
             run.say(str(tr("a restore that was interrupted could not be settled: {error}", error=error)), "bad")
-        return await back_up(run, opening, plan)
+        return await back_up(run, opening, plan, wish.tag)
 
 
 async def verify(run: Run, wanted: dict[str, Any]) -> Outcome:

@@ -70,6 +70,8 @@ class Manifest(Struct, frozen=True, kw_only=True, gc=False):
     """Of the machine where LilFox ran."""
     tool: str
     """``lilfox 0.4.0``."""
+    tag: str = ""
+    """What somebody called it (``tags.py``)."""
     parts: tuple[Part, ...]
     missing: dict[str, str] = {}
     """Sources of the plan that could not be dumped, each with the reason; the set is then not counted by retention."""

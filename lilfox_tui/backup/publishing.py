@@ -38,6 +38,7 @@ class Heading(Struct, frozen=True, kw_only=True):
     offset_s: int
     host: str
     tool: str
+    tag: str = ""
 
 
 class Publication:

@@ -1,8 +1,10 @@
 """Which sets stay and which go, each with the reason. Pure: nothing is removed here.
 
-Only sets that are at least intact are counted, by the time at which they were begun, never by their names or by when a
-file was written. What is not good goes when it is older than every good set that stays; so what was never verified does
-not pile up, and as long as no good set stays nothing goes at all.
+What somebody has tagged stays as long as its tag does, and changes nothing for the others.
+
+Of the others only sets that are at least intact are counted, by the time at which they were begun, never by their names
+or by when a file was written. What is not good goes when it is older than every good set that stays; so what was never
+verified does not pile up, and as long as no good set stays nothing goes at all.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from lilfox_tui.backup.model import BackupSet
+from lilfox_tui.backup.tags import newest_of_each
 from lilfox_tui.config.model import KeepConfig
 from lilfox_tui.errors import UsageError
 from lilfox_tui.i18n import Message, tr
@@ -39,10 +42,21 @@ def judge(
 
     Raises UsageError for a policy that asks for nothing.
     """
-    ordered = sorted(sets, key=lambda found: (found.created, found.id), reverse=True)
+    every = sorted(sets, key=lambda found: (found.created, found.id), reverse=True)
     if keep is None:
-        return [Verdict(found, False, tr("the plan has no retention")) for found in ordered]
+        return [Verdict(found, False, tr("the plan has no retention")) for found in every]
     _refuse_empty(keep)
+    tagged = {found.id: tag for tag, found in list(newest_of_each(every).items())[: keep.tagged]}
+    others = iter(_judged([found for found in every if found.id not in tagged], keep, now, zone, just_made))
+    return [
+        Verdict(found, False, tr("tagged {tag}", tag=tagged[found.id])) if found.id in tagged else next(others)
+        for found in every
+    ]
+
+
+def _judged(
+    ordered: Sequence[BackupSet], keep: KeepConfig, now: datetime, zone: tzinfo, just_made: str
+) -> list[Verdict]:
     future = now + CLOCKS_APART
     counted = [found for found in ordered if found.good and found.created <= future]
     kept = dict(_kept(counted, keep, now, zone))
@@ -59,7 +73,7 @@ def judge(
 def _refuse_empty(keep: KeepConfig) -> None:
     numbers = msgspec.structs.asdict(keep)
     wrong = [name for name, count in numbers.items() if count is not None and count < 1]
-    if wrong or all(count is None for count in numbers.values()):
+    if wrong or all(count is None for name, count in numbers.items() if name != "tagged"):
         raise UsageError(
             tr("a retention that keeps nothing: {names}", names=", ".join(wrong or numbers)),
             tr("ask for 1 at least, such as last: 7; nothing was removed"),

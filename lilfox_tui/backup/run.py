@@ -41,6 +41,7 @@ class Made(Struct):
     """What a run has come to so far; failures of single parts make it ``partly``."""
 
     set: str = ""
+    tag: str = ""
     proof: Proof | None = None
     unread: str = ""
     """Why nobody could read it back, where that is as it was meant to be: no key is on this machine."""
@@ -49,13 +50,14 @@ class Made(Struct):
     """Sources that are not in the set → why."""
 
 
-async def back_up(run: Run, opening: Opening, plan: Plan) -> Outcome:
-    """Runs the plan once. Ends ok, partly (a source, a copy or the drill failed and a set is there) or raises."""
+async def back_up(run: Run, opening: Opening, plan: Plan, tag: str = "") -> Outcome:
+    """Runs the plan once; its set gets ``tag``. Ends ok, partly (a source, a copy or the drill failed and a set is
+    there) or raises."""
     phase("connect")
     store = opening.store(plan.main, plan.stores[plan.main])
     for name, options in plan.config.sources.items():
         opening.source(name, options)  # what makes no sense is refused before anything is written, a lock too
-    made = Made()
+    made = Made(tag=tag)
     async with store.lock(f"backup {plan.name}"):
         looked = await preflight(opening, plan)
         for check in looked.checks:
@@ -125,6 +127,7 @@ async def _dump(run: Run, opening: Opening, plan: Plan, store: Store, made: Made
         offset_s=0 if offset is None else int(offset.total_seconds()),
         host=platform.node(),
         tool=f"lilfox {__version__}",
+        tag=made.tag,
     )
     made.set = name
     encrypt = plan.config.encrypt

@@ -20,6 +20,8 @@ class Wish(Struct, frozen=True, kw_only=True):
     """As ``choosing.choose`` takes it; the newest when empty."""
     identity: str = ""
     """Where the age key is (``env:NAME``, ``file:PATH``, ``cmd:ARGV``), when it is not the plan's."""
+    tag: str = ""
+    """What the set is called that is made."""
     only: str = ""
     sources: tuple[str, ...] = ()
     """Those of the set's that are restored; all when empty."""

@@ -194,7 +194,11 @@ def do(kind: Kind, wish: Wish, *, quiet: bool = False) -> tuple[int, dict[str, A
 def add_set(parser: argparse.ArgumentParser) -> None:
     """Which set it is about."""
     parser.add_argument(
-        "set", nargs="?", action=Given, metavar="SET", help=_("its id, 20231230_020000, 'yesterday 02:00'; the newest")
+        "set",
+        nargs="?",
+        action=Given,
+        metavar="SET",
+        help=_("its id, 20231230_020000, 'yesterday 02:00', tag:NAME; the newest"),
     )
 
 

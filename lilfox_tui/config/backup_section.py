@@ -44,7 +44,7 @@ def _plan(
         findings.add_at((*path, "sources"), _("nothing is backed up; name a source"))
     _check_stores(plan, path, stores, findings)
     _check_schedule(plan, path, findings)
-    if plan.keep is not None and not any(msgspec.structs.astuple(plan.keep)):
+    if plan.keep is not None and not any(msgspec.structs.astuple(msgspec.structs.replace(plan.keep, tagged=None))):
         findings.add_at((*path, "keep"), _("nothing is asked for; write last: 7, or leave keep out to keep all"))
     if plan.encrypt is not None:
         _check_encrypt(plan, plan.encrypt, path, findings)

@@ -279,6 +279,8 @@ class KeepConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
     monthly: Annotated[int, Meta(ge=1, le=10_000)] | None = None
     days: Annotated[int, Meta(ge=1, le=36_500)] | None = None
     """All that are younger."""
+    tagged: Annotated[int, Meta(ge=1, le=10_000)] | None = None
+    """The newest set of each of so many newest tags, beside what the others ask for; of every tag when not given."""
 
 
 class StoreConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):

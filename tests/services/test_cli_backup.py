@@ -93,6 +93,26 @@ def test_the_list_for_people_shows_how_far_each_set_is_proven(files: BackupLab) 
     assert files.lilfox("backup", "list", *files.where).stdout.startswith("●")
 
 
+def test_a_tag_names_its_set_wherever_one_is_named(files: BackupLab) -> None:
+    tagged = files.run(*files.words, *files.where, "--tag", "1.4.0").stdout.strip()
+    (files.folder / "uploads/later.txt").write_text("later")
+    files.run()
+    told = json.loads(files.lilfox("backup", "list", *files.where, "--json").stdout)
+    jsonschema.validate(told, schema("backup-list"))
+    assert [(each["id"] == tagged, each.get("tag")) for each in told] == [(False, None), (True, "1.4.0")]
+    assert "  1.4.0  " in files.lilfox("backup", "list", *files.where).stdout
+    for words in (("backup", "verify", "tag:1.4.0"), ("restore", "tag:1.4.0", "--yes", *files.words)):
+        done = files.lilfox(*words, *files.where)
+        assert (done.returncode, tagged in done.stdout + done.stderr) == (0, True), done.stderr
+    assert not (files.folder / "uploads/later.txt").exists()
+    done = files.lilfox("restore", "tag:1.5", *files.where, *files.words, "--dry-run")
+    assert (done.returncode, "tags that sets have: 1.4.0" in done.stderr) == (2, True), done.stderr
+    for wrong in ("", "-x", "a b", "a/b", "x" * 101):
+        done = files.lilfox("backup", "run", *files.words, *files.where, f"--tag={wrong}")
+        assert done.returncode == 2, wrong
+    assert len(files.sets(code=0)) == 2
+
+
 def test_a_dry_run_looks_and_writes_nothing(files: BackupLab) -> None:
     done = files.lilfox("backup", "run", *files.words, *files.where, "--dry-run")
     assert done.returncode == 0

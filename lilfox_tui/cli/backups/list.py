@@ -51,7 +51,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def document(found: BackupSet) -> dict[str, Any]:
-    """A set as ``--json`` has it."""
+    """A set as ``--json`` has it; ``tag`` only where it has one."""
+    from lilfox_tui.backup.tags import tag_of
+
+    tag = tag_of(found)
     return {
         "id": found.id,
         "created": found.created.isoformat(),
@@ -61,6 +64,7 @@ def document(found: BackupSet) -> dict[str, Any]:
             {"name": part.name, "kind": part.kind, "size_bytes": part.size_bytes, "sha256": part.sha256}
             for part in found.parts
         ],
+        **({"tag": tag} if tag else {}),
     }
 
 
@@ -96,11 +100,13 @@ def _stores(wish: Wish, loaded: LoadedConfig) -> dict[str, Any]:
 
 
 def _print(sets: list[tuple[str, BackupSet]]) -> None:
-    """A line for each; with its store where there are several."""
+    """A line for each; with its tag where some have one, and with its store where there are several."""
     from lilfox_tui.backup.names import local_zone
+    from lilfox_tui.backup.tags import tag_of
 
     zone = local_zone()
     marks = {status: shape(level) for status, level in _LEVELS.items()}
+    tagged = any(tag_of(found) for _where, found in sets)
     several = len({where for where, _found in sets}) > 1
     rows = []
     for where, found in sets:
@@ -112,6 +118,7 @@ def _print(sets: list[tuple[str, BackupSet]]) -> None:
                 Cell(found.created.astimezone(zone).isoformat(" ", "seconds")[:19]),
                 Cell(human_bytes(found.size_bytes), right=True),
                 Cell(", ".join(dict.fromkeys([part.source for part in found.parts]))),
+                *([Cell(tag_of(found))] if tagged else []),
                 *([Cell(where)] if several else []),
                 Cell(proof),
             ]

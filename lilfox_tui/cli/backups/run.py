@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
+from lilfox_tui.backup.tags import checked_tag
 from lilfox_tui.cli.backup_words import Given, add_json, add_sources, add_store, do, settings, wish_of
 from lilfox_tui.cli.output import print_error, print_json, print_line
 from lilfox_tui.cli.schemas import print_schema
@@ -35,6 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("days", _("keep all sets of so many days")),
     ):
         parser.add_argument(f"--keep-{name}", type=int, metavar="N", help=text)
+    parser.add_argument(
+        "--tag", action=Given, default="", metavar="NAME", help=_("call the set so: it stays, and is named tag:NAME")
+    )
     parser.add_argument("--dry-run", action="store_true", help=_("only look whether it could run"))
     parser.add_argument("--quiet", action="store_true", help=_("say nothing while all is well"))
     add_json(parser)
@@ -46,6 +52,8 @@ def run(args: argparse.Namespace) -> int:
         print_schema("backup-run")
         return 0
     loaded = settings(args)
+    if args.tag:
+        checked_tag(args.tag)
     named = bool(args.database or args.folders or args.app)
     if args.plan and (named or args.store):
         raise UsageError(
@@ -75,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _one(args: argparse.Namespace, loaded: LoadedConfig, plan: str) -> tuple[int, dict[str, Any]]:
     name = plan or DEFAULT
-    wish = wish_of(args, loaded, plan=plan)
+    wish = replace(wish_of(args, loaded, plan=plan), tag=args.tag)
     try:
         code, result = do("backup", wish, quiet=args.quiet)
     except LilFoxError as error:  # one plan that cannot begin keeps no other from it

@@ -23,7 +23,13 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what ``restore`` accepts."""
     add = parser.add_argument
-    add("set", nargs="?", action=Given, metavar="SET", help=_("its id, 20231230_020000, 'yesterday 02:00', latest"))
+    add(
+        "set",
+        nargs="?",
+        action=Given,
+        metavar="SET",
+        help=_("its id, 20231230_020000, 'yesterday 02:00', tag:NAME, latest"),
+    )
     add_plan(parser)
     add_sources(parser)
     add(

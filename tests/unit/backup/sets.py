@@ -6,6 +6,8 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from lilfox_tui.backup.manifest import Manifest, Part, Proof, encoded
 from lilfox_tui.backup.model import BackupSet, Status
 from lilfox_tui.backup.names import file_name, manifest_name, proof_name, set_id
@@ -13,9 +15,18 @@ from lilfox_tui.backup.names import file_name, manifest_name, proof_name, set_id
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
 
-def a_set(created: datetime, status: Status = "intact", *, plan: str = "lilfox", name: str = "") -> BackupSet:
-    """A set of no files, named by its time in UTC unless ``name`` is given."""
-    return BackupSet(id=name or set_id(plan, created, UTC), created=created, status=status, parts=(), plan=plan)
+def a_set(
+    created: datetime, status: Status = "intact", *, plan: str = "lilfox", name: str = "", tag: str = ""
+) -> BackupSet:
+    """A set of no files, named by its time in UTC unless ``name`` is given; with a manifest where it has a ``tag``."""
+    return BackupSet(
+        id=name or set_id(plan, created, UTC),
+        created=created,
+        status=status,
+        parts=(),
+        plan=plan,
+        manifest=replace(manifest_of(created, plan=plan), tag=tag) if tag else None,
+    )
 
 
 def manifest_of(created: datetime, content: bytes = b"dump", *, plan: str = "lilfox") -> Manifest:

@@ -126,3 +126,20 @@ def test_in_an_hour_that_comes_twice_both_are_meant() -> None:
     second = a_set(first.created + timedelta(hours=1), name="a_20261025_023000-2")
     assert refused("2026-10-25 02:30", [first, second])[0] == "2 sets are meant by “2026-10-25 02:30”"
     assert chosen("2026-10-25T01:30Z", [first, second]) == second.id
+
+
+def test_by_its_tag_the_newest_set_is_found_that_is_not_broken() -> None:
+    sets = [
+        a_set(NOW - timedelta(days=4), tag="1.4.0"),
+        a_set(NOW - timedelta(days=3), tag="1.4.0"),
+        a_set(NOW - timedelta(days=2), "broken", tag="1.4.0"),
+        a_set(NOW - timedelta(days=1), "broken", tag="2.0"),
+        a_set(NOW - timedelta(days=1), tag="latest", plan="other"),
+    ]
+    assert chosen("tag:1.4.0", sets) == "lilfox_20231228_090000"
+    assert chosen("tag:latest", sets) == "other_20231230_090000"
+    assert refused("tag:2.0", sets)[0] == "every set with the tag “2.0” is broken"
+    assert refused("tag:1.4", sets) == ("no set has the tag “1.4”", "tags that sets have: latest, 1.4.0")
+    with pytest.raises(UsageError, match="no set has the tag"):
+        chosen("tag:latest", sets, plan="lilfox")
+    assert refused("tag:x\x1b[31m", sets)[0] == "no set has the tag “x␛[31m”"

@@ -155,3 +155,24 @@ def test_what_is_not_good_goes_once_all_good_ones_are_newer() -> None:
     between = a_set(NOON - timedelta(days=2), "unverified")
     good = [a_set(NOON - timedelta(days=days)) for days in (1, 3, 5)]
     assert going([bad, between, *good], KeepConfig(last=2)) == {bad.id, good[2].id}
+
+
+def test_what_is_tagged_stays_and_changes_nothing_for_others() -> None:
+    nights = [a_set(NOON - timedelta(days=days)) for days in range(30)]
+    tagged = [a_set(NOON - timedelta(days=days, hours=1), tag=f"v{days}") for days in (3, 100, 200)]
+    again = a_set(NOON - timedelta(days=4, hours=1), tag="v3")  # another one has that tag now
+    unread = a_set(NOON - timedelta(days=40), "unverified")  # older than all good ones that are counted
+    every = [*nights, *tagged, again, unread]
+    keep = KeepConfig(last=2)
+    assert going(every, keep) == {found.id for found in (*nights[2:], again, unread)}
+    assert going(every, KeepConfig(last=2, tagged=2)) == going(every, keep) | {tagged[2].id}
+    assert {str(verdict.why) for verdict in judge(tagged, keep, now=NOON, zone=UTC)} == {
+        "tagged v3", "tagged v100", "tagged v200",
+    }  # fmt: skip
+
+
+def test_a_tagged_set_that_nobody_verified_stays_and_a_broken_one_does_not() -> None:
+    nights = [a_set(NOON - timedelta(days=days)) for days in range(3)]
+    unverified = a_set(NOON - timedelta(days=90), "unverified", tag="a")
+    broken = a_set(NOON - timedelta(days=80), "broken", tag="b")
+    assert going([*nights, unverified, broken], KeepConfig(last=3)) == {broken.id}
