@@ -114,7 +114,7 @@ async def test_hosts_that_fail_in_four_ways_are_named_and_no_other_is_late(
 async def test_a_cut_link_is_told_and_no_other_host_is_late(lab: SshdLab, record_property: Record) -> None:
     servers = fleet(lab, 25)
     config = config_of(lab, servers, 1)
-    config = msgspec.structs.replace(config, ssh=lab.ssh(connect_timeout=Seconds(1.5), keepalive_max=3))
+    config = msgspec.structs.replace(config, ssh=lab.ssh(connect_timeout=Seconds(4), keepalive_max=3))
     cut, blinked = ("h5", "h18"), "h12"
     others = [name for name in servers if name not in (*cut, blinked)]
     async with relays({name: servers[name] for name in (*cut, blinked)}) as wires:
@@ -176,7 +176,7 @@ def _was_tried(watch: Watch, name: str, wire: Relay) -> bool:
     gone = watch.gone(name)
     return (
         gone is not None
-        and str(gone.error) == f"[{wire.address}]:{wire.port} did not answer within 1.5 s"
+        and str(gone.error) == f"[{wire.address}]:{wire.port} did not answer within 4 s"
         and _tries_as_told(watch, name, HostUnreachable)
     )
 

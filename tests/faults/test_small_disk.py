@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -69,37 +69,35 @@ def test_07_08_a_disk_that_fills_up_at_any_byte_leaves_the_sets_before(disk: Pat
     lab = lab_on(disk, tmp_path)
     old = lab.run().stdout.strip()
     (lab.uploads / "much").write_bytes(os.urandom(MUCH))
-    ended = threading.Event()
-    hog = threading.Thread(target=fill, args=(disk, lab.store, room, ended))
-    hog.start()
-    try:
-        done = lab.lilfox("backup", "run", *lab.words, *lab.where)
-    finally:
-        ended.set()
-        hog.join()
+    programs = filling(disk, room, tmp_path / "programs")
+    done = lab.lilfox("backup", "run", *lab.words, *lab.where, env={"PATH": f"{programs}:{os.environ['PATH']}"})
+    assert (disk / "hog").exists()
     assert done.returncode in (0, 1, 3)
     assert done.returncode == 0 or "no room is left" in done.stderr, done.stderr
     assert done.returncode != 0 or room > MUCH
     assert lab.left() == []
     assert lab.status()[old] == "intact"
     assert lab.lilfox("backup", "verify", *lab.where, old).returncode == 0
-    (disk / "hog").unlink(missing_ok=True)
+    (disk / "hog").unlink()
     lab.run()
     assert lab.left() == []
     assert set(lab.status().values()) <= {"intact", "unverified"}
 
 
-def fill(disk: Path, store: Path, room: int, ended: threading.Event) -> None:
-    """Waits for a part, then leaves ``room`` bytes beside what that still needs none of."""
-    while not ended.is_set():
-        if list(store.glob("uploads_*.part")):
-            break
-        ended.wait(0.001)
-    written = sum(path.stat().st_size for path in store.glob("uploads_*.part"))
-    facts = os.statvfs(disk)
-    take = max(0, facts.f_bavail * facts.f_frsize - max(0, room - written))
-    with suppress(OSError), (disk / "hog").open("wb") as hog:
-        os.posix_fallocate(hog.fileno(), 0, max(1, take))
+def filling(disk: Path, room: int, folder: Path) -> Path:
+    """A folder whose ``tar`` leaves ``room`` bytes on the disk before it writes an archive: the room was looked at
+    by then, and nothing is written yet."""
+    folder.mkdir()
+    tar = folder / "tar"
+    tar.write_text(f"""#!/bin/sh
+if [ "$1" = --create ]; then
+    free=$(($(stat -f -c '%a * %S' {disk})))
+    fallocate -l "$((free > {room} ? free - {room} : 1))" {disk}/hog
+fi
+exec {shutil.which("tar")} "$@"
+""")
+    tar.chmod(0o755)
+    return folder
 
 
 @pytest.mark.fault("1.7", "1.8")

@@ -17,6 +17,7 @@ from lilfox_tui.backup.manifest import Manifest
 from lilfox_tui.cli.schemas import schema
 from tests.services.lilfox_command import LILFOX
 from tests.services.postgres import Postgres
+from tests.waiting import PATIENCE_S
 
 Done = subprocess.CompletedProcess[str]
 ROWS = 500
@@ -62,7 +63,7 @@ class BackupLab:
         """The store."""
         return "--store", str(self.store)
 
-    def lilfox(self, *words: str | Path, env: Mapping[str, str] | None = None, timeout_s: float = 90.0) -> Done:
+    def lilfox(self, *words: str | Path, env: Mapping[str, str] | None = None, timeout_s: float = PATIENCE_S) -> Done:
         """Runs it to its end; ``env`` comes on top of the test's own."""
         return subprocess.run(
             [*LILFOX, *map(str, words)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout_s,

@@ -9,11 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.lifetime import ending_with_us
+from tests.waiting import PATIENCE_S
 
 LILFOX = (sys.executable, "-m", "lilfox_tui")
 
 
-def lilfox(*argv: str | Path, stdin: str | None = None, timeout_s: float = 30.0) -> subprocess.CompletedProcess[str]:
+def lilfox(
+    *argv: str | Path, stdin: str | None = None, timeout_s: float = PATIENCE_S
+) -> subprocess.CompletedProcess[str]:
     """Runs it to its end."""
     return subprocess.run(
         [*LILFOX, *map(str, argv)],

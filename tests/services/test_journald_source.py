@@ -25,8 +25,9 @@ FIRST_US = 1_760_000_000_000_000
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits between tries are short."""
+    """Waits between tries are short, and a busy machine gives whole pages."""
     monkeypatch.setattr(journald, "AGAIN_S", (0.02,))
+    monkeypatch.setattr(journald, "SEARCH_S", 60.0)
 
 
 def opened(host: JournalHost, *, sudo: bool = False, **options: object) -> JournaldSource:
