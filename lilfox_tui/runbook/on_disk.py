@@ -6,7 +6,7 @@ import hashlib
 from collections import defaultdict, deque
 from pathlib import Path
 
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.errors import LilFoxError, UsageError
 from lilfox_tui.i18n import listed, tr
 from lilfox_tui.runbook.document import read
 from lilfox_tui.runbook.library import BUNDLED, bundled
@@ -26,13 +26,7 @@ class OnDisk:
         self._seen = self._signature()
         document = self._document()
         self._sha256 = document.sha256
-        for problem in document.problems:
-            if problem.severity == "error":
-                raise LilFoxError(
-                    tr("{path}:{line}: {what}; nothing of this file is run", path=self._path, line=problem.line,
-                       what=problem.text),
-                    tr("mend it; see all of it: lilfox runbook lint {path}", path=self._path),
-                )  # fmt: skip
+        refuse_broken(document)
         for runbook in document.runbooks:
             if runbook.id == self._name:
                 return runbook
@@ -85,3 +79,14 @@ def moved(before: Runbook, now: Runbook) -> tuple[tuple[int, int, int, int], ...
             if places[each.title, command.kind, command.text]:
                 found.append((step, number, *places[each.title, command.kind, command.text].popleft()))
     return tuple(found)
+
+
+def refuse_broken(document: Document) -> None:
+    """Raises UsageError with the line of the first error of a document, or with why it has no runbook."""
+    for problem in document.problems:
+        if problem.severity == "error" or (problem.code == "no-steps" and not document.runbooks):
+            raise UsageError(
+                tr("{path}:{line}: {what}; nothing of this file is run", path=document.path, line=problem.line,
+                   what=problem.text),
+                tr("mend it; see all of it: lilfox runbook lint {path}", path=document.path),
+            )  # fmt: skip

@@ -43,6 +43,15 @@ def document(word: str, config: RunbooksConfig) -> Document:
     raise UsageError(tr("{word}: no file, and no runbook of that id", word=word), tr("see: lilfox runbook list"))
 
 
+def sound_document(word: str, config: RunbooksConfig) -> Document:
+    """As :func:`document`; raises LilFoxError also where it has an error, or no runbook: nothing of it is run."""
+    from lilfox_tui.runbook.on_disk import refuse_broken
+
+    found = document(word, config)
+    refuse_broken(found)
+    return found
+
+
 def problem_line(path: str, problem: Problem) -> str:
     """``path:line: severity: what [code]``, with nothing secret in it."""
     word = tr("error") if problem.severity == "error" else tr("warning")

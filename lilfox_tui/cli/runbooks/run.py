@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from lilfox_tui.cli.output import print_json
-from lilfox_tui.cli.runbooks.choosing import document
+from lilfox_tui.cli.runbooks.choosing import sound_document
 from lilfox_tui.cli.runbooks.values import ask, given, missing, offers, pair
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.cli.settings import load_settings
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
 def _chosen(args: argparse.Namespace, loaded: LoadedConfig) -> Runbook:
     from msgspec.structs import replace
 
-    found = document(args.runbook, loaded.config.runbooks)
+    found = sound_document(args.runbook, loaded.config.runbooks)
     runbooks = [each for each in found.runbooks if not args.title or args.title in (each.id, each.title)]
     if len(runbooks) != 1:
         titles = listed(each.title for each in found.runbooks)
