@@ -13,11 +13,12 @@ import shutil
 import signal
 import stat
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
-_REMOVE_TIMES = 20
+_REMOVE_TIMES, _REMOVE_AGAIN_S = 20, 0.1
 
 
 def die_with_parent() -> None:
@@ -70,8 +71,9 @@ class SharedFolder:
 
 
 def remove(folder: Path) -> None:
-    """Removes a folder with all that is in it, also when somebody (a job that runs) still puts files there."""
+    """Removes a folder with all that is in it, also when somebody (a job, a server) still puts files there."""
     for _ in range(_REMOVE_TIMES):
         shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():
             return
+        time.sleep(_REMOVE_AGAIN_S)

@@ -29,7 +29,7 @@ from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.text import clean
 
-_READY_S = 10.0
+_READY_S = 30.0
 _END_S = 2.0
 _DATABASE_READY_S = 60.0
 _FOLDER_BYTES = 60
