@@ -143,17 +143,18 @@ async def _run(run: Run, host: Host, operation: Operation) -> tuple[detached.Loo
     """How the command ended, and what it said. Raises NotSeen where nobody saw that, HostError where it was not
     begun."""
     await host.connect()
+    begun: detached.Begun | None = None
     try:
-        await detached.start(
+        begun = await detached.start(
             host, run.id, operation.argv, stdin=operation.stdin.encode(), sudo=operation.sudo,
-            limit_bytes=_OUTPUT_BYTES, label=operation.title,
+            limit_bytes=_OUTPUT_BYTES, label=operation.title, followed=True,
         )  # fmt: skip
     except _WAY as error:
         run.say(str(error.message), "warning")  # it may run there: what follows finds out
     said = bytearray()
     look: detached.Look | None = None
     following = detached.follow(
-        host, run.id, sudo=operation.sudo, lost=lambda error: run.say(str(error.message), "warning")
+        host, run.id, sudo=operation.sudo, begun=begun, lost=lambda error: run.say(str(error.message), "warning")
     )
     try:
         async with aclosing(following) as outputs:
