@@ -173,9 +173,10 @@ async def test_what_cannot_be_done_says_why(how: str, begun: list[Request]) -> N
         words = {"read_only": "read_only", "protected": "is protected", "past": "this is the past", "lost": "not reach"}
         text = screen_text(pilot)
         assert words[how] in text, text
-        await pilot.press("enter")
+        await pilot.press(*"another", "enter")
         await pilot.pause()
         assert dialog(app) == "Chooser"
+        assert "another unit of" in screen_text(pilot)
         assert begun == []
 
 
