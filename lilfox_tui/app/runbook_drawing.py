@@ -10,19 +10,17 @@ from lilfox_tui.app.rows_on_demand import RowsOnDemand
 from lilfox_tui.app.runbook_acting import following_text
 from lilfox_tui.app.runbook_item import Item
 from lilfox_tui.app.runbook_keys import COMMAND, LIST, STEPS, RunbookKeys
+from lilfox_tui.app.runbook_output import Of, Outputs
 from lilfox_tui.app.runbook_rows import (
     RunbookStyle,
     about_row,
-    command_name,
     command_row,
     item_row,
-    output_lines,
-    output_row,
     prose_rows,
-    result_rows,
     state_mark,
     step_row,
     text_rows,
+    title_row_of,
     waiting_text,
 )
 from lilfox_tui.app.widgets.lines import Lines, more_below
@@ -30,7 +28,6 @@ from lilfox_tui.app.wrap import wrapped
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import _, listed
-from lilfox_tui.runbook.output import Kept
 from lilfox_tui.runbook.session import Folding
 from lilfox_tui.runbook.states import CommandState, Result, RunState
 from lilfox_tui.runbook.targets import words
@@ -40,7 +37,6 @@ LEFT, MIDDLE = (28, 40), (34, 56)
 LOW = 14
 """Rows of the pane from which the timeline is shown."""
 _ENTRIES = 200
-_MOST_OUTPUTS = 16
 
 
 class Drawing:
@@ -48,7 +44,7 @@ class Drawing:
 
     def __init__(self, pane: RunbookKeys) -> None:
         self._pane = pane
-        self._outputs: dict[int, tuple[Kept, Sequence[str]]] = {}
+        self._outputs = Outputs()
 
     # ---- where things stand ----------------------------------------------------------------------------------------
 
@@ -184,7 +180,7 @@ class Drawing:
             return rows
         _step, number, command = found
         if pane.place[1] is not None:
-            rows = rows[:1]  # the step's words stand at the step
+            rows = [title_row_of(step, runbook.steps[step])]  # the step's words stand at the step
         rows += [BLANK] if pane.lilfox.room.height >= LOW else []
         rows += about_row(command, self._hosts(step, number), style)
         if command.comment:
@@ -206,44 +202,20 @@ class Drawing:
 
     # ---- what became of it ----------------------------------------------------------------------
 
-    def output_rows(self, results: Sequence[Result], width: int) -> Sequence[Row]:
-        """Each host with how it ended, and what it printed; of another command than the selected one its name first."""
-        log = self._pane.seen
-        assert log is not None
-        style = self.style(width)
-        blank: list[Row] = [BLANK] if self._pane.lilfox.room.height >= LOW else []
-        head = [*blank, *self._of_another(results), *(row for result in results for row in result_rows(result, style))]
-        if len(results) == 1:
-            lines = self._lines(log.kept(results[0]))
-            return RowsOnDemand(head, len(lines), lambda at: output_row(lines[at]))
-        parts: list[str | Result] = []
-        for result in results:
-            if lines := self._lines(log.kept(result)):
-                parts += [result, *lines]
-
-        def make(at: int) -> Row:
-            part = parts[at]
-            return output_row(part) if isinstance(part, str) else (Piece(" "), Piece(part.host, "accent"))
-
-        return RowsOnDemand([*head, *blank] if parts else head, len(parts), make)
-
-    def _of_another(self, results: Sequence[Result]) -> list[Row]:
-        """Which command they are of, where that is not the one above."""
+    def output_rows(
+        self, results: Sequence[Result], width: int, top: int | None, room: int
+    ) -> tuple[Sequence[Row], int]:
+        """What the command on these hosts printed, and how many rows at the front stay. ``top``: the first of the
+        others in sight, None for the end; ``room``: how many rows there are."""
         log, found = self._pane.seen, self._pane.command
-        place = None if log is None or log.folding is None else log.folding.place(results[0].run)
-        if place is None or (found is not None and found[:2] == (place[0].step, place[0].command)):
-            return []
-        step, command = place[0].step, place[1]
-        text = _("step {number}: {command}", number=step + 1, command=command_name(command))
-        return [(Piece(" " + text, "muted"),)]
-
-    def _lines(self, kept: Kept) -> Sequence[str]:
-        found = self._outputs.get(id(kept))
-        if found is None or found[0] is not kept:
-            if len(self._outputs) > _MOST_OUTPUTS:
-                self._outputs.clear()
-            found = self._outputs[id(kept)] = kept, output_lines(kept)
-        return found[1]
+        assert log is not None
+        assert log.folding is not None
+        place = log.folding.place(results[0].run)
+        if place is None:
+            return (), 0
+        last = found is not None and found[:2] != (place[0].step, place[0].command)
+        kept = [(result, log.kept(result)) for result in results]
+        return self._outputs.rows(Of(place[0].step, place[1], last), kept, self.style(width), top, room)
 
     # ---- below ----------------------------------------------------------------------------------------------
 

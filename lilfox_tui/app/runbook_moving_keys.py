@@ -148,3 +148,4 @@ class RunbookMovingKeys(RunbookKeys):
         event.lines.scroll_rows(event.delta)
         if event.lines.id == "run-output":
             self.output_top = None if event.lines.hidden_below == 0 else event.lines.top
+            self.repaint()

@@ -90,9 +90,14 @@ def command_name(command: Command) -> str:
     return command.attributes.name or redact(command.text.strip().split("\n", 1)[0])
 
 
+def title_row_of(number: int, step: Step) -> Row:
+    """A step by its number and title, on one line."""
+    return (Piece(f" {number + 1}. ", "muted"), Piece(step.title, "strong"))
+
+
 def prose_rows(number: int, step: Step, style: RunbookStyle) -> list[Row]:
     """What a step says."""
-    rows: list[Row] = [(Piece(f" {number + 1}. ", "muted"), Piece(step.title, "strong"))]
+    rows: list[Row] = [title_row_of(number, step)]
     rows += [(Piece("    "), Piece(redact(text), "muted")) for text in step.prose]
     rows += [
         (Piece(f"    {style.glyphs.separator} ", "muted"), Piece(redact(text), "muted")) for text in step.checklist

@@ -150,8 +150,8 @@ class RunbookPane(IncidentCourseKeys):
         results = self.results()
         if results:
             output = self.query_one("#run-output", Lines)
-            rows = drawing.output_rows(results, width)
-            output.show(rows, top=len(rows) if self.output_top is None else self.output_top)
+            rows, sticky = drawing.output_rows(results, width, self.output_top, output.size.height)
+            output.show(rows, top=len(rows) if self.output_top is None else self.output_top, sticky=sticky)
 
     def _arrange(self, drawing: Drawing, widths: tuple[int, int, int], has_results: bool) -> None:
         """Gives each part its place; the rows are made anew once that is laid out."""

@@ -56,12 +56,19 @@ class Lines(Widget, can_focus=False):
         self.selected: int | None = None
 
     def show(
-        self, rows: Sequence[Row], *, selected: int | None = None, follow: bool = True, top: int | None = None
+        self,
+        rows: Sequence[Row],
+        *,
+        selected: int | None = None,
+        follow: bool = True,
+        top: int | None = None,
+        sticky: int | None = None,
     ) -> None:
         """Makes ``rows`` what is shown, ``selected`` the highlighted one, in sight when ``follow``. ``top`` is the
-        first of the scrolling rows, where rows came or went above them."""
+        first of the scrolling rows, where rows came or went above them; ``sticky`` are from now on those that stay."""
         before = [self._line(y) for y in range(self.size.height)]
         self.rows = rows
+        self.sticky = self.sticky if sticky is None else sticky
         self.selected = selected
         self.top = self.top if top is None else top
         if self.room:
