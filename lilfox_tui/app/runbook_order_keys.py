@@ -37,16 +37,17 @@ class RunbookOrderKeys(RunbookRunKeys):
         elif waiting.what == "decision":
             await self._decide(run, folding, turn)
         elif await self._values(run, folding, turn):
-            if folding.command(turn).kind == "interactive":
-                await self._in_terminal(run, folding, turn)
-            else:
-                await self._run_turn(run, folding, turn)
+            await self._run_turn(run, folding, turn)
 
     async def _run_turn(self, run: RunLog, folding: Folding, turn: Turn, *, again: bool = False) -> None:
-        """Runs a command, which is asked first where it changes something or is not what was shown."""
+        """Runs a command, which is asked first where it changes something, needs the terminal, or is not what was
+        shown."""
         from lilfox_tui.monitor.runbook_orders import run_order
         from lilfox_tui.runbook.turns import asks
 
+        if folding.command(turn).kind == "interactive":
+            await self._in_terminal(run, folding, turn, again=again)
+            return
         given = self.given(run)
         if (asks(folding.command(turn)) or again or folding is not run.folding) and not await self._confirmed(
             folding, turn, given, again=again
@@ -145,14 +146,14 @@ class RunbookOrderKeys(RunbookRunKeys):
         elif chosen == "skip":
             self.skip()
 
-    async def _in_terminal(self, run: RunLog, folding: Folding, turn: Turn) -> None:
+    async def _in_terminal(self, run: RunLog, folding: Folding, turn: Turn, *, again: bool) -> None:
         """Runs an interactive command in this terminal, and tells the job how it ended."""
         from lilfox_tui.monitor.runbook_orders import in_terminal
         from lilfox_tui.runbook.orders import TerminalEnded
 
         given = self.given(run)
         found = in_terminal(self.lilfox.config, folding, turn, folding.sha256, given)
-        if not await self._confirmed(folding, turn, given, again=False):
+        if not await self._confirmed(folding, turn, given, again=again):
             return
         begins = found.begins
         if await self.order(run, begins):

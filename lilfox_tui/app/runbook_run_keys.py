@@ -88,8 +88,11 @@ class RunbookRunKeys(RunbookReasons):
 
     async def _incident_for(self, item: Item) -> str | None:
         """The id of the incident that the run is part of, empty for none; None where nothing is to begin."""
-        if self.incident is not None and self.incident.incident is not None:
-            return self.incident.incident.id
+        from lilfox_tui.incident.incidents import current_folder
+
+        there = await asyncio.to_thread(current_folder)  # what is shown may not have it yet
+        if there is not None:
+            return there.name
         from lilfox_tui.app.dialogs.options import Options
         from lilfox_tui.app.runbook_dialogs import beginning_rows, beginning_ways
 

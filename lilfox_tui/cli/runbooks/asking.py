@@ -117,6 +117,8 @@ class Asking:
                 return LookAgain(run=unknown)
         else:
             answer = await _choice(tr("it failed: [r]etry, {others}", others=_OTHERS), "rsua")
+        if answer == "r" and folding.command(again).kind == "interactive":
+            return await self._in_terminal(folding, again)
         if answer == "r":
             return self._run(again, again=bool(unknown))
         return await self._other(answer, turn)
