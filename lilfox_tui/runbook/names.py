@@ -1,10 +1,11 @@
-"""Names of fences within a runbook, and what undoes what: each name once, no circles."""
+"""Names of fences and of variables within a runbook, and what undoes what: each name once, no circles."""
 
 from __future__ import annotations
 
 from msgspec import Struct
 
 from lilfox_tui.i18n import _
+from lilfox_tui.redact import redact
 from lilfox_tui.runbook.model import Problem, Runbook
 
 
@@ -15,7 +16,7 @@ class _Named(Struct):
 
 
 def problems_of_names(runbook: Runbook) -> list[Problem]:
-    """Names that are there twice, rollbacks of what is not there, and circles of rollbacks."""
+    """Names that are there twice, rollbacks of what is not there or in a circle, secrets that are captured."""
     fences = _fences(runbook)
     problems: list[Problem] = []
     first: dict[str, _Named] = {}
@@ -34,7 +35,22 @@ def problems_of_names(runbook: Runbook) -> list[Problem]:
         if fence.undoes is not None and fence.undoes not in first:
             what = _("rollback-of: no fence of this runbook has the name “{name}”", name=fence.undoes)
             problems.append(Problem(fence.line, "error", "rollback-unknown", what))
-    return problems + _circles(first)
+    return problems + _circles(first) + _captured_secrets(runbook)
+
+
+def _captured_secrets(runbook: Runbook) -> list[Problem]:
+    """What a command prints is kept and shown before anybody knows that a secret is in it."""
+    secret = {variable.name for variable in runbook.variables if variable.type == "secret"}
+    found: dict[int, Problem] = {}
+    for command in (command for step in runbook.steps for command in step.commands):
+        for name in command.attributes.capture:
+            if name in secret or redact(f"{name}=value") != f"{name}=value":
+                what = _(
+                    "capture: “{name}” is a secret, and what is printed is kept; the command that needs it can read it",
+                    name=name,
+                )
+                found.setdefault(command.fence, Problem(command.line - 1, "error", "attribute-value", what))
+    return list(found.values())
 
 
 def _fences(runbook: Runbook) -> list[_Named]:

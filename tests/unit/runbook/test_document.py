@@ -244,6 +244,15 @@ def test_names_and_rollbacks(fences: list[str], said: list[tuple[int, str]]) -> 
     assert [(problem.line, problem.code) for problem in document.problems] == said
 
 
+@pytest.mark.parametrize(("name", "refused"), [("tok", True), ("api_token", True), ("port", False)])
+def test_a_secret_is_not_captured(name: str, refused: bool) -> None:
+    """What is printed would be on the disk before it is known to be one."""
+    front = "---\nlilfox: {version: 1}\nvars:\n  tok: secret\n  port: port\n---\n"
+    document = _parse(front + "# T\n1. a\n" + _fence(f'{{"capture": {{"{name}": "(.*)"}}}}'))
+    said = [(problem.line, problem.code) for problem in document.problems]
+    assert said == ([(9, "attribute-value")] if refused else [])
+
+
 def test_what_a_circle_goes_through_is_named() -> None:
     document = _parse(
         "# T\n1. a\n" + _fence('{"name": "a", "rollback-of": "b"}') + _fence('{"name": "b", "rollback-of": "a"}')
