@@ -151,7 +151,7 @@ echo begun >&9
 trap - PIPE
 exec <&3 3<&- >&4 4>&- 2>&5 5>&- 9>&-
 umask "$u"
-LILFOX_JOB=${j##*/}
+LILFOX_JOB=$j
 export LILFOX_JOB
 unset j t u o e p keeper label began boot host
 unset -f since here synced size

@@ -178,6 +178,8 @@ async def test_arguments_stdin_environment_and_folder_arrive_as_they_are(place: 
     assert (await followed(place.host, "args"))[0].decode() == "".join(f"[{word}]\n" for word in NASTY)
     assert (await followed(place.host, "env"))[0].decode() == f"a'b\nc {tmp_path}"
     assert (await followed(place.host, "script"))[0] == b"t w o-one\nin"
+    await detached.start(place.host, "folder", ["sh", "-c", 'echo "$LILFOX_JOB"'])
+    assert (await followed(place.host, "folder"))[0].decode() == f"{place.folder('folder')}\n"
     await detached.start(place.host, "nowhere", ["true"], cwd="/no/such")
     assert (await followed(place.host, "nowhere"))[2].exit_status == 126
     await detached.start(place.host, "nothing", ["no-such-program"])
