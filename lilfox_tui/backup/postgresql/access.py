@@ -69,13 +69,17 @@ class Access:
 
 
 @asynccontextmanager
-async def opened(host: Host, connection: Connection, *, binaries: str = "") -> AsyncIterator[Access]:
-    """Finds the client programs (in ``binaries`` only, where it is given) and keeps the password in reach of them.
+async def opened(
+    host: Host, connection: Connection, *, binaries: str = "", clients: Clients | None = None
+) -> AsyncIterator[Access]:
+    """Finds the client programs (in ``binaries`` only, where it is given), unless somebody has just found ``clients``,
+    and keeps the password in reach of them.
 
     Nothing has been asked of the server yet. Raises BackupError where no client programs are, HostError, LilFoxError
     for a secret that cannot be read.
     """
-    clients = await find_clients(host, folder=binaries, run_as=connection.run_as)
+    if clients is None:
+        clients = await find_clients(host, folder=binaries, run_as=connection.run_as)
     access = Access(host, connection, clients, "")
     password = await resolve(connection.password) if connection.password else callers_password(connection, os.environ)
     if password is None:

@@ -12,10 +12,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from lilfox_tui.backup.postgresql.claim import MEETING
 from lilfox_tui.backup.postgresql.detail import DatabaseDetail
 from lilfox_tui.backup.postgresql.kept_session import KeptSession
-from lilfox_tui.backup.postgresql.psql import Psql
 from lilfox_tui.backup.postgresql.variables import variable
 
 _OF_QUOTED_NAMES = frozenset(
@@ -23,15 +21,14 @@ _OF_QUOTED_NAMES = frozenset(
      "local_preload_libraries", "unix_socket_directories")
 )  # fmt: skip
 """Settings whose value is a list of quoted names (GUC_LIST_QUOTE in the server; pg_dump knows the same list)."""
-_READ = """
-SELECT pg_get_userbyid(d.datdba) AS owner, d.datacl::text AS acl, d.datconnlimit AS "limit",
-    shobj_description(d.oid, 'pg_database') AS comment,
-    (SELECT coalesce(json_agg(json_build_object('role', CASE WHEN s.setrole = 0 THEN '' ELSE
-        pg_get_userbyid(s.setrole) END, 'setting', c) ORDER BY s.setrole, n), '[]')
-        FROM pg_db_role_setting s CROSS JOIN unnest(s.setconfig) WITH ORDINALITY AS u (c, n)
-        WHERE s.setdatabase = d.oid) AS settings
-FROM pg_database d WHERE d.datname = :'name'
-"""
+_READ = (
+    'SELECT pg_get_userbyid(d.datdba) AS owner, d.datacl::text AS acl, d.datconnlimit AS "limit", '
+    "shobj_description(d.oid, 'pg_database') AS comment, "
+    "(SELECT coalesce(json_agg(json_build_object('role', CASE WHEN s.setrole = 0 THEN '' ELSE "
+    "pg_get_userbyid(s.setrole) END, 'setting', c) ORDER BY s.setrole, n), '[]') "
+    "FROM pg_db_role_setting s CROSS JOIN unnest(s.setconfig) WITH ORDINALITY AS u (c, n) "
+    "WHERE s.setdatabase = d.oid) AS settings FROM pg_database d WHERE d.datname = :'name'"
+)
 _GIVE = (
     "WITH c AS (SELECT :'carried'::json AS c) "
     "SELECT s FROM (SELECT 1 AS n, 0::int8 AS m, "
@@ -71,9 +68,11 @@ class Carried(Struct, frozen=True, kw_only=True):
     settings: tuple[Setting, ...] = ()
 
 
-async def carried_of(psql: Psql, name: str) -> Carried | None:
-    """What the database ``name`` has now; None where there is none. Raises BackupError, HostError."""
-    [rows] = await psql.ask(_READ, database=MEETING, variables={"name": name})
+async def carried_of(session: KeptSession, name: str) -> Carried | None:
+    """What the database ``name`` has now; None where there is none. ``session``: of any database of its server. Raises
+    BackupError, HostError."""
+    await session.tell(variable("name", name))
+    rows = await session.ask(_READ)
     if not rows:
         return None
     row: dict[str, Any] = rows[0]

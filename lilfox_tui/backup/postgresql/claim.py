@@ -9,14 +9,14 @@ from contextlib import asynccontextmanager
 from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.postgresql.access import Access
 from lilfox_tui.backup.postgresql.kept_session import KeptSession, kept
-from lilfox_tui.backup.postgresql.psql import Psql
+from lilfox_tui.backup.postgresql.psql import Psql, Row
 from lilfox_tui.backup.postgresql.variables import variable
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.text import clean, human_duration
 
 MEETING = "postgres"
 """The database of every server in which those who restore meet."""
-_HOLDER = """
+HOLDER = """
 SELECT a.pid, a.usename AS role, coalesce(host(a.client_addr), 'local') AS client,
     extract(epoch FROM clock_timestamp() - a.backend_start)::float8 AS since_s
 FROM pg_stat_activity a JOIN pg_locks l USING (pid)
@@ -50,7 +50,12 @@ async def claimed(access: Access, version_num: int, names: Sequence[str]) -> Asy
 
 async def holder_of(psql: Psql, name: str) -> Message | None:
     """Who restores into ``name`` now; None: nobody. Raises BackupError, HostError."""
-    [rows] = await psql.ask(_HOLDER, database=MEETING, variables={"name": name})
+    [rows] = await psql.ask(HOLDER, database=MEETING, variables={"name": name})
+    return holder_from(rows, name)
+
+
+def holder_from(rows: Sequence[Row], name: str) -> Message | None:
+    """What ``HOLDER`` gave, for people; None: nobody."""
     if not rows:
         return None
     row = rows[0]

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
 from lilfox_tui.backup.postgresql.claim import MEETING
 from lilfox_tui.backup.postgresql.psql import Psql
-from lilfox_tui.backup.postgresql.server import Database, Server, databases_of, server_of
-from lilfox_tui.backup.postgresql.staging import Leftover, leftovers
+from lilfox_tui.backup.postgresql.server import (
+    DATABASES,
+    SERVER,
+    Database,
+    Server,
+    databases_from,
+    identifier_of,
+    server_from,
+)
+from lilfox_tui.backup.postgresql.staging import LEFT, Leftover, leftovers_from
 
 _ROLES = "SELECT rolname AS name, pg_has_role(current_user, oid, 'MEMBER') AS member FROM pg_roles"
 _EXTENSIONS = """
@@ -62,18 +71,23 @@ class Ground(Struct, frozen=True, kw_only=True):
 
 
 async def ground_of(psql: Psql) -> Ground:
-    """Asks the server. Raises BackupError, HostError."""
-    server = await server_of(psql, database=MEETING)
-    roles, extensions, tablespaces, [itself] = await psql.ask(
-        _ROLES, _EXTENSIONS, _TABLESPACES, _ITSELF, database=MEETING
-    )
+    """Asks the server, all of it at one moment. Raises BackupError, HostError."""
+    identifier = asyncio.ensure_future(identifier_of(psql, database=MEETING))
+    try:
+        [server], databases, left, roles, extensions, tablespaces, [itself] = await psql.ask(
+            SERVER, DATABASES, LEFT, _ROLES, _EXTENSIONS, _TABLESPACES, _ITSELF, database=MEETING
+        )
+        known = server_from(server, await identifier)
+    finally:
+        identifier.cancel()
+        await asyncio.gather(identifier, return_exceptions=True)
     return Ground(
-        server=server,
-        databases=await databases_of(psql, database=MEETING),
+        server=known,
+        databases=databases_from(databases),
         roles={row["name"]: row["member"] for row in roles},
         extensions={row["name"]: Extension(**{**row, "versions": tuple(row["versions"])}) for row in extensions},
         tablespaces={row["name"]: Tablespace(**row) for row in tablespaces},
-        leftovers=await leftovers(psql),
+        leftovers=leftovers_from(left),
         max_wal_bytes=itself["max_wal_bytes"],
         may_end=itself["may_end"],
     )

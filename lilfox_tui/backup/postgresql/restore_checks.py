@@ -5,12 +5,12 @@ from __future__ import annotations
 from lilfox_tui.backup.check import Check
 from lilfox_tui.backup.postgresql.access import Access
 from lilfox_tui.backup.postgresql.aim import Aim
-from lilfox_tui.backup.postgresql.claim import MEETING, holder_of
+from lilfox_tui.backup.postgresql.claim import HOLDER, MEETING, holder_from
 from lilfox_tui.backup.postgresql.clients import Clients, Programs
 from lilfox_tui.backup.postgresql.ground import Ground
 from lilfox_tui.backup.postgresql.naming import LONGEST_BYTES
-from lilfox_tui.backup.postgresql.psql import Psql
-from lilfox_tui.backup.postgresql.server import Server, sessions_in
+from lilfox_tui.backup.postgresql.psql import Psql, Row
+from lilfox_tui.backup.postgresql.server import SESSIONS, Server, Session, sessions_from
 from lilfox_tui.backup.postgresql.swap import hint_to_end, in_the_way
 from lilfox_tui.backup.source import Goal
 from lilfox_tui.i18n import tr
@@ -94,7 +94,7 @@ def about_versions(ground: Ground, aim: Aim, clients: Clients) -> list[Check]:
 
 async def about_target(access: Access, ground: Ground, aim: Aim, goal: Goal) -> list[Check]:
     """What is there: a database of ours to replace, nobody in it, nobody else restoring it."""
-    name, psql = aim.database, Psql(access)
+    name = aim.database
     about = tr("database {name}", name=clean(name))
     if goal.scratch:
         return []
@@ -115,16 +115,18 @@ async def about_target(access: Access, ground: Ground, aim: Aim, goal: Goal) -> 
         found = tr("it belongs to {owner}; {role} may not rename it",
                    owner=clean(live.owner), role=clean(ground.server.role))  # fmt: skip
         checks.append(Check(about, "bad", found, tr("Restore as its owner or as a superuser.")))
-    if holder := await holder_of(psql, name):
+    holders, sessions, [ties] = await Psql(access).ask(
+        HOLDER, SESSIONS, _TIES, database=MEETING, variables={"name": name}
+    )
+    if holder := holder_from(holders, name):
         checks.append(Check(about, "bad", holder, tr("Wait until that has ended.")))
     if not goal.only:
-        checks += await _about_sessions(psql, ground, name, goal)
-        checks += await _about_ties(psql, name, goal)
+        checks += _about_sessions(sessions_from(sessions), ground, name, goal)
+        checks += _about_ties(ties, name, goal)
     return checks
 
 
-async def _about_sessions(psql: Psql, ground: Ground, name: str, goal: Goal) -> list[Check]:
-    sessions = await sessions_in(psql, name, database=MEETING)
+def _about_sessions(sessions: list[Session], ground: Ground, name: str, goal: Goal) -> list[Check]:
     if not sessions:
         return []
     about, found = tr("sessions in {name}", name=clean(name)), in_the_way(name, sessions)
@@ -146,9 +148,8 @@ SELECT (SELECT count(*) FROM pg_prepared_xacts WHERE database = :'name') AS prep
 """
 
 
-async def _about_ties(psql: Psql, name: str, goal: Goal) -> list[Check]:
+def _about_ties(row: Row, name: str, goal: Goal) -> list[Check]:
     """What keeps a database from being renamed, or stays with the one that is renamed."""
-    [[row]] = await psql.ask(_TIES, database=MEETING, variables={"name": name})
     about = tr("database {name}", name=clean(name))
     checks = []
     if row["prepared"]:

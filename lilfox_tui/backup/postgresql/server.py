@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+
 from msgspec import Struct, convert
 
 from lilfox_tui.backup.postgresql.psql import Psql, Row, SqlRefused
@@ -80,7 +83,7 @@ class Blocker(Struct, frozen=True, kw_only=True):
     granted: bool
 
 
-_SERVER = """
+SERVER = """
 SELECT current_setting('server_version_num')::int AS version_num, current_setting('server_version') AS version,
     pg_is_in_recovery() AS standby, current_setting('default_transaction_read_only')::bool AS read_only,
     current_user AS role, r.rolsuper AS superuser, (r.rolbypassrls OR r.rolsuper) AS bypasses_rls,
@@ -93,7 +96,7 @@ SELECT current_setting('server_version_num')::int AS version_num, current_settin
 FROM pg_roles r WHERE r.rolname = current_user
 """
 _IDENTIFIER = "SELECT system_identifier::text AS system_identifier FROM pg_control_system()"
-_DATABASES = """
+DATABASES = """
 SELECT d.datname AS name, pg_get_userbyid(d.datdba) AS owner, pg_encoding_to_char(d.encoding) AS encoding,
     d.datcollate AS collate, d.datctype AS ctype, t.spcname AS tablespace, d.datistemplate AS is_template,
     d.datallowconn AS allows_connections, d.datconnlimit AS connection_limit,
@@ -104,11 +107,11 @@ SELECT d.datname AS name, pg_get_userbyid(d.datdba) AS owner, pg_encoding_to_cha
         THEN pg_database_size(d.oid) ELSE 0 END AS size_bytes
 FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace
 """
-_SESSIONS = """
+SESSIONS = """
 SELECT pid, coalesce(usename, '') AS role, application_name AS application,
     coalesce(host(client_addr), client_hostname, 'local') AS client, coalesce(state, '') AS state,
     extract(epoch FROM clock_timestamp() - state_change)::float8 AS since_s, left(coalesce(query, ''), 300) AS query
-FROM pg_stat_activity WHERE datname = :'database' AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+FROM pg_stat_activity WHERE datname = :'name' AND pid <> pg_backend_pid() AND backend_type = 'client backend'
 ORDER BY pid
 """
 _BLOCKERS = """
@@ -126,23 +129,49 @@ ORDER BY l.granted DESC, since_s DESC NULLS LAST LIMIT 20
 async def server_of(psql: Psql, *, database: str = "") -> Server:
     """The server, asked in ``database`` (the connection's own when not given). Raises SqlRefused, NoConnection,
     HostError."""
-    [[row]] = await psql.ask(_SERVER, database=database)
+    identifier = asyncio.ensure_future(identifier_of(psql, database=database))
     try:
-        [[identity]] = await psql.ask(_IDENTIFIER, database=database)
+        [[row]] = await psql.ask(SERVER, database=database)
+        return server_from(row, await identifier)
+    finally:
+        identifier.cancel()
+        await asyncio.gather(identifier, return_exceptions=True)
+
+
+async def identifier_of(psql: Psql, *, database: str = "") -> str | None:
+    """Of the cluster; None where the role may not ask, which must be found out in a session of its own. Raises as
+    :func:`server_of`."""
+    try:
+        [[row]] = await psql.ask(_IDENTIFIER, database=database)
     except SqlRefused:
-        identity = {"system_identifier": None}
-    return convert({**row, **identity}, Server)
+        return None
+    return str(row["system_identifier"])
+
+
+def server_from(row: Row, identifier: str | None) -> Server:
+    """What ``SERVER`` gave."""
+    return convert({**row, "system_identifier": identifier}, Server)
 
 
 async def databases_of(psql: Psql, *, database: str = "") -> dict[str, Database]:
     """All databases by name. Raises as :func:`server_of`."""
-    [rows] = await psql.ask(_DATABASES, database=database)
+    [rows] = await psql.ask(DATABASES, database=database)
+    return databases_from(rows)
+
+
+def databases_from(rows: Sequence[Row]) -> dict[str, Database]:
+    """What ``DATABASES`` gave, by name."""
     return {row["name"]: convert(row, Database) for row in rows}
 
 
 async def sessions_in(psql: Psql, name: str, *, database: str = "") -> list[Session]:
     """Who is connected to the database ``name``, ours not counted. Raises as :func:`server_of`."""
-    [rows] = await psql.ask(_SESSIONS, database=database, variables={"database": name})
+    [rows] = await psql.ask(SESSIONS, database=database, variables={"name": name})
+    return sessions_from(rows)
+
+
+def sessions_from(rows: Sequence[Row]) -> list[Session]:
+    """What ``SESSIONS`` gave."""
     return [convert(row, Session) for row in rows]
 
 

@@ -125,11 +125,8 @@ async def taken(
 
     Raises BackupError, HostError.
     """
-    async with kept(access, database, version_num=version_num) as session:
-        for name, value in TEXT_FORM.items():
-            await session.tell(f"SET {name} = '{value}';")
-        for name, value in (ALONE if ways is None else TOGETHER).items():
-            await session.tell(f"SET {name} = '{value}';")
+    settings = {**TEXT_FORM, **(ALONE if ways is None else TOGETHER)}
+    async with kept(access, database, version_num=version_num, settings=settings) as session:
         await session.tell("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;")
         [exported] = await session.ask("SELECT pg_export_snapshot() AS name")
         await session.tell("\\set ON_ERROR_ROLLBACK on")

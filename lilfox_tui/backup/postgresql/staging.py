@@ -13,14 +13,14 @@ from msgspec import Struct
 from lilfox_tui.backup.postgresql.aim import Aim
 from lilfox_tui.backup.postgresql.claim import MEETING
 from lilfox_tui.backup.postgresql.naming import is_staged
-from lilfox_tui.backup.postgresql.psql import Psql
+from lilfox_tui.backup.postgresql.psql import Psql, Row
 from lilfox_tui.backup.postgresql.server import Database, Server
 
 MARK = "lilfox: staged to restore "
 """Begins the comment; the name of the database that it is for follows."""
 LONG_S = 600.0
 """For CREATE and DROP DATABASE, which wait for a checkpoint."""
-_LEFT = f"""
+LEFT = f"""
 SELECT d.datname AS name, substr(shobj_description(d.oid, 'pg_database'), {len(MARK) + 1}) AS "for"
 FROM pg_database d WHERE shobj_description(d.oid, 'pg_database') LIKE '{MARK}%' AND NOT EXISTS (
     SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
@@ -146,5 +146,10 @@ async def _drop_subscriptions(psql: Psql, name: str) -> None:
 
 async def leftovers(psql: Psql) -> Sequence[Leftover]:
     """What restores that did not come to their end left on the server. Raises BackupError, HostError."""
-    [rows] = await psql.ask(_LEFT, database=MEETING)
+    [rows] = await psql.ask(LEFT, database=MEETING)
+    return leftovers_from(rows)
+
+
+def leftovers_from(rows: Sequence[Row]) -> Sequence[Leftover]:
+    """What ``LEFT`` gave."""
     return [Leftover(row["name"], row["for"]) for row in rows if is_staged(row["name"], row["for"])]

@@ -19,6 +19,7 @@ from lilfox_tui.backup.postgresql.aim import Aim, aims_of, globals_of
 from lilfox_tui.backup.postgresql.carried import carried_by, carried_of
 from lilfox_tui.backup.postgresql.changes import changes_of
 from lilfox_tui.backup.postgresql.claim import MEETING, claimed
+from lilfox_tui.backup.postgresql.clients import Clients
 from lilfox_tui.backup.postgresql.compare import compare_database
 from lilfox_tui.backup.postgresql.connection import Connection
 from lilfox_tui.backup.postgresql.detail import DatabaseDetail
@@ -61,9 +62,9 @@ class Way(Struct, frozen=True, kw_only=True):
     options: dict[str, Any]
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator[Access]:
-        """Raises BackupError, HostError."""
-        async with opened(self.host, self.connection, binaries=self.binaries) as access:
+    async def opened(self, clients: Clients | None = None) -> AsyncIterator[Access]:
+        """``clients``: what was found there just before. Raises BackupError, HostError."""
+        async with opened(self.host, self.connection, binaries=self.binaries, clients=clients) as access:
             yield access
 
 
@@ -82,6 +83,8 @@ class DatabaseTarget:
     def __init__(self, way: Way, goal: Goal, databases: Sequence[str]) -> None:
         self._way, self._goal = way, goal
         self._aims = aims_of(goal, databases)
+        self._clients: Clients | None = None
+        """As the checks found them."""
         self._stack = AsyncExitStack()
         self._staging: Staging | None = None
         self._made: list[str] = []
@@ -100,6 +103,7 @@ class DatabaseTarget:
         """See :meth:`Target.checks`."""
         try:
             async with self._way.opened() as access:
+                self._clients = access.clients
                 await self._read_untold()
                 ground = await ground_of(Psql(access))
                 checks = about_server(ground, self._aims, self._goal, self._way.connection.server)
@@ -120,7 +124,7 @@ class DatabaseTarget:
 
     async def stage(self, moved: Callable[[int], None]) -> None:
         """See :meth:`Target.stage`."""
-        access = await self._stack.enter_async_context(self._way.opened())
+        access = await self._stack.enter_async_context(self._way.opened(self._clients))
         ground = await ground_of(Psql(access))
         names = [aim.database for aim in self._aims]
         stamp = free_stamp(datetime.now(UTC), local_zone(), names, set(ground.databases))
@@ -174,13 +178,12 @@ class DatabaseTarget:
     async def swap(self) -> None:
         """See :meth:`Target.swap`."""
         staging = self._begun()
-        psql = Psql(staging.access)
         steps: list[Step] = []
         for aim in self._aims:
             renames = self._renames(aim)
             if renames.before:
                 steps.append(Step(renames.target, renames.before))
-            carried = await carried_of(psql, aim.database) or carried_by(aim.detail)
+            carried = await carried_of(staging.claim, aim.database) or carried_by(aim.detail)
             given = structs.replace(carried, owner=carried.owner or staging.ground.server.role)
             steps.append(Step(renames.staged, renames.target, given=given, ours=True))
         await rename(staging.access, staging.ground.server, staging.claim, steps, end_sessions=self._goal.end_sessions)
