@@ -144,19 +144,22 @@ def test_a_release_is_rolled_back_with_code_dependencies_and_data(
 
 
 @pytest.mark.fault("2.21")
-@pytest.mark.parametrize("fails", ["1.1", "1.1 lock", "2.1", "3.1", "4.1", "5.1", "6.1"])
+@pytest.mark.parametrize("fails", ["1.1", "1.1 lock", "2.1", "2.1 none", "3.1", "4.1", "5.1", "6.1"])
 def test_a_rollback_that_fails_leaves_all_as_it_was(site: Site, fails: str) -> None:
     assert site.release().code == 0
     changed(site)
     record = "/var/lib/lilfox/releases/r1"
     if fails == "2.1":
         site.damage_the_set()
+    elif fails == "2.1 none":
+        for file in site.store.iterdir():
+            file.unlink()
     elif fails == "5.1":
         site.break_here('[ "$1" = restore ] && [ "$3" = --plan ] && [ "$5" = --yes ]')
     else:
         faults = {
-            "1.1": f"echo other >{record}/set",
-            "1.1 lock": f"cd {record} && echo other >lock && sha256sum commit set lock >sums",
+            "1.1": f"echo other >{record}/commit",
+            "1.1 lock": f"cd {record} && echo other >lock && sha256sum commit lock >sums",
             "3.1": broken("systemctl", '[ "$1" = stop ]'),
             "4.1": broken("cp", '[ "$1" = requirements.lock ] && [ ! -e /tmp/once ] && touch /tmp/once'),
             "6.1": broken("systemctl", '[ "$1" = start ] && [ ! -e /tmp/once ] && touch /tmp/once'),
@@ -168,12 +171,14 @@ def test_a_rollback_that_fails_leaves_all_as_it_was(site: Site, fails: str) -> N
 
 
 @pytest.mark.fault("2.21")
-@pytest.mark.parametrize("fails", ["1.1", "2.1", "3.1"])
+@pytest.mark.parametrize("fails", ["1.1", "2.1", "3.1", "4.1"])
 def test_a_release_that_cannot_be_rolled_back_is_none(site: Site, fails: str) -> None:
     if fails == "1.1":
-        site.break_here('[ "$2" = run ]')
-    elif fails == "2.1":
         site.machine.ssh("echo changed >>/srv/lilfox/VERSION")
+    elif fails == "2.1":
+        site.break_here('[ "$2" = run ]')
+    elif fails == "3.1":
+        site.machine.ssh(broken("sync", '[ "$1" = -f ]'))
     else:
         site.machine.ssh("touch /srv/broken-r2")
     done = site.walk("release", undo=True, plan="nightly", app="app-1", version="r2", patience=3)
