@@ -273,16 +273,16 @@ def test_a_number_that_was_given_again_is_left_alone(acts: Acts) -> None:
 
 @pytest.mark.fault("2.24")
 def test_a_ban_drops_packets_and_ends_by_itself(acts: Acts) -> None:
-    done = acts.ban(acts.attack.attacker, 4)
+    done = acts.ban(acts.attack.attacker, 20)  # a busy machine may need some of them before it is looked at
     assert done.state == "ok", (done.message, done.hint)
     assert "is banned until" in done.message
     assert not acts.attack.gets_in()
     assert acts.attack.gets_in(acts.attack.balancer)
-    wait_for(acts.attack.gets_in, timeout_s=10, what="the ban ends by itself")
+    wait_for(acts.attack.gets_in, timeout_s=60, what="the ban ends by itself")
 
 
 def test_a_ban_is_lifted_and_made_longer(acts: Acts) -> None:
-    assert acts.ban(acts.attack.attacker, 5).state == "ok"
+    assert acts.ban(acts.attack.attacker, 60).state == "ok"
     assert acts.ban(acts.attack.attacker, 600).state == "ok"
     listed = acts.web.ssh("nft list table inet lilfox_ban")
     assert listed.count("drop") == 2, "the rules stand there once"
