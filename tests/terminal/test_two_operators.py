@@ -183,3 +183,31 @@ def test_of_two_who_confirm_the_same_step_at_once_one_runs_it(home: Path) -> Non
         follower.press("\r")
         follower.until("acts in this run, you follow")
         assert changed(home) == ["one"]
+
+
+def test_at_the_command_line_one_follows_and_takes_over_too(home: Path) -> None:
+    (home / "go").touch()
+    words = ["runbook", "run", str(home / "runbooks/made.md")]
+    with Console(words, home=home, env={"PYTHONPATH": str(ROOT)}, rows=50) as first:
+        first.until("run it? [y]es")
+        (job,) = list_jobs()
+        words = ["runbook", "run", "--resume", job.id]
+        with Console(words, home=home, env={"PYTHONPATH": str(ROOT)}, rows=50) as second:
+            second.until(f"{terminal_of(first)} acts in this run, you follow; t and enter takes over")
+            assert "run it?" not in second.text
+            second.press("y\n")
+            second.press("t\n")
+            second.until("run it? [y]es")
+            first.until(f"{terminal_of(second)} acts in this run, you follow; t and enter takes over")
+            first.press("y\n")
+            second.press("y\n")
+            first.until("here: done (0)")
+            second.until("echo two >>$HOME/changed")
+            assert changed(home) == ["one"]
+            first.press("\x03")
+            assert first.ended_within() == 130
+            assert "the run goes on" in first.text
+            second.press("y\n")
+            assert second.ended_within() == 0
+    assert changed(home) == ["one", "two"]
+    assert ended(job.id).state == "ok"
