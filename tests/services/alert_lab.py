@@ -59,11 +59,11 @@ class Lab:
         self._all: list[Shown] = []
         self._opened: list[Database] = []
 
-    def configure(self, notifiers: str, *, wait: str = "0s", alerts: str = "") -> None:
-        """Writes the files."""
+    def configure(self, notifiers: str, *, wait: str = "0s", resend: str = "500ms", alerts: str = "") -> None:
+        """Writes the files. What an Alertmanager was told of holds four times ``resend`` there."""
         (self.folder / "rules.yml").write_text(RULES.format(wait=wait))
         config = self.folder / "config.yaml"
-        given = "{group_wait: 100ms, group_interval: 200ms, resend: 500ms" + alerts + "}"
+        given = f"{{group_wait: 100ms, group_interval: 200ms, resend: {resend}{alerts}}}"
         config.write_text(f"rules: [rules.yml]\nalerts: {given}\nnotifiers: {notifiers}\n")
         config.chmod(0o600)
 

@@ -21,7 +21,7 @@ from tests.services.http_stand_in import Reply, StandIn
 from tests.services.lilfox_command import lilfox, running
 from tests.services.mail_server import Authority, Box, mail_server
 from tests.unit.alerts.manual_rules import MANUAL
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, unhurried, until
 
 CONFIG = """\
 hosts: {{here: {{local: true}}}}
@@ -67,7 +67,7 @@ def corrected(text: str, remarks: Remarks) -> str:
         at = lines.index(f"      - alert: {rule}") + 1
         lines[at] = "        expr: " + remarks[rule][1].removeprefix("rather: ")
     quick = "\n".join(lines) + "\n"
-    for long, short in (("[5m]", "[8s]"), ("for: 5m", "for: 6s"), ("for: 10m", "for: 2s")):
+    for long, short in (("[5m]", "[8s]"), ("for: 5m", f"for: {unhurried(4):.0f}s"), ("for: 10m", "for: 2s")):
         quick = quick.replace(long, short)
     return quick
 
@@ -102,7 +102,7 @@ class Lab:
                     alerts = json.loads(done.stdout)["alerts"]
                     found.extend(one for one in alerts if (one["name"], one["state"]) == (name, state))
 
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             await look()
         return found[0]
 
