@@ -183,7 +183,7 @@ class LilFoxApp(AppKeys):
             if self.current == RUNBOOK and not self.touched:
                 self.pane.select_run(left.key)
             self.tell(
-                tr("{incident} is open: {title} is not at its end; enter in pane 4 goes on with it",
+                tr("{incident} is open: {title} is not at its end: pane 4 tells what waits",
                    incident=folder.name, title=left.title)
             )  # fmt: skip
 

@@ -22,12 +22,10 @@ def following_text(asked: Asked, who: str, *, here: str) -> str:
 
 
 def take_over_rows(leader: str, runs: Sequence[tuple[str, str]]) -> list[Row]:
-    """Who acts now: in the incident (empty without one), and in runs (title, who)."""
-    rows: list[Row] = []
-    if leader:
-        rows.append((Piece("  "), Piece(_("{who} acts now, and follows from then on.", who=leader))))
-    for title, who in runs:
-        rows.append((Piece("  "), Piece(_("{title}: {who} acts now", title=title, who=who))))
+    """Who acts now: in runs (title, who), or where there are none of others in the incident."""
+    texts = [_("{title}: {who} acts now, and follows from then on.", title=title, who=who) for title, who in runs]
+    texts = texts or [_("{who} acts now, and follows from then on.", who=leader)]
+    rows: list[Row] = [(Piece("  "), Piece(text)) for text in texts]
     told = _("What runs goes on. It is written down, and told on their screen.")
     return [*rows, BLANK, (Piece("  "), Piece(told, "muted"))]
 
