@@ -88,6 +88,10 @@ class IncidentCourseKeys(IncidentKeys):
     last_incident = ""
     """The one that was closed from here last: it can still be exported."""
 
+    def rewind(self, _at: datetime | None) -> None:
+        """The timeline is shown as it was then."""
+        self.repaint()
+
     def tell_other(self, before: Incident | None) -> None:
         """Says that another incident is the current one than ``before``, where that was not done from here."""
         now = self.open_one

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from pathlib import Path
 
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.i18n import _, ngettext
-from lilfox_tui.incident.folding import still_in_force
+from lilfox_tui.incident.folding import fold, still_in_force
 from lilfox_tui.incident.model import (
     AlertChanged,
     Closed,
@@ -41,6 +42,20 @@ def title_row(incident: Incident, now: datetime, below: str) -> Row:
         count = ngettext("{count} change in force", "{count} changes in force", in_force)
         pieces.append(Piece(f"  {count}", "degraded"))
     return (*pieces, Piece(f"  {below}", "muted"))
+
+
+def timeline_rows(incident: Incident, entries: Sequence[Entry], now: datetime, rows: int, width: int) -> list[Row]:
+    """The head, and the newest ``entries`` for which there is room, in the order in which they came."""
+    shown = entries[len(entries) - min(rows - 1, len(entries)) :]
+    left = len(entries) - len(shown)
+    before = _("{count} before", count=left) if left else ""
+    return [title_row(incident, now, before), *(entry_row(each, width) for each in shown)]
+
+
+def as_it_was(incident: Incident, entries: Sequence[Entry], until: datetime) -> tuple[Incident, Sequence[Entry]] | None:
+    """The incident and its timeline as they stood then; None where it was not open yet."""
+    known = [each for each in entries if each.at <= until]
+    return (fold(known, Path(incident.folder)), known) if known else None
 
 
 def entry_row(entry: Entry, width: int) -> Row:

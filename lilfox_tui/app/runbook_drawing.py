@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lilfox_tui.app.draw import BLANK, Piece, Row
-from lilfox_tui.app.incident_rows import entry_row, title_row
+from lilfox_tui.app.incident_rows import as_it_was, timeline_rows
 from lilfox_tui.app.rows_on_demand import RowsOnDemand
 from lilfox_tui.app.runbook_acting import following_text
 from lilfox_tui.app.runbook_item import Item
@@ -36,7 +36,6 @@ from lilfox_tui.runbook.turns import Turn, hosts_of
 LEFT, MIDDLE = (28, 40), (34, 56)
 LOW = 14
 """Rows of the pane from which the timeline is shown."""
-_ENTRIES = 200
 
 
 class Drawing:
@@ -289,13 +288,13 @@ class Drawing:
         view, until = pane.incident, pane.lilfox.rewound
         if view is None or view.incident is None or rows == 0:
             return []
-        entries = view.entries[-_ENTRIES:]
-        if until is not None:
-            entries = tuple(each for each in view.entries if each.at <= until)[-_ENTRIES:]
-        shown = entries[-(rows - 1) :]
-        left = len(view.entries) - len(shown)
-        before = _("{count} before", count=left) if left > 0 else ""
-        return [title_row(view.incident, pane.now, before), *(entry_row(each, width) for each in shown)]
+        if until is None:
+            return timeline_rows(view.incident, view.entries, pane.now, rows, width)
+        then = as_it_was(view.incident, view.entries, until)
+        if then is None:
+            text = _("{id} was not open yet", id=view.incident.id)
+            return [(Piece(f" {text}", "muted"),)]
+        return timeline_rows(*then, until, rows, width)
 
 
 def _here(turn: Turn | None) -> str:

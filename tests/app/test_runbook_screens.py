@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,8 @@ from lilfox_tui.app import app as app_module
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.glyphs import ASCII
 from lilfox_tui.app.run_log import RunLog
+from lilfox_tui.incident.folding import fold
+from lilfox_tui.incident.model import Entry, Graded
 from lilfox_tui.monitor.incident_view import IncidentView, RunbooksView
 from lilfox_tui.text import cell_width
 from tests.app.overviews import NOW, mixed
@@ -92,6 +94,29 @@ async def test_a_file_that_cannot_be_used_says_where_and_why() -> None:
         text = screen_text(pilot)
         check("runbook-broken-100x30-en", text)
         assert "nothing of this file is run" in text
+
+
+async def test_a_rewound_screen_has_the_incident_as_it_was(tmp_path: Path) -> None:
+    """Its severity, its changes and who acted, too, not only its entries."""
+    seen = open_incident()
+    raised = Entry(number=7, at=NOW, by="bob@web-2", previous="0" * 64, what=Graded(severity="SEV-1"))
+    entries = (*seen.entries, raised)
+    now = IncidentView(NOW, fold(entries, Path("/state/INC-7")), entries)
+    app = showing(view(), run(tmp_path, looked(tmp_path)), now)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await pilot.press("4", "enter")
+        await pilot.pause()
+        timeline = screen_text(pilot)[-1200:]
+        assert ("INC-7 SEV-1" in timeline, "1 change in force" in timeline) == (True, True), timeline
+        for before_s, wanted, missing in (
+            (320, "INC-7 SEV-2  HighErrorRate: web  5 min, acts: ann", "in force"),
+            (800, "INC-7 was not open yet", "HighErrorRate: web"),
+        ):
+            app._go_to(NOW - timedelta(seconds=before_s))
+            await pilot.pause()
+            timeline = "\n".join(screen_text(pilot).splitlines()[-9:])
+            assert wanted in timeline, timeline
+            assert missing not in timeline, timeline
 
 
 async def test_an_ascii_terminal(tmp_path: Path) -> None:
