@@ -20,6 +20,7 @@ from textual.widgets import Input
 from textual.worker import WorkerFailed
 
 from lilfox_tui.app.acting import Acting
+from lilfox_tui.app.behind import Behind
 from lilfox_tui.app.changed_cells import ChangedCells
 from lilfox_tui.app.dialogs.dialog import Dialog
 from lilfox_tui.app.draw import Palette, Piece, Row
@@ -90,6 +91,10 @@ class Shell(App[None], inherit_bindings=False):
         self._take_line: Callable[[str], None] | None = None
         self._line_is_live = True
         self._last_words = ""
+
+    def get_default_screen(self) -> Behind[None]:
+        """The screen of panes, which dialogs stand over."""
+        return Behind(id="_default")
 
     def frame(self, overview: Overview) -> None:
         """Shows ``overview``'s counts and time in the header."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from textual._context import visible_screen_stack
 from textual.pilot import Pilot
 
 from lilfox_tui.app.app import LilFoxApp
@@ -69,5 +70,6 @@ def still_app(
 
 def screen_text(pilot: Pilot[None]) -> str:
     """What stands on the screen, without trailing blanks."""
+    visible_screen_stack.set(pilot.app._background_screens)  # else a blank would be drawn, and kept, behind a dialog
     strips = pilot.app.screen._compositor.render_strips()
     return "\n".join(strip.text.rstrip() for strip in strips) + "\n"

@@ -7,11 +7,13 @@ from typing import ClassVar, TypeVar
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
+from lilfox_tui.app.behind import Behind
+
 WIDTHS = {"": 76, "wide": 100}
 Result = TypeVar("Result")
 
 
-class Dialog(ModalScreen[Result]):
+class Dialog(ModalScreen[Result], Behind[Result]):
     """A screen over the others. The keys that leave the console or step aside do so from here too."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

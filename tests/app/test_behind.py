@@ -1,0 +1,52 @@
+"""What the terminal is sent while a dialog is open: what changes behind it, once, and nothing else."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+
+import pytest
+from msgspec.structs import replace
+from rich.console import RenderableType
+from textual._compositor import ChopsUpdate, LayoutUpdate
+from textual.pilot import Pilot
+from textual.screen import Screen
+
+from lilfox_tui.app.app import LilFoxApp
+from tests.app.overviews import NOW, mixed
+from tests.app.still import StillMonitor, screen_text, still_app
+from tests.waiting import until
+
+SIZE = (120, 40)
+MOST_CELLS = 400
+"""Of an update: the clock, figures, and what has held for how long; the screen has 4,800."""
+
+
+def clock_says(pilot: Pilot[None], text: str) -> bool:
+    return text in screen_text(pilot).split("\n")[0]
+
+
+@pytest.mark.parametrize("key", ["question_mark", "colon", "at", "T"])
+async def test_what_changes_behind_a_dialog_is_painted_alone(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    app, painted = still_app(mixed()), list[int]()
+    send = LilFoxApp._display
+
+    def count(self: LilFoxApp, screen: Screen[object], update: RenderableType | None) -> None:
+        if isinstance(update, LayoutUpdate):
+            painted.append(SIZE[0] * SIZE[1])
+        elif isinstance(update, ChopsUpdate):
+            painted.append(sum(end - first for _y, first, end in update.spans))
+        send(self, screen, update)
+
+    monkeypatch.setattr(LilFoxApp, "_display", count)
+    async with app.run_test(size=SIZE) as pilot:
+        assert isinstance(app.monitor, StillMonitor)
+        await pilot.press(key)
+        await until(lambda: len(app.screen_stack) > 1, what="the dialog is there")
+        for second in range(1, 6):  # before the last one the dialog is drawn whole
+            painted.clear()
+            app.monitor.show(replace(mixed(), at=NOW + timedelta(seconds=second)))
+            await until(partial(clock_says, pilot, f"12:{44 + second} UTC"), what="the clock goes on")
+            await until(lambda: painted, what="that is painted")
+            await pilot.pause()
+        assert sum(painted) <= MOST_CELLS, painted
