@@ -21,10 +21,12 @@ from lilfox_tui.operations.model import Operation
 Verb = Literal["restart", "stop", "start"]
 _NAME = re.compile(r"[A-Za-z0-9:_.\\][A-Za-z0-9:_.\\@-]{0,254}")
 _PROPERTIES = ("Id", "LoadState", "ActiveState", "SubState", "Result", "UnitFileState", "MainPID", "NRestarts")
-_STOPPING = "de5b426a63be47a7b6ac3eaac82e2f6f"
+_STOPPING, _STOPPED = "de5b426a63be47a7b6ac3eaac82e2f6f", "9d1aaa27d60140bd96365438aad20286"
 _STARTED = ("7d4958e842da4a758f6c1cdc7b36dcc5", "39f53479d3a045ac8e11786248231fbf")
-"""SD_MESSAGE_UNIT_STOPPING, and _STARTING and _STARTED (sd-messages.h): systemd stops a unit by order only, and of one
-that starts at once it writes only that it has."""
+"""SD_MESSAGE_UNIT_STOPPING, _STOPPED, and _STARTING and _STARTED (sd-messages.h): systemd stops a unit by order only,
+and of one that starts at once it writes only that it has. One that waits to be restarted, or has not started yet, is
+stopped without a word before. An older systemd also writes that it has stopped what it restarts by itself, and it may
+give up then."""
 _ANSWER_S = 20.0
 
 
@@ -98,12 +100,12 @@ async def stopped_by_order(host: Host, unit: Unit, *, sudo: bool) -> bool:
     if unit.running:
         return False
     argv = ["journalctl", "--quiet", "--no-pager", "--output=json", "--output-fields=MESSAGE_ID", "--lines=1"]
-    messages = [f"MESSAGE_ID={each}" for each in (_STOPPING, *_STARTED)]
+    messages = [f"MESSAGE_ID={each}" for each in (_STOPPING, _STOPPED, *_STARTED)]
     done = await host.run([*argv, f"UNIT={unit.name}", *messages], timeout_s=_ANSWER_S, sudo=sudo)
     newest = _message_id(done)
     if newest is None:
         return unit.active == "inactive" and unit.result == "success"
-    return newest == _STOPPING
+    return newest == _STOPPING or (newest == _STOPPED and unit.result != "start-limit-hit")
 
 
 def _message_id(done: Completed) -> str | None:
