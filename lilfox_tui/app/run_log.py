@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lilfox_tui.jobs.attach import events
 from lilfox_tui.jobs.listing import find_folder
-from lilfox_tui.jobs.model import Ended, Event, Said
+from lilfox_tui.jobs.model import Began, Ended, Event, Said
 from lilfox_tui.runbook import kept_runbook, output
 from lilfox_tui.runbook.faces import this_face
 from lilfox_tui.runbook.facts import Acts, CommandBegan, CommandEnded, ReadAgain, heard
@@ -34,6 +34,8 @@ class RunLog:
         self.ended: Ended | None = None
         self.trouble = ""
         """Why what was ordered last could not be done; empty when it could."""
+        self.by = ""
+        """Who began it."""
         self.taken_by = ""
         """Who took it over from us."""
         self._state: RunState | None = None
@@ -89,7 +91,9 @@ class RunLog:
         elif self.folding is not None and facts:
             self.folding.take(facts)
         for event in some:
-            if isinstance(event, Said) and event.level == "bad":
+            if isinstance(event, Began):
+                self.by = f"{event.user}@{event.host}"
+            elif isinstance(event, Said) and event.level == "bad":
                 self.trouble = event.text
             elif isinstance(event, Ended):
                 self.ended = event

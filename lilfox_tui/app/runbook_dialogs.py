@@ -15,7 +15,9 @@ from lilfox_tui.config.model import Config
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _, listed, ngettext
 from lilfox_tui.jobs.model import Job
+from lilfox_tui.monitor.runbook_text import OtherText
 from lilfox_tui.redact import redact
+from lilfox_tui.runbook.allowed import FirstRun
 from lilfox_tui.runbook.model import Runbook, Step, Variable
 from lilfox_tui.runbook.session import Folding
 from lilfox_tui.runbook.states import Result, RunState
@@ -73,8 +75,31 @@ def resuming_rows(job: Job) -> list[Row]:
     ]
 
 
+def first_run_rows(first: FirstRun) -> list[Row]:
+    """A file that nobody chose for this machine."""
+    told = _("Nobody chose this file for this machine, neither its reading commands. Read it first; it is asked once.")
+    return [(Piece("  "), Piece(str(first.question), "degraded")), BLANK, (Piece("  "), Piece(told, "muted"))]
+
+
+def other_text_rows(other: OtherText) -> list[Row]:
+    """A run whose file was changed in its middle."""
+    return [
+        (Piece("  "), Piece(str(each), "degraded" if number == 0 else "text")) for number, each in enumerate(other.what)
+    ]
+
+
+def other_text_ways(other: OtherText) -> list[Option]:
+    """With which text it goes on."""
+    ways = [] if other.now is None else [Option("n", _("go on with what it says now"), "now")]
+    return [
+        *ways,
+        Option("o", _("go on with the text that this run read"), "stay"),
+        Option("X", _("end the run"), "end"),
+    ]
+
+
 def confirm_rows(
-    folding: Folding, turn: Turn, given: Mapping[str, str], *, again: bool, changed: bool, glyphs: Glyphs
+    folding: Folding, turn: Turn, given: Mapping[str, str], *, again: bool, glyphs: Glyphs
 ) -> tuple[list[Row], list[Row]]:
     """What stands above a command that is to be confirmed, and the command."""
     command, runbook = folding.command(turn), folding.runbook
@@ -93,8 +118,6 @@ def confirm_rows(
         rows.append(_line(_("undo"), back, "text" if backs else "degraded"))
     if again:
         rows.append((Piece("  "), Piece(_("Nobody knows how it ended before: it may run a second time."), "failing")))
-    if changed:
-        rows.append((Piece("  "), Piece(_("The file was changed: this is what it says now."), "degraded")))
     style = RunbookStyle(WIDE, glyphs, _NEVER)
     return rows, text_rows(command, folding.values | dict(given), runbook.variables, style)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.incident_rows import as_it_was, timeline_rows
@@ -32,6 +33,7 @@ from lilfox_tui.runbook.session import Folding
 from lilfox_tui.runbook.states import CommandState, Result, RunState
 from lilfox_tui.runbook.targets import words
 from lilfox_tui.runbook.turns import Turn, hosts_of
+from lilfox_tui.text import human_duration
 
 LEFT, MIDDLE = (28, 40), (34, 56)
 LOW = 14
@@ -104,7 +106,7 @@ class Drawing:
             right = Piece(f"{number}/{len(log.state.steps)}", mark.role)
         elif item.job is not None and item.job.state == "running":
             mark = Piece(glyphs.job, "accent")
-        elif item.job is not None and item.key not in self._pane.last_run:
+        elif self._pane.cut_off(item):
             mark, right = Piece("?", "failing"), Piece(_("cut off"), "failing")
         elif log is not None and log.ended is not None:
             good = log.ended.state == "ok"
@@ -225,17 +227,12 @@ class Drawing:
         mark = Piece(f" {pane.lilfox.glyphs.chosen} ", "accent")
         if log is not None and log.trouble:
             return (Piece(f" {pane.lilfox.glyphs.failing} ", "failing"), Piece(log.trouble, "failing"))
-        if log is not None and log.ended is not None:
-            good = log.ended.state == "ok"
-            text = _("this run has ended: {message}", message=log.ended.message)
-            return (
-                state_mark("done" if good else "failed", pane.lilfox.glyphs),
-                Piece(f" {text}", "good" if good else "degraded"),
-            )
-        if log is not None and log.state is not None and log.folding is not None:
-            return self._of_run(log.state, log.folding, mark)
+        if log is not None and log.ended is not None and pane.killed is None:
+            return self._of_ended(log.ended.state, log.ended.message, log.ended.at, log.by or "?")
         if pane.killed is not None:
             return (mark, Piece(_("its job was cut off: enter goes on where it was"), "failing"))
+        if log is not None and log.state is not None and log.folding is not None:
+            return self._of_run(log.state, log.folding, mark)
         if (said := self._for_none()) is not None:
             return (mark, Piece(said, "degraded"))
         if item is None:
@@ -247,7 +244,16 @@ class Drawing:
         if item.alert:
             text = _("{alert} fires, this is for it: enter begins a run", alert=item.alert)
             return (mark, Piece(text, "accent"))
+        if (last := item.last) is not None and last.ended is not None:
+            return self._of_ended(last.state, last.message, last.ended, f"{last.user}@{last.host}")
         return (mark, Piece(_("enter begins a run; nothing is changed before you have seen and confirmed it"), "muted"))
+
+    def _of_ended(self, state: str, message: str, at: datetime, by: str) -> Row:
+        """The last run: who, when, how it ended."""
+        good, ago = state == "ok", human_duration(max(0.0, (self._pane.now - at).total_seconds()))
+        text = _("last run, by {who}, ended {time} ago: {message}", who=by, time=ago, message=message)
+        mark = state_mark("done" if good else "failed", self._pane.lilfox.glyphs)
+        return (Piece(" "), mark, Piece(f" {text}", "good" if good else "degraded"))
 
     def _for_none(self) -> str | None:
         """That no runbook is for the alert that led here, where that is so."""

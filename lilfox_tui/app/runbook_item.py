@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Item(NamedTuple):
-    """A row of the list: a runbook, a run of one that is listed no more, or a file that cannot be used."""
+    """A row of the list: a runbook, a run of one that is not listed, or a file that cannot be used."""
 
     key: str
     """That of a run's job."""
@@ -21,3 +21,5 @@ class Item(NamedTuple):
     alert: str = ""
     """A firing alert that it is for."""
     problems: tuple[Problem, ...] = ()
+    last: Job | None = None
+    """Its newest run, where that has ended."""

@@ -6,7 +6,7 @@ imported before the first frame.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -50,7 +50,7 @@ class RunbookKeys(Pane):
         self.busy = False
         """An order is being asked for, or given."""
         self.last_run: dict[str, str] = {}
-        """The newest run of each item that was seen from here, by its job."""
+        """The newest run of each item that was seen from here, by its job: ours, and what others began meanwhile."""
         self.output_top: int | None = None
         """Where somebody reads in an output; None at its end."""
         self._items: tuple[tuple[object, ...], tuple[Item, ...]] = ((), ())
@@ -78,7 +78,7 @@ class RunbookKeys(Pane):
         """All rows of the list that the filter leaves; the same object while nothing changes."""
         made_of = (self.view, self.firing, self.filter, tuple(sorted(self.last_run.items())))
         if self._items[0] != made_of:
-            found = () if self.view is None else _items_of(self.view, self.firing)
+            found = () if self.view is None else _items_of(self.view, self.firing, self.last_run)
             self._items = made_of, tuple(each for each in found if self._matches(each))
         return self._items[1]
 
@@ -118,9 +118,12 @@ class RunbookKeys(Pane):
     def killed(self) -> Job | None:
         """The run of the chosen row whose job is gone without an end."""
         item = self.item
-        if item is None or item.job is None or item.job.state == "running" or item.key in self.last_run:
-            return None
-        return item.job
+        return item.job if item is not None and self.cut_off(item) else None
+
+    def cut_off(self, item: Item) -> bool:
+        """Whether its run was killed, and no other one was begun since that is not listed yet."""
+        job = item.job
+        return job is not None and job.state != "running" and self.last_run.get(item.key, job.id) == job.id
 
     @property
     def turn(self) -> Turn | None:
@@ -224,7 +227,7 @@ class RunbookKeys(Pane):
         return 1 if self.zoomed else 3 if width >= THREE else 2 if width >= TWO else 1
 
 
-def _items_of(view: RunbooksView, firing: Sequence[str]) -> Sequence[Item]:
+def _items_of(view: RunbooksView, firing: Sequence[str], seen: Collection[str]) -> Sequence[Item]:
     from lilfox_tui.app.runbook_items import items_of
 
-    return items_of(view, firing)
+    return items_of(view, firing, seen)

@@ -23,8 +23,8 @@ class RunbookOrderKeys(RunbookRunKeys):
     """Answers for the person at the screen."""
 
     async def go_on(self, run: RunLog) -> None:
-        folding = self.as_now(run)
-        waiting = folding.waiting()
+        assert run.folding is not None
+        waiting = run.folding.waiting()
         turn = waiting.turn
         if waiting.what == "nothing":
             self.lilfox.tell(tr("a command runs; S stops it"))
@@ -32,7 +32,12 @@ class RunbookOrderKeys(RunbookRunKeys):
             from lilfox_tui.runbook.orders import Finish
 
             await self.order(run, Finish())
-        elif waiting.what == "hand":
+        elif (folding := await self.with_its_text(run)) is not None:
+            await self._do_turn(run, folding, turn)
+
+    async def _do_turn(self, run: RunLog, folding: Folding, turn: Turn) -> None:
+        waiting = folding.waiting()
+        if waiting.what == "hand":
             await self._by_hand(run, folding, turn)
         elif waiting.what == "decision":
             await self._decide(run, folding, turn)
@@ -40,8 +45,7 @@ class RunbookOrderKeys(RunbookRunKeys):
             await self._run_turn(run, folding, turn)
 
     async def _run_turn(self, run: RunLog, folding: Folding, turn: Turn, *, again: bool = False) -> None:
-        """Runs a command, which is asked first where it changes something, needs the terminal, or is not what was
-        shown."""
+        """Runs a command, which is asked first where it changes something, needs the terminal, or may run twice."""
         from lilfox_tui.monitor.runbook_orders import run_order
         from lilfox_tui.runbook.turns import asks
 
@@ -49,9 +53,7 @@ class RunbookOrderKeys(RunbookRunKeys):
             await self._in_terminal(run, folding, turn, again=again)
             return
         given = self.given(run)
-        if (asks(folding.command(turn)) or again or folding is not run.folding) and not await self._confirmed(
-            folding, turn, given, again=again
-        ):
+        if (asks(folding.command(turn)) or again) and not await self._confirmed(folding, turn, given, again=again):
             return
         await self.order(run, run_order(turn, folding.sha256, given, again=again))
 
@@ -60,8 +62,7 @@ class RunbookOrderKeys(RunbookRunKeys):
         from lilfox_tui.app.runbook_dialogs import confirm_rows
         from lilfox_tui.monitor.runbook_orders import word_to_type
 
-        changed = self.runbook is not None and folding.sha256 != self.runbook.sha256
-        about, text = confirm_rows(folding, turn, given, again=again, changed=changed, glyphs=self.lilfox.glyphs)
+        about, text = confirm_rows(folding, turn, given, again=again, glyphs=self.lilfox.glyphs)
         title = f"{turn.step + 1}. {folding.runbook.steps[turn.step].title}"
         word = word_to_type(folding.command(turn), turn)
         return await self.lilfox.push_screen_wait(RunDialog(title, about, text, word))
@@ -204,7 +205,8 @@ class RunbookOrderKeys(RunbookRunKeys):
         run = self.run
         if run is None:
             return
-        folding = self.as_now(run)
+        if (folding := await self.with_its_text(run)) is None:
+            return
         turn = folding.waiting().turn
         if turn is not None and await self._values(run, folding, turn):
             again, unknown = once_more(folding, turn)
@@ -245,7 +247,9 @@ class RunbookOrderKeys(RunbookRunKeys):
         from lilfox_tui.app.runbook_dialogs import undo_rows
         from lilfox_tui.runbook.orders import Undo
 
-        folding, given = self.as_now(run), self.given(run)
+        given = self.given(run)
+        if (folding := await self.with_its_text(run)) is None:
+            return
         for each in folding.state().undoable:
             for turn in folding.rollback_of(each):
                 if not await self._values(run, folding, turn):

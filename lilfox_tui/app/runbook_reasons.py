@@ -35,6 +35,10 @@ class RunbookReasons(RunbookMovingKeys):
             )
         if self.column == LIST or self.shows_less:
             return None
+        if item.runbook is None and item.last is not None and self.run is None:
+            return tr(
+                "this run has ended, and no folder of runbooks: has its file; begin another one with lilfox runbook run"
+            )
         if item.runbook is None and item.job is None:
             return tr("this file holds no runbook that can be run; what is wrong stands beside it")
         if item.problems and self.run is None:

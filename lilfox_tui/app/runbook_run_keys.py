@@ -15,20 +15,19 @@ from textual import work
 from lilfox_tui.app.actions import action
 from lilfox_tui.app.runbook_item import Item
 from lilfox_tui.app.runbook_keys import LIST, STEPS
-from lilfox_tui.app.runbook_reasons import RunbookReasons
+from lilfox_tui.app.runbook_text_keys import RunbookTextKeys
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _, tr
 
 if TYPE_CHECKING:
     from lilfox_tui.app.run_log import RunLog
     from lilfox_tui.runbook.orders import Order
-    from lilfox_tui.runbook.session import Folding
 
 OPENED_S = 30.0
 """So long a job that has begun has to open its run."""
 
 
-class RunbookRunKeys(RunbookReasons):
+class RunbookRunKeys(RunbookTextKeys):
     """Begins runs, which outlive the screen: their jobs take orders from here."""
 
     def __init__(self) -> None:
@@ -77,6 +76,8 @@ class RunbookRunKeys(RunbookReasons):
     async def _begin_anew(self, item: Item) -> None:
         runbook = item.runbook
         assert runbook is not None
+        if not await self.allowed(runbook):
+            return
         incident = await self._incident_for(item)
         if incident is None:
             return
@@ -115,6 +116,7 @@ class RunbookRunKeys(RunbookReasons):
         from lilfox_tui.app.dialogs.options import Option, Options
         from lilfox_tui.app.runbook_dialogs import resuming_rows
         from lilfox_tui.monitor.runbook_orders import go_on
+        from lilfox_tui.runbook.resuming import newest, runbook_of
 
         job, app = item.job, self.lilfox
         assert job is not None
@@ -124,7 +126,7 @@ class RunbookRunKeys(RunbookReasons):
         chosen = await app.push_screen_wait(Options(_("This run was cut off"), resuming_rows(job), ways))
         if chosen == "anew":
             await self._begin_anew(item)
-        elif chosen == "on":
+        elif chosen == "on" and await self.allowed(await asyncio.to_thread(lambda: runbook_of(newest(job.id)))):
             await self._begin_job(item, lambda: go_on(job.id, app.config, app.monitor.backups.config_path))
 
     async def _begin_job(self, item: Item, begin: Callable[[], str]) -> None:
@@ -172,15 +174,3 @@ class RunbookRunKeys(RunbookReasons):
     def given(self, run: RunLog) -> dict[str, str]:
         """The values that were given here for a run, by name."""
         return self._given.setdefault(run.job_id, {})
-
-    def as_now(self, run: RunLog) -> Folding:
-        """The run with its file as it is listed now: what is confirmed is what will run. Raises LilFoxError."""
-        from lilfox_tui.monitor.runbook_orders import as_now
-        from lilfox_tui.runbook.library import BUNDLED
-
-        folding, item = run.folding, self.item
-        assert folding is not None
-        listed = None if item is None else item.runbook
-        if listed is None or listed.path.startswith(BUNDLED) or listed.sha256 == folding.sha256:
-            return folding
-        return as_now(folding, self.lilfox.config, listed)

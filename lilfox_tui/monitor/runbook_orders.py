@@ -6,13 +6,10 @@ import asyncio
 import os
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from copy import deepcopy
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from lilfox_tui.config.model import Config
 from lilfox_tui.errors import LilFoxError
@@ -25,15 +22,13 @@ from lilfox_tui.jobs.start import start
 from lilfox_tui.monitor.shell import terminal_argv
 from lilfox_tui.runbook.allowed import refuse_first_run
 from lilfox_tui.runbook.faces import this_face
-from lilfox_tui.runbook.facts import ReadAgain
 from lilfox_tui.runbook.filling import fill
 from lilfox_tui.runbook.model import Command, Runbook
-from lilfox_tui.runbook.on_disk import moved
 from lilfox_tui.runbook.orders import RunOne, TakeOver, TerminalBegins, send
 from lilfox_tui.runbook.preparing import is_secret
 from lilfox_tui.runbook.resuming import newest, runbook_of, wish_of
 from lilfox_tui.runbook.session import Folding
-from lilfox_tui.runbook.targets import host_config, words
+from lilfox_tui.runbook.targets import host_config
 from lilfox_tui.runbook.turns import Turn
 from lilfox_tui.runbook.wish import Wish, request_of
 
@@ -84,18 +79,6 @@ def go_on(run: str, config: Config, path: str | Path | None) -> str:
     the run cannot be read, another one goes on with it, its file is not allowed here."""
     before, last = wish_of(run), newest(run)
     return begin(runbook_of(last), config, path, hosts=before.hosts, values=before.values, resumes=last)
-
-
-def as_now(folding: Folding, config: Config, now: Runbook) -> Folding:
-    """The run as it will be when what its file says ``now`` is taken over: what is the same has its results. Raises
-    UsageError where a host word means none."""
-    now = replace(now, hosts=folding.runbook.hosts)
-    hosts = words(config, now)
-    read = ReadAgain(at=datetime.now(UTC), sha256=now.sha256, moved=moved(folding.runbook, now), hosts=hosts, by="")
-    taken = deepcopy(folding)
-    taken.take([read])
-    taken.read_again(now)
-    return taken
 
 
 def open_incident_for(runbook: Runbook, *, cause: str = "", severity: str = "") -> str:

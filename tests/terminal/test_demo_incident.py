@@ -66,7 +66,7 @@ def heal(console: Console) -> None:
     console.press("\r")
     console.until("all steps are done")
     console.press("\r")
-    console.until("this run has ended")
+    console.until("last run, by")
 
 
 def test_from_a_fault_to_an_export_that_a_colleague_can_read(tmp_path: Path) -> None:

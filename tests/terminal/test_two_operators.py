@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -108,25 +109,24 @@ def test_a_second_operator_follows_live_and_takes_over(home: Path) -> None:
     with operator(home) as first, operator(home) as second:
         one, two = terminal_of(first), terminal_of(second)
         begin(first)
-        text = second.until("step 2 on here waits for")
-        assert f"{one}, who acts; you follow: O takes over" in text
+        second.until(lambda text: re.search(rf"O takes over: step 2 on here waits for \S+ {one}", text) is not None)
         second.press("\r\r")
         second.until(f"{one} acts in this run, you follow; O takes over")
         order(first)
         second.until("half 2")
-        second.until("a command runs;")
+        second.until("O takes over: a command runs;")
         take_over(second)
         first.until(f"{two} took over INC-1: you follow now; O in pane 4 takes it back")
         first.press("S")
         first.until(f"{two} acts in this run, you follow; O takes over")
-        first.until("a command runs;")
+        first.until("O takes over: a command runs;")
         (home / "go").touch()
         second.until("step 3 on here changes something")
         first.until("step 3 on here waits for")
         first.press("\r")
         order(second)
         second.until("all steps are done: enter ends the run")
-        first.until("all steps are done;")
+        first.until("O takes over: all steps are done;")
         assert changed(home) == ["one", "two"]
         first.press("I")
         first.until("took over the incident, you follow; O takes it back")
@@ -134,7 +134,7 @@ def test_a_second_operator_follows_live_and_takes_over(home: Path) -> None:
         second.until(f"{one} took over INC-1")
         first.until("all steps are done: enter ends the run")
         first.press("\r")
-        second.until("this run has ended")
+        second.until("last run, by")
     there = [(each.before.split()[-1], each.who.split()[-1]) for each in took_over()]
     assert there == [(one, two), (two, one)]
     assert ended(list_jobs()[0].id).state == "ok"
@@ -145,7 +145,7 @@ def test_who_follows_goes_on_when_who_acted_was_killed(home: Path) -> None:
         one, two = terminal_of(first), terminal_of(second)
         begin(first)
         order(first)
-        second.until("a command runs;")
+        second.until("O takes over: a command runs;")
         first.process.kill()
         second.until("step 2 runs on here: S stops it")
         assert not took_over(), "nobody has taken anything over yet"
@@ -156,7 +156,7 @@ def test_who_follows_goes_on_when_who_acted_was_killed(home: Path) -> None:
         second.until("all steps are done: enter ends the run")
         assert changed(home) == ["one", "two"]
         second.press("\r")
-        second.until("this run has ended")
+        second.until("last run, by")
     assert [(each.before.split()[-1], each.who.split()[-1]) for each in took_over()] == [(one, two)]
 
 
@@ -179,7 +179,8 @@ def test_of_two_who_confirm_the_same_step_at_once_one_runs_it(home: Path) -> Non
         acts = ["step 3 on here changes something" in text for text in texts]
         assert sorted(acts) == [False, True]
         follower = (second, third)[acts.index(False)]
-        assert f"{terminal_of((second, third)[acts.index(True)])}, who acts" in follower.text
+        actor = terminal_of((second, third)[acts.index(True)])
+        assert re.search(rf"O takes over: step 3 on here waits for \S+ {actor}", follower.text)
         follower.press("\r")
         follower.until("acts in this run, you follow")
         assert changed(home) == ["one"]

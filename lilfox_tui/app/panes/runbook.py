@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from textual import events, work
@@ -18,6 +19,7 @@ from lilfox_tui.feed import Ready
 
 if TYPE_CHECKING:
     from lilfox_tui.app.runbook_drawing import Drawing
+    from lilfox_tui.monitor.incident_view import RunbooksView
 
 PAINT_S, SLOW_PAINT_S = 0.15, 1.0
 """Between two drawings of what runs, and over a slow link."""
@@ -34,6 +36,7 @@ class RunbookPane(IncidentCourseKeys):
         self._widths: tuple[int, int, int] | None = None
         self._heights: tuple[int, ...] = ()
         self._possible: object = None
+        self._opened = datetime.now(UTC)
         self._looks_for = False
         """An alert led here before the runbooks were read."""
 
@@ -66,10 +69,21 @@ class RunbookPane(IncidentCourseKeys):
                     self.view = state.value
                     if self._looks_for:
                         self._select_for_cause()
-                    for job in state.value.runs:
-                        if job.state == "running":
-                            self.lilfox.attach(job.id)
+                    self._attach_to(state.value)
                 self.runs_changed()
+
+    def _attach_to(self, view: RunbooksView) -> None:
+        """Watches what goes on, and what was begun since somebody looks here: whoever began it, it stays once it has
+        ended."""
+        from lilfox_tui.app.runbook_items import newest_of
+
+        for key, job in newest_of(view.runs).items():
+            ours = self.lilfox.runs.get(self.last_run.get(key, ""))
+            if ours is not None and ours.ended is None and ours.job_id != job.id:
+                continue  # begun here since: it is not listed yet
+            if job.state == "running" or job.started >= self._opened:
+                self.lilfox.attach(job.id)
+                self.last_run[key] = job.id
 
     @work(exclusive=True, group="timeline")
     async def _follow_incident(self) -> None:
