@@ -15,10 +15,10 @@ from lilfox_tui.runbook.states import Asked
 def following_text(asked: Asked, who: str, *, here: str) -> str:
     """What there is instead of keys; ``here`` names the step and where it runs, empty at the end."""
     if asked == "end":
-        return _("all steps are done; {who} acts, you follow: O takes over", who=who)
+        return _("you follow, O takes over: all steps are done; {who} acts", who=who)
     if asked == "nothing":
-        return _("a command runs; {who} acts, you follow: O takes over", who=who)
-    return _("{what} waits for {who}, who acts; you follow: O takes over", what=here, who=who)
+        return _("you follow, O takes over: a command runs; {who} acts", who=who)
+    return _("you follow, O takes over: {what} waits for {who}", what=here, who=who)
 
 
 def take_over_rows(leader: str, runs: Sequence[tuple[str, str]]) -> list[Row]:
