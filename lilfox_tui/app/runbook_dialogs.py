@@ -77,7 +77,9 @@ def resuming_rows(job: Job) -> list[Row]:
 
 def first_run_rows(first: FirstRun) -> list[Row]:
     """A file that nobody chose for this machine."""
-    told = _("Nobody chose this file for this machine, neither its reading commands. Read it first; it is asked once.")
+    told = _(
+        "Nobody chose this file for this machine; its reading commands count too. Read it first; it is asked once."
+    )
     return [(Piece("  "), Piece(str(first.question), "degraded")), BLANK, (Piece("  "), Piece(told, "muted"))]
 
 

@@ -17,6 +17,8 @@ _TESTED = re.compile(r"^(?:if|elif|then|else|do)\b|(?:&&|\|\|)\s*$|\bthen$")
 _RELATIVE = re.compile(r"\s((?:\.env|\.?[\w-]+/[\w./*-]*))(?=\s|$)")
 _CHANGES = r"\b(?:systemctl (?:re)?start|git (?:pull|checkout)|psql|tar|cp|mv|pip|alembic|pg_dump|sed -i)\b"
 
+_QUIET_GREP = re.compile(r"(?<!\|)\|\s*[efz]?grep\s(?:[^|]*\s)?(?:-\w*q\w*|--quiet|--silent)(?:\s|$)")
+
 
 def check(source: Source) -> Iterator[Problem]:
     """What is to be said of one fence."""
@@ -25,6 +27,7 @@ def check(source: Source) -> Iterator[Problem]:
     yield from _unheard(source)
     yield from _paths(source)
     yield from _lines(source)
+    yield from _quiet_greps(source)
 
 
 def _unheard(source: Source) -> Iterator[Problem]:
@@ -46,6 +49,19 @@ def _unheard(source: Source) -> Iterator[Problem]:
                 _("$? is of that script's last command: with an echo at its end always 0; let it exit as it ended"),
             )
         before = text
+
+
+def _quiet_greps(source: Source) -> Iterator[Problem]:
+    """``… | grep -q`` where the failure of any part of a pipe is one."""
+    pipefail = re.match(r"#!.*pipefail", source.fence.text) is not None
+    for line, text in source.lines:
+        pipefail = pipefail or re.search(r"\bset\s.*-\w*o\s+pipefail\b", text) is not None
+        if pipefail and _QUIET_GREP.search(text):
+            yield hazard(
+                line,
+                "quiet-grep",
+                _("grep -q leaves at its first match; what writes to it fails by chance, and with pipefail all does"),
+            )
 
 
 def _success(source: Source) -> Iterator[Problem]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
@@ -26,6 +27,7 @@ def check(runbook: Runbook, declared: Sequence[str]) -> Iterator[Problem]:
     for step in runbook.steps:
         yield from _order(step)
         yield from _changes(step, undone)
+        yield from _of_each(step)
         for command in step.commands:
             yield from _shown(command)
             yield from _placeholders(command, runbook.variables, set(declared), told)
@@ -89,6 +91,25 @@ def _changes(step: Step, undone: set[str | None]) -> Iterator[Problem]:
         "change-unchecked",
         _("changes something, and the step has neither a check nor a rollback; {example}", example='{"check": true}'),
     )
+
+
+def _of_each(step: Step) -> Iterator[Problem]:
+    """What is expected of the output, or taken from it, of a fence of several commands: it holds for each of them."""
+    counts = Counter(command.fence for command in step.commands if command.kind != "none")
+    told: set[int] = set()
+    for command in step.commands:
+        attributes = command.attributes
+        name = "capture" if attributes.capture else "expect" if attributes.expect is not None else ""
+        if name and counts[command.fence] > 1 and command.fence not in told:
+            told.add(command.fence)
+            yield hazard(
+                command.line,
+                "of-each-command",
+                _(
+                    "“{name}” holds for each of the {count} commands of this fence; put the one meant into its own",
+                    name=name, count=counts[command.fence],
+                ),
+            )  # fmt: skip
 
 
 def _shown(command: Command) -> Iterator[Problem]:

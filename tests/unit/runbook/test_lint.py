@@ -38,6 +38,9 @@ def _step(text: str, info: str = "bash") -> str:
 
 _OF_FENCES = [
     ("pipe-hides-failure", "pg_dump shop | gzip > shop.gz", "set -o pipefail\npg_dump shop | gzip > shop.gz"),
+    ("quiet-grep", "set -euo pipefail\nss -ltn | grep -q :80", "set -euo pipefail\nss -ltn | grep :80 >/dev/null"),
+    ("quiet-grep", "#!/bin/bash -o pipefail\nps | fgrep -xq a", "#!/bin/bash\nps | fgrep -xq a"),
+    ("quiet-grep", "set -o pipefail\nps | grep --quiet a; ls", "set -o pipefail\ngrep -q a b || grep -q c d | wc -l"),
     ("dump-without-roles", "pg_dump shop > shop.sql", "pg_dumpall --globals-only > g.sql\npg_dump shop > shop.sql"),
     ("gunzip-removes", "gunzip shop.sql.gz", "gunzip -c shop.sql.gz > shop.sql"),
     ("psql-goes-on", "psql -d shop < shop.sql", "psql -X -1 -v ON_ERROR_STOP=1 -d shop < shop.sql"),
@@ -201,6 +204,15 @@ def test_the_documents_name_every_code_and_no_other() -> None:
 
 
 @pytest.mark.fault("2.27")
+@pytest.mark.parametrize("attributes", ['{"expect": "/up/"}', '{"expect": 3}', '{"capture": {"a": "(.*)"}}'])
+def test_what_is_expected_of_a_fence_of_several_commands_holds_for_each(attributes: str) -> None:
+    (found,) = [each for each in _lint(_step("uptime\ndf -h", f"bash {attributes}")) if each.code == "of-each-command"]
+    assert (found.line, "each of the 2 commands" in found.text) == (6, True)
+    assert "of-each-command" not in _codes(_step("uptime", f"bash {attributes}"))
+    assert "of-each-command" not in _codes(_step("uptime\ndf -h"))
+    assert "of-each-command" not in _codes(_step("#!/bin/bash\nuptime\ndf -h", f"bash {attributes}"))
+
+
 def test_another_language_in_a_step_is_a_step_by_hand() -> None:
     assert "edit-in-no-process" in _codes(_step("LIMIT = 10", "python"))
     assert "edit-in-no-process" not in _codes(_fence("LIMIT = 10", "python"))
