@@ -238,8 +238,9 @@ launch() {
     if [ "$turns" -gt 0 ]; then late 2>/dev/null & fi
 }
 late() {
-    i=0
-    while [ "$i" -lt "$turns" ] && [ -d "$j" ] && [ ! -e "$j/status" ] && [ ! -s "$j/out" ] && [ ! -s "$j/err" ]; do
+    i=0 prints=
+    while [ "$i" -lt "$turns" ] && [ -d "$j" ] && [ ! -e "$j/status" ] && [ -z "$prints" ]; do
+        [ ! -s "$j/out" ] && [ ! -s "$j/err" ] || prints=1  # and may end in a moment
         sleep 0.05 || sleep 1
         i=$((i + 1))
     done
