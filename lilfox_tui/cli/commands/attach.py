@@ -8,7 +8,7 @@ from lilfox_tui.cli.commands.jobs import settings
 from lilfox_tui.cli.job_output import attach_job
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.errors import UsageError
-from lilfox_tui.i18n import _, tr
+from lilfox_tui.i18n import _, listed, tr
 from lilfox_tui.jobs.listing import list_jobs
 
 
@@ -33,6 +33,6 @@ def run(args: argparse.Namespace) -> int:
 def _only_running() -> str:
     running = [job.id for job in list_jobs() if job.state == "running"]
     if len(running) != 1:
-        found = tr("several jobs run: {ids}", ids=", ".join(running)) if running else tr("no job runs")
+        found = tr("several jobs run: {ids}", ids=listed(running)) if running else tr("no job runs")
         raise UsageError(found, tr("name one: lilfox attach ID; see them: lilfox jobs"))
     return running[0]

@@ -10,7 +10,7 @@ from lilfox_tui.cli.incidents.chosen import add_by, add_id, add_json, folder, wr
 from lilfox_tui.cli.incidents.documents import document
 from lilfox_tui.cli.output import print_json, print_line, warn
 from lilfox_tui.cli.schemas import print_schema
-from lilfox_tui.i18n import _, ngettext
+from lilfox_tui.i18n import _, listed, ngettext
 from lilfox_tui.incident.incidents import (
     close,
     current,
@@ -96,7 +96,7 @@ def _closed(place: Path, what: Closed) -> int:
             warn(f"  {text}")
     left = list(read_incident(place).jobs)
     if left:
-        warn(_("jobs of whose end nothing is told: {ids}", ids=", ".join(left)))
+        warn(_("jobs of whose end nothing is told: {ids}", ids=listed(left)))
     warn(_("all of it as Markdown: lilfox incident export {id} --to FOLDER", id=place.name))
     _tell_current(place)
     return 0

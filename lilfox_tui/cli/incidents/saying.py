@@ -11,7 +11,7 @@ from lilfox_tui.cli.incidents.chosen import add_by, add_incident, folder, writes
 from lilfox_tui.cli.output import Cell, print_line, print_table
 from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.errors import UsageError
-from lilfox_tui.i18n import _, tr
+from lilfox_tui.i18n import _, listed, tr
 from lilfox_tui.incident.incidents import append_in
 from lilfox_tui.incident.model import Called, Decided, Entry, Graded, Moment, Named, Noted, SeverityLevel, What
 from lilfox_tui.incident.words import event_text
@@ -82,7 +82,7 @@ def _known(args: argparse.Namespace) -> str:
     if args.contact not in contacts:
         raise UsageError(
             tr("{contact}: no such contact in the config", contact=args.contact),
-            tr("one of: {names}", names=", ".join(contacts))
+            tr("one of: {names}", names=listed(contacts))
             if contacts
             else tr("name some under contacts: in the configuration"),
         )

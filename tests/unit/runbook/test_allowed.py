@@ -36,7 +36,6 @@ TEXT = """# Made
    print()
    ```
 """
-pytestmark = pytest.mark.fault("S30")
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +56,7 @@ def asked(made: Runbook, config: RunbooksConfig = NONE) -> FirstRun:
     return first
 
 
+@pytest.mark.fault("S30")
 def test_a_file_that_nobody_chose_is_asked_once_for_all_of_its_runbooks(tmp_path: Path, state: Path) -> None:
     made = runbook(tmp_path / "made.md")
     first = asked(made)
@@ -73,6 +73,7 @@ def test_a_file_that_nobody_chose_is_asked_once_for_all_of_its_runbooks(tmp_path
     assert state.parent.stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.fault("S30")
 def test_another_text_is_asked_again_and_the_one_before_is_not(tmp_path: Path) -> None:
     before = runbook(tmp_path / "made.md")
     allow(asked(before))
@@ -84,17 +85,20 @@ def test_another_text_is_asked_again_and_the_one_before_is_not(tmp_path: Path) -
     assert first_run(before, NONE) is None, "a run that began with it goes on with it"
 
 
+@pytest.mark.fault("S30")
 def test_the_same_text_elsewhere_is_another_file(tmp_path: Path) -> None:
     allow(asked(runbook(tmp_path / "made.md")))
     assert not asked(runbook(tmp_path / "copy.md")).changed
 
 
+@pytest.mark.fault("S30")
 def test_a_link_is_the_file_that_it_leads_to(tmp_path: Path) -> None:
     allow(asked(runbook(tmp_path / "made.md")))
     (tmp_path / "link.md").symlink_to(tmp_path / "made.md")
     assert first_run(read(tmp_path / "link.md").runbooks[0], NONE) is None
 
 
+@pytest.mark.fault("S30")
 def test_what_is_bundled_or_named_by_the_configuration_is_not_asked(tmp_path: Path) -> None:
     (tmp_path / "folder/below").mkdir(parents=True)
     made = runbook(tmp_path / "folder/below/made.md")
@@ -108,6 +112,7 @@ def test_what_is_bundled_or_named_by_the_configuration_is_not_asked(tmp_path: Pa
     assert first_run(read(out).runbooks[0], config) is not None
 
 
+@pytest.mark.fault("S30")
 @pytest.mark.parametrize("broken", [b"", b"{", b'{"/a": "b"}', b"\xff\xfe", b"[]"])
 def test_what_was_remembered_and_cannot_be_read_is_asked_again(tmp_path: Path, state: Path, broken: bytes) -> None:
     made = runbook(tmp_path / "made.md")
@@ -117,6 +122,7 @@ def test_what_was_remembered_and_cannot_be_read_is_asked_again(tmp_path: Path, s
     assert json.loads(state.read_bytes()) == {str(tmp_path / "made.md"): [made.sha256]}
 
 
+@pytest.mark.fault("S30")
 def test_what_cannot_be_remembered_is_told(tmp_path: Path, state: Path) -> None:
     first = asked(runbook(tmp_path / "made.md"))
     state.mkdir()
