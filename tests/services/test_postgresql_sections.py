@@ -3,8 +3,7 @@ they come. Archives here are small, so what counts as large is made small."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,8 +11,7 @@ import pytest
 from msgspec import structs
 
 from lilfox_tui.backup.errors import BackupError
-from lilfox_tui.backup.model import FoundPart
-from lilfox_tui.backup.postgresql import indexing, pouring, restoring
+from lilfox_tui.backup.postgresql import pouring, restoring
 from lilfox_tui.backup.postgresql.access import opened
 from lilfox_tui.backup.postgresql.ahead import Ahead
 from lilfox_tui.backup.postgresql.compare import content_of
@@ -32,14 +30,7 @@ CREATE UNIQUE INDEX ON many (word); ALTER TABLE many ADD PRIMARY KEY (id);
 CREATE TABLE few (id int REFERENCES many); INSERT INTO few SELECT g FROM generate_series(1, 500) g;
 REFRESH MATERIALIZED VIEW mv;
 """
-LAST = """
-CREATE TABLE zz AS SELECT g AS id, md5(g::text) AS word FROM generate_series(100001, 120000) g;
-CREATE INDEX ON zz (word); CREATE TABLE zy (id int REFERENCES many, z int);
-"""
-"""Rows that come after those of all other tables."""
-MIDST = b"110000\t"
 SECTIONS = ["--section=pre-data", "--section=data"]
-AFTER = "--section=post-data"
 
 
 @pytest.fixture(scope="module", params=[15, 17])
@@ -85,7 +76,7 @@ async def test_everything_that_a_database_can_hold_comes_back_in_sections(
     assert comparison.differences == ()
     assert "rows and content" in comparison.compared
     assert "schema" in comparison.compared
-    assert runs == [("coming", SECTIONS), ("kept", [AFTER])]
+    assert runs == [("coming", SECTIONS), ("kept", ["--section=post-data"])]
     assert told == sorted(told)
     assert told[-1] == len(kept.bytes_of_database)
     await restored(shop, kept.goal())
@@ -98,57 +89,7 @@ async def test_where_the_table_of_contents_is_longer_than_what_is_kept_of_it_the
     monkeypatch.setattr("tests.services.database_sets._BLOCK", 1000)
     kept = await dumped(shop)
     await restored(shop, kept.goal(scratch=True))
-    assert runs == [("coming", SECTIONS), ("coming", [AFTER])]
-
-
-def held(raw: bytes, until_then: Callable[[], Awaitable[object]]) -> Callable[[FoundPart], AsyncGenerator[bytes, None]]:
-    """An archive that stops in the midst of its last table, when all others are there."""
-    at = raw.index(MIDST)
-
-    async def blocks(_part: FoundPart) -> AsyncGenerator[bytes, None]:
-        yield raw[:at]
-        await until_then()
-        yield raw[at:]
-
-    return blocks
-
-
-async def test_indexes_of_a_table_are_made_while_others_are_loaded(
-    server: Postgres, shop: Options, runs: list[tuple[str, list[str]]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(indexing, "FROM_BYTES", 1)
-    script(server, LAST, "shop")
-    kept = await dumped(shop)
-    sql = "SELECT count(*) FROM pg_indexes WHERE indexname IN ('many_word_idx', 'many_pkey')"
-
-    async def many_is_indexed() -> None:
-        [name] = [name for name in databases(server) if name != "shop"]
-        await until(lambda: server.csv(sql, database=name) == [["2"]], what="the indexes are there")
-
-    goal = structs.replace(kept.goal(scratch=True), blocks=held(kept.bytes_of_database, many_is_indexed))
-    into = target(shop, goal)
-    await into.stage(lambda _done: None)
-    assert (await into.compare()).differences == ()
-    await into.discard()
-    assert runs[0] == ("coming", SECTIONS)
-    assert len(runs) > 2
-    assert {(how, *words[:2]) for how, words in runs[1:]} == {("kept", AFTER, "-L")}
-
-
-async def test_an_index_that_cannot_be_made_while_others_are_loaded_ends_the_restore_at_once(
-    server: Postgres, shop: Options, runs: list[tuple[str, list[str]]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(indexing, "FROM_BYTES", 1)
-    script(server, LAST, "shop")
-    kept = await dumped(shop)
-    raw = kept.bytes_of_database.replace(b"ON public.many USING btree (word)", b"ON public.many USING btree (worm)")
-    assert raw != kept.bytes_of_database
-    goal = structs.replace(kept.goal(scratch=True), blocks=held(raw, asyncio.Event().wait))
-    into = target(shop, goal)
-    with pytest.raises(BackupError, match='"worm"'):
-        await into.stage(lambda _done: None)
-    await into.discard()
-    assert databases(server) == ["shop"]
+    assert runs == [("coming", SECTIONS), ("coming", ["--section=post-data"])]
 
 
 async def test_an_index_that_cannot_be_made_fails_the_restore(

@@ -8,7 +8,6 @@ something where it is what the set says, rows and digest; every other table is c
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
 from typing import Any
@@ -35,12 +34,9 @@ class Ahead:
         self._found: dict[str, TableContent] = {}
         self._loaded = asyncio.Event()
         self._counting: asyncio.Future[None] | None = None
-        self._heard: Callable[[str, int], None] = lambda _table, _bytes: None
 
-    def begin(self, heard: Callable[[str, int], None] | None = None) -> None:
-        """The database is there, and is being loaded. ``heard`` is told each table that is equal, and its bytes without
-        TOAST."""
-        self._heard = heard or self._heard
+    def begin(self) -> None:
+        """The database is there, and is being loaded."""
         self._counting = asyncio.ensure_future(self._count())
 
     def loaded(self) -> None:
@@ -80,7 +76,7 @@ class Ahead:
             for row in some:
                 seen.add(row["oid"])
                 if (table := self._wanted.get(row["name"])) is not None:
-                    await self._count_one(session, row, table)
+                    await self._count_one(session, row["oid"], row["name"], table)
             if not some:
                 if together:
                     return
@@ -94,8 +90,7 @@ class Ahead:
         except SqlRefused:  # one got a lock between two looks at it
             return []
 
-    async def _count_one(self, session: KeptSession, table: dict[str, Any], said: TableContent) -> None:
-        for row in await session.ask_each(counting([table["oid"]], said.way)):
+    async def _count_one(self, session: KeptSession, oid: int, name: str, said: TableContent) -> None:
+        for row in await session.ask_each(counting([oid], said.way)):
             if (row["rows"], row["digest"]) == (said.rows, said.digest):
-                self._found[table["name"]] = said
-                self._heard(table["name"], table["bytes"])
+                self._found[name] = said

@@ -90,10 +90,9 @@ _LOADED = (
     "WITH busy AS MATERIALIZED (SELECT l.relation FROM pg_locks l JOIN pg_database d ON d.oid = l.database "
     "WHERE d.datname = current_database() AND l.pid <> pg_backend_pid() "
     "AND l.mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'AccessExclusiveLock')) "
-    "SELECT c.oid::int8 AS oid, c.oid::regclass::text AS name, pg_relation_size(c.oid) AS bytes FROM pg_class c "
-    f"JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND {_OWN} AND CASE "
-    "WHEN c.oid = ANY ({seen}::oid[]) OR c.oid IN (SELECT relation FROM busy WHERE relation IS NOT NULL) THEN false "
-    "ELSE pg_relation_size(c.oid) > 0 END"
+    "SELECT c.oid::int8 AS oid, c.oid::regclass::text AS name FROM pg_class c JOIN pg_namespace n "
+    f"ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND {_OWN} AND CASE WHEN c.oid = ANY ({{seen}}::oid[]) "
+    "OR c.oid IN (SELECT relation FROM busy WHERE relation IS NOT NULL) THEN false ELSE pg_relation_size(c.oid) > 0 END"
 )
 LARGE_OBJECTS = "SELECT count(*) AS count FROM pg_largeobject_metadata"
 LARGE_OBJECTS_DIGEST = (
@@ -107,7 +106,7 @@ def sizes(oids: Sequence[int]) -> str:
 
 
 def loaded_tables(seen: Sequence[int]) -> str:
-    """``oid``, ``name`` and ``bytes`` of tables that have some and are written by nobody, but for those in ``seen``."""
+    """``oid`` and ``name`` of tables that have bytes and are written by nobody, but for those in ``seen``."""
     return _LOADED.format(seen=_array(seen))
 
 

@@ -96,20 +96,7 @@ async def folder_on(access: Access) -> AsyncIterator[Folder]:
 async def keep_archive(access: Access, folder: Folder, blocks: AsyncGenerator[bytes, None], moved: Moved) -> str:
     """Puts what ``blocks`` gives into a file of the folder; its path. Raises BackupError, HostError, what ``blocks``
     raises."""
-    return await _keep(access, f"{folder.path}/archive", blocks, moved)
-
-
-async def keep_list(access: Access, folder: Folder, numbers: Sequence[int]) -> str:
-    """Puts numbers of an archive's entries into a file of the folder, for ``pg_restore -L``; its path. One list at a
-    time. Raises BackupError, HostError."""
-
-    async def lines() -> AsyncGenerator[bytes, None]:
-        yield "".join(f"{number};\n" for number in numbers).encode()
-
-    return await _keep(access, f"{folder.path}/list", lines(), lambda _done: None)
-
-
-async def _keep(access: Access, path: str, blocks: AsyncGenerator[bytes, None], moved: Moved) -> str:
+    path = f"{folder.path}/archive"
     argv = access.argv("/bin/sh", "-c", _KEEP, "sh", path)
     _refuse_failed(access, "cat", await _poured(access, argv, blocks, moved))
     return path
@@ -141,6 +128,12 @@ class Head:
         blocks, self._blocks = self._blocks, []
         for block in blocks:
             yield block
+
+
+async def has_contents(access: Access, programs: Programs, path: str) -> bool:
+    """Whether all of the table of contents is in the beginning of an archive that lies there. Raises HostError."""
+    argv = access.argv(programs.path("pg_restore"), "-l", "-f", "/dev/null", path)
+    return (await access.host.run(argv, sudo=access.sudo)).ok
 
 
 async def restore_archive(

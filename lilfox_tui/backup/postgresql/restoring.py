@@ -12,9 +12,7 @@ from lilfox_tui.backup.postgresql.access import Access
 from lilfox_tui.backup.postgresql.ahead import Ahead
 from lilfox_tui.backup.postgresql.aim import Aim
 from lilfox_tui.backup.postgresql.clients import Programs
-from lilfox_tui.backup.postgresql.contents import Contents, contents_of
 from lilfox_tui.backup.postgresql.ground import Ground
-from lilfox_tui.backup.postgresql.indexing import Indexing
 from lilfox_tui.backup.postgresql.kept_session import KeptSession
 from lilfox_tui.backup.postgresql.needs import missing_tablespaces
 from lilfox_tui.backup.postgresql.plain import PlainDump, PlainReader, safe_script
@@ -24,8 +22,8 @@ from lilfox_tui.backup.postgresql.pouring import (
     Head,
     Moved,
     folder_on,
+    has_contents,
     keep_archive,
-    keep_list,
     restore_archive,
     restore_stream,
     run_script,
@@ -37,7 +35,6 @@ from lilfox_tui.backup.source import Goal
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
 
-_ROWS, _AFTER = ("--section=pre-data", "--section=data"), ("--section=post-data",)
 _LOOK_EVERY_S = 1.0
 _SHARE_OF_DECODING = 0.1
 """Of the time that restoring an archive takes, where all of it is decoded first."""
@@ -106,53 +103,38 @@ class _Archive:
         """0 where nobody knows."""
 
     async def restore_by_sections(self, folder: Folder, ahead: Ahead | None) -> None:
-        """Rows by one session, while they are decoded, and beside it indexes of tables that are loaded. Then all other
-        indexes and constraints by several sessions. The archive's beginning tells of all of them."""
-        head, indexing = Head(), Indexing()
+        """Rows by one session, while they are decoded: decoding and the server have a core each. Then indexes and
+        constraints by several, of which the archive's beginning tells all."""
+        head = Head()
         if ahead is not None:
-            ahead.begin(indexing.loaded)
+            ahead.begin()
         both = (
-            asyncio.ensure_future(self._index(folder, head, indexing)),
-            asyncio.ensure_future(self._load(head, ahead, indexing)),
+            asyncio.ensure_future(self._keep_contents(folder, head)),
+            asyncio.ensure_future(self._restore_rows(head, ahead)),
         )
         try:
-            kept, _loaded = await asyncio.gather(*both)
+            path, _rows = await asyncio.gather(*both)
         finally:
             for each in both:
                 each.cancel()
             await asyncio.gather(*both, return_exceptions=True)
-        if kept is None:
-            await self.restore_coming(_AFTER, lambda _done: None)
+        after = ["--section=post-data"]
+        if path is not None:
+            await self._restore_kept(path, after, _SHARE_OF_ROWS)
         else:
-            path, contents = kept
-            left = await self._listed(folder, contents.without(indexing.made)) if indexing.made else []
-            await self._restore_kept(path, [*_AFTER, *left], _SHARE_OF_ROWS)
+            await self.restore_coming(after, lambda _done: None)
         self._moved(self.raw_bytes)
 
-    async def _load(self, head: Head, ahead: Ahead | None, indexing: Indexing) -> None:
+    async def _restore_rows(self, head: Head, ahead: Ahead | None) -> None:
         blocks = head.of(self._goal.blocks(self._aim.part))
-        await self._restore_stream(blocks, _ROWS, self._shared(_SHARE_OF_ROWS))
-        indexing.end()
+        await self._restore_stream(blocks, ["--section=pre-data", "--section=data"], self._shared(_SHARE_OF_ROWS))
         if ahead is not None:
             ahead.loaded()
 
-    async def _index(self, folder: Folder, head: Head, indexing: Indexing) -> tuple[str, Contents] | None:
-        """The archive's beginning and what it tells, once all is loaded; None where it does not tell all."""
+    async def _keep_contents(self, folder: Folder, head: Head) -> str | None:
+        """Where the archive's beginning lies, as soon as it has gone by; None where it does not tell all."""
         path = await keep_archive(self._access, folder, head.taken(), lambda _done: None)
-        contents = await contents_of(self._access, self._programs, path)
-        if contents is None:
-            return None
-
-        async def make(numbers: Sequence[int]) -> None:
-            words = [*_AFTER, *await self._listed(folder, numbers)]
-            await self._restore_archive(path, words, min(self._goal.jobs, len(numbers)))
-
-        await indexing.run(contents, make)
-        return path, contents
-
-    async def _listed(self, folder: Folder, numbers: Sequence[int]) -> list[str]:
-        """Words of pg_restore that choose these entries."""
-        return ["-L", await keep_list(self._access, folder, numbers)]
+        return path if await has_contents(self._access, self._programs, path) else None
 
     async def restore_kept(
         self, folder: Folder, make: Callable[[], Awaitable[None]], passes: Sequence[Sequence[str]]
@@ -181,12 +163,9 @@ class _Archive:
 
     async def _restore_kept(self, path: str, words: Sequence[str], done: float) -> None:
         """``done``: the share of the time that has passed."""
+        words, jobs = [*self._common, *words], self._goal.jobs
         async with _growing(self._claim, self._staged, self._aim, self.raw_bytes, self._moved, done):
-            await self._restore_archive(path, words, self._goal.jobs)
-
-    async def _restore_archive(self, path: str, words: Sequence[str], jobs: int) -> None:
-        words = [*self._common, *words]
-        await restore_archive(self._access, self._programs, path, self._staged, self._version_num, words, jobs)
+            await restore_archive(self._access, self._programs, path, self._staged, self._version_num, words, jobs)
 
     def _shared(self, share: float) -> Moved:
         return lambda done: self._moved(round(done * share))
