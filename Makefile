@@ -5,8 +5,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 STAMP := .venv/installed
-# Tests wait as long as they work: with two more than there are cores all cores work.
-JOBS ?= $(shell echo $$(($$(nproc) + 2)))
+# Tests wait as long as they work, those of whole hosts far longer: with three more than there are cores all cores work.
+JOBS ?= $(shell echo $$(($$(nproc) + 3)))
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1

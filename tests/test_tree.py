@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("tree")  # one worker reads all files once
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "lilfox_tui"
 LONGEST_FILE = 400

@@ -24,7 +24,7 @@ from tests.lab import clean_root, leftovers
 from tests.waiting import wait_for
 
 SKIP = "LILFOX_SKIP_LAB"
-BOOT_S = 30.0
+BOOT_S = 120.0
 DISK_MB = 256
 INTO_CGROUPS = 'for group in $1; do echo $$ >"$group/cgroup.procs" || exit 1; done; shift; exec "$@"'
 

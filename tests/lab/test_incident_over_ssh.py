@@ -26,7 +26,7 @@ from tests.unit.jobs.running import jobs
 from tests.waiting import wait_for
 
 __all__ = ["jobs"]
-pytestmark = [pytest.mark.lab, pytest.mark.root, pytest.mark.xdist_group("lab-operations")]
+pytestmark = [pytest.mark.lab, pytest.mark.root, pytest.mark.xdist_group("lab-recovery")]
 UNIT = "lilfox-backend.service"
 THERE_AND_BACK_S = 0.2
 CTRL_U = "\x15"

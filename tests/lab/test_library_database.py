@@ -17,7 +17,7 @@ __all__ = ["jobs"]
 pytestmark = [
     pytest.mark.lab,
     pytest.mark.root,
-    pytest.mark.xdist_group("lab-databases"),
+    pytest.mark.xdist_group("lab-recovery"),
     pytest.mark.usefixtures("jobs"),
 ]
 BIN = "/usr/lib/postgresql/17/bin"

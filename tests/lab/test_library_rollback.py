@@ -19,7 +19,7 @@ __all__ = ["jobs"]
 pytestmark = [
     pytest.mark.lab,
     pytest.mark.root,
-    pytest.mark.xdist_group("lab-rollback"),
+    pytest.mark.xdist_group("lab"),
     pytest.mark.usefixtures("jobs"),
 ]
 APP = r"""

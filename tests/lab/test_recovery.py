@@ -21,7 +21,7 @@ __all__ = ["jobs"]
 pytestmark = [
     pytest.mark.lab,
     pytest.mark.root,
-    pytest.mark.xdist_group("lab-operations"),
+    pytest.mark.xdist_group("lab-recovery"),
     pytest.mark.usefixtures("jobs"),
 ]
 UNIT = "lilfox-backend.service"

@@ -17,7 +17,7 @@ from tests.unit.jobs.running import jobs
 from tests.waiting import wait_for
 
 __all__ = ["jobs"]
-pytestmark = [pytest.mark.lab, pytest.mark.root, pytest.mark.xdist_group("lab-operations")]
+pytestmark = [pytest.mark.lab, pytest.mark.root, pytest.mark.xdist_group("lab-recovery")]
 CHANGE = '{"risk":"change","host":"app-1"}'
 WAITS = "echo once >>/root/count; sync; touch /run/runs; sleep 1000"
 

@@ -18,7 +18,7 @@ from tests.unit.jobs.running import jobs
 from tests.waiting import wait_for
 
 __all__ = ["jobs"]
-pytestmark = [pytest.mark.lab, pytest.mark.root, pytest.mark.xdist_group("lab-operations")]
+pytestmark = [pytest.mark.lab, pytest.mark.root, pytest.mark.xdist_group("lab-recovery")]
 STEPS = 3
 
 
