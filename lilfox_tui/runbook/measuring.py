@@ -2,12 +2,13 @@
 
 It is read over the run's own connections, by the collectors that read nothing but /proc and states. A command waits
 for it at most ``MOST_S``, and not at all where what was read a moment ago is still true enough; it never fails by it.
+While somebody looks at the change that comes next, it is read beside, so that what is ordered then need not wait.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
@@ -34,6 +35,7 @@ from lilfox_tui.runbook.output import masked
 from lilfox_tui.runbook.preparing import Ready
 from lilfox_tui.runbook.recording import Record
 from lilfox_tui.runbook.targets import Hosts
+from lilfox_tui.runbook.turns import Turn
 
 MOST_S = 2.0
 SERVICES_S = 0.5
@@ -41,6 +43,9 @@ SERVICES_S = 0.5
 FRESH_S = 10.0
 """What was read so short a time ago is what was before the next command."""
 _GIVEN_UP_S = 10.0
+_LOOK_S = 1.0
+AHEAD_S, AHEAD_FOR_S = 6.0, 300.0
+"""Between two readings while a change waits to be ordered, and for how long: nobody looks at it for an hour."""
 T = TypeVar("T")
 
 
@@ -55,6 +60,7 @@ class Measuring:
         self._after: set[asyncio.Task[None]] = set()
         self._changed_s = 0.0
         """When the last command had ended, by the loop's clock."""
+        self._ahead = asyncio.create_task(self._read_ahead())
 
     async def before(self, ready: Ready, by: str) -> bool:
         """Keeps how it is before ``ready`` runs; whether an incident is open that it is evidence of."""
@@ -75,12 +81,33 @@ class Measuring:
 
     async def close(self) -> None:
         """Waits for what is being kept, and ends what still reads."""
+        self._ahead.cancel()
+        await asyncio.wait([self._ahead])
         if self._after:
             await asyncio.wait(self._after, timeout=MOST_S + 1.0)
         await asyncio.gather(*(each.close() for each in self._of_hosts.values()))
         await asyncio.gather(*(each.close() for each in self._of_services.values()))
         for probe in self._probes.values():
             await probe.close()
+
+    async def _read_ahead(self) -> None:
+        loop, at, since_s = asyncio.get_running_loop(), None, 0.0
+        while True:
+            turn = self._next_change()
+            if turn != at:
+                at, since_s = turn, loop.time()
+            if turn is not None and loop.time() - since_s < AHEAD_FOR_S and await self._incident() is not None:
+                fresh_s = max(self._changed_s, loop.time() - AHEAD_S)
+                waits = [self._host_readings(name).since(fresh_s) for name in turn.hosts]
+                waits += [self._service_readings(name).since(fresh_s) for name in self._config.services]
+                await _within(MOST_S, [asyncio.create_task(each) for each in waits])
+            await asyncio.sleep(_LOOK_S)
+
+    def _next_change(self) -> Turn | None:
+        """The change that waits to be ordered; None where nothing waits, or what only reads does."""
+        waiting = self._record.folding.waiting()
+        turn = waiting.turn if waiting.what in ("value", "confirm", "order") else None
+        return turn if turn is not None and self._record.folding.command(turn).kind == "change" else None
 
     async def _incident(self) -> str | None:
         with suppress(LilFoxError):
@@ -109,14 +136,9 @@ class Measuring:
         hosts = [asyncio.create_task(each.since(since_s)) for each in of_hosts]
         services = [asyncio.create_task(each.since(since_s)) for each in of_services]
         start = asyncio.get_running_loop().time()
-        if hosts:
-            await asyncio.wait(hosts, timeout=MOST_S)
-        left = services_s - (asyncio.get_running_loop().time() - start)
-        if services:
-            await asyncio.wait(services, timeout=max(0.0, left))
+        await _within(MOST_S, hosts)
+        await _within(max(0.0, services_s - (asyncio.get_running_loop().time() - start)), services)
         waited = asyncio.get_running_loop().time() - start
-        for each in (*hosts, *services):
-            each.cancel()  # only the waiting: a reading goes on, and is what is known next time
         late = _("no answer within {seconds:.1f} s", seconds=waited)
         return Measured(
             moment=moment,
@@ -153,6 +175,16 @@ class Measuring:
             asking = None if here or service.from_ is None else self._hosts[service.from_]
             self._probes[name] = HealthProbe(name, service, asking, period_s=MOST_S)
         return service_measured(await self._probes[name].check_once())
+
+
+async def _within(seconds: float, waits: Sequence[asyncio.Task[None]]) -> None:
+    """Waits for readings, and no longer. Those that come later go on, and are what is known next time."""
+    try:
+        if waits:
+            await asyncio.wait(waits, timeout=seconds)
+    finally:
+        for each in waits:
+            each.cancel()
 
 
 class _Readings(Generic[T]):

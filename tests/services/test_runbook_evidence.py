@@ -18,10 +18,13 @@ from lilfox_tui.incident.places import find
 from lilfox_tui.incident.verifying import verify
 from lilfox_tui.jobs.model import Said
 from lilfox_tui.jobs.reading import EventReader
+from lilfox_tui.runbook.orders import Finish
+from tests.pages import served
 from tests.ports import free_port
 from tests.services.runbook_lab import RunbookLab, fence
 from tests.services.sshd import SshdLab, sshd_lab
 from tests.unit.jobs.running import jobs
+from tests.waiting import wait_for
 
 __all__ = ["jobs"]
 
@@ -68,7 +71,7 @@ def test_before_and_after_each_changing_command_and_of_nothing_that_only_reads(l
             assert 0 < host["memory_percent"] <= 100
             assert len(host["load"]) == 3
             assert host["filesystems"][0]["used_percent"] >= host["filesystems"][-1]["used_percent"]
-        assert found["services"]["backend"]["health"] == "error"
+        assert found["services"]["backend"].get("health", "error") == "error"  # else it has not answered in time
         assert found["services"]["backend"]["error"]
     order = [each.what for each in entries(incident)]
     began = [at for at, what in enumerate(order) if isinstance(what, StepBegan) and what.step == 2]
@@ -81,6 +84,30 @@ def test_before_and_after_each_changing_command_and_of_nothing_that_only_reads(l
     assert "no answer" in lines[3]
     assert verify(incident).problems == ()
     assert "before step 2, Step 2" in export_markdown(incident, "en")
+
+
+def test_while_a_change_waits_to_be_ordered_it_is_read_beside(lab: RunbookLab) -> None:
+    incident, asked = open_incident("errors").id, []
+
+    def healthy() -> tuple[int, bytes]:
+        asked.append(time.monotonic())
+        return 200, b"ok"
+
+    with served([healthy]) as (address,):
+        lab.configure(f"services: {{backend: {{url: 'http://{address}'}}}}\n")
+        lab.write(fence("uptime", '{"host":"web1"}'), fence("touch made", '{"risk":"change","host":"web1"}'))
+        job = lab.begin()
+        lab.run_one(job, 1)
+        lab.until(job, "done", 1)
+        wait_for(lambda: len(asked) >= 2, timeout_s=60, what="it is read, and read again")
+        assert measured(incident) == []
+        lab.run_one(job, 2)
+        lab.until(job, "done", 2)
+        lab.order(job, Finish())
+        lab.ended(job)
+    (_before, was), (_after, then) = measured(incident)
+    assert (was["moment"], then["moment"]) == ("before", "after")
+    assert list(was["hosts"]) == ["web1"]
 
 
 def test_without_an_incident_nothing_is_measured(lab: RunbookLab) -> None:
