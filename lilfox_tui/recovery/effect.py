@@ -21,7 +21,7 @@ from lilfox_tui.metrics.health import HealthProbe
 from lilfox_tui.metrics.model import Health, HealthCheck
 from lilfox_tui.operations.effect import NotSeen, made, opened_host
 from lilfox_tui.operations.model import Operation
-from lilfox_tui.operations.units import prove_unit, unit_operation
+from lilfox_tui.operations.units import prove_unit, read_unit, stopped_by_order, unit_operation
 
 _LOOKS = 5
 """A second apart, after the time to settle: a service may need a moment more."""
@@ -55,7 +55,11 @@ async def restart(run: Run, wanted: dict[str, Any]) -> Outcome:
         raise UsageError(tr("there is no {name} under recovery: any more", name=asked.name))
     host = opened_host(config, found.host)
     try:
-        operation = unit_operation("restart", found.host, found.unit, sudo=config.hosts[found.host].sudo)
+        sudo = config.hosts[found.host].sudo
+        if await stopped_by_order(host, await read_unit(host, found.unit), sudo=sudo):
+            said = _("{unit} was stopped by order meanwhile: it is not restarted", unit=found.unit)
+            return Outcome("failed", said, exit_code=1)
+        operation = unit_operation("restart", found.host, found.unit, sudo=sudo)
         try:
             await made(run, host, operation)
         except NotSeen as error:

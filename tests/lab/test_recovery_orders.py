@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from lilfox_tui.config.loader import load
 from lilfox_tui.jobs.listing import list_jobs
+from lilfox_tui.jobs.start import start
+from lilfox_tui.recovery.effect import request_of
 from tests.lab.machines import Machine, MachineLab
 from tests.lab.test_recovery import Recovered
-from tests.unit.jobs.running import jobs
+from tests.unit.jobs.running import ended, jobs
 from tests.waiting import wait_for
 
 __all__ = ["jobs"]
@@ -100,3 +103,12 @@ def test_one_that_was_stopped_and_started_again_is_restarted(loop: Recovered, ma
     machine.ssh("touch /run/well")
     code, found = loop.recover()
     assert (code, found["state"]) == (0, "well"), found
+
+
+def test_one_that_is_stopped_once_its_restart_is_decided_stays_down(loop: Recovered, machine: Machine) -> None:
+    begun(machine, "auto-restart")
+    machine.ssh(f"systemctl stop {UNIT}")
+    config = load(loop.config).config
+    done = ended(start(request_of("backend", config.recovery["backend"], False, str(loop.config))))
+    assert (done.state, "was stopped by order meanwhile" in done.message) == ("failed", True), done
+    assert machine.ssh(f"systemctl show -P ActiveState {UNIT}").strip() == "inactive"
