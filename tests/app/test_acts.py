@@ -134,7 +134,7 @@ async def test_a_stop_wants_the_hosts_name(language: str, begun: list[Request]) 
         await pilot.pause()
         check(f"acts-stop-80x24-{language}", screen_text(pilot))
         await pilot.press("enter")
-        await until(lambda: dialog(app) == "Screen", what="enter alone leaves it")
+        await until(lambda: dialog(app) == "Behind", what="enter alone leaves it")
         assert begun == []
         await pilot.press("a")
         await choose(pilot, "stop" if language == "en" else "停止")
@@ -294,7 +294,7 @@ async def test_a_ban_that_the_host_refuses_is_not_shown(
         await until(lambda: "web-1" in screen_text(pilot), what="hosts are listed")
         await choose(pilot, "web-1")
         await until(lambda: "it is your own address" in screen_text(pilot), what="that is said")
-        assert (dialog(app), begun) == ("Screen", [])
+        assert (dialog(app), begun) == ("Behind", [])
 
 
 def _logs_app(folder: Path, language: str) -> LilFoxApp:
