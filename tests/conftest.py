@@ -9,8 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from lilfox_tui import i18n
+
+settings.register_profile("busy", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")  # an example that comes late says that the machine has other things to do
 
 IN_MEMORY = Path("/dev/shm")
 ROOM_BYTES = 4 << 30
