@@ -157,7 +157,7 @@ class BackupJobKeys(BackupReasons):
             return
         last = restored[0]
         rows: list[Row] = [_line(_("set"), last.set), _line(_("when"), self._local(last.at))]
-        for swap in last.swaps[:_MOST_SHOWN]:
+        for swap in [renames for each in last.swaps for renames in each.renames][:_MOST_SHOWN]:
             if swap.before:
                 back = _(
                     "{target} is again what it was before, kept as {before}", target=swap.target, before=swap.before

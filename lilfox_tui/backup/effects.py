@@ -150,7 +150,7 @@ async def _restore(run: Run, made: Restore) -> Outcome:
         restored = await made.swap(run)
     finally:
         await made.close(run)
-    kept = [swap.before for swap in restored.swaps if swap.before]
+    kept = [renames.before for swap in restored.swaps for renames in swap.renames if renames.before]
     return Outcome(
         "ok",
         str(tr("{set} is restored, compared and in place", set=restored.set)),

@@ -18,7 +18,7 @@ from lilfox_tui.app.job_words import user
 from lilfox_tui.app.panes.backup import BackupPane
 from lilfox_tui.app.tabs import BACKUP, METRICS
 from lilfox_tui.backup.journal import Restored
-from lilfox_tui.backup.source import Swap
+from lilfox_tui.backup.source import Renames, Swap
 from lilfox_tui.backup.sources.files import Options as FilesOptions
 from lilfox_tui.backup.wish import Wish
 from lilfox_tui.config.model import HostConfig, KeepConfig, PlanConfig
@@ -113,7 +113,15 @@ async def test_prune_shows_what_goes_and_wants_the_plans_name(stand_in: StandIn)
 
 
 async def test_the_last_restore_is_undone(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    swap = Swap(kind="postgresql", set="x", target="lilfox", staged="lilfox_restore_1", before="lilfox_before_1")
+    with_it = Renames("/srv/config", "/srv/.config_restore_1", "/srv/config_before_1")
+    swap = Swap(
+        kind="postgresql",
+        set="x",
+        target="lilfox",
+        staged="lilfox_restore_1",
+        before="lilfox_before_1",
+        also=(with_it,),
+    )
     done = Restored(run="1", set="lilfox_20260328_020000", at=NOW, stage="swapped", swaps=(swap,))
     undone = replace(done, stage="undone", set="lilfox_20260329_020000")
     known = [undone, replace(done, set="other_20260329_010000"), done]
@@ -123,7 +131,8 @@ async def test_the_last_restore_is_undone(stand_in: StandIn, monkeypatch: pytest
         await pilot.press("3", "u")
         await until(lambda: isinstance(app.screen, Confirm) and app.screen.is_mounted)
         await pilot.pause()
-        assert "lilfox_before_1" in screen_text(pilot)
+        assert "lilfox_before_1" in (text := screen_text(pilot))
+        assert "/srv/config_before_1" in text
         await pilot.press(*"undo", "enter")
         await until(lambda: stand_in.started)
         assert (stand_in.started[0].kind, stand_in.started[0].wanted["set"]) == ("undo", "lilfox_20260328_020000")

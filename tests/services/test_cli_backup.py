@@ -183,6 +183,19 @@ def test_an_empty_env_is_a_file_and_no_failure(files: BackupLab) -> None:
     assert (app / ".env").read_bytes() == b""
 
 
+def test_all_that_a_restore_keeps_is_named(files: BackupLab) -> None:
+    """``config`` goes with ``.env``, and was not told of."""
+    app = files.folder / "app"
+    (app / "config").mkdir(parents=True)
+    (app / "config" / "app.yaml").write_text("k: 1\n")
+    (app / ".env").write_text("K=1\n")
+    files.run("--app", app, *files.where)
+    done = files.lilfox("restore", "latest", "--app", app, *files.where, "--yes", "--json")
+    kept = json.loads(done.stdout[done.stdout.index("{") :])["kept"]
+    assert sorted(kept) == sorted(str(path) for path in app.iterdir() if "_before_" in path.name)
+    assert len(kept) == 2
+
+
 @pytest.mark.parametrize(
     "words",
     [
