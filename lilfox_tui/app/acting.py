@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from lilfox_tui.i18n import Message, tr
-from lilfox_tui.jobs.process import start_of
 from lilfox_tui.monitor.incident_view import IncidentView
 
 
@@ -23,7 +22,11 @@ class Acting:
     def taken_by(self) -> str:
         """Who took it over; empty while we may act, as when who took it over is gone."""
         pid, started = self._process
-        return "" if pid and start_of(pid) != started else self._who
+        if not pid:
+            return self._who
+        from lilfox_tui.jobs.process import start_of
+
+        return "" if start_of(pid) != started else self._who
 
     def look(self, view: IncidentView) -> Message | None:
         """What is to be told now that it is so."""
@@ -35,6 +38,7 @@ class Acting:
         if incident is None or seen == len(view.entries):
             return None
         from lilfox_tui.incident.model import TookOver
+        from lilfox_tui.jobs.process import start_of
 
         taken = [entry for entry in view.entries[seen:] if isinstance(entry.what, TookOver)]
         if not taken:
