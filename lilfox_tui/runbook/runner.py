@@ -15,6 +15,7 @@ from lilfox_tui.hosts.addresses import Denied
 from lilfox_tui.i18n import Message, _, tr
 from lilfox_tui.runbook.execution import End, Execution, Task
 from lilfox_tui.runbook.facts import CommandBegan, CommandEnded, LinkLost, Printed, ReadAgain, Stays, Valued
+from lilfox_tui.runbook.filling import marked, shown
 from lilfox_tui.runbook.forgetting import Forgetting
 from lilfox_tui.runbook.judging import captured, fine_status, why_failed
 from lilfox_tui.runbook.kept_runbook import keep
@@ -325,8 +326,9 @@ class Runner:
         return end.state == "done"
 
     def _undo_words(self, run: str) -> str:
+        runbook = self.folding.runbook
         texts = [
-            self.folding.runbook.steps[turn.step].commands[turn.command or 0].text
+            marked(shown(runbook.steps[turn.step].commands[turn.command or 0].text, self.values, runbook.variables))
             for turn in self.folding.rollback_of(run)
         ]
         return masked("\n".join(texts), self.record.secrets)

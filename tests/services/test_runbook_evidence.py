@@ -13,7 +13,7 @@ import pytest
 
 from lilfox_tui.incident.export import export_markdown
 from lilfox_tui.incident.incidents import entries, open_incident
-from lilfox_tui.incident.model import Kept, StepBegan
+from lilfox_tui.incident.model import Changed, Kept, StepBegan
 from lilfox_tui.incident.places import find
 from lilfox_tui.incident.verifying import verify
 from lilfox_tui.jobs.model import Said
@@ -108,6 +108,19 @@ def test_while_a_change_waits_to_be_ordered_it_is_read_beside(lab: RunbookLab) -
     (_before, was), (_after, then) = measured(incident)
     assert (was["moment"], then["moment"]) == ("before", "after")
     assert list(was["hosts"]) == ["web1"]
+
+
+def test_how_a_change_is_taken_back_is_told_with_its_values(lab: RunbookLab) -> None:
+    incident = open_incident("errors").id
+    lab.write(
+        fence("touch <made>", '{"name":"make","risk":"change","host":"web1"}')
+        + fence("rm <made>", '{"rollback-of":"make","risk":"change","host":"web1"}'),
+        front="lilfox: {version: 1, id: made, title: Made}\nvars:\n  made: {type: unit}",
+    )
+    job = lab.run_all(lab.begin(), values={"made": "fox.service"})
+    assert job.state == "ok", job.message
+    (changed,) = (each.what for each in entries(incident) if isinstance(each.what, Changed))
+    assert (changed.text, changed.undo) == ("web1: touch ‹fox.service›", "rm ‹fox.service›")
 
 
 def test_without_an_incident_nothing_is_measured(lab: RunbookLab) -> None:
