@@ -53,6 +53,7 @@ class IncidentCourseKeys(IncidentKeys):
             placeholder=_("what is wrong"),
             offers=[Offer((Piece(each, "strong"),), None) for each in levels],
             at=levels.index(cause.severity if cause is not None else "SEV-3"),
+            does=_("open it"),
         )
         answer = await self.lilfox.push_screen_wait(asked)
         if answer is None:
@@ -70,7 +71,13 @@ class IncidentCourseKeys(IncidentKeys):
         backups = self.lilfox.monitor.backups.backups
         running = () if backups is None else [job.id for job in backups.running]
         rows = closing_rows(incident, datetime.now(UTC), running)
-        asked = Prompt(_("Close {id}", id=incident.id), rows, placeholder=_("the summary, may be empty"))
+        asked = Prompt(
+            _("Close {id}", id=incident.id),
+            rows,
+            placeholder=_("the summary, may be empty"),
+            does=_("close it"),
+            stays=_("leave it open"),
+        )
         answer = await self.lilfox.push_screen_wait(asked)
         if answer is None:
             return

@@ -127,6 +127,7 @@ async def test_the_incident_is_written_by_keys_and_closed_with_what_is_in_force(
         await shown.keys("escape", "I")
         text = await shown.until("1 change is still in force:")
         assert "to take it back: rm" in text
+        assert "enter close it" in text
         await shown.keys(*"it was the fan", "enter")
         await shown.until("is closed")
         await shown.keys("E")

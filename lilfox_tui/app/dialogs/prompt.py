@@ -37,7 +37,7 @@ class Answer(NamedTuple):
 
 class Prompt(Dialog[Answer | None]):
     """Gives the answer that ``check`` takes (it gives the text as it is used, or raises LilFoxError), or None. What is
-    typed is not shown where it is ``secret``."""
+    typed is not shown where it is ``secret``. ``does`` and ``stays`` say in a word what enter and esc do."""
 
     def __init__(
         self,
@@ -50,11 +50,14 @@ class Prompt(Dialog[Answer | None]):
         secret: bool = False,
         offers: Sequence[Offer] = (),
         at: int = 0,
+        does: str = "",
+        stays: str = "",
     ) -> None:
         super().__init__()
         self._title, self._body, self._check = title, tuple(rows), check
         self._first, self._placeholder, self._secret = text, placeholder, secret
         self._offers, self._at = tuple(offers), at
+        self._does, self._stays = does or _("take it"), stays or _("leave it")
         self._refused: LilFoxError | None = None
 
     def compose(self) -> ComposeResult:
@@ -100,7 +103,7 @@ class Prompt(Dialog[Answer | None]):
 
     def _below(self) -> list[Row]:
         """Why the last one was refused, then the keys."""
-        keys = [("enter", _("take it")), ("esc", _("leave it"))]
+        keys = [("enter", self._does), ("esc", self._stays)]
         if self._offers:
             keys.insert(0, ("up down", _("choose")))
         row: Row = tuple(piece for key, does in keys for piece in (Piece(f" {key}", "key"), Piece(f" {does}  ")))
