@@ -122,7 +122,7 @@ def _may_break(text: str, at: int) -> bool:
     """Whether a line may end before the character ``at``, which is not the first."""
     before, after = text[at - 1], text[at]
     if after == " " or before == " ":
-        return after == " "
+        return after == " " and text[at + 1 : at + 2] != "%"  # it belongs to its number
     return after not in _CLOSING and before not in _OPENING and 2 in (cell_width(before), cell_width(after))
 
 
