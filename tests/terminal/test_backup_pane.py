@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from lilfox_tui.jobs.listing import Listing
 from tests.services.postgres import SUPERUSER, Postgres
 from tests.terminal.console import Console
+from tests.waiting import wait_for
 
 CONFIG = """
 hosts:
@@ -146,22 +148,18 @@ def test_a_restore_is_undone_and_quitting_over_a_job_is_asked(home: Path, server
         finally:
             _let_go(process)
         assert server.csv("select count(*) from users", database="shop") == [["5000"]]
+        sessions = "select count(*) from pg_stat_activity where datname = 'shop'"
+        wait_for(lambda: server.csv(sessions) == [["0"]], what="nobody uses it, nor we: it is not undone below anybody")
         console.press("u")
         console.until("Undo the last restore")
         console.press("undo\r")
-        console.until(lambda _text: _rows(server) == [["10"]])
+        jobs = Listing([home / ".local/state/lilfox/jobs"])
+        console.until(lambda _text: [job.state for job in jobs.look() if job.kind == "undo"] == ["ok"])
+        assert server.csv("select count(*) from users", database="shop") == [["10"]]
         console.press("q")
         if "A job of yours runs" in console.until(lambda text: "A job of yours runs" in text or console.ended):
             console.press("\r")
         assert console.ended_within() == 0
-
-
-def _rows(server: Postgres) -> list[list[str]]:
-    """How many users there are; nothing while the databases change their names."""
-    try:
-        return server.csv("select count(*) from users", database="shop")
-    except AssertionError:
-        return []
 
 
 def _let_go(process: int) -> None:
