@@ -49,7 +49,9 @@ def progress_row(progress: Progress, width: int, glyphs: Glyphs, digits: Digits)
         pieces += [Piece(glyphs.full * full, "accent"), Piece(glyphs.empty * (bar_width - full), "muted"), Piece("  ")]
     percent = "   -" if share is None else fit(f"{share * 100:.0f}%", 4, right=True)
     pieces.append(Piece(percent, "strong"))
-    of = _("{done} of {total}", done=human_bytes(done), total=human_bytes(total)) if total else human_bytes(done)
+    of = human_bytes(done)
+    if total and done <= total:  # where it is an estimate that was passed, it tells nothing
+        of = _("{done} of {total}", done=of, total=human_bytes(total))
     if width >= name_width + _NUMBERS:
         pieces.append(Piece("  " + fit(of, 15, right=True)))
     if progress.rate is not None:
