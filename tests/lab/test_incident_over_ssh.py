@@ -215,10 +215,14 @@ def from_the_fault_to_the_command(console: Console, office: Office) -> None:
 
 
 def from_the_command_to_the_end(console: Console, office: Office) -> None:
-    """By keys, in another session: it opens on the run, which goes on, with what came meanwhile; the rest is done, the
-    check is green, the incident closed and exported."""
+    """By keys, in another session: it opens on the run, which goes on, with what came meanwhile, and takes over from the
+    session that nobody has told it is gone; the rest is done, the check is green, the incident closed and exported."""
     console.until("nobody looks", 60)
-    assert "it is being started" in console.until("step 2 runs on app-1")
+    assert "it is being started" in console.until("you follow, O takes over: a command runs")
+    console.press("O")
+    console.until("Take over INC-1")
+    console.press("\r")
+    console.until("step 2 runs on app-1")
     office.machine.ssh("touch /root/go-to-the-end")
     console.until("it is started")
     console.until("step 2 on app-1 only reads")
