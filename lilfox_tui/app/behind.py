@@ -16,6 +16,14 @@ Result = TypeVar("Result")
 class Behind(Screen[Result]):
     """Gives what changed to the screen on top, which paints it."""
 
+    def _on_timer_update(self) -> None:
+        """Textual forgets which widgets changed where the screen is to be painted itself, as if that were all of it: of
+        one with others behind it only what changed there is, and a dialog's own rows stayed unpainted."""
+        if self._repaint_required and self.is_current and not self.app._batch_count:
+            changed = [widget.region for widget in self._dirty_widgets if widget is not self]
+            self._compositor._dirty_regions.update(changed)
+        super()._on_timer_update()
+
     def _compositor_refresh(self) -> None:
         app, changed = self.app, self._compositor._dirty_regions
         if self is app.screen or self not in app._background_screens:
