@@ -37,7 +37,7 @@ class RunLog:
         self.by = ""
         """Who began it."""
         self.taken_by = ""
-        """Who took it over from us."""
+        """Who took it over from us, where no incident tells that."""
         self._state: RunState | None = None
         self._kept: dict[str, tuple[tuple[int, str], Kept]] = {}
         self._came = asyncio.Event()
@@ -100,7 +100,8 @@ class RunLog:
             elif any(isinstance(fact, CommandBegan | CommandEnded) for fact in heard([event])):
                 self.trouble = ""  # what was said of it stands with its result
         self._state = None
-        if acted and any(isinstance(fact, Acts) and fact.before == this_face().who for fact in facts):
+        alone = self.folding is not None and not self.folding.incident
+        if acted and alone and any(isinstance(fact, Acts) and fact.before == this_face().who for fact in facts):
             self.taken_by = self.actor
         self.tell_change()
 

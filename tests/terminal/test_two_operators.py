@@ -151,7 +151,7 @@ def test_who_follows_goes_on_when_who_acted_was_killed(home: Path) -> None:
         assert not took_over(), "nobody has taken anything over yet"
         (home / "go").touch()
         second.until("step 3 on here changes something")
-        second.press("\r")  # to the steps
+        second.press("zz")  # to the steps, wherever it opened
         order(second)
         second.until("all steps are done: enter ends the run")
         assert changed(home) == ["one", "two"]
@@ -169,8 +169,7 @@ def test_of_two_who_confirm_the_same_step_at_once_one_runs_it(home: Path) -> Non
     with operator(home) as second, operator(home) as third:
         for console in (second, third):
             console.until("step 2 on here changes something")
-            console.press("\r")  # to the steps
-            console.press("\r")
+            console.press("zz\r")  # to the steps, wherever it opened
             console.until("run it")
         for console in (second, third):
             console.press("\r")
