@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,12 +19,14 @@ _MOST_REQUEST_BYTES = 8 << 20
 
 
 class Told:
-    """Takes events in their order; ``began`` and ``ended`` are the ones that came."""
+    """Takes events in their order; ``began`` and ``ended`` are the ones that came. ``owner`` asked for it, as far as is
+    known before it began."""
 
-    def __init__(self, folder: Path, request: Request, asked: datetime) -> None:
+    def __init__(self, folder: Path, request: Request, asked: datetime, owner: str) -> None:
         self._folder = folder
         self._request = request
         self._asked = asked
+        self._owner = owner
         self._progress: dict[str, Progress] = {}
         self._intended = ""
         self.began: Began | None = None
@@ -70,7 +73,7 @@ class Told:
             ended=None if self.ended is None else self.ended.at,
             pid=None if began is None else began.pid,
             host="" if began is None else began.host,
-            user="" if began is None else began.user,
+            user=self._owner if began is None else began.user,
             message="" if ended is None else ended.message,
             hint="" if ended is None else ended.hint,
             exit_code=None if ended is None else ended.exit_code,
@@ -83,6 +86,13 @@ class Told:
 def untold(folder: Path) -> Told:
     """A job of which only the request is known. Raises OSError, msgspec.DecodeError, UnicodeDecodeError."""
     with os.fdopen(open_regular(folder / REQUEST), "rb") as file:
-        asked = datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC)
+        facts = os.fstat(file.fileno())
         request = msgspec.json.decode(file.read(_MOST_REQUEST_BYTES), type=Request)
-    return Told(folder, request, asked)
+    return Told(folder, request, datetime.fromtimestamp(facts.st_mtime, UTC), _name(facts.st_uid))
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

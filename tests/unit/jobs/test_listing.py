@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import pwd
 import shutil
 import time
 from datetime import timedelta
@@ -116,6 +117,13 @@ def test_why_it_is_unknown_follows_the_language(jobs: Path) -> None:
     english = listing.look()[0].message
     set_language("zh_CN")
     assert listing.look()[0].message != english
+
+
+def test_a_job_that_is_about_to_begin_is_known_as_its_owners(jobs: Path) -> None:
+    with (make(jobs, 1, []) / EVENTS).open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        (job,) = list_jobs()
+    assert (job.state, job.pid, job.user) == ("running", None, pwd.getpwuid(os.getuid()).pw_name)
 
 
 def test_of_a_thousand_jobs_only_what_is_new_is_read(jobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
