@@ -19,9 +19,11 @@ class Behind(Screen[Result]):
     def _on_timer_update(self) -> None:
         """Textual forgets which widgets changed where the screen is to be painted itself, as if that were all of it: of
         one with others behind it only what changed there is, and a dialog's own rows stayed unpainted."""
-        if self._repaint_required and self.is_current and not self.app._batch_count:
-            changed = [widget.region for widget in self._dirty_widgets if widget is not self]
-            self._compositor._dirty_regions.update(changed)
+        laid_out = not (self._layout_required or self._scroll_required)  # else Textual itself asks the widgets first
+        if self._repaint_required and laid_out and self.is_current and not self.app._batch_count:
+            screen = self._compositor.size.region
+            regions = [widget.region.intersection(screen) for widget in self._dirty_widgets if widget is not self]
+            self._compositor._dirty_regions.update(filter(None, regions))
         super()._on_timer_update()
 
     def _compositor_refresh(self) -> None:
