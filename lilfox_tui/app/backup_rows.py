@@ -78,9 +78,9 @@ def _last(plan: _Plan) -> Row:
     if plan.running is not None:
         percent = percent_of(plan.running)
         mark = plan.style.glyphs.job
-        return (
-            Piece(f"{mark} {kind_text(plan.running.kind)} " + ("" if percent is None else f"{percent}%"), "accent"),
-        )
+        # The number first: in a narrow column it must not be cut to another one.
+        words = ("" if percent is None else f"{percent}% ") + kind_text(plan.running.kind)
+        return (Piece(f"{mark} {words}", "accent"),)
     view, newest = plan.view, newest_of(plan.view)
     if view.outage is not None:
         return (Piece(_("not read"), "failing"),)

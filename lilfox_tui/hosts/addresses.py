@@ -93,16 +93,28 @@ def why_denied(wanted: Network, denied: Denied, deny: Collection[str] = ("self",
     if "self" in deny:
         for own in denied.own:
             if _within(own, wanted):
-                return tr("it holds {address}, your own address", address=str(own))
+                return _own(own, wanted)
         for name, found in denied.hosts:
             if _within(found, wanted):
-                return tr("it holds {address}, the address of {host}", address=str(found), host=name)
+                return _of_host(found, name, wanted)
     if "private" in deny:
         for each in _overlapping(wanted, _PRIVATE):
             return tr("{range} is not of the internet", range=str(each))
     for each in _overlapping(wanted, denied.ranges):
         return tr("never_ban of the configuration has {range}", range=str(each))
     return None
+
+
+def _own(own: Address, wanted: Network) -> Message:
+    if wanted.num_addresses == 1:
+        return tr("{address} is your own address", address=str(own))
+    return tr("it holds {address}, your own address", address=str(own))
+
+
+def _of_host(found: Address, name: str, wanted: Network) -> Message:
+    if wanted.num_addresses == 1:
+        return tr("{address} is the address of {host}", address=str(found), host=name)
+    return tr("it holds {address}, the address of {host}", address=str(found), host=name)
 
 
 def _plain_network(found: Network) -> Network:

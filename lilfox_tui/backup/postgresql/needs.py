@@ -35,7 +35,7 @@ def about_roles(ground: Ground, aim: Aim, form: Form, held_by: FoundPart | None)
         found = tr("{role} is no member of {names} and may give nothing to them",
                    role=clean(ground.server.role), names=_some(foreign))  # fmt: skip
         return [Check(about, "bad", found, tr("Restore as a superuser, or GRANT the roles to it."))]
-    return [Check(about, "good", tr("all {count} are there", count=len(needed)))] if needed else []
+    return [Check(about, "good", tr("all are there: {count}", count=len(needed)))] if needed else []
 
 
 def about_extensions(ground: Ground, aim: Aim) -> list[Check]:

@@ -94,7 +94,7 @@ def in_the_way(name: str, sessions: Sequence[Session]) -> Message:
 
 def hint_to_end() -> Message:
     """What to do about sessions."""
-    return tr("stop what uses it, or say --end-sessions: these sessions are then ended at the swap")
+    return tr("stop what uses it, or allow that these sessions are ended at the swap (--end-sessions)")
 
 
 async def _in_one_transaction(session: KeptSession, steps: Sequence[Step], patience: str) -> None:
