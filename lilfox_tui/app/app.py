@@ -169,7 +169,7 @@ class LilFoxApp(AppKeys):
     @work(group="land")
     async def _land_on_run(self, runs: Sequence[Job]) -> None:
         """Offers to go on with the newest run that is not at its end, or whose job was killed, in an open incident."""
-        from lilfox_tui.app.runbook_items import left_over
+        from lilfox_tui.app.panes.runbook.items import left_over
         from lilfox_tui.incident.incidents import current_folder
 
         left = next(iter(left_over(runs).values()), None)

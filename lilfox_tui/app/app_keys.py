@@ -25,9 +25,9 @@ from lilfox_tui.monitor.model import View
 from lilfox_tui.text import fit
 
 if TYPE_CHECKING:
-    from lilfox_tui.app.acts import Act
+    from lilfox_tui.app.acts.doing import Act
     from lilfox_tui.app.cause import Cause
-    from lilfox_tui.app.panes.metrics import MetricsPane
+    from lilfox_tui.app.panes.metrics.pane import MetricsPane
 
 STEPS_IN_WINDOW = 30
 _ACT = 40

@@ -16,7 +16,7 @@ from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.errors import LilFoxError
 
 if TYPE_CHECKING:
-    from lilfox_tui.app.acts import Act
+    from lilfox_tui.app.acts.doing import Act
     from lilfox_tui.app.cause import Cause
 
 
@@ -62,7 +62,7 @@ class Pane(Vertical):
     @work(exclusive=True, group="act", exit_on_error=False)
     async def carry_out(self, act: Act) -> None:
         """Asks what is open yet, shows what will run, and begins it."""
-        from lilfox_tui.app.acts import carry_out
+        from lilfox_tui.app.acts.doing import carry_out
 
         await carry_out(self.lilfox, act)
 

@@ -20,25 +20,25 @@ class Tab(Struct, frozen=True):
 
 
 def _metrics() -> type[Pane]:
-    from lilfox_tui.app.panes.metrics import MetricsPane
+    from lilfox_tui.app.panes.metrics.pane import MetricsPane
 
     return MetricsPane
 
 
 def _logs() -> type[Pane]:
-    from lilfox_tui.app.panes.logs import LogsPane
+    from lilfox_tui.app.panes.logs.pane import LogsPane
 
     return LogsPane
 
 
 def _backup() -> type[Pane]:
-    from lilfox_tui.app.panes.backup import BackupPane
+    from lilfox_tui.app.panes.backup.pane import BackupPane
 
     return BackupPane
 
 
 def _runbook() -> type[Pane]:
-    from lilfox_tui.app.panes.runbook import RunbookPane
+    from lilfox_tui.app.panes.runbook.pane import RunbookPane
 
     return RunbookPane
 

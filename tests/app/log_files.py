@@ -9,7 +9,7 @@ from pathlib import Path
 from textual.pilot import Pilot
 
 from lilfox_tui.app.app import LilFoxApp
-from lilfox_tui.app.panes.logs import LogsPane
+from lilfox_tui.app.panes.logs.pane import LogsPane
 from lilfox_tui.logs.record import Record, Severity
 from lilfox_tui.logs.source import LogSource
 from tests.app.overviews import NOW, mixed

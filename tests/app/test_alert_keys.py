@@ -11,9 +11,9 @@ from textual.widgets import Input
 
 from lilfox_tui.alerts.model import AlertState
 from lilfox_tui.alerts.notifiers.command import Options
-from lilfox_tui.app.alert_keys import alerts_of
-from lilfox_tui.app.dialogs.silence import SilenceDialog
 from lilfox_tui.app.job_words import user
+from lilfox_tui.app.panes.metrics.alert_keys import alerts_of
+from lilfox_tui.app.panes.metrics.silence_dialog import SilenceDialog
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
 from tests.app.rules_at_work import Console, console
@@ -24,7 +24,7 @@ from tests.waiting import until
 def test_nothing_of_alerts_is_imported_for_the_first_frame() -> None:
     parts = ("lilfox_tui.alerts", "lilfox_tui.promql", "lilfox_tui.scrape", "numpy", "promql_parser", "sqlite3")
     names = f"[name for name in sys.modules if name.startswith({parts!r})]"
-    code = f"import sys, lilfox_tui.app.app, lilfox_tui.app.panes.metrics; print({names})"
+    code = f"import sys, lilfox_tui.app.app, lilfox_tui.app.panes.metrics.pane; print({names})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 

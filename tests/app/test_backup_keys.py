@@ -15,7 +15,7 @@ from lilfox_tui.app.dialogs.ask import Ask
 from lilfox_tui.app.dialogs.confirm import Confirm
 from lilfox_tui.app.dialogs.job_output import JobOutput
 from lilfox_tui.app.job_words import user
-from lilfox_tui.app.panes.backup import BackupPane
+from lilfox_tui.app.panes.backup.pane import BackupPane
 from lilfox_tui.app.tabs import BACKUP, METRICS
 from lilfox_tui.backup.journal import Restored
 from lilfox_tui.backup.source import Renames, Swap

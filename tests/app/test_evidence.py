@@ -10,7 +10,7 @@ import pytest
 from textual.pilot import Pilot
 
 from lilfox_tui.app.app import LilFoxApp
-from lilfox_tui.app.panes.logs import LogsPane
+from lilfox_tui.app.panes.logs.pane import LogsPane
 from lilfox_tui.incident.incidents import current, entries, open_incident
 from lilfox_tui.incident.model import Kept
 from tests.app.alerts_made import alerting

@@ -14,7 +14,7 @@ from lilfox_tui.app import shell
 from lilfox_tui.app.actions import Action, actions_of, key_name, key_text, rebound
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.pane import Pane
-from lilfox_tui.app.panes.metrics import MetricsPane
+from lilfox_tui.app.panes.metrics.pane import MetricsPane
 from lilfox_tui.app.tabs import TABS
 from lilfox_tui.errors import ConfigError, HostKeyUnknown, HostUnreachable
 from lilfox_tui.feed import Unavailable
@@ -76,7 +76,7 @@ async def test_a_key_of_a_pane_that_is_not_shown_can_be_rebound() -> None:
 
 
 def test_nothing_of_logs_is_imported_for_the_first_frame() -> None:
-    names = "[name for name in sys.modules if name.startswith(('lilfox_tui.logs', 'lilfox_tui.app.log'))]"
+    names = "[name for name in sys.modules if name.startswith(('lilfox_tui.logs', 'lilfox_tui.app.panes.logs'))]"
     code = f"import sys, lilfox_tui.app.app; print({names})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from lilfox_tui.app.panes.logs import LogsPane
+from lilfox_tui.app.panes.logs.pane import LogsPane
 from tests.app.log_files import line, logs_app, messages, selected, settled, shown_names
 from tests.app.overviews import NOW
 from tests.app.still import screen_text

@@ -8,8 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.app.app import LilFoxApp
-from lilfox_tui.app.log_sources import OpenLogs
-from lilfox_tui.app.panes.logs import LogsPane
+from lilfox_tui.app.panes.logs.pane import LogsPane
+from lilfox_tui.app.panes.logs.sources import OpenLogs
 from lilfox_tui.config.model import LogConfig
 from lilfox_tui.errors import HostUnreachable
 from lilfox_tui.hosts.fake import FakeHost

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.app.app import LilFoxApp
-from lilfox_tui.app.log_sources import OpenLogs
+from lilfox_tui.app.panes.logs.sources import OpenLogs
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
 from lilfox_tui.logs import analyze, window

@@ -11,9 +11,9 @@ import pytest
 from textual.pilot import Pilot
 
 from lilfox_tui.app.dialogs.chooser import Chooser
-from lilfox_tui.app.dialogs.query import QueryBox
 from lilfox_tui.app.glyphs import ASCII, UNICODE
-from lilfox_tui.app.query_page import Answer, QueryPage, query_page
+from lilfox_tui.app.panes.metrics.query_dialog import QueryBox
+from lilfox_tui.app.panes.metrics.query_page import Answer, QueryPage, query_page
 from lilfox_tui.promql.value import Line, Matrix, Vector
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
 from lilfox_tui.scrape.store import Store
@@ -165,9 +165,8 @@ def test_a_gap_and_what_no_chart_can_draw_stay_empty() -> None:
 
 
 def test_neither_numpy_nor_the_parser_is_imported_before_the_box_opens() -> None:
-    code = (
-        "import sys, lilfox_tui.app.panes.metrics; print([m for m in ('numpy', 'promql_parser') if m in sys.modules])"
-    )
+    late = "[m for m in ('numpy', 'promql_parser') if m in sys.modules]"
+    code = f"import sys, lilfox_tui.app.panes.metrics.pane; print({late})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 

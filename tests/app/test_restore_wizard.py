@@ -11,8 +11,8 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from lilfox_tui.app.app import LilFoxApp
-from lilfox_tui.app.dialogs.restore import RestoreWizard
-from lilfox_tui.app.restore_pages import CHECKS, CONFIRM, RESULT, RUN, WHAT, WHERE
+from lilfox_tui.app.panes.backup.restore_pages import CHECKS, CONFIRM, RESULT, RUN, WHAT, WHERE
+from lilfox_tui.app.panes.backup.restore_wizard import RestoreWizard
 from lilfox_tui.backup.check import Check
 from lilfox_tui.backup.source import Change
 from lilfox_tui.backup.wish import Wish

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.app.glyphs import UNICODE
-from lilfox_tui.app.target_rows import down_text, target_rows
+from lilfox_tui.app.panes.metrics.target_rows import down_text, target_rows
 from lilfox_tui.feed import Pending, Ready, Unavailable
 from lilfox_tui.i18n import tr
 from lilfox_tui.monitor.target_view import TargetView

@@ -11,11 +11,11 @@ from msgspec.structs import replace
 
 from lilfox_tui.app.draw import Row
 from lilfox_tui.app.glyphs import ASCII, UNICODE
-from lilfox_tui.app.log_counts import filter_of
-from lilfox_tui.app.log_detail import Neighbours, detail_rows
-from lilfox_tui.app.log_list import LogList, Place
-from lilfox_tui.app.log_rows import LogStyle, cut_into, headline, log_row, wrapped_rows
-from lilfox_tui.app.log_strip import (
+from lilfox_tui.app.panes.logs.counts import filter_of
+from lilfox_tui.app.panes.logs.detail import Neighbours, detail_rows
+from lilfox_tui.app.panes.logs.list import LogList, Place
+from lilfox_tui.app.panes.logs.rows import LogStyle, cut_into, headline, log_row, wrapped_rows
+from lilfox_tui.app.panes.logs.strip import (
     ErrorRates,
     Span,
     StripParts,

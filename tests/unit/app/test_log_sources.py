@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lilfox_tui.app.log_sources import host_of, named
+from lilfox_tui.app.panes.logs.sources import host_of, named
 from lilfox_tui.config.model import Config, HostConfig, LogConfig
 from lilfox_tui.monitor.watched import this_machine
 

@@ -8,7 +8,7 @@ import pytest
 
 from lilfox_tui.app.draw import Row
 from lilfox_tui.app.glyphs import UNICODE
-from lilfox_tui.app.log_troubles import trouble_rows, when
+from lilfox_tui.app.panes.logs.troubles import trouble_rows, when
 from lilfox_tui.app.wrap import cells
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Unavailable

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from lilfox_tui.app.draw import Row
 from lilfox_tui.app.glyphs import UNICODE
-from lilfox_tui.app.runbook_output import Of, Outputs
-from lilfox_tui.app.runbook_rows import RunbookStyle
+from lilfox_tui.app.panes.runbook.output import Of, Outputs
+from lilfox_tui.app.panes.runbook.rows import RunbookStyle
 from lilfox_tui.runbook.model import Command
 from lilfox_tui.runbook.output import Kept
 from lilfox_tui.runbook.states import Result, State

@@ -1,0 +1,106 @@
+"""Statistics and patterns as rows to choose from, each with the filter that it stands for. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta, tzinfo
+
+from lilfox_tui.app.dialogs.chooser import Choice
+from lilfox_tui.app.draw import Piece, Row
+from lilfox_tui.app.glyphs import Glyphs
+from lilfox_tui.app.panes.logs.rows import severity_piece
+from lilfox_tui.app.panes.logs.strip import grouped
+from lilfox_tui.i18n import _
+from lilfox_tui.logs.filter.model import AtLeast, Filter, Regex
+from lilfox_tui.logs.patterns import Change
+from lilfox_tui.logs.recent import Recent
+from lilfox_tui.logs.record import EPOCH, Severity
+from lilfox_tui.logs.statistics import (
+    Group,
+    ResponseTimes,
+    Statistics,
+    errors_of_module,
+    errors_of_type,
+    of_slice,
+    of_source,
+    slower_than,
+)
+from lilfox_tui.text import fit, human_duration
+
+Offer = list[tuple[Choice, Filter | None]]
+ROWS_OF_A_KIND = 12
+_PLACEHOLDER = re.compile(r"<(?:num|hex|uuid|str|path|url|addr)>")
+
+
+def statistics_choices(found: Statistics, zone: tzinfo) -> Offer:
+    """Errors by type, by module and by time, response times, and sources; rows that are no filter cannot be chosen."""
+    errors = _("{count} errors in {records} records", count=grouped(found.errors), records=grouped(found.records))
+    rows: Offer = [_offered("errors", (Piece(errors, "strong"),), AtLeast(Severity.ERROR) if found.errors else None)]
+    rows += _counted(_("type"), found.errors_by_type, errors_of_type)
+    rows += _counted(_("module"), found.errors_by_module, errors_of_module)
+    if found.response_times is not None:
+        rows += _times(found.response_times)
+    rows += [_grouped(each) for each in found.by_source[:ROWS_OF_A_KIND] if len(found.by_source) > 1]
+    for each in found.by_slice:
+        if each.errors:
+            at = (EPOCH + timedelta(microseconds=each.since_us)).astimezone(zone).strftime("%m-%d %H:%M")
+            row = _row(_("errors from"), at, grouped(each.errors))
+            rows.append(_offered(f"slice {each.since_us}", row, of_slice(each)))
+    return rows
+
+
+def pattern_choices(recent: Recent, glyphs: Glyphs) -> Offer:
+    """What is new first; the template of each is its filter."""
+    rows: Offer = []
+    for number, change in enumerate(recent.changes):
+        row = (severity_piece(change.pattern.severity, glyphs), *_growth(change), Piece(change.pattern.template))
+        rows.append(_offered(f"pattern {number}", row, filter_of(change.pattern.template)))
+    if recent.cut:
+        text = _("not all was read of {names}", names=", ".join(recent.cut))
+        rows.append(_offered("cut", (Piece(text, "degraded"),), None))
+    return rows
+
+
+def filter_of(template: str) -> Filter:
+    """What has the words of a template in that order, whatever stands in its gaps."""
+    pieces = [piece for piece in _PLACEHOLDER.split(template) if piece]
+    return Regex(".*".join(re.escape(piece).replace(r"\ ", " ") for piece in pieces) or ".")
+
+
+def _growth(change: Change) -> Row:
+    count = Piece(f"{grouped(change.recent):>7}  ", "strong")
+    if change.growth is None:
+        return (count, Piece(fit(_("new"), 9), "accent"))
+    return (count, Piece(fit(f"×{change.growth:.1f}", 9), "accent" if change.growth >= 2 else "muted"))
+
+
+def _counted(kind: str, counts: Mapping[str, int], filter_of_name: object) -> Offer:
+    assert callable(filter_of_name)
+    return [
+        _offered(f"{kind} {name}", _row(kind, name, grouped(count)), filter_of_name(name))
+        for name, count in list(counts.items())[:ROWS_OF_A_KIND]
+    ]
+
+
+def _times(times: ResponseTimes) -> Offer:
+    kind = _("response time")
+    told = _("{count} told, mean {mean}", count=grouped(times.count), mean=human_duration(times.mean_s))
+    rows: Offer = [_offered("times", _row(kind, told, ""), None)]
+    for name, seconds in (("P50", times.p50_s), ("P95", times.p95_s), ("P99", times.p99_s)):
+        rows.append(_offered(name, _row(kind, name, human_duration(seconds)), slower_than(seconds)))
+    return rows
+
+
+def _grouped(group: Group) -> tuple[Choice, Filter | None]:
+    text = _("{errors} errors of {records}", errors=grouped(group.errors), records=grouped(group.records))
+    return _offered(f"source {group.name}", _row(_("source"), group.name, text), of_source(group.name))
+
+
+def _row(kind: str, name: str, count: str) -> Row:
+    return (Piece(fit(kind, 14), "muted"), Piece(fit(name, 38), "strong"), Piece(fit(count, 22, right=True)))
+
+
+def _offered(id_: str, row: Row, where: Filter | None) -> tuple[Choice, Filter | None]:
+    words = " ".join(piece.text for piece in row)
+    return Choice(id_, row, words, where is not None), where

@@ -1,0 +1,164 @@
+"""A backend's page as rows: its course, facts and tables. Pure: a view, its history and the time in, rows out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+
+from lilfox_tui.app.chart import AXIS_WIDTH, chart
+from lilfox_tui.app.draw import BLANK, Piece, Row
+from lilfox_tui.app.glyphs import Glyphs
+from lilfox_tui.app.host_rows import ROLES, held_for
+from lilfox_tui.app.lately import lately_rows
+from lilfox_tui.app.panes.metrics.backend_rows import why_no_figures
+from lilfox_tui.app.panes.metrics.host_page import Past
+from lilfox_tui.app.wrap import wrapped
+from lilfox_tui.backends.backend import load
+from lilfox_tui.backends.model import Cell, Column, Fact, Table, Unit
+from lilfox_tui.i18n import Message, _
+from lilfox_tui.monitor.model import BackendView, Change
+from lilfox_tui.text import cell_width, clean, fit, human_bytes, human_count, human_duration
+
+_GAP = 2
+_WIDEST = 28
+"""No column but the last is wider."""
+_FACT_WIDTH = 24
+
+
+class BackendPage(Struct, frozen=True):
+    """What the page is made of; ``now`` is aware UTC."""
+
+    view: BackendView
+    changes: Sequence[Change]
+    past: Past
+    now: datetime
+    window: timedelta
+    glyphs: Glyphs
+    width: int
+    chart_height: int = 5
+
+
+def backend_page(page: BackendPage) -> list[Row]:
+    """All rows of the page; the first two stay on the screen."""
+    view = page.view
+    head = (
+        Piece(" "),
+        Piece(page.glyphs.level(view.level) + " ", ROLES[view.level]),
+        Piece(view.name, "strong"),
+        Piece(f"   {view.config.kind}" + (f" @{view.config.host}" if view.config.host else ""), "muted"),
+    )
+    rows: list[Row] = [head, *_reasons(page)]
+    if view.figures:
+        figures = [Piece(str(figure.text) + "  ", "text") for figure in view.figures]
+        rows.append((Piece("   "), *figures))
+    rows = wrapped(rows, page.width) + _chart(page)
+    if view.reading is not None:
+        rows += _facts(view.reading.facts, page.width)
+        for table in view.reading.tables:
+            rows += table_rows(table, page.width)
+    return rows + wrapped(lately_rows(page.changes, page.now, page.glyphs), page.width)
+
+
+def _reasons(page: BackendPage) -> Iterator[Row]:
+    view, role = page.view, ROLES[page.view.level]
+    if view.outage is not None:
+        yield (Piece("   "), Piece(why_no_figures(view, page.now), role))
+        yield (Piece("   "), Piece(str(view.outage.error.hint)))
+        if view.reading is not None:
+            yield (Piece("   " + _("what follows is from {time}", time=view.reading.at.strftime("%H:%M:%S")), "muted"),)
+        return
+    held = held_for(view, page.now)
+    for place, reason in enumerate([str(each) for each in view.reasons] or [_("all is well")]):
+        since = "  " + _("for {time}", time=held) if held and place == 0 else ""
+        yield (Piece("   "), Piece(reason, role), Piece(since, "muted"))
+    if view.reading is not None and view.reading.incomplete is not None:
+        yield (Piece("   "), Piece(str(view.reading.incomplete), "degraded"))
+
+
+def _chart(page: BackendPage) -> list[Row]:
+    trend = load(page.view.config.kind).TREND
+    if trend is None:
+        return []
+    width = min(page.width - 2, 120)
+    newest = None if page.view.reading is None else page.view.reading.values.get(trend)
+    labels = " ".join(value for _name, value in trend.labels)
+    return [
+        BLANK,
+        *chart(
+            f"{trend.name} {labels}".strip(),
+            page.past(trend, max(1, width - AXIS_WIDTH - 1)),
+            width=width,
+            height=page.chart_height,
+            unit=human_count,
+            start=page.now - page.window,
+            end=page.now,
+            glyphs=page.glyphs,
+            now_text=_("unknown") if newest is None else human_count(newest),
+        ),
+    ]
+
+
+def cell_text(value: Cell, unit: Unit) -> str:
+    """A value in the unit of its column, as people read it."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if isinstance(value, str | Message):
+        return clean(str(value))
+    if unit == "percent":
+        return f"{value:.1f}%"
+    if unit == "bytes":
+        return human_bytes(value)
+    return human_duration(value) if unit == "seconds" else human_count(value)
+
+
+def _facts(facts: Sequence[Fact], width: int) -> list[Row]:
+    """Facts in as many columns as there is room for, read from top to bottom."""
+    if not facts:
+        return []
+    columns = 2 if width >= 2 * (_FACT_WIDTH + _WIDEST) else 1
+    high = -(-len(facts) // columns)
+    rows: list[Row] = [BLANK]
+    for place in range(high):
+        pieces: list[Piece] = []
+        for fact in facts[place::high]:
+            pieces += [
+                Piece("   " + fit(str(fact.title), _FACT_WIDTH), "muted"),
+                Piece(fit(cell_text(fact.value, fact.unit), _WIDEST)),
+            ]
+        rows.append(tuple(pieces))
+    return rows
+
+
+def table_rows(table: Table, width: int) -> list[Row]:
+    """A table under its title; numbers are right-aligned, the last column takes what is left and is cut."""
+    rows: list[Row] = [BLANK, (Piece(" " + str(table.title), "title"),)]
+    if table.note is not None:
+        rows += wrapped([(Piece("   "), Piece(str(table.note), "muted"))], width)
+    if not table.rows:
+        return rows
+    cells = [[cell_text(value, column.unit) for value, column in _paired(row, table)] for row in table.rows]
+    widths = [
+        min(_WIDEST, max(cell_width(str(column.title)), *(cell_width(row[place]) for row in cells)))
+        for place, column in enumerate(table.columns)
+    ]
+    if table.columns[-1].unit == "text":
+        widths[-1] = max(cell_width(str(table.columns[-1].title)), width - 4 - sum(widths[:-1]) - _GAP * len(widths))
+    titles = [str(column.title) for column in table.columns]
+    rows.append((Piece("   " + _line(titles, table, widths), "muted"),))
+    rows += [(Piece("   " + _line(row, table, widths)),) for row in cells]
+    return rows
+
+
+def _paired(row: tuple[Cell, ...], table: Table) -> Iterator[tuple[Cell, Column]]:
+    return zip(row, table.columns, strict=True)
+
+
+def _line(texts: Sequence[str], table: Table, widths: Sequence[int]) -> str:
+    return (" " * _GAP).join(
+        fit(text, width, right=column.unit != "text")
+        for text, column, width in zip(texts, table.columns, widths, strict=True)
+    )

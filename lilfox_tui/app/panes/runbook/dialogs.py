@@ -1,0 +1,215 @@
+"""What the dialogs of the Runbook pane say. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from lilfox_tui.app.cause import Cause
+from lilfox_tui.app.dialogs.options import Option
+from lilfox_tui.app.dialogs.prompt import Offer
+from lilfox_tui.app.draw import BLANK, Piece, Row
+from lilfox_tui.app.glyphs import Glyphs
+from lilfox_tui.app.panes.runbook.rows import RunbookStyle, text_rows
+from lilfox_tui.config.model import Config
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import _, listed, ngettext
+from lilfox_tui.jobs.model import Job
+from lilfox_tui.monitor.runbook_text import OtherText
+from lilfox_tui.redact import redact
+from lilfox_tui.runbook.allowed import FirstRun
+from lilfox_tui.runbook.model import Runbook, Step, Variable
+from lilfox_tui.runbook.session import Folding
+from lilfox_tui.runbook.states import Result, RunState
+from lilfox_tui.runbook.targets import words
+from lilfox_tui.runbook.turns import Turn
+from lilfox_tui.runbook.variables import Choice, described
+from lilfox_tui.runbook.words import kind_text, state_text
+from lilfox_tui.text import fit, human_duration
+
+_MOST_LINES = 8
+_NEVER = datetime.fromtimestamp(0, UTC)
+"""No row here tells an age."""
+WIDE = 98
+"""Cells of a line of a command in a dialog, which wraps what is longer than its own."""
+
+
+def beginning_rows(runbook: Runbook, cause: Cause | None, values: Mapping[str, str], config: Config) -> list[Row]:
+    """What is begun: of which file, where, because of what."""
+    count = ngettext("{count} step", "{count} steps", len(runbook.steps))
+    rows = [_line(_("runbook"), f"{count}, {runbook.path}:{runbook.line}"), *_where(runbook, config)]
+    if cause is not None:
+        rows.append(_line(_("because of"), cause.title))
+    rows += [_line(f"<{name}>", value) for name, value in values.items()]
+    told = _("Nothing is changed by that: each command that changes something is shown and asked first.")
+    return [*rows, BLANK, (Piece("  "), Piece(told, "muted"))]
+
+
+def _where(runbook: Runbook, config: Config) -> list[Row]:
+    """The hosts that it names; why it cannot be begun where one of its words means none."""
+    try:
+        found = words(config, runbook)
+    except LilFoxError as error:
+        return [(Piece("  "), Piece(str(error.message), "failing"))]
+    hosts = list(dict.fromkeys(host for names in found.values() for host in names))
+    return [_line(_("hosts"), listed(hosts) or "?", "accent")]
+
+
+def beginning_ways(runbook: Runbook, cause: Cause | None) -> list[Option]:
+    """Inside an incident or not."""
+    severity = runbook.severity or (cause.severity if cause is not None else "") or "SEV-3"
+    return [
+        Option("enter", _("open an incident ({severity}) and run", severity=severity), "with"),
+        Option("w", _("run without one"), "without"),
+    ]
+
+
+def resuming_rows(job: Job) -> list[Row]:
+    """A run whose job was killed."""
+    return [
+        _line(_("run"), f"{job.title}  ({job.id})"),
+        _line(_("by"), job.user),
+        (Piece("  "), Piece(job.message, "failing")),
+        BLANK,
+        (Piece("  "), Piece(_("What was done is known; of what ran the host is asked. Nothing runs twice."), "muted")),
+    ]
+
+
+def first_run_rows(first: FirstRun) -> list[Row]:
+    """A file that nobody chose for this machine."""
+    told = _(
+        "Nobody chose this file for this machine; its reading commands count too. Read it first; it is asked once."
+    )
+    return [(Piece("  "), Piece(str(first.question), "degraded")), BLANK, (Piece("  "), Piece(told, "muted"))]
+
+
+def other_text_rows(other: OtherText) -> list[Row]:
+    """A run whose file was changed in its middle."""
+    return [
+        (Piece("  "), Piece(str(each), "degraded" if number == 0 else "text")) for number, each in enumerate(other.what)
+    ]
+
+
+def other_text_ways(other: OtherText) -> list[Option]:
+    """With which text it goes on."""
+    ways = [] if other.now is None else [Option("n", _("go on with what it says now"), "now")]
+    return [
+        *ways,
+        Option("o", _("go on with the text that this run read"), "stay"),
+        Option("X", _("end the run"), "end"),
+    ]
+
+
+def confirm_rows(
+    folding: Folding, turn: Turn, given: Mapping[str, str], *, again: bool, glyphs: Glyphs
+) -> tuple[list[Row], list[Row]]:
+    """What stands above a command that is to be confirmed, and the command."""
+    command, runbook = folding.command(turn), folding.runbook
+    attributes = command.attributes
+    does = _("destroys something") if attributes.risk == "destroy" else kind_text(command.kind)
+    rows = [_line(_("hosts"), listed(turn.hosts) or "?", "accent")]
+    facts = [does, *([_("as root (sudo)")] if attributes.sudo else [])]
+    if attributes.timeout_s:
+        facts.append(_("at most {time}", time=human_duration(attributes.timeout_s)))
+    role = "failing" if attributes.risk == "destroy" else "degraded"
+    rows.append(_line(_("does"), listed(facts), role if command.kind != "read" else "text"))
+    if command.kind == "change":
+        backs = [each for step in runbook.steps for each in step.commands
+                 if attributes.name is not None and each.attributes.rollback_of == attributes.name]  # fmt: skip
+        back = _("u takes it back") if backs else _("the runbook does not say how this is taken back")
+        rows.append(_line(_("undo"), back, "text" if backs else "degraded"))
+    if again:
+        rows.append((Piece("  "), Piece(_("Nobody knows how it ended before: it may run a second time."), "failing")))
+    style = RunbookStyle(WIDE, glyphs, _NEVER)
+    return rows, text_rows(command, folding.values | dict(given), runbook.variables, style)
+
+
+def decision_rows(folding: Folding, turn: Turn, glyphs: Glyphs) -> list[Row]:
+    """What failed, where and why."""
+    rows: list[Row] = []
+    for result in folding.results(turn.step, turn.command or 0).values():
+        role = "good" if result.state == "done" else "failing"
+        status = "" if result.exit_status is None else "  " + _("exit status {status}", status=result.exit_status)
+        rows.append((Piece("  "), Piece(result.host, "accent"), Piece(f"  {state_text(result.state)}{status}", role)))
+        if result.message:
+            rows.append((Piece("    "), Piece(result.message)))
+    return [*rows, BLANK, *text_rows(folding.command(turn), folding.values, folding.runbook.variables,
+                                     RunbookStyle(WIDE, glyphs, _NEVER))]  # fmt: skip
+
+
+def decision_ways(*, unknown: bool, undoable: bool) -> list[Option]:
+    """How it can go on."""
+    ways = [Option("l", _("ask the host again"), "look")] if unknown else []
+    ways += [Option("r", _("run it once more") if unknown else _("try again"), "retry"), Option("s", _("skip"), "skip")]
+    if undoable:
+        ways.append(Option("u", _("take it back"), "undo"))
+    return [*ways, Option("X", _("end the run"), "end")]
+
+
+def hand_rows(step: Step, glyphs: Glyphs) -> list[Row]:
+    """A step that is done by hand."""
+    rows: list[Row] = [(Piece("  "), Piece(redact(text))) for text in step.prose]
+    rows += [(Piece(f"  {glyphs.separator} ", "muted"), Piece(redact(text))) for text in step.checklist]
+    for command in step.commands:
+        rows += [(Piece("    "), Piece(redact(line), "muted")) for line in command.text.split("\n")[:_MOST_LINES]]
+    return rows or [(Piece("  "), Piece(_("This is done by hand.")))]
+
+
+def undo_rows(folding: Folding, given: Mapping[str, str], glyphs: Glyphs) -> list[Row]:
+    """What will be taken back, in that order, by which commands; and what stays."""
+    state = folding.state()
+    known = {each.run: each for each in state.changes}
+    style = RunbookStyle(WIDE, glyphs, _NEVER)
+    rows: list[Row] = []
+    for number, run in enumerate(state.undoable, 1):
+        rows.append(_change(f"{number}.", known[run]))
+        for turn in folding.rollback_of(run):
+            rows.append((Piece("     " + _("by"), "muted"), Piece(f" {listed(turn.hosts)}:", "accent")))
+            rows += text_rows(folding.command(turn), folding.values | dict(given), folding.runbook.variables, style)
+    left = [each for each in state.changes if each.run not in state.undoable]
+    return rows + _staying(left)
+
+
+def stop_rows(running: Sequence[Result]) -> list[Row]:
+    """What would be ended."""
+    rows = [_change(" ", each) for each in running]
+    return [*rows, BLANK, (Piece("  "), Piece(_("What it has done by then stays as it is."), "degraded"))]
+
+
+def ending_rows(state: RunState) -> list[Row]:
+    """What is left of a run that is ended now."""
+    left = sum(step.state in ("ready", "failed", "unknown", "running") for step in state.steps)
+    rows: list[Row] = [(Piece("  "), Piece(ngettext("{count} step is not done", "{count} steps are not done", left)))]
+    return [*rows, *(_staying(state.changes) or [(Piece("  "), Piece(_("Nothing was changed.")))])]
+
+
+def _staying(changes: Sequence[Result]) -> list[Row]:
+    """Changes that stay in force."""
+    if not changes:
+        return []
+    text = ngettext("{count} change stays in force:", "{count} changes stay in force:", len(changes))
+    return [BLANK, (Piece("  "), Piece(text, "degraded")), *(_change(" ", each) for each in changes)]
+
+
+def value_rows(variable: Variable, trouble: str) -> list[Row]:
+    """What a value has to be."""
+    rows = [_line(f"<{variable.name}>", str(described(variable)))]
+    if "self" in variable.deny or "private" in variable.deny:
+        rows.append(_line("", _("your own address and private ranges are refused")))
+    if trouble:
+        rows.append((Piece("  "), Piece(trouble, "degraded")))
+    return rows
+
+
+def offer_of(choice: Choice) -> Offer:
+    """A value that can be chosen."""
+    return Offer((Piece(fit(choice.value, 32), "strong"), Piece(f"  {choice.note}", "muted")), choice.value)
+
+
+def _change(mark: str, result: Result) -> Row:
+    first = redact(result.shown).strip().split("\n", 1)[0]
+    return (Piece(f"  {mark} ", "muted"), Piece(result.host, "accent"), Piece(f"  {first}"))
+
+
+def _line(label: str, text: str, role: str = "strong") -> Row:
+    return (Piece("  " + fit(label, 12) + "  ", "muted"), Piece(text, role))

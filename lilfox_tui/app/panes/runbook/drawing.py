@@ -1,0 +1,310 @@
+"""Draws the Runbook pane: its rows out of the state that ``runbook_keys.py`` holds. Imported when the pane is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from lilfox_tui.app.draw import BLANK, Piece, Row
+from lilfox_tui.app.incident_rows import as_it_was, timeline_rows
+from lilfox_tui.app.panes.runbook.acting import following_text
+from lilfox_tui.app.panes.runbook.item import Item
+from lilfox_tui.app.panes.runbook.keys import COMMAND, LIST, STEPS, RunbookKeys
+from lilfox_tui.app.panes.runbook.output import Of, Outputs
+from lilfox_tui.app.panes.runbook.rows import (
+    RunbookStyle,
+    about_row,
+    command_row,
+    item_row,
+    prose_rows,
+    state_mark,
+    step_row,
+    text_rows,
+    title_row_of,
+    waiting_text,
+)
+from lilfox_tui.app.rows_on_demand import RowsOnDemand
+from lilfox_tui.app.widgets.lines import Lines, more_below
+from lilfox_tui.app.wrap import wrapped
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.feed import Unavailable
+from lilfox_tui.i18n import _, listed
+from lilfox_tui.runbook.session import Folding
+from lilfox_tui.runbook.states import CommandState, Result, RunState
+from lilfox_tui.runbook.targets import words
+from lilfox_tui.runbook.turns import Turn, hosts_of
+from lilfox_tui.text import human_duration
+
+LEFT, MIDDLE = (28, 40), (34, 56)
+LOW = 14
+"""Rows of the pane from which the timeline is shown."""
+
+
+class Drawing:
+    """Makes the rows of one pane."""
+
+    def __init__(self, pane: RunbookKeys) -> None:
+        self._pane = pane
+        self._outputs = Outputs()
+
+    # ---- where things stand ----------------------------------------------------------------------------------------
+
+    def widths(self) -> tuple[int, int, int]:
+        """Cells of the three columns; none for those that are not shown."""
+        pane = self._pane
+        width, column, count = pane.lilfox.room.width, pane.column, pane.side_by_side
+        if count == 1:
+            return tuple(width if each == column else 0 for each in (LIST, STEPS, COMMAND))  # type: ignore[return-value]
+        left = min(max(LEFT[0], width // 4), LEFT[1])
+        middle = min(max(MIDDLE[0], width * 3 // 10), MIDDLE[1])
+        if count == 3:
+            return left, middle, width - left - middle
+        if column == LIST:
+            return max(left, width * 2 // 5), width - max(left, width * 2 // 5), 0
+        return 0, middle, width - middle
+
+    def heights(self) -> tuple[int, int]:
+        """Rows of the line that tells what waits, and of the timeline."""
+        height = self._pane.lilfox.room.height
+        view = self._pane.incident
+        entries = 0 if view is None or view.incident is None else len(view.entries)
+        timeline = 0 if height < LOW or not entries else min(entries + 1, max(4, height // 4))
+        return (1 if height >= 6 else 0), timeline
+
+    def style(self, width: int) -> RunbookStyle:
+        """For a part of that width."""
+        return RunbookStyle(width, self._pane.lilfox.glyphs, self._pane.now)
+
+    # ---- the list ----------------------------------------------------------------------------------------------
+
+    def list_rows(self, lines: Lines, width: int) -> tuple[Sequence[Row], int | None]:
+        """The runbooks under their title, and which one is highlighted."""
+        pane = self._pane
+        items, item = pane.items, pane.item
+        title = _("RUNBOOKS")
+        if pane.filter:
+            title = f"{title}  /{pane.filter}"
+        head: Row = (Piece(f" {title}", "title"), Piece(f"  {len(items)}  {more_below(lines.hidden_below)}", "muted"))
+        if not items:
+            return [head, BLANK, *wrapped([(Piece("  "), Piece(self._why_none(), "muted"))], width - 1)], None
+        here = pane.column == LIST
+        at = items.index(item) if item is not None else None
+
+        def make(place: int) -> Row:
+            return self._item(items[place], width, marked=place == at and not here)
+
+        return RowsOnDemand([head], len(items), make), None if at is None or not here else at + 1
+
+    def _item(self, item: Item, width: int, *, marked: bool) -> Row:
+        glyphs, right = self._pane.lilfox.glyphs, Piece("", "muted")
+        log = self._pane.lilfox.runs.get(self._pane.last_run.get(item.key) or (item.job.id if item.job else ""))
+        if log is not None and log.ended is None and log.state is not None:
+            turn = log.turn
+            number = len(log.state.steps) if turn is None else turn.step + 1
+            bad = log.state.waiting.what == "decision"
+            mark = Piece(glyphs.failing if bad else glyphs.job, "failing" if bad else "accent")
+            right = Piece(f"{number}/{len(log.state.steps)}", mark.role)
+        elif item.job is not None and item.job.state == "running":
+            mark = Piece(glyphs.job, "accent")
+        elif self._pane.cut_off(item):
+            mark, right = Piece("?", "failing"), Piece(_("cut off"), "failing")
+        elif log is not None and log.ended is not None:
+            good = log.ended.state == "ok"
+            mark = Piece(glyphs.done, "good") if good else Piece(glyphs.failing, "degraded")
+        elif item.problems:
+            mark = Piece(glyphs.failing, "failing")
+        elif item.alert:
+            mark = Piece(glyphs.alert, "failing")
+        else:
+            mark = Piece(" ", "muted")
+        return item_row(mark, item.title, right, width, marked=marked)
+
+    def _why_none(self) -> str:
+        pane = self._pane
+        if isinstance(pane.lilfox.monitor.runbooks.feed.state, Unavailable):
+            return str(pane.lilfox.monitor.runbooks.feed.state.error)
+        if pane.view is None:
+            return _("being read")
+        return _("no runbook has these words") if pane.filter else _("there is none: runbooks: folders: [PATH]")
+
+    # ---- the steps ----------------------------------------------------------------------------------------------
+
+    def step_rows(self, lines: Lines, width: int) -> tuple[Sequence[Row], int | None]:
+        """The steps under the runbook's title, and which one is highlighted."""
+        pane = self._pane
+        runbook, item = pane.runbook, pane.item
+        if runbook is None:
+            rows: list[Row] = [(Piece(" " + _("STEPS"), "title"),), BLANK]
+            problems = () if item is None else item.problems
+            rows += [(Piece(f"  {each.line:>4}  ", "muted"), Piece(each.text, "failing")) for each in problems]
+            return wrapped(rows, width - 1), None
+        places, here = pane.places, pane.column == STEPS
+        below = more_below(lines.hidden_below)
+        head: Row = (Piece(f" {runbook.title}", "title"), Piece(f"  {below}" if below else "", "muted"))
+        state = None if pane.seen is None else pane.seen.state
+        turn = pane.turn
+        at = places.index(pane.place) if pane.place in places else None
+        next_place = None if turn is None else pane.place_of(turn)
+
+        def make(index: int) -> Row:
+            step, number = places[index]
+            marked = index == at and not here
+            style = self.style(width)
+            if number is None:
+                of_step = "ready" if state is None else state.steps[step].state
+                is_here = next_place is not None and next_place[0] == step
+                return step_row(step, runbook.steps[step], of_step, style, here=is_here, marked=marked)
+            of_command = "ready" if state is None else state.steps[step].commands[number].state
+            is_here = next_place == (step, number)
+            return command_row(runbook.steps[step].commands[number], of_command, style, here=is_here, marked=marked)
+
+        return RowsOnDemand([head], len(places), make), None if at is None or not here else at + 1
+
+    # ---- the command -------------------------------------------------------------------------------------------------
+
+    def command_rows(self, width: int) -> list[Row]:
+        """The selected command as it will run, or what the selected step says."""
+        pane = self._pane
+        runbook = pane.runbook
+        if runbook is None or not runbook.steps:
+            return []
+        step = pane.place[0]
+        style = self.style(width)
+        found = pane.command
+        rows = prose_rows(step, runbook.steps[step], style)
+        if found is None:
+            if not runbook.steps[step].commands:
+                rows += [BLANK, (Piece("    "), Piece(_("This is done by hand."), "muted"))]
+            for number, command in enumerate(runbook.steps[step].commands):
+                rows += [BLANK, *about_row(command, self._hosts(step, number), style)]
+                rows += text_rows(command, pane.values, runbook.variables, style)
+            return rows
+        _step, number, command = found
+        if pane.place[1] is not None:
+            rows = [title_row_of(step, runbook.steps[step])]  # the step's words stand at the step
+        rows += [BLANK] if pane.lilfox.room.height >= LOW else []
+        rows += about_row(command, self._hosts(step, number), style)
+        if command.comment:
+            rows += wrapped([(Piece("   "), Piece(line, "muted")) for line in command.comment.split("\n")], width - 1)
+        return rows + text_rows(command, pane.values, runbook.variables, style)
+
+    def _hosts(self, step: int, number: int) -> tuple[str, ...]:
+        pane = self._pane
+        log, runbook = pane.seen, pane.runbook
+        assert runbook is not None
+        if log is not None and log.state is not None:
+            command: CommandState = log.state.steps[step].commands[number]
+            return command.hosts
+        try:
+            known = words(pane.lilfox.config, runbook)
+        except LilFoxError:
+            return ()
+        return hosts_of(runbook.steps[step].commands[number], runbook, known, pane.values)
+
+    # ---- what became of it ----------------------------------------------------------------------
+
+    def output_rows(
+        self, results: Sequence[Result], width: int, top: int | None, room: int
+    ) -> tuple[Sequence[Row], int]:
+        """What the command on these hosts printed, and how many rows at the front stay. ``top``: the first of the
+        others in sight, None for the end; ``room``: how many rows there are."""
+        log, found = self._pane.seen, self._pane.command
+        assert log is not None
+        assert log.folding is not None
+        place = log.folding.place(results[0].run)
+        if place is None:
+            return (), 0
+        last = found is not None and found[:2] != (place[0].step, place[0].command)
+        kept = [(result, log.kept(result)) for result in results]
+        return self._outputs.rows(Of(place[0].step, place[1], last), kept, self.style(width), top, room)
+
+    # ---- below ----------------------------------------------------------------------------------------------
+
+    def waiting_row(self) -> Row:
+        """What is waited for, or what went wrong."""
+        pane = self._pane
+        log, item = pane.seen, pane.item
+        mark = Piece(f" {pane.lilfox.glyphs.chosen} ", "accent")
+        if log is not None and log.trouble:
+            return (Piece(f" {pane.lilfox.glyphs.failing} ", "failing"), Piece(log.trouble, "failing"))
+        if log is not None and log.ended is not None and pane.killed is None:
+            return self._of_ended(log.ended.state, log.ended.message, log.ended.at, log.by or "?")
+        if pane.killed is not None:
+            return (mark, Piece(_("its job was cut off: enter goes on where it was"), "failing"))
+        if log is not None and log.state is not None and log.folding is not None:
+            return self._of_run(log.state, log.folding, mark)
+        if (said := self._for_none()) is not None:
+            return (mark, Piece(said, "degraded"))
+        if item is None:
+            return ()
+        if item.problems:
+            problem = item.problems[0]
+            text = _("line {line}: {what}; nothing of this file is run", line=problem.line, what=problem.text)
+            return (Piece(f" {pane.lilfox.glyphs.failing} ", "failing"), Piece(text, "failing"))
+        if item.alert:
+            text = _("{alert} fires, this is for it: enter begins a run", alert=item.alert)
+            return (mark, Piece(text, "accent"))
+        if (last := item.last) is not None and last.ended is not None:
+            return self._of_ended(last.state, last.message, last.ended, f"{last.user}@{last.host}")
+        return (mark, Piece(_("enter begins a run; nothing is changed before you have seen and confirmed it"), "muted"))
+
+    def _of_ended(self, state: str, message: str, at: datetime, by: str) -> Row:
+        """The last run: who, when, how it ended."""
+        good, ago = state == "ok", human_duration(max(0.0, (self._pane.now - at).total_seconds()))
+        text = _("last run, by {who}, ended {time} ago: {message}", who=by, time=ago, message=message)
+        mark = state_mark("done" if good else "failed", self._pane.lilfox.glyphs)
+        return (Piece(" "), mark, Piece(f" {text}", "good" if good else "degraded"))
+
+    def _for_none(self) -> str | None:
+        """That no runbook is for the alert that led here, where that is so."""
+        cause, view = self._pane.cause, self._pane.view
+        if cause is None or view is None or view.documents is None or self._pane.chosen:
+            return None
+        if any(each.alert == cause.alert for each in self._pane.items):
+            return None
+        if not cause.runbook_url:
+            return _("no runbook is for {alert}", alert=cause.alert)
+        return _("no runbook is for {alert}; its own is {url} (y copies it)", alert=cause.alert, url=cause.runbook_url)
+
+    def _of_run(self, state: RunState, folding: Folding, mark: Piece) -> Row:
+        running, log = folding.running(), self._pane.seen
+        if log is not None and log.actor:
+            said = following_text(state.waiting.what, log.actor, here=_here(state.waiting.turn))
+            return (mark, Piece(said, "degraded"))
+        if state.runs_all:
+            return (mark, Piece(_("it runs all that is left by itself"), "accent"))
+        if running and state.waiting.what == "nothing":
+            first = running[0]
+            place = folding.place(first.run)
+            number = 0 if place is None else place[0].step + 1
+            hosts = listed(each.host for each in running)
+            text = _("step {number} runs on {hosts}: S stops it", number=number, hosts=hosts)
+            if first.link_lost:
+                text = _(
+                    "step {number} runs on {hosts}, the way there is lost; it is waited for", number=number, hosts=hosts
+                )
+            return (Piece(f" {self._pane.lilfox.glyphs.job} ", "accent"), Piece(text, "accent"))
+        turn = state.waiting.turn
+        text, role = waiting_text(state.waiting.what, here=_here(turn))
+        return (mark, Piece(text, role))
+
+    def timeline_rows(self, rows: int, width: int) -> list[Row]:
+        """The incident, and its newest entries in the order in which they came."""
+        pane = self._pane
+        view, until = pane.incident, pane.lilfox.rewound
+        if view is None or view.incident is None or rows == 0:
+            return []
+        if until is None:
+            return timeline_rows(view.incident, view.entries, pane.now, rows, width)
+        then = as_it_was(view.incident, view.entries, until)
+        if then is None:
+            text = _("{id} was not open yet", id=view.incident.id)
+            return [(Piece(f" {text}", "muted"),)]
+        return timeline_rows(*then, until, rows, width)
+
+
+def _here(turn: Turn | None) -> str:
+    if turn is None:
+        return ""
+    step = _("step {number}", number=turn.step + 1)
+    return _("{step} on {hosts}", step=step, hosts=listed(turn.hosts)) if turn.hosts else step

@@ -1,0 +1,60 @@
+"""The rows of the list of runbooks. Imported when there are some."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from lilfox_tui.app.panes.runbook.item import Item
+from lilfox_tui.jobs.model import Job
+from lilfox_tui.monitor.incident_view import RunbooksView
+from lilfox_tui.runbook.library import ordered
+from lilfox_tui.runbook.model import Problem, Runbook
+
+
+def items_of(view: RunbooksView, firing: Sequence[str], seen: Collection[str] = ()) -> list[Item]:
+    """Those first of which a run goes on or was cut off, then those for what fires, then all others; files that cannot
+    be used at the end. Of a runbook that is not listed the last run stays where it is one of those ``seen`` (keys)."""
+    live = left_over(view.runs)
+    ended = {key: job for key, job in newest_of(view.runs).items() if key not in live}
+    problems = {each.path: _errors(each.problems) for each in view.documents or ()}
+    found = [
+        Item(
+            key_of(each), each.title, each, live.get(key_of(each)),
+            next((name for name in firing if name in each.on_alert), ""), problems.get(each.path, ()),
+            ended.get(key_of(each)),
+        )
+        for each in ordered(view.runbooks, firing)
+    ]  # fmt: skip
+    known = {each.key for each in found}
+    found = [Item(key, job.title, job=job) for key, job in live.items() if key not in known] + found
+    found += [Item(key, job.title, last=job) for key, job in ended.items() if key not in known and key in seen]
+    broken = [each for each in view.documents or () if not each.runbooks and _errors(each.problems)]
+    found += [Item(each.path, each.path, problems=_errors(each.problems)) for each in broken]
+    return sorted(found, key=lambda item: item.job is None)
+
+
+def key_of(runbook: Runbook) -> str:
+    """The key of a run's job, as ``runbook.wish`` makes it."""
+    return f"runbook {runbook.path}#{runbook.id}"
+
+
+def _errors(problems: Sequence[Problem]) -> tuple[Problem, ...]:
+    return tuple(each for each in problems if each.severity == "error")
+
+
+def newest_of(runs: Sequence[Job]) -> dict[str, Job]:
+    """By its key each run after which none began."""
+    newest: dict[str, Job] = {}
+    for job in runs:  # newest first
+        newest.setdefault(job.key, job)
+    return newest
+
+
+def left_over(runs: Sequence[Job]) -> dict[str, Job]:
+    """By its key each run that goes on or was killed, where none began after it."""
+    return {key: job for key, job in newest_of(runs).items() if job.state == "running" or _was_killed(job)}
+
+
+def _was_killed(job: Job) -> bool:
+    """Without an end that the run itself told."""
+    return job.state in ("unknown", "cancelled") and not job.result and not job.checked

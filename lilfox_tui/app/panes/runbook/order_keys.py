@@ -1,0 +1,302 @@
+"""What is asked in the Runbook pane where a run waits, and the order that becomes of the answer."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from textual import work
+
+from lilfox_tui.app.actions import action
+from lilfox_tui.app.panes.runbook.run_keys import RunbookRunKeys
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import _, tr
+
+if TYPE_CHECKING:
+    from lilfox_tui.app.run_log import RunLog
+    from lilfox_tui.runbook.model import Variable
+    from lilfox_tui.runbook.session import Folding
+    from lilfox_tui.runbook.turns import Turn
+
+
+class RunbookOrderKeys(RunbookRunKeys):
+    """Answers for the person at the screen."""
+
+    async def go_on(self, run: RunLog) -> None:
+        assert run.folding is not None
+        waiting = run.folding.waiting()
+        turn = waiting.turn
+        if waiting.what == "nothing":
+            self.lilfox.tell(tr("a command runs; S stops it"))
+        elif turn is None:
+            from lilfox_tui.runbook.orders import Finish
+
+            await self.order(run, Finish())
+        elif (folding := await self.with_its_text(run)) is not None:
+            await self._do_turn(run, folding, turn)
+
+    async def _do_turn(self, run: RunLog, folding: Folding, turn: Turn) -> None:
+        waiting = folding.waiting()
+        if waiting.what == "hand":
+            await self._by_hand(run, folding, turn)
+        elif waiting.what == "decision":
+            await self._decide(run, folding, turn)
+        elif await self._values(run, folding, turn):
+            await self._run_turn(run, folding, turn)
+
+    async def _run_turn(self, run: RunLog, folding: Folding, turn: Turn, *, again: bool = False) -> None:
+        """Runs a command, which is asked first where it changes something, needs the terminal, or may run twice."""
+        from lilfox_tui.monitor.runbook_orders import run_order
+        from lilfox_tui.runbook.turns import asks
+
+        if folding.command(turn).kind == "interactive":
+            await self._in_terminal(run, folding, turn, again=again)
+            return
+        given = self.given(run)
+        if (asks(folding.command(turn)) or again) and not await self._confirmed(folding, turn, given, again=again):
+            return
+        await self.order(run, run_order(turn, folding.sha256, given, again=again))
+
+    async def _confirmed(self, folding: Folding, turn: Turn, given: dict[str, str], *, again: bool) -> bool:
+        from lilfox_tui.app.panes.runbook.dialogs import confirm_rows
+        from lilfox_tui.app.panes.runbook.run_dialog import RunDialog
+        from lilfox_tui.monitor.runbook_orders import word_to_type
+
+        about, text = confirm_rows(folding, turn, given, again=again, glyphs=self.lilfox.glyphs)
+        title = f"{turn.step + 1}. {folding.runbook.steps[turn.step].title}"
+        word = word_to_type(folding.command(turn), turn)
+        return await self.lilfox.push_screen_wait(RunDialog(title, about, text, word))
+
+    # ---- values ----------------------------------------------------------------------------------------------
+
+    async def _values(self, run: RunLog, folding: Folding, turn: Turn) -> bool:
+        """Whether every value that the command needs is there; asks for those that are not."""
+        known, given = {variable.name: variable for variable in folding.runbook.variables}, self.given(run)
+        hosts = turn.hosts
+        for name in folding.missing(turn):
+            if name in given:
+                continue
+            value = await self._ask_value(known[name], hosts)
+            if value is None:
+                return False
+            given[name] = value
+        return True
+
+    async def _ask_value(self, variable: Variable, hosts: tuple[str, ...]) -> str | None:
+        from lilfox_tui.app.dialogs.prompt import Prompt
+        from lilfox_tui.app.panes.runbook.dialogs import offer_of, value_rows
+        from lilfox_tui.hosts.addresses import Denied
+        from lilfox_tui.runbook.offering import offered
+        from lilfox_tui.runbook.variables import check_value
+
+        trouble, offers = "", []
+        if variable.from_:
+            self.lilfox.tell(tr("{name}: asking what there is to choose", name=variable.name))
+        try:
+            offers = [offer_of(each) for each in await offered(self.lilfox.config, variable, hosts)]
+        except LilFoxError as error:
+            trouble = str(error.message)
+        asked = Prompt(
+            variable.title or variable.name,
+            value_rows(variable, trouble),
+            check=partial(check_value, variable, denied=Denied()),
+            text=(variable.default or "") or (offers[0].text or "" if len(offers) == 1 else ""),
+            secret=variable.type == "secret",
+            offers=offers,
+        )
+        answer = await self.lilfox.push_screen_wait(asked)
+        return None if answer is None else answer.text
+
+    # ---- what waits for a person -------------------------------------------------------------------
+
+    async def _decide(self, run: RunLog, folding: Folding, turn: Turn) -> None:
+        """After a failure, or where nobody knows: shows what there is, and asks how to go on."""
+        from lilfox_tui.app.dialogs.options import Options
+        from lilfox_tui.app.panes.runbook.dialogs import decision_rows, decision_ways
+        from lilfox_tui.monitor.runbook_orders import once_more
+        from lilfox_tui.runbook.orders import LookAgain
+
+        rows = decision_rows(folding, turn, self.lilfox.glyphs)
+        again, unknown = once_more(folding, turn)
+        ways = decision_ways(unknown=bool(unknown), undoable=bool(folding.state().undoable))
+        title = f"{turn.step + 1}. {folding.runbook.steps[turn.step].title}"
+        chosen = await self.lilfox.push_screen_wait(Options(title, rows, ways))
+        if chosen == "look":
+            await self.order(run, LookAgain(run=unknown))
+        elif chosen == "retry":
+            await self._run_turn(run, folding, again, again=bool(unknown))
+        elif chosen == "skip":
+            self.skip()
+        elif chosen == "undo":
+            await self._undo_asked(run)
+        elif chosen == "end":
+            await self._end_asked(run)
+
+    async def _by_hand(self, run: RunLog, folding: Folding, turn: Turn) -> None:
+        from lilfox_tui.app.dialogs.options import Option, Options
+        from lilfox_tui.app.panes.runbook.dialogs import hand_rows
+        from lilfox_tui.runbook.orders import ByHand
+
+        step = folding.runbook.steps[turn.step]
+        ways = [Option("enter", _("it is done"), "done"), Option("s", _("skip it"), "skip")]
+        chosen = await self.lilfox.push_screen_wait(
+            Options(f"{turn.step + 1}. {step.title}", hand_rows(step, self.lilfox.glyphs), ways)
+        )
+        if chosen == "done":
+            await self.order(run, ByHand(step=turn.step))
+        elif chosen == "skip":
+            self.skip()
+
+    async def _in_terminal(self, run: RunLog, folding: Folding, turn: Turn, *, again: bool) -> None:
+        """Runs an interactive command in this terminal, and tells the job how it ended."""
+        from lilfox_tui.monitor.runbook_orders import in_terminal
+        from lilfox_tui.runbook.orders import TerminalEnded
+
+        given = self.given(run)
+        found = in_terminal(self.lilfox.config, folding, turn, folding.sha256, given)
+        if not await self._confirmed(folding, turn, given, again=again):
+            return
+        begins = found.begins
+        if await self.order(run, begins):
+            status = self.lilfox.step_aside_for(found.argv)
+            ended = TerminalEnded(
+                step=begins.step,
+                command=begins.command,
+                host=begins.host,
+                exit_status=127 if status is None else status,
+                worked=None if status is None else await self._worked(folding, turn, status),
+            )
+            await self.order(run, ended)
+
+    async def _worked(self, folding: Folding, turn: Turn, status: int) -> bool | None:
+        """What the person says of a program that ended here; None leaves it to the exit status."""
+        from lilfox_tui.app.dialogs.options import Options
+        from lilfox_tui.app.panes.runbook.acting import worked_rows, worked_ways
+
+        title = f"{turn.step + 1}. {folding.runbook.steps[turn.step].title}"
+        rows = worked_rows(folding.command(turn), turn.hosts, status)
+        chosen = await self.lilfox.push_screen_wait(Options(title, rows, worked_ways(status)))
+        return None if chosen is None else chosen == "worked"
+
+    @action("terminal", "x", tr("terminal"), tr("run the command that needs a terminal here; the console steps aside"),
+            why_not="nothing_for_terminal")  # fmt: skip
+    def terminal(self) -> None:
+        self._do_waiting()
+
+    @action("by-hand", "H", tr("done by hand"), tr("say that the step without commands is done"),
+            why_not="nothing_by_hand")  # fmt: skip
+    def by_hand(self) -> None:
+        self._do_waiting()
+
+    @work(exclusive=True, group="order", exit_on_error=False)
+    async def _do_waiting(self) -> None:
+        if (run := self.run) is not None:
+            await self.go_on(run)
+
+    @action("retry", "r", tr("try again"), tr("run what failed once more, where it is not done"),
+            why_not="nothing_failed", footer=2)  # fmt: skip
+    def retry(self) -> None:
+        self._retry()
+
+    @work(exclusive=True, group="order", exit_on_error=False)
+    async def _retry(self) -> None:
+        from lilfox_tui.monitor.runbook_orders import once_more
+
+        run = self.run
+        if run is None:
+            return
+        if (folding := await self.with_its_text(run)) is None:
+            return
+        turn = folding.waiting().turn
+        if turn is not None and await self._values(run, folding, turn):
+            again, unknown = once_more(folding, turn)
+            await self._run_turn(run, folding, again, again=bool(unknown))
+
+    @action("skip", "s", tr("skip"), tr("leave out what waits, with a reason"), why_not="nothing_waits", footer=3)
+    def skip(self) -> None:
+        run, turn = self.run, self.turn
+        if run is None or turn is None:
+            return
+
+        def take(reason: str) -> None:
+            if reason.strip():
+                self._skip(run, turn, reason.strip())
+            else:
+                self.lilfox.tell(tr("nothing is skipped without a reason"))
+
+        self.lilfox.ask_line(_("why is it skipped? enter skips, esc leaves"), "", take, live=False)
+
+    @work(exclusive=True, group="order", exit_on_error=False)
+    async def _skip(self, run: RunLog, turn: Turn, reason: str) -> None:
+        from lilfox_tui.runbook.orders import Skip
+
+        await self.order(run, Skip(step=turn.step, command=turn.command, reason=reason))
+
+    @action("undo", "u", tr("undo"), tr("take back what this run changed, the last change first"),
+            why_not="nothing_to_undo", footer=4)  # fmt: skip
+    def undo(self) -> None:
+        self._undo()
+
+    @work(exclusive=True, group="order", exit_on_error=False)
+    async def _undo(self) -> None:
+        if (run := self.run) is not None:
+            await self._undo_asked(run)
+
+    async def _undo_asked(self, run: RunLog) -> None:
+        from lilfox_tui.app.dialogs.options import Option, Options
+        from lilfox_tui.app.panes.runbook.dialogs import undo_rows
+        from lilfox_tui.runbook.orders import Undo
+
+        given = self.given(run)
+        if (folding := await self.with_its_text(run)) is None:
+            return
+        for each in folding.state().undoable:
+            for turn in folding.rollback_of(each):
+                if not await self._values(run, folding, turn):
+                    return
+        rows = undo_rows(folding, given, self.lilfox.glyphs)
+        ways = [Option("enter", _("take it back"), "undo")]
+        if await self.lilfox.push_screen_wait(Options(_("Take back what was changed"), rows, ways)) == "undo":
+            await self.order(run, Undo(sha256=folding.sha256, values=given))
+
+    @action("stop", "S", tr("stop"), tr("end the command that runs; of one that follows that is its good end"),
+            why_not="nothing_runs", footer=2)  # fmt: skip
+    def stop(self) -> None:
+        self._stop()
+
+    @work(exclusive=True, group="order", exit_on_error=False)
+    async def _stop(self) -> None:
+        from lilfox_tui.app.dialogs.options import Option, Options
+        from lilfox_tui.app.panes.runbook.dialogs import stop_rows
+        from lilfox_tui.runbook.orders import Stop
+
+        run = self.run
+        if run is None or run.folding is None:
+            return
+        running = run.folding.running()
+        if any(each.kind == "change" for each in running):
+            ways = [Option("enter", _("end it"), "stop")]
+            rows = stop_rows(running)
+            if await self.lilfox.push_screen_wait(Options(_("End what runs"), rows, ways)) != "stop":
+                return
+        await self.order(run, Stop())
+
+    @action("end-run", "X", tr("end the run"), tr("give the run up; what it changed stays, and is listed first"),
+            why_not="no_run")  # fmt: skip
+    def end_run(self) -> None:
+        self._end_run()
+
+    @work(exclusive=True, group="order", exit_on_error=False)
+    async def _end_run(self) -> None:
+        if (run := self.run) is not None:
+            await self._end_asked(run)
+
+    async def _end_asked(self, run: RunLog) -> None:
+        from lilfox_tui.app.dialogs.options import Option, Options
+        from lilfox_tui.app.panes.runbook.dialogs import ending_rows
+        from lilfox_tui.runbook.orders import Finish
+
+        assert run.state is not None
+        ways = [Option("enter", _("end the run"), "end")]
+        if await self.lilfox.push_screen_wait(Options(_("End this run"), ending_rows(run.state), ways)) == "end":
+            await self.order(run, Finish(abort=run.state.waiting.what != "end"))
