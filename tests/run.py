@@ -35,8 +35,14 @@ def _pytest(arguments: list[str]) -> int:
 
 
 def _failed(cache: Path) -> list[str]:
+    """The tests that failed. Run alone they are found by their names in the cache, where a group's stands behind a
+    test's (``test_x@lab``): pytest-xdist has put it there, and without it no test is called so."""
     kept = cache / "v" / "cache" / "lastfailed"
-    return sorted(json.loads(kept.read_text())) if kept.exists() else []
+    if not kept.exists():
+        return []
+    failed = sorted(json.loads(kept.read_text()))
+    kept.write_text(json.dumps(dict.fromkeys([*failed, *(each.rpartition("@")[0] for each in failed)], True)))
+    return failed
 
 
 def _say(*lines: str) -> None:

@@ -23,6 +23,13 @@ DRAWN = {"Text", "Segment", "Strip", "Content"}
 Rule = Callable[[str, ast.AST], bool]
 
 
+def test_the_tests_of_a_group_are_kept_together(request: pytest.FixtureRequest) -> None:
+    """pytest-xdist does it by this name, and where that has no effect all go to all workers, silently: hosts
+    and servers that were meant to be started once are started by each."""
+    if getattr(request.config.option, "loadgroup", False):
+        assert request.node.nodeid.endswith("@tree")
+
+
 def sources(*folders: str) -> list[Path]:
     return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
 
