@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-MOST = 10
+MOST = 50
 """Where more fail, it is not the load."""
 
 

@@ -222,8 +222,9 @@ class LilFoxApp(AppKeys):
         gc.enable()
 
     def _look_at_hosts(self) -> None:
-        self.pane_at(METRICS)  # hidden where files are shown: it follows the monitor for the header
-        self._run_monitor()
+        if self.screen_stack:  # else it has been left by now
+            self.pane_at(METRICS)  # hidden where files are shown: it follows the monitor for the header
+            self._run_monitor()
 
     @work(exclusive=True, group="monitor", exit_on_error=True)
     async def _run_monitor(self) -> None:

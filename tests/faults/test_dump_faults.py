@@ -67,7 +67,8 @@ async def test_1_pg_dump_killed_in_the_middle_leaves_no_part_and_no_session(serv
 
     def kill(_block: bytes) -> None:
         for pid in pids_of("pg_dump", server):
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     error = await failure(source(server, globals=False), KeptParts(on_block=kill))
     assert "ended by the signal KILL" in str(error)

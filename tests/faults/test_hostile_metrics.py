@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import re
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -80,7 +81,7 @@ async def repeat(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 @pytest.mark.parametrize(
     ("talk", "said"),
     [
-        (byte_by_byte, "no whole page"),
+        (byte_by_byte, "no whole page|longer than 256K"),  # a busy machine gives it the time to end
         (page(b"\n" * (30 << 20), head=TEXT), "more than 4000000 lines"),
         (page(b'a{x="' + b"y" * (30 << 20) + b'"} 1\n', head=TEXT), "line 1 is no metric: it is longer than 256K"),
         (page(gzip.compress(b"\n" * (100 << 20), 1), head=f"{TEXT}Content-Encoding: gzip\r\n"), "more than 32M"),
@@ -90,7 +91,7 @@ async def repeat(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 async def test_a_page_holds_up_nobody(talk: Talk, said: str) -> None:
     async with serving(talk) as port, scraping(port, store(), timeout_s=unhurried(2.0)) as scraper:
         assert await block_s(scraper.scrape_once) < MOST_S
-        assert said in reason(scraper)
+        assert re.search(said, reason(scraper))
 
 
 @pytest.mark.fault("S31")

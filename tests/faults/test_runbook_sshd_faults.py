@@ -44,7 +44,8 @@ def test_killed_at_any_fact_of_a_run_all_of_it_is_done_once(
     server.kill()
     server.start()
     ended = lab.ended(job)
-    count = (lab.on_host("web1") / "count").read_text().split()
+    counted = lab.on_host("web1") / "count"
+    count = counted.read_text().split() if counted.exists() else []
     assert count == sorted(set(count)), "none ran twice, and each behind the one before"
     if ended.state == "ok":
         assert count == ["1", "2", "3"]

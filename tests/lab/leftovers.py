@@ -6,6 +6,7 @@ Found by name and not by memory, so that the same few lines end a run that was k
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import shutil
@@ -66,7 +67,17 @@ def remove(run: int) -> None:
 
 
 def remove_dead_runs() -> None:
-    """What runs that were killed have left."""
+    """What runs that were killed have left. Of several that begin now one removes it."""
+    NSPAWN.mkdir(parents=True, exist_ok=True)
+    held = os.open(NSPAWN, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        _remove_dead_runs()
+    finally:
+        os.close(held)
+
+
+def _remove_dead_runs() -> None:
     found: set[int] = set()
     for hierarchy in cgroup_hierarchies():
         found |= set(_runs(hierarchy.glob("lilfox-lab-*")))

@@ -24,7 +24,7 @@ from tests.services.postgres_looks import table
 from tests.services.rabbitmq_server import RabbitMqServer
 from tests.services.redis_server import PASSWORD, RedisServer
 from tests.services.test_monitor import LIMITS, seen
-from tests.waiting import wait_for
+from tests.waiting import until, wait_for
 
 KIB = 1024.0
 CONNECTION_BYTES = 256 * KIB
@@ -242,7 +242,8 @@ async def test_nginx(tmp_path: Path) -> None:
             assert page.one("nginx_connections_accepted") == accepted + 3
             assert page.one("nginx_connections_handled") == handled + 3
             assert page.one("nginx_connections_active") == 1
-            assert page.one("nginx_http_requests_total") == web.requests_logged()
+            # It writes a request down once it has answered.
+            await until(lambda: page.one("nginx_http_requests_total") == web.requests_logged(), what="all are logged")
 
 
 async def test_a_prober(tmp_path: Path) -> None:

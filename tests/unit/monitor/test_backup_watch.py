@@ -91,7 +91,8 @@ async def test_the_end_of_a_job_has_the_stores_read_again(store: Path, monkeypat
     monkeypatch.setattr("lilfox_tui.jobs.listing.LOOK_S", 0.02)
     monkeypatch.setattr("lilfox_tui.jobs.listing.Listing.look", lambda _listing: list(known))
     async with watching(config_of(store), monkeypatch) as (watch, _changes):
-        await until(lambda: watch.backups is not None and len(watch.backups.running) == 1 and plan_in(watch).sets == ())
+        await until(lambda: watch.backups is not None and len(watch.backups.running) == 1 and watch.backups.plans)
+        await until(lambda: plan_in(watch).sets == ())
         put_set(store, manifest_of(datetime.now(UTC)), proven=True)
         known[0] = job(state="ok", ended=datetime.now(UTC))
         await until(lambda: levels(watch) is Level.GOOD, what="read at once, not a minute later")
