@@ -22,6 +22,7 @@ from tests.bench import (
     logs,
     logs_pane,
     runbook,
+    runbook_pane,
     runbook_step,
     ssh_hosts,
     steady,
@@ -49,6 +50,7 @@ MEASURES: dict[str, Measure] = {
     "backup": backup.measure,
     "runbook": runbook.measure,
     "runbook-step": runbook_step.measure,
+    "runbook-pane": runbook_pane.measure,
     "incident": incident.measure,
 }
 LARGE: dict[str, Measure] = {"logs-ten": logs_pane.measure_ten}

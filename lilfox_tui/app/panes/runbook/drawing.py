@@ -241,11 +241,20 @@ class Drawing:
             problem = item.problems[0]
             text = _("line {line}: {what}; nothing of this file is run", line=problem.line, what=problem.text)
             return (Piece(f" {pane.lilfox.glyphs.failing} ", "failing"), Piece(text, "failing"))
+        before = pane.column == LIST or pane.shows_less
+        if item.alert and before:
+            return (
+                mark,
+                Piece(_("{alert} fires, this is for it: enter goes to its steps", alert=item.alert), "accent"),
+            )
         if item.alert:
             text = _("{alert} fires, this is for it: enter begins a run", alert=item.alert)
             return (mark, Piece(text, "accent"))
         if (last := item.last) is not None and last.ended is not None:
             return self._of_ended(last.state, last.message, last.ended, f"{last.user}@{last.host}")
+        if before:
+            text = _("enter goes to its steps; enter there begins a run; changes are asked first")
+            return (mark, Piece(text, "muted"))
         return (mark, Piece(_("enter begins a run; nothing is changed before you have seen and confirmed it"), "muted"))
 
     def _of_ended(self, state: str, message: str, at: datetime, by: str) -> Row:
