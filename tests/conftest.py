@@ -23,10 +23,12 @@ ROOM_BYTES = 4 << 30
 
 def pytest_configure() -> None:
     """Temporary files of tests are in memory where there is room: databases that are made for one test, and all that
-    is synced to the disk, are several times as fast. Where this run is in the background of a shell, SIGINT is ignored,
+    is synced to the disk, are several times as fast. In the background of a shell SIGINT and SIGQUIT are ignored,
     and so it would be by all that the tests start and interrupt."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGQUIT) is signal.SIG_IGN:
+        signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     if "TMPDIR" not in os.environ and IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free > ROOM_BYTES:
         os.environ["TMPDIR"] = str(IN_MEMORY)
 

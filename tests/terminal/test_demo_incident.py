@@ -79,6 +79,12 @@ def test_from_a_fault_to_an_export_that_a_colleague_can_read(tmp_path: Path) -> 
         keys.press("1", "r runbook")
         text = keys.press("r", "A service of the demo is ill")
         assert "HighErrorRate fires, this is for it" in console.until("‹"), text
+        if "‹backend›" not in console.text:  # the gateway's, which passes on what the backend answers, fired first
+            console.press("1")
+            console.until("r runbook")
+            console.press("j")
+            console.press("r")
+            console.until("‹backend›")
         keys.press("\r", "open an incident (SEV-2) and run")
         keys.press("\r", "INC-1 SEV-2")
         heal(console)

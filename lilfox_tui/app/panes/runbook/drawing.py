@@ -241,7 +241,7 @@ class Drawing:
             problem = item.problems[0]
             text = _("line {line}: {what}; nothing of this file is run", line=problem.line, what=problem.text)
             return (Piece(f" {pane.lilfox.glyphs.failing} ", "failing"), Piece(text, "failing"))
-        before = pane.column == LIST or pane.shows_less
+        before = pane.column == LIST or (pane.side_by_side == 1 and pane.column < COMMAND)
         if item.alert and before:
             return (
                 mark,
