@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import _, tr
+from lilfox_tui.i18n import Message, _, tr
 from lilfox_tui.runbook.fences import FenceReader
 from lilfox_tui.runbook.front_matter import FrontMatter, read_front_matter
 from lilfox_tui.runbook.inline import plain
@@ -24,19 +24,36 @@ _FIRST_WORD = re.compile(r"[^\s{]*")
 _NO_WORD = re.compile(r"[^\w.]+")
 
 
+class Unreadable(LilFoxError):
+    """A file that is no document; ``why`` does not name it."""
+
+    def __init__(self, path: Path, why: Message, hint: Message | str = "") -> None:
+        super().__init__(tr("{path}: {reason}", path=path, reason=why), hint)
+        self.why = why
+
+
 def read(path: Path) -> Document:
-    """The document in ``path``. Raises LilFoxError where it cannot be read; what is wrong in it is in ``problems``."""
+    """The document in ``path``. Raises Unreadable; what is wrong in it is in ``problems``."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise LilFoxError(tr("{path}: not a file", path=path), tr("name a Markdown file"))
+                raise Unreadable(path, tr("not a file"), tr("name a Markdown file"))
             data = file.read(LARGEST + 1)
     except OSError as error:
-        raise LilFoxError(tr("{path}: cannot be read: {reason}", path=path, reason=error.strerror or "")) from None
+        raise Unreadable(path, tr("cannot be read: {reason}", reason=error.strerror or "")) from None
     if len(data) > LARGEST:
-        raise LilFoxError(tr("{path}: larger than 64 MiB; that is no runbook", path=path), tr("divide it"))
+        raise Unreadable(path, tr("larger than 64 MiB; that is no runbook"), tr("divide it"))
     return parse(data, str(path.absolute()))
+
+
+def read_or_told(path: Path) -> Document:
+    """As :func:`read`; of a file that cannot be read that is the problem."""
+    try:
+        return read(path)
+    except Unreadable as error:
+        text = "; ".join(filter(None, (str(error.why), str(error.hint))))
+        return Document(path=str(path), sha256="", runbooks=(), problems=(Problem(1, "error", "unreadable", text),))
 
 
 def parse(data: bytes, path: str) -> Document:

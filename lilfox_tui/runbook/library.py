@@ -7,10 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lilfox_tui.config.runbook_model import RunbooksConfig
-from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import language
-from lilfox_tui.runbook.document import parse, read
-from lilfox_tui.runbook.model import Document, Problem, Runbook
+from lilfox_tui.runbook.document import parse, read_or_told
+from lilfox_tui.runbook.model import Document, Runbook
 
 BUNDLED = "library:"
 """What the path of a runbook that LilFox brings begins with."""
@@ -28,7 +27,7 @@ def catalogue(config: RunbooksConfig) -> list[Document]:
             real = os.path.realpath(path)
             if real not in seen:
                 seen.add(real)
-                documents.append(_read(path))
+                documents.append(read_or_told(path))
     if config.bundled:
         documents += bundled()
     return documents
@@ -66,11 +65,3 @@ def files_of(path: Path) -> Iterator[Path]:
                 if found > _AT_MOST:
                     return
                 yield Path(folder) / name
-
-
-def _read(path: Path) -> Document:
-    try:
-        return read(path)
-    except LilFoxError as error:
-        text = f"{error}; {error.hint}" if str(error.hint) else str(error)
-        return Document(path=str(path), sha256="", runbooks=(), problems=(Problem(1, "error", "unreadable", text),))

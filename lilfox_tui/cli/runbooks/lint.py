@@ -9,10 +9,10 @@ from pathlib import Path
 from lilfox_tui.cli.output import print_json, print_line
 from lilfox_tui.cli.runbooks.choosing import problem_line, runbooks_config
 from lilfox_tui.cli.schemas import print_schema
-from lilfox_tui.errors import LilFoxError, UsageError
+from lilfox_tui.errors import UsageError
 from lilfox_tui.i18n import _, listed, ngettext, tr
 from lilfox_tui.redact import redact
-from lilfox_tui.runbook.document import read
+from lilfox_tui.runbook.document import read_or_told
 from lilfox_tui.runbook.library import catalogue
 from lilfox_tui.runbook.lint import lint
 from lilfox_tui.runbook.model import Document, Problem
@@ -57,16 +57,7 @@ def _documents(args: argparse.Namespace) -> list[tuple[str, Document]]:
         if not documents:
             raise UsageError(tr("no runbook is named"), tr("such as: lilfox runbook lint runbooks/*.md"))
         return [(document.path, document) for document in documents]
-    return [(str(path), _read(path)) for path in args.runbook_files]
-
-
-def _read(path: Path) -> Document:
-    try:
-        return read(path)
-    except LilFoxError as error:
-        return Document(
-            path=str(path), sha256="", runbooks=(), problems=(Problem(1, "error", "unreadable", str(error)),)
-        )
+    return [(str(path), read_or_told(path)) for path in args.runbook_files]
 
 
 def _print(name: str, document: Document, problems: Sequence[Problem]) -> None:

@@ -118,6 +118,18 @@ def test_nothing_of_that_name(tmp_path: Path) -> None:
         _run("show")
 
 
+@pytest.mark.parametrize("words", ["lint", "list"])
+def test_a_file_that_cannot_be_read_is_named_once(
+    words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = tmp_path / "gone.md"
+    assert _run(words, "--config", _config(tmp_path, "gone.md")) == {"lint": 1, "list": 3}[words]
+    assert _run("lint", str(gone)) == 1
+    printed = capsys.readouterr()
+    told = [line for line in (printed.out + printed.err).splitlines() if "unreadable" in line]
+    assert told == [f"{gone}:1: error: cannot be read: No such file or directory [unreadable]"] * 2
+
+
 def test_those_of_the_configuration_are_listed(pages: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (pages / "sub").mkdir()
     (pages / "sub" / "alert.md").write_text("---\nlilfox: {id: first, on_alert: [Down]}\n---\n# Z\n\n1. x\n")
