@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from lilfox_tui.errors import UsageError
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import listed, tr
 
 COLLECTORS = "lilfox_tui.metrics.collectors"
 LOG_SOURCES = "lilfox_tui.logs.sources"
@@ -33,7 +33,7 @@ def load(package: str, kind: str) -> ModuleType:
     if kind not in known:
         raise UsageError(
             tr("{kind}: no such kind in {package}", kind=kind, package=package.rpartition(".")[2]),
-            tr("one of: {kinds}", kinds=", ".join(known)),
+            tr("one of: {kinds}", kinds=listed(known)),
         )
     return importlib.import_module(f"{package}.{kind}")
 

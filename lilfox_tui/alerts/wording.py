@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from lilfox_tui.alerts.model import Alert
 from lilfox_tui.alerts.notifier import Notice
-from lilfox_tui.i18n import _, ngettext
+from lilfox_tui.i18n import _, listed, ngettext
 from lilfox_tui.text import clean, human_duration
 
 _SUBJECT_CHARS = 150
@@ -17,7 +17,7 @@ _MOST_LINES, _LINE_CHARS = 40, 1000
 def subject(notice: Notice) -> str:
     """What it is about, on one line, without anything that a terminal or a mail's head acts on."""
     names = sorted({alert.name for alert in (*notice.firing, *notice.resolved)})
-    what = ", ".join(dict(notice.group).values()) or ", ".join(names)
+    what = listed(dict(notice.group).values()) or listed(names)
     state = {
         "firing": _("FIRING {count}", count=len(notice.firing)),
         "reminder": _("STILL FIRING {count}", count=len(notice.firing)),

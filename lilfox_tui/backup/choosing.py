@@ -14,7 +14,7 @@ from lilfox_tui.backup.old_sets import is_rollback
 from lilfox_tui.backup.retention import CLOCKS_APART
 from lilfox_tui.backup.tags import WORD, newest_of_each, tag_of
 from lilfox_tui.errors import UsageError
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.i18n import Message, listed, tr
 from lilfox_tui.text import clean, fit
 
 _LATEST = ("latest", "newest", "最新", "最近")
@@ -90,7 +90,7 @@ def _tagged(sets: Sequence[BackupSet], tag: str) -> BackupSet:
     if any(tag_of(found) == tag for found in sets):
         raise UsageError(tr("every set with the tag {tag} is broken", tag=_quoted(tag)),
                          tr("see them all: lilfox backup list"))  # fmt: skip
-    known = ", ".join([*tagged][:_SHOWN_IDS]) or tr("none")
+    known = listed([*tagged][:_SHOWN_IDS]) or tr("none")
     raise UsageError(tr("no set has the tag {tag}", tag=_quoted(tag)), tr("tags that sets have: {tags}", tags=known))
 
 
@@ -140,7 +140,7 @@ def _only(found: Sequence[BackupSet], words: str, zone: tzinfo) -> BackupSet:
     more = [] if len(ids) <= _SHOWN_IDS else ["…"]
     raise UsageError(
         tr("{count} sets are meant by {words}", count=len(found), words=_quoted(words)),
-        tr("name one of: {sets}", sets=", ".join(ids[:_SHOWN_IDS] + more)),
+        tr("name one of: {sets}", sets=listed(ids[:_SHOWN_IDS] + more)),
     )
 
 

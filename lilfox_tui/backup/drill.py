@@ -21,7 +21,7 @@ from lilfox_tui.backup.model import BackupSet
 from lilfox_tui.backup.opening import Opening, source_module
 from lilfox_tui.backup.restore import Restore, Wanted, refuse_bad, refuse_broken
 from lilfox_tui.backup.verify import Reader, put_proof, verify
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import listed, tr
 from lilfox_tui.jobs.run import Run
 
 _FOLDERS = {"files": "path", "config": "root"}
@@ -61,7 +61,7 @@ async def drill(
             tr(
                 "{set} has parts of {sources}, which have no place to be restored to",
                 set=found.id,
-                sources=", ".join(missing),
+                sources=listed(missing),
             ),
             tr(
                 "name the server, such as: --database postgresql://USER@HOST/DATABASE; or a plan that has those sources"

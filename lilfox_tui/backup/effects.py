@@ -41,7 +41,7 @@ from lilfox_tui.backup.wish import Wish
 from lilfox_tui.config.loader import load
 from lilfox_tui.config.model import Config
 from lilfox_tui.errors import LilFoxError, NotAllowed
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import listed, tr
 from lilfox_tui.jobs.errors import NoSuchJob
 from lilfox_tui.jobs.listing import find_job
 from lilfox_tui.jobs.run import Outcome, Run
@@ -157,7 +157,7 @@ async def _restore(run: Run, made: Restore) -> Outcome:
         str(
             tr(
                 "what was there is kept as {kept}; back to it: lilfox restore --undo {set}",
-                kept=", ".join(kept),
+                kept=listed(kept),
                 set=restored.set,
             )
         )
@@ -218,7 +218,7 @@ def wanted_of(wish: Wish, plan: Plan, found: BackupSet) -> Wanted:
     lacking = [source for source in chosen if source not in sources]
     if lacking:
         raise BackupError(
-            tr("{set}: {sources}: there is no place to restore it to", set=found.id, sources=", ".join(lacking)),
+            tr("{set}: {sources}: there is no place to restore it to", set=found.id, sources=listed(lacking)),
             tr("say where: --database URL for a database, --files DIR for files, or the plan that has them"),
         )
     return Wanted(
@@ -267,7 +267,7 @@ def _last_restored(words: str) -> journal.Restored:
         )
     raise BackupError(
         tr("no restore of {set} is known that could be undone", set=words),
-        tr("known are: {sets}", sets=", ".join(dict.fromkeys(restored.set for restored in known)) or tr("none")),
+        tr("known are: {sets}", sets=listed(dict.fromkeys(restored.set for restored in known)) or tr("none")),
     )
 
 

@@ -17,7 +17,7 @@ from lilfox_tui.backup.opening import Opening, source_module
 from lilfox_tui.backup.source import Kept, Renames, Swap
 from lilfox_tui.config.model import PlanConfig
 from lilfox_tui.errors import LilFoxError, NotAllowed
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.i18n import Message, listed, tr
 from lilfox_tui.jobs.run import Run
 
 AT_ONCE = 8
@@ -112,7 +112,7 @@ def chosen(words: str) -> list[Restored]:
     if not found:
         raise BackupError(
             tr("no restore of {set} is known that keeps something", set=words),
-            tr("known are: {sets}", sets=", ".join(dict.fromkeys(restored.set for restored in known)) or tr("none")),
+            tr("known are: {sets}", sets=listed(dict.fromkeys(restored.set for restored in known)) or tr("none")),
         )
     return found
 

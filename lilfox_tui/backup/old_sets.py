@@ -18,7 +18,7 @@ from msgspec import Struct
 from lilfox_tui.backup.model import BackupSet, FoundPart
 from lilfox_tui.backup.names import moment_of
 from lilfox_tui.backup.store import Entry
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.i18n import Message, listed, tr
 
 WINDOW = timedelta(seconds=120)
 """Dates of one set are not further apart."""
@@ -197,7 +197,7 @@ def _missing(group: list[OldFile]) -> Message | str:
         return ""
     there = {id(file.slot) for file in group}
     missing = [str(slot.about) for slot in _WHOLE if id(slot) not in there]
-    return tr("not whole, there is no file of that time for: {missing}", missing=", ".join(missing)) if missing else ""
+    return tr("not whole, there is no file of that time for: {missing}", missing=listed(missing)) if missing else ""
 
 
 def _free_id(file: OldFile, taken: set[str]) -> str:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from lilfox_tui import plugins
 from lilfox_tui.config.model import BackupConfig, KeepConfig, PlanConfig
 from lilfox_tui.errors import UsageError
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import listed, tr
 
 SOURCES = "lilfox_tui.backup.sources"
 STORES = "lilfox_tui.backup.stores"
@@ -52,7 +52,7 @@ def plan_named(config: BackupConfig, name: str) -> Plan:
     try:
         plan = config.plans[name]
     except KeyError:
-        known = ", ".join(sorted(config.plans)) or tr("none")
+        known = listed(sorted(config.plans)) or tr("none")
         raise UsageError(
             tr("there is no backup plan {name}", name=name), tr("the configuration has: {known}", known=known)
         ) from None

@@ -19,7 +19,7 @@ from lilfox_tui.backup.model import BackupSet
 from lilfox_tui.backup.tags import newest_of_each
 from lilfox_tui.config.model import KeepConfig
 from lilfox_tui.errors import UsageError
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.i18n import Message, listed, tr
 
 CLOCKS_APART = timedelta(minutes=5)
 """So far may the clock of the machine that made a set be ahead of ours."""
@@ -75,7 +75,7 @@ def _refuse_empty(keep: KeepConfig) -> None:
     wrong = [name for name, count in numbers.items() if count is not None and count < 1]
     if wrong or all(count is None for name, count in numbers.items() if name != "tagged"):
         raise UsageError(
-            tr("a retention that keeps nothing: {names}", names=", ".join(wrong or numbers)),
+            tr("a retention that keeps nothing: {names}", names=listed(wrong or numbers)),
             tr("ask for 1 at least, such as last: 7; nothing was removed"),
         )
 

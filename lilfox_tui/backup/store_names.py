@@ -7,7 +7,7 @@ import os
 
 from lilfox_tui.backup.errors import StoreError
 from lilfox_tui.backup.names import FOLDERS
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import listed, tr
 from lilfox_tui.text import clean
 
 NAME_BYTES = 255
@@ -35,7 +35,7 @@ def parted(name: str) -> tuple[str, str]:
     if not is_name(name):
         raise StoreError(
             tr("{name} is no name of a file in a store", name=clean(repr(name)[1:-1])),
-            tr("Names hold no control characters and no folders but: {folders}", folders=", ".join(FOLDERS)),
+            tr("Names hold no control characters and no folders but: {folders}", folders=listed(FOLDERS)),
         )
     folder, _, base = name.rpartition("/")
     return folder, base

@@ -12,7 +12,7 @@ from lilfox_tui.cli.log_sources import zone_of_reader
 from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, shape, warn
 from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.errors import UsageError
-from lilfox_tui.i18n import _, tr
+from lilfox_tui.i18n import _, listed, tr
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.text import clean, human_bytes
 
@@ -99,7 +99,7 @@ def _confirm(args: argparse.Namespace, lines: list[KeptLine]) -> None:
         return
     if not sys.stdin.isatty():
         raise UsageError(
-            tr("this takes away {names}, and nobody is here to say yes", names=", ".join(there)),
+            tr("this takes away {names}, and nobody is here to say yes", names=listed(there)),
             tr("look at it with --kept, then say --yes"),
         )
     warn(_("It is gone then, and the restore cannot be undone. To let go of it, type: {name}", name=there[0]))

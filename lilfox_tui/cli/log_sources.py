@@ -12,7 +12,7 @@ from lilfox_tui.config.model import Config, HostConfig, LogConfig
 from lilfox_tui.errors import UsageError
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import listed, tr
 from lilfox_tui.logs.source import LogSource
 from lilfox_tui.monitor.watched import this_machine
 
@@ -54,7 +54,7 @@ class _Hosts:
     def of(self, name: str | None) -> Host:
         """The host of that name; None: this machine. Raises UsageError."""
         if name is not None and name not in self._config.hosts:
-            known = ", ".join(self._config.hosts)
+            known = listed(self._config.hosts)
             raise UsageError(tr("no host is named {name}", name=name), tr("one of: {kinds}", kinds=known or "-"))
         own = this_machine() if name is None else name
         if own not in self._open:
@@ -107,7 +107,7 @@ def _file(word: str, host: str | None, zone: str, known: Sequence[str]) -> LogCo
     if host is None and "/" not in word and not is_file and not is_pattern(word):
         raise UsageError(
             tr("no source and no file is named {name}", name=word),
-            tr("one of: {kinds}", kinds=", ".join(known)) if known else "",
+            tr("one of: {kinds}", kinds=listed(known)) if known else "",
         )
     path = word if host is not None else str(Path(word).absolute())
     path = literal(path) if is_file else path

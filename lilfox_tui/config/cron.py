@@ -13,7 +13,7 @@ from datetime import date
 from msgspec import Struct
 
 from lilfox_tui.errors import UsageError
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.i18n import Message, listed, tr
 
 _WORDS = {
     "@yearly": "0 0 1 1 *",
@@ -103,7 +103,7 @@ def read_cron(text: str) -> Cron:
 
 
 def _one_of(words: dict[str, str]) -> Message:
-    return tr("one of: {words}", words=", ".join(sorted(words)))
+    return tr("one of: {words}", words=listed(sorted(words)))
 
 
 def _numbers(word: str, field: Field) -> tuple[int, ...]:

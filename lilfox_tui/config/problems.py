@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 from msgspec import Struct, field
 
-from lilfox_tui.i18n import _
+from lilfox_tui.i18n import _, listed
 from lilfox_tui.redact import redact
 from lilfox_tui.text import clean, fit
 
@@ -34,8 +34,8 @@ def rather(word: str, known: Iterable[str]) -> str:
         return _("did you mean {word}?", word=near[0])
     if not words:
         return _("there is none to choose from")
-    shown = ", ".join(words[:_LISTED_AT_MOST])
-    return _("one of: {words}", words=shown if len(words) <= _LISTED_AT_MOST else f"{shown}, …")
+    more = ["…"] if len(words) > _LISTED_AT_MOST else []
+    return _("one of: {words}", words=listed([*words[:_LISTED_AT_MOST], *more]))
 
 
 class Findings(Struct):

@@ -13,7 +13,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from lilfox_tui.errors import ConfigError
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import listed, tr
 
 GROUNDS = ("background", "bar", "selection")
 INKS = ("text", "muted", "accent", "good", "degraded", "failing", "unknown", "chart", "rule")
@@ -105,7 +105,7 @@ def load_theme(name: str, extra: Sequence[str] = ()) -> Theme:
             return read_theme(file)
     raise ConfigError(
         tr("theme {name}: there is no such theme", name=name),
-        hint=tr("one of: {names}", names=", ".join(theme_names(extra))),
+        hint=tr("one of: {names}", names=listed(theme_names(extra))),
     )
 
 

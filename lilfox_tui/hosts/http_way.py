@@ -17,7 +17,7 @@ from msgspec import Struct
 from lilfox_tui.config.revealing import plain
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.base import CONNECT_AT_LEAST_S, Host
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import listed, tr
 
 if TYPE_CHECKING:
     import ssl
@@ -158,6 +158,6 @@ def tls_context(tls: Tls) -> ssl.SSLContext:
         if tls.cert_file:
             context.load_cert_chain(tls.cert_file, tls.key_file or None)
     except (OSError, ValueError) as error:
-        named = ", ".join(name for name in (tls.ca_file, tls.cert_file, tls.key_file) if name)
+        named = listed(name for name in (tls.ca_file, tls.cert_file, tls.key_file) if name)
         raise LilFoxError(tr("{files}: not usable for TLS: {reason}", files=named, reason=str(error))) from None
     return context

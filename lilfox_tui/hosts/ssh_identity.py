@@ -12,7 +12,7 @@ import asyncssh
 from lilfox_tui.config.types import SecretRef
 from lilfox_tui.errors import AuthRefused
 from lilfox_tui.hosts.sudo import secret
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.i18n import Message, listed, tr
 
 USUAL = ("id_ed25519_sk", "id_ecdsa_sk", "id_ed25519", "id_ecdsa", "id_rsa")
 """In ~/.ssh, where no key is named (ssh(1), ``-i``)."""
@@ -48,7 +48,7 @@ async def _opened(host: str, file: str, ref: SecretRef) -> asyncssh.SSHKey:
 async def login_refused(where: str, host: str, user: str, files: Sequence[str], ref: SecretRef | None) -> AuthRefused:
     """The server took none of the keys; those that it never saw since they stayed shut are named."""
     passphrase = None if ref is None else await secret(ref)
-    shut = ", ".join(await asyncio.to_thread(lambda: [file for file in files if _is_shut(file, passphrase)]))
+    shut = listed(await asyncio.to_thread(lambda: [file for file in files if _is_shut(file, passphrase)]))
     refused = tr("{where} refused the login of {user}", where=where, user=user)
     if not shut:
         return AuthRefused(

@@ -9,7 +9,7 @@ import asyncssh
 from msgspec import Struct
 
 from lilfox_tui.errors import HostError, HostKeyChanged, HostKeyUnknown
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import listed, tr
 
 DEFAULT_PORT = 22
 """The port that known_hosts lines leave out."""
@@ -82,7 +82,7 @@ def key_error(host: str, place: str, verdict: Verdict, key: asyncssh.SSHKey | No
     else:
         message = tr(
             "THE KEY OF {place} HAS CHANGED: it shows {fingerprint}, known is {known}",
-            place=place, fingerprint=fingerprint, known=", ".join(known.fingerprints()),
+            place=place, fingerprint=fingerprint, known=listed(known.fingerprints()),
         )  # fmt: skip
     return HostKeyChanged(
         host,
@@ -90,5 +90,5 @@ def key_error(host: str, place: str, verdict: Verdict, key: asyncssh.SSHKey | No
         tr("Somebody may be listening. If the host was set up anew, remove the old line: ssh-keygen -R '{place}'",
            place=place),
         fingerprint=fingerprint,
-        known=", ".join(known.fingerprints()),
+        known=listed(known.fingerprints()),
     )  # fmt: skip

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from lilfox_tui.feed import Feed
-from lilfox_tui.i18n import language, tr
+from lilfox_tui.i18n import language, listed, tr
 from lilfox_tui.jobs.errors import NoSuchJob
 from lilfox_tui.jobs.folder import CHECKED, all_folders, is_id
 from lilfox_tui.jobs.model import Job
@@ -43,7 +43,7 @@ def find_folder(job_id: str) -> Path:
     if len(found) == 1:
         return found[0]
     if found:
-        names = ", ".join(sorted(each.name for each in found)[:10])
+        names = listed(sorted(each.name for each in found)[:10])
         raise NoSuchJob(tr("{id}: several jobs end so", id=job_id), tr("one of: {names}", names=names))
     raise _no_such(job_id)
 

@@ -23,7 +23,7 @@ from lilfox_tui.crash import fault_of
 from lilfox_tui.errors import LilFoxError, UsageError
 from lilfox_tui.feed import Feed, Pending, Ready, State
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.i18n import Message, listed, tr
 from lilfox_tui.monitor import scrape_watch
 from lilfox_tui.monitor.past_alerts import PastAlerts, signature
 from lilfox_tui.recovery import RULES
@@ -168,7 +168,7 @@ class AlertWatch:
         named = [key for key, api in others.items() if api is not None]
         if self._own is None or not named:
             return None
-        return tr("own rules only: alerts of {others} are not shown", others=", ".join(named))
+        return tr("own rules only: alerts of {others} are not shown", others=listed(named))
 
     async def why(self, expression: str, start: datetime, end: datetime, columns: int) -> Why:
         """What makes ``expression`` true or not: its left-hand side at ``end`` and in ``columns`` steps since ``start``

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from lilfox_tui.config.model import Thresholds
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Ready
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import listed, tr
 from lilfox_tui.metrics.history import Point
 from lilfox_tui.metrics.model import Level, Series
 from lilfox_tui.metrics.traffic import WINDOW, traffic_of
@@ -225,7 +225,7 @@ def _one_exporter(name: str, found: Iterable[LabelSet]) -> str:
     exporters = sorted({str(labels.only(_EXPORTER)) for labels in found})
     if len(exporters) > 1:
         raise LilFoxError(
-            tr("{count} exporters may be {name}: {which}", count=len(exporters), name=name, which=", ".join(exporters)),
+            tr("{count} exporters may be {name}: {which}", count=len(exporters), name=name, which=listed(exporters)),
             tr("series: under the host or service in the configuration names their labels"),
         )
     return exporters[0] if exporters else ""

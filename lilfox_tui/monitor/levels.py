@@ -13,7 +13,7 @@ from typing import NamedTuple
 from lilfox_tui.config.model import Threshold, Thresholds
 from lilfox_tui.feed import Pending, Ready, State, Unavailable
 from lilfox_tui.hosts.base import Link
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.i18n import Message, listed, tr
 from lilfox_tui.metrics.model import HostSummary, Level, ServiceState
 from lilfox_tui.text import human_duration
 
@@ -190,7 +190,8 @@ def _reason(reading: Reading, summary: HostSummary, limit: float) -> Message:
     name = reading.name
     if reading.measure == "failed_units":
         units = summary.failed_units or ()
-        name = ", ".join(units[:5]) + (", …" if len(units) > 5 else "")
+        more = ["…"] if len(units) > 5 else []
+        name = listed([*units[:5], *more])
     return Message(_REASONS[reading.measure].text, {"value": reading.value, "limit": limit, "name": name})
 
 

@@ -9,7 +9,7 @@ from lilfox_tui.backup.model import BackupSet
 from lilfox_tui.backup.schedule import Late, late, next_due
 from lilfox_tui.config.model import PlanConfig
 from lilfox_tui.feed import Unavailable
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.i18n import Message, listed, tr
 from lilfox_tui.jobs.model import Job
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.backup_view import PlanView
@@ -109,7 +109,7 @@ def _of_newest(own: Sequence[BackupSet]) -> Iterator[tuple[Level, Message]]:
     elif newest.status == "unverified":
         yield Level.DEGRADED, tr("nobody has verified the newest set")
     elif newest.manifest is not None:
-        missing = ", ".join(newest.manifest.missing)
+        missing = listed(newest.manifest.missing)
         yield Level.DEGRADED, tr("the newest set is not whole: {sources} could not be backed up", sources=missing)
 
 

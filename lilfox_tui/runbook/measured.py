@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from lilfox_tui.i18n import _
+from lilfox_tui.i18n import _, listed
 from lilfox_tui.metrics.model import Health, HealthCheck, HostSummary
 from lilfox_tui.text import human_bytes
 
@@ -141,7 +141,7 @@ def as_text(measured: Measured) -> str:
     head = _("before step {step}, {title}", **values)
     if measured.moment == "after":
         head = _("after step {step}, {title}", **values)
-    lines = [f"{name}: {', '.join(_of_host(host))}" for name, host in measured.hosts.items()]
+    lines = [f"{name}: {listed(_of_host(host))}" for name, host in measured.hosts.items()]
     lines += [f"{name}: {_of_service(service)}" for name, service in measured.services.items()]
     if len(lines) > _MOST_LINES:
         more = _("and {count} more", count=len(lines) - _MOST_LINES + 1)

@@ -17,7 +17,7 @@ from lilfox_tui.config.types import SecretRef
 from lilfox_tui.config.yaml_nodes import ListNode, Node
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.http_way import Tls
-from lilfox_tui.i18n import _
+from lilfox_tui.i18n import _, listed
 from lilfox_tui.scrape.labels import LABEL_NAME
 from lilfox_tui.scrape.prometheus_nodes import Fields, PrometheusNodes
 from lilfox_tui.scrape.relabel import ACTIONS, RelabelRule
@@ -263,7 +263,7 @@ class JobReading(Struct):
     def _access(self, fields: Fields, at: KeyPath) -> Access:
         named = [name for name in fields if name in _ACCESS_FIELDS]
         if len({name.removesuffix("_file") for name in named}) > 1:
-            self.wrong(fields[named[1]].line, at, _("only one of {names} may stand here", names=", ".join(named)))
+            self.wrong(fields[named[1]].line, at, _("only one of {names} may stand here", names=listed(named)))
         access = Access(tls=self._tls(fields.get("tls_config"), (*at, "tls_config")))
         if "basic_auth" in fields:
             inner = self.nodes.fields(

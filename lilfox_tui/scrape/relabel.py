@@ -13,7 +13,7 @@ from typing import Literal, get_args
 from msgspec import Struct
 
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import listed, tr
 from lilfox_tui.scrape.labels import LABEL_NAME
 from lilfox_tui.scrape.matching import anchored, expanded
 
@@ -57,7 +57,7 @@ class RelabelRule(Struct, frozen=True):
             for name in self.__struct_fields__
             if name not in ("action", *allowed)
         ):
-            raise LilFoxError(tr("{action} takes only {fields}", action=self.action, fields=", ".join(allowed)))
+            raise LilFoxError(tr("{action} takes only {fields}", action=self.action, fields=listed(allowed)))
 
 
 _WITH_TARGET = frozenset({"replace", "hashmod", "lowercase", "uppercase", "keepequal", "dropequal"})

@@ -14,7 +14,7 @@ from lilfox_tui.backends.http_look import HttpLook, HttpOptions, path_of
 from lilfox_tui.backends.metrics_page import MetricsPage
 from lilfox_tui.backends.model import Figure, Reading
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.i18n import Message, listed, tr
 from lilfox_tui.metrics.model import Sample, Series
 
 TREND: Series | None = NOT_CLOSED
@@ -152,6 +152,6 @@ def _of_gauge(samples: Sequence[Sample], options: Options) -> tuple[list[Breaker
             made.append(Breaker(name, state, f"{sample.value:g}"))
     if not any(each.state is None for each in made):
         return made, None
-    values = ", ".join(sorted({each.detail for each in made if each.state is None}))
+    values = listed(sorted({each.detail for each in made if each.state is None}))
     return made, tr("incomplete: what {gauge} means with {values} is not known; write states: of this backend",
                     gauge=options.gauge, values=values)  # fmt: skip

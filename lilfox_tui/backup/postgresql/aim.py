@@ -12,7 +12,7 @@ from lilfox_tui.backup.model import FoundPart
 from lilfox_tui.backup.postgresql.detail import DatabaseDetail, database_detail
 from lilfox_tui.backup.source import Goal
 from lilfox_tui.errors import UsageError
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import listed, tr
 from lilfox_tui.text import clean
 
 DATABASE_KINDS = ("postgresql-custom", "postgresql-plain")
@@ -50,7 +50,7 @@ def aims_of(goal: Goal, databases: Sequence[str]) -> tuple[Aim, ...]:
         if detail.database not in databases:
             raise UsageError(
                 tr("{part} holds the database {name}, which is not among those to restore to: {names}",
-                   part=part.name, name=clean(detail.database), names=clean(", ".join(databases))),
+                   part=part.name, name=clean(detail.database), names=clean(listed(databases))),
                 tr("Name it under databases:, or restore one part alone."),
             )  # fmt: skip
         aims.append(Aim(part=part, detail=detail, database=detail.database))

@@ -10,7 +10,7 @@ from lilfox_tui.backup.postgresql.access import Access
 from lilfox_tui.backup.postgresql.dump_failed import blocked_by
 from lilfox_tui.backup.postgresql.psql import Psql, SqlRefused
 from lilfox_tui.backup.postgresql.server import Database, Server, blockers_in, databases_of, server_of
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.i18n import Message, listed, tr
 from lilfox_tui.text import clean, human_bytes, human_duration
 
 CLOCK_APART_S = 30.0
@@ -93,7 +93,7 @@ async def about_database(access: Access, server: Server, name: str) -> list[Chec
 
 def _named(known: dict[str, Database]) -> Message:
     names = [clean(each) for each in sorted(known) if not known[each].is_template]
-    return tr("There are: {names}", names=", ".join(names[:20]))
+    return tr("There are: {names}", names=listed(names[:20]))
 
 
 def _of(about: Message, database: Database) -> list[Check]:
@@ -129,7 +129,7 @@ async def _readable(psql: Psql, server: Server, name: str, about: Message) -> li
             Check(about, "warning", found, tr("Their rows are left out; dump from the primary to have them."))
         )
     if timeouts:
-        names = clean(", ".join(row["setting"] for row in timeouts))
+        names = clean(listed(row["setting"] for row in timeouts))
         found = tr("{names} of {role} are set aside for the dump", names=names, role=role)
         checks.append(Check(about, "good", found))
     return checks
@@ -137,7 +137,7 @@ async def _readable(psql: Psql, server: Server, name: str, about: Message) -> li
 
 def _some(rows: list[dict[str, str]]) -> str:
     names = [clean(row["name"]) for row in rows[:_SOME]]
-    return ", ".join(names) + (f" … (+{len(rows) - _SOME})" if len(rows) > _SOME else "")
+    return listed(names) + (f" … (+{len(rows) - _SOME})" if len(rows) > _SOME else "")
 
 
 async def _in_the_way(psql: Psql, name: str) -> list[Check]:

@@ -15,7 +15,7 @@ from lilfox_tui.backup.postgresql.server import Server
 from lilfox_tui.backup.postgresql.snapshot import taken
 from lilfox_tui.backup.source import Comparison
 from lilfox_tui.errors import CommandFailed
-from lilfox_tui.i18n import Message, _, tr
+from lilfox_tui.i18n import Message, _, listed, tr
 from lilfox_tui.text import clean
 
 
@@ -59,7 +59,7 @@ async def compare_database(
                           by=detail.dumped_by, now=server.version))  # fmt: skip
     else:
         compared.append(_("schema"))
-    return Comparison(tuple(differences), ", ".join(compared))
+    return Comparison(tuple(differences), listed(compared))
 
 
 def differing(said: Content, found: Content) -> Iterator[Message]:

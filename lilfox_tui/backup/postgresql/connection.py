@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from lilfox_tui.config.types import SecretRef
 from lilfox_tui.errors import UsageError
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.i18n import Message, listed, tr
 
 APPLICATION = "lilfox backup"
 DEFAULT_PORT = 5432
@@ -82,7 +82,7 @@ def read_url(url: str, *, run_as: str = "", password: SecretRef | None = None) -
         raise _no_url(tr("one server only can be named"))
     unknown = sorted(set(said) - {"host", "port", "user", "dbname", *_PARAMETERS})
     if unknown:
-        raise _no_url(tr("{names}: not used here", names=", ".join(unknown)))
+        raise _no_url(tr("{names}: not used here", names=listed(unknown)))
     return Connection(
         address=said.get("host") or unquote(_address(hosts)),
         port=port or _port(said.get("port")),

@@ -36,7 +36,7 @@ from lilfox_tui.backup.source import Content, Goal, Into, Kept, Settled, Swap
 from lilfox_tui.backup.sources.postgresql import Options
 from lilfox_tui.errors import LilFoxError, UsageError
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import listed, tr
 from lilfox_tui.text import clean
 
 
@@ -149,7 +149,7 @@ class PostgreSql:
     @property
     def where(self) -> str:
         """``database lilfox on db-1``"""
-        return str(tr("database {names} on {host}", names=clean(", ".join(self.databases)), host=self._host.name))
+        return str(tr("database {names} on {host}", names=clean(listed(self.databases)), host=self._host.name))
 
     async def checks(self) -> list[Check]:
         """See :meth:`Source.checks`."""

@@ -12,7 +12,7 @@ from lilfox_tui.backup.postgresql.access import Access
 from lilfox_tui.backup.postgresql.psql import Psql, refusal_hint
 from lilfox_tui.backup.postgresql.server import Blocker, blockers_in
 from lilfox_tui.errors import CommandFailed, LilFoxError
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.i18n import Message, listed, tr, _
 from lilfox_tui.text import clean, human_duration
 
 _LOCKING = re.compile(r"LOCK TABLE")
@@ -75,7 +75,7 @@ async def _blocked(access: Access, database: str, where: str, said: str) -> Back
 
 def blocked_by(blocker: Blocker) -> Message:
     """``pid 4711 (role app, psql, idle in transaction) has public.users locked for 3m 20s``"""
-    who = ", ".join(word for word in (f"role {blocker.role}", blocker.application, blocker.state) if word)
+    who = listed(word for word in (_("role {role}", role=blocker.role), blocker.application, blocker.state) if word)
     return tr(
         "pid {pid} ({who}) has {table} locked for {time}",
         pid=blocker.pid, who=clean(who), table=clean(blocker.table), time=human_duration(blocker.since_s),

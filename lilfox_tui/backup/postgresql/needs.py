@@ -10,7 +10,7 @@ from lilfox_tui.backup.postgresql.claim import MEETING
 from lilfox_tui.backup.postgresql.ground import Ground
 from lilfox_tui.backup.postgresql.psql import Psql, SqlRefused
 from lilfox_tui.backup.postgresql.staging import Form
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import listed, tr
 from lilfox_tui.text import clean
 
 _SOME = 8
@@ -52,7 +52,7 @@ def about_extensions(ground: Ground, aim: Aim) -> list[Check]:
             checks.append(Check(about, "bad", found, tr("Restore as a superuser.")))
         elif version and version not in there.versions:
             found = tr("{name} {then} in the dump, {now} on the server", name=clean(name), then=version,
-                       now=", ".join(sorted(there.versions)))  # fmt: skip
+                       now=listed(sorted(there.versions)))  # fmt: skip
             checks.append(Check(about, "warning", found, tr("The server's own version is installed.")))
     return checks
 
@@ -81,7 +81,7 @@ async def about_locale(psql: Psql, ground: Ground, aim: Aim, form: Form) -> list
     """The staging database can be made with the dump's encoding and locale, and is what was there before. Nothing is
     kept of the try. Raises BackupError, HostError."""
     about = tr("encoding and locale of {name}", name=clean(aim.database))
-    said = ", ".join(word for word in (form.encoding, form.collate, form.locale) if word)
+    said = listed(word for word in (form.encoding, form.collate, form.locale) if word)
     if form.provider == "b" and ground.server.major < 17:
         found = tr("{said} of PostgreSQL's own provider", said=clean(said))
         return [Check(about, "bad", found, tr("It is there from PostgreSQL 17 on."))]
@@ -121,5 +121,5 @@ async def _no_such_locale(psql: Psql, ground: Ground, locale: str, form: Form) -
 
 
 def _some(names: list[str]) -> str:
-    shown = ", ".join(clean(name) for name in names[:_SOME])
+    shown = listed(clean(name) for name in names[:_SOME])
     return shown + (f" … (+{len(names) - _SOME})" if len(names) > _SOME else "")

@@ -43,7 +43,7 @@ from lilfox_tui.backup.postgresql.table_script import (
 from lilfox_tui.backup.postgresql.target import DatabaseTarget, Staging, Way
 from lilfox_tui.backup.source import Change, Comparison, Goal, Settled, Swap
 from lilfox_tui.errors import LilFoxError, UsageError
-from lilfox_tui.i18n import Message, _, tr
+from lilfox_tui.i18n import Message, _, listed, tr
 from lilfox_tui.text import clean
 
 _KINDS = {
@@ -69,7 +69,7 @@ class TableTarget(DatabaseTarget):
     @property
     def where(self) -> str:
         """``table public.users of lilfox on db-1``"""
-        names = clean(", ".join(aim.database for aim in self._aims))
+        names = clean(listed(aim.database for aim in self._aims))
         return str(tr("table {table} of {name} on {host}", table=clean(self._table), name=names,
                       host=self._way.host.name))  # fmt: skip
 
@@ -208,7 +208,7 @@ async def undo_table(way: Way, swap: Swap) -> None:
             if apart := {column[0] for column in kept.columns} ^ {column[0] for column in live.columns}:
                 raise BackupError(
                     tr("{table}: its columns are others now: {names}", table=clean(swap.target),
-                       names=clean(", ".join(sorted(apart)))),
+                       names=clean(listed(sorted(apart)))),
                     tr("Change them back, or take what is needed from {before}.", before=clean(swap.before)),
                 )  # fmt: skip
             aside = aside_name(live.table, swap)
@@ -289,7 +289,7 @@ def _not_whole(live: Shape) -> Message | None:
     if live.hides_rows:
         return tr("row-level security hides rows of it from this role")
     if live.others:
-        return tr("tables of other owners refer to it: {names}", names=clean(", ".join(live.others)))
+        return tr("tables of other owners refer to it: {names}", names=clean(listed(live.others)))
     return None
 
 
@@ -297,7 +297,7 @@ def _apart(there: Shape, live: Shape) -> str:
     """Columns that only one of both has."""
     then = [f"-{name} {kind}" for name, kind, _ in set(there.columns) - set(live.columns)]
     now = [f"+{name} {kind}" for name, kind, _ in set(live.columns) - set(there.columns)]
-    return clean(", ".join(sorted([*then, *now])))
+    return clean(listed(sorted([*then, *now])))
 
 
 def _literal(text: str) -> str:

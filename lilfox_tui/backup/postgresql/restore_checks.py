@@ -13,7 +13,7 @@ from lilfox_tui.backup.postgresql.psql import Psql, Row
 from lilfox_tui.backup.postgresql.server import SESSIONS, Server, Session, sessions_from
 from lilfox_tui.backup.postgresql.swap import hint_to_end, in_the_way
 from lilfox_tui.backup.source import Goal
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import listed, tr
 from lilfox_tui.text import clean, human_bytes
 
 _THE_SERVERS_OWN = ("postgres", "template0", "template1")
@@ -60,7 +60,7 @@ def about_server(ground: Ground, aims: tuple[Aim, ...], goal: Goal, where: str) 
         checks.append(Check(about, "warning", found, hint))
     elif origins != {server.system_identifier}:
         found = tr("it is not the server that the set comes from (system identifier {now}, in the set {then})",
-                   now=server.system_identifier, then=", ".join(sorted(map(str, origins))))  # fmt: skip
+                   now=server.system_identifier, then=listed(sorted(map(str, origins))))  # fmt: skip
         checks.append(Check(about, "bad", found, tr("If that is what you want: --other-server")))
     return checks
 
@@ -86,7 +86,7 @@ def about_versions(ground: Ground, aim: Aim, clients: Clients) -> list[Check]:
             return [Check(tr("psql"), "bad", found, hint)]
         found = tr("it needs pg_restore from {least} to {most}; {host} has {versions}",
                    least=by or dumped or "-", most=server.major, host=clients.host,
-                   versions=", ".join(each.text for each in clients.programs))  # fmt: skip
+                   versions=listed(each.text for each in clients.programs))  # fmt: skip
         return [Check(about, "bad", found, tr("Install postgresql-client-{major} there.", major=server.major))]
     found = tr("dumped from PostgreSQL {then}, restored into {now}", then=dumped or "-", now=server.version)
     return [Check(about, "good", found)]

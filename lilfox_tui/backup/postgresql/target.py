@@ -48,7 +48,7 @@ from lilfox_tui.backup.postgresql.swap import Step, rename
 from lilfox_tui.backup.source import Change, Comparison, Goal, Renames, Settled, Swap
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import listed, tr
 from lilfox_tui.text import clean
 
 
@@ -94,7 +94,7 @@ class DatabaseTarget:
     @property
     def where(self) -> str:
         """``lilfox, db-1:5432``"""
-        names = clean(", ".join(aim.database for aim in self._aims))
+        names = clean(listed(aim.database for aim in self._aims))
         if self._goal.scratch:
             return str(tr("a scratch database on {server}", server=self._way.connection.server))
         return str(tr("database {names} on {host}", names=names, host=self._way.host.name))
@@ -223,7 +223,7 @@ class DatabaseTarget:
         except LilFoxError as error:
             raise BackupError(
                 tr("what was staged could not be taken away ({names}): {reason}",
-                   names=clean(", ".join(self._made)), reason=error.message),
+                   names=clean(listed(self._made)), reason=error.message),
                 tr("What is in place was not touched. The next restore takes it away, or DROP DATABASE does."),
             ) from None  # fmt: skip
         self._made.clear()
@@ -282,7 +282,7 @@ async def undo_databases(way: Way, swap: Swap) -> None:
             lost = [pair.before for pair in pairs if pair.before and pair.before not in there]
             if lost:
                 raise BackupError(
-                    tr("{names}: is not there any more, so the restore cannot be undone", names=clean(", ".join(lost)))
+                    tr("{names}: is not there any more, so the restore cannot be undone", names=clean(listed(lost)))
                 )
             steps: list[Step] = []
             for pair in pairs:

@@ -12,7 +12,7 @@ from lilfox_tui.backup.tar_scan import Member
 from lilfox_tui.backup.tree.counting import Counting
 from lilfox_tui.backup.tree.safe import Safe
 from lilfox_tui.backup.tree.sifting import Sieve
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import listed, tr
 
 
 class _Judged:
@@ -43,5 +43,5 @@ async def read_archive(part: FoundPart, blocks: AsyncIterator[bytes]) -> Content
         return Content(tr("the archive is empty: a run that failed"), detail)
     differing = [key for key in ("files", "folders", "links", "bytes") if key in said and said[key] != detail[key]]
     if differing:
-        return Content(tr("it does not hold what its manifest says: {what}", what=", ".join(differing)), detail)
+        return Content(tr("it does not hold what its manifest says: {what}", what=listed(differing)), detail)
     return Content("", detail)

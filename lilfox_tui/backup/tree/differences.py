@@ -11,7 +11,7 @@ from lilfox_tui.backup.source import Change, Comparison
 from lilfox_tui.backup.tree.dumping import named
 from lilfox_tui.backup.tree.index import Entry, Index
 from lilfox_tui.backup.tree.prefix import BelowTop
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import listed, tr
 from lilfox_tui.text import clean, human_bytes
 
 MOST_NAMED = 1000
@@ -40,7 +40,7 @@ def comparison(index: Index, wanted: Callable[[bytes], bool]) -> Comparison:
         if entry.kind != "folder"
     ]
     for then, now in islice(index.unequal("archive", "staged", _OTHER_CONTENT), MOST_NAMED):
-        what = ", ".join(_what_differs(then, now))
+        what = listed(_what_differs(then, now))
         found.append(str(tr("{name} differs: {what}", name=_shown(then), what=what)))
     totals = index.totals("staged")
     compared = str(tr(
@@ -100,7 +100,7 @@ def losses(index: Index, judge: BelowTop, *, root: bool) -> list[Check]:
             )
         )
     if not root and (owners := list(islice(index.owners("archive"), 100))):
-        told = ", ".join(f"{clean(user)}:{clean(group)} ({count})" for user, group, count in owners)
+        told = listed(f"{clean(user)}:{clean(group)} ({count})" for user, group, count in owners)
         checks.append(
             Check(
                 tr("owners"),

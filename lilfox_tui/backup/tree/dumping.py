@@ -13,7 +13,7 @@ from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.tree_options import TreeOptions
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.script import new_tick
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import listed, tr
 from lilfox_tui.text import clean
 
 MOST_SAID = 60_000
@@ -109,7 +109,7 @@ def refuse_incomplete(said: Said, where: str) -> None:
 def named(names: Sequence[bytes], most: int = 10) -> str:
     """The first names, safe to show, and how many more there are."""
     more = f" … +{len(names) - most}" if len(names) > most else ""
-    return ", ".join(clean(name) for name in names[:most]) + more
+    return listed(clean(name) for name in names[:most]) + more
 
 
 def unquoted(name: bytes) -> bytes:

@@ -17,7 +17,7 @@ from lilfox_tui.backup.tree.renames import settle_all, swap_in, take_back
 from lilfox_tui.backup.tree_options import TreeOptions
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import listed, tr
 from lilfox_tui.text import clean, human_bytes
 
 
@@ -114,7 +114,7 @@ class TreeTarget:
             Check(
                 tr("newer than the backup"),
                 "warning",
-                tr("{count} files: {names}", count=len(newer), names=", ".join(newer[:5]) + more),
+                tr("{count} files: {names}", count=len(newer), names=listed(newer[:5]) + more),
                 tr("they are kept beside, and are not in what is restored"),
             )
         ]

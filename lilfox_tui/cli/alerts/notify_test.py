@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lilfox_tui.cli.output import print_error, print_line
 from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.errors import LilFoxError, UsageError
-from lilfox_tui.i18n import _, tr
+from lilfox_tui.i18n import _, listed, tr
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.notifier import Notice
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(tr("the configuration has no notifiers"), tr("write them into the section notifiers:"))
     unknown = [name for name in args.names if name not in config.notifiers]
     if unknown:
-        known = ", ".join(config.notifiers)
+        known = listed(config.notifiers)
         raise UsageError(tr("no notifier is named {name}", name=unknown[0]), tr("one of: {kinds}", kinds=known))
     wanted = {name: options for name, options in config.notifiers.items() if not args.names or name in args.names}
     return asyncio.run(_tell(config, wanted))

@@ -11,7 +11,7 @@ from lilfox_tui.cli.output import Cell, print_error, print_json, print_line, pri
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import _
+from lilfox_tui.i18n import _, listed
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.text import human_bytes
 
@@ -117,7 +117,7 @@ def _print(sets: list[tuple[str, BackupSet]]) -> None:
                 Cell(found.id),
                 Cell(found.created.astimezone(zone).isoformat(" ", "seconds")[:19]),
                 Cell(human_bytes(found.size_bytes), right=True),
-                Cell(", ".join(dict.fromkeys([part.source for part in found.parts]))),
+                Cell(listed(dict.fromkeys([part.source for part in found.parts]))),
                 *([Cell(tag_of(found))] if tagged else []),
                 *([Cell(where)] if several else []),
                 Cell(proof),

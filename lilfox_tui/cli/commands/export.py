@@ -11,7 +11,7 @@ from lilfox_tui.cli.exports.unit_word import unit_word
 from lilfox_tui.cli.output import print_json, print_text, warn
 from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.config.loader import LoadedConfig
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import listed, tr
 
 _UNIT = """\
 [Unit]
@@ -93,7 +93,7 @@ def _print_dashboard(loaded: LoadedConfig) -> int:
     for trouble in found.troubles:
         warn(trouble)
     if found.guessed:
-        names = ", ".join(found.guessed)
+        names = listed(found.guessed)
         warn(tr("the usual names of metrics are taken for {services}, which did not answer", services=names))
     print_json(dashboard(loaded.config, found.applications))
     return 3 if found.guessed else 0

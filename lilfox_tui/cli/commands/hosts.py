@@ -17,7 +17,7 @@ from lilfox_tui.config.model import Config
 from lilfox_tui.errors import HostKeyChanged, NotAllowed, UsageError
 from lilfox_tui.hosts.base import OfferedKey
 from lilfox_tui.hosts.open import offered_key, trust
-from lilfox_tui.i18n import _, tr
+from lilfox_tui.i18n import _, listed, tr
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.export import report
 from lilfox_tui.monitor.model import Overview
@@ -86,7 +86,7 @@ def _print_hosts(overview: Overview) -> None:
 async def _trust(config: Config, args: argparse.Namespace) -> int:
     host = config.hosts.get(args.name)
     if host is None:
-        known = ", ".join(config.hosts) or "-"
+        known = listed(config.hosts) or "-"
         raise UsageError(tr("{host}: no such host in the config", host=args.name), tr("one of: {names}", names=known))
     if config.read_only:
         raise NotAllowed(tr("a key cannot be trusted with read_only"), tr("leave out --read-only"))
@@ -105,7 +105,7 @@ async def _trust(config: Config, args: argparse.Namespace) -> int:
 
 
 def _refused(name: str, key: OfferedKey) -> HostKeyChanged:
-    known = ", ".join(key.known_fingerprints) or "-"
+    known = listed(key.known_fingerprints) or "-"
     if key.known == "revoked":
         message = tr("{host} shows a key that is revoked: {key}", host=name, key=_shown(key))
     else:

@@ -13,7 +13,7 @@ from lilfox_tui.cli.backup_words import Given, add_plan, add_sources, do, settin
 from lilfox_tui.cli.output import print_json, print_line, warn
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.errors import UsageError
-from lilfox_tui.i18n import _, tr
+from lilfox_tui.i18n import _, listed, tr
 
 if TYPE_CHECKING:
     from lilfox_tui.backup.requests import Kind
@@ -107,7 +107,7 @@ def _confirm(where: list[str]) -> None:
     """Raises UsageError where nobody said yes."""
     if not sys.stdin.isatty():
         raise UsageError(
-            tr("this replaces {where}, and nobody is here to say yes", where=", ".join(where)),
+            tr("this replaces {where}, and nobody is here to say yes", where=listed(where)),
             tr("look at it with --dry-run, then say --yes"),
         )
     warn(_("What is there now is kept under another name. To restore, type: {where}", where=where[0]))

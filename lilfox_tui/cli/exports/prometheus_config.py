@@ -14,7 +14,7 @@ from lilfox_tui.cli.exports.commented import block, comment, item, secret_file
 from lilfox_tui.config.model import ApiConfig, Config
 from lilfox_tui.config.types import SecretRef
 from lilfox_tui.hosts.http_way import Tls
-from lilfox_tui.i18n import _
+from lilfox_tui.i18n import _, listed
 from lilfox_tui.monitor.scrape_watch import target_of
 from lilfox_tui.monitor.service_watch import ServiceWatch
 from lilfox_tui.monitor.watched import watched_services
@@ -104,7 +104,7 @@ def _job(config: Config, name: str, targets: Sequence[Target]) -> _Job:
     """The targets of one section: they differ by their address only."""
     first = targets[0]
     if first.host is not None and not config.hosts[first.host].local:
-        where = ", ".join(urlsplit(target.url).netloc for target in targets)
+        where = listed(urlsplit(target.url).netloc for target in targets)
         note = _(
             "{job} ({where}) is asked from {host} through SSH, which Prometheus cannot: let it reach the address, or "
             "run a Prometheus on {host}.", job=name, where=where, host=first.host,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Unavailable
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import listed, tr
 from lilfox_tui.logs.files.disk import Disk, Seen
 from lilfox_tui.logs.files.disks import disk_of
 from lilfox_tui.logs.files.one_log import OneLog
@@ -92,7 +92,7 @@ class LogGroup:
         searched = [each.searched_bytes for each in known if each.searched_bytes is not None]
         return SourceStatus(
             "; ".join([counted, *notes, *map(str, self.refused.values())]),
-            format=", ".join(sorted({each.format for each in known if each.format})),
+            format=listed(sorted({each.format for each in known if each.format})),
             zone=known[0].zone,
             size_bytes=_sum([each.size_bytes for each in known]),
             indexed_bytes=_sum([each.indexed_bytes for each in known]),

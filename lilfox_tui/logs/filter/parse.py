@@ -17,7 +17,7 @@ from __future__ import annotations
 from datetime import datetime, tzinfo
 
 from lilfox_tui.errors import UsageError
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import listed, tr
 from lilfox_tui.logs.filter.clock import Clock
 from lilfox_tui.logs.filter.fields import severity_named
 from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Field, Filter, Not, Or, Regex, Text
@@ -143,7 +143,7 @@ class _Parser:
             value = self._value(op)
             severity = severity_named(value)
             if severity is None:
-                names = ", ".join(severity.name for severity in Severity)
+                names = listed(severity.name for severity in Severity)
                 raise self._scanner.wrong(
                     tr("no such level: {value}", value=value), column, tr("one of {names}", names=names)
                 )

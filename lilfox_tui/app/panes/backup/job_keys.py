@@ -19,7 +19,7 @@ from lilfox_tui.app.job_words import kind_text
 from lilfox_tui.app.panes.backup.reasons import BackupReasons
 from lilfox_tui.app.panes.backup.rows import newest_of
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import _, ngettext, tr
+from lilfox_tui.i18n import _, listed, ngettext, tr
 from lilfox_tui.monitor.backup_view import PlanView
 from lilfox_tui.text import fit, human_bytes
 
@@ -88,8 +88,8 @@ class BackupJobKeys(BackupReasons):
         newest = newest_of(view)
         rows: list[Row] = [
             _line(_("plan"), view.name),
-            _line(_("holds"), ", ".join(view.config.sources)),
-            _line(_("to"), ", ".join((view.where or view.store, *view.config.copies))),
+            _line(_("holds"), listed(view.config.sources)),
+            _line(_("to"), listed((view.where or view.store, *view.config.copies))),
         ]
         if newest is not None:
             rows.append(_line(_("last time"), human_bytes(newest.size_bytes)))

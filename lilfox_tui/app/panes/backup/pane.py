@@ -33,7 +33,7 @@ from lilfox_tui.app.widgets.lines import Lines, more_below
 from lilfox_tui.app.wrap import cells
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Ready
-from lilfox_tui.i18n import _
+from lilfox_tui.i18n import _, listed
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.backup_view import PlanView
 from lilfox_tui.text import break_line, human_duration
@@ -340,7 +340,7 @@ class BackupPane(BackupKeptKeys):
             text = f"{text}: {found.reason}"
         head = (Piece(f" {found.id}", "strong"), Piece(f"  {begun}  ", "muted"))
         first, rest = break_line(text, max(20, self.lilfox.room.width - cells(head)))
-        holds = ", ".join(dict.fromkeys(part.source for part in found.parts))
+        holds = listed(dict.fromkeys(part.source for part in found.parts))
         below = (Piece("   "), Piece(rest or holds, SET_ROLES[found.status] if rest else "muted"))
         return [(*head, Piece(first, SET_ROLES[found.status])), below]
 

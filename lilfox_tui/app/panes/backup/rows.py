@@ -15,7 +15,7 @@ from lilfox_tui.app.host_rows import ROLES
 from lilfox_tui.app.job_words import kind_text, percent_of
 from lilfox_tui.app.wrap import wrapped
 from lilfox_tui.feed import Unavailable
-from lilfox_tui.i18n import _
+from lilfox_tui.i18n import _, listed
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.backup_view import PlanView
 from lilfox_tui.text import human_bytes, human_duration, short_age
@@ -182,13 +182,13 @@ def _proof(each: _Set) -> Row:
     missing = found.manifest.missing if found.manifest is not None else {}
     if missing:
         return Piece(text, SET_ROLES[found.status]), Piece(
-            "  " + _("without {names}", names=", ".join(missing)), "degraded"
+            "  " + _("without {names}", names=listed(missing)), "degraded"
         )
     return (Piece(text, SET_ROLES[found.status]),)
 
 
 def _sources(each: _Set) -> Row:
-    return (Piece(", ".join(dict.fromkeys(part.source for part in each.found.parts)), "muted"),)
+    return (Piece(listed(dict.fromkeys(part.source for part in each.found.parts)), "muted"),)
 
 
 def _id(each: _Set) -> Row:

@@ -11,7 +11,7 @@ from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.panes.logs.rows import severity_piece
 from lilfox_tui.app.panes.logs.strip import grouped
-from lilfox_tui.i18n import _
+from lilfox_tui.i18n import _, listed
 from lilfox_tui.logs.filter.model import AtLeast, Filter, Regex
 from lilfox_tui.logs.patterns import Change
 from lilfox_tui.logs.recent import Recent
@@ -57,7 +57,7 @@ def pattern_choices(recent: Recent, glyphs: Glyphs) -> Offer:
         row = (severity_piece(change.pattern.severity, glyphs), *_growth(change), Piece(change.pattern.template))
         rows.append(_offered(f"pattern {number}", row, filter_of(change.pattern.template)))
     if recent.cut:
-        text = _("not all was read of {names}", names=", ".join(recent.cut))
+        text = _("not all was read of {names}", names=listed(recent.cut))
         rows.append(_offered("cut", (Piece(text, "degraded"),), None))
     return rows
 

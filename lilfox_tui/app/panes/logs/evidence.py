@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from lilfox_tui.app.evidence import Selected
 from lilfox_tui.app.panes.logs.strip import grouped
-from lilfox_tui.i18n import _, ngettext
+from lilfox_tui.i18n import _, listed, ngettext
 from lilfox_tui.logs.record import Record
 from lilfox_tui.text import clean
 
@@ -55,7 +55,7 @@ def evidence_of(choice: Choice, now: datetime) -> Selected:
 
 
 def _said(choice: Choice, kept: Sequence[Record], sources: Sequence[str]) -> str:
-    names = ", ".join(sources[:_NAMES_SHOWN])
+    names = listed(sources[:_NAMES_SHOWN])
     if more := len(sources) - _NAMES_SHOWN:
         names += _(" and {count} more", count=more) if more > 0 else ""
     said = ngettext("{count} record of {names}", "{count} records of {names}", len(kept), names=names)

@@ -16,7 +16,7 @@ from lilfox_tui.app.panes.logs.rows import LogStyle
 from lilfox_tui.app.panes.logs.strip import StripParts, counted_errors, grouped, joined, loaded_errors, strip_row
 from lilfox_tui.app.panes.logs.troubles import trouble_rows
 from lilfox_tui.app.widgets.lines import Lines, more_below
-from lilfox_tui.i18n import _, language
+from lilfox_tui.i18n import _, language, listed
 from lilfox_tui.logs.filter.model import EVERYTHING
 from lilfox_tui.logs.lane import Shown
 from lilfox_tui.logs.merged import Merged
@@ -166,7 +166,7 @@ class LogsPane(LogOutputKeys):
             if source.name in names and status is not None and status.searched_bytes is not None and status.size_bytes:
                 searched, size = searched + status.searched_bytes, size + status.size_bytes
         share = f"  {100 * searched // size} %" if size else ""
-        return _("searching {names}", names=", ".join(names)) + share
+        return _("searching {names}", names=listed(names)) + share
 
     # ---- the list ------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from lilfox_tui.alerts.model import Alert, Alerts, AlertState, RuleHealth, RuleV
 from lilfox_tui.app.columns import Column, choose, line
 from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
-from lilfox_tui.i18n import _, ngettext
+from lilfox_tui.i18n import _, listed, ngettext
 from lilfox_tui.metrics.model import Labels, Level
 from lilfox_tui.monitor.alert_why import compared
 from lilfox_tui.text import human_count, human_duration
@@ -128,7 +128,7 @@ def marks(alert: Alert) -> str:
         found.append(_("acknowledged by {name}", name=alert.acknowledged.by))
     if alert.keep_firing_since is not None:
         found.append(_("kept firing"))
-    return ", ".join(found)
+    return listed(found)
 
 
 def shape(item: Item, glyphs: Glyphs) -> Piece:
@@ -229,4 +229,4 @@ def _rules_text(rules: Sequence[RuleView]) -> str:
     for health, text in ((RuleHealth.FAILED, _("failed")), (RuleHealth.NO_DATA, _("without data"))):
         if count := sum(rule.health is health for rule in rules):
             told.append(f"{count} {text}")
-    return ", ".join(told)
+    return listed(told)

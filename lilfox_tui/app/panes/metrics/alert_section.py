@@ -18,7 +18,7 @@ from lilfox_tui.app.widgets.lines import Lines, more_below
 from lilfox_tui.app.wrap import wrapped
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Unavailable
-from lilfox_tui.i18n import _, tr
+from lilfox_tui.i18n import _, listed, tr
 from lilfox_tui.monitor.model import Overview
 from lilfox_tui.text import break_line, human_duration
 
@@ -145,7 +145,7 @@ class AlertSection(AlertKeys):
         new = () if alerts is None else self._newly_firing.take(alerts)
         if not new:
             return
-        names = ", ".join(sorted({alert.name for alert in new}))
+        names = listed(sorted({alert.name for alert in new}))
         self.lilfox.tell(tr("firing now: {names}; ! goes there", names=names))
         config = self.lilfox.config
         if config.alerts.bell and not any(each.kind == "bell" for each in config.notifiers.values()):

@@ -19,7 +19,7 @@ from lilfox_tui.app.panes.metrics.keys import WINDOWS
 from lilfox_tui.app.wrap import wrapped
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Pending, Ready, State, Unavailable
-from lilfox_tui.i18n import _
+from lilfox_tui.i18n import _, listed
 from lilfox_tui.metrics.history import Point
 from lilfox_tui.metrics.model import Series
 from lilfox_tui.monitor.model import HostView, Overview, ServiceView
@@ -171,7 +171,7 @@ class FarPast(AlertSection):
         if any(isinstance(state, Pending) for state in states):
             return [(Piece("   " + _("before {time}: asking {where}", time=before, where=self._where), "muted"),)]
         taken = dict.fromkeys(state.value.taken for state in states if isinstance(state, Ready) and state.value)
-        text = _("before {time} from {where}: {series}", time=before, where=self._where, series=", ".join(taken))
+        text = _("before {time} from {where}: {series}", time=before, where=self._where, series=listed(taken))
         return wrapped([(Piece("   "), Piece(text, "muted"))], self.lilfox.room.width)
 
     def _far_states(self) -> list[State[FarChart | None]]:

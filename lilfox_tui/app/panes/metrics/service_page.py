@@ -16,7 +16,7 @@ from lilfox_tui.app.lately import lately_rows
 from lilfox_tui.app.panes.metrics.host_page import Past, reason_rows
 from lilfox_tui.app.panes.metrics.service_rows import health_word
 from lilfox_tui.app.wrap import wrapped
-from lilfox_tui.i18n import _
+from lilfox_tui.i18n import _, listed
 from lilfox_tui.metrics.model import Level, Series
 from lilfox_tui.metrics.traffic import TrafficPart
 from lilfox_tui.monitor.model import Change, ServiceView
@@ -133,7 +133,7 @@ def _facts(page: ServicePage) -> list[Row]:
             facts.append((_("it said"), last.detail))
         if state.failures:
             facts.append((_("failures in a row"), str(state.failures)))
-    facts.append((_("expected"), ", ".join(str(code) for code in config.expect)))
+    facts.append((_("expected"), listed(str(code) for code in config.expect)))
     facts.append((_("asked from"), config.from_ or _("here")))
     facts.append((_("gives up after"), human_duration(config.timeout)))
     return [(Piece("   " + fit(name, 18), "muted"), Piece(value)) for name, value in facts]

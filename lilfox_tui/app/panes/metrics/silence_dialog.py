@@ -18,7 +18,7 @@ from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.app.widgets.text_field import TextField
 from lilfox_tui.app.wrap import cells, wrapped
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import _, ngettext
+from lilfox_tui.i18n import _, listed, ngettext
 from lilfox_tui.text import cell_width, fit, human_duration
 
 LENGTHS: tuple[float | None, ...] = (*PRESETS_S, None)
@@ -97,7 +97,7 @@ class SilenceDialog(Dialog[Wanted | None]):
             return [*self._blank, *wrapped(rows, self.room("wide"))]
         count = ngettext("would silence {count} alert now", "would silence {count} alerts now", len(found))
         names = sorted({alert.name for alert in found})
-        more = ", ".join(names[:_NAMES_SHOWN]) + (" …" if len(names) > _NAMES_SHOWN else "")
+        more = listed(names[:_NAMES_SHOWN]) + (" …" if len(names) > _NAMES_SHOWN else "")
         return [
             *self._blank,
             (Piece(f" {count}", "accent"), Piece("  " + fit(more, self.room("wide") - cell_width(count) - 3), "muted")),

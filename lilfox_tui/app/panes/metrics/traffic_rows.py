@@ -15,7 +15,7 @@ from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.panes.metrics.host_page import Past
 from lilfox_tui.app.panes.metrics.service_rows import errors_role, quantile_role
 from lilfox_tui.feed import Pending, Ready, State, Unavailable
-from lilfox_tui.i18n import _
+from lilfox_tui.i18n import _, listed
 from lilfox_tui.metrics.model import Series
 from lilfox_tui.metrics.traffic import (
     AVERAGE,
@@ -301,4 +301,4 @@ def kept_text(kept: Kept, now: datetime) -> str:
     if kept.since is not None:
         today = kept.since.date() == now.date()
         told.append(_("since {time}", time=kept.since.strftime("%H:%M" if today else "%m-%d %H:%M")))
-    return ", ".join(told)
+    return listed(told)
