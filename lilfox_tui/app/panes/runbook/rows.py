@@ -5,12 +5,12 @@ All texts of documents, hosts and outputs are data; ``redact`` has gone over tho
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from msgspec import Struct
 
-from lilfox_tui.app.draw import BLANK, Piece, Row
+from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.wrap import wrapped
 from lilfox_tui.i18n import _, listed, ngettext
@@ -206,12 +206,6 @@ def waiting_text(asked: str, *, here: str) -> tuple[str, str]:
         "end": (_("all steps are done: enter ends the run"), "good"),
     }
     return texts[asked]
-
-
-def nothing_rows(problems: Sequence[Row], style: RunbookStyle) -> Iterator[Row]:
-    """What stands where no runbook is chosen."""
-    yield BLANK
-    yield from wrapped(problems, max(8, style.width - 1))
 
 
 def values_of(runbook: Runbook) -> dict[str, str]:
