@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 from collections.abc import Iterator
@@ -10,10 +11,13 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from lilfox_tui.cli.runbooks.attending import Attending
 from lilfox_tui.cli.schemas import schema
 from lilfox_tui.incident.incidents import open_incident, read_timeline
 from lilfox_tui.incident.model import Changed, Reverted, StepBegan, StepEnded
 from lilfox_tui.jobs.listing import list_jobs
+from lilfox_tui.runbook.document import read
+from lilfox_tui.runbook.orders import RunAll
 from tests.services.lilfox_command import lilfox
 from tests.services.runbook_lab import RunbookLab, fence
 from tests.services.sshd import SshdLab, sshd_lab
@@ -191,3 +195,23 @@ def test_what_reads_beside_a_change_is_no_change_of_the_incident(lab: RunbookLab
     whats = [entry.what for entry in read_timeline(Path(incident.folder)).entries]
     assert [what.text for what in whats if isinstance(what, Changed)] == ["web1: touch made"]
     (lab.on_host("web1") / "made").unlink()
+
+
+def test_a_job_that_ends_before_it_listens_tells_its_own_reason(
+    lab: RunbookLab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab.write(fence("true"))
+    (seen,) = read(lab.path).runbooks
+    lab.write(fence("false"))
+    job = lab.begin(runbook=seen)
+    lab.ended(job)
+
+    async def attend() -> int:
+        attending = Attending(job)
+        await attending.order(RunAll(sha256=seen.sha256))
+        return await attending.until_end(None)
+
+    assert asyncio.run(attend()) == 1
+    told = capsys.readouterr().err
+    assert "was changed since it was read; nothing was run" in told
+    assert "takes no orders" not in told

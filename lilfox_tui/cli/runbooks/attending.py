@@ -31,7 +31,7 @@ from lilfox_tui.runbook.facts import (
     Stays,
     heard,
 )
-from lilfox_tui.runbook.orders import Order, Stop, send
+from lilfox_tui.runbook.orders import Finish, Order, Stop, send
 from lilfox_tui.runbook.session import Folding
 from lilfox_tui.runbook.states import RunState, Waiting
 
@@ -86,6 +86,21 @@ class Attending:
         """The run as far as it was heard of; None where it was never opened."""
         return None if self.folding is None else self.folding.state()
 
+    async def order(self, order: Order) -> None:
+        """Gives it to a run that asks nobody, and gives the run up where it is refused. Nothing where the job is over,
+        maybe before it could listen: what it told last says why. Raises LilFoxError."""
+        try:
+            await send(self.folder, order)
+        except LilFoxError:
+            if self._is_over():
+                return
+            with suppress(LilFoxError):
+                await send(self.folder, Finish(abort=True))
+            raise
+
+    def _is_over(self) -> bool:
+        return find_job(self.job.id).state != "running"
+
     async def _answered(self, answer: Answer) -> bool:
         """Asks where it waits, and orders what is answered; whether this terminal stays."""
         if self.folding is None or self._ordered or self._following.who:
@@ -102,6 +117,8 @@ class Attending:
         try:
             await send(self.folder, order)
         except LilFoxError as error:
+            if self._is_over():
+                return True  # its end is told
             print_error(error)
             return await self._answered(answer)
         self._ordered = True

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from lilfox_tui.cli.output import print_json
@@ -17,7 +16,7 @@ from lilfox_tui.cli.runbooks.choosing import sound_document
 from lilfox_tui.cli.runbooks.values import ask, given, missing, offers, pair
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.cli.settings import load_settings
-from lilfox_tui.errors import LilFoxError, UsageError
+from lilfox_tui.errors import UsageError
 from lilfox_tui.i18n import _, listed, tr
 from lilfox_tui.runbook.turns import asks, runnable
 
@@ -183,19 +182,13 @@ async def _until_end(
     args: argparse.Namespace, loaded: LoadedConfig, runbook: Runbook, values: dict[str, str], attending: Attending
 ) -> int:
     from lilfox_tui.cli.runbooks.asking import Asking
-    from lilfox_tui.runbook.orders import Finish, RunAll, UseText, send
+    from lilfox_tui.runbook.orders import RunAll, UseText
 
     answer: Answer | None = None
     if args.yes:
-        order = RunAll(sha256=runbook.sha256, values=values, on_failure=args.on_failure)
-        try:
-            if args.recorded:
-                await send(attending.folder, UseText(sha256=runbook.sha256))
-            await send(attending.folder, order)
-        except LilFoxError:
-            with suppress(LilFoxError):
-                await send(attending.folder, Finish(abort=True))
-            raise
+        if args.recorded:
+            await attending.order(UseText(sha256=runbook.sha256))
+        await attending.order(RunAll(sha256=runbook.sha256, values=values, on_failure=args.on_failure))
     else:
         answer = Asking(loaded.config, attending.folder, values, recorded=args.recorded).answer
     return await attending.until_end(answer)
