@@ -88,6 +88,7 @@ class RedisWay:
             client = Redis(
                 host=address, port=port, db=options.db, username=options.user or None, password=password,
                 client_name="lilfox", single_connection_client=True, retry=Retry(NoBackoff(), 0),
+                socket_timeout=None,  # ours is around all of it; its own may lose a cancellation (asyncio.wait_for)
                 socket_connect_timeout=options.timeout, protocol=2,
                 ssl=options.tls, ssl_ca_certs=options.ca_file or None,
                 ssl_check_hostname=self._host is None,  # a forwarded port has another name than the certificate

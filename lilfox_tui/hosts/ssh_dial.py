@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -63,7 +64,8 @@ class Target(Struct, frozen=True):
 
 
 class Resolved(Struct, frozen=True):
-    """What ssh_config made of a target. ``key_name`` is what known_hosts knows it by."""
+    """What ssh_config made of a target. ``key_name`` is what known_hosts knows it by; ``timeout_s`` is for the
+    connection without its jump hosts."""
 
     address: str
     port: int
@@ -73,6 +75,7 @@ class Resolved(Struct, frozen=True):
     known_hosts: tuple[str, ...]
     known: KnownKeys
     identities: tuple[str, ...]
+    timeout_s: float
     options: dict[str, Any]
 
     @property
@@ -156,7 +159,10 @@ async def resolve(target: Target, ssh: SshConfig) -> Resolved:
     if probe.config.get("HostKeyAlgorithms") is None:
         chosen["server_host_key_algs"] = known.algorithms()
     jumps = probe.tunnel if isinstance(probe.tunnel, str) else ""
-    return Resolved(probe.host, probe.port, probe.username, key_name, jumps, known_hosts, known, identities, chosen)
+    timeout_s = probe.connect_timeout or ssh.connect_timeout
+    return Resolved(
+        probe.host, probe.port, probe.username, key_name, jumps, known_hosts, known, identities, timeout_s, chosen
+    )
 
 
 def _path(text: str) -> Path:
@@ -179,6 +185,7 @@ def _options(
         "kbdint_auth": target.password is not None,
         "gss_auth": False,
         "login_timeout": ssh.connect_timeout,
+        "connect_timeout": 0,  # none of its own, which may lose a cancellation (asyncio.wait_for): see _connect
         "encoding": None,
     }
     if target.passphrase is not None:
@@ -189,7 +196,6 @@ def _options(
     if target.identity is not None:
         options["client_keys"] = list(identities)
     ours: dict[str, dict[str, Any]] = {
-        "ConnectTimeout": {"connect_timeout": ssh.connect_timeout},
         "Ciphers": {"encryption_algs": list(CIPHERS)},
         "ServerAliveInterval": {"keepalive_interval": ssh.keepalive},
         "ServerAliveCountMax": {"keepalive_count_max": ssh.keepalive_max},
@@ -209,13 +215,7 @@ async def dial(target: Target, ssh: SshConfig) -> tuple[asyncssh.SSHClientConnec
     try:
         if target.passphrase is not None and resolved.identities:
             resolved.options["client_keys"] = await opened(target.host, resolved.identities, target.passphrase)
-        connection = await asyncssh.connect(
-            target.address,
-            tunnel=via or (),
-            client_factory=lambda: client,
-            known_hosts=_lookup(resolved),
-            **resolved.options,
-        )
+        connection = await _connect(target, resolved, via, client)
         if via is not None:
             connection.set_tunnel(via)
         done = True
@@ -226,11 +226,24 @@ async def dial(target: Target, ssh: SshConfig) -> tuple[asyncssh.SSHClientConnec
             resolved.where, target.host, resolved.user, resolved.identities, target.passphrase
         ) from None
     except DIAL_ERRORS as error:
-        raise dial_error(target.host, resolved.where, error, ssh.connect_timeout, client.greeting) from None
+        raise dial_error(target.host, resolved.where, error, resolved.timeout_s, client.greeting) from None
     finally:
         if via is not None and not done:
             via.close()
     return connection, client
+
+
+async def _connect(
+    target: Target, resolved: Resolved, via: asyncssh.SSHClientConnection | None, client: Client
+) -> asyncssh.SSHClientConnection:
+    async with asyncio.timeout(resolved.timeout_s):
+        return await asyncssh.connect(
+            target.address,
+            tunnel=via or (),
+            client_factory=lambda: client,
+            known_hosts=_lookup(resolved),
+            **resolved.options,
+        )
 
 
 def _lookup(resolved: Resolved) -> Callable[[str, str, int | None], Any]:
@@ -264,19 +277,13 @@ async def _through(target: Target, resolved: Resolved, ssh: SshConfig) -> asyncs
         before = via if via is not None else await _through(hop, at, ssh)
         client = Client()
         try:
-            via = await asyncssh.connect(
-                hop.address,
-                tunnel=before or (),
-                client_factory=lambda c=client: c,
-                known_hosts=_lookup(at),
-                **at.options,
-            )
+            via = await _connect(hop, at, before, client)
         except asyncssh.HostKeyNotVerifiable as error:
             raise _key_refused(hop, at, client, error) from None
         except asyncssh.PermissionDenied:
             raise await login_refused(at.where, hop.host, at.user, at.identities, None) from None
         except DIAL_ERRORS as error:
-            raise dial_error(hop.host, at.where, error, ssh.connect_timeout, client.greeting) from None
+            raise dial_error(hop.host, at.where, error, at.timeout_s, client.greeting) from None
         finally:
             if before is not None and (via is None or via is before):
                 before.close()
@@ -293,20 +300,21 @@ async def shown_key(target: Target, ssh: SshConfig) -> tuple[Resolved, asyncssh.
     try:
         options = {name: resolved.options[name] for name in ("config", "port", "username") if name in resolved.options}
         options.pop("username", None)
-        key = await asyncssh.get_server_host_key(
-            target.address,
-            tunnel=via or (),
-            server_host_key_algs=resolved.known.algorithms(),
-            options=asyncssh.SSHClientConnectionOptions(
-                config=options["config"], connect_timeout=ssh.connect_timeout, client_factory=lambda: client
-            ),
-            **options,
-        )
+        async with asyncio.timeout(resolved.timeout_s):
+            key = await asyncssh.get_server_host_key(
+                target.address,
+                tunnel=via or (),
+                server_host_key_algs=resolved.known.algorithms(),
+                options=asyncssh.SSHClientConnectionOptions(
+                    config=options["config"], connect_timeout=0, client_factory=lambda: client
+                ),
+                **options,
+            )
     except DIAL_ERRORS as error:
-        raise dial_error(target.host, resolved.where, error, ssh.connect_timeout, client.greeting) from None
+        raise dial_error(target.host, resolved.where, error, resolved.timeout_s, client.greeting) from None
     finally:
         if via is not None:
             via.close()
     if key is None:
-        raise dial_error(target.host, resolved.where, ConnectionResetError(), ssh.connect_timeout)
+        raise dial_error(target.host, resolved.where, ConnectionResetError(), resolved.timeout_s)
     return resolved, key

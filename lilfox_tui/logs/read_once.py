@@ -126,7 +126,8 @@ class ReadOnceSource:
             self._publish()
             self._reading = asyncio.create_task(self._read())
         try:
-            await asyncio.wait_for(self._settled.wait(), FIRST_S)
+            async with asyncio.timeout(FIRST_S):
+                await self._settled.wait()
         except TimeoutError:
             self._settled.set()
         self._raise_fault()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import datetime
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -17,7 +18,7 @@ from lilfox_tui.config.model import NotifierConfig
 from lilfox_tui.config.revealing import plain
 from lilfox_tui.config.types import Port, SecretRef
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import listed, tr
 from lilfox_tui.redact import redact
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 Address = Annotated[str, Meta(min_length=3, max_length=254)]
 _PORTS = {"starttls": 587, "implicit": 465, "none": 25}
 _REASON_CHARS = 300
+_GOODBYE_S = 1.0
 
 
 class Options(NotifierConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -72,7 +74,7 @@ class Mail:
         except (errors, OSError, UnicodeError, ValueError) as error:
             raise self._failed(error, password) from None
         if refused:
-            who = ", ".join(sorted(refused))
+            who = listed(sorted(refused))
             raise PartlyTold(tr("{where} refuses these recipients: {who}", where=self._where, who=who))
 
     async def close(self) -> None:
@@ -92,10 +94,16 @@ class Mail:
             use_tls=options.tls == "implicit",
             start_tls=options.tls == "starttls",
             tls_context=context,
-            timeout=options.timeout,
+            timeout=None,  # who tells bounds it; its own may lose a cancellation (asyncio.wait_for)
         )
-        async with client:
+        try:
+            await client.connect()
             refused, _said = await client.send_message(message, sender=options.from_, recipients=list(options.to))
+            with suppress(aiosmtplib.SMTPException, OSError):  # it has taken the mail, however it says goodbye
+                async with asyncio.timeout(_GOODBYE_S):
+                    await client.quit()
+        finally:
+            client.close()
         return list(refused)
 
     def _message(self, notice: Notice) -> EmailMessage:

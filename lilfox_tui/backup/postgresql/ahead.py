@@ -81,8 +81,8 @@ class Ahead:
                 if together:
                     return
                 with suppress(TimeoutError):
-                    wait_s = max(_LOOK_EVERY_S, (monotonic() - began) / _SHARE_OF_LOOKING)
-                    await asyncio.wait_for(self._loaded.wait(), wait_s)
+                    async with asyncio.timeout(max(_LOOK_EVERY_S, (monotonic() - began) / _SHARE_OF_LOOKING)):
+                        await self._loaded.wait()
 
     async def _loaded_tables(self, session: KeptSession, seen: set[int]) -> list[dict[str, Any]]:
         try:

@@ -204,7 +204,8 @@ async def _growing(
             done = max(before, min(1.0, row["bytes"] / whole))
             moved(round(raw_bytes * done))
             with suppress(TimeoutError):
-                await asyncio.wait_for(ended.wait(), _LOOK_EVERY_S)
+                async with asyncio.timeout(_LOOK_EVERY_S):
+                    await ended.wait()
 
     looking = asyncio.ensure_future(look())
     try:

@@ -126,7 +126,8 @@ async def _ended(claim: KeptSession, names: Sequence[str]) -> AsyncIterator[None
                 await claim.tell(variable("ended", name))
                 await claim.ask(_END)
             with suppress(TimeoutError):
-                await asyncio.wait_for(ended.wait(), _AGAIN_S)
+                async with asyncio.timeout(_AGAIN_S):
+                    await ended.wait()
 
     ending = asyncio.ensure_future(end())
     try:
