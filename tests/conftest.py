@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import os
 import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -20,6 +23,9 @@ IN_MEMORY = Path("/dev/shm")
 ROOM_BYTES = 4 << 30
 """Far more than all that exists at one time."""
 
+LONGEST_S = 600
+"""Many times what the slowest test takes on a machine with other work: who is longer at it waits for ever."""
+
 
 def pytest_configure() -> None:
     """Temporary files of tests are in memory where there is room: databases that are made for one test, and all that
@@ -31,6 +37,29 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     if "TMPDIR" not in os.environ and IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free > ROOM_BYTES:
         os.environ["TMPDIR"] = str(IN_MEMORY)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Iterator[None]:
+    """A test that hangs fails, says where, and lets the others go on."""
+    before = signal.signal(signal.SIGALRM, _hangs)
+    signal.setitimer(signal.ITIMER_REAL, LONGEST_S)
+    try:
+        return (yield)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _hangs(_signal: int, _frame: FrameType | None) -> None:
+    waiting = io.StringIO()
+    try:
+        tasks = asyncio.all_tasks()
+    except RuntimeError:  # no loop runs: pytest shows where it was
+        tasks = set()
+    for task in tasks:
+        task.print_stack(file=waiting)
+    pytest.fail(f"it hangs, for {LONGEST_S} s. Its tasks:\n{waiting.getvalue()}")
 
 
 @pytest.fixture(autouse=True)
