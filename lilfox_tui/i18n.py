@@ -1,8 +1,8 @@
 """Words in the reader's language: English in the code, 简体中文 from ``locale/``.
 
-``_("…", name=value)`` translates now. ``tr("…", name=value)`` makes a :class:`Message` that is translated each time
-it is shown, so that a reason written down an hour ago changes with the language key. Values fill ``{name}`` fields
-of our own templates and are never templates themselves.
+``_("…", name=value)`` translates now, ``ngettext`` in the form of a number. ``tr("…", name=value)`` and ``ntr`` make a
+:class:`Message` that is translated each time it is shown, so that a reason written down an hour ago changes with the
+language key. Values fill ``{name}`` fields of our own templates and are never templates themselves.
 """
 
 from __future__ import annotations
@@ -86,15 +86,25 @@ def listed(words: Iterable[str]) -> str:
 
 
 class Message(Struct, frozen=True):
-    """A text and its values, translated when it is shown (``str(message)``)."""
+    """A text and its values, translated when it is shown (``str(message)``); with ``plural`` the form that fits
+    ``count``."""
 
     text: str
     values: Mapping[str, object] = field(default_factory=dict)
+    plural: str = ""
+    count: int = 0
 
     def __str__(self) -> str:
+        if self.plural:
+            return ngettext(self.text, self.plural, self.count, **self.values)
         return _(self.text, **self.values)
 
 
 def tr(text: str, **values: object) -> Message:
     """A :class:`Message`: extractable like ``_``, translated later."""
     return Message(text, values)
+
+
+def ntr(singular: str, plural: str, count: int, **values: object) -> Message:
+    """A :class:`Message` in the form that fits ``count``, as of :func:`ngettext`."""
+    return Message(singular, values, plural, count)

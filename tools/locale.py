@@ -22,7 +22,7 @@ from babel.messages.pofile import read_po, write_po
 from lilfox_tui.i18n import DOMAIN, LANGUAGES
 
 PACKAGE = Path(__file__).parent.parent / "lilfox_tui"
-KEYWORDS = {"_": None, "tr": None, "ngettext": (1, 2)}
+KEYWORDS = {"_": None, "tr": None, "ngettext": (1, 2), "ntr": (1, 2)}
 LONGEST_LINE = 120
 _NO_DATE = datetime(2026, 1, 1, tzinfo=UTC)  # a date that changes would make each .mo file differ
 

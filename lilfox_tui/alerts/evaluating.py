@@ -27,7 +27,7 @@ from lilfox_tui.alerts.saved import Saved, SavedGroup
 from lilfox_tui.config.model import Config
 from lilfox_tui.crash import fault_of
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.i18n import Message, ntr, tr
 from lilfox_tui.scrape.series import SeriesSource
 from lilfox_tui.scrape.store import Store
 
@@ -118,8 +118,9 @@ class Evaluating:
         """What does not go as it should, in sentences."""
         found = [*self._files.troubles, *self._refused.values(), *self._faults.values(), *self._unkept.values()]
         if self._held:
-            found.append(tr("{count} groups of rules cannot be read now; their alerts stay as they were",
-                            count=len(self._held)))  # fmt: skip
+            found.append(ntr("{count} group of rules cannot be read now; its alerts stay as they were",
+                             "{count} groups of rules cannot be read now; their alerts stay as they were",
+                             len(self._held)))  # fmt: skip
         found += [trouble for group in self.groups.values() for trouble in group.troubles()]
         return tuple(found if self.disk_trouble is None else [self.disk_trouble, *found])
 

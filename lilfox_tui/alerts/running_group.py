@@ -11,7 +11,7 @@ from lilfox_tui.alerts.group_rule import RunningRule
 from lilfox_tui.alerts.lifecycle import Change, ChangeKind, LiveAlert, Outage
 from lilfox_tui.alerts.model import AlertState, Event, RuleHealth
 from lilfox_tui.alerts.saved import Saved, SavedGroup
-from lilfox_tui.i18n import Message, _, tr
+from lilfox_tui.i18n import Message, _, ntr, tr
 from lilfox_tui.metrics.model import Labels
 from lilfox_tui.scrape.instants import time_of
 from lilfox_tui.scrape.series import SeriesSource
@@ -123,7 +123,12 @@ class RunningGroup:
             )  # fmt: skip
         if self.missed:
             found.append(
-                tr("group {group}: {count} evaluations were missed", group=self.state.group.name, count=self.missed)
+                ntr(
+                    "group {group}: {count} evaluation was missed",
+                    "group {group}: {count} evaluations were missed",
+                    self.missed,
+                    group=self.state.group.name,
+                )
             )
         return found
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from lilfox_tui.backends.judging import worst_first
 from lilfox_tui.backends.model import Column, Fact, Figure, Finding, Reading, Table
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.i18n import Message, ntr, tr
 from lilfox_tui.metrics.model import Level, Series
 from lilfox_tui.text import human_count, human_duration
 
@@ -101,8 +101,8 @@ def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
 def _said(name: str, state: State, trips: int) -> Message:
     if not trips:
         return tr("{name} {state}", name=name, state=_WORDS[state])
-    return tr("{name} {state} ({trips} trips in {time})", name=name, state=_WORDS[state], trips=trips,
-              time=human_duration(TRIPS_FOR_S))  # fmt: skip
+    return ntr("{name} {state} ({count} trip in {time})", "{name} {state} ({count} trips in {time})",
+               trips, name=name, state=_WORDS[state], time=human_duration(TRIPS_FOR_S))  # fmt: skip
 
 
 def _findings(breakers: Sequence[Breaker], trips: Mapping[str, int]) -> Iterator[Finding]:

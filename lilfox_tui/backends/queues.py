@@ -12,7 +12,7 @@ from msgspec import Struct
 from lilfox_tui.backends.judging import above, worst_first
 from lilfox_tui.backends.model import Column, Fact, Figure, Finding, Reading, Table
 from lilfox_tui.config.model import Threshold
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import ntr, tr
 from lilfox_tui.metrics.model import Level, Series
 from lilfox_tui.text import human_count, human_duration
 
@@ -95,7 +95,8 @@ def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
     elif slope is not None and slope < -0.005 and total >= 1:
         figures.append(Figure(tr("empty in {time}", time=human_duration(total / -slope))))
     if (consumers := values.get(_CONSUMERS)) is not None:
-        figures.append(Figure(tr("{count} workers", count=human_count(round(consumers)))))
+        workers = ntr("{shown} worker", "{shown} workers", round(consumers), shown=human_count(round(consumers)))
+        figures.append(Figure(workers))
     if failed := values.get(_FAILED):
         figures.append(Figure(tr("{count} failed", count=human_count(round(failed))), Level.DEGRADED))
     return tuple(figures)

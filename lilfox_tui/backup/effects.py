@@ -41,7 +41,7 @@ from lilfox_tui.backup.wish import Wish
 from lilfox_tui.config.loader import load
 from lilfox_tui.config.model import Config
 from lilfox_tui.errors import LilFoxError, NotAllowed
-from lilfox_tui.i18n import listed, tr
+from lilfox_tui.i18n import listed, ntr, tr
 from lilfox_tui.jobs.errors import NoSuchJob
 from lilfox_tui.jobs.listing import find_job
 from lilfox_tui.jobs.run import Outcome, Run
@@ -118,7 +118,9 @@ async def prune(run: Run, wanted: dict[str, Any]) -> Outcome:
             store = opening.store(name, options)
             async with store.lock(f"prune {plan.name}"):
                 gone += await prune_store(run, plan, store)
-    return Outcome("ok", str(tr("{count} sets are removed", count=len(gone))), result={"removed": gone})
+    return Outcome(
+        "ok", str(ntr("{count} set is removed", "{count} sets are removed", len(gone))), result={"removed": gone}
+    )
 
 
 async def restore(run: Run, wanted: dict[str, Any]) -> Outcome:
@@ -196,7 +198,7 @@ async def forget(run: Run, wanted: dict[str, Any]) -> Outcome:
             gone = await forget_left(run, opening, plan_named(config.backup, wish.plan).config)
     return Outcome(
         "ok",
-        str(tr("{count} that were kept are gone", count=len(gone))),
+        str(ntr("{count} that was kept is gone", "{count} that were kept are gone", len(gone))),
         result={"set": wish.set, "forgotten": gone},
     )
 

@@ -19,7 +19,7 @@ from lilfox_tui.backup.model import BackupSet
 from lilfox_tui.backup.tags import newest_of_each
 from lilfox_tui.config.model import KeepConfig
 from lilfox_tui.errors import UsageError
-from lilfox_tui.i18n import Message, listed, tr
+from lilfox_tui.i18n import Message, listed, ntr, tr
 
 CLOCKS_APART = timedelta(minutes=5)
 """So far may the clock of the machine that made a set be ahead of ours."""
@@ -84,7 +84,7 @@ def _kept(counted: Sequence[BackupSet], keep: KeepConfig, now: datetime, zone: t
     """Places in ``counted`` that the policy keeps; of several reasons the last one given is told."""
     if keep.days is not None:
         since = now - timedelta(days=keep.days)
-        why = tr("younger than {count} days", count=keep.days)
+        why = ntr("younger than {count} day", "younger than {count} days", keep.days)
         yield from ((at, why) for at, found in enumerate(counted) if found.created >= since)
     local = [found.created.astimezone(zone) for found in counted]
     if keep.monthly is not None:
@@ -97,7 +97,8 @@ def _kept(counted: Sequence[BackupSet], keep: KeepConfig, now: datetime, zone: t
         of_day = _newest_of_each(local, lambda at: (at.year, at.month, at.day), keep.daily)
         yield from ((at, tr("the newest of {day:%Y-%m-%d}", day=local[at])) for at in of_day)
     if keep.last is not None:
-        yield from ((at, tr("one of the last {count}", count=keep.last)) for at in range(min(keep.last, len(counted))))
+        why = ntr("the last one", "one of the last {count}", keep.last)
+        yield from ((at, why) for at in range(min(keep.last, len(counted))))
     if counted:
         yield 0, tr("the newest good set")
 

@@ -33,7 +33,7 @@ from lilfox_tui.backup.verify import Reader, verify
 from lilfox_tui.config.secrets import resolve
 from lilfox_tui.config.types import SecretRef
 from lilfox_tui.errors import HostError, LilFoxError
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import ntr, tr
 from lilfox_tui.jobs.run import Outcome, Run
 
 
@@ -295,7 +295,16 @@ async def _clear(run: Run, store: Store) -> None:
     """Removes what runs left that did not come to their end; the lock is held."""
     left = await clear(store)
     if left:
-        run.say(str(tr("removed {count} files of runs that did not finish", count=len(left))), "warning")
+        run.say(
+            str(
+                ntr(
+                    "removed {count} file of runs that did not finish",
+                    "removed {count} files of runs that did not finish",
+                    len(left),
+                )
+            ),
+            "warning",
+        )
 
 
 async def _found(store: Store, name: str) -> BackupSet:

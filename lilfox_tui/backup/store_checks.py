@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from lilfox_tui.backup.check import Check
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import ntr, tr
 from lilfox_tui.text import human_bytes
 
 SMALL_BYTES = 4 * 1024 * 1024
@@ -41,7 +41,8 @@ def room_checks(where: str, room: Room, needed_bytes: int | None, *, write: bool
         hint = "" if enough else tr("Make room, keep fewer sets, or take another store.")
         checks.append(Check(about, "good" if enough else "bad", found, hint))
     if write and room.free_files is not None and room.free_files < FEW_FILES:
-        found = tr("only {count} more files can be made there", count=room.free_files)
+        found = ntr("only {count} more file can be made there", "only {count} more files can be made there",
+                    room.free_files)  # fmt: skip
         checks.append(Check(about, "bad", found, tr("Its filesystem has no inodes left: remove files there.")))
     if room.mode is not None and room.mode & 0o077:
         found = tr("others on its machine may read it (mode {mode})", mode=f"{room.mode:04o}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lilfox_tui.cli.output import Cell, shape
 from lilfox_tui.feed import Ready, State, Unavailable
-from lilfox_tui.i18n import _
+from lilfox_tui.i18n import _, ngettext
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.text import human_duration
 
@@ -39,7 +39,16 @@ def alert_rows(state: State[Alerts] | None) -> Iterator[Ranked]:
     for trouble in alerts.troubles:
         yield Level.DEGRADED, [_row(Level.DEGRADED, _("alerts"), str(trouble))]
     if not live:
-        yield Level.GOOD, [_row(Level.GOOD, _("alerts"), _("none of {count} rules", count=len(alerts.rules)))]
+        yield (
+            Level.GOOD,
+            [
+                _row(
+                    Level.GOOD,
+                    _("alerts"),
+                    ngettext("{count} rule, none fires", "{count} rules, none fires", len(alerts.rules)),
+                )
+            ],
+        )
 
 
 def _alert(alert: Alert, alerts: Alerts) -> Ranked:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
-from lilfox_tui.i18n import _, in_language
+from lilfox_tui.i18n import _, in_language, ngettext
 from lilfox_tui.incident.folding import Impact, fold, impact, still_in_force
 from lilfox_tui.incident.incidents import read_timeline
 from lilfox_tui.incident.line import masked, stored
@@ -97,8 +97,9 @@ def _overview(incident: Incident, entries: Sequence[Entry], verdict: Verdict, no
 
 
 def _proof(verdict: Verdict) -> str:
-    counted = _("{count} entries, SHA-256 of the last one {number}:{sha256}",
-                count=verdict.entries, number=verdict.entries, sha256=verdict.sha256)  # fmt: skip
+    counted = _("{entries}, SHA-256 of the last one {number}:{sha256}",
+                entries=ngettext("{count} entry", "{count} entries", verdict.entries),
+                number=verdict.entries, sha256=verdict.sha256)  # fmt: skip
     if not verdict.problems:
         return _("{counted}; verified when this was written", counted=counted)
     first = verdict.problems[0]
@@ -129,7 +130,7 @@ def _responders(incident: Incident, entries: Sequence[Entry]) -> Iterator[str]:
     for entry in entries:
         wrote[entry.by] = wrote.get(entry.by, 0) + 1
     for who, count in wrote.items():
-        yield _item(_("{who}: {count} entries", who=inline(who), count=count))
+        yield _item(_("{who}: {entries}", who=inline(who), entries=ngettext("{count} entry", "{count} entries", count)))
     for entry in entries:
         if isinstance(entry.what, Called):
             yield f"- {utc(entry.at)} {lines(event_text(entry.what), 2)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from lilfox_tui.i18n import _
+from lilfox_tui.i18n import _, ngettext
 from lilfox_tui.incident.export import utc
 from lilfox_tui.incident.folding import impact, still_in_force
 from lilfox_tui.incident.model import Called, Decided, Entry, Incident, Noted, StepEnded
@@ -49,7 +49,8 @@ def _change(text: str, undo: str) -> str:
 def _entry(entry: Entry) -> str:
     text = event_text(entry.what)
     if isinstance(entry.what, StepEnded) and entry.what.output:
-        text = _("{said} ({count} lines of output)", said=text, count=entry.what.output_lines)
+        text = ngettext("{said} ({count} line of output)", "{said} ({count} lines of output)",
+                        entry.what.output_lines, said=text)  # fmt: skip
     return f"{entry.at:%H:%M:%S} {entry.by}: {text}"
 
 

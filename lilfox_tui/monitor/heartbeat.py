@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.i18n import Message, ntr, tr
 
 if TYPE_CHECKING:
     import httpx
@@ -41,7 +41,12 @@ class Heartbeat:
                 elif self.failures:
                     count, self.failures = self.failures, 0
                     self._warn(
-                        tr("the heartbeat reaches {where} again after {count} failures", where=where, count=count)
+                        ntr(
+                            "the heartbeat reaches {where} again after {count} failure",
+                            "the heartbeat reaches {where} again after {count} failures",
+                            count,
+                            where=where,
+                        )
                     )
                 await asyncio.sleep(self._every_s)
 

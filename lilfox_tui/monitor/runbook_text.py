@@ -41,7 +41,7 @@ def other_text(folding: Folding) -> OtherText | None:
     except LilFoxError as error:
         return OtherText(what=(changed, tr("what it says now cannot be run: {reason}", reason=error.message)), now=None)
     commands = sum(len(step.commands) for step in now.steps)
-    told = tr("{count} of its {all} commands are as they were", count=len(moved(runbook, now)), all=commands)
+    told = tr("commands that are as they were: {count} of {all}", count=len(moved(runbook, now)), all=commands)
     return OtherText(what=(changed, told), now=now)
 
 

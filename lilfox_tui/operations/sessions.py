@@ -14,7 +14,7 @@ from lilfox_tui.backends.model import ClientSession, Ending
 from lilfox_tui.config.loader import load as load_config
 from lilfox_tui.config.model import Config
 from lilfox_tui.errors import HostError, NotAllowed, UsageError
-from lilfox_tui.i18n import _, tr
+from lilfox_tui.i18n import _, ngettext, tr
 from lilfox_tui.jobs.model import Request
 from lilfox_tui.jobs.run import Outcome, Run
 from lilfox_tui.operations.effect import HERE, NotSeen, opened_host
@@ -48,7 +48,13 @@ def session_operation(
         title = _("end session {pid} ({who}) on {name}", pid=pid, who=who, name=name)
         changes = [_("its connection is cut, and what it has not committed is rolled back")]
     if session.blocks:
-        changes.append(_("{count} sessions that wait for its locks go on", count=session.blocks))
+        changes.append(
+            ngettext(
+                "{count} session that waits for its locks goes on",
+                "{count} sessions that wait for its locks go on",
+                session.blocks,
+            )
+        )
     return Operation(
         kind="cancel query" if how == "cancel" else "terminate",
         host=host or HERE,

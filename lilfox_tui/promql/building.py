@@ -9,7 +9,7 @@ from typing import Any, Final
 import promql_parser
 
 from lilfox_tui.errors import UsageError
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import ntr, tr
 from lilfox_tui.promql.aggregation import OPERATORS
 from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.promql.function import Function
@@ -115,14 +115,20 @@ def _check_arguments(function: Function, arguments: tuple[Node, ...]) -> None:
     most = {0: len(function.takes), -1: len(arguments)}.get(function.variadic, least + function.variadic)
     if not least <= len(arguments) <= most:
         raise QueryError(
-            tr(
+            ntr(
+                "{name}: {count} argument is given, it takes {least}",
                 "{name}: {count} arguments are given, it takes {least}",
+                len(arguments),
                 name=function.name,
-                count=len(arguments),
                 least=least,
             )
             if least == most
-            else tr("{name}: {count} arguments are given", name=function.name, count=len(arguments))
+            else ntr(
+                "{name}: {count} argument is given",
+                "{name}: {count} arguments are given",
+                len(arguments),
+                name=function.name,
+            )
         )
     for place, argument in enumerate(arguments):
         wanted = function.takes[min(place, len(function.takes) - 1)]

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.i18n import Message, ntr, tr
 from lilfox_tui.jobs.model import JobState
 from lilfox_tui.jobs.run import Outcome
 from lilfox_tui.runbook.session import Folding
@@ -37,14 +37,16 @@ def outcome_of(folding: Folding, *, aborted: bool = False, failure: LilFoxError 
         return _ended(state, str(message), " ".join(filter(None, map(str, hints))), result)
     left = [turn for turn in turns if not folding.passed(turn)]
     if aborted or left:
-        message = tr("it was ended with {count} of {all} commands left", count=len(left), all=len(turns))
+        message = ntr("it was ended before its command was done",
+                      "it was ended with {left} of {count} commands left", len(turns), left=len(left))  # fmt: skip
         return _ended("partly" if changed else "cancelled", str(message), str(hint), result)
     if states["skipped"]:
-        skipped = tr("all but {count} of {all} commands, which were skipped", count=states["skipped"], all=len(turns))
+        done = len(turns) - states["skipped"]
+        skipped = tr("commands done: {done}, skipped: {skipped}", done=done, skipped=states["skipped"])
         return _ended("partly", str(skipped), "", result)
     if states["undone"]:
         return _ended("failed", str(tr("what was changed was taken back")), "", result)
-    return Outcome("ok", str(tr("all {count} commands are done", count=len(turns))), "", 0, result)
+    return Outcome("ok", str(ntr("the command is done", "all {count} commands are done", len(turns))), "", 0, result)
 
 
 def _ended(state: JobState, message: str, hint: str, result: dict[str, Any]) -> Outcome:

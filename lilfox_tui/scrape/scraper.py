@@ -14,7 +14,7 @@ from msgspec import Struct
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Feed
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.i18n import Message, ntr, tr
 from lilfox_tui.scrape.exposition import BadPage, Exposition, Page
 from lilfox_tui.scrape.instants import time_of
 from lilfox_tui.scrape.labels import LabelList, LabelSet
@@ -189,11 +189,29 @@ class Scraper:
 def _remarks(page: Page, refused: Refused) -> list[Message]:
     remarks = []
     if page.duplicates:
-        remarks.append(tr("{count} samples dropped: their series stood on the page before", count=page.duplicates))
+        remarks.append(
+            ntr(
+                "{count} sample dropped: its series stood on the page before",
+                "{count} samples dropped: their series stood on the page before",
+                page.duplicates,
+            )
+        )
     if refused.old:
-        remarks.append(tr("{count} samples dropped: they tell a time that is too old", count=refused.old))
+        remarks.append(
+            ntr(
+                "{count} sample dropped: it tells a time that is too old",
+                "{count} samples dropped: they tell a time that is too old",
+                refused.old,
+            )
+        )
     if refused.future:
-        remarks.append(tr("{count} samples dropped: they tell a time more than 10 minutes ahead", count=refused.future))
+        remarks.append(
+            ntr(
+                "{count} sample dropped: it tells a time more than 10 minutes ahead",
+                "{count} samples dropped: they tell a time more than 10 minutes ahead",
+                refused.future,
+            )
+        )
     return remarks
 
 

@@ -43,7 +43,7 @@ async def test_saving_writes_a_new_file_alone(tmp_path: Path) -> None:
         target = tmp_path / "saved.log"
         pane.save(str(target))
         await until(target.exists)
-        await until(lambda: "12 records are in" in screen_text(pilot))
+        await until(lambda: "12 records saved" in screen_text(pilot))
         assert target.read_text(encoding="utf-8").splitlines() == backend_lines()
         pane.save(str(target))
         await until(lambda: "File exists" in screen_text(pilot))

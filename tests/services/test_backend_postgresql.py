@@ -173,7 +173,7 @@ async def test_a_deadlock_and_an_idle_transaction_are_told(postgres: Postgres) -
     wait_for(lambda: int(postgres.csv(counted)[0][0]) == before + 1, what="the deadlock is counted")
     told = [str(each.text) for each in (await backend.read()).findings]
     assert len(told) == 1
-    assert told[0].startswith("1 deadlocks ")
+    assert told[0].startswith("1 deadlock ")
 
 
 async def test_a_role_that_may_not_see_others_is_told_to_be_incomplete(postgres: Postgres) -> None:

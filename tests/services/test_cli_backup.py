@@ -269,7 +269,7 @@ def test_prune_shows_first_and_removes_with_yes(files: BackupLab) -> None:
         files.run("nightly")
     files.planned({"nightly": files.plan(keep={"last": 1})})
     done = files.lilfox("backup", "prune", "nightly")
-    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "2 of 3 sets go")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "sets to remove: 2 of 3")
     assert len(files.sets()) == 3
     assert files.lilfox("backup", "prune", "nightly", "--yes").returncode == 0
     assert len(files.sets()) == 1

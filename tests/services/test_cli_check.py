@@ -132,7 +132,7 @@ def test_a_wrong_config_exits_2_with_file_and_line(config: Path, command: list[s
 
 
 def test_config_says_what_is_in_force(config: Path) -> None:
-    assert "good (1 hosts, 0 services)" in lilfox("--config", config, "config", "check").stdout
+    assert "good (1 host, 0 services)" in lilfox("--config", config, "config", "check").stdout
     assert "local: true" in lilfox("--config", config, "config", "show").stdout
     assert "cpu" in lilfox("config", "kinds").stdout
     jsonschema.Draft202012Validator.check_schema(json.loads(lilfox("config", "schema").stdout))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui import i18n
-from lilfox_tui.i18n import Message, _, language_from_locale, listed, ngettext, tr
+from lilfox_tui.i18n import Message, _, language_from_locale, listed, ngettext, ntr, tr
 from tools import locale
 
 
@@ -74,6 +74,14 @@ def test_a_list_has_the_separator_of_the_language() -> None:
 def test_forms_by_number() -> None:
     assert ngettext("{count} host of {all}", "{count} hosts of {all}", 1, all=3) == "1 host of 3"
     assert ngettext("{count} host of {all}", "{count} hosts of {all}", 2, all=3) == "2 hosts of 3"
+
+
+def test_a_message_has_the_form_of_its_number_in_the_language_of_the_moment() -> None:
+    texts = [ntr("{count} host", "{count} hosts", count) for count in (0, 1, 2)]
+    assert [str(text) for text in texts] == ["0 hosts", "1 host", "2 hosts"]
+    assert str(ntr("{count} of {all}", "{count} of {all}s", 2, all=texts[1])) == "2 of 1 hosts"
+    i18n.set_language("zh_CN")
+    assert [str(text) for text in texts] == ["0 台主机", "1 台主机", "2 台主机"]
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from lilfox_tui.config.model import BackendConfig, Threshold
 from lilfox_tui.config.types import Port, SecretRef
 from lilfox_tui.errors import UsageError
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.i18n import Message, ntr, tr
 from lilfox_tui.metrics.model import Level, Series
 from lilfox_tui.text import human_bytes, human_count, human_duration
 
@@ -203,7 +203,9 @@ class PostgreSql:
                 yield from above(row.in_state_s, options.idle_in_transaction_s, text)
         if self._deadlocks is not None and now - self._deadlocks[0] < DEADLOCKS_FOR_S:
             ago, count = human_duration(now - self._deadlocks[0]), self._deadlocks[1]
-            yield Finding(Level.DEGRADED, tr("{count:.0f} deadlocks {ago} ago", count=count, ago=ago))
+            yield Finding(
+                Level.DEGRADED, ntr("{count} deadlock {ago} ago", "{count} deadlocks {ago} ago", round(count), ago=ago)
+            )
         yield from self._of_replication(found)
         for database in found.databases or ():
             age = human_count(database.age)

@@ -11,7 +11,7 @@ from lilfox_tui.backends.model import Column, Fact, Figure, Finding, Reading, Ta
 from lilfox_tui.backends.redis_way import RedisOptions, RedisWay
 from lilfox_tui.config.model import Threshold
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import ntr, tr
 from lilfox_tui.metrics.model import Level, Series
 from lilfox_tui.text import human_bytes, human_count
 
@@ -51,7 +51,8 @@ def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
         of = f"/{human_bytes(most)}" if most else ""
         figures.append(Figure(tr("{size}", size=human_bytes(used) + of)))
     if (clients := values.get(_CLIENTS)) is not None:
-        figures.append(Figure(tr("{count} clients", count=human_count(round(clients)))))
+        told = ntr("{shown} client", "{shown} clients", round(clients), shown=human_count(round(clients)))
+        figures.append(Figure(told))
     if TREND is not None and (rate := values.get(TREND)) is not None:
         figures.append(Figure(tr("{count}/s", count=human_count(round(rate)))))
     return tuple(figures)

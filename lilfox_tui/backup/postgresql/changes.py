@@ -11,7 +11,7 @@ from lilfox_tui.backup.postgresql.detail import TableContent
 from lilfox_tui.backup.postgresql.ground import Ground
 from lilfox_tui.backup.postgresql.psql import Psql
 from lilfox_tui.backup.source import Change
-from lilfox_tui.i18n import _, tr
+from lilfox_tui.i18n import _, ngettext, ntr, tr
 from lilfox_tui.text import clean
 
 COUNTED_UP_TO_BYTES = 1024 * 1024 * 1024
@@ -31,7 +31,8 @@ async def changes_of(access: Access, ground: Ground, aim: Aim, *, table: str = "
     live = ground.databases.get(aim.database)
     said = aim.detail.content
     if live is None:
-        return [Change(clean(aim.database), "-", str(tr("{count} tables", count=len(said.tables) if said else "?")))]
+        tables = None if said is None else ntr("{count} table", "{count} tables", len(said.tables))
+        return [Change(clean(aim.database), "-", str(tables or tr("the set does not say what is in it")))]
     if said is None:
         return [Change(clean(aim.database), str(tr("is replaced")), str(tr("the set does not say what is in it")))]
     about = live.size_bytes > COUNTED_UP_TO_BYTES
@@ -59,4 +60,5 @@ def _rows(content: TableContent | None, *, about: bool) -> str:
         return _("not there")
     if content.rows is None:
         return _("rows not counted")
-    return _("about {count} rows", count=content.rows) if about else _("{count} rows", count=content.rows)
+    rows = ngettext("{count} row", "{count} rows", content.rows)
+    return _("about {rows}", rows=rows) if about else rows

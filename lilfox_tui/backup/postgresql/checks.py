@@ -10,7 +10,7 @@ from lilfox_tui.backup.postgresql.access import Access
 from lilfox_tui.backup.postgresql.dump_failed import blocked_by
 from lilfox_tui.backup.postgresql.psql import Psql, SqlRefused
 from lilfox_tui.backup.postgresql.server import Database, Server, blockers_in, databases_of, server_of
-from lilfox_tui.i18n import Message, listed, tr
+from lilfox_tui.i18n import Message, listed, ntr, tr
 from lilfox_tui.text import clean, human_bytes, human_duration
 
 CLOCK_APART_S = 30.0
@@ -115,7 +115,8 @@ async def _readable(psql: Psql, server: Server, name: str, about: Message) -> li
     if unreadable:
         checks.append(Check(about, "bad", tr("{role} may not read {names}", role=role, names=_some(unreadable)), grant))
     if objects["count"] and not server.superuser:
-        found = tr("{role} may not read {count} large objects", role=role, count=objects["count"])
+        found = ntr("{role} may not read {count} large object", "{role} may not read {count} large objects",
+                    int(objects["count"]), role=role)  # fmt: skip
         checks.append(Check(about, "bad", found, tr("Dump as their owner or as a superuser.")))
     if hidden:
         found = tr("row-level security hides rows of {names} from {role}", names=_some(hidden), role=role)
@@ -124,7 +125,8 @@ async def _readable(psql: Psql, server: Server, name: str, about: Message) -> li
         found = tr("{count} tables; the server can lock {most}", count=counts["objects"], most=server.max_locks)
         checks.append(Check(about, "bad", found, tr("Raise max_locks_per_transaction; it takes a restart.")))
     if counts["unlogged"] and server.standby:
-        found = tr("{count} unlogged tables have no rows on a standby", count=counts["unlogged"])
+        found = ntr("{count} unlogged table has no rows on a standby",
+                    "{count} unlogged tables have no rows on a standby", int(counts["unlogged"]))  # fmt: skip
         checks.append(
             Check(about, "warning", found, tr("Their rows are left out; dump from the primary to have them."))
         )

@@ -15,7 +15,7 @@ from lilfox_tui.backup.postgresql.server import Server
 from lilfox_tui.backup.postgresql.snapshot import taken
 from lilfox_tui.backup.source import Comparison
 from lilfox_tui.errors import CommandFailed
-from lilfox_tui.i18n import Message, _, listed, tr
+from lilfox_tui.i18n import Message, _, listed, ngettext, ntr, tr
 from lilfox_tui.text import clean
 
 
@@ -82,13 +82,17 @@ def _differing_tables(said: Mapping[str, TableContent], found: Mapping[str, Tabl
         if there is None:
             yield tr("{table}: is not there", table=clean(name))
         elif table.rows is not None and table.rows != there.rows:
-            yield tr("{table}: {then} rows in the dump, {now} restored",
-                     table=clean(name), then=table.rows, now=there.rows)  # fmt: skip
+            yield tr("{table}: {rows} in the dump, {now} restored",
+                     table=clean(name), rows=_rows(table.rows), now=there.rows)  # fmt: skip
         elif table.digest is not None and table.digest != there.digest:
             yield tr("{table}: as many rows, but other content than in the dump", table=clean(name))
     for name, table in found.items():
         if name not in said and table.rows:
-            yield tr("{table}: has {now} rows and is not in the dump", table=clean(name), now=table.rows)
+            yield tr("{table}: has {rows} and is not in the dump", table=clean(name), rows=_rows(table.rows))
+
+
+def _rows(count: int) -> Message:
+    return ntr("{count} row", "{count} rows", count)
 
 
 def _same_value(said: SequenceValue, found: SequenceValue | None) -> bool:
@@ -104,7 +108,7 @@ def _ways(said: Content) -> list[str]:
     rows_only = sum(1 for table in said.tables.values() if table.digest is None and table.rows)
     words = [_("rows and content")] if rows_only < len(said.tables) or not said.tables else [_("rows")]
     if 0 < rows_only < len(said.tables):
-        words.append(_("of {count} the rows only", count=rows_only))
+        words.append(ngettext("of {count} table the rows only", "of {count} tables the rows only", rows_only))
     if said.sequences:
         words.append(_("sequences: {count}", count=len(said.sequences)))
     if said.large_objects:

@@ -13,7 +13,7 @@ from lilfox_tui.backup.postgresql.clients import find_clients
 from lilfox_tui.backup.postgresql.custom import decode_custom, read_custom
 from lilfox_tui.backup.postgresql.detail import DatabaseDetail, GlobalsDetail, as_detail, database_detail
 from lilfox_tui.backup.postgresql.plain import PlainDump, read_plain
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import ntr, tr
 from lilfox_tui.text import clean
 
 
@@ -61,8 +61,8 @@ def _of_plain(dump: PlainDump, said: Part | None) -> dict[str, Any]:
             counted = content.tables.get(name)
             if counted is not None and counted.rows not in (None, rows):
                 raise BrokenSet(
-                    tr("{table} has {rows} rows in the dump; {counted} were counted",
-                       table=clean(name), rows=rows, counted=counted.rows)
+                    tr("{table} has {rows} in the dump; {counted} were counted",
+                       table=clean(name), rows=ntr("{count} row", "{count} rows", rows), counted=counted.rows)
                 )  # fmt: skip
     return said.detail
 

@@ -13,7 +13,7 @@ from lilfox_tui.backup.postgresql.psql import Psql, Row
 from lilfox_tui.backup.postgresql.server import SESSIONS, Server, Session, sessions_from
 from lilfox_tui.backup.postgresql.swap import hint_to_end, in_the_way
 from lilfox_tui.backup.source import Goal
-from lilfox_tui.i18n import listed, tr
+from lilfox_tui.i18n import listed, ntr, tr
 from lilfox_tui.text import clean, human_bytes
 
 _THE_SERVERS_OWN = ("postgres", "template0", "template1")
@@ -153,7 +153,8 @@ def _about_ties(row: Row, name: str, goal: Goal) -> list[Check]:
     about = tr("database {name}", name=clean(name))
     checks = []
     if row["prepared"]:
-        found = tr("{count} prepared transactions keep it from being renamed", count=row["prepared"])
+        found = ntr("{count} prepared transaction keeps it from being renamed",
+                    "{count} prepared transactions keep it from being renamed", int(row["prepared"]))  # fmt: skip
         checks.append(Check(about, "bad", found, tr("COMMIT PREPARED or ROLLBACK PREPARED them: pg_prepared_xacts")))
     if row["slots"]:
         found = tr("replication slots stay with the database that is there now: {names}", names=clean(row["slots"]))

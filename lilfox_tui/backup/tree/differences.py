@@ -11,7 +11,7 @@ from lilfox_tui.backup.source import Change, Comparison
 from lilfox_tui.backup.tree.dumping import named
 from lilfox_tui.backup.tree.index import Entry, Index
 from lilfox_tui.backup.tree.prefix import BelowTop
-from lilfox_tui.i18n import listed, tr
+from lilfox_tui.i18n import listed, ntr, tr
 from lilfox_tui.text import clean, human_bytes
 
 MOST_NAMED = 1000
@@ -44,8 +44,10 @@ def comparison(index: Index, wanted: Callable[[bytes], bool]) -> Comparison:
         found.append(str(tr("{name} differs: {what}", name=_shown(then), what=what)))
     totals = index.totals("staged")
     compared = str(tr(
-        "{files} files, {folders} folders, {links} links: names, modes, times, {bytes} of content",
-        files=totals.files, folders=totals.folders, links=totals.links, bytes=human_bytes(totals.bytes),
+        "{files}, {folders}, {links}: names, modes, times, {bytes} of content",
+        files=ntr("{count} file", "{count} files", totals.files),
+        folders=ntr("{count} folder", "{count} folders", totals.folders),
+        links=ntr("{count} link", "{count} links", totals.links), bytes=human_bytes(totals.bytes),
     ))  # fmt: skip
     for lost, condition in (
         (tr("owner"), "o.user != p.user OR o.grp != p.grp"),
@@ -95,7 +97,11 @@ def losses(index: Index, judge: BelowTop, *, root: bool) -> list[Check]:
             Check(
                 tr("rights of programs"),
                 "warning",
-                tr("set-user-ID bits or capabilities of {count} files are dropped", count=judge.dropped_rights),
+                ntr(
+                    "set-user-ID bits or capabilities of {count} file are dropped",
+                    "set-user-ID bits or capabilities of {count} files are dropped",
+                    judge.dropped_rights,
+                ),
                 tr("set setuid: true of this source to keep them"),
             )
         )

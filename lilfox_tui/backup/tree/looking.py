@@ -11,7 +11,7 @@ from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.tree.dumping import CANNOT_READ, named
 from lilfox_tui.backup.tree_options import TreeOptions
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import ntr, tr
 from lilfox_tui.text import clean
 
 SURVEY_S = 600.0
@@ -177,7 +177,7 @@ def content_checks(folder: str, found: Survey | None, options: TreeOptions) -> l
         checks.append(Check(about, "warning", tr("devices and pipes are left out: {names}", names=named(special))))
     if not found.files:
         checks.append(Check(about, "warning", tr("there is no file in it")))
-    return checks or [Check(about, "good", tr("{count} files", count=found.files))]
+    return checks or [Check(about, "good", ntr("{count} file", "{count} files", found.files))]
 
 
 def excluded(name: bytes, globs: tuple[str, ...]) -> bool:

@@ -17,7 +17,7 @@ from lilfox_tui.backup.tree.renames import settle_all, swap_in, take_back
 from lilfox_tui.backup.tree_options import TreeOptions
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.i18n import listed, tr
+from lilfox_tui.i18n import listed, ntr, tr
 from lilfox_tui.text import clean, human_bytes
 
 
@@ -114,7 +114,7 @@ class TreeTarget:
             Check(
                 tr("newer than the backup"),
                 "warning",
-                tr("{count} files: {names}", count=len(newer), names=listed(newer[:5]) + more),
+                ntr("{count} file: {names}", "{count} files: {names}", len(newer), names=listed(newer[:5]) + more),
                 tr("they are kept beside, and are not in what is restored"),
             )
         ]
@@ -201,7 +201,12 @@ def _room(piece: Piece, look: Look, free: int | None) -> Check:
         return Check(
             about,
             "bad",
-            tr("{have} more files can be made, {need} are needed", have=inodes[1], need=piece.needed_files),
+            ntr(
+                "{count} more file can be made, {need} are needed",
+                "{count} more files can be made, {need} are needed",
+                int(inodes[1]),
+                need=piece.needed_files,
+            ),
             tr("remove files there, or restore to another file system"),
         )
     return Check(about, "good", tr("{free} free", free=human_bytes(free)))

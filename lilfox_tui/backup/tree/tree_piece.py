@@ -21,7 +21,7 @@ from lilfox_tui.backup.tree.prefix import BelowTop
 from lilfox_tui.backup.tree.safe import Safe
 from lilfox_tui.backup.tree.sifting import Sieve, put_below, sifted
 from lilfox_tui.backup.tree.staging import TREE, Staging
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import ntr, tr
 from lilfox_tui.text import clean
 
 _KINDS_ON_THE_WAY = r"""
@@ -77,9 +77,9 @@ class TreePiece:
         self.needed_files = found.files + found.folders + found.links
         if not self.needed_files:
             return [Check(about, "bad", tr("the archive is empty"), tr("choose another set"))]
-        checks = [
-            Check(about, "good", tr("{files} files, {folders} folders", files=found.files, folders=found.folders))
-        ]
+        files = ntr("{count} file", "{count} files", found.files)
+        folders = ntr("{count} folder", "{count} folders", found.folders)
+        checks = [Check(about, "good", tr("{files}, {folders}", files=files, folders=folders))]
         if self._there and not wish.scratch:
             await list_folder(wish.host, wish.target, self._index, sudo=wish.options.sudo)
         if self._only and not wish.scratch:

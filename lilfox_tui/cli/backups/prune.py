@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     verdicts = asyncio.run(_verdicts(args.plan, loaded))
     print_table([Cell(verdict.set.id), Cell(str(verdict.why))] for verdict in verdicts if verdict.goes)
     going = sum(verdict.goes for verdict in verdicts)
-    print_line(_("{going} of {count} sets go", going=going, count=len(verdicts)))
+    print_line(_("sets to remove: {going} of {count}", going=going, count=len(verdicts)))
     if not going or not args.yes:
         return 0
     wish = wish_of(args, loaded, plan=args.plan)

@@ -9,7 +9,7 @@ from lilfox_tui.cli.main import add_everywhere
 from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, print_text
 from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.config.model import Config
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import ntr, tr
 
 _PACKAGES = {
     "collector": "lilfox_tui.metrics.collectors",
@@ -69,8 +69,9 @@ def _check(args: argparse.Namespace) -> None:
             print_line(read.not_told)
     if loaded.config.rules or loaded.config.notifiers:
         _check_alerts(loaded.config, loaded.path.absolute().parent)
-    counts = {"hosts": len(loaded.config.hosts), "services": len(loaded.config.services)}
-    print_line(tr("{path}: good ({hosts} hosts, {services} services)", path=loaded.path, **counts))
+    hosts = ntr("{count} host", "{count} hosts", len(loaded.config.hosts))
+    services = ntr("{count} service", "{count} services", len(loaded.config.services))
+    print_line(tr("{path}: good ({hosts}, {services})", path=loaded.path, hosts=hosts, services=services))
 
 
 def _tells_alertmanager(config: Config) -> bool:

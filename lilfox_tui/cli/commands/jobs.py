@@ -13,7 +13,7 @@ from lilfox_tui.cli.output import no_colour, print_json, print_line, print_table
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.errors import ConfigError, NotAllowed
-from lilfox_tui.i18n import _, tr
+from lilfox_tui.i18n import _, ngettext, tr
 from lilfox_tui.jobs.ending import cancel, say_checked
 from lilfox_tui.jobs.listing import list_jobs, unsettled
 from lilfox_tui.jobs.words import state_text
@@ -63,7 +63,9 @@ def run(args: argparse.Namespace) -> int:
         if not jobs:
             print_line(_("no jobs"))
         if left_out:
-            print_line(_("{count} older ones: lilfox jobs --all", count=left_out))
+            print_line(
+                ngettext("{count} older one: lilfox jobs --all", "{count} older ones: lilfox jobs --all", left_out)
+            )
     return 1 if asked_for else 0
 
 

@@ -11,7 +11,7 @@ from lilfox_tui.cli.incidents.chosen import add_by, add_id, add_incident, add_js
 from lilfox_tui.cli.output import print_json, print_line, print_text
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import _, language, tr
+from lilfox_tui.i18n import _, language, ngettext, tr
 from lilfox_tui.incident.export import export_markdown
 from lilfox_tui.incident.export_folder import export_to
 from lilfox_tui.incident.incidents import MOST_EVIDENCE_BYTES, keep_evidence
@@ -94,8 +94,9 @@ def _print(verdict: Verdict) -> None:
         print_line(_("{id}: altered", id=verdict.id))
         return
     print_line(
-        _("{id}: intact: {count} entries; SHA-256 of the last one: {number}:{sha256}",
-          id=verdict.id, count=verdict.entries, number=verdict.entries, sha256=verdict.sha256)
+        _("{id}: intact: {entries}; SHA-256 of the last one: {number}:{sha256}",
+          id=verdict.id, entries=ngettext("{count} entry", "{count} entries", verdict.entries),
+          number=verdict.entries, sha256=verdict.sha256)
     )  # fmt: skip
 
 

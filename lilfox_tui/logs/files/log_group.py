@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Unavailable
-from lilfox_tui.i18n import listed, tr
+from lilfox_tui.i18n import listed, ntr
 from lilfox_tui.logs.files.disk import Disk, Seen
 from lilfox_tui.logs.files.disks import disk_of
 from lilfox_tui.logs.files.one_log import OneLog
@@ -87,7 +87,7 @@ class LogGroup:
         known = [status for log in logs if (status := log.status.value) is not None]
         if not known:
             return None
-        counted = str(tr("{path}: {count} logs", path=self.pattern, count=len(self.present)))
+        counted = str(ntr("{path}: {count} log", "{path}: {count} logs", len(self.present), path=self.pattern))
         notes = [note for log in logs for note in log.notes]
         searched = [each.searched_bytes for each in known if each.searched_bytes is not None]
         return SourceStatus(

@@ -69,7 +69,7 @@ def _retention(sources: Sequence[Source]) -> Iterator[Problem]:
                 number,
                 "retention-differs",
                 _(
-                    "kept for {days} days, in line {line} for {other}: older sets lack a part; one rule for all",
+                    "-mtime +{days} here, +{other} in line {line}: older sets lack a part; one rule for all",
                     days=days, line=found[0][0], other=found[0][1],
                 ),
             )  # fmt: skip

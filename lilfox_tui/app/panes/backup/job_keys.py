@@ -19,7 +19,7 @@ from lilfox_tui.app.job_words import kind_text
 from lilfox_tui.app.panes.backup.reasons import BackupReasons
 from lilfox_tui.app.panes.backup.rows import newest_of
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import _, listed, ngettext, tr
+from lilfox_tui.i18n import _, listed, ngettext, ntr, tr
 from lilfox_tui.monitor.backup_view import PlanView
 from lilfox_tui.text import fit, human_bytes
 
@@ -195,7 +195,13 @@ class BackupJobKeys(BackupReasons):
         verdicts = judge(own, view.config.keep, now=datetime.now(UTC), zone=self._zone)
         going = [verdict for verdict in verdicts if verdict.goes]
         if not going:
-            self.lilfox.tell(tr("nothing goes: retention keeps all {count} sets", count=len(own)))
+            self.lilfox.tell(
+                ntr(
+                    "nothing goes: retention keeps the one set",
+                    "nothing goes: retention keeps all {count} sets",
+                    len(own),
+                )
+            )
             return
         rows: list[Row] = [(Piece(f"  {each.set.id}", "strong"), Piece(f"  {each.why}", "muted")) for each in going]
         if len(rows) > _MOST_SHOWN:

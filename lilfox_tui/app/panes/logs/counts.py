@@ -11,7 +11,7 @@ from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.panes.logs.rows import severity_piece
 from lilfox_tui.app.panes.logs.strip import grouped
-from lilfox_tui.i18n import _, listed
+from lilfox_tui.i18n import _, listed, ngettext
 from lilfox_tui.logs.filter.model import AtLeast, Filter, Regex
 from lilfox_tui.logs.patterns import Change
 from lilfox_tui.logs.recent import Recent
@@ -35,7 +35,9 @@ _PLACEHOLDER = re.compile(r"<(?:num|hex|uuid|str|path|url|addr)>")
 
 def statistics_choices(found: Statistics, zone: tzinfo) -> Offer:
     """Errors by type, by module and by time, response times, and sources; rows that are no filter cannot be chosen."""
-    errors = _("{count} errors in {records} records", count=grouped(found.errors), records=grouped(found.records))
+    records = ngettext("{shown} record", "{shown} records", found.records, shown=grouped(found.records))
+    told = ngettext("{shown} error", "{shown} errors", found.errors, shown=grouped(found.errors))
+    errors = _("{errors} in {records}", errors=told, records=records)
     rows: Offer = [_offered("errors", (Piece(errors, "strong"),), AtLeast(Severity.ERROR) if found.errors else None)]
     rows += _counted(_("type"), found.errors_by_type, errors_of_type)
     rows += _counted(_("module"), found.errors_by_module, errors_of_module)
@@ -93,7 +95,8 @@ def _times(times: ResponseTimes) -> Offer:
 
 
 def _grouped(group: Group) -> tuple[Choice, Filter | None]:
-    text = _("{errors} errors of {records}", errors=grouped(group.errors), records=grouped(group.records))
+    errors = ngettext("{shown} error", "{shown} errors", group.errors, shown=grouped(group.errors))
+    text = _("{errors} of {records}", errors=errors, records=grouped(group.records))
     return _offered(f"source {group.name}", _row(_("source"), group.name, text), of_source(group.name))
 
 

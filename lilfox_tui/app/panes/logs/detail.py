@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.panes.logs.rows import LogStyle, cut_into, headline, log_row, severity_piece
-from lilfox_tui.i18n import _
+from lilfox_tui.i18n import _, ngettext
 from lilfox_tui.logs.filter.fields import text_of
 from lilfox_tui.logs.lane import Shown
 from lilfox_tui.logs.record import EPOCH, Record, Severity
@@ -73,7 +73,8 @@ def _traceback(lines: Sequence[Row], *, left_out: int) -> list[DetailRow]:
         return []
     rows = [_title(_("TRACEBACK"))]
     if left_out > 0:
-        rows.append(_plain((Piece("   " + _("{count} lines before, see below", count=left_out), "muted"),)))
+        before = ngettext("{count} line before, see below", "{count} lines before, see below", left_out)
+        rows.append(_plain((Piece("   " + before, "muted"),)))
     return [*rows, *(_plain(line) for line in lines), _plain(BLANK)]
 
 
@@ -167,7 +168,7 @@ def _field(field: FieldValue, name: str, depth: int, page: _Page) -> list[Detail
     fault = page.record.entry.fault
     most = 1 if fault is not None and field.value == fault.text else LINES_OF_VALUE  # the traceback stands above
     if len(lines) > most:
-        lines = [*lines[:most], _("{count} more lines", count=len(lines) - most)]
+        lines = [*lines[:most], ngettext("{count} more line", "{count} more lines", len(lines) - most)]
     first = DetailRow((Piece(indent + label + " ", "muted"), Piece(lines[0])), field)
     return [first, *(DetailRow((Piece(indent + " " * (width + 1)), Piece(line)), field) for line in lines[1:])]
 

@@ -46,9 +46,15 @@ def evidence_of(choice: Choice, now: datetime) -> Selected:
     said = _said(choice, kept, sources)
     head = [said, _("taken at {when} UTC", when=_utc(now))]
     if left_out := len(choice.records) - len(kept):
-        head.append(_("{count} older records are left out", count=grouped(left_out)))
+        head.append(
+            ngettext("{shown} older record is left out", "{shown} older records are left out", left_out,
+                     shown=grouped(left_out))
+        )  # fmt: skip
     if choice.lost:
-        head.append(_("{count} marked records could not be read again", count=choice.lost))
+        head.append(
+            ngettext("{count} marked record could not be read again", "{count} marked records could not be read again",
+                     choice.lost)
+        )  # fmt: skip
     text = "".join(f"# {each}\n" for each in map(clean, head)) + "\n".join(lines) + "\n"
     name = sources[0] if len(sources) == 1 else f"{len(sources)}-logs"
     return Selected(f"log-{name}-{now:%H%M%S}.txt", text.encode("utf-8", "replace"), said)

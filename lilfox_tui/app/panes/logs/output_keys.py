@@ -19,7 +19,7 @@ from lilfox_tui.app.panes.logs.strip import grouped
 from lilfox_tui.app.panes.logs.troubles import when
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Unavailable
-from lilfox_tui.i18n import Message, _, tr
+from lilfox_tui.i18n import Message, _, ntr, tr
 from lilfox_tui.logs.filter.model import Filter
 from lilfox_tui.logs.merged import Merged
 from lilfox_tui.logs.record import microseconds
@@ -90,12 +90,12 @@ class LogOutputKeys(LogEvidenceKeys):
         def progress(count: int) -> None:
             nonlocal written
             written = count
-            self._tell_work(_("saving: {count} records", count=grouped(count)))
+            self._tell_work(_("saving: {records}", records=_records(count)))
 
         progress(0)
         try:
             count = await save_all(self.shown_sources, self.where, path, until_us=until_us, progress=progress)
-            self.lilfox.tell(tr("{count} records are in {path}", count=count, path=path))
+            self.lilfox.tell(tr("{records} saved in {path}", records=_records(count), path=path))
         except OSError as error:
             hint = tr("choose a name that is not taken yet") if isinstance(error, FileExistsError) else ""
             self.lilfox.tell(
@@ -103,12 +103,12 @@ class LogOutputKeys(LogEvidenceKeys):
             )
         except LilFoxError as error:
             self.lilfox.tell(
-                tr("{reason}: {count} records are in {path}", reason=error, count=written, path=unfinished(path))
+                tr("{reason}: {records} saved in {path}", reason=error, records=_records(written), path=unfinished(path))
             )
         except asyncio.CancelledError:
             if not self.lilfox._exit:
                 self.lilfox.tell(
-                    tr("not all is saved: {count} records are in {path}", count=written, path=unfinished(path))
+                    tr("not all is saved: {records} in {path}", records=_records(written), path=unfinished(path))
                 )
             raise
         finally:
@@ -300,3 +300,7 @@ def _short(source: LogSource, room: int) -> Row:
     size = "" if status.size_bytes is None else human_bytes(status.size_bytes)
     head = f"{fit(status.format, 12)} {size:>6}  "
     return (Piece(head + fit_middle(status.description, room - cell_width(head)), "muted"),)
+
+
+def _records(count: int) -> Message:
+    return ntr("{shown} record", "{shown} records", count, shown=grouped(count))

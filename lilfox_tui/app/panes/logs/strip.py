@@ -12,7 +12,7 @@ from msgspec import Struct
 from lilfox_tui.app.chart import spark
 from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
-from lilfox_tui.i18n import _
+from lilfox_tui.i18n import _, ngettext
 from lilfox_tui.logs.lane import Shown
 from lilfox_tui.logs.record import EPOCH, Record, Severity
 from lilfox_tui.logs.statistics import Slice
@@ -125,10 +125,11 @@ def _counts(parts: StripParts) -> list[Piece]:
         return []  # nothing was read yet: that is no count
     shown = f"{grouped(parts.shown)}{'+' if parts.more else ''}"
     if parts.total is None:
-        text = _("{count} records", count=shown)
+        text = ngettext("{shown} record", "{shown} records", parts.shown + parts.more, shown=shown)
     else:
         total = f"{grouped(parts.total)}{'+' if parts.more_in_all else ''}"
-        text = _("{count} of {total} records", count=shown, total=total)
+        every = parts.total + parts.more_in_all
+        text = ngettext("{shown} of {total} record", "{shown} of {total} records", every, shown=shown, total=total)
     return [Piece(text + " ", "muted")]
 
 

@@ -14,7 +14,7 @@ from textual.worker import WorkerCancelled, WorkerFailed
 from lilfox_tui.app.pane import Pane
 from lilfox_tui.app.panes.logs.sources import OpenLogs
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import ntr, tr
 from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter
 from lilfox_tui.logs.lane import Key, Shown
 from lilfox_tui.logs.merged import Merged
@@ -293,7 +293,7 @@ class LogsWindow(Pane):
                 self.reopen()
             return
         if found := opened.about("host", host):
-            self.lilfox.tell(tr("{name}: {count} logs found", name=host, count=len(found)))
+            self.lilfox.tell(ntr("{name}: {count} log found", "{name}: {count} logs found", len(found), name=host))
         self._show_about(opened, kind, name)
 
     def _show_about(self, opened: OpenLogs, kind: str, name: str) -> None:

@@ -16,7 +16,7 @@ from lilfox_tui.app.lately import lately_rows
 from lilfox_tui.app.wrap import wrapped
 from lilfox_tui.config.model import Thresholds
 from lilfox_tui.feed import Ready, Unavailable
-from lilfox_tui.i18n import _
+from lilfox_tui.i18n import _, ngettext
 from lilfox_tui.metrics.model import HostSummary, Process, Series
 from lilfox_tui.monitor.model import Change, HostView, ServiceView
 from lilfox_tui.text import clean, fit, human_bytes, human_duration
@@ -68,7 +68,7 @@ def _head(page: HostPage) -> list[Row]:
     if summary is not None:
         facts.append(summary.kernel)
         if summary.cpu_count:
-            facts.append(_("{count} cores", count=summary.cpu_count))
+            facts.append(ngettext("{count} core", "{count} cores", summary.cpu_count))
         if summary.uptime_s is not None:
             facts.append(_("up {time}", time=human_duration(summary.uptime_s)))
         if summary.clock_offset_s is not None and summary.clock_error_s is not None:

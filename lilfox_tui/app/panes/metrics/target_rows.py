@@ -73,8 +73,8 @@ def _numbers(target: TargetView, now: datetime) -> str:
         return every
     scrape = target.state.value
     return _(
-        "{count} samples in {took}, {age} ago, {every}",
-        count=scrape.kept,
+        "{samples} in {took}, {age} ago, {every}",
+        samples=ngettext("{count} sample", "{count} samples", scrape.kept),
         took=human_duration(scrape.duration_s),
         age=human_duration(max(0, round((now - scrape.at).total_seconds()))),
         every=every,

@@ -15,7 +15,7 @@ from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.panes.metrics.host_page import Past
 from lilfox_tui.app.panes.metrics.service_rows import errors_role, quantile_role
 from lilfox_tui.feed import Pending, Ready, State, Unavailable
-from lilfox_tui.i18n import _, listed
+from lilfox_tui.i18n import _, listed, ngettext
 from lilfox_tui.metrics.model import Series
 from lilfox_tui.metrics.traffic import (
     AVERAGE,
@@ -272,9 +272,9 @@ def _target_facts(target: TargetView) -> Iterator[tuple[str, str]]:
         yield (
             _("last scrape"),
             _(
-                "{time}, {count} samples in {took}",
+                "{time}, {samples} in {took}",
                 time=scrape.at.strftime("%H:%M:%S"),
-                count=scrape.samples,
+                samples=ngettext("{count} sample", "{count} samples", scrape.samples),
                 took=human_duration(scrape.duration_s),
             ),
         )
