@@ -16,6 +16,7 @@ from lilfox_tui.app.run_log import RunLog
 from lilfox_tui.incident.folding import fold
 from lilfox_tui.incident.model import Entry, Graded
 from lilfox_tui.monitor.incident_view import IncidentView, RunbooksView
+from lilfox_tui.runbook.document import parse
 from lilfox_tui.text import cell_width
 from tests.app.overviews import NOW, mixed
 from tests.app.runs_made import HOSTILE, TEXT, failed, job, looked, open_incident, ran, run, skipped, view
@@ -94,6 +95,38 @@ async def test_a_file_that_cannot_be_used_says_where_and_why() -> None:
         text = screen_text(pilot)
         check("runbook-broken-100x30-en", text)
         assert "nothing of this file is run" in text
+
+
+LONG = (
+    b'# Broken\n\n1. Look\n\n   ```bash {"host": "web-1", "timeout": "sometime", "expect": "/(/", "cwd": 7, '
+    b'"confirm": "perhaps"}\n   df -h\n   ```\n'
+)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (100, 30), (120, 40)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_all_that_is_wrong_with_a_file_can_be_read_in_full(size: tuple[int, int]) -> None:
+    broken = parse(LONG, "/srv/runbooks/broken.md")
+    assert len(broken.problems) > 3
+    app = showing(RunbooksView((broken,), ()))
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("4", "enter", "enter")
+        await pilot.pause()
+        text = screen_text(pilot)
+        column = "".join(line[66:] if size[0] == 120 else line for line in text.splitlines())
+        for problem in broken.problems:
+            assert problem.text.replace(" ", "") in column.replace(" ", ""), problem.text
+
+
+async def test_a_failed_step_offers_to_take_back_only_what_is_in_force(tmp_path: Path) -> None:
+    facts = looked(tmp_path)[:-2] + ran(1, 0, 0, "web-2", "failed", shown="systemctl status", message="refused")
+    for made_of, offered in ((facts, False), (failed(tmp_path), True)):
+        app = showing(view(), run(tmp_path, made_of), open_incident())
+        async with app.run_test(size=(120, 30)) as pilot:
+            await pilot.press("4", "enter")
+            await pilot.pause()
+            text = screen_text(pilot)
+            assert "r tries again, s skips" in text
+            assert ("u takes back" in text) is offered
 
 
 async def test_a_rewound_screen_has_the_incident_as_it_was(tmp_path: Path) -> None:

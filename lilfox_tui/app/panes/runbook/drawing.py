@@ -1,4 +1,4 @@
-"""Draws the Runbook pane: its rows out of the state that ``runbook_keys.py`` holds. Imported when the pane is shown."""
+"""Draws the Runbook pane: its rows out of the state that ``keys.py`` holds. Imported when the pane is shown."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from lilfox_tui.app.wrap import wrapped
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import _, listed
+from lilfox_tui.runbook.model import Runbook
 from lilfox_tui.runbook.session import Folding
 from lilfox_tui.runbook.states import CommandState, Result, RunState
 from lilfox_tui.runbook.targets import words
@@ -38,6 +39,8 @@ from lilfox_tui.text import human_duration
 LEFT, MIDDLE = (28, 40), (34, 56)
 LOW = 14
 """Rows of the pane from which the timeline is shown."""
+MOST_WAITING = 5
+"""Lines of what waits, at most: of a failure the reason in full."""
 
 
 class Drawing:
@@ -64,12 +67,12 @@ class Drawing:
         return 0, middle, width - middle
 
     def heights(self) -> tuple[int, int]:
-        """Rows of the line that tells what waits, and of the timeline."""
+        """Rows of what waits, and of the timeline."""
         height = self._pane.lilfox.room.height
         view = self._pane.incident
         entries = 0 if view is None or view.incident is None else len(view.entries)
         timeline = 0 if height < LOW or not entries else min(entries + 1, max(4, height // 4))
-        return (1 if height >= 6 else 0), timeline
+        return len(self.waiting_rows()), timeline
 
     def style(self, width: int) -> RunbookStyle:
         """For a part of that width."""
@@ -168,6 +171,19 @@ class Drawing:
         runbook = pane.runbook
         if runbook is None or not runbook.steps:
             return []
+        return [*self._problem_rows(width), *self._place_rows(runbook, width)]
+
+    def _problem_rows(self, width: int) -> list[Row]:
+        """All that is wrong with the file, in full, above what is not run because of it."""
+        pane = self._pane
+        if pane.item is None or pane.seen is not None:
+            return []
+        rows = [(Piece(f" {each.line:>4}  ", "muted"), Piece(each.text, "failing")) for each in pane.item.problems]
+        return [*wrapped(rows, width - 1), BLANK] if rows else []
+
+    def _place_rows(self, runbook: Runbook, width: int) -> list[Row]:
+        """The selected place of ``runbook``."""
+        pane = self._pane
         step = pane.place[0]
         style = self.style(width)
         found = pane.command
@@ -220,8 +236,16 @@ class Drawing:
 
     # ---- below ----------------------------------------------------------------------------------------------
 
-    def waiting_row(self) -> Row:
-        """What is waited for, or what went wrong."""
+    def waiting_rows(self) -> list[Row]:
+        """What is waited for, or what went wrong, on as many lines as it takes and there is room for."""
+        room = self._pane.lilfox.room
+        most = 0 if room.height < 6 else min(MOST_WAITING, room.height // 4)
+        rows = wrapped([self._waiting_row()], room.width)
+        if len(rows) > most > 0:
+            rows[most - 1] = (*rows[most - 1], Piece(" …", "muted"))
+        return rows[:most]
+
+    def _waiting_row(self) -> Row:
         pane = self._pane
         log, item = pane.seen, pane.item
         mark = Piece(f" {pane.lilfox.glyphs.chosen} ", "accent")
@@ -294,7 +318,7 @@ class Drawing:
                 )
             return (Piece(f" {self._pane.lilfox.glyphs.job} ", "accent"), Piece(text, "accent"))
         turn = state.waiting.turn
-        text, role = waiting_text(state.waiting.what, here=_here(turn))
+        text, role = waiting_text(state.waiting.what, here=_here(turn), undoable=bool(state.undoable))
         return (mark, Piece(text, role))
 
     def timeline_rows(self, rows: int, width: int) -> list[Row]:

@@ -154,7 +154,7 @@ class RunbookPane(IncidentCourseKeys):
             self._paint_command(drawing, right)
         waits, timeline = drawing.heights()
         if waits:
-            self.query_one("#run-waits", Lines).show([drawing.waiting_row()])
+            self.query_one("#run-waits", Lines).show(drawing.waiting_rows())
         self.query_one("#timeline", Lines).show(drawing.timeline_rows(timeline, self.lilfox.room.width))
         self._tell_what_can_be_done()
 

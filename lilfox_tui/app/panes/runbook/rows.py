@@ -194,15 +194,18 @@ def output_row(line: str) -> Row:
     return (Piece("   "), Piece(line.replace("\t", "    ")))
 
 
-def waiting_text(asked: str, *, here: str) -> tuple[str, str]:
+def waiting_text(asked: str, *, here: str, undoable: bool) -> tuple[str, str]:
     """What is waited for, and in which role; ``here`` names the step and where it runs."""
+    decision = _("{what}: r tries again, s skips, enter shows all", what=here)
+    if undoable:
+        decision = _("{what}: r tries again, s skips, u takes back, enter shows all", what=here)
     texts = {
         "order": (_("{what} only reads: enter runs it", what=here), "accent"),
         "confirm": (_("{what} changes something: enter shows it, then asks", what=here), "accent"),
         "value": (_("{what} needs a value: enter asks for it", what=here), "accent"),
         "terminal": (_("{what} needs this terminal: enter or x", what=here), "accent"),
         "hand": (_("{what} is done by hand: enter or H when it is", what=here), "accent"),
-        "decision": (_("{what}: r tries again, s skips, u takes back, enter shows all", what=here), "failing"),
+        "decision": (decision, "failing"),
         "end": (_("all steps are done: enter ends the run"), "good"),
     }
     return texts[asked]
