@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -182,6 +183,20 @@ def test_files_stay_readable() -> None:
     }
     assert len(lengths) > 50
     assert {name: length for name, length in lengths.items() if length > LONGEST_FILE} == {}
+
+
+def test_a_file_that_a_text_names_is_there() -> None:
+    """Beside the file that names it, or by its path in a folder above; of the documentation, anywhere."""
+    there = {path.as_posix() for path in sources("lilfox_tui", "tests", "tools")}
+    lost, found = [], 0
+    for text in [*sources("lilfox_tui"), ROOT / "docs" / "architecture.md"]:
+        for name in re.findall(r"`([\w/]+\.py)`", text.read_text(encoding="utf-8")):
+            found += 1
+            beside = any(f"{folder}/{name}" in there for folder in text.parents)
+            if not beside and (text.suffix == ".py" or not any(path.endswith(f"/{name}") for path in there)):
+                lost.append(f"{text.relative_to(ROOT)}: {name}")
+    assert found > 300
+    assert lost == []
 
 
 def functions(*folders: str) -> Iterator[tuple[str, int]]:

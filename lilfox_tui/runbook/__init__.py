@@ -1,1 +1,1 @@
-"""Runbooks are Markdown: they are read (``document.py``), checked (``lint.py``) and walked on real hosts, as jobs."""
+"""Runbooks are Markdown: they are read (``document.py``), checked (``lint/``) and walked on real hosts, as jobs."""

@@ -25,7 +25,7 @@ PlanKey = tuple[str, str]
 
 
 class BackupKeys(Pane):
-    """The pane's state that keys change, and their handlers. Drawing is in ``panes/backup.py``."""
+    """The pane's state that keys change, and their handlers. Drawing is in ``pane.py``."""
 
     def __init__(self) -> None:
         super().__init__(id="backup")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class BackupReasons(BackupKeys):
-    """The reasons that the actions of ``backup_job_keys.py`` name."""
+    """The reasons that the actions of ``job_keys.py`` name."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -33,7 +33,7 @@ PAINT_S, SLOW_PAINT_S = 0.5, 2.0
 
 
 class RestoreView(Dialog[None]):
-    """The pages of ``restore.py`` on the screen; what was chosen, what a look found, and what the job says."""
+    """The pages of ``restore_pages.py`` on the screen; what was chosen, what a look found, and what the job says."""
 
     def __init__(self, choice: RestoreChoice, *, glyphs: Glyphs, zone: tzinfo, slow: bool) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What the keys do in the Logs pane. What they change is in ``logs_window.py``, drawing in ``panes/logs.py``."""
+"""What the keys do in the Logs pane. What they change is in ``window.py``, drawing in ``pane.py``."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def _of_kind(overview: Overview, kind: str) -> Mapping[str, View]:
 
 
 class MetricsKeys(Pane):
-    """The pane's state that keys change, and their handlers. Drawing is in ``panes/metrics.py``."""
+    """The pane's state that keys change, and their handlers. Drawing is in ``pane.py``."""
 
     def __init__(self) -> None:
         super().__init__(id="metrics")

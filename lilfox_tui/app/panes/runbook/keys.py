@@ -32,7 +32,7 @@ Place = tuple[int, int | None]
 
 
 class RunbookKeys(Pane):
-    """The pane's state that keys change, and their handlers. Drawing is in ``runbook_drawing.py``."""
+    """The pane's state that keys change, and their handlers. Drawing is in ``drawing.py``."""
 
     def __init__(self) -> None:
         super().__init__(id="runbook")
@@ -60,8 +60,7 @@ class RunbookKeys(Pane):
     @property
     def now(self) -> datetime:
         """The time that ages are told at (aware UTC)."""
-        shown = self.lilfox.shown
-        return shown.at if shown is not None and not shown.rewound else datetime.now(UTC)
+        return self.lilfox.clock if self.lilfox.rewound is None else datetime.now(UTC)  # runs are shown as they are
 
     @property
     def firing(self) -> tuple[str, ...]:

@@ -57,7 +57,7 @@ class RunbookRunKeys(RunbookTextKeys):
         self.lilfox.repaint_frame()
 
     async def go_on(self, run: RunLog) -> None:
-        """Does what waits in a run; ``runbook_order_keys.py`` knows how."""
+        """Does what waits in a run; ``order_keys.py`` knows how."""
         raise NotImplementedError
 
     # ---- beginning -------------------------------------------------------------------------------------------------

@@ -20,11 +20,11 @@ class RunbookTextKeys(RunbookReasons):
     """Nothing of a text runs that nobody has allowed or seen."""
 
     async def order(self, run: RunLog, order: Order) -> bool:
-        """Gives an order; ``runbook_run_keys.py`` knows how."""
+        """Gives an order; ``run_keys.py`` knows how."""
         raise NotImplementedError
 
     async def _end_asked(self, run: RunLog) -> None:
-        """Ends the run, once that is confirmed; ``runbook_order_keys.py`` knows how."""
+        """Ends the run, once that is confirmed; ``order_keys.py`` knows how."""
         raise NotImplementedError
 
     async def allowed(self, runbook: Runbook) -> bool:
