@@ -17,6 +17,7 @@ from lilfox_tui.runbook.model import Attributes
         (None, 1, "", False),
         (3, 3, "", True),
         (3, 0, "", False),
+        (3, 4, "", False),
         (0, 0, "", True),
         ("^active$", 0, "x\nactive\n", True),
         ("^active$", 3, "inactive\nactive\n", True),
@@ -32,6 +33,10 @@ def test_what_is_expected(expect: int | str | None, status: int, output: str, go
 def test_the_first_group_of_the_first_match_is_captured() -> None:
     attributes = Attributes(capture={"version": r"version ([0-9.]+)", "all": r"b\w+"})
     assert captured(attributes, "version 1.2 version 3\nbar baz") == ({"version": "1.2", "all": "bar"}, None)
+    assert captured(Attributes(capture={"bare": "is: (.*)", "none": "(z)?x"}), "is:  a b \t\nx")[0] == {
+        "bare": "a b", "none": "",
+    }  # fmt: skip
+    assert len(captured(Attributes(capture={"long": "a+"}), "a" * 5000)[0]["long"]) == 4096
     found, why = captured(Attributes(capture={"none": "(zzz)"}), "x")
     assert found == {}
     assert "nothing for <none>" in str(why)

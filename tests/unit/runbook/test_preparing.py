@@ -7,17 +7,31 @@ from typing import cast
 import pytest
 
 from lilfox_tui.config.model import Config, HostConfig
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.config.runbook_model import RunbooksConfig
+from lilfox_tui.errors import LilFoxError, NotAllowed, UsageError
 from lilfox_tui.hosts.base import Completed
 from lilfox_tui.hosts.fake import FakeHost
-from lilfox_tui.runbook.model import Variable
-from lilfox_tui.runbook.preparing import Preparing
+from lilfox_tui.runbook.filling import fill
+from lilfox_tui.runbook.model import Kind, Runbook, Variable
+from lilfox_tui.runbook.preparing import Preparing, Ready, is_secret
 from lilfox_tui.runbook.session import Folding
+from lilfox_tui.runbook.shell import Fence
 from lilfox_tui.runbook.targets import Hosts
 from lilfox_tui.runbook.turns import Turn
-from tests.unit.runbook.made import command, opened, runbook
+from tests.unit.runbook.made import began, command, ended, opened, runbook
 
 BAN = Variable(name="ip", type="ip", deny=("self", "private"))
+CONFIG = Config(hosts={"web1": HostConfig(), "db": HostConfig(protected=True)})
+
+
+class Prepared:
+    """A run of ``book`` that has begun on ``host``, with these values."""
+
+    def __init__(self, book: Runbook, config: Config = CONFIG, host: str = "web1", **values: str) -> None:
+        self.folding = Folding(book)
+        self.folding.take([opened({"": (host,), "local": (host,)})])
+        self.folding.values |= values
+        self.preparing = Preparing(config, cast("Hosts", {}), self.folding, values)
 
 
 async def test_a_link_that_came_back_from_elsewhere_is_asked_anew(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,3 +53,99 @@ async def test_a_link_that_came_back_from_elsewhere_is_asked_anew(monkeypatch: p
     at[0] = "203.0.113.9"
     with pytest.raises(LilFoxError, match="your own address"):
         await preparing.ready(turn)
+
+
+def _ready(book: Runbook, number: int) -> Ready:
+    mine = book.steps[0].commands[number]
+    return Ready(turn=Turn(0, number, ("web1",)), title="Step 1", command=mine, filled=fill(mine, {}, ()))
+
+
+@pytest.mark.parametrize(("kind", "refused"), [("read", 0), ("follow", 0), ("change", 1), ("interactive", 1)])
+async def test_where_nothing_may_be_changed_only_what_reads_is_run(kind: Kind, refused: bool) -> None:
+    """What somebody does in a program at a terminal is not known before."""
+    made = Prepared(runbook((command("true", kind),)))
+    assert (await made.preparing.ready(Turn(0, 0, ("web1",)))).filled.script == "true"
+    if refused:
+        with pytest.raises(NotAllowed, match="db is protected"):
+            await made.preparing.ready(Turn(0, 0, ("web1", "db")))
+    else:
+        assert (await made.preparing.ready(Turn(0, 0, ("web1", "db")))).title == "Step 1"
+
+
+async def test_what_is_shown_only_never_runs() -> None:
+    made = Prepared(runbook((command("rm -r /", "none"),)))
+    with pytest.raises(LilFoxError, match="shown only"):
+        await made.preparing.ready(Turn(0, 0, ("web1",)))
+
+
+async def test_without_a_host_or_on_one_that_is_not_configured_any_more_nothing_runs() -> None:
+    made = Prepared(runbook((command("uptime"),)))
+    with pytest.raises(LilFoxError, match="no host is named"):
+        await made.preparing.ready(Turn(0, 0, ()))
+    with pytest.raises(UsageError, match="no host gone"):
+        await made.preparing.ready(Turn(0, 0, ("web1", "gone")))
+
+
+async def test_never_ban_holds_for_every_variable_that_denies() -> None:
+    config = Config(hosts={"web1": HostConfig()}, runbooks=RunbooksConfig(never_ban=("192.0.2.0/24",)))
+    denies = Variable(name="ip", type="ip", deny=("private",))
+    book = runbook((command("echo <ip>"),), variables=(denies,))
+    ready = await Prepared(book, config, ip="198.51.100.7").preparing.ready(Turn(0, 0, ("web1",)))
+    assert ready.filled.env == {"LF_ip": "198.51.100.7"}
+    with pytest.raises(LilFoxError, match="never_ban"):
+        await Prepared(book, config, ip="192.0.2.7").preparing.ready(Turn(0, 0, ("web1",)))
+
+
+def test_before_all_is_run_every_change_is_known_to_be_allowed() -> None:
+    book = runbook((command("uptime"), command("reboot", "change")))
+    Prepared(book).preparing.look_ahead()
+    with pytest.raises(NotAllowed, match="db is protected"):
+        Prepared(book, host="db").preparing.look_ahead()
+    done = Prepared(book, host="db")
+    done.folding.take([began("1", 0, 1, "db"), ended("1")])
+    done.preparing.look_ahead()
+
+
+def test_before_all_is_run_every_value_is_there_and_may_stand_where_it_is_asked_for() -> None:
+    gives, asks = command("id -u", capture={"uid": "[0-9]+"}), command("ps -u <uid>")
+    Prepared(runbook((gives, asks))).preparing.look_ahead()
+    with pytest.raises(LilFoxError, match="<who> has no value; nothing was run"):
+        Prepared(runbook((gives, command("ps -u <uid> -C <who>")))).preparing.look_ahead()
+    with pytest.raises(LilFoxError, match="would be read as an option"):
+        Prepared(runbook((asks,)), uid="-x").preparing.look_ahead()
+
+
+def test_a_command_finds_what_those_before_it_left_in_its_fence() -> None:
+    fence = tuple(command(text, "change", fence=3) for text in ("cd /", "pwd", "echo two"))
+    book = runbook((*fence, command("ls", fence=4), command("shown", "none", fence=4)))
+    made = Prepared(book)
+    made.folding.first_run = "run"
+
+    def place(number: int) -> Fence | None:
+        return made.preparing.fence(_ready(book, number), "web1")
+
+    assert place(3) is None, "alone in its fence but for what is only shown"
+    assert (place(0), place(1)) == (Fence("run", 3, "first"), Fence("run", 3, "first"))
+    made.folding.take([began("1", 0, 0, "web1"), ended("1", "failed")])
+    assert place(1) == Fence("run", 3, "first"), "one that failed has left nothing"
+    made.folding.take([began("2", 0, 0, "web1"), ended("2")])
+    assert (place(0), place(1)) == (Fence("run", 3, "first"), Fence("run", 3, "later"))
+    made.folding.take([began("3", 0, 2, "web1", undoes=("2",)), ended("3")])
+    assert made.folding.results(0, 0)["web1"].state == "undone"
+    assert place(1) == Fence("run", 3, "later")
+    now = runbook(fence[:1])
+    made.folding.read_again(now)
+    assert made.preparing.fence(_ready(now, 0), "web1") is None, "the file has another text now"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "secret"),
+    [
+        ("pw", "any", True),
+        ("password", "any", True),
+        ("url", "postgresql://fox:S3CRET@db/app", True),
+        ("unit", "nginx.service", False),
+    ],
+)
+def test_what_is_declared_or_looks_like_a_secret_is_one(name: str, value: str, secret: bool) -> None:
+    assert is_secret(name, value, (Variable(name="pw", type="secret"), Variable(name="unit"))) is secret
