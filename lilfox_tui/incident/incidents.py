@@ -246,6 +246,8 @@ def _make(place: Path, first: Opened, by: str) -> Path:
     except (OSError, NotRecorded):
         shutil.rmtree(folder, ignore_errors=True)
         raise
+    if (end := head.read(named)) is not None:
+        head.tell_syslog(named, end)
     return named
 
 

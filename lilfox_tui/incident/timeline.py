@@ -129,7 +129,7 @@ class Held:
             self._open = not isinstance(what, Closed)
         end = Head(self._number, self._size, self._digest, self._open)
         head.write(self.folder, end, self._mode)
-        if isinstance(what, Opened | Reopened | Closed | TookOver):
+        if isinstance(what, Reopened | Closed | TookOver):  # a new one has no name yet: who names it tells it
             head.tell_syslog(self.folder, end)
         return entry
 

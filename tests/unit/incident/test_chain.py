@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lilfox_tui.incident import incidents as book
+from lilfox_tui.incident.model import Kept
 from lilfox_tui.incident.verifying import Verdict, verify
 from tests.unit.incident.made import all_events
 
@@ -158,6 +159,37 @@ def test_a_head_that_is_behind_after_a_loss_of_power_is_no_alteration(chain: Cha
     assert book.current() is None
     book.append("INC-1", all_events()[1])
     assert book.current() is None
+
+
+@pytest.mark.fault("S23")
+def test_behind_a_loss_of_power_too_the_line_that_was_altered_is_named(chain: Chain) -> None:
+    head = (chain.folder / "head").read_bytes()
+    book.append("INC-1", all_events()[1])
+    (chain.folder / "head").write_bytes(head)
+    altered = [*chain.lines[:-1], chain.lines[-1].replace(b'"by":"', b'"by":"X')]
+    behind = (chain.folder / "timeline.jsonl").read_bytes()[len(chain.whole) :]
+    (chain.folder / "timeline.jsonl").write_bytes(b"".join(altered) + behind)
+    (problem,) = verify("INC-1").problems
+    assert problem.line == LINES
+
+
+@pytest.mark.fault("S23")
+def test_a_chain_that_begins_with_something_else_is_altered_from_its_first_line_on(incidents: Path) -> None:
+    made = book.open_incident("x")
+    timeline = incidents / made.id / "timeline.jsonl"
+    timeline.write_bytes(timeline.read_bytes().replace(b"0" * 64, b"1" * 64))
+    (incidents / made.id / "head").unlink()
+    (problem,) = verify(made.id).problems
+    assert (problem.line, "this is not what was written" in str(problem.text)) == (1, True)
+
+
+@pytest.mark.fault("S23")
+@pytest.mark.parametrize("name", ["../head", "a/b", "..", ".", ""])
+def test_evidence_lies_in_its_folder_whatever_the_timeline_says(incidents: Path, name: str) -> None:
+    made = book.open_incident("x")
+    book.append(made.id, Kept(file=name, sha256="0" * 64, size_bytes=0, text=""))
+    (problem,) = verify(made.id).problems
+    assert (problem.file, str(problem.text)) == (f"evidence/{name}", "this is no name of evidence")
 
 
 @pytest.mark.fault("S23")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -151,7 +152,47 @@ def test_once_is_once(incidents: Path) -> None:
     book.append(made.id, Noted(text='"once":"step 2"'))
     assert book.append(made.id, Noted(text="b"), once='step "1"') == first
     assert book.append(made.id, Noted(text="c"), once="step 2").number == 5
+    assert book.append(made.id, Noted(text="d"), once="step 2").number == 5, "behind a label that reads like it"
     assert len(book.entries(made.id)) == 5
+
+
+def test_lines_of_any_length_are_gone_on_from_and_cut_off_ones_are_put_aside_whole(incidents: Path) -> None:
+    made = book.open_incident("x")
+    timeline = incidents / made.id / "timeline.jsonl"
+    book.append(made.id, StepEnded(run="r", state="done", message="日" * 32_000, output="本" * 32_000))
+    assert timeline.stat().st_size > 160 << 10
+    assert book.append(made.id, Noted(text="behind it")).number == 3
+    with timeline.open("ab") as file:
+        file.write(b"x" * (160 << 10))
+    assert book.append(made.id, Noted(text="goes on")).number == 5
+    kept = book.entries(made.id)[3].what
+    assert isinstance(kept, Kept)
+    assert kept.size_bytes == 160 << 10
+    assert verify(made.id).problems == ()
+
+
+def test_syslog_hears_the_hash_when_it_opens_closes_and_changes_hands(
+    incidents: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that who can write the timeline cannot write all that tells of it."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+        log.bind(str(tmp_path / "log"))
+        log.setblocking(False)
+        monkeypatch.setattr("lilfox_tui.incident.head._SYSLOG", str(tmp_path / "log"))
+        made = book.open_incident("x")
+        folder, told = find(made.id), [verify(made.id)]
+        book.append_in(folder, Noted(text="not of it"))
+        book.take_over(folder, by="bob@b")
+        told.append(verify(made.id))
+        book.close(folder, "")
+        told.append(verify(made.id))
+        book.reopen(folder, "not over")
+        told.append(verify(made.id))
+        heard = [log.recv(4096).decode() for _each in range(4)]
+        with pytest.raises(BlockingIOError):
+            log.recv(4096)
+    assert heard == [f"<86>lilfox: incident {folder}: entry {each.entries} sha256 {each.sha256}" for each in told]
+    assert [each.entries for each in told] == [1, 3, 4, 5]
 
 
 def test_who_takes_over_acts_and_who_did_before_is_known(incidents: Path) -> None:
