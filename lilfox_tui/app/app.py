@@ -17,7 +17,7 @@ from textual.containers import Horizontal
 
 from lilfox_tui.app.actions import Action, actions_of, rebound
 from lilfox_tui.app.app_keys import AppKeys
-from lilfox_tui.app.frame import HeaderState, fitting, footer, header, job_pieces, tabs
+from lilfox_tui.app.frame import HeaderState, fitting, footer, header, job_pieces, tabs, worst_plan
 from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.incident_line import incident_pieces
 from lilfox_tui.app.job_words import is_ours, user
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from lilfox_tui.app.run_log import RunLog
     from lilfox_tui.demo.stack import Stack
     from lilfox_tui.jobs.model import Job
+    from lilfox_tui.monitor.incident_view import IncidentView
+    from lilfox_tui.monitor.model import Overview
 
 SETTLED_S = 3.0
 """After so long everything is imported and every host has been opened once."""
@@ -231,6 +233,10 @@ class LilFoxApp(AppKeys):
         self.monitor.alerting.ring = lambda _notice: self.bell()
         await self.monitor.run()
 
+    def frame(self, overview: Overview) -> None:
+        super().frame(overview)
+        self.pane.clock_moved()
+
     def repaint_frame(self) -> None:
         """Draws header, tabs and footer; only what has changed reaches the terminal."""
         if not self.is_attached or not self.screen_stack:
@@ -239,15 +245,13 @@ class LilFoxApp(AppKeys):
         screen = self.screen_stack[0]
         if not screen.query("#header"):  # leaving: parts of the screen are gone
             return
-        now = self.rewound or (self.shown.at if self.shown is not None else datetime.now(UTC))
         jobs = job_pieces(self.monitor.backups.backups, self.glyphs)
         told = incident_pieces(
-            self.monitor.incidents.feed.value, self.runs.values(), datetime.now(UTC), self.glyphs,
-            seconds=not self.slow_link,
+            self._incident_shown(), self.runs.values(), self.clock, self.glyphs, seconds=not self.slow_link,
         )  # fmt: skip
         state = HeaderState(
             name=self.config.name,
-            now=now,
+            now=self.clock,
             rewound_by_s=None if self.rewound is None else (datetime.now(UTC) - self.rewound).total_seconds(),
             paused=self.paused,
             read_only=self.config.read_only,
@@ -256,11 +260,19 @@ class LilFoxApp(AppKeys):
         )
         screen.query_one("#header", Lines).show([header(self.shown, state, width, self.glyphs)])
         titles = [str(tab.title) for tab in TABS]
-        status = fitting(titles, told, (*self.pane.status(), *jobs), width)
-        screen.query_one("#tabs", Lines).show([tabs(titles, self.current, status, width)])
+        marks = {BACKUP: worst_plan(self.shown, self.glyphs)}
+        status = fitting(titles, marks, told, (*self.pane.status(), *jobs), width)
+        screen.query_one("#tabs", Lines).show([tabs(titles, marks, self.current, status, width)])
         ordered = sorted((each for each in self.all_actions if each.footer), key=lambda each: each.footer)
         can = [(each, self.why_not(each) is None) for each in ordered]
         screen.query_one("#footer", Lines).show([footer(can, width, *self.note)])
+
+    def _incident_shown(self) -> IncidentView | None:
+        """The open incident; on a screen that is turned back nothing of one that was not open yet."""
+        view = self.monitor.incidents.feed.value
+        incident = None if view is None else view.incident
+        early = incident is not None and self.rewound is not None and incident.opened > self.rewound
+        return None if early else view
 
     def on_resize(self, _event: events.Resize) -> None:
         screen = self.screen_stack[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from msgspec import Struct
@@ -92,22 +92,39 @@ def _alerts(overview: Overview, width: int, glyphs: Glyphs) -> list[Piece]:
     return [Piece(f"   {glyphs.alert} {pieces[0]}", role), *(Piece(f"  {text}", "degraded") for text in pieces[1:])]
 
 
-def tabs(names: Sequence[str], current: int, status: Row, width: int) -> Row:
+Marks = Mapping[int, Row]
+"""By the place of a tab what stands behind its title."""
+
+
+def worst_plan(overview: Overview | None, glyphs: Glyphs) -> Row:
+    """The sign of the worst backup plan where one is not good: the header counts them with all else."""
+    backups = None if overview is None else overview.backups
+    for level, role in ((Level.FAILING, "failing"), (Level.DEGRADED, "degraded")):
+        if backups is not None and backups.count(level):
+            return (Piece(f"{glyphs.level(level)} ", role),)
+    return ()
+
+
+def tabs(names: Sequence[str], marks: Marks, current: int, status: Row, width: int) -> Row:
     """The panes that exist, of the others only their numbers where there is not room for names; and what the current
     one says of itself."""
-    roles = ["title" if index == current else "muted" for index in range(len(names))]
-    left = [Piece(f"  {index + 1} {name} ", roles[index]) for index, name in enumerate(names)]
+    left = _titles(names, marks, current)
     if _width(left) >= width:
-        left = [
-            Piece(f"  {index + 1} {name} " if index == current else f"  {index + 1} ", roles[index])
-            for index, name in enumerate(names)
-        ]
+        left = _titles([name if index == current else "" for index, name in enumerate(names)], marks, current)
     return _spread(left, [*status, Piece(" ")], width)
 
 
-def fitting(names: Sequence[str], told: Sequence[Row], status: Row, width: int) -> Row:
+def _titles(names: Sequence[str], marks: Marks, current: int) -> list[Piece]:
+    pieces = []
+    for index, name in enumerate(names):
+        title = f"  {index + 1} {name} " if name else f"  {index + 1} "
+        pieces += [Piece(title, "title" if index == current else "muted"), *marks.get(index, ())]
+    return pieces
+
+
+def fitting(names: Sequence[str], marks: Marks, told: Sequence[Row], status: Row, width: int) -> Row:
     """``status`` behind the first row of ``told`` (each is shorter than the one before) with which all titles fit."""
-    titles = _width([Piece(f"  {index + 1} {name} ") for index, name in enumerate(names)])
+    titles = _width(_titles(names, marks, 0))
     for row in told:
         if titles + _width([*row, *status]) + 2 <= width:
             return (*row, *status)

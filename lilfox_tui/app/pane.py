@@ -72,6 +72,9 @@ class Pane(Vertical):
     def select_run(self, key: str) -> None:
         """Selects the run of a runbook whose job has that key: the next enter does what waits in it."""
 
+    def clock_moved(self) -> None:
+        """The header's clock shows another time: ages are told at that."""
+
     def runs_changed(self) -> None:
         """More is known of a run of a runbook."""
 

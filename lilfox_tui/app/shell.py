@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.console import RenderableType
@@ -100,6 +100,11 @@ class Shell(App[None], inherit_bindings=False):
         """Shows ``overview``'s counts and time in the header."""
         self.shown = overview
         self.repaint_frame()
+
+    @property
+    def clock(self) -> datetime:
+        """The time of what is shown (aware UTC), which every age beside the header's clock is told at."""
+        return self.rewound or (self.shown.at if self.shown is not None else datetime.now(UTC))
 
     def repaint_frame(self) -> None:
         """Draws what is around the pane; LilFoxApp has the frame."""

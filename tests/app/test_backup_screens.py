@@ -42,6 +42,15 @@ async def test_plans_and_sets(state: str, size: tuple[int, int], language: str) 
         assert all(cell_width(line) <= size[0] for line in text.splitlines())
 
 
+async def test_the_tab_says_from_every_pane_that_a_plan_is_ill() -> None:
+    """The header counts plans with hosts and services: where the bad one is, stands at its tab."""
+    for backups, told in ((broken(), True), (healthy(), False)):
+        app = showing(backups)
+        async with app.run_test(size=(80, 24)) as pilot:
+            await pilot.pause()
+            assert ("3 Backup ✖   4 Runbook" in screen_text(pilot).splitlines()[1]) is told
+
+
 @pytest.mark.parametrize("language", ["en", "zh_CN"])
 @pytest.mark.parametrize("size", SIZES[1:3], ids=lambda size: f"{size[0]}x{size[1]}")
 async def test_a_store_that_cannot_be_read_says_since_when_and_what_to_do(size: tuple[int, int], language: str) -> None:

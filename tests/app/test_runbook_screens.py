@@ -152,6 +152,26 @@ async def test_a_rewound_screen_has_the_incident_as_it_was(tmp_path: Path) -> No
             assert missing not in timeline, timeline
 
 
+async def test_the_age_of_an_incident_is_one_wherever_it_stands(tmp_path: Path) -> None:
+    """In the line of tabs and above the timeline, at the time of the header's clock, as that moves on."""
+    seen = open_incident()
+    assert seen.incident is not None
+    just = replace(seen, incident=replace(seen.incident, opened=NOW - timedelta(seconds=44)))
+    app = showing(view(), run(tmp_path, looked(tmp_path)), just)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await pilot.press("4")
+        await pilot.pause()
+        for later_s in (0, 4):
+            app.frame(replace(mixed(), at=NOW + timedelta(seconds=later_s)))
+            await pilot.pause()
+            text = screen_text(pilot)
+            assert f"INC-7 SEV-2 00:00:{44 + later_s}" in text.splitlines()[1]
+            assert f"{44 + later_s} s, acts: ann" in text, text
+        app._go_to(NOW - timedelta(seconds=60))
+        await pilot.pause()
+        assert "INC-7" not in screen_text(pilot).splitlines()[1]
+
+
 async def test_an_ascii_terminal(tmp_path: Path) -> None:
     app = showing(view(), run(tmp_path, failed(tmp_path)), open_incident(), theme="mono", glyphs=ASCII)
     async with app.run_test(size=(120, 30)) as pilot:

@@ -27,7 +27,7 @@ class IncidentCourseKeys(IncidentKeys):
     """Acts on the course of the open incident."""
 
     @action("incident", "I", tr("incident"), tr("open an incident, or close the one that is open"), why_not="not_ours",
-            footer=7)  # fmt: skip
+            footer=4)  # fmt: skip
     def open_or_close(self) -> None:
         self._open_or_close()
 

@@ -52,7 +52,7 @@ class IncidentKeys(RunbookOrderKeys):
 
     # ---- words ----------------------------------------------------------------------------------------------
 
-    @action("note", "i", tr("note"), tr("write a note into the incident"), why_not="no_incident", footer=5)
+    @action("note", "i", tr("note"), tr("write a note into the incident"), why_not="no_incident", footer=3)
     def note_in_incident(self) -> None:
         if (incident := self.open_one) is None:
             return
@@ -137,7 +137,7 @@ class IncidentKeys(RunbookOrderKeys):
     # ---- evidence --------------------------------------------------------------------------------------------------
 
     @action("evidence", "e", tr("evidence"), tr("keep an output, selected log records or what is measured now"),
-            why_not="no_incident", footer=6)  # fmt: skip
+            why_not="no_incident", footer=3)  # fmt: skip
     def keep(self) -> None:
         if (incident := self.open_one) is None:
             return

@@ -86,7 +86,7 @@ class RunbookMovingKeys(RunbookKeys):
     def last(self) -> None:
         self.move(10**6)
 
-    @action("filter", "slash", tr("filter"), tr("keep the runbooks that hold these words"), footer=9)
+    @action("filter", "slash", tr("filter"), tr("keep the runbooks that hold these words"), footer=4)
     def ask_filter(self) -> None:
         self.column = LIST
         self.lilfox.ask_line("/", self.filter, self.set_filter)

@@ -233,7 +233,7 @@ class RunbookOrderKeys(RunbookRunKeys):
         await self.order(run, Skip(step=turn.step, command=turn.command, reason=reason))
 
     @action("undo", "u", tr("undo"), tr("take back what this run changed, the last change first"),
-            why_not="nothing_to_undo", footer=4)  # fmt: skip
+            why_not="nothing_to_undo", footer=3)  # fmt: skip
     def undo(self) -> None:
         self._undo()
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 PAINT_S, SLOW_PAINT_S = 0.15, 1.0
 """Between two drawings of what runs, and over a slow link."""
-AGES_S = 5.0
 
 
 class RunbookPane(IncidentCourseKeys):
@@ -57,7 +56,6 @@ class RunbookPane(IncidentCourseKeys):
         self.lilfox.monitor.runbooks.show()
         self.view = self.lilfox.monitor.runbooks.feed.value
         self.incident = self.lilfox.monitor.incidents.feed.value
-        self.set_interval(AGES_S, self._ages)
         self._follow_runbooks()
         self._follow_incident()
 
@@ -105,7 +103,7 @@ class RunbookPane(IncidentCourseKeys):
         if not self.lilfox._exit:
             self.repaint()
 
-    def _ages(self) -> None:
+    def clock_moved(self) -> None:
         if self.display and not self.lilfox._exit:
             self.repaint()
 
