@@ -201,6 +201,9 @@ def test_who_takes_over_acts_and_who_did_before_is_known(incidents: Path) -> Non
     entry = book.take_over(find(made.id), by="bob@b")
     assert entry.what == TookOver(before="ann@a")
     assert book.read_incident(find(made.id)).leader == "bob@b"
+    last = book.append(made.id, TookOver(before="bob@b", who="carl@c pts/1"), by="monitor")
+    after = book.read_incident(find(made.id))
+    assert (after.leader, after.changed) == ("carl@c pts/1", last.at)
 
 
 def test_closing_names_what_is_still_in_force(incidents: Path) -> None:
@@ -246,9 +249,14 @@ def test_what_began_and_did_not_end_is_known(incidents: Path) -> None:
     found = book.read_incident(find(made.id))
     assert (list(found.jobs), list(found.steps)) == (["b", "c"], ["1"])
     assert (found.severity, found.roles, found.entries) == ("SEV-1", {"lead": "bob"}, 12)
-    book.append(made.id, JobBegan(job="d", kind="restart", title="restart nginx"))
-    book.append(made.id, JobEnded(job="d", kind="restart", state="ok", message=""))
-    assert list(book.read_incident(find(made.id)).jobs) == ["b"]
+    for job, title, state, left in (
+        ("d", "restart nginx", "failed", ["b", "c"]),
+        ("e", "restart redis", "ok", ["b", "c"]),
+        ("f", "restart nginx", "ok", ["b"]),
+    ):
+        book.append(made.id, JobBegan(job=job, kind="restart", title=title))
+        book.append(made.id, JobEnded(job=job, kind="restart", state=state, message=""))
+        assert list(book.read_incident(find(made.id)).jobs) == left, job
 
 
 def test_moments_are_what_was_said_else_what_alerts_and_the_course_tell(incidents: Path) -> None:
@@ -257,6 +265,8 @@ def test_moments_are_what_was_said_else_what_alerts_and_the_course_tell(incident
     alert = AlertChanged(name="a", labels={}, state="firing", since=AT)
     book.append_in(folder, alert)
     seen = book.append_in(folder, AlertChanged(name="a", labels={}, state="acknowledged", since=AT))
+    book.append_in(folder, AlertChanged(name="a", labels={}, state="acknowledged", since=AT))
+    book.append_in(folder, AlertChanged(name="b", labels={}, state="resolved", since=AT - timedelta(hours=9)))
     book.append_in(folder, Marked(moment="mitigated", when=AT + timedelta(hours=1)))
     closed = book.close(folder, "")
     found = impact(book.read_incident(folder), book.entries(made.id))
@@ -283,6 +293,8 @@ def test_a_moment_is_not_before_its_detection_and_not_to_come(incidents: Path) -
     mark(folder, "acknowledged", before(0.5))
     with pytest.raises(MomentRefused, match=r"^resolved: that would be before mitigated, "):
         mark(folder, "resolved", before(1.5))
+    with pytest.raises(MomentRefused, match=r"^acknowledged: that would be before detected, "):
+        mark(folder, "acknowledged", before(2.5))
     with pytest.raises(MomentRefused, match=r"^detected: that would be after mitigated, "):
         mark(folder, "detected", before(0.75))
     with pytest.raises(MomentRefused, match="is still to come"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -10,14 +11,27 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+from msgspec.structs import replace
 
 from lilfox_tui.i18n import LANGUAGES
 from lilfox_tui.incident import incidents as book
 from lilfox_tui.incident.export import export_markdown
 from lilfox_tui.incident.markdown import block, code, inline, lines
-from lilfox_tui.incident.model import JobEnded, StepEnded
+from lilfox_tui.incident.model import (
+    Called,
+    Changed,
+    Closed,
+    Decided,
+    JobBegan,
+    JobEnded,
+    Marked,
+    Named,
+    Reopened,
+    StepBegan,
+    StepEnded,
+)
 from lilfox_tui.incident.places import find
-from tests.unit.incident.made import all_events
+from tests.unit.incident.made import AT, all_events
 from tests.unit.incident.test_line import SECRETS
 
 PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
@@ -116,3 +130,62 @@ def test_an_export_says_whether_it_was_altered_and_what_is_in_force(incidents: P
     assert "- [ ] take back, or keep on purpose: words" in text
     assert "job j unknown: nobody saw it\n" in text.partition("## What did not go well")[2]
     assert "````text\n  a\n  ```\n  b\n  ````" in text
+
+
+def test_an_export_tells_who_did_what_and_when(incidents: Path) -> None:
+    made = book.open_incident("db down", "SEV-1", "HighErrorRate", by="ann@a")
+    folder = find(made.id)
+    step = StepBegan(runbook="r", sha256="0", step=2, title="Look", command="uptime", host="web1", run="1")
+    elsewhere = AT.astimezone(timezone(timedelta(hours=8)))
+    for what in (
+        Named(role="lead", who="bob"),
+        Called(contact="security", outcome="on their way"),
+        Decided(text="restart it"),
+        Marked(moment="detected", when=elsewhere),
+        Marked(moment="mitigated", when=AT + timedelta(minutes=134)),
+        step,
+        StepEnded(run="1", state="failed", message="no answer", exit_status=7),
+        replace(step, run="2", command="reboot"),
+        StepEnded(run="2", state="unknown", message="the link went"),
+        JobBegan(job="j", kind="backup", title="nightly"),
+        JobEnded(job="j", kind="backup", state="failed", message="no room"),
+        Changed(change="ban", text="banned 192.0.2.7", undo="unban it", ends=AT + timedelta(days=9999)),
+        Changed(change="stop", text="stopped nginx"),
+        Closed(summary="the first end"),
+        Reopened(reason="not over"),
+        Closed(summary="the last end"),
+    ):
+        book.append_in(folder, what, by="bob@b")
+    text = export_markdown(made.id, "en")
+
+    def section(title: str) -> str:
+        return text.partition(f"## {title}\n\n")[2].partition("\n\n## ")[0]
+
+    overview = section("Overview")
+    assert "**Opened because of**: HighErrorRate" in overview
+    assert ("**Summary**: the last end" in overview, "the first end" in overview) == (True, False)
+    assert section("Impact times").splitlines()[2:5] == [
+        "| detected | 2023-12-30 02:00:00 | - | somebody said so |",
+        "| acknowledged | - | - | nobody said |",
+        "| mitigated | 2023-12-30 04:14:00 | 2 h 14 min | somebody said so |",
+    ]
+    assert section("Impact times").splitlines()[5].endswith(" | alerts, opening and end |")
+    responders = section("Responders").splitlines()
+    assert responders[0] == "- **lead**: bob"
+    assert [PARSER.renderInline(line).removeprefix("- ") for line in responders[1:3]] == [
+        "ann@a: 1 entry", "bob@b: 16 entries",
+    ]  # fmt: skip
+    assert responders[3].endswith(" called security: on their way")
+    assert section("Decisions").endswith(": restart it")
+    timeline = section("Timeline (UTC)")
+    assert "2. Look, web1: failed (exit status 7): no answer" in timeline
+    assert "2. Look, web1: unknown: the link went" in timeline
+    in_force = section("Changes still in force").splitlines()
+    assert in_force[0].endswith("UTC) To take it back: `unban it`")
+    assert in_force[1] == "- stopped nginx"
+    not_well = section("What did not go well").splitlines()
+    assert [line[len("- 2023-12-30 02:00:00 ") :] for line in not_well[:3]] == [
+        "web1: `uptime`: failed: no answer", "web1: `reboot`: unknown: the link went", "job j failed: no room",
+    ]  # fmt: skip
+    assert "see what this left, nobody knows how it ended: `reboot`" in section("Action items")
+    assert "`uptime`" not in section("Action items")

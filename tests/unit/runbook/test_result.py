@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.runbook.facts import EndState
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import tr
+from lilfox_tui.runbook.facts import EndState, RunFact, Skipped
 from lilfox_tui.runbook.result import outcome_of
 from lilfox_tui.runbook.session import Folding
-from tests.unit.runbook.made import began, command, ended, opened, runbook
+from tests.unit.runbook.made import AT, began, command, ended, opened, runbook
 
 
 def folding() -> Folding:
@@ -46,3 +48,56 @@ def test_what_a_change_did_before_it_failed_is_not_said_to_be_nothing() -> None:
     run = folding()
     run.take([began("r1", 0, 0), ended("r1"), began("r2", 1, 0, kind="read"), ended("r2", "failed")])
     assert "look there" not in outcome_of(run).hint
+
+
+MADE: list[RunFact] = [began("r1", 0, 0), ended("r1")]
+LOOKED: list[RunFact] = [began("r2", 1, 0, kind="read"), ended("r2")]
+UNMADE: list[RunFact] = [began("r3", 0, 1, rollback=True, undoes=("r1",)), ended("r3")]
+PASSED: list[RunFact] = [Skipped(at=AT, step=1, command=0, reason="no", by="fox@den")]
+
+
+@pytest.mark.parametrize(
+    ("facts", "aborted", "state", "code", "hint"),
+    [
+        ([*MADE, *LOOKED], False, "ok", 0, False),
+        (MADE, False, "partly", 3, True),
+        ([], False, "cancelled", 130, False),
+        ([*MADE, *LOOKED], True, "partly", 3, True),
+        ([*MADE, *UNMADE, *LOOKED], True, "cancelled", 130, False),
+        ([*MADE, *UNMADE, *LOOKED], False, "failed", 1, False),
+        ([*MADE, *PASSED], False, "partly", 3, False),
+    ],
+)
+def test_it_is_ok_only_where_all_is_done_and_stands(
+    facts: list[RunFact], aborted: bool, state: str, code: int, hint: bool
+) -> None:
+    run = folding()
+    run.take(facts)
+    outcome = outcome_of(run, aborted=aborted)
+    assert (outcome.state, outcome.exit_code) == (state, code)
+    assert ("take some of them back" in outcome.hint) is hint
+    assert outcome.result["changes_in_force"] == len(run.changes())
+
+
+def test_what_nobody_takes_back_by_a_runbook_is_not_said_to_be_taken_back_by_it() -> None:
+    run = Folding(runbook((command("make", "change"), command("look"))))
+    run.take([opened({"": ("here",)}), *MADE])
+    assert outcome_of(run).hint.startswith("changes in force: 1")
+    assert "take some of them back" not in outcome_of(run).hint
+
+
+def test_why_the_run_itself_failed_comes_before_what_failed_in_it() -> None:
+    failure = LilFoxError(tr("the configuration is gone"), tr("put it back"))
+    run = folding()
+    assert (outcome_of(run, failure=failure).state, outcome_of(run, failure=failure).exit_code) == ("failed", 1)
+    run.take([*MADE, began("r2", 1, 0, kind="read"), ended("r2", "failed", "refused")])
+    outcome = outcome_of(run, failure=failure)
+    assert (outcome.state, outcome.exit_code) == ("partly", 3)
+    assert (outcome.message, outcome.hint) == ("the configuration is gone", "put it back")
+
+
+def test_a_look_that_failed_before_its_check_worked_is_no_failure() -> None:
+    run = Folding(runbook((command("look"), command("curl", check=True))))
+    run.take([opened({"": ("here",), "local": ("here",)})])
+    run.take([began("1", 0, 0, kind="read"), ended("1", "failed"), began("2", 0, 1, kind="read"), ended("2")])
+    assert (outcome_of(run).state, outcome_of(run).exit_code) == ("ok", 0)
