@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
@@ -20,12 +19,14 @@ from lilfox_tui.incident.model import SeverityLevel, TookOver
 from lilfox_tui.incident.places import NAMED_BY
 from lilfox_tui.jobs.start import start
 from lilfox_tui.monitor.shell import terminal_argv
+from lilfox_tui.runbook import shell
 from lilfox_tui.runbook.allowed import refuse_first_run
+from lilfox_tui.runbook.carrying import Carrying
 from lilfox_tui.runbook.faces import this_face
 from lilfox_tui.runbook.filling import fill
 from lilfox_tui.runbook.model import Command, Runbook
 from lilfox_tui.runbook.orders import RunOne, TakeOver, TerminalBegins, send
-from lilfox_tui.runbook.preparing import is_secret
+from lilfox_tui.runbook.preparing import interpreter_of, is_secret
 from lilfox_tui.runbook.resuming import newest, runbook_of, wish_of
 from lilfox_tui.runbook.session import Folding
 from lilfox_tui.runbook.targets import host_config
@@ -127,11 +128,14 @@ def in_terminal(config: Config, folding: Folding, turn: Turn, sha256: str, value
     filled = fill(command, given, folding.runbook.variables)
     (host,) = turn.hosts
     begins = TerminalBegins(step=turn.step, command=turn.command or 0, host=host, sha256=sha256, values=dict(values))
-    cwd = command.attributes.cwd
-    script = f"cd -- {shlex.quote(cwd)} || exit\n{filled.script}" if cwd else filled.script
-    argv = terminal_argv(
-        host, host_config(config, host), config.ssh, script, filled.env, sudo=bool(command.attributes.sudo)
+    bash = shell.in_terminal(
+        filled.script,
+        fence=Carrying(folding).fence(turn, host),
+        cwd=command.attributes.cwd or "",
+        interpreter=interpreter_of(command),
     )
+    sudo = bool(command.attributes.sudo)
+    argv = terminal_argv(host, host_config(config, host), config.ssh, bash, filled.env, sudo=sudo)
     return InTerminal(begins=begins, argv=argv)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lilfox_tui.config.model import HostConfig, SshConfig
@@ -31,14 +31,14 @@ def shell_argv(name: str, config: HostConfig, ssh: SshConfig) -> list[str]:
 
 
 def terminal_argv(
-    name: str, config: HostConfig, ssh: SshConfig, script: str, env: Mapping[str, str], *, sudo: bool = False
+    name: str, config: HostConfig, ssh: SshConfig, argv: Sequence[str], env: Mapping[str, str], *, sudo: bool = False
 ) -> list[str]:
-    """argv that runs a bash script in this terminal, on the host. ``env`` must hold no secret: everybody on the host
-    can read it there while the script runs."""
-    words = ["env", *(f"{name}={value}" for name, value in env.items()), "bash", "--noprofile", "--norc", "-c", script]
+    """argv that runs ``argv`` in this terminal, on the host. Neither it nor ``env`` may hold a secret: everybody on the
+    host can read it there meanwhile."""
+    words = ["env", *(f"{name}={value}" for name, value in env.items()), *argv]
     if sudo:
         words = ["sudo", "--", *words]
     if config.local:
         return words
-    *argv, end, where = shell_argv(name, config, ssh)
-    return [*argv, "-t", end, where, shlex.join(words)]
+    *client, end, where = shell_argv(name, config, ssh)
+    return [*client, "-t", end, where, shlex.join(words)]

@@ -279,6 +279,7 @@ class Handling:
             by=face.name,
         )
         await self._record.began(began, ready.title, ready.command)
+        self._runner.fence_left(ready, order.host)
         self._terminal, self._terminal_face = began.run, face
         self._at_terminal = Presence(face, self._terminal_gone)
 

@@ -25,9 +25,11 @@ def why_failed(attributes: Attributes, exit_status: int, output: str) -> Message
     expect = attributes.expect
     if isinstance(expect, str):
         return None if _found(expect, output) else tr("its output does not have /{pattern}/", pattern=expect)
-    if expect is not None and exit_status != expect:
-        return tr("it ended with {status}, {expected} was expected", status=exit_status, expected=expect)
-    return tr("it ended with {status}", status=exit_status) if exit_status != (expect or 0) else None
+    if exit_status == fine_status(attributes):
+        return None
+    if expect is None:
+        return tr("it ended with {status}", status=exit_status)
+    return tr("it ended with {status}, {expected} was expected", status=exit_status, expected=expect)
 
 
 def captured(attributes: Attributes, output: str) -> tuple[dict[str, str], Message | None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections import defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -16,9 +15,8 @@ from lilfox_tui.hosts.own_address import own_addresses
 from lilfox_tui.i18n import listed, tr
 from lilfox_tui.redact import redact
 from lilfox_tui.runbook.filling import Filled, fill
-from lilfox_tui.runbook.model import Command, Runbook, Variable
+from lilfox_tui.runbook.model import Command, Variable
 from lilfox_tui.runbook.session import Folding
-from lilfox_tui.runbook.shell import Fence
 from lilfox_tui.runbook.targets import Hosts, host_config, refuse_change
 from lilfox_tui.runbook.turns import Turn
 from lilfox_tui.runbook.variables import check_value
@@ -42,8 +40,6 @@ class Preparing:
 
     def __init__(self, config: Config, hosts: Hosts, folding: Folding, values: Mapping[str, str]) -> None:
         self._config, self._hosts, self._folding, self._values = config, hosts, folding, values
-        self._fences: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
-        self._fences_of: Runbook | None = None
 
     async def ready(self, turn: Turn) -> Ready:
         """Raises LilFoxError: a value that lacks or is refused, no host, a host on which nothing may be changed."""
@@ -102,29 +98,6 @@ class Preparing:
                 own |= await own_addresses(self._hosts[name], local=host_config(self._config, name).local)
         addresses = {name: host.address for name, host in self._config.hosts.items()}
         return denied(own, self._config.runbooks.never_ban, addresses)
-
-    def fence(self, ready: Ready, host: str) -> Fence | None:
-        """Where the command finds what those before it in its fence left on the host; None where it is alone there."""
-        places = self._places(ready.command.fence)
-        if len(places) < 2:
-            return None
-        folding, mine = self._folding, (ready.turn.step, ready.turn.command or 0)
-        before = any(
-            place < mine and (result := folding.results(*place).get(host)) and result.state in ("done", "undone")
-            for place in places
-        )
-        return Fence(folding.first_run, ready.command.fence, "later" if before else "first")
-
-    def _places(self, fence: int) -> list[tuple[int, int]]:
-        """Of the commands of a fence."""
-        runbook = self._folding.runbook
-        if self._fences_of is not runbook:
-            self._fences_of, self._fences = runbook, defaultdict(list)
-            for step, each in enumerate(runbook.steps):
-                for number, command in enumerate(each.commands):
-                    if command.kind != "none":
-                        self._fences[command.fence].append((step, number))
-        return self._fences[fence]
 
 
 def interpreter_of(command: Command) -> str:

@@ -13,6 +13,7 @@ from lilfox_tui.errors import HostError, LilFoxError
 from lilfox_tui.hosts import detached
 from lilfox_tui.hosts.addresses import Denied
 from lilfox_tui.i18n import Message, _, tr
+from lilfox_tui.runbook.carrying import Carrying
 from lilfox_tui.runbook.execution import End, Execution, Task
 from lilfox_tui.runbook.facts import CommandBegan, CommandEnded, LinkLost, Printed, ReadAgain, Stays, Valued
 from lilfox_tui.runbook.filling import marked, shown
@@ -25,7 +26,7 @@ from lilfox_tui.runbook.on_disk import OnDisk, moved
 from lilfox_tui.runbook.output import Kept, Output, masked
 from lilfox_tui.runbook.preparing import Preparing, Ready, interpreter_of, is_secret
 from lilfox_tui.runbook.recording import Record, now
-from lilfox_tui.runbook.shell import forget
+from lilfox_tui.runbook.shell import Fence, forget
 from lilfox_tui.runbook.targets import Hosts, words
 from lilfox_tui.runbook.turns import Turn
 from lilfox_tui.runbook.variables import check_all
@@ -55,6 +56,7 @@ class Runner:
         self.values: dict[str, str] = {}
         self._config, self._hosts, self._on_disk = config, hosts, on_disk
         self._preparing = Preparing(config, hosts, self.folding, self.values)
+        self._carrying = Carrying(self.folding)
         self._measuring = Measuring(config, hosts, record)
         self._executions: dict[str, Execution] = {}
         self._background: set[asyncio.Task[bool]] = set()
@@ -244,9 +246,7 @@ class Runner:
 
     def _task(self, ready: Ready, host: str, run: str) -> Task:
         command, attributes = ready.command, ready.command.attributes
-        fence = self._preparing.fence(ready, host)
-        if fence is not None:
-            self._left_on.add((host, bool(attributes.sudo)))
+        fence = self.fence_left(ready, host)
         limit = attributes.timeout_s
         if limit is None and command.kind != "change" and not attributes.background:
             limit = READS_S if command.kind == "read" else FOLLOWS_S if self.alone else None
@@ -264,6 +264,13 @@ class Runner:
             timeout_s=limit,
             patience_s=PATIENCE_S if self.alone else None,
         )
+
+    def fence_left(self, ready: Ready, host: str) -> Fence | None:
+        """Where its fence leaves something on the host, which is taken away when the run ends."""
+        fence = self._carrying.fence(ready.turn, host)
+        if fence is not None:
+            self._left_on.add((host, bool(ready.command.attributes.sudo)))
+        return fence
 
     def _execution(self, host: str, task: Task, output: Output) -> Execution:
         def lost(reason: str) -> None:

@@ -12,6 +12,9 @@ the next one. So it outlives lost links and this process. ``forget`` takes it aw
 
 The command is evaluated in the first line of KEEPER: bash counts on from there, so ``line 3`` of an error is the third
 of the command.
+
+A command that wants a terminal is run by the same bash where a person is (``in_terminal``), and takes part in its
+fence. Its stdin is theirs, so what it is given stands in the argv.
 """
 
 from __future__ import annotations
@@ -30,20 +33,11 @@ _SHEBANG = re.compile(r"#!\s*(\S+)[ \t]*([^\n]*)")
 
 _HOME = 'LF__HOME=$HOME; if [ -n "$SUDO_UID" ] && [ "$EUID" = 0 ]; then LF__HOME=~root; fi'
 
-_READS = (
-    r"""
-exec 2>&1
+_REFUSES = r"""
 LF__refuse() { printf '%s\n' "lilfox: $1"; [ -z "$LF__MARK" ] || printf '\0%s 125\n' "$LF__MARK"; exit 125; }
-for LF__N in LF__MARK LF__STATE LF__PLACE LF__FINE LF__CWD LF__WITH; do
-    IFS= read -r -d '' "$LF__N" || LF__refuse 'what was sent ended early; nothing was run'
-done
-while IFS= read -r -d '' LF__N && [ -n "$LF__N" ]; do
-    IFS= read -r -d '' LF__V && export "$LF__N=$LF__V" || LF__refuse 'what was sent ended early; nothing was run'
-done
-IFS= read -r -d '' LF__SCRIPT || LF__refuse 'what was sent ended early; nothing was run'
-exec </dev/null
 """
-    + _HOME
+_PLACES = (
+    _HOME
     + rf"""
 LF__D=$LF__HOME/{FOLDER}/$LF__STATE
 """
@@ -63,27 +57,50 @@ esac
 LF__M=$LF__MARK
 unset -v LF__N LF__V LF__MARK
 unset -f LF__refuse
-exec 2>/dev/null
 """
 )
-_ENTERS = r"""
-exec 2>&1
+_READS = (
+    "exec 2>&1"
+    + _REFUSES
+    + r"""
+for LF__N in LF__MARK LF__STATE LF__PLACE LF__FINE LF__CWD LF__WITH; do
+    IFS= read -r -d '' "$LF__N" || LF__refuse 'what was sent ended early; nothing was run'
+done
+while IFS= read -r -d '' LF__N && [ -n "$LF__N" ]; do
+    IFS= read -r -d '' LF__V && export "$LF__N=$LF__V" || LF__refuse 'what was sent ended early; nothing was run'
+done
+IFS= read -r -d '' LF__SCRIPT || LF__refuse 'what was sent ended early; nothing was run'
+exec </dev/null
+"""
+    + _PLACES
+    + "exec 2>/dev/null\n"
+)
+_FINDS = r"""
 unset -v LF__M
 set --
 if [ "$LF__PLACE" = later ]; then
     . "$LF__D/vars" 2>/dev/null
-    cd -- "$LF__CD" || { echo "lilfox: nothing was run"; exit 125; }
+    cd -- "${LF__CD:-$LF__HOME}" || { echo "lilfox: nothing was run"; exit 125; }
     unset -v LF__CD
 else
     cd -- "$LF__HOME" 2>/dev/null || cd /
     cd -- "${LF__CWD:-.}" || { echo "lilfox: nothing was run"; exit 125; }
 fi
+"""
+_HAS_TERMINAL = """
+TERM=$LF__TERM
+unset -v COLUMNS LINES
+"""
+"""Of the terminal where it runs, not of where the command before it ran."""
+_BEGINS = r"""
 if [ -n "$LF__WITH" ]; then
     eval "$LF__WITH /dev/fd/3" 3< <(printf '%s\n' "$LF__SCRIPT")
     exit
 fi
 [ "$LF__PLACE" != later ] || . "$LF__D/options" 2>/dev/null
 """
+_ENTERS = "exec 2>&1" + _FINDS + _BEGINS
+_ENTERS_TERMINAL = _FINDS + _HAS_TERMINAL + _BEGINS
 _KEEPER = r"""eval "$1"; (eval "$2"; eval "$LF__SCRIPT"
     {
         set -- "$?" "$LF__PLACE" "$LF__D" "$LF__FINE"
@@ -111,7 +128,8 @@ LF__S=$?
 [ -z "$LF__M" ] || printf '\0%s %s\n' "$LF__M" "$LF__S"
 exit "$LF__S"
 """
-ARGV = ("bash", "--noprofile", "--norc", "-c", _KEEPER, "bash", _READS, _ENTERS)
+_BASH = ("bash", "--noprofile", "--norc", "-c", _KEEPER, "bash")
+ARGV = (*_BASH, _READS, _ENTERS)
 
 
 class Fence(Struct, frozen=True):
@@ -157,6 +175,22 @@ def given(
     if any("\0" in field for field in fields):
         raise ValueError("a NUL in a script or a value")
     return b"".join(field.encode("utf-8", "surrogateescape") + b"\0" for field in fields)
+
+
+def in_terminal(script: str, *, fence: Fence | None = None, cwd: str = "", interpreter: str = "") -> tuple[str, ...]:
+    """argv that runs a script, which holds no secret, in the terminal where it is started. What it leaves is kept
+    however it ends: whether it worked a person says."""
+    known = {
+        "LF__MARK": "",
+        "LF__STATE": "" if fence is None else fence.folder,
+        "LF__PLACE": "" if fence is None else fence.place,
+        "LF__FINE": "any",
+        "LF__CWD": cwd,
+        "LF__WITH": with_words(script, interpreter),
+        "LF__SCRIPT": script,
+    }
+    words = "".join(f"{name}={shlex.quote(value)}\n" for name, value in known.items())
+    return (*_BASH, f"{words}LF__TERM=$TERM{_REFUSES}{_PLACES}", _ENTERS_TERMINAL)
 
 
 def with_words(script: str, interpreter: str) -> str:

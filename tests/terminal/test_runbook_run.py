@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,31 @@ RUNBOOK = """# Made
    ```
 """
 
+IN_ONE_FENCE = """# Made
+
+1. The terminal first
+
+   ```bash
+   less made.md
+   echo after it in $PWD
+   ```
+
+2. In the middle
+
+   ```bash
+   cd sub
+   less word
+   echo then in $PWD
+   ```
+
+3. All of it
+
+   ```bash {"interactive":true}
+   cd sub; export WHO=fox
+   read -rp "who? " X; echo "$X, $WHO, $PWD"
+   ```
+"""
+
 
 @pytest.fixture
 def home(jobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -86,6 +112,39 @@ def test_each_answer_does_what_it_says(home: Path) -> None:
     (job,) = list_jobs()
     assert (job.state, job.exit_code) == ("partly", 3)
     assert (home / "made").read_text() == "made\n"
+
+
+def test_what_wants_a_terminal_takes_part_in_its_fence(home: Path) -> None:
+    """Folder and variables go through it both ways, as through any other command."""
+    (home / "made.md").write_text(IN_ONE_FENCE)
+    (home / "sub").mkdir()
+    (home / "sub" / "word").write_text("a word in a file\n")
+
+    asked: Counter[str] = Counter()
+
+    def answer(run: Console, what: str, keys: str) -> None:
+        """Answers what is asked anew."""
+        asked[what] += 1
+        run.until(lambda _text: run.raw.count(what.encode()) >= asked[what])
+        run.press(keys)
+
+    with console(home, str(home / "made.md")) as run:
+        answer(run, "it takes this terminal", "y\n")
+        answer(run, "# Made", "q")
+        answer(run, "Did it work?", "y\n")
+        run.until(f"after it in {home}")
+        answer(run, "it takes this terminal", "y\n")
+        answer(run, "a word in a file", "q")
+        answer(run, "Did it work?", "y\n")
+        run.until(f"then in {home}/sub")
+        answer(run, "it takes this terminal", "y\n")
+        answer(run, "Did it work?", "y\n")
+        answer(run, "it takes this terminal", "y\n")
+        answer(run, "\nwho? ", "me\n")
+        run.until(f"me, fox, {home}/sub")
+        answer(run, "Did it work?", "y\n")
+        assert run.ended_within() == 0
+    assert not list((home / ".cache" / "lilfox" / "runs").iterdir()), "taken away at the end"
 
 
 def test_that_all_is_as_before_is_said_after_an_undo(home: Path) -> None:

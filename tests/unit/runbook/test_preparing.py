@@ -11,11 +11,9 @@ from lilfox_tui.config.runbook_model import RunbooksConfig
 from lilfox_tui.errors import LilFoxError, NotAllowed, UsageError
 from lilfox_tui.hosts.base import Completed
 from lilfox_tui.hosts.fake import FakeHost
-from lilfox_tui.runbook.filling import fill
 from lilfox_tui.runbook.model import Kind, Runbook, Variable
-from lilfox_tui.runbook.preparing import Preparing, Ready, is_secret
+from lilfox_tui.runbook.preparing import Preparing, is_secret
 from lilfox_tui.runbook.session import Folding
-from lilfox_tui.runbook.shell import Fence
 from lilfox_tui.runbook.targets import Hosts
 from lilfox_tui.runbook.turns import Turn
 from tests.unit.runbook.made import began, command, ended, opened, runbook
@@ -53,11 +51,6 @@ async def test_a_link_that_came_back_from_elsewhere_is_asked_anew(monkeypatch: p
     at[0] = "203.0.113.9"
     with pytest.raises(LilFoxError, match="your own address"):
         await preparing.ready(turn)
-
-
-def _ready(book: Runbook, number: int) -> Ready:
-    mine = book.steps[0].commands[number]
-    return Ready(turn=Turn(0, number, ("web1",)), title="Step 1", command=mine, filled=fill(mine, {}, ()))
 
 
 @pytest.mark.parametrize(("kind", "refused"), [("read", 0), ("follow", 0), ("change", 1), ("interactive", 1)])
@@ -113,29 +106,6 @@ def test_before_all_is_run_every_value_is_there_and_may_stand_where_it_is_asked_
         Prepared(runbook((gives, command("ps -u <uid> -C <who>")))).preparing.look_ahead()
     with pytest.raises(LilFoxError, match="would be read as an option"):
         Prepared(runbook((asks,)), uid="-x").preparing.look_ahead()
-
-
-def test_a_command_finds_what_those_before_it_left_in_its_fence() -> None:
-    fence = tuple(command(text, "change", fence=3) for text in ("cd /", "pwd", "echo two"))
-    book = runbook((*fence, command("ls", fence=4), command("shown", "none", fence=4)))
-    made = Prepared(book)
-    made.folding.first_run = "run"
-
-    def place(number: int) -> Fence | None:
-        return made.preparing.fence(_ready(book, number), "web1")
-
-    assert place(3) is None, "alone in its fence but for what is only shown"
-    assert (place(0), place(1)) == (Fence("run", 3, "first"), Fence("run", 3, "first"))
-    made.folding.take([began("1", 0, 0, "web1"), ended("1", "failed")])
-    assert place(1) == Fence("run", 3, "first"), "one that failed has left nothing"
-    made.folding.take([began("2", 0, 0, "web1"), ended("2")])
-    assert (place(0), place(1)) == (Fence("run", 3, "first"), Fence("run", 3, "later"))
-    made.folding.take([began("3", 0, 2, "web1", undoes=("2",)), ended("3")])
-    assert made.folding.results(0, 0)["web1"].state == "undone"
-    assert place(1) == Fence("run", 3, "later")
-    now = runbook(fence[:1])
-    made.folding.read_again(now)
-    assert made.preparing.fence(_ready(now, 0), "web1") is None, "the file has another text now"
 
 
 @pytest.mark.parametrize(

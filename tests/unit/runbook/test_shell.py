@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pytest
 
-from lilfox_tui.runbook.shell import ARGV, FOLDER, Fence, given
+from lilfox_tui.runbook.shell import ARGV, FOLDER, Fence, given, in_terminal
 
 MARK = "0123456789abcdef"
 
@@ -160,3 +160,35 @@ def test_lines_of_errors_are_those_of_the_command(shell: Shell) -> None:
 def test_lines_are_those_of_the_later_command_too_and_it_has_no_arguments(shell: Shell) -> None:
     shell("cd /; set -o pipefail", "first")
     assert shell('echo "$#"\nnosuch2', "later") == (127, "0\nbash: line 2: nosuch2: command not found\n")
+
+
+def test_what_runs_in_a_terminal_takes_part_in_its_fence(home: Path) -> None:
+    """Its stdin is the person's, its stdout and stderr stay two; its terminal is its own."""
+    shell = Shell(home)
+    (home / "app").mkdir()
+
+    def at_terminal(script: str, place: Literal["first", "later"] | None, **more: str) -> tuple[int, str, str]:
+        done = subprocess.run(
+            in_terminal(script, fence=None if place is None else Fence("r", 0, place), **more),
+            input="typed\n",
+            capture_output=True,
+            check=False,
+            text=True,
+            cwd="/",
+            env={"HOME": str(home), "PATH": os.environ["PATH"], "TERM": "vt220"},
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    assert at_terminal("read -r X; echo $X $TERM $PWD; echo warns >&2", None) == (
+        0, f"typed vt220 {home}\n", "warns\n"
+    )  # fmt: skip
+    assert at_terminal("echo $PWD", None, cwd="app") == (0, f"{home}/app\n", "")
+    assert at_terminal("import sys; print(sys.argv[0])", None, interpreter="python3") == (0, "/dev/fd/3\n", "")
+    assert at_terminal("cd app; export WHO='a fox'; exit 3", "first")[0] == 3
+    assert at_terminal("cd app; export WHO='a fox'; (exit 3)", "first")[0] == 3
+    assert shell("echo $PWD $WHO; export AGE=5", "later") == (0, f"{home}/app a fox\n")
+    assert at_terminal("echo $PWD $WHO $AGE $TERM $X", "later") == (0, f"{home}/app a fox 5 vt220\n", "")
+    (home / FOLDER / "r" / "0" / "vars").unlink()
+    code, said, _more = at_terminal("echo ran", "later")
+    assert code == 125
+    assert "nothing was run" in said
