@@ -18,7 +18,8 @@ from msgspec import Struct, field
 
 DOMAIN = "lilfox"
 LANGUAGES = {"en": "English", "zh_CN": "简体中文"}
-_LOCALE_DIR = Path(__file__).parent / "locale"
+LOCALE_DIR = Path(__file__).parent / "locale"
+"""Where the catalogues are."""
 _translations: gettext.NullTranslations = gettext.NullTranslations()
 _language = "en"
 _here: ContextVar[tuple[str, gettext.NullTranslations] | None] = ContextVar("language", default=None)
@@ -54,7 +55,7 @@ def in_language(name: str) -> Iterator[None]:
 
 
 def _load(name: str) -> gettext.NullTranslations:
-    return gettext.NullTranslations() if name == "en" else gettext.translation(DOMAIN, _LOCALE_DIR, languages=[name])
+    return gettext.NullTranslations() if name == "en" else gettext.translation(DOMAIN, LOCALE_DIR, languages=[name])
 
 
 def language_from_locale(environ: Mapping[str, str] | None = None) -> str:

@@ -24,7 +24,7 @@ def actions(
         """Says what the sub-command accepts."""
         parsers = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
         for name, text in texts.items():
-            sub = parsers.add_parser(name, help=str(text), description=str(text), allow_abbrev=False)
+            sub = parsers.add_parser(name, help=str(text), description=str(text))
             add_everywhere(sub)
             action(name).add_arguments(sub)
 

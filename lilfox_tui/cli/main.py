@@ -11,6 +11,7 @@ from typing import Protocol, cast
 
 from lilfox_tui import __version__
 from lilfox_tui.cli.durations import duration
+from lilfox_tui.cli.parser import Parser, translate_own_words
 from lilfox_tui.i18n import LANGUAGES, Message, _, language_from_locale, set_language, tr
 
 COMMANDS = {
@@ -53,17 +54,15 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     end (``lilfox FILE…``). Exits with 2 where they make no sense."""
     with suppress(OSError):  # no catalogue: English
         set_language(language_from_locale())
-    parser = argparse.ArgumentParser(
-        prog="lilfox",
-        description=_("The on-call console. Without a sub-command it opens the screen."),
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=f"lilfox {__version__}")
+    translate_own_words()
+    parser = Parser(prog="lilfox", description=_("The on-call console. Without a sub-command it opens the screen."))
+    version = _("show the version and exit")
+    parser.add_argument("--version", action="version", version=f"lilfox {__version__}", help=version)
     _add_global(parser, defaults=True)
     _add_screen(parser)
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title=_("sub-commands"))
     for name, text in COMMANDS.items():
-        sub = subparsers.add_parser(name, help=str(text), description=str(text), allow_abbrev=False)
+        sub = subparsers.add_parser(name, help=str(text), description=str(text))
         if name in argv:
             add_everywhere(sub)
             _load(name).add_arguments(sub)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lilfox_tui.i18n import _LOCALE_DIR, DOMAIN, LANGUAGES, _, in_language
+from lilfox_tui.i18n import DOMAIN, LANGUAGES, LOCALE_DIR, _, in_language
 from lilfox_tui.redact import MASK, redact
 
 ROOT = Path(__file__).parents[2]
@@ -76,7 +76,7 @@ def test_what_people_write_of_secrets_keeps_its_words() -> None:
 
 def _texts() -> list[str]:
     """Every text of the package."""
-    catalog: dict[object, str] = vars(gettext.translation(DOMAIN, _LOCALE_DIR, ["zh_CN"]))["_catalog"]
+    catalog: dict[object, str] = vars(gettext.translation(DOMAIN, LOCALE_DIR, ["zh_CN"]))["_catalog"]
     return [text for text in catalog if isinstance(text, str) and text]
 
 

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what ``config`` accepts."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     for name, text in ACTIONS.items():
-        add_everywhere(actions.add_parser(name, help=str(text), allow_abbrev=False))
+        add_everywhere(actions.add_parser(name, help=str(text)))
 
 
 def run(args: argparse.Namespace) -> int:

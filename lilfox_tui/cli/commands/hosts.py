@@ -28,9 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what ``hosts`` accepts."""
     _add_list_arguments(parser, first=True)
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
-    listing = actions.add_parser("list", help=_("who is reached, and how well each is"), allow_abbrev=False)
+    listing = actions.add_parser("list", help=_("who is reached, and how well each is"))
     _add_list_arguments(listing, first=False)
-    trusting = actions.add_parser("trust", help=_("accept the key that a host shows"), allow_abbrev=False)
+    trusting = actions.add_parser("trust", help=_("accept the key that a host shows"))
     for action in (listing, trusting):
         add_everywhere(action)
     trusting.add_argument("name", metavar="NAME", help=_("the host's name in the config"))

@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     for name, action in ACTIONS.items():
         text = str(action.text)
-        sub = actions.add_parser(name, help=text, description=text, allow_abbrev=False)
+        sub = actions.add_parser(name, help=text, description=text)
         add_everywhere(sub)
         _file(name).add_arguments(sub, name)
 

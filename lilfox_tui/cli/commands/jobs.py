@@ -27,13 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json-schema", action="store_true", help=_("the schema of that document"))
     parser.add_argument("--all", action="store_true", help=_("also those that ended long ago"))
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
-    ending = actions.add_parser("cancel", help=_("end a job and wait for its clean-up"), allow_abbrev=False)
+    ending = actions.add_parser("cancel", help=_("end a job and wait for its clean-up"))
     ending.add_argument(
         "--timeout", type=duration, default=60.0, metavar="DURATION", help=_("wait for its clean-up for so long")
     )
-    checked = actions.add_parser(
-        "checked", help=_("say that somebody looked what an unknown job left"), allow_abbrev=False
-    )
+    checked = actions.add_parser("checked", help=_("say that somebody looked what an unknown job left"))
     for action in (ending, checked):
         action.add_argument("job", metavar="ID", help=_("the job's id or its end"))
         add_everywhere(action)

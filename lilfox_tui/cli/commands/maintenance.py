@@ -21,12 +21,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what ``maintenance`` accepts."""
     parser.add_argument("--json", action="store_true", help=_("one JSON document"))
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
-    on = actions.add_parser("on", help=_("open a window"), allow_abbrev=False)
+    on = actions.add_parser("on", help=_("open a window"))
     on.add_argument(
         "--for", dest="for_s", type=duration, required=True, metavar="DURATION", help=_("it ends by itself")
     )
     on.add_argument("--why", default="", metavar="TEXT", help=_("what is done meanwhile"))
-    off = actions.add_parser("off", help=_("close a window"), allow_abbrev=False)
+    off = actions.add_parser("off", help=_("close a window"))
     for action in (on, off):
         action.add_argument("name", metavar="NAME", help=_("of a host, a service, a unit of recovery:, or all"))
         add_everywhere(action)

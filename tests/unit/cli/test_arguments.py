@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +12,10 @@ import pytest
 
 from lilfox_tui.cli.commands.export import systemd_unit
 from lilfox_tui.cli.durations import duration
-from lilfox_tui.cli.main import parse
+from lilfox_tui.cli.main import COMMANDS, parse
 from lilfox_tui.cli.outcome import exit_code_of
 from lilfox_tui.errors import ConfigError, LilFoxError, UsageError
+from lilfox_tui.text import cell_width
 
 
 @pytest.mark.parametrize(
@@ -81,6 +83,23 @@ def test_every_sub_command_explains_itself(command: str, capsys: pytest.CaptureF
         parse([command, "--help"])
     assert exit_.value.code == 0
     assert f"usage: lilfox {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["--help"], *([command, "--help"] for command in COMMANDS), ["logs", "--tail"]])
+def test_help_and_errors_are_chinese_and_fit_the_terminal(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    for name in ("LC_ALL", "LC_MESSAGES", "LANGUAGE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LANG", "zh_CN.UTF-8")
+    with pytest.raises(SystemExit):
+        parse(words)
+    said = capsys.readouterr()
+    text = said.out or said.err
+    assert text.startswith("用法: lilfox")
+    assert not re.search(r"usage|argument|options:|show this|error:", text)
+    assert max(map(cell_width, text.splitlines())) <= 80
 
 
 @pytest.mark.parametrize(("error", "code"), [(LilFoxError("x"), 1), (UsageError("x"), 2), (ConfigError("x"), 2)])
