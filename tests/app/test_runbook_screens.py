@@ -17,6 +17,7 @@ from lilfox_tui.incident.folding import fold
 from lilfox_tui.incident.model import Entry, Graded
 from lilfox_tui.monitor.incident_view import IncidentView, RunbooksView
 from lilfox_tui.runbook.document import parse
+from lilfox_tui.runbook.facts import CommandBegan, CommandEnded, RunFact
 from lilfox_tui.text import cell_width
 from tests.app.overviews import NOW, mixed
 from tests.app.runs_made import HOSTILE, TEXT, failed, job, looked, open_incident, ran, run, skipped, view
@@ -127,6 +128,36 @@ async def test_a_failed_step_offers_to_take_back_only_what_is_in_force(tmp_path:
             text = screen_text(pilot)
             assert "r tries again, s skips" in text
             assert ("u takes back" in text) is offered
+
+
+def _not_taken_back(number: int = 6) -> list[RunFact]:
+    """What takes the restart back, failed on one host."""
+    at, name = NOW - timedelta(seconds=40), f"{job().id}-{number}"
+    return [
+        CommandBegan(at=at, run=name, step=1, command=2, host="web-2", kind="change", shown="systemctl stop",
+                     by="ann@web-1", rollback=True),
+        CommandEnded(at=at, run=name, state="failed", exit_status=5, message="exit status 5"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("size", SIZES[1:], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_an_undo_that_failed_says_what_stands_and_what_can_be_done(size: tuple[int, int], tmp_path: Path) -> None:
+    facts = failed(tmp_path) + _not_taken_back()
+    log = run(tmp_path, facts)
+    log.trouble = "what takes it back did not work; nothing more is taken back"
+    app = showing(view(), log, open_incident())
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("4", "enter")
+        await pilot.pause()
+        told = " ".join(screen_text(pilot).split())
+        assert "taking back did not work on web-2: 3 changes stay in force; u tries again, X lists it" in told
+        assert "r tries again, s skips, u takes back" in told, "the step that failed waits as before"
+        assert log.folding is not None
+        log.folding.take(ran(9, 1, 1, "web-2", None, shown="systemctl is-active"))
+        log._state = None
+        app.pane.repaint()
+        await pilot.pause()
+        assert "taking back did not work" not in screen_text(pilot), "something was begun after it"
 
 
 async def test_a_rewound_screen_has_the_incident_as_it_was(tmp_path: Path) -> None:

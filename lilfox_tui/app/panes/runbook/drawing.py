@@ -28,7 +28,7 @@ from lilfox_tui.app.widgets.lines import Lines, more_below
 from lilfox_tui.app.wrap import wrapped
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Unavailable
-from lilfox_tui.i18n import _, listed
+from lilfox_tui.i18n import _, listed, ngettext
 from lilfox_tui.runbook.model import Runbook
 from lilfox_tui.runbook.session import Folding
 from lilfox_tui.runbook.states import CommandState, Result, RunState
@@ -240,7 +240,7 @@ class Drawing:
         """What is waited for, or what went wrong, on as many lines as it takes and there is room for."""
         room = self._pane.lilfox.room
         most = 0 if room.height < 6 else min(MOST_WAITING, room.height // 4)
-        rows = wrapped([self._waiting_row()], room.width)
+        rows = wrapped([*self._of_failed_undo(), self._waiting_row()], room.width)
         if len(rows) > most > 0:
             rows[most - 1] = (*rows[most - 1], Piece(" …", "muted"))
         return rows[:most]
@@ -249,7 +249,7 @@ class Drawing:
         pane = self._pane
         log, item = pane.seen, pane.item
         mark = Piece(f" {pane.lilfox.glyphs.chosen} ", "accent")
-        if log is not None and log.trouble:
+        if log is not None and log.trouble and pane.failed_undo is None:
             return (Piece(f" {pane.lilfox.glyphs.failing} ", "failing"), Piece(log.trouble, "failing"))
         if log is not None and log.ended is not None and pane.killed is None:
             return self._of_ended(log.ended.state, log.ended.message, log.ended.at, log.by or "?")
@@ -265,21 +265,27 @@ class Drawing:
             problem = item.problems[0]
             text = _("line {line}: {what}; nothing of this file is run", line=problem.line, what=problem.text)
             return (Piece(f" {pane.lilfox.glyphs.failing} ", "failing"), Piece(text, "failing"))
-        before = pane.column == LIST or (pane.side_by_side == 1 and pane.column < COMMAND)
-        if item.alert and before:
-            return (
-                mark,
-                Piece(_("{alert} fires, this is for it: enter goes to its steps", alert=item.alert), "accent"),
-            )
         if item.alert:
-            text = _("{alert} fires, this is for it: enter begins a run", alert=item.alert)
-            return (mark, Piece(text, "accent"))
+            return (mark, Piece(self._of_alert(item.alert), "accent"))
         if (last := item.last) is not None and last.ended is not None:
             return self._of_ended(last.state, last.message, last.ended, f"{last.user}@{last.host}")
-        if before:
-            text = _("enter goes to its steps; enter there begins a run; changes are asked first")
-            return (mark, Piece(text, "muted"))
-        return (mark, Piece(_("enter begins a run; nothing is changed before you have seen and confirmed it"), "muted"))
+        return (mark, Piece(self._of_new(), "muted"))
+
+    def _of_alert(self, alert: str) -> str:
+        """What enter does with a runbook for an alert that fires."""
+        if self._pane.column == LIST:
+            return _("{alert} fires, this is for it: enter goes to its steps", alert=alert)
+        if self._pane.shows_less:
+            return _("{alert} fires, this is for it: enter shows the command, once more begins a run", alert=alert)
+        return _("{alert} fires, this is for it: enter begins a run", alert=alert)
+
+    def _of_new(self) -> str:
+        """What enter does with a runbook that never ran."""
+        if self._pane.column == LIST:
+            return _("enter goes to its steps; enter there begins a run; changes are asked first")
+        if self._pane.shows_less:
+            return _("enter shows the command; once more begins a run; changes are asked first")
+        return _("enter begins a run; nothing is changed before you have seen and confirmed it")
 
     def _of_ended(self, state: str, message: str, at: datetime, by: str) -> Row:
         """The last run: who, when, how it ended."""
@@ -287,6 +293,16 @@ class Drawing:
         text = _("last run, by {who}, ended {time} ago: {message}", who=by, time=ago, message=message)
         mark = state_mark("done" if good else "failed", self._pane.lilfox.glyphs)
         return (Piece(" "), mark, Piece(f" {text}", "good" if good else "degraded"))
+
+    def _of_failed_undo(self) -> list[Row]:
+        """That taking back did not work, what stands because of it, and what can be done."""
+        failed, state = self._pane.failed_undo, None if self._pane.seen is None else self._pane.seen.state
+        if failed is None or state is None:
+            return []
+        left = ngettext("{count} change stays in force", "{count} changes stay in force", len(state.changes))
+        text = _("taking back did not work on {host}: {left}; u tries again, X lists it and ends the run",
+                 host=failed.host, left=left)  # fmt: skip
+        return [(Piece(f" {self._pane.lilfox.glyphs.failing} ", "failing"), Piece(text, "failing"))]
 
     def _for_none(self) -> str | None:
         """That no runbook is for the alert that led here, where that is so."""

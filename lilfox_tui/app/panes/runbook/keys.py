@@ -169,6 +169,16 @@ class RunbookKeys(Pane):
             return None
         return step, number or 0, commands[number or 0]
 
+    @property
+    def failed_undo(self) -> Result | None:
+        """What was to take a change back and did not, where nothing was begun after it."""
+        run = self.run
+        if run is None or run.state is None:
+            return None
+        begun = [result for step in run.state.steps for each in step.commands for result in each.results]
+        last = max(begun, key=lambda result: result.began, default=None)
+        return last if last is not None and last.rollback and last.state in ("failed", "unknown") else None
+
     def results(self) -> tuple[Result, ...]:
         """What is shown below the command: what became of it on each host. Of a step of several commands, and of what
         waits for its turn while somebody goes along with the run, what became of the command that began last."""
@@ -224,6 +234,11 @@ class RunbookKeys(Pane):
         """How many columns there are at once."""
         width = self.lilfox.room.width
         return 1 if self.zoomed else 3 if width >= THREE else 2 if width >= TWO else 1
+
+    @property
+    def shows_less(self) -> bool:
+        """Whether enter first goes to the command, which has no place beside the steps."""
+        return self.side_by_side == 1 and self.column < COMMAND
 
 
 def _items_of(view: RunbooksView, firing: Sequence[str], seen: Collection[str]) -> Sequence[Item]:

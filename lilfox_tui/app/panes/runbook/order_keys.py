@@ -28,6 +28,8 @@ class RunbookOrderKeys(RunbookRunKeys):
         turn = waiting.turn
         if waiting.what == "nothing":
             self.lilfox.tell(tr("a command runs; S stops it"))
+        elif turn is None and self.failed_undo is not None:
+            await self._end_asked(run)  # not what somebody wanted who took it back: what stays is listed first
         elif turn is None:
             from lilfox_tui.runbook.orders import Finish
 

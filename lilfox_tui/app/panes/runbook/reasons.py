@@ -46,11 +46,6 @@ class RunbookReasons(RunbookMovingKeys):
                       line=item.problems[0].line, what=item.problems[0].text)  # fmt: skip
         return self.not_now() or self.follows()
 
-    @property
-    def shows_less(self) -> bool:
-        """Whether enter first goes to the command, which has no place beside the steps."""
-        return self.side_by_side == 1 and self.column < 2
-
     def no_run(self) -> Message | None:
         """Why no run takes orders."""
         if self.run is None:
