@@ -12,7 +12,7 @@ from textual.widgets import Input
 
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.panes.backup.restore_pages import CHECKS, CONFIRM, RESULT, RUN, WHAT, WHERE
-from lilfox_tui.app.panes.backup.restore_wizard import RestoreWizard
+from lilfox_tui.app.panes.backup.restore_wizard import NOTHING, RestoreWizard
 from lilfox_tui.backup.check import Check
 from lilfox_tui.backup.source import Change
 from lilfox_tui.backup.wish import Wish
@@ -162,12 +162,35 @@ async def test_what_forbids_it_stops_there(stand_in: StandIn, size: tuple[int, i
         assert wizard.step == CHECKS
         before = len(stand_in.looked)
         del stand_in.all_checks[-1]
+        await pilot.press("space")  # a key too many says nothing: it only goes to the first that can be allowed
+        await pilot.pause()
+        assert "space once more says so" in screen_text(pilot)
+        assert not wizard.choice.other_server
         await pilot.press("space")
         await until(lambda: len(stand_in.looked) > before)
         assert stand_in.looked[-1].other_server
         await looked(wizard)
         await pilot.press("enter")
         assert wizard.step == CONFIRM
+
+
+async def test_all_checks_can_be_read_on_a_small_screen(stand_in: StandIn) -> None:
+    stand_in.all_checks[:] = [Check(f"part-{number}", "good", f"found {number}", "") for number in range(9)]
+    app = showing(healthy())
+    async with app.run_test(size=(40, 10)) as pilot:
+        wizard = await opened(pilot)
+        await looked(wizard)
+        await pilot.press("enter", "enter")
+        assert wizard.step == CHECKS
+        seen = ""
+        for _ in range(12):
+            await pilot.pause()
+            seen += screen_text(pilot)
+            await pilot.press("j")
+        assert all(f"found {number}" in seen for number in range(9))
+        assert wizard._at >= 0, "then what can be allowed"
+        await pilot.press("k", "k")
+        assert wizard._at == NOTHING
 
 
 async def test_a_set_that_cannot_be_looked_at(stand_in: StandIn) -> None:

@@ -113,7 +113,7 @@ class RestoreView(Dialog[None]):
         body = self.query_one("#wizard-body", Lines)
         rows, items = self._rows(), self._items()
         rows = wrapped([BLANK, *rows], width - 1)
-        selected = len(rows) + self._at if items else None
+        selected = len(rows) + self._at if items and self._at >= 0 else None
         shown = [*rows, *(item.row for item in items)]
         if self.step == RUN:
             body.show(shown, top=len(shown))
@@ -166,7 +166,7 @@ class RestoreView(Dialog[None]):
         keys: dict[int, tuple[tuple[str, str], ...]] = {
             WHAT: (("space", _("choose")), ("enter", _("next page")), ("esc", _("leave"))),
             WHERE: (("space", _("another place")), ("enter", _("next page")), ("esc", _("back"))),
-            CHECKS: (("enter", _("next page")), ("R", _("look again")), ("space", _("choose")), ("esc", _("back"))),
+            CHECKS: (("enter", _("next page")), ("R", _("look again")), ("space", _("allow")), ("esc", _("back"))),
             CONFIRM: (("enter", _("restore, when the name is typed")), ("pgdn", _("more")), ("esc", _("back"))),
             RUN: (("esc", _("leave: the job goes on")),),
             RESULT: (("enter", _("close")),),

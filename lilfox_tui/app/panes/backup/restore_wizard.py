@@ -16,6 +16,9 @@ from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, _
 
+NOTHING = -1
+"""No row is highlighted."""
+
 
 class RestoreWizard(RestoreView):
     """Asks page by page, looks while you look, starts the job and follows it; the job outlives it."""
@@ -24,6 +27,8 @@ class RestoreWizard(RestoreView):
 
     def _go(self, step: int) -> None:
         self.step, self._at, self._moved, self._note = step, 0, False, ("", "muted")
+        if step == CHECKS:
+            self._at = NOTHING  # what a check asks is not said to be right by a key too many
         self._close_line()
         self.query_one("#wizard-body", Lines).top = 0
         if step >= CHECKS and step < RUN and (self.looked is None or self.looked.wish != self.choice.wish()):
@@ -41,7 +46,11 @@ class RestoreWizard(RestoreView):
             why = self.choice.no_where()
         elif self.step == CHECKS and (self.looked is None or not self.looked.ready):
             waiting = self.looked is None or (not self.looked.checked and self.looked.error is None)
-            why = _("still looking") if waiting else _("what is marked forbids it; R looks again")
+            why = (
+                _("still looking")
+                if waiting
+                else _("what is marked forbids it; R looks again, space allows what may be allowed")
+            )
         if why is not None:
             self._say(why)
         elif self.step < CONFIRM:
@@ -116,15 +125,29 @@ class RestoreWizard(RestoreView):
 
     def _move(self, step: int) -> None:
         items = self._items()
-        if items:
+        if items and not self._reads(step):
             self._at, self._moved = max(0, min(len(items) - 1, self._at + step)), True
+            self._show()
+        elif items:
+            self.query_one("#wizard-body", Lines).scroll_rows(step)
             self._show()
         else:
             self.query_one("#wizard-body", Lines).scroll_rows(step)
 
+    def _reads(self, step: int) -> bool:
+        """Whether a key moves through what the checks say, above what can be allowed."""
+        if self.step != CHECKS or self._at > 0 or (self._at == 0 and step > 0):
+            return False
+        self._at = NOTHING
+        return step < 0 or self.query_one("#wizard-body", Lines).hidden_below > 0
+
     def _choose(self) -> None:
         items = self._items()
         if not items:
+            return
+        if self._at == NOTHING:
+            self._at, self._moved = 0, True
+            self._say(_("space once more says so"))
             return
         item, choice = items[min(self._at, len(items) - 1)], self.choice
         if item.act == "whole":
