@@ -16,6 +16,8 @@ _NAME_WIDTH = 14
 _KIND_WIDTH = 10
 _TREND_WIDTH = 8
 _WIDE = 72
+_TREND_FROM = 100
+"""Cells from which there is room for a trend beside all figures of a database."""
 
 
 def backend_row(view: BackendView, now: datetime, style: TableStyle) -> Row:
@@ -32,7 +34,7 @@ def backend_row(view: BackendView, now: datetime, style: TableStyle) -> Row:
         pieces += [Piece(fit(view.config.kind, _KIND_WIDTH), "muted"), Piece("  ")]
     if view.outage is not None or not view.figures:
         return (*pieces, Piece(why_no_figures(view, now), ROLES[view.level]))
-    if wide and style.sparklines:
+    if style.width >= _TREND_FROM and style.sparklines:
         recent = (style.recent or {}).get(f"backend/{view.name}") or ()
         pieces += [Piece(fit(spark(recent, _TREND_WIDTH, style.glyphs), _TREND_WIDTH), "chart"), Piece("  ")]
     for figure in view.figures:
