@@ -86,6 +86,11 @@ def listed(words: Iterable[str]) -> str:
     return _(", ").join(words)
 
 
+def clauses(texts: Iterable[str]) -> str:
+    """``texts`` one after the other, each a sentence or most of one, as the language in force parts them."""
+    return _("; ").join(texts)
+
+
 class Message(Struct, frozen=True):
     """A text and its values, translated when it is shown (``str(message)``); with ``plural`` the form that fits
     ``count``."""

@@ -20,7 +20,7 @@ from lilfox_tui.app.shell import Shell
 from lilfox_tui.app.tabs import BACKUP, LOGS, METRICS, RUNBOOK
 from lilfox_tui.config.themes import load_theme, theme_names
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import LANGUAGES, Message, _, language, set_language, tr
+from lilfox_tui.i18n import LANGUAGES, Message, _, clauses, language, set_language, tr
 from lilfox_tui.monitor.model import View
 from lilfox_tui.text import fit
 
@@ -125,7 +125,7 @@ class AppKeys(Shell):
         for kind, views in parts:
             for view in views.values():
                 mark = Piece(self.glyphs.level(view.level) + " ", ROLES[view.level])
-                why = "; ".join(str(reason) for reason in view.reasons)
+                why = clauses(str(reason) for reason in view.reasons)
                 row = (
                     mark,
                     Piece(fit(view.name, 20), "strong"),

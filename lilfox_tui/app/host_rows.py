@@ -16,7 +16,7 @@ from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.config.model import Threshold, Thresholds
 from lilfox_tui.feed import Unavailable
-from lilfox_tui.i18n import _
+from lilfox_tui.i18n import _, clauses
 from lilfox_tui.metrics.model import HostSummary, Level
 from lilfox_tui.monitor.model import BackendView, HostView, ServiceView, View
 from lilfox_tui.text import clean, fit, human_duration, short_age
@@ -199,7 +199,7 @@ def held_for(view: View, now: datetime) -> str:
 def why_no_numbers(view: HostView, now: datetime) -> str:
     """Since when there are none, when the next try is, and why; the times first, since the reason may be cut."""
     if not isinstance(view.link, Unavailable):
-        return "; ".join(str(reason) for reason in view.reasons) or _("no sample yet")
+        return clauses(str(reason) for reason in view.reasons) or _("no sample yet")
     values = {
         "age": human_duration(round((now - view.link.since).total_seconds())),
         "why": view.link.error.message,

@@ -18,7 +18,7 @@ from lilfox_tui.backup.manifest import SCHEMA, Manifest, Part, Proof, is_unchang
 from lilfox_tui.backup.model import BackupSet, FoundPart, Status
 from lilfox_tui.backup.names import FIRST_YEAR, LAST_YEAR, MANIFEST, SetName, moment_of, read_file_name, read_id
 from lilfox_tui.backup.store import Entry
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.i18n import Message, clauses, tr
 from lilfox_tui.text import clean, fit
 
 _SHOWN = 80
@@ -148,7 +148,7 @@ def described_set(described: Described, there: Lying, proof: bytes | None, zone:
     if read is not None and manifest is not None and not reason:
         status, reason = _proven(read, manifest)
     if manifest is not None and manifest.missing and not reason:
-        missing = "; ".join(f"{clean(source)}: {clean(why)}" for source, why in manifest.missing.items())
+        missing = clauses(f"{clean(source)}: {clean(why)}" for source, why in manifest.missing.items())
         reason = tr("not whole, these could not be backed up: {missing}", missing=missing)
     return BackupSet(
         id=described.id,

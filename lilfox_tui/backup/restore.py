@@ -23,7 +23,7 @@ from lilfox_tui.backup.opening import Opening, source_module
 from lilfox_tui.backup.phases import phase
 from lilfox_tui.backup.source import Change, Comparison, Goal, Kept, Swap, Target
 from lilfox_tui.errors import HostError, LilFoxError, NotAllowed
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import clauses, tr
 from lilfox_tui.jobs.run import Run
 
 T = TypeVar("T")
@@ -151,7 +151,7 @@ class Restore:
                     tr(
                         "{source} was restored, but is not equal to the backup: {differences}",
                         source=source,
-                        differences="; ".join(comparison.differences[:5]),
+                        differences=clauses(comparison.differences[:5]),
                     ),
                     tr("what is there was not touched; choose another set"),
                 )

@@ -33,7 +33,7 @@ from lilfox_tui.backup.verify import Reader, verify
 from lilfox_tui.config.secrets import resolve
 from lilfox_tui.config.types import SecretRef
 from lilfox_tui.errors import HostError, LilFoxError
-from lilfox_tui.i18n import ntr, tr
+from lilfox_tui.i18n import clauses, ntr, tr
 from lilfox_tui.jobs.run import Outcome, Run
 
 
@@ -326,7 +326,7 @@ def _outcome(made: Made, manifest: Manifest) -> Outcome:
     if made.failures:
         return Outcome(
             "partly",
-            str(tr("{set} is there, but: {failures}", set=made.set, failures="; ".join(made.failures))),
+            str(tr("{set} is there, but: {failures}", set=made.set, failures=clauses(made.failures))),
             str(tr("mend that and run it again; nothing old was removed")),
             3,
             result,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lilfox_tui.errors import UsageError
-from lilfox_tui.i18n import Message, tr, listed
+from lilfox_tui.i18n import Message, clauses, listed, tr
 
 SERVICES = {"gateway": 8080, "backend": 8000, "model": 8001}
 """The stand-in services and the ports the manual gives them."""
@@ -34,7 +34,7 @@ def parse_fault(text: str) -> tuple[str, str]:
     """``SERVICE:KIND`` as a pair. Raises UsageError that names what there is."""
     name, _colon, kind = text.partition(":")
     if kind not in FAULTS_OF.get(name, {}):
-        known = "; ".join(f"{each}: {listed(kinds)}" for each, kinds in FAULTS_OF.items())
+        known = clauses(f"{each}: {listed(kinds)}" for each, kinds in FAULTS_OF.items())
         raise UsageError(
             tr("fault {fault} does not exist: it is SERVICE:KIND", fault=text), tr("there are {known}", known=known)
         )

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import Message, _, tr
+from lilfox_tui.i18n import Message, _, clauses, tr
 from lilfox_tui.runbook.fences import FenceReader
 from lilfox_tui.runbook.front_matter import FrontMatter, read_front_matter
 from lilfox_tui.runbook.inline import plain
@@ -52,7 +52,7 @@ def read_or_told(path: Path) -> Document:
     try:
         return read(path)
     except Unreadable as error:
-        text = "; ".join(filter(None, (str(error.why), str(error.hint))))
+        text = clauses(filter(None, (str(error.why), str(error.hint))))
         return Document(path=str(path), sha256="", runbooks=(), problems=(Problem(1, "error", "unreadable", text),))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui import i18n
-from lilfox_tui.i18n import Message, _, language_from_locale, listed, ngettext, ntr, tr
+from lilfox_tui.i18n import Message, _, clauses, language_from_locale, listed, ngettext, ntr, tr
 from tools import locale
 
 
@@ -69,6 +69,12 @@ def test_a_list_has_the_separator_of_the_language() -> None:
     assert (listed([]), listed(["web-1"])) == ("", "web-1")
     i18n.set_language("zh_CN")
     assert listed(iter(["web-1", "web-2"])) == "web-1、web-2"
+
+
+def test_clauses_have_the_separator_of_the_language() -> None:
+    assert clauses(iter(["disk full", "load 9"])) == "disk full; load 9"
+    i18n.set_language("zh_CN")
+    assert clauses(["磁盘已满", "负载 9"]) == "磁盘已满；负载 9"
 
 
 def test_forms_by_number() -> None:

@@ -24,7 +24,7 @@ from lilfox_tui.backup.postgresql.psql import Psql, SqlRefused
 from lilfox_tui.backup.postgresql.server import Server, Session, sessions_in
 from lilfox_tui.backup.postgresql.variables import variable
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.i18n import Message, _, clauses, listed, tr
 from lilfox_tui.text import clean, human_duration
 
 IN_USE = "55006"
@@ -83,13 +83,14 @@ async def refuse_sessions(psql: Psql, names: Sequence[str]) -> None:
 
 def in_the_way(name: str, sessions: Sequence[Session]) -> Message:
     """``lilfox is in use: pid 4711 (role app, psql, local, idle for 3m 20s); …``"""
-    told = [
-        f"pid {each.pid} ({', '.join(word for word in (each.role, each.application, each.client, each.state) if word)}"
-        f", {human_duration(each.since_s)})"
-        for each in sessions[:_SOME]
-    ]
+    told = [_("pid {pid} ({who})", pid=each.pid, who=_who(each)) for each in sessions[:_SOME]]
     more = f" … (+{len(sessions) - _SOME})" if len(sessions) > _SOME else ""
-    return tr("{name} is in use: {sessions}", name=clean(name), sessions=clean("; ".join(told)) + more)
+    return tr("{name} is in use: {sessions}", name=clean(name), sessions=clean(clauses(told)) + more)
+
+
+def _who(session: Session) -> str:
+    words = filter(None, (session.role, session.application, session.client, session.state))
+    return listed([*words, human_duration(session.since_s)])
 
 
 def hint_to_end() -> Message:

@@ -48,7 +48,7 @@ from lilfox_tui.backup.postgresql.swap import Step, rename
 from lilfox_tui.backup.source import Change, Comparison, Goal, Renames, Settled, Swap
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.i18n import listed, tr
+from lilfox_tui.i18n import clauses, listed, tr
 from lilfox_tui.text import clean
 
 
@@ -158,7 +158,7 @@ class DatabaseTarget:
             found = await compare_database(staging.access, staging.ground.server, staged, aim.detail, ahead)
             differences += found.differences
             compared.append(found.compared)
-        return Comparison(tuple(differences), "; ".join(compared))
+        return Comparison(tuple(differences), clauses(compared))
 
     def swap_plan(self) -> Swap:
         """See :meth:`Target.swap_plan`."""

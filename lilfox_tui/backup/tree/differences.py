@@ -11,7 +11,7 @@ from lilfox_tui.backup.source import Change, Comparison
 from lilfox_tui.backup.tree.dumping import named
 from lilfox_tui.backup.tree.index import Entry, Index
 from lilfox_tui.backup.tree.prefix import BelowTop
-from lilfox_tui.i18n import listed, ntr, tr
+from lilfox_tui.i18n import clauses, listed, ntr, tr
 from lilfox_tui.text import clean, human_bytes
 
 MOST_NAMED = 1000
@@ -54,7 +54,7 @@ def comparison(index: Index, wanted: Callable[[bytes], bool]) -> Comparison:
         (tr("attributes"), "o.attributes != p.attributes"),
     ):
         if of := [then.name or b"." for then, _ in islice(index.unequal("archive", "staged", condition), MOST_NAMED)]:
-            compared += "; " + str(tr("not as it was: {what} of {names}", what=lost, names=named(of)))
+            compared = clauses([compared, str(tr("not as it was: {what} of {names}", what=lost, names=named(of)))])
     return Comparison(tuple(found), compared)
 
 

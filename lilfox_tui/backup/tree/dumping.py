@@ -13,7 +13,7 @@ from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.tree_options import TreeOptions
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.script import new_tick
-from lilfox_tui.i18n import listed, tr
+from lilfox_tui.i18n import clauses, listed, tr
 from lilfox_tui.text import clean
 
 MOST_SAID = 60_000
@@ -102,7 +102,7 @@ def refuse_incomplete(said: Said, where: str) -> None:
                count=len(said.unreadable), where=where, names=named(said.unreadable)),
             CANNOT_READ,
         )  # fmt: skip
-    words = "; ".join(said.other[:3]) or str(tr("exit status {status}", status=said.status))
+    words = clauses(said.other[:3]) or str(tr("exit status {status}", status=said.status))
     raise BackupError(tr("tar failed on {where}: {words}", where=where, words=words))
 
 

@@ -17,7 +17,7 @@ from lilfox_tui.backup.tree.renames import settle_all, swap_in, take_back
 from lilfox_tui.backup.tree_options import TreeOptions
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.i18n import listed, ntr, tr
+from lilfox_tui.i18n import clauses, listed, ntr, tr
 from lilfox_tui.text import clean, human_bytes
 
 
@@ -66,7 +66,7 @@ class TreeTarget:
         found = [await piece.compare() for piece in self._pieces]
         return Comparison(
             tuple(line for comparison in found for line in comparison.differences),
-            "; ".join(comparison.compared for comparison in found),
+            clauses(comparison.compared for comparison in found),
         )
 
     def swap_plan(self) -> Swap:

@@ -11,7 +11,7 @@ from lilfox_tui.cli.exports.unit_word import unit_word
 from lilfox_tui.cli.output import print_json, print_text, warn
 from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.config.loader import LoadedConfig
-from lilfox_tui.i18n import listed, tr
+from lilfox_tui.i18n import clauses, listed, tr
 
 _UNIT = """\
 [Unit]
@@ -50,7 +50,7 @@ KINDS = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what ``export`` accepts."""
-    texts = "; ".join(f"{kind}: {text}" for kind, text in KINDS.items())
+    texts = clauses(f"{kind}: {text}" for kind, text in KINDS.items())
     parser.add_argument("kind", choices=list(KINDS), metavar="KIND", help=texts)
 
 

@@ -17,7 +17,7 @@ from lilfox_tui.config.model import Config
 from lilfox_tui.errors import HostKeyChanged, NotAllowed, UsageError
 from lilfox_tui.hosts.base import OfferedKey
 from lilfox_tui.hosts.open import offered_key, trust
-from lilfox_tui.i18n import _, listed, tr
+from lilfox_tui.i18n import _, clauses, listed, tr
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.export import report
 from lilfox_tui.monitor.model import Overview
@@ -78,7 +78,7 @@ def _print_hosts(overview: Overview) -> None:
     for view in overview.hosts.values():
         config = view.config
         address = _("this machine") if config.local else config.address or view.name
-        why = "; ".join(map(str, view.reasons))
+        why = clauses(map(str, view.reasons))
         rows.append([shape(view.level), Cell(view.name), Cell(address), Cell(" ".join(config.tags)), Cell(why)])
     print_table(rows)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Unavailable
-from lilfox_tui.i18n import listed, ntr
+from lilfox_tui.i18n import clauses, listed, ntr
 from lilfox_tui.logs.files.disk import Disk, Seen
 from lilfox_tui.logs.files.disks import disk_of
 from lilfox_tui.logs.files.one_log import OneLog
@@ -91,7 +91,7 @@ class LogGroup:
         notes = [note for log in logs for note in log.notes]
         searched = [each.searched_bytes for each in known if each.searched_bytes is not None]
         return SourceStatus(
-            "; ".join([counted, *notes, *map(str, self.refused.values())]),
+            clauses([counted, *notes, *map(str, self.refused.values())]),
             format=listed(sorted({each.format for each in known if each.format})),
             zone=known[0].zone,
             size_bytes=_sum([each.size_bytes for each in known]),

@@ -11,6 +11,7 @@ from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Feed
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.local import LocalHost
+from lilfox_tui.i18n import clauses
 from lilfox_tui.logs.files.counted import CountedFiles
 from lilfox_tui.logs.files.disks import disk_of
 from lilfox_tui.logs.files.follow import Follower
@@ -211,7 +212,7 @@ class OneLog:
     def _publish(self) -> None:
         counted, index, log = self._counted, self._counted.newest, self._newest
         status = SourceStatus(
-            "; ".join([self.path, *self.notes]),
+            clauses([self.path, *self.notes]),
             format="" if log is None else log.format_name,
             zone=str(self._setting.zone),
             size_bytes=self._size,

@@ -33,7 +33,7 @@ from lilfox_tui.app.widgets.lines import Lines, more_below
 from lilfox_tui.app.wrap import cells
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Ready
-from lilfox_tui.i18n import _, listed
+from lilfox_tui.i18n import _, clauses, listed
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.backup_view import PlanView
 from lilfox_tui.text import break_line, human_duration
@@ -303,7 +303,7 @@ class BackupPane(BackupKeptKeys):
         if view.level not in (Level.GOOD, Level.UNKNOWN):
             since = _("for {time}", time=human_duration(max(0, round((now - view.since).total_seconds()))))
         head = (mark, Piece(view.name, "strong"), Piece(f"  {since}  " if since else "  ", "muted"))
-        why = "; ".join(map(str, view.reasons)) or self._well(view)
+        why = clauses(map(str, view.reasons)) or self._well(view)
         first, rest = break_line(why, max(20, self.lilfox.room.width - cells(head)))
         facts = (Piece("   "), Piece(rest, ROLES[view.level])) if rest else self._facts(view)
         return [(*head, Piece(first, ROLES[view.level])), facts]

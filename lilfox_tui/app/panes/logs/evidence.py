@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from lilfox_tui.app.evidence import Selected
 from lilfox_tui.app.panes.logs.strip import grouped
-from lilfox_tui.i18n import _, listed, ngettext
+from lilfox_tui.i18n import _, clauses, listed, ngettext
 from lilfox_tui.logs.record import Record
 from lilfox_tui.text import clean
 
@@ -68,7 +68,7 @@ def _said(choice: Choice, kept: Sequence[Record], sources: Sequence[str]) -> str
     times = sorted(each.at for each in kept if each.at is not None)
     if times:
         said = _("{said}, {first} to {last} UTC", said=said, first=_utc(times[0]), last=_utc(times[-1]))
-    said = f"{said}, {choice.how}"
+    said = clauses([said, choice.how])
     return _("{said}, filter {filter}", said=said, filter=choice.where) if choice.where else said
 
 

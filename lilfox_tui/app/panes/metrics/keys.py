@@ -14,7 +14,7 @@ from lilfox_tui.app.pane import Pane
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.errors import HostKeyUnknown, LilFoxError
 from lilfox_tui.feed import Unavailable
-from lilfox_tui.i18n import Message, _, tr
+from lilfox_tui.i18n import Message, _, clauses, tr
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import BackendView, HostView, Overview, ServiceView, View
 
@@ -373,5 +373,5 @@ class MetricsKeys(Pane):
     def copy(self) -> None:
         view = self.selected_view()
         if view is not None:
-            why = "; ".join(str(reason) for reason in view.reasons) or well(view)
+            why = clauses(str(reason) for reason in view.reasons) or well(view)
             self.lilfox.copy_text(f"{view.name}: {why}, {view.since.isoformat(timespec='seconds')}")

@@ -21,7 +21,7 @@ from lilfox_tui.app.panes.metrics.host_page import HostPage, host_page
 from lilfox_tui.app.panes.metrics.keys import link_error
 from lilfox_tui.app.panes.metrics.service_page import ServicePage, service_page
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import _
+from lilfox_tui.i18n import _, clauses
 from lilfox_tui.metrics.model import Level, Snapshot
 from lilfox_tui.monitor.model import BackendView, HostView, Overview, ServiceView, View
 
@@ -175,7 +175,7 @@ class MetricsPages(EvidenceKeys, FarPast):
 def _why(view: View) -> str:
     """What is wrong with it, or that nothing is."""
     error = link_error(view)
-    return str(error) if error is not None else "; ".join(map(str, view.reasons)) or well(view)
+    return str(error) if error is not None else clauses(map(str, view.reasons)) or well(view)
 
 
 def _kept(kind: str, name: str, said: str, overview: Overview, rows: Sequence[Row]) -> Selected:
@@ -190,5 +190,5 @@ def _kept(kind: str, name: str, said: str, overview: Overview, rows: Sequence[Ro
         text = _("{said}, as it was at {when:%Y-%m-%d %H:%M:%S} UTC", said=text, when=overview.at)
     taken = _("taken at {when} UTC", when=f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}")
     shows = _("as of {when} UTC", when=f"{overview.at:%Y-%m-%d %H:%M:%S}")
-    data = f"# {taken}, {shows}\n\n{text_of_rows(rows)}"
+    data = f"# {clauses([taken, shows])}\n\n{text_of_rows(rows)}"
     return Selected(f"{kind}-{name}-{overview.at:%H%M%S}.txt", data.encode("utf-8", "replace"), text)

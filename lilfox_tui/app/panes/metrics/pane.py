@@ -28,7 +28,7 @@ from lilfox_tui.app.rows_on_demand import RowsOnDemand
 from lilfox_tui.app.widgets.lines import Lines, more_below
 from lilfox_tui.backends.backend import load
 from lilfox_tui.feed import Ready
-from lilfox_tui.i18n import _
+from lilfox_tui.i18n import _, clauses
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import Overview, View
 from lilfox_tui.monitor.past import recent_before
@@ -246,7 +246,7 @@ class MetricsPane(MetricsPages):
         mark = Piece(f" {self.lilfox.glyphs.level(view.level)} ", ROLES[view.level])
         since = self._since(view, overview.at)
         error = link_error(view)
-        why = str(error) if error is not None else "; ".join(map(str, view.reasons)) or well(view)
+        why = str(error) if error is not None else clauses(map(str, view.reasons)) or well(view)
         head = (mark, Piece(view.name, "strong"), Piece(f"  {since}  ", "muted"))
         width = self.lilfox.room.width - sum(cells_of(piece.text) for piece in head)
         first, rest = break_line(why, max(20, width))

@@ -12,7 +12,7 @@ from lilfox_tui.app.columns import GAP, Column, choose, heading, line
 from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.host_rows import INDENT, ROLES, TableStyle
 from lilfox_tui.feed import Ready
-from lilfox_tui.i18n import _
+from lilfox_tui.i18n import _, clauses
 from lilfox_tui.metrics.model import Health, Level
 from lilfox_tui.metrics.traffic import Quantile, Traffic
 from lilfox_tui.monitor.model import ServiceView
@@ -110,7 +110,7 @@ def _where(value: _Value) -> Row:
     if state is not None and state.last.error is not None:
         return (Piece(str(state.last.error), ROLES[value.view.level]),)
     if value.view.reasons:
-        return (Piece("; ".join(str(reason) for reason in value.view.reasons), ROLES[value.view.level]),)
+        return (Piece(clauses(str(reason) for reason in value.view.reasons), ROLES[value.view.level]),)
     config = value.view.config
     place = config.url.partition("://")[2] or config.url
     return (Piece(place + config.health, "muted"), *((Piece(f"  @{config.from_}", "muted"),) if config.from_ else ()))

@@ -16,7 +16,7 @@ from lilfox_tui.app.actions import action
 from lilfox_tui.app.dialogs.chooser import Choice, Chooser
 from lilfox_tui.app.draw import Piece
 from lilfox_tui.app.panes.runbook.incident_keys import IncidentKeys
-from lilfox_tui.i18n import Message, _, language, ngettext, tr
+from lilfox_tui.i18n import Message, _, clauses, language, ngettext, tr
 
 if TYPE_CHECKING:
     from lilfox_tui.app.run_log import RunLog
@@ -90,7 +90,7 @@ class IncidentCourseKeys(IncidentKeys):
         if other is not None:
             told.append(_("{id} is the current one now", id=other.id))
         self.last_incident = incident.id
-        self.lilfox.tell(tr("{said}; E exports it", said="; ".join(told)))
+        self.lilfox.tell(tr("{said}; E exports it", said=clauses(told)))
 
     last_incident = ""
     """The one that was closed from here last: it can still be exported."""

@@ -157,7 +157,7 @@ def result_rows(result: Result, style: RunbookStyle) -> list[Row]:
         facts.append(_("exit status {status}", status=result.exit_status))
     if result.lines or result.size_bytes:
         count = ngettext("{count} line", "{count} lines", result.lines)
-        facts.append(f"{count}, {human_bytes(result.size_bytes)}")
+        facts.append(listed([count, human_bytes(result.size_bytes)]))
     if result.attempts > 1:
         facts.append(_("try {count}", count=result.attempts))
     if result.stopped:
