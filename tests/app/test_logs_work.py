@@ -60,7 +60,7 @@ async def test_all_that_matches_is_saved_in_order_and_for_no_one_else(tmp_path: 
         await until(lambda: "retry 9/9 backend:8000" not in messages(pane) and not pane.busy)
         target = tmp_path / "saved.log"
         pane.save(str(target))
-        await until(lambda: "are in" in screen_text(pilot))
+        await until(lambda: "saved in" in screen_text(pilot))
         new = [each for each in (*gateway_lines(), *backend_lines()) if "retry" not in each]
         assert target.read_text().splitlines() == [*lines, *sorted(new, key=lambda each: json.loads(each)["timestamp"])]
         assert target.stat().st_mode & 0o777 == 0o600

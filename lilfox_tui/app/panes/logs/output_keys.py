@@ -103,7 +103,12 @@ class LogOutputKeys(LogEvidenceKeys):
             )
         except LilFoxError as error:
             self.lilfox.tell(
-                tr("{reason}: {records} saved in {path}", reason=error, records=_records(written), path=unfinished(path))
+                tr(
+                    "{reason}: {records} saved in {path}",
+                    reason=error,
+                    records=_records(written),
+                    path=unfinished(path),
+                )
             )
         except asyncio.CancelledError:
             if not self.lilfox._exit:
