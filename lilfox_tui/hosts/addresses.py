@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -37,12 +37,11 @@ class Denied(Struct, frozen=True):
     ranges: tuple[Network, ...] = ()
     """``never_ban`` of the configuration."""
     hosts: tuple[tuple[str, Address], ...] = ()
-    """Hosts of the configuration by name, those that are configured by an address."""
+    """Hosts of the configuration by name, as far as their addresses are known."""
 
 
-def denied(own: Iterable[Address], never_ban: Iterable[str], hosts: Mapping[str, str | None]) -> Denied:
-    """``hosts`` has their configured addresses by name. Raises ConfigError for a range that cannot be read: what is not
-    understood cannot be kept from a ban."""
+def denied(own: Iterable[Address], never_ban: Iterable[str], hosts: Iterable[tuple[str, Address]]) -> Denied:
+    """Raises ConfigError for a range that cannot be read: what is not understood cannot be kept from a ban."""
     ranges = []
     for text in never_ban:
         try:
@@ -52,8 +51,7 @@ def denied(own: Iterable[Address], never_ban: Iterable[str], hosts: Mapping[str,
                 tr("runbooks.never_ban: {range} is no address and no range", range=text),
                 hint=tr("Write addresses (203.0.113.7) and ranges (203.0.113.0/24)."),
             ) from None
-    named = [(name, found) for name, text in hosts.items() if text and (found := or_none(text)) is not None]
-    return Denied(frozenset(plain(each) for each in own), tuple(_plain_network(each) for each in ranges), tuple(named))
+    return Denied(frozenset(plain(each) for each in own), tuple(_plain_network(each) for each in ranges), tuple(hosts))
 
 
 def address(text: str) -> Address:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,6 +18,7 @@ from lilfox_tui.config.model import Config
 from lilfox_tui.errors import CommandFailed, HostError, NotAllowed, UsageError
 from lilfox_tui.hosts.addresses import Address, denied, or_none, why_denied
 from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.host_addresses import configured, looked_up
 from lilfox_tui.hosts.output import last_words
 from lilfox_tui.hosts.own_address import own_addresses
 from lilfox_tui.i18n import Message, _, tr
@@ -91,25 +92,32 @@ def unban_operation(host: str, text: str, *, sudo: bool) -> Operation:
 
 
 def why_never(config: Config, text: str, own: Sequence[Address] = ()) -> Message | None:
-    """Why an address is never banned, as far as that is known without asking a host: it is not of the internet, of
-    ``never_ban``, a host's of the configuration, or one of ``own``. Raises UsageError, ConfigError."""
-    found = _read(text)
-    hosts = {name: host.address for name, host in config.hosts.items()}
+    """Why an address is never banned, as far as that is known without asking anybody: it is not of the internet, of
+    ``never_ban``, a host's that is configured by it, or one of ``own``. Raises UsageError, ConfigError."""
+    return _why_never(config, _read(text), own, configured(config.hosts))
+
+
+def _why_never(
+    config: Config, found: Address, own: Iterable[Address], hosts: Iterable[tuple[str, Address]]
+) -> Message | None:
     return why_denied(ipaddress.ip_network(found), denied(own, config.runbooks.never_ban, hosts))
 
 
-async def check_ban(host: Host, operation: Operation, config: Config, *, local: bool) -> None:
-    """Asks the host, right before the change, for all that must not be shut out: you, itself, its gateways and name
-    servers. Raises NotAllowed, and HostError where that cannot be known or nft is missing."""
+async def check_ban(host: Host, operation: Operation, config: Config, *, local: bool) -> Message | None:
+    """Asks, right before the change, for all that must not be shut out: you, the host itself, its gateways and name
+    servers, the hosts of the configuration. Gives which of them could not be looked up. Raises NotAllowed, and
+    HostError where what the host tells cannot be known or nft is missing."""
     await check_nft(host, operation)
     found = _read(operation.subject)
-    why = why_never(config, operation.subject, tuple(await own_addresses(host, local=local)))
+    hosts = await looked_up(config.hosts, config.ssh)
+    why = _why_never(config, found, await own_addresses(host, local=local), hosts.found)
     if why is None and found in await _of_host(host):
         why = tr("it is an address, a gateway or a name server of {host}", host=host.name)
     if why is not None:
         raise NotAllowed(
             tr("{address} is not banned: {why}", address=operation.subject, why=why), tr("Nothing was changed.")
         )
+    return hosts.warning
 
 
 async def check_nft(host: Host, operation: Operation) -> None:

@@ -82,7 +82,8 @@ async def run(run: Run, wanted: dict[str, Any]) -> Outcome:
     try:
         if operation.kind == "ban":
             found = config.hosts.get(operation.host)
-            await check_ban(host, operation, config, local=found is None or found.local)
+            if (unknown := await check_ban(host, operation, config, local=found is None or found.local)) is not None:
+                run.say(str(unknown), "warning")
         elif operation.kind == "unban":
             await check_nft(host, operation)
         return Outcome("ok", await made(run, host, operation))

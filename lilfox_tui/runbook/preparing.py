@@ -11,8 +11,9 @@ from msgspec import Struct
 from lilfox_tui.config.model import Config
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.addresses import Denied, denied
+from lilfox_tui.hosts.host_addresses import looked_up
 from lilfox_tui.hosts.own_address import own_addresses
-from lilfox_tui.i18n import listed, tr
+from lilfox_tui.i18n import Message, listed, tr
 from lilfox_tui.redact import redact
 from lilfox_tui.runbook.filling import Filled, fill
 from lilfox_tui.runbook.model import Command, Variable
@@ -33,6 +34,8 @@ class Ready(Struct, frozen=True, kw_only=True):
     """Of its step."""
     command: Command
     filled: Filled
+    warning: Message | None = None
+    """What could not be looked at before it runs."""
 
 
 class Preparing:
@@ -63,10 +66,11 @@ class Preparing:
         names = {placeholder.name for placeholder in command.placeholders}
         mine = [variable for variable in variables if variable.name in names]
         values = {name: self._values[name] for name in names if name in self._values}
-        refused = await self._denied(mine, turn.hosts)
+        refused, warning = await self._denied(mine, turn.hosts)
         for variable in mine:
             values[variable.name] = check_value(variable, values[variable.name], denied=refused)
-        return Ready(turn=turn, title=step.title, command=command, filled=fill(command, values, variables))
+        filled = fill(command, values, variables)
+        return Ready(turn=turn, title=step.title, command=command, filled=filled, warning=warning)
 
     def look_ahead(self) -> None:
         """Raises LilFoxError where a command of those that are left could not be run as it is: a value that lacks and
@@ -89,15 +93,18 @@ class Preparing:
             if not missing:
                 fill(command, self._values, runbook.variables)
 
-    async def _denied(self, variables: list[Variable], hosts: tuple[str, ...]) -> Denied:
-        """What no address may be; hosts are asked from where we reach them only where a variable wants to know, and
-        then each time: a link that was lost may have come back from elsewhere."""
+    async def _denied(self, variables: list[Variable], hosts: tuple[str, ...]) -> tuple[Denied, Message | None]:
+        """What no address may be, and which hosts' addresses nobody knows. Hosts are asked from where we reach them,
+        and names are looked up, only where a variable wants to know, and then each time: a link that was lost may have
+        come back from elsewhere."""
+        never = self._config.runbooks.never_ban
+        if not any("self" in variable.deny for variable in variables):
+            return denied((), never, ()), None
         own: set[Address] = set()
-        if any("self" in variable.deny for variable in variables):
-            for name in hosts:
-                own |= await own_addresses(self._hosts[name], local=host_config(self._config, name).local)
-        addresses = {name: host.address for name, host in self._config.hosts.items()}
-        return denied(own, self._config.runbooks.never_ban, addresses)
+        for name in hosts:
+            own |= await own_addresses(self._hosts[name], local=host_config(self._config, name).local)
+        known = await looked_up(self._config.hosts, self._config.ssh)
+        return denied(own, never, known.found), known.warning
 
 
 def interpreter_of(command: Command) -> str:

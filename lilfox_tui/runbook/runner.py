@@ -133,6 +133,8 @@ class Runner:
         """Runs it on its hosts; whether it worked on all. What reads runs on all at once; what changes on one after the
         other, and on none after the first on which it did not work. Raises LilFoxError where a change cannot be
         written down."""
+        if ready.warning is not None:
+            self.record.say(str(ready.warning), "warning")
         if ready.command.attributes.background:
             for host in ready.turn.hosts:
                 task = asyncio.create_task(await self._begun(ready, host, by, undoes))

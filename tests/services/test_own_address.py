@@ -72,7 +72,7 @@ async def test_both_ends_of_each_connection_count_and_no_others() -> None:
     ]  # fmt: skip
     ban = Variable(name="ip", type="ip", deny=("self",))
     with pytest.raises(Exception, match="your own address"):
-        check_value(ban, "::ffff:203.0.113.8", denied=denied(found, (), {}))
+        check_value(ban, "::ffff:203.0.113.8", denied=denied(found, (), ()))
     host = FakeHost("here", answers={" ".join(words): Completed(words, 127, None, b"", b"ss: not found", 0.0)})
     with pytest.raises(HostError, match="ss: not found"):
         await own_addresses(host, local=True)

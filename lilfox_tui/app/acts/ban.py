@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from msgspec.structs import replace
+
 from lilfox_tui.app.acts.doing import (
     Act,
     Chosen,
@@ -62,7 +64,8 @@ async def _ban(app: Shell, text: str, first: str | None) -> Chosen | None:
     length, _space, name = chosen.partition(" ")
     config = host_config(app, name)
     operation = ban_operation(name_for_jobs(app, name), text, int(length), sudo=config.sudo)
-    await check_ban(app.monitor.host(name), operation, app.config, local=config.local)
+    if (unknown := await check_ban(app.monitor.host(name), operation, app.config, local=config.local)) is not None:
+        operation = replace(operation, changes=(*operation.changes, str(unknown)))
     return made_by_job(app, operation)
 
 

@@ -79,6 +79,25 @@ async def test_without_a_host_or_on_one_that_is_not_configured_any_more_nothing_
         await made.preparing.ready(Turn(0, 0, ("web1", "gone")))
 
 
+async def test_a_host_that_is_configured_by_a_name_is_not_banned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """192.0.519 is no address for ipaddress, and 192.0.2.7 for every resolver (inet_aton(3))."""
+    monkeypatch.setenv("SSH_CONNECTION", "203.0.113.7 51234 198.51.100.2 22")
+    config = Config(hosts={"web1": HostConfig(local=True), "lb": HostConfig(address="192.0.519")})
+    book = runbook((command("echo <ip>", "change"),), variables=(BAN,))
+    web1 = cast("Hosts", {"web1": FakeHost("web1")})
+
+    def preparing(ip: str, config: Config) -> Preparing:
+        made = Prepared(book, config, ip=ip)
+        return Preparing(config, web1, made.folding, {"ip": ip})
+
+    turn = Turn(0, 0, ("web1",))
+    with pytest.raises(LilFoxError, match=r"192\.0\.2\.7 is the address of lb"):
+        await preparing("192.0.2.7", config).ready(turn)
+    assert (await preparing("192.0.2.8", config).ready(turn)).warning is None
+    config.hosts["gone"] = HostConfig(address="no-such-host.invalid")
+    assert "cannot be looked up: gone" in str((await preparing("192.0.2.8", config).ready(turn)).warning)
+
+
 async def test_never_ban_holds_for_every_variable_that_denies() -> None:
     config = Config(hosts={"web1": HostConfig()}, runbooks=RunbooksConfig(never_ban=("192.0.2.0/24",)))
     denies = Variable(name="ip", type="ip", deny=("private",))

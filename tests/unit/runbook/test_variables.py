@@ -88,7 +88,7 @@ RANGE = Variable(name="range", type="cidr", deny=("self", "private"))
 FORBIDDEN = denied(
     [ipaddress.ip_address("203.0.113.7"), ipaddress.ip_address("2001:db8::7")],
     ["198.51.100.0/28"],
-    {"lb": "192.0.2.80", "lb6": "2001:db8:80::1", "named": "lb.example.net", "here": None},
+    [("lb", ipaddress.ip_address("192.0.2.80")), ("lb6", ipaddress.ip_address("2001:db8:80::1"))],
 )
 
 
@@ -127,7 +127,7 @@ def test_others_may_be_banned() -> None:
 
 def test_what_never_ban_says_must_be_understood() -> None:
     with pytest.raises(ConfigError, match=r"lb\.example\.net"):
-        denied([], ["198.51.100.1", "lb.example.net"], {})
+        denied([], ["198.51.100.1", "lb.example.net"], [])
 
 
 def test_choices_are_checked_like_any_value() -> None:
