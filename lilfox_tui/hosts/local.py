@@ -34,6 +34,7 @@ class LocalHost:
         self._config = config
         self._link: Feed[Link] = Feed()
         self._running: set[LocalProcess] = set()
+        self._starting: set[asyncio.Future[LocalProcess]] = set()
         self._lost: list[LostCommand] = []
 
     @property
@@ -151,8 +152,10 @@ class LocalHost:
         yield address, port
 
     async def close(self) -> None:
-        """Ends every process started here."""
-        await asyncio.gather(*(self._end(process) for process in tuple(self._running)))
+        """Ends every process started here, also one that is just being started."""
+        started = await asyncio.gather(*self._starting, return_exceptions=True)
+        mine = self._running | {each for each in started if isinstance(each, LocalProcess)}
+        await asyncio.gather(*(self._end(process) for process in mine))
 
     async def _run(
         self,
@@ -211,6 +214,8 @@ class LocalHost:
                 argv = dialog.argv(argv, env)
         env = {**os.environ, "LC_ALL": "C", **env}
         starting = asyncio.ensure_future(LocalProcess.start(argv, env, with_stdin=with_stdin, dialog=dialog))
+        self._starting.add(starting)
+        starting.add_done_callback(self._starting.discard)
         try:
             process = await asyncio.shield(starting)
         except asyncio.CancelledError:  # half started nobody could end it, and asyncio may wait for it for ever

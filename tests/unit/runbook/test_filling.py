@@ -58,6 +58,7 @@ def test_comments_stay_as_they_are() -> None:
         ("cat <v>", "-n", "option"), ("cat '<v>'", "x", "inside quotes"), ("cat `ls <v>`", "x", "backquotes"),
         ("<v>", "ls", "name of a command"), ("echo $((<v>))", "1", "calculated"), (r"echo \<v>", "x", "stands before"),
         ("echo ${x:-<v>}", "x", "inside"), ("sudo <v>", "ls", "name of a command"),
+        ("echo <v>", "a\x1b[31m", "control characters"), ("echo <v>", "a\nb", "control characters"),
     ],
 )  # fmt: skip
 def test_what_is_refused_is_said_with_its_line_and_reason(text: str, value: str, why: str) -> None:

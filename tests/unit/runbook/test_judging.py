@@ -30,6 +30,12 @@ def test_what_is_expected(expect: int | str | None, status: int, output: str, go
     assert fine_status(attributes) == (None if isinstance(expect, str) else expect or 0)
 
 
+def test_why_it_failed_names_what_was_expected_where_somebody_said_so() -> None:
+    assert str(why_failed(Attributes(), 4, "")) == "it ended with 4"
+    assert str(why_failed(Attributes(expect=3), 4, "")) == "it ended with 4, 3 was expected"
+    assert str(why_failed(Attributes(expect="up"), 0, "")) == "its output does not have /up/"
+
+
 def test_the_first_group_of_the_first_match_is_captured() -> None:
     attributes = Attributes(capture={"version": r"version ([0-9.]+)", "all": r"b\w+"})
     assert captured(attributes, "version 1.2 version 3\nbar baz") == ({"version": "1.2", "all": "bar"}, None)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+
 import pytest
 
 from lilfox_tui.config.model import Config, HostConfig
@@ -9,6 +12,7 @@ from lilfox_tui.errors import NotAllowed, UsageError
 from lilfox_tui.runbook.targets import Hosts, here, host_config, refuse_change, resolve, words
 from lilfox_tui.runbook.turns import EACH
 from tests.unit.runbook.made import command, runbook
+from tests.waiting import turn
 
 CONFIG = Config(
     hosts={
@@ -47,7 +51,7 @@ def test_this_machine_has_its_configured_name_and_protection() -> None:
     with pytest.raises(NotAllowed, match="mine is protected"):
         refuse_change(CONFIG, resolve(CONFIG, "local"))
     bare = Config()
-    assert resolve(bare, "local") == ("localhost",)
+    assert resolve(bare, "local") == resolve(bare, "localhost") == ("localhost",)
     assert host_config(bare, "localhost").local
     refuse_change(bare, ["localhost"])
     with pytest.raises(UsageError, match="no host web1"):
@@ -62,8 +66,20 @@ def test_words_of_a_runbook_are_resolved_and_those_of_variables_are_not() -> Non
         hosts="web*",
     )
     assert words(CONFIG, book) == {"web*": ("web1", "web2"), "local": ("mine",), EACH: ("web1", "web2")}
+    assert words(CONFIG, runbook((command("a"),), hosts=EACH)) == {EACH: ("web1", "db", "web2", "mine")}
     with pytest.raises(UsageError):
         words(CONFIG, runbook((command("a"),), hosts="nobody"))
+
+
+async def test_hosts_are_opened_once_as_the_configuration_lets_them_and_closed_together(tmp_path: Path) -> None:
+    async with Hosts(Config(read_only=True)) as hosts:
+        mine = hosts["localhost"]
+        assert hosts["localhost"] is mine
+        with pytest.raises(NotAllowed):
+            await mine.write_file(str(tmp_path / "never"), b"")
+        running = asyncio.create_task(mine.run(["sleep", "1000"], timeout_s=900))
+        await turn()  # it is just being started
+    assert (await asyncio.wait_for(running, 60)).signal == "TERM"
 
 
 def test_read_only_holds_everywhere() -> None:
