@@ -8,6 +8,7 @@ from rich.color import ColorSystem
 from rich.console import Console
 from rich.control import Control
 from textual._compositor import ChopsUpdate, CompositorUpdate
+from textual.strip import Strip
 
 from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.pen import Pen
@@ -35,9 +36,26 @@ class ChangedCells(CompositorUpdate):
                 left, right = max(first, x), min(end, strip_end)
                 if strip is None or left >= right:
                     continue
-                parts.append(Control.move_to(left, y).segment.text)
-                parts += [pen.write(text, style) for text, style, _control in strip.crop(left - x, right - x)]
+                first_cell, end_cell = _whole(strip, left - x, right - x)
+                parts.append(Control.move_to(x + first_cell, y).segment.text)
+                parts += [pen.write(text, style) for text, style, _control in strip.crop(first_cell, end_cell)]
         return "".join((*parts, pen.lift()))
+
+
+def _whole(strip: Strip, first: int, end: int) -> Span:
+    """These cells and the other half of a wide character that they cut, as what changes behind a dialog does: half of
+    one is a blank on the screen."""
+    left, right, x = first, end, 0
+    for segment in strip:
+        after = x + cells_of(segment.text)
+        if not segment.text.isascii() and (x < first < after or x < end < after):
+            for char in segment.text:
+                width = cell_width(char)
+                left = x if x < first < x + width else left
+                right = x + width if x < end < x + width else right
+                x += width
+        x = after
+    return left, right
 
 
 def changed_spans(old: Row, new: Row, width: int) -> list[Span]:

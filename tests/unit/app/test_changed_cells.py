@@ -52,6 +52,15 @@ def test_the_screen_shows_the_new_line_whole(old: Row, new: Row) -> None:
     assert _seen(changed) == _seen(_screen(new))
 
 
+@given(ROWS, st.lists(st.tuples(st.integers(0, WIDTH - 1), st.integers(1, WIDTH)), max_size=4))
+def test_a_span_that_cuts_a_wide_character_leaves_it_whole(row: Row, spans: list[tuple[int, int]]) -> None:
+    """What changes behind a dialog begins and ends anywhere in the dialog's lines."""
+    seen = _screen(row)
+    update = ChopsUpdate([{0: PALETTE.strip(row, WIDTH)}], [(0, *span) for span in spans], [[WIDTH]])
+    pyte.Stream(seen).feed(ChangedCells(update).render_segments(CONSOLE))
+    assert _seen(seen) == _seen(_screen(row))
+
+
 def _seen(screen: pyte.Screen) -> list[tuple[object, ...]]:
     """What can be seen of each cell: of a blank not its ink."""
     cells = (screen.buffer[0][x] for x in range(WIDTH))
