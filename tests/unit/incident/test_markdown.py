@@ -107,7 +107,7 @@ def test_no_secret_is_in_an_export_whoever_wrote_the_timeline(incidents: Path, s
     made = book.open_incident("x")
     timeline = incidents / made.id / "timeline.jsonl"
     for what in all_events("CANARY"):
-        book.append(made.id, what)
+        book.append(made.id, what, by="CANARY")
     written = timeline.read_text()
     quoted = secret.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\x1b", "\\u001b")
     timeline.write_text(written.replace("CANARY", quoted))

@@ -108,6 +108,8 @@ def test_what_is_bundled_or_named_by_the_configuration_is_not_asked(tmp_path: Pa
     assert first_run(beside, config) is not None
     assert first_run(beside, RunbooksConfig(folders=(str(tmp_path / "beside.md"),))) is None
     assert first_run(bundled()[0].runbooks[0], NONE) is None
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    assert first_run(made, RunbooksConfig(folders=(str(tmp_path / "link"),))) is None
     out = tmp_path / "folder/../beside.md"
     assert first_run(read(out).runbooks[0], config) is not None
 
@@ -129,3 +131,23 @@ def test_what_cannot_be_remembered_is_told(tmp_path: Path, state: Path) -> None:
     with pytest.raises(LilFoxError, match="cannot be kept"):
         allow(first)
     assert asked(runbook(tmp_path / "made.md")) == first
+
+
+@pytest.mark.fault("S30")
+def test_of_a_file_that_has_another_text_by_now_only_what_was_read_is_counted(tmp_path: Path) -> None:
+    made = runbook(tmp_path / "made.md")
+    (tmp_path / "made.md").write_text(TEXT.replace("df -h", "df -h\n   free"))
+    assert asked(made).commands == {"read": 2}
+
+
+def test_of_very_many_files_those_that_were_allowed_last_are_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lilfox_tui.runbook.allowed._MOST_FILES", 2)
+    first, second, third = (runbook(tmp_path / f"{name}.md") for name in ("first", "second", "third"))
+    allow(asked(first))
+    allow(asked(second))
+    first = runbook(tmp_path / "first.md", TEXT + "\nMore.\n")
+    allow(asked(first))
+    allow(asked(third))
+    assert [first_run(each, NONE) is None for each in (first, second, third)] == [True, False, True]
