@@ -13,6 +13,7 @@ from lilfox_tui.hosts.output import Kept, LimitReached, Tail
 from lilfox_tui.hosts.refusals import loop_ended, loop_timeout
 from lilfox_tui.hosts.script import END, END_GROUP, MAX_ANSWER, new_tick
 from lilfox_tui.hosts.sudo import SudoDialog, quiet_complaint
+from lilfox_tui.together import Together
 
 
 class LocalProcess:
@@ -57,7 +58,7 @@ class LocalProcess:
         truncated = False
         supply = asyncio.ensure_future(self._supply(stdin))
         try:
-            async with asyncio.TaskGroup() as tasks:
+            async with Together() as tasks:
                 tasks.create_task(self._read(self._out, out))
                 tasks.create_task(self._read(self._process.stderr, err, self._dialog))
             await self._process.wait()
@@ -76,7 +77,7 @@ class LocalProcess:
         out, err = Kept(limit), Kept(limit)
         truncated = False
         try:
-            async with asyncio.TaskGroup() as tasks:
+            async with Together() as tasks:
                 tasks.create_task(self._read(self._out, out))
                 tasks.create_task(self._read(self._process.stderr, err, self._dialog))
                 supply = tasks.create_task(self._pour(blocks))

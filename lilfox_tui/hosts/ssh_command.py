@@ -18,6 +18,7 @@ from lilfox_tui.hosts.ssh_errors import LINK_ERRORS, fate_unknown, link_lost, no
 from lilfox_tui.hosts.ssh_sessions import END_S, WINDOW, Process, Sessions
 from lilfox_tui.hosts.ssh_words import READ_SCRIPT, Started, as_root, command, running, written
 from lilfox_tui.hosts.sudo import SudoDialog, quiet_complaint, secret, sudo_quietly
+from lilfox_tui.together import Together
 
 
 class Order(Struct, frozen=True):
@@ -113,7 +114,7 @@ class RemoteCommand:
         truncated = False
         supply = asyncio.ensure_future(self._supply(stdin))
         try:
-            async with asyncio.TaskGroup() as tasks:
+            async with Together() as tasks:
                 tasks.create_task(self._read_out(out))
                 tasks.create_task(self._read_err(err))
             await self._finish()
@@ -130,7 +131,7 @@ class RemoteCommand:
         out, err = Kept(limit), Kept(limit)
         truncated = False
         try:
-            async with asyncio.TaskGroup() as tasks:
+            async with Together() as tasks:
                 tasks.create_task(self._read_err(err))
                 await self._until_start()  # before it a login's start-up files could eat what is written
                 tasks.create_task(self._read_out(out))

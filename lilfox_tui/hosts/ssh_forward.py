@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, suppress
 import asyncssh
 
 from lilfox_tui.hosts.ssh_errors import LINK_ERRORS
+from lilfox_tui.together import Together
 
 _BLOCK = 256 * 1024
 
@@ -64,7 +65,7 @@ async def _carry(
 ) -> None:
     from_there, to_there = await connection.open_connection(address, port, encoding=None)
     try:
-        async with asyncio.TaskGroup() as both:
+        async with Together() as both:
             both.create_task(_pass_on(reader, to_there))
             both.create_task(_pass_on(from_there, writer))
         with suppress(OSError):

@@ -27,6 +27,7 @@ from lilfox_tui.i18n import Message, listed, tr
 from lilfox_tui.monitor import scrape_watch
 from lilfox_tui.monitor.past_alerts import PastAlerts, signature
 from lilfox_tui.recovery import RULES
+from lilfox_tui.together import Together
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.engine import AlertEngine
@@ -227,7 +228,7 @@ class AlertWatch:
 
     async def _run_and_follow(self, source: AlertEngine | ExternalAlerts) -> None:
         try:
-            async with asyncio.TaskGroup() as group:
+            async with Together() as group:
                 group.create_task(source.run())
                 group.create_task(self._follow(source.feed))
         except ExceptionGroup as faults:

@@ -1,0 +1,155 @@
+"""A cancellation is heard, whatever else happens in the same turn of the loop."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from lilfox_tui.config.model import HostConfig
+from lilfox_tui.hosts import local_process
+from lilfox_tui.hosts.local import LocalHost
+from lilfox_tui.hosts.output import Kept, LimitReached
+from lilfox_tui.together import Together
+from tests.waiting import PATIENCE_S
+
+TURNS = 8
+
+
+async def _fails() -> None:
+    raise ValueError("failed")
+
+
+@pytest.mark.parametrize("turn", range(1, 3 * TURNS))
+async def test_whoever_tries_again_hears_of_it_at_any_turn(turn: int) -> None:
+    ended = False
+
+    async def tries_for_ever() -> None:
+        while not ended:
+            try:
+                async with Together() as group:
+                    group.create_task(_fails())
+            except* ValueError:
+                pass
+
+    trying = asyncio.ensure_future(tries_for_ever())
+    for _number in range(turn):
+        await asyncio.sleep(0)
+    trying.cancel()
+    for _number in range(TURNS):
+        await asyncio.sleep(0)
+    heard, ended = trying.cancelled(), True
+    await asyncio.wait([trying])
+    assert heard
+
+
+@pytest.mark.parametrize("turn", range(1, TURNS))
+async def test_the_first_failure_ends_the_others_and_the_body(turn: int) -> None:
+    ended: list[str] = []
+
+    async def waits(name: str) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(name)
+
+    async def fails_later() -> None:
+        for _number in range(turn):
+            await asyncio.sleep(0)
+        await _fails()
+
+    async def all_of_it() -> None:
+        async with Together() as group:
+            group.create_task(waits("another"))
+            group.create_task(fails_later())
+            await waits("body")
+
+    with pytest.raises(ExceptionGroup) as raised:
+        await all_of_it()
+    assert [type(each) for each in raised.value.exceptions] == [ValueError]
+    assert sorted(ended) == ["another", "body"]
+    await asyncio.sleep(0)  # nothing of its own cancellation is left
+
+
+async def test_who_is_cancelled_ends_all_of_it() -> None:
+    ended: list[str] = []
+
+    async def waits() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            ended.append("task")
+
+    async def body() -> None:
+        async with Together() as group:
+            group.create_task(waits())
+
+    task = asyncio.ensure_future(body())
+    for _number in range(TURNS):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    assert ended == ["task"]
+
+
+async def test_failures_are_raised_as_ever() -> None:
+    async def all_of_it() -> None:
+        async with Together() as group:
+            group.create_task(_fails())
+
+    with pytest.raises(ExceptionGroup) as raised:
+        await all_of_it()
+    assert [type(each) for each in raised.value.exceptions] == [ValueError]
+    current = asyncio.current_task()
+    assert current is not None
+    assert not current.cancelling()
+
+
+async def test_cleaning_up_after_a_cancellation_fails_as_ever() -> None:
+    told: list[str] = []
+
+    async def cleans_up() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            try:
+                async with Together() as group:
+                    group.create_task(_fails())
+            except* ValueError:
+                told.append("failed")
+
+    cleaning = asyncio.ensure_future(cleans_up())
+    await asyncio.sleep(0)
+    cleaning.cancel()
+    await cleaning
+    assert told == ["failed"]
+
+
+async def test_a_command_past_its_limit_is_left_when_it_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a host's own loop, which tries again whatever a command says."""
+    running: list[asyncio.Task[None]] = []
+
+    class CancelledAtItsLimit(Kept):
+        def add(self, block: bytes) -> None:
+            try:
+                super().add(block)
+            except LimitReached:
+                running[0].cancel()
+                raise
+
+    async def looks_for_ever() -> None:
+        while True:
+            await host.run(["sh", "-c", "echo longer than that; exec sleep 60"], limit_bytes=5)
+
+    monkeypatch.setattr(local_process, "Kept", CancelledAtItsLimit)
+    host = LocalHost("here", HostConfig(local=True))
+    running.append(asyncio.ensure_future(looks_for_ever()))
+    ended, _left = await asyncio.wait(running, timeout=PATIENCE_S)
+    monkeypatch.undo()
+    for task in running:
+        task.cancel()
+    await asyncio.wait(running)
+    await host.close()
+    assert ended
