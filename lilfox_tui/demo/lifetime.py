@@ -13,11 +13,14 @@ import shutil
 import signal
 import stat
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
 _PR_SET_PDEATHSIG = 1
+_PREFIX, _MARK = "lilfox-demo-", ".lilfox-demo"
 _REMOVE_TIMES, _REMOVE_AGAIN_S = 20, 0.1
 
 
@@ -58,16 +61,37 @@ class SharedFolder:
     """A folder of several processes. Each holds a shared lock on it; who can have it alone is the last."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         fcntl.flock(self._lock, fcntl.LOCK_SH)
+
+    @classmethod
+    def made(cls, place: Path) -> Self:
+        """A new one, which :func:`remove_left` knows: it is locked before it is marked."""
+        shared = cls(Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place)))
+        (shared.folder / _MARK).write_text("a folder of lilfox demo; the next one removes it\n")
+        return shared
 
     def leave(self) -> None:
         """Gives the lock back, and removes the folder if nobody else holds it."""
         with contextlib.suppress(OSError):
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            remove(self._folder)
+            remove(self.folder)
         os.close(self._lock)
+
+
+def remove_left(place: Path) -> None:
+    """Removes those of our own folders in ``place`` whose processes were all killed, so that none could do it: they are
+    marked, and nobody holds their lock."""
+    for folder in place.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):  # it is a file, a link, somebody else's, in use, or gone
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.fstat(lock).st_uid == os.geteuid() and (folder / _MARK).is_file():
+                    remove(folder)
+            finally:
+                os.close(lock)
 
 
 def remove(folder: Path) -> None:

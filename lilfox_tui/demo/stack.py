@@ -21,7 +21,7 @@ from lilfox_tui.config.model import ServiceConfig
 from lilfox_tui.config.types import Seconds
 from lilfox_tui.demo.application import DATABASE_FOLDER, DISK, make_application, write_config
 from lilfox_tui.demo.faults import DATABASE, FAULTS_OF, HEALED, SERVICES, STORE
-from lilfox_tui.demo.lifetime import remove
+from lilfox_tui.demo.lifetime import SharedFolder, remove, remove_left
 from lilfox_tui.demo.programs import server_account, server_programs
 from lilfox_tui.demo.stack_control import Control, controlled
 from lilfox_tui.demo.wire import ask
@@ -51,10 +51,11 @@ def _free_port(wanted: int, taken: set[int]) -> int:
     raise LilFoxError(tr("no free port on 127.0.0.1 for the demo's services"))
 
 
-def _short_folder() -> str:
+def _short_folder() -> Path:
     """The folder for temporary files, unless sockets in it would be longer than a UNIX socket's name may be."""
     folder = tempfile.gettempdir()
-    return folder if len(os.fsencode(folder)) <= _FOLDER_BYTES else "/tmp"  # noqa: S108 -- mkdtemp makes it private
+    short = folder if len(os.fsencode(folder)) <= _FOLDER_BYTES else "/tmp"  # noqa: S108 -- mkdtemp makes it private
+    return Path(short)
 
 
 class Stack:
@@ -122,7 +123,11 @@ class Stack:
         return sorted(self._faults.items())
 
     async def __aenter__(self) -> Self:
-        self.folder = Path(tempfile.mkdtemp(prefix="lilfox-demo-", dir=_short_folder()))
+        place = _short_folder()
+        await asyncio.to_thread(remove_left, place)
+        shared = SharedFolder.made(place)
+        self.folder = shared.folder
+        self._open.callback(shared.leave)
         try:
             taken: set[int] = set()
             for name, wanted in self._wanted.items():

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -43,6 +44,10 @@ def _gone(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except (FileNotFoundError, ProcessLookupError):
         return True
+
+
+def _all_gone(pids: list[int]) -> bool:
+    return all(_gone(pid) for pid in pids)
 
 
 def _exists(path: str) -> bool:
@@ -199,6 +204,26 @@ def test_a_killed_parent_leaves_no_process_and_no_file_within_two_seconds() -> N
             parent.kill()
     wait_for(lambda: all(_gone(pid) for pid in pids), timeout_s=unhurried(2), what="the services end")
     wait_for(lambda: not Path(folder).exists(), timeout_s=unhurried(2), what="the folder goes")
+
+
+def test_what_a_demo_left_that_was_killed_with_all_its_processes_goes_with_the_next_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    place = Path(tempfile.mkdtemp(dir="/tmp"))  # short enough for sockets
+    monkeypatch.setenv("TMPDIR", str(place))
+    try:
+        for number in range(2):
+            with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE) as parent:
+                assert parent.stdout is not None
+                folder, pids = json.loads(parent.stdout.readline())
+                there = list(place.iterdir())
+                for pid in (*pids, parent.pid):
+                    os.kill(pid, signal.SIGKILL)
+            wait_for(partial(_all_gone, pids), what="all are killed")
+            assert there == [Path(folder)], number
+            assert Path(folder, "logs").is_dir()
+    finally:
+        shutil.rmtree(place)
 
 
 async def test_headless_says_what_runs_until_it_is_told_to_end() -> None:
