@@ -20,9 +20,9 @@ from lilfox_tui.app.job_progress import event_rows, progress_rows
 from lilfox_tui.app.panes.backup import restore_pages as pages
 from lilfox_tui.app.panes.backup.restore_choice import RestoreChoice
 from lilfox_tui.app.panes.backup.restore_pages import CHECKS, CONFIRM, RESULT, RUN, WHAT, WHERE, Looked
-from lilfox_tui.app.widgets.lines import Lines
+from lilfox_tui.app.widgets.lines import Lines, more_below
 from lilfox_tui.app.widgets.text_field import TextField
-from lilfox_tui.app.wrap import wrapped
+from lilfox_tui.app.wrap import cells, wrapped
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, _
 
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from lilfox_tui.backup.check import Check
 
 PAINT_S, SLOW_PAINT_S = 0.5, 2.0
+MOST_SAID = 3
+"""Lines of a note."""
+KEY = 2
+"""Pieces of a key and what it does."""
 
 
 class RestoreView(Dialog[None]):
@@ -109,7 +113,6 @@ class RestoreView(Dialog[None]):
         if self.step == RUN and self._log is not None and self._log.ended is not None:
             self.step = RESULT
             self.query_one("#wizard-body", Lines).top = 0
-        self.query_one("#wizard-head", Lines).show([pages.head_row(self.step, self.choice.set, width, self._glyphs)])
         body = self.query_one("#wizard-body", Lines)
         rows, items = self._rows(), self._items()
         rows = wrapped([BLANK, *rows], width - 1)
@@ -119,7 +122,12 @@ class RestoreView(Dialog[None]):
             body.show(shown, top=len(shown))
         else:
             body.show(shown, selected=selected, follow=bool(items) and (self._moved or self.step != CHECKS))
-        self.query_one("#wizard-keys", Lines).show([self._keys_row()])
+        below = more_below(body.hidden_below) if self.step in (WHAT, CHECKS, CONFIRM, RESULT) else ""
+        head = pages.head_row(self.step, self.choice.set, width, self._glyphs, below)
+        self.query_one("#wizard-head", Lines).show([head])
+        keys, said = self.query_one("#wizard-keys", Lines), self._said_rows(width)
+        keys.styles.height = len(said)
+        keys.show(said)
 
     def _items(self) -> list[pages.Item]:
         if self.step == WHAT:
@@ -159,14 +167,21 @@ class RestoreView(Dialog[None]):
         room = max(1, height - len(bars) - 2)
         return [*said[-room:], BLANK, *bars]
 
-    def _keys_row(self) -> Row:
+    def _said_rows(self, width: int) -> list[Row]:
+        """A note, on as many lines as it takes and it may have; else the keys, as many as fit."""
         text, role = self._note
         if text:
-            return (Piece(" " + text, role),)
+            return wrapped([(Piece(" "), Piece(text, role))], width)[:MOST_SAID]
+        row = self._keys_row()
+        while cells(row) > width and len(row) > KEY:
+            row = row[:-KEY]
+        return [row]
+
+    def _keys_row(self) -> Row:
         keys: dict[int, tuple[tuple[str, str], ...]] = {
             WHAT: (("space", _("choose")), ("enter", _("next page")), ("esc", _("leave"))),
             WHERE: (("space", _("another place")), ("enter", _("next page")), ("esc", _("back"))),
-            CHECKS: (("enter", _("next page")), ("R", _("look again")), ("space", _("allow")), ("esc", _("back"))),
+            CHECKS: (("enter", _("next page")), ("space", _("allow")), ("R", _("look again")), ("esc", _("back"))),
             CONFIRM: (("enter", _("restore, when the name is typed")), ("pgdn", _("more")), ("esc", _("back"))),
             RUN: (("esc", _("leave: the job goes on")),),
             RESULT: (("enter", _("close")),),

@@ -10,6 +10,7 @@ from msgspec import Struct
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.panes.backup.restore_choice import RestoreChoice, SourceChoice
+from lilfox_tui.app.wrap import cells
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _, ngettext
 from lilfox_tui.metrics.model import Level
@@ -59,18 +60,21 @@ def step_names() -> tuple[str, ...]:
     return _("What"), _("Where"), _("Checks"), _("Confirm"), _("Run"), _("Result")
 
 
-def head_row(step: int, set_id: str, width: int, glyphs: Glyphs) -> Row:
-    """Which page this is, among which."""
+def head_row(step: int, set_id: str, width: int, glyphs: Glyphs, below: str) -> Row:
+    """Which page this is, among which, and what is ``below`` its lower edge."""
+    rest = (Piece(f"  {below}", "muted"),) if below else ()
     names = step_names()
     title = Piece(" " + _("Restore {set}", set=set_id), "title")
     whole = sum(len(name) + 5 for name in names) + len(set_id) + 14
     if width < whole:
-        return (Piece(f" {step + 1}/{len(names)} {names[step]}", "strong"), Piece("  "), Piece(set_id, "title"))
+        page = Piece(f" {step + 1}/{len(names)} {names[step]}", "strong")
+        named: Row = (page, Piece("  "), Piece(set_id, "title"), *rest)
+        return named if cells(named) <= width else (page, *rest)
     steps = [
         Piece(f"  {glyphs.chosen if place == step else ' '} {name}", "strong" if place == step else "muted")
         for place, name in enumerate(names)
     ]
-    return (title, Piece("  "), *steps)
+    return (title, Piece("  "), *steps, *rest)
 
 
 # ---- What --------------------------------------------------------------------------------------------------------
