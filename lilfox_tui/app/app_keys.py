@@ -276,7 +276,7 @@ class AppKeys(Shell):
         choices = [
             Choice(f"{name}:{kind}", (Piece(fit(name, 10), "strong"), Piece(str(what))), f"{name} {kind} {what}")
             for name, kinds in self.demo.targets.items()
-            for kind, what in {**({} if name == DATABASE else {HEALED: tr("well again")}), **kinds}.items()
+            for kind, what in {**kinds, **({} if name == DATABASE else {HEALED: tr("well again")})}.items()
         ]
         self.push_screen(Chooser(_("Make ill"), choices), self._take_fault)
 
