@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import json
 import os
 import re
 import signal
@@ -16,13 +14,13 @@ import pytest
 
 from lilfox_tui.incident.incidents import entries, list_incidents
 from lilfox_tui.incident.model import StepBegan, StepEnded
-from lilfox_tui.jobs.listing import list_jobs
-from tests.services.sshd import SshdLab, sshd_lab
+from tests.services.sshd import SshdLab
 from tests.terminal.console import Console
+from tests.terminal.runbook_home import begin_in_incident, lab, open_pane, runbook_home
 from tests.unit.jobs.running import jobs
 from tests.waiting import wait_for
 
-__all__ = ["jobs"]
+__all__ = ["jobs", "lab"]
 ROOT = Path(__file__).parents[2]
 PROGRAM = r"""#!/bin/bash
 echo $$ >"$0.pid"
@@ -57,55 +55,23 @@ vars:
 """
 
 
-@pytest.fixture(scope="module")
-def lab() -> Iterator[SshdLab]:
-    with sshd_lab() as made:
-        made.sshd()
-        yield made
-
-
 @pytest.fixture(params=["here", "web1"])
 def home(request: pytest.FixtureRequest, jobs: Path, tmp_path: Path, lab: SshdLab,
          monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:  # fmt: skip
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / ".local" / "state"))
-    server = lab.servers[0]
-    there = {
-        "address": server.address,
-        "port": server.port,
-        "user": getpass.getuser(),
-        "identity": str(lab.client_key),
-    }
-    hosts = {"here": {"local": True}, "web1": there}
-    ssh = {"config_files": [], "known_hosts": [str(lab.known_hosts)]}
-    config = tmp_path / ".config/lilfox/config.yaml"
-    config.parent.mkdir(parents=True)
-    config.write_text(
-        f"hosts: {json.dumps(hosts)}\nssh: {json.dumps(ssh)}\nrunbooks: {{folders: [~/runbooks], bundled: false}}\n"
-    )
-    config.chmod(0o600)
     program = tmp_path / "program"
     program.write_text(PROGRAM)
     program.chmod(0o700)
-    (tmp_path / "runbooks").mkdir()
-    (tmp_path / "runbooks/made.md").write_text(RUNBOOK.format(host=request.param, program=program))
-    yield tmp_path
-    for job in list_jobs():
-        if job.state == "running" and job.pid is not None:
-            os.killpg(job.pid, signal.SIGKILL)
+    with runbook_home(tmp_path, RUNBOOK.format(host=request.param, program=program), lab) as made:
+        yield made
 
 
 @contextmanager
 def in_program(home: Path) -> Iterator[Console]:
     """The console, which has stepped aside for the program of the first step."""
     with Console(home=home, env={"PYTHONPATH": str(ROOT)}, columns=120, rows=40) as console:
-        console.until("cpu")
-        console.press("4")
-        console.until("Made")
-        console.press("I")
-        console.until("Open an incident")
-        console.press("it burns\r")
-        console.until("INC-1 is open")  # before the pane has it
-        console.press("\r\r")
+        open_pane(console)
+        begin_in_incident(console)
         console.until("needs this terminal")
         console.press("x")
         console.until("run it")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from lilfox_tui.incident.incidents import entries, list_incidents
 from lilfox_tui.incident.model import TookOver
 from lilfox_tui.jobs.listing import list_jobs
 from tests.terminal.console import Console
+from tests.terminal.runbook_home import begin_in_incident, open_pane, runbook_home
 from tests.unit.jobs.running import ended, jobs
 
 __all__ = ["jobs"]
@@ -39,42 +39,26 @@ RUNBOOK = """# Made
    echo two >>$HOME/changed
    ```
 """
-CONFIG = "hosts: {here: {local: true}}\nrunbooks: {folders: [~/runbooks], bundled: false}\n"
 
 
 @pytest.fixture
 def home(jobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / ".local" / "state"))
-    config = tmp_path / ".config/lilfox/config.yaml"
-    config.parent.mkdir(parents=True)
-    config.write_text(CONFIG)
-    config.chmod(0o600)
-    (tmp_path / "runbooks").mkdir()
-    (tmp_path / "runbooks/made.md").write_text(RUNBOOK)
-    yield tmp_path
-    for job in list_jobs():
-        if job.state == "running" and job.pid is not None:
-            os.killpg(job.pid, signal.SIGKILL)
+    with runbook_home(tmp_path, RUNBOOK) as made:
+        yield made
 
 
 @contextmanager
 def operator(home: Path) -> Iterator[Console]:
     """The console at pane 4."""
     with Console(home=home, env={"PYTHONPATH": str(ROOT)}, columns=130, rows=40) as console:
-        console.until("cpu")
-        console.press("4")
-        console.until("RUNBOOKS")
+        open_pane(console)
         yield console
 
 
 def begin(console: Console) -> None:
     """An incident, and a run in it whose first step has run."""
-    console.until("Made")
-    console.press("I")
-    console.until("Open an incident")
-    console.press("it burns\r")
-    console.until("INC-1 is open")
-    console.press("\r\r")
+    begin_in_incident(console)
     console.until("step 2 on here changes something")
 
 
