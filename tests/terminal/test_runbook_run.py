@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from lilfox_tui.incident.incidents import open_incident
 from lilfox_tui.jobs.listing import list_jobs
+from tests.services.lilfox_command import lilfox
 from tests.terminal.console import Console, configure
 from tests.unit.jobs.running import ended, jobs
 from tests.waiting import wait_for
@@ -145,6 +147,33 @@ def test_what_wants_a_terminal_takes_part_in_its_fence(home: Path) -> None:
         answer(run, "Did it work?", "y\n")
         assert run.ended_within() == 0
     assert not list((home / ".cache" / "lilfox" / "runs").iterdir()), "taken away at the end"
+
+
+def test_who_takes_an_incident_over_is_told_in_which_runs_another_goes_on_to_act(home: Path) -> None:
+    incident = open_incident("db down", "SEV-2", "", "ann@a")
+
+    def taken_over() -> str:
+        done = lilfox("incident", "take-over")
+        assert done.returncode == 0, done.stderr
+        assert f"{incident.id}: entry " in done.stdout
+        return done.stderr
+
+    assert taken_over() == "", "there is no run"
+    with console(home, str(home / "made.md"), "--var", "who=fox") as first:
+        first.until("run it? [y]es")
+        (job,) = list_jobs()
+        told = taken_over()
+        assert "goes on to act in runbook Made; to take that over, too: " in told
+        assert f"lilfox runbook run --resume {job.id}, then t" in told
+        with console(home, "--resume", job.id) as second:
+            second.until("t and enter takes over")
+            second.press("t\n")
+            second.until("run it? [y]es")
+            first.until("t and enter takes over")
+            second.press("a\n")
+            assert second.ended_within() == 130
+        assert first.ended_within() == 130
+    assert taken_over() == "", "it has ended"
 
 
 def test_that_all_is_as_before_is_said_after_an_undo(home: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
 from pathlib import Path
 from typing import get_args
 
@@ -10,6 +11,7 @@ from lilfox_tui.cli.incidents.chosen import add_by, add_id, add_json, folder, wr
 from lilfox_tui.cli.incidents.documents import document
 from lilfox_tui.cli.output import print_json, print_line, warn
 from lilfox_tui.cli.schemas import print_schema
+from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _, listed, ngettext
 from lilfox_tui.incident.incidents import (
     close,
@@ -61,7 +63,30 @@ def run(args: argparse.Namespace) -> int:
     print_line(_("{id}: entry {number}: {said}", id=place.name, number=entry.number, said=event_text(entry.what)))
     if args.action == "reopen":
         _tell_current(place)
+    elif args.action == "take-over":
+        _tell_runs(place)
     return 0
+
+
+def _tell_runs(place: Path) -> None:
+    """Says of which runs of the incident somebody else goes on to give the orders: a run is ordered by a program that
+    stays, which this one does not."""
+    from lilfox_tui.jobs.listing import list_jobs
+    from lilfox_tui.runbook.facts import Acts, Opened, RunFact
+    from lilfox_tui.runbook.resuming import facts_of
+    from lilfox_tui.runbook.wish import KIND
+
+    for job in list_jobs():
+        if job.kind != KIND or job.state != "running":
+            continue
+        facts: list[RunFact] = []
+        with suppress(LilFoxError):
+            facts = facts_of(job.id)
+        acts = [fact for fact in facts if isinstance(fact, Acts)][-1:]
+        mine = any(isinstance(fact, Opened) and fact.incident == place.name for fact in facts)
+        if mine and acts and (who := acts[0].other):
+            warn(_("{who} goes on to act in {title}; to take that over, too: lilfox runbook run --resume {run}, then t",
+                   who=who, title=job.title, run=job.id))  # fmt: skip
 
 
 def _tell_current(place: Path) -> None:
