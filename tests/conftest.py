@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import itertools
 import os
 import shutil
 import signal
@@ -22,6 +23,7 @@ settings.load_profile("busy")  # an example that comes late says that the machin
 IN_MEMORY = Path("/dev/shm")
 ROOM_BYTES = 4 << 30
 """Far more than all that exists at one time."""
+_NUMBERS = itertools.count()
 
 LONGEST_S = 600
 """Many times what the slowest test takes on a machine with other work: who is longer at it waits for ever."""
@@ -62,10 +64,17 @@ def _hangs(_signal: int, _frame: FrameType | None) -> None:
     pytest.fail(f"it hangs, for {LONGEST_S} s. Its tasks:\n{waiting.getvalue()}")
 
 
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Apart from the folders of the tests: pytest reads the names of all of these for each that it makes."""
+    return tmp_path_factory.mktemp("home", numbered=False)
+
+
 @pytest.fixture(autouse=True)
-def own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def own_folders(homes: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """XDG folders of the test's own (the folder is returned), and a locale that is the same everywhere."""
-    home = tmp_path_factory.mktemp("home")
+    home = homes / str(next(_NUMBERS))
+    home.mkdir(mode=0o700)
     for name in ("CONFIG", "STATE", "DATA", "CACHE"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(home / name.lower()))
     for name in ("LC_ALL", "LC_MESSAGES", "NO_COLOR", "COLORTERM"):
