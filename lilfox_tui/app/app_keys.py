@@ -311,8 +311,8 @@ class AppKeys(Shell):
         choices = [
             Choice(
                 each.name,
-                (Piece(fit(each.name, 16), "strong"), Piece(each.title, "muted")),
-                f"{each.name} {each.title}",
+                (Piece(fit(each.name, 16), "strong"), Piece(_(each.title), "muted")),
+                f"{each.name} {_(each.title)}",
             )
             for each in themes
         ]

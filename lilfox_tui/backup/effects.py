@@ -38,6 +38,7 @@ from lilfox_tui.backup.run import back_up, reader_of
 from lilfox_tui.backup.run import prune as prune_store
 from lilfox_tui.backup.verify import verify as verify_set
 from lilfox_tui.backup.wish import Wish
+from lilfox_tui.backup.words import check_text
 from lilfox_tui.config.loader import load
 from lilfox_tui.config.model import Config
 from lilfox_tui.errors import LilFoxError, NotAllowed
@@ -170,7 +171,7 @@ async def _restore(run: Run, made: Restore) -> Outcome:
 
 
 def _tell(run: Run, check: Check) -> None:
-    run.say(f"{check.about}: {check.found}", check.state)
+    run.say(check_text(check), check.state)
 
 
 async def undo(run: Run, wanted: dict[str, Any]) -> Outcome:

@@ -10,6 +10,7 @@ from lilfox_tui.backup.check import Check
 from lilfox_tui.backup.opening import Opening
 from lilfox_tui.backup.plan import Plan
 from lilfox_tui.backup.restore import refuse_bad
+from lilfox_tui.backup.words import check_text
 from lilfox_tui.errors import LilFoxError
 
 
@@ -42,7 +43,7 @@ class Preflight(Struct, frozen=True):
 
 def _bad(checked: dict[str, list[Check]]) -> dict[str, str]:
     first = {name: next((check for check in checks if check.state == "bad"), None) for name, checks in checked.items()}
-    return {name: f"{check.about}: {check.found}" for name, check in first.items() if check is not None}
+    return {name: check_text(check) for name, check in first.items() if check is not None}
 
 
 async def preflight(opening: Opening, plan: Plan) -> Preflight:

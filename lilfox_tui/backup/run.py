@@ -30,6 +30,7 @@ from lilfox_tui.backup.store import Store
 from lilfox_tui.backup.there.place import there
 from lilfox_tui.backup.unfinished import clear, mark, remove_set
 from lilfox_tui.backup.verify import Reader, verify
+from lilfox_tui.backup.words import check_text, of
 from lilfox_tui.config.secrets import resolve
 from lilfox_tui.config.types import SecretRef
 from lilfox_tui.errors import HostError, LilFoxError
@@ -61,12 +62,12 @@ async def back_up(run: Run, opening: Opening, plan: Plan, tag: str = "") -> Outc
     async with store.lock(f"backup {plan.name}"):
         looked = await preflight(opening, plan)
         for check in looked.checks:
-            run.say(f"{check.about}: {check.found}", check.state)
+            run.say(check_text(check), check.state)
         looked.refuse(plan.main)
         made.missing = looked.bad_sources()
         await _tell_of_clocks(run, store)
         manifest = await again(run, partial(_dump, run, opening, plan, store, made))
-        made.failures += [f"{source}: {why}" for source, why in manifest.missing.items()]
+        made.failures += [of(source, why) for source, why in manifest.missing.items()]
         found = await again(run, partial(_found, store, manifest.id))
         await _read_back(run, plan, store, found, made)
         if made.proof is not None and made.proof.level == "broken":
@@ -193,7 +194,7 @@ async def _copy_everywhere(
                 await _read_back(run, plan, other, found, copied)
             if copied.proof is not None and copied.proof.level == "broken":
                 raise BrokenSet(copied.proof.reason)
-            made.failures += [f"{other.where}: {failure}" for failure in copied.failures]
+            made.failures += [of(other.where, failure) for failure in copied.failures]
         except LilFoxError as error:
             made.failures.append(str(tr("copy to {store}: {error}", store=other.where, error=error)))
             run.say(made.failures[-1], "bad")

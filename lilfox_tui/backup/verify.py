@@ -23,6 +23,7 @@ from lilfox_tui.backup.phases import phase
 from lilfox_tui.backup.reading import raw_blocks
 from lilfox_tui.backup.source import Content
 from lilfox_tui.backup.store import Store
+from lilfox_tui.backup.words import of
 from lilfox_tui.i18n import tr
 from lilfox_tui.jobs.run import Run
 
@@ -68,8 +69,8 @@ async def verify(run: Run, reader: Reader, found: BackupSet) -> Proof:
         try:
             content, counted = await again(run, partial(_content, run, reader, part, known))
         except BrokenSet as error:
-            reason = reason or f"{part.name}: {error}"
-            run.say(f"{part.name}: {error}", "bad")
+            reason = reason or of(part.name, error)
+            run.say(of(part.name, error), "bad")
             continue
         digests[part.name] = counted.sha256
         detail[part.name] = content.detail

@@ -58,6 +58,18 @@ class Theme(Struct, frozen=True):
         return look
 
 
+TITLES = (
+    tr("Colour-blind safe, dark"),
+    tr("Colour-blind safe, light"),
+    tr("High contrast, dark"),
+    tr("High contrast, light"),
+    tr("Fox dark"),
+    tr("Fox light"),
+    tr("No colours at all"),
+    tr("The terminal's own 16 colours"),
+)
+"""What the themes that come with us are called: they are files, and this is where their names are translated from."""
+
 FOX_DARK = Theme(
     name=DEFAULT,
     title="Fox dark",

@@ -103,6 +103,7 @@ def _print(sets: list[tuple[str, BackupSet]]) -> None:
     """A line for each; with its tag where some have one, and with its store where there are several."""
     from lilfox_tui.backup.names import local_zone
     from lilfox_tui.backup.tags import tag_of
+    from lilfox_tui.backup.words import of, status_text
 
     zone = local_zone()
     marks = {status: shape(level) for status, level in _LEVELS.items()}
@@ -110,7 +111,7 @@ def _print(sets: list[tuple[str, BackupSet]]) -> None:
     several = len({where for where, _found in sets}) > 1
     rows = []
     for where, found in sets:
-        proof = found.status if not found.reason else f"{found.status}: {found.reason}"
+        proof = status_text(found.status) if not found.reason else of(status_text(found.status), found.reason)
         rows.append(
             [
                 marks[found.status],

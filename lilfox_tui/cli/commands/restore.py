@@ -91,10 +91,11 @@ async def _shown(wish: Wish) -> tuple[list[str], bool]:
     """Shows checks and changes to who is to decide by them (what is there is read for that); gives where it would go,
     and whether nothing forbids it."""
     from lilfox_tui.backup.effects import looked_at
+    from lilfox_tui.backup.words import status_text
     from lilfox_tui.cli.backup_checks import print_changes, print_checks
 
     async with looked_at(wish) as (found, restore):
-        print_line(_("{set}, {status}", set=found.id, status=found.status))
+        print_line(_("{set}, {status}", set=found.id, status=status_text(found.status)))
         checks = await restore.checks()
         print_checks(checks)
         ready = all(check.state != "bad" for check in checks)

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from lilfox_tui.app.draw import BLANK, Piece, Row
-from lilfox_tui.app.panes.backup.rows import LEVELS, SET_ROLES, BackupStyle, status_text
+from lilfox_tui.app.panes.backup.rows import LEVELS, SET_ROLES, BackupStyle
 from lilfox_tui.app.wrap import wrapped
+from lilfox_tui.backup.words import of, status_text
 from lilfox_tui.i18n import _, ngettext
 from lilfox_tui.monitor.backup_view import PlanView
 from lilfox_tui.text import fit, human_bytes, human_duration
@@ -98,7 +99,7 @@ def _proof(found: BackupSet, style: BackupStyle) -> Iterator[Row]:
 
 def _missing(found: BackupSet) -> Iterator[Row]:
     for source, reason in (found.manifest.missing if found.manifest is not None else {}).items():
-        yield _field(_("missing"), f"{source}: {reason}", "failing")
+        yield _field(_("missing"), of(source, reason), "failing")
 
 
 def _part(part: FoundPart, style: BackupStyle) -> Iterator[Row]:

@@ -25,12 +25,12 @@ from lilfox_tui.app.panes.backup.rows import (
     plan_row,
     set_heading,
     set_row,
-    status_text,
     when,
 )  # fmt: skip
 from lilfox_tui.app.rows_on_demand import RowsOnDemand
 from lilfox_tui.app.widgets.lines import Lines, more_below
 from lilfox_tui.app.wrap import cells
+from lilfox_tui.backup.words import of, status_text
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Ready
 from lilfox_tui.i18n import _, clauses, listed
@@ -337,7 +337,7 @@ class BackupPane(BackupKeptKeys):
         begun = found.created.astimezone(self._zone).strftime("%Y-%m-%d %H:%M:%S")
         text = status_text(found.status)
         if found.reason:
-            text = f"{text}: {found.reason}"
+            text = of(text, found.reason)
         head = (Piece(f" {found.id}", "strong"), Piece(f"  {begun}  ", "muted"))
         first, rest = break_line(text, max(20, self.lilfox.room.width - cells(head)))
         holds = listed(dict.fromkeys(part.source for part in found.parts))

@@ -14,6 +14,7 @@ from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.host_rows import ROLES
 from lilfox_tui.app.job_words import kind_text, percent_of
 from lilfox_tui.app.wrap import wrapped
+from lilfox_tui.backup.words import of, status_text
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import _, listed
 from lilfox_tui.metrics.model import Level
@@ -54,16 +55,6 @@ class _Plan(Struct, frozen=True):
 class _Set(Struct, frozen=True):
     found: BackupSet
     style: BackupStyle
-
-
-def status_text(status: str) -> str:
-    """How far a set is proven, in a word."""
-    return {
-        "restored": _("restored"),
-        "intact": _("intact"),
-        "unverified": _("unverified"),
-        "broken": _("broken"),
-    }.get(status, status)
 
 
 def newest_of(view: PlanView) -> BackupSet | None:
@@ -178,7 +169,7 @@ def _proof(each: _Set) -> Row:
     if proven and found.proof is not None and found.proof.took_s is not None:
         text = _("restored in {time}", time=short_age(max(1.0, found.proof.took_s)))
     if found.status == "broken":
-        return (Piece(f"{text}: {found.reason}", "failing"),)
+        return (Piece(of(text, found.reason), "failing"),)
     missing = found.manifest.missing if found.manifest is not None else {}
     if missing:
         return Piece(text, SET_ROLES[found.status]), Piece(

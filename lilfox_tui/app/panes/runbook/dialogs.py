@@ -37,7 +37,8 @@ WIDE = 98
 def beginning_rows(runbook: Runbook, cause: Cause | None, values: Mapping[str, str], config: Config) -> list[Row]:
     """What is begun: of which file, where, because of what."""
     count = ngettext("{count} step", "{count} steps", len(runbook.steps))
-    rows = [_line(_("runbook"), listed([count, f"{runbook.path}:{runbook.line}"])), *_where(runbook, config)]
+    said = _("{count}, {place}", count=count, place=f"{runbook.path}:{runbook.line}")
+    rows = [_line(_("runbook"), said), *_where(runbook, config)]
     if cause is not None:
         rows.append(_line(_("because of"), cause.title))
     rows += [_line(f"<{name}>", value) for name, value in values.items()]
