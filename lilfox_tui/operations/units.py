@@ -148,7 +148,8 @@ async def prove_unit(host: Host, operation: Operation) -> str:
     """What the unit is now, in a sentence, where that is what was wanted. Raises CommandFailed where it is not."""
     unit = await read_unit(host, operation.subject)
     text = _("{unit} is {active} ({sub})", unit=unit.name, active=unit.active, sub=unit.sub)
-    if unit.running is (operation.kind == "stop") or unit.active in ("failed", "activating"):
+    down = unit.active in ("inactive", "failed")  # many end with a failure when they are told to stop
+    if not (down if operation.kind == "stop" else unit.running and unit.active != "activating"):
         raise CommandFailed(
             host.name,
             tr("{host}: after {command}: {state}", host=host.name, command=" ".join(operation.argv), state=text),

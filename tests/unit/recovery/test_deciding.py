@@ -62,6 +62,29 @@ def test_one_that_is_stopped_on_purpose_begins_to_count_anew() -> None:
     assert looks[-1][1].unhealthy_looks == 1
 
 
+def test_since_when_is_kept_while_nothing_changes_and_what_was_told_is_told_anew_after_it_was_well() -> None:
+    gave_up = Record(state="given up", since=NOW, looked=NOW, told=True, unhealthy_looks=9)
+    later, then = NOW + timedelta(minutes=1), NOW + timedelta(minutes=2)
+    ill = taken(gave_up, "unhealthy", "why", later, CONFIG)
+    assert (ill.state, ill.since, ill.looked, ill.why, ill.told) == ("given up", NOW, later, "why", True)
+    well = taken(ill, "well", "", later, CONFIG)
+    assert (well.state, well.since, well.told) == ("well", later, False)
+    assert taken(well, "well", "", then, CONFIG).since == later
+    assert taken(well, "unhealthy", "", then, CONFIG).since == then
+
+
+@pytest.mark.parametrize("state", ["waiting", "restarting"])
+def test_one_that_is_being_restarted_is_not_simply_unhealthy_again(state: State) -> None:
+    record = Record(state=state, since=NOW, looked=NOW)
+    assert taken(record, "unhealthy", "", NOW + timedelta(seconds=9), CONFIG).state == state
+
+
+def test_back_off_ends_where_restarts_are_forgotten() -> None:
+    config = replace(CONFIG, back_off=Seconds(3000), limit=9)
+    record = Record(state="waiting", since=NOW, looked=NOW, restarts=(NOW, NOW))
+    assert next_at(record, config) == NOW + timedelta(seconds=config.within)
+
+
 @pytest.mark.fault("2.22")
 @given(
     st.lists(st.sampled_from(["well", "unhealthy", "left alone"]), max_size=300),

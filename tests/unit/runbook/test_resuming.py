@@ -1,0 +1,86 @@
+"""Which run knows all, and what it wrote down: of folders that nobody's job holds any more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.jobs.folder import REQUEST
+from lilfox_tui.jobs.model import Event, Fact, Request
+from lilfox_tui.runbook.facts import Resumed, RunFact, told
+from lilfox_tui.runbook.kept_runbook import keep
+from lilfox_tui.runbook.resuming import facts_of, newest, runbook_of, say_resumed, wish_of, with_outputs
+from lilfox_tui.runbook.wish import KIND, Wish
+from tests.unit.jobs.made import OK, make
+from tests.unit.jobs.made import began as job_began
+from tests.unit.jobs.running import jobs
+from tests.unit.runbook.made import AT, command, opened, runbook
+
+__all__ = ["jobs"]
+TEXT = "---\nlilfox: {version: 1, id: made, title: Made}\n---\n# Made\n\n1. Look\n\n   ```bash\n   uptime\n   ```\n"
+
+
+def run(jobs: Path, number: int, *facts: RunFact, file: Path = Path("/made.md"), ends: Sequence[Event] = (OK,)) -> Path:
+    """The folder of a run of the runbook in ``file``."""
+    folder = make(jobs, number, [job_began(), *(Fact(AT, *told(fact)) for fact in facts), *ends])
+    wish = msgspec.to_builtins(Wish(path=str(file), runbook="made", sha256="0" * 64))
+    request = Request(entry="lilfox_tui.x:y", kind=KIND, title="made", key="runbook made", wanted=wish)
+    (folder / REQUEST).write_bytes(msgspec.json.encode(request))
+    return folder
+
+
+def test_the_last_one_that_went_on_with_it_knows_all(jobs: Path) -> None:
+    first, second, third = (run(jobs, number) for number in (1, 2, 3))
+    assert newest(first.name) == first.name
+    say_resumed(first.name, second.name)
+    say_resumed(second.name, third.name)
+    assert newest(first.name) == newest(third.name) == third.name
+    say_resumed(third.name, first.name)
+    with pytest.raises(LilFoxError, match="goes round in a circle"):
+        newest(second.name)
+
+
+@pytest.mark.parametrize("written", [b"", b"../../etc", b"20231230-020000-000", b"\xff\xfe"])
+def test_who_went_on_is_a_run_or_nobody(jobs: Path, written: bytes) -> None:
+    first = run(jobs, 1)
+    (first / "resumed").write_bytes(written)
+    assert newest(first.name) == first.name
+
+
+def test_what_is_no_run_of_a_runbook_is_not_gone_on_with(jobs: Path) -> None:
+    backup = make(jobs, 1, [job_began(), OK])
+    for ask in (newest, wish_of):
+        with pytest.raises(LilFoxError, match="is no run of a runbook: job 1"):
+            ask(backup.name)
+
+
+def test_one_that_was_killed_while_it_took_over_knows_what_the_one_before_did(jobs: Path) -> None:
+    before = run(jobs, 1, opened({}, run="1"))
+    killed = run(jobs, 2, opened({}, run="2", resumes=before.name), ends=())
+    assert facts_of(killed.name) == facts_of(before.name) == [opened({}, run="1")]
+    took = opened({}, run="3", resumes=before.name), Resumed(at=AT, run="3", hosts={})
+    assert facts_of(run(jobs, 3, *took).name) == list(took)
+
+
+def test_its_runbook_is_what_it_kept_else_what_its_file_has(jobs: Path, tmp_path: Path) -> None:
+    file = tmp_path / "made.md"
+    file.write_text(TEXT)
+    folder = run(jobs, 1, file=file)
+    assert wish_of(folder.name).path == str(file)
+    assert [each.text for each in runbook_of(folder.name).steps[0].commands] == ["uptime"]
+    keep(folder, runbook((command("df -h"),)))
+    assert [each.text for each in runbook_of(folder.name).steps[0].commands] == ["df -h"]
+
+
+def test_what_its_commands_printed_is_there_for_the_next_one_and_nothing_else(jobs: Path) -> None:
+    before, after = run(jobs, 1), run(jobs, 2)
+    for name in ("1.head", "1.tail", "other"):
+        (before / name).write_text(name)
+    (after / "1.tail").write_text("its own")
+    with_outputs(before.name, after)
+    assert ((after / "1.head").read_text(), (after / "1.tail").read_text()) == ("1.head", "its own")
+    assert not (after / "other").exists()
