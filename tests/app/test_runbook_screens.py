@@ -118,6 +118,17 @@ async def test_all_that_is_wrong_with_a_file_can_be_read_in_full(size: tuple[int
             assert problem.text.replace(" ", "") in column.replace(" ", ""), problem.text
 
 
+async def test_runbooks_of_one_title_say_where_they_are_from() -> None:
+    text = b"# A disk is full\n\n1. Look\n\n   ```bash\n   df -h\n   ```\n"
+    both = (parse(text, "/srv/ops/manual.md"), parse(text, "library:disk-full.md"), parse(TEXT.encode(), "/srv/web.md"))
+    app = showing(RunbooksView(both, ()))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("4")
+        await pilot.pause()
+        rows = [" ".join(line[:30].split()) for line in screen_text(pilot).splitlines()[3:6]]
+        assert rows == ["A disk is full manual.md", "A disk is full LilFox", "Restart the web service"]
+
+
 async def test_a_failed_step_offers_to_take_back_only_what_is_in_force(tmp_path: Path) -> None:
     facts = looked(tmp_path)[:-2] + ran(1, 0, 0, "web-2", "failed", shown="systemctl status", message="refused")
     for made_of, offered in ((facts, False), (failed(tmp_path), True)):

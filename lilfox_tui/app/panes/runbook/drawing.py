@@ -34,7 +34,7 @@ from lilfox_tui.runbook.session import Folding
 from lilfox_tui.runbook.states import CommandState, Result, RunState
 from lilfox_tui.runbook.targets import words
 from lilfox_tui.runbook.turns import Turn, hosts_of
-from lilfox_tui.text import human_duration
+from lilfox_tui.text import cell_width, fit_middle, human_duration
 
 LEFT, MIDDLE = (28, 40), (34, 56)
 LOW = 14
@@ -120,6 +120,8 @@ class Drawing:
             mark = Piece(glyphs.alert, "failing")
         else:
             mark = Piece(" ", "muted")
+        if item.origin and not right.text:
+            right = Piece(fit_middle(item.origin, min(cell_width(item.origin), width // 3)), "muted")
         return item_row(mark, item.title, right, width, marked=marked)
 
     def _why_none(self) -> str:

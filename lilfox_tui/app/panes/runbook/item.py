@@ -23,3 +23,5 @@ class Item(NamedTuple):
     problems: tuple[Problem, ...] = ()
     last: Job | None = None
     """Its newest run, where that has ended."""
+    origin: str = ""
+    """Where it is from, if another row has its title."""

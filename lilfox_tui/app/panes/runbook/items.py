@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
 from lilfox_tui.app.panes.runbook.item import Item
 from lilfox_tui.jobs.model import Job
 from lilfox_tui.monitor.incident_view import RunbooksView
-from lilfox_tui.runbook.library import ordered
+from lilfox_tui.runbook.library import BUNDLED, ordered
 from lilfox_tui.runbook.model import Problem, Runbook
 
 
@@ -30,7 +32,22 @@ def items_of(view: RunbooksView, firing: Sequence[str], seen: Collection[str] = 
     found += [Item(key, job.title, last=job) for key, job in ended.items() if key not in known and key in seen]
     broken = [each for each in view.documents or () if not each.runbooks and _errors(each.problems)]
     found += [Item(each.path, each.path, problems=_errors(each.problems)) for each in broken]
-    return sorted(found, key=lambda item: item.job is None)
+    return sorted(_told_apart(found), key=lambda item: item.job is None)
+
+
+def _told_apart(items: Sequence[Item]) -> list[Item]:
+    """Those of one title with where each is from: the manual's own beside the one that LilFox brings."""
+    titles = Counter(item.title for item in items)
+    return [
+        item._replace(origin=_origin(item.runbook.path))
+        if item.runbook is not None and titles[item.title] > 1
+        else item
+        for item in items
+    ]
+
+
+def _origin(path: str) -> str:
+    return "LilFox" if path.startswith(BUNDLED) else Path(path).name
 
 
 def key_of(runbook: Runbook) -> str:
