@@ -145,6 +145,15 @@ def test_a_unit_is_restarted_stopped_and_started(acts: Acts) -> None:
     assert acts.attack.gets_in()
 
 
+def test_a_unit_that_ends_with_a_failure_when_it_is_stopped_is_stopped(acts: Acts) -> None:
+    """As every Java process does."""
+    program = """trap "exit 143" TERM; touch /run/begun; sleep 1000 & wait"""
+    acts.web.ssh(f"systemd-run --quiet --unit=rough sh -c '{program}'")
+    wait_for(lambda: acts.web.ssh("ls /run/begun", check=False), what="it runs")
+    done = acts.unit("stop", "rough.service")
+    assert (done.state, done.message) == ("ok", "rough.service is failed (failed)")
+
+
 def test_a_unit_that_does_not_start_says_so_with_its_words(acts: Acts) -> None:
     done = acts.unit("restart", "broken.service")
     assert (done.state, done.exit_code) == ("failed", 1)
