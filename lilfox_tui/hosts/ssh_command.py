@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from lilfox_tui.errors import LinkLost
 from lilfox_tui.hosts.output import Kept, LimitReached, Tail
 from lilfox_tui.hosts.refusals import sudo_refused
 from lilfox_tui.hosts.ssh_errors import LINK_ERRORS, fate_unknown, link_lost, no_shell
-from lilfox_tui.hosts.ssh_sessions import END_S, WINDOW, Process, Sessions
+from lilfox_tui.hosts.ssh_sessions import END_S, WINDOW, Opening, Process, Sessions
 from lilfox_tui.hosts.ssh_words import READ_SCRIPT, Started, as_root, command, running, written
 from lilfox_tui.hosts.sudo import SudoDialog, quiet_complaint, secret, sudo_quietly
 from lilfox_tui.together import Together
@@ -79,17 +79,17 @@ class RemoteCommand:
         line, first = command(order.script, secret=order.secret)
         piped = bool(with_stdin or first or order.dialog)
         await sessions.take()
-        ended_there = False
+        given_away = False
 
-        async def orphan(process: Process) -> None:
-            nonlocal ended_there
-            ended_there = True
-            await cls(host, order, sessions, process).end()
+        def abandoned(opening: Opening) -> Coroutine[Any, Any, None]:
+            nonlocal given_away
+            given_away = True
+            return cls._end_abandoned(host, order, sessions, opening)
 
         try:
-            process = await sessions.open(line, orphan, stdin=asyncssh.PIPE if piped else asyncssh.DEVNULL)
+            process = await sessions.open(line, abandoned, stdin=asyncssh.PIPE if piped else asyncssh.DEVNULL)
         except BaseException:
-            if not ended_there:
+            if not given_away:
                 sessions.give()
             raise
         if first:
@@ -97,6 +97,15 @@ class RemoteCommand:
             if not (with_stdin or order.dialog):
                 process.stdin.write_eof()
         return cls(host, order, sessions, process)
+
+    @classmethod
+    async def _end_abandoned(cls, host: str, order: Order, sessions: Sessions, opening: Opening) -> None:
+        """Ends what nobody waits for any more, once the server has answered; without an answer the link is lost."""
+        await asyncio.wait([opening])
+        if opening.cancelled() or opening.exception() is not None:
+            sessions.give()
+        else:
+            await cls(host, order, sessions, opening.result()).end()
 
     @property
     def group(self) -> int | None:

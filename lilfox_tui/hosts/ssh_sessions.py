@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -32,6 +32,7 @@ ALONE = 4
 """So many refusals while no other session is open mean that the server opens none at all."""
 
 Process = asyncssh.SSHClientProcess[bytes]
+Opening = asyncio.Future[Process]
 
 
 class Sessions:
@@ -45,6 +46,7 @@ class Sessions:
         self._used = 0
         self._turn = asyncio.Lock()
         self._freed = asyncio.Event()
+        self._ending: set[asyncio.Future[None]] = set()
         client.on_lost = self.lost.set
 
     @property
@@ -64,17 +66,19 @@ class Sessions:
         self._used -= 1
         self._freed.set()
 
-    async def open(self, line: str, orphan: Callable[[Process], Awaitable[object]], **options: Any) -> Process:
+    async def open(
+        self, line: str, abandoned: Callable[[Opening], Coroutine[Any, Any, None]], **options: Any
+    ) -> Process:
         """Starts ``line``, with room taken before. Raises HostUnreachable.
 
-        A process that starts although this was cancelled meanwhile is given to ``orphan``.
+        Cancelled while the server has not answered yet, it leaves what may start there, and the room, to ``abandoned``.
         """
-        process = await self._try(line, orphan, options)
+        process = await self._try(line, abandoned, options)
         if process is not None:
             return process
         alone = 0
         async with self._turn:
-            while (process := await self._try(line, orphan, options)) is None:
+            while (process := await self._try(line, abandoned, options)) is None:
                 alone += self._used <= 1
                 if alone > ALONE:
                     raise no_session(self._host)
@@ -85,16 +89,17 @@ class Sessions:
         return process
 
     async def _try(
-        self, line: str, orphan: Callable[[Process], Awaitable[object]], options: dict[str, Any]
+        self, line: str, abandoned: Callable[[Opening], Coroutine[Any, Any, None]], options: dict[str, Any]
     ) -> Process | None:
         """The process, or None when the server refuses a session."""
         opening = asyncio.ensure_future(self.connection.create_process(line, encoding=None, window=WINDOW, **options))
         try:
             return await asyncio.shield(opening)
         except asyncio.CancelledError:
-            await asyncio.wait([opening], timeout=END_S)
-            if opening.cancel() is False and not opening.cancelled() and opening.exception() is None:
-                await orphan(opening.result())
+            ending = asyncio.ensure_future(abandoned(opening))  # a task: it goes on where this is cancelled once more
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
+            await asyncio.wait([ending], timeout=END_S)
             raise
         except asyncssh.ChannelOpenError:
             if not self.alive:
@@ -108,6 +113,7 @@ class Sessions:
         argv = ["sh", "-c", END_GROUP, "sh", str(group), since]
         script = root_or(argv, sudo_quietly(argv, {})) if as_root else running(argv)
         line, _ = command(script)
+        process: Process | None = None
         try:
             async with asyncio.timeout(END_S):
                 process = await self.connection.create_process(line, encoding=None, stdin=asyncssh.DEVNULL)
@@ -115,6 +121,9 @@ class Sessions:
                 await process.wait_closed()
         except (TimeoutError, *LINK_ERRORS):
             return False
+        finally:
+            if process is not None:
+                process.close()  # else the server counts it for as long as the connection lives
         heard = Started()
         heard.hear(out)
         return heard.seen and process.exit_status == 0

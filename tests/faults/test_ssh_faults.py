@@ -346,3 +346,20 @@ async def _listens(address: str, port: int) -> bool:
     with suppress(OSError):
         await writer.wait_closed()
     return True
+
+
+async def test_sessions_that_are_left_twice_while_they_open_stay_with_nobody(lab: SshdLab) -> None:
+    """Left by a time limit and by who waits for it, say; the server opens ten, and each one that stays is one less."""
+    host = open_host("web", lab.host(lab.sshd()), lab.ssh())
+    await host.connect()
+    for turns in range(10, 40):
+        running = asyncio.ensure_future(host.run(["sleep", "600"]))
+        for _number in range(turns):
+            await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.wait([running])
+        assert running.cancelled()
+    assert (await host.run(["echo", "there is room"])).stdout == b"there is room\n"
+    await host.close()
