@@ -17,6 +17,7 @@ from lilfox_tui.incident import incidents
 from lilfox_tui.incident.incidents import open_incident
 from lilfox_tui.incident.model import SeverityLevel, TookOver
 from lilfox_tui.incident.places import NAMED_BY
+from lilfox_tui.jobs.errors import KeyHeld
 from lilfox_tui.jobs.start import start
 from lilfox_tui.monitor.shell import terminal_argv
 from lilfox_tui.runbook import shell
@@ -72,7 +73,14 @@ def begin(
     env = {name: value for name, value in os.environ.items() if name not in left_out}
     if incident:
         env[NAMED_BY] = incident
-    return start(request_of(wish, runbook), env=env)
+    try:
+        return start(request_of(wish, runbook), env=env)
+    except KeyHeld as held:
+        if held.holder is None:
+            raise
+        hint = tr("watch it: lilfox attach {id}; go on with it: lilfox runbook run --resume {id}; end it: "
+                  "lilfox jobs cancel {id}", id=held.holder.id)  # fmt: skip
+        raise KeyHeld(held.message, hint, holder=held.holder) from None
 
 
 def go_on(run: str, config: Config, path: str | Path | None) -> str:

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.errors import UsageError
 from lilfox_tui.i18n import Message, _, clauses, tr
 from lilfox_tui.runbook.fences import FenceReader
 from lilfox_tui.runbook.front_matter import FrontMatter, read_front_matter
@@ -24,7 +24,7 @@ _FIRST_WORD = re.compile(r"[^\s{]*")
 _NO_WORD = re.compile(r"[^\w.]+")
 
 
-class Unreadable(LilFoxError):
+class Unreadable(UsageError):
     """A file that is no document; ``why`` does not name it."""
 
     def __init__(self, path: Path, why: Message, hint: Message | str = "") -> None:

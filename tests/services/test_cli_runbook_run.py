@@ -197,6 +197,23 @@ def test_what_reads_beside_a_change_is_no_change_of_the_incident(lab: RunbookLab
     (lab.on_host("web1") / "made").unlink()
 
 
+def test_a_run_that_goes_on_already_is_named_and_how_to_go_on_with_it(lab: RunbookLab) -> None:
+    lab.write(fence("true"))
+    job = lab.begin()
+    done = run(lab, "--yes")
+    assert done.returncode == 1
+    assert f"job {job} acts on it since" in done.stderr
+    assert f"go on with it: lilfox runbook run --resume {job}" in done.stderr
+    assert lilfox("--config", lab.config, "runbook", "run", "--resume", job, "--yes").returncode == 0
+
+
+def test_a_file_that_is_not_there_is_2(lab: RunbookLab) -> None:
+    gone = lab.path.with_name("gone.md")
+    done = lilfox("--config", lab.config, "runbook", "run", gone, "--yes")
+    assert done.returncode == 2
+    assert f"{gone}: cannot be read: No such file or directory" in done.stderr
+
+
 def test_a_job_that_ends_before_it_listens_tells_its_own_reason(
     lab: RunbookLab, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ def dry_run(config: Config, runbook: Runbook, values: Mapping[str, str], *, as_j
     """Shows everything and runs nothing; 1 where something of it could not be run as it is."""
     hosts = words(config, runbook)
     values = {each.name: each.default for each in runbook.variables if each.default is not None} | dict(values)
+    captured = _captured(runbook)
     good = True
     steps = []
     for variable in () if as_json else runbook.variables:
@@ -37,7 +38,7 @@ def dry_run(config: Config, runbook: Runbook, values: Mapping[str, str], *, as_j
                 print_line("   " + _("by hand"))
         for command in step.commands:
             names = hosts_of(command, runbook, hosts, values)
-            problem = _problem(config, runbook, command, names, values)
+            problem = _problem(config, runbook, command, names, values, captured)
             good = good and not problem
             text = redact(marked(shown(command.text, values, runbook.variables)))
             if as_json:
@@ -64,22 +65,34 @@ def refuse_unsafe(config: Config, runbook: Runbook, values: Mapping[str, str]) -
     """Raises UsageError for the first command that could not be run with these values, before any has run."""
     hosts = words(config, runbook)
     values = {each.name: each.default for each in runbook.variables if each.default is not None} | dict(values)
+    captured = _captured(runbook)
     for step in runbook.steps:
         for command in step.commands:
-            if problem := _problem(config, runbook, command, hosts_of(command, runbook, hosts, values), values):
+            names = hosts_of(command, runbook, hosts, values)
+            if problem := _problem(config, runbook, command, names, values, captured):
                 raise UsageError(
                     tr("line {line}: {problem}; nothing was run", line=command.line, problem=problem),
                     tr("see all of it: lilfox runbook run … --dry-run"),
                 )
 
 
+def _captured(runbook: Runbook) -> frozenset[str]:
+    """Names of the values that outputs give."""
+    return frozenset(name for step in runbook.steps for each in step.commands for name in each.attributes.capture)
+
+
 def _problem(
-    config: Config, runbook: Runbook, command: Command, hosts: tuple[str, ...], values: Mapping[str, str]
+    config: Config,
+    runbook: Runbook,
+    command: Command,
+    hosts: tuple[str, ...],
+    values: Mapping[str, str],
+    captured: Collection[str],
 ) -> str:
-    """Why it could not be run; empty where it could, or needs a value that comes while the run goes on."""
+    """Why it could not be run; empty where it could, or needs a value that comes while the run goes on: one that is
+    ``captured``."""
     if command.kind == "none":
         return ""
-    captured = {name for step in runbook.steps for each in step.commands for name in each.attributes.capture}
     try:
         if command.kind in ("change", "interactive"):
             refuse_change(config, hosts)
