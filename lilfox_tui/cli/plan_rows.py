@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from lilfox_tui.backup.words import status_text
 from lilfox_tui.cli.output import Cell, shape
 from lilfox_tui.i18n import _
 from lilfox_tui.metrics.model import Level
@@ -34,7 +35,7 @@ def _newest(view: PlanView, now: datetime) -> str:
         return ""
     newest = view.sets[0]
     age = human_duration((now - newest.created).total_seconds())
-    parts = [_("{set}, {age} old, {status}", set=newest.id, age=age, status=newest.status)]
+    parts = [_("{set}, {age} old, {status}", set=newest.id, age=age, status=status_text(newest.status))]
     if view.rto_s is not None:
         parts.append(_("restored in {time}", time=human_duration(view.rto_s)))
     return "  ".join(parts)

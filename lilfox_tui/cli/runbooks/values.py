@@ -13,7 +13,7 @@ from lilfox_tui.cli.output import print_error, warn
 from lilfox_tui.config.types import SecretRef
 from lilfox_tui.errors import LilFoxError, UsageError
 from lilfox_tui.hosts.addresses import Denied
-from lilfox_tui.i18n import _, listed, tr
+from lilfox_tui.i18n import _, clauses, listed, tr
 from lilfox_tui.redact import redact
 from lilfox_tui.runbook.model import Runbook, Variable
 from lilfox_tui.runbook.variables import Choice, check_value, described, is_number
@@ -82,13 +82,13 @@ def missing(runbook: Runbook, values: dict[str, str]) -> list[Variable]:
 
 def about(variable: Variable) -> str:
     """A variable in a line: what it admits, and what is offered where it is asked."""
-    title = f"{variable.title}: " if variable.title else ""
-    facts = [f"{title}{described(variable)}"]
+    admits = described(variable)
+    facts = [_("{title}: {message}", title=variable.title, message=admits) if variable.title else str(admits)]
     if variable.default is not None and variable.type != "secret":
         facts.append(_("{value} where nothing is given", value=variable.default))
     if variable.from_:
         facts.append(_("offered is what this prints: {command}", command=redact(variable.from_.strip())))
-    return f"<{variable.name}>  {'; '.join(facts)}"
+    return f"<{variable.name}>  {clauses(facts)}"
 
 
 async def offers(config: Config, variable: Variable, hosts: tuple[str, ...]) -> tuple[Choice, ...]:
