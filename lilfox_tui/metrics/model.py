@@ -6,7 +6,7 @@ as they are. A value that is not known is absent, never 0.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from enum import IntEnum
 from typing import NamedTuple
@@ -101,14 +101,6 @@ class Snapshot(Struct, frozen=True):
     def rate(self, name: str, labels: Labels = ()) -> float | None:
         """One counter's rise per second, or None when unknown."""
         return self.rates.get(Series(name, labels))
-
-    def gauges_named(self, name: str) -> Iterator[tuple[Series, float]]:
-        """Every gauge of that name."""
-        return ((series, value) for series, value in self.gauges.items() if series.name == name)
-
-    def rates_named(self, name: str) -> Iterator[tuple[Series, float]]:
-        """Every rate of the counter of that name."""
-        return ((series, value) for series, value in self.rates.items() if series.name == name)
 
 
 class CpuSplit(Struct, frozen=True):

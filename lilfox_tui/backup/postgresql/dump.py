@@ -25,7 +25,6 @@ from lilfox_tui.i18n import Message, tr
 
 TRAILER = b"-- PostgreSQL database dump complete"
 GLOBALS_TRAILER = b"-- PostgreSQL database cluster dump complete"
-CUSTOM_MAGIC = b"PGDMP"
 _END_BYTES = 512
 _FORMS: dict[bool, tuple[str, PartKind, bytes]] = {
     True: (".sql", "postgresql-plain", TRAILER),

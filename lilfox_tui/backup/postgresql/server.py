@@ -181,12 +181,6 @@ async def blockers_in(psql: Psql, *, database: str = "") -> list[Blocker]:
     return [convert(row, Blocker) for row in rows]
 
 
-async def roles_of(psql: Psql, *, database: str = "") -> frozenset[str]:
-    """The names of all roles. Raises as :func:`server_of`."""
-    [rows] = await psql.ask("SELECT rolname AS name FROM pg_roles", database=database)
-    return frozenset(row["name"] for row in rows)
-
-
 async def extensions_of(psql: Psql, *, database: str = "") -> list[Row]:
     """``name``, ``version`` of what is installed in ``database``. Raises as :func:`server_of`."""
     [rows] = await psql.ask(

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from lilfox_tui.cli.output import Cell, print_json, print_line, print_table
+from lilfox_tui.cli.output import print_json, print_line
 from lilfox_tui.cli.runbooks.values import about
 from lilfox_tui.config.model import Config
 from lilfox_tui.errors import LilFoxError, NotAllowed, UsageError
@@ -18,7 +18,7 @@ from lilfox_tui.runbook.model import Command, Runbook, Variable
 from lilfox_tui.runbook.states import Result, RunState
 from lilfox_tui.runbook.targets import refuse_change, words
 from lilfox_tui.runbook.turns import hosts_of
-from lilfox_tui.runbook.words import kind_text, state_text
+from lilfox_tui.runbook.words import kind_text
 
 
 def dry_run(config: Config, runbook: Runbook, values: Mapping[str, str], *, as_json: bool) -> int:
@@ -118,14 +118,6 @@ def _print_command(command: Command, hosts: tuple[str, ...], text: str, problem:
         print_line(f"     {line}")
     if problem:
         print_line(f"     ! {problem}")
-
-
-def print_state(state: RunState) -> None:
-    """A line for each step."""
-    print_table(
-        [Cell(str(number + 1), right=True), Cell(state_text(step.state)), Cell(state.runbook.steps[number].title)]
-        for number, step in enumerate(state.steps)
-    )
 
 
 def document(state: RunState, folder: Path) -> dict[str, Any]:

@@ -20,7 +20,6 @@ from lilfox_tui.metrics.model import Labels
 from lilfox_tui.monitor.alert_why import Side, Why
 from lilfox_tui.text import fit, human_duration
 
-RUNBOOK_URL = "runbook_url"
 SIDES_SHOWN = 12
 CHART_COLUMNS = 120
 _SPARK = 16

@@ -172,10 +172,6 @@ class MetricsKeys(Pane):
         """Why an act on the selection cannot be done."""
         return None if self.selected_view() is not None else tr("nothing is selected")
 
-    def no_host_selected(self) -> Message | None:
-        """Why an act on a host cannot be done."""
-        return None if isinstance(self.selected_view(), HostView) else tr("select a host first")
-
     @action(
         "open",
         "enter",
