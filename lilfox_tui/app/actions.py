@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
+from lilfox_tui.config.problems import rather
 from lilfox_tui.errors import ConfigError
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.i18n import Message, _, tr
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 _MARK = "_lilfox_action"
@@ -95,7 +96,7 @@ def rebound(actions: Iterable[Action], keys: Mapping[str, str], elsewhere: Colle
     actions = tuple(actions)
     known = {each.id for each in actions} | set(elsewhere)
     problems = [
-        f"keys.{name}: there is no such action; one of: {', '.join(sorted(known))}"
+        _("keys.{name}: there is no such action; {rather}", name=name, rather=rather(name, known))
         for name in keys
         if name not in known
     ]
@@ -105,7 +106,9 @@ def rebound(actions: Iterable[Action], keys: Mapping[str, str], elsewhere: Colle
         for key in each.keys:
             if key in owners and (each.id in keys or owners[key] in keys):
                 mover, owner = (each.id, owners[key]) if each.id in keys else (owners[key], each.id)
-                problems.append(f"keys.{mover}: {key_text(key)} is already the key of {owner}; choose another")
+                text = _("keys.{mover}: {key} is already the key of {owner}; choose another",
+                         mover=mover, key=key_text(key), owner=owner)  # fmt: skip
+                problems.append(text)
             owners.setdefault(key, each.id)
     if problems:
         raise ConfigError(tr("the config's keys cannot be used"), tuple(problems))

@@ -13,7 +13,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from lilfox_tui.errors import ConfigError
-from lilfox_tui.i18n import listed, tr
+from lilfox_tui.i18n import _, listed, tr
 
 GROUNDS = ("background", "bar", "selection")
 INKS = ("text", "muted", "accent", "good", "degraded", "failing", "unknown", "chart", "rule")
@@ -145,22 +145,23 @@ def read_theme(file: Path) -> Theme:
 
 def _problems(raw: object) -> list[str]:
     if not isinstance(raw, dict):
-        return ["a theme is a mapping with title, dark and colours"]
+        return [_("a theme is a mapping with title, dark and colours")]
     found = [
-        f"{key}: unknown key" for key in raw if key not in ("title", "dark", "ansi", "selection_reversed", "colours")
+        _("{key}: unknown key", key=key)
+        for key in raw
+        if key not in ("title", "dark", "ansi", "selection_reversed", "colours")
     ]
-    found += [f"{key}: missing" for key in ("title", "dark", "colours") if key not in raw]
+    found += [_("{key}: missing", key=key) for key in ("title", "dark", "colours") if key not in raw]
     colours = raw.get("colours")
     if not isinstance(colours, dict):
-        return [*found, "colours: a mapping of role to colour"]
-    found += [f"colours.{key}: unknown role" for key in colours if key not in (*GROUNDS, *INKS)]
-    found += [f"colours.{key}: missing" for key in (*GROUNDS, *INKS) if key not in colours]
+        return [*found, _("colours: a mapping of role to colour")]
+    found += [_("{key}: unknown role", key=f"colours.{key}") for key in colours if key not in (*GROUNDS, *INKS)]
+    found += [_("{key}: missing", key=f"colours.{key}") for key in (*GROUNDS, *INKS) if key not in colours]
     for key, value in colours.items():
         good = value in _ANSI if raw.get("ansi") else isinstance(value, str) and _HEX.match(value)
         if not good:
-            found.append(
-                f"colours.{key}: {value!r} is no colour; {'a terminal colour name' if raw.get('ansi') else '#rrggbb'}"
-            )
+            wanted = _("a terminal colour name") if raw.get("ansi") else "#rrggbb"
+            found.append(_("{key}: {value!r} is no colour; {wanted}", key=f"colours.{key}", value=value, wanted=wanted))
     return found
 
 

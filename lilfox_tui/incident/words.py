@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lilfox_tui.i18n import _, ngettext
+from lilfox_tui.i18n import _, clauses, ngettext
 from lilfox_tui.incident import model
 from lilfox_tui.incident.model import Moment, What
 
@@ -86,7 +86,7 @@ def _whole(what: model.Closed | model.Reopened | model.TookOver) -> str:
             if not what.in_force:
                 return text
             left = ngettext("{count} change still in force", "{count} changes still in force", len(what.in_force))
-            return f"{text}; {left}: {'; '.join(what.in_force)}"
+            return clauses([text, _("{name}: {what}", name=left, what=clauses(what.in_force))])
         case model.Reopened():
             return _("reopened: {reason}", reason=what.reason or "-")
         case model.TookOver():
