@@ -7,7 +7,6 @@ entry is left out and counted. Whether it was altered is another question (``ver
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 
 import msgspec
@@ -15,6 +14,7 @@ import msgspec
 from lilfox_tui.incident.line import entry_of
 from lilfox_tui.incident.model import Entry
 from lilfox_tui.incident.places import TIMELINE
+from lilfox_tui.regular_file import open_regular
 
 NO_ENTRY = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What ``entry_of`` raises."""
@@ -58,12 +58,3 @@ class TimelineReader:
             except NO_ENTRY:
                 self.unreadable += 1
         return rest[:_LONGEST_LINE]  # beyond that it is no entry, whatever follows
-
-
-def open_regular(path: Path) -> int:
-    """A descriptor to read a regular file; links and devices are refused. Raises OSError."""
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise FileNotFoundError(path)
-    return handle

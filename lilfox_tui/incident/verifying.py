@@ -21,7 +21,8 @@ from lilfox_tui.incident.head import Head
 from lilfox_tui.incident.line import NOTHING_BEFORE, digest, entry_of
 from lilfox_tui.incident.model import Entry, Kept
 from lilfox_tui.incident.places import EVIDENCE, HEAD, TIMELINE, find
-from lilfox_tui.incident.reading import NO_ENTRY, open_regular
+from lilfox_tui.incident.reading import NO_ENTRY
+from lilfox_tui.regular_file import open_regular
 
 _BLOCK = 1 << 20
 

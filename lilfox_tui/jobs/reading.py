@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import stat
 from pathlib import Path
 
 import msgspec
@@ -16,6 +15,7 @@ import msgspec
 from lilfox_tui.jobs.folder import EVENTS
 from lilfox_tui.jobs.model import Began, Ended, Event
 from lilfox_tui.jobs.process import Process
+from lilfox_tui.regular_file import open_regular
 
 _BLOCK = 1 << 20
 _LONGEST_LINE = 8 << 20
@@ -74,15 +74,6 @@ def _event(line: bytes) -> Event | None:
         return _decoder.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-
-
-def open_regular(path: Path) -> int:
-    """A descriptor to read a regular file; links and devices are refused. Raises OSError."""
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise FileNotFoundError(path)
-    return handle
 
 
 def is_held(folder: Path, began: Began | None = None) -> bool:

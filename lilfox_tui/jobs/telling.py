@@ -13,7 +13,7 @@ import msgspec
 from lilfox_tui.i18n import _
 from lilfox_tui.jobs.folder import REQUEST
 from lilfox_tui.jobs.model import Began, Done, Ended, Event, Intent, Job, Moved, Progress, Request
-from lilfox_tui.jobs.reading import open_regular
+from lilfox_tui.regular_file import open_regular
 
 _MOST_REQUEST_BYTES = 8 << 20
 

@@ -12,9 +12,9 @@ from msgspec.structs import replace
 
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
-from lilfox_tui.jobs.reading import open_regular
 from lilfox_tui.paths import modes
 from lilfox_tui.redact import redact
+from lilfox_tui.regular_file import open_regular
 from lilfox_tui.runbook.model import Command, Runbook
 from lilfox_tui.runbook.placeholders import placeholders_of
 

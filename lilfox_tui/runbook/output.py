@@ -16,9 +16,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from lilfox_tui.jobs.reading import open_regular
 from lilfox_tui.paths import modes
 from lilfox_tui.redact import MASK, redact, without_colours
+from lilfox_tui.regular_file import open_regular
 
 HEAD_BYTES = 256 << 10
 TAIL_BYTES = 64 << 10

@@ -13,7 +13,8 @@ from lilfox_tui.i18n import tr
 from lilfox_tui.jobs.folder import REQUEST, is_id
 from lilfox_tui.jobs.listing import find_folder, find_job
 from lilfox_tui.jobs.model import Request
-from lilfox_tui.jobs.reading import EventReader, open_regular
+from lilfox_tui.jobs.reading import EventReader
+from lilfox_tui.regular_file import open_regular
 from lilfox_tui.runbook import kept_runbook
 from lilfox_tui.runbook.facts import Opened, Resumed, RunFact, heard
 from lilfox_tui.runbook.model import Runbook
