@@ -258,6 +258,7 @@ hear() {
         esac
     done
     if [ ! -e "$j/pid" ]; then
+        [ -z "$begun" ] || { echo "$id gone - - - - 0 0 0 0 0 0 0 "; exit 0; }
         cat "$t/why" >&2
         leave
     fi
@@ -266,7 +267,8 @@ hear() {
 }
 """
 """``leave``: nothing has come of it and nothing ever will, whatever other attempts there are, for who links has it.
-``hear`` knows the same where nobody is left who could say ``begun``: the pipe ends. ``late`` limits how long it waits.
+``hear`` knows the same where nobody is left who could say ``begun``: the pipe ends. Where that was said, and there is
+nothing of it any more, the command has taken it away (``rm -rf ~/.cache``): it ran. ``late`` limits how long it waits.
 """
 
 START = (

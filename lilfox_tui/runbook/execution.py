@@ -59,6 +59,8 @@ class Task(Struct, frozen=True, kw_only=True):
     timeout_s: float | None = None
     patience_s: float | None = None
     """So long a lost link is waited for; None: until somebody stops it."""
+    ran: bool = False
+    """Of one that an earlier job has begun: whether it is known to have run, whatever its host still knows of it."""
 
 
 class End(Struct, frozen=True, kw_only=True):
@@ -80,6 +82,7 @@ class Execution:
         self._link_lost = False
         self._patience: asyncio.TimerHandle | None = None
         self._read = {"stdout": 0, "stderr": 0}
+        self._ran = task.ran
         self._late: asyncio.TimerHandle | None = None
         self._work: asyncio.Task[End] | None = None
         self._why: Message | str | None = None
@@ -159,6 +162,7 @@ class Execution:
                     label=self._task.label,
                     followed=True,
                 )
+                self._ran = begun.look.state not in ("absent", "unbegun")
                 return await self._followed(begun)
             except NotBegun as error:
                 return End(state="not begun", message=error.message)
@@ -198,6 +202,11 @@ class Execution:
     async def _seen(self, look: detached.Look) -> End:
         """The end that the host tells."""
         host = self._host.name
+        unbegun = look.state in ("absent", "unbegun") or (look.state == "ended" and look.exit_status is None)
+        if self._ran and unbegun:
+            gone = tr("{host} knows nothing of it any more, and nobody saw its end: see ~/.cache/lilfox/jobs there",
+                      host=host)  # fmt: skip
+            return End(state="unknown", message=gone)
         if look.state in ("absent", "unbegun"):
             # a start that is still on its way finds this, and does not run
             look = await detached.cancel(self._host, self._task.run, sudo=self._task.sudo)

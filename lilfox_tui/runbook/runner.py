@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from datetime import timedelta
 
 from msgspec.structs import replace
 
@@ -37,6 +38,9 @@ FOLLOWS_S = 10.0
 """So long a run that asks nobody looks at what never ends by itself, where its fence says nothing."""
 PATIENCE_S = 600.0
 """So long a run that asks nobody waits for a lost link."""
+KEPT_THERE = timedelta(days=6)
+"""So long a host surely knows of what has ended on it (``hosts/detached.py``: a week); afterwards it says nothing of
+one that it knows nothing of."""
 _AT_ONCE = 16
 """Hosts on which one command reads at the same time."""
 _TELL_S, _TELLS = 0.5, 1000
@@ -187,6 +191,7 @@ class Runner:
             sudo=bool(command.attributes.sudo),
             timeout_s=command.attributes.timeout_s,
             patience_s=PATIENCE_S if self.alone else None,
+            ran=result.size_bytes > 0 or now() - result.began > KEPT_THERE,
         )
         await detached.look(self._hosts[result.host], run, sudo=task.sudo)
         execution = self._execution(result.host, task, Output(self.record.folder, run, self.record.secrets))

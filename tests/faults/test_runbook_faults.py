@@ -398,3 +398,35 @@ def test_a_run_whose_folder_is_taken_away_ends(lab: RunbookLab) -> None:
     assert job.pid is not None
     pid = job.pid
     wait_for(lambda: start_of(pid) is None, what="its process is gone")
+
+
+@pytest.mark.parametrize("then", ["true", "sleep 1.5"])
+@pytest.mark.parametrize("host", ["web1", "here"])
+def test_a_command_that_takes_away_what_its_host_keeps_of_it_is_not_said_not_to_have_run(
+    lab: RunbookLab, host: str, then: str
+) -> None:
+    """To make room, say. Nobody sees how it ends; that it did not begin would be a lie, and it would be run again."""
+    home = lab.on_host(host) if host in lab.servers else Path.home()
+    attributes = f'{{"risk":"change","host":"{host}"}}'
+    lab.write(fence(f"echo once >>ran; rm -rf ~/.cache; {then}; echo over >>ran", attributes))
+    job = lab.begin()
+    ended = lab.run_all(job)
+    (result,) = lab.results(job).values()
+    wait_for(lambda: (home / "ran").read_text() == "once\nover\n", what="it has run to its end, once")
+    assert (result.state, ended.state) == ("unknown", "unknown"), result.message
+
+
+def test_of_what_has_printed_and_is_gone_from_its_host_nobody_says_that_it_did_not_begin(lab: RunbookLab) -> None:
+    """The job was killed meanwhile, and ~/.cache there was tidied up before somebody went on."""
+    lab.write(fence(f"echo printed; {COUNTS}", CHANGE))
+    job = lab.begin()
+    home = begun(lab, job).parent
+    wait_for(lambda: bool((found := lab.results(job).get("web1")) and found.size_bytes), what="its output is told")
+    kill_job(lab, job)
+    (home / "go").touch()
+    wait_for(lambda: (home / "count").read_text() == "once\nover\n", what="it has ended")
+    shutil.rmtree(home / ".cache")
+    again = lab.begin(resumes=job)
+    assert "knows nothing of it any more" in lab.until(again, "unknown").message
+    lab.order(again, Finish(abort=True))
+    lab.ended(again)
