@@ -105,6 +105,21 @@ async def test_statistics_and_patterns(tmp_path: Path) -> None:
             await pilot.pause()
 
 
+async def test_statistics_have_their_counts_on_a_small_screen(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    async with app.run_test(size=(40, 24)) as pilot:
+        await settled(app, pilot)
+        await pilot.press("S")
+        await until(lambda: len(app.screen_stack) == 2)
+        await pilot.press("down")
+        await pilot.pause()
+        lines = [line.rstrip() for line in screen_text(pilot).splitlines()]
+        told = [line.split()[-1] for line in lines if line.startswith("  type  ")]
+        assert told == ["10", "1"]
+        assert any(line.split()[-3:] == ["P50", "44", "ms"] for line in lines)
+        assert any(line.endswith("11 errors of 12") for line in lines)
+
+
 async def test_a_record_says_how_much_of_it_is_below(tmp_path: Path) -> None:
     app = logs_app(tmp_path)
     async with app.run_test(size=(80, 16)) as pilot:

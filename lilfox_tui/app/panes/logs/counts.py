@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta, tzinfo
+from functools import partial
 
 from lilfox_tui.app.dialogs.chooser import Choice
 from lilfox_tui.app.draw import Piece, Row
@@ -26,29 +27,34 @@ from lilfox_tui.logs.statistics import (
     of_source,
     slower_than,
 )
-from lilfox_tui.text import fit, human_duration
+from lilfox_tui.text import cell_width, fit, human_duration
 
 Offer = list[tuple[Choice, Filter | None]]
+MakesRow = Callable[[str, str, str], Row]
 ROWS_OF_A_KIND = 12
+KIND, NAME, COUNT, LEAST = 14, 38, 22, 6
+"""Cells of a row's parts, and of a name or a count at least."""
 _PLACEHOLDER = re.compile(r"<(?:num|hex|uuid|str|path|url|addr)>")
 
 
-def statistics_choices(found: Statistics, zone: tzinfo) -> Offer:
-    """Errors by type, by module and by time, response times, and sources; rows that are no filter cannot be chosen."""
+def statistics_choices(found: Statistics, zone: tzinfo, room: int) -> Offer:
+    """Errors by type, by module and by time, response times, and sources, in rows of so many cells; those that are no
+    filter cannot be chosen."""
     records = ngettext("{shown} record", "{shown} records", found.records, shown=grouped(found.records))
     told = ngettext("{shown} error", "{shown} errors", found.errors, shown=grouped(found.errors))
     errors = _("{errors} in {records}", errors=told, records=records)
     rows: Offer = [_offered("errors", (Piece(errors, "strong"),), AtLeast(Severity.ERROR) if found.errors else None)]
-    rows += _counted(_("type"), found.errors_by_type, errors_of_type)
-    rows += _counted(_("module"), found.errors_by_module, errors_of_module)
+    row = partial(_row, room)
+    rows += _counted(row, _("type"), found.errors_by_type, errors_of_type)
+    rows += _counted(row, _("module"), found.errors_by_module, errors_of_module)
     if found.response_times is not None:
-        rows += _times(found.response_times)
-    rows += [_grouped(each) for each in found.by_source[:ROWS_OF_A_KIND] if len(found.by_source) > 1]
+        rows += _times(row, found.response_times)
+    rows += [_grouped(row, each) for each in found.by_source[:ROWS_OF_A_KIND] if len(found.by_source) > 1]
     for each in found.by_slice:
         if each.errors:
             at = (EPOCH + timedelta(microseconds=each.since_us)).astimezone(zone).strftime("%m-%d %H:%M")
-            row = _row(_("errors from"), at, grouped(each.errors))
-            rows.append(_offered(f"slice {each.since_us}", row, of_slice(each)))
+            slice_row = row(_("errors from"), at, grouped(each.errors))
+            rows.append(_offered(f"slice {each.since_us}", slice_row, of_slice(each)))
     return rows
 
 
@@ -77,33 +83,38 @@ def _growth(change: Change) -> Row:
     return (count, Piece(fit(f"×{change.growth:.1f}", 9), "accent" if change.growth >= 2 else "muted"))
 
 
-def _counted(kind: str, counts: Mapping[str, int], filter_of_name: object) -> Offer:
+def _counted(row: MakesRow, kind: str, counts: Mapping[str, int], filter_of_name: object) -> Offer:
     assert callable(filter_of_name)
     return [
-        _offered(f"{kind} {name}", _row(kind, name, grouped(count)), filter_of_name(name))
+        _offered(f"{kind} {name}", row(kind, name, grouped(count)), filter_of_name(name), name)
         for name, count in list(counts.items())[:ROWS_OF_A_KIND]
     ]
 
 
-def _times(times: ResponseTimes) -> Offer:
+def _times(row: MakesRow, times: ResponseTimes) -> Offer:
     kind = _("response time")
     told = _("{count} told, mean {mean}", count=grouped(times.count), mean=human_duration(times.mean_s))
-    rows: Offer = [_offered("times", _row(kind, told, ""), None)]
+    rows: Offer = [_offered("times", row(kind, told, ""), None, told)]
     for name, seconds in (("P50", times.p50_s), ("P95", times.p95_s), ("P99", times.p99_s)):
-        rows.append(_offered(name, _row(kind, name, human_duration(seconds)), slower_than(seconds)))
+        rows.append(_offered(name, row(kind, name, human_duration(seconds)), slower_than(seconds)))
     return rows
 
 
-def _grouped(group: Group) -> tuple[Choice, Filter | None]:
+def _grouped(row: MakesRow, group: Group) -> tuple[Choice, Filter | None]:
     errors = ngettext("{shown} error", "{shown} errors", group.errors, shown=grouped(group.errors))
     text = _("{errors} of {records}", errors=errors, records=grouped(group.records))
-    return _offered(f"source {group.name}", _row(_("source"), group.name, text), of_source(group.name))
+    return _offered(f"source {group.name}", row(_("source"), group.name, text), of_source(group.name), group.name)
 
 
-def _row(kind: str, name: str, count: str) -> Row:
-    return (Piece(fit(kind, 14), "muted"), Piece(fit(name, 38), "strong"), Piece(fit(count, 22, right=True)))
+def _row(room: int, kind: str, name: str, count: str) -> Row:
+    """The count is whole on a small screen, too, where a name is cut instead."""
+    counted = COUNT if room > KIND + NAME + COUNT else max(cell_width(count), LEAST)
+    named = min(NAME, max(LEAST, room - 1 - KIND - counted))
+    return (Piece(fit(kind, KIND), "muted"), Piece(fit(name, named), "strong"), Piece(fit(count, counted, right=True)))
 
 
-def _offered(id_: str, row: Row, where: Filter | None) -> tuple[Choice, Filter | None]:
+def _offered(id_: str, row: Row, where: Filter | None, name: str = "") -> tuple[Choice, Filter | None]:
+    """``name`` is said in full below the list where it is cut in its row."""
     words = " ".join(piece.text for piece in row)
-    return Choice(id_, row, words, where is not None), where
+    cut = name if name and name not in words else ""
+    return Choice(id_, row, f"{words} {cut}", where is not None, more=cut), where

@@ -241,7 +241,7 @@ class LogOutputKeys(LogEvidenceKeys):
             self.came_before, self._leaps_before = before
         for name, error in answer.failed.items():
             self.lilfox.tell(tr("{source}: {reason}", source=name, reason=error))
-        self._offer(_("Statistics"), statistics_choices(answer.statistics, self.zone))
+        self._offer(_("Statistics"), statistics_choices(answer.statistics, self.zone, self.lilfox.size.width - 2))
 
     @action("patterns", "P", tr("patterns"), tr("what is new in the last 10 minutes against the hour before"))
     def show_patterns(self) -> None:
