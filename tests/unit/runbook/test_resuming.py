@@ -78,9 +78,10 @@ def test_its_runbook_is_what_it_kept_else_what_its_file_has(jobs: Path, tmp_path
 
 def test_what_its_commands_printed_is_there_for_the_next_one_and_nothing_else(jobs: Path) -> None:
     before, after = run(jobs, 1), run(jobs, 2)
-    for name in ("1.head", "1.tail", "other"):
+    for name in ("1.head", "1.tail", "2.tail", "other"):
         (before / name).write_text(name)
     (after / "1.tail").write_text("its own")
     with_outputs(before.name, after)
     assert ((after / "1.head").read_text(), (after / "1.tail").read_text()) == ("1.head", "its own")
+    assert (after / "2.tail").read_text() == "2.tail"
     assert not (after / "other").exists()
