@@ -9,6 +9,7 @@ from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, ntr, tr
 from lilfox_tui.jobs.model import JobState
 from lilfox_tui.jobs.run import Outcome
+from lilfox_tui.runbook.half_done import is_half_done
 from lilfox_tui.runbook.session import Folding
 from lilfox_tui.runbook.states import Result, State
 from lilfox_tui.runbook.turns import Turn
@@ -32,7 +33,7 @@ def outcome_of(folding: Folding, *, aborted: bool = False, failure: LilFoxError 
     bad = _first(folding, begun, "failed")
     if failure is not None or bad is not None:
         message = failure.message if failure is not None else bad and bad[0]
-        hints = [failure.hint] if failure is not None else [hint, _half_done(bad[1]) if bad else ""]
+        hints = [failure.hint] if failure is not None else [hint, _half_done(folding, bad[1]) if bad else ""]
         state: JobState = "partly" if changed else "failed"
         return _ended(state, str(message), " ".join(filter(None, map(str, hints))), result)
     left = [turn for turn in turns if not folding.passed(turn)]
@@ -78,9 +79,8 @@ def _first(folding: Folding, turns: list[Turn], state: State) -> tuple[Message, 
     return None
 
 
-def _half_done(failed: Result) -> Message | str:
-    """What only a look at the host can tell: how far a change came that did not come to its end."""
-    if failed.kind != "change" or (failed.exit_status is None and not failed.stopped):
+def _half_done(folding: Folding, failed: Result) -> Message | str:
+    if not is_half_done(folding, failed):
         return ""
     return tr("what failed may have changed something on {host} before it failed: look there", host=failed.host)
 

@@ -67,6 +67,42 @@ async def test_a_run_from_its_first_key_to_its_end(home: Path) -> None:
     assert {each.state for each in told(StepEnded)} == {"done", "failed"}
 
 
+async def test_what_failed_on_its_way_is_taken_back_once_it_was_shown(home: Path) -> None:
+    (home / "runbooks/made.md").write_text(f"""# Made
+
+1. **Change it**
+
+   ```bash {{"name": "change"}}
+   touch {home}/half && touch {home}/gone/whole
+   ```
+
+   ```bash {{"rollback-of": "change"}}
+   rm {home}/half
+   ```
+""")
+    async with console(home) as shown:
+        await shown.keys("enter", "enter")
+        await shown.keys("w")
+        await shown.until_waits("confirm", 1)
+        await shown.keys("enter")
+        await shown.until("run it")
+        await shown.keys("enter")
+        await shown.until_waits("decision", 1)
+        await shown.keys("enter")
+        await shown.until("b take back what it may have done")
+        await shown.keys("b")
+        text = await shown.until("It was written for the whole change.")
+        assert f"rm {home}/half" in text.replace("\n", "")
+        assert (home / "half").exists()
+        await shown.keys("enter")
+        await until(lambda: not (home / "half").exists(), what="it is taken back")
+        await shown.until_waits("decision", 1)
+        await shown.keys("enter")
+        await shown.until("try again")
+        assert "may have done" not in shown.text
+        await shown.keys("escape", "X")
+
+
 async def test_what_destroys_wants_its_host_typed(home: Path) -> None:
     (home / "precious").mkdir()
     (home / "mended").touch()

@@ -51,6 +51,18 @@ RUNBOOK = """# Made
    ```
 """
 
+HALF = """# Made
+
+1. Change
+
+   ```bash {"name":"make","risk":"change"}
+   touch $HOME/half && touch $HOME/gone/whole
+   ```
+
+   ```bash {"rollback-of":"make"}
+   rm -f $HOME/half
+   ```
+"""
 IN_ONE_FENCE = """# Made
 
 1. The terminal first
@@ -174,6 +186,30 @@ def test_who_takes_an_incident_over_is_told_in_which_runs_another_goes_on_to_act
             assert second.ended_within() == 130
         assert first.ended_within() == 130
     assert taken_over() == "", "it has ended"
+
+
+def test_what_failed_on_its_way_is_taken_back_by_what_is_written_for_the_whole(home: Path) -> None:
+    """Undo passes over it, as nobody knows how far it came: it is a choice of its own, shown before it runs."""
+    (home / "made.md").write_text(HALF)
+    with console(home, str(home / "made.md")) as run:
+        run.until("run it? [y]es")
+        run.press("y\n")
+        run.until("take [b]ack what it may have done")
+        assert (home / "half").exists()
+        run.press("b\n")
+        run.until("it was written for the whole change. Run it? [y]es, [n]o")
+        assert "rm -f $HOME/half" in run.text
+        run.press("n\n")
+        run.until(lambda _text: run.raw.count(b"it failed: [r]etry, take [b]ack") == 2)
+        assert (home / "half").exists()
+        run.press("b\n")
+        run.until(lambda _text: run.raw.count(b"it was written for the whole") == 2)
+        run.press("y\n")
+        run.until("it failed: [r]etry, [s]kip")
+        assert not (home / "half").exists()
+        run.press("a\n")
+        assert run.ended_within() == 1
+        assert "may have changed something" not in run.text
 
 
 def test_that_all_is_as_before_is_said_after_an_undo(home: Path) -> None:

@@ -16,6 +16,7 @@ from lilfox_tui.monitor.runbook_orders import in_terminal, once_more, run_order,
 from lilfox_tui.monitor.runbook_text import OtherText, other_text, stay, use_now
 from lilfox_tui.redact import redact
 from lilfox_tui.runbook.filling import marked, shown
+from lilfox_tui.runbook.half_done import half_done
 from lilfox_tui.runbook.orders import (
     ByHand,
     Finish,
@@ -115,6 +116,11 @@ class Asking:
             answer = await _choice(question, "lrsua")
             if answer == "l":
                 return LookAgain(run=unknown)
+        elif half := half_done(folding, turn):
+            question = tr("it failed: [r]etry, take [b]ack what it may have done, {others}", others=_OTHERS)
+            answer = await _choice(question, "rbsua")
+            if answer == "b":
+                return await self._half_back(folding, half) or await self._decision(folding, turn)
         else:
             answer = await _choice(tr("it failed: [r]etry, {others}", others=_OTHERS), "rsua")
         if answer == "r" and folding.command(again).kind == "interactive":
@@ -122,6 +128,13 @@ class Asking:
         if answer == "r":
             return self._run(again, again=bool(unknown))
         return await self._other(answer, turn)
+
+    async def _half_back(self, folding: Folding, run: str) -> Order | None:
+        """What takes back a change that failed on its way; None: the person has seen it and does not want it."""
+        for way in folding.rollback_of(run):
+            self._show(folding, way)
+        answer = await _choice(tr("it was written for the whole change. Run it? [y]es, [n]o"), "yn")
+        return Undo(sha256=self._sha256, run=run, values=self._values) if answer == "y" else None
 
     async def _by_hand(self, folding: Folding, turn: Turn) -> Order | None:
         step = folding.runbook.steps[turn.step]

@@ -138,10 +138,12 @@ def decision_rows(folding: Folding, turn: Turn, glyphs: Glyphs) -> list[Row]:
                                      RunbookStyle(WIDE, glyphs, _NEVER))]  # fmt: skip
 
 
-def decision_ways(*, unknown: bool, undoable: bool) -> list[Option]:
-    """How it can go on."""
+def decision_ways(*, unknown: bool, undoable: bool, half: bool) -> list[Option]:
+    """How it can go on. ``half``: what failed may have done something that can be taken back."""
     ways = [Option("l", _("ask the host again"), "look")] if unknown else []
     ways += [Option("r", _("run it once more") if unknown else _("try again"), "retry"), Option("s", _("skip"), "skip")]
+    if half:
+        ways.append(Option("b", _("take back what it may have done"), "half"))
     if undoable:
         ways.append(Option("u", _("take it back"), "undo"))
     return [*ways, Option("X", _("end the run"), "end")]
@@ -156,17 +158,21 @@ def hand_rows(step: Step, glyphs: Glyphs) -> list[Row]:
     return rows or [(Piece("  "), Piece(_("This is done by hand.")))]
 
 
-def undo_rows(folding: Folding, given: Mapping[str, str], glyphs: Glyphs) -> list[Row]:
-    """What will be taken back, in that order, by which commands; and what stays."""
+def undo_rows(folding: Folding, given: Mapping[str, str], glyphs: Glyphs, half: str = "") -> list[Row]:
+    """What will be taken back, in that order, by which commands; and what stays. ``half``: that alone, which failed on
+    its way."""
     state = folding.state()
-    known = {each.run: each for each in state.changes}
+    undoable = (half,) if half else state.undoable
+    known = {run: each for run in undoable if (each := folding.result(run)) is not None}
     style = RunbookStyle(WIDE, glyphs, _NEVER)
     rows: list[Row] = []
-    for number, run in enumerate(state.undoable, 1):
+    for number, run in enumerate(undoable, 1):
         rows.append(_change(f"{number}.", known[run]))
         for turn in folding.rollback_of(run):
             rows.append((Piece("     " + _("by"), "muted"), Piece(f" {listed(turn.hosts)}:", "accent")))
             rows += text_rows(folding.command(turn), folding.values | dict(given), folding.runbook.variables, style)
+    if half:
+        return [*rows, BLANK, (Piece("  "), Piece(_("It was written for the whole change."), "degraded"))]
     left = [each for each in state.changes if each.run not in state.undoable]
     return rows + _staying(left)
 

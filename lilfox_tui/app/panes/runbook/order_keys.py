@@ -116,11 +116,13 @@ class RunbookOrderKeys(RunbookRunKeys):
         from lilfox_tui.app.dialogs.options import Options
         from lilfox_tui.app.panes.runbook.dialogs import decision_rows, decision_ways
         from lilfox_tui.monitor.runbook_orders import once_more
+        from lilfox_tui.runbook.half_done import half_done
         from lilfox_tui.runbook.orders import LookAgain
 
         rows = decision_rows(folding, turn, self.lilfox.glyphs)
         again, unknown = once_more(folding, turn)
-        ways = decision_ways(unknown=bool(unknown), undoable=bool(folding.state().undoable))
+        half = half_done(folding, turn)
+        ways = decision_ways(unknown=bool(unknown), undoable=bool(folding.state().undoable), half=bool(half))
         title = f"{turn.step + 1}. {folding.runbook.steps[turn.step].title}"
         chosen = await self.lilfox.push_screen_wait(Options(title, rows, ways))
         if chosen == "look":
@@ -129,8 +131,8 @@ class RunbookOrderKeys(RunbookRunKeys):
             await self._run_turn(run, folding, again, again=bool(unknown))
         elif chosen == "skip":
             self.skip()
-        elif chosen == "undo":
-            await self._undo_asked(run)
+        elif chosen in ("undo", "half"):
+            await self._undo_asked(run, half if chosen == "half" else "")
         elif chosen == "end":
             await self._end_asked(run)
 
@@ -195,7 +197,7 @@ class RunbookOrderKeys(RunbookRunKeys):
         if (run := self.run) is not None:
             await self.go_on(run)
 
-    @action("retry", "r", tr("try again"), tr("run what failed once more, where it is not done"),
+    @action("retry", "r", tr("try again"), tr("run the failed command again, where it is not done yet"),
             why_not="nothing_failed", footer=2)  # fmt: skip
     def retry(self) -> None:
         self._retry()
@@ -214,7 +216,7 @@ class RunbookOrderKeys(RunbookRunKeys):
             again, unknown = once_more(folding, turn)
             await self._run_turn(run, folding, again, again=bool(unknown))
 
-    @action("skip", "s", tr("skip"), tr("leave out what waits, with a reason"), why_not="nothing_waits", footer=3)
+    @action("skip", "s", tr("skip"), tr("skip the step that waits, and say why"), why_not="nothing_waits", footer=3)
     def skip(self) -> None:
         run, turn = self.run, self.turn
         if run is None or turn is None:
@@ -244,7 +246,8 @@ class RunbookOrderKeys(RunbookRunKeys):
         if (run := self.run) is not None:
             await self._undo_asked(run)
 
-    async def _undo_asked(self, run: RunLog) -> None:
+    async def _undo_asked(self, run: RunLog, half: str = "") -> None:
+        """Shows what takes back what was changed, or what failed ``half`` way, and does so."""
         from lilfox_tui.app.dialogs.options import Option, Options
         from lilfox_tui.app.panes.runbook.dialogs import undo_rows
         from lilfox_tui.runbook.orders import Undo
@@ -252,16 +255,16 @@ class RunbookOrderKeys(RunbookRunKeys):
         given = self.given(run)
         if (folding := await self.with_its_text(run)) is None:
             return
-        for each in folding.state().undoable:
+        for each in (half,) if half else folding.state().undoable:
             for turn in folding.rollback_of(each):
                 if not await self._values(run, folding, turn):
                     return
-        rows = undo_rows(folding, given, self.lilfox.glyphs)
+        rows = undo_rows(folding, given, self.lilfox.glyphs, half)
         ways = [Option("enter", _("take it back"), "undo")]
         if await self.lilfox.push_screen_wait(Options(_("Take back what was changed"), rows, ways)) == "undo":
-            await self.order(run, Undo(sha256=folding.sha256, values=given))
+            await self.order(run, Undo(sha256=folding.sha256, run=half, values=given))
 
-    @action("stop", "S", tr("stop"), tr("end the command that runs; of one that follows that is its good end"),
+    @action("stop", "S", tr("stop"), tr("end the running command; one that follows a log ends well by this"),
             why_not="nothing_runs", footer=2)  # fmt: skip
     def stop(self) -> None:
         self._stop()

@@ -1,0 +1,62 @@
+"""Which change that failed may be taken back by what the runbook says for the whole of it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from msgspec.structs import replace
+
+from lilfox_tui.runbook.half_done import half_done
+from lilfox_tui.runbook.result import outcome_of
+from lilfox_tui.runbook.session import Folding
+from lilfox_tui.runbook.turns import Turn
+from tests.unit.runbook.made import AT, began, command, ended, opened, runbook
+
+MAKE = command("make", "change", name="make")
+BACK = command("back", "change", rollback_of="make")
+TURN = Turn(0, 0, ("web1",))
+LOOK = "may have changed something on web1"
+
+
+@pytest.fixture
+def folding() -> Folding:
+    made = Folding(runbook((MAKE, BACK, command("other", "change"), command("read", name="read"))))
+    made.take([opened({"": ("web1",)}), began("1", 0, 0, "web1")])
+    return made
+
+
+def _began_later(run: str, number: int) -> object:
+    return replace(began(run, 0, number, "web1", rollback=True), at=AT + timedelta(seconds=1))
+
+
+def test_what_failed_on_its_way_is_offered_until_what_takes_it_back_has_run(folding: Folding) -> None:
+    assert half_done(folding, TURN) == "", "it runs"
+    folding.take([ended("1", "failed")])
+    assert half_done(folding, TURN) == "1"
+    assert LOOK in outcome_of(folding).hint
+    folding.take([_began_later("2", 1), ended("2", "failed")])  # type: ignore[list-item]
+    assert half_done(folding, TURN) == "1"
+    folding.take([_began_later("3", 1), ended("3")])  # type: ignore[list-item]
+    assert half_done(folding, TURN) == ""
+    assert LOOK not in outcome_of(folding).hint
+    assert folding.state_of(TURN) == "failed", "the run does not go on behind it"
+    folding.take([replace(began("4", 0, 0, "web1"), at=AT + timedelta(seconds=2)), ended("4", "failed")])
+    assert half_done(folding, TURN) == "4", "it was tried again"
+
+
+@pytest.mark.parametrize("state", ["done", "unknown"])
+def test_what_is_done_is_a_change_and_beside_what_may_still_run_nothing_is_taken_back(
+    folding: Folding, state: str
+) -> None:
+    folding.take([ended("1", state)])  # type: ignore[arg-type]
+    assert half_done(folding, TURN) == ""
+
+
+def test_nothing_is_offered_for_what_never_began_or_has_no_way_back(folding: Folding) -> None:
+    folding.take([replace(ended("1", "not begun"), exit_status=None)])
+    assert half_done(folding, TURN) == ""
+    folding.take(
+        [began("5", 0, 2, "web1"), ended("5", "failed"), began("6", 0, 3, "web1", "read"), ended("6", "failed")]
+    )
+    assert (half_done(folding, Turn(0, 2)), half_done(folding, Turn(0, 3))) == ("", "")
