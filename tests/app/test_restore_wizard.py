@@ -176,6 +176,21 @@ async def test_what_forbids_it_stops_there(stand_in: StandIn, size: tuple[int, i
         assert wizard.step == CONFIRM
 
 
+async def test_what_forbids_it_is_brought_into_sight(stand_in: StandIn) -> None:
+    stand_in.all_checks[:] = [Check(f"part-{number}", "good", f"found {number}", "") for number in range(9)]
+    stand_in.all_checks.append(Check("room", "bad", "the disk is full", "make room"))
+    app = showing(healthy())
+    async with app.run_test(size=(40, 10)) as pilot:
+        wizard = await opened(pilot)
+        await until(lambda: wizard.looked is not None and wizard.looked.checked)
+        await pilot.press("enter", "enter")
+        await pilot.pause()
+        assert "the disk is full" not in screen_text(pilot)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert "the disk is full" in screen_text(pilot)
+
+
 async def test_all_checks_can_be_read_on_a_small_screen(stand_in: StandIn) -> None:
     stand_in.all_checks[:] = [Check(f"part-{number}", "good", f"found {number}", "") for number in range(9)]
     app = showing(healthy())

@@ -53,10 +53,20 @@ class RestoreWizard(RestoreView):
             )
         if why is not None:
             self._say(why)
+            if self.step == CHECKS:
+                self._bring_up_what_forbids()
         elif self.step < CONFIRM:
             self._go(self.step + 1)
         elif self.step == RESULT:
             self.close(None)
+
+    def _bring_up_what_forbids(self) -> None:
+        """Scrolls to the first check that is bad, where that is out of sight."""
+        body = self.query_one("#wizard-body", Lines)
+        bad = [place for place, row in enumerate(body.rows) if any(piece.role == "failing" for piece in row)]
+        if bad and not body.top <= bad[0] < body.top + body.room:
+            body.scroll_rows(bad[0] - body.top)
+            self._show()
 
     def _back(self) -> None:
         if self._take is not None and self.step != CONFIRM:
