@@ -185,7 +185,7 @@ class LilFoxApp(AppKeys):
             if self.current == RUNBOOK and not self.touched:
                 self.pane.select_run(left.key)
             self.tell(
-                tr("{incident} is open: {title} is not at its end: pane 4 tells what waits",
+                tr("{incident} is open, and {title} has not ended: pane 4 shows what waits",
                    incident=folder.name, title=left.title)
             )  # fmt: skip
 

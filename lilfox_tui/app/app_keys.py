@@ -267,7 +267,9 @@ class AppKeys(Shell):
 
     # ---- the stand-in stack --------------------------------------------------------------------------------------
 
-    @action("fault", "f", tr("fault"), tr("make a service of the demo ill, or well again"), why_not="no_demo", footer=7)
+    @action(
+        "fault", "f", tr("fault"), tr("give a service of the demo a fault, or heal it"), why_not="no_demo", footer=7
+    )
     def choose_fault(self) -> None:
         from lilfox_tui.demo.faults import DATABASE, HEALED
 
@@ -278,7 +280,7 @@ class AppKeys(Shell):
             for name, kinds in self.demo.targets.items()
             for kind, what in {**kinds, **({} if name == DATABASE else {HEALED: tr("well again")})}.items()
         ]
-        self.push_screen(Chooser(_("Make ill"), choices), self._take_fault)
+        self.push_screen(Chooser(_("Inject a fault"), choices), self._take_fault)
 
     def _take_fault(self, chosen: str | None) -> None:
         if chosen is not None:

@@ -122,7 +122,7 @@ def _verdict(
             Verdict(found, True, tr("no rule of the plan asks for it")) if why is None else Verdict(found, False, why)
         )
     if oldest is None:
-        return Verdict(found, False, tr("there is no good set, so nothing goes"))
+        return Verdict(found, False, tr("there is no good set, so nothing is removed"))
     if found.created < oldest:
         return Verdict(
             found,

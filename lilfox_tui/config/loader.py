@@ -99,7 +99,7 @@ def _keys_of(root: Node | None, section: str) -> tuple[str, ...]:
 def _warnings(config: Config, path: Path, readable: bool, environ: Mapping[str, str]) -> Iterator[str]:
     refs = set(secret_refs(config))
     if refs and readable:
-        yield _("{path} tells others where secrets are kept; run: chmod 600 {path}", path=path)
+        yield _("{path} names where secrets are, and others may read it; run: chmod 600 {path}", path=path)
     for ref in sorted(refs):
         kind, _colon, name = ref.partition(":")
         if kind == "env" and name not in environ:

@@ -44,7 +44,7 @@ def find_folder(job_id: str) -> Path:
         return found[0]
     if found:
         names = listed(sorted(each.name for each in found)[:10])
-        raise NoSuchJob(tr("{id}: several jobs end so", id=job_id), tr("one of: {names}", names=names))
+        raise NoSuchJob(tr("{id}: the ids of several jobs end so", id=job_id), tr("one of: {names}", names=names))
     raise _no_such(job_id)
 
 

@@ -43,11 +43,11 @@ def rung(console: Console) -> bool:
 def choose_fault(console: Console, *words: str) -> None:
     """Presses f, and picks what the words narrow the list to."""
     console.press("f")
-    console.until("Make ill")
+    console.until("Inject a fault")
     console.press(" ".join(words))
     console.until(lambda text: text.count("gateway") >= 1 and " ".join(words) in text)
     console.press("\r")
-    console.until(lambda text: "Make ill" not in text)
+    console.until(lambda text: "Inject a fault" not in text)
 
 
 def test_a_fault_of_the_demo_is_pending_fires_and_resolves(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ def folder_of(text: str) -> Path:
 
 def lose_half_of_the_users(console: Console) -> None:
     console.press("f")
-    console.until("Make ill")
+    console.until("Inject a fault")
     console.press("users")
     console.until("half of the users")
     console.press("\r")

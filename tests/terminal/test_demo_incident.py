@@ -46,7 +46,7 @@ def processes_of(folder: Path) -> list[str]:
 
 def make_ill(console: Console) -> None:
     console.press("f")
-    console.until("Make ill")
+    console.until("Inject a fault")
     console.press("backend 5xx")
     console.until("every answer is 500")
     console.press("\r")

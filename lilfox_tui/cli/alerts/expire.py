@@ -12,7 +12,7 @@ from lilfox_tui.i18n import tr
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what ``alerts expire`` accepts."""
-    parser.add_argument("ids", nargs="+", metavar="ID", help=str(tr("of a silence, or its beginning")))
+    parser.add_argument("ids", nargs="+", metavar="ID", help=str(tr("the id of a silence, or its beginning")))
     parser.add_argument("--by", metavar="NAME", help=str(tr("who it is; the name of the login when not given")))
 
 

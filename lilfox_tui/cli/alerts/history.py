@@ -32,9 +32,9 @@ _KINDS: Mapping[str, tuple[Message, Level | None]] = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what ``alerts history`` accepts."""
-    parser.add_argument("--since", type=duration, metavar="DURATION", help=str(tr("so far back, such as 1d")))
+    parser.add_argument("--since", type=duration, metavar="DURATION", help=str(tr("how far back, such as 1d")))
     parser.add_argument(
-        "--limit", type=int, default=100, metavar="COUNT", help=str(tr("so many at most; 100 if not given"))
+        "--limit", type=int, default=100, metavar="COUNT", help=str(tr("the most entries; 100 if not given"))
     )
     parser.add_argument("--json", action="store_true", help=str(tr("one JSON document")))
     parser.add_argument("--json-schema", action="store_true", help=str(tr("the schema of that document")))

@@ -22,7 +22,7 @@ _VALID_S = 60.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what ``alerts notify-test`` accepts."""
-    names = tr("of a notifier in the configuration; all of them when none is given")
+    names = tr("the name of a notifier in the configuration; default: all")
     parser.add_argument("names", nargs="*", metavar="NAME", help=str(names))
 
 

@@ -31,15 +31,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--format", choices=["zstd", "manual"], default="zstd", help=_("manual: gzip, restore.sh's names")
     )
     for name, text in (
-        ("last", _("keep so many newest sets")),
-        ("daily", _("keep the newest of so many days")),
-        ("weekly", _("keep the newest of so many weeks")),
-        ("monthly", _("keep the newest of so many months")),
-        ("days", _("keep all sets of so many days")),
+        ("last", _("keep the N newest sets")),
+        ("daily", _("keep the newest set of each of N days")),
+        ("weekly", _("keep the newest set of each of N weeks")),
+        ("monthly", _("keep the newest set of each of N months")),
+        ("days", _("keep all sets of the last N days")),
     ):
         parser.add_argument(f"--keep-{name}", type=int, metavar="N", help=text)
     parser.add_argument(
-        "--tag", action=Given, default="", metavar="NAME", help=_("call the set so: it stays, and is named tag:NAME")
+        "--tag",
+        action=Given,
+        default="",
+        metavar="NAME",
+        help=_("name the set: it is kept, and can be given as tag:NAME"),
     )
     parser.add_argument("--dry-run", action="store_true", help=_("only look whether it could run"))
     parser.add_argument("--quiet", action="store_true", help=_("say nothing while all is well"))

@@ -15,7 +15,7 @@ from lilfox_tui.jobs.listing import list_jobs
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what ``attach`` accepts."""
     parser.add_argument(
-        "job", nargs="?", metavar="ID", help=_("the job's id or its end; without one, the only job that runs")
+        "job", nargs="?", metavar="ID", help=_("the job's id, or the end of it; without one, the only job that runs")
     )
     parser.add_argument("--json", action="store_true", help=_("each event as a line of JSON"))
     parser.add_argument("--json-schema", action="store_true", help=_("the schema of such a line"))

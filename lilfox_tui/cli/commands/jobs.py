@@ -29,11 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
     ending = actions.add_parser("cancel", help=_("end a job and wait for its clean-up"))
     ending.add_argument(
-        "--timeout", type=duration, default=60.0, metavar="DURATION", help=_("wait for its clean-up for so long")
+        "--timeout", type=duration, default=60.0, metavar="DURATION", help=_("how long to wait for its clean-up")
     )
     checked = actions.add_parser("checked", help=_("say that somebody looked what an unknown job left"))
     for action in (ending, checked):
-        action.add_argument("job", metavar="ID", help=_("the job's id or its end"))
+        action.add_argument("job", metavar="ID", help=_("the job's id, or the end of it"))
         add_everywhere(action)
 
 
@@ -86,5 +86,5 @@ def _cancel(args: argparse.Namespace) -> int:
 
 def _checked(args: argparse.Namespace) -> int:
     job = say_checked(args.job)
-    print_line(_("job {id} was looked after: {title}", id=job.id, title=job.title))
+    print_line(_("job {id} is marked as checked: {title}", id=job.id, title=job.title))
     return 0

@@ -41,9 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--host", metavar="NAME", help=_("sources and files on that host"))
     parser.add_argument(
-        "--level", metavar="LEVEL", help=_("that level or graver: debug, info, warning, error, critical")
+        "--level", metavar="LEVEL", help=_("that level or worse: debug, info, warning, error, critical")
     )
-    parser.add_argument("--grep", metavar="TEXT", help=_("records with that text; in small letters whatever the case"))
+    parser.add_argument(
+        "--grep", metavar="TEXT", help=_("records that hold that text; all in small letters: in any case")
+    )
     parser.add_argument(
         "--where", metavar="EXPR", help=_("records that match, such as: status>=500 and not path~^/health")
     )

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     on.add_argument("--why", default="", metavar="TEXT", help=_("what is done meanwhile"))
     off = actions.add_parser("off", help=_("close a window"))
     for action in (on, off):
-        action.add_argument("name", metavar="NAME", help=_("of a host, a service, a unit of recovery:, or all"))
+        action.add_argument("name", metavar="NAME", help=_("a host, a service, a unit under recovery:, or all"))
         add_everywhere(action)
 
 

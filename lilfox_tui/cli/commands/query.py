@@ -29,8 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("expression", nargs="?", metavar="EXPR", help=_("PromQL, such as: sum by (job) (up)"))
     add("--at", metavar="TIME", help=_("at that time: 10m, 03:15, 2026-11-25T03:15Z; needs a Prometheus"))
-    add("--range", type=duration, metavar="DURATION", help=_("over so long a time up to then, such as 1h"))
-    add("--step", type=duration, metavar="DURATION", help=_("of the range; a sixtieth of it by default"))
+    add("--range", type=duration, metavar="DURATION", help=_("over this long up to then, such as 1h"))
+    add(
+        "--step",
+        type=duration,
+        metavar="DURATION",
+        help=_("time between two values; a sixtieth of the range by default"),
+    )
     add("--prometheus", metavar="URL", help=_("ask that Prometheus, or what speaks like one"))
     add("--json", action="store_true", help=_("one JSON document"))
     add("--json-schema", action="store_true", help=_("the schema of that document"))

@@ -21,7 +21,9 @@ from lilfox_tui.recovery.words import LEVELS, state_text
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what ``recover`` accepts."""
-    parser.add_argument("names", nargs="*", metavar="NAME", help=_("of recovery:, in the configuration; default: all"))
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=_("a name under recovery: in the configuration; default: all")
+    )
     parser.add_argument("--dry-run", action="store_true", help=_("look once, and restart nothing"))
     parser.add_argument("--json", action="store_true", help=_("one JSON document"))
 

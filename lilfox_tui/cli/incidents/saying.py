@@ -28,7 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser, action: str) -> None:
         case "severity":
             parser.add_argument("severity", choices=get_args(SeverityLevel))
         case "call":
-            parser.add_argument("contact", nargs="?", metavar="CONTACT", help=_("of the config's contacts; lists them"))
+            parser.add_argument(
+                "contact",
+                nargs="?",
+                metavar="CONTACT",
+                help=_("one of the config's contacts; without one, they are listed"),
+            )
             parser.add_argument("--outcome", default="", metavar="TEXT", help=_("what came of it"))
         case _:
             parser.add_argument("moment", choices=get_args(Moment))

@@ -59,7 +59,7 @@ def test_an_unknown_one_exits_1_until_somebody_looked(jobs: Path, capsys: pytest
     assert printed(capsys, "--read-only", "jobs", "checked", "0001")[0] == 1
     assert not (folder / CHECKED).exists()
     code, out = printed(capsys, "jobs", "checked", "0001")
-    assert (code, out) == (0, f"job {folder.name} was looked after: job 1\n")
+    assert (code, out) == (0, f"job {folder.name} is marked as checked: job 1\n")
     assert printed(capsys, "jobs")[0] == 0
 
 

@@ -75,7 +75,7 @@ class LogFindKeys(LogDetailKeys):
         """Why there is no record that something can be done with."""
         return None if self.selected_record is not None else tr("there is no record here")
 
-    @action("mark", "m", tr("mark"), tr("mark this record, or no more"), why_not="no_record")
+    @action("mark", "m", tr("mark"), tr("mark this record, or unmark it"), why_not="no_record")
     def toggle_mark(self) -> None:
         shown = self.selected
         if shown is not None and isinstance(shown.item, Record):

@@ -119,7 +119,7 @@ class LogOutputKeys(LogEvidenceKeys):
         finally:
             self._tell_work("")
 
-    @action("retry", "r", tr("try again"), tr("read the sources that failed now"), why_not="nothing_failed", footer=7)
+    @action("retry", "r", tr("try again"), tr("read the failed sources again now"), why_not="nothing_failed", footer=7)
     def retry(self) -> None:
         if self.failure is not None:
             self.failure = None

@@ -196,7 +196,7 @@ class AlertKeys(BackendKeys):
         "silences",
         "S",
         tr("silences"),
-        tr("what is silenced, by whom and until when; the chosen one ends"),
+        tr("what is silenced, by whom and until when; enter ends the selected one"),
         why_not="no_silences",
     )
     def silences(self) -> None:

@@ -332,11 +332,14 @@ class Drawing:
             text = _("step {number} runs on {hosts}: S stops it", number=number, hosts=hosts)
             if first.link_lost:
                 text = _(
-                    "step {number} runs on {hosts}, the way there is lost; it is waited for", number=number, hosts=hosts
+                    "step {number} runs on {hosts}: the link is lost, LilFox waits for it", number=number, hosts=hosts
                 )
             return (Piece(f" {self._pane.lilfox.glyphs.job} ", "accent"), Piece(text, "accent"))
         turn = state.waiting.turn
-        text, role = waiting_text(state.waiting.what, here=_here(turn), undoable=bool(state.undoable))
+        undone = self._pane.failed_undo is None and any(
+            each.state == "undone" for step in state.steps for each in step.commands
+        )
+        text, role = waiting_text(state.waiting.what, here=_here(turn), undoable=bool(state.undoable), undone=undone)
         return (mark, Piece(text, role))
 
     def timeline_rows(self, rows: int, width: int) -> list[Row]:

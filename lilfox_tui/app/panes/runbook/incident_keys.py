@@ -102,7 +102,7 @@ class IncidentKeys(RunbookOrderKeys):
 
         await self._written(lambda: mark(folder, moment, datetime.now(UTC)))
 
-    @action("call", "C", tr("call"), tr("whom the configuration names to call; what came of it is written down"),
+    @action("call", "C", tr("call"), tr("the contacts of the configuration; what came of a call is written down"),
             why_not="no_contacts")  # fmt: skip
     def call(self) -> None:
         contacts = self.lilfox.config.contacts

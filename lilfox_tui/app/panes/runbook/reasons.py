@@ -16,7 +16,7 @@ class RunbookReasons(RunbookMovingKeys):
             return tr("this is the past; ` goes back to now")
         if self.lilfox.config.read_only:
             return tr("read_only: nothing is run and nothing is written from here")
-        return tr("one moment: the order before is being given") if self.busy else None
+        return tr("one moment: the order before this one is still being given") if self.busy else None
 
     def follows(self) -> Message | None:
         """Why we order nothing: somebody else acts."""

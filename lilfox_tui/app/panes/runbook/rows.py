@@ -173,7 +173,7 @@ def result_rows(result: Result, style: RunbookStyle) -> list[Row]:
     rows = [row]
     if result.link_lost:
         rows.append(
-            (Piece("   "), Piece(_("no way to it: {reason}; it runs on there", reason=result.link_lost), "degraded"))
+            (Piece("   "), Piece(_("no way to it: {reason}; it goes on there", reason=result.link_lost), "degraded"))
         )
     if result.message:
         role = "failing" if result.state in ("failed", "unknown") else "muted"
@@ -194,11 +194,15 @@ def output_row(line: str) -> Row:
     return (Piece("   "), Piece(line.replace("\t", "    ")))
 
 
-def waiting_text(asked: str, *, here: str, undoable: bool) -> tuple[str, str]:
-    """What is waited for, and in which role; ``here`` names the step and where it runs."""
+def waiting_text(asked: str, *, here: str, undoable: bool, undone: bool) -> tuple[str, str]:
+    """What is waited for, and in which role; ``here`` names the step and where it runs. ``undone``: something was taken
+    back."""
     decision = _("{what}: r tries again, s skips, enter shows all", what=here)
     if undoable:
         decision = _("{what}: r tries again, s skips, u takes back, enter shows all", what=here)
+    end = (_("all steps are done: enter ends the run"), "good")
+    if undone:
+        end = (_("what can be taken back is taken back: enter ends the run"), "degraded")
     texts = {
         "order": (_("{what} only reads: enter runs it", what=here), "accent"),
         "confirm": (_("{what} changes something: enter shows it, then asks", what=here), "accent"),
@@ -206,7 +210,7 @@ def waiting_text(asked: str, *, here: str, undoable: bool) -> tuple[str, str]:
         "terminal": (_("{what} needs this terminal: enter or x", what=here), "accent"),
         "hand": (_("{what} is done by hand: enter or H when it is", what=here), "accent"),
         "decision": (decision, "failing"),
-        "end": (_("all steps are done: enter ends the run"), "good"),
+        "end": end,
     }
     return texts[asked]
 
