@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from lilfox_tui.app.draw import BLANK, Piece, Row
+from lilfox_tui.app.wrap import cells
 from lilfox_tui.i18n import _, ngettext
 from lilfox_tui.incident.folding import fold, still_in_force
 from lilfox_tui.incident.model import (
@@ -22,15 +23,17 @@ from lilfox_tui.incident.model import (
     StepEnded,
 )
 from lilfox_tui.incident.words import event_text
-from lilfox_tui.text import fit, human_duration
+from lilfox_tui.text import cell_width, clean, fit, human_duration
 
 _BY = 14
+_TITLE = 8
+"""Cells of an incident's title at least."""
 
 
-def title_row(incident: Incident, now: datetime, below: str) -> Row:
-    """The head of the timeline."""
+def title_row(incident: Incident, now: datetime, before: str, width: int) -> Row:
+    """The head of the timeline; where it is too long, the incident's title is cut."""
     role = "failing" if incident.severity in ("SEV-1", "SEV-2") else "degraded"
-    age = human_duration(max(0.0, (now - incident.opened).total_seconds()))
+    age = human_duration(max(0, int((now - incident.opened).total_seconds())))  # whole, as in the line of tabs
     in_force = len(still_in_force(incident, now))
     pieces = [
         Piece(f" {incident.id} ", "title"),
@@ -41,7 +44,11 @@ def title_row(incident: Incident, now: datetime, below: str) -> Row:
     if in_force:
         count = ngettext("{count} change in force", "{count} changes in force", in_force)
         pieces.append(Piece(f"  {count}", "degraded"))
-    return (*pieces, Piece(f"  {below}", "muted"))
+    pieces.append(Piece(f"  {before}", "muted"))
+    if (over := cells(pieces) - width) > 0:
+        title = clean(incident.title)
+        pieces[2] = Piece(f"  {fit(title, max(_TITLE, cell_width(title) - over))}", "strong")
+    return tuple(pieces)
 
 
 def timeline_rows(incident: Incident, entries: Sequence[Entry], now: datetime, rows: int, width: int) -> list[Row]:
@@ -49,7 +56,7 @@ def timeline_rows(incident: Incident, entries: Sequence[Entry], now: datetime, r
     shown = entries[len(entries) - min(rows - 1, len(entries)) :]
     left = len(entries) - len(shown)
     before = _("{count} before", count=left) if left else ""
-    return [title_row(incident, now, before), *(entry_row(each, width) for each in shown)]
+    return [title_row(incident, now, before, width), *(entry_row(each, width) for each in shown)]
 
 
 def as_it_was(incident: Incident, entries: Sequence[Entry], until: datetime) -> tuple[Incident, Sequence[Entry]] | None:

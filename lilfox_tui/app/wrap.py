@@ -18,7 +18,7 @@ def wrapped(rows: Iterable[Row], width: int) -> list[Row]:
     return [line for row in rows for line in _wrapped(row, width)]
 
 
-def cells(row: Row) -> int:
+def cells(row: Iterable[Piece]) -> int:
     """How wide a row is."""
     return sum(cell_width(clean(piece.text)) for piece in row)
 
