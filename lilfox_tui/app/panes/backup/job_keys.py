@@ -197,8 +197,8 @@ class BackupJobKeys(BackupReasons):
         if not going:
             self.lilfox.tell(
                 ntr(
-                    "nothing goes: retention keeps the one set",
-                    "nothing goes: retention keeps all {count} sets",
+                    "nothing to remove: retention keeps the one set",
+                    "nothing to remove: retention keeps all {count} sets",
                     len(own),
                 )
             )

@@ -36,7 +36,7 @@ from lilfox_tui.feed import Ready
 from lilfox_tui.i18n import _, clauses, listed
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.backup_view import PlanView
-from lilfox_tui.text import break_line, human_duration
+from lilfox_tui.text import break_line, cell_width, fit_middle, human_duration
 
 if TYPE_CHECKING:
     from lilfox_tui.app.job_log import JobLog
@@ -49,6 +49,8 @@ PAINT_S, SLOW_PAINT_S = 0.5, 2.0
 """Between two drawings of progress, and over a slow link."""
 AGES_S = 5.0
 _MOST_PARTS, _MOST_LINES = 4, 4
+_LEAST_PLACE = 16
+"""Cells of a store's place, however little room what else is told leaves."""
 _LEFT = (34, 64)
 
 
@@ -317,7 +319,7 @@ class BackupPane(BackupKeptKeys):
 
     def _facts(self, view: PlanView) -> Row:
         separator = f" {self.lilfox.glyphs.separator} "
-        parts = [view.where or view.store]
+        parts: list[str] = []
         if view.config is not None and view.config.schedule:
             style = self._style(0)
             parts.append(
@@ -331,7 +333,9 @@ class BackupPane(BackupKeptKeys):
             parts.append(_("a drill restored it in {time}", time=human_duration(view.rto_s)))
         elif view.config is not None:
             parts.append(_("never drilled: D"))
-        return (Piece("   "), Piece(separator.join(parts), "muted"))
+        room = self.lilfox.room.width - 3 - cell_width(separator.join(["", *parts]))
+        where = fit_middle(view.where or view.store, max(_LEAST_PLACE, room))
+        return (Piece("   "), Piece(separator.join([where, *parts]), "muted"))
 
     def _set_detail(self, found: BackupSet) -> list[Row]:
         begun = found.created.astimezone(self._zone).strftime("%Y-%m-%d %H:%M:%S")
