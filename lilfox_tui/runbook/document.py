@@ -34,6 +34,11 @@ class Unreadable(UsageError):
 
 def read(path: Path) -> Document:
     """The document in ``path``. Raises Unreadable; what is wrong in it is in ``problems``."""
+    return parse(data_of(path), str(path.absolute()))
+
+
+def data_of(path: Path) -> bytes:
+    """What is in a file, however large it is and whatever else has its name. Raises Unreadable."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as file:
@@ -44,7 +49,7 @@ def read(path: Path) -> Document:
         raise Unreadable(path, tr("cannot be read: {reason}", reason=error.strerror or "")) from None
     if len(data) > LARGEST:
         raise Unreadable(path, tr("larger than 64 MiB; that is no runbook"), tr("divide it"))
-    return parse(data, str(path.absolute()))
+    return data
 
 
 def read_or_told(path: Path) -> Document:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lilfox_tui.errors import LilFoxError, UsageError
 from lilfox_tui.i18n import listed, tr
-from lilfox_tui.runbook.document import read
+from lilfox_tui.runbook.document import Unreadable, data_of, read
 from lilfox_tui.runbook.library import BUNDLED, bundled
 from lilfox_tui.runbook.model import Document, Runbook
 
@@ -44,8 +44,8 @@ class OnDisk:
             return ""
         if signature != self._seen:
             try:
-                self._sha256 = hashlib.sha256(Path(self._path).read_bytes()).hexdigest()
-            except OSError:
+                self._sha256 = hashlib.sha256(data_of(Path(self._path))).hexdigest()
+            except Unreadable:
                 return ""
             self._seen = signature
         return self._sha256

@@ -17,7 +17,7 @@ from lilfox_tui.errors import LilFoxError
 from lilfox_tui.jobs.folder import EVENTS
 from lilfox_tui.jobs.listing import find_job, list_jobs
 from lilfox_tui.jobs.process import start_of
-from lilfox_tui.runbook.orders import SOCKET, Finish, LookAgain, OrderRefused, RunAll, Stop, UseText, send
+from lilfox_tui.runbook.orders import SOCKET, Finish, LookAgain, OrderRefused, RunAll, RunOne, Stop, UseText, send
 from lilfox_tui.runbook.resuming import newest
 from lilfox_tui.runbook.states import Result
 from tests.faults import faulty_job, killed_job
@@ -430,3 +430,27 @@ def test_of_what_has_printed_and_is_gone_from_its_host_nobody_says_that_it_did_n
     assert "knows nothing of it any more" in lab.until(again, "unknown").message
     lab.order(again, Finish(abort=True))
     lab.ended(again)
+
+
+@pytest.mark.parametrize("kind", ["fifo", "endless", "folder"])
+def test_a_file_that_is_none_any_more_holds_the_run_up_for_no_moment(lab: RunbookLab, kind: str) -> None:
+    """Whatever has the name of its runbook in mid-run, the job goes on taking orders, and runs nothing of it."""
+    lab.write(fence("echo first"), fence("echo second"))
+    job, seen = lab.begin(), lab.sha256
+    lab.run_one(job, 1)
+    lab.until(job, "done", 1)
+    second = RunOne(step=1, command=0, sha256=seen)
+    lab.path.unlink()
+    if kind == "fifo":
+        os.mkfifo(lab.path)
+    elif kind == "endless":
+        lab.path.symlink_to("/dev/zero")
+    else:
+        lab.path.mkdir()
+    with pytest.raises(OrderRefused, match="cannot be read any more"):
+        lab.order(job, second)
+    lab.order(job, UseText(sha256=seen))
+    lab.order(job, second)
+    lab.until(job, "done", 2)
+    lab.order(job, Finish())
+    assert lab.ended(job).state == "ok"
