@@ -17,7 +17,9 @@ def taken(record: Record | None, state: State, why: str, now: datetime, config: 
     """The record after a look that found ``state``: ``well``, ``unhealthy`` or ``left alone``. One that was given up
     stays so until it is well."""
     before = record or Record(state=state, since=now, looked=now)
-    recent = tuple(each for each in before.restarts if now - each < timedelta(seconds=config.within))
+    # a clock that was put back since would otherwise keep the unit down for as much as that
+    restarts = (min(each, now) for each in before.restarts)
+    recent = tuple(each for each in restarts if now - each < timedelta(seconds=config.within))
     if state == "unhealthy":
         kept: State = before.state if before.state in ("given up", "waiting", "restarting") else state
         looks = before.unhealthy_looks + 1

@@ -105,3 +105,17 @@ def test_never_more_than_the_limit_within_its_time(
 
 def test_before_it_was_restarted_nothing_is_waited_for() -> None:
     assert next_at(Record(state="unhealthy", since=NOW, looked=NOW), CONFIG) is None
+
+
+def test_a_clock_that_is_put_back_an_hour_keeps_no_unit_down_for_it_and_lifts_no_limit() -> None:
+    looks = walked(["unhealthy"] * 3, CONFIG, 10)
+    now, record = looks[-1][0] - timedelta(hours=1), looks[-1][1]
+    waited = 0.0
+    while len(record.restarts) < CONFIG.limit:
+        record = taken(record, "unhealthy", "", now, CONFIG)
+        if step(record, now, CONFIG) == "restart":
+            record = replace(record, restarts=(*record.restarts, now))
+        now, waited = now + timedelta(seconds=10), waited + 10
+        assert waited < 300, "the unit is left down"
+    record = taken(record, "unhealthy", "", now, CONFIG)
+    assert step(record, now, CONFIG) == "give up"
