@@ -28,6 +28,7 @@ from lilfox_tui.runbook.orders import (
     UseText,
 )
 from lilfox_tui.runbook.recording import now
+from lilfox_tui.runbook.refusing import refuse_again, refuse_behind_undone
 from lilfox_tui.runbook.result import outcome_of
 from lilfox_tui.runbook.runner import Runner
 from lilfox_tui.runbook.turns import Turn, hosts_of
@@ -77,6 +78,7 @@ class Handling:
                 await self._run_one(order, by)
             case RunAll():
                 await self._free()
+                refuse_behind_undone(self._folding)
                 self._runner.see_file(order.sha256, by)
                 self._runner.take_given(order.values)
                 self._runner.look_ahead()
@@ -160,27 +162,11 @@ class Handling:
         self._runner.take_given(order.values)
         turn = self._turn(order.step, order.command, order.hosts)
         if not order.again:
-            self._refuse_again(turn)
+            refuse_again(self._folding, turn)
         if self._folding.command(turn).kind == "interactive":
             raise LilFoxError(tr("this needs a terminal: it is run where you are, not by the job"))
         ready = await self._runner.ready(turn)
         self.begin(self._runner.run(ready, by, undoes=self._folding.taken_back_by(turn)))
-
-    def _refuse_again(self, turn: Turn) -> None:
-        """Nothing runs twice unless somebody says so."""
-        results = self._folding.results(turn.step, turn.command or 0)
-        for host in turn.hosts:
-            state = results[host].state if host in results else "ready"
-            if state == "done":
-                raise LilFoxError(
-                    tr("it is done on {host} already; nothing was run", host=host),
-                    tr("to run it once more, say so: again"),
-                )
-            if state in ("unknown", "running"):
-                raise LilFoxError(
-                    tr("nobody knows how it ended on {host}; nothing was run", host=host),
-                    tr("look there first; to run it once more, say so: again"),
-                )
 
     async def _run_all(self, on_failure: OnFailure, by: str) -> None:
         self._runner.alone = True

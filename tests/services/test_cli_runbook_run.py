@@ -70,6 +70,11 @@ def test_a_failure_is_1_or_3_where_something_is_changed_and_undone_it_is_1(lab: 
     assert undone.returncode == 1
     assert json.loads(undone.stdout)["steps"][0]["state"] == "undone"
     assert not (lab.on_host("web1") / "made").exists()
+    again = run(lab, "--yes", "--resume", json.loads(undone.stdout)["run"])
+    assert again.returncode == 1
+    assert "nothing goes on behind that without being asked" in again.stderr
+    assert "begin a new run, or go on with this one step by step" in again.stderr
+    assert not (lab.on_host("web1") / "made").exists()
     lab.write(fence("false"))
     assert run(lab, "--yes").returncode == 1
 
@@ -153,6 +158,14 @@ def test_a_dry_run_shows_everything_and_runs_nothing(lab: RunbookLab) -> None:
 
 
 @pytest.mark.fault("S28")
+def test_a_secret_whose_place_is_empty_is_2(lab: RunbookLab) -> None:
+    lab.write(fence("echo <tok>", CHANGE), front="vars: {tok: secret}")
+    done = run(lab, "--yes", "--var", "tok=env:LILFOX_TEST_NOT_SET")
+    assert done.returncode == 2
+    assert "env:LILFOX_TEST_NOT_SET: the environment does not hold it" in done.stderr
+    assert list_jobs() == []
+
+
 def test_a_secret_comes_by_reference_alone(lab: RunbookLab, monkeypatch: pytest.MonkeyPatch) -> None:
     lab.write(
         fence("printf '%s' <pw> | wc -c; env | grep -c canary"),

@@ -100,7 +100,7 @@ def _problem(
         if not late:
             fill(command, values, runbook.variables)
     except NotAllowed as error:
-        return f"{error.message}. {error.hint}"
+        return f"{error.message}; {error.hint}"
     except LilFoxError as error:
         return str(error.message)
     return ""

@@ -59,7 +59,10 @@ def given(runbook: Runbook, pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
 async def _resolved(reference: str) -> str:
     from lilfox_tui.config.secrets import resolve
 
-    return await resolve(SecretRef(reference))
+    try:
+        return await resolve(SecretRef(reference))
+    except LilFoxError as error:
+        raise UsageError(error.message, error.hint) from None
 
 
 def _checked(variable: Variable, value: str) -> str:
