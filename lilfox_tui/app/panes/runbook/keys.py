@@ -181,10 +181,14 @@ class RunbookKeys(Pane):
 
     def results(self) -> tuple[Result, ...]:
         """What is shown below the command: what became of it on each host. Of a step of several commands, and of what
-        waits for its turn while somebody goes along with the run, what became of the command that began last."""
+        waits for its turn while somebody goes along with the run, what became of the command that began last; of one
+        that was to take something back and failed, before that of what waits."""
         run, found = self.seen, self.command
         if run is None or run.folding is None or run.state is None:
             return ()
+        failed = None if self.chosen_place is not None or self.failed_undo is None else self.failed_undo.run
+        if failed is not None and (place := run.folding.place(failed)) is not None:
+            return tuple(run.folding.results(place[0].step, place[0].command or 0).values())
         own = () if found is None else tuple(run.folding.results(found[0], found[1]).values())
         if own or (found is not None and self.chosen_place is not None):
             return own
