@@ -16,7 +16,16 @@ _FIRST_LOOK_S, _LONGEST_LOOK_S = 0.002, 0.1
 
 async def end_group(group: int) -> bool:
     """TERM, 2 s, KILL, 2 s; whether nothing of it runs any more. Zombies count as ended, for only their parent can take
-    them away."""
+    them away. Cancelled meanwhile (its own process ends, say) it is KILL at once: nobody is left who would send it."""
+    try:
+        return await _ended(group)
+    except asyncio.CancelledError:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, signal.SIGKILL)
+        raise
+
+
+async def _ended(group: int) -> bool:
     for number in (signal.SIGTERM, signal.SIGKILL):
         if not await asyncio.to_thread(runs, group):
             return True

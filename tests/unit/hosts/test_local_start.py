@@ -37,6 +37,24 @@ async def test_a_command_that_is_cancelled_while_it_starts_is_gone(
     assert not host.lost
 
 
+async def test_a_command_that_bears_term_is_gone_also_where_its_end_is_not_waited_for(tmp_path: Path) -> None:
+    """By a limit, by who leaves, and by asyncio at the end of the process."""
+    pid, termed = tmp_path / "pid", tmp_path / "termed"
+    host = LocalHost("here", HostConfig(local=True))
+    child = "(trap '' TERM; sleep 600) &"
+    script = f"{child} trap 'touch {termed}' TERM; echo $$ >{pid}.new; mv {pid}.new {pid}; while :; do sleep 0.1; done"
+    running = asyncio.create_task(host.run(["sh", "-c", script]))
+    await until(pid.exists)
+    running.cancel()
+    await until(termed.exists)
+    while not running.done():
+        running.cancel()
+        await asyncio.sleep(0)
+    assert running.cancelled()
+    await until(lambda: int(pid.read_text()) not in _groups(), timeout_s=20)
+    await host.close()
+
+
 def _groups() -> set[int | None]:
     """The process groups that run."""
     return {_group(stat) for stat in Path("/proc").glob("[0-9]*/stat")}
