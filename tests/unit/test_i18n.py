@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import threading
@@ -107,6 +108,20 @@ def test_the_locale_chooses_in_posix_order(environ: dict[str, str], language: st
 
 def test_every_text_is_translated_and_compiled() -> None:
     assert [problem for language in locale.translated_languages() for problem in locale.check(language)] == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "what"),
+    [
+        (r"[一-鿿][,;?!()]|[,;?!()][一-鿿]", "a half-width sign in a Chinese sentence"),
+        (r"[一-鿿][A-Za-z0-9]|[A-Za-z0-9][一-鿿]", "no blank between Chinese and Latin"),
+        (r" [，。；：、！？（）]|[，。；：、！？（）] ", "a blank beside a full-width sign"),
+    ],
+)
+def test_chinese_is_set_as_chinese_is(wrong: str, what: str) -> None:
+    texts = [text for message in locale.read("zh_CN") for text in locale._strings(message) if message.id]
+    assert len(texts) > 3000
+    assert [text for text in texts if re.search(wrong, text)] == [], what
 
 
 @pytest.fixture
