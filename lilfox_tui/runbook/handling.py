@@ -122,7 +122,7 @@ class Handling:
         try:
             await work
         except LilFoxError as error:
-            self._record.say(f"{error.message} {error.hint}".strip(), "bad")
+            self._record.say("; ".join(filter(None, map(str, (error.message, error.hint)))), "bad")
         except Exception as error:
             self.fail(error)
 

@@ -96,7 +96,8 @@ class Runner:
         if not there:
             raise LilFoxError(tr("{path}: cannot be read any more; nothing is run", path=path), self._other_text)
         if there != sha256:
-            raise LilFoxError(tr("{path} was changed since it was read; nothing was run", path=path), self._other_text)
+            what = tr("{path} was changed since it was read; nothing more of it is run", path=path)
+            raise LilFoxError(what, self._other_text)
         if there == self.folding.sha256:
             return
         before = self.folding.runbook

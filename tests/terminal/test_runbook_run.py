@@ -188,6 +188,20 @@ def test_who_takes_an_incident_over_is_told_in_which_runs_another_goes_on_to_act
     assert taken_over() == "", "it has ended"
 
 
+def test_ctrl_c_at_a_question_leaves_the_run_where_it_waits(home: Path) -> None:
+    with console(home, str(home / "made.md"), "--var", "who=fox") as run:
+        run.until("run it? [y]es")
+        run.press(CTRL_C)
+        assert run.ended_within() == 130
+        (job,) = list_jobs()
+        assert f"the run waits; go on with it: lilfox runbook run --resume {job.id}" in run.text
+    assert job.state == "running"
+    with console(home, "--resume", job.id) as again:
+        again.until("run it? [y]es")
+        again.press("a\n")
+        assert again.ended_within() == 130
+
+
 def test_what_failed_on_its_way_is_taken_back_by_what_is_written_for_the_whole(home: Path) -> None:
     """Undo passes over it, as nobody knows how far it came: it is a choice of its own, shown before it runs."""
     (home / "made.md").write_text(HALF)

@@ -54,6 +54,8 @@ class Attending:
         self._interrupted = 0
         self._ordered = False
         """An order was taken, and nothing has come of it yet."""
+        self._asks = False
+        """A question stands in the terminal: the run waits, and nothing of it runs."""
         self._following = Following(self.folder)
 
     async def until_end(self, answer: Answer | None) -> int:
@@ -71,11 +73,12 @@ class Attending:
                             return event.exit_code
                     self._following.look(self.folding)
                     if answer is not None and not await self._answered(answer):
-                        warn(_("the run waits; go on with it: lilfox runbook run --resume {id}", id=self.job.id))
-                        return INTERRUPTED
+                        return self._left_waiting()
         except asyncio.CancelledError:
             if not self._interrupted:
                 raise
+            if self._asks:
+                return self._left_waiting()
             warn(_("the run goes on; watch it: lilfox attach {id}", id=self.job.id))
             return INTERRUPTED
         finally:
@@ -85,6 +88,10 @@ class Attending:
     def state(self) -> RunState | None:
         """The run as far as it was heard of; None where it was never opened."""
         return None if self.folding is None else self.folding.state()
+
+    def _left_waiting(self) -> int:
+        warn(_("the run waits; go on with it: lilfox runbook run --resume {id}", id=self.job.id))
+        return INTERRUPTED
 
     async def order(self, order: Order) -> None:
         """Gives it to a run that asks nobody, and gives the run up where it is refused. Nothing where the job is over,
@@ -109,7 +116,10 @@ class Attending:
         if waiting.what == "nothing":
             return True
         asking = asyncio.ensure_future(answer(self.folding, waiting))
-        if not await self._asked(asking):
+        self._asks = True
+        answered = await self._asked(asking)
+        self._asks = False
+        if not answered:
             return True
         order = asking.result()
         if order is None:
@@ -166,7 +176,7 @@ class Attending:
 
     @asynccontextmanager
     async def _interrupts(self, alone: bool) -> AsyncIterator[None]:
-        """ctrl-c ends what runs (of a run that goes on alone, the run); once more leaves."""
+        """ctrl-c ends what runs (of a run that goes on alone, the run); once more, or at a question, leaves."""
         loop, watching = asyncio.get_running_loop(), asyncio.current_task()
         assert watching is not None
         stopping: set[asyncio.Task[None]] = set()
@@ -177,7 +187,7 @@ class Attending:
 
         def interrupted() -> None:
             self._interrupted += 1
-            if self._interrupted > 1 or self._following.who:
+            if self._interrupted > 1 or self._asks or self._following.who:
                 watching.cancel()
             elif alone:
                 warn(_("cancelling; waiting for its clean-up. Once more: stop waiting"))
