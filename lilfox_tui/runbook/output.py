@@ -52,10 +52,9 @@ class Output:
         self._folder, self._run = folder, run
         self._mode = modes(folder.parent)[1]
         self._secrets = tuple(secrets)
-        path = _head(folder, run)
-        path.unlink(missing_ok=True)  # the one that is there may be an earlier run's, too
-        self._head = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, self._mode)
-        os.fchmod(self._head, self._mode)
+        self._head: int | None = None
+        with suppress(OSError):  # a disk without inodes, say
+            self._head = self._made(_head(folder, run))
         self._head_text: list[str] = []
         self._rest = b""
         """What is not written to the head yet: no whole line."""
@@ -109,12 +108,19 @@ class Output:
             self._head_ends = self.size_bytes
         self._tail.clear()
 
+    def _made(self, path: Path) -> int:
+        path.unlink(missing_ok=True)  # the one that is there may be an earlier run's, too
+        head = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, self._mode)
+        os.fchmod(head, self._mode)
+        return head
+
     def close(self) -> Kept:
         """Writes what is left, and gives what is kept."""
         self._write_head(self._rest)
         if self._head_ends is not None:
             self._write_tail()
-        os.close(self._head)
+        if self._head is not None:
+            os.close(self._head)
         return Kept(head="".join(self._head_text), tail=self._tail_text(), left_out_bytes=self.left_out_bytes)
 
     def _take_head(self, block: bytes) -> None:
@@ -133,8 +139,9 @@ class Output:
         if text:
             told = self._masked(text)
             self._head_text.append(told)
-            with suppress(OSError):
-                os.write(self._head, told.encode())
+            if self._head is not None:
+                with suppress(OSError):
+                    os.write(self._head, told.encode())
 
     def _cut_tail(self) -> None:
         if (excess := len(self._tail) - TAIL_BYTES) > TAIL_BYTES:
