@@ -63,6 +63,18 @@ HALF = """# Made
    rm -f $HOME/half
    ```
 """
+BACKGROUND = """# Made
+
+1. Beside it
+
+   ```bash {"background":true,"risk":"read"}
+   sleep 1000
+   ```
+
+   ```bash
+   echo looked
+   ```
+"""
 IN_ONE_FENCE = """# Made
 
 1. The terminal first
@@ -200,6 +212,15 @@ def test_ctrl_c_at_a_question_leaves_the_run_where_it_waits(home: Path) -> None:
         again.until("run it? [y]es")
         again.press("a\n")
         assert again.ended_within() == 130
+
+
+def test_what_the_end_of_a_run_ends_is_no_question(home: Path) -> None:
+    (home / "made.md").write_text(BACKGROUND)
+    with console(home, str(home / "made.md")) as run:
+        run.until("ok: all 2 commands are done")
+        assert run.ended_within() == 0
+        assert "the run has ended" in run.text
+        assert "it failed: [r]etry" not in run.text
 
 
 def test_what_failed_on_its_way_is_taken_back_by_what_is_written_for_the_whole(home: Path) -> None:

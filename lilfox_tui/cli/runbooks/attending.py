@@ -54,6 +54,8 @@ class Attending:
         self._interrupted = 0
         self._ordered = False
         """An order was taken, and nothing has come of it yet."""
+        self._finishing = False
+        """The end was ordered: what still ends by it is no question."""
         self._asks = False
         """A question stands in the terminal: the run waits, and nothing of it runs."""
         self._following = Following(self.folder)
@@ -110,7 +112,7 @@ class Attending:
 
     async def _answered(self, answer: Answer) -> bool:
         """Asks where it waits, and orders what is answered; whether this terminal stays."""
-        if self.folding is None or self._ordered or self._following.who:
+        if self.folding is None or self._ordered or self._finishing or self._following.who:
             return True
         waiting = self.folding.waiting()
         if waiting.what == "nothing":
@@ -131,7 +133,7 @@ class Attending:
                 return True  # its end is told
             print_error(error)
             return await self._answered(answer)
-        self._ordered = True
+        self._ordered, self._finishing = True, isinstance(order, Finish)
         return True
 
     async def _asked(self, asking: asyncio.Future[Order | None]) -> bool:

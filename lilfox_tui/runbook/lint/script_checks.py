@@ -138,12 +138,3 @@ def _lines(source: Source) -> Iterator[Problem]:
             yield hazard(
                 line, "prompt", _("“$ ” stands before the command: the shell looks for a command of that name")
             )
-    for line, found in source.each(
-        r"\brm\s+(?:-\w+\s+)*-\w*(?:r\w*f|f\w*r)|\bmkfs\b|\bdd\s.*of=/dev/|(?i:\bdrop\s+(?:database|table|schema)\b)"
-    ):
-        if source.fence.in_runbook:
-            yield hazard(
-                line,
-                "destroys",
-                _("{command} cannot be undone; “risk”: “destroy” and “confirm”: “typed”", command=found[0]),
-            )

@@ -16,6 +16,9 @@ from lilfox_tui.runbook.model import Command, Problem, Runbook, Step, Variable
 from lilfox_tui.runbook.variables import check_value
 
 _UNITS = re.compile(r"(?:^|\s)(?:systemctl\s+(?:re)?(?:start|load)|service\s+\S+\s+\w*start)\b")
+_DESTROYS = re.compile(
+    r"\brm\s+(?:-\w+\s+)*-\w*(?:r\w*f|f\w*r)|\bmkfs\b|\bdd\s.*of=/dev/|(?i:\bdrop\s+(?:database|table|schema)\b)"
+)
 _EXPORT = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)=")
 
 
@@ -30,6 +33,7 @@ def check(runbook: Runbook, declared: Sequence[str]) -> Iterator[Problem]:
         yield from _of_each(step)
         for command in step.commands:
             yield from _shown(command)
+            yield from _destroys(command)
             yield from _placeholders(command, runbook.variables, set(declared), told)
             if command.kind != "none" and re.search(
                 r"\biptables\s+(?:-\w+\s+)*(?:-A|--append)\s+INPUT\b", command.text
@@ -119,6 +123,24 @@ def _shown(command: Command) -> Iterator[Problem]:
             "edit-in-no-process",
             _("is shown and not run: typed in anywhere it changes no process that serves; say which file, and reload"),
         )
+
+
+def _destroys(command: Command) -> Iterator[Problem]:
+    """What takes away without a way back, where nobody types its hosts before."""
+    attributes = command.attributes
+    if command.kind == "none" or attributes.risk == "destroy" or attributes.confirm == "typed":
+        return
+    for number, line in enumerate(command.text.split("\n")):
+        if (found := _DESTROYS.search(line)) is not None and not line.lstrip().startswith("#"):
+            yield hazard(
+                command.line + number,
+                "destroys",
+                _(
+                    "{command} cannot be undone; {example} has its hosts typed before",
+                    example='{"risk": "destroy"}',
+                    command=found[0],
+                ),
+            )
 
 
 def _placeholders(

@@ -166,6 +166,15 @@ def test_a_hazard_of_steps_is_named(code: str, hazard: str, safe: str) -> None:
     assert code not in _codes(_step(safe))
 
 
+@pytest.mark.parametrize("attribute", ['"risk": "destroy"', '"confirm": "typed"'])
+def test_what_destroys_is_a_hazard_only_where_nobody_types_its_hosts(attribute: str) -> None:
+    text = "# rm -rf all\nls; rm -rf /srv/x"
+    page = _step(text)
+    line = page[: page.index("ls; rm")].count("\n") + 1
+    assert [problem.line for problem in _lint(page) if problem.code == "destroys"] == [line]
+    assert "destroys" not in _codes(_step(text, f"bash {{{attribute}}}"))
+
+
 def test_the_refused_placeholder_is_named() -> None:
     assert [problem.text for problem in _lint(_step("<program> a")) if problem.code == "placeholder-refused"] == [
         "<program>: a value cannot be the name of a command"
