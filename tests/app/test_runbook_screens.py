@@ -17,7 +17,7 @@ from lilfox_tui.incident.folding import fold
 from lilfox_tui.incident.model import Entry, Graded
 from lilfox_tui.monitor.incident_view import IncidentView, RunbooksView
 from lilfox_tui.runbook.document import parse
-from lilfox_tui.runbook.facts import CommandBegan, CommandEnded, RunFact
+from lilfox_tui.runbook.facts import CommandBegan, CommandEnded, RunFact, Skipped
 from lilfox_tui.text import cell_width
 from tests.app.overviews import NOW, mixed
 from tests.app.runs_made import HOSTILE, TEXT, failed, job, looked, open_incident, ran, run, skipped, view
@@ -173,7 +173,7 @@ async def test_an_undo_that_failed_says_what_stands_and_what_can_be_done(size: t
         assert "taking back did not work" not in screen_text(pilot), "something was begun after it"
 
 
-async def test_the_end_after_an_undo_is_not_said_to_be_good(tmp_path: Path) -> None:
+async def test_the_end_after_a_skip_or_an_undo_is_not_said_to_be_good(tmp_path: Path) -> None:
     text = TEXT.partition("1. **See")[0] + (
         '1. Change\n\n   ```bash {"name": "a"}\n   touch /srv/a\n   ```\n\n'
         '   ```bash {"rollback-of": "a"}\n   rm /srv/a\n   ```\n'
@@ -186,7 +186,12 @@ async def test_the_end_after_an_undo_is_not_said_to_be_good(tmp_path: Path) -> N
         began, ended = ran(number, 0, 1, host, "done", shown="rm /srv/a")
         assert isinstance(began, CommandBegan)
         back += [replace(began, rollback=True, undoes=(f"{job().id}-{number - 2}",)), ended]
-    for facts, told in ((done, "all steps are done: enter ends"), (done + back, "is taken back: enter ends")):
+    left_out: list[RunFact] = [Skipped(at=NOW, step=0, command=0, reason="done already", by="ann@web-1")]
+    for facts, told in (
+        (done, "all steps are done: enter ends"),
+        (left_out, "all steps are done or skipped: enter ends"),
+        (done + back, "is taken back: enter ends"),
+    ):
         app = showing(view(text=text), run(tmp_path, facts, text), open_incident())
         async with app.run_test(size=(120, 30)) as pilot:
             await pilot.press("4", "enter")

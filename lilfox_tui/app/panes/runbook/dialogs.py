@@ -186,7 +186,8 @@ def stop_rows(running: Sequence[Result]) -> list[Row]:
 def ending_rows(state: RunState) -> list[Row]:
     """What is left of a run that is ended now."""
     left = sum(step.state in ("ready", "failed", "unknown", "running") for step in state.steps)
-    rows: list[Row] = [(Piece("  "), Piece(ngettext("{count} step is not done", "{count} steps are not done", left)))]
+    told = ngettext("{count} step is not done", "{count} steps are not done", left) if left else ""
+    rows: list[Row] = [(Piece("  "), Piece(told or _("All steps are done or skipped.")))]
     return [*rows, *(_staying(state.changes) or [(Piece("  "), Piece(_("Nothing was changed.")))])]
 
 

@@ -336,10 +336,12 @@ class Drawing:
                 )
             return (Piece(f" {self._pane.lilfox.glyphs.job} ", "accent"), Piece(text, "accent"))
         turn = state.waiting.turn
-        undone = self._pane.failed_undo is None and any(
-            each.state == "undone" for step in state.steps for each in step.commands
-        )
-        text, role = waiting_text(state.waiting.what, here=_here(turn), undoable=bool(state.undoable), undone=undone)
+        states = {step.state for step in state.steps}
+        states |= {command.state for step in state.steps for command in step.commands}
+        if self._pane.failed_undo is not None:
+            states.discard("undone")
+        undoable = bool(state.undoable)
+        text, role = waiting_text(state.waiting.what, here=_here(turn), undoable=undoable, states=states)
         return (mark, Piece(text, role))
 
     def timeline_rows(self, rows: int, width: int) -> list[Row]:

@@ -5,7 +5,7 @@ All texts of documents, hosts and outputs are data; ``redact`` has gone over tho
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from msgspec import Struct
@@ -194,14 +194,16 @@ def output_row(line: str) -> Row:
     return (Piece("   "), Piece(line.replace("\t", "    ")))
 
 
-def waiting_text(asked: str, *, here: str, undoable: bool, undone: bool) -> tuple[str, str]:
-    """What is waited for, and in which role; ``here`` names the step and where it runs. ``undone``: something was taken
-    back."""
+def waiting_text(asked: str, *, here: str, undoable: bool, states: Collection[State]) -> tuple[str, str]:
+    """What is waited for, and in which role; ``here`` names the step and where it runs, ``states`` are those that
+    commands are in."""
     decision = _("{what}: r tries again, s skips, enter shows all", what=here)
     if undoable:
         decision = _("{what}: r tries again, s skips, u takes back, enter shows all", what=here)
     end = (_("all steps are done: enter ends the run"), "good")
-    if undone:
+    if "skipped" in states:
+        end = (_("all steps are done or skipped: enter ends the run"), "degraded")
+    if "undone" in states:
         end = (_("what can be taken back is taken back: enter ends the run"), "degraded")
     texts = {
         "order": (_("{what} only reads: enter runs it", what=here), "accent"),
