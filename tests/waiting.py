@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 POLL_S = 0.01
+LONGEST_POLL_S = 0.5
 _WORK = "import time; t = time.monotonic(); sum(range(3_000_000)); print((time.monotonic() - t) / time.thread_time())"
 PATIENCE_S = 120.0
 """Only a test that fails waits so long: on a machine that has a lot else to do, states come late."""
@@ -22,6 +23,13 @@ async def turn() -> None:
     await again.wait()
 
 
+async def pause(seconds: float = POLL_S) -> None:
+    """Lets all others go on for so long: between two looks at a state that nothing tells of."""
+    over = asyncio.Event()
+    asyncio.get_running_loop().call_later(seconds, over.set)
+    await over.wait()
+
+
 async def until(predicate: Callable[[], object], *, timeout_s: float = PATIENCE_S, what: str = "") -> None:
     """Returns once ``predicate()`` is true; fails the test after ``timeout_s``, naming ``what``."""
     loop = asyncio.get_running_loop()
@@ -29,19 +37,21 @@ async def until(predicate: Callable[[], object], *, timeout_s: float = PATIENCE_
     while not predicate():
         if loop.time() > deadline:
             raise AssertionError(f"not so after {timeout_s} s: {what or predicate}")
-        again = asyncio.Event()
-        loop.call_later(POLL_S, again.set)
-        await again.wait()
+        await pause()
 
 
 def wait_for(predicate: Callable[[], object], *, timeout_s: float = PATIENCE_S, what: str = "") -> None:
-    """As ``until`` for code without an event loop."""
+    """As ``until`` for code without an event loop. A look that takes long, as one by a program does, is not done
+    again at once: what is waited for may need the processors."""
     deadline = time.monotonic() + timeout_s
     never = threading.Event()
+    began = time.monotonic()
     while not predicate():
-        if time.monotonic() > deadline:
+        now = time.monotonic()
+        if now > deadline:
             raise AssertionError(f"not so after {timeout_s} s: {what or predicate}")
-        never.wait(POLL_S)
+        never.wait(max(POLL_S, min(now - began, LONGEST_POLL_S)))
+        began = time.monotonic()
 
 
 def unhurried(seconds: float) -> float:

@@ -12,7 +12,7 @@ from lilfox_tui.config.model import HostConfig, SshConfig
 from lilfox_tui.hosts import detached
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
-from tests.waiting import until
+from tests.waiting import pause, until
 
 LOGS = '#!/bin/sh\necho "{0} $*" >>{1}\nPATH=/usr/bin:/bin exec {0} "$@"\n'
 
@@ -34,7 +34,7 @@ async def ended(host: Host, *argv: str) -> None:
         return (await detached.look(host, "one")).state == "ended"
 
     while not await there():
-        pass
+        await pause()
 
 
 @pytest.mark.parametrize("left", ["", f"{0:063d}\n", "1 0", "1 0 17000"], ids=["empty", "room", "torn", "torn later"])

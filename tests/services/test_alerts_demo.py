@@ -21,7 +21,7 @@ from tests.services.http_stand_in import Reply, StandIn
 from tests.services.lilfox_command import lilfox, running
 from tests.services.mail_server import Authority, Box, mail_server
 from tests.unit.alerts.manual_rules import MANUAL
-from tests.waiting import PATIENCE_S, unhurried, until
+from tests.waiting import PATIENCE_S, pause, unhurried, until
 
 CONFIG = """\
 hosts: {{here: {{local: true}}}}
@@ -101,6 +101,7 @@ class Lab:
                 if done.returncode in (0, 1) and done.stdout:
                     alerts = json.loads(done.stdout)["alerts"]
                     found.extend(one for one in alerts if (one["name"], one["state"]) == (name, state))
+                await pause(0.5)  # a whole program for a look, and the demo wants the processors too
 
         async with asyncio.timeout(PATIENCE_S):
             await look()

@@ -14,6 +14,7 @@ from lilfox_tui.config.model import Threshold
 from lilfox_tui.config.types import Seconds, SecretRef
 from lilfox_tui.metrics.model import Series
 from tests.services.rabbitmq_server import RabbitMqServer
+from tests.waiting import pause
 
 pytestmark = pytest.mark.xdist_group("rabbitmq")  # one worker: the server takes longer than the tests
 
@@ -47,7 +48,7 @@ async def until_it_is_as_listed(server: RabbitMqServer, backend: rabbitmq.Rabbit
     listed = server.queues()
     async with asyncio.timeout(60):
         while queues(reading := await backend.read()) != listed:
-            pass
+            await pause(0.1)
     return reading
 
 

@@ -24,7 +24,7 @@ from tests.services.postgres_looks import table
 from tests.services.rabbitmq_server import RabbitMqServer
 from tests.services.redis_server import PASSWORD, RedisServer
 from tests.services.test_monitor import LIMITS, seen
-from tests.waiting import until, wait_for
+from tests.waiting import pause, until, wait_for
 
 KIB = 1024.0
 CONNECTION_BYTES = 256 * KIB
@@ -181,7 +181,7 @@ async def test_rabbitmq(broker: RabbitMqServer) -> None:
         assert page.one("rabbitmq_queues") == len(listed)
         for backend in readings.values():
             while queues_of(reading := await backend.read()) != listed:
-                pass
+                await pause(0.1)
             shown = [reading.values[Series(name)] for name in ("queue_messages", "queue_taken", "queue_consumers")]
             assert shown == list(whole.values())
             lengths = objects.by("rabbitmq_queue_messages_ready", "queue")

@@ -29,7 +29,7 @@ from tests.services.prometheus_server import prometheus
 from tests.services.stamped_targets import stamped_targets
 from tests.services.test_remote import scraped
 from tests.services.victoria_server import victoria, vmalert
-from tests.waiting import until
+from tests.waiting import pause, until
 
 RULES = """
 groups:
@@ -75,6 +75,7 @@ async def settled(external: ExternalAlerts, wanted: list[str], what: str) -> Sai
     deadline = time.monotonic() + 60
     while names(found := said((await external.read()).alerts)) != wanted:
         assert time.monotonic() < deadline, f"{what}: {names(found)}"
+        await pause(0.05)
     return found
 
 

@@ -25,7 +25,7 @@ from lilfox_tui.scrape.target import Target
 from tests.services.prometheus_server import prometheus
 from tests.services.stamped_targets import TICK_MS, StampedTargets, stamped_targets
 from tests.services.victoria_server import victoria
-from tests.waiting import until
+from tests.waiting import pause, until
 
 PLAIN = [
     "level",
@@ -153,7 +153,7 @@ async def _scrapes(engine: Remote) -> None:
     """Waits until it has begun to scrape, which in Prometheus takes some 5 s."""
     async with asyncio.timeout(60):
         while await plain(engine, "count(level) == 2", datetime.now(UTC)) == {}:
-            pass
+            await pause(0.1)
 
 
 async def _is_whole(engines: Sequence[QueryEngine], at: datetime) -> None:
@@ -163,6 +163,7 @@ async def _is_whole(engines: Sequence[QueryEngine], at: datetime) -> None:
             first, *others = [await plain(engine, "count_over_time(wave[4s])", at) for engine in engines]
             if all(one == first for one in others):
                 return
+            await pause(0.1)
 
 
 async def test_the_same_answers_from_prometheus_and_victoriametrics_as_here(tmp_path: Path) -> None:
