@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Literal
 
+from lilfox_tui.app import row_moves
 from lilfox_tui.app.actions import action
 from lilfox_tui.app.pane import Pane
 from lilfox_tui.app.panes.backup.rows import newest_of
@@ -110,7 +111,8 @@ class BackupKeys(Pane):
         """The running job that is drawn below: of the chosen plan, else any."""
         return self.running(self.view) or self.running(None)
 
-    def _select(self, step: int) -> None:
+    def move(self, step: int) -> None:
+        """So many rows down, or up: of the list, or of the page that is open."""
         if self.page is not None:
             lines = self.query_one("#backup-page", Lines)
             lines.scroll_rows(step)
@@ -203,29 +205,9 @@ class BackupKeys(Pane):
         self.focus_on = "sets" if self.focus_on == "plans" else "plans"
         self.repaint()
 
-    @action("down", "j down", tr("down"), tr("the next row"))
-    def down(self) -> None:
-        self._select(1)
-
-    @action("up", "k up", tr("up"), tr("the row before"))
-    def up(self) -> None:
-        self._select(-1)
-
-    @action("page-down", "pagedown ctrl+d space", tr("page down"), tr("ten rows down"))
-    def page_down(self) -> None:
-        self._select(10)
-
-    @action("page-up", "pageup ctrl+u", tr("page up"), tr("ten rows up"))
-    def page_up(self) -> None:
-        self._select(-10)
-
-    @action("first", "g home", tr("first"), tr("the first row"))
-    def first(self) -> None:
-        self._select(-(10**6))
-
-    @action("last", "G end", tr("last"), tr("the last row"))
-    def last(self) -> None:
-        self._select(10**6)
+    down, up = row_moves.down, row_moves.up
+    page_down, page_up = row_moves.page_down, row_moves.page_up
+    first, last = row_moves.first, row_moves.last
 
     @action("filter", "slash", tr("filter"), tr("keep the sets that hold these words: date, proof or what is wrong"),
             footer=6)  # fmt: skip

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from textual import work
 
+from lilfox_tui.app import row_moves
 from lilfox_tui.app.actions import action
 from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.host_rows import well, worst_first
@@ -121,7 +122,8 @@ class MetricsKeys(Pane):
             if self.selected not in order or not self._chosen:
                 self.selected = max(order, key=lambda each: self._level(overview, each), default=None)
 
-    def _select(self, step: int) -> None:
+    def move(self, step: int) -> None:
+        """So many rows down, or up: of the list, or of the page that is open."""
         order = self._order()
         if self.page is not None:
             self.query_one("#hosts", Lines).scroll_rows(step)
@@ -207,29 +209,9 @@ class MetricsKeys(Pane):
         """Why there is nothing to go back from."""
         return None if self.zoomed or self.page is not None or self.filter else tr("this is the first screen; q quits")
 
-    @action("down", "j down", tr("down"), tr("the next row"))
-    def down(self) -> None:
-        self._select(1)
-
-    @action("up", "k up", tr("up"), tr("the row before"))
-    def up(self) -> None:
-        self._select(-1)
-
-    @action("page-down", "pagedown ctrl+d space", tr("page down"), tr("ten rows down"))
-    def page_down(self) -> None:
-        self._select(10)
-
-    @action("page-up", "pageup ctrl+u", tr("page up"), tr("ten rows up"))
-    def page_up(self) -> None:
-        self._select(-10)
-
-    @action("first", "g home", tr("first"), tr("the first row"))
-    def first(self) -> None:
-        self._select(-(10**6))
-
-    @action("last", "G end", tr("last"), tr("the last row"))
-    def last(self) -> None:
-        self._select(10**6)
+    down, up = row_moves.down, row_moves.up
+    page_down, page_up = row_moves.page_down, row_moves.page_up
+    first, last = row_moves.first, row_moves.last
 
     @action(
         "filter", "slash", tr("filter"), tr("keep the rows that hold these words: name, tag or what is wrong"), footer=3
@@ -319,7 +301,7 @@ class MetricsKeys(Pane):
         view = self.selected_view()
         if view is not None and isinstance(link_error(view), HostKeyUnknown):
             return None
-        return tr("no unknown key waits on this row")
+        return tr("this host shows no unknown key")
 
     @work(exclusive=True, group="trust")
     async def _trust(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lilfox_tui.app import row_moves
 from lilfox_tui.app.actions import action
 from lilfox_tui.app.panes.runbook.keys import COMMAND, LIST, STEPS, RunbookKeys
 from lilfox_tui.app.widgets.lines import Lines
@@ -62,25 +63,9 @@ class RunbookMovingKeys(RunbookKeys):
     def other_list(self) -> None:
         self.go_column((self.column + 1) % 3)
 
-    @action("down", "j down", tr("down"), tr("the next row"))
-    def down(self) -> None:
-        self.move(1)
-
-    @action("up", "k up", tr("up"), tr("the row before"))
-    def up(self) -> None:
-        self.move(-1)
-
-    @action("page-down", "pagedown ctrl+d space", tr("page down"), tr("ten rows down"))
-    def page_down(self) -> None:
-        self.move(10)
-
-    @action("page-up", "pageup ctrl+u", tr("page up"), tr("ten rows up"))
-    def page_up(self) -> None:
-        self.move(-10)
-
-    @action("first", "g home", tr("first"), tr("the first row"))
-    def first(self) -> None:
-        self.move(-(10**6))
+    down, up = row_moves.down, row_moves.up
+    page_down, page_up = row_moves.page_down, row_moves.page_up
+    first = row_moves.first
 
     @action("last", "G end", tr("last"), tr("the last row; of an output its end, as it grows"))
     def last(self) -> None:
