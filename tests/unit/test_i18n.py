@@ -116,6 +116,7 @@ def test_every_text_is_translated_and_compiled() -> None:
         (r"[一-鿿][,;?!()]|[,;?!()][一-鿿]", "a half-width sign in a Chinese sentence"),
         (r"[一-鿿][A-Za-z0-9]|[A-Za-z0-9][一-鿿]", "no blank between Chinese and Latin"),
         (r" [，。；：、！？（）]|[，。；：、！？（）] ", "a blank beside a full-width sign"),
+        (r"\}:[a-z_]+ [一-鿿]", "a half-width colon before a sentence"),
     ],
 )
 def test_chinese_is_set_as_chinese_is(wrong: str, what: str) -> None:
