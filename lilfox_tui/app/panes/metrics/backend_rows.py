@@ -7,7 +7,7 @@ from datetime import datetime
 from lilfox_tui.app.chart import spark
 from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.host_rows import ROLES, TableStyle
-from lilfox_tui.i18n import _
+from lilfox_tui.i18n import _, clauses
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import BackendView
 from lilfox_tui.text import clean, fit, human_duration
@@ -43,7 +43,7 @@ def backend_row(view: BackendView, now: datetime, style: TableStyle) -> Row:
     if view.reading is not None and view.reading.incomplete is not None:
         pieces += [Piece(_("incomplete"), "degraded"), Piece("  ")]
     said = {str(figure.text) for figure in view.figures}
-    if why := "; ".join(reason for reason in map(str, view.reasons) if reason not in said):
+    if why := clauses(reason for reason in map(str, view.reasons) if reason not in said):
         pieces.append(Piece(why, ROLES[view.level]))
     return tuple(pieces)
 
@@ -51,7 +51,7 @@ def backend_row(view: BackendView, now: datetime, style: TableStyle) -> Row:
 def why_no_figures(view: BackendView, now: datetime) -> str:
     """Since when there are none, when the next try is, and why; the times first, since the reason may be cut."""
     if view.outage is None:
-        return "; ".join(map(str, view.reasons)) or _("not asked yet")
+        return clauses(map(str, view.reasons)) or _("not asked yet")
     age = human_duration(round((now - view.outage.since).total_seconds()))
     why = str(view.outage.error.message)
     if view.outage.next_try is None:
