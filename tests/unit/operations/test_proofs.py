@@ -7,7 +7,7 @@ import pytest
 from lilfox_tui.config.model import Config, HostConfig
 from lilfox_tui.errors import CommandFailed, HostError, NotAllowed, UsageError
 from lilfox_tui.hosts.base import Completed
-from lilfox_tui.hosts.fake import Answer, FakeHost
+from lilfox_tui.hosts.fake import FakeHost
 from lilfox_tui.operations.addresses import (
     Ban,
     ban_operation,
@@ -17,6 +17,7 @@ from lilfox_tui.operations.addresses import (
     unban_operation,
 )
 from lilfox_tui.operations.units import prove_unit, read_unit, service_units, stopped_by_order, unit_operation
+from tests.unit.operations.programs import by_program, unit_shown
 
 LISTED = b"""{"nftables": [{"metainfo": {"version": "1.1.3", "json_schema_version": 1}},
 {"table": {"family": "inet", "name": "lilfox_ban", "handle": 1}},
@@ -31,28 +32,8 @@ SHOW = (
 )
 
 
-class _Programs(dict[str, Answer]):
-    """Answers by the program alone, whatever it is asked."""
-
-    def get(self, words: str, default: object = None) -> Answer | None:  # type: ignore[override]
-        return super().get(words.split()[0])
-
-
-def by_program(**answers: Answer) -> FakeHost:
-    host = FakeHost()
-    host.answers = _Programs(answers)
-    return host
-
-
 def failed(words: bytes) -> Completed:
     return Completed((), 1, None, b"", words, 0.0)
-
-
-def shown(active: str, sub: str, result: str = "success", load: str = "loaded", pid: int = 0) -> bytes:
-    return (
-        f"Id=app.service\nLoadState={load}\nActiveState={active}\nSubState={sub}\nResult={result}\n"
-        f"UnitFileState=enabled\nMainPID={pid}\nNRestarts=2\n"
-    ).encode()
 
 
 async def test_bans_are_read_with_what_is_left_of_them() -> None:
@@ -117,15 +98,15 @@ async def test_what_the_host_must_not_shut_out_is_asked_right_before() -> None:
 
 
 async def test_a_unit_is_what_systemd_says_of_it() -> None:
-    host = FakeHost(answers={SHOW: shown("active", "running", pid=71)})
+    host = FakeHost(answers={SHOW: unit_shown("active", "running", pid=71)})
     unit = await read_unit(host, "app.service")
     assert (unit.running, unit.pid, unit.restarts, unit.enabled) == (True, 71, 2, "enabled")
-    host.answers[SHOW] = shown("inactive", "dead")
+    host.answers[SHOW] = unit_shown("inactive", "dead")
     assert ((await read_unit(host, "app.service")).running, (await read_unit(host, "app.service")).pid) == (False, None)
     for sub, running in (("start", True), ("auto-restart", False)):
-        host.answers[SHOW] = shown("activating", sub)
+        host.answers[SHOW] = unit_shown("activating", sub)
         assert (await read_unit(host, "app.service")).running is running
-    host.answers[SHOW] = shown("inactive", "dead", load="not-found")
+    host.answers[SHOW] = unit_shown("inactive", "dead", load="not-found")
     with pytest.raises(UsageError, match=r"has no unit app\.service"):
         await read_unit(host, "app.service")
 
@@ -153,7 +134,7 @@ async def test_who_stopped_a_unit_is_told_by_the_newest_order_else_by_how_it_end
     active: str, result: str, message: str | None, by_order: bool
 ) -> None:
     journal = b"" if message is None else f'{{"MESSAGE_ID":"{message}"}}\n'.encode()
-    host = by_program(journalctl=journal, systemctl=shown(active, "dead", result))
+    host = by_program(journalctl=journal, systemctl=unit_shown(active, "dead", result))
     assert await stopped_by_order(host, await read_unit(host, "app.service"), sudo=False) is by_order
 
 
@@ -170,7 +151,7 @@ async def test_who_stopped_a_unit_is_told_by_the_newest_order_else_by_how_it_end
 async def test_an_order_to_a_unit_came_true_or_it_is_said_that_it_did_not(
     verb: str, active: str, sub: str, proved: bool
 ) -> None:
-    host = FakeHost(answers={SHOW: shown(active, sub)})
+    host = FakeHost(answers={SHOW: unit_shown(active, sub)})
     operation = unit_operation(verb, "fake", "app.service", sudo=False)  # type: ignore[arg-type]
     if proved:
         assert await prove_unit(host, operation) == f"app.service is {active} ({sub})"
