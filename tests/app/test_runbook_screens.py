@@ -173,6 +173,16 @@ async def test_an_undo_that_failed_says_what_stands_and_what_can_be_done(size: t
         assert "taking back did not work" not in screen_text(pilot), "something was begun after it"
 
 
+async def test_what_waits_says_where_it_is_cut(tmp_path: Path) -> None:
+    log = run(tmp_path, failed(tmp_path))
+    log.trouble = "word " * 80
+    app = showing(view(), log, open_incident())
+    async with app.run_test(size=(40, 10)) as pilot:
+        await pilot.press("4")
+        await pilot.pause()
+        assert screen_text(pilot).splitlines()[-2].endswith(" …")
+
+
 async def test_the_end_after_a_skip_or_an_undo_is_not_said_to_be_good(tmp_path: Path) -> None:
     text = TEXT.partition("1. **See")[0] + (
         '1. Change\n\n   ```bash {"name": "a"}\n   touch /srv/a\n   ```\n\n'

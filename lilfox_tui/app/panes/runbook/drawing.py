@@ -242,10 +242,12 @@ class Drawing:
         """What is waited for, or what went wrong, on as many lines as it takes and there is room for."""
         room = self._pane.lilfox.room
         most = 0 if room.height < 6 else min(MOST_WAITING, room.height // 4)
-        rows = wrapped([*self._of_failed_undo(), self._waiting_row()], room.width)
-        if len(rows) > most > 0:
-            rows[most - 1] = (*rows[most - 1], Piece(" …", "muted"))
-        return rows[:most]
+        said = [*self._of_failed_undo(), self._waiting_row()]
+        rows = wrapped(said, room.width)
+        if len(rows) <= most or most == 0:
+            return rows[:most]
+        rows = wrapped(said, room.width - 2)[:most]
+        return [*rows[:-1], (*rows[-1], Piece(" …", "muted"))]
 
     def _waiting_row(self) -> Row:
         pane = self._pane
