@@ -86,3 +86,17 @@ async def test_a_host_that_is_gone_for_a_while_is_looked_at_again(tmp_path: Path
     finally:
         looking.cancel()
         await asyncio.wait([looking])
+
+
+@pytest.mark.parametrize(("stopped", "state"), [(True, "left alone"), (False, "unhealthy")])
+async def test_one_that_was_stopped_by_order_is_left_alone(tmp_path: Path, stopped: bool, state: str) -> None:
+    host = crashed()
+    if stopped:
+        host.answers["journalctl"] = b'{"MESSAGE_ID":"de5b426a63be47a7b6ac3eaac82e2f6f"}\n'
+    assert (await watch(host, Book(tmp_path)).look(restarts=False)).state == state
+
+
+async def test_one_that_is_disabled_is_left_alone(tmp_path: Path) -> None:
+    shown = unit_shown("failed", "failed", "exit-code").replace(b"=enabled", b"=disabled")
+    record = await watch(by_program(systemctl=shown, journalctl=b""), Book(tmp_path)).look(restarts=False)
+    assert (record.state, record.why) == ("left alone", "app.service is disabled")
