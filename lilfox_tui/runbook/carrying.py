@@ -29,7 +29,7 @@ class Carrying:
             place < mine and (result := folding.results(*place).get(host)) and result.state in ("done", "undone")
             for place in places
         )
-        return Fence(folding.first_run, number, "later" if before else "first")
+        return Fence(folding.first_run, number, "later" if before else "first", host)
 
     def _places(self, fence: int) -> list[tuple[int, int]]:
         """Of the commands of a fence."""

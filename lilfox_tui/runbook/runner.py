@@ -212,10 +212,14 @@ class Runner:
             await asyncio.wait(self._background)
         await self._forgetting.close(_LEAVE_S)
         await self._measuring.close()
-        for name, sudo in self._left_on:
-            with suppress(HostError):  # it is forgotten after a week
-                async with asyncio.timeout(_LEAVE_S):
+        turns = asyncio.Semaphore(_AT_ONCE)
+
+        async def tidy(name: str, sudo: bool) -> None:
+            with suppress(HostError, TimeoutError):  # it is forgotten after a week
+                async with turns, asyncio.timeout(_LEAVE_S):
                     await forget(self._hosts[name], self.folding.first_run, sudo=sudo)
+
+        await asyncio.gather(*(tidy(name, sudo) for name, sudo in self._left_on))
 
     def _left_background(self, task: asyncio.Task[bool]) -> None:
         self._background.discard(task)

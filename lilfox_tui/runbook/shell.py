@@ -19,6 +19,7 @@ fence. Its stdin is theirs, so what it is given stands in the argv.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shlex
 from collections.abc import Mapping
@@ -138,11 +139,13 @@ class Fence(Struct, frozen=True):
     run: str
     number: int
     place: Literal["first", "later"]
+    host: str = ""
+    """Hosts may have one home in common; what was left on one is nothing to another."""
 
     @property
     def folder(self) -> str:
         """Below ``FOLDER``."""
-        return f"{self.run}/{self.number}"
+        return f"{self.run}/{self.number}-{hashlib.sha256(self.host.encode()).hexdigest()[:16]}"
 
 
 def given(

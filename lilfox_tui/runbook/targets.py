@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from types import TracebackType
@@ -100,8 +101,7 @@ class Hosts:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        for host in self._open.values():
-            await host.close()
+        await asyncio.gather(*(host.close() for host in self._open.values()))  # one that hangs holds up no other
 
     def __getitem__(self, name: str) -> Host:
         """The host of that name, not connected yet. Raises UsageError for one that is not configured."""

@@ -71,3 +71,20 @@ def test_a_file_that_is_none_any_more_holds_the_run_up_for_no_moment(lab: Runboo
     lab.until(job, "done", 2)
     lab.order(job, Finish())
     assert lab.ended(job).state == "ok"
+
+
+def test_a_host_that_froze_after_its_fence_is_no_fault_of_the_run(lab: RunbookLab) -> None:
+    """What the fence left there cannot be taken away, and a run has ended well all the same."""
+    lab.config.write_text(lab.config.read_text().replace('"keepalive": "1s"', '"keepalive": "60s"'))
+    lab.write(fence("x=1\necho $x", '{"host":"web1"}'))
+    job = lab.begin()
+    for command in (1, 2):
+        lab.run_one(job, 1, command)
+        lab.until(job, "done", 1, command)
+    lab.servers["web1"].freeze()
+    try:
+        lab.order(job, Finish())
+        ended = lab.ended(job)
+    finally:
+        lab.servers["web1"].thaw()
+    assert ended.state == "ok", ended.message

@@ -85,6 +85,23 @@ def test_state_goes_through_one_fence_and_ends_with_it(lab: RunbookLab) -> None:
     assert list((lab.on_host("web1") / ".cache/lilfox/jobs").glob("*")) == []
 
 
+def test_what_a_fence_leaves_is_its_hosts_own_also_where_hosts_have_one_home(lab: RunbookLab) -> None:
+    """A home on NFS, or one host under two names: one must not go on with the variables of another."""
+    names = [f"node{number}" for number in range(6)]
+    lab.servers |= dict.fromkeys(names, lab.servers["web1"])
+    lab.configure()
+    lab.write(fence('mine=$RANDOM-$BASHPID\necho "$mine"\necho "$mine"', '{"host":"node*"}'))
+    job = lab.run_all(lab.begin())
+    assert job.state == "ok", job.message
+    first, second = (
+        {name: lab.printed(job.id, each) for name, each in lab.results(job.id, 1, command).items()}
+        for command in (2, 3)
+    )
+    assert first == second
+    assert len(set(first.values())) == len(names)
+    assert list((lab.on_host("web1") / FOLDER).glob("*")) == [], "nothing of the run stays on the host"
+
+
 def test_a_change_stops_at_the_first_host_where_it_fails_and_the_rest_is_not_touched(lab: RunbookLab) -> None:
     (lab.on_host("web1") / "broken").touch()
     lab.write(fence("[ ! -e broken ] && touch changed", '{"risk":"change","host":"here, web*"}'), fence("echo no"))

@@ -20,13 +20,13 @@ def test_a_command_finds_what_those_before_it_left_in_its_fence() -> None:
         return carrying.fence(Turn(0, number, ("web1",)), "web1")
 
     assert place(3) is None, "alone in its fence but for what is only shown"
-    assert (place(0), place(1)) == (Fence("run", 3, "first"), Fence("run", 3, "first"))
+    assert (place(0), place(1)) == (Fence("run", 3, "first", "web1"), Fence("run", 3, "first", "web1"))
     folding.take([began("1", 0, 0, "web1"), ended("1", "failed")])
-    assert place(1) == Fence("run", 3, "first"), "one that failed has left nothing"
+    assert place(1) == Fence("run", 3, "first", "web1"), "one that failed has left nothing"
     folding.take([began("2", 0, 0, "web1"), ended("2")])
-    assert (place(0), place(1)) == (Fence("run", 3, "first"), Fence("run", 3, "later"))
+    assert (place(0), place(1)) == (Fence("run", 3, "first", "web1"), Fence("run", 3, "later", "web1"))
     folding.take([began("3", 0, 2, "web1", undoes=("2",)), ended("3")])
     assert folding.results(0, 0)["web1"].state == "undone"
-    assert place(1) == Fence("run", 3, "later")
+    assert place(1) == Fence("run", 3, "later", "web1")
     folding.read_again(runbook(fence[:1]))
     assert place(0) is None, "the file has another text now"

@@ -188,7 +188,7 @@ def test_what_runs_in_a_terminal_takes_part_in_its_fence(home: Path) -> None:
     assert at_terminal("cd app; export WHO='a fox'; (exit 3)", "first")[0] == 3
     assert shell("echo $PWD $WHO; export AGE=5", "later") == (0, f"{home}/app a fox\n")
     assert at_terminal("echo $PWD $WHO $AGE $TERM $X", "later") == (0, f"{home}/app a fox 5 vt220\n", "")
-    (home / FOLDER / "r" / "0" / "vars").unlink()
+    (home / FOLDER / Fence("r", 0, "later").folder / "vars").unlink()
     code, said, _more = at_terminal("echo ran", "later")
     assert code == 125
     assert "nothing was run" in said
