@@ -12,7 +12,7 @@ from lilfox_tui.backup.postgresql.access import Access
 from lilfox_tui.backup.postgresql.psql import Psql, refusal_hint
 from lilfox_tui.backup.postgresql.server import Blocker, blockers_in
 from lilfox_tui.errors import CommandFailed, LilFoxError
-from lilfox_tui.i18n import Message, listed, tr, _
+from lilfox_tui.i18n import Message, _, listed, tr
 from lilfox_tui.text import clean, human_duration
 
 _LOCKING = re.compile(r"LOCK TABLE")
