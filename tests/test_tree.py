@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -197,6 +198,14 @@ def test_a_file_that_a_text_names_is_there() -> None:
                 lost.append(f"{text.relative_to(ROOT)}: {name}")
     assert found > 300
     assert lost == []
+
+
+def test_the_documented_layers_are_those_that_are_held() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (layers,) = [contract["layers"] for contract in contracts if "lilfox_tui.__main__" in contract.get("layers", ())]
+    drawn = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").partition("\n## ")[0]
+    held = {name.strip().removeprefix("lilfox_tui.") for layer in layers for name in layer.split("|")}
+    assert held - set(re.findall(r"\w+", drawn)) == set()
 
 
 def functions(*folders: str) -> Iterator[tuple[str, int]]:
