@@ -32,7 +32,7 @@ def restore(console: Console) -> str:
     console.until("Where to?")
     console.press("\r")
     console.until("What is marked forbids it")  # the backend is in the way
-    console.press("j ")
+    console.press("jj ")  # the first of what may be allowed, then the second
     console.until("Nothing forbids it")
     console.press("\r")
     text = console.until(lambda text: "type lilfox" in text and "→ 2000 rows" in text)
