@@ -141,6 +141,15 @@ def test_a_unit_that_runs_but_answers_badly_is_restarted(backend: Recovered) -> 
 
 
 @pytest.mark.fault("2.22")
+def test_a_unit_that_is_up_again_and_still_answers_badly_is_not_well(backend: Recovered) -> None:
+    backend.machine.ssh("touch /run/ill")
+    code, found = backend.recover()
+    assert (code, found["state"]) == (1, "waiting"), found
+    (job,) = list_jobs()
+    assert (job.state, "active (running), but backend is not" in job.message) == ("failed", True), job.message
+
+
+@pytest.mark.fault("2.22")
 @pytest.mark.parametrize("order", ["systemctl stop", "systemctl disable --now", "kill -9"])
 def test_a_unit_that_is_not_wanted_stays_down(order: str, backend: Recovered) -> None:
     """It ends with a failure when it is stopped, as many do: that alone does not tell it from a crash."""
