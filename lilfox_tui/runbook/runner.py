@@ -258,10 +258,6 @@ class Runner:
 
     def _task(self, ready: Ready, host: str, run: str) -> Task:
         command, attributes = ready.command, ready.command.attributes
-        fence = self.fence_left(ready, host)
-        limit = attributes.timeout_s
-        if limit is None and command.kind != "change" and not attributes.background:
-            limit = READS_S if command.kind == "read" else FOLLOWS_S if self.alone else None
         return Task(
             run=run,
             kind=command.kind,
@@ -269,11 +265,11 @@ class Runner:
             env=ready.filled.env,
             label=masked(ready.filled.marked, self.record.secrets).split("\n")[0][:200],
             sudo=bool(attributes.sudo),
-            fence=fence,
+            fence=self.fence_left(ready, host),
             fine=fine_status(attributes),
             cwd=attributes.cwd or "",
             interpreter=interpreter_of(command),
-            timeout_s=limit,
+            timeout_s=_limit_s(command, alone=self.alone),
             patience_s=PATIENCE_S if self.alone else None,
         )
 
@@ -351,3 +347,11 @@ class Runner:
             for turn in self.folding.rollback_of(run)
         ]
         return masked("\n".join(texts), self.record.secrets)
+
+
+def _limit_s(command: Command, *, alone: bool) -> float | None:
+    """After so long it is ended; None: it is waited for."""
+    limit = command.attributes.timeout_s
+    if limit is not None or command.kind == "change" or command.attributes.background:
+        return limit
+    return READS_S if command.kind == "read" else FOLLOWS_S if alone else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -51,55 +50,6 @@ RUNBOOK = """# Made
    ```
 """
 
-HALF = """# Made
-
-1. Change
-
-   ```bash {"name":"make","risk":"change"}
-   touch $HOME/half && touch $HOME/gone/whole
-   ```
-
-   ```bash {"rollback-of":"make"}
-   rm -f $HOME/half
-   ```
-"""
-BACKGROUND = """# Made
-
-1. Beside it
-
-   ```bash {"background":true,"risk":"read"}
-   sleep 1000
-   ```
-
-   ```bash
-   echo looked
-   ```
-"""
-IN_ONE_FENCE = """# Made
-
-1. The terminal first
-
-   ```bash
-   less made.md
-   echo after it in $PWD
-   ```
-
-2. In the middle
-
-   ```bash
-   cd sub
-   less word
-   echo then in $PWD
-   ```
-
-3. All of it
-
-   ```bash {"interactive":true}
-   cd sub; export WHO=fox
-   read -rp "who? " X; echo "$X, $WHO, $PWD"
-   ```
-"""
-
 
 @pytest.fixture
 def home(jobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -138,39 +88,6 @@ def test_each_answer_does_what_it_says(home: Path) -> None:
     (job,) = list_jobs()
     assert (job.state, job.exit_code) == ("partly", 3)
     assert (home / "made").read_text() == "made\n"
-
-
-def test_what_wants_a_terminal_takes_part_in_its_fence(home: Path) -> None:
-    """Folder and variables go through it both ways, as through any other command."""
-    (home / "made.md").write_text(IN_ONE_FENCE)
-    (home / "sub").mkdir()
-    (home / "sub" / "word").write_text("a word in a file\n")
-
-    asked: Counter[str] = Counter()
-
-    def answer(run: Console, what: str, keys: str) -> None:
-        """Answers what is asked anew."""
-        asked[what] += 1
-        run.until(lambda _text: run.raw.count(what.encode()) >= asked[what])
-        run.press(keys)
-
-    with console(home, str(home / "made.md")) as run:
-        answer(run, "it takes this terminal", "y\n")
-        answer(run, "# Made", "q")
-        answer(run, "Did it work?", "y\n")
-        run.until(f"after it in {home}")
-        answer(run, "it takes this terminal", "y\n")
-        answer(run, "a word in a file", "q")
-        answer(run, "Did it work?", "y\n")
-        run.until(f"then in {home}/sub")
-        answer(run, "it takes this terminal", "y\n")
-        answer(run, "Did it work?", "y\n")
-        answer(run, "it takes this terminal", "y\n")
-        answer(run, "\nwho? ", "me\n")
-        run.until(f"me, fox, {home}/sub")
-        answer(run, "Did it work?", "y\n")
-        assert run.ended_within() == 0
-    assert not list((home / ".cache" / "lilfox" / "runs").iterdir()), "taken away at the end"
 
 
 def test_who_takes_an_incident_over_is_told_in_which_runs_another_goes_on_to_act(home: Path) -> None:
@@ -212,39 +129,6 @@ def test_ctrl_c_at_a_question_leaves_the_run_where_it_waits(home: Path) -> None:
         again.until("run it? [y]es")
         again.press("a\n")
         assert again.ended_within() == 130
-
-
-def test_what_the_end_of_a_run_ends_is_no_question(home: Path) -> None:
-    (home / "made.md").write_text(BACKGROUND)
-    with console(home, str(home / "made.md")) as run:
-        run.until("ok: all 2 commands are done")
-        assert run.ended_within() == 0
-        assert "the run has ended" in run.text
-        assert "it failed: [r]etry" not in run.text
-
-
-def test_what_failed_on_its_way_is_taken_back_by_what_is_written_for_the_whole(home: Path) -> None:
-    """Undo passes over it, as nobody knows how far it came: it is a choice of its own, shown before it runs."""
-    (home / "made.md").write_text(HALF)
-    with console(home, str(home / "made.md")) as run:
-        run.until("run it? [y]es")
-        run.press("y\n")
-        run.until("take [b]ack what it may have done")
-        assert (home / "half").exists()
-        run.press("b\n")
-        run.until("it was written for the whole change. Run it? [y]es, [n]o")
-        assert "rm -f $HOME/half" in run.text
-        run.press("n\n")
-        run.until(lambda _text: run.raw.count(b"it failed: [r]etry, take [b]ack") == 2)
-        assert (home / "half").exists()
-        run.press("b\n")
-        run.until(lambda _text: run.raw.count(b"it was written for the whole") == 2)
-        run.press("y\n")
-        run.until("it failed: [r]etry, [s]kip")
-        assert not (home / "half").exists()
-        run.press("a\n")
-        assert run.ended_within() == 1
-        assert "may have changed something" not in run.text
 
 
 def test_that_all_is_as_before_is_said_after_an_undo(home: Path) -> None:
