@@ -310,11 +310,12 @@ class AppKeys(Shell):
     def choose_theme(self) -> None:
         names = theme_names(self.config.theme_dirs)
         themes = [load_theme(name, self.config.theme_dirs) for name in names]
+        titles = {each.name: str(Message(each.title)) for each in themes}
         choices = [
             Choice(
                 each.name,
-                (Piece(fit(each.name, 16), "strong"), Piece(_(each.title), "muted")),
-                f"{each.name} {_(each.title)}",
+                (Piece(fit(each.name, 16), "strong"), Piece(titles[each.name], "muted")),
+                f"{each.name} {titles[each.name]}",
             )
             for each in themes
         ]
