@@ -6,9 +6,9 @@ Script and values come on its stdin, each ended by a NUL: nothing of them is in 
 text, and what a lost link has cut is not run. The command begins in the login's home, its own stdin is ``/dev/null``;
 its stdout and stderr are one stream, in the order in which they are written, as in a terminal.
 
-A fence of several commands has a folder on the host (``~/.cache/lilfox/runs/RUN/FENCE-HOST``, 0700; root's with sudo): what
-a command leaves (folder, variables, functions, options, umask) is written there when it ended as expected, and read by
-the next one. So it outlives lost links and this process. ``forget`` takes it away.
+A fence of several commands has a folder on the host (``~/.cache/lilfox/runs/RUN/FENCE-HOST``, 0700; root's with sudo):
+what a command leaves (folder, variables, functions, options, umask) is written there when it ended as expected, and
+read by the next one. So it outlives lost links and this process. ``forget`` takes it away.
 
 The command is evaluated in the first line of KEEPER: bash counts on from there, so ``line 3`` of an error is the third
 of the command.

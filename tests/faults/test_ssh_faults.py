@@ -29,7 +29,7 @@ from lilfox_tui.hosts.open import open_host
 from lilfox_tui.hosts.script import END_GROUP
 from tests.faults.relay import Relay
 from tests.services.sshd import SshdLab, sshd_lab
-from tests.waiting import until
+from tests.waiting import turn, until
 
 LOOP = 'while read -r n w; do echo "$w"; echo "@@LILFOX-END@@ $n"; done'
 
@@ -355,9 +355,9 @@ async def test_sessions_that_are_left_twice_while_they_open_stay_with_nobody(lab
     for turns in range(10, 40):
         running = asyncio.ensure_future(host.run(["sleep", "600"]))
         for _number in range(turns):
-            await asyncio.sleep(0)
+            await turn()
         running.cancel()
-        await asyncio.sleep(0)
+        await turn()
         running.cancel()
         await asyncio.wait([running])
         assert running.cancelled()

@@ -11,7 +11,7 @@ from lilfox_tui.hosts import local_process
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.hosts.output import Kept, LimitReached
 from lilfox_tui.together import Together
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, turn
 
 TURNS = 8
 
@@ -20,8 +20,8 @@ async def _fails() -> None:
     raise ValueError("failed")
 
 
-@pytest.mark.parametrize("turn", range(1, 3 * TURNS))
-async def test_whoever_tries_again_hears_of_it_at_any_turn(turn: int) -> None:
+@pytest.mark.parametrize("turns", range(1, 3 * TURNS))
+async def test_whoever_tries_again_hears_of_it_at_any_turn(turns: int) -> None:
     ended = False
 
     async def tries_for_ever() -> None:
@@ -33,18 +33,18 @@ async def test_whoever_tries_again_hears_of_it_at_any_turn(turn: int) -> None:
                 pass
 
     trying = asyncio.ensure_future(tries_for_ever())
-    for _number in range(turn):
-        await asyncio.sleep(0)
+    for _number in range(turns):
+        await turn()
     trying.cancel()
     for _number in range(TURNS):
-        await asyncio.sleep(0)
+        await turn()
     heard, ended = trying.cancelled(), True
     await asyncio.wait([trying])
     assert heard
 
 
-@pytest.mark.parametrize("turn", range(1, TURNS))
-async def test_the_first_failure_ends_the_others_and_the_body(turn: int) -> None:
+@pytest.mark.parametrize("turns", range(1, TURNS))
+async def test_the_first_failure_ends_the_others_and_the_body(turns: int) -> None:
     ended: list[str] = []
 
     async def waits(name: str) -> None:
@@ -54,8 +54,8 @@ async def test_the_first_failure_ends_the_others_and_the_body(turn: int) -> None
             ended.append(name)
 
     async def fails_later() -> None:
-        for _number in range(turn):
-            await asyncio.sleep(0)
+        for _number in range(turns):
+            await turn()
         await _fails()
 
     async def all_of_it() -> None:
@@ -68,7 +68,7 @@ async def test_the_first_failure_ends_the_others_and_the_body(turn: int) -> None
         await all_of_it()
     assert [type(each) for each in raised.value.exceptions] == [ValueError]
     assert sorted(ended) == ["another", "body"]
-    await asyncio.sleep(0)  # nothing of its own cancellation is left
+    await turn()  # nothing of its own cancellation is left
 
 
 async def test_who_is_cancelled_ends_all_of_it() -> None:
@@ -78,7 +78,7 @@ async def test_who_is_cancelled_ends_all_of_it() -> None:
         try:
             await asyncio.Event().wait()
         finally:
-            await asyncio.sleep(0)
+            await turn()
             ended.append("task")
 
     async def body() -> None:
@@ -87,7 +87,7 @@ async def test_who_is_cancelled_ends_all_of_it() -> None:
 
     task = asyncio.ensure_future(body())
     for _number in range(TURNS):
-        await asyncio.sleep(0)
+        await turn()
     task.cancel()
     await asyncio.wait([task])
     assert task.cancelled()
@@ -121,7 +121,7 @@ async def test_cleaning_up_after_a_cancellation_fails_as_ever() -> None:
                 told.append("failed")
 
     cleaning = asyncio.ensure_future(cleans_up())
-    await asyncio.sleep(0)
+    await turn()
     cleaning.cancel()
     await cleaning
     assert told == ["failed"]

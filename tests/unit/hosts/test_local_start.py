@@ -9,7 +9,7 @@ import pytest
 
 from lilfox_tui.config.model import HostConfig
 from lilfox_tui.hosts.local import LocalHost
-from tests.waiting import until
+from tests.waiting import turn, until
 
 
 async def test_a_command_that_is_cancelled_while_it_starts_is_gone(
@@ -49,7 +49,7 @@ async def test_a_command_that_bears_term_is_gone_also_where_its_end_is_not_waite
     await until(termed.exists)
     while not running.done():
         running.cancel()
-        await asyncio.sleep(0)
+        await turn()
     assert running.cancelled()
     await until(lambda: int(pid.read_text()) not in _groups(), timeout_s=20)
     await host.close()
