@@ -252,7 +252,7 @@ async def test_49_a_standby_and_a_read_only_server_can_be_dumped_and_say_so() ->
             of = source(standby)
             checks = {str(check.found): check.state for check in await of.checks()}
             assert any("standby" in found for found in checks)
-            assert checks["1 unlogged tables have no rows on a standby"] == "warning"
+            assert checks["1 unlogged table has no rows on a standby"] == "warning"
             into = KeptParts()
             await of.dump(into)
             detail = database_detail(into.details["lilfox.dump"])

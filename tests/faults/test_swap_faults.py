@@ -81,7 +81,7 @@ async def test_42_a_prepared_transaction_in_the_way_is_told(shop: Options) -> No
         kept = await dumped(options)
         script(server, "BEGIN; INSERT INTO users VALUES (0, ''); PREPARE TRANSACTION 'waits'", "shop")
         [said] = bad(await target(options, kept.goal()).checks())
-        assert "1 prepared transactions keep it from being renamed" in said
+        assert "1 prepared transaction keeps it from being renamed" in said
 
 
 @pytest.mark.parametrize("name", ["postgres", "template1", "template0"])
