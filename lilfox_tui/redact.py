@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 MASK = "***"
@@ -69,6 +69,11 @@ def redact_all(value: Any, text: Callable[[str], str] = redact) -> Any:
 
 
 def _under(name: str, value: Any, text: Callable[[str], str]) -> Any:
-    if isinstance(value, str) and value and redact(f"{name}=x") != f"{name}=x":
+    if isinstance(value, str) and value and _names_a_secret(name):
         return MASK
     return redact_all(value, text)
+
+
+@lru_cache(maxsize=1024)
+def _names_a_secret(name: str) -> bool:
+    return redact(f"{name}=x") != f"{name}=x"
