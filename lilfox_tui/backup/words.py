@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from lilfox_tui.backup.check import Check
+from typing import TYPE_CHECKING
+
 from lilfox_tui.i18n import _
+
+if TYPE_CHECKING:
+    from lilfox_tui.backup.check import Check
 
 
 def status_text(status: str) -> str:

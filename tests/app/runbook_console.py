@@ -8,6 +8,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import pytest
@@ -126,22 +127,25 @@ class Console:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A state folder of its own with a configuration and a runbook; runs that are left are ended."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr(scrape_watch, "AFTER_FIRST_FRAME_S", 0.0)
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "runbooks").mkdir()
-    (tmp_path / "runbooks/made.md").write_text(RUNBOOK.replace("@FOLDER@", str(tmp_path)))
-    config = tmp_path / "config.yaml"
-    config.write_text(
-        f"hosts: {{here: {{local: true}}}}\nrunbooks: {{folders: [{tmp_path}/runbooks], bundled: false}}\n"
-    )
-    config.chmod(0o600)
-    yield tmp_path
-    for job in list_jobs():
-        if job.state == "running" and job.pid is not None:
-            os.killpg(job.pid, signal.SIGKILL)
+def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A state folder of its own with a configuration and a runbook; runs that are left are ended. Its path is short, so
+    that a command that names it stands in one line of the pane."""
+    with TemporaryDirectory(prefix="run-", ignore_cleanup_errors=True) as folder:
+        home = Path(folder)
+        monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
+        monkeypatch.setattr(scrape_watch, "AFTER_FIRST_FRAME_S", 0.0)
+        monkeypatch.chdir(home)
+        (home / "runbooks").mkdir()
+        (home / "runbooks/made.md").write_text(RUNBOOK.replace("@FOLDER@", folder))
+        config = home / "config.yaml"
+        config.write_text(
+            f"hosts: {{here: {{local: true}}}}\nrunbooks: {{folders: [{folder}/runbooks], bundled: false}}\n"
+        )
+        config.chmod(0o600)
+        yield home
+        for job in list_jobs():
+            if job.state == "running" and job.pid is not None:
+                os.killpg(job.pid, signal.SIGKILL)
 
 
 @asynccontextmanager

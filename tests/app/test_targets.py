@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from lilfox_tui.app.glyphs import UNICODE
 from lilfox_tui.app.panes.metrics.target_rows import down_text, target_rows
 from lilfox_tui.feed import Pending, Ready, Unavailable
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import ntr, tr
 from lilfox_tui.monitor.target_view import TargetView
 from lilfox_tui.scrape.page_request import NoPage
 from lilfox_tui.scrape.scraper import Scrape
@@ -21,7 +21,11 @@ from tests.app.traffic_overviews import KEPT, busy
 
 REFUSED = NoPage(tr("{where} answers {status}", where="192.0.2.8:9100", status=503), tr("See the service's log."))
 DOWN = Unavailable(REFUSED, NOW - timedelta(seconds=61), NOW + timedelta(seconds=5))
-REMARK = tr("{count} samples dropped: their series stood on the page before", count=2)
+REMARK = ntr(
+    "{count} sample dropped: its series stood on the page before",
+    "{count} samples dropped: their series stood on the page before",
+    2,
+)
 GOOD = Ready(Scrape(NOW - timedelta(seconds=3), 0.012, 695, 690, (REMARK,)), NOW)
 TARGETS = (
     TargetView("http://127.0.0.1:8080/metrics", 5.0, GOOD, 690, "gateway", "127.0.0.1:8080"),
