@@ -21,6 +21,7 @@ from typing import Self
 
 _PR_SET_PDEATHSIG = 1
 _PREFIX, _MARK = "lilfox-demo-", ".lilfox-demo"
+_ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _REMOVE_TIMES, _REMOVE_AGAIN_S = 20, 0.1
 
 
@@ -73,11 +74,14 @@ class SharedFolder:
         return shared
 
     def leave(self) -> None:
-        """Gives the lock back, and removes the folder if nobody else holds it."""
+        """Gives the lock back, and removes the folder if nobody else holds it. The parent's end, which is often why,
+        does not end that half way."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
         with contextlib.suppress(OSError):
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             remove(self.folder)
         os.close(self._lock)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def remove_left(place: Path) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,3 +50,20 @@ def test_that_of_another_user_stays(tmp_path: Path) -> None:
     os.chown(folder, 65534, -1)
     remove_left(tmp_path)
     assert folder.exists()
+
+
+def test_the_last_one_removes_all_of_it_also_where_its_parents_end_comes_meanwhile(tmp_path: Path) -> None:
+    code = """
+import os, shutil, signal, sys
+from pathlib import Path
+from lilfox_tui.demo import lifetime
+remove = shutil.rmtree
+def told_to_end(folder, **options):
+    os.kill(os.getpid(), signal.SIGTERM)
+    remove(folder, **options)
+lifetime.shutil.rmtree = told_to_end
+lifetime.SharedFolder.made(Path(sys.argv[1])).leave()
+"""
+    ended = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    assert list(tmp_path.iterdir()) == []
+    assert ended.returncode == -signal.SIGTERM
