@@ -353,14 +353,16 @@ def test_much_output_is_kept_by_head_tail_and_counts(lab: RunbookLab) -> None:
 
 def test_what_a_command_leaves_in_the_background_does_not_hold_it(lab: RunbookLab) -> None:
     lab.write(
-        fence("sleep 30 & echo $! >left", '{"risk":"change"}'), fence("sleep 1000 & echo read"),
+        fence("sleep 30 & echo $! >left", '{"risk":"change"}'), fence("sleep 1000 & echo $! >>left"),
         fence("sleep 1000", '{"background":true}'), fence("echo last"),
     )  # fmt: skip
     job = lab.run_all(lab.begin(hosts="web1"))
     assert job.state == "ok", job.message
-    left = int((lab.on_host("web1") / "left").read_text())
-    assert Path(f"/proc/{left}").exists(), "what a change leaves there stays"
-    os.kill(left, signal.SIGTERM)
+    left = [int(pid) for pid in (lab.on_host("web1") / "left").read_text().split()]
+    assert len(left) == 2
+    for pid in left:
+        assert Path(f"/proc/{pid}").exists(), "what a change leaves there stays"
+        os.kill(pid, signal.SIGTERM)
     (lab.on_host("web1") / "left").unlink()
 
 
