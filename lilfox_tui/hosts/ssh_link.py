@@ -62,7 +62,7 @@ class SshLink:
         if self._sessions is not None and self._sessions.alive:
             return self._sessions
         if self._waiting_for is not None:
-            raise self._waiting_for
+            raise self._waiting_for.with_traceback(None)  # each raise adds to it, of a host that is away for days
         if self._dialling is None or self._dialling.done():
             self._dialling = asyncio.create_task(self._dial())
             self._dialling.add_done_callback(lambda task: task.cancelled() or task.exception())

@@ -132,7 +132,7 @@ class ReadOnceSource:
             self._settled.set()
         self._raise_fault()
         if self._error is not None and self._kept.end == 0:
-            raise self._error
+            raise self._error.with_traceback(None)
 
     def _raise_fault(self) -> None:
         """A fault of our own in the reading is the reader's end, not a source that stays silent."""

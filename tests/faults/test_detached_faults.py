@@ -22,7 +22,7 @@ from lilfox_tui.hosts.detached import Begun, Look, Output
 from lilfox_tui.hosts.open import open_host
 from tests.faults.relay import Relay
 from tests.services.sshd import Sshd, SshdLab, sshd_lab
-from tests.waiting import until
+from tests.waiting import pause, until
 
 LINK = (HostUnreachable, CommandUnknown)
 
@@ -105,7 +105,7 @@ async def _looked(host: Host, job: str) -> Look:
     while True:
         with suppress(*LINK):
             return await detached.look(host, job)
-        await until(lambda: host.link.value is not None)
+        await pause()  # while a next try is waited for it is refused at once
 
 
 async def test_a_silent_link_is_waited_for(lab: SshdLab, server: Sshd, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -97,6 +98,17 @@ async def test_a_refused_login_is_tried_once(lab: SshdLab) -> None:
     assert isinstance(state, Unavailable)
     assert state.next_try is None
     assert server.log.count("Failed publickey for") == 1
+    await host.close()
+
+
+async def test_a_host_that_stays_refused_costs_no_more_memory_with_each_call(lab: SshdLab) -> None:
+    host = open_host("web", lab.host(lab.sshd(known=False)), lab.ssh())
+    depths = []
+    for _ in range(5):
+        with pytest.raises(HostKeyUnknown) as told:
+            await host.run(["true"])
+        depths.append(len(list(traceback.walk_tb(told.value.__traceback__))))
+    assert len(set(depths[1:])) == 1, "the error that is kept holds on to every call that has raised it"
     await host.close()
 
 
