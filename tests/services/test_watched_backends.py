@@ -84,7 +84,7 @@ async def test_the_past_has_its_line() -> None:
             await until(lambda: series in monitor.history.series("backend/cache"), what="it is recorded")
             now = datetime.now(UTC)
             then = monitor.overview_at(now).backends["cache"]
-            assert "clients" in " ".join(str(figure.text) for figure in then.figures)
+            assert "1 client" in " ".join(str(figure.text) for figure in then.figures)
             assert then.level is Level.GOOD
             before = monitor.overview_at(now - timedelta(hours=1)).backends["cache"]
             assert (before.level, before.figures) == (Level.UNKNOWN, ())
