@@ -35,15 +35,16 @@ MOST_TASKS = 20
 
 def pytest_configure() -> None:
     """Temporary files of tests are in memory where there is room: databases that are made for one test, and all that
-    is synced to the disk, are several times as fast. In the background of a shell SIGINT and SIGQUIT are ignored,
-    and so it would be by all that the tests start and interrupt. What is compiled is kept, also where the environment
-    says otherwise: each worker and each program that the tests start would compile it again."""
+    is synced to the disk, are several times as fast. In the background of a shell SIGINT and SIGQUIT are ignored, under
+    nohup SIGHUP, and so it would be by all that the tests start and interrupt. What is compiled is kept, also where the
+    environment says otherwise: each worker and each program that the tests start would compile it again."""
     sys.dont_write_bytecode = False
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    if signal.getsignal(signal.SIGQUIT) is signal.SIG_IGN:
-        signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    for number in (signal.SIGQUIT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     if "TMPDIR" not in os.environ and IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free > ROOM_BYTES:
         os.environ["TMPDIR"] = str(IN_MEMORY)
         tempfile.tempdir = None  # it was looked up before, for what pytest captures
