@@ -23,7 +23,7 @@ help:
 	@echo "make lock    requirements.lock from pyproject.toml"
 	@echo "make locale  translations: collect the texts of the code, compile"
 	@echo "make docs    what is generated in README.md and docs/faults.md"
-	@echo "make faults  every fault of docs/faults.md is made again, and how that went written there"
+	@echo "make faults  run all tests and record in docs/faults.md how those of each fault went"
 
 run: $(STAMP)
 	@$(BIN)/lilfox $(ARGS)
@@ -58,8 +58,10 @@ locale: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/python -m tools.docs
 
-faults: $(STAMP)
-	$(BIN)/python -m tools.faults run
+faults: $(STAMP) packages
+	@outcomes=$$(mktemp); trap 'rm -f $$outcomes' EXIT; \
+	$(BIN)/python -m tests.run -n $(JOBS) --dist loadgroup --outcomes $$outcomes </dev/null; \
+	$(BIN)/python -m tools.faults record $$outcomes
 
 packages:
 	@tests/install_packages

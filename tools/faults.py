@@ -1,7 +1,8 @@
 """The table in docs/faults.md, made from the tests: which of them stand for which row, and how they went.
 
-``python -m tools.faults`` writes which tests there are, ``run`` also runs them and writes what came of it, ``check``
-tells whether the table is stale, a row has neither a test nor a reason, or a test names a row that is not there.
+``python -m tools.faults`` writes which tests there are, ``record FILE`` also what became of them in the run that
+``python -m tests.run --outcomes FILE`` made, ``check`` tells whether the table is stale, a row has neither a test nor a
+reason, a test names a row that is not there, or a row records a failure or fewer passes than it names tests.
 
 A test stands for the rows in its mark (``@pytest.mark.fault("1.12", "2.16")``); one in tests/faults/ without such a
 mark for those of sections 1 and 3 that its name begins with (``test_12_…``, ``test_row_27b_28_…``, ``test_35_s9_…``).
@@ -10,6 +11,7 @@ mark for those of sections 1 and 3 that its name begins with (``test_12_…``, `
 from __future__ import annotations
 
 import ast
+import json
 import re
 import sys
 from collections import Counter
@@ -28,20 +30,22 @@ Tests = dict[str, list[str]]
 
 def main(argv: list[str]) -> int:
     """Returns the exit status: 0 good, 1 stale or a test failed, 2 wrong usage."""
-    if argv not in ([], ["check"], ["run"]):
-        print("usage: python -m tools.faults [run | check]", file=sys.stderr)
+    if argv not in ([], ["check"]) and not (len(argv) == 2 and argv[0] == "record"):
+        print("usage: python -m tools.faults [record FILE | check]", file=sys.stderr)
         return 2
     text = PAGE.read_text(encoding="utf-8")
     tests = tests_by_row()
-    outcomes, code = run(tests) if argv == ["run"] else ({}, 0)
+    outcomes = by_test(json.loads(Path(argv[1]).read_text(encoding="utf-8"))) if argv[:1] == ["record"] else {}
     made, troubles = page(text, tests, outcomes)
     if argv == ["check"] and made != text:
         troubles.append("the table is stale; run: make docs")
+    if argv:
+        troubles += unproved(made, tests)
     for trouble in troubles:
         print(f"docs/faults.md: {trouble}", file=sys.stderr)
     if argv != ["check"]:
         PAGE.write_text(made, encoding="utf-8")
-    return code or int(bool(troubles))
+    return int(bool(troubles))
 
 
 def tests_by_row() -> Tests:
@@ -74,28 +78,27 @@ def _named(function: str) -> list[str]:
     return [number.upper() if number.startswith("s") else f"1.{number.lstrip('0')}" for number in numbers]
 
 
-def run(tests: Tests) -> tuple[dict[str, Counter[str]], int]:
-    """Runs them all; what came of each, by ``passed``, ``failed`` and ``skipped``, and pytest's exit status."""
-    import pytest
+def by_test(outcomes: Mapping[str, str]) -> dict[str, Counter[str]]:
+    """How often each test ``passed``, ``failed`` or was ``skipped``, its parameters together.
 
-    noted = _Noted()
-    wanted = sorted({test for each in tests.values() for test in each})
-    code = pytest.main(["-q", "-n", "2", "--dist", "loadgroup", "--maxfail", "50", *wanted], plugins=[noted])
-    return noted.outcomes, int(code)
+    ``outcomes``: by the test's node id (``tests/x.py::test_y[parameter]``)."""
+    found: dict[str, Counter[str]] = {}
+    for test, outcome in outcomes.items():
+        found.setdefault(test.partition("[")[0], Counter())[outcome] += 1
+    return found
 
 
-class _Noted:
-    """A plug-in of pytest that remembers how each test went, all its parameters together."""
-
-    def __init__(self) -> None:
-        self.outcomes: dict[str, Counter[str]] = {}
-
-    def pytest_runtest_logreport(self, report: object) -> None:
-        """Called by pytest for each phase of a test."""
-        outcome, when = str(getattr(report, "outcome", "")), getattr(report, "when", "")
-        if when == "call" or outcome != "passed":
-            test = re.split(r"[\[@]", str(getattr(report, "nodeid", "")))[0]  # @: its group, that one worker runs
-            self.outcomes.setdefault(test, Counter())[outcome] += 1
+def unproved(text: str, tests: Tests) -> list[str]:
+    """Rows of the page that record a failure, or fewer passes than they name tests."""
+    troubles = []
+    for found in map(_ROW.fullmatch, text.splitlines()):
+        if found is None or found["row"] not in tests:
+            continue
+        counts = {outcome: int(number) for number, outcome in re.findall(r"(\d+) (\w+)", found["passed"])}
+        named = len(set(tests[found["row"]]))
+        if counts.get("failed") or counts.get("passed", 0) + counts.get("skipped", 0) < named:
+            troubles.append(f"row {found['row']} names {named} tests and records '{found['passed']}'; run: make faults")
+    return troubles
 
 
 def page(text: str, tests: Tests, outcomes: Mapping[str, Counter[str]]) -> tuple[str, list[str]]:
