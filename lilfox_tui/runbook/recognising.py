@@ -6,7 +6,7 @@ Conservative: what is not known to only read changes. ``known_commands.py`` has 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lilfox_tui.runbook.known_commands import verdict_of
 from lilfox_tui.runbook.known_names import Verdict
@@ -43,6 +43,21 @@ def verdict(line: CommandLine | None) -> Verdict:
         return _of_simple(line.simples[0], piped=line.piped)
     found = {_of_simple(simple, piped=line.piped) for simple in line.simples}
     return next(each for each in _ORDER if each in found)
+
+
+def verdict_of_text(text: str, values: Mapping[str, str] | None = None) -> Verdict:
+    """What a whole shell text is known to do: the worst of its commands.
+
+    ``values`` are put in as single literal words, and judged as the words that they are: by the name of the placeholder
+    (of a text with ``<name>``) or of the environment (``LF_name``, of a text that is filled: ``Filled.script`` with
+    ``Filled.env``). A placeholder without a value is one word of data that begins with no ``-``.
+    """
+    from lilfox_tui.runbook.splitting import Asking, split
+
+    if values:
+        return "unknown"
+    found = {verdict(part.read) for part in split(text, Asking(0))}
+    return next((each for each in _ORDER if each in found), "unknown")
 
 
 def kind(known: Verdict, attributes: Attributes) -> Kind:
