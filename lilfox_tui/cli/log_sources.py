@@ -26,11 +26,12 @@ async def open_sources(
     """The sources that ``words`` name (all when there are none) on ``host`` (None: wherever they are); closed
     afterwards. ``zone`` is the IANA name of that of files' times without an offset. Raises UsageError, HostError."""
     from lilfox_tui.logs.opening import open_logs
+    from lilfox_tui.runbook.gate import let_argv_through
 
     hosts = _Hosts(config)
     sources: list[LogSource] = []
     try:
-        sources = open_logs(config, await _named(config, words, host, zone, hosts), hosts.of)
+        sources = open_logs(config, await _named(config, words, host, zone, hosts), hosts.of, let_argv_through)
         yield sources
     finally:
         await asyncio.gather(*(source.close() for source in sources))

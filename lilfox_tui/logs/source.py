@@ -6,16 +6,16 @@ and ``open_source(name, options, setting) -> LogSource``; it knows no other kind
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from datetime import tzinfo
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from msgspec import Struct
 
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.errors import LilFoxError, NotAllowed
 from lilfox_tui.feed import Feed
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.i18n import Message
+from lilfox_tui.i18n import Message, tr
 from lilfox_tui.logs.filter.model import Filter
 from lilfox_tui.logs.record import Record
 
@@ -87,14 +87,21 @@ class SourceStatus(Struct, frozen=True):
     missed: int = 0
 
 
+def no_command(argv: Sequence[str]) -> None:
+    """For sources that run nothing of their configuration. Raises NotAllowed."""
+    raise NotAllowed(tr("{program}: nobody says that it may be run here", program=argv[0]))
+
+
 class Setting(Struct, frozen=True):
     """What every kind gets: the host it reads on, how naive times are read, a format named by the user ("" to
-    recognise it), and whether the host's configuration lets commands that need it use sudo."""
+    recognise it), whether the host's configuration lets commands that need it use sudo, and what refuses a command of
+    the configuration by raising NotAllowed."""
 
     host: Host
     zone: tzinfo
     format: str = ""
     sudo: bool = False
+    refuse: Callable[[Sequence[str]], None] = no_command
 
 
 class LogSource(Protocol):

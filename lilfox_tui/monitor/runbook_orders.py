@@ -103,8 +103,8 @@ def word_to_type(command: Command, turn: Turn) -> str:
     return ", ".join(turn.hosts) if typed else ""
 
 
-def run_order(turn: Turn, sha256: str, values: Mapping[str, str], *, again: bool = False) -> RunOne:
-    """Runs the command of ``turn``."""
+def run_order(turn: Turn, sha256: str, values: Mapping[str, str], *, again: bool = False, seen: bool = False) -> RunOne:
+    """Runs the command of ``turn``. ``seen``: somebody was shown it with these values, and said yes."""
     return RunOne(
         step=turn.step,
         command=turn.command or 0,
@@ -112,6 +112,7 @@ def run_order(turn: Turn, sha256: str, values: Mapping[str, str], *, again: bool
         hosts=turn.hosts or None,
         values=dict(values),
         again=again,
+        seen=seen,
     )
 
 

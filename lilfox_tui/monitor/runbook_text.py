@@ -8,8 +8,7 @@ from lilfox_tui.config.runbook_model import RunbooksConfig
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.runbook.allowed import allow, first_run
-from lilfox_tui.runbook.library import BUNDLED
-from lilfox_tui.runbook.model import Runbook
+from lilfox_tui.runbook.model import BUNDLED, Runbook
 from lilfox_tui.runbook.on_disk import OnDisk, moved
 from lilfox_tui.runbook.orders import UseText
 from lilfox_tui.runbook.session import Folding

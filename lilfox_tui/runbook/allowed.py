@@ -21,8 +21,8 @@ from lilfox_tui.i18n import Message, listed, ngettext, tr
 from lilfox_tui.paths import own_folder
 from lilfox_tui.replace_file import locked, replace_file
 from lilfox_tui.runbook.document import read
-from lilfox_tui.runbook.library import BUNDLED, files_of
-from lilfox_tui.runbook.model import Kind, Runbook
+from lilfox_tui.runbook.library import files_of
+from lilfox_tui.runbook.model import BUNDLED, Kind, Runbook
 
 _NAME = "allowed.json"
 _MOST_TEXTS, _MOST_FILES = 20, 1000

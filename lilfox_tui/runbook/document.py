@@ -15,7 +15,7 @@ from lilfox_tui.runbook.fences import FenceReader
 from lilfox_tui.runbook.front_matter import FrontMatter, read_front_matter
 from lilfox_tui.runbook.inline import plain
 from lilfox_tui.runbook.markdown import Block, Item, scan
-from lilfox_tui.runbook.model import Command, Document, Fence, Problem, Runbook, Step, Variable
+from lilfox_tui.runbook.model import BUNDLED, Command, Document, Fence, Problem, Runbook, Step, Variable
 from lilfox_tui.runbook.names import problems_of_names
 
 LARGEST = 64 * 1024 * 1024
@@ -69,7 +69,7 @@ def parse(data: bytes, path: str) -> Document:
     front = read_front_matter(lines)
     problems += front.problems
     blocks = scan(lines[front.end :], front.end + 1)
-    fences = FenceReader()
+    fences = FenceReader(ours=path.startswith(BUNDLED))
     sha256 = hashlib.sha256(data).hexdigest()
     builder = _Builder(path, sha256, front, fences)
     for heading, section in _sections(blocks):

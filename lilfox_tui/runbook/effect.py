@@ -159,7 +159,7 @@ async def _ask_hosts(runner: Runner) -> None:
     """Finds out how that ended which ran when the earlier job was killed."""
     for result in runner.folding.running():
         place = runner.folding.place(result.run)
-        if place is not None and place[1].kind == "change":
+        if place is not None and result.kind == "change":
             try:
                 await runner.look_again(result.run)
                 continue

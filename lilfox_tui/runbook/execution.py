@@ -56,6 +56,8 @@ class Task(Struct, frozen=True, kw_only=True):
     """The exit status that is good; None where another thing decides."""
     cwd: str = ""
     interpreter: str = ""
+    wall: bool = False
+    """Nothing may be changed on the host: what reads is held to that there, too, as far as programs let it."""
     timeout_s: float | None = None
     patience_s: float | None = None
     """So long a lost link is waited for; None: until somebody stops it."""
@@ -253,6 +255,7 @@ class Execution:
             fine=task.fine,
             cwd=task.cwd,
             interpreter=task.interpreter,
+            wall=task.wall,
         )
 
     def _lose(self, error: HostError) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from lilfox_tui.i18n import _
 from lilfox_tui.runbook.attributes import read_info
+from lilfox_tui.runbook.known_names import Verdict
 from lilfox_tui.runbook.markdown import Block
 from lilfox_tui.runbook.model import Attributes, Command, Kind, Placeholder, Problem
 from lilfox_tui.runbook.placeholders import placeholders_of
@@ -20,10 +21,12 @@ _NONE = Attributes()
 
 
 class FenceReader:
-    """Reads the fences of one file; what is wrong with them goes to ``problems``."""
+    """Reads the fences of one file, which LilFox brings where it is ``ours``; what is wrong with them goes to
+    ``problems``."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, ours: bool = False) -> None:
         self.problems: list[Problem] = []
+        self._ours = ours
         self._asking = Asking()
 
     def commands(self, block: Block, number: int) -> list[Command]:
@@ -42,9 +45,9 @@ class FenceReader:
             return []
         shell = language in SHELLS
         if (shell and text.lstrip().startswith("#!")) or (attributes.interpreter and known is not None):
-            return [_whole(block, language, attributes, number, "none" if known is None else None)]
+            return [self._whole(block, language, attributes, number, runs=known is not None)]
         if not shell:
-            return [_whole(block, language, attributes, number, "none")]
+            return [self._whole(block, language, attributes, number, runs=False)]
         parts = split(_without_prompts(text) if language == "console" else text, self._asking)
         return [self._command(part, block, language, known, number) for part in parts]
 
@@ -55,13 +58,12 @@ class FenceReader:
             what = _("bash cannot read this: {reason}", reason=part.syntax_error)
             self.problems.append(Problem(line, "error", "syntax", what))
         elif attributes is not None:
-            does = kind(verdict(part.read), attributes)
+            found = verdict(part.read)
+            does = kind(found, attributes, ours=self._ours)
+            self._told(found, attributes, line)
         if part.whole:
             what = _("where the first command ends was not found out: the rest of this fence is taken as one")
             self.problems.append(Problem(line, "warning", "not-split", what))
-        if attributes is not None and attributes.risk == "read" and does == "change":
-            what = _("risk is “read”, but this is known to change something; it is asked for as a change")
-            self.problems.append(Problem(line, "error", "risk-too-low", what))
         return Command(
             text=part.text,
             kind=does,
@@ -73,19 +75,31 @@ class FenceReader:
             comment=part.comment,
         )
 
+    def _whole(self, block: Block, language: str, attributes: Attributes, number: int, *, runs: bool) -> Command:
+        """A fence that is run as one script, or only shown."""
+        if runs:
+            self._told("unknown", attributes, block.line + 1)
+        return Command(
+            text=block.text,
+            kind=kind("unknown", attributes, ours=self._ours) if runs else "none",
+            language=language,
+            placeholders=_placeholders(block.text) if runs else (),
+            line=block.line + 1,
+            fence=number,
+            attributes=attributes,
+            script=runs,
+        )
 
-def _whole(block: Block, language: str, attributes: Attributes, number: int, known: Kind | None) -> Command:
-    """A fence that is run as one script (``known`` is None), or only shown."""
-    return Command(
-        text=block.text,
-        kind=kind("unknown", attributes) if known is None else known,
-        language=language,
-        placeholders=() if known == "none" else _placeholders(block.text),
-        line=block.line + 1,
-        fence=number,
-        attributes=attributes,
-        script=known is None,
-    )
+    def _told(self, known: Verdict, attributes: Attributes, line: int) -> None:
+        """What its fence calls less than it may be."""
+        if attributes.risk != "read":
+            return
+        if known == "change":
+            what = _("risk is “read”, but this is known to change something; it is asked for as a change")
+            self.problems.append(Problem(line, "error", "risk-too-low", what))
+        elif known == "unknown" and not self._ours:
+            what = _("risk is “read”, but nobody knows that this only reads; it is asked for as a change")
+            self.problems.append(Problem(line, "warning", "risk-not-known", what))
 
 
 def _placeholders(text: str) -> tuple[Placeholder, ...]:

@@ -38,6 +38,9 @@ class Filled(Struct, frozen=True, kw_only=True):
     script: str
     env: dict[str, str]
     """Values, secrets among them: never shown and never stored."""
+    literal: str
+    """Shell text that does exactly what ``script`` does with ``env``, its values written out in it: what is judged
+    before it runs. Secrets among them: never shown, never stored and never run."""
     shown: tuple[Piece, ...]
 
     @property
@@ -62,6 +65,7 @@ def fill(command: Command, values: Mapping[str, str], variables: Sequence[Variab
     if found and (reason := _no_shell(command)):
         raise _refused(found[0], reason, command)
     script: list[str] = []
+    literal: list[str] = []
     env: dict[str, str] = {}
     at = 0
     for site in found:
@@ -78,8 +82,14 @@ def fill(command: Command, values: Mapping[str, str], variables: Sequence[Variab
             raise _refused(site, tr("another placeholder differs from it by - and _ alone"), command)
         env[variable] = values[name]
         script += [text[at : _start(site)], _written(site, values[name])]
+        literal += [text[at : _start(site)], _quoted(values[name]) if site.place == "word" else values[name]]
         at = site.placeholder.end
-    return Filled(script="".join([*script, text[at:]]), env=env, shown=shown(text, values, variables))
+    return Filled(
+        script="".join([*script, text[at:]]),
+        env=env,
+        literal="".join([*literal, text[at:]]),
+        shown=shown(text, values, variables),
+    )
 
 
 def shown(text: str, values: Mapping[str, str], variables: Sequence[Variable]) -> tuple[Piece, ...]:
@@ -166,6 +176,12 @@ def _refused(site: Site, why: Message, command: Command) -> LilFoxError:
 
 def _start(site: Site) -> int:
     return site.placeholder.start
+
+
+def _quoted(value: str) -> str:
+    """As one word of a shell, or a part of one: what an expansion within double quotes gives there. Always in quotes,
+    so that it is never a keyword."""
+    return "'" + value.replace("'", "'\\''") + "'"
 
 
 def _written(site: Site, value: str) -> str:

@@ -28,7 +28,7 @@ from lilfox_tui.runbook.orders import (
     UseText,
 )
 from lilfox_tui.runbook.recording import now
-from lilfox_tui.runbook.refusing import refuse_again, refuse_behind_undone
+from lilfox_tui.runbook.refusing import refuse_again, refuse_behind_undone, refuse_unseen
 from lilfox_tui.runbook.result import outcome_of
 from lilfox_tui.runbook.runner import Runner
 from lilfox_tui.runbook.turns import Turn, hosts_of
@@ -166,6 +166,8 @@ class Handling:
         if self._folding.command(turn).kind == "interactive":
             raise LilFoxError(tr("this needs a terminal: it is run where you are, not by the job"))
         ready = await self._runner.ready(turn)
+        if not order.seen:
+            refuse_unseen(ready)
         self.begin(self._runner.run(ready, by, undoes=self._folding.taken_back_by(turn)))
 
     async def _run_all(self, on_failure: OnFailure, by: str) -> None:
@@ -173,7 +175,7 @@ class Handling:
         try:
             if not await self._walk(by) and on_failure == "undo" and self._may_undo():
                 self._record.say(_("taking back what was changed"), "warning")
-                await self._undo(self._undoable(), by)
+                await self._undo(self._undoable(), by, seen=False)
         except LilFoxError as error:
             self._end(outcome_of(self._folding, failure=error))
             raise
@@ -204,7 +206,9 @@ class Handling:
             if self._ending or self._folding.state_of(turn) == "unknown":
                 return False
             self._runner.see_file(self._folding.sha256, by)
-            if not await self._runner.run(await self._runner.ready(turn), by) and not self._folding.passed(turn):
+            ready = await self._runner.ready(turn)
+            refuse_unseen(ready)
+            if not await self._runner.run(ready, by) and not self._folding.passed(turn):
                 return False
         return True
 
@@ -219,10 +223,10 @@ class Handling:
         runs = [order.run] if order.run else self._undoable()
         if not runs or not self._folding.rollback_of(runs[0]):
             raise LilFoxError(tr("the runbook does not say how anything that was done here is taken back"))
-        self.begin(self._undo(runs, by))
+        self.begin(self._undo(runs, by, seen=True))
 
-    async def _undo(self, runs: Sequence[str], by: str) -> None:
-        """Takes them back in this order; stops where one does not work."""
+    async def _undo(self, runs: Sequence[str], by: str, *, seen: bool) -> None:
+        """Takes them back in this order; stops where one does not work. ``seen``: somebody was shown what is run."""
         for run in runs:
             result = self._folding.result(run)
             if self._ending:
@@ -231,6 +235,8 @@ class Handling:
                 continue
             for turn in self._folding.rollback_of(run):
                 ready = await self._runner.ready(turn)
+                if not seen:
+                    refuse_unseen(ready)
                 if not await self._runner.run(ready, by, undoes=self._folding.taken_back_by(turn)):
                     self._record.say(_("what takes it back did not work; nothing more is taken back"), "bad")
                     return

@@ -9,10 +9,8 @@ from pathlib import Path
 from lilfox_tui.config.runbook_model import RunbooksConfig
 from lilfox_tui.i18n import language
 from lilfox_tui.runbook.document import parse, read_or_told
-from lilfox_tui.runbook.model import Document, Runbook
+from lilfox_tui.runbook.model import BUNDLED, Document, Runbook
 
-BUNDLED = "library:"
-"""What the path of a runbook that LilFox brings begins with."""
 _LIBRARY = Path(__file__).parent / "library"
 _SUFFIXES = (".md", ".markdown")
 _AT_MOST = 2000

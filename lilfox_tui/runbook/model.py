@@ -17,6 +17,8 @@ VariableType = Literal[
     "ip", "cidr", "port", "host", "unit", "path", "git-rev", "int", "enum", "regex", "secret", "text"
 ]
 Severity = Literal["error", "warning"]
+BUNDLED = "library:"
+"""What the path of a runbook that LilFox brings begins with; that of any other one is absolute."""
 
 
 class Attributes(Struct, frozen=True, kw_only=True, gc=False):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from lilfox_tui.config.model import Config
+from lilfox_tui.config.protection import allows_no_change
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.addresses import Denied
 from lilfox_tui.i18n import tr
+from lilfox_tui.runbook.gate import only_reads
 from lilfox_tui.runbook.model import Variable
-from lilfox_tui.runbook.recognising import verdict
-from lilfox_tui.runbook.splitting import Asking, split
+from lilfox_tui.runbook.shell import WALL
 from lilfox_tui.runbook.targets import Hosts, here
 from lilfox_tui.runbook.variables import Choice, choices_of
 
@@ -21,11 +22,13 @@ async def offered(config: Config, variable: Variable, hosts: tuple[str, ...]) ->
     this machine. Raises LilFoxError where it cannot be asked, or is not known to read only."""
     if variable.type == "enum" or not variable.from_:
         return tuple(map(Choice, variable.choices))
-    if any(verdict(part.read) != "read" for part in split(variable.from_, Asking())):
+    if not only_reads(variable.from_):
         raise LilFoxError(tr("{name}: its from: is not known to read only; it is not run", name=variable.name))
-    argv = ("bash", "--noprofile", "--norc", "-c", variable.from_)
+    name = hosts[0] if hosts else here(config)
+    wall = WALL if allows_no_change(config, name) else ""
+    argv = ("bash", "--noprofile", "--norc", "-c", f"{wall}{variable.from_}")
     async with Hosts(config) as opened:
-        host = opened[hosts[0] if hosts else here(config)]
+        host = opened[name]
         done = await host.run(argv, timeout_s=PATIENCE_S, limit_bytes=_MOST_BYTES)
     found, refused = choices_of(variable, done.stdout.decode("utf-8", "replace"), denied=Denied())
     if not found and not done.ok:

@@ -9,8 +9,8 @@ from pathlib import Path
 from lilfox_tui.errors import LilFoxError, UsageError
 from lilfox_tui.i18n import listed, tr
 from lilfox_tui.runbook.document import Unreadable, data_of, read
-from lilfox_tui.runbook.library import BUNDLED, bundled
-from lilfox_tui.runbook.model import Document, Runbook
+from lilfox_tui.runbook.library import bundled
+from lilfox_tui.runbook.model import BUNDLED, Document, Runbook
 
 
 class OnDisk:

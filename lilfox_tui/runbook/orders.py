@@ -50,6 +50,8 @@ class RunOne(Struct, frozen=True, kw_only=True, tag="run", tag_field="order"):
     """Of its placeholders; secret ones too. They are kept for the commands after it."""
     again: bool = False
     """Although it is done, or nobody knows how it ended. One that failed needs no word: this is the retry."""
+    seen: bool = False
+    """Somebody has seen it with all its values, and said yes: also where only these make a change of it."""
 
 
 class RunAll(Struct, frozen=True, kw_only=True, tag="all", tag_field="order"):

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lilfox_tui.config.model import Config
+from lilfox_tui.config.protection import refuse_change
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.addresses import Denied, denied
 from lilfox_tui.hosts.host_addresses import looked_up
@@ -16,9 +18,10 @@ from lilfox_tui.hosts.own_address import own_addresses
 from lilfox_tui.i18n import Message, listed, tr
 from lilfox_tui.redact import redact
 from lilfox_tui.runbook.filling import Filled, fill
+from lilfox_tui.runbook.gate import READS, let_through, unseen
 from lilfox_tui.runbook.model import Command, Variable
 from lilfox_tui.runbook.session import Folding
-from lilfox_tui.runbook.targets import Hosts, host_config, refuse_change
+from lilfox_tui.runbook.targets import Hosts, host_config
 from lilfox_tui.runbook.turns import Turn
 from lilfox_tui.runbook.variables import check_value
 
@@ -33,6 +36,9 @@ class Ready(Struct, frozen=True, kw_only=True):
     title: str
     """Of its step."""
     command: Command
+    """Of the kind that it is with its values."""
+    became: bool
+    """Whether only its values have made a change of it: nobody knew that who saw it without them."""
     filled: Filled
     warning: Message | None = None
     """What could not be looked at before it runs."""
@@ -60,8 +66,8 @@ class Preparing:
             raise LilFoxError(tr("line {line}: no host is named where it runs", line=command.line))
         for name in turn.hosts:
             host_config(self._config, name)
-        if command.kind != "read" and command.kind != "follow":
-            refuse_change(self._config, turn.hosts)
+        if command.kind not in READS:
+            refuse_change(self._config, turn.hosts)  # before anything is looked up
         variables = self._folding.runbook.variables
         names = {placeholder.name for placeholder in command.placeholders}
         mine = [variable for variable in variables if variable.name in names]
@@ -70,7 +76,15 @@ class Preparing:
         for variable in mine:
             values[variable.name] = check_value(variable, values[variable.name], denied=refused)
         filled = fill(command, values, variables)
-        return Ready(turn=turn, title=step.title, command=command, filled=filled, warning=warning)
+        found = let_through(self._config, turn.hosts, command, filled, self._folding.runbook)
+        return Ready(
+            turn=turn,
+            title=step.title,
+            command=replace(command, kind=found),
+            became=found == "change" != command.kind,
+            filled=filled,
+            warning=warning,
+        )
 
     def look_ahead(self) -> None:
         """Raises LilFoxError where a command of those that are left could not be run as it is: a value that lacks and
@@ -82,6 +96,8 @@ class Preparing:
             if turn.command is None or folding.passed(turn):
                 continue
             command = folding.command(turn)
+            for name in turn.hosts:
+                host_config(self._config, name)
             if command.kind == "change":
                 refuse_change(self._config, turn.hosts)
             missing = folding.missing(turn)
@@ -91,7 +107,9 @@ class Preparing:
                     tr("give it: --var {name}=VALUE", name=left[0]),
                 )
             if not missing:
-                fill(command, self._values, runbook.variables)
+                filled = fill(command, self._values, runbook.variables)
+                if let_through(self._config, turn.hosts, command, filled, runbook) == "change" != command.kind:
+                    raise unseen(command)
 
     async def _denied(self, variables: list[Variable], hosts: tuple[str, ...]) -> tuple[Denied, Message | None]:
         """What no address may be, and which hosts' addresses nobody knows. Hosts are asked from where we reach them,

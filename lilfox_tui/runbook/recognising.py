@@ -60,21 +60,22 @@ def verdict_of_text(text: str, values: Mapping[str, str] | None = None) -> Verdi
     return next((each for each in _ORDER if each in found), "unknown")
 
 
-def kind(known: Verdict, attributes: Attributes) -> Kind:
-    """What it counts as: what its fence says, as far as that is not known to be wrong."""
+def kind(known: Verdict, attributes: Attributes, *, ours: bool = False) -> Kind:
+    """What it counts as. What its fence says can only make it stricter: what is not known to only read is a change,
+    whatever it is called there. ``ours``: in a runbook that LilFox brings ``risk: read`` is LilFox's own word."""
     if attributes.interactive:
         return "interactive"
     if attributes.risk in ("change", "destroy"):
         return "change"
-    if known == "change" or (known == "unknown" and attributes.risk != "read"):
-        return "change"
-    if attributes.follow:
-        return "follow"
+    if known == "unknown" and ours and attributes.risk == "read":
+        known = "read"
     if known == "interactive":
-        return "read" if attributes.interactive is False else "interactive"
+        return "change" if attributes.interactive is False else "interactive"
     if known == "follow":
         return "read" if attributes.follow is False else "follow"
-    return "read"
+    if known == "read":
+        return "follow" if attributes.follow else "read"
+    return "change"
 
 
 def _of_simple(simple: Simple, *, piped: bool) -> Verdict:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
+from lilfox_tui.runbook.gate import unseen
+from lilfox_tui.runbook.preparing import Ready
 from lilfox_tui.runbook.session import Folding
 from lilfox_tui.runbook.turns import Turn
 
@@ -23,6 +25,12 @@ def refuse_again(folding: Folding, turn: Turn) -> None:
                 tr("nobody knows how it ended on {host}; nothing was run", host=host),
                 tr("look there first; to run it once more, say so: again"),
             )
+
+
+def refuse_unseen(ready: Ready) -> None:
+    """What only its values make a change of runs once somebody has seen that. Raises LilFoxError."""
+    if ready.became:
+        raise unseen(ready.command)
 
 
 def refuse_behind_undone(folding: Folding) -> None:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from lilfox_tui.config.model import Config
+from lilfox_tui.config.protection import allows_no_change
 from lilfox_tui.errors import HostError, LilFoxError
 from lilfox_tui.hosts import detached
 from lilfox_tui.hosts.addresses import Denied
@@ -179,13 +180,13 @@ class Runner:
         if result is None or place is None or result.state not in ("unknown", "running"):
             raise LilFoxError(tr("{run}: it is not unknown how this ended", run=run))
         command = place[1]
-        if command.kind != "change":
+        if result.kind != "change":
             raise LilFoxError(
                 tr("what only reads leaves nothing on the host to ask for"), tr("run it again, or skip it")
             )
         task = Task(
             run=run,
-            kind=command.kind,
+            kind=result.kind,
             script="",
             env={},
             label="",
@@ -269,6 +270,7 @@ class Runner:
             fine=fine_status(attributes),
             cwd=attributes.cwd or "",
             interpreter=interpreter_of(command),
+            wall=allows_no_change(self._config, host),
             timeout_s=_limit_s(command, alone=self.alone),
             patience_s=PATIENCE_S if self.alone else None,
         )
@@ -336,7 +338,7 @@ class Runner:
         if end.state == "done":
             with suppress(LilFoxError):
                 self.take_values(found, run)
-        if command.kind == "change" and end.exit_status is not None and written:
+        if result.kind == "change" and end.exit_status is not None and written:
             self._forgetting.add(host, run, sudo=bool(command.attributes.sudo))
         return end.state == "done"
 

@@ -129,7 +129,9 @@ class Folding:
         commands = self.runbook.steps[turn.step].commands
         command = commands[turn.command]
         later = commands[turn.command + 1 :]
-        return command.kind == "read" and not command.attributes.check and any(each.attributes.check for each in later)
+        changed = any(each.kind == "change" for each in self.results(turn.step, turn.command).values())
+        reads = command.kind == "read" and not changed
+        return reads and not command.attributes.check and any(each.attributes.check for each in later)
 
     def command(self, turn: Turn) -> Command:
         """Its command."""

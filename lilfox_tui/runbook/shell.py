@@ -10,6 +10,9 @@ A fence of several commands has a folder on the host (``~/.cache/lilfox/runs/RUN
 what a command leaves (folder, variables, functions, options, umask) is written there when it ended as expected, and
 read by the next one. So it outlives lost links and this process. ``forget`` takes it away.
 
+Where nothing may be changed, what reads runs behind a wall besides: the transactions of its psql are read only, and its
+git writes no index. A program that asks for another environment (sudo, ssh, docker) leaves that behind.
+
 The command is evaluated in the first line of KEEPER: bash counts on from there, so ``line 3`` of an error is the third
 of the command.
 
@@ -64,7 +67,7 @@ _READS = (
     "exec 2>&1"
     + _REFUSES
     + r"""
-for LF__N in LF__MARK LF__STATE LF__PLACE LF__FINE LF__CWD LF__WITH; do
+for LF__N in LF__MARK LF__STATE LF__PLACE LF__FINE LF__CWD LF__WITH LF__WALL; do
     IFS= read -r -d '' "$LF__N" || LF__refuse 'what was sent ended early; nothing was run'
 done
 while IFS= read -r -d '' LF__N && [ -n "$LF__N" ]; do
@@ -100,7 +103,14 @@ if [ -n "$LF__WITH" ]; then
 fi
 [ "$LF__PLACE" != later ] || . "$LF__D/options" 2>/dev/null
 """
-_ENTERS = "exec 2>&1" + _FINDS + _BEGINS
+WALL = r"""export PGOPTIONS="${PGOPTIONS:+$PGOPTIONS }-c default_transaction_read_only=on" GIT_OPTIONAL_LOCKS=0
+"""
+"""What a command has in its environment where nothing may be changed."""
+_WALLED = rf"""
+if [ -n "$LF__WALL" ]; then
+{WALL}fi
+"""
+_ENTERS = "exec 2>&1" + _FINDS + _WALLED + _BEGINS
 _ENTERS_TERMINAL = _FINDS + _HAS_TERMINAL + _BEGINS
 _KEEPER = r"""eval "$1"; (eval "$2"; eval "$LF__SCRIPT"
     {
@@ -108,6 +118,11 @@ _KEEPER = r"""eval "$1"; (eval "$2"; eval "$LF__SCRIPT"
         if [ -n "$2" ] && { [ "$4" = any ] || [ "$4" = "$1" ]; }; then
             { set +o; shopt -p; } >"$3/options.new"
             set +eux
+            if [ -n "$LF__WALL" ]; then
+                PGOPTIONS=${PGOPTIONS%-c default_transaction_read_only=on} PGOPTIONS=${PGOPTIONS% }
+                [ -n "$PGOPTIONS" ] || unset -v PGOPTIONS
+                unset -v GIT_OPTIONAL_LOCKS
+            fi
             unset -v "${!LF_@}"
             LF__CD=$PWD
             while IFS= read -r LF__N; do
@@ -157,13 +172,14 @@ def given(
     fine: int | None = 0,
     cwd: str = "",
     interpreter: str = "",
+    wall: bool = False,
 ) -> bytes:
     """What the shell reads from its stdin.
 
     ``mark``: printed after a NUL, with the exit status behind it, once the command has ended; it is in no argv and the
     command does not see it. ``fine``: the exit status with which what the command leaves is kept, None for any.
-    ``interpreter``: words of a program that reads the script from a file instead; without one ``#!`` says it. Raises
-    ValueError for a NUL."""
+    ``interpreter``: words of a program that reads the script from a file instead; without one ``#!`` says it.
+    ``wall``: nothing may be changed. Raises ValueError for a NUL."""
     fields = [
         mark,
         "" if fence is None else fence.folder,
@@ -171,6 +187,7 @@ def given(
         "any" if fine is None else str(fine),
         cwd,
         with_words(script, interpreter),
+        "1" if wall else "",
         *(each for pair in env.items() for each in pair),
         "",
         script,

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from types import TracebackType
 
 from lilfox_tui.config.model import Config, HostConfig
-from lilfox_tui.errors import NotAllowed, UsageError
+from lilfox_tui.errors import UsageError
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.i18n import listed, tr
@@ -59,21 +58,6 @@ def words(config: Config, runbook: Runbook) -> dict[str, tuple[str, ...]]:
     commands = [command for step in runbook.steps for command in step.commands if command.kind != "none"]
     asked = {word_of(command, runbook) for command in commands if named_host(command, runbook) is None}
     return {word: resolve(config, word, run) for word in sorted(asked)} | {EACH: run}
-
-
-def refuse_change(config: Config, names: Iterable[str]) -> None:
-    """Raises NotAllowed where a change is not to be made on one of these hosts."""
-    for name in names:
-        if config.read_only:
-            raise NotAllowed(
-                tr("read only: nothing is changed on {host}", host=name),
-                tr("start without --read-only, or take read_only out of the configuration"),
-            )
-        if host_config(config, name).protected:
-            raise NotAllowed(
-                tr("{host} is protected: nothing is changed there", host=name),
-                tr("take protected off this host in the configuration"),
-            )
 
 
 def host_config(config: Config, name: str) -> HostConfig:

@@ -45,8 +45,12 @@ def hosts_of(
 
 
 def asks(command: Command) -> bool:
-    """Whether somebody confirms it before it runs."""
-    return command.attributes.confirm != "none" if command.attributes.confirm else command.kind == "change"
+    """Whether somebody confirms it before it runs. ``confirm: none`` lets a change run unasked, except one that its
+    fence calls ``read``: what it says of it is not so."""
+    attributes = command.attributes
+    if command.kind == "change" and attributes.risk == "read":
+        return True
+    return attributes.confirm != "none" if attributes.confirm else command.kind == "change"
 
 
 def runnable(command: Command) -> bool:

@@ -184,13 +184,17 @@ def test_a_run_that_ends_with_something_unknown_says_so(lab: RunbookLab) -> None
 
 
 def test_what_only_reads_is_unknown_when_its_link_drops_and_may_be_run_again(lab: RunbookLab) -> None:
-    lab.write(fence("touch runs; while [ ! -e go ]; do sleep 0.05; done; echo read", '{"risk":"read","host":"web1"}'))
+    lab.write(fence("cat go; echo read", '{"host":"web1"}'))
+    pipe = lab.on_host("web1") / "go"
+    os.mkfifo(pipe)
     job = lab.begin()
-    begun(lab, job)
-    lab.servers["web1"].kill()
-    assert lab.until(job, "unknown").message
+    lab.run_one(job)
+    with pipe.open("wb"):  # the command reads there now, and waits
+        lab.servers["web1"].kill()
+        assert lab.until(job, "unknown").message
     lab.servers["web1"].start()
-    (lab.on_host("web1") / "go").touch()
+    pipe.unlink()
+    pipe.touch()
     lab.run_one(job, again=True)
     assert lab.printed(job, lab.until(job, "done")) == "read\n"
 

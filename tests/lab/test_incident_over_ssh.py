@@ -83,7 +83,7 @@ lilfox: {version: 1, id: backend-down, title: The backend is down, severity: SEV
 
 1. **See how it is**
 
-   ```bash {"risk": "read"}
+   ```bash
    ./look
    ```
 
@@ -93,7 +93,7 @@ lilfox: {version: 1, id: backend-down, title: The backend is down, severity: SEV
    ./start-anew
    ```
 
-   ```bash {"check": true, "risk": "read"}
+   ```bash {"check": true}
    ./healthy
    ```
 
@@ -190,6 +190,11 @@ def office(tmp_path: Path, lab: MachineLab, machine: Machine, jobs: Path) -> Ite
 def confirm(console: Console, command: str) -> None:
     """Runs what waits: a change is shown first, and runs when that is said again."""
     console.press("\r")
+    confirm_shown(console, command)
+
+
+def confirm_shown(console: Console, command: str) -> None:
+    """Says yes to what is shown."""
     console.until(lambda text: "run it" in text and command in text)
     console.press("\r")
 
@@ -208,6 +213,7 @@ def from_the_fault_to_the_command(console: Console, office: Office) -> None:
     console.press("\r")
     console.until("open an incident (SEV-2) and run")
     console.press("\r")
+    confirm_shown(console, "./look")
     console.until("ActiveState=failed")
     console.until("step 2 on app-1 changes")
     confirm(console, "./start-anew")
@@ -225,8 +231,8 @@ def from_the_command_to_the_end(console: Console, office: Office) -> None:
     console.until("step 2 runs on app-1")
     office.machine.ssh("touch /root/go-to-the-end")
     console.until("it is started")
-    console.until("step 2 on app-1 only reads")
-    console.press("\r")
+    console.until("step 2 on app-1 changes")
+    confirm(console, "./healthy")
     console.until("it is healthy")
     console.until("step 3 on app-1 changes")
     confirm(console, "./tell")

@@ -7,13 +7,15 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from datetime import UTC
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from lilfox_tui.config.model import HostConfig
-from lilfox_tui.errors import HostError, UsageError
+from lilfox_tui.config.model import Config, HostConfig
+from lilfox_tui.errors import HostError, NotAllowed, UsageError
 from lilfox_tui.feed import Unavailable
+from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.logs import read_once
@@ -24,6 +26,7 @@ from lilfox_tui.logs.source import Beginning, End, Notice, Page, Setting
 from lilfox_tui.logs.sources import stdin
 from lilfox_tui.logs.sources.command import Options, open_source
 from lilfox_tui.logs.sources.stdin import blocks_of
+from lilfox_tui.runbook.gate import let_argv_through
 from tests.services.sshd import sshd_lab
 from tests.waiting import until
 
@@ -38,13 +41,17 @@ async def opened(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Opened]:
     made: list[ReadOnceSource] = []
 
     def of(*argv: str, follow: bool = False, form: str = "") -> ReadOnceSource:
-        made.append(open_source("it", Options(argv=argv, follow=follow), Setting(host=host, zone=UTC, format=form)))
+        made.append(open_source("it", Options(argv=argv, follow=follow), _setting(host, form)))
         return made[-1]
 
     yield of
     for source in made:
         await source.close()
     await host.close()
+
+
+def _setting(host: Host, form: str = "") -> Setting:
+    return Setting(host=host, zone=UTC, format=form, refuse=partial(let_argv_through, Config(), None))
 
 
 async def newest(source: ReadOnceSource, limit: int = 100_000) -> Page:
@@ -128,7 +135,7 @@ async def test_it_runs_on_a_host() -> None:
         lab.sshd()
         host = open_host("there", lab.host(lab.servers[0]), lab.ssh())
         argv = ("sh", "-c", 'echo "$SSH_CONNECTION"; echo "$1"', "sh", "a 'b")
-        source = open_source("it", Options(argv=argv, follow=False), Setting(host=host, zone=UTC))
+        source = open_source("it", Options(argv=argv, follow=False), _setting(host))
         try:
             await newest(source)
             await until(lambda: source.status.value is not None and source.status.value.records == 2, what="both lines")
@@ -216,3 +223,24 @@ async def test_a_pipe_is_read_slowly_and_its_flags_stay(tmp_path: Path) -> None:
     with (tmp_path / "file").open("rb") as opened_file:
         async with aclosing(blocks_of(opened_file.fileno())) as blocks:
             assert sum([len(block) async for block in blocks]) == 100_000
+
+
+@pytest.mark.parametrize(
+    "config", [Config(read_only=True), Config(hosts={"h": HostConfig(local=True, protected=True)})]
+)
+async def test_where_nothing_may_be_changed_a_command_is_run_if_it_is_known_to_read(
+    config: Config, tmp_path: Path
+) -> None:
+    """A command of the configuration goes through the same gate as one of a runbook."""
+    host = LocalHost("h", HostConfig(local=True))
+    setting = Setting(host=host, zone=UTC, format="plain", refuse=partial(let_argv_through, config, "h"))
+    for argv in (("touch", str(tmp_path / "made")), ("sh", "-c", f"touch {tmp_path}/made"), ("cat", "/etc/hostname")):
+        source = open_source("it", Options(argv=argv, follow=False), setting)
+        if argv[0] == "cat":
+            assert len(raws(await newest(source))) == 1
+        else:
+            with pytest.raises(NotAllowed, match=f"{argv[0]} is not known to only read"):
+                await newest(source)
+        await source.close()
+    await host.close()
+    assert not (tmp_path / "made").exists()

@@ -22,6 +22,7 @@ from lilfox_tui.logs.filter.model import EVERYTHING
 from lilfox_tui.logs.opening import open_logs, zone_of
 from lilfox_tui.logs.source import Beginning
 from lilfox_tui.logs.sources import file, journald
+from lilfox_tui.runbook.gate import let_argv_through
 from tests.services.sshd import sshd_lab
 
 NAMES = ("lilfox-backend.log", "lilfox-backend-daily.log", "nightly-daily.log", "odd name;$(id).log", "two\nlines.log")
@@ -123,7 +124,7 @@ async def test_sources_of_the_configuration_are_opened_on_their_hosts(here: Host
         asked.append(name)
         return here if name is None else FakeHost(name)
 
-    app, journal = open_logs(config, config.logs, host_of)
+    app, journal = open_logs(config, config.logs, host_of, let_argv_through)
     try:
         assert asked == [None, "web"]
         assert (app.name, journal.name) == ("app", "journal")
@@ -148,4 +149,4 @@ def test_a_zone_is_named_or_this_machines(monkeypatch: pytest.MonkeyPatch) -> No
 def test_an_unknown_kind_is_named(here: Host) -> None:
     config = from_text("", "c.yaml")
     with pytest.raises(UsageError, match="syslogd: no such kind"):
-        open_logs(config, {"a": file.Options(kind="syslogd", path="/x")}, lambda _name: here)
+        open_logs(config, {"a": file.Options(kind="syslogd", path="/x")}, lambda _name: here, let_argv_through)

@@ -22,6 +22,7 @@ from lilfox_tui.logs.opening import open_log
 from lilfox_tui.logs.record import Record, Severity, microseconds
 from lilfox_tui.logs.source import Beginning, LogSource
 from lilfox_tui.logs.sources.file import Options
+from lilfox_tui.runbook.gate import let_argv_through
 from tests.services.nginx import Nginx
 from tests.services.postgres import Postgres
 from tests.waiting import until
@@ -59,7 +60,7 @@ async def sources(tmp_path: Path, packed: Path) -> AsyncIterator[list[LogSource]
         paths = {**stack.logs, "access": nginx.access_log, "error": nginx.error_log}
         paths |= {"postgres": postgres.log, "batch": packed}
         opened = [
-            open_log(Config(), name, Options(path=str(path), zone="UTC"), lambda _: here)
+            open_log(Config(), name, Options(path=str(path), zone="UTC"), lambda _: here, let_argv_through)
             for name, path in paths.items()
         ]
         try:

@@ -16,6 +16,7 @@ from lilfox_tui.monitor.runbook_orders import in_terminal, once_more, run_order,
 from lilfox_tui.monitor.runbook_text import OtherText, other_text, stay, use_now
 from lilfox_tui.redact import redact
 from lilfox_tui.runbook.filling import marked, shown
+from lilfox_tui.runbook.gate import asks_with, kind_with
 from lilfox_tui.runbook.half_done import half_done
 from lilfox_tui.runbook.orders import (
     ByHand,
@@ -73,7 +74,7 @@ class Asking:
                 self._values[name] = await asyncio.to_thread(ask, known[name], choices)
         if folding.command(turn).kind == "interactive":
             return await self._in_terminal(folding, turn)
-        if not asks(folding.command(turn)) and self._tried != turn and not self._another:
+        if not self._asks(folding, turn) and self._tried != turn and not self._another:
             self._tried = turn
             return self._run(turn)
         return await self._confirmed(folding, turn)
@@ -97,17 +98,20 @@ class Asking:
             return stay(folding)
         return Finish(abort=True) if answer == "e" else None
 
-    def _run(self, turn: Turn, *, again: bool = False) -> RunOne:
-        return run_order(turn, self._sha256, self._values, again=again)
+    def _asks(self, folding: Folding, turn: Turn) -> bool:
+        return asks_with(folding.command(turn), folding.values | self._values, folding.runbook)
+
+    def _run(self, turn: Turn, *, again: bool = False, seen: bool = False) -> RunOne:
+        return run_order(turn, self._sha256, self._values, again=again, seen=seen)
 
     async def _confirmed(self, folding: Folding, turn: Turn) -> Order | None:
         self._another = False
         self._show(folding, turn)
         if word := word_to_type(folding.command(turn), turn):
             answer = await _choice(tr("to run it type {word}; or {others}", word=word, others=_OTHERS), (word, *"sua"))
-            return self._run(turn) if answer == word else await self._other(answer, turn)
+            return self._run(turn, seen=True) if answer == word else await self._other(answer, turn)
         answer = await _choice(tr("run it? [y]es, {others}", others=_OTHERS), "ysua")
-        return self._run(turn) if answer == "y" else await self._other(answer, turn)
+        return self._run(turn, seen=True) if answer == "y" else await self._other(answer, turn)
 
     async def _decision(self, folding: Folding, turn: Turn) -> Order | None:
         again, unknown = once_more(folding, turn)
@@ -125,6 +129,8 @@ class Asking:
             answer = await _choice(tr("it failed: [r]etry, {others}", others=_OTHERS), "rsua")
         if answer == "r" and folding.command(again).kind == "interactive":
             return await self._in_terminal(folding, again)
+        if answer == "r" and self._asks(folding, again) and not asks(folding.command(again)):
+            return await self._confirmed(folding, again)
         if answer == "r":
             return self._run(again, again=bool(unknown))
         return await self._other(answer, turn)
@@ -186,11 +192,11 @@ class Asking:
 
     def _show(self, folding: Folding, turn: Turn) -> None:
         """The command as it will run, values marked."""
-        command = folding.command(turn)
-        pieces = shown(command.text, folding.values | self._values, folding.runbook.variables)
+        command, values = folding.command(turn), folding.values | self._values
+        pieces = shown(command.text, values, folding.runbook.variables)
         title = folding.runbook.steps[turn.step].title
         print_line(f"{turn.step + 1}. {title}")
-        print_line(f"   {listed(turn.hosts)}: {kind_text(command.kind)}")
+        print_line(f"   {listed(turn.hosts)}: {kind_text(kind_with(command, values, folding.runbook))}")
         for line in redact(marked(pieces)).split("\n"):
             print_line(f"     {line}")
 

@@ -12,8 +12,8 @@ from lilfox_tui.errors import ConfigError, UsageError
 from lilfox_tui.i18n import tr
 from lilfox_tui.redact import redact
 from lilfox_tui.runbook.document import read
-from lilfox_tui.runbook.library import BUNDLED, catalogue
-from lilfox_tui.runbook.model import Document, Problem
+from lilfox_tui.runbook.library import catalogue
+from lilfox_tui.runbook.model import BUNDLED, Document, Problem
 
 
 def runbooks_config(args: argparse.Namespace) -> RunbooksConfig:

@@ -106,13 +106,18 @@ def _refuse_unasked(args: argparse.Namespace, config: Config, runbook: Runbook, 
         raise UsageError(tr("values are missing: {names}", names=names), tr("give them: --var NAME=VALUE"))
     if args.yes:
         return
-    from lilfox_tui.cli.runbooks.shown import refuse_unsafe
+    from lilfox_tui.cli.runbooks.shown import refuse_unsafe, with_defaults
     from lilfox_tui.runbook.allowed import refuse_first_run
+    from lilfox_tui.runbook.gate import asks_with
 
     refuse_unsafe(config, runbook, values)
     refuse_first_run(runbook, config.runbooks)
     commands = [command for step in runbook.steps for command in step.commands if runnable(command)]
-    if any(asks(command) or command.kind == "interactive" for command in commands):
+    values = with_defaults(runbook, values)
+    known = [each for each in commands if all(placeholder.name in values for placeholder in each.placeholders)]
+    if any(asks(each) or each.kind == "interactive" for each in commands) or any(
+        asks_with(each, values, runbook) for each in known
+    ):
         raise UsageError(
             tr("this changes something, and nobody is here to say yes"), tr("look at it with --dry-run, then say --yes")
         )

@@ -9,14 +9,16 @@ from typing import Any
 from lilfox_tui.cli.output import print_json, print_line
 from lilfox_tui.cli.runbooks.values import about
 from lilfox_tui.config.model import Config
+from lilfox_tui.config.protection import refuse_change
 from lilfox_tui.errors import LilFoxError, NotAllowed, UsageError
 from lilfox_tui.i18n import _, listed, tr
 from lilfox_tui.redact import redact
 from lilfox_tui.runbook import output
 from lilfox_tui.runbook.filling import fill, marked, shown
-from lilfox_tui.runbook.model import Command, Runbook, Variable
+from lilfox_tui.runbook.gate import READS, kind_with, let_through
+from lilfox_tui.runbook.model import Command, Kind, Runbook, Variable
 from lilfox_tui.runbook.states import Result, RunState
-from lilfox_tui.runbook.targets import refuse_change, words
+from lilfox_tui.runbook.targets import words
 from lilfox_tui.runbook.turns import hosts_of
 from lilfox_tui.runbook.words import kind_text
 
@@ -24,7 +26,7 @@ from lilfox_tui.runbook.words import kind_text
 def dry_run(config: Config, runbook: Runbook, values: Mapping[str, str], *, as_json: bool) -> int:
     """Shows everything and runs nothing; 1 where something of it could not be run as it is."""
     hosts = words(config, runbook)
-    values = {each.name: each.default for each in runbook.variables if each.default is not None} | dict(values)
+    values = with_defaults(runbook, values)
     captured = _captured(runbook)
     good = True
     steps = []
@@ -41,10 +43,12 @@ def dry_run(config: Config, runbook: Runbook, values: Mapping[str, str], *, as_j
             problem = _problem(config, runbook, command, names, values, captured)
             good = good and not problem
             text = redact(marked(shown(command.text, values, runbook.variables)))
+            missing = any(each.name not in values for each in command.placeholders)
+            kind = command.kind if missing else kind_with(command, values, runbook)
             if as_json:
-                commands.append({"text": text, "kind": command.kind, "hosts": list(names), "problem": problem})
+                commands.append({"text": text, "kind": kind, "hosts": list(names), "problem": problem})
             else:
-                _print_command(command, names, text, problem)
+                _print_command(command, kind, names, text, problem)
         steps.append({"title": step.title, "commands": commands})
     if as_json:
         print_json({"runbook": runbook.id, "title": runbook.title, "path": runbook.path, "sha256": runbook.sha256,
@@ -64,7 +68,7 @@ def _variable(variable: Variable) -> dict[str, Any]:
 def refuse_unsafe(config: Config, runbook: Runbook, values: Mapping[str, str]) -> None:
     """Raises UsageError for the first command that could not be run with these values, before any has run."""
     hosts = words(config, runbook)
-    values = {each.name: each.default for each in runbook.variables if each.default is not None} | dict(values)
+    values = with_defaults(runbook, values)
     captured = _captured(runbook)
     for step in runbook.steps:
         for command in step.commands:
@@ -74,6 +78,11 @@ def refuse_unsafe(config: Config, runbook: Runbook, values: Mapping[str, str]) -
                     tr("line {line}: {problem}; nothing was run", line=command.line, problem=problem),
                     tr("see all of it: lilfox runbook run … --dry-run"),
                 )
+
+
+def with_defaults(runbook: Runbook, values: Mapping[str, str]) -> dict[str, str]:
+    """What a run begins with."""
+    return {each.name: each.default for each in runbook.variables if each.default is not None} | dict(values)
 
 
 def _captured(runbook: Runbook) -> frozenset[str]:
@@ -94,11 +103,11 @@ def _problem(
     if command.kind == "none":
         return ""
     try:
-        if command.kind in ("change", "interactive"):
+        if command.kind not in READS:
             refuse_change(config, hosts)
         late = {each.name for each in command.placeholders if each.name in captured and each.name not in values}
         if not late:
-            fill(command, values, runbook.variables)
+            let_through(config, hosts, command, fill(command, values, runbook.variables), runbook)
     except NotAllowed as error:
         return f"{error.message}; {error.hint}"
     except LilFoxError as error:
@@ -106,9 +115,9 @@ def _problem(
     return ""
 
 
-def _print_command(command: Command, hosts: tuple[str, ...], text: str, problem: str) -> None:
+def _print_command(command: Command, kind: Kind, hosts: tuple[str, ...], text: str, problem: str) -> None:
     where = listed(hosts) or command.attributes.host or "?"
-    words = [kind_text(command.kind)]
+    words = [kind_text(kind)]
     attributes = command.attributes
     words += [_("sudo")] if attributes.sudo else []
     words += [_("check")] if attributes.check else []

@@ -15,7 +15,7 @@ from lilfox_tui.redact import redact
 
 
 class Options(LogConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``argv`` is run on the host, no shell reads it."""
+    """``argv`` is run on the host, no shell reads it. Where nothing may be changed it is run if it is known to read."""
 
     kind: str = "command"
     argv: Annotated[tuple[str, ...], Meta(min_length=1)]
@@ -27,6 +27,7 @@ def open_source(name: str, options: Options, setting: Setting) -> ReadOnceSource
     """The command's output; it is started with the first question."""
 
     def blocks() -> AsyncGenerator[bytes, None]:
+        setting.refuse(options.argv)
         return setting.host.stream(options.argv)
 
     description = redact(shlex.join(options.argv))

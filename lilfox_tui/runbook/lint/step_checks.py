@@ -85,7 +85,11 @@ def _order(step: Step) -> Iterator[Problem]:
 
 def _changes(step: Step, undone: set[str | None]) -> Iterator[Problem]:
     """Changes that nobody looks after and nothing undoes."""
-    changing = [command for command in step.commands if command.kind == "change" and not command.attributes.rollback_of]
+    changing = [
+        command
+        for command in step.commands
+        if command.kind == "change" and not command.attributes.rollback_of and command.attributes.risk != "read"
+    ]
     if not changing or any(command.attributes.check for command in step.commands):
         return
     if any(command.attributes.name in undone for command in changing if command.attributes.name):

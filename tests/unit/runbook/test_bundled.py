@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from lilfox_tui import i18n
 from lilfox_tui.runbook import library
 from lilfox_tui.runbook.lint import lint
-from lilfox_tui.runbook.model import Document
+from lilfox_tui.runbook.model import BUNDLED, Document
 from lilfox_tui.runbook.recognising import verdict
 from lilfox_tui.runbook.splitting import Asking, split
 
@@ -26,7 +26,7 @@ def documents(language: str) -> dict[str, Document]:
 @pytest.mark.parametrize("language", ["en", "zh_CN"])
 def test_lint_has_nothing_to_say(language: str) -> None:
     found = documents(language)
-    assert sorted(found) == [library.BUNDLED + name for name in NAMES]
+    assert sorted(found) == [BUNDLED + name for name in NAMES]
     for path, document in found.items():
         assert [*document.problems, *lint(document)] == [], path
         assert len(document.runbooks) == 1

@@ -30,9 +30,10 @@ class OpenLogs:
     async def open(self) -> None:
         """Finds and opens; nothing is read yet. Raises LilFoxError."""
         from lilfox_tui.logs.opening import open_logs
+        from lilfox_tui.runbook.gate import let_argv_through
 
         self.configs = await self._wanted()
-        self.sources = open_logs(self._app.config, self.configs, self._host)
+        self.sources = open_logs(self._app.config, self.configs, self._host, let_argv_through)
 
     async def _wanted(self) -> Mapping[str, LogConfig]:
         from lilfox_tui.logs.discover import file_log, find_logs
@@ -56,9 +57,10 @@ class OpenLogs:
         """Opens the logs that are found on that host. Raises HostError."""
         from lilfox_tui.logs.discover import find_logs
         from lilfox_tui.logs.opening import open_logs
+        from lilfox_tui.runbook.gate import let_argv_through
 
         found = await find_logs(self._host(name), name)
-        self.sources += open_logs(self._app.config, found, self._host)
+        self.sources += open_logs(self._app.config, found, self._host, let_argv_through)
         self.configs = {**self.configs, **found}
 
     def _host(self, name: str | None) -> Host:

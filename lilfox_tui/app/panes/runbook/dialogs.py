@@ -18,6 +18,7 @@ from lilfox_tui.jobs.model import Job
 from lilfox_tui.monitor.runbook_text import OtherText
 from lilfox_tui.redact import redact
 from lilfox_tui.runbook.allowed import FirstRun
+from lilfox_tui.runbook.gate import kind_with
 from lilfox_tui.runbook.model import Runbook, Step, Variable
 from lilfox_tui.runbook.session import Folding
 from lilfox_tui.runbook.states import Result, RunState
@@ -107,14 +108,15 @@ def confirm_rows(
     """What stands above a command that is to be confirmed, and the command."""
     command, runbook = folding.command(turn), folding.runbook
     attributes = command.attributes
-    does = _("destroys something") if attributes.risk == "destroy" else kind_text(command.kind)
+    kind = kind_with(command, folding.values | dict(given), runbook)
+    does = _("destroys something") if attributes.risk == "destroy" else kind_text(kind)
     rows = [_line(_("hosts"), listed(turn.hosts) or "?", "accent")]
     facts = [does, *([_("as root (sudo)")] if attributes.sudo else [])]
     if attributes.timeout_s:
         facts.append(_("at most {time}", time=human_duration(attributes.timeout_s)))
     role = "failing" if attributes.risk == "destroy" else "degraded"
-    rows.append(_line(_("does"), listed(facts), role if command.kind != "read" else "text"))
-    if command.kind == "change":
+    rows.append(_line(_("does"), listed(facts), role if kind != "read" else "text"))
+    if kind == "change":
         backs = [each for step in runbook.steps for each in step.commands
                  if attributes.name is not None and each.attributes.rollback_of == attributes.name]  # fmt: skip
         back = _("u takes it back") if backs else _("the runbook does not say how this is taken back")

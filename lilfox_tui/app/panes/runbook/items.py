@@ -9,8 +9,8 @@ from pathlib import Path
 from lilfox_tui.app.panes.runbook.item import Item
 from lilfox_tui.jobs.model import Job
 from lilfox_tui.monitor.incident_view import RunbooksView
-from lilfox_tui.runbook.library import BUNDLED, ordered
-from lilfox_tui.runbook.model import Problem, Runbook
+from lilfox_tui.runbook.library import ordered
+from lilfox_tui.runbook.model import BUNDLED, Problem, Runbook
 
 
 def items_of(view: RunbooksView, firing: Sequence[str], seen: Collection[str] = ()) -> list[Item]:

@@ -49,15 +49,16 @@ class RunbookOrderKeys(RunbookRunKeys):
     async def _run_turn(self, run: RunLog, folding: Folding, turn: Turn, *, again: bool = False) -> None:
         """Runs a command, which is asked first where it changes something, needs the terminal, or may run twice."""
         from lilfox_tui.monitor.runbook_orders import run_order
-        from lilfox_tui.runbook.turns import asks
+        from lilfox_tui.runbook.gate import asks_with
 
         if folding.command(turn).kind == "interactive":
             await self._in_terminal(run, folding, turn, again=again)
             return
         given = self.given(run)
-        if (asks(folding.command(turn)) or again) and not await self._confirmed(folding, turn, given, again=again):
+        asked = again or asks_with(folding.command(turn), folding.values | given, folding.runbook)
+        if asked and not await self._confirmed(folding, turn, given, again=again):
             return
-        await self.order(run, run_order(turn, folding.sha256, given, again=again))
+        await self.order(run, run_order(turn, folding.sha256, given, again=again, seen=asked))
 
     async def _confirmed(self, folding: Folding, turn: Turn, given: dict[str, str], *, again: bool) -> bool:
         from lilfox_tui.app.panes.runbook.dialogs import confirm_rows

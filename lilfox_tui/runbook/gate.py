@@ -1,0 +1,96 @@
+"""The gate: what every text of a file goes through before it is a command on a host.
+
+Where nothing may be changed (``--read-only``, ``read_only: true``, ``protected`` hosts) only what is known to read gets
+through: judged in the moment before it runs, as the text that runs, with the values that it has. What its fence says of
+it, and what it was taken for when its file was read, can only make that stricter.
+
+Through it go the commands of runbooks (checks, rollbacks and those for a terminal among them), ``from:`` of variables
+and log sources of the kind ``command``. What LilFox itself makes of an action on the screen, a restore or a restart is
+a change by its nature: there ``refuse_change`` alone decides.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+
+from lilfox_tui.config.model import Config
+from lilfox_tui.config.protection import refuse_change
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.runbook.filling import Filled, fill
+from lilfox_tui.runbook.known_names import Verdict
+from lilfox_tui.runbook.model import BUNDLED, Command, Kind, Runbook
+from lilfox_tui.runbook.recognising import kind, verdict
+from lilfox_tui.runbook.splitting import Asking, split
+from lilfox_tui.runbook.turns import asks
+
+READS: frozenset[Kind] = frozenset({"read", "follow"})
+"""What runs where nothing may be changed."""
+
+
+def verdict_of_text(text: str) -> Verdict:
+    """What is known of one command, as it stands in ``text``. Of several, or of what cannot be read, nothing."""
+    parts = split(text, Asking(1))
+    if len(parts) != 1 or parts[0].whole or parts[0].syntax_error:
+        return "unknown"
+    return verdict(parts[0].read)
+
+
+def kind_as_run(command: Command, filled: Filled, runbook: Runbook) -> Kind:
+    """What the command is with its values, which can only make it stricter."""
+    if command.kind not in READS:
+        return command.kind
+    known: Verdict = "unknown" if command.script else verdict_of_text(filled.literal)
+    found = kind(known, command.attributes, ours=runbook.path.startswith(BUNDLED))
+    return found if found in READS else "change"
+
+
+def let_through(config: Config, hosts: Iterable[str], command: Command, filled: Filled, runbook: Runbook) -> Kind:
+    """What the command runs as on ``hosts``. Raises NotAllowed where it changes something and must not."""
+    found = kind_as_run(command, filled, runbook)
+    if found not in READS:
+        why = "" if found == command.kind else _became(command)
+        refuse_change(config, hosts, why)
+    return found
+
+
+def let_argv_through(config: Config, host: str | None, argv: Sequence[str]) -> None:
+    """Raises NotAllowed where a program of the configuration, on ``host`` (None: this machine), is not known to only
+    read and nothing may be changed there."""
+    if verdict_of_text(shlex.join(argv)) not in READS:
+        refuse_change(config, (host,), tr("{program} is not known to only read", program=argv[0]))
+
+
+def only_reads(text: str) -> bool:
+    """Whether all commands of a text are known to only read, and to end."""
+    parts = split(text, Asking())
+    return bool(parts) and all(not part.whole and verdict(part.read) == "read" for part in parts)
+
+
+def kind_with(command: Command, values: Mapping[str, str], runbook: Runbook) -> Kind:
+    """What the command is with ``values``, for those who show and ask. Where a value is missing here, or refused, it
+    counts as a change: nobody can judge it."""
+    if not command.placeholders:
+        return command.kind
+    try:
+        return kind_as_run(command, fill(command, values, runbook.variables), runbook)
+    except LilFoxError:
+        return "change" if command.kind in READS else command.kind
+
+
+def asks_with(command: Command, values: Mapping[str, str], runbook: Runbook) -> bool:
+    """Whether somebody confirms it before it runs with ``values``: also what only these make a change of."""
+    return asks(command) or kind_with(command, values, runbook) == "change" != command.kind
+
+
+def unseen(command: Command) -> LilFoxError:
+    """What is said of a command that only its values make a change of, where nobody has confirmed that."""
+    return LilFoxError(
+        tr("{why}; nobody has confirmed that, and it was not run", why=_became(command)),
+        tr("run it step by step, without --yes: it is then shown as it runs, and asked"),
+    )
+
+
+def _became(command: Command) -> Message:
+    return tr("line {line}: with its values it is not known to only read", line=command.line)
