@@ -69,14 +69,16 @@ def only_reads(text: str) -> bool:
 
 
 def kind_with(command: Command, values: Mapping[str, str], runbook: Runbook) -> Kind:
-    """What the command is with ``values``, for those who show and ask. Where a value is missing here, or refused, it
-    counts as a change: nobody can judge it."""
-    if not command.placeholders:
+    """What the command is with ``values``, for those who show and ask. Where one is missing it counts as a change, as
+    nobody can judge it; where one is refused it is what it was: it will not run."""
+    if not command.placeholders or command.kind not in READS:
         return command.kind
+    if any(placeholder.name not in values for placeholder in command.placeholders):
+        return "change"
     try:
         return kind_as_run(command, fill(command, values, runbook.variables), runbook)
     except LilFoxError:
-        return "change" if command.kind in READS else command.kind
+        return command.kind
 
 
 def asks_with(command: Command, values: Mapping[str, str], runbook: Runbook) -> bool:
