@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lilfox_tui import __version__
 from lilfox_tui.i18n import Message, _, tr
-from lilfox_tui.paths import state_path
+from lilfox_tui.paths import not_ours, state_path
 from lilfox_tui.redact import redact
 
 MOST_BYTES = 1 << 20
@@ -39,6 +39,8 @@ def write_crash(error: BaseException) -> Path | None:
     try:
         folder = _kept_in[-1] if _kept_in else state_path()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not_ours(folder) is not None:
+            return None
         path = folder / "crash.log"
         if path.is_file() and path.stat().st_size > MOST_BYTES:
             path.replace(path.with_name("crash.log.1"))

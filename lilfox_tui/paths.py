@@ -7,6 +7,7 @@ system's a group may read what a folder there (``jobs``, ``incidents``, …) let
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 import stat
@@ -14,8 +15,9 @@ from pathlib import Path
 
 import platformdirs
 
+from lilfox_tui import trusted_file
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import Message, tr
 
 APP = "lilfox"
 _SYSTEM = "/var/lib/lilfox"
@@ -31,10 +33,24 @@ def config_file() -> Path:
 
 
 def state_dir() -> Path:
-    """State that outlives a run (what was seen last, logs of crashes); made with mode 0700."""
+    """State that outlives a run (what was seen last, logs of crashes); made with mode 0700. Raises OSError, also where
+    others decide what is there."""
     folder = state_path()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if (refused := not_ours(folder)) is not None:
+        raise PermissionError(errno.EPERM, str(refused), str(folder))
     return folder
+
+
+def not_ours(folder: Path) -> Message | str | None:
+    """Why nothing is kept in a folder of the user; None where it is the user's alone. A link may lead to one that is
+    LilFox's alone, not into another one such as ``/etc``, where its files would lie among others."""
+    if (error := trusted_file.why_not(folder)) is not None:
+        return error.problems[0]
+    if folder.is_symlink() and folder.stat().st_mode & 0o077:
+        return tr("{folder} is a link to {target}, which is not LilFox's alone (mode 0700)", folder=folder,
+                  target=folder.resolve())  # fmt: skip
+    return None
 
 
 def state_path() -> Path:
@@ -49,6 +65,9 @@ def own_folder(name: str) -> Path:
         if folder == system_folder(name):
             folder.parent.mkdir(mode=0o750, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
+        refused = trusted_file.why_not(folder) if folder == system_folder(name) else not_ours(folder)
+        if refused is not None:
+            raise PermissionError(errno.EPERM, str(refused), str(folder))
         found = folder.stat()
     except (OSError, RuntimeError) as error:
         where = getattr(error, "filename", None) or system_folder(name)

@@ -117,6 +117,10 @@ def trusted(ca: str | None) -> Any:
     LilFoxError."""
     import ssl
 
+    from lilfox_tui.trusted_file import refuse
+
+    if ca is not None:
+        refuse(Path(ca).expanduser())
     try:
         return ssl.create_default_context(cafile=None if ca is None else str(Path(ca).expanduser()))
     except OSError as error:  # ssl.SSLError among them: a file that holds no certificates

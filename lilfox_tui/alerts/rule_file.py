@@ -30,10 +30,10 @@ _GROUP_FIELDS = ("name", "interval", "query_offset", "limit", "labels", "rules")
 _RULE_FIELDS = ("record", "alert", "expr", "for", "keep_firing_for", "labels", "annotations")
 
 
-def read_rules(path: Path) -> RuleFile:
-    """The rules of a file (UTF-8, up to 8 MiB). Raises ConfigError with all its problems, each as ``file:line:
-    group/rule: what``."""
-    return from_text(read_text(path), str(path))
+def read_rules(path: Path, *, trusted: bool = True) -> RuleFile:
+    """The rules of a file (UTF-8, up to 8 MiB). ``trusted`` is False where they are only looked at. Raises NotTrusted,
+    and ConfigError with all its problems, each as ``file:line: group/rule: what``."""
+    return from_text(read_text(path, trusted=trusted), str(path))
 
 
 def from_text(text: str, name: str) -> RuleFile:

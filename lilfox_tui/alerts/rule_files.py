@@ -12,7 +12,8 @@ from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, tr
 
 Stamp = tuple[tuple[str, int, int, int], ...]
-"""Path, inode, size and time of change (ns) of each file: another one means that something was written."""
+"""Path, inode, size and time of change (ns) of each file: another one means that something was written, or that other
+people may write there now."""
 
 
 class RuleFiles(Struct, frozen=True):
@@ -53,7 +54,7 @@ def stamp_of(patterns: Sequence[str], base: Path) -> Stamp:
         for path in _paths(pattern, base):
             try:
                 about = Path(path).stat()
-                found.setdefault(path, (path, about.st_ino, about.st_size, about.st_mtime_ns))
+                found.setdefault(path, (path, about.st_ino, about.st_size, about.st_ctime_ns))
             except OSError:
                 found.setdefault(path, (path, 0, 0, 0))
     return tuple(found.values())

@@ -87,7 +87,7 @@ class _Rules:
         problems: list[str] = []
         for path in self._paths:
             try:
-                read.append(read_rules(path))
+                read.append(read_rules(path, trusted=False))
             except ConfigError as error:
                 problems += error.problems
         if self._semantics == PROMETHEUS_2:

@@ -42,9 +42,9 @@ def load(path: Path | None = None, *, environ: Mapping[str, str] | None = None) 
         path = paths.config_file()
         if not path.exists():
             return LoadedConfig(Config())
-    from lilfox_tui.config import trusted_file  # what reads a file is not waited for where there is none
+    from lilfox_tui.config import config_file  # what reads a file is not waited for where there is none
 
-    source = trusted_file.read(path)
+    source = config_file.read(path)
     config = _beside(path, from_text(source.text, str(path)))
     warnings = _warnings(config, path, source.readable_by_others, os.environ if environ is None else environ)
     return LoadedConfig(config, path, tuple(warnings))

@@ -10,7 +10,7 @@ import signal
 import stat
 from pathlib import Path
 
-from lilfox_tui.config import trusted_file
+from lilfox_tui import trusted_file
 from lilfox_tui.config.types import SecretRef
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, tr
@@ -48,8 +48,6 @@ def _from_file(ref: SecretRef, place: str) -> bytes:
         with trusted_file.opened(path) as (descriptor, found):
             if not stat.S_ISREG(found.st_mode):
                 raise LilFoxError(tr("{ref}: not a regular file", ref=ref))
-            if found.st_uid not in (0, os.geteuid()):
-                raise LilFoxError(tr("{ref}: belongs to somebody else; refused", ref=ref))
             if found.st_mode & 0o077:
                 raise LilFoxError(
                     tr("{ref}: others may read or write it; refused", ref=ref), tr("run: chmod 600 {path}", path=path)

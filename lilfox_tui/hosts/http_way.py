@@ -9,6 +9,7 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -151,6 +152,10 @@ def tls_context(tls: Tls) -> ssl.SSLContext:
     """What ``tls`` asks for; reads the trusted certificates, so call it in a thread. Raises LilFoxError."""
     import ssl
 
+    from lilfox_tui.trusted_file import refuse
+
+    for file in filter(None, (tls.ca_file, tls.cert_file, tls.key_file)):
+        refuse(Path(file))
     try:
         context = ssl.create_default_context(cafile=tls.ca_file or None)
         if not tls.verify:
@@ -158,6 +163,6 @@ def tls_context(tls: Tls) -> ssl.SSLContext:
         if tls.cert_file:
             context.load_cert_chain(tls.cert_file, tls.key_file or None)
     except (OSError, ValueError) as error:
-        named = listed(name for name in (tls.ca_file, tls.cert_file, tls.key_file) if name)
-        raise LilFoxError(tr("{files}: not usable for TLS: {reason}", files=named, reason=str(error))) from None
+        names = listed(name for name in (tls.ca_file, tls.cert_file, tls.key_file) if name)
+        raise LilFoxError(tr("{files}: not usable for TLS: {reason}", files=names, reason=str(error))) from None
     return context

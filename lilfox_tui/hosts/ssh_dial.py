@@ -16,13 +16,15 @@ from msgspec import Struct
 
 from lilfox_tui.config.model import HostConfig, SshConfig
 from lilfox_tui.config.types import SecretRef
-from lilfox_tui.errors import HostUnreachable
+from lilfox_tui.errors import AuthRefused, HostUnreachable
 from lilfox_tui.hosts.ssh_errors import dial_error
+from lilfox_tui.hosts.ssh_files_trusted import refuse_all, refuse_config
 from lilfox_tui.hosts.ssh_greeting import Greeting
 from lilfox_tui.hosts.ssh_identity import identity_files, login_refused, opened
 from lilfox_tui.hosts.ssh_keys import KnownKeys, key_error, known_keys, place_of
 from lilfox_tui.hosts.sudo import secret
 from lilfox_tui.i18n import tr
+from lilfox_tui.trusted_file import NotTrusted
 
 CIPHERS = (
     "aes128-gcm@openssh.com",
@@ -144,6 +146,7 @@ async def resolve(target: Target, ssh: SshConfig) -> Resolved:
     if target.port is not None:
         chosen["port"] = target.port
     try:
+        await asyncio.to_thread(refuse_config, files)
         probe = await asyncssh.SSHClientConnectionOptions.construct(
             None, host=target.address, client_keys=None, **chosen
         )
@@ -151,10 +154,13 @@ async def resolve(target: Target, ssh: SshConfig) -> Resolved:
         known_hosts = tuple(str(_path(file)) for file in own or ssh.known_hosts)
         key_name = probe.host_key_alias or probe.host
         known = known_keys(known_hosts, key_name, "", probe.port)
+    except NotTrusted as error:
+        raise AuthRefused(target.host, error.message, error.hint) from None
     except (OSError, ValueError) as error:
         raise dial_error(target.host, target.address, _as_config(error), ssh.connect_timeout) from None
     of_config: list[str] = list(probe.config.get("IdentityFile") or ())
     identities = identity_files(target.identity, of_config)
+    _refuse_keys(target, identities)
     chosen |= _options(target, ssh, probe, identities)
     if probe.config.get("HostKeyAlgorithms") is None:
         chosen["server_host_key_algs"] = known.algorithms()
@@ -163,6 +169,13 @@ async def resolve(target: Target, ssh: SshConfig) -> Resolved:
     return Resolved(
         probe.host, probe.port, probe.username, key_name, jumps, known_hosts, known, identities, timeout_s, chosen
     )
+
+
+def _refuse_keys(target: Target, files: tuple[str, ...]) -> None:
+    try:
+        refuse_all(files)
+    except NotTrusted as error:
+        raise AuthRefused(target.host, error.message, error.hint) from None
 
 
 def _path(text: str) -> Path:

@@ -9,6 +9,7 @@ import asyncssh
 from msgspec import Struct
 
 from lilfox_tui.errors import HostError, HostKeyChanged, HostKeyUnknown
+from lilfox_tui.hosts.ssh_files_trusted import refuse_all
 from lilfox_tui.i18n import listed, tr
 
 DEFAULT_PORT = 22
@@ -52,8 +53,9 @@ class KnownKeys(Struct, frozen=True):
 
 
 def known_keys(files: tuple[str, ...], host: str, address: str, port: int) -> KnownKeys:
-    """What the readable ones of ``files`` have for ``host``. Raises ValueError for a line that is none."""
+    """What the readable ones of ``files`` have for ``host``. Raises NotTrusted, ValueError for a line that is none."""
     readable = [file for file in files if os.access(file, os.R_OK)]
+    refuse_all(readable)
     hosts = asyncssh.read_known_hosts(readable)
     trusted, authorities, revoked, *_ = hosts.match(host, address, port if port != DEFAULT_PORT else None)
     # asyncssh looks for the bare host where a port has no trusted key, and then misses the port's @revoked lines

@@ -1,8 +1,8 @@
 """Files of runbooks that nobody chose for this machine: the first run of one is asked.
 
-Chosen are those that LilFox brings, and those in the files and folders that the configuration names. Any other one, as
-of a repository that was just fetched, is remembered once somebody has allowed it: by the digest of its bytes, so that
-another text is asked again.
+Chosen are those that LilFox brings, and those in the files and folders that the configuration names, where nobody else
+can have written them. Any other one, as of a repository that was just fetched, is remembered once somebody has allowed
+it: by the digest of its bytes, so that another text is asked again.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from lilfox_tui.replace_file import locked, replace_file
 from lilfox_tui.runbook.document import read
 from lilfox_tui.runbook.library import files_of
 from lilfox_tui.runbook.model import BUNDLED, Kind, Runbook
+from lilfox_tui.trusted_file import NotTrusted, why_not
 
 _NAME = "allowed.json"
 _MOST_TEXTS, _MOST_FILES = 20, 1000
@@ -42,10 +43,15 @@ class FirstRun(Struct, frozen=True, kw_only=True):
     """Another text of it was allowed before."""
     commands: dict[Kind, int]
     """How many there are of each kind, in the whole file."""
+    others: NotTrusted | None = None
+    """Where others decide what is in the file: only a person who has seen the question says yes to it."""
 
     @property
     def question(self) -> Message:
         """In a sentence."""
+        if self.others is not None:
+            return tr("{why} (sha256 {sha256}…); its commands: {commands}", why=self.others.message,
+                      sha256=self.sha256[:12], commands=_counted(self.commands))  # fmt: skip
         told = {"path": self.path, "sha256": self.sha256[:12], "commands": _counted(self.commands)}
         if self.changed:
             return tr("{path} was changed since it was allowed (sha256 {sha256}…); its commands: {commands}", **told)
@@ -64,9 +70,10 @@ def first_run(runbook: Runbook, config: RunbooksConfig) -> FirstRun | None:
         return None
     path = os.path.realpath(runbook.path)
     known = _known().get(path, ())
-    if runbook.sha256 in known or _is_configured(path, config):
+    others = why_not(Path(runbook.path))
+    if runbook.sha256 in known or (others is None and _is_configured(path, config)):
         return None
-    return FirstRun(path=path, sha256=runbook.sha256, changed=bool(known), commands=_commands(runbook))
+    return FirstRun(path=path, sha256=runbook.sha256, changed=bool(known), commands=_commands(runbook), others=others)
 
 
 def allow(first: FirstRun) -> None:
@@ -90,7 +97,9 @@ def refuse_first_run(runbook: Runbook, config: RunbooksConfig) -> None:
     if (first := first_run(runbook, config)) is not None:
         raise NotAllowedYet(
             first.question,
-            tr("look at it: lilfox runbook show {path}; then say --yes, or run it at a terminal, which asks",
+            first.others.hint
+            if first.others is not None
+            else tr("look at it: lilfox runbook show {path}; then say --yes, or run it at a terminal, which asks",
                path=first.path),
         )  # fmt: skip
 
@@ -105,8 +114,9 @@ def _known() -> _Texts:
 
 
 def _is_configured(path: str, config: RunbooksConfig) -> bool:
-    """Whether the configuration lists the file."""
-    return any(os.path.realpath(each) == path for folder in config.folders for each in files_of(Path(folder)))
+    """Whether the configuration lists the file, by a way that nobody else has made."""
+    listed_there = (each for folder in config.folders for each in files_of(Path(folder)))
+    return any(os.path.realpath(each) == path and why_not(each) is None for each in listed_there)
 
 
 def _commands(runbook: Runbook) -> dict[Kind, int]:

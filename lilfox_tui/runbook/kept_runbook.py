@@ -17,6 +17,7 @@ from lilfox_tui.redact import redact
 from lilfox_tui.regular_file import open_regular
 from lilfox_tui.runbook.model import Command, Runbook
 from lilfox_tui.runbook.placeholders import placeholders_of
+from lilfox_tui.trusted_file import refuse
 
 _NAME = "runbook.json"
 _MOST_BYTES = 256 << 20
@@ -44,7 +45,9 @@ def read(folder: Path) -> Runbook:
 
 
 def read_whole(folder: Path) -> Runbook:
-    """The same, where nothing of it had to be masked: what can be run again. Raises LilFoxError."""
+    """The same, where nothing of it had to be masked: what can be run again. Raises NotTrusted where
+    another one may have written it, LilFoxError."""
+    refuse(folder / _NAME)
     runbook, masked = _read(folder)
     if masked:
         raise LilFoxError(

@@ -20,6 +20,7 @@ from lilfox_tui.runbook.facts import Opened, Resumed, RunFact, heard
 from lilfox_tui.runbook.model import Runbook
 from lilfox_tui.runbook.on_disk import OnDisk
 from lilfox_tui.runbook.wish import KIND, Wish
+from lilfox_tui.trusted_file import refuse
 
 _GOES_ON = "resumed"
 """A file of the job's folder: the id of the run that went on with it."""
@@ -48,8 +49,9 @@ def newest(run: str) -> str:
 
 
 def wish_of(run: str) -> Wish:
-    """What was asked of it. Raises LilFoxError."""
+    """What was asked of it. Raises NotTrusted for a run of somebody else, whose commands would be ours; LilFoxError."""
     folder = find_folder(run)
+    refuse(folder / REQUEST)
     try:
         with os.fdopen(open_regular(folder / REQUEST), "rb") as file:
             request = msgspec.json.decode(file.read(_MOST_BYTES), type=Request)

@@ -12,12 +12,13 @@ from lilfox_tui.i18n import _
 MAX_BYTES = 8 * 1024 * 1024
 
 
-def read_text(path: Path) -> str:
-    """A regular file's text. Raises ConfigError as ``file:line: what``."""
-    from lilfox_tui.config.trusted_file import content, opened
+def read_text(path: Path, *, trusted: bool) -> str:
+    """A regular file's text; ``trusted``: something follows from it, so nobody else may be able to write it. Raises
+    ConfigError as ``file:line: what``, NotTrusted."""
+    from lilfox_tui.trusted_file import content, opened
 
     try:
-        with opened(path) as (descriptor, found):
+        with opened(path, trusted=trusted) as (descriptor, found):
             if not stat.S_ISREG(found.st_mode):
                 raise _unusable(path, _("not a regular file; name the file itself"))
             raw = content(descriptor, MAX_BYTES)

@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     errors: dict[Path, tuple[str, ...]] = {}
     for path in paths:
         try:
-            files[path] = read_rules(path)
+            files[path] = read_rules(path, trusted=False)
         except ConfigError as error:
             errors[path] = error.problems
     known = _known(args.metrics) if args.metrics else _asked(loaded, files.values())

@@ -8,16 +8,18 @@ from lilfox_tui.cli.output import warn
 from lilfox_tui.config.runbook_model import RunbooksConfig
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
-from lilfox_tui.runbook.allowed import allow, first_run
+from lilfox_tui.runbook.allowed import allow, first_run, refuse_first_run
 from lilfox_tui.runbook.model import Runbook
 
 
 def allow_first_run(runbook: Runbook, config: RunbooksConfig, *, yes: bool) -> None:
-    """Returns where it may run: ``yes`` allows it, or the person at this terminal. Raises LilFoxError (exit code 2)
-    where that person says no. Blocks."""
+    """Returns where it may run: ``yes`` allows it (not what others may write), or the person at this terminal. Raises
+    LilFoxError (exit code 2) where that person says no. Blocks."""
     first = first_run(runbook, config)
     if first is None:
         return
+    if yes and first.others is not None:
+        refuse_first_run(runbook, config)
     warn(first.question)
     if not yes:
         warn(tr("allow it? [y]es; anything else: no"))

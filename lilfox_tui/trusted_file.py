@@ -1,0 +1,169 @@
+"""Reading what decides what runs, and whose secrets are sent, only where nobody else can have written it.
+
+The rule is that of sshd and sudo for their files, and holds for everything that LilFox acts on: the configuration and
+the files that it names, runbooks, what ssh reads, secrets, and the folders where LilFox keeps its own. A file belongs
+to root or to the user, its owner alone may write it, and so it is with every folder on the way to it, through every
+link. In a folder where all may put something (``/tmp``, sticky), what lies there counts by its own owner.
+
+The way is walked from ``/`` by descriptors, and what was looked at is what is read.
+"""
+
+from __future__ import annotations
+
+import errno
+import grp
+import os
+import pwd
+import shlex
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lilfox_tui.errors import ConfigError
+from lilfox_tui.i18n import tr
+
+_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_MOST_LINKS = 40
+_BY_OTHERS = 0o022
+
+
+class NotTrusted(ConfigError):
+    """Somebody else can say what is in a file, or which file it is."""
+
+    def __init__(self, path: Path, place: Path, found: os.stat_result) -> None:
+        owner, mode = _name(found.st_uid), f"{found.st_mode & 0o7777:04o}"
+        text = tr("{path} is not used, as others decide what is there: {place} belongs to {owner}, its mode is {mode}",
+                  path=path, place=place, owner=owner, mode=mode)  # fmt: skip
+        hint = tr("Look at what is in it; then make it your own: {command}", command=_mending(place, found))
+        super().__init__(text, (f"{text}. {hint}",), hint)
+
+
+@contextmanager
+def opened(path: Path, *, trusted: bool = True) -> Iterator[tuple[int, os.stat_result]]:
+    """A descriptor of ``path`` and what it is; never waits for a pipe's writer. Raises OSError, and NotTrusted unless
+    it is only looked at and nothing follows from it (``trusted`` False)."""
+    descriptor = _walked(path) if trusted else os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        yield descriptor, os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def content(descriptor: int, limit_bytes: int) -> bytes:
+    """Up to ``limit_bytes`` and one more, so that the caller sees what is longer. Raises OSError."""
+    with os.fdopen(descriptor, "rb", closefd=False) as file:
+        return file.read(limit_bytes + 1)
+
+
+def why_not(path: Path) -> NotTrusted | None:
+    """Why a file or folder is not to be acted on; None where it may be, or cannot be opened: who reads it says that."""
+    try:
+        os.close(_walked(path))
+    except NotTrusted as error:
+        return error
+    except OSError:
+        return None
+    return None
+
+
+def refuse(path: Path) -> None:
+    """Raises NotTrusted."""
+    if (error := why_not(path)) is not None:
+        raise error
+
+
+def _walked(path: Path) -> int:
+    """A descriptor of what ``path`` leads to. Raises NotTrusted, OSError."""
+    todo, place, links = [*reversed(path.absolute().parts[1:])], Path("/"), 0
+    folder = os.open("/", _FOLDER)
+    try:
+        shared = _checked_folder(path, place, os.fstat(folder))
+        while todo:
+            name = todo.pop()
+            found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            here = place.parent if name == ".." else place / name
+            if shared and found.st_uid not in _trusted():
+                raise NotTrusted(path, here, found)
+            if stat.S_ISLNK(found.st_mode):
+                links += 1
+                if links > _MOST_LINKS:
+                    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+                target = Path(os.readlink(name, dir_fd=folder))
+                todo += reversed(target.parts[1:] if target.is_absolute() else target.parts)
+                if target.is_absolute():
+                    folder, place = _into(folder, "/"), Path("/")
+                    shared = _checked_folder(path, place, os.fstat(folder))
+            elif todo:
+                folder, place = _into(folder, name), here
+                shared = _checked_folder(path, place, os.fstat(folder))
+            else:
+                return _last(path, here, name, folder)
+        return _last(path, place, ".", folder)
+    finally:
+        os.close(folder)
+
+
+def _into(folder: int, name: str) -> int:
+    inner = os.open(name, _FOLDER, dir_fd=folder)
+    os.close(folder)
+    return inner
+
+
+def _last(path: Path, place: Path, name: str, folder: int) -> int:
+    """The file, or the folder, at the end of the way."""
+    descriptor = os.open(name, _FILE, dir_fd=folder)
+    found = os.fstat(descriptor)
+    if found.st_uid not in _trusted() or _others_write(found):
+        os.close(descriptor)
+        raise NotTrusted(path, place, found)
+    return descriptor
+
+
+def _checked_folder(path: Path, place: Path, found: os.stat_result) -> bool:
+    """Whether others may put something beside what is there already. Raises NotTrusted where they may replace it."""
+    shared = _others_write(found)
+    if found.st_uid not in _trusted() or (shared and not found.st_mode & stat.S_ISVTX):
+        raise NotTrusted(path, place, found)
+    return shared
+
+
+def _others_write(found: os.stat_result) -> bool:
+    """Of a file each bit counts, of a folder not that of a group in which nobody else is. What is written to a device
+    (``/dev/null``) does not stay there."""
+    if not found.st_mode & _BY_OTHERS or stat.S_ISCHR(found.st_mode):
+        return False
+    return not stat.S_ISDIR(found.st_mode) or bool(found.st_mode & stat.S_IWOTH) or not _is_own(found.st_gid)
+
+
+def _is_own(gid: int) -> bool:
+    """Whether a group is root's, or the user's private one."""
+    if gid == 0:
+        return True
+    try:
+        user, group = pwd.getpwuid(os.geteuid()), grp.getgrgid(gid)
+    except KeyError:
+        return False
+    return user.pw_gid == gid and user.pw_name == group.gr_name and set(group.gr_mem) <= {user.pw_name}
+
+
+def _trusted() -> tuple[int, int]:
+    return 0, os.geteuid()
+
+
+def _name(uid: int) -> str:
+    try:
+        return f"{pwd.getpwuid(uid).pw_name} ({uid})"
+    except KeyError:
+        return str(uid)
+
+
+def _mending(place: Path, found: os.stat_result) -> str:
+    """The command that makes it the user's own."""
+    word, commands = shlex.quote(str(place)), []
+    if found.st_uid not in _trusted():
+        commands.append(f"chown -h {os.geteuid()} {word}")
+    if not stat.S_ISLNK(found.st_mode) and _others_write(found):
+        commands.append(f"chmod go-w {word}")
+    return " && ".join(commands)

@@ -1,0 +1,168 @@
+"""What decides what runs, with real owners, modes and links: each way that somebody else could turn is told."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+from pathlib import Path
+
+import pytest
+
+from lilfox_tui.trusted_file import NotTrusted, content, opened, why_not
+
+STRANGER = 4711
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """``tmp_path/a/b/file``."""
+    path = tmp_path / "a" / "b" / "file"
+    path.parent.mkdir(parents=True)
+    path.write_text("text")
+    path.chmod(0o600)
+    return path
+
+
+def text_of(path: Path) -> str:
+    with opened(path) as (descriptor, _found):
+        return content(descriptor, 100).decode()
+
+
+def refused(path: Path) -> str:
+    """Which place is named, and the command that mends it."""
+    with pytest.raises(NotTrusted) as caught:
+        text_of(path)
+    error = caught.value
+    assert why_not(path) is not None
+    assert str(error.message).startswith(f"{path} is not used, as others decide what is there: ")
+    assert error.problems == (f"{error.message}. {error.hint}",), "lists of problems tell all of it"
+    return f"{error.message} / {error.hint}"
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o773, 0o702, 0o602])
+def test_a_folder_anywhere_on_the_way_that_others_may_write(file: Path, mode: int) -> None:
+    for folder in (file.parent, file.parent.parent):
+        folder.chmod(mode)
+        said = refused(file)
+        owner = f"{pwd.getpwuid(os.geteuid()).pw_name} ({os.geteuid()})"
+        assert f"{folder} belongs to {owner}, its mode is {mode:04o}" in said
+        assert said.endswith(f"chmod go-w {folder}")
+        folder.chmod(0o700)
+        assert text_of(file) == "text"
+
+
+@needs_root
+@pytest.mark.root
+def test_a_file_or_a_folder_of_somebody_else(file: Path) -> None:
+    for place in (file, file.parent, file.parent.parent):
+        os.chown(place, STRANGER, -1)
+        said = refused(file)
+        assert f"{place} belongs to {STRANGER}" in said
+        assert said.endswith(f"chown -h 0 {place}")
+        os.chown(place, 0, -1)
+    assert text_of(file) == "text"
+
+
+@needs_root
+@pytest.mark.root
+def test_both_that_and_a_mode_are_mended_by_one_line(file: Path) -> None:
+    os.chown(file, STRANGER, -1)
+    file.chmod(0o666)
+    assert refused(file).endswith(f"chown -h 0 {file} && chmod go-w {file}")
+
+
+@needs_root
+@pytest.mark.root
+def test_in_a_sticky_folder_each_counts_by_its_own_owner(file: Path) -> None:
+    """As in /tmp: others may put something there, and not replace what is there."""
+    file.parent.chmod(0o1777)
+    assert text_of(file) == "text"
+    os.chown(file, STRANGER, -1)
+    refused(file)
+    link = file.parent / "link"
+    link.symlink_to("/etc/hostname")
+    assert why_not(link) is None
+    os.chown(link, STRANGER, -1, follow_symlinks=False)
+    said = refused(link)
+    assert f"{link} belongs to {STRANGER}" in said
+    assert said.endswith(f"chown -h 0 {link}")
+
+
+@needs_root
+@pytest.mark.root
+@pytest.mark.parametrize("absolute", [True, False])
+def test_links_on_the_way_are_followed_and_each_of_their_folders_counts(
+    file: Path, tmp_path: Path, *, absolute: bool
+) -> None:
+    """``here/there`` → ``open/on`` → ``a/b``: only who may write ``open`` decides."""
+    (tmp_path / "here").mkdir()
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open" / "on").symlink_to(file.parent if absolute else "../a/b")
+    (tmp_path / "here" / "there").symlink_to(tmp_path / "open" / "on" if absolute else "../open/on")
+    path = tmp_path / "here" / "there" / "file"
+    assert text_of(path) == "text"
+    (tmp_path / "open").chmod(0o777)
+    assert f"{tmp_path / 'open'} belongs to " in refused(path)
+    (tmp_path / "open").chmod(0o755)
+    os.chown(tmp_path / "open", STRANGER, -1)
+    assert f"{tmp_path / 'open'} belongs to {STRANGER}" in refused(path)
+    os.chown(tmp_path / "open", 0, -1)
+    (tmp_path / "a").chmod(0o777)
+    assert f"{tmp_path / 'a'} belongs to " in refused(path)
+
+
+def test_the_way_back_up_is_walked_too(file: Path) -> None:
+    path = file.parent / ".." / "b" / "." / "file"
+    assert text_of(path) == "text"
+    file.parent.parent.chmod(0o777)
+    refused(path)
+
+
+def test_of_a_relative_path_the_folders_above_count(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(file.parent)
+    assert text_of(Path("file")) == "text"
+    file.parent.parent.chmod(0o777)
+    refused(Path("file"))
+
+
+@needs_root
+@pytest.mark.root
+def test_a_folder_of_a_group_counts_unless_nobody_else_is_in_it(file: Path) -> None:
+    others = next(group.gr_gid for group in grp.getgrall() if group.gr_gid != 0)
+    os.chown(file.parent, 0, others)
+    file.parent.chmod(0o775)
+    assert refused(file).endswith(f"chmod go-w {file.parent}")
+    os.chown(file.parent, 0, 0)
+    assert text_of(file) == "text"
+
+
+def test_folders_are_looked_at_as_files_are(file: Path) -> None:
+    assert why_not(file.parent) is None
+    assert why_not(Path("/")) is None
+    file.parent.chmod(0o1777)
+    assert why_not(file.parent) is not None, "nothing of ours is kept where others may put something"
+
+
+def test_what_is_not_there_or_leads_nowhere_is_told_by_who_opens_it(file: Path) -> None:
+    assert why_not(file.parent / "gone") is None
+    with pytest.raises(FileNotFoundError):
+        text_of(file.parent / "gone")
+    (file.parent / "loop").symlink_to("loop")
+    with pytest.raises(OSError, match="symbolic links"):
+        text_of(file.parent / "loop")
+    with pytest.raises(NotADirectoryError):
+        text_of(file / "below")
+
+
+def test_what_was_looked_at_is_what_is_read(file: Path) -> None:
+    """Whatever has the name afterwards."""
+    with opened(file) as (descriptor, _found):
+        file.rename(file.with_name("old"))
+        file.write_text("another")
+        assert content(descriptor, 100) == b"text"
+
+
+def test_a_device_keeps_nothing_that_others_write(tmp_path: Path) -> None:
+    assert why_not(Path(os.devnull)) is None
