@@ -225,7 +225,12 @@ class Shell(App[None], inherit_bindings=False):
 
     def run_shell(self, view: HostView) -> None:
         """Steps aside for a shell on the host, and comes back when it ends."""
-        self.step_aside_for(self.monitor.shell_argv(view.name))
+        try:
+            argv = self.monitor.shell_argv(view.name)
+        except LilFoxError as error:
+            self.tell(error)
+        else:
+            self.step_aside_for(argv)
 
     def step_aside_for(self, argv: Sequence[str]) -> int | None:
         """Steps aside for a program in this terminal, and comes back with its exit status; None where it could not be

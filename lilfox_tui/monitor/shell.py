@@ -8,14 +8,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lilfox_tui.config.model import HostConfig, SshConfig
+from lilfox_tui.hosts.ssh_files_trusted import refuse_config
 
 
 def shell_argv(name: str, config: HostConfig, ssh: SshConfig) -> list[str]:
-    """argv of an interactive shell: this machine's own, or OpenSSH's client with what the config says of the host."""
+    """argv of an interactive shell: this machine's own, or OpenSSH's client with what the config says of the host.
+    Raises NotTrusted where others may write what that would read. Blocks."""
     if config.local:
         return [os.environ.get("SHELL") or "/bin/sh"]
     argv = ["ssh"]
     files = [str(Path(each).expanduser()) for each in ssh.config_files]
+    refuse_config(each for each in files if Path(each).is_file())
     if ssh.config_files != SshConfig().config_files:
         argv += ["-F", files[0] if files else "none"]
     if ssh.known_hosts != SshConfig().known_hosts:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
+from lilfox_tui.cli.runbooks.first_run import allow_first_run
 from lilfox_tui.config.runbook_model import RunbooksConfig
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.runbook.allowed import FirstRun, NotAllowedYet, allow, first_run, refuse_first_run
@@ -151,3 +153,62 @@ def test_of_very_many_files_those_that_were_allowed_last_are_remembered(
     allow(asked(first))
     allow(asked(third))
     assert [first_run(each, NONE) is None for each in (first, second, third)] == [True, False, True]
+
+
+STRANGER = 4711
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+
+
+@needs_root
+@pytest.mark.root
+def test_a_configured_file_that_others_may_write_is_asked_and_yes_alone_is_no_answer(tmp_path: Path) -> None:
+    """A stranger's file with ``confirm: none`` in a folder of the configuration is nobody's choice."""
+    folder = tmp_path / "runbooks"
+    folder.mkdir()
+    made, config = runbook(folder / "made.md"), RunbooksConfig(folders=(str(folder),))
+    assert first_run(made, config) is None
+    file = folder / "made.md"
+    for place, mode, owner in (
+        (folder, 0o777, 0),
+        (file, 0o666, 0),
+        (folder, 0o755, STRANGER),
+        (file, 0o644, STRANGER),
+    ):
+        before = place.stat().st_mode
+        place.chmod(mode)
+        os.chown(place, owner, -1)
+        first = asked(made, config)
+        assert first.others is not None
+        assert f"{place} belongs to " in str(first.question)
+        with pytest.raises(NotAllowedYet, match="others decide") as caught:
+            allow_first_run(made, config, yes=True)
+        assert str(place) in str(caught.value.hint)
+        os.chown(place, 0, -1)
+        place.chmod(before)
+        assert first_run(made, config) is None
+
+
+@needs_root
+@pytest.mark.root
+def test_a_link_that_a_stranger_has_put_into_a_folder_chooses_nothing(tmp_path: Path) -> None:
+    """Neither for what it leads to, where that is the administrator's own."""
+    folder, own = tmp_path / "runbooks", tmp_path / "own.md"
+    folder.mkdir()
+    own.write_text(TEXT)
+    (folder / "made.md").symlink_to(own)
+    config = RunbooksConfig(folders=(str(folder),))
+    assert first_run(read(folder / "made.md").runbooks[0], config) is None
+    folder.chmod(0o1777)
+    os.chown(folder / "made.md", STRANGER, -1, follow_symlinks=False)
+    assert asked(read(folder / "made.md").runbooks[0], config).others is not None
+    assert asked(read(own).runbooks[0], config).others is None
+
+
+def test_a_person_who_has_seen_it_may_allow_what_others_may_write_until_they_write(tmp_path: Path) -> None:
+    folder = tmp_path / "runbooks"
+    folder.mkdir()
+    folder.chmod(0o777)
+    config = RunbooksConfig(folders=(str(folder),))
+    allow(asked(runbook(folder / "made.md"), config))
+    assert first_run(runbook(folder / "made.md"), config) is None
+    assert asked(runbook(folder / "made.md", TEXT.replace("uptime", "reboot")), config).others is not None
