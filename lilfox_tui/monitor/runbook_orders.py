@@ -117,12 +117,11 @@ def run_order(turn: Turn, sha256: str, values: Mapping[str, str], *, again: bool
 
 
 def once_more(folding: Folding, turn: Turn) -> tuple[Turn, str]:
-    """``turn`` on those of its hosts where it is not done; and the ``run`` of one of which nobody knows how it ended,
-    empty where all ends are known."""
+    """``turn`` on those of its hosts where it is still to do; and the ``run`` of one of which nobody knows how it
+    ended, empty where all ends are known."""
     results = folding.results(turn.step, turn.command or 0)
-    left = tuple(host for host in turn.hosts if host not in results or results[host].state != "done")
     unknown = [each.run for each in results.values() if each.state == "unknown"]
-    return Turn(turn.step, turn.command, left or turn.hosts), unknown[0] if unknown else ""
+    return folding.left(turn), unknown[0] if unknown else ""
 
 
 def in_terminal(config: Config, folding: Folding, turn: Turn, sha256: str, values: Mapping[str, str]) -> InTerminal:

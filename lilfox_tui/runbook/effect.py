@@ -62,7 +62,7 @@ async def run(run: Run, wanted: dict[str, Any]) -> Outcome:
         try:
             async with listening(run.folder, handling.handle):
                 if wish.resumes:
-                    handling.begin(_ask_hosts(runner))
+                    handling.ask_hosts(_ask_hosts(runner))
                 run.say(_("waits for orders"))
                 return await handling.ended
         finally:
@@ -135,7 +135,8 @@ def _take_first_values(runner: Runner, runbook: Runbook, wish: Wish) -> None:
 def _go_on(
     record: Record, runner: Runner, before: list[RunFact], wish: Wish, hosts: dict[str, tuple[str, ...]]
 ) -> None:
-    """Takes over what the earlier run knew. Once ``Resumed`` is on the disk, that one is not gone on with again."""
+    """Takes over what the earlier run knew. From the first on that one is not gone on with again but by going on with
+    this one, so that no two go on from the same place; before ``Resumed`` is on the disk this one has done nothing."""
     opened = [fact for fact in before if isinstance(fact, Opened)]
     if any(fact.runbook != wish.runbook or fact.path != wish.path for fact in opened[:1]):
         raise LilFoxError(tr("run {run} is not of this runbook", run=wish.resumes))
@@ -146,13 +147,13 @@ def _go_on(
                run=wish.resumes),
             tr("put it back as it was and go on, or begin a new run"),
         )  # fmt: skip
+    say_resumed(wish.resumes, record.run_id)
     for fact in before:
         if not isinstance(fact, RunsAll | Acts):
             record.fact(fact)
     with_outputs(wish.resumes, record.folder)
     runner.values |= runner.folding.values
     record.fact(Resumed(at=now(), run=wish.resumes, hosts=hosts), sync=True)
-    say_resumed(wish.resumes, record.run_id)
 
 
 async def _ask_hosts(runner: Runner) -> None:

@@ -81,7 +81,9 @@ class Execution:
     def __init__(self, host: Host, task: Task, output: Output, lost: Callable[[str], None]) -> None:
         self._host, self._task, self.output = host, task, output
         self._lost = lost
-        self._link_lost = False
+        self._link_lost: Message | None = None
+        """Why, while it is."""
+        self._patience_s = task.patience_s
         self._patience: asyncio.TimerHandle | None = None
         self._read = {"stdout": 0, "stderr": 0}
         self._ran = task.ran
@@ -103,6 +105,13 @@ class Execution:
         if self._why is None and self._work is not None:
             self._why = why
             self._work.cancel()
+
+    def be_patient(self, seconds: float) -> None:
+        """A lost link is waited for so long from now on, where it was without end."""
+        if self._patience_s is None:
+            self._patience_s = seconds
+            if self._link_lost is not None:
+                self._patience = asyncio.get_running_loop().call_later(seconds, self.stop, self._link_lost)
 
     async def _watched(self, work: Coroutine[object, object, End]) -> End:
         task = self._task
@@ -172,7 +181,7 @@ class Execution:
                 self._lose(error)  # it may run there: begun again by its id it is found, and does not run twice
                 await wait_for_way(self._host, _AGAIN_S)
             except HostError as error:
-                return End(state="unknown" if self._link_lost else "not begun", message=error.message)
+                return End(state="not begun" if self._link_lost is None else "unknown", message=error.message)
 
     async def _followed(self, begun: detached.Begun | None = None) -> End:
         task, read = self._task, self._read
@@ -259,14 +268,14 @@ class Execution:
         )
 
     def _lose(self, error: HostError) -> None:
-        if not self._link_lost and self._task.patience_s is not None:
-            self._patience = asyncio.get_running_loop().call_later(self._task.patience_s, self.stop, error.message)
-        self._link_lost = True
+        if self._link_lost is None and self._patience_s is not None:
+            self._patience = asyncio.get_running_loop().call_later(self._patience_s, self.stop, error.message)
+        self._link_lost = error.message
         self._lost(str(error.message))
 
     def _find(self) -> None:
-        if self._link_lost:
-            self._link_lost = False
+        if self._link_lost is not None:
+            self._link_lost = None
             self._lost("")
             if self._patience is not None:
                 self._patience.cancel()

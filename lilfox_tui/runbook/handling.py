@@ -46,6 +46,8 @@ class Handling:
         self._record = runner.record
         self._folding = runner.folding
         self._busy: asyncio.Task[None] | None = None
+        self._asking: asyncio.Task[None] | None = None
+        """Finds out how that ended which an earlier job had begun."""
         self._ending = False
         """Nothing more is begun."""
         self._terminal = ""
@@ -77,13 +79,7 @@ class Handling:
             case RunOne():
                 await self._run_one(order, by)
             case RunAll():
-                await self._free()
-                refuse_behind_undone(self._folding)
-                self._runner.see_file(order.sha256, by)
-                self._runner.take_given(order.values)
-                self._runner.look_ahead()
-                self._record.fact(RunsAll(at=now(), by=by), sync=True)
-                self.begin(self._run_all(order.on_failure, by))
+                await self._run_all_ordered(order, by)
             case Skip():
                 await self._skip(order, by)
             case ByHand():
@@ -102,6 +98,8 @@ class Handling:
             case Stop():
                 await self._stop()
             case Finish():
+                if order.idle:
+                    await self._free()
                 await self.stop()
                 self._end(outcome_of(self._folding, aborted=order.abort))
 
@@ -116,6 +114,12 @@ class Handling:
     def begin(self, work: Coroutine[object, object, object]) -> None:
         """Does ``work``; orders that begin something are refused until it has ended."""
         self._busy = asyncio.create_task(self._told(work))
+
+    def ask_hosts(self, asking: Coroutine[object, object, object]) -> None:
+        """Does ``asking``, which finds out how that ended which an earlier job had begun; what runs goes on meanwhile.
+        An order to run all that is left waits for it, others are refused until then."""
+        self.begin(asking)
+        self._asking = self._busy
 
     async def _told(self, work: Coroutine[object, object, object]) -> None:
         """Does ``work``; why it cannot be done is told those who attach. A fault of ours ends the job."""
@@ -151,10 +155,9 @@ class Handling:
             raise LilFoxError(tr("step {step} has no command {number}", step=step + 1, number=number + 1))
         if hosts is not None:
             return Turn(step, number, tuple(hosts))
-        meant = hosts_of(commands[number], runbook, self._folding.hosts, self._folding.values)
-        results = self._folding.results(step, number)
-        left = tuple(host for host in meant if host not in results or results[host].state != "done")
-        return Turn(step, number, left or meant)
+        meant = Turn(step, number, hosts_of(commands[number], runbook, self._folding.hosts, self._folding.values))
+        left = self._folding.left(meant)
+        return left if left.hosts else meant
 
     async def _run_one(self, order: RunOne, by: str) -> None:
         await self._free()
@@ -170,9 +173,23 @@ class Handling:
             refuse_unseen(ready)
         self.begin(self._runner.run(ready, by, undoes=self._folding.taken_back_by(turn)))
 
-    async def _run_all(self, on_failure: OnFailure, by: str) -> None:
-        self._runner.alone = True
+    async def _run_all_ordered(self, order: RunAll, by: str) -> None:
+        asking = self._asking if self._asking is not None and self._busy is self._asking else None
+        if asking is None:
+            await self._free()
+        refuse_behind_undone(self._folding)
+        self._runner.see_file(order.sha256, by)
+        self._runner.take_given(order.values)
+        self._runner.look_ahead()
+        self._record.fact(RunsAll(at=now(), by=by), sync=True)
+        self._runner.go_alone()
+        self.begin(self._run_all(order.on_failure, by, asking))
+
+    async def _run_all(self, on_failure: OnFailure, by: str, asking: asyncio.Task[None] | None) -> None:
+        if asking is not None:
+            await asyncio.wait([asking])
         try:
+            refuse_behind_undone(self._folding)  # one that took something back may have been asked for just now
             if not await self._walk(by) and on_failure == "undo" and self._may_undo():
                 self._record.say(_("taking back what was changed"), "warning")
                 await self._undo(self._undoable(), by, seen=False)
@@ -190,9 +207,10 @@ class Handling:
 
     async def _walk(self, by: str) -> bool:
         """Runs what is left; whether all of it worked. Raises LilFoxError for what cannot be begun."""
-        for turn in self._folding.turns():
-            if self._folding.passed(turn):
+        for whole in self._folding.turns():
+            if self._folding.passed(whole):
                 continue
+            turn = self._folding.left(whole)
             step = self._folding.runbook.steps[turn.step]
             if turn.command is None:
                 self._record.say(_("{step}. {title}: is done by hand", step=turn.step + 1, title=step.title), "warning")
@@ -208,7 +226,7 @@ class Handling:
             self._runner.see_file(self._folding.sha256, by)
             ready = await self._runner.ready(turn)
             refuse_unseen(ready)
-            if not await self._runner.run(ready, by) and not self._folding.passed(turn):
+            if not await self._runner.run(ready, by) and not self._folding.passed(whole):
                 return False
         return True
 

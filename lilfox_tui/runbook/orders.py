@@ -121,6 +121,8 @@ class Finish(Struct, frozen=True, kw_only=True, tag="finish", tag_field="order")
 
     abort: bool = False
     """It is given up: not all of it was done."""
+    idle: bool = False
+    """Only where nothing runs, else it is refused."""
 
 
 class UseText(Struct, frozen=True, kw_only=True, tag="text", tag_field="order"):

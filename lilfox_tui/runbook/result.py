@@ -42,11 +42,11 @@ def outcome_of(folding: Folding, *, aborted: bool = False, failure: LilFoxError 
                       "it was ended with {left} of {count} commands left", len(turns), left=len(left))  # fmt: skip
         return _ended("partly" if changed else "cancelled", str(message), str(hint), result)
     if states["skipped"]:
-        done = len(turns) - states["skipped"]
+        done = len(turns) - states["skipped"] - states["undone"]
         skipped = tr("commands done: {done}, skipped: {skipped}", done=done, skipped=states["skipped"])
         return _ended("partly", str(skipped), "", result)
     if states["undone"]:
-        return _ended("failed", str(tr("what was changed was taken back")), "", result)
+        return _ended("partly" if changed else "failed", str(tr("what was changed was taken back")), str(hint), result)
     return Outcome("ok", str(ntr("the command is done", "all {count} commands are done", len(turns))), "", 0, result)
 
 

@@ -41,6 +41,10 @@ def newest(run: str) -> str:
                 tr("run {id} goes on, process {pid} on {host}", id=job.id, pid=job.pid, host=job.host),
                 tr("watch it: lilfox attach {id}", id=job.id),
             )
+        before = _wished(folder.name)
+        if before and _later(find_folder(before)) != folder.name:
+            run = before  # it was killed before it took over: it has done nothing, another one may have gone on
+            continue
         later = _later(folder)
         if not later:
             return folder.name
@@ -74,22 +78,37 @@ def runbook_of(run: str) -> Runbook:
 
 def facts_of(run: str) -> list[RunFact]:
     """All that is known of it, which may have begun in an earlier run. Raises LilFoxError where it cannot be read."""
-    folder = find_folder(run)
-    try:
-        facts = list(heard(EventReader(folder).read()))
-    except OSError as error:
-        raise LilFoxError(
-            tr("{folder}: cannot be read: {reason}", folder=folder, reason=error.strerror or error)
-        ) from None
-    opened = next((fact for fact in facts if isinstance(fact, Opened)), None)
-    if opened is not None and opened.resumes and not any(isinstance(fact, Resumed) for fact in facts):
-        return facts_of(opened.resumes)  # it was killed while it took over: it has not done anything
-    return facts
+    return _known(run)[1]
+
+
+def _known(run: str) -> tuple[Path, list[RunFact]]:
+    """The folder of the run that knows all, and what it knows: one that was killed while it took over has done nothing,
+    and the one that it took over from knows all. Raises LilFoxError."""
+    for _number in range(_MOST_RUNS):
+        folder = find_folder(run)
+        try:
+            facts = list(heard(EventReader(folder).read()))
+        except OSError as error:
+            raise LilFoxError(
+                tr("{folder}: cannot be read: {reason}", folder=folder, reason=error.strerror or error)
+            ) from None
+        resumes = next((fact.resumes for fact in facts if isinstance(fact, Opened)), "") or _wished(run)
+        if not resumes or any(isinstance(fact, Resumed) and fact.run == resumes for fact in facts):
+            return folder, facts
+        run = resumes
+    raise LilFoxError(tr("run {id}: who went on with it goes round in a circle", id=run))
+
+
+def _wished(run: str) -> str:
+    """With which run it was to go on, where it did not come to say so itself."""
+    with suppress(LilFoxError):
+        return wish_of(run).resumes
+    return ""
 
 
 def with_outputs(run: str, folder: Path) -> None:
     """What the commands of ``run`` printed is in ``folder``, too."""
-    for path in find_folder(run).iterdir():
+    for path in _known(run)[0].iterdir():
         if path.suffix in (".head", ".tail"):
             with suppress(OSError):
                 os.link(path, folder / path.name, follow_symlinks=False)

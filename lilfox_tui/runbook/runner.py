@@ -69,6 +69,12 @@ class Runner:
         self._left_on: set[tuple[str, bool]] = set()
         """Hosts (and whether by sudo) where fences left something."""
 
+    def go_alone(self) -> None:
+        """From now on nobody is asked, and a lost link is not waited for without end; also of what runs by now."""
+        self.alone = True
+        for execution in self._executions.values():
+            execution.be_patient(PATIENCE_S)
+
     def take_values(self, values: dict[str, str], run: str = "") -> None:
         """Values that somebody gave, or that the output of ``run`` held. Raises LilFoxError where it cannot be told."""
         values = {name: value for name, value in values.items() if self.values.get(name) != value}

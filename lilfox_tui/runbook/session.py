@@ -57,6 +57,8 @@ class Folding:
         self._by_hand: set[int] = set()
         self._former: list[Result] = []
         """Changes of commands that are not in the file any more."""
+        self.taking_over = False
+        """It goes on with a run, and has not told yet all that one knew: what is left to do is not known."""
 
     def take(self, facts: Iterable[RunFact]) -> None:
         """The next facts."""
@@ -86,10 +88,12 @@ class Folding:
                 if not self.first_run:
                     self.hosts = dict(fact.hosts)
                     self.incident, self.resumes = fact.incident, fact.resumes
+                    self.taking_over = bool(fact.resumes)
                 self.first_run = fact.run  # those of earlier runs come behind it
             case Resumed():
                 self.hosts = dict(fact.hosts)
                 self.secrets.clear()
+                self.taking_over = self.taking_over and fact.run != self.resumes
             case ReadAgain():
                 self.sha256, self.hosts, self.stays = fact.sha256, dict(fact.hosts), False
                 self._move(fact.moved)
@@ -121,6 +125,15 @@ class Folding:
         if state == "running":
             return self._in_background(turn)
         return state in ("done", "undone", "skipped") or (state == "failed" and self.decided_by_check(turn))
+
+    def left(self, turn: Turn) -> Turn:
+        """``turn`` on those of its hosts where it is still to do. Whatever begins a command asks here on which: where
+        it is done or runs it is not begun again, also not where it failed on another one."""
+        if turn.command is None:
+            return turn
+        results = self.results(turn.step, turn.command)
+        there = {host for host in turn.hosts if host in results and results[host].state in ("done", "running")}
+        return Turn(turn.step, turn.command, tuple(host for host in turn.hosts if host not in there))
 
     def decided_by_check(self, turn: Turn) -> bool:
         """Whether its failure alone is none of its step."""
@@ -193,13 +206,15 @@ class Folding:
         return tuple(dict.fromkeys(name for name in names if name not in self.values and name not in self.secrets))
 
     def waiting(self) -> Waiting:
-        """What is to be done next, by whom."""
+        """What is to be done next, by whom; its turn has the hosts where it is still to do."""
+        if self.taking_over:
+            return Waiting(what="nothing")
         for result in self.running():
             if not self._in_background(Turn(*self._place[result.run][:2])):
                 return Waiting(what="nothing")
         for turn in self.turns():
             if not self.passed(turn):
-                return self._waits(turn)
+                return self._waits(self.left(turn))
         return Waiting(what="end")
 
     def state(self) -> RunState:
@@ -290,7 +305,7 @@ class Folding:
         if "running" in states:
             return "running"
         if all(state in ("done", "undone") for state in states):
-            return "done" if "done" in states else "undone"
+            return "undone" if "undone" in states else "done"
         if (step, command) in self._skipped or (step, None) in self._skipped:
             return "skipped"
         return "unknown" if "unknown" in states else "failed" if "failed" in states else "ready"
@@ -353,7 +368,7 @@ def _changes(result: Result) -> bool:
 
 def _together(states: list[State]) -> State:
     """What a step is whose turns are these."""
-    for state in ("running", "unknown", "failed", "ready"):
+    for state in ("running", "unknown", "failed", "ready", "undone"):
         if state in states:
             return state
     return states[0] if states and len(set(states)) == 1 else "done"

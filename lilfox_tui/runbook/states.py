@@ -11,7 +11,8 @@ from lilfox_tui.runbook.model import Kind, Runbook
 from lilfox_tui.runbook.turns import Turn
 
 State = Literal["ready", "running", "done", "failed", "unknown", "skipped", "undone"]
-"""Of a command, and of a step. ``unknown``: it was begun, and nobody knows how it ended; look at the host."""
+"""Of a command, and of a step. ``unknown``: it was begun, and nobody knows how it ended; look at the host.
+``undone``: it was done, and was taken back, if only on one of its hosts."""
 Asked = Literal["nothing", "order", "confirm", "value", "terminal", "hand", "decision", "end"]
 """What the run waits for. ``nothing``: a command runs. ``order``: the next command only reads. ``confirm``: it changes.
 ``value``: it needs values. ``terminal``: it needs one, of the face. ``hand``: a step without commands. ``decision``:
@@ -59,7 +60,7 @@ class CommandState(Struct, frozen=True, kw_only=True):
 
 
 class StepState(Struct, frozen=True, kw_only=True):
-    """``done`` when all of its commands are, or were skipped or undone."""
+    """``done`` when all of its commands are, or were skipped; ``undone`` where one of them was taken back."""
 
     state: State
     commands: tuple[CommandState, ...]

@@ -40,14 +40,15 @@ Answer = Callable[[Folding, Waiting], Coroutine[object, object, "Order | None"]]
 
 
 class Attending:
-    """Shows a run until it has ended. ``quiet``: what commands print is not shown (it is asked for as JSON)."""
+    """Shows a run until it has ended. ``quiet``: what commands print is not shown (it is asked for as JSON).
+    ``begun``: its job was begun here; nobody else waits for it."""
 
-    def __init__(self, job_id: str, *, quiet: bool = False) -> None:
+    def __init__(self, job_id: str, *, quiet: bool = False, begun: bool = False) -> None:
         self.job: Job = find_job(job_id)
         self.folder = Path(self.job.folder)
         self.folding: Folding | None = None
         """None until the job has opened the run."""
-        self._quiet = quiet
+        self._quiet, self._begun = quiet, begun
         self._shown = Shown(warn)
         self._printed: dict[str, int] = {}
         """How many characters of the head of what a command printed were shown."""
@@ -96,16 +97,24 @@ class Attending:
         return INTERRUPTED
 
     async def order(self, order: Order) -> None:
-        """Gives it to a run that asks nobody, and gives the run up where it is refused. Nothing where the job is over,
-        maybe before it could listen: what it told last says why. Raises LilFoxError."""
+        """Gives it to a run that asks nobody. Where it is refused a run that was begun here is given up, unless
+        something of it runs: a refusal stops nothing. Nothing where the job is over, maybe before it could listen: what
+        it told last says why. Raises LilFoxError."""
         try:
             await send(self.folder, order)
         except LilFoxError:
             if self._is_over():
                 return
-            with suppress(LilFoxError):
-                await send(self.folder, Finish(abort=True))
+            if not (self._begun and await self._gave_up()):
+                warn(_("run {id} goes on as it was; watch it: lilfox attach {id}", id=self.job.id))
             raise
+
+    async def _gave_up(self) -> bool:
+        """Ends the run where nothing of it runs; whether that was taken."""
+        with suppress(LilFoxError):
+            await send(self.folder, Finish(abort=True, idle=True))
+            return True
+        return False
 
     def _is_over(self) -> bool:
         return find_job(self.job.id).state != "running"

@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
         from lilfox_tui.cli.runbooks.shown import refuse_unsafe
 
         refuse_unsafe(loaded.config, runbook, values)
-    return _attended(args, loaded, runbook, values, _begun(args, loaded, runbook, values))
+    return _attended(args, loaded, runbook, values, _begun(args, loaded, runbook, values), begun=True)
 
 
 def _chosen(args: argparse.Namespace, loaded: LoadedConfig) -> Runbook:
@@ -169,11 +169,11 @@ def _incident(words: str, runbook: Runbook) -> str:
 
 
 def _attended(
-    args: argparse.Namespace, loaded: LoadedConfig, runbook: Runbook, values: dict[str, str], job: str
+    args: argparse.Namespace, loaded: LoadedConfig, runbook: Runbook, values: dict[str, str], job: str, *, begun: bool
 ) -> int:
     from lilfox_tui.cli.runbooks.attending import Attending
 
-    attending = Attending(job, quiet=args.json)
+    attending = Attending(job, quiet=args.json, begun=begun)
     code = asyncio.run(_until_end(args, loaded, runbook, values, attending))
     if args.json:
         from lilfox_tui.cli.runbooks.shown import document as as_json
@@ -220,7 +220,8 @@ def _resumed(args: argparse.Namespace, loaded: LoadedConfig) -> int:
             tr("read only: nothing is ordered of a run that may change something"),
             tr("watch it: lilfox attach {id}", id=job.id),
         )
-    if job.state != "running":
+    begins = job.state != "running"
+    if begins:
         _allowed(args, loaded.config, runbook)
         goes_on = _begun(args, loaded, runbook, before.values | values, goes_on)
-    return _attended(args, loaded, runbook, values, goes_on)
+    return _attended(args, loaded, runbook, values, goes_on, begun=begins)

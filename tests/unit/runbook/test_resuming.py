@@ -62,7 +62,7 @@ def test_one_that_was_killed_while_it_took_over_knows_what_the_one_before_did(jo
     before = run(jobs, 1, opened({}, run="1"))
     killed = run(jobs, 2, opened({}, run="2", resumes=before.name), ends=())
     assert facts_of(killed.name) == facts_of(before.name) == [opened({}, run="1")]
-    took = opened({}, run="3", resumes=before.name), Resumed(at=AT, run="3", hosts={})
+    took = opened({}, run="3", resumes=before.name), Resumed(at=AT, run=before.name, hosts={})
     assert facts_of(run(jobs, 3, *took).name) == list(took)
 
 

@@ -22,7 +22,9 @@ from lilfox_tui.runbook.facts import (
     told,
 )
 from lilfox_tui.runbook.on_disk import moved
+from lilfox_tui.runbook.result import outcome_of
 from lilfox_tui.runbook.session import Folding, fold
+from lilfox_tui.runbook.states import Waiting
 from lilfox_tui.runbook.turns import EACH, Turn, turns
 from tests.unit.runbook.made import AT, began, command, ended, opened, runbook
 
@@ -167,6 +169,52 @@ def test_a_resumed_run_knows_all_but_the_secrets_of_the_one_before() -> None:
     assert (folding.first_run, state.resumes, state.hosts) == ("1", "1", {"local": ("now",)})
     assert (state.values, state.secrets) == ({"a": "b"}, frozenset())
     assert state.waiting.turn == Turn(0, 1, ("now",))
+
+
+def test_nothing_is_asked_before_all_is_taken_over() -> None:
+    """Facts come one after the other: what is done may not be told yet, also behind the takeover of an earlier one."""
+    facts: list[RunFact] = [
+        opened(HERE, "3", resumes="2"),
+        opened(HERE, "2", resumes="1"),
+        opened(HERE, "1"),
+        Resumed(at=AT, run="1", hosts=HERE),
+        began("1-1", 0, 0),
+        ended("1-1"),
+    ]
+    folding = Folding(runbook((CHANGE, CHANGE)))
+    for fact in facts:
+        folding.take([fact])
+        assert (folding.taking_over, folding.waiting().what) == (True, "nothing")
+    folding.take([Resumed(at=AT, run="2", hosts=HERE)])
+    assert not folding.taking_over
+    assert folding.waiting() == Waiting(what="confirm", turn=Turn(0, 1, HERE["local"]))
+
+
+def test_what_is_left_of_a_command_is_on_the_hosts_where_it_is_not_done() -> None:
+    hosts = {"local": ("a", "b", "c", "d")}
+    folding = Folding(runbook((CHANGE,)))
+    folding.take([opened(hosts), began("1", 0, 0, "a"), ended("1"), began("2", 0, 0, "b"), ended("2", "failed")])
+    assert folding.left(Turn(0, 0, hosts["local"])).hosts == ("b", "c", "d")
+    folding.take([began("3", 0, 0, "b")])
+    assert folding.left(Turn(0, 0, hosts["local"])).hosts == ("c", "d"), "it runs on b"
+    folding.take([ended("3", "unknown")])
+    assert folding.waiting() == Waiting(what="decision", turn=Turn(0, 0, ("b", "c", "d")))
+
+
+def test_a_command_that_was_taken_back_on_one_host_is_not_done() -> None:
+    hosts = {"local": ("a", "b")}
+    back = command("systemctl stop app", "change", rollback_of="restart")
+    folding = Folding(runbook((LOOK, CHANGE, back)))
+    looked = [began(f"0{host}", 0, 0, host, "read") for host in "ab"], [ended(f"0{host}") for host in "ab"]
+    folding.take([opened(hosts), *looked[0], *looked[1]])
+    folding.take([began("1", 0, 1, "a"), ended("1"), began("2", 0, 1, "b"), ended("2")])
+    assert folding.state().steps[0].state == "done"
+    folding.take([began("3", 0, 2, "a", undoes=("1",), rollback=True), ended("3")])
+    step = folding.state().steps[0]
+    assert (step.state, step.commands[0].state, step.commands[1].state) == ("undone", "done", "undone")
+    assert outcome_of(folding).state == "partly", "it is in force on b"
+    folding.take([began("4", 0, 2, "b", undoes=("2",), rollback=True), ended("4")])
+    assert (folding.state().steps[0].state, outcome_of(folding).state) == ("undone", "failed")
 
 
 def test_facts_go_through_a_jobs_events_and_what_is_none_is_passed_over() -> None:

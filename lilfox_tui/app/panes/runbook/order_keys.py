@@ -27,7 +27,8 @@ class RunbookOrderKeys(RunbookRunKeys):
         waiting = run.folding.waiting()
         turn = waiting.turn
         if waiting.what == "nothing":
-            self.lilfox.tell(tr("a command runs; S stops it"))
+            runs = bool(run.folding.running())
+            self.lilfox.tell(tr("a command runs; S stops it") if runs else tr("it takes over what was done before"))
         elif turn is None and self.failed_undo is not None:
             await self._end_asked(run)  # not what somebody wanted who took it back: what stays is listed first
         elif turn is None:

@@ -206,6 +206,7 @@ def waiting_text(asked: str, *, here: str, undoable: bool, states: Collection[St
     if "undone" in states:
         end = (_("what can be taken back is taken back: enter ends the run"), "degraded")
     texts = {
+        "nothing": (_("it takes over what was done before"), "accent"),
         "order": (_("{what} only reads: enter runs it", what=here), "accent"),
         "confirm": (_("{what} changes something: enter shows it, then asks", what=here), "accent"),
         "value": (_("{what} needs a value: enter asks for it", what=here), "accent"),

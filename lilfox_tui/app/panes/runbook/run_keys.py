@@ -137,7 +137,7 @@ class RunbookRunKeys(RunbookTextKeys):
             self.last_run[item.key] = job
             log = self.lilfox.attach(job)
             async with asyncio.timeout(OPENED_S):
-                while log.folding is None and log.ended is None:
+                while (log.folding is None or log.folding.taking_over) and log.ended is None:
                     await log.next_change()
         except TimeoutError:
             self.lilfox.tell(tr("job {id} runs and has not opened its run yet", id=job))
