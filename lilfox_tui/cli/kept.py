@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from lilfox_tui.cli.backup_words import do, settings, wish_of
 from lilfox_tui.cli.log_sources import zone_of_reader
-from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, shape, warn
+from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, shape
+from lilfox_tui.cli.questions import ask_line
 from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.errors import UsageError
 from lilfox_tui.i18n import _, listed, tr
@@ -102,8 +103,10 @@ def _confirm(args: argparse.Namespace, lines: list[KeptLine]) -> None:
             tr("this takes away {names}, and nobody is here to say yes", names=listed(there)),
             tr("look at it with --kept, then say --yes"),
         )
-    warn(_("It is gone then, and the restore cannot be undone. To let go of it, type: {name}", name=there[0]))
-    if sys.stdin.readline().strip() != there[0]:
+    answer = ask_line(
+        _("It is gone then, and the restore cannot be undone. To let go of it, type: {name}", name=there[0])
+    )
+    if (answer or "").strip() != there[0]:
         raise UsageError(tr("that is something else: nothing was taken away"))
 
 

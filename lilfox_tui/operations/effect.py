@@ -35,7 +35,7 @@ from lilfox_tui.operations import in_force
 from lilfox_tui.operations.addresses import check_ban, check_nft, prove_ban
 from lilfox_tui.operations.model import Kind, Operation
 from lilfox_tui.operations.processes import ANOTHER, prove_signal
-from lilfox_tui.operations.units import prove_unit
+from lilfox_tui.operations.units import SETTLES_S, prove_unit
 from lilfox_tui.text import clean
 
 HERE = "localhost"
@@ -45,14 +45,11 @@ _WAITS_S, _TRIES_S = 600.0, 5.0
 _WAY = (HostUnreachable, CommandUnknown, CommandTimeout)
 """What a way that is cut raises."""
 _PROOFS: dict[Kind, Callable[[Host, Operation], Awaitable[str]]] = {
-    "restart": prove_unit,
-    "stop": prove_unit,
-    "start": prove_unit,
     "signal": prove_signal,
     "ban": prove_ban,
     "unban": prove_ban,
 }
-"""What looks whether it came true."""
+"""What looks whether it came true; of units ``prove_unit``."""
 
 
 class Asked(Struct, frozen=True):
@@ -116,16 +113,17 @@ class NotSeen(LilFoxError):
         return Outcome("unknown", str(self.message), str(self.hint), self.exit_code)
 
 
-async def made(run: Run, host: Host, operation: Operation) -> str:
-    """Makes ``operation`` and gives what is there now, in a sentence. ``run.id`` is its name on the host: where the
-    link is lost it goes on there, is waited for and found again. The incident that is open is told what lasts. Raises
+async def made(run: Run, host: Host, operation: Operation, settles_s: float = SETTLES_S) -> str:
+    """Makes ``operation`` and gives what is there now, in a sentence; a unit after it has stayed so for ``settles_s``.
+    ``run.id`` is its name on the host: where the link is lost it goes on there, is waited for and found again. The
+    incident that is open is told what lasts. Raises
     CommandFailed, NotSeen, HostError (nothing was done). Cancelled, it ends the command there, too."""
     run.intent(operation.title)
     try:
         look, said = await _run(run, host, operation)
         if not look.ok:
             raise _failed(host, operation, look.exit_status, said)
-        now = await _proved(run, host, operation)
+        now = await _proved(run, host, operation, settles_s)
     except NotSeen:
         await in_force.tell(run, operation, "", known=False)
         raise
@@ -181,13 +179,16 @@ async def _run(run: Run, host: Host, operation: Operation) -> tuple[detached.Loo
     return look, "\n".join(lines)
 
 
-async def _proved(run: Run, host: Host, operation: Operation) -> str:
+async def _proved(run: Run, host: Host, operation: Operation, settles_s: float) -> str:
     """What is there now. A way that is cut is waited for. Raises CommandFailed where it is not what was wanted, NotSeen
     where nobody can look."""
     last = asyncio.get_running_loop().time() + _WAITS_S
     while True:
         try:
-            return await _PROOFS[operation.kind](host, operation)
+            if operation.kind in _PROOFS:
+                return await _PROOFS[operation.kind](host, operation)
+            run.say(tr("looking for {seconds:g} s whether {unit} stays so", seconds=settles_s, unit=operation.subject))
+            return await prove_unit(host, operation, settles_s)
         except CommandFailed:
             raise
         except HostError as error:

@@ -5,6 +5,7 @@ systemctl(1), systemd.unit(5), org.freedesktop.systemd1(5).
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from typing import Literal
@@ -20,7 +21,10 @@ from lilfox_tui.operations.model import Operation
 
 Verb = Literal["restart", "stop", "start"]
 _NAME = re.compile(r"[A-Za-z0-9:_.\\][A-Za-z0-9:_.\\@-]{0,254}")
-_PROPERTIES = ("Id", "LoadState", "ActiveState", "SubState", "Result", "UnitFileState", "MainPID", "NRestarts")
+_PROPERTIES = (
+    *("Id", "LoadState", "ActiveState", "SubState", "Result", "UnitFileState", "MainPID", "NRestarts"),
+    "InvocationID",
+)
 _STOPPING, _STOPPED = "de5b426a63be47a7b6ac3eaac82e2f6f", "9d1aaa27d60140bd96365438aad20286"
 _STARTED = ("7d4958e842da4a758f6c1cdc7b36dcc5", "39f53479d3a045ac8e11786248231fbf")
 """SD_MESSAGE_UNIT_STOPPING, _STOPPED, and _STARTING and _STARTED (sd-messages.h): systemd stops a unit by order only,
@@ -28,6 +32,10 @@ and of one that starts at once it writes only that it has. One that waits to be 
 stopped without a word before. An older systemd also writes that it has stopped what it restarts by itself, and it may
 give up then."""
 _ANSWER_S = 20.0
+SETTLES_S = 10.0
+"""So long a unit has to stay as an order made it: many end a few seconds after they have begun."""
+_LOOKS_S = 1.0
+"""Between two looks at it."""
 
 
 class Unit(Struct, frozen=True, kw_only=True):
@@ -48,6 +56,8 @@ class Unit(Struct, frozen=True, kw_only=True):
     pid: int | None
     restarts: int
     """How often systemd has restarted it by itself."""
+    invocation: str = ""
+    """Of this run of it; another one after each start. Empty where systemd is older than that."""
 
     @property
     def running(self) -> bool:
@@ -80,6 +90,7 @@ async def read_unit(host: Host, unit: str) -> Unit:
         enabled=shown.get("UnitFileState", ""),
         pid=int(pid) if pid.isdecimal() and pid != "0" else None,
         restarts=int(restarts) if restarts.isdecimal() else 0,
+        invocation=shown.get("InvocationID", ""),
     )
 
 
@@ -144,20 +155,42 @@ def unit_operation(verb: Verb, host: str, unit: str, *, sudo: bool) -> Operation
     )
 
 
-async def prove_unit(host: Host, operation: Operation) -> str:
-    """What the unit is now, in a sentence, where that is what was wanted. Raises CommandFailed where it is not."""
-    unit = await read_unit(host, operation.subject)
-    text = _("{unit} is {active} ({sub})", unit=unit.name, active=unit.active, sub=unit.sub)
-    down = unit.active in ("inactive", "failed")  # many end with a failure when they are told to stop
-    if not (down if operation.kind == "stop" else unit.running and unit.active != "activating"):
-        raise CommandFailed(
-            host.name,
-            tr("{host}: after {command}: {state}", host=host.name, command=" ".join(operation.argv), state=text),
-            tr("Read its log: journalctl -u {unit} -n 50", unit=unit.name),
-            outcome=unit.result,
-            stderr="",
-        )
-    return text
+async def prove_unit(host: Host, operation: Operation, settles_s: float = SETTLES_S) -> str:
+    """What the unit is now, in a sentence, where that is what was wanted, and stays so for ``settles_s``. Raises
+    CommandFailed where it is not: at once, or once it is seen down, up again, or restarted by itself."""
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+    first: Unit | None = None
+    while True:
+        unit = await read_unit(host, operation.subject)
+        after_s = loop.time() - began_s
+        text = _("{unit} is {active} ({sub})", unit=unit.name, active=unit.active, sub=unit.sub)
+        if not _as_wanted(operation, unit):
+            later = "" if first is None else _("; for {seconds:.0f} s it was as wanted", seconds=after_s)
+            raise _not_so(host, operation, f"{text}{later}", unit)
+        first = first or unit
+        if (unit.restarts, unit.invocation) != (first.restarts, first.invocation):
+            again = _("{unit} ended and was started again within {seconds:.0f} s", unit=unit.name, seconds=after_s)
+            raise _not_so(host, operation, again, unit)
+        if after_s >= settles_s:
+            return text
+        await asyncio.sleep(min(_LOOKS_S, settles_s - after_s))
+
+
+def _as_wanted(operation: Operation, unit: Unit) -> bool:
+    if operation.kind == "stop":
+        return unit.active in ("inactive", "failed")  # many end with a failure when they are told to stop
+    return unit.running and unit.active != "activating"
+
+
+def _not_so(host: Host, operation: Operation, state: str, unit: Unit) -> CommandFailed:
+    return CommandFailed(
+        host.name,
+        tr("{host}: after {command}: {state}", host=host.name, command=" ".join(operation.argv), state=state),
+        tr("Read its log: journalctl -u {unit} -n 50", unit=unit.name),
+        outcome=unit.result,
+        stderr="",
+    )
 
 
 def checked(unit: str) -> str:

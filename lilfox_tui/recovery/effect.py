@@ -1,4 +1,4 @@
-"""The job of one restart by recovery: the unit is restarted, has time to settle, and its health is looked at."""
+"""The job of one restart by recovery: the unit is restarted, proved to stay up, and its health is looked at."""
 
 from __future__ import annotations
 
@@ -61,19 +61,16 @@ async def restart(run: Run, wanted: dict[str, Any]) -> Outcome:
             return Outcome("failed", said, exit_code=1)
         operation = unit_operation("restart", found.host, found.unit, sudo=sudo)
         try:
-            await made(run, host, operation)
+            now = await made(run, host, operation, found.settle)
         except NotSeen as error:
             return error.outcome
-        run.say(_("waiting {seconds:g} s for it to settle", seconds=found.settle))
-        await asyncio.sleep(found.settle)
-        return await _healthy(config, found, host, operation)
+        return await _healthy(config, found, host, operation, now)
     finally:
         await host.close()
 
 
-async def _healthy(config: Config, unit: RecoveryConfig, host: Host, operation: Operation) -> Outcome:
-    """Raises CommandFailed where the unit is down again."""
-    now = await prove_unit(host, operation)
+async def _healthy(config: Config, unit: RecoveryConfig, host: Host, operation: Operation, now: str) -> Outcome:
+    """Whether its service answers, of a unit that is proved to be up. Raises CommandFailed where it is down again."""
     if unit.service is None:
         return Outcome("ok", now)
     service = config.services[unit.service]
@@ -90,7 +87,7 @@ async def _healthy(config: Config, unit: RecoveryConfig, host: Host, operation: 
     if check.health is Health.HEALTHY:
         return Outcome("ok", _("{state}; {service} is healthy", state=now, service=unit.service))
     said = check.error or check.detail or _("it answers {status}", status=check.status_code)
-    await prove_unit(host, operation)  # it may have gone down meanwhile, which says more
+    await prove_unit(host, operation, 0)  # it may have gone down meanwhile, which says more
     return Outcome("failed", _("{state}, but {service} is not: {reason}", state=now, service=unit.service, reason=said),
                    exit_code=1)  # fmt: skip
 

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from textual import events
 
+from lilfox_tui.app.dialogs.ask import Ask
+from lilfox_tui.app.dialogs.confirm import Confirm
+from lilfox_tui.app.dialogs.dialog import Dialog
+from lilfox_tui.app.dialogs.options import Option, Options
+from lilfox_tui.app.dialogs.prompt import Prompt
+from lilfox_tui.app.panes.runbook.run_dialog import RunDialog
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.errors import HostKeyUnknown
 from lilfox_tui.feed import Unavailable
@@ -125,3 +134,33 @@ async def test_a_source_that_cannot_be_read_says_so_with_what_to_do(tmp_path: Pa
         assert "● gateway" in text
         assert "✖ missing" in text
         assert "since " in " ".join(text.splitlines()[14:])
+
+
+DIALOGS: dict[str, Callable[[], Dialog[Any]]] = {
+    "run": lambda: RunDialog("Title", [], []),
+    "run, typed": lambda: RunDialog("Title", [], [], "web1"),
+    "confirm": lambda: Confirm("Title", [], "web1"),
+    "ask": lambda: Ask("Title", [], does="do it", stays="leave it"),
+    "options": lambda: Options("Title", [], [Option("enter", "do it", "yes")]),
+    "prompt": lambda: Prompt("Title", []),
+}
+
+
+@pytest.mark.parametrize("name", DIALOGS)
+async def test_keys_that_came_before_a_dialog_was_painted_are_no_answer(name: str) -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=SIZE) as pilot:
+        given: list[object] = []
+        at_once, held_up = ([events.Key(key, key) for key in (*"web1", "enter")] for _time in range(2))
+        dialog = DIALOGS[name]()
+        app.push_screen(dialog, given.append)
+        for key in at_once:
+            app.post_message(key)
+        await until(lambda: screen_text(pilot) and not dialog.too_early(events.Key("enter", None)))
+        for key in held_up:  # they were typed by then, and come out of a loop that was busy
+            app.post_message(key)
+        await pilot.pause()
+        assert given == []
+        await pilot.press(*("web1" if name in ("run, typed", "confirm") else ""), "enter")
+        assert len(given) == 1
+        assert given[0], "what is typed from then on counts, and nothing before it"

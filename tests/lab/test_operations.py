@@ -47,6 +47,10 @@ cat >/etc/systemd/system/broken.service <<'EOF'
 Type=oneshot
 ExecStart=sh -c 'echo no such table >&2; exit 3'
 EOF
+cat >/etc/systemd/system/dying.service <<'EOF'
+[Service]
+ExecStart=sh -c 'sleep 2; exit 1'
+EOF
 systemctl daemon-reload
 """
 
@@ -164,6 +168,12 @@ def test_a_unit_that_does_not_start_says_so_with_its_words(acts: Acts) -> None:
     assert missing.state == "failed"
     output = (Path(missing.folder) / "events.jsonl").read_text()
     assert "nothing.service not found" in output
+
+
+def test_a_unit_that_dies_two_seconds_later_is_not_called_running(acts: Acts) -> None:
+    done = acts.unit("restart", "dying.service")
+    assert (done.state, done.exit_code) == ("failed", 1)
+    assert "dying.service is failed (failed)" in done.message
 
 
 def test_what_lasts_is_in_the_timeline_until_it_is_taken_back(acts: Acts) -> None:

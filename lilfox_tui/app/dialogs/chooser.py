@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from msgspec import Struct
 from textual import events
@@ -10,7 +11,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input
 
-from lilfox_tui.app.dialogs.dialog import Dialog
+from lilfox_tui.app.dialogs.dialog import Ahead, Dialog
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.widgets.lines import Lines, more_below
 from lilfox_tui.app.widgets.text_field import TextField
@@ -37,6 +38,8 @@ class Choice(Struct, frozen=True):
 
 class Chooser(Dialog[str | None]):
     """Returns the chosen id, or None."""
+
+    takes_ahead: ClassVar[Ahead] = "all"
 
     def __init__(self, title: str, choices: Sequence[Choice], *, wide: bool = False) -> None:
         super().__init__()

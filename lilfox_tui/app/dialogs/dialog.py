@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, TypeVar
+from collections.abc import Collection
+from time import monotonic
+from typing import ClassVar, Literal, TypeVar
 
+from textual import events
 from textual.binding import Binding, BindingType
+from textual.geometry import Region
 from textual.screen import ModalScreen
 
 from lilfox_tui.app.behind import Behind
 
 WIDTHS = {"": 76, "wide": 100}
+Ahead = Literal["nothing", "text", "all"]
+_LEAVES: Collection[str] = ("escape", "ctrl+c", "ctrl+z")
 Result = TypeVar("Result")
 
 
@@ -20,8 +26,42 @@ class Dialog(ModalScreen[Result], Behind[Result]):
         Binding(key, f"app.press('{key}')", show=False, priority=True) for key in ("ctrl+c", "ctrl+z")
     ]
 
+    takes_ahead: ClassVar[Ahead] = "nothing"
+    """What of the keys that came before it was painted counts: nobody can have meant them for what it asks. ``text``
+    is taken into its line, where it is seen before enter sends it; ``all`` is for what only moves about."""
     typed_ahead = ""
     """Text that was typed before the dialog's input was there to take it."""
+    _painted_s: float | None = None
+    _is_whole = False
+    """What it asks is in its parts, and is on the screen after the next painting."""
+
+    def on_mount(self) -> None:
+        """Textual calls this one, too, where a dialog has its own."""
+        self.asks_anew()
+
+    def asks_anew(self) -> None:
+        """From the next painting on it asks something else: keys that come before that are no answer."""
+        self._painted_s, self._is_whole = None, False
+        self.call_after_refresh(self._whole)  # behind what a dialog itself shows then
+
+    def _whole(self) -> None:
+        self._is_whole = True
+        self.refresh(Region(0, 0, 1, 1))  # also where nothing else is to be painted
+
+    def _compositor_refresh(self) -> None:
+        if self._is_whole and self._painted_s is None and self.is_current:
+            self._painted_s = monotonic()
+        super()._compositor_refresh()
+
+    def too_early(self, event: events.Event) -> bool:
+        """Whether it is a key, or text that was pasted, from before the dialog was painted, and does not count."""
+        if not isinstance(event, events.Key | events.Paste) or self.takes_ahead == "all":
+            return False
+        if self._painted_s is not None and event.time >= self._painted_s:
+            return False
+        if self.takes_ahead == "text":
+            return isinstance(event, events.Key) and event.key == "enter"
+        return not (isinstance(event, events.Key) and event.key in _LEAVES)
 
     def room(self, shape: str = "") -> int:
         """Cells of a line in a dialog of that shape (``app.tcss``)."""

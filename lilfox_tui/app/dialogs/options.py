@@ -50,9 +50,13 @@ class Options(Dialog[str | None]):
         keys = wrapped([self._keys()], room)
         self.query_one("#dialog", Vertical).styles.height = len(rows) + len(keys) + 2
         self.query_one("#dialog-keys", Lines).styles.height = len(keys)
+        self.call_after_refresh(self._show, rows, keys)
+
+    def _show(self, rows: Sequence[Row], keys: Sequence[Row]) -> None:
+        """All at once: what the keys do is not seen before what they are about."""
         self.query_one("#dialog-title", Lines).show([(Piece(" " + self._title, "title"),)])
+        self.query_one("#dialog-text", Lines).show(rows)
         self.query_one("#dialog-keys", Lines).show(keys)
-        self.call_after_refresh(lambda: self.query_one("#dialog-text", Lines).show(rows))
 
     def _keys(self) -> Row:
         ways = [(key_text(each.key), each.does) for each in self._options]

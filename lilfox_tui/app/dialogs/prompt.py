@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input
 
-from lilfox_tui.app.dialogs.dialog import Dialog
+from lilfox_tui.app.dialogs.dialog import Ahead, Dialog
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.app.widgets.text_field import TextField
@@ -38,6 +38,8 @@ class Answer(NamedTuple):
 class Prompt(Dialog[Answer | None]):
     """Gives the answer that ``check`` takes (it gives the text as it is used, or raises LilFoxError), or None. What is
     typed is not shown where it is ``secret``. ``does`` and ``stays`` say in a word what enter and esc do."""
+
+    takes_ahead: ClassVar[Ahead] = "text"
 
     def __init__(
         self,
@@ -89,12 +91,12 @@ class Prompt(Dialog[Answer | None]):
         for name, height in (("#dialog-list", shown), ("#dialog-keys", len(below))):
             part = self.query_one(name, Lines)
             part.display, part.styles.height = height > 0, height
-        self.query_one("#dialog-title", Lines).show([(Piece(" " + self._title, "title"),)])
-        self.query_one("#dialog-keys", Lines).show(below)
-        self.call_after_refresh(self._show, rows)
+        self.call_after_refresh(self._show, rows, below)
 
-    def _show(self, rows: Sequence[Row]) -> None:
+    def _show(self, rows: Sequence[Row], below: Sequence[Row]) -> None:
+        self.query_one("#dialog-title", Lines).show([(Piece(" " + self._title, "title"),)])
         self.query_one("#dialog-text", Lines).show(rows)
+        self.query_one("#dialog-keys", Lines).show(below)
         self._show_offers()
 
     def _show_offers(self) -> None:

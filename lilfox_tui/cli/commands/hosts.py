@@ -11,6 +11,7 @@ import msgspec
 from lilfox_tui.cli.durations import duration
 from lilfox_tui.cli.main import add_everywhere
 from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, shape
+from lilfox_tui.cli.questions import ask_line
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.config.model import Config
@@ -136,8 +137,8 @@ def _agreed(name: str, key: OfferedKey) -> bool:
                 fingerprint=key.fingerprint,
             ),
         )
-    print_line(tr("Compare it with what the host's owner says. Trust it? Type yes:"))
-    if sys.stdin.readline().strip() == "yes":
+    answer = ask_line(tr("Compare it with what the host's owner says. Trust it? Type yes:"))
+    if (answer or "").strip() == "yes":
         return True
     print_line(tr("not trusted"))
     return False

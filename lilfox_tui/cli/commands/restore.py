@@ -11,6 +11,7 @@ import msgspec
 
 from lilfox_tui.cli.backup_words import Given, add_plan, add_sources, do, settings, wish_of
 from lilfox_tui.cli.output import print_json, print_line, warn
+from lilfox_tui.cli.questions import ask_line
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.errors import UsageError
 from lilfox_tui.i18n import _, listed, tr
@@ -111,8 +112,8 @@ def _confirm(where: list[str]) -> None:
             tr("this replaces {where}, and nobody is here to say yes", where=listed(where)),
             tr("look at it with --dry-run, then say --yes"),
         )
-    warn(_("What is there now is kept under another name. To restore, type: {where}", where=where[0]))
-    if sys.stdin.readline().strip() != where[0]:
+    answer = ask_line(_("What is there now is kept under another name. To restore, type: {where}", where=where[0]))
+    if (answer or "").strip() != where[0]:
         raise UsageError(tr("that is something else: nothing was written"))
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 
 from lilfox_tui.cli.output import print_line, warn
+from lilfox_tui.cli.questions import asked_line
 from lilfox_tui.cli.runbooks.values import ask, offers
 from lilfox_tui.config.model import Config
 from lilfox_tui.errors import LilFoxError
@@ -181,7 +181,7 @@ class Asking:
         if answer == "s":
             reason = ""
             while not reason.strip():
-                line = await _line(tr("why is it skipped?"))
+                line = await asked_line(tr("why is it skipped?"))
                 if line is None:
                     return None
                 reason = line
@@ -204,7 +204,7 @@ class Asking:
 async def _choice(question: Message, among: str | tuple[str, ...]) -> str | None:
     """One of ``among``; None at the end of input."""
     while True:
-        line = await _line(question)
+        line = await asked_line(question)
         if line is None:
             return None
         word = line.strip()
@@ -212,21 +212,3 @@ async def _choice(question: Message, among: str | tuple[str, ...]) -> str | None
             return word
         if word.lower()[:1] in among and word.lower() in ("yes", "no", "skip", "undo", "abort", "retry", "run", "look"):
             return word.lower()[0]
-
-
-async def _line(question: Message) -> str | None:
-    """A line that somebody types; None at the end of input. The loop goes on meanwhile."""
-    warn(question)
-    loop = asyncio.get_running_loop()
-    typed: asyncio.Future[str] = loop.create_future()
-
-    def read() -> None:
-        if not typed.done():
-            typed.set_result(sys.stdin.readline())
-
-    loop.add_reader(sys.stdin.fileno(), read)
-    try:
-        line = await typed
-    finally:
-        loop.remove_reader(sys.stdin.fileno())
-    return line.rstrip("\n") if line else None

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-
 from lilfox_tui.cli.output import warn
+from lilfox_tui.cli.questions import ask_line
 from lilfox_tui.config.runbook_model import RunbooksConfig
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
@@ -22,8 +21,8 @@ def allow_first_run(runbook: Runbook, config: RunbooksConfig, *, yes: bool) -> N
         refuse_first_run(runbook, config)
     warn(first.question)
     if not yes:
-        warn(tr("allow it? [y]es; anything else: no"))
-        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        answer = ask_line(tr("allow it? [y]es; anything else: no"))
+        if (answer or "").strip().lower() not in ("y", "yes"):
             raise _Refused(
                 tr("it is not allowed; nothing was run"), tr("look at it: lilfox runbook show {path}", path=first.path)
             )

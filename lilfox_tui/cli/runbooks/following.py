@@ -7,7 +7,8 @@ import sys
 from contextlib import aclosing
 from pathlib import Path
 
-from lilfox_tui.cli.output import print_error, warn
+from lilfox_tui.cli.output import print_error
+from lilfox_tui.cli.questions import pose, typed_line
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
 from lilfox_tui.jobs.attach import events
@@ -36,7 +37,7 @@ class Following:
         if not who:
             self._leave_keyboard()
             return
-        warn(tr("{who} acts in this run, you follow; t and enter takes over, ctrl-c leaves", who=who))
+        pose(tr("{who} acts in this run, you follow; t and enter takes over, ctrl-c leaves", who=who))
         if sys.stdin.isatty():
             asyncio.get_running_loop().add_reader(sys.stdin.fileno(), self._typed)
 
@@ -55,8 +56,8 @@ class Following:
                     return
 
     def _typed(self) -> None:
-        line = sys.stdin.readline()
-        if not line:
+        line = typed_line()
+        if line is None:
             self._leave_keyboard()
         elif line.strip().lower() == "t":
             self._taking = asyncio.ensure_future(self._take())

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import getpass
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lilfox_tui.cli.output import print_error, warn
+from lilfox_tui.cli.questions import ask_line
 from lilfox_tui.config.types import SecretRef
 from lilfox_tui.errors import LilFoxError, UsageError
 from lilfox_tui.hosts.addresses import Denied
@@ -119,11 +119,10 @@ def ask(variable: Variable, choices: Sequence[Choice] = ()) -> str:
         if variable.type == "secret":
             value = getpass.getpass(f"<{variable.name}>: ", stream=None)
         else:
-            warn(f"<{variable.name}>?")
-            line = sys.stdin.readline()
-            if not line:
+            line = ask_line(f"<{variable.name}>?")
+            if line is None:
                 raise UsageError(tr("{name}: no value is given", name=variable.name))
-            value = _picked(line.rstrip("\n"), choices, mark)
+            value = _picked(line, choices, mark)
         try:
             return check_value(variable, value, denied=Denied())
         except LilFoxError as error:

@@ -28,7 +28,8 @@ LISTED = b"""{"nftables": [{"metainfo": {"version": "1.1.3", "json_schema_versio
 """
 LIST = "nft --json list table inet lilfox_ban"
 SHOW = (
-    "systemctl show --property=Id,LoadState,ActiveState,SubState,Result,UnitFileState,MainPID,NRestarts -- app.service"
+    "systemctl show --property=Id,LoadState,ActiveState,SubState,Result,UnitFileState,MainPID,NRestarts,"
+    "InvocationID -- app.service"
 )
 
 
@@ -154,7 +155,37 @@ async def test_an_order_to_a_unit_came_true_or_it_is_said_that_it_did_not(
     host = FakeHost(answers={SHOW: unit_shown(active, sub)})
     operation = unit_operation(verb, "fake", "app.service", sudo=False)  # type: ignore[arg-type]
     if proved:
-        assert await prove_unit(host, operation) == f"app.service is {active} ({sub})"
+        assert await prove_unit(host, operation, 0) == f"app.service is {active} ({sub})"
     else:
         with pytest.raises(CommandFailed, match=f"after systemctl {verb}"):
-            await prove_unit(host, operation)
+            await prove_unit(host, operation, 0)
+
+
+UP, DOWN = unit_shown("active", "running"), unit_shown("inactive", "dead")
+
+
+@pytest.mark.parametrize(
+    ("verb", "then", "why"),
+    [
+        ("restart", unit_shown("failed", "failed", "exit-code"), r"is failed \(failed\); for 0 s it was as wanted"),
+        ("start", unit_shown("activating", "auto-restart", "exit-code"), "auto-restart"),
+        ("restart", UP.replace(b"NRestarts=2", b"NRestarts=3"), "ended and was started again within 0 s"),
+        ("restart", UP + b"InvocationID=another\n", "ended and was started again within 0 s"),
+        ("stop", UP, r"is active \(running\); for 0 s it was as wanted"),
+    ],
+)
+async def test_a_unit_that_does_not_stay_as_it_was_ordered_is_seen(verb: str, then: bytes, why: str) -> None:
+    """As a service that ends two seconds after it has begun, and one that is started by its socket again."""
+    looks = iter([DOWN if verb == "stop" else UP])
+    host = FakeHost(answers={SHOW: lambda _call: next(looks, then)})
+    operation = unit_operation(verb, "fake", "app.service", sudo=False)  # type: ignore[arg-type]
+    with pytest.raises(CommandFailed, match=why):
+        await prove_unit(host, operation, 0.02)
+    assert len(host.calls) == 2
+
+
+async def test_a_unit_is_looked_at_until_it_has_settled() -> None:
+    host = FakeHost(answers={SHOW: UP})
+    operation = unit_operation("restart", "fake", "app.service", sudo=False)
+    assert await prove_unit(host, operation, 0.02) == "app.service is active (running)"
+    assert len(host.calls) >= 2, "at its beginning, and at its end"

@@ -34,6 +34,7 @@ class RestoreWizard(RestoreView):
         if step >= CHECKS and step < RUN and (self.looked is None or self.looked.wish != self.choice.wish()):
             self._look()
         if step == CONFIRM and self.looked is not None:
+            self.asks_anew()
             word = pages.word_of(self.choice, self.looked)
             self._ask(_("type {word} and press enter; esc goes back", word=word), "", self._confirmed)
         self._show()

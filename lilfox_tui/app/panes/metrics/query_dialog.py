@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
 from textual import events, work
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input
 
-from lilfox_tui.app.dialogs.dialog import Dialog
+from lilfox_tui.app.dialogs.dialog import Ahead, Dialog
 from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.panes.metrics.query_page import Answer, QueryPage, columns_of, head_rows, query_page, series_of
@@ -62,6 +63,8 @@ class QueryBox(Dialog[str]):
     ``engine`` gives what answers, None while nothing does; ``at`` is the time that is looked at (aware UTC), None for
     now; ``window`` how far back the chart goes.
     """
+
+    takes_ahead: ClassVar[Ahead] = "all"
 
     def __init__(
         self,

@@ -40,7 +40,6 @@ class RunDialog(Dialog[bool]):
         line.display = bool(self._word)
         if self._word:
             self.set_focus(line)
-            line.insert_text_at_cursor(self.typed_ahead)
         self._arrange()
 
     def on_resize(self) -> None:
