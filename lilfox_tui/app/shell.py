@@ -183,6 +183,11 @@ class Shell(App[None], inherit_bindings=False):
             if take is not None:
                 take(event.value)  # typed fast, the last changes are still on their way
 
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(self.screen_stack[-1] if self.screen_stack else None, Dialog) and self.screen.too_early(event):
+            return
+        await super().on_event(event)
+
     def on_key(self, event: events.Key) -> None:
         if event.is_printable and event.character and self._take_text(event.character):
             event.stop()

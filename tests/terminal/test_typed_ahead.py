@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import lilfox_tui
-from tests.terminal.console import Console, configure
+from tests.terminal.console import Console
 from tests.terminal.runbook_home import open_pane, runbook_home
 from tests.unit.jobs.running import jobs
 from tests.waiting import wait_for
