@@ -10,7 +10,7 @@ from datetime import tzinfo
 
 import msgspec
 
-from lilfox_tui.backup.described_sets import Lying, described_set, read_manifest, read_proof
+from lilfox_tui.backup.described_sets import Lying, described_set, read_manifest, read_proof, untrusted_text
 from lilfox_tui.backup.manifest import Proof
 from lilfox_tui.backup.model import BackupSet, FoundPart
 from lilfox_tui.backup.names import (
@@ -24,6 +24,8 @@ from lilfox_tui.backup.names import (
     read_id,
 )
 from lilfox_tui.backup.old_sets import OldFile, old_sets, read_old_name
+from lilfox_tui.backup.signing import NO_KEYS, Keys
+from lilfox_tui.backup.status import Status
 from lilfox_tui.backup.store import Entry, Store
 from lilfox_tui.i18n import Message, tr
 
@@ -32,13 +34,14 @@ _KINDS = {".dump": "postgresql-custom", ".sql": "postgresql-plain", ".tar": "fil
 _SOURCE_KINDS = {".dump": "postgresql", ".sql": "postgresql", ".tar": "files", "": "config"}
 
 
-async def read_sets(store: Store, *, zone: tzinfo | None = None) -> list[BackupSet]:
+async def read_sets(store: Store, *, zone: tzinfo | None = None, keys: Keys = NO_KEYS) -> list[BackupSet]:
     """All sets, newest first: with a manifest, of the manual's scripts, and what runs left that did not finish (broken,
     with that reason). Only the first have a plan. ``zone`` is that of the dates in names, this machine's when not
-    given. Raises StoreError, HostError."""
+    given; ``keys`` tell who wrote them (``Opening.sets_in`` has those of the configuration). Raises StoreError,
+    HostError."""
     with nothing_collected():
         texts, entries = await store.look((MANIFEST, PROOF))
-        return await asyncio.to_thread(sets_of, texts, entries, zone or local_zone())
+        return await asyncio.to_thread(sets_of, texts, entries, zone or local_zone(), keys)
 
 
 @contextmanager
@@ -54,13 +57,15 @@ def nothing_collected() -> Iterator[None]:
             gc.enable()
 
 
-def sets_of(texts: Mapping[str, bytes], entries: Sequence[Entry], zone: tzinfo) -> list[BackupSet]:
+def sets_of(
+    texts: Mapping[str, bytes], entries: Sequence[Entry], zone: tzinfo, keys: Keys = NO_KEYS
+) -> list[BackupSet]:
     """The sets that ``texts`` (manifests and proofs by their names) and ``entries`` (all other files) are."""
-    read = [read_manifest(name, raw) for name, raw in texts.items() if name.endswith(MANIFEST)]
+    read = [read_manifest(name, raw, keys) for name, raw in texts.items() if name.endswith(MANIFEST)]
     read += [read_manifest(entry.name, None) for entry in entries if entry.name.endswith(MANIFEST)]
     described = [each for each in read if each is not None]
     there = Lying(entries, described)
-    sets = [described_set(each, there, texts.get(proof_name(each.id)), zone) for each in described]
+    sets = [described_set(each, there, texts.get(proof_name(each.id)), zone, keys) for each in described]
     unread = {found.id[-15:]: at for at, found in enumerate(sets) if found.manifest is None}
     others = [each for each in entries if not each.name.endswith((MANIFEST, PROOF)) and each.name not in there.claimed]
     old, left = _sorted_out(others, unread, zone)
@@ -68,8 +73,8 @@ def sets_of(texts: Mapping[str, bytes], entries: Sequence[Entry], zone: tzinfo) 
         parts = tuple(_left_part(entry, sets[at].reason) for entry in left.pop(stamp))
         sets[at] = msgspec.structs.replace(sets[at], parts=parts)
     for found in old_sets(old, {each.id for each in sets}):
-        proof = read_proof(found.id, texts.get(proof_name(found.id)))
-        sets.append(found if proof is None else _with_proof(found, proof))
+        proof = read_proof(found.id, texts.get(proof_name(found.id)), keys, "good" if keys.required else "none")
+        sets.append(_with_proof(found, proof, keys))
     sets += _unfinished_sets(left, {each.id for each in sets}, zone)
     return sorted(sets, key=lambda found: (found.created, found.id), reverse=True)
 
@@ -113,8 +118,9 @@ def _unfinished_sets(left: Mapping[str, list[Entry]], taken: set[str], zone: tzi
         yield BackupSet(
             id=made if made not in taken else f"{made}-unfinished",
             created=moment_of(stamp, zone) or min(entry.modified for entry in entries),
-            status="broken",
+            status=Status.BROKEN,
             reason=_LEFT,
+            fault=_LEFT,
             parts=parts,
         )
 
@@ -133,16 +139,24 @@ def _left_part(entry: Entry, trouble: Message | str) -> FoundPart:
     )
 
 
-def _with_proof(found: BackupSet, proof: Proof) -> BackupSet:
+def _with_proof(found: BackupSet, proof: Proof | None, keys: Keys) -> BackupSet:
     """Of a set without a manifest a proof holds for the files that it names, as long as none has another size or was
-    written since."""
+    written since. Nobody has signed such a set."""
+    found = msgspec.structs.replace(found, untrusted=keys.refuses("none"))
+    if found.untrusted and not found.fault:
+        found = msgspec.structs.replace(found, status=Status.UNTRUSTED, reason=untrusted_text("none"))
+    if proof is None:
+        return found
     sizes = {part.name: part.size_bytes for part in found.parts}
     since = any(part.modified is not None and part.modified > proof.at for part in found.parts)
     told = proof.size_bytes or sizes
     if since or told != sizes or (proof.level != "broken" and proof.sha256.keys() != sizes.keys()):
         return found
-    if proof.level == "broken" or found.status == "broken":
-        reason = found.reason if found.status == "broken" else proof.reason or tr("verification found it broken")
-        return msgspec.structs.replace(found, status="broken", reason=reason, proof=proof)
+    status = found.proven_as(proof.level)
+    if status is Status.BROKEN:
+        reason = found.fault or proof.reason or tr("verification found it broken")
+        return msgspec.structs.replace(found, status=status, reason=reason, proof=proof)
+    if status is Status.UNTRUSTED or proof.level == "broken":
+        return msgspec.structs.replace(found, proof=proof)
     parts = tuple(msgspec.structs.replace(part, sha256=proof.sha256[part.name]) for part in found.parts)
-    return msgspec.structs.replace(found, status=proof.level, parts=parts, proof=proof)
+    return msgspec.structs.replace(found, status=status, parts=parts, proof=proof)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time, timedelta, tzinfo
 
 from msgspec import Struct
@@ -12,7 +12,9 @@ from lilfox_tui.backup.model import BackupSet
 from lilfox_tui.backup.names import read_file_name
 from lilfox_tui.backup.old_sets import is_rollback
 from lilfox_tui.backup.retention import CLOCKS_APART
+from lilfox_tui.backup.status import Status
 from lilfox_tui.backup.tags import WORD, newest_of_each, tag_of
+from lilfox_tui.backup.words import status_text
 from lilfox_tui.errors import UsageError
 from lilfox_tui.i18n import Message, listed, tr
 from lilfox_tui.text import clean, fit
@@ -38,20 +40,23 @@ class _Span(Struct, frozen=True):
         return found.created if self.start.tzinfo is not None else found.created.astimezone(zone).replace(tzinfo=None)
 
 
-def choose(words: str, sets: Sequence[BackupSet], *, now: datetime, zone: tzinfo, plan: str = "") -> BackupSet:
+def choose(
+    words: str, sets: Sequence[BackupSet], *, now: datetime, zone: tzinfo, plan: str = "", partial: bool = False
+) -> BackupSet:
     """The set of ``sets`` that ``words`` mean: its id in any case, ``20231230_020000``, ``20231230``, ``latest``,
     ``yesterday 02:00``, ``昨天 02:00``, ``2023-12-30``, ``2023-12-30T02:00``, ``tag:1.4.0`` (the newest that has it). A
     time without seconds is that minute. With ``plan`` only its sets count, and those that have none. One that is broken
-    is given when it is named, by ``latest`` and a tag it never is.
+    is given when it is named, by ``latest`` and a tag it never is; nor is one that is partial, unless ``partial`` says
+    that such a one will do.
 
     Raises UsageError where none or several are meant, with the nearest before and after.
     """
     wanted = " ".join(words.split())
     ours = [found for found in sets if not plan or found.plan in (plan, "")]
     if wanted.lower() in _LATEST:
-        return _latest(ours, now, zone)
+        return _latest(ours, now, zone, partial=partial)
     if wanted.startswith(WORD):
-        return _tagged(ours, wanted.removeprefix(WORD))
+        return _tagged(ours, wanted.removeprefix(WORD), zone, partial=partial)
     named = [found for found in ours if found.id == wanted] or [
         found for found in ours if found.id.lower() == wanted.lower()
     ]
@@ -70,24 +75,48 @@ def choose(words: str, sets: Sequence[BackupSet], *, now: datetime, zone: tzinfo
     return _only(within, wanted, zone)
 
 
-def _latest(sets: Sequence[BackupSet], now: datetime, zone: tzinfo) -> BackupSet:
-    usable = [found for found in sets if found.status != "broken" and found.created <= now + CLOCKS_APART]
+def _latest(sets: Sequence[BackupSet], now: datetime, zone: tzinfo, *, partial: bool) -> BackupSet:
+    in_time = [found for found in sets if found.created <= now + CLOCKS_APART]
+    usable = [found for found in in_time if _may_be_meant(found, partial=partial)]
     nightly = [found for found in usable if not is_rollback(found)] or usable
     if nightly:
         return max(nightly, key=lambda found: (found.created, found.id))
-    broken = max(sets, key=lambda found: found.created, default=None)
-    why = tr("the store holds no set") if broken is None else tr(
-        "no set can be restored; {set} is broken: {reason}", set=_shown(broken, zone), reason=broken.reason
+    if (last := _newest(found for found in in_time if found.status == Status.PARTIAL)) is not None:
+        raise _only_partial(tr("no set is whole"), last, zone)
+    refused = _newest(sets)
+    why = tr("the store holds no set") if refused is None else tr(
+        "no set can be restored; {set} is {status}: {reason}",
+        set=_shown(refused, zone), status=status_text(refused.status), reason=refused.reason,
     )  # fmt: skip
     raise UsageError(why, tr("see them all: lilfox backup list"))
 
 
-def _tagged(sets: Sequence[BackupSet], tag: str) -> BackupSet:
+def _may_be_meant(found: BackupSet, *, partial: bool) -> bool:
+    return found.complete or (partial and found.status == Status.PARTIAL)
+
+
+def _newest(sets: Iterable[BackupSet]) -> BackupSet | None:
+    return max(sets, key=lambda found: (found.created, found.id), default=None)
+
+
+def _only_partial(what: Message, last: BackupSet, zone: tzinfo) -> UsageError:
+    return UsageError(
+        tr("{what}; the newest is {set}: {reason}", what=what, set=_shown(last, zone), reason=last.reason),
+        tr("to take it as it is, name it, or say --partial; see them all: lilfox backup list"),
+    )
+
+
+def _tagged(sets: Sequence[BackupSet], tag: str, zone: tzinfo, *, partial: bool) -> BackupSet:
     newest_first = sorted(sets, key=lambda found: (found.created, found.id), reverse=True)
     tagged = newest_of_each(newest_first)
-    if tag in tagged:
+    if tag in tagged and not partial:
         return tagged[tag]
-    if any(tag_of(found) == tag for found in sets):
+    ours = [found for found in newest_first if tag_of(found) == tag]
+    if partial and (found := next((each for each in ours if _may_be_meant(each, partial=True)), None)) is not None:
+        return found
+    if (last := next((each for each in ours if each.status == Status.PARTIAL), None)) is not None:
+        raise _only_partial(tr("no set with the tag {tag} is whole", tag=_quoted(tag)), last, zone)
+    if ours:
         raise UsageError(tr("every set with the tag {tag} is broken", tag=_quoted(tag)),
                          tr("see them all: lilfox backup list"))  # fmt: skip
     known = listed([*tagged][:_SHOWN_IDS]) or tr("none")
@@ -174,7 +203,7 @@ def _unknown(words: str, sets: Sequence[BackupSet]) -> UsageError:
 
 
 def _shown(found: BackupSet, zone: tzinfo) -> str:
-    status = {"broken": " ✖"}.get(found.status, "")
+    status = " ✖" if found.refused else " ◐ " + status_text(found.status) if found.status == Status.PARTIAL else ""
     return f"{found.id} ({found.created.astimezone(zone):%Y-%m-%d %H:%M:%S}{status})"
 
 

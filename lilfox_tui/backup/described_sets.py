@@ -14,9 +14,22 @@ from functools import cached_property, lru_cache
 import msgspec
 from msgspec import Struct
 
-from lilfox_tui.backup.manifest import SCHEMA, Manifest, Part, Proof, is_unchanged
-from lilfox_tui.backup.model import BackupSet, FoundPart, Status
+from lilfox_tui.backup.accounting import trouble_of
+from lilfox_tui.backup.manifest import (
+    KNOWN_SCHEMAS,
+    SCHEMA,
+    Level,
+    Manifest,
+    Part,
+    Proof,
+    Signature,
+    checksum_of,
+    is_unchanged,
+)
+from lilfox_tui.backup.model import BackupSet, FoundPart
 from lilfox_tui.backup.names import FIRST_YEAR, LAST_YEAR, MANIFEST, SetName, moment_of, read_file_name, read_id
+from lilfox_tui.backup.signing import NO_KEYS, Keys
+from lilfox_tui.backup.status import Status, state_of
 from lilfox_tui.backup.store import Entry
 from lilfox_tui.i18n import Message, clauses, tr
 from lilfox_tui.text import clean, fit
@@ -42,6 +55,8 @@ class Described(Struct, frozen=True, kw_only=True, gc=False):
     manifest: Manifest | None
     parts: tuple[Part, ...] = ()
     trouble: Message | str = ""
+    signature: Signature = "none"
+    checksum: str = ""
 
 
 _manifests = msgspec.json.Decoder(Manifest)
@@ -49,9 +64,9 @@ _proofs = msgspec.json.Decoder(Proof)
 _schemas = msgspec.json.Decoder(_Schema)
 
 
-def read_manifest(file: str, raw: bytes | None) -> Described | None:
+def read_manifest(file: str, raw: bytes | None, keys: Keys = NO_KEYS) -> Described | None:
     """The manifest in a file of that name, whose content is ``raw`` (None: it cannot be had); None when the name is no
-    set's."""
+    set's. ``keys`` tell who wrote it."""
     name = file.removesuffix(MANIFEST)
     parsed = read_id(name)
     if parsed is None:
@@ -62,11 +77,21 @@ def read_manifest(file: str, raw: bytes | None) -> Described | None:
     if not isinstance(read, Manifest):
         return Described(id=name, name=parsed, manifest=None, trouble=read)
     own = tuple([part for part in read.parts if _is_own(part.name, parsed.stamp)])
-    trouble: Message | str = ""
     if len(own) != len(read.parts):
         strange = next(part.name for part in read.parts if part not in own)
-        trouble = tr("its manifest names what is no file of it: {name}", name=_shown(strange))
-    return Described(id=name, name=parsed, manifest=read, parts=own, trouble=trouble)
+        trouble: Message | str = tr("its manifest names what is no file of it: {name}", name=_shown(strange))
+    else:
+        trouble = trouble_of(read, parsed.stamp)
+    assert raw is not None
+    return Described(
+        id=name,
+        name=parsed,
+        manifest=read,
+        parts=own,
+        trouble=trouble,
+        signature=keys.judge(raw),
+        checksum=checksum_of(raw) if read.schema > 1 else "",
+    )
 
 
 def _decoded(raw: bytes | None) -> Manifest | Message:
@@ -76,10 +101,10 @@ def _decoded(raw: bytes | None) -> Manifest | Message:
         read = _manifests.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         schema = _schema(raw)
-        if schema is not None and schema != SCHEMA:
+        if schema is not None and schema not in KNOWN_SCHEMAS:
             return _newer(schema)
         return tr("its manifest cannot be read: {error}", error=_shown(str(error)))
-    if read.schema != SCHEMA:
+    if read.schema not in KNOWN_SCHEMAS:
         return _newer(read.schema)
     if not is_unchanged(raw):
         return tr("its manifest is not as it was written: its checksum is another")
@@ -137,29 +162,54 @@ class Lying:
         return {name.lower(): name for name in self.files}
 
 
-def described_set(described: Described, there: Lying, proof: bytes | None, zone: tzinfo) -> BackupSet:
+def described_set(
+    described: Described, there: Lying, proof: bytes | None, zone: tzinfo, keys: Keys = NO_KEYS
+) -> BackupSet:
     """The set as it lies there; where its manifest cannot be read, of the time in its name (in ``zone``). A file that
     another manifest names too is of neither set: removing the one must not take it from the other."""
     named = tuple([_found(part, there) for part in described.parts])
-    reason = described.trouble or next(iter([part.trouble for part in named if part.trouble]), "")
+    fault = described.trouble or next(iter([part.trouble for part in named if part.trouble]), "")
     manifest = described.manifest
-    status: Status = "broken" if reason else "unverified"
-    read = None if manifest is None else read_proof(described.id, proof)
-    if read is not None and manifest is not None and not reason:
-        status, reason = _proven(read, manifest)
-    if manifest is not None and manifest.missing and not reason:
-        missing = clauses(f"{clean(source)}: {clean(why)}" for source, why in manifest.missing.items())
-        reason = tr("not whole, these could not be backed up: {missing}", missing=missing)
+    read = None if manifest is None else read_proof(described.id, proof, keys, described.signature)
+    proven = None if read is None or manifest is None else _proven(read, manifest, described.checksum)
+    missing = () if manifest is None else tuple(manifest.missing)
+    untrusted = keys.refuses(described.signature)
+    status = state_of(fault=fault, untrusted=untrusted, missing=bool(missing), proven=proven)
     return BackupSet(
         id=described.id,
         created=moment_of(described.name.stamp, zone) or NEVER if manifest is None else manifest.created,
         status=status,
-        reason=reason,
+        reason=fault or _reason(status, described.signature, read, manifest),
         parts=tuple(part for part in named if part.name not in there.shared) if there.shared else named,
         plan=described.name.plan,
         manifest=manifest,
-        proof=read,
+        proof=None if proven is None else read,
+        fault=fault,
+        checksum=described.checksum,
+        missing=missing,
+        signature=described.signature,
+        untrusted=untrusted,
     )
+
+
+def _reason(status: Status, signature: Signature, proof: Proof | None, manifest: Manifest | None) -> Message | str:
+    """Why it is in that state, where nothing is wrong with what lies there."""
+    if status is Status.UNTRUSTED:
+        return untrusted_text(signature)
+    if status is Status.BROKEN and proof is not None:
+        return proof.reason or tr("verification found it broken")
+    if status is Status.PARTIAL and manifest is not None:
+        missing = clauses(f"{clean(source)}: {clean(why)}" for source, why in manifest.missing.items())
+        return tr("not whole, these could not be backed up: {missing}", missing=missing)
+    return ""
+
+
+def untrusted_text(signature: Signature) -> Message:
+    """Why a signature is not accepted."""
+    return {
+        "forged": tr("its signature is forged: somebody without the key has changed or written its manifest"),
+        "other": tr("it is signed by a key that this configuration does not have, and signing: required: is set"),
+    }.get(signature, tr("it is not signed, and signing: required: is set"))
 
 
 def _found(part: Part, there: Lying) -> FoundPart:
@@ -192,21 +242,28 @@ def _trouble(part: Part, entry: Entry | None, there: Lying) -> Message | str:
     return tr("{name} is also in the manifest of another set", name=part.name) if part.name in there.shared else ""
 
 
-def read_proof(name: str, raw: bytes | None) -> Proof | None:
-    """What verification found of the set of that name; None where nothing that can be used is there."""
-    if raw is None:
-        return None
-    if not is_unchanged(raw):
+def read_proof(name: str, raw: bytes | None, keys: Keys = NO_KEYS, signature: Signature = "none") -> Proof | None:
+    """What verification found of the set of that name, whose manifest has that signature; None where nothing that can
+    be used is there. Of a set that one of ``keys`` has signed a proof counts where it is signed too; that it is broken
+    is believed of anybody."""
+    if raw is None or not is_unchanged(raw):
         return None
     try:
         read = _proofs.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    return read if read.set == name and read.at.tzinfo is not None else None
+    if read.set != name or read.at.tzinfo is None:
+        return None
+    told = keys.judge(raw)
+    believed = told != "forged" and (told == "good" or signature != "good")
+    return read if believed or read.level == "broken" else None
 
 
-def _proven(proof: Proof, manifest: Manifest) -> tuple[Status, Message | str]:
+def _proven(proof: Proof, manifest: Manifest, checksum: str) -> Level | None:
+    """What the proof says of the set that the manifest describes: nothing where it is older, of another manifest or of
+    other digests."""
     if proof.level == "broken":
-        return "broken", proof.reason or tr("verification found it broken")
+        return "broken"
     said = {part.name: part.sha256 for part in manifest.parts}
-    return (proof.level, "") if proof.sha256 == said else ("unverified", "")
+    fits = proof.sha256 == said and proof.manifest == checksum and proof.at >= manifest.finished
+    return proof.level if fits else None

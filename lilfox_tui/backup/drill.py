@@ -7,7 +7,6 @@ import platform
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,7 +19,7 @@ from lilfox_tui.backup.manifest import Proof
 from lilfox_tui.backup.model import BackupSet
 from lilfox_tui.backup.opening import Opening, source_module
 from lilfox_tui.backup.restore import Restore, Wanted, refuse_bad, refuse_broken
-from lilfox_tui.backup.verify import Reader, put_proof, verify
+from lilfox_tui.backup.verify import Reader, proof_time, put_proof, verify
 from lilfox_tui.i18n import listed, tr
 from lilfox_tui.jobs.run import Run
 
@@ -77,19 +76,19 @@ async def drill(
         took_s = time.monotonic() - started
         await restore.compare(run)
     except Different as error:
-        proof = msgspec.structs.replace(proof, level="broken", at=datetime.now(UTC), reason=str(error))
-        await put_proof(run, reader.store, proof)
+        proof = msgspec.structs.replace(proof, level="broken", at=proof_time(found), reason=str(error))
+        await put_proof(run, reader, proof)
         return proof
     finally:
         await restore.close(run)
     proof = msgspec.structs.replace(
         proof,
         level="restored",
-        at=datetime.now(UTC),
+        at=proof_time(found),
         reason="",
         took_s=round(took_s, 3),
         host=platform.node(),
         where=", ".join(restore.where.values()),
     )
-    await put_proof(run, reader.store, proof)
+    await put_proof(run, reader, proof)
     return proof

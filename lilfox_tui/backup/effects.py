@@ -18,12 +18,11 @@ import msgspec
 
 from lilfox_tui.backup import journal
 from lilfox_tui.backup.again import again
-from lilfox_tui.backup.catalogue import read_sets
 from lilfox_tui.backup.check import Check
 from lilfox_tui.backup.choosing import choose
 from lilfox_tui.backup.drill import drill as drill_set
 from lilfox_tui.backup.drill import with_scratch
-from lilfox_tui.backup.errors import BackupError
+from lilfox_tui.backup.errors import BackupError, BrokenSet
 from lilfox_tui.backup.keeping import chosen as chosen_restores
 from lilfox_tui.backup.keeping import forget as forget_kept
 from lilfox_tui.backup.keeping import forget_left, is_let_go, names_of
@@ -36,9 +35,11 @@ from lilfox_tui.backup.restore import Restore, Wanted, refuse_bad, refuse_broken
 from lilfox_tui.backup.restore import undo as undo_restore
 from lilfox_tui.backup.run import back_up, reader_of
 from lilfox_tui.backup.run import prune as prune_store
+from lilfox_tui.backup.status import Status
+from lilfox_tui.backup.verify import refuse_untrusted
 from lilfox_tui.backup.verify import verify as verify_set
 from lilfox_tui.backup.wish import Wish
-from lilfox_tui.backup.words import check_text
+from lilfox_tui.backup.words import check_text, signature_text
 from lilfox_tui.config.loader import load
 from lilfox_tui.config.model import Config
 from lilfox_tui.errors import LilFoxError, NotAllowed
@@ -60,14 +61,16 @@ def opened(wanted: dict[str, Any]) -> tuple[Wish, Config, Plan]:
 
 @asynccontextmanager
 async def looked_at(wish: Wish) -> AsyncIterator[tuple[BackupSet, Restore]]:
-    """The set that is meant and its restore, to be looked at: checks and changes are read, nothing is written."""
+    """The set that is meant and its restore, to be looked at: checks and changes are read, nothing is written. What is
+    to be known of the set itself comes with its checks."""
     _wish, config, plan = opened(msgspec.to_builtins(wish))
     async with Opening(config) as opening:
         store = opening.store(wish.store or plan.main, plan.stores[wish.store or plan.main])
-        found = chosen(await read_sets(store), wish)
+        found = chosen(await opening.sets_in(store), wish)
         refuse_broken(found)
-        reader = await reader_of(plan, store, wish.identity)
-        yield found, Restore(opening, found, reader.blocks, wanted_of(wish, plan, found))
+        reader = await reader_of(opening, plan, store, wish.identity)
+        known = about_set(found, signed=config.backup.signing is not None)
+        yield found, Restore(opening, found, reader.blocks, wanted_of(wish, plan, found), known)
 
 
 async def backup(run: Run, wanted: dict[str, Any]) -> Outcome:
@@ -89,10 +92,12 @@ async def verify(run: Run, wanted: dict[str, Any]) -> Outcome:
     async with Opening(config) as opening:
         store = opening.store(wish.store or plan.main, plan.stores[wish.store or plan.main])
         async with store.lock("verify", shared=True):
-            sets = await read_sets(store)
+            sets = await opening.sets_in(store)
             found = chosen(sets, wish) if wish.set else _newest(sets, wish)
-            proof = await verify_set(run, await reader_of(plan, store, wish.identity), found)
-    return _judged(proof, str(tr("{set} is whole", set=found.id)))
+            if found.untrusted:
+                return _untrusted(found)
+            proof = await verify_set(run, await reader_of(opening, plan, store, wish.identity), found)
+    return _judged(found, proof, str(tr("{set} is whole", set=found.id)))
 
 
 async def drill(run: Run, wanted: dict[str, Any]) -> Outcome:
@@ -101,12 +106,16 @@ async def drill(run: Run, wanted: dict[str, Any]) -> Outcome:
     async with Opening(config) as opening:
         store = opening.store(wish.store or plan.main, plan.stores[wish.store or plan.main])
         async with store.lock("drill", shared=True):
-            found = chosen(await read_sets(store), wish)
-            reader = await reader_of(plan, store, wish.identity)
+            found = chosen(await opening.sets_in(store), wish)
+            if found.untrusted:
+                return _untrusted(found)
+            reader = await reader_of(opening, plan, store, wish.identity)
             with with_scratch(found, _sources(plan, found)) as sources:
                 proof = await drill_set(run, opening, reader, found, sources, wish.places)
     return _judged(
-        proof, str(tr("{set} was restored and is equal; that took {seconds} s", set=found.id, seconds=proof.took_s))
+        found,
+        proof,
+        str(tr("{set} was restored and is equal; that took {seconds} s", set=found.id, seconds=proof.took_s)),
     )
 
 
@@ -118,7 +127,7 @@ async def prune(run: Run, wanted: dict[str, Any]) -> Outcome:
         for name, options in plan.stores.items():
             store = opening.store(name, options)
             async with store.lock(f"prune {plan.name}"):
-                gone += await prune_store(run, plan, store)
+                gone += await prune_store(run, opening, plan, store)
     return Outcome(
         "ok", str(ntr("{count} set is removed", "{count} sets are removed", len(gone))), result={"removed": gone}
     )
@@ -131,9 +140,9 @@ async def restore(run: Run, wanted: dict[str, Any]) -> Outcome:
         await _settle_all(run, opening)
         store = opening.store(wish.store or plan.main, plan.stores[wish.store or plan.main])
         async with store.lock("restore", shared=True):
-            found = chosen(await read_sets(store), wish)
+            found = chosen(await opening.sets_in(store), wish)
             refuse_broken(found)
-            reader = await reader_of(plan, store, wish.identity)
+            reader = await reader_of(opening, plan, store, wish.identity)
             proof = found.proof
             if proof is None or not found.good:
                 proof = await verify_set(run, reader, found)
@@ -141,7 +150,8 @@ async def restore(run: Run, wanted: dict[str, Any]) -> Outcome:
                     raise BackupError(
                         tr("{set} is broken: {reason}; nothing was written", set=found.id, reason=proof.reason)
                     )
-            made = Restore(opening, found, reader.after(proof).blocks, wanted_of(wish, plan, found))
+            known = about_set(found, signed=config.backup.signing is not None)
+            made = Restore(opening, found, reader.after(proof).blocks, wanted_of(wish, plan, found), known)
             return await _restore(run, made)
 
 
@@ -168,6 +178,21 @@ async def _restore(run: Run, made: Restore) -> Outcome:
         else "",
         result={"set": restored.set, "kept": kept},
     )
+
+
+def about_set(found: BackupSet, *, signed: bool) -> list[Check]:
+    """What who restores the set is to know of it. ``signed``: the configuration has keys."""
+    about = tr("set {set}", set=found.id)
+    checks = []
+    if found.missing:
+        hint = tr("What it does not have stays as it is: it may not fit what is restored beside it.")
+        checks.append(Check(about, "warning", tr("it is partial: {reason}", reason=found.reason), hint))
+    if found.signature == "good":
+        checks.append(Check(about, "good", signature_text(found.signature)))
+    elif signed or found.signature != "none":
+        hint = tr("Who can write the store may have made it: look at it, or restore another.")
+        checks.append(Check(about, "warning", signature_text(found.signature), hint))
+    return checks
 
 
 def _tell(run: Run, check: Check) -> None:
@@ -249,12 +274,19 @@ def _sources(plan: Plan, found: BackupSet) -> dict[str, Any]:
 
 def chosen(sets: Sequence[BackupSet], wish: Wish) -> BackupSet:
     """The set that the wish names. Raises UsageError."""
-    return choose(wish.set or "latest", sets, now=datetime.now(UTC), zone=local_zone(), plan=wish.plan)
+    return choose(
+        wish.set or "latest", sets, now=datetime.now(UTC), zone=local_zone(), plan=wish.plan, partial=wish.partial
+    )
 
 
 def _newest(sets: Sequence[BackupSet], wish: Wish) -> BackupSet:
-    """The newest of the plan, also one that is broken: to be verified, it is asked for. Raises UsageError."""
-    ours = [found for found in sets if found.plan == wish.plan] if wish.plan else sets
+    """The newest of the plan, also one that is broken: to be verified, it is asked for; not one that is partial, unless
+    that was said. Raises UsageError."""
+    ours = [
+        found
+        for found in sets
+        if (not wish.plan or found.plan == wish.plan) and (wish.partial or found.status != Status.PARTIAL)
+    ]
     return ours[0] if ours else chosen(sets, wish)
 
 
@@ -303,14 +335,34 @@ def _runs(job_id: str) -> bool:
         return False
 
 
-def _judged(proof: Proof, good: str) -> Outcome:
-    result = {"set": proof.set, "status": proof.level, "reason": proof.reason, "took_s": proof.took_s}
-    if proof.level == "broken":
+def _judged(found: BackupSet, proof: Proof, good: str) -> Outcome:
+    status = found.proven_as(proof.level)
+    reason = proof.reason or str(found.reason)
+    result = {"set": proof.set, "status": status.value, "reason": reason, "took_s": proof.took_s}
+    if status is Status.BROKEN:
         return Outcome(
             "failed",
-            str(tr("{set} is broken: {reason}", set=proof.set, reason=proof.reason)),
+            str(tr("{set} is broken: {reason}", set=proof.set, reason=reason)),
             str(tr("do not count on it; back up again, and look after the store's disk")),
             1,
             result,
         )
+    if status is Status.PARTIAL:
+        return Outcome(
+            "partly",
+            str(tr("what {set} has is whole, but it is partial: {reason}", set=proof.set, reason=reason)),
+            str(tr("it does not count as a backup; see why those could not be backed up, and run it again")),
+            3,
+            result,
+        )
     return Outcome("ok", good, result=result)
+
+
+def _untrusted(found: BackupSet) -> Outcome:
+    """Nothing is looked at: what it says of itself, digests among it, is of somebody else."""
+    result = {"set": found.id, "status": Status.UNTRUSTED.value, "reason": str(found.reason), "took_s": None}
+    try:
+        refuse_untrusted(found)
+    except BrokenSet as error:
+        return Outcome("failed", str(error.message), str(error.hint), 1, result)
+    raise AssertionError(found.id)

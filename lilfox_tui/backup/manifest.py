@@ -1,19 +1,23 @@
 """What a set says of itself: ``NAME_20231230_020000.manifest.json``, written last. A set without one never finished.
 
-Manifests and proofs are JSON that ends with ``"checksum"``, the SHA-256 of all that stands before it in the file. It
-tells integrity, not authenticity: who can write the store can write a manifest.
+Manifests and proofs are JSON that ends with ``"checksum"``, the SHA-256 of all that stands before it in the file: it
+tells damage. Before it stands ``"signature"`` where the configuration has a key (``signing.py``): it tells who wrote
+the file, to all who have that key.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Raw, Struct, field
 
-SCHEMA = 1
+SCHEMA = 2
+"""Of what is written. Form 1 did not name the sources of the plan, and is read too."""
+KNOWN_SCHEMAS = frozenset({1, SCHEMA})
 
 PartKind = Literal["postgresql-custom", "postgresql-plain", "postgresql-globals", "files", "file"]
 """``files`` is a tar archive, ``file`` the file itself (the manual's ``env_DATE``)."""
@@ -22,6 +26,10 @@ Digest = Annotated[str, Meta(min_length=64, max_length=64)]
 """SHA-256 in hexadecimal. That it is one is not asked of ten thousand sets: bytes of which it would be the digest are
 never found."""
 Packing = Literal["zstd", "gzip", "none"]
+Level = Literal["intact", "restored", "broken"]
+"""What a proof can say."""
+Signature = Literal["none", "good", "other", "forged"]
+"""``other``: by a key that the configuration does not have, so that nobody here can tell."""
 
 
 class Part(Struct, frozen=True, kw_only=True, gc=False):
@@ -72,6 +80,8 @@ class Manifest(Struct, frozen=True, kw_only=True, gc=False):
     """``lilfox 0.4.0``."""
     tag: str = ""
     """What somebody called it (``tags.py``)."""
+    sources: dict[str, tuple[str, ...]] = {}
+    """Every source of the plan → the names of its parts; none of one that is ``missing``. Form 1 does not have it."""
     parts: tuple[Part, ...]
     missing: dict[str, str] = {}
     """Sources of the plan that could not be dumped, each with the reason; the set is then not counted by retention."""
@@ -80,15 +90,17 @@ class Manifest(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Proof(Struct, frozen=True, kw_only=True, gc=False):
-    """What verification found last, beside the manifest: ``NAME_20231230_020000.proof.json``. It holds for these
-    digests only: of a part that has another one since nothing is proven."""
+    """What verification found last, beside the manifest: ``NAME_20231230_020000.proof.json``. It holds for this
+    manifest and these digests only: of a part that has another one since nothing is proven."""
 
     schema: int = SCHEMA
     set: str
-    level: Literal["intact", "restored", "broken"]
+    level: Level
     at: datetime
     reason: str = ""
     """Why it is broken."""
+    manifest: str = ""
+    """Checksum of the manifest that was looked at; of a set of form 1, or without one, nothing."""
     sha256: dict[str, str]
     """Part → digest of what was looked at."""
     size_bytes: dict[str, int] = {}
@@ -102,7 +114,10 @@ class Proof(Struct, frozen=True, kw_only=True, gc=False):
 
 
 _BEFORE, _BEHIND = b',"checksum":"', b'"}'
-_TAIL_BYTES = len(_BEFORE) + 64 + len(_BEHIND)
+TAIL_BYTES = len(_BEFORE) + 64 + len(_BEHIND)
+"""Of the checksum, with which a file ends."""
+Sign = Callable[[bytes], bytes]
+"""Gives what is added to a text so that it is signed; nothing where nobody signs."""
 
 
 def detail_json(detail: dict[str, Any]) -> Raw:
@@ -110,15 +125,26 @@ def detail_json(detail: dict[str, Any]) -> Raw:
     return Raw(msgspec.json.encode(detail))
 
 
-def encoded(document: Manifest | Proof) -> bytes:
+def unsigned(_text: bytes) -> bytes:
+    """A :data:`Sign` of who has no key."""
+    return b""
+
+
+def encoded(document: Manifest | Proof, sign: Sign = unsigned) -> bytes:
     """As it stands in the store."""
     text = msgspec.json.encode(document)[:-1]
+    text += sign(text)
     return text + _tail(text)
 
 
 def is_unchanged(raw: bytes) -> bool:
     """Whether not one byte of what :func:`encoded` gave is another now."""
-    return raw.endswith(_tail(memoryview(raw)[:-_TAIL_BYTES]))
+    return raw.endswith(_tail(memoryview(raw)[:-TAIL_BYTES]))
+
+
+def checksum_of(raw: bytes) -> str:
+    """The checksum at the end of a file that :func:`is_unchanged`."""
+    return raw[-64 - len(_BEHIND) : -len(_BEHIND)].decode("ascii", "replace")
 
 
 def _tail(text: bytes | memoryview) -> bytes:

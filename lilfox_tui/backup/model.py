@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
 
 from msgspec import Struct
 
-from lilfox_tui.backup.manifest import Manifest, Part, Proof
+from lilfox_tui.backup.manifest import Level, Manifest, Part, Proof, Signature
+from lilfox_tui.backup.status import COUNTED, REFUSED, Status, state_of
 from lilfox_tui.i18n import Message
-
-Status = Literal["unverified", "intact", "restored", "broken"]
-"""○ nobody looked · ◐ checksums, trailer and full decode · ● restored and compared · ✖ not to be restored."""
 
 
 class FoundPart(Struct, frozen=True, kw_only=True, gc=False):
@@ -40,8 +37,9 @@ class BackupSet(Struct, frozen=True, kw_only=True, gc=False):
     id: str
     created: datetime
     status: Status
+    """As :func:`state_of` gave it."""
     reason: Message | str = ""
-    """Why it is broken, or what is missing of it."""
+    """Why it is broken or not trusted, or what is missing of it."""
     parts: tuple[FoundPart, ...]
     plan: str = ""
     old: bool = False
@@ -50,6 +48,15 @@ class BackupSet(Struct, frozen=True, kw_only=True, gc=False):
     """So far apart are the dates in the names of an old set's parts."""
     manifest: Manifest | None = None
     proof: Proof | None = None
+    fault: Message | str = ""
+    """Why what lies there cannot be whole, whatever a proof says; empty where nothing speaks against it."""
+    missing: tuple[str, ...] = ()
+    """Sources that are not in it."""
+    checksum: str = ""
+    """Of its manifest: what a proof is bound to."""
+    signature: Signature = "none"
+    untrusted: bool = False
+    """The configuration does not accept its signature."""
 
     @property
     def size_bytes(self) -> int:
@@ -58,6 +65,19 @@ class BackupSet(Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def good(self) -> bool:
-        """Whether retention may count on it."""
-        whole = self.manifest is None or not self.manifest.missing
-        return whole and self.status in ("intact", "restored")
+        """Whether retention may count on it: whole, and at least read back."""
+        return self.status in COUNTED
+
+    @property
+    def refused(self) -> bool:
+        """Whether it is never restored."""
+        return self.status in REFUSED
+
+    @property
+    def complete(self) -> bool:
+        """Whether ``latest`` and a tag may mean it: nothing is known to be missing or wrong."""
+        return not self.refused and self.status != Status.PARTIAL
+
+    def proven_as(self, level: Level) -> Status:
+        """Its state once a proof says ``level``."""
+        return state_of(fault=self.fault, untrusted=self.untrusted, missing=bool(self.missing), proven=level)

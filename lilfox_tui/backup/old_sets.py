@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from lilfox_tui.backup.model import BackupSet, FoundPart
 from lilfox_tui.backup.names import moment_of
+from lilfox_tui.backup.status import state_of
 from lilfox_tui.backup.store import Entry
 from lilfox_tui.i18n import Message, listed, tr
 
@@ -97,14 +98,16 @@ def _moment(stamp: str, modified: datetime, zone: tzinfo) -> datetime | None:
 
 def old_sets(files: Sequence[OldFile], taken: Collection[str] = ()) -> list[BackupSet]:
     """The sets that ``files`` are, in no order: each file is in one, with the nearest database within
-    :data:`WINDOW`, or with its like where there is none. No id is among ``taken``."""
+    :data:`WINDOW`, or with its like where there is none. No id is among ``taken``. Nothing says what a set was to hold:
+    one is partial that lacks what another of them has, for one script writes all of it."""
     ordered = sorted((file for file in files if not file.is_rollback), key=lambda file: (file.at, file.entry.name))
     groups = [[file] for file in files if file.is_rollback]
     groups += _grouped([file for file in ordered if file.slot is _SLOTS[0]], ordered)
     made: list[BackupSet] = []
     ids = set(taken)
+    usual = {id(file.slot) for group in groups for file in group}
     for group in groups:
-        made.append(_set(group, ids))
+        made.append(_set(group, ids, usual))
         ids.add(made[-1].id)
     return made
 
@@ -162,16 +165,20 @@ def _join(groups: list[list[OldFile]], files: list[OldFile]) -> None:
             groups[number].append(files[at])
 
 
-def _set(group: list[OldFile], taken: set[str]) -> BackupSet:
+def _set(group: list[OldFile], taken: set[str], usual: set[int]) -> BackupSet:
     first = group[0]
     parts = tuple(_part(file) for file in sorted(group, key=lambda file: _SLOTS.index(file.slot)))
     times = [file.at for file in group]
     trouble = next((part.trouble for part in parts if part.trouble), "")
+    lacking = _lacking(group)
+    missing = tuple(str(slot.about) for slot in lacking if id(slot) in usual)
     return BackupSet(
         id=_free_id(first, taken),
         created=first.at,
-        status="broken" if trouble else "unverified",
-        reason=trouble or _missing(group),
+        status=state_of(fault=trouble, untrusted=False, missing=bool(missing), proven=None),
+        reason=trouble or _not_whole(lacking),
+        fault=trouble,
+        missing=missing,
         parts=parts,
         old=True,
         spread_s=(max(times) - min(times)).total_seconds(),
@@ -192,12 +199,16 @@ def _part(file: OldFile) -> FoundPart:
     )
 
 
-def _missing(group: list[OldFile]) -> Message | str:
+def _lacking(group: list[OldFile]) -> list[Slot]:
     if group[0].is_rollback:
-        return ""
+        return []
     there = {id(file.slot) for file in group}
-    missing = [str(slot.about) for slot in _WHOLE if id(slot) not in there]
-    return tr("not whole, there is no file of that time for: {missing}", missing=listed(missing)) if missing else ""
+    return [slot for slot in _WHOLE if id(slot) not in there]
+
+
+def _not_whole(lacking: list[Slot]) -> Message | str:
+    missing = listed(str(slot.about) for slot in lacking)
+    return tr("not whole, there is no file of that time for: {missing}", missing=missing) if lacking else ""
 
 
 def _free_id(file: OldFile, taken: set[str]) -> str:

@@ -7,7 +7,10 @@ from types import ModuleType, TracebackType
 from typing import Any, cast
 
 from lilfox_tui import plugins
+from lilfox_tui.backup import catalogue
+from lilfox_tui.backup.model import BackupSet
 from lilfox_tui.backup.plan import SOURCES, STORES
+from lilfox_tui.backup.signing import Keys, keys_of
 from lilfox_tui.backup.source import Goal, Source, Target
 from lilfox_tui.backup.store import Store
 from lilfox_tui.config.model import Config, HostConfig
@@ -29,6 +32,7 @@ class Opening:
         self._lent = lent
         self._hosts: dict[str | None, Host] = {}
         self._stores: dict[str, Store] = {}
+        self._keys: Keys | None = None
 
     async def __aenter__(self) -> Opening:
         return self
@@ -54,6 +58,16 @@ class Opening:
             host = self.host(getattr(options, "host", None))
             self._stores[name] = cast("Store", plugins.load(STORES, options.kind).open_store(name, options, host))
         return self._stores[name]
+
+    async def keys(self) -> Keys:
+        """The keys that sign sets, and by which they are judged. Raises LilFoxError for one that cannot be had."""
+        if self._keys is None:
+            self._keys = await keys_of(self._config.backup.signing)
+        return self._keys
+
+    async def sets_in(self, store: Store) -> list[BackupSet]:
+        """All sets of a store, newest first, each in its state. Raises StoreError, HostError, LilFoxError."""
+        return await catalogue.read_sets(store, keys=await self.keys())
 
     def source(self, name: str, options: Any) -> Source:
         """The source, by the kind of its Options."""

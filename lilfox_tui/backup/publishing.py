@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from types import TracebackType
@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from lilfox_tui.backup.errors import BackupError, BrokenSet
-from lilfox_tui.backup.manifest import Manifest, Packing, Part, PartKind, detail_json
+from lilfox_tui.backup.manifest import Manifest, Packing, Part, PartKind, Sign, detail_json, unsigned
 from lilfox_tui.backup.names import UNFINISHED, file_name, manifest_name, read_id
 from lilfox_tui.backup.packing import Counted, packed, unpacked
 from lilfox_tui.backup.phases import phase
@@ -45,7 +45,7 @@ class Publication:
     """Use it as an async context manager, with the store's lock held: what is not published at its end is removed.
 
     ``manual`` asks for the manual's format; ``recipients`` (age) for encryption; ``moved`` is told progress, ``say``
-    each note. ``there``: the store's host, where it can make parts by itself.
+    each note. ``there``: the store's host, where it can make parts by itself. ``sign`` signs the manifest.
     """
 
     def __init__(
@@ -58,6 +58,7 @@ class Publication:
         moved: Moved | None = None,
         say: Say | None = None,
         there: There | None = None,
+        sign: Sign = unsigned,
     ) -> None:
         set_name = read_id(heading.id)
         if set_name is None:
@@ -76,6 +77,7 @@ class Publication:
         self._heading = heading
         self._say = say
         self._published: list[str] = []
+        self._sign = sign
 
     async def __aenter__(self) -> Publication:
         return self
@@ -115,6 +117,11 @@ class Publication:
         if self._moved is not None:
             self._moved(part, done_bytes, total_bytes)
 
+    def empty(self, sources: Iterable[str]) -> list[str]:
+        """Those of ``sources`` that have put no part."""
+        given = {part.source for part in self.parts.values()}
+        return [source for source in sources if source not in given]
+
     async def publish(self, *, missing: Mapping[str, str] | None = None) -> Manifest:
         """Names all parts at once, then writes the manifest. ``missing``: sources without parts → why. Raises
         StoreError, HostError; nothing of the set is then left, as far as the store answers."""
@@ -124,13 +131,14 @@ class Publication:
         manifest = Manifest(
             **msgspec.structs.asdict(self._heading),
             finished=datetime.now(UTC),
+            sources=_sources(self.parts.values(), missing or {}),
             parts=tuple(self.parts.values()),
             missing=dict(missing or {}),
             notes=tuple(text for _source, text in self._notes),
         )
         last = manifest_name(manifest.id)
         self._published = [last + UNFINISHED]
-        await mark(self.store, manifest)
+        await mark(self.store, manifest, self._sign)
         phase("rename")
         try:
             await self.store.publish(names)
@@ -143,6 +151,14 @@ class Publication:
         await self.store.publish([last])
         self._published = []
         return manifest
+
+
+def _sources(parts: Iterable[Part], missing: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Every source of the plan → the names of its parts."""
+    named: dict[str, tuple[str, ...]] = dict.fromkeys(missing, ())
+    for part in parts:
+        named[part.source] = (*named.get(part.source, ()), part.name)
+    return named
 
 
 class _FromSource:

@@ -4,7 +4,7 @@ renames."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -22,6 +22,7 @@ from lilfox_tui.backup.model import BackupSet, FoundPart
 from lilfox_tui.backup.opening import Opening, source_module
 from lilfox_tui.backup.phases import phase
 from lilfox_tui.backup.source import Change, Comparison, Goal, Kept, Swap, Target
+from lilfox_tui.backup.verify import refuse_untrusted
 from lilfox_tui.errors import HostError, LilFoxError, NotAllowed
 from lilfox_tui.i18n import clauses, tr
 from lilfox_tui.jobs.run import Run
@@ -46,8 +47,12 @@ class Wanted(Struct, frozen=True, kw_only=True):
 class Restore:
     """One restore of one set. The calls come in their order; ``close`` takes away what was staged and not swapped."""
 
-    def __init__(self, opening: Opening, found: BackupSet, blocks: BlocksOf, wanted: Wanted) -> None:
+    def __init__(
+        self, opening: Opening, found: BackupSet, blocks: BlocksOf, wanted: Wanted, known: Sequence[Check] = ()
+    ) -> None:
+        """``known``: what is known of the set itself, told before all other checks."""
         self._opening = opening
+        self._known = known
         self._set = found
         self._wanted = wanted
         self._goals: dict[str, Goal] = {}
@@ -89,7 +94,9 @@ class Restore:
 
     async def checks(self, heard: Callable[[Check], None] = lambda _check: None) -> list[Check]:
         """Everything that can be known to fail, of all parts, before the first write. ``heard`` gets each at once."""
-        found: list[Check] = []
+        found: list[Check] = [*self._known]
+        for check in found:
+            heard(check)
         for source, target in self._targets.items():
             for check in [*self._protected(source), *await target.checks()]:
                 heard(check)
@@ -251,7 +258,8 @@ def refuse_bad(checks: list[Check]) -> None:
 
 def refuse_broken(found: BackupSet) -> None:
     """Raises BrokenSet for a set that must not be restored."""
-    if found.status == "broken":
+    refuse_untrusted(found)
+    if found.refused:
         raise BrokenSet(
             tr("{set} is broken: {reason}", set=found.id, reason=found.reason),
             tr("choose another set: lilfox backup list"),

@@ -2,9 +2,10 @@
 
 What somebody has tagged stays as long as its tag does, and changes nothing for the others.
 
-Of the others only sets that are at least intact are counted, by the time at which they were begun, never by their names
-or by when a file was written. What is not good goes when it is older than every good set that stays; so what was never
-verified does not pile up, and as long as no good set stays nothing goes at all.
+Of the others only sets that are whole and at least intact are counted, by the time at which they were begun, never by
+their names or by when a file was written. What is not good goes when it is older than every good set that stays; so
+what was never verified does not pile up, and as long as no good set stays nothing goes at all. What is not trusted
+stays: somebody must look at it, and a key that is missing here must not remove what others can still judge.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from lilfox_tui.backup.model import BackupSet
+from lilfox_tui.backup.status import Status
 from lilfox_tui.backup.tags import newest_of_each
 from lilfox_tui.config.model import KeepConfig
 from lilfox_tui.errors import UsageError
@@ -116,6 +118,8 @@ def _verdict(
 ) -> Verdict:
     if found.created > future:
         return Verdict(found, False, tr("its time is yet to come: look at the clocks; it is not counted"))
+    if found.status == Status.UNTRUSTED:
+        return Verdict(found, False, tr("not trusted, and not counted: {reason}", reason=found.reason))
     if place is not None:
         why = kept.get(place)
         return (
@@ -133,6 +137,6 @@ def _verdict(
 
 
 def _uncounted(found: BackupSet) -> Message:
-    if found.status == "broken":
+    if found.status == Status.BROKEN:
         return tr("broken")
-    return tr("not verified") if found.status == "unverified" else tr("not whole")
+    return tr("not whole") if found.status == Status.PARTIAL else tr("not verified")

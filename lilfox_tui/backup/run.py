@@ -14,7 +14,6 @@ from msgspec import Struct
 from lilfox_tui import __version__
 from lilfox_tui.backup import retention
 from lilfox_tui.backup.again import again
-from lilfox_tui.backup.catalogue import read_sets
 from lilfox_tui.backup.drill import drill
 from lilfox_tui.backup.errors import BackupError, BrokenSet, NotReady
 from lilfox_tui.backup.manifest import Manifest, Proof
@@ -26,6 +25,7 @@ from lilfox_tui.backup.plan import Plan
 from lilfox_tui.backup.preflight import preflight
 from lilfox_tui.backup.publishing import Heading, Publication
 from lilfox_tui.backup.source import Source
+from lilfox_tui.backup.status import state_of
 from lilfox_tui.backup.store import Store
 from lilfox_tui.backup.there.place import there
 from lilfox_tui.backup.unfinished import clear, mark, remove_set
@@ -59,17 +59,18 @@ async def back_up(run: Run, opening: Opening, plan: Plan, tag: str = "") -> Outc
     for name, options in plan.config.sources.items():
         opening.source(name, options)  # what makes no sense is refused before anything is written, a lock too
     made = Made(tag=tag)
+    await opening.keys()  # a key that cannot be had is told before anything is written
     async with store.lock(f"backup {plan.name}"):
         looked = await preflight(opening, plan)
         for check in looked.checks:
             run.say(check_text(check), check.state)
         looked.refuse(plan.main)
         made.missing = looked.bad_sources()
-        await _tell_of_clocks(run, store)
+        await _tell_of_clocks(run, opening, store)
         manifest = await again(run, partial(_dump, run, opening, plan, store, made))
         made.failures += [of(source, why) for source, why in manifest.missing.items()]
-        found = await again(run, partial(_found, store, manifest.id))
-        await _read_back(run, plan, store, found, made)
+        found = await again(run, partial(_found, opening, store, manifest.id))
+        await _read_back(run, opening, plan, store, found, made)
         if made.proof is not None and made.proof.level == "broken":
             raise BrokenSet(
                 tr(
@@ -86,12 +87,12 @@ async def back_up(run: Run, opening: Opening, plan: Plan, tag: str = "") -> Outc
     return _outcome(made, manifest)
 
 
-async def _read_back(run: Run, plan: Plan, store: Store, found: BackupSet, made: Made) -> None:
+async def _read_back(run: Run, opening: Opening, plan: Plan, store: Store, found: BackupSet, made: Made) -> None:
     """Verifies the set. Where this machine has no key for what it has encrypted that is no failure: the set stays
     unverified; where it should have one it is."""
     keyless = plan.config.encrypt is not None and plan.config.encrypt.identity is None
     try:
-        made.proof = await verify(run, await reader_of(plan, store), found)
+        made.proof = await verify(run, await reader_of(opening, plan, store), found)
     except LilFoxError as error:
         if not (keyless and isinstance(error, NotReady)):
             made.failures.append(str(tr("it could not be verified: {error}", error=error)))
@@ -99,9 +100,9 @@ async def _read_back(run: Run, plan: Plan, store: Store, found: BackupSet, made:
         run.say(str(tr("not verified: {error}", error=error)), "warning")
 
 
-async def _tell_of_clocks(run: Run, store: Store) -> None:
+async def _tell_of_clocks(run: Run, opening: Opening, store: Store) -> None:
     """Of what is newer than now somebody should know: a clock went back, or was ahead."""
-    newest = max((found.created for found in await read_sets(store)), default=None)
+    newest = max((found.created for found in await opening.sets_in(store)), default=None)
     if newest is not None and newest > datetime.now(UTC):
         run.say(
             str(tr("the newest set is of {at}, which is yet to come: look at the clocks", at=newest.astimezone())),
@@ -114,7 +115,7 @@ async def _dump(run: Run, opening: Opening, plan: Plan, store: Store, made: Made
     if by_itself is not None:
         await by_itself.sweep()
     await _clear(run, store)
-    if made.set and (whole := await _whole(store, made.set)) is not None:
+    if made.set and (whole := await _whole(opening, store, made.set)) is not None:
         return whole  # the link was lost when all was done
     now, zone = datetime.now(UTC), local_zone()
     stamps = {stamp for entry in await store.entries() if (stamp := stamp_in(entry.name)) is not None}
@@ -141,6 +142,7 @@ async def _dump(run: Run, opening: Opening, plan: Plan, store: Store, made: Made
         moved=run.moved,
         say=lambda text: run.say(str(text), "warning"),
         there=by_itself,
+        sign=(await opening.keys()).sign,
     ) as publication:
         run.intent(str(tr("writing {set} to {store}", set=name, store=store.where)))
         for source_name, options in plan.config.sources.items():
@@ -152,6 +154,8 @@ async def _dump(run: Run, opening: Opening, plan: Plan, store: Store, made: Made
                 missing[source_name] = str(failure)
                 if len(missing) == len(plan.config.sources):
                     raise failure
+        for source_name in publication.empty(plan.config.sources):
+            missing.setdefault(source_name, str(tr("it gave nothing")))
         manifest = await publication.publish(missing=missing)
     run.done(str(tr("{set} is written: {parts} parts", set=name, parts=len(manifest.parts))))
     return manifest
@@ -188,10 +192,10 @@ async def _copy_everywhere(
             if name in bad:
                 raise BackupError(bad[name])
             async with store.lock(f"copy {made.set}", shared=True), other.lock(f"copy {made.set}"):
-                await again(run, partial(_copy, run, store, other, made.set))
+                await again(run, partial(_copy, run, opening, store, other, made.set))
                 copied = Made(set=made.set)
-                found = await again(run, partial(_found, other, made.set))
-                await _read_back(run, plan, other, found, copied)
+                found = await again(run, partial(_found, opening, other, made.set))
+                await _read_back(run, opening, plan, other, found, copied)
             if copied.proof is not None and copied.proof.level == "broken":
                 raise BrokenSet(copied.proof.reason)
             made.failures += [of(other.where, failure) for failure in copied.failures]
@@ -200,16 +204,16 @@ async def _copy_everywhere(
             run.say(made.failures[-1], "bad")
 
 
-async def _copy(run: Run, store: Store, other: Store, name: str) -> None:
+async def _copy(run: Run, opening: Opening, store: Store, other: Store, name: str) -> None:
     await _clear(run, other)
-    if await _whole(other, name) is None:
-        await copy_set(run, store, other, name)
+    if await _whole(opening, other, name) is None:
+        await copy_set(run, opening, store, other, name)
 
 
-async def copy_set(run: Run, store: Store, other: Store, name: str) -> None:
+async def copy_set(run: Run, opening: Opening, store: Store, other: Store, name: str) -> None:
     """Copies a set file by file, the manifest last. Raises StoreError, HostError; nothing of it is then left there, as
     far as that store answers: else the next run removes it."""
-    found = await _found(store, name)
+    found = await _found(opening, store, name)
     if found.manifest is None:
         raise BackupError(tr("{set} in {store} has no manifest that can be read", set=name, store=store.where))
     names = [part.name for part in found.parts]
@@ -221,7 +225,7 @@ async def copy_set(run: Run, store: Store, other: Store, name: str) -> None:
             async with aclosing(store.read(part.name)) as blocks:
                 await other.write(part.name, _moved(run, part, blocks))
             written.append(f"{part.name}{UNFINISHED}")
-        await mark(other, found.manifest)
+        await mark(other, found.manifest, (await opening.keys()).sign)
         written.append(marker + UNFINISHED)
         await other.publish(names)
         written = [marker, *names, marker + UNFINISHED]
@@ -245,8 +249,8 @@ async def _moved(run: Run, part: FoundPart, blocks: AsyncIterator[bytes]) -> Asy
 async def _drill(run: Run, opening: Opening, plan: Plan, store: Store, made: Made) -> None:
     try:
         async with store.lock(f"drill {made.set}", shared=True):
-            reader = await reader_of(plan, store)
-            found = await _found(store, made.set)
+            reader = await reader_of(opening, plan, store)
+            found = await _found(opening, store, made.set)
             made.proof = await drill(run, opening, reader, found, plan.config.sources, {})
         if made.proof.level == "broken":
             made.failures.append(made.proof.reason)
@@ -263,16 +267,16 @@ async def _prune_after(run: Run, opening: Opening, plan: Plan, made: Made) -> No
         store = opening.store(name, plan.stores[name])
         try:
             async with store.lock(f"prune {plan.name}"):
-                await prune(run, plan, store, just_made=made.set)
+                await prune(run, opening, plan, store, just_made=made.set)
         except LilFoxError as error:
             made.failures.append(str(tr("what is old could not be removed: {error}", error=error)))
             run.say(made.failures[-1], "bad")
 
 
-async def prune(run: Run, plan: Plan, store: Store, *, just_made: str = "") -> list[str]:
+async def prune(run: Run, opening: Opening, plan: Plan, store: Store, *, just_made: str = "") -> list[str]:
     """Removes the sets that the plan's retention lets go, with the lock held; gives their ids. ``just_made`` stays."""
     phase("prune")
-    sets = [found for found in await read_sets(store) if found.plan == plan.name]
+    sets = [found for found in await opening.sets_in(store) if found.plan == plan.name]
     now, zone = datetime.now(UTC), local_zone()
     verdicts = retention.judge(sets, plan.config.keep, now=now, zone=zone, just_made=just_made)
     gone = [verdict for verdict in verdicts if verdict.goes]
@@ -283,13 +287,13 @@ async def prune(run: Run, plan: Plan, store: Store, *, just_made: str = "") -> l
     return [verdict.set.id for verdict in gone]
 
 
-async def reader_of(plan: Plan, store: Store, identity: str = "") -> Reader:
+async def reader_of(opening: Opening, plan: Plan, store: Store, identity: str = "") -> Reader:
     """How the plan's sets are read in one of its stores; ``identity`` is a reference to the key when it is not the
     plan's. Raises LilFoxError where the key cannot be had."""
     encrypt = plan.config.encrypt
     reference = SecretRef(identity) if identity else None if encrypt is None else encrypt.identity
     key = None if reference is None else await resolve(reference)
-    return Reader(store, key, await store.free_bytes())
+    return Reader(store, key, await store.free_bytes(), keys=await opening.keys())
 
 
 async def _clear(run: Run, store: Store) -> None:
@@ -308,21 +312,23 @@ async def _clear(run: Run, store: Store) -> None:
         )
 
 
-async def _found(store: Store, name: str) -> BackupSet:
-    for found in await read_sets(store):
+async def _found(opening: Opening, store: Store, name: str) -> BackupSet:
+    for found in await opening.sets_in(store):
         if found.id == name:
             return found
     raise BackupError(tr("{set} is not in {store} any more", set=name, store=store.where))
 
 
-async def _whole(store: Store, name: str) -> Manifest | None:
+async def _whole(opening: Opening, store: Store, name: str) -> Manifest | None:
     """The manifest of the set, where it is there and its files are."""
-    found = next((each for each in await read_sets(store) if each.id == name), None)
-    return None if found is None or found.status == "broken" else found.manifest
+    found = next((each for each in await opening.sets_in(store) if each.id == name), None)
+    return None if found is None or found.refused else found.manifest
 
 
 def _outcome(made: Made, manifest: Manifest) -> Outcome:
-    result: dict[str, Any] = {"set": made.set, "status": "unverified" if made.proof is None else made.proof.level}
+    proven = None if made.proof is None else made.proof.level
+    status = state_of(fault="", untrusted=False, missing=bool(manifest.missing), proven=proven)
+    result: dict[str, Any] = {"set": made.set, "status": status.value}
     result["parts"] = [{"name": part.name, "size_bytes": part.size_bytes} for part in manifest.parts]
     if made.failures:
         return Outcome(

@@ -30,9 +30,9 @@ def tag_of(found: BackupSet) -> str:
 
 
 def newest_of_each(newest_first: Iterable[BackupSet]) -> dict[str, BackupSet]:
-    """By its tag the set that is meant by it: the newest that is not broken."""
+    """By its tag the set that is meant by it: the newest that is neither broken nor partial."""
     found: dict[str, BackupSet] = {}
     for each in newest_first:
-        if each.status != "broken" and (tag := tag_of(each)):
+        if each.complete and (tag := tag_of(each)):
             found.setdefault(tag, each)
     return found

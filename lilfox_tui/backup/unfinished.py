@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 
 from lilfox_tui.backup.described_sets import read_manifest
-from lilfox_tui.backup.manifest import Manifest, encoded
+from lilfox_tui.backup.manifest import Manifest, Sign, encoded, unsigned
 from lilfox_tui.backup.model import BackupSet
 from lilfox_tui.backup.names import MANIFEST, PROOF, UNFINISHED, manifest_name, proof_name, read_file_name, read_id
 from lilfox_tui.backup.store import Store
@@ -18,13 +18,13 @@ from lilfox_tui.errors import LilFoxError
 _MARK = MANIFEST + UNFINISHED
 
 
-async def mark(store: Store, manifest: Manifest) -> None:
+async def mark(store: Store, manifest: Manifest, sign: Sign = unsigned) -> None:
     """Says that the files of ``manifest`` are of no set: not yet, or no more. Raises StoreError, HostError."""
-    await store.write(manifest_name(manifest.id), _encoded(manifest))
+    await store.write(manifest_name(manifest.id), _encoded(manifest, sign))
 
 
-async def _encoded(manifest: Manifest) -> AsyncGenerator[bytes, None]:
-    yield encoded(manifest)
+async def _encoded(manifest: Manifest, sign: Sign) -> AsyncGenerator[bytes, None]:
+    yield encoded(manifest, sign)
 
 
 async def remove_set(store: Store, found: BackupSet) -> None:

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from lilfox_tui.backup.again import again
+from lilfox_tui.backup.described_sets import untrusted_text
 from lilfox_tui.backup.errors import BrokenSet, StoreError
 from lilfox_tui.backup.manifest import Proof, encoded
 from lilfox_tui.backup.model import BackupSet, FoundPart
@@ -21,6 +22,7 @@ from lilfox_tui.backup.opening import source_module
 from lilfox_tui.backup.packing import Counted
 from lilfox_tui.backup.phases import phase
 from lilfox_tui.backup.reading import raw_blocks
+from lilfox_tui.backup.signing import NO_KEYS, Keys
 from lilfox_tui.backup.source import Content
 from lilfox_tui.backup.store import Store
 from lilfox_tui.backup.words import of
@@ -31,12 +33,13 @@ from lilfox_tui.jobs.run import Run
 class Reader(Struct, frozen=True):
     """How the parts of a store's sets are read: ``identity`` is the age key of encrypted ones, ``limit_bytes`` bounds
     what a part without a manifest may grow to. ``proven``: part → digest of stored bytes that were unpacked and found
-    right before."""
+    right before. ``keys`` sign what is found out."""
 
     store: Store
     identity: str | None = None
     limit_bytes: int | None = None
     proven: Mapping[str, str] = {}
+    keys: Keys = NO_KEYS
 
     def after(self, proof: Proof | None) -> Reader:
         """For the set that ``proof`` is of: what it found right need not be hashed once more when it is unpacked."""
@@ -57,15 +60,23 @@ class Reader(Struct, frozen=True):
 
 
 async def verify(run: Run, reader: Reader, found: BackupSet) -> Proof:
-    """Reads all parts and writes the proof beside the set: ``intact``, or ``broken`` with the reason. A set that was
-    restored before keeps that level while its digests are the same. Raises StoreError, HostError, NotReady (no
+    """Reads all parts and writes the proof beside the set: ``intact``, or ``broken`` with the reason. What its manifest
+    does not account for is broken however whole the parts are. A set that was restored before keeps that level while
+    its digests are the same. Raises BrokenSet for a set that is not trusted, StoreError, HostError, NotReady (no
     identity): then nothing was found out, and the proof stays what it was."""
     phase("verify")
+    refuse_untrusted(found)
     digests: dict[str, str] = {}
     detail: dict[str, Any] = {}
     known = {} if found.proof is None else found.proof.sha256
-    reason = ""
-    for part in found.parts:
+    reason = str(found.fault)
+    if not found.parts and not reason:
+        reason = str(tr("it has no part"))
+    if reason:
+        run.say(of(found.id, reason), "bad")
+    # What a manifest says decides how parts are read: of one that is wrong none of it is followed.
+    read = () if reason and not any(part.trouble for part in found.parts) else found.parts
+    for part in read:
         try:
             content, counted = await again(run, partial(_content, run, reader, part, known))
         except BrokenSet as error:
@@ -78,8 +89,9 @@ async def verify(run: Run, reader: Reader, found: BackupSet) -> Proof:
     proof = Proof(
         set=found.id,
         level="broken" if reason else "intact",
-        at=datetime.now(UTC),
+        at=proof_time(found),
         reason=reason,
+        manifest=found.checksum,
         sha256=digests,
         size_bytes={part.name: part.size_bytes for part in found.parts},
         host=platform.node(),
@@ -88,15 +100,30 @@ async def verify(run: Run, reader: Reader, found: BackupSet) -> Proof:
     before = found.proof
     if not reason and before is not None and before.level == "restored" and before.sha256 == digests:
         proof = msgspec.structs.replace(before, at=proof.at)
-    await again(run, partial(put_proof, run, reader.store, proof))
+    await again(run, partial(put_proof, run, reader, proof))
     return proof
 
 
-async def put_proof(run: Run, store: Store, proof: Proof) -> None:
+def refuse_untrusted(found: BackupSet) -> None:
+    """Raises BrokenSet for a set whose signature is not accepted: nothing that it says of itself counts."""
+    if found.untrusted:
+        raise BrokenSet(
+            tr("{set} is not trusted: {reason}", set=found.id, reason=untrusted_text(found.signature)),
+            tr("look who can write the store; the keys are named in the configuration under backup: signing:"),
+        )
+
+
+def proof_time(found: BackupSet) -> datetime:
+    """The time of a proof: not before its set was finished, whatever the clock of this machine says."""
+    now = datetime.now(UTC)
+    return now if found.manifest is None else max(now, found.manifest.finished)
+
+
+async def put_proof(run: Run, reader: Reader, proof: Proof) -> None:
     """Puts it beside its set, over an older one. A store that takes none, such as a disk that is read-only, changes
     nothing of what was found out: it is told. Raises HostError."""
     try:
-        await store.put_small(proof_name(proof.set), encoded(proof))
+        await reader.store.put_small(proof_name(proof.set), encoded(proof, reader.keys.sign))
     except StoreError as error:
         run.say(str(tr("what was found out cannot be kept beside the set: {error}", error=error)), "warning")
 

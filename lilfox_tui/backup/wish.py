@@ -20,6 +20,8 @@ class Wish(Struct, frozen=True, kw_only=True):
     """As ``choosing.choose`` takes it; the newest when empty."""
     identity: str = ""
     """Where the age key is (``env:NAME``, ``file:PATH``, ``cmd:ARGV``), when it is not the plan's."""
+    partial: bool = False
+    """``latest`` and a tag may mean a set that is partial."""
     tag: str = ""
     """What the set is called that is made."""
     only: str = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lilfox_tui.backup.status import Status
 from lilfox_tui.i18n import _
 
 if TYPE_CHECKING:
@@ -13,11 +14,23 @@ if TYPE_CHECKING:
 def status_text(status: str) -> str:
     """How far a set is proven, in a word."""
     return {
-        "restored": _("restored"),
-        "intact": _("intact"),
-        "unverified": _("unverified"),
-        "broken": _("broken"),
-    }.get(status, status)
+        Status.RESTORED: _("restore-tested"),
+        Status.INTACT: _("intact"),
+        Status.UNVERIFIED: _("unverified"),
+        Status.PARTIAL: _("partial"),
+        Status.UNTRUSTED: _("not trusted"),
+        Status.BROKEN: _("broken"),
+    }.get(Status(status), status)
+
+
+def signature_text(signature: str) -> str:
+    """Who wrote a set, as far as its signature tells."""
+    return {
+        "none": _("unsigned"),
+        "good": _("signed"),
+        "other": _("signed by a key that is not known here"),
+        "forged": _("signature forged"),
+    }.get(signature, signature)
 
 
 def check_text(check: Check) -> str:

@@ -103,6 +103,7 @@ def wish_of(args: argparse.Namespace, loaded: LoadedConfig, *, plan: str | None 
         words=Words() if name else _words(args, loaded.config.backup),
         store=getattr(args, "store", "") if name else "",
         set=getattr(args, "set", "") or "",
+        partial=getattr(args, "partial", False),
         identity=_reference(getattr(args, "identity", "")),
     )
 
@@ -200,13 +201,23 @@ def add_set(parser: argparse.ArgumentParser) -> None:
         metavar="SET",
         help=_("its id, 20231230_020000, 'yesterday 02:00', tag:NAME; the newest"),
     )
+    add_partial(parser)
+
+
+def add_partial(parser: argparse.ArgumentParser) -> None:
+    """Whether a partial set will do."""
+    parser.add_argument(
+        "--partial", action="store_true", help=_("the newest, or tag:NAME, may mean a set that is partial")
+    )
 
 
 def judged(args: argparse.Namespace, kind: Kind, wish: Wish) -> int:
     """Does what finds out about a set, prints what came of it, and gives the exit code."""
+    from lilfox_tui.backup.words import status_text
+
     code, result = do(kind, wish)
     if args.json:
         print_json({"set": None, "status": "unverified", "reason": "", "took_s": None, **result})
     elif result.get("set"):
-        print_line(f"{result['set']}: {result['status']}")
+        print_line(f"{result['set']}: {status_text(result['status'])}")
     return code

@@ -37,5 +37,5 @@ def _newest(view: PlanView, now: datetime) -> str:
     age = human_duration((now - newest.created).total_seconds())
     parts = [_("{set}, {age} old, {status}", set=newest.id, age=age, status=status_text(newest.status))]
     if view.rto_s is not None:
-        parts.append(_("restored in {time}", time=human_duration(view.rto_s)))
+        parts.append(_("restore-tested in {time}", time=human_duration(view.rto_s)))
     return "  ".join(parts)

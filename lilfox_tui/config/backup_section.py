@@ -30,7 +30,7 @@ def with_options(config: BackupConfig, host_names: Collection[str], findings: Fi
         name: _plan(plan, ("backup", "plans", name), config.stores, host_names, findings)
         for name, plan in config.plans.items()
     }
-    return BackupConfig(stores=stores, plans=plans)
+    return BackupConfig(stores=stores, plans=plans, signing=config.signing)
 
 
 def _plan(

@@ -305,6 +305,17 @@ class EncryptConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True
     """The key (``AGE-SECRET-KEY-1…``) for verifying and restoring; never kept in a store."""
 
 
+class SigningConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The key by which sets tell who wrote them. Whoever has it can sign."""
+
+    key: SecretRef
+    """At least 32 characters; it signs each manifest and proof."""
+    others: tuple[SecretRef, ...] = ()
+    """Keys whose signatures are accepted too: older ones, those of other machines."""
+    required: bool = False
+    """A set that none of the keys has signed is not trusted: not verified, not restored, not counted."""
+
+
 class PlanConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One backup plan: what, where to, when, how long."""
 
@@ -332,6 +343,7 @@ class BackupConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True)
     stores: dict[Name, Any] = {}
     """Name → store. After loading, values are the Options of the kinds, each a :class:`StoreConfig`."""
     plans: dict[Name, PlanConfig] = {}
+    signing: SigningConfig | None = None
 
 
 class Config(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):

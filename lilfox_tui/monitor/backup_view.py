@@ -1,6 +1,7 @@
 """What the monitor tells of backups: plans with their sets, and all jobs.
 
-Only the shapes: nothing of backup/ and of jobs/ is imported here, since the first frame waits for none of it.
+Only the shapes: nothing of backup/ but the names of states, and nothing of jobs/, is imported here, since the first
+frame waits for none of it.
 """
 
 from __future__ import annotations
@@ -11,10 +12,21 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from lilfox_tui.backup.status import Status
 from lilfox_tui.config.model import PlanConfig
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import Message
 from lilfox_tui.metrics.model import Level
+
+SET_LEVELS = {
+    Status.RESTORED: Level.GOOD,
+    Status.INTACT: Level.DEGRADED,
+    Status.PARTIAL: Level.DEGRADED,
+    Status.UNVERIFIED: Level.UNKNOWN,
+    Status.UNTRUSTED: Level.FAILING,
+    Status.BROKEN: Level.FAILING,
+}
+"""Shapes of what is known of a set: ● ◐ ○ ✖."""
 
 if TYPE_CHECKING:
     from lilfox_tui.backup.model import BackupSet

@@ -59,13 +59,11 @@ class _StoreWatch:
 
     async def look(self, opening: Opening) -> None:
         """One look. Raises nothing that the store or its host can cause."""
-        from lilfox_tui.backup.catalogue import read_sets
-
         self.wake.clear()
         try:
             store = opening.store(self.name, self.options)
             self.where = store.where
-            self.sets = tuple(await read_sets(store))
+            self.sets = tuple(await opening.sets_in(store))
         except LilFoxError as error:
             self.fail(error)
         except Exception as error:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
+from lilfox_tui.backup.status import Status
 from lilfox_tui.metrics.model import Labels, Level
 from lilfox_tui.monitor.backup_view import Backups, PlanView
 from lilfox_tui.monitor.export_forms import Family, iso
@@ -28,6 +29,7 @@ def backups_families(backups: Backups | None, now: datetime) -> Iterator[Family]
     ]
     levels = [(labels, float(view.level)) for labels, view in views]
     yield "lilfox_backup_level", "gauge", "How well the plan is: 0 good, 1 unknown, 2 degraded, 3 failing.", levels
+    yield "lilfox_backup_sets", "gauge", "Sets in the store, by their state.", _by_state(views)
     late = [(labels, float(view.late is not None)) for labels, view in views if view.sets is not None]
     yield "lilfox_backup_late", "gauge", "Whether a scheduled run gave no good set.", late
     newest = [(labels, _newest_good(view)) for labels, view in views]
@@ -35,6 +37,16 @@ def backups_families(backups: Backups | None, now: datetime) -> Iterator[Family]
     yield "lilfox_backup_age_seconds", "gauge", "Age of the newest good set.", ages
     drills = [(labels, view.rto_s) for labels, view in views if view.rto_s is not None]
     yield "lilfox_backup_restore_seconds", "gauge", "How long the newest drill took to restore a set.", drills
+
+
+def _by_state(views: Sequence[tuple[Labels, PlanView]]) -> list[tuple[Labels, float]]:
+    """Each state is told, also with 0: an alert is to see it come."""
+    return [
+        ((*labels, ("state", state.value)), float(sum(found.status == state for found in view.sets)))
+        for labels, view in views
+        if view.sets is not None
+        for state in Status
+    ]
 
 
 def _document(view: PlanView) -> dict[str, Any]:

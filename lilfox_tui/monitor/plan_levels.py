@@ -7,6 +7,7 @@ from datetime import datetime, tzinfo
 
 from lilfox_tui.backup.model import BackupSet
 from lilfox_tui.backup.schedule import Late, late, next_due
+from lilfox_tui.backup.status import Status
 from lilfox_tui.config.model import PlanConfig
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import Message, listed, tr
@@ -104,13 +105,15 @@ def _of_newest(own: Sequence[BackupSet]) -> Iterator[tuple[Level, Message]]:
     newest = own[0] if own else None
     if newest is None or newest.good:
         return
-    if newest.status == "broken":
+    if newest.status == Status.BROKEN:
         yield Level.FAILING, tr("the newest set is broken: {reason}", reason=newest.reason)
-    elif newest.status == "unverified":
+    elif newest.status == Status.UNTRUSTED:
+        yield Level.FAILING, tr("the newest set is not trusted: {reason}", reason=newest.reason)
+    elif newest.status == Status.PARTIAL:
+        missing = listed(newest.missing)
+        yield Level.DEGRADED, tr("the newest set is partial: {sources} could not be backed up", sources=missing)
+    else:
         yield Level.DEGRADED, tr("nobody has verified the newest set")
-    elif newest.manifest is not None:
-        missing = listed(newest.manifest.missing)
-        yield Level.DEGRADED, tr("the newest set is not whole: {sources} could not be backed up", sources=missing)
 
 
 def _of_copy(own: Sequence[BackupSet], made: Sequence[BackupSet]) -> Iterator[tuple[Level, Message]]:

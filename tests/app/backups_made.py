@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from msgspec.structs import replace
 
+from lilfox_tui.backup import manifest as manifests
 from lilfox_tui.backup.manifest import Manifest, Part, Proof, detail_json
-from lilfox_tui.backup.model import BackupSet, FoundPart, Status
+from lilfox_tui.backup.model import BackupSet, FoundPart
 from lilfox_tui.backup.schedule import Late
+from lilfox_tui.backup.status import Status, state_of
 from lilfox_tui.config.model import KeepConfig, PlanConfig
 from lilfox_tui.errors import HostUnreachable
 from lilfox_tui.feed import Unavailable
@@ -47,7 +49,7 @@ def found_part(name: str, source: str, kind: str, size: int, **detail: Any) -> F
 
 def made_set(
     age: timedelta,
-    status: Status,
+    status: manifests.Level | Literal["unverified"],
     *,
     plan: str = "lilfox",
     reason: Message | str = "",
@@ -55,7 +57,7 @@ def made_set(
     missing: dict[str, str] | None = None,
     notes: tuple[str, ...] = (),
 ) -> BackupSet:
-    """A set of a plan that was begun ``age`` before NOW."""
+    """A set of a plan that was begun ``age`` before NOW, ``status`` what its proof says."""
     begun = NOW - age
     stamp = begun.strftime("%Y%m%d_%H%M%S")
     tables = {"public.users": {"rows": 1204}, "public.orders": {"rows": 88210}, "public.sessions": {"rows": None}}
@@ -74,6 +76,7 @@ def made_set(
         finished=begun + timedelta(seconds=94),
         host="web-1",
         tool="lilfox 0.4.0",
+        sources={**dict.fromkeys(missing or {}, ()), **{part.source: (part.name,) for part in parts}},
         parts=tuple(part.said for part in parts if part.said is not None),
         missing=missing or {},
         notes=notes,
@@ -92,12 +95,15 @@ def made_set(
     return BackupSet(
         id=manifest.id,
         created=begun,
-        status=status,
+        status=state_of(
+            fault="", untrusted=False, missing=bool(missing), proven=None if status == "unverified" else status
+        ),
         reason=reason,
         parts=parts,
         plan=plan,
         manifest=manifest,
         proof=proof,
+        missing=tuple(missing or {}),
     )
 
 
@@ -112,7 +118,9 @@ def old_set(age: timedelta) -> BackupSet:
         kind="postgresql-plain",
         size_bytes=388 * MIB,
     )
-    return BackupSet(id=f"lilfox_{stamp}", created=begun, status="unverified", parts=(part,), old=True, spread_s=4.0)
+    return BackupSet(
+        id=f"lilfox_{stamp}", created=begun, status=Status.UNVERIFIED, parts=(part,), old=True, spread_s=4.0
+    )
 
 
 def nights(count: int) -> tuple[BackupSet, ...]:

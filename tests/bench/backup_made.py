@@ -98,7 +98,10 @@ def make_sets(store: Path, count: int) -> None:
         for part in parts:
             with (store / part.name).open("wb") as file:
                 file.truncate(part.size_bytes)
-        made = replace(manifest, id=name, created=created, parts=parts)
+        sources = {
+            source: tuple(part.replace(stamp, mine) for part in names) for source, names in manifest.sources.items()
+        }
+        made = replace(manifest, id=name, created=created, offset_s=0, parts=parts, sources=sources)
         (store / manifest_name(name)).write_bytes(encoded(made))
         if number % 3:
             digests = {part.name: part.sha256 for part in parts}

@@ -1,4 +1,5 @@
-"""``lilfox backup list``: the sets, newest first; exit code 1 when there is none that may be restored."""
+"""``lilfox backup list``: the sets, newest first; exit code 1 when there is none that may be restored, 3 when all that
+may be are partial, or a store could not be read."""
 
 from __future__ import annotations
 
@@ -12,15 +13,13 @@ from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _, listed
-from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.backup_view import SET_LEVELS
 from lilfox_tui.text import human_bytes
 
 if TYPE_CHECKING:
     from lilfox_tui.backup.model import BackupSet
     from lilfox_tui.backup.wish import Wish
     from lilfox_tui.config.loader import LoadedConfig
-
-_LEVELS = {"restored": Level.GOOD, "intact": Level.DEGRADED, "unverified": Level.UNKNOWN, "broken": Level.FAILING}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,17 +36,20 @@ def run(args: argparse.Namespace) -> int:
     from lilfox_tui.backup.catalogue import nothing_collected
 
     with nothing_collected():
-        stored, troubles = asyncio.run(_sets(args, load_settings(args)))
+        loaded = load_settings(args)
+        stored, troubles = asyncio.run(_sets(args, loaded))
         for trouble in troubles:
             print_error(trouble)
         sets = [found for _store, found in stored]
         if args.json:
             print_json([document(found) for found in sets])
         else:
-            _print(stored)
+            _print(stored, signed=loaded.config.backup.signing is not None)
     if troubles:
         return 3 if sets else 1
-    return 0 if any(found.status != "broken" for found in sets) else 1
+    if any(found.complete for found in sets):
+        return 0
+    return 1 if all(found.refused for found in sets) else 3
 
 
 def document(found: BackupSet) -> dict[str, Any]:
@@ -60,6 +62,8 @@ def document(found: BackupSet) -> dict[str, Any]:
         "created": found.created.isoformat(),
         "status": found.status,
         "reason": str(found.reason),
+        "missing": list(found.missing),
+        "signature": found.signature,
         "parts": [
             {"name": part.name, "kind": part.kind, "size_bytes": part.size_bytes, "sha256": part.sha256}
             for part in found.parts
@@ -73,7 +77,6 @@ async def _sets(
 ) -> tuple[list[tuple[str, BackupSet]], list[LilFoxError]]:
     """All sets of the store named, or of the configuration's plans, each with its store; and what could not be
     read."""
-    from lilfox_tui.backup.catalogue import read_sets
     from lilfox_tui.backup.opening import Opening
 
     sets: list[tuple[str, BackupSet]] = []
@@ -82,7 +85,7 @@ async def _sets(
         for name, options in _stores(wish_of(args, loaded), loaded).items():
             try:
                 store = opening.store(name, options)
-                sets += [(store.where, found) for found in await read_sets(store)]
+                sets += [(store.where, found) for found in await opening.sets_in(store)]
             except LilFoxError as error:
                 troubles.append(error)
     return sorted(sets, key=lambda each: each[1].created, reverse=True), troubles
@@ -99,19 +102,22 @@ def _stores(wish: Wish, loaded: LoadedConfig) -> dict[str, Any]:
     return loaded.config.backup.stores
 
 
-def _print(sets: list[tuple[str, BackupSet]]) -> None:
-    """A line for each; with its tag where some have one, and with its store where there are several."""
+def _print(sets: list[tuple[str, BackupSet]], *, signed: bool) -> None:
+    """A line for each; with its tag where some have one, with its store where there are several, and with its signature
+    where the configuration has keys (``signed``), or it has one."""
     from lilfox_tui.backup.names import local_zone
     from lilfox_tui.backup.tags import tag_of
-    from lilfox_tui.backup.words import of, status_text
+    from lilfox_tui.backup.words import of, signature_text, status_text
 
     zone = local_zone()
-    marks = {status: shape(level) for status, level in _LEVELS.items()}
+    marks = {status: shape(level) for status, level in SET_LEVELS.items()}
     tagged = any(tag_of(found) for _where, found in sets)
     several = len({where for where, _found in sets}) > 1
     rows = []
     for where, found in sets:
         proof = status_text(found.status) if not found.reason else of(status_text(found.status), found.reason)
+        if signed or found.signature != "none":
+            proof += f"  [{signature_text(found.signature)}]"
         rows.append(
             [
                 marks[found.status],

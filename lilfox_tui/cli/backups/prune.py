@@ -37,7 +37,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _verdicts(name: str, loaded: LoadedConfig) -> list[Verdict]:
-    from lilfox_tui.backup.catalogue import read_sets
     from lilfox_tui.backup.names import local_zone
     from lilfox_tui.backup.opening import Opening
     from lilfox_tui.backup.plan import plan_named
@@ -47,6 +46,6 @@ async def _verdicts(name: str, loaded: LoadedConfig) -> list[Verdict]:
     verdicts: list[Verdict] = []
     async with Opening(loaded.config) as opening:
         for store, options in plan.stores.items():
-            sets = [found for found in await read_sets(opening.store(store, options)) if found.plan == name]
+            sets = [found for found in await opening.sets_in(opening.store(store, options)) if found.plan == name]
             verdicts += judge(sets, plan.config.keep, now=datetime.now(UTC), zone=local_zone())
     return verdicts

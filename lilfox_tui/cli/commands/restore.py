@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from lilfox_tui.cli.backup_words import Given, add_plan, add_sources, do, settings, wish_of
+from lilfox_tui.cli.backup_words import Given, add_partial, add_plan, add_sources, do, settings, wish_of
 from lilfox_tui.cli.output import print_json, print_line, warn
 from lilfox_tui.cli.questions import ask_line
 from lilfox_tui.cli.schemas import print_schema
@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SET",
         help=_("its id, 20231230_020000, 'yesterday 02:00', tag:NAME, latest"),
     )
+    add_partial(parser)
     add_plan(parser)
     add_sources(parser)
     add(

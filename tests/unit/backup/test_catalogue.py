@@ -13,7 +13,7 @@ from lilfox_tui.backup.manifest import Proof, encoded
 from lilfox_tui.backup.model import BackupSet
 from lilfox_tui.backup.names import manifest_name
 from tests.unit.backup.folder_store import store_of
-from tests.unit.backup.sets import NOON, manifest_of, proof_of, put_proof, put_set
+from tests.unit.backup.sets import NOON, manifest_of, proof_of, put_proof, put_set, without
 
 LATER = NOON + timedelta(hours=1)
 
@@ -133,7 +133,7 @@ async def test_a_file_that_two_manifests_name_is_of_neither(tmp_path: Path) -> N
         (b"{}", "its manifest cannot be read: Object missing required field"),
         (b"[" * 100_000, "its manifest cannot be read: "),
         (b"\xff\xfe", "its manifest cannot be read: "),
-        (b'{"schema": 2, "sets": []}', "its manifest is of form 2, this LilFox reads 1: bring it up to date"),
+        (b'{"schema": 3, "sets": []}', "its manifest is of form 3, this LilFox reads 2: bring it up to date"),
     ],
 )
 async def test_a_manifest_that_cannot_be_read_is_a_broken_set(tmp_path: Path, content: bytes, reason: str) -> None:
@@ -199,9 +199,9 @@ async def test_foreign_files_are_no_sets(tmp_path: Path) -> None:
 
 
 async def test_a_set_without_one_of_its_sources_says_so(tmp_path: Path) -> None:
-    put_set(tmp_path, msgspec.structs.replace(manifest_of(NOON), missing={"uploads": "no right"}), proven=True)
+    put_set(tmp_path, without(manifest_of(NOON), "uploads", "no right"), proven=True)
     found = await only_set(tmp_path)
-    assert (found.status, found.good) == ("intact", False)
+    assert (found.status, found.good, found.complete) == ("partial", False, False)
     assert str(found.reason) == "not whole, these could not be backed up: uploads: no right"
 
 

@@ -143,3 +143,24 @@ def test_by_its_tag_the_newest_set_is_found_that_is_not_broken() -> None:
     with pytest.raises(UsageError, match="no set has the tag"):
         chosen("tag:latest", sets, plan="lilfox")
     assert refused("tag:x\x1b[31m", sets)[0] == "no set has the tag “x␛[31m”"
+
+
+@pytest.mark.parametrize("words", ["latest", "newest", "最新", "tag:1.4.0"])
+def test_a_partial_set_is_meant_by_no_word_unless_that_was_said(words: str) -> None:
+    whole = a_set(datetime(2023, 12, 29, tzinfo=UTC), tag="1.4.0")
+    partial = a_set(datetime(2023, 12, 30, tzinfo=UTC), "partial", tag="1.4.0")
+    assert chosen(words, [partial, whole]) == whole.id
+    assert choose(words, [partial, whole], now=NOW, zone=BERLIN, partial=True).id == partial.id
+    said, hint = refused(words, [partial])
+    assert "is whole" in said
+    assert partial.id in said
+    assert "--partial" in hint
+    assert chosen(partial.id, [partial, whole]) == partial.id, "who names it means it"
+
+
+@pytest.mark.parametrize("words", ["latest", "tag:1.4.0"])
+def test_a_set_that_is_not_trusted_is_never_meant(words: str) -> None:
+    sets = [a_set(datetime(2023, 12, 30, tzinfo=UTC), "untrusted", tag="1.4.0")]
+    refused(words, sets)
+    with pytest.raises(UsageError):
+        choose(words, sets, now=NOW, zone=BERLIN, partial=True)

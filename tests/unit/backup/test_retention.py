@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lilfox_tui.backup.manifest import Manifest
-from lilfox_tui.backup.model import BackupSet, Status
+from lilfox_tui.backup.model import BackupSet
 from lilfox_tui.backup.retention import CLOCKS_APART, judge
+from lilfox_tui.backup.status import Status
 from lilfox_tui.config.model import KeepConfig
 from lilfox_tui.errors import UsageError
-from tests.unit.backup.sets import NOON, a_set, manifest_of
+from tests.unit.backup.sets import NOON, a_set
 
 BERLIN = ZoneInfo("Europe/Berlin")
 COUNTS = st.none() | st.integers(1, 40)
-STATUSES: list[Status] = ["unverified", "intact", "restored", "broken"]
+STATUSES = list(Status)
 
 
 @st.composite
@@ -143,11 +143,8 @@ def test_a_year_of_nights_under_the_usual_policy() -> None:
 
 
 def test_a_set_that_is_not_whole_is_not_counted() -> None:
-    manifest = msgspec.structs.replace(manifest_of(NOON), missing={"uploads": "no right"})
-    partly = msgspec.structs.replace(a_set(NOON), manifest=manifest)
     whole = a_set(NOON - timedelta(days=40))
-    assert isinstance(partly.manifest, Manifest)
-    assert not going([partly, whole], KeepConfig(last=1))
+    assert not going([a_set(NOON, "partial"), whole], KeepConfig(last=1))
 
 
 def test_what_is_not_good_goes_once_all_good_ones_are_newer() -> None:
@@ -176,3 +173,17 @@ def test_a_tagged_set_that_nobody_verified_stays_and_a_broken_one_does_not() -> 
     unverified = a_set(NOON - timedelta(days=90), "unverified", tag="a")
     broken = a_set(NOON - timedelta(days=80), "broken", tag="b")
     assert going([*nights, unverified, broken], KeepConfig(last=3)) == {broken.id}
+
+
+def test_a_partial_set_takes_no_place_of_a_whole_one() -> None:
+    whole = [a_set(NOON - timedelta(days=10 + days)) for days in range(3)]
+    partial = [a_set(NOON - timedelta(days=days), "partial") for days in range(9)]
+    assert not going([*partial, *whole], KeepConfig(last=3))
+    assert not going([*partial, *whole], KeepConfig(daily=3))
+    tagged = [a_set(NOON, "partial", tag="1.4.0"), a_set(NOON - timedelta(days=40), tag="1.4.0")]
+    assert not going([*tagged, *whole], KeepConfig(last=3)), "the tag means the whole one"
+
+
+def test_what_is_not_trusted_stays_for_somebody_to_look_at() -> None:
+    strange = [a_set(NOON - timedelta(days=400), "untrusted"), a_set(NOON - timedelta(days=1), "untrusted")]
+    assert not going([*strange, a_set(NOON)], KeepConfig(last=1))

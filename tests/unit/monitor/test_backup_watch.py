@@ -131,7 +131,7 @@ async def test_one_look_for_check(store: Path) -> None:
 
 
 async def test_a_store_that_says_nothing_in_time_has_failed(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def never(_store: object) -> list[object]:
+    async def never(_store: object, **_words: object) -> list[object]:
         await asyncio.Event().wait()
         return []
 

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from lilfox_tui.app.draw import BLANK, Piece, Row
-from lilfox_tui.app.panes.backup.rows import LEVELS, SET_ROLES, BackupStyle
+from lilfox_tui.app.panes.backup.rows import SET_ROLES, BackupStyle
 from lilfox_tui.app.wrap import wrapped
-from lilfox_tui.backup.words import of, status_text
+from lilfox_tui.backup.status import Status
+from lilfox_tui.backup.words import of, signature_text, status_text
 from lilfox_tui.i18n import _, ngettext
-from lilfox_tui.monitor.backup_view import PlanView
+from lilfox_tui.monitor.backup_view import SET_LEVELS, PlanView
 from lilfox_tui.text import fit, human_bytes, human_duration
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ _LABEL = 12
 _MOST_TABLES = 200
 _WIDE = 110
 _DIGEST = 16
+_SIGNATURES = {"none": "muted", "good": "good", "other": "degraded", "forged": "failing"}
 
 
 def set_page(found: BackupSet, view: PlanView, style: BackupStyle) -> list[Row]:
@@ -41,7 +43,7 @@ def _title(found: BackupSet, style: BackupStyle) -> Row:
     age = human_duration((style.now - found.created).total_seconds())
     role = SET_ROLES[found.status]
     return (
-        Piece(f" {style.glyphs.level(LEVELS[found.status])} ", role),
+        Piece(f" {style.glyphs.level(SET_LEVELS[found.status])} ", role),
         Piece(found.id, "title"),
         Piece(f"  {status_text(found.status)}", role),
         Piece("  " + _("{age} old", age=age), "muted"),
@@ -77,6 +79,7 @@ def _about(found: BackupSet, view: PlanView, style: BackupStyle) -> Iterator[Row
     yield _field(_("made by"), _("{tool} on {host}, plan {plan}, job {job}", tool=manifest.tool, host=manifest.host,
                                  plan=manifest.plan, job=manifest.run))  # fmt: skip
     yield _field(_("took"), took)
+    yield _field(_("signature"), signature_text(found.signature), _SIGNATURES[found.signature])
 
 
 def _proof(found: BackupSet, style: BackupStyle) -> Iterator[Row]:
@@ -89,12 +92,14 @@ def _proof(found: BackupSet, style: BackupStyle) -> Iterator[Row]:
     at = proof.at.astimezone(style.zone).strftime("%Y-%m-%d %H:%M")
     if proof.level == "restored":
         took = human_duration(proof.took_s)
-        text = _("restored and compared on {at}, in {time}, to {where}", at=at, time=took, where=proof.where)
+        text = _(
+            "restore-tested on {at}: restored to {where} in {time} and compared", at=at, time=took, where=proof.where
+        )
     elif proof.level == "intact":
         text = _("read whole on {at}: digests, trailers and content are right", at=at)
     else:
         text = _("found broken on {at}: {reason}", at=at, reason=proof.reason)
-    yield _field(_("proof"), text, SET_ROLES.get(proof.level, "text"))
+    yield _field(_("proof"), text, SET_ROLES.get(Status(proof.level), "text"))
 
 
 def _missing(found: BackupSet) -> Iterator[Row]:

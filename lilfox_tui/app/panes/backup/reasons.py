@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lilfox_tui.app.panes.backup.keys import BackupKeys, is_about
+from lilfox_tui.backup.words import status_text
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.monitor.backup_view import PlanView
 
@@ -50,8 +51,9 @@ class BackupReasons(BackupKeys):
         found, why = self.chosen_set, self.no_set() or self.no_change() or self._protected()
         if why is not None or found is None:
             return why
-        if found.status == "broken":
-            return tr("{set} is broken: {reason}", set=found.id, reason=found.reason)
+        if found.refused:
+            return tr("{set} is {status}: {reason}", set=found.id, status=status_text(found.status),
+                      reason=found.reason)  # fmt: skip
         return None
 
     def no_undo(self) -> Message | None:

@@ -14,20 +14,25 @@ from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.host_rows import ROLES
 from lilfox_tui.app.job_words import kind_text, percent_of
 from lilfox_tui.app.wrap import wrapped
+from lilfox_tui.backup.status import Status
 from lilfox_tui.backup.words import of, status_text
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import _, listed
-from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.backup_view import PlanView
+from lilfox_tui.monitor.backup_view import SET_LEVELS, PlanView
 from lilfox_tui.text import human_bytes, human_duration, short_age
 
 if TYPE_CHECKING:
     from lilfox_tui.backup.model import BackupSet
     from lilfox_tui.jobs.model import Job
 
-LEVELS = {"restored": Level.GOOD, "intact": Level.DEGRADED, "unverified": Level.UNKNOWN, "broken": Level.FAILING}
-"""Shapes of what is known of a set: ● ◐ ○ ✖."""
-SET_ROLES = {"restored": "good", "intact": "good", "unverified": "unknown", "broken": "failing"}
+SET_ROLES = {
+    Status.RESTORED: "good",
+    Status.INTACT: "good",
+    Status.PARTIAL: "degraded",
+    Status.UNVERIFIED: "unknown",
+    Status.UNTRUSTED: "failing",
+    Status.BROKEN: "failing",
+}
 """A set whose digests are right is well, if not yet proven: its shape says so, not its colour."""
 INDENT = 3
 _DATE = re.compile(r"[0-9]{8}_[0-9]{6}\Z")
@@ -80,7 +85,7 @@ def _last(plan: _Plan) -> Row:
         return (Piece(_("failed"), "failing"),)
     if newest is None:
         return (Piece(_("never") if view.sets is not None else _("not read yet"), "muted"),)
-    level = LEVELS[newest.status]
+    level = SET_LEVELS[newest.status]
     return (Piece(f"{plan.style.glyphs.level(level)} {status_text(newest.status)}", SET_ROLES[newest.status]),)
 
 
@@ -165,17 +170,15 @@ def plan_row(view: PlanView, running: Job | None, style: BackupStyle) -> Row:
 def _proof(each: _Set) -> Row:
     found = each.found
     text = status_text(found.status)
-    proven = found.status == "restored" and found.proof is not None and each.style.width >= WIDE
+    proven = found.status == Status.RESTORED and found.proof is not None and each.style.width >= WIDE
     if proven and found.proof is not None and found.proof.took_s is not None:
-        text = _("restored in {time}", time=short_age(max(1.0, found.proof.took_s)))
-    if found.status == "broken":
+        text = _("restore-tested in {time}", time=short_age(max(1.0, found.proof.took_s)))
+    if found.refused:
         return (Piece(of(text, found.reason), "failing"),)
-    missing = found.manifest.missing if found.manifest is not None else {}
-    if missing:
-        return Piece(text, SET_ROLES[found.status]), Piece(
-            "  " + _("without {names}", names=listed(missing)), "degraded"
-        )
-    return (Piece(text, SET_ROLES[found.status]),)
+    role = SET_ROLES[found.status]
+    if found.missing:
+        return Piece(text, role), Piece("  " + _("without {names}", names=listed(found.missing)), "degraded")
+    return (Piece(text, role),)
 
 
 def _sources(each: _Set) -> Row:
@@ -216,5 +219,5 @@ def set_heading(style: BackupStyle) -> Row:
 def set_row(found: BackupSet, style: BackupStyle) -> Row:
     """One set in one line."""
     chosen = choose(_set_columns(style.width), style.width - INDENT)
-    mark = Piece(style.glyphs.level(LEVELS[found.status]), SET_ROLES[found.status])
+    mark = Piece(style.glyphs.level(SET_LEVELS[found.status]), SET_ROLES[found.status])
     return (Piece(" "), mark, Piece(" "), *line(chosen, _Set(found, style)))
