@@ -127,7 +127,7 @@ async def prune(run: Run, wanted: dict[str, Any]) -> Outcome:
         for name, options in plan.stores.items():
             store = opening.store(name, options)
             async with store.lock(f"prune {plan.name}"):
-                gone += await prune_store(run, opening, plan, store)
+                gone += await prune_store(run, plan, store, keys=await opening.keys())
     return Outcome(
         "ok", str(ntr("{count} set is removed", "{count} sets are removed", len(gone))), result={"removed": gone}
     )

@@ -14,6 +14,7 @@ from msgspec import Struct
 from lilfox_tui import __version__
 from lilfox_tui.backup import retention
 from lilfox_tui.backup.again import again
+from lilfox_tui.backup.catalogue import read_sets
 from lilfox_tui.backup.drill import drill
 from lilfox_tui.backup.errors import BackupError, BrokenSet, NotReady
 from lilfox_tui.backup.manifest import Manifest, Proof
@@ -24,6 +25,7 @@ from lilfox_tui.backup.phases import phase
 from lilfox_tui.backup.plan import Plan
 from lilfox_tui.backup.preflight import preflight
 from lilfox_tui.backup.publishing import Heading, Publication
+from lilfox_tui.backup.signing import NO_KEYS, Keys
 from lilfox_tui.backup.source import Source
 from lilfox_tui.backup.status import state_of
 from lilfox_tui.backup.store import Store
@@ -267,16 +269,17 @@ async def _prune_after(run: Run, opening: Opening, plan: Plan, made: Made) -> No
         store = opening.store(name, plan.stores[name])
         try:
             async with store.lock(f"prune {plan.name}"):
-                await prune(run, opening, plan, store, just_made=made.set)
+                await prune(run, plan, store, just_made=made.set, keys=await opening.keys())
         except LilFoxError as error:
             made.failures.append(str(tr("what is old could not be removed: {error}", error=error)))
             run.say(made.failures[-1], "bad")
 
 
-async def prune(run: Run, opening: Opening, plan: Plan, store: Store, *, just_made: str = "") -> list[str]:
-    """Removes the sets that the plan's retention lets go, with the lock held; gives their ids. ``just_made`` stays."""
+async def prune(run: Run, plan: Plan, store: Store, *, just_made: str = "", keys: Keys = NO_KEYS) -> list[str]:
+    """Removes the sets that the plan's retention lets go, with the lock held; gives their ids. ``just_made`` stays;
+    ``keys`` tell which are trusted."""
     phase("prune")
-    sets = [found for found in await opening.sets_in(store) if found.plan == plan.name]
+    sets = [found for found in await read_sets(store, keys=keys) if found.plan == plan.name]
     now, zone = datetime.now(UTC), local_zone()
     verdicts = retention.judge(sets, plan.config.keep, now=now, zone=zone, just_made=just_made)
     gone = [verdict for verdict in verdicts if verdict.goes]

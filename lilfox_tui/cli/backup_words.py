@@ -213,11 +213,9 @@ def add_partial(parser: argparse.ArgumentParser) -> None:
 
 def judged(args: argparse.Namespace, kind: Kind, wish: Wish) -> int:
     """Does what finds out about a set, prints what came of it, and gives the exit code."""
-    from lilfox_tui.backup.words import status_text
-
     code, result = do(kind, wish)
     if args.json:
         print_json({"set": None, "status": "unverified", "reason": "", "took_s": None, **result})
     elif result.get("set"):
-        print_line(f"{result['set']}: {status_text(result['status'])}")
+        print_line(f"{result['set']}: {result['status']}")
     return code

@@ -88,7 +88,7 @@ def test_who_wrote_a_set_is_told_and_wanted(lab: BackupLab) -> None:
     signing = {"key": f"file:{key}", "required": True}
     planned(lab, signing)
     signed = lab.run("nightly").stdout.strip()
-    told = {found["id"]: (found["status"], found["signature"]) for found in lab.sets("--plan", "nightly")}
+    told = {found["id"]: (found["status"], found.get("signature", "none")) for found in lab.sets("--plan", "nightly")}
     assert told == {unsigned: ("untrusted", "none"), signed: ("intact", "good")}
     assert lab.lilfox("restore", unsigned, "--yes").returncode == 1
     refused = lab.lilfox("backup", "verify", unsigned, "--json")

@@ -61,12 +61,20 @@ def files_in(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-def renamed(manifest: Manifest, name: str) -> Manifest:
-    """The same set under another id, its files too."""
+def renamed(manifest: Manifest, name: str, zone: ZoneInfo) -> Manifest:
+    """The same set under another id, of the clock of ``zone``, its files too."""
     parts = tuple(
         msgspec.structs.replace(part, name=part.name.replace(manifest.id[-15:], name[-15:])) for part in manifest.parts
     )
-    return msgspec.structs.replace(manifest, id=name, parts=parts)
+    offset = manifest.created.astimezone(zone).utcoffset()
+    assert offset is not None
+    return msgspec.structs.replace(
+        manifest,
+        id=name,
+        offset_s=int(offset.total_seconds()),
+        parts=parts,
+        sources={"database": tuple(part.name for part in parts)},
+    )
 
 
 async def test_row_20_in_an_hour_that_comes_twice_the_later_set_stays(folder: Path, store: Store) -> None:
@@ -74,7 +82,7 @@ async def test_row_20_in_an_hour_that_comes_twice_the_later_set_stays(folder: Pa
     ids = [set_id("lilfox", at, BERLIN) for at in (first, second)]
     assert ids == ["lilfox_20211031_025000", "lilfox_20211031_021000"]  # by name the other way round
     for at, name in zip((first, second), ids, strict=True):
-        put_set(folder, renamed(manifest_of(at), name), proven=True)
+        put_set(folder, renamed(manifest_of(at), name, BERLIN), proven=True)
     assert await ids_of(store) == ids[::-1]
     assert await pruned(store, KeepConfig(last=1)) == [ids[0]]
     assert await ids_of(store) == [ids[1]]

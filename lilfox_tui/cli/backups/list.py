@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def document(found: BackupSet) -> dict[str, Any]:
-    """A set as ``--json`` has it; ``tag`` only where it has one."""
+    """A set as ``--json`` has it; what is missing of it, its signature and its tag only where there are such."""
     from lilfox_tui.backup.tags import tag_of
 
     tag = tag_of(found)
@@ -62,12 +62,12 @@ def document(found: BackupSet) -> dict[str, Any]:
         "created": found.created.isoformat(),
         "status": found.status,
         "reason": str(found.reason),
-        "missing": list(found.missing),
-        "signature": found.signature,
         "parts": [
             {"name": part.name, "kind": part.kind, "size_bytes": part.size_bytes, "sha256": part.sha256}
             for part in found.parts
         ],
+        **({"missing": list(found.missing)} if found.missing else {}),
+        **({"signature": found.signature} if found.signature != "none" else {}),
         **({"tag": tag} if tag else {}),
     }
 
