@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -16,8 +15,9 @@ from lilfox_tui.alerts.silences import check_silence
 from lilfox_tui.config.model import ApiConfig
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.json_body import decoded
 from lilfox_tui.i18n import tr
-from lilfox_tui.promql.http_api import HttpApi, Moment, NotAnswered, Reply, items
+from lilfox_tui.promql.http_api import HttpApi, Moment, NotAnswered, Reply
 from lilfox_tui.redact import redact
 
 T = TypeVar("T")
@@ -97,7 +97,7 @@ class AlertmanagerApi:
             "comment": comment,
         }
         reply = await self._api.send("POST", "/api/v2/silences", document)
-        made = await self._read(reply, partial(msgspec.json.decode, type=_Made))
+        made = await self._read(reply, _Made)
         return Silence(made.silenceID, tuple(matchers), starts_at, ends_at, by, comment)
 
     async def expire(self, silence_id: str) -> None:
@@ -113,18 +113,19 @@ class AlertmanagerApi:
         await self._api.close()
 
     async def _items(self, path: str, kind: type[T]) -> list[T]:
-        return await self._read(await self._api.get(path), partial(items, kind=kind))
+        return await self._read(await self._api.get(path), list[kind])  # type: ignore[valid-type]
 
-    async def _read(self, reply: Reply, decode: Callable[[bytes], T]) -> T:
+    async def _read(self, reply: Reply, kind: type[T]) -> T:
         if reply.status >= 300:
             raise self._refused(reply)
         try:
-            return await asyncio.to_thread(decode, reply.body)
+            read: T = await asyncio.to_thread(decoded, reply.body, kind)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise NotAnswered(
                 tr("{where} answers something that is not Alertmanager's API v2", where=self.where),
                 tr("Is that the right address? Alertmanager's own is often port 9093."),
             ) from None
+        return read
 
     def _refused(self, reply: Reply) -> LilFoxError:
         said = reply.body[:_REASON_BYTES].decode("utf-8", "replace")

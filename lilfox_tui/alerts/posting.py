@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -14,12 +14,10 @@ from lilfox_tui.config.model import NotifierConfig
 from lilfox_tui.config.revealing import plain
 from lilfox_tui.config.types import SecretRef, TextOrSecret
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.hosts.http_way import authorization, revealed
+from lilfox_tui.hosts.http_answer import HttpFault
+from lilfox_tui.hosts.http_way import HttpWay, Tls, authorization, basic, revealed
 from lilfox_tui.i18n import tr
 from lilfox_tui.redact import MASK, redact
-
-if TYPE_CHECKING:
-    import httpx
 
 _REASON_BYTES = 1024
 _REASON_CHARS = 300
@@ -43,29 +41,34 @@ class Post:
 
     def __init__(self, options: PostOptions) -> None:
         self._options = options
-        self._client: httpx.AsyncClient | None = None
-        self._opening = asyncio.Lock()
+        self._way: HttpWay | None = None
 
     async def send(self, path: str, document: Callable[[], Any], headers: Mapping[str, str]) -> None:
         """POSTs what ``document()`` gives (it is called in a thread) to ``path`` under the configured address. Raises
         LilFoxError unless it answers 2xx."""
-        import httpx
-
         url = await plain(self._options.url)
         where = _where(url)
         lines = await self._headers()
         secrets = [*_parts(url), *(lines[name] for name in self._options.headers)]
-        lines |= headers
-        async with self._opening:
-            if self._client is None:
-                self._client = await asyncio.to_thread(_new_client, self._options, where)
-        target = url.rstrip("/") + path if path else url
+        lines = {**_login(url), **lines, **headers}
+        if self._way is None:
+            options = self._options
+            tls = tls_of(options.ca, verify=options.verify_tls)
+            self._way = HttpWay(where, None, timeout_s=options.timeout, tls=tls)
+        target = urlsplit(url.rstrip("/") + path if path else url)
+        asked = (target.path or "/") + (f"?{target.query}" if target.query else "")
         body = await asyncio.to_thread(lambda: msgspec.json.encode(document()))
         try:
-            async with self._client.stream("POST", target, content=body, headers=lines) as answer:
-                if not answer.is_success:
-                    raise _refused(where, answer.status_code, await _start_of(answer, secrets))
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
+            async with self._way.stream("POST", asked, headers=lines, content=body) as answer:
+                if not 200 <= answer.status < 300:
+                    said, _more = await answer.start(_REASON_BYTES)
+                    raise _refused(where, answer.status, _without(secrets, said))
+        except TimeoutError:
+            raise LilFoxError(
+                tr("{where} did not answer within {seconds:g} s", where=where, seconds=self._options.timeout),
+                tr("Does it run, and is the address right?"),
+            ) from None
+        except (HttpFault, OSError, UnicodeError) as error:
             reason = redact(str(error)) or type(error).__name__
             raise LilFoxError(
                 tr("{where} cannot be asked: {reason}", where=where, reason=reason),
@@ -74,9 +77,9 @@ class Post:
 
     async def close(self) -> None:
         """Ends the connection."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        way, self._way = self._way, None
+        if way is not None:
+            await way.close()
 
     async def _headers(self) -> dict[str, str]:
         options = self._options
@@ -100,32 +103,17 @@ def _where(url: str) -> str:
     return f"{parts.scheme}://{parts.hostname}{port}"
 
 
-def _new_client(options: PostOptions, where: str) -> httpx.AsyncClient:
-    """Runs in a thread: importing httpx and reading the trusted certificates would hold up the event loop."""
-    import httpx
-
-    tls: Any = False
-    if where.startswith("https:") and options.verify_tls:
-        tls = trusted(options.ca)
-    return httpx.AsyncClient(
-        verify=tls, trust_env=False, follow_redirects=False, timeout=options.timeout, headers={"User-Agent": "lilfox"}
-    )
+def tls_of(ca: str | None, *, verify: bool = True) -> Tls:
+    """TLS whose certificates are checked with those of the file ``ca``; with the system's when not given."""
+    return Tls(verify=verify, ca_file="" if ca is None else str(Path(ca).expanduser()))
 
 
-def trusted(ca: str | None) -> Any:
-    """An ``ssl.SSLContext`` that checks names and certificates, with those of the file ``ca`` if given. Raises
-    LilFoxError."""
-    import ssl
-
-    from lilfox_tui.trusted_file import refuse
-
-    if ca is not None:
-        refuse(Path(ca).expanduser())
-    try:
-        return ssl.create_default_context(cafile=None if ca is None else str(Path(ca).expanduser()))
-    except OSError as error:  # ssl.SSLError among them: a file that holds no certificates
-        reason = error.strerror or type(error).__name__
-        raise LilFoxError(tr("certificates of {path}: cannot be read: {reason}", path=ca, reason=reason)) from None
+def _login(url: str) -> dict[str, str]:
+    """The header for a user that the address itself names."""
+    parts = urlsplit(url)
+    if parts.username is None:
+        return {}
+    return basic(unquote(parts.username), unquote(parts.password or ""))
 
 
 def _parts(url: str) -> tuple[str, ...]:
@@ -134,13 +122,8 @@ def _parts(url: str) -> tuple[str, ...]:
     return parts.query, parts.path, *(word for word in parts.path.split("/") if len(word) >= _LONG_WORD)
 
 
-async def _start_of(answer: httpx.Response, secrets: Iterable[str]) -> str:
+def _without(secrets: Iterable[str], body: bytes) -> str:
     """What the server says, without what it was told: servers that refuse often repeat the request."""
-    body = b""
-    async for block in answer.aiter_bytes(_REASON_BYTES):
-        body += block
-        if len(body) >= _REASON_BYTES:
-            break
     said = body.decode("utf-8", "replace").strip()
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= _SHORTEST_SECRET:

@@ -13,10 +13,10 @@ from lilfox_tui.config.model import BackendConfig
 from lilfox_tui.config.types import SecretRef, TextOrSecret
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.http_way import HttpWay, Tls, authorization, revealed, sharing
+from lilfox_tui.hosts.http_answer import HttpFault
+from lilfox_tui.hosts.http_way import HttpWay, Tls, authorization, revealed
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.metrics.health_reason import reason_of
-from lilfox_tui.text import human_bytes
 
 BODY_LIMIT = 16 * 1024 * 1024
 
@@ -61,61 +61,35 @@ class HttpLook:
         except TimeoutError:
             await self.close()
             raise no_answer(self.where, self._options.timeout) from None
+        except (HttpFault, OSError, UnicodeError) as error:
+            await self.close()
+            raise BackendError(reason_of(error, self.where)) from None
         except LilFoxError:
             await self.close()
             raise
-        except Exception as error:
-            await self.close()
-            if not _expected(error):
-                raise
-            raise BackendError(reason_of(error, self.where)) from None
 
     async def close(self) -> None:
         """Ends the connection and the forwarded port."""
         await self._way.close()
 
     async def _got(self, path: str) -> HttpBody:
-        import httpx
-
         options = self._options
         headers = await revealed(options.headers) | await authorization(options.user or None, options.password or "")
-        try:
-            return await self._asked(path, headers)
-        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-            await self.close()  # a kept connection that the server has closed meanwhile: once more on a new one
-            await self._way.connect()
-            return await self._asked(path, headers)
-
-    async def _asked(self, path: str, headers: dict[str, str]) -> HttpBody:
-        async with self._way.stream("GET", path, headers={"Accept-Encoding": "identity", **headers}) as got:
-            if got.status_code != 200:
+        async with self._way.stream("GET", path, headers=headers) as got:
+            if got.status != 200:
                 hint: Message | str = tr("See the service's log.")
-                if got.status_code in (401, 403):
+                if got.status in (401, 403):
                     hint = tr("Check user, password and headers of this backend.")
-                elif got.status_code == 404:
+                elif got.status == 404:
                     hint = tr("Is the path right, and the plug-in that serves it switched on?")
                 raise BackendError(
-                    tr("{where} answers {status} for {path}", where=self.where, status=got.status_code,
+                    tr("{where} answers {status} for {path}", where=self.where, status=got.status,
                        path=path.partition("?")[0]), hint,
                 )  # fmt: skip
-            body = bytearray()
-            async for block in sharing(got.aiter_raw()):
-                body += block
-                if len(body) > BODY_LIMIT:
-                    raise BackendError(
-                        tr("{where} sends more than {limit}; nothing of it was taken", where=self.where,
-                           limit=human_bytes(BODY_LIMIT))
-                    )  # fmt: skip
-            return HttpBody(bytes(body), got.headers.get("content-type", ""))
+            return HttpBody(await got.body(BODY_LIMIT), got.headers.get("content-type", ""))
 
 
 def path_of(url: str, default: str) -> str:
     """Path and query of ``url``; ``default`` where it has no path."""
     parts = urlsplit(url)
     return (parts.path.rstrip("/") or default) + (f"?{parts.query}" if parts.query else "")
-
-
-def _expected(error: Exception) -> bool:
-    import httpx
-
-    return isinstance(error, httpx.HTTPError | httpx.InvalidURL | OSError | UnicodeError)

@@ -1,6 +1,7 @@
-"""HTTP to one address as a host sees it: through the port that the host forwards, or from here.
+"""HTTP to one address as a host sees it: through the port that the host forwards, or from here. All HTTP goes this way.
 
-Environment variables for proxies are not heeded and redirects not followed; the caller decides.
+Environment variables for proxies are not heeded and redirects not followed; the caller decides. Answers are bounded in
+time here, in bytes by who reads them (:mod:`lilfox_tui.hosts.http_answer`).
 """
 
 from __future__ import annotations
@@ -11,22 +12,22 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from msgspec import Struct
 
 from lilfox_tui.config.revealing import plain
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.base import CONNECT_AT_LEAST_S, Host
+from lilfox_tui.hosts.http_answer import Answer, HungUp
+from lilfox_tui.hosts.http_connection import HttpConnection
 from lilfox_tui.i18n import listed, tr
 
 if TYPE_CHECKING:
     import ssl
 
-    import httpx
-
-_TURN_S = 0.005
-"""How long the blocks of a body may hold up everybody else."""
+_AS_THEY_ARE = "/?:@-._~!$&'()*+,;=%"
+"""What stands in a path and a query as it is (RFC 3986 3.3, 3.4)."""
 
 
 class Tls(Struct, frozen=True):
@@ -42,7 +43,7 @@ class Tls(Struct, frozen=True):
 class HttpWay:
     """One address, ``scheme://host:port`` of ``url``. Connected at the first request; may be used by several at once.
 
-    A connection that is idle is kept for ``keep_idle_s``.
+    A connection that is idle is kept for ``keep_idle_s``. Each answer is to have come to its end after ``timeout_s``.
     """
 
     def __init__(
@@ -50,13 +51,14 @@ class HttpWay:
     ) -> None:
         parts = urlsplit(url)
         self.netloc = parts.netloc.rpartition("@")[2]
-        self._scheme, self._address = parts.scheme, parts.hostname or ""
-        self._port = parts.port or (443 if parts.scheme == "https" else 80)
+        self._https, self._address = parts.scheme == "https", parts.hostname or ""
+        self._port = parts.port or (443 if self._https else 80)
         self._host, self._timeout_s, self._keep_idle_s, self._tls = host, timeout_s, keep_idle_s, tls or Tls()
-        self._open = AsyncExitStack()
-        self._client: httpx.AsyncClient | None = None
+        self._forwarded = AsyncExitStack()
+        self._place: tuple[str, int] | None = None
+        self._context: ssl.SSLContext | None = None
         self._connecting = asyncio.Lock()
-        self._base = ""
+        self._idle: list[HttpConnection] = []
 
     @property
     def where(self) -> str:
@@ -64,52 +66,87 @@ class HttpWay:
         return f"[{self._address}]:{self._port}" if ":" in self._address else f"{self._address}:{self._port}"
 
     async def connect(self) -> None:
-        """Opens the way if it is not open. Raises HostError, TimeoutError, OSError, LilFoxError."""
+        """Opens the way if it is not open: the forwarded port, and the certificates. Raises HostError, TimeoutError,
+        OSError, LilFoxError."""
         async with self._connecting, asyncio.timeout(max(self._timeout_s, CONNECT_AT_LEAST_S)):
-            if self._client is not None:
+            if self._place is not None:
                 return
-            address, port = self._address, self._port
+            place = (self._address, self._port)
+            if self._https and self._context is None:
+                self._context = await asyncio.to_thread(tls_context, self._tls)
             if self._host is not None:
-                address, port = await self._open.enter_async_context(self._host.forward(port, address))
-            shown = f"[{address}]" if ":" in address else address
-            self._base = f"{self._scheme}://{shown}:{port}"
-            tls = self._tls if self._scheme == "https" else None
-            client = await asyncio.to_thread(_new_client, tls, self._timeout_s, self._keep_idle_s)
-            self._client = await self._open.enter_async_context(client)
+                place = await self._forwarded.enter_async_context(self._host.forward(self._port, self._address))
+            self._place = place
 
     @asynccontextmanager
     async def stream(
-        self, method: str, path: str, *, headers: Mapping[str, str], content: bytes | None = None
-    ) -> AsyncIterator[httpx.Response]:
-        """The answer, its head read and its body not. ``path`` holds the query. Raises what :meth:`connect` and httpx
-        raise."""
+        self, method: str, path: str, *, headers: Mapping[str, str], content: bytes = b"", repeatable: bool = False
+    ) -> AsyncIterator[Answer]:
+        """The answer, its head read and its body not. ``path`` holds the query. Where a kept connection was closed
+        meanwhile, a GET and what is ``repeatable`` is asked on another one. Raises what :meth:`connect` does,
+        HttpFault, OSError, and TimeoutError where the whole takes too long."""
         await self.connect()
-        assert self._client is not None
-        lines = [(b"Host", self.netloc.encode("ascii" if self.netloc.isascii() else "idna"))]
-        lines += [(name.encode(), value.encode()) for name, value in headers.items()]
-        extensions = {"sni_hostname": self._tls.server_name or self._address}
-        async with self._client.stream(
-            method, self._base + path, headers=lines, content=content, extensions=extensions
-        ) as got:
-            yield got
+        place = self._place
+        lines = self._lines(headers, content, method)
+        target = quote(path, safe=_AS_THEY_ARE)
+        async with asyncio.timeout(self._timeout_s):
+            connection, answer = await self._answered(
+                method, target, lines, content, again=repeatable or method == "GET"
+            )
+            done = False
+            try:
+                yield answer
+                done = connection.finish()
+            finally:
+                if done and place is self._place:
+                    connection.idle_since = asyncio.get_running_loop().time()
+                    self._idle.append(connection)
+                else:
+                    await connection.hang_up()
 
     async def close(self) -> None:
-        """Ends the connection and the forwarded port; the next request opens them again."""
-        self._client = None
-        opened, self._open = self._open, AsyncExitStack()
+        """Ends the idle connections and the forwarded port, and those in use after their answer; the next request opens
+        them again, with its certificates anew."""
+        self._place = self._context = None
+        idle, self._idle = self._idle, []
+        opened, self._forwarded = self._forwarded, AsyncExitStack()
+        for connection in idle:
+            await connection.hang_up()
         await opened.aclose()
 
+    def _lines(self, headers: Mapping[str, str], content: bytes, method: str) -> dict[str, str]:
+        netloc = self.netloc if self.netloc.isascii() else self.netloc.encode("idna").decode()
+        lines = {"Host": netloc, "User-Agent": "lilfox", "Accept": "*/*", "Accept-Encoding": "gzip"}
+        if content or method not in ("GET", "DELETE"):
+            lines["Content-Length"] = str(len(content))
+        told = {name.lower() for name in headers}
+        return {name: value for name, value in lines.items() if name.lower() not in told} | dict(headers)
 
-async def sharing(blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """``blocks`` as they come, with a turn for everybody else in between: a body that is sent byte by byte, or packed
-    a thousandfold, comes in thousands of blocks that are there at once."""
-    clock = asyncio.get_running_loop().time
-    turn = clock() + _TURN_S
-    async for block in blocks:
-        yield block
-        if clock() > turn:
-            await asyncio.sleep(0)
-            turn = clock() + _TURN_S
+    async def _answered(
+        self, method: str, target: str, lines: Mapping[str, str], content: bytes, *, again: bool
+    ) -> tuple[HttpConnection, Answer]:
+        while True:
+            connection = await self._connection()
+            try:
+                return connection, await connection.ask(method, target, lines, content)
+            except BaseException as error:
+                await connection.hang_up()
+                if not (again and connection.used and isinstance(error, OSError | HungUp)):
+                    raise
+
+    async def _connection(self) -> HttpConnection:
+        """A kept one that is still open, else a new one."""
+        now = asyncio.get_running_loop().time()
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_open and now - connection.idle_since <= self._keep_idle_s:
+                return connection
+            await connection.hang_up()
+        await self.connect()
+        assert self._place is not None
+        return await HttpConnection.opened(
+            self.where, self._place, self._context if self._https else None, self._tls.server_name or self._address
+        )
 
 
 async def revealed(headers: Mapping[str, str]) -> dict[str, str]:
@@ -128,24 +165,15 @@ async def authorization(user: str | None, password: str, bearer: str = "", kind:
     ``password`` and ``bearer`` may be references to secrets. Raises as :func:`revealed`."""
     if user is not None:
         known = (await revealed({"password": password}))["password"]
-        return {"Authorization": "Basic " + base64.b64encode(f"{user}:{known}".encode()).decode()}
+        return basic(user, known)
     if not bearer:
         return {}
     return {"Authorization": f"{kind} {(await revealed({'Authorization': bearer}))['Authorization']}"}
 
 
-def _new_client(tls: Tls | None, timeout_s: float, keep_idle_s: float) -> httpx.AsyncClient:
-    """Runs in a thread: importing httpx and reading the trusted certificates would hold up the event loop."""
-    import httpx
-
-    return httpx.AsyncClient(
-        verify=tls_context(tls) if tls is not None else False,
-        trust_env=False,
-        follow_redirects=False,
-        timeout=timeout_s,
-        limits=httpx.Limits(keepalive_expiry=keep_idle_s),
-        headers={"User-Agent": "lilfox"},
-    )
+def basic(user: str, password: str) -> dict[str, str]:
+    """The header of RFC 7617."""
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
 
 
 def tls_context(tls: Tls) -> ssl.SSLContext:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
@@ -14,12 +14,11 @@ from lilfox_tui.config.model import LogConfig
 from lilfox_tui.config.types import Seconds, SecretRef, TextOrSecret
 from lilfox_tui.errors import HostError, LilFoxError
 from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.http_answer import HttpFault, HungUp, TooMuch
 from lilfox_tui.hosts.http_way import HttpWay, Tls, authorization, revealed
+from lilfox_tui.hosts.json_body import VALUES_AT_MOST, decoded
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.redact import redact
-
-if TYPE_CHECKING:
-    import httpx
 
 BODY_LIMIT = 64 * 1024 * 1024
 """Bytes of one answer, unpacked, past which it is given up."""
@@ -92,57 +91,44 @@ class Server:
         return await asyncio.to_thread(self._decoded, answer)
 
     async def _once(self, method: str, path: str, params: Mapping[str, str], body: object) -> _Answer:
-        import httpx
-
         headers = await self._headers()
         query = f"?{urlencode(params)}" if params else ""
-        content = None if body is None else msgspec.json.encode(body)
+        content = b"" if body is None else msgspec.json.encode(body)
         try:
             async with asyncio.timeout(self._options.timeout):
                 await self._way.connect()
                 async with self._way.stream(method, self._path + path + query, headers=headers, content=content) as got:
-                    return _Answer(got.status_code, dict(got.headers), await self._bounded(got))
+                    return _Answer(got.status, got.headers, await got.body(BODY_LIMIT, values=VALUES_AT_MOST))
+        except TooMuch as error:
+            raise ServerError(error.message, tr("Narrow the time or the filter."), status=None, passing=False) from None
         except TimeoutError:
             raise ServerError(
                 tr("{where} did not answer within {seconds:g} s", where=self.where, seconds=self._options.timeout),
                 tr("Narrow the time or the filter, or give the source a longer timeout."),
                 status=None, passing=False,
             ) from None  # fmt: skip
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            if isinstance(error, httpx.ConnectError):
+        except (HttpFault, OSError, UnicodeError) as error:
+            if isinstance(error, OSError):
                 await self.close()  # a port that a host has forwarded is gone with the link
             reason = str(error) or type(error).__name__
             raise ServerError(
                 tr("{where} cannot be asked: {reason}", where=self.where, reason=redact(reason)),
                 tr("Does it run, and is the address right? A host of `host:` asks from there."),
-                status=None, passing=not isinstance(error, httpx.DecodingError | httpx.InvalidURL),
+                status=None, passing=isinstance(error, HungUp | OSError),
             ) from None  # fmt: skip
         except HostError:
             await self.close()
             raise
 
-    async def _bounded(self, got: httpx.Response) -> bytes:
-        """The body, unpacked; httpx unpacks block by block, so that a bomb ends here."""
-        body = bytearray()
-        async for block in got.aiter_bytes(256 * 1024):
-            body += block
-            if len(body) > BODY_LIMIT:
-                raise ServerError(
-                    tr("{where} answers more than {limit} MiB; the answer was given up",
-                       where=self.where, limit=BODY_LIMIT // 1024**2),
-                    tr("Narrow the time or the filter."), status=got.status_code, passing=False,
-                )  # fmt: skip
-        return bytes(body)
-
     async def _headers(self) -> dict[str, str]:
-        headers = {"Content-Type": "application/json", "Accept": "application/json", "Accept-Encoding": "gzip"}
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
         options = self._options
         headers |= await authorization(options.user, options.password or "")
         return headers | await revealed(options.headers)
 
     def _decoded(self, answer: _Answer) -> Any:
         try:
-            return msgspec.json.decode(answer.body) if answer.body else None
+            return decoded(answer.body) if answer.body else None
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             raise ServerError(
                 tr("{where} answers something that is no JSON: {start}", where=self.where, start=_start(answer.body)),

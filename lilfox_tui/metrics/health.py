@@ -10,7 +10,6 @@ import asyncio
 import json
 import time
 import zlib
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -20,6 +19,7 @@ from lilfox_tui.config.model import ServiceConfig
 from lilfox_tui.errors import HostError, LilFoxError
 from lilfox_tui.feed import Feed
 from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.http_answer import HttpFault
 from lilfox_tui.hosts.http_way import HttpWay, Tls, revealed
 from lilfox_tui.i18n import _, tr
 from lilfox_tui.metrics.health_reason import reason_of
@@ -103,41 +103,22 @@ class HealthProbe:
             await self.close()
             reason = tr("cannot ask from {host}: {reason}", host=error.host, reason=error.message)
             return HealthCheck(at, Health.ERROR, None, None, reason)
+        except (HttpFault, OSError, UnicodeError) as error:
+            await self.close()
+            return HealthCheck(at, Health.ERROR, None, None, reason_of(error, self._where))
         except LilFoxError as error:
             reason = tr("cannot ask {where}: {reason}", where=self._where, reason=error.message)
             return HealthCheck(at, Health.ERROR, None, None, reason)
-        except Exception as error:
-            await self.close()
-            if not _expected(error):
-                raise
-            return HealthCheck(at, Health.ERROR, None, None, reason_of(error, self._where))
         return self._judge(at, answer)
 
     async def _ask(self) -> _Answer:
-        """One GET; on a kept connection that the service has closed meanwhile, once more on a new one."""
-        import httpx
-
-        headers = {"Accept": "*/*", "Accept-Encoding": "identity", **await revealed(self.config.headers)}
-        try:
-            return await self._get(headers)
-        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-            await self.close()
-            return await self._get(headers)
-
-    async def _get(self, headers: Mapping[str, str]) -> _Answer:
-        await self._way.connect()
+        headers = {"Accept-Encoding": "identity", **await revealed(self.config.headers)}
         started = time.perf_counter()
         async with self._way.stream("GET", self._path, headers=headers) as got:
             elapsed_s = time.perf_counter() - started
-            body = bytearray()
-            async for block in got.aiter_raw(16 * 1024):
-                body += block
-                if len(body) > BODY_LIMIT:
-                    break
-            return _Answer(
-                got.status_code, elapsed_s, got.headers.get("location", ""), got.headers.get("content-type", ""),
-                bytes(body[:BODY_LIMIT]), len(body) > BODY_LIMIT,
-            )  # fmt: skip
+            body, cut = await got.start(BODY_LIMIT)
+            location, content_type = got.headers.get("location", ""), got.headers.get("content-type", "")
+            return _Answer(got.status, elapsed_s, location, content_type, body, cut)
 
     def _judge(self, at: datetime, answer: _Answer) -> HealthCheck:
         if answer.status in self.config.expect:
@@ -153,12 +134,6 @@ class HealthProbe:
                 where=self._where, status=answer.status, expected=" ".join(map(str, self.config.expect)),
             )  # fmt: skip
         return HealthCheck(at, Health.UNHEALTHY, answer.status, answer.elapsed_s, reason, _start(answer.body))
-
-
-def _expected(error: Exception) -> bool:
-    import httpx
-
-    return isinstance(error, httpx.HTTPError | httpx.InvalidURL | OSError | UnicodeError)
 
 
 def _without_secrets(location: str) -> str:

@@ -1,4 +1,4 @@
-"""Why a service gave no answer, in words: the exceptions of httpx, ssl and the socket as messages without secrets."""
+"""Why a service gave no answer, in words: the exceptions of ssl and the socket as messages without secrets."""
 
 from __future__ import annotations
 
@@ -8,23 +8,18 @@ import socket
 import ssl
 from collections.abc import Iterator
 
+from lilfox_tui.hosts.http_answer import HttpFault
 from lilfox_tui.i18n import Message, tr
 
 
 def reason_of(error: BaseException, where: str) -> Message:
-    """What ``error`` (from httpx) says about ``where`` (``host:port``), and what to look at."""
-    import httpx
-
+    """What ``error`` says about ``where`` (``host:port``), and what to look at."""
+    if isinstance(error, HttpFault):
+        return error.message
     for cause in _causes(error):
         message = _of_cause(cause, where)
         if message is not None:
             return message
-    if isinstance(error, httpx.RemoteProtocolError):
-        if "disconnected" in str(error) or "without sending" in str(error):
-            return tr("{where} closed the connection without a whole answer: see the service's log", where=where)
-        return tr("{where} does not answer in HTTP: check the port and http or https in the url", where=where)
-    if isinstance(error, httpx.ReadError | httpx.WriteError | httpx.CloseError):
-        return tr("{where} cut the connection before the answer ended: see the service's log", where=where)
     return tr("{where} could not be asked ({kind}): check the url", where=where, kind=type(error).__name__)
 
 

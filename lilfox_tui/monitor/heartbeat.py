@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.hosts.http_way import HttpWay
 from lilfox_tui.i18n import Message, ntr, tr
-
-if TYPE_CHECKING:
-    import httpx
 
 _TIMEOUT_S = 10.0
 
@@ -21,19 +19,22 @@ class Heartbeat:
     The address is a secret (whoever has it can call it): only its host is ever said.
     """
 
-    def __init__(self, url: str, every_s: float, warn: Callable[[Message], None]) -> None:
+    def __init__(
+        self, url: str, every_s: float, warn: Callable[[Message], None], *, timeout_s: float = _TIMEOUT_S
+    ) -> None:
         self._url = url
         self._every_s = every_s
-        self._warn = warn
+        self._warn, self._timeout_s = warn, timeout_s
         self.failures = 0
 
     async def run(self) -> None:
         """Calls until cancelled; ``warn`` is told of the first failure in a row and of the end of it."""
-        client_class = await asyncio.to_thread(_client_class)
-        where = urlsplit(self._url).hostname or "?"
-        async with client_class(timeout=_TIMEOUT_S) as client:
+        parts = urlsplit(self._url)
+        where, path = parts.hostname or "?", (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        way = HttpWay(self._url, None, timeout_s=self._timeout_s)
+        try:
             while True:
-                why = await self._call(client)
+                why = await self._call(way, path)
                 if why:
                     self.failures += 1
                     if self.failures == 1:
@@ -49,23 +50,13 @@ class Heartbeat:
                         )
                     )
                 await asyncio.sleep(self._every_s)
+        finally:
+            await way.close()
 
-    async def _call(self, client: httpx.AsyncClient) -> str:
+    async def _call(self, way: HttpWay, path: str) -> str:
         """Nothing when it arrived, else why not: without the error's text, which may hold the address."""
-        import httpx
-
         try:
-            answer = await client.get(self._url)
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            async with way.stream("GET", path, headers={}) as answer:
+                return "" if 200 <= answer.status < 300 else f"HTTP {answer.status}"
+        except (LilFoxError, OSError, UnicodeError) as error:
             return type(error).__name__
-        return "" if answer.is_success else f"HTTP {answer.status_code}"
-
-
-def _client_class() -> type[httpx.AsyncClient]:
-    """Imported in a thread: it takes a tenth of a second."""
-    import logging
-
-    import httpx
-
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs whole addresses
-    return httpx.AsyncClient

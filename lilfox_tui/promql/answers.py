@@ -10,8 +10,8 @@ import numpy as np
 from msgspec import Struct
 
 from lilfox_tui.errors import LilFoxError
+from lilfox_tui.hosts.json_body import decoded
 from lilfox_tui.i18n import tr
-from lilfox_tui.promql.http_api import items
 from lilfox_tui.promql.value import Line, Matrix, Value, Vector
 from lilfox_tui.scrape.labels import LabelList, LabelSet
 
@@ -56,9 +56,9 @@ def value_of(data: msgspec.Raw) -> Value:
     ValueError for what is no such answer."""
     found = msgspec.json.decode(data, type=_Result)
     if found.result_type == "vector":
-        return _vector(items(found.result, _Instant))
+        return _vector(decoded(found.result, list[_Instant]))
     if found.result_type == "matrix":
-        return Matrix(_lines(items(found.result, _Series)))
+        return Matrix(_lines(decoded(found.result, list[_Series])))
     sample: Sample = msgspec.json.decode(found.result, type=Sample)
     text = sample[1]
     if found.result_type == "scalar":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, NamedTuple, TypeVar
+from typing import Annotated, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
@@ -18,7 +18,9 @@ from msgspec import Meta
 from lilfox_tui.config.model import ApiConfig
 from lilfox_tui.errors import HostError, LilFoxError
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.http_way import HttpWay, Tls, authorization, revealed, sharing
+from lilfox_tui.hosts.http_answer import HttpFault, TooMuch
+from lilfox_tui.hosts.http_way import HttpWay, Tls, authorization, revealed
+from lilfox_tui.hosts.json_body import VALUES_AT_MOST
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.metrics.health_reason import reason_of
 from lilfox_tui.redact import redact
@@ -30,9 +32,9 @@ RETRY_S = (0.5, 1.0)
 _PASSING = frozenset({429, 502, 504})
 _LONGEST_PATH = 2000
 """A longer question is sent in the body: servers and the gateways before them limit the first line."""
+_FORM = "application/x-www-form-urlencoded"
 _REASON_CHARS = 300
 
-T = TypeVar("T")
 Moment = Annotated[datetime, Meta(tz=True)]
 """A time in an answer; one without a zone is refused."""
 Pairs = Sequence[tuple[str, str]]
@@ -47,13 +49,6 @@ class Reply(NamedTuple):
 
 class NotAnswered(LilFoxError):
     """The server could not be asked, or what answers is not such a server."""
-
-
-def items(raw: bytes | msgspec.Raw, kind: type[T]) -> list[T]:
-    """The items of a JSON array, decoded one by one: what is decoded at one go holds up all threads. Raises
-    msgspec.DecodeError."""
-    decoder = msgspec.json.Decoder(kind)
-    return [decoder.decode(one) for one in msgspec.json.decode(raw, type=list[msgspec.Raw])]
 
 
 class HttpApi:
@@ -75,7 +70,7 @@ class HttpApi:
         query = urlencode(params)
         if len(path) + len(query) <= _LONGEST_PATH:
             return await self._patient("GET", f"{path}?{query}" if query else path, None)
-        return await self._patient("POST", path, query.encode(), "application/x-www-form-urlencoded")
+        return await self._patient("POST", path, query.encode(), _FORM)
 
     async def send(self, method: str, path: str, document: object = None) -> Reply:
         """The answer to a change, with ``document`` as JSON; sent once. Raises LilFoxError."""
@@ -95,11 +90,9 @@ class HttpApi:
         return await self._answered(method, path, body, kind)
 
     async def _answered(self, method: str, path: str, body: bytes | None, kind: str, *, again: bool = False) -> Reply:
-        import httpx
-
         where = self.where
         try:
-            return await self._asked_anew(method, path, body, kind, again=again)
+            return await self._asked(method, path, body, kind, again=again)
         except TimeoutError:
             raise NotAnswered(
                 tr("{where} did not answer within {seconds:g} s", where=where, seconds=self._config.timeout),
@@ -108,38 +101,22 @@ class HttpApi:
         except HostError as error:
             await self.close()
             raise NotAnswered(tr("cannot ask from {host}: {reason}", host=error.host, reason=error.message)) from None
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
+        except TooMuch as error:
+            hint = tr("Ask for less time, a longer step or fewer series.")
+            raise NotAnswered(error.message, hint) from None
+        except (HttpFault, OSError, UnicodeError) as error:
             await self.close()
             raise NotAnswered(
                 reason_of(error, self._way.where), tr("Does it run, and is the address right? from: asks from a host.")
             ) from None
 
-    async def _asked_anew(self, method: str, path: str, body: bytes | None, kind: str, *, again: bool) -> Reply:
-        """As :meth:`_asked`; a question that changes nothing is asked once more on a new connection where the old one
-        was closed meanwhile."""
-        import httpx
-
-        try:
-            return await self._asked(method, path, body, kind, again=again)
-        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-            if method != "GET" and kind == "application/json":
-                raise
-            await self.close()
-            return await self._asked(method, path, body, kind, again=again)
-
     async def _asked(self, method: str, path: str, body: bytes | None, kind: str, *, again: bool) -> Reply:
         headers = await self._headers(kind if body is not None else "")
-        await self._way.connect()
-        async with (
-            asyncio.timeout(self._config.timeout),
-            self._way.stream(method, self._prefix + path, headers=headers, content=body) as got,
-        ):
-            content = bytearray()
-            async for block in sharing(got.aiter_bytes()):  # unpacked block by block: a bomb ends here
-                content += block
-                if len(content) > BODY_LIMIT:
-                    raise self._too_large()
-            reply = Reply(got.status_code, bytes(content))
+        changes_nothing = method == "GET" or kind == _FORM
+        async with self._way.stream(
+            method, self._prefix + path, headers=headers, content=body or b"", repeatable=changes_nothing
+        ) as got:
+            reply = Reply(got.status, await got.body(BODY_LIMIT, values=VALUES_AT_MOST))
             if not (again and reply.status in _PASSING):
                 self._judge(reply, got.headers.get("location", ""))
             return reply
@@ -175,10 +152,3 @@ class HttpApi:
         raise NotAnswered(
             tr("{where} answers {status}: {reason}", where=self.where, status=status, reason=reason), hint
         )
-
-    def _too_large(self) -> NotAnswered:
-        return NotAnswered(
-            tr("{where} answers more than {limit} MiB; the answer was given up",
-               where=self.where, limit=BODY_LIMIT // 1024**2),
-            tr("Ask for less time, a longer step or fewer series."),
-        )  # fmt: skip

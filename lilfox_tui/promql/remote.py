@@ -14,6 +14,7 @@ from msgspec import Struct
 from lilfox_tui.config.model import ApiConfig
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.json_body import decoded
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.promql.answers import Envelope, value_of
 from lilfox_tui.promql.engine import QueryEngine
@@ -134,15 +135,16 @@ class Remote(QueryEngine):
         raw = await self._asked(path, params, text)
         try:
             return await asyncio.to_thread(value_of, raw)
-        except (msgspec.DecodeError, ValueError, OverflowError):
+        except (msgspec.DecodeError, ValueError, OverflowError, RecursionError):
             raise self._odd() from None
 
     async def _data(self, path: str, params: Pairs, kind: type[T]) -> T:
         raw = await self._asked(path, params, "")
         try:
-            return await asyncio.to_thread(msgspec.json.decode, raw, type=kind)
-        except msgspec.DecodeError:
+            data: T = await asyncio.to_thread(decoded, raw, kind)
+        except (msgspec.DecodeError, RecursionError):
             raise self._odd() from None
+        return data
 
     async def _asked(self, path: str, params: Pairs, text: str) -> msgspec.Raw:
         reply = await self._api.get(path, params)

@@ -1,21 +1,18 @@
-"""A target's page, asked over HTTP: bounded in time and bytes, unpacked block by block, judged by status and type."""
+"""A target's page, asked over HTTP: bounded in time and bytes, judged by status and type."""
 
 from __future__ import annotations
 
 import asyncio
-import zlib
-from collections.abc import AsyncIterator
 from typing import NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 from lilfox_tui.errors import HostError, LilFoxError
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.http_way import authorization, revealed, sharing
+from lilfox_tui.hosts.http_answer import HttpFault, TooMuch
+from lilfox_tui.hosts.http_way import HttpWay, authorization, revealed
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.metrics.health_reason import reason_of
-from lilfox_tui.scrape.page_connection import PageConnection
 from lilfox_tui.scrape.target import Target
-from lilfox_tui.text import human_bytes
 
 _ACCEPT = (
     "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,"
@@ -23,7 +20,6 @@ _ACCEPT = (
 )
 """As Prometheus asks."""
 _REDIRECTS = 5
-_BLOCK = 256 * 1024
 _TEXT_TYPES = frozenset({"", "text/plain", "application/octet-stream"})
 """Prometheus 3 takes text/plain only; the other two say nothing against it."""
 
@@ -50,7 +46,7 @@ class PageRequest:
         parts = urlsplit(target.url)
         self._target = target
         self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        self._way = PageConnection(target.url, host, timeout_s=target.timeout_s, tls=target.access.tls)
+        self._way = HttpWay(target.url, host, timeout_s=target.timeout_s, tls=target.access.tls)
 
     async def close(self) -> None:
         """Ends the connection and the forwarded port."""
@@ -58,8 +54,6 @@ class PageRequest:
 
     async def fetch(self) -> Body:
         """The page. Raises NoPage, or the LilFoxError of a secret."""
-        import h11
-
         where = self._way.where
         try:
             await self._way.connect()
@@ -74,23 +68,16 @@ class PageRequest:
         except HostError as error:
             await self.close()
             raise NoPage(tr("cannot ask from {host}: {reason}", host=error.host, reason=error.message)) from None
-        except zlib.error:
+        except TooMuch as error:
+            raise NoPage(error.message, tr("Raise body_limit if the page is meant to be that large.")) from None
+        except (HttpFault, OSError, UnicodeError) as error:
             await self.close()
-            raise NoPage(tr("{where} sends a packed page that is broken or breaks off", where=where)) from None
-        except (OSError, UnicodeError) as error:
-            await self.close()
-            raise NoPage(await asyncio.to_thread(reason_of, error, where)) from None  # it imports httpx
-        except h11.ProtocolError:
-            await self.close()
-            raise NoPage(
-                tr("{where} does not answer in HTTP", where=where), tr("Is it the right port, and http or https?")
-            ) from None
+            raise NoPage(reason_of(error, where)) from None
 
     async def _headers(self) -> dict[str, str]:
         access = self._target.access
         return {
             "Accept": _ACCEPT,
-            "Accept-Encoding": "gzip",
             "X-Prometheus-Scrape-Timeout-Seconds": f"{self._target.timeout_s:g}",
             **await revealed(access.headers),
             **await authorization(access.user, access.password, access.bearer, access.bearer_type),
@@ -99,11 +86,11 @@ class PageRequest:
     async def _followed(self, headers: dict[str, str]) -> Body:
         path = self._path
         for _hop in range(_REDIRECTS):
-            async with self._way.get(path, headers) as got:
+            async with self._way.stream("GET", path, headers=headers) as got:
                 target = got.headers.get("location", "") if got.status in (301, 302, 303, 307, 308) else ""
                 if not target:
                     self._judge_status(got.status)
-                    content = await self._content(got.blocks(), got.headers.get("content-encoding", ""))
+                    content = await got.body(self._target.limits.body_bytes or None)
                     return Body(content, self._is_openmetrics(got.headers.get("content-type", ""), content))
                 path = self._same_place(path, target)
         raise NoPage(tr("{where} points from one address to the next for ever", where=self._way.where))
@@ -136,22 +123,6 @@ class PageRequest:
         kind = NotMetrics if 400 <= status < 500 else NoPage
         raise kind(tr("{where} answers {status}", where=self._way.where, status=status), hint)
 
-    async def _content(self, blocks: AsyncIterator[bytes], encoding: str) -> bytes:
-        if encoding not in ("", "identity", "gzip"):
-            raise NoPage(tr("{where} sends its page as {encoding}, which was not asked for",
-                            where=self._way.where, encoding=encoding[:20]))  # fmt: skip
-        limit = self._target.limits.body_bytes or 2**62
-        body = bytearray()
-        async for part in sharing(_unpacked(blocks) if encoding == "gzip" else blocks):
-            body += part
-            if len(body) > limit:
-                raise NoPage(
-                    tr("{where} sends more than {limit}; nothing of it was taken",
-                       where=self._way.where, limit=human_bytes(limit)),
-                    tr("Raise body_limit if the page is meant to be that large."),
-                )  # fmt: skip
-        return bytes(body)
-
     def _is_openmetrics(self, content_type: str, content: bytes) -> bool:
         kind = content_type.partition(";")[0].strip().lower()
         if "html" in kind or content[:15].lstrip().lower().startswith((b"<!doctype html", b"<html")):
@@ -167,17 +138,3 @@ class PageRequest:
             tr("{where} sends {type}, no metrics", where=self._way.where, type=kind[:60]),
             tr("Text (text/plain) and OpenMetrics are read."),
         )
-
-
-async def _unpacked(blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """gzip undone, never more than a block at a time, so that a bomb ends at the reader's limit. Raises zlib.error."""
-    unpack = zlib.decompressobj(16 + zlib.MAX_WBITS)
-    async for block in blocks:
-        yield unpack.decompress(block, _BLOCK)
-        while unpack.unconsumed_tail:
-            yield unpack.decompress(unpack.unconsumed_tail, _BLOCK)
-        if unpack.eof:
-            return
-    yield unpack.flush()
-    if not unpack.eof:
-        raise zlib.error("incomplete")

@@ -103,7 +103,7 @@ async def test_a_good_page_is_kept_with_what_is_known_of_the_scrape() -> None:
         (page(b"", status="302 Found", head="Location: http://elsewhere.invalid/metrics\r\n"), {}, "not followed"),
         (page(b"", status="302 Found", head="Location: /metrics\r\n"), {}, "for ever"),
         (says(b"SSH-2.0-OpenSSH_10.0\r\n\r\n"), {}, "does not answer in HTTP"),
-        (says(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\na 1\n"), {}, "cut the connection"),
+        (says(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\na 1\n"), {}, "closed the connection"),
         (never, {"timeout_s": 0.2}, "within 0.2 s"),
         (page(b"a 1\n", head=TEXT + "Content-Encoding: br\r\n"), {}, "not asked for"),
         (page(b"no gzip", head=TEXT + "Content-Encoding: gzip\r\n"), {}, "broken or breaks off"),

@@ -12,12 +12,13 @@ import msgspec
 from msgspec import Meta
 
 from lilfox_tui.alerts.notifier import Notice, PartlyTold, Setting
-from lilfox_tui.alerts.posting import trusted
+from lilfox_tui.alerts.posting import tls_of
 from lilfox_tui.alerts.wording import body, subject
 from lilfox_tui.config.model import NotifierConfig
 from lilfox_tui.config.revealing import plain
 from lilfox_tui.config.types import Port, SecretRef
 from lilfox_tui.errors import LilFoxError
+from lilfox_tui.hosts.http_way import tls_context
 from lilfox_tui.i18n import listed, tr
 from lilfox_tui.redact import redact
 
@@ -85,7 +86,7 @@ class Mail:
         import aiosmtplib
 
         options = self._options
-        context = None if options.tls == "none" else await asyncio.to_thread(trusted, options.ca)
+        context = None if options.tls == "none" else await asyncio.to_thread(tls_context, tls_of(options.ca))
         client = aiosmtplib.SMTP(
             hostname=options.server,
             port=self._port,
