@@ -56,6 +56,7 @@ def _service(view: ServiceView) -> dict[str, Any]:
         "level": level_name(view.level),
         "since": iso(view.since),
         "reasons": [str(reason) for reason in view.reasons],
+        "found": view.found,
         "traffic": traffic_document(view),
     }
     if view.state is None:
@@ -197,8 +198,9 @@ def _own_families(overview: Overview) -> Iterator[Family]:
     yield "lilfox_build_info", "gauge", "Which LilFox this is.", [((("version", __version__),), 1.0)]
     yield from host_families(overview.hosts.values())
     yield from usage_families(overview.hosts.values())
-    yield from _service_families([((("service", name),), view) for name, view in overview.services.items()])
-    yield from traffic_families(overview.services.values())
+    named = [view for view in overview.services.values() if not view.found]  # rules elsewhere are about these alone
+    yield from _service_families([((("service", view.name),), view) for view in named])
+    yield from traffic_families(named)
     yield from backend_families(overview.backends.values())
     yield from alerts_families(overview.alerts)
     yield from backups_families(overview.backups, overview.at)

@@ -41,7 +41,7 @@ class HostView(Struct, frozen=True):
 
 class ServiceView(Struct, frozen=True):
     """One service as a row shows it; ``state`` is None until it was asked once. ``traffic`` is what its page of metrics
-    tells; why there is nothing where it is unavailable."""
+    tells; why there is nothing where it is unavailable. ``found``: the config does not name it, and it is only shown."""
 
     name: str
     config: ServiceConfig
@@ -50,6 +50,7 @@ class ServiceView(Struct, frozen=True):
     reasons: tuple[Message, ...] = ()
     state: ServiceState | None = None
     traffic: State[Traffic] = field(default_factory=Pending)
+    found: bool = False
 
 
 class BackendView(Struct, frozen=True):

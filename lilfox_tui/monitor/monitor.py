@@ -40,7 +40,7 @@ from lilfox_tui.monitor.scrape_watch import ScrapeWatch
 from lilfox_tui.monitor.service_watch import ServiceWatch
 from lilfox_tui.monitor.service_watch import series_of as series_of_service
 from lilfox_tui.monitor.shell import shell_argv
-from lilfox_tui.monitor.watched import watched_hosts, watched_services
+from lilfox_tui.monitor.watched import names_services, watched_hosts, watched_services
 from lilfox_tui.monitor.watched_backends import WatchedBackends
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Monitor:
             config.alerts.incident_on if acts and not config.read_only else (),
         )  # fmt: skip
         self.runbooks = RunbookWatch(config)
-        self.queries = Queries(config, self._asking_host, self.scraping.store, self.alerting)
+        self.queries = Queries(config, self._asking_host, self.scraping, self.alerting)
         self._looked = False
         if at_once:
             self._look()
@@ -111,7 +111,9 @@ class Monitor:
         if self._looked:
             return
         self._looked = True
-        self._services |= {name: ServiceWatch(name, each) for name, each in watched_services(self.config).items()}
+        found = not names_services(self.config)
+        services = watched_services(self.config).items()
+        self._services |= {name: ServiceWatch(name, each, found=found) for name, each in services}
         for name, watch in self._hosts.items():
             if watch.config.local or name in self._given:
                 self._open(watch)

@@ -89,7 +89,9 @@ async def look(
 
 def _targets(config: Config, config_file: Path | None) -> tuple[list[Target], set[str]]:
     """All targets, and the keys of those that need not have a page of metrics: services."""
-    services = [ServiceWatch(name, each) for name, each in watched_services(config).items() if each.metrics is not None]
+    named = config.scrape or config.prometheus_config or config.rules  # then nothing else is a series of these
+    watched = config.services if named else watched_services(config)
+    services = [ServiceWatch(name, each) for name, each in watched.items() if each.metrics is not None]
     found = {target.key: target for target in map(target_of, services)}
     optional = set(found)
     found |= {target.key: target for target in own_targets(config)}

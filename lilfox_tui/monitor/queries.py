@@ -6,23 +6,22 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from lilfox_tui.config.model import Config
-from lilfox_tui.feed import Feed
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.monitor.alert_watch import AlertWatch
 
 if TYPE_CHECKING:
     from lilfox_tui.promql.engine import QueryEngine
     from lilfox_tui.promql.remote import Remote
-    from lilfox_tui.scrape.store import Store
+    from lilfox_tui.monitor.scrape_watch import ScrapeWatch
 
 
 class Queries:
     """``host_of`` gives the host that asks, None for this machine. What it imports comes with the first query."""
 
     def __init__(
-        self, config: Config, host_of: Callable[[str | None], Host | None], store: Feed[Store], alerting: AlertWatch
+        self, config: Config, host_of: Callable[[str | None], Host | None], scraping: ScrapeWatch, alerting: AlertWatch
     ) -> None:
-        self._config, self._host_of, self._store, self._alerting = config, host_of, store, alerting
+        self._config, self._host_of, self._scraping, self._alerting = config, host_of, scraping, alerting
         self._remote: Remote | None = None
 
     def engine(self) -> QueryEngine | None:
@@ -32,11 +31,13 @@ class Queries:
 
             self._remote = self._remote or Remote(prometheus, self._host_of(prometheus.from_))
             return self._remote
-        if self._alerting.queries is not None or self._store.value is None:
+        store, found = self._scraping.store.value, self._scraping.found_store
+        if self._alerting.queries is not None or store is None:
             return self._alerting.queries
+        from lilfox_tui.alerts.both import Both
         from lilfox_tui.promql.engine import Embedded
 
-        return Embedded(self._store.value)
+        return Embedded(store if found is None else Both(store, found))
 
     async def close(self) -> None:
         """Ends the connections."""

@@ -56,7 +56,8 @@ class ScrapeWatch:
     """Scrapes the services in ``services`` and the targets that ``config`` names. ``host_of`` gives the host that asks,
     by its name; None for this machine.
 
-    ``store`` is published once there is one: with a service that has metrics, with targets, or with rules.
+    ``store`` is published once there is one: with a service that has metrics, with targets, or with rules. Rules select
+    from it, so it has what ``config`` names; of services that were found here the series are in ``found_store``.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class ScrapeWatch:
         host_of: Callable[[str | None], Host | None],
     ) -> None:
         self.store: Feed[Store] = Feed()
+        self.found_store: Store | None = None
         self._config, self._services, self._history, self._host_of = config, services, history, host_of
         self._limit_bytes = config.history.memory_mb * 1024 * 1024
         self._scraped: dict[str, ScrapedService] = {}
@@ -85,7 +87,7 @@ class ScrapeWatch:
         store = await self._opened()
         async with asyncio.TaskGroup() as group:
             for watch in asked:
-                group.create_task(self._kept_up(watch, store))
+                group.create_task(self._kept_up(watch))
             if named:
                 pool, targets, discovery = await self._others(store)
                 group.create_task(pool.run(targets, discovery))
@@ -108,8 +110,8 @@ class ScrapeWatch:
         ]
 
     async def _check(self, watch: ServiceWatch) -> None:
-        store = await self._opened()
-        scraped = self._scraped_service(watch, store)
+        await self._opened()
+        scraped = self._scraped_service(watch)
         try:
             if await scraped.scrape_once():
                 await asyncio.sleep(CHECK_APART_S)
@@ -135,7 +137,10 @@ class ScrapeWatch:
         from lilfox_tui.scrape.discovered import Discovery
         from lilfox_tui.scrape.pool import Pool
 
-        own, asked = own_targets(self._config), {watch.name: watch for watch in self._asked()}
+        own, asked = (
+            own_targets(self._config),
+            {watch.name: watch for watch in self._asked() if not self._is_found(watch)},
+        )
         of_services = [target_of(watch) for name, watch in asked.items() if name not in self._config.scrape]
         of_services += [each for each in own if each.label("job") in asked]
         self._pool = Pool(store, self._host_of, of_services)
@@ -147,7 +152,11 @@ class ScrapeWatch:
         else:
             if file is not None:
                 self._file_problems, discovery = file.unsupported, Discovery(file.jobs)
-        return self._pool, [each for each in own if each.label("job") not in self._services], discovery
+        return self._pool, [each for each in own if each.label("job") not in asked], discovery
+
+    def _is_found(self, watch: ServiceWatch) -> bool:
+        """Whether the config says nothing of it; a section of ``scrape`` with its name does."""
+        return watch.found and watch.name not in self._config.scrape
 
     def take_host(self, watch: HostWatch, snapshot: Snapshot) -> None:
         """A new reading of a host."""
@@ -199,12 +208,14 @@ class ScrapeWatch:
         store = self.store.value
         if store is None:
             return None
-        oldest, samples = store.oldest_ms, store.sample_count
+        stores = (store,) if self.found_store is None else (store, self.found_store)
+        size_bytes, samples = sum(each.size_bytes for each in stores), sum(each.sample_count for each in stores)
+        oldest = min((each.oldest_ms for each in stores if each.oldest_ms is not None), default=None)
         return Kept(
-            store.series_count,
-            store.size_bytes,
+            sum(each.series_count for each in stores),
+            size_bytes,
             self._limit_bytes,
-            store.size_bytes / samples if samples else None,
+            size_bytes / samples if samples else None,
             None if oldest is None else datetime.fromtimestamp(oldest / 1000, UTC),
             self.problems,
         )
@@ -215,28 +226,40 @@ class ScrapeWatch:
             return store
         for module in _IMPORTED_IN_THREAD:
             await asyncio.to_thread(importlib.import_module, module)
-        from lilfox_tui.scrape.store import Store
-
         if (store := self.store.value) is not None:  # another has made it meanwhile
             return store
-        store = Store(keep_s=self._config.history.hours * 3600, limit_bytes=self._limit_bytes)
+        store = self._new_store()
         self.store.publish(store)
         return store
 
-    async def _kept_up(self, watch: ServiceWatch, store: Store) -> None:
+    def _new_store(self) -> Store:
+        from lilfox_tui.scrape.store import Store
+
+        return Store(keep_s=self._config.history.hours * 3600, limit_bytes=self._limit_bytes)
+
+    def _store_of(self, watch: ServiceWatch) -> Store:
+        """Where the series of a service go, once the store is open."""
+        if self._is_found(watch):
+            if self.found_store is None:
+                self.found_store = self._new_store()
+            return self.found_store
+        assert self.store.value is not None
+        return self.store.value
+
+    async def _kept_up(self, watch: ServiceWatch) -> None:
         """Scrapes one service. A fault of our own in it is that service's page, not everybody's end."""
         while True:
             try:
-                await self._scrape(watch, store)
+                await self._scrape(watch)
             except Exception as error:
                 watch.traffic.fail(LilFoxError(fault_of(error)))
                 await asyncio.sleep(AFTER_FAULT_S)
 
-    async def _scrape(self, watch: ServiceWatch, store: Store) -> None:
+    async def _scrape(self, watch: ServiceWatch) -> None:
         """Scrapes until the service turns out to have no page of metrics."""
         from lilfox_tui.scrape.page_request import NotMetrics
 
-        scraped = self._scraped_service(watch, store)
+        scraped = self._scraped_service(watch)
         following = [asyncio.create_task(self._follow(watch, scraped, feed)) for feed in scraped.feeds]
         try:
             await scraped.run()
@@ -247,13 +270,13 @@ class ScrapeWatch:
             for each in following:
                 each.cancel()
 
-    def _scraped_service(self, watch: ServiceWatch, store: Store) -> ScrapedService:
+    def _scraped_service(self, watch: ServiceWatch) -> ScrapedService:
         """A section of ``scrape`` with a service's name tells where the service's page is."""
         from lilfox_tui.monitor.scraped_service import ScrapedService
         from lilfox_tui.scrape.configured import own_targets
         from lilfox_tui.scrape.scraper import Scraper
 
-        named = self._config.scrape.get(watch.name)
+        named, store = self._config.scrape.get(watch.name), self._store_of(watch)
         targets = [each for each in own_targets(self._config) if each.label("job") == watch.name]
         if named is None:
             targets = [target_of(watch)]

@@ -26,11 +26,12 @@ STATUS_CODE = Series("service_status_code")
 
 class ServiceWatch:
     """What is known of one service; ``state`` is None until it was asked once. ``traffic`` is what its page of metrics
-    tells, unavailable while there is none."""
+    tells, unavailable while there is none. ``found``: the config does not name it."""
 
-    def __init__(self, name: str, config: ServiceConfig) -> None:
+    def __init__(self, name: str, config: ServiceConfig, *, found: bool = False) -> None:
         self.name = name
         self.config = config
+        self.found = found
         self.state: ServiceState | None = None
         self.traffic: Feed[Traffic] = Feed()
         self._started = datetime.now(UTC)
@@ -70,7 +71,7 @@ class ServiceWatch:
         """The service's row."""
         level, reasons = judge_service(self.state)
         since = self._started if self.state is None else self.state.since
-        return ServiceView(self.name, self.config, level, since, reasons, self.state, self.traffic.state)
+        return ServiceView(self.name, self.config, level, since, reasons, self.state, self.traffic.state, self.found)
 
 
 def series_of(state: ServiceState) -> dict[Series, float]:

@@ -18,8 +18,16 @@ def watched_hosts(config: Config) -> Mapping[str, HostConfig]:
 
 def watched_services(config: Config) -> Mapping[str, ServiceConfig]:
     """The services of ``config``; where it names neither hosts nor services, those found on this machine."""
-    if config.services or config.hosts:
-        return config.services
+    return config.services if names_services(config) else _found_services()
+
+
+def names_services(config: Config) -> bool:
+    """Whether ``config`` says what services there are; else they are found, and only shown: no rule and no other
+    program takes a port that happens to be open for something that is to be up."""
+    return bool(config.services or config.hosts)
+
+
+def _found_services() -> Mapping[str, ServiceConfig]:
     from lilfox_tui.metrics.discover import find_services
 
     return find_services()
