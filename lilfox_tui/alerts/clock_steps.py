@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.alerts.model import Trouble
+from lilfox_tui.i18n import tr
 from lilfox_tui.text import human_duration
 
 STEP_S = 5.0
@@ -31,8 +32,8 @@ class ClockSteps:
         self._newest = (now, step)
         return step
 
-    def troubles(self) -> tuple[Message, ...]:
-        """The newest step, in a sentence."""
+    def troubles(self) -> tuple[Trouble, ...]:
+        """The newest step."""
         if self._newest is None:
             return ()
         at, step = self._newest
@@ -41,4 +42,4 @@ class ClockSteps:
             text = tr("{step} were missing at {at:%H:%M:%S} UTC: the clock was set or the machine slept", **values)
         else:
             text = tr("the clock was set back by {step} at {at:%H:%M:%S} UTC; timers go on", **values)
-        return (text,)
+        return (Trouble(f"clock {at.timestamp()}", text),)

@@ -37,10 +37,16 @@ CREATE TABLE outbox (
 );
 CREATE INDEX outbox_order ON outbox (receiver, grp, number);
 """
+_LATER = "CREATE TABLE IF NOT EXISTS trouble (one INTEGER PRIMARY KEY, body BLOB NOT NULL)"
+"""What version 1 did not have from its beginning, and who does not know it passes over it."""
 
 
 class Damaged(LilFoxError):
     """The file is no database of ours, or one that is broken."""
+
+
+class Busy(LilFoxError):
+    """Another process writes, and for long."""
 
 
 class NotWritable(LilFoxError):
@@ -74,6 +80,7 @@ class Database:
             with suppress(sqlite3.Error), closing(sqlite3.connect(way, uri=True)) as file:
                 if file.execute("PRAGMA user_version").fetchone() == (VERSION,):
                     file.backup(made._connection)
+                    made._connection.execute(_LATER)
                     break
         return made
 
@@ -136,6 +143,8 @@ class Database:
                 tr("{path}: written by another version of LilFox ({version})", path=self.path, version=version),
                 tr("Use that version, or move the file away: acknowledgements and silences are in it."),
             )
+        if not execute("SELECT 1 FROM sqlite_master WHERE name = 'trouble'").fetchone():
+            execute(_LATER)
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -148,7 +157,7 @@ class Database:
                     tr("{path}: damaged: {reason}", path=self.path, reason=error),
                     tr("Move it away; LilFox then begins a new one."),
                 ) from None
-            kind = NotWritable if code in _NOT_WRITABLE else LilFoxError
+            kind = NotWritable if code in _NOT_WRITABLE else Busy if code == sqlite3.SQLITE_BUSY else LilFoxError
             raise kind(
                 tr("{path}: cannot be used: {reason}", path=self.path, reason=error),
                 tr("Is there space on the disk, and may you write there?"),

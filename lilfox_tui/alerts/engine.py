@@ -22,7 +22,7 @@ from lilfox_tui.alerts.database import Damaged, Database, NotWritable
 from lilfox_tui.alerts.evaluating import Evaluating
 from lilfox_tui.alerts.folder import DATABASE
 from lilfox_tui.alerts.following import Following
-from lilfox_tui.alerts.model import Alert, Alerts, Event, Silence, SilenceMatcher
+from lilfox_tui.alerts.model import Alert, Alerts, Event, Silence, SilenceMatcher, Trouble
 from lilfox_tui.alerts.notifier import Setting
 from lilfox_tui.alerts.one_evaluates import OneEvaluates
 from lilfox_tui.alerts.receivers import Receivers
@@ -232,7 +232,7 @@ class AlertEngine:
 
     def _seen(self) -> tuple[Alerts, datetime | None]:
         now = self._now()
-        troubles: list[Message] = [] if self.trouble is None else [self.trouble]
+        troubles = [] if self.trouble is None else [Trouble("state", self.trouble)]
         silences = self._saved.silences()
         shown = marked(self._evaluating.alerts(), self._saved.acknowledgements(), silences, now)
         try:
@@ -242,11 +242,13 @@ class AlertEngine:
         except (Damaged, NotWritable):
             raise
         except LilFoxError as error:  # another process holds the file for long
-            troubles.append(tr("{error}; nobody is told until that is over", error=error))
+            text = tr("{error}; nobody is told until that is over", error=error)
+            troubles.append(Trouble("locked", text, blind=True))
             look_at = now + timedelta(seconds=LOOK_S)
         ends = [one.ends_at for one in silences if one.ends_at > now]
         look_at = min([*ends, *([look_at] if look_at is not None else [])], default=None)
         troubles += [*self._evaluating.troubles(), *self._clock.troubles(), *self._receivers.troubles()]
+        self._saved.keep_troubles(troubles)
         return Alerts(now, self._evaluating.views(), shown, silences, troubles=tuple(troubles)), look_at
 
     async def _follow(self) -> None:
@@ -278,7 +280,8 @@ class AlertEngine:
 
     def _kept_elsewhere(self) -> Alerts | None:
         now = self._now()
-        return self._following.newer(now, self._lock.frozen(now))
+        frozen = self._lock.frozen(now)
+        return self._following.newer(now, None if frozen is None else Trouble("frozen", frozen, blind=True))
 
     def _changed_elsewhere(self) -> int | None:
         """A number that differs once another process has written; None where that cannot be known now."""

@@ -19,7 +19,7 @@ from lilfox_tui.alerts.group import GroupState, alert_view
 from lilfox_tui.alerts.group_results import StoreResults
 from lilfox_tui.alerts.group_rule import Surroundings
 from lilfox_tui.alerts.lifecycle import Outage
-from lilfox_tui.alerts.model import Alert, AlertState, RuleHealth, RuleView
+from lilfox_tui.alerts.model import Alert, AlertState, RuleHealth, RuleView, Trouble
 from lilfox_tui.alerts.rule import Group
 from lilfox_tui.alerts.rule_files import RuleFiles, Stamp, read_rule_files, stamp_of
 from lilfox_tui.alerts.running_group import RunningGroup, taken_away
@@ -56,6 +56,7 @@ class Evaluating:
         self._held: dict[str, tuple[SavedGroup, list[Alert]]] = {}
         """Groups from before whose file cannot be used now: their alerts stay as they were."""
         self._refused: dict[str, Message] = {}
+        self._old_rules: dict[str, Message] = {}
         self._faults: dict[str, Message] = {}
         self._unkept: dict[str, Message] = {}
         self.disk_trouble: Message | None = None
@@ -65,14 +66,17 @@ class Evaluating:
         one before it. Raises LilFoxError where what was saved cannot be read."""
         self._files = read_rule_files(self._config.rules, self._base)
         self._refused.clear()
+        self._old_rules.clear()
         before, self.groups = self.groups, {}
         saved = self._saved.groups()
         for file in self._files.files:
             for group in file.groups:
                 self._start(file.name, group, before, saved, now_ms)
+            for name, problem in file.refused.items():
+                self._refused[f"{file.name};{name}"] = tr("rules: {reason}", reason=problem)
         unusable = tuple(f"{path};" for path in self._files.broken)
         for name, running in before.items():
-            if name not in self.groups and name.startswith(unusable):
+            if name not in self.groups and (name.startswith(unusable) or name in self._refused):
                 self.groups[name] = running  # the old rules go on until the file is right again
             elif name not in self.groups:
                 running.state.end(now_ms)
@@ -114,15 +118,22 @@ class Evaluating:
             found += [replace(view, health=RuleHealth.UNKNOWN) for view in saved.views]
         return tuple(found)
 
-    def troubles(self) -> tuple[Message, ...]:
-        """What does not go as it should, in sentences."""
-        found = [*self._files.troubles, *self._refused.values(), *self._faults.values(), *self._unkept.values()]
+    def troubles(self) -> tuple[Trouble, ...]:
+        """What does not go as it should."""
+        found = [] if self.disk_trouble is None else [Trouble("disk", self.disk_trouble)]
+        found += self._files.troubles
+        found += [Trouble(f"refused {name}", text, blind=True) for name, text in self._refused.items()]
+        found += [Trouble(f"old {name}", text, blind=True) for name, text in self._old_rules.items()]
+        found += [Trouble(f"fault {name}", text, blind=True) for name, text in self._faults.items()]
+        found += [Trouble(f"unkept {name}", text) for name, text in self._unkept.items()]
         if self._held:
-            found.append(ntr("{count} group of rules cannot be read now; its alerts stay as they were",
-                             "{count} groups of rules cannot be read now; their alerts stay as they were",
-                             len(self._held)))  # fmt: skip
-        found += [trouble for group in self.groups.values() for trouble in group.troubles()]
-        return tuple(found if self.disk_trouble is None else [self.disk_trouble, *found])
+            text = ntr(
+                "{count} group of rules cannot be read now; its alerts stay as they were",
+                "{count} groups of rules cannot be read now; their alerts stay as they were",
+                len(self._held),
+            )
+            found.append(Trouble("held", text, blind=True))
+        return (*found, *(trouble for group in self.groups.values() for trouble in group.troubles()))
 
     def longest_interval_s(self) -> float:
         """Of all groups."""
@@ -141,10 +152,13 @@ class Evaluating:
     def _start(
         self, file: str, group: Group, before: dict[str, RunningGroup], saved: dict[str, SavedGroup], now_ms: int
     ) -> None:
+        name = f"{file};{group.name}"
+        if name in before:
+            group = self._with_old_rules(name, group, before[name].state.group)
         try:
             state = GroupState(file, group, self._around)
         except LilFoxError as error:
-            self._refused[f"{file};{group.name}"] = tr("rules: {file}: {reason}", file=file, reason=error)
+            self._refused[name] = tr("rules: {file}: {reason}", file=file, reason=error)
             return
         running = RunningGroup(state, round((group.interval_s or self._config.alerts.every_s) * 1000))
         if running.name in before:
@@ -153,6 +167,18 @@ class Evaluating:
             outage = self._outage(min(saved[running.name].evaluated_ms, now_ms), now_ms)
             running.restore(self._saved.alerts(running.name), outage)
         self.groups[running.name] = running
+
+    def _with_old_rules(self, name: str, group: Group, before: Group) -> Group:
+        """``group``, in which a rule that cannot be used now is as it was before, where it was there."""
+        usable = {(rule.kind, rule.name): rule for rule in before.rules if not rule.problem}
+        rules = []
+        for rule in group.rules:
+            old = usable.get((rule.kind, rule.name)) if rule.problem else None
+            if old is not None:
+                text = tr("rules: {reason}; the rule as it was before goes on", reason=rule.problem)
+                self._old_rules[f"{name};{rule.kind};{rule.name}"] = text
+            rules.append(old or rule)
+        return replace(group, rules=tuple(rules))
 
     def _outage(self, from_ms: int, to_ms: int) -> Outage:
         return Outage(from_ms, to_ms, round(self._config.alerts.outage * 1000), grace_ms=0)

@@ -23,6 +23,7 @@ from lilfox_tui.alerts.model import (
     RuleView,
     Silence,
     SilenceMatcher,
+    Trouble,
     worst_first,
 )
 from lilfox_tui.alerts.silences import matchers_of, would_silence
@@ -74,7 +75,7 @@ class ExternalAlerts:
 
     async def read(self) -> Alerts:
         """Everything as it is now. Raises LilFoxError while none of them has ever answered."""
-        troubles: list[Message] = []
+        troubles: list[Trouble] = []
         failed: LilFoxError | None = None
         if self._prometheus is not None:
             try:
@@ -82,7 +83,8 @@ class ExternalAlerts:
                 self._heard = True
             except LilFoxError as error:
                 failed = error
-                troubles.append(tr("its alerts may have changed: {error}", error=error))
+                text = tr("its alerts may have changed: {error}", error=error)
+                troubles.append(Trouble("rules", text, blind=True))
         if self._alertmanager is not None:
             try:
                 self._told, self._silences = await asyncio.gather(
@@ -91,7 +93,7 @@ class ExternalAlerts:
                 self._heard = True
             except LilFoxError as error:
                 failed = failed or error
-                troubles.append(tr("what is silenced is not known: {error}", error=error))
+                troubles.append(Trouble("silences", tr("what is silenced is not known: {error}", error=error)))
         if failed is not None and not self._heard:
             raise failed
         now = datetime.now(UTC)

@@ -8,13 +8,12 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from lilfox_tui.alerts.model import Alert, Alerts, AlertState
+from lilfox_tui.alerts.model import Alert, Alerts, AlertState, Trouble
 from lilfox_tui.alerts.notifier import Notice
 from lilfox_tui.alerts.saved import Saved
 from lilfox_tui.alerts.telling import concerned, is_muted, receiver
 from lilfox_tui.alerts.viewing import from_saved
 from lilfox_tui.config.model import Config
-from lilfox_tui.i18n import Message
 from lilfox_tui.metrics.model import Labels
 
 BELL = "bell"
@@ -31,7 +30,7 @@ class Following:
         self._version: tuple[int, str] | None = None
         self._fires: dict[str, set[tuple[Labels, datetime | None]]] = {}
 
-    def newer(self, now: datetime, trouble: Message | None = None) -> Alerts | None:
+    def newer(self, now: datetime, trouble: Trouble | None = None) -> Alerts | None:
         """The state, if it or ``trouble``, which becomes a part of it, is another than at the last call. Blocks. Raises
         LilFoxError."""
         version = self._saved.database.changed_elsewhere(), str(trouble)

@@ -78,8 +78,21 @@ class GroupState:
         small after a minute."""
         longest_ms = max((window_ms(rule.rule.query.tree) for rule in self.rules), default=0)
         outage = replace(outage, blind_ms=min(max(outage.blind_ms, longest_ms), LONGEST_BLIND_MS))
+        self._recognise(saved)
         for rule in self.rules:
             rule.state.restore(saved.get(rule.identity, ()), outage)
+
+    def _recognise(self, saved: Mapping[str, tuple[LiveAlert, ...]]) -> None:
+        """A rule that cannot be used is taken for the one of its name that was there, whatever can be read of its
+        labels: so its alerts stay as they were."""
+        unclaimed = [identity for identity in saved if identity not in {rule.identity for rule in self.rules}]
+        for rule in self.rules:
+            if rule.rule.problem and rule.identity not in saved:
+                named = f"{self.key};{rule.rule.kind};{rule.rule.name}{{"
+                found = next((each for each in unclaimed if each.startswith(named)), None)
+                if found is not None:
+                    rule.identity = found
+                    unclaimed.remove(found)
 
     def alerts(self) -> list[Alert]:
         """All alerts, those that resolved within the last 15 minutes too."""

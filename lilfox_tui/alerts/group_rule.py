@@ -58,8 +58,9 @@ class RunningRule:
         self.key, self.identity, self.rule = key, identity, rule
         self.state = RuleState(round(rule.for_s * 1000), round(rule.keep_firing_for_s * 1000))
         """The alerts; none of a recording rule."""
-        self.health = RuleHealth.UNKNOWN
-        self.error: Message | None = None
+        self._problem = Message("{problem}", {"problem": rule.problem}) if rule.problem else None
+        self.health = RuleHealth.FAILED if rule.problem else RuleHealth.UNKNOWN
+        self.error: Message | None = self._problem
         self.failing_since_ms: int | None = None
         self.evaluated_at_ms: int | None = None
         self.took_s: float | None = None
@@ -92,12 +93,16 @@ class RunningRule:
     def continue_from(self, before: RunningRule) -> None:
         """Takes over the alerts and the last evaluation of the rule that this one replaces."""
         self.state.continue_from(before.state)
+        if self._problem is not None:
+            return
         self.health, self.error, self.failing_since_ms = before.health, before.error, before.failing_since_ms
         self.evaluated_at_ms, self.took_s = before.evaluated_at_ms, before.took_s
 
     def _evaluated(
         self, source: SeriesSource, at_ms: int, offset_ms: int, recorded: Set[str]
     ) -> tuple[list[Change], bool, Message | None]:
+        if self._problem is not None:
+            raise RuleFailed(self._problem)
         result = _vector(self._query.at(source, at_ms - offset_ms))
         no_data = not len(result.labels) and self._has_no_data(source, at_ms - offset_ms, recorded)
         if self.rule.kind == "record":

@@ -104,6 +104,11 @@ class Alert(Struct, frozen=True, gc=False):
         return self.label("severity")
 
     @property
+    def summary(self) -> str:
+        """What its rule says of it: the annotation ``summary``, else ``description``; empty when there is none."""
+        return next((text for name, text in self.annotations if name in ("summary", "description")), "")
+
+    @property
     def urgency(self) -> int:
         """How bad its ``severity`` is; what is not known, or not said, is between a warning and what is critical."""
         return _URGENCY.get(self.severity.lower(), _URGENCY_UNKNOWN)
@@ -156,11 +161,24 @@ class Event(Struct, frozen=True):
     note: str = ""
 
 
+class Trouble(Struct, frozen=True):
+    """Something that does not go as it should, as a sentence (``str(trouble)``). While one is ``blind``, rules are not
+    evaluated or somebody is not told: that nothing fires is then no good news. ``key`` is the same as long as it lasts,
+    whatever its sentence counts."""
+
+    key: str
+    text: Message
+    blind: bool = False
+
+    def __str__(self) -> str:
+        return str(self.text)
+
+
 class Alerts(Struct, frozen=True):
     """Everything at one moment. ``alerts`` are pending, firing, and resolved within the last 15 minutes, worst and then
     oldest first. ``evaluated_here`` is False where another LilFox of this state folder evaluates, or where a Prometheus
-    or an Alertmanager tells them: ``told_by`` is then its address. ``troubles`` are sentences about what does not go as
-    it should: a notifier that is not reached, evaluations that were missed."""
+    or an Alertmanager tells them: ``told_by`` is then its address. ``troubles`` are what does not go as it should: a
+    notifier that is not reached, evaluations that were missed."""
 
     at: datetime
     rules: tuple[RuleView, ...]
@@ -168,7 +186,12 @@ class Alerts(Struct, frozen=True):
     silences: tuple[Silence, ...] = ()
     evaluated_here: bool = True
     told_by: str = ""
-    troubles: tuple[Message, ...] = ()
+    troubles: tuple[Trouble, ...] = ()
+
+    @property
+    def blind(self) -> bool:
+        """Whether an alert may be missing, or not be told: a rule fails, a file is broken, a notifier is away."""
+        return any(each.blind for each in self.troubles) or any(rule.error is not None for rule in self.rules)
 
     def count(self, state: AlertState) -> int:
         """How many alerts are in that state, silenced ones not among them."""

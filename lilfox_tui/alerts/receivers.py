@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from lilfox_tui import plugins
-from lilfox_tui.alerts.model import Alert
+from lilfox_tui.alerts.model import Alert, Trouble
 from lilfox_tui.alerts.notifier import Notifier, Setting
 from lilfox_tui.alerts.outbox import Outbox, Told
 from lilfox_tui.alerts.saved import Saved
@@ -19,7 +19,7 @@ from lilfox_tui.alerts.telling import Plan, Receiver, Telling, receiver
 from lilfox_tui.alerts.telling_all import tell_all
 from lilfox_tui.config.model import AlertsConfig, Config, NotifierConfig
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.i18n import tr
 from lilfox_tui.metrics.model import Labels
 from lilfox_tui.plugins import NOTIFIERS
 
@@ -95,21 +95,21 @@ class Receivers:
         closing = (way.sending.notifier.close() for way in self._ways)
         await asyncio.gather(*closing, return_exceptions=True)
 
-    def troubles(self) -> tuple[Message, ...]:
+    def troubles(self) -> tuple[Trouble, ...]:
         """Who is not reached, and what was said."""
-        found: list[Message] = []
+        found: list[Trouble] = []
         for way in self._ways:
             sending = way.sending
             if sending.outage is not None:
                 outage = sending.outage
-                found.append(
-                    tr(
-                        "{name} is not told since {since:%H:%M:%S} UTC: {error}; tried again at {next:%H:%M:%S} UTC",
-                        name=way.to.name, since=outage.since, error=outage.error, next=outage.next_try,
-                    )
+                text = tr(
+                    "{name} is not told since {since:%H:%M:%S} UTC: {error}; tried again at {next:%H:%M:%S} UTC",
+                    name=way.to.name, since=outage.since, error=outage.error, next=outage.next_try,
                 )  # fmt: skip
+                found.append(Trouble(f"notifier {way.to.name}", text, blind=True))
             elif sending.note is not None:
-                found.append(tr("{name}: {note}", name=way.to.name, note=sending.note))
+                text = tr("{name}: {note}", name=way.to.name, note=sending.note)
+                found.append(Trouble(f"note {way.to.name}", text, blind=True))
         return tuple(found)
 
     def _forget_others(self) -> None:

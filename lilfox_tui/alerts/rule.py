@@ -39,6 +39,8 @@ class Rule(Struct, frozen=True):
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     place: Place
+    problem: str = ""
+    """Why it cannot be used, with its place; empty where it can."""
 
     @property
     def line(self) -> int:
@@ -63,7 +65,10 @@ class Group(Struct, frozen=True):
 
 
 class RuleFile(Struct, frozen=True):
-    """A file that was read; ``name`` is what its problems call it, mostly its path."""
+    """A file that was read; ``name`` is what its problems call it, mostly its path. ``refused`` are groups that cannot
+    be used, and why; ``problems`` all that is wrong in it, that of single rules too."""
 
     name: str
     groups: tuple[Group, ...]
+    refused: Mapping[str, str] = {}
+    problems: tuple[str, ...] = ()

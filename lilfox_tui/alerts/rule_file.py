@@ -10,6 +10,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from lilfox_tui.alerts.rule import Group, Kind, Place, Rule, RuleFile
 from lilfox_tui.alerts.template import TemplateError, compiled
 from lilfox_tui.config.problems import Findings, quoted
@@ -36,23 +38,45 @@ def read_rules(path: Path, *, trusted: bool = True) -> RuleFile:
     return from_text(read_text(path, trusted=trusted), str(path))
 
 
+def read_usable(path: Path) -> RuleFile:
+    """As :func:`read_rules`, and of a file that Prometheus would refuse what can be used: a rule with a problem keeps
+    it, a group with one is refused. Raises ConfigError where nothing can be told apart."""
+    return usable(read_text(path), str(path))
+
+
 def from_text(text: str, name: str) -> RuleFile:
     """The rules in ``text``; ``name`` is what problems call the file. Raises ConfigError as :func:`read_rules`."""
+    file = usable(text, name)
+    if file.problems:
+        raise _refusal(file.problems)
+    return file
+
+
+def usable(text: str, name: str) -> RuleFile:
+    """As :func:`read_usable`, of ``text``."""
     findings = Findings(name)
+    reading = _Reading(PrometheusNodes(findings))
     root = parse(text, findings, DIALECT)
-    groups = _Reading(PrometheusNodes(findings)).groups(root) if root is not None else ()
-    if findings:
-        problems = findings.sorted()
-        raise ConfigError(tr("the rules cannot be used:\n{problems}", problems="\n".join(problems)), problems)
-    return RuleFile(name, groups)
+    groups = reading.groups(root) if root is not None else ()
+    problems = findings.sorted()
+    if len(findings) > reading.placed:
+        raise _refusal(problems)
+    return RuleFile(name, groups, reading.refused, problems)
+
+
+def _refusal(problems: tuple[str, ...]) -> ConfigError:
+    return ConfigError(tr("the rules cannot be used:\n{problems}", problems="\n".join(problems)), problems)
 
 
 class _Reading:
-    """From nodes to groups; what is wrong goes into the findings, and the result is then not used."""
+    """From nodes to groups; what is wrong goes into the findings, and so many of them are ``placed``: of a rule, which
+    keeps them, or of a group, which is ``refused``."""
 
     def __init__(self, nodes: PrometheusNodes) -> None:
         self.nodes = nodes
         self.group_name = ""
+        self.placed = 0
+        self.refused: dict[str, str] = {}
 
     def wrong(self, line: int, what: str, rule: str | None = None) -> None:
         where = self.group_name if rule is None else f"{self.group_name}/{rule}"
@@ -61,15 +85,28 @@ class _Reading:
     def groups(self, root: Node) -> tuple[Group, ...]:
         top = self.nodes.fields(root, ("groups",), ())
         groups: dict[str, Group] = {}
+        lines: dict[str, int] = {}
         for node in self.nodes.items(top.get("groups"), ()):
+            before, placed = len(self.nodes.findings), self.placed
             group = self.group(node)
             if not group.name:
                 self.wrong(group.line, _("a group without a name; give it one, such as name: hosts"))
-            elif group.name in groups:
-                first = groups[group.name].line
+            elif group.name in lines:
+                first = lines[group.name]
                 self.wrong(group.line, _("a group of this name is in line {line} already; rename one", line=first))
-            groups.setdefault(group.name, group)
+            if len(self.nodes.findings) - before == self.placed - placed:
+                groups[group.name] = group
+            else:
+                name = group.name if group.name and group.name not in lines else f"{group.name}:{group.line}"
+                self.refused[name] = self.place_since(before, placed)
+            lines.setdefault(group.name, group.line)
         return tuple(groups.values())
+
+    def place_since(self, before: int, placed: int) -> str:
+        """Takes all findings since then as told with what they are about; the first of them, and how many more."""
+        first, *others = self.nodes.findings.since(before)
+        self.placed = placed + 1 + len(others)
+        return f"{first} (+{len(others)})" if others else first
 
     def group(self, node: Node) -> Group:
         self.group_name = self.nodes.named(node, "name")
@@ -89,6 +126,13 @@ class _Reading:
         )
 
     def rule(self, node: Node, group_labels: dict[str, str], group_lines: dict[str, int]) -> Rule:
+        before, placed = len(self.nodes.findings), self.placed
+        rule = self.judged(node, group_labels, group_lines)
+        if len(self.nodes.findings) == before:
+            return rule
+        return replace(rule, problem=self.place_since(before, placed))
+
+    def judged(self, node: Node, group_labels: dict[str, str], group_lines: dict[str, int]) -> Rule:
         alert, record = self.nodes.named(node, "alert"), self.nodes.named(node, "record")
         kind: Kind = "record" if record and not alert else "alert"
         name = alert or record

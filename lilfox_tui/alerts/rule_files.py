@@ -7,9 +7,10 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from lilfox_tui.alerts.model import Trouble
 from lilfox_tui.alerts.rule import RuleFile
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.i18n import tr
 
 Stamp = tuple[tuple[str, int, int, int], ...]
 """Path, inode, size and time of change (ns) of each file: another one means that something was written, or that other
@@ -17,7 +18,8 @@ people may write there now."""
 
 
 class RuleFiles(Struct, frozen=True):
-    """What was read. ``broken`` are files that cannot be used and why; ``missing`` patterns that fit no file."""
+    """What was read. ``broken`` are files that cannot be used and why; ``missing`` patterns that fit no file. Of what
+    else is wrong in files, their rules and ``refused`` groups tell."""
 
     files: tuple[RuleFile, ...]
     broken: Mapping[str, LilFoxError]
@@ -25,22 +27,23 @@ class RuleFiles(Struct, frozen=True):
     stamp: Stamp
 
     @property
-    def troubles(self) -> tuple[Message, ...]:
+    def troubles(self) -> tuple[Trouble, ...]:
         """What is wrong, in sentences."""
-        lost = (tr("rules: no file fits {pattern}", pattern=pattern) for pattern in self.missing)
-        return (*lost, *(tr("rules: {reason}", reason=_first_line(error)) for error in self.broken.values()))
+        lost = {pattern: tr("rules: no file fits {pattern}", pattern=pattern) for pattern in self.missing}
+        broken = {path: tr("rules: {reason}", reason=_first_line(error)) for path, error in self.broken.items()}
+        return tuple(Trouble(f"rules {what}", text, blind=True) for what, text in (*lost.items(), *broken.items()))
 
 
 def read_rule_files(patterns: Sequence[str], base: Path) -> RuleFiles:
     """Reads them all; patterns that are relative are looked for under ``base``. Blocks."""
-    from lilfox_tui.alerts.rule_file import read_rules
+    from lilfox_tui.alerts.rule_file import read_usable
 
     stamp = stamp_of(patterns, base)
     files: list[RuleFile] = []
     broken: dict[str, LilFoxError] = {}
     for path, *_ in stamp:
         try:
-            files.append(read_rules(Path(path)))
+            files.append(read_usable(Path(path)))
         except LilFoxError as error:
             broken[path] = error
     missing = tuple(pattern for pattern in patterns if not _paths(pattern, base))

@@ -9,9 +9,9 @@ from time import perf_counter
 from lilfox_tui.alerts.group import GroupState
 from lilfox_tui.alerts.group_rule import RunningRule
 from lilfox_tui.alerts.lifecycle import Change, ChangeKind, LiveAlert, Outage
-from lilfox_tui.alerts.model import AlertState, Event, RuleHealth
+from lilfox_tui.alerts.model import AlertState, Event, RuleHealth, Trouble
 from lilfox_tui.alerts.saved import Saved, SavedGroup
-from lilfox_tui.i18n import Message, _, ntr, tr
+from lilfox_tui.i18n import _, ntr, tr
 from lilfox_tui.metrics.model import Labels
 from lilfox_tui.scrape.instants import time_of
 from lilfox_tui.scrape.series import SeriesSource
@@ -110,26 +110,24 @@ class RunningGroup:
         self._kept, self._kept_ms = before._kept, before._kept_ms
         self._events, self._ended = before._events, before._ended
 
-    def troubles(self) -> list[Message]:
-        """What does not go as it should, in sentences."""
+    def troubles(self) -> list[Trouble]:
+        """What does not go as it should."""
         found = []
         interval_s = self.interval_ms / 1000
         if self.took_s > interval_s:
-            found.append(
-                tr(
-                    "group {group}: an evaluation takes {took:.1f} s, and one is due each {interval:g} s",
-                    group=self.state.group.name, took=self.took_s, interval=interval_s,
-                )
+            slow = tr(
+                "group {group}: an evaluation takes {took:.1f} s, and one is due each {interval:g} s",
+                group=self.state.group.name, took=self.took_s, interval=interval_s,
             )  # fmt: skip
+            found.append(Trouble(f"slow {self.name}", slow))
         if self.missed:
-            found.append(
-                ntr(
-                    "group {group}: {count} evaluation was missed",
-                    "group {group}: {count} evaluations were missed",
-                    self.missed,
-                    group=self.state.group.name,
-                )
+            missed = ntr(
+                "group {group}: {count} evaluation was missed",
+                "group {group}: {count} evaluations were missed",
+                self.missed,
+                group=self.state.group.name,
             )
+            found.append(Trouble(f"missed {self.name}", missed))
         return found
 
 

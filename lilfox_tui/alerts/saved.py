@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lilfox_tui.alerts.database import Database
+from lilfox_tui.alerts.database import Busy, Database
 from lilfox_tui.alerts.lifecycle import LiveAlert
-from lilfox_tui.alerts.model import Acknowledgement, Event, RuleView, Silence
+from lilfox_tui.alerts.model import Acknowledgement, Event, RuleView, Silence, Trouble
 from lilfox_tui.i18n import Message
 from lilfox_tui.metrics.model import Labels
 from lilfox_tui.scrape.instants import ms_of
@@ -40,6 +41,7 @@ class Saved:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self._troubles: bytes | None = None
 
     def groups(self) -> dict[str, SavedGroup]:
         """All groups, by their names."""
@@ -105,6 +107,20 @@ class Saved:
                 body = msgspec.msgpack.encode(acknowledged)
                 write.execute("REPLACE INTO acknowledgement VALUES (?, ?)", (key(labels), body))
             write.execute("INSERT INTO event (at_ms, body) VALUES (?, ?)", _event_row(event))
+
+    def troubles(self) -> tuple[Trouble, ...]:
+        """What does not go as it should with the one that evaluates."""
+        rows = self.database.rows("SELECT body FROM trouble")
+        return msgspec.msgpack.decode(rows[0][0], type=tuple[Trouble, ...]) if rows else ()
+
+    def keep_troubles(self, troubles: Iterable[Trouble]) -> None:
+        """Keeps them for all who look, where they are others than at the last call."""
+        body = msgspec.msgpack.encode([replace(each, text=Message(str(each))) for each in troubles])
+        if body == self._troubles:
+            return
+        with suppress(Busy), self.database.transaction() as write:
+            write.execute("REPLACE INTO trouble VALUES (0, ?)", (body,))
+            self._troubles = body
 
     def silences(self) -> tuple[Silence, ...]:
         """All silences, those of the last five days that have ended too; the one that ends last first."""

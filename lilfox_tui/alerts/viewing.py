@@ -42,4 +42,4 @@ def from_saved(saved: Saved, now: datetime) -> Alerts:
             alerts += [alert_view(group.keys.get(identity, identity), alert) for alert in found]
     silences = saved.silences()
     shown = marked(alerts, saved.acknowledgements(), silences, now)
-    return Alerts(now, tuple(rules), shown, silences, evaluated_here=False)
+    return Alerts(now, tuple(rules), shown, silences, evaluated_here=False, troubles=saved.troubles())

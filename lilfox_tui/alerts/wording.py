@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lilfox_tui.alerts.model import Alert
+from lilfox_tui.alerts.model import Alert, AlertState
 from lilfox_tui.alerts.notifier import Notice
 from lilfox_tui.i18n import _, listed, ngettext
 from lilfox_tui.text import clean, human_duration
@@ -12,6 +12,12 @@ from lilfox_tui.text import clean, human_duration
 _SUBJECT_CHARS = 150
 _MOST_ALERTS = 50
 _MOST_LINES, _LINE_CHARS = 40, 1000
+
+
+def said(alert: Alert) -> str:
+    """What its rule says of it, on one line; of one that is over, that it was so: the text itself is in the present."""
+    text = alert.summary
+    return _("was: {text}", text=text) if text and alert.state is AlertState.RESOLVED else text
 
 
 def subject(notice: Notice) -> str:

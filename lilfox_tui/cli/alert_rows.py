@@ -35,10 +35,11 @@ def alert_rows(state: State[Alerts] | None) -> Iterator[Ranked]:
     for rule in alerts.rules:
         if rule.error is not None:
             text = _("cannot be evaluated: {why}", why=rule.error)
-            yield Level.DEGRADED, [_row(Level.DEGRADED, rule.name, text)]
+            yield Level.FAILING, [_row(Level.FAILING, rule.name, text)]
     for trouble in alerts.troubles:
-        yield Level.DEGRADED, [_row(Level.DEGRADED, _("alerts"), str(trouble))]
-    if not live:
+        level = Level.FAILING if trouble.blind else Level.DEGRADED
+        yield level, [_row(level, _("alerts"), str(trouble))]
+    if not live and not alerts.blind:
         yield (
             Level.GOOD,
             [
@@ -62,8 +63,8 @@ def _alert(alert: Alert, alerts: Alerts) -> Ranked:
         said.append(_("acknowledged by {name}", name=alert.acknowledged.by))
     said += [f"{name}={value}" for name, value in alert.labels if name != "alertname"]
     rows = [_row(level, alert.name, "  ".join(said))]
-    if summary := next((text for name, text in alert.annotations if name in ("summary", "description")), ""):
-        rows.append([Cell(""), Cell(""), Cell(""), Cell(summary)])
+    if alert.summary:
+        rows.append([Cell(""), Cell(""), Cell(""), Cell(alert.summary)])
     return level, rows
 
 

@@ -15,7 +15,7 @@ from msgspec import inspect as types
 
 from lilfox_tui.config import scalars
 from lilfox_tui.config.problems import Findings, KeyPath, quoted, rather
-from lilfox_tui.config.types import Seconds, SecretRef
+from lilfox_tui.config.types import Seconds, SecretRef, Wait
 from lilfox_tui.config.yaml_nodes import ListNode, MapNode, Node, ScalarNode
 from lilfox_tui.i18n import Message, _
 
@@ -29,6 +29,7 @@ _SCALARS: Mapping[type, Callable[[ScalarNode], object]] = {
 }
 _CUSTOM: Mapping[type, Callable[[ScalarNode], object]] = {
     Seconds: scalars.to_seconds,
+    Wait: scalars.to_wait,
     SecretRef: scalars.to_secret_ref,
 }
 

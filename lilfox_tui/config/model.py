@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from lilfox_tui.config.runbook_model import ContactConfig, RecoveryConfig, RunbooksConfig
-from lilfox_tui.config.types import LanguageName, Model, Name, Port, Recipient, Seconds, SecretRef, TextOrSecret
+from lilfox_tui.config.types import LanguageName, Model, Name, Port, Recipient, Seconds, SecretRef, TextOrSecret, Wait
 
 
 class HostConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -218,8 +218,8 @@ class AlertsConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True)
     """Timers of ``for`` go on after LilFox was away for so long at most; then they begin anew."""
     group_by: tuple[str, ...] = ("alertname",)
     """Alerts with the same values of these labels are told together."""
-    group_wait: Seconds = Seconds(10)
-    """From an alert's firing to telling it, so that others of its group are told with it."""
+    group_wait: Wait = Wait(10)
+    """From an alert's firing to telling it, so that others of its group are told with it; 0s for at once."""
     group_interval: Seconds = Seconds(300)
     """Between two messages about one group that still fires."""
     remind: Seconds | None = Seconds(4 * 3600)

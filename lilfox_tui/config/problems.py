@@ -58,6 +58,17 @@ class Findings(Struct):
     def __bool__(self) -> bool:
         return bool(self._found)
 
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def since(self, count: int) -> tuple[str, ...]:
+        """What was found after the first ``count`` findings, in the order of the file."""
+        return _in_order(self._found[count:])
+
     def sorted(self) -> tuple[str, ...]:
         """All findings in the order of the file, each as ``file:line: key.path: what``."""
-        return tuple(text for _line, text in sorted(self._found, key=lambda found: found[0]))
+        return _in_order(self._found)
+
+
+def _in_order(found: Iterable[tuple[int, str]]) -> tuple[str, ...]:
+    return tuple(text for _line, text in sorted(found, key=lambda each: each[0]))

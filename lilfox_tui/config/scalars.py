@@ -10,7 +10,7 @@ import math
 import re
 
 from lilfox_tui.config.problems import quoted
-from lilfox_tui.config.types import Seconds, SecretRef
+from lilfox_tui.config.types import Seconds, SecretRef, Wait
 from lilfox_tui.config.yaml_nodes import ScalarNode
 from lilfox_tui.i18n import _
 
@@ -65,15 +65,23 @@ def to_float(node: ScalarNode) -> float:
 
 def to_seconds(node: ScalarNode) -> Seconds:
     """A span of time above zero and up to a year, ``500ms 2s 5m 1h 1d`` or a bare number of seconds."""
+    seconds = to_wait(node)
+    if seconds == 0:
+        raise Wrong(_("{value} is out of range; a duration is above zero and up to a year", value=quoted(node.text)))
+    return Seconds(seconds)
+
+
+def to_wait(node: ScalarNode) -> Wait:
+    """As :func:`to_seconds`, and zero."""
     match = _DURATION.fullmatch(node.text)
     if match is None:
         raise Wrong(
             _("{value} is not a duration; write 500ms, 2s, 5m, 1h, 1d or a number of seconds", value=quoted(node.text))
         )
     seconds = float(match[1]) * _UNITS[match[2]]
-    if not 0 < seconds <= _LONGEST_S:
+    if not 0 <= seconds <= _LONGEST_S:
         raise Wrong(_("{value} is out of range; a duration is above zero and up to a year", value=quoted(node.text)))
-    return Seconds(seconds)
+    return Wait(seconds)
 
 
 def to_secret_ref(node: ScalarNode) -> SecretRef:

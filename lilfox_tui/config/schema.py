@@ -10,7 +10,7 @@ from msgspec import inspect as types
 from lilfox_tui import plugins
 from lilfox_tui.config.backup_section import SOURCES, STORES
 from lilfox_tui.config.model import Config, LogConfig, StoreConfig
-from lilfox_tui.config.types import Seconds, SecretRef
+from lilfox_tui.config.types import Seconds, SecretRef, Wait
 from lilfox_tui.plugins import BACKENDS, COLLECTORS, LOG_SOURCES, NOTIFIERS
 from lilfox_tui.redact import redact
 
@@ -26,6 +26,10 @@ _CUSTOM: dict[type, dict[str, Any]] = {
     Seconds: {
         "description": "a duration: 500ms, 2s, 5m, 1h, 1d, or a number of seconds",
         "anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": "^[0-9.]+ ?(ms|s|m|h|d)?$"}],
+    },
+    Wait: {
+        "description": "a duration, or 0s for none",
+        "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": "^[0-9.]+ ?(ms|s|m|h|d)?$"}],
     },
     SecretRef: {
         "description": "where a secret is kept: env:NAME, file:PATH or cmd:COMMAND",

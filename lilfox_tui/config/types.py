@@ -14,6 +14,10 @@ class Seconds(float):
     """A duration in seconds; written ``500ms``, ``2s``, ``5m``, ``1h``, ``1d`` in the file."""
 
 
+class Wait(Seconds):
+    """A duration that may be none at all: ``0s``."""
+
+
 class SecretRef(str):
     """Where a secret is kept: ``env:NAME``, ``file:PATH`` or ``cmd:ARGV`` (split as a shell splits words, run without a
     shell). Never the secret itself. ``secrets.resolve`` reads it at the moment of use."""

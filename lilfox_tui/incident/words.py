@@ -76,7 +76,10 @@ def _alert(what: model.AlertChanged) -> str:
         "silenced": _("silenced"),
     }[what.state]
     text = _("alert {name} {state}", name=what.name, state=state)
-    return "  ".join(part for part in (text, labels, what.summary) if part)
+    summary = what.summary
+    if summary and what.state == "resolved":  # it says in the present tense what is over
+        summary = _("was: {text}", text=summary)
+    return "  ".join(part for part in (text, labels, summary) if part)
 
 
 def _whole(what: model.Closed | model.Reopened | model.TookOver) -> str:

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from lilfox_tui.alerts.alertmanager_api import AlertmanagerApi
 from lilfox_tui.alerts.database import Database
 from lilfox_tui.alerts.external import ExternalAlerts
 from lilfox_tui.alerts.folder import DATABASE
-from lilfox_tui.alerts.model import Alerts
+from lilfox_tui.alerts.model import Alerts, Trouble
 from lilfox_tui.alerts.one_evaluates import OneEvaluates
 from lilfox_tui.alerts.saved import Saved
 from lilfox_tui.alerts.viewing import from_saved
@@ -50,8 +52,11 @@ def kept_alerts(folder: Path | None) -> Ready[Alerts] | Unavailable:
         saved = Saved(database)
         lock = OneEvaluates(folder)
         if lock.is_held():
-            frozen = lock.frozen(now)
-            return Ready(from_saved(saved, now), now) if frozen is None else Unavailable(LilFoxError(frozen), now)
+            alerts, frozen = from_saved(saved, now), lock.frozen(now)
+            if frozen is not None:
+                trouble = Trouble("frozen", frozen, blind=True)
+                alerts = replace(alerts, troubles=(*alerts.troubles, trouble))
+            return Ready(alerts, now)
         newest_ms = max((group.evaluated_ms for group in saved.groups().values()), default=None)
     except LilFoxError as error:
         return Unavailable(error, now)

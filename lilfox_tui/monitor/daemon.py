@@ -15,6 +15,7 @@ from lilfox_tui.config.model import Config, MonitorConfig
 from lilfox_tui.config.types import Seconds
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.metrics.model import Level, Snapshot
+from lilfox_tui.monitor.alert_log import AlertLog
 from lilfox_tui.monitor.export import prometheus, report
 from lilfox_tui.monitor.export_recovery import recovery_families
 from lilfox_tui.monitor.heartbeat import Heartbeat
@@ -56,6 +57,7 @@ class Daemon:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._monitor.run())
                 group.create_task(self._report())
+                group.create_task(AlertLog(self._warn).follow(self._monitor.alerting.feed))
                 if self._options.heartbeat_url is not None:
                     beat = Heartbeat(self._options.heartbeat_url, self._options.heartbeat_every, self._warn)
                     group.create_task(beat.run())

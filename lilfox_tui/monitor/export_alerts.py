@@ -20,16 +20,15 @@ _NO_NAME_CHARACTER = re.compile(r"[^a-zA-Z0-9_]")
 
 def alerts_level(state: State[Alerts] | None) -> Level:
     """How bad the alerts are, silenced ones not among them; GOOD where there are no rules, UNKNOWN where their alerts
-    are not known."""
+    are not known. FAILING where one may be missing: nobody would hear of what goes wrong."""
     if state is None:
         return Level.GOOD
     if not isinstance(state, Ready):
         return Level.UNKNOWN
     live = [alert for alert in state.value.alerts if alert.resolved_at is None and not alert.silenced_by]
-    if any(alert.fired_at is not None for alert in live):
+    if state.value.blind or any(alert.fired_at is not None for alert in live):
         return Level.FAILING
-    failed = any(rule.error is not None for rule in state.value.rules)
-    return Level.DEGRADED if live or failed or state.value.troubles else Level.GOOD
+    return Level.DEGRADED if live or state.value.troubles else Level.GOOD
 
 
 def alerts_document(state: State[Alerts] | None) -> dict[str, Any] | None:

@@ -41,7 +41,7 @@ class HostView(Struct, frozen=True):
 
 class ServiceView(Struct, frozen=True):
     """One service as a row shows it; ``state`` is None until it was asked once. ``traffic`` is what its page of metrics
-    tells; why there is nothing where it is unavailable. ``found``: the config does not name it, and it is only shown."""
+    tells; why there is nothing where it is unavailable. ``found``: shown alone, the config does not name it."""
 
     name: str
     config: ServiceConfig

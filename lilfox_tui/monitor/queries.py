@@ -10,9 +10,9 @@ from lilfox_tui.hosts.base import Host
 from lilfox_tui.monitor.alert_watch import AlertWatch
 
 if TYPE_CHECKING:
+    from lilfox_tui.monitor.scrape_watch import ScrapeWatch
     from lilfox_tui.promql.engine import QueryEngine
     from lilfox_tui.promql.remote import Remote
-    from lilfox_tui.monitor.scrape_watch import ScrapeWatch
 
 
 class Queries:

@@ -15,6 +15,7 @@ from lilfox_tui.alerts.model import (
     RuleView,
     Silence,
     SilenceMatcher,
+    Trouble,
 )
 from lilfox_tui.feed import Ready
 from lilfox_tui.i18n import tr
@@ -99,7 +100,7 @@ def some() -> Alerts:
             replace(over, resolved_at=NOW - timedelta(minutes=5)),
         ),
         (silence,),
-        troubles=(tr("rules: no file fits {pattern}", pattern="/etc/lilfox/more/*.yml"),),
+        troubles=(Trouble("rules", tr("rules: no file fits {pattern}", pattern="/etc/lilfox/more/*.yml"), blind=True),),
     )
 
 

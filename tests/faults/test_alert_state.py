@@ -17,7 +17,7 @@ import pytest
 from lilfox_tui.alerts.database import Database
 from lilfox_tui.alerts.one_evaluates import SILENT_S, OneEvaluates
 from lilfox_tui.alerts.silences import parse_matchers
-from lilfox_tui.feed import Unavailable
+from lilfox_tui.feed import Ready
 from lilfox_tui.monitor.alert_others import kept_alerts
 from tests.services.alert_lab import Lab
 from tests.unit.alerts.running import Clock, Run
@@ -48,8 +48,9 @@ async def test_one_that_evaluates_and_stands_still_is_told_of(lab: Lab, monkeypa
         assert not lock.take()
         monkeypatch.setattr("lilfox_tui.alerts.one_evaluates.SILENT_S", 0.0)
         kept = kept_alerts(folder)
-        assert isinstance(kept, Unavailable)
-        assert "no sign of life" in str(kept.error)
+        assert isinstance(kept, Ready)
+        assert kept.value.blind
+        assert "no sign of life" in str(kept.value.troubles[-1])
         clock = Clock()
         clock.seconds = (later - clock.now()).total_seconds()
         second = Run(folder, clock)

@@ -48,6 +48,9 @@ def kept(args: argparse.Namespace, *, changes: bool = False) -> Iterator[Saved]:
 
 def alerts_now(saved: Saved) -> Alerts:
     """What is known now; says so where nobody evaluates any more."""
+    from msgspec.structs import replace
+
+    from lilfox_tui.alerts.model import Trouble
     from lilfox_tui.alerts.one_evaluates import OneEvaluates
     from lilfox_tui.alerts.viewing import from_saved
 
@@ -59,7 +62,8 @@ def alerts_now(saved: Saved) -> Alerts:
         age = "-" if newest_ms is None else human_duration(now.timestamp() - newest_ms / 1000)
         warn(tr("no LilFox evaluates these rules now; this is how it was {age} ago", age=age))
     elif (frozen := lock.frozen(now)) is not None:
-        warn(frozen)
+        alerts = from_saved(saved, now)
+        return replace(alerts, troubles=(*alerts.troubles, Trouble("frozen", frozen, blind=True)))
     return from_saved(saved, now)
 
 

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints them; 1 where one fires that is not silenced."""
+    """Prints them; 1 where one fires that is not silenced, and where one may be missing or not be told."""
     if args.json_schema:
         print_schema("alerts-list")
         return 0
@@ -36,38 +36,48 @@ def run(args: argparse.Namespace) -> int:
         alerts, not_told = alerts_now(saved), _not_told(saved)
     if args.json:
         found = [alert_document(alert) for alert in alerts.alerts]
-        print_json({"alerts": found, "failing_rules": _failing(alerts), "not_told": not_told})
+        troubles = [str(each) for each in alerts.troubles]
+        print_json({"alerts": found, "failing_rules": _failing(alerts), "not_told": not_told, "troubles": troubles})
     else:
         _print(alerts)
         for one in not_told:
             print_line(_not_told_text(**one))
-    return 1 if any(one.state.name == "FIRING" and not one.silenced_by for one in alerts.alerts) else 0
+    fires = any(one.state.name == "FIRING" and not one.silenced_by for one in alerts.alerts)
+    return 1 if fires or alerts.blind or not_told else 0
 
 
 def _print(alerts: Alerts) -> None:
+    from lilfox_tui.alerts.wording import said
+
     if not alerts.alerts:
-        print_line(tr("no alerts"))
+        print_line(tr("no alerts") if not alerts.blind else tr("no alerts are known, and some may be missing:"))
     rows = []
     for alert in alerts.alerts:
         since = alert.resolved_at or alert.fired_at or alert.active_at
-        summary = next((text for name, text in alert.annotations if name in ("summary", "description")), "")
         rows.append(
             [
                 Cell(_STATES[alert.state.name](), _LEVELS[alert.state.name]),
                 Cell(alert.name),
                 Cell(short_age((alerts.at - since).total_seconds()), right=True),
-                Cell(f"{alert.value:g}", right=True),
+                Cell(_value(alert), right=True),
                 Cell(_said(alert)),
                 Cell(labels_text(alert)),
-                Cell(summary),
+                Cell(said(alert)),
             ]
         )
     print_table(rows)
     for rule in _failing(alerts):
         print_line(tr("rule {name} ({group}) fails: {error}", **rule))
+    for trouble in alerts.troubles:
+        print_line(trouble.text)
 
 
 _STATES = {"FIRING": lambda: _("firing"), "PENDING": lambda: _("pending"), "RESOLVED": lambda: _("resolved")}
+
+
+def _value(alert: Alert) -> str:
+    value = f"{alert.value:g}"
+    return _("was {value}", value=value) if alert.state.name == "RESOLVED" else value
 
 
 def _said(alert: Alert) -> str:

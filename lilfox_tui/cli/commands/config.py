@@ -9,6 +9,7 @@ from lilfox_tui.cli.main import add_everywhere
 from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, print_text
 from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.config.model import Config
+from lilfox_tui.errors import ConfigError
 from lilfox_tui.i18n import ntr, tr
 
 _PACKAGES = {
@@ -87,6 +88,8 @@ def _check_alerts(config: Config, base: Path) -> None:
     read = read_rule_files(config.rules, base)
     for error in read.broken.values():
         raise error
+    for problems in (file.problems for file in read.files if file.problems):
+        raise ConfigError(tr("the rules cannot be used:\n{problems}", problems="\n".join(problems)), problems)
     for trouble in read.troubles:
         print_line(trouble)
 

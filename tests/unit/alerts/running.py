@@ -13,7 +13,7 @@ from lilfox_tui.alerts.engine import AlertEngine
 from lilfox_tui.alerts.model import Alert
 from lilfox_tui.alerts.notifier import Notice, Setting
 from lilfox_tui.config.model import AlertsConfig, Config, NotifierConfig
-from lilfox_tui.config.types import Seconds
+from lilfox_tui.config.types import Seconds, Wait
 from lilfox_tui.scrape.labels import LabelList, LabelSet
 from lilfox_tui.scrape.store import Store
 from tests.unit.alerts.made import at
@@ -31,7 +31,7 @@ groups:
       - alert: Busy
         expr: busy > 5
 """
-ALERTS = AlertsConfig(group_wait=Seconds(0.1), group_interval=Seconds(60), remind=Seconds(3600))
+ALERTS = AlertsConfig(group_wait=Wait(0.1), group_interval=Seconds(60), remind=Seconds(3600))
 
 
 class Clock:

@@ -188,7 +188,7 @@ async def test_a_rule_file_that_is_broken_resolves_nothing(tmp_path: Path) -> No
     after = await started(tmp_path, clock=before.clock, rules=None)
     assert await after.go(30, UP) == ["Down a firing"], "nothing evaluates it, so nothing ends it"
     assert after.engine.feed.value is not None
-    assert after.engine.feed.value.rules[0].health is RuleHealth.UNKNOWN
+    assert after.engine.feed.value.rules[0].health is RuleHealth.FAILED
     after.rules.write_text(RULES)
     await after.engine.load()
     assert await after.go(60, UP) == ["Down a resolved"]

@@ -16,7 +16,7 @@ from lilfox_tui.alerts.receivers import Receivers
 from lilfox_tui.alerts.saved import Saved
 from lilfox_tui.alerts.sending import GIVEN_UP_AFTER_S, LONGEST_WAIT_S, Sending, back_off_s
 from lilfox_tui.config.model import AlertsConfig, Config
-from lilfox_tui.config.types import Seconds
+from lilfox_tui.config.types import Seconds, Wait
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
 from tests.unit.alerts.made import alert, notice
@@ -186,7 +186,7 @@ async def test_one_notifier_that_hangs_holds_up_neither_the_others_nor_the_plan(
     saved = Saved(Database(tmp_path / "alerts.db"))
     config = Config(
         notifiers={"one": bell.Options(timeout=Seconds(3600)), "two": bell.Options(resolved=True)},
-        alerts=AlertsConfig(group_wait=Seconds(0.1)),
+        alerts=AlertsConfig(group_wait=Wait(0.1)),
     )
     receivers = Receivers(config, saved, Setting(rang.append))
     hanging = Receiver()

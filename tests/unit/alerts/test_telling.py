@@ -17,13 +17,13 @@ from lilfox_tui.alerts.telling import Plan, Telling, receiver
 from lilfox_tui.alerts.telling_all import tell_all
 from lilfox_tui.alerts.wording import body, subject
 from lilfox_tui.config.model import AlertsConfig, NotifierConfig
-from lilfox_tui.config.types import Seconds
+from lilfox_tui.config.types import Seconds, Wait
 from lilfox_tui.errors import UsageError
 from lilfox_tui.metrics.model import Labels
 from tests.unit.alerts.made import alert, at, notice
 
 RESOLVED, PENDING = AlertState.RESOLVED, AlertState.PENDING
-CONFIG = AlertsConfig(group_wait=Seconds(10), group_interval=Seconds(300), remind=Seconds(3600), resend=Seconds(60))
+CONFIG = AlertsConfig(group_wait=Wait(10), group_interval=Seconds(300), remind=Seconds(3600), resend=Seconds(60))
 
 
 class Listener:
@@ -83,6 +83,11 @@ def test_a_group_is_told_once_and_its_end_once() -> None:
     assert len({one.thread for one in them.heard}) == 1
     assert len({one.id for one in them.heard}) == 2
     assert them.told == {}
+
+
+def test_without_a_wait_it_is_told_in_the_moment_in_which_it_fires() -> None:
+    listener = Listener(replace(CONFIG, group_wait=Wait(0)))
+    assert listener.at(0, alert(instance="a")) == ["firing: a / "]
 
 
 def test_groups_are_by_labels() -> None:

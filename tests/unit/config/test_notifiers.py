@@ -82,7 +82,14 @@ def test_what_is_wrong_is_named_with_what_there_is(notifier: str, says: str) -> 
         ("{group_by: ['...']}", "alerts.group_by: “...” is no label's name"),
         ("{external_url: fox}", "alerts.external_url: not an address"),
         ("{every: 0s}", "alerts.every: "),
+        ("{group_interval: 0s}", "alerts.group_interval: "),  # as Alertmanager
+        ("{group_wait: -1s}", "alerts.group_wait: "),
     ],
 )
 def test_what_is_wrong_with_alerts_is_named(alerts: str, says: str) -> None:
     assert problem(f"alerts: {alerts}\n").startswith(f"1: {says}")
+
+
+@pytest.mark.parametrize("wait", ["0s", "0", "0ms", "0.0h"])
+def test_alerts_of_a_group_may_be_told_at_once(wait: str) -> None:
+    assert from_text(f"alerts: {{group_wait: {wait}}}\n").alerts.group_wait == 0

@@ -40,7 +40,7 @@ def ready(*alerts: Alert, rules: tuple[RuleView, ...] = ()) -> Ready[Alerts]:
         (ready(alert(state=AlertState.PENDING)), Level.DEGRADED),
         (ready(alert(state=AlertState.RESOLVED)), Level.GOOD),
         (ready(replace(alert(), silenced_by=("1",))), Level.GOOD),
-        (ready(rules=(FAILED,)), Level.DEGRADED),
+        (ready(rules=(FAILED,)), Level.FAILING),
     ],
 )
 def test_how_bad_alerts_are(state: State[Alerts] | None, level: Level) -> None:

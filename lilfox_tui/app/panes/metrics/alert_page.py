@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from lilfox_tui.alerts.model import Alert, Event, RuleView, Silence
 from lilfox_tui.alerts.silent_windows import window_of
+from lilfox_tui.alerts.wording import said
 from lilfox_tui.app.chart import AXIS_WIDTH, chart, spark
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
@@ -67,12 +68,11 @@ def _title(page: AlertPage) -> list[Row]:
         ]
     head += [
         Piece("  " + state_text(alert, item.rule, page.now), role(alert)),
-        Piece("  " + against(alert.value, item.expression), role(alert)),
+        Piece("  " + against(alert, item.expression), role(alert)),
     ]
     if alert.severity:
         head.append(Piece("  " + alert.severity, "muted"))
-    summary = next((text for name, text in alert.annotations if name in ("summary", "description")), "")
-    return [tuple(head), (Piece("   " + (summary or where(alert.labels))),)]
+    return [tuple(head), (Piece("   " + (said(alert) or where(alert.labels))),)]
 
 
 def _said(page: AlertPage) -> list[Row]:

@@ -9,6 +9,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from lilfox_tui.alerts.model import Alert, Alerts, AlertState, RuleHealth, RuleView
+from lilfox_tui.alerts.wording import said
 from lilfox_tui.app.columns import Column, choose, line
 from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
@@ -58,7 +59,7 @@ class Item(Struct, frozen=True):
     def level(self) -> Level:
         """How bad it is; silenced is not bad."""
         if self.alert is None:
-            return Level.DEGRADED if self.rule is not None and self.rule.health is RuleHealth.FAILED else Level.UNKNOWN
+            return Level.FAILING if self.rule is not None and self.rule.health is RuleHealth.FAILED else Level.UNKNOWN
         if self.alert.silenced_by or self.alert.state is AlertState.RESOLVED:
             return Level.GOOD
         return Level.FAILING if self.alert.state is AlertState.FIRING else Level.DEGRADED
@@ -98,12 +99,12 @@ def number(value: float | None) -> str:
     return f"{value:.3g}" if abs(value) < _PLAIN_BELOW else human_count(value)
 
 
-def against(value: float, expression: str) -> str:
-    """A value and what it is compared with: ``0.31 > 0.05``."""
-    sides = compared(expression)
-    if not sides.op:
-        return number(value)
-    return f"{number(value)} {sides.op} {sides.right if sides.limit is None else number(sides.limit)}"
+def against(alert: Alert, expression: str) -> str:
+    """An alert's value and what it is compared with: ``0.31 > 0.05``; of one that is over, what it was."""
+    sides, text = compared(expression), number(alert.value)
+    if sides.op:
+        text = f"{text} {sides.op} {sides.right if sides.limit is None else number(sides.limit)}"
+    return _("was {value}", value=text) if alert.state is AlertState.RESOLVED else text
 
 
 def state_text(alert: Alert, rule: RuleView | None, now: datetime) -> str:
@@ -154,22 +155,21 @@ class _Value(Struct, frozen=True):
 
 
 def _note(value: _Value) -> Row:
-    text = next((text for name, text in value.alert.annotations if name in ("summary", "description")), "")
     marked = marks(value.alert)
-    return (Piece(marked + "  " if marked else "", "accent"), Piece(text, "muted"))
+    return (Piece(marked + "  " if marked else "", "accent"), Piece(said(value.alert), "muted"))
 
 
 _COLUMNS: tuple[Column[_Value], ...] = (
     Column(lambda: "", 18, lambda v: (Piece(v.item.name, "strong"),), grow=2),
     Column(lambda: "", 14, lambda v: (Piece(where(v.alert.labels)),), priority=2, grow=8),
-    Column(lambda: "", 13, lambda v: (Piece(against(v.alert.value, v.item.expression), role(v.alert)),), priority=3),
+    Column(lambda: "", 13, lambda v: (Piece(against(v.alert, v.item.expression), role(v.alert)),), priority=3),
     Column(lambda: "", 23, lambda v: (Piece(state_text(v.alert, v.item.rule, v.now), role(v.alert)),), priority=1),
     Column(lambda: "", 20, _note, priority=4, grow=200),
 )
 _TIGHT_COLUMNS: tuple[Column[_Value], ...] = (
     Column(lambda: "", 18, lambda v: (Piece(v.item.name, "strong"),)),
     Column(lambda: "", 14, lambda v: (Piece(where(v.alert.labels)),), priority=2, grow=200),
-    Column(lambda: "", 13, lambda v: (Piece(against(v.alert.value, v.item.expression), role(v.alert)),), priority=3),
+    Column(lambda: "", 13, lambda v: (Piece(against(v.alert, v.item.expression), role(v.alert)),), priority=3),
     Column(lambda: "", 18, lambda v: (Piece(state_text(v.alert, None, v.now), role(v.alert)),), priority=1),
 )
 """Without what a pending alert waits for, so that those of several instances can be told apart."""
@@ -213,7 +213,7 @@ def summary_pieces(alerts: Alerts, below: str) -> list[Piece]:
     if silenced := sum(bool(alert.silenced_by) for alert in alerts.alerts):
         pieces.append(Piece("  " + _("{count} silenced", count=silenced), "muted"))
     if not pieces:
-        pieces.append(Piece("  " + _("none"), "muted" if alerts.troubles else "good"))
+        pieces.append(Piece("  " + _("none"), "muted" if alerts.troubles or alerts.blind else "good"))
     if below:
         pieces.append(Piece("   " + below, "muted"))
     pieces.append(Piece("   " + _rules_text(alerts.rules), "muted"))

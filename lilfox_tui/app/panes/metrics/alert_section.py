@@ -72,11 +72,13 @@ class AlertSection(AlertKeys):
             if str(error.hint):
                 rows.append((Piece("   "), Piece(str(error.hint))))
             return wrapped(rows, self.lilfox.room.width)[:_TROUBLES_SHOWN]
-        alerts, mark = alerts_of(overview), self.lilfox.glyphs.degraded
-        troubles = [] if alerts is None else [str(each) for each in alerts.troubles]
+        alerts = alerts_of(overview)
+        known = () if alerts is None else sorted(alerts.troubles, key=lambda each: not each.blind)
+        troubles = [(str(each), "failing" if each.blind else "degraded") for each in known]
         if down := down_text(overview.targets):
-            troubles.insert(0, down)
-        rows = [(Piece(f" {mark} ", "degraded"), Piece(each, "degraded")) for each in troubles[:_TROUBLES_SHOWN]]
+            troubles.insert(0, (down, "degraded"))
+        marks = {"failing": self.lilfox.glyphs.failing, "degraded": self.lilfox.glyphs.degraded}
+        rows = [(Piece(f" {marks[role]} ", role), Piece(text, role)) for text, role in troubles[:_TROUBLES_SHOWN]]
         if (unasked := self.lilfox.monitor.alerting.unasked) is not None:
             rows.append((Piece("   "), Piece(str(unasked), "muted")))
         return wrapped(rows, self.lilfox.room.width)

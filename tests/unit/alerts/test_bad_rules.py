@@ -1,0 +1,131 @@
+"""Rule files of which a part cannot be used: the rest is evaluated, and what is left out is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lilfox_tui.alerts.model import Alerts, RuleHealth
+from lilfox_tui.alerts.rule_file import from_text, usable
+from lilfox_tui.alerts.viewing import from_saved
+from lilfox_tui.errors import ConfigError
+from tests.unit.alerts.running import RULES, Run
+
+BAD_RULES = {
+    "expression": "{alert: Bad, expr: 'up =='}",
+    "function": "{alert: Bad, expr: up == 0, annotations: {summary: '{{ nosuch 1 }}'}}",
+    "template": "{alert: Bad, expr: up == 0, annotations: {summary: '{{ if }}'}}",
+    "duration": "{alert: Bad, expr: up == 0, for: 1parsec}",
+    "label": "{alert: Bad, expr: up == 0, labels: {__name__: x}}",
+    "field": "{alert: Bad, expr: up == 0, severity: page}",
+    "both": "{alert: Bad, record: bad, expr: up == 0}",
+    "neither": "{expr: up == 0}",
+    "no expression": "{alert: Bad}",
+    "a recording rule with for": "{record: bad, expr: up, for: 1m}",
+    "a name": "{record: 'a\\xFF', expr: up, labels: {'': x}}",
+}
+UP, DOWN = {"a": 1.0}, {"a": 0.0}
+
+
+def with_bad(rule: str) -> str:
+    return f"{RULES}      - {rule}\n      - {{alert: Last, expr: up == 0}}\n"
+
+
+def seen(run: Run) -> Alerts:
+    value = run.engine.feed.value
+    assert value is not None
+    return value
+
+
+def failing(run: Run) -> list[str]:
+    return [str(rule.error) for rule in seen(run).rules if rule.error is not None]
+
+
+@pytest.mark.parametrize("rule", BAD_RULES.values(), ids=BAD_RULES.keys())
+async def test_a_bad_rule_takes_no_other_with_it_and_is_told(rule: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError):
+        from_text(with_bad(rule), "r.yml")  # as Prometheus and `alerts lint`, which people ask before
+    run = Run(tmp_path, rules=with_bad(rule))
+    await run.start()
+    assert await run.go(150, DOWN) == ["Down a firing", "Last a firing"]
+    (why,) = failing(run)
+    assert why.startswith(f"{run.rules}:1")
+    assert seen(run).blind
+    run.kill()
+
+
+@pytest.mark.parametrize(
+    ("group", "why"),
+    [
+        ("{name: g, rules: []}", "already"),
+        ("{name: h, interval: 1parsec, rules: []}", "1parsec"),
+        ("{name: h, labels: {__name__: x}, rules: [{alert: A, expr: up}]}", "__name__"),
+        ("{rules: [{alert: A, expr: up}]}", "without a name"),
+    ],
+)
+async def test_a_bad_group_takes_no_other_with_it(group: str, why: str, tmp_path: Path) -> None:
+    run = Run(tmp_path, rules=f"{RULES}  - {group}\n")
+    await run.start()
+    assert await run.go(150, DOWN) == ["Down a firing"]
+    assert why in run.troubles()[0]
+    assert seen(run).blind
+    run.kill()
+
+
+@pytest.mark.parametrize("text", ["groups: [", "groups: {}\n", "groups: []\nmore: 1\n", "[]", "groups:\n- *x\n"])
+def test_a_file_in_which_no_rules_can_be_told_apart_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError):
+        usable(text, "r.yml")
+
+
+async def test_a_rule_that_is_made_wrong_goes_on_as_it_was(tmp_path: Path) -> None:
+    run = Run(tmp_path, rules=RULES)
+    await run.start()
+    run.rules.write_text(RULES.replace("up == 0", "up ==").replace("busy > 5", "busy > 7"))
+    await run.engine.load()
+    assert await run.go(150, DOWN) == ["Down a firing"], "it begins to fire as it was before"
+    assert "the rule as it was before goes on" in run.troubles()[0]
+    assert seen(run).blind
+    assert "busy > 7" in {rule.expression for rule in seen(run).rules}, "the others are as the file says"
+    run.rules.write_text(RULES)
+    await run.engine.load()
+    await run.engine.step()
+    assert run.troubles() == []
+    run.kill()
+
+
+@pytest.mark.parametrize("change", [("up == 0", "up =="), ("labels: {severity: page}", "labels: [severity]")])
+async def test_after_a_restart_the_alerts_of_a_rule_that_cannot_be_read_stay(
+    change: tuple[str, str], tmp_path: Path
+) -> None:
+    before = Run(tmp_path, rules=RULES)
+    await before.start()
+    assert await before.go(150, DOWN) == ["Down a firing"]
+    before.kill()
+    after = Run(tmp_path, before.clock, rules=RULES.replace(*change))
+    await after.start()
+    assert await after.go(300, UP) == ["Down a firing"], "nothing evaluates it, so nothing ends it"
+    assert len(failing(after)) == 1
+    assert [event.kind for event in await after.engine.history(5)] == ["fired"]
+    after.rules.write_text(RULES)
+    await after.engine.load()
+    assert await after.go(60, UP) == ["Down a resolved"]
+    after.kill()
+
+
+async def test_others_see_what_does_not_go_as_it_should_with_the_one_that_evaluates(tmp_path: Path) -> None:
+    run = Run(tmp_path, rules="groups: [")
+    await run.start()
+    await run.engine.step()
+    assert len(run.troubles()) == 1
+    shown = from_saved(run.engine._saved, run.clock.now())
+    assert [str(each) for each in shown.troubles] == run.troubles()
+    assert shown.blind
+    run.rules.write_text(RULES)
+    await run.engine.load()
+    await run.engine.step()
+    shown = from_saved(run.engine._saved, run.clock.now())
+    assert (shown.troubles, shown.blind) == ((), False)
+    assert {rule.health for rule in shown.rules} <= {RuleHealth.NO_DATA, RuleHealth.GOOD}
+    run.kill()
