@@ -17,7 +17,7 @@ _MOST_LINES, _LINE_CHARS = 40, 1000
 def said(alert: Alert) -> str:
     """What its rule says of it, on one line; of one that is over, that it was so: the text itself is in the present."""
     text = alert.summary
-    return _("was: {text}", text=text) if text and alert.state is AlertState.RESOLVED else text
+    return _("was: {what}", what=text) if text and alert.state is AlertState.RESOLVED else text
 
 
 def subject(notice: Notice) -> str:

@@ -78,7 +78,7 @@ def _alert(what: model.AlertChanged) -> str:
     text = _("alert {name} {state}", name=what.name, state=state)
     summary = what.summary
     if summary and what.state == "resolved":  # it says in the present tense what is over
-        summary = _("was: {text}", text=summary)
+        summary = _("was: {what}", what=summary)
     return "  ".join(part for part in (text, labels, summary) if part)
 
 

@@ -15,10 +15,12 @@ from lilfox_tui.alerts.notifier import Notice
 from lilfox_tui.alerts.outbox import Told
 from lilfox_tui.alerts.telling import Plan, Telling, receiver
 from lilfox_tui.alerts.telling_all import tell_all
-from lilfox_tui.alerts.wording import body, subject
+from lilfox_tui.alerts.wording import body, said, subject
 from lilfox_tui.config.model import AlertsConfig, NotifierConfig
 from lilfox_tui.config.types import Seconds, Wait
 from lilfox_tui.errors import UsageError
+from lilfox_tui.incident.model import AlertChanged
+from lilfox_tui.incident.words import event_text
 from lilfox_tui.metrics.model import Labels
 from tests.unit.alerts.made import alert, at, notice
 
@@ -246,3 +248,13 @@ def test_the_subject_says_what_a_message_is_about() -> None:
     assert text.count("FIRING") == 50
     assert "    2\n    3␛[2J" in text
     assert text.endswith("and 10 more\n")
+
+
+def test_what_a_resolved_alert_says_is_in_the_past() -> None:
+    text = {"summary": "a: 94% of all requests fail"}
+    assert said(alert(annotations=text)) == "a: 94% of all requests fail"
+    assert said(alert(state=RESOLVED, annotations=text)) == "was: a: 94% of all requests fail"
+    assert said(alert(state=RESOLVED)) == ""
+    changed = AlertChanged(name="Slow", labels={}, state="resolved", since=at(0), summary=text["summary"])
+    assert event_text(changed) == "alert Slow resolved  was: a: 94% of all requests fail"
+    assert "was:" not in event_text(replace(changed, state="firing"))

@@ -101,10 +101,10 @@ def number(value: float | None) -> str:
 
 def against(alert: Alert, expression: str) -> str:
     """An alert's value and what it is compared with: ``0.31 > 0.05``; of one that is over, what it was."""
-    sides, text = compared(expression), number(alert.value)
-    if sides.op:
-        text = f"{text} {sides.op} {sides.right if sides.limit is None else number(sides.limit)}"
-    return _("was {value}", value=text) if alert.state is AlertState.RESOLVED else text
+    sides, value = compared(expression), number(alert.value)
+    if alert.state is AlertState.RESOLVED:
+        return _("was {value}", value=value)
+    return f"{value} {sides.op} {sides.right if sides.limit is None else number(sides.limit)}" if sides.op else value
 
 
 def state_text(alert: Alert, rule: RuleView | None, now: datetime) -> str:
