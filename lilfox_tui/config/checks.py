@@ -102,6 +102,8 @@ def _check_service(service: ServiceConfig, path: KeyPath, host_names: Collection
         findings.add_at((*path, "expect"), _("no status is good then; write [200]"))
     _check_headers(service.headers, path, findings)
     _check_labels(service.series, (*path, "series"), findings)
+    if service.server_errors_percent is not None:
+        _check_threshold(service.server_errors_percent, (*path, "server_errors_percent"), findings)
 
 
 def _check_recovery(

@@ -52,6 +52,17 @@ class MetricNames(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
     latency_unit: Literal["seconds", "milliseconds", "microseconds"] | None = None
 
 
+class Threshold(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """``warn`` makes a host or a service degraded (◐), ``fail`` makes it failing (✖)."""
+
+    warn: float | None = None
+    fail: float | None = None
+
+
+def _levels(warn: float | None, fail: float | None) -> Threshold:
+    return Threshold(warn=warn, fail=fail)
+
+
 class ServiceConfig(MetricNames, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One HTTP service that is asked for its health and, where it has one, for its page of metrics."""
 
@@ -60,6 +71,8 @@ class ServiceConfig(MetricNames, frozen=True, forbid_unknown_fields=True, kw_onl
     timeout: Seconds = Seconds(5)
     slow: Seconds | None = Seconds(1)
     """Good answers that take longer, ``down_after`` in a row, make it degraded; None for no limit."""
+    server_errors_percent: Threshold | None = None
+    """As in :class:`Thresholds`, for this service alone."""
     every: Seconds | None = None
     """Period of the question; ``refresh`` but at least 2 s when not given."""
     expect: tuple[Annotated[int, Meta(ge=100, le=599)], ...] = (200,)
@@ -81,19 +94,9 @@ class ServiceConfig(MetricNames, frozen=True, forbid_unknown_fields=True, kw_onl
     address."""
 
 
-class Threshold(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``warn`` makes a host degraded (◐), ``fail`` makes it failing (✖)."""
-
-    warn: float | None = None
-    fail: float | None = None
-
-
-def _levels(warn: float | None, fail: float | None) -> Threshold:
-    return Threshold(warn=warn, fail=fail)
-
-
 class Thresholds(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Levels over values of a host's summary; a value above one for ``hold`` samples in a row counts."""
+    """Levels over values of a host's summary, and over the share of a service's requests that end with 5xx; a value
+    above one for ``hold`` samples in a row counts."""
 
     cpu_percent: Threshold = _levels(80, 95)
     iowait_percent: Threshold = _levels(30, 60)
@@ -108,6 +111,7 @@ class Thresholds(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
     pressure_io: Threshold = _levels(40, 80)
     clock_offset_s: Threshold = _levels(1, 30)
     failed_units: Threshold = _levels(0, None)
+    server_errors_percent: Threshold = _levels(5, 20)
     hold: Annotated[int, Meta(ge=1, le=100)] = 3
 
 

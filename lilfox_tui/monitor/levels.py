@@ -1,4 +1,4 @@
-"""From a host's numbers and the state of its link to a level and the reasons for it. Pure.
+"""From a host's numbers and the state of its link, or a service's answers and requests, to a level and why. Pure.
 
 A value counts as too high only after ``Thresholds.hold`` samples in a row above the limit, so that one busy second
 turns nothing red. The numbers of samples in a row are a value (:data:`Streaks`) that the caller keeps.
@@ -15,10 +15,13 @@ from lilfox_tui.feed import Pending, Ready, State, Unavailable
 from lilfox_tui.hosts.base import Link
 from lilfox_tui.i18n import Message, listed, tr
 from lilfox_tui.metrics.model import HostSummary, Level, ServiceState
+from lilfox_tui.metrics.traffic import Traffic
 from lilfox_tui.text import human_duration
 
 STALE_PERIODS = 3
 """A sample older than so many periods is stale."""
+LEAST_ERRORS = 2
+"""Fewer failed requests are no share: of a service that hardly anybody asks, one of them would be all."""
 LOGIN_TOLD_S = 1.0
 """A login that takes longer is told of."""
 
@@ -145,6 +148,31 @@ def judge_service(state: ServiceState | None) -> Judgement:
     if state.failures == 0:
         return Judgement(state.level, (tr("answers again, not yet long enough"),))
     return Judgement(state.level, (answer_reason(state),))
+
+
+def error_streak(traffic: Traffic, limits: Threshold, before: tuple[int, int]) -> tuple[int, int]:
+    """How many looks in a row the share of failed requests was above ``warn`` and above ``fail``, after one more."""
+    share = _failed_percent(traffic)
+    warn, fail = before
+    return (warn + 1 if _above(share, limits.warn) else 0, fail + 1 if _above(share, limits.fail) else 0)
+
+
+def judge_errors(traffic: Traffic, limits: Threshold, held: tuple[int, int], hold: int) -> Judgement:
+    """The level that a service's requests give it: what answers its probe and fails most of its users is not good."""
+    share = _failed_percent(traffic)
+    levels = ((Level.FAILING, held[1], limits.fail), (Level.DEGRADED, held[0], limits.warn))
+    for level, streak, limit in levels:
+        if streak >= hold and limit is not None:
+            return Judgement(level, (tr("5xx {value:.1f} % of requests > {limit:g} %", value=share, limit=limit),))
+    return Judgement(Level.GOOD)
+
+
+def _failed_percent(traffic: Traffic) -> float:
+    share, requests_s = traffic.server_errors, traffic.requests_s
+    if share is None or requests_s is None:
+        return 0.0
+    failed = round(share / 100 * requests_s * traffic.window_s)
+    return share if failed >= LEAST_ERRORS else 0.0
 
 
 def answer_reason(state: ServiceState) -> Message:

@@ -113,7 +113,8 @@ class Monitor:
         self._looked = True
         found = not names_services(self.config)
         services = watched_services(self.config).items()
-        self._services |= {name: ServiceWatch(name, each, found=found) for name, each in services}
+        limits = self.config.thresholds
+        self._services |= {name: ServiceWatch(name, each, limits, found=found) for name, each in services}
         for name, watch in self._hosts.items():
             if watch.config.local or name in self._given:
                 self._open(watch)
@@ -173,7 +174,10 @@ class Monitor:
             name: past_host(name, watch.config, self.config.thresholds, self.history.values_at(f"host/{name}", at), at)
             for name, watch in self._hosts.items()
         }
-        services = {name: past_service(name, watch.config, self.history, at) for name, watch in self._services.items()}
+        limits = self.config.thresholds.server_errors_percent
+        services = {
+            name: past_service(name, watch.config, limits, self.history, at) for name, watch in self._services.items()
+        }
         return Overview(at, hosts, services, self.backends.views_at(at), True, self.alerting.state_at(at))
 
     async def run(self) -> None:
@@ -275,11 +279,11 @@ class Monitor:
             async for state in states:
                 if not isinstance(state, Ready):
                     continue
-                values = series_of_service(state.value) | {LEVEL: float(state.value.level)}
-                holds_s = HOLDS_PERIODS * watch.period_s(self.config.refresh)
-                self.history.add(f"service/{watch.name}", state.at, values, holds_s=holds_s)
                 if watch.take(state.value):
                     self._level_changed.set()
+                values = series_of_service(state.value) | {LEVEL: float(watch.level)}
+                holds_s = HOLDS_PERIODS * watch.period_s(self.config.refresh)
+                self.history.add(f"service/{watch.name}", state.at, values, holds_s=holds_s)
 
     def _take(self, watch: HostWatch, snapshot: Snapshot) -> None:
         if watch.snapshots.value is not None and watch.snapshots.value.at == snapshot.at:

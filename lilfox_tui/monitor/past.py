@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from lilfox_tui.backends.backend import load
-from lilfox_tui.config.model import BackendConfig, HostConfig, ServiceConfig, Thresholds
+from lilfox_tui.config.model import BackendConfig, HostConfig, ServiceConfig, Threshold, Thresholds
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Ready, State, Unavailable
 from lilfox_tui.i18n import Message, tr
@@ -14,7 +14,7 @@ from lilfox_tui.metrics.history import History
 from lilfox_tui.metrics.model import Health, HealthCheck, Level, Series, ServiceState
 from lilfox_tui.metrics.summary import summary_at
 from lilfox_tui.metrics.traffic import REQUESTS, Traffic, traffic_of
-from lilfox_tui.monitor.levels import judge_service, judge_values, streaks
+from lilfox_tui.monitor.levels import Judgement, error_streak, judge_errors, judge_service, judge_values, streaks
 from lilfox_tui.monitor.model import BackendView, HostView, ServiceView
 from lilfox_tui.monitor.service_watch import RESPONSE_SECONDS, STATUS_CODE, UP
 
@@ -36,8 +36,9 @@ def past_host(name: str, config: HostConfig, thresholds: Thresholds, values: Val
     return HostView(name, config, level, at, () if level is Level.GOOD else found.reasons, summary)
 
 
-def past_service(name: str, config: ServiceConfig, history: History, at: datetime) -> ServiceView:
-    """A service at ``at`` (aware UTC); why it did not answer is not kept."""
+def past_service(name: str, config: ServiceConfig, limits: Threshold, history: History, at: datetime) -> ServiceView:
+    """A service at ``at`` (aware UTC); why it did not answer is not kept. ``limits`` are of the share of its requests
+    that fail, where ``config`` has none."""
     values = history.values_at(f"service/{name}", at)
     traffic = _past_traffic(name, history, at)
     up = values.get(UP)
@@ -48,8 +49,12 @@ def past_service(name: str, config: ServiceConfig, history: History, at: datetim
     health = Health.HEALTHY if good else Health.ERROR if status is None else Health.UNHEALTHY
     answer = HealthCheck(at, health, None if status is None else round(status), values.get(RESPONSE_SECONDS))
     level = _recorded_level(values, Level.GOOD if good else Level.FAILING)
-    state = ServiceState(name, config.url, level, at, answer, 0 if good else 1)
-    return ServiceView(name, config, level, at, judge_service(state).reasons, state, traffic)
+    errors = Judgement(Level.GOOD)
+    if good and level is not Level.GOOD and isinstance(traffic, Ready):
+        limits = config.server_errors_percent or limits
+        errors = judge_errors(traffic.value, limits, error_streak(traffic.value, limits, (0, 0)), hold=1)
+    state = ServiceState(name, config.url, Level.GOOD if errors.reasons else level, at, answer, 0 if good else 1)
+    return ServiceView(name, config, level, at, (*errors.reasons, *judge_service(state).reasons), state, traffic)
 
 
 def _past_traffic(name: str, history: History, at: datetime) -> State[Traffic]:

@@ -111,6 +111,7 @@ class ScrapeWatch:
 
     async def _check(self, watch: ServiceWatch) -> None:
         await self._opened()
+        watch.hold = 1  # one look is all there is
         scraped = self._scraped_service(watch)
         try:
             if await scraped.scrape_once():
@@ -304,7 +305,7 @@ class ScrapeWatch:
 
     async def _take(self, watch: ServiceWatch, scraped: ScrapedService, at: datetime) -> None:
         traffic = await scraped.traffic(at)
-        watch.traffic.publish(traffic, at)
+        watch.take_traffic(traffic, at)
         holds_s = HOLDS_SCRAPES * self._every_s(watch)
         self._history.add(f"traffic/{watch.name}", at, series_of_traffic(traffic), holds_s=holds_s)
 

@@ -1,0 +1,52 @@
+"""A service that answers its health and fails its users, as ``lilfox check`` and the screen tell it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+from lilfox_tui.config.loader import load
+from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.monitor import Monitor
+from tests.pages import served
+from tests.services.lilfox_command import lilfox
+from tests.services.test_monitor import watching
+from tests.waiting import until
+
+PAGE = """\
+# TYPE http_requests_total counter
+http_requests_total{{status="200"}} {good}
+http_requests_total{{status="503"}} {bad}
+"""
+
+
+def test_check_says_it_and_exits_1(tmp_path: Path) -> None:
+    count = itertools.count(1)
+    with served([lambda: (200, PAGE.format(good=6 * (n := next(count)), bad=94 * n).encode())]) as (address,):
+        config = tmp_path / "config.yaml"
+        config.write_text(f"services: {{api: {{url: 'http://{address}', health: /metrics}}}}\n")
+        table = lilfox("--config", config, "check")
+        document = json.loads(lilfox("--config", config, "check", "--json").stdout)
+    assert "5xx 94.0 % of requests > 20 %" in table.stdout
+    assert table.returncode == 1
+    assert document["services"]["api"]["level"] == "failing"
+    assert document["services"]["api"]["status"] == "healthy"
+
+
+async def test_the_screen_says_it_while_it_is_so(tmp_path: Path) -> None:
+    count = itertools.count(1)
+    with served([lambda: (200, PAGE.format(good=6 * (n := next(count)), bad=94 * n).encode())]) as (address,):
+        config = tmp_path / "config.yaml"
+        config.write_text(
+            f"refresh: 500ms\nthresholds: {{hold: 2}}\n"
+            f"services: {{api: {{url: 'http://{address}', health: /metrics, timeout: 500ms, metrics_every: 500ms}}}}\n"
+        )
+        monitor = Monitor(load(config).config)
+        async with watching(monitor):
+            await until(lambda: level(monitor) is Level.FAILING, what="it fails")
+
+
+def level(monitor: Monitor) -> Level:
+    overview = monitor.overview.value
+    return Level.UNKNOWN if overview is None else overview.services["api"].level

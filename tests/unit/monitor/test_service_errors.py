@@ -1,0 +1,113 @@
+"""A service whose health answers well and whose requests fail is not good: on the screen, in JSON, in history."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from lilfox_tui.config.loader import from_text
+from lilfox_tui.config.model import ServiceConfig, Threshold, Thresholds
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.metrics.history import History
+from lilfox_tui.metrics.model import Health, HealthCheck, Level, ServiceState
+from lilfox_tui.metrics.traffic import Traffic, series_of_traffic
+from lilfox_tui.monitor.export import prometheus, report
+from lilfox_tui.monitor.model import Overview
+from lilfox_tui.monitor.past import LEVEL, past_service
+from lilfox_tui.monitor.service_watch import ServiceWatch, series_of
+
+T0 = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+LIMITS = Thresholds()
+
+
+def healthy() -> ServiceState:
+    return ServiceState("api", "http://h", Level.GOOD, T0, HealthCheck(T0, Health.HEALTHY, 200, 0.01), 0)
+
+
+def watch(config: ServiceConfig | None = None, state: ServiceState | None = None) -> ServiceWatch:
+    made = ServiceWatch("api", config or ServiceConfig(url="http://h"), LIMITS)
+    made.take(state or healthy())
+    return made
+
+
+def look(watched: ServiceWatch, percent: float | None, *, requests_s: float = 10.0, times: int = 1) -> Level:
+    for turn in range(times):
+        at = T0 + timedelta(seconds=5 * turn)
+        watched.take_traffic(Traffic(at, 30.0, requests_s=requests_s, server_errors=percent), at)
+    assert watched.view().level is watched.level
+    return watched.level
+
+
+@pytest.mark.parametrize(
+    ("percent", "level"),
+    [(None, Level.GOOD), (0.0, Level.GOOD), (5.0, Level.GOOD), (5.1, Level.DEGRADED), (20.0, Level.DEGRADED),
+     (20.1, Level.FAILING), (94.0, Level.FAILING), (100.0, Level.FAILING)],
+)  # fmt: skip
+def test_the_share_of_failed_requests_is_judged(percent: float | None, level: Level) -> None:
+    watched = watch()
+    assert look(watched, percent, times=LIMITS.hold - 1) is Level.GOOD, "one bad moment turns nothing red"
+    assert look(watched, percent) is level
+    if level is not Level.GOOD:
+        (reason,) = watched.view().reasons
+        assert f"5xx {percent:.1f} % of requests >" in str(reason)
+    assert look(watched, 0.0) is Level.GOOD, "and it is good again at once"
+
+
+def test_one_failed_request_of_one_is_no_share() -> None:
+    assert look(watch(), 100.0, requests_s=1 / 30, times=9) is Level.GOOD
+    assert look(watch(), 100.0, requests_s=2 / 30, times=9) is Level.FAILING
+
+
+def test_the_worse_of_probe_and_requests_counts_with_both_reasons() -> None:
+    answer = HealthCheck(T0, Health.UNHEALTHY, 503, 0.01)
+    down = watch(state=ServiceState("api", "http://h", Level.FAILING, T0, answer, 3))
+    assert look(down, 10.0, times=9) is Level.FAILING
+    first, second = down.view().reasons
+    assert "503" in str(first)
+    assert "5xx 10.0 %" in str(second)
+
+
+def test_since_when_is_since_its_requests_fail() -> None:
+    watched = watch()
+    look(watched, 94.0, times=9)
+    assert watched.view().since == T0 + timedelta(seconds=5 * (LIMITS.hold - 1))
+
+
+def test_without_a_page_nothing_is_said_of_requests() -> None:
+    watched = watch()
+    look(watched, 94.0, times=9)
+    watched.traffic.fail(LilFoxError("no page"))
+    assert watched.level is Level.GOOD
+
+
+def test_limits_are_those_of_the_service_then_of_all() -> None:
+    own = watch(ServiceConfig(url="http://h", server_errors_percent=Threshold(warn=50)))
+    assert look(own, 49.0, times=9) is Level.GOOD
+    assert look(own, 94.0, times=9) is Level.DEGRADED
+    text = "thresholds: {server_errors_percent: {warn: null, fail: 99}}\nservices: {a: {url: 'http://h'}}\n"
+    config = from_text(text, "c.yaml")
+    lax = ServiceWatch("a", config.services["a"], config.thresholds)
+    assert look(lax, 94.0, times=9) is Level.UNKNOWN  # it was not asked for its health yet
+    assert look(lax, 99.5, times=9) is Level.FAILING
+
+
+def test_reports_and_series_have_the_same_level() -> None:
+    watched = watch()
+    look(watched, 94.0, times=9)
+    overview = Overview(T0, {}, {"api": watched.view()})
+    document = report(overview)
+    assert (document["level"], document["services"]["api"]["level"]) == ("failing", "failing")
+    assert document["services"]["api"]["reasons"] == ["5xx 94.0 % of requests > 20 %"]
+    assert 'lilfox_service_level{service="api"} 3.0\n' in prometheus(overview, {})
+
+
+def test_the_past_says_the_same() -> None:
+    watched, history = watch(), History(1, 8)
+    look(watched, 94.0, times=9)
+    at = T0 + timedelta(seconds=40)
+    history.add("service/api", at, series_of(healthy()) | {LEVEL: float(watched.level)}, holds_s=10)
+    bad = Traffic(at, 30.0, requests_s=10.0, server_errors=94.0)
+    history.add("traffic/api", at, series_of_traffic(bad), holds_s=10)
+    then = past_service("api", watched.config, LIMITS.server_errors_percent, history, at)
+    assert (then.level, [str(each) for each in then.reasons]) == (Level.FAILING, ["5xx 94.0 % of requests > 20 %"])
