@@ -26,8 +26,9 @@ from lilfox_tui.logs.source import AtPlace, End, Notice, Page, Passed, Setting, 
 POLL_S = 0.15
 """How often a file that is followed is looked at."""
 REMOTE_POLL_S = 0.25
+COUNT_S = 1.0
 REMOTE_COUNT_S = 5.0
-"""How often lines that were written to a file of an SSH host are counted."""
+"""How often lines that were written to a file are counted, here and on an SSH host."""
 
 
 class OneLog:
@@ -184,14 +185,15 @@ class OneLog:
 
     def _is_behind(self) -> bool:
         index = self._counted.newest
-        return index is None or (index.indexed_bytes != self._size and not index.given_up)
+        return index is None or (index.indexed_bytes < (self._size or 0) and not index.given_up)
 
     async def _count(self) -> None:
+        """Counts until it is as far as the file was when it was last looked at: a file that is written has always more,
+        and is counted on when its next look says so."""
         with suppress(LilFoxError):  # a file was closed for it is not the log's any more
             while self._is_behind():
                 await self._counted.count(self._publish)
-                if not self._local:
-                    await asyncio.sleep(REMOTE_COUNT_S)
+                await asyncio.sleep(COUNT_S if self._local else REMOTE_COUNT_S)
 
     def _note_searched(self, passed: int) -> None:
         self._searched = (self._searched or 0) + passed
