@@ -8,29 +8,29 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 
 from lilfox_tui.errors import CommandTimeout, CommandUnknown, HostUnreachable, LilFoxError
 from lilfox_tui.hosts.way_back import wait_for_way
-from lilfox_tui.logs.files.blocks import BLOCK, Piece, cut_whole, last_line_end
+from lilfox_tui.logs.files.blocks import BLOCK, Piece, cut_whole
 from lilfox_tui.logs.files.disk import Seen
-from lilfox_tui.logs.files.log_file import LogFile, Place
-from lilfox_tui.logs.files.notices import away, copied, emptied, lost_track
+from lilfox_tui.logs.files.followed import FollowedFiles
+from lilfox_tui.logs.files.log_file import LogFile
+from lilfox_tui.logs.files.notices import away, copied, emptied, lost_rest
 from lilfox_tui.logs.files.refusals import FileMoved, file_moved
-from lilfox_tui.logs.files.rotation import literal
+from lilfox_tui.logs.files.rotation import PACKED_ENDS, literal
 from lilfox_tui.logs.files.search import holds
-from lilfox_tui.logs.files.seek import time_offset
 from lilfox_tui.logs.files.shelf import Shelf
 from lilfox_tui.logs.files.tail import Emptied, Tail
 from lilfox_tui.logs.filter.model import EVERYTHING, Filter
 from lilfox_tui.logs.filter.needles import needles
 from lilfox_tui.logs.record import RAW_LIMIT, Record
-from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, Notice, Passed, Start
+from lilfox_tui.logs.source import Notice, Passed, Start
 
 BATCH = 500
-LINGER_S = 5.0
-"""How long a file that was renamed is still looked at after it last grew."""
+ENDED_S = 5.0
+"""A file that others have come after, and that has not grown for so long, has ended: also within a line."""
 LOOK_ALL_S = 1.0
 """How often all files of the log are looked at while the one that is read does not change."""
 AWAY_S = 2.0
@@ -72,9 +72,7 @@ class Follower:
         self._good = good
         self._keep = keep
         self._quiet = quiet
-        self._tail: Tail | None = None
-        self._lingering: dict[Tail, float] = {}
-        self._known: set[tuple[int, int]] = set()
+        self._files = FollowedFiles(shelf)
         self._away_since_s: float | None = None
         self._untold: list[Notice] = []
         self._looked_s = 0.0
@@ -107,49 +105,38 @@ class Follower:
         return self._poll_s - asyncio.get_running_loop().time() % self._poll_s
 
     async def _round(self) -> AsyncGenerator[Batch, None]:
-        """One look at the files, and all that is new in them."""
-        if self._tail is not None and await self._is_quiet(self._tail):
+        """One look at the files, and all that is new in them, the oldest first."""
+        files = self._files
+        if files.tails and await self._is_quiet(files.newest):
             return
-        self._shelf.keep = {tail.log.key for tail in (self._tail, *self._lingering) if tail is not None}
-        seen = await (self._shelf.look() if self._tail is None else self._shelf.look_again())
-        tail = self._tail = self._tail or await begin(self._shelf, seen, self._start)
-        self._known = self._known or {one.key for one in seen}
-        moving = True
-        while moving:
-            own = next((one for one in seen if one.key == tail.log.key), None)
-            newer = await self._newer(tail, seen, own)
-            self._note_away(tail, gone=own is None and not newer)
-            if self._untold:
-                yield [self._untold.pop(0)]
-            size = await self._size(tail, own)
-            grew = size > tail.seen_bytes
-            try:
-                if size < tail.seen_bytes or (own is not None and await self._missed(tail, seen, own)):
-                    raise Emptied(b"")
-                if own is not None and grew:
-                    tail.grown(await self._shelf.open(own))
-                if grew or not tail.settled:
-                    async with aclosing(self._read(tail, settled=not grew)) as batches:
-                        async for records in batches:
-                            yield records
-            except Emptied as emptied:
-                async with aclosing(self._through_copy(tail, emptied.block)) as batches:
+        seen = await (files.look() if files.tails else files.begin(self._start))
+        for tail in list(files.tails):
+            if (block := await self._emptied(tail, seen)) is not None:
+                async with aclosing(self._through_copy(tail, block)) as batches:
                     async for batch in batches:
                         yield batch
                 return
-            moving = bool(newer) and not grew
-            if moving:
-                tail = await self._move_on(tail, newer[0])
-        self._known |= {one.key for one in seen}
+        for tail in files.nameless(seen):
+            async with aclosing(self._nameless(tail, seen)) as batches:
+                async for batch in batches:
+                    yield batch
+        for number, one in enumerate(seen):
+            found = files.tail_of(one.key) or await files.take_up(one, seen)
+            if found is not None:
+                over = any(map(files.is_fresh, seen[number + 1 :]))
+                async with aclosing(self._named(found, one, over=over)) as batches:
+                    async for batch in batches:
+                        yield batch
+        self._note_away(files.newest, gone=files.newest in files.nameless(seen))
+        if self._untold:
+            yield [self._untold.pop(0)]
+        files.let_go(seen, time.monotonic())
         self._looked_s = time.monotonic()
-        async with aclosing(self._linger()) as batches:
-            async for batch in batches:
-                yield batch
-        self._good(tail.log, tail.seen_bytes)
+        self._good(files.newest.log, files.newest.seen_bytes)
 
     async def _is_quiet(self, tail: Tail) -> bool:
         """Whether the file is as it was, by a look at it alone; all the log's files are looked at now and then."""
-        settled = tail.settled and not self._lingering
+        settled = all(each.settled for each in self._files.tails)
         if self._quiet is not None:
             return await self._quiet(tail.log, tail.seen_bytes if settled else None)
         if not settled or time.monotonic() - self._looked_s > LOOK_ALL_S:
@@ -157,75 +144,84 @@ class Follower:
         alone = await self._shelf.disk.look([literal(tail.log.path)])
         return [(one.key, one.size_bytes) for one in alone] == [(tail.log.key, tail.seen_bytes)]
 
-    async def _size(self, tail: Tail, own: Seen | None) -> int:
-        """How large the file is now; one that has no name any more, or is packed, is asked itself."""
-        if own is not None and not tail.log.is_packed:
-            return own.size_bytes
+    async def _named(self, tail: Tail, one: Seen, *, over: bool) -> AsyncGenerator[Batch, None]:
+        """What is new in a file that has a name; ``over``: another has come just now, which is read after its end."""
+        grew = one.size_bytes > tail.seen_bytes
+        now = await self._shelf.open(one) if grew and not tail.log.is_packed else tail.log
+        async with aclosing(self._new_of(tail, now, grew=grew, over=over)) as batches:
+            async for batch in batches:
+                yield batch
+        tail.modified_s = one.modified_s
+
+    async def _nameless(self, tail: Tail, seen: Sequence[Seen]) -> AsyncGenerator[Batch, None]:
+        """What is new in a file that was moved away or removed; where it is not open any more, in its copy."""
         try:
-            return await tail.log.file.size()
+            size = await tail.log.file.size()
         except FileMoved:
-            return tail.seen_bytes
+            if not await self._found_again(tail, seen):
+                return
+            size = await tail.log.file.size()
+        if size < tail.seen_bytes and not tail.log.is_packed:
+            async with aclosing(self._through_copy(tail, b"")) as batches:
+                async for batch in batches:
+                    yield batch
+            raise file_moved(tail.log.source, tail.log.path)
+        grew, over = size > tail.seen_bytes, any(map(self._files.is_fresh, seen))
+        now = await self._shelf.open_anew(tail.log) if grew and not tail.log.is_packed else tail.log
+        async with aclosing(self._new_of(tail, now, grew=grew, over=over)) as batches:
+            async for batch in batches:
+                yield batch
 
-    async def _newer(self, tail: Tail, seen: Sequence[Seen], own: Seen | None) -> list[Seen]:
-        """The files after the one that is read. When that has left the log, those that have come since; its own copy
-        (it was packed) is read in its place."""
-        if own is not None:
-            return list(seen[seen.index(own) + 1 :])
-        fresh = [one for one in seen if one.key not in self._known]
-        for at, one in enumerate(fresh):
-            log = await self._shelf.open(one)
-            if log.head == tail.log.head and log.start == tail.log.start:
-                tail.log = log
-                return fresh[at + 1 :]
-        if len(fresh) > 1 and len(fresh) == len(seen):
-            self._untold.append(lost_track(tail.log))
-        return fresh
+    async def _new_of(self, tail: Tail, now: LogFile, *, grew: bool, over: bool) -> AsyncGenerator[Batch, None]:
+        """What is new in a file. A line without an end is given where others have come after the file and it has been
+        quiet for a while."""
+        if grew:
+            async with aclosing(self._read_on(tail, now, settled=False)) as batches:
+                async for batch in batches:
+                    yield batch
+        quiet = tail is not self._files.newest and time.monotonic() - tail.grown_s > ENDED_S
+        ended = quiet and tail.offset < tail.seen_bytes
+        if ended or (not tail.settled and (over or not grew)):
+            async with aclosing(self._read_on(tail, now, settled=True, ended=ended)) as batches:
+                async for batch in batches:
+                    yield batch
 
-    async def _move_on(self, tail: Tail, next_file: Seen) -> Tail:
-        """Goes on in the next file. What is still written to the one before is read for a while."""
-        log = await self._shelf.open(next_file)
-        copied = await self._shelf.is_copy(tail.log, log)
-        self._lingering[tail] = time.monotonic() + LINGER_S
-        self._known.add(next_file.key)
-        self._tail = Tail(log, tail.offset if copied else 0, after=tail.after if copied else -1)
-        if copied:
-            del self._lingering[tail]
-        return self._tail
+    async def _found_again(self, tail: Tail, seen: Sequence[Seen]) -> bool:
+        """Goes on in the copy of a file that is not open any more; says that its rest is lost where there is none."""
+        log = await self._files.copy_of(tail, seen)
+        if log is not None:
+            tail.log = log
+            return True
+        if tail is not self._files.newest:
+            self._files.forget(tail)
+            self._untold.append(lost_rest(tail.log))
+        return False
 
-    async def _linger(self) -> AsyncGenerator[Batch, None]:
-        for tail, until_s in list(self._lingering.items()):
-            over = time.monotonic() > until_s
-            try:
-                grew = await tail.log.file.size() > tail.seen_bytes
-                async with aclosing(self._read(tail, settled=not grew, ended=over and not grew)) as batches:
-                    async for records in batches:
-                        yield records
-            except (Emptied, FileMoved):
-                over, grew = True, False
-            if grew:
-                self._lingering[tail] = time.monotonic() + LINGER_S
-            elif over:
-                del self._lingering[tail]
+    async def _emptied(self, tail: Tail, seen: Sequence[Seen]) -> bytes | None:
+        """Whether the file does not begin any more as it did; what was read last of it then."""
+        own = next((one for one in seen if one.key == tail.log.key), None)
+        if own is None or tail.log.is_packed:
+            return None
+        log = await self._shelf.open(own)
+        if own.size_bytes < tail.seen_bytes or not log.start.startswith(tail.log.start):
+            return b""
+        return b"" if self._missed(tail, seen, own) else None
 
     async def _through_copy(self, tail: Tail, block: bytes) -> AsyncGenerator[Batch, None]:
         """Reads what an emptied file held and was not read yet in the copy made of it, and the copies that were made
         since, then goes on in the file."""
-        before, seen = tail.log, await self._shelf.look_again()
+        before, seen = tail.log, await self._files.look()
         own = next((one for one in seen if one.key == before.key), None)
-        if own is None:
-            raise file_moved(before.source, before.path)
-        log = await self._shelf.open(own)
+        log = await (self._shelf.open_anew(before) if own is None else self._shelf.open(own))
         after, copies = await after_hole(log), await self._copies(tail, seen, own, log)
-        if [one.key for one in await self._shelf.look_again()] != [one.key for one in seen]:
+        if [one.key for one in await self._files.look()] != [one.key for one in seen]:
             raise file_moved(before.source, before.path)  # it is rotated just now: all of it is looked at anew
-        self._tail = Tail(log, after)
-        self._known |= {one.key for one in seen}
-        self._lingering |= dict.fromkeys(copies, 0.0)  # for the next look, should this one not get through
+        self._files.replace(tail, Tail(log, after), copies)
         for copy in copies:
             async with aclosing(self._read(copy, settled=True, ended=True)) as batches:
                 async for records in batches:
                     yield records
-            del self._lingering[copy]
+            self._files.forget(copy, next(one for one in seen if one.key == copy.log.key))
             yield [copied(before)]
         if copies:
             return
@@ -234,27 +230,32 @@ class Follower:
             yield await asyncio.to_thread(self._matching, before, pieces)
         yield [emptied(before)]
 
-    async def _copies(self, tail: Tail, seen: Sequence[Seen], own: Seen, now: LogFile) -> list[Tail]:
+    async def _copies(self, tail: Tail, seen: Sequence[Seen], own: Seen | None, now: LogFile) -> list[Tail]:
         """What is left of the copy of what was read, and the copies that were made of the file after that one."""
-        end, missed = seen.index(own), await self._missed(tail, seen, own)
-        if missed:
-            return [Tail(each, await after_hole(each)) for each in missed if each.head != now.head]
+        end = len(seen) if own is None else seen.index(own)
+        if own is not None and (missed := self._missed(tail, seen, own)):
+            return await self._generations(missed, now)
         for at in reversed(range(len(seen))):
-            if at == end:
+            if at == end or self._files.tail_of(seen[at].key) is not None:
                 continue
             copy = await self._shelf.open(seen[at])
             if copy.head == tail.log.head and await copy.file.size() >= tail.offset:
-                later = [await self._shelf.open(one) for one in seen[at + 1 : end]]
-                rest = [Tail(each, await after_hole(each)) for each in later if each.head != now.head]
+                rest = await self._generations(filter(self._files.is_fresh, seen[at + 1 : end]), now)
                 return [Tail(copy, tail.offset, after=tail.after), *rest]
         return []
 
-    async def _missed(self, tail: Tail, seen: Sequence[Seen], own: Seen) -> list[LogFile]:
-        """Copies that have come of a file that was empty when it was last read: nothing tells that it was emptied."""
-        if tail.log.start or tail.seen_bytes:
+    async def _generations(self, seen: Iterable[Seen], now: LogFile) -> list[Tail]:
+        """Files from their beginnings; without those that what is now there was copied to."""
+        found = [await self._shelf.open(one) for one in seen]
+        return [Tail(each, await after_hole(each)) for each in found if each.head != now.head]
+
+    def _missed(self, tail: Tail, seen: Sequence[Seen], own: Seen) -> list[Seen]:
+        """Copies that have come of a file that was empty when it was last read: nothing but its time tells that it was
+        written to and emptied."""
+        if tail.log.start or tail.seen_bytes or own.modified_s == tail.modified_s:
             return []
-        fresh = [await self._shelf.open(one) for one in seen[: seen.index(own)] if one.key not in self._known]
-        return [each for each in fresh if not each.is_packed]
+        older = [one for one in seen[: seen.index(own)] if self._files.is_fresh(one)]
+        return [one for one in older if not one.path.endswith(PACKED_ENDS)]
 
     def _note_away(self, tail: Tail, *, gone: bool) -> None:
         """Says once that the file is away, when it has been for a while."""
@@ -266,6 +267,21 @@ class Follower:
         elif now_s - self._away_since_s >= AWAY_S:
             self._away_since_s = float("inf")
             self._untold.append(away(tail.log))
+
+    async def _read_on(
+        self, tail: Tail, now: LogFile, *, settled: bool, ended: bool = False
+    ) -> AsyncGenerator[Batch, None]:
+        """What is new in a file, through its being emptied meanwhile; all is looked at anew then (FileMoved)."""
+        try:
+            tail.grown(now)
+            async with aclosing(self._read(tail, settled=settled, ended=ended)) as batches:
+                async for batch in batches:
+                    yield batch
+        except Emptied as emptied:
+            async with aclosing(self._through_copy(tail, emptied.block)) as batches:
+                async for batch in batches:
+                    yield batch
+            raise file_moved(tail.log.source, tail.log.path) from None
 
     async def _read(self, tail: Tail, *, settled: bool, ended: bool = False) -> AsyncGenerator[Batch, None]:
         async with aclosing(tail.read(settled=settled, ended=ended)) as batches:
@@ -297,27 +313,6 @@ def _read(log: LogFile, pieces: Sequence[Piece], *, rests: bool) -> Iterator[Rec
         yield log.record(piece)
         if rests and number % READ_AT_ONCE == 0:
             time.sleep(BREATH_S)
-
-
-async def begin(shelf: Shelf, seen: list[Seen], start: Start) -> Tail:
-    """Where following begins. Raises LilFoxError, FileRefused where the record's file is gone."""
-    match start:
-        case Beginning():
-            return Tail(await shelf.open(seen[0]), 0)
-        case AtPlace(words):
-            place = Place(words)
-            _, log = await shelf.find(place, seen)
-            return Tail(log, max(0, place.offset), after=place.offset)
-        case AtTime(time_us):
-            for one in reversed(seen):
-                log = await shelf.open(one)
-                offset = await time_offset(log, time_us, await last_line_end(log.file, await log.file.size()))
-                if offset > 0:
-                    return Tail(log, offset)
-            return Tail(await shelf.open(seen[0]), 0)
-        case End():
-            log = await shelf.open(seen[-1])
-            return Tail(log, await last_line_end(log.file, await log.file.size()))
 
 
 async def after_hole(log: LogFile) -> int:

@@ -31,9 +31,9 @@ def away(log: LogFile) -> Notice:
     return _notice(log, tr("{path} is not there any more; it is waited for", path=log.path))
 
 
-def lost_track(log: LogFile) -> Notice:
-    """The file was removed, and others have come."""
-    text = tr("{path} was rotated away before it was looked at again: files after it may be missing", path=log.path)
+def lost_rest(log: LogFile) -> Notice:
+    """The file cannot be read any more, and no copy of it is there."""
+    text = tr("{path} was rotated away before it was read to its end: the rest of it is missing here", path=log.path)
     return _notice(log, text)
 
 

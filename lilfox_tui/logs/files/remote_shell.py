@@ -71,6 +71,7 @@ hold() {
     { eval "command exec $1<\"\$path\""; } 2>/dev/null && same "$1" "$2 $3" && echo held && return
     echo moved
 }
+named() { unescape "$3"; if [ "$(lilfox_id "$path")" = "$1 $2" ]; then echo yes; else echo no; fi; }
 same() { [ "$(lilfox_id "$(lilfox_fd "$1")")" = "$2" ]; }
 size() { if same "$1" "$2 $3"; then lilfox_size "$(lilfox_fd "$1")"; else echo moved; fi; }
 part() {
@@ -104,6 +105,7 @@ class RemoteShell:
         self._holding = asyncio.Lock()
         self._held: dict[int, tuple[int, int]] = {}
         """What is open there: device and inode by slot, the one that was asked about last at the end."""
+        self._paths: dict[int, str] = {}
 
     async def ask(self, *words: str | int) -> bytes:
         """The answer. When this is cancelled the question is still answered first, for the next to find its own answer.
@@ -146,18 +148,32 @@ class RemoteShell:
         async with self._holding:
             slot = next((slot for slot, held in self._held.items() if held == key), None)
             if slot is None:
-                slot = next((slot for slot in SLOTS if slot not in self._held), None) or next(iter(self._held))
-                self._held.pop(slot, None)
+                slot = await self._free_slot()
                 if await self.ask("hold", slot, *key, escaped(path)) == MOVED:
                     return MOVED
             self._held.pop(slot, None)
             self._held[slot] = key
+            self._paths[slot] = path
             if not words:
                 return b""
             answer = await self.ask(words[0], slot, *key, *words[1:])
             if answer == MOVED:
                 self._held.pop(slot, None)
             return answer
+
+    async def _free_slot(self) -> int:
+        """A slot for another file: of those that could be opened again by their names the one that was asked about
+        longest ago. One that has lost its name is kept as long as can be."""
+        for slot in SLOTS:
+            if slot not in self._held:
+                return slot
+        for slot, held in self._held.items():
+            if await self.ask("named", *held, escaped(self._paths[slot])) == b"yes\n":
+                break
+        else:
+            slot = next(iter(self._held))
+        del self._held[slot]
+        return slot
 
     async def close(self) -> None:
         """Ends it."""

@@ -37,11 +37,11 @@ def patterns(path: str, *, rotated: bool) -> list[str]:
     return [*named, f"{folder}{stem}[-._]*.{suffix}*"] if dot and stem else named
 
 
-def chain(path: str, seen: Iterable[Seen], *, rotated: bool) -> list[Seen]:
+def chain(path: str, seen: Iterable[Seen], *, rotated: bool, numbered: bool = True) -> list[Seen]:
     """The files of the log at ``path``, the oldest first. A packed file beside its own plain one is left out: it is
-    being packed just now."""
+    being packed just now. Unless ``numbered``, ``app-2.log`` is none of ``app.log``'s: it may be of a second worker."""
     name = PurePath(path).name
-    aged = [(age, one) for one in seen if (age := _age(name, PurePath(one.path).name)) is not None]
+    aged = [(age, one) for one in seen if (age := _age(name, PurePath(one.path).name, numbered)) is not None]
     if not rotated:
         aged = [(age, one) for age, one in aged if one.path == path]
     names = {one.path for _, one in aged}
@@ -92,7 +92,7 @@ class Among(Struct, frozen=True):
     names: LogNames
 
 
-def _age(base: str, name: str) -> tuple[int, str, int] | None:
+def _age(base: str, name: str, numbered: bool) -> tuple[int, str, int] | None:
     """What sorts files by age, oldest first; None for a file of another log."""
     if name == base:
         return 1, "", 0
@@ -100,7 +100,8 @@ def _age(base: str, name: str) -> tuple[int, str, int] | None:
     stem, _, suffix = base.rpartition(".")
     shapes = [rf"{re.escape(base)}(?:[-.](?P<date>{_DATE}))?(?:\.(?P<number>\d{{1,6}}))?"]
     if stem:
-        shapes.append(rf"{re.escape(stem)}[-._](?:(?P<date>{_DATE})|(?P<number>\d{{1,6}}))\.{re.escape(suffix)}")
+        number = r"(?P<number>\d{1,6})" if numbered else r"(?P<number>(?!))"
+        shapes.append(rf"{re.escape(stem)}[-._](?:(?P<date>{_DATE})|{number})\.{re.escape(suffix)}")
     for shape in shapes:
         if (match := re.fullmatch(shape, name)) and (match["date"] or match["number"] or name == base):
             digits = re.sub(r"\D", "", match["date"] or "")

@@ -58,7 +58,15 @@ class Shelf:
 
     async def look_again(self) -> list[Seen]:
         """The log's files, the oldest first; none while they are away."""
-        seen = await self._look()
+        return await self._noted(await self._look(rotated=self._rotated))
+
+    async def look_around(self) -> list[Seen]:
+        """The log's files and all that rotation has made of them, whatever was asked for: of a file that is followed
+        the rest may be in one of those."""
+        return await self._noted(await self._look(rotated=True))
+
+    async def _noted(self, seen: list[Seen]) -> list[Seen]:
+        """Lets go of files that are gone, and takes note of what has become of the others."""
         present = {one.key for one in seen} | self.keep
         for key in [key for key in self._open if key not in present]:
             gone = self._open.pop(key)
@@ -71,12 +79,12 @@ class Shelf:
                     await self._refresh(one)
         return seen
 
-    async def _look(self) -> list[Seen]:
+    async def _look(self, *, rotated: bool) -> list[Seen]:
         among = self._among
         if among is None:
-            wanted = rotation.patterns(self.path, rotated=self._rotated)
-            return rotation.chain(self.path, await self.disk.look(wanted), rotated=self._rotated)
-        wanted = rotation.patterns(self.path, rotated=True) if self._rotated else [among.pattern]
+            found = await self.disk.look(rotation.patterns(self.path, rotated=rotated))
+            return rotation.chain(self.path, found, rotated=rotated, numbered=self._rotated)
+        wanted = rotation.patterns(self.path, rotated=True) if rotated else [among.pattern]
         own = [one for one in await self.disk.look(wanted) if among.names.log_of(one.path) == self.path]
         return rotation.chain(self.path, own, rotated=True)
 
@@ -85,10 +93,16 @@ class Shelf:
         async with self._opening:
             await self._refresh(seen)
             if seen.key not in self._open:
-                self._open[seen.key] = await self._open_anew(seen)
+                self._open[seen.key] = await self._open_first(seen)
             log = self._open[seen.key]
             log.path = seen.path
             return log
+
+    async def open_anew(self, log: LogFile) -> LogFile:
+        """An open file that has no name any more and does not begin as it did, as it is now. Raises LilFoxError."""
+        now = Seen(log.path, *log.key, await log.file.size(), log.modified_s, 0.0)
+        self._open[log.key] = self._log_file(now, log.file, await log.file.read(0, SAMPLE_BYTES))
+        return self._open[log.key]
 
     async def _refresh(self, seen: Seen) -> None:
         """Takes note of what has become of an open file: emptied, or long enough now to tell what it is."""
@@ -105,7 +119,7 @@ class Shelf:
             return
         self._open[seen.key] = self._log_file(seen, known.file, await known.file.read(0, SAMPLE_BYTES))
 
-    async def _open_anew(self, seen: Seen) -> LogFile:
+    async def _open_first(self, seen: Seen) -> LogFile:
         file = await self.disk.open(seen)
         try:
             sample = await file.read(0, SAMPLE_BYTES)

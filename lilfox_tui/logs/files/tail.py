@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 
 from lilfox_tui.logs.files.blocks import BLOCK, Piece, beginning_after, cut_whole, read_piece
@@ -26,11 +27,17 @@ class Tail:
 
     def __init__(self, log: LogFile, offset: int, *, after: int = -1) -> None:
         self.log = log
+        self.path = log.path
+        """Its name when reading began."""
         self.offset = offset
         self.after = after
         self.seen_bytes = offset
         self.settled = False
         """Whether everything whole was given."""
+        self.grown_s = time.monotonic()
+        """When there was last more to read."""
+        self.modified_s = log.modified_s
+        """When its host last says that it was written to, as it was last looked at."""
         self._scanned = 0
 
     def grown(self, log: LogFile) -> None:
@@ -46,7 +53,8 @@ class Tail:
         while full:
             block = await self.log.file.read(self.offset, READ_BYTES)
             await self._check(block)
-            self.seen_bytes = max(self.seen_bytes, self.offset + len(block))
+            if self.offset + len(block) > self.seen_bytes:
+                self.seen_bytes, self.grown_s = self.offset + len(block), time.monotonic()
             full = len(block) == READ_BYTES
             if full or not (settled or ended):
                 text, half = block, b""
