@@ -196,7 +196,8 @@ class LilFoxApp(AppKeys):
         return rebound(own, self.config.keys, elsewhere)
 
     def _bind_keys(self) -> None:
-        for key in {key for each in self.all_actions for key in each.keys}:
+        """Binds what is not bound yet: Textual keeps all that a key was ever bound to, and looks through it."""
+        for key in {key for each in self.all_actions for key in each.keys} - self._bindings.key_to_bindings.keys():
             self.bind(key, f"press('{key}')", show=False)
 
     def open_pane(self, place: int) -> None:

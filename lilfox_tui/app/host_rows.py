@@ -18,11 +18,11 @@ from lilfox_tui.config.model import Threshold, Thresholds
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import _, clauses
 from lilfox_tui.metrics.model import HostSummary, Level
+from lilfox_tui.metrics.patience import late_after_s
 from lilfox_tui.monitor.model import BackendView, HostView, ServiceView, View
 from lilfox_tui.text import clean, fit, human_duration, short_age
 
 ROLES = {Level.GOOD: "good", Level.DEGRADED: "degraded", Level.FAILING: "failing", Level.UNKNOWN: "unknown"}
-STALE_PERIODS = 3
 
 OneKind = TypeVar("OneKind", HostView, ServiceView, BackendView)
 
@@ -140,8 +140,8 @@ def _age(value: _Value) -> Row:
     fresh_s = math.ceil(value.style.refresh_s) + 1
     if seconds < fresh_s:  # a number that changed each time would repaint every row for nothing
         return (Piece(f"<{short_age(fresh_s)}", "muted"),)
-    stale = seconds > STALE_PERIODS * value.style.refresh_s + 1
-    return (Piece(short_age(seconds), "degraded" if stale else "muted"),)
+    late = seconds > late_after_s(value.style.refresh_s)
+    return (Piece(short_age(seconds), "degraded" if late else "muted"),)
 
 
 COLUMNS: tuple[Column[_Value], ...] = (
@@ -200,8 +200,9 @@ def why_no_numbers(view: HostView, now: datetime) -> str:
     """Since when there are none, when the next try is, and why; the times first, since the reason may be cut."""
     if not isinstance(view.link, Unavailable):
         return clauses(str(reason) for reason in view.reasons) or _("no sample yet")
+    since = view.link.since if view.summary is None else view.summary.at
     values = {
-        "age": human_duration(round((now - view.link.since).total_seconds())),
+        "age": human_duration(max(0, round((now - since).total_seconds()))),
         "why": view.link.error.message,
     }
     if view.link.next_try is None:

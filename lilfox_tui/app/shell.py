@@ -16,6 +16,7 @@ from textual.geometry import Size
 from textual.screen import Screen
 from textual.theme import Theme as TextualTheme
 from textual.timer import Timer
+from textual.widget import Widget
 from textual.widgets import Input
 from textual.worker import WorkerFailed
 
@@ -251,6 +252,12 @@ class Shell(App[None], inherit_bindings=False):
             self.tell(LilFoxError(tr("cannot run {program}: {reason}", program=argv[0], reason=failed.strerror)))
         self.refresh(repaint=True)
         return status
+
+    def _unregister(self, widget: Widget) -> None:
+        """A widget that has gone lets go of what it painted: a cache of Textual's (``lru_cache`` on a method of
+        StylesCache) keeps the lines of the last 1,024 widgets, closed dialogs' too, which grows to some 100 MB."""
+        super()._unregister(widget)
+        widget._styles_cache.clear()
 
     # ---- theme, errors -------------------------------------------------------------------------------------------
 

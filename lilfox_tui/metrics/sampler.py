@@ -11,19 +11,21 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lilfox_tui.errors import HostError, HostUnreachable
-from lilfox_tui.feed import Feed
+from lilfox_tui.feed import Feed, Ready
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.i18n import tr
 from lilfox_tui.metrics.collector import load_collectors
 from lilfox_tui.metrics.model import Snapshot
+from lilfox_tui.metrics.patience import silent_after_s
 from lilfox_tui.metrics.process_table import users_of
 from lilfox_tui.metrics.psutil_source import PsutilSource, has_proc
 from lilfox_tui.metrics.readings import PROCESSES, Moment, Readings
 from lilfox_tui.metrics.sources import HostSource, LocalSource, read_text
 
 _LEAST_TIMEOUT_S = 5.0
-_LATE_IN_A_ROW = 2
+_LAST_LOOK_S = 0.25
+"""A process of ours that stood still sees what came meanwhile before it calls a host silent."""
 _APART_S = 0.25
 """Between the two readings of one look: 25 ticks of the kernel's clock."""
 _NAMES_S = 1.0
@@ -51,7 +53,8 @@ class Sampler:
         self._without_proc = PsutilSource() if self._local and not has_proc() else None
         self._source = LocalSource(host, collectors) if self._local else HostSource(host, collectors)
         self._naming: asyncio.Future[Mapping[str, str]] | None = None
-        self._late = 0
+        self._heard_s: float | None = None
+        """When the last answer came, by our clock."""
 
     async def run(self) -> None:
         """Samples until cancelled. Ticks stay on their grid; those missed (a machine that slept) are left out.
@@ -94,24 +97,46 @@ class Sampler:
         return self._readings.take(read, answer, self._moment(sent))
 
     async def _tick(self) -> None:
-        started_s = self._clock()
         try:
-            snapshot = await self._read()
+            snapshot = await (self._read() if self._local else self._heard())
         except HostError as error:
-            self._late = 0
             self._fail(error)
-            return
-        took_s = self._clock() - started_s
-        self._late = self._late + 1 if took_s > self._period_s else 0
-        if self._late >= _LATE_IN_A_ROW and not self._local:
-            self._late = 0
-            await self._source.close()
-            self._fail(_no_answer(self._host.name, took_s))
             return
         self.feed.publish(snapshot, snapshot.at)
 
-    def _fail(self, error: HostError) -> None:
-        self.feed.fail(error, next_try=datetime.now(UTC) + timedelta(seconds=self._period_s))
+    async def _heard(self) -> Snapshot:
+        """The next sample of another host; meanwhile the feed says where it becomes silent. Raises HostError."""
+        reading = asyncio.ensure_future(self._read())
+        try:
+            if not await self._comes_in_time(reading):
+                last = self.feed.state.at if isinstance(self.feed.state, Ready) else None
+                self._fail(_silent(self._host.name), since=last)
+            snapshot = await reading
+        finally:
+            if not reading.done():
+                reading.cancel()
+                await asyncio.wait([reading])
+        self._heard_s = self._clock()
+        return snapshot
+
+    async def _comes_in_time(self, reading: asyncio.Future[Snapshot]) -> bool:
+        """Whether an answer comes, or an error, before the host counts as silent. Before its first there is no such
+        time: a login may take long."""
+        if self._heard_s is None:
+            return True
+        left_s = self._heard_s + silent_after_s(self._period_s) - self._clock()
+        await asyncio.wait([reading], timeout=max(0.0, left_s - _LAST_LOOK_S))
+        if not reading.done():
+            await asyncio.wait([reading], timeout=_LAST_LOOK_S)
+        return reading.done() or self._logging_in()
+
+    def _logging_in(self) -> bool:
+        """Whether the login shell is waited for: the host itself answers."""
+        link = self._host.link.value
+        return link is not None and link.login_since is not None
+
+    def _fail(self, error: HostError, *, since: datetime | None = None) -> None:
+        self.feed.fail(error, since=since, next_try=datetime.now(UTC) + timedelta(seconds=self._period_s))
 
     async def _read(self) -> Snapshot:
         if self._without_proc is not None:
@@ -149,9 +174,9 @@ class Sampler:
         return Moment(sent, received, datetime.fromtimestamp(received, UTC), self._clock())
 
 
-def _no_answer(host: str, seconds: float) -> HostUnreachable:
+def _silent(host: str) -> HostUnreachable:
     return HostUnreachable(
         host,
-        tr("no answer from {host} for {seconds:.0f} s", host=host, seconds=seconds),
-        tr("It is asked again by itself. If it stays: a busy host, a slow link, or a frozen disk."),
+        tr("{host} does not answer", host=host),
+        tr("It is asked again by itself. If it stays: a frozen or busy host, a link that is cut, or a frozen disk."),
     )

@@ -158,7 +158,8 @@ def _link_changes(subject: str, view: HostView, known: Known, at: datetime) -> I
             yield Change(min(view.link.since, at), subject, tr("lost: {why}", why=why), Level.FAILING, "lost")
     elif not isinstance(view.link, Pending) and known.lost:
         known.lost = False
-        yield Change(min(view.link.value.since, at), subject, tr("reached again"), view.level, "back")
+        answered = view.link.value.since if view.summary is None else max(view.link.value.since, view.summary.at)
+        yield Change(min(answered, at), subject, tr("reached again"), view.level, "back")
 
 
 def _restart(subject: str, view: HostView, known: Known, at: datetime) -> Iterator[Change]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
+
+from msgspec.structs import replace
 
 from lilfox_tui.config.model import HostConfig, Thresholds
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Feed, Pending, State, Unavailable
 from lilfox_tui.hosts.base import Host, Link
 from lilfox_tui.metrics.model import HostSummary, Level, Snapshot
+from lilfox_tui.metrics.patience import late_after_s, silent_after_s
 from lilfox_tui.metrics.sampler import Sampler
 from lilfox_tui.metrics.summary import summarize
 from lilfox_tui.monitor.levels import Judgement, Streaks, judge, streaks
@@ -36,6 +40,8 @@ class HostWatch:
         self._judgement = Judgement(Level.UNKNOWN)
         self._since = datetime.now(UTC)
         self._failure: Unavailable | None = None
+        self._failed_at = self._since
+        """When it failed last; ``_failure`` has since when."""
 
     @property
     def level(self) -> Level:
@@ -61,17 +67,20 @@ class HostWatch:
         self.snapshots.publish(snapshot, snapshot.at)
         return self._summary
 
-    def fail(self, error: LilFoxError, now: datetime, next_try: datetime | None = None) -> None:
-        """There is no new reading, for that reason; ``next_try`` is when one is asked for again, if by itself."""
-        self.snapshots.fail(error, next_try=next_try)
-        since = self._failure.since if self._failure is not None else now
-        self._failure = Unavailable(error, since, next_try)
+    def fail(
+        self, error: LilFoxError, now: datetime, next_try: datetime | None = None, since: datetime | None = None
+    ) -> None:
+        """There is no new reading, for that reason and ``since`` then (now when not given); ``next_try`` is when one is
+        asked for again, if by itself."""
+        since = self._failure.since if self._failure is not None else since or now
+        self.snapshots.fail(error, since=since, next_try=next_try)
+        self._failure, self._failed_at = Unavailable(error, since, next_try), now
 
     def judge(self, now: datetime) -> bool:
         """Judges anew at ``now`` (aware UTC) and tells whether the level is another than before."""
         judgement = judge(
             self._summary,
-            self._link(),
+            self._link(now),
             self._thresholds,
             self._held,
             now=now,
@@ -95,14 +104,28 @@ class HostWatch:
             since=self._since,
             reasons=self._judgement.reasons,
             summary=self._summary,
-            link=self._link(),
+            link=self._link(now),
             lost=() if self.host is None else tuple(self.host.lost),
         )
 
-    def _link(self) -> State[Link]:
-        """The link's state; where it is up and yet no reading was ever got since, why not."""
+    def turns_in_s(self, now: datetime) -> float:
+        """Seconds until the age of its last sample alone changes the level; endless where it does not."""
+        if self._summary is None:
+            return math.inf
+        age_s = (now - self._summary.at).total_seconds()
+        turns = (late_after_s(self._period_s), silent_after_s(self._period_s))
+        return min((at - age_s for at in turns if at > age_s), default=math.inf)
+
+    def _link(self, now: datetime) -> State[Link]:
+        """The link's state. Where it is up and yet nothing answers over it, or no reading was ever got since: why not,
+        and since when."""
         link: State[Link] = Pending() if self.host is None else self.host.link.state
-        if self._summary is not None or self._failure is None or isinstance(link, Unavailable):
+        if self._failure is None:
             return link
-        newer = isinstance(link, Pending) or link.value.since < self._failure.since
-        return self._failure if newer else link
+        if isinstance(link, Unavailable):
+            return replace(link, since=min(link.since, self._failure.since))
+        answered = self._summary is not None
+        if self._summary is not None:
+            answered = (now - self._summary.at).total_seconds() <= silent_after_s(self._period_s)
+        newer = isinstance(link, Pending) or link.value.since < self._failed_at
+        return self._failure if newer and not answered else link

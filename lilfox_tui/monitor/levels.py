@@ -15,11 +15,10 @@ from lilfox_tui.feed import Pending, Ready, State, Unavailable
 from lilfox_tui.hosts.base import Link
 from lilfox_tui.i18n import Message, listed, tr
 from lilfox_tui.metrics.model import HostSummary, Level, ServiceState
+from lilfox_tui.metrics.patience import late_after_s, silent_after_s
 from lilfox_tui.metrics.traffic import Traffic
 from lilfox_tui.text import human_duration
 
-STALE_PERIODS = 3
-"""A sample older than so many periods is stale."""
 LEAST_ERRORS = 2
 """Fewer failed requests are no share: of a service that hardly anybody asks, one of them would be all."""
 LOGIN_TOLD_S = 1.0
@@ -94,15 +93,15 @@ def judge(
     ``hold`` stands in for ``thresholds.hold`` (1: one sample is enough). ``why`` the last reading failed, if it did.
     """
     age_s = None if summary is None else (now - summary.at).total_seconds()
-    stale = age_s is not None and age_s > STALE_PERIODS * period_s
     if isinstance(link, Unavailable):
-        return _unreachable(link, age_s, stale=stale, now=now)
+        silent = age_s is not None and age_s > silent_after_s(period_s)
+        return _unreachable(link, age_s, silent=silent, now=now)
     if summary is None or age_s is None:
         if isinstance(link, Pending):
             return Judgement(Level.UNKNOWN, (tr("not connected yet"),))
         return Judgement(Level.UNKNOWN, (_slow_login(link.value, now) or tr("no sample yet"),))
     found = judge_values(summary, thresholds, held, hold=hold)
-    if not stale:
+    if age_s <= late_after_s(period_s):
         return found
     age = human_duration(age_s)
     if isinstance(link, Ready):
@@ -185,11 +184,11 @@ def answer_reason(state: ServiceState) -> Message:
     return tr("no answer from {url}", url=state.url)
 
 
-def _unreachable(link: Unavailable, age_s: float | None, *, stale: bool, now: datetime) -> Judgement:
+def _unreachable(link: Unavailable, age_s: float | None, *, silent: bool, now: datetime) -> Judgement:
     hint = (link.error.hint,) if isinstance(link.error.hint, Message) and link.error.hint.text else ()
     if age_s is None:
         return Judgement(Level.FAILING, (_message(link.error.message), *hint))
-    if stale:
+    if silent:
         reason = tr("no sample for {age}: {why}", age=human_duration(age_s), why=link.error.message)
         return Judgement(Level.FAILING, (reason, *hint))
     lost_s = max(0.0, (now - link.since).total_seconds())

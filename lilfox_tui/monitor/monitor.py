@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 AFTER_FAULT_S = 5.0
 """Before work that ended by a fault of our own is started again."""
 PUBLISH_AT_MOST_S = 0.25
+TURNED_S = 0.02
+"""After a level has changed by the clock alone: not a moment before."""
 CLOSE_S = 1.5
 """How long the hosts have to close at the end."""
 HOLDS_PERIODS = 2
@@ -266,7 +268,7 @@ class Monitor:
                 if isinstance(state, Ready):
                     self._take(watch, state.value)
                 elif isinstance(state, Unavailable):
-                    watch.fail(state.error, datetime.now(UTC), state.next_try)
+                    watch.fail(state.error, datetime.now(UTC), state.next_try, state.since)
                     self._judge(watch)
 
     async def _follow_link(self, watch: HostWatch, host: Host) -> None:
@@ -302,13 +304,18 @@ class Monitor:
         loop = asyncio.get_running_loop()
         while True:
             self._publish()
-            next_at = loop.time() + self.config.refresh
+            next_at = loop.time() + self._next_turn_s()
             await asyncio.sleep(min(PUBLISH_AT_MOST_S, self.config.refresh))
             try:
                 async with asyncio.timeout_at(next_at):
                     await self._level_changed.wait()
             except TimeoutError:
                 continue
+
+    def _next_turn_s(self) -> float:
+        """Seconds until the next overview: a period, or less where a host becomes late or silent before."""
+        now = datetime.now(UTC)
+        return min([self.config.refresh, *(watch.turns_in_s(now) + TURNED_S for watch in self._hosts.values())])
 
     def _publish(self) -> None:
         self._level_changed.clear()

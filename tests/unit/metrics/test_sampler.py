@@ -14,7 +14,7 @@ from lilfox_tui.feed import Pending, Ready, Unavailable
 from lilfox_tui.hosts.base import Loop
 from lilfox_tui.hosts.fake import FakeHost
 from lilfox_tui.hosts.local import LocalHost
-from lilfox_tui.metrics import psutil_source
+from lilfox_tui.metrics import patience, psutil_source
 from lilfox_tui.metrics.collectors import units
 from lilfox_tui.metrics.model import Series, Snapshot
 from lilfox_tui.metrics.sampler import Sampler
@@ -175,19 +175,34 @@ async def test_a_host_that_goes_fails_the_feed_and_comes_back_by_itself() -> Non
     assert host.opened >= 2
 
 
-async def test_late_twice_in_a_row_is_no_answer_and_opens_the_loop_anew() -> None:
+async def test_a_late_answer_is_an_answer_and_the_loop_stays() -> None:
     host = ProcHost()
     sampler = Sampler(host, {}, PERIOD_S)
     async with running(sampler):
         await until(lambda: sampler.feed.value)
-        host.slow_s = 3 * PERIOD_S
+        host.slow_s = 4 * PERIOD_S
+        asked = len(host.asked)
+        await until(lambda: len(host.asked) > asked + 3)
+        assert isinstance(sampler.feed.state, Ready)
+    assert host.opened == 1
+
+
+async def test_a_host_that_is_silent_is_told_while_it_is_still_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "SILENT_S", 6 * PERIOD_S)
+    host = ProcHost()
+    sampler = Sampler(host, {}, PERIOD_S)
+    async with running(sampler):
+        await until(lambda: sampler.feed.value)
+        host.slow_s = 40 * PERIOD_S
         await until(lambda: isinstance(sampler.feed.state, Unavailable))
-        state = sampler.feed.state
+        state, asked = sampler.feed.state, len(host.asked)
         assert isinstance(state, Unavailable)
-        assert "no answer from web-1" in str(state.error)
+        assert str(state.error) == "web-1 does not answer"
         host.slow_s = 0.0
         await until(lambda: isinstance(sampler.feed.state, Ready))
-    assert host.opened >= 2
+        assert value(sampler).at > state.since, "silent since its last sample"
+        assert len(host.asked) <= asked + 1
+    assert host.opened == 1
 
 
 async def test_where_no_loop_lives_each_sample_is_a_run() -> None:
