@@ -78,8 +78,8 @@ def _trend(value: _Value, what: str, width: int) -> Row:
 
 
 def _split(value: _Value) -> Row:
-    cpu = value.summary.cpu
-    if cpu is None:
+    cpu, limit = value.summary.cpu, value.summary.limit
+    if cpu is None or (limit is not None and limit.cores is not None):  # the machine's, of which the host has a part
         return (Piece(" -  -  -  -", "muted"),)
     whole, thresholds = value.style.digits.whole, value.style.thresholds
     return (
@@ -200,9 +200,9 @@ def why_no_numbers(view: HostView, now: datetime) -> str:
     """Since when there are none, when the next try is, and why; the times first, since the reason may be cut."""
     if not isinstance(view.link, Unavailable):
         return clauses(str(reason) for reason in view.reasons) or _("no sample yet")
-    since = view.link.since if view.summary is None else view.summary.at
+    since = view.link.since if view.summary is None else min(view.link.since, view.summary.at)
     values = {
-        "age": human_duration(max(0, round((now - since).total_seconds()))),
+        "age": human_duration(max(1, round((now - since).total_seconds()))),
         "why": view.link.error.message,
     }
     if view.link.next_try is None:

@@ -6,17 +6,18 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.console import RenderableType
 from textual import events
 from textual._compositor import ChopsUpdate
+from textual._styles_cache import StylesCache
 from textual.app import App
 from textual.geometry import Size
 from textual.screen import Screen
 from textual.theme import Theme as TextualTheme
 from textual.timer import Timer
-from textual.widget import Widget
 from textual.widgets import Input
 from textual.worker import WorkerFailed
 
@@ -47,6 +48,9 @@ if TYPE_CHECKING:
 NOTE_S = 6.0
 SLOW_ANSWER_S = 0.7
 """A terminal that takes longer to answer a question is at the end of a slow link."""
+
+StylesCache.get_inner_outer = classmethod(lru_cache(1024)(StylesCache.get_inner_outer.__wrapped__))  # type: ignore
+"""Textual means this: its own (8.2) is of each widget, and so keeps what the last 1,024 of closed dialogs painted."""
 
 
 class Shell(App[None], inherit_bindings=False):
@@ -252,12 +256,6 @@ class Shell(App[None], inherit_bindings=False):
             self.tell(LilFoxError(tr("cannot run {program}: {reason}", program=argv[0], reason=failed.strerror)))
         self.refresh(repaint=True)
         return status
-
-    def _unregister(self, widget: Widget) -> None:
-        """A widget that has gone lets go of what it painted: a cache of Textual's (``lru_cache`` on a method of
-        StylesCache) keeps the lines of the last 1,024 widgets, closed dialogs' too, which grows to some 100 MB."""
-        super()._unregister(widget)
-        widget._styles_cache.clear()
 
     # ---- theme, errors -------------------------------------------------------------------------------------------
 

@@ -162,6 +162,29 @@ class Pressure(Struct, frozen=True):
     io: float | None
 
 
+class Memory(Struct, frozen=True):
+    """Memory of something, in bytes."""
+
+    total: float
+    available: float
+
+    @property
+    def percent(self) -> float:
+        """The share that is used."""
+        return 100 * max(0.0, self.total - self.available) / self.total if self.total else 0.0
+
+
+class Limit(Struct, frozen=True):
+    """What a control group may have; None where it is not limited, or unknown."""
+
+    cgroup: str
+    """Its path; "/" is the one that the host sees as the whole."""
+    memory: Memory | None = None
+    cores: float | None = None
+    cpu_percent: float | None = None
+    """Of those cores."""
+
+
 class HostSummary(Struct, frozen=True):
     """What a row, ``check`` and ``monitor`` show of a host; None is unknown.
 
@@ -200,10 +223,18 @@ class HostSummary(Struct, frozen=True):
     boot_id: str = ""
     """Another one after each boot (random(4)); empty when unknown."""
     problems: Mapping[str, Message] = field(default_factory=dict)
+    limit: Limit | None = None
+    """Of the whole host, which is a container then. Its memory is that of the host; ``cpu`` is the machine's."""
+    own_limit: Limit | None = None
+    """Of LilFox and what else is in its unit; on this machine only."""
+    machine: Memory | None = None
+    """Of the machine, where a limit of the host is less."""
 
     @property
     def cpu_percent(self) -> float | None:
-        """Busy share of all cores."""
+        """Busy share of all cores, or of those that the host may use."""
+        if self.limit is not None and self.limit.cores is not None:
+            return self.limit.cpu_percent
         return None if self.cpu is None else self.cpu.busy
 
 

@@ -12,12 +12,16 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
+from lilfox_tui.metrics.collectors.limits import HOST, OWN
+from lilfox_tui.metrics.limited import CPU, CPU_PERCENT, GAUGES, limit_of, machine_memory, series_of_limits
 from lilfox_tui.metrics.model import (
     CpuSplit,
     DiskActivity,
     Filesystem,
     HostSummary,
     InterfaceActivity,
+    Limit,
+    Memory,
     Pressure,
     Series,
     Snapshot,
@@ -35,7 +39,8 @@ def summarize(snapshot: Snapshot) -> HostSummary:
     """What a row, ``check`` and ``monitor`` show of ``snapshot``; pure, nothing is asked."""
     gauges, rates = _by_name(snapshot.gauges), _by_name(snapshot.rates)
     cpu, cores = _cpu(rates)
-    total, available = snapshot.gauge("memory_total_bytes"), snapshot.gauge("memory_available_bytes")
+    limit = limit_of(snapshot, HOST)
+    total, available, machine = _memory(snapshot, limit)
     swap_total, swap_free = snapshot.gauge("swap_total_bytes"), snapshot.gauge("swap_free_bytes")
     swap_used = None if swap_total is None or swap_free is None else max(0.0, swap_total - swap_free)
     disks = _disks(snapshot, rates)
@@ -75,7 +80,19 @@ def summarize(snapshot: Snapshot) -> HostSummary:
         kernel=next((series.label("kernel") for series, _ in gauges.get("host_info", ())), ""),
         boot_id=next((series.label("boot_id") for series, _ in gauges.get("boot_info", ())), ""),
         problems=snapshot.problems,
+        limit=limit,
+        own_limit=limit_of(snapshot, OWN),
+        machine=machine,
     )
+
+
+def _memory(snapshot: Snapshot, limit: Limit | None) -> tuple[float | None, float | None, Memory | None]:
+    """The host's memory and what is available of it; the machine's, where the host has a limit."""
+    total, available = snapshot.gauge("memory_total_bytes"), snapshot.gauge("memory_available_bytes")
+    if limit is None or limit.memory is None:
+        return total, available, None
+    machine = None if total is None or available is None else Memory(total, available)
+    return limit.memory.total, limit.memory.available, machine
 
 
 Named = dict[str, list[tuple[Series, float]]]
@@ -258,12 +275,13 @@ def _failed_units(snapshot: Snapshot, gauges: Named) -> tuple[str, ...] | None:
 _AS_READ = (
     "cpu_count", "memory_total_bytes", "memory_available_bytes", "swap_total_bytes", "load1", "load5", "load15",
     "uptime_seconds", "boot_time_seconds", "clock_offset_seconds", "clock_error_seconds", "pressure_percent",
-    *_FILESYSTEM_FIELDS,
+    *_FILESYSTEM_FIELDS, *GAUGES,
 )  # fmt: skip
 """Derived series that are gauges of a snapshot, under the same name."""
 _FROM_RATES = {
     "cpu_percent": ("cpu_seconds_total", 100.0),
     "cpu_core_percent": ("cpu_seconds_total", 100.0),
+    CPU_PERCENT: (CPU, 100.0),
     "disk_read_bytes_per_second": ("disk_read_bytes_total", 1.0),
     "disk_written_bytes_per_second": ("disk_written_bytes_total", 1.0),
     "disk_reads_per_second": ("disk_reads_completed_total", 1.0),
@@ -289,8 +307,7 @@ def series_of(summary: HostSummary) -> dict[Series, float]:
     plain: dict[str, float | None] = {
         "cpu_usage_percent": summary.cpu_percent,
         "cpu_count": summary.cpu_count,
-        "memory_total_bytes": summary.memory_total,
-        "memory_available_bytes": summary.memory_available,
+        **machine_memory(summary),
         "memory_usage_percent": summary.memory_percent,
         "swap_total_bytes": summary.swap_total,
         "swap_used_bytes": summary.swap_used,
@@ -312,6 +329,7 @@ def series_of(summary: HostSummary) -> dict[Series, float]:
     for resource in ("cpu", "memory", "io"):
         value = None if summary.pressure is None else getattr(summary.pressure, resource)
         found[Series("pressure_percent", (("kind", "some"), ("resource", resource)))] = value
+    found.update(series_of_limits(summary))
     _add_devices(found, summary)
     return {series: float(value) for series, value in found.items() if value is not None}
 

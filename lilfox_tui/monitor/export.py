@@ -8,7 +8,7 @@ from typing import Any
 
 from lilfox_tui import __version__
 from lilfox_tui.feed import Pending, Ready, Unavailable
-from lilfox_tui.metrics.model import Filesystem, Health, HostSummary, Labels, Level, Snapshot
+from lilfox_tui.metrics.model import Filesystem, Health, HostSummary, Labels, Level, Limit, Memory, Snapshot
 from lilfox_tui.monitor.export_alerts import alerts_document, alerts_families, alerts_level
 from lilfox_tui.monitor.export_backups import backups_document, backups_families, backups_level
 from lilfox_tui.monitor.export_forms import Family, Line, iso
@@ -112,6 +112,23 @@ def _memory(summary: HostSummary | None) -> dict[str, float | None]:
     }
 
 
+def _bytes(memory: Memory | None) -> dict[str, float | None] | None:
+    if memory is None:
+        return None
+    return {"total": _whole(memory.total), "available": _whole(memory.available), "percent": memory.percent}
+
+
+def _limit(limit: Limit | None) -> dict[str, Any] | None:
+    """What a control group may have: of the host, which is a container then, or of LilFox's unit."""
+    if limit is None:
+        return None
+    return {
+        "cgroup": limit.cgroup,
+        "memory": _bytes(limit.memory),
+        "cpu": None if limit.cores is None else {"cores": limit.cores, "percent": limit.cpu_percent},
+    }
+
+
 def _whole(size_bytes: float | None) -> int | None:
     """Bytes are whole numbers, as the manual's document has them."""
     return None if size_bytes is None else round(size_bytes)
@@ -142,10 +159,14 @@ def _numbers(summary: HostSummary) -> dict[str, Any]:
     cpu, pressure = summary.cpu, summary.pressure
     return {
         "cpu": None if cpu is None else {
-            "percent": cpu.busy, "user": cpu.user, "system": cpu.system, "iowait": cpu.iowait, "steal": cpu.steal,
+            "percent": summary.cpu_percent,
+            "user": cpu.user, "system": cpu.system, "iowait": cpu.iowait, "steal": cpu.steal,
         },
         "cpu_count": summary.cpu_count,
         "memory": _memory(summary),
+        "machine_memory": _bytes(summary.machine),
+        "limit": _limit(summary.limit),
+        "own_limit": _limit(summary.own_limit),
         "swap": {
             "total": _whole(summary.swap_total), "used": _whole(summary.swap_used), "percent": summary.swap_percent,
         },

@@ -240,8 +240,8 @@ def _readings(summary: HostSummary) -> Iterator[Reading]:
 def _single_values(summary: HostSummary) -> Iterator[tuple[str, float | None]]:
     yield "memory_percent", summary.memory_percent
     yield "swap_percent", summary.swap_percent
+    yield "cpu_percent", summary.cpu_percent
     if summary.cpu is not None:
-        yield "cpu_percent", summary.cpu.busy
         yield "iowait_percent", summary.cpu.iowait
         yield "steal_percent", summary.cpu.steal
     if summary.load is not None and summary.cpu_count:

@@ -154,12 +154,8 @@ def host_panels() -> list[Panel]:
     """What is read of hosts."""
     used = "lilfox_filesystem_used_bytes"
     return [
-        Panel(_("CPU busy"), "percentunit", [('1 - lilfox_host_cpu_ratio{mode="idle"}', "{{host}}")]),
-        Panel(
-            _("Memory used"),
-            "percentunit",
-            [("1 - lilfox_memory_available_bytes / lilfox_memory_total_bytes", "{{host}}")],
-        ),
+        Panel(_("CPU busy"), "percentunit", [("cpu_usage_percent / 100", "{{host}}")]),
+        Panel(_("Memory used"), "percentunit", [("memory_usage_percent / 100", "{{host}}")]),
         Panel(
             _("Disk used"),
             "percentunit",

@@ -20,11 +20,11 @@ from lilfox_tui.config.model import Thresholds
 from lilfox_tui.config.themes import load_theme
 from lilfox_tui.feed import Ready
 from lilfox_tui.i18n import tr
-from lilfox_tui.metrics.model import Level, Process
+from lilfox_tui.metrics.model import Level, Limit, Memory, Process
 from lilfox_tui.metrics.traffic import Quantile, Traffic
 from lilfox_tui.monitor.model import Change, HostView
 from lilfox_tui.text import cell_width, clean
-from tests.app.overviews import NOW, host, lost, mixed, summary
+from tests.app.overviews import GIB, NOW, host, lost, mixed, summary
 
 HOSTILE = "\x1b]52;c;aGk=\x07\x1b[31m[@click=app.quit]x[/x]\x9b2J\u202eevil\u200b\n\t\x00"
 
@@ -176,6 +176,21 @@ def page(width: int, shown: HostView | None = None, changes: Sequence[Change] = 
             width=width,
         )
     )
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_container_says_its_limits_and_the_machines_numbers(width: int) -> None:
+    numbers = replace(
+        summary("box", 5, 97, 71),
+        memory_total=GIB, memory_available=0.03 * GIB,
+        limit=Limit("/", Memory(GIB, 0.03 * GIB), 0.5, 88.0), machine=Memory(16 * GIB, 12 * GIB),
+        own_limit=Limit("/system.slice/lilfox.service", Memory(0.25 * GIB, 0.1 * GIB)),
+    )  # fmt: skip
+    rows = [" ".join(text_of(row).split()) for row in page(width, host("box", Level.FAILING, numbers))]
+    text = "\n".join(rows)
+    assert "0.5 of 4 cores" in text
+    for start in ("this host 88%", "machine 5%", "memory 97% 1.0G", "machine 25% 16G 12G", "own unit 60% 256M"):
+        assert any(row.startswith(start) for row in rows), (start, text)
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])

@@ -14,7 +14,7 @@ from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.host_rows import ROLES, held_for, level_role, well, why_no_numbers
 from lilfox_tui.app.lately import lately_rows
 from lilfox_tui.app.wrap import wrapped
-from lilfox_tui.config.model import Thresholds
+from lilfox_tui.config.model import Threshold, Thresholds
 from lilfox_tui.feed import Ready, Unavailable
 from lilfox_tui.i18n import _, ngettext
 from lilfox_tui.metrics.model import HostSummary, Process, Series
@@ -68,7 +68,9 @@ def _head(page: HostPage) -> list[Row]:
     if summary is not None:
         facts.append(summary.kernel)
         if summary.cpu_count:
-            facts.append(ngettext("{count} core", "{count} cores", summary.cpu_count))
+            cores = ngettext("{count} core", "{count} cores", summary.cpu_count)
+            limit = None if summary.limit is None else summary.limit.cores
+            facts.append(cores if limit is None else _("{limit:.2g} of {cores}", limit=limit, cores=cores))
         if summary.uptime_s is not None:
             facts.append(_("up {time}", time=human_duration(summary.uptime_s)))
         if summary.clock_offset_s is not None and summary.clock_error_s is not None:
@@ -187,7 +189,14 @@ def _cores(page: HostPage, summary: HostSummary) -> list[Row]:
         return []
     rows = _section(_("CPU"), _("  busy  user   sys  wait steal"))
     bar = max(10, min(40, page.width - 52))
-    both = ((_("all"), summary.cpu), *summary.cores) if summary.cpu is not None else summary.cores
+    limit, whole = summary.limit, _("all")
+    if limit is not None and limit.cores is not None:
+        whole = _("machine")
+        role = level_role(limit.cpu_percent, page.thresholds.cpu_percent)
+        of = Piece("  " + _("of the {cores:.2g} cores it may use", cores=limit.cores), "muted")
+        numbers = f"  {page.digits.percent(limit.cpu_percent)}"
+        rows.append((_name(_("this host")), Piece(numbers, role), *_gauge(page, limit.cpu_percent, bar), of))
+    both = ((whole, summary.cpu), *summary.cores) if summary.cpu is not None else summary.cores
     for name, split in both:
         shares = (split.busy, split.user, split.system, split.iowait, split.steal)
         numbers = "".join(f"  {page.digits.percent(share)}" for share in shares)
@@ -210,28 +219,25 @@ def _gauge(page: HostPage, value: float | None, width: int) -> Row:
 
 def _memory(page: HostPage, summary: HostSummary) -> list[Row]:
     rows = _section(_("Memory"), _("  used   size  free"))
-    bar = max(10, min(40, page.width - 52))
-    for name, used, total, free, threshold in (
-        (
-            _("memory"),
-            summary.memory_percent,
-            summary.memory_total,
-            summary.memory_available,
-            page.thresholds.memory_percent,
-        ),
-        (
-            _("swap"),
-            summary.swap_percent,
-            summary.swap_total,
-            None if summary.swap_total is None or summary.swap_used is None else summary.swap_total - summary.swap_used,
-            page.thresholds.swap_percent,
-        ),
-    ):
-        if total == 0:
-            rows.append((_name(name), Piece("  " + _("none"), "muted")))
-            continue
-        numbers = f"  {page.digits.percent(used)}  {human_bytes(total):>5} {human_bytes(free):>5}"
-        rows.append((_name(name), Piece(numbers, level_role(used, threshold)), *_gauge(page, used, bar)))
+    own = None if summary.own_limit is None else summary.own_limit.memory
+    swap_free = None
+    if summary.swap_total is not None and summary.swap_used is not None:
+        swap_free = summary.swap_total - summary.swap_used
+    limits = page.thresholds
+    rows.append(
+        _room(page, _("memory"), summary.memory_percent, summary.memory_total, summary.memory_available,
+              limits.memory_percent)
+    )  # fmt: skip
+    if summary.machine is not None and summary.limit is not None:
+        machine = summary.machine
+        row = _room(page, _("machine"), machine.percent, machine.total, machine.available, None)
+        why = _("the host has a limit: control group {cgroup}", cgroup=clean(summary.limit.cgroup))
+        rows.append((*row, Piece("  " + why, "muted")))
+    if own is not None and summary.own_limit is not None:
+        row = _room(page, _("own unit"), own.percent, own.total, own.available, limits.memory_percent)
+        why = _("LilFox's own limit: control group {cgroup}", cgroup=clean(summary.own_limit.cgroup))
+        rows.append((*row, Piece("  " + why, "muted")))
+    rows.append(_room(page, _("swap"), summary.swap_percent, summary.swap_total, swap_free, limits.swap_percent))
     if summary.pressure is not None:
         pressure = summary.pressure
         shown = "  ".join(
@@ -240,6 +246,18 @@ def _memory(page: HostPage, summary: HostSummary) -> list[Row]:
         )
         rows.append((_name(_("pressure")), Piece("  " + shown)))
     return rows
+
+
+def _room(
+    page: HostPage, name: str, used: float | None, total: float | None, free: float | None, threshold: Threshold | None
+) -> Row:
+    """Memory of one kind: its share in use, its size, what is free."""
+    if total == 0:
+        return (_name(name), Piece("  " + _("none"), "muted"))
+    numbers = f"  {page.digits.percent(used)}  {human_bytes(total):>5} {human_bytes(free):>5}"
+    role = "text" if threshold is None else level_role(used, threshold)
+    bar = max(10, min(40, page.width - 52))
+    return (_name(name), Piece(numbers, role), *_gauge(page, used, bar))
 
 
 def _disks(page: HostPage, summary: HostSummary) -> list[Row]:
