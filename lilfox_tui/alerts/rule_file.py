@@ -41,7 +41,7 @@ def read_rules(path: Path, *, trusted: bool = True) -> RuleFile:
 def read_usable(path: Path) -> RuleFile:
     """As :func:`read_rules`, and of a file that Prometheus would refuse what can be used: a rule with a problem keeps
     it, a group with one is refused. Raises ConfigError where nothing can be told apart."""
-    return usable(read_text(path), str(path))
+    return usable(read_text(path, trusted=True), str(path))
 
 
 def from_text(text: str, name: str) -> RuleFile:
