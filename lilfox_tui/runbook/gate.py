@@ -19,22 +19,13 @@ from lilfox_tui.config.protection import refuse_change
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.runbook.filling import Filled, fill
-from lilfox_tui.runbook.known_names import Verdict
 from lilfox_tui.runbook.model import BUNDLED, Command, Kind, Runbook
-from lilfox_tui.runbook.recognising import kind, verdict
-from lilfox_tui.runbook.splitting import Asking, split
+from lilfox_tui.runbook.readers.spec import Verdict
+from lilfox_tui.runbook.recognising import kind, verdict_of_text
 from lilfox_tui.runbook.turns import asks
 
 READS: frozenset[Kind] = frozenset({"read", "follow"})
 """What runs where nothing may be changed."""
-
-
-def verdict_of_text(text: str) -> Verdict:
-    """What is known of one command, as it stands in ``text``. Of several, or of what cannot be read, nothing."""
-    parts = split(text, Asking(1))
-    if len(parts) != 1 or parts[0].whole or parts[0].syntax_error:
-        return "unknown"
-    return verdict(parts[0].read)
 
 
 def kind_as_run(command: Command, filled: Filled, runbook: Runbook) -> Kind:
@@ -64,8 +55,7 @@ def let_argv_through(config: Config, host: str | None, argv: Sequence[str]) -> N
 
 def only_reads(text: str) -> bool:
     """Whether all commands of a text are known to only read, and to end."""
-    parts = split(text, Asking())
-    return bool(parts) and all(not part.whole and verdict(part.read) == "read" for part in parts)
+    return verdict_of_text(text) == "read"
 
 
 def kind_with(command: Command, values: Mapping[str, str], runbook: Runbook) -> Kind:

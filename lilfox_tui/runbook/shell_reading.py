@@ -1,67 +1,97 @@
 """Commands of bash, read as far as it takes to say where one ends and what it calls; nothing is ever run.
 
-What is not understood for certain is :class:`Unclear`: whoever needs to know asks ``bash -n`` (``splitting.py``).
+What is not understood for certain is :class:`Unclear`: whoever needs to know where it ends asks ``bash -n``
+(``splitting.py``); whoever needs to know what it does takes it for a change (``recognising.py``).
 """
 
 from __future__ import annotations
 
 import re
 
-from lilfox_tui.runbook.shell_tokens import PLAIN, REDIRECT, CommandLine, Simple, Unclear, Words
+from lilfox_tui.runbook.shell_syntax import (
+    Assignment,
+    Beyond,
+    For,
+    Group,
+    If,
+    Joined,
+    Literal,
+    Redirect,
+    Simple,
+    Statement,
+    Test,
+    Unclear,
+    While,
+    Word,
+)
+from lilfox_tui.runbook.shell_tokens import PLAIN, REDIRECT, Words
 
-_NAME = re.compile(r"[A-Za-z_]\w*")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_ASSIGNED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(\+?)=")
 _RESERVED = frozenset(
     {
         "if", "then", "elif", "else", "fi", "for", "while", "until", "do", "done", "case", "esac", "select",
         "function", "time", "coproc", "{", "}", "!", "[[", "in",
     }
 )  # fmt: skip
-_COMPARISONS = frozenset({"=", "==", "!=", "=~", "-eq", "-ne", "-lt", "-le", "-gt", "-ge", "-nt", "-ot", "-ef"})
+_BINARY = frozenset({"=", "==", "!=", "=~", "-eq", "-ne", "-lt", "-le", "-gt", "-ge", "-nt", "-ot", "-ef"})
 _DEEPEST = 40
 
 
-def read_command(text: str, start: int = 0) -> CommandLine:
-    """The complete command that begins at ``start``, with its here-documents. Raises Unclear."""
+def read_command(text: str, start: int = 0) -> tuple[list[Statement], int]:
+    """The complete command that begins at ``start``, with its here-documents, and where it ends. Raises Unclear."""
     reader = _Reader(text, start)
-    reader.complete()
-    reader.line.end = reader.at
-    return reader.line
+    return reader.complete(), reader.at
+
+
+def read_all(text: str) -> list[Statement]:
+    """Every command of ``text``. Raises Unclear."""
+    reader = _Reader(text)
+    found: list[Statement] = []
+    reader.newlines()
+    while reader.peek():
+        found += reader.complete()
+        reader.newlines()
+    return found
 
 
 class _Reader(Words):
-    """Recursive descent over one text; ``line`` is what was found."""
+    """Recursive descent over one text."""
 
-    def complete(self) -> None:
+    def complete(self) -> list[Statement]:
         """A list up to the end of its line; the newline is taken."""
-        self.and_or()
+        found = [self.and_or()]
         while (operator := self.peek()) in (";", "&"):
             self.take()
-            self.line.background |= operator == "&"
+            if operator == "&":
+                found[-1] = Beyond("it runs in the background")
             if self.peek() in ("", "\n"):
                 break
-            self.and_or()
+            found.append(self.and_or())
         last = self.peek()
         if last == "\n":
             self.take()
-        elif last or self.heredocs:
+        elif last or self.waits:
             raise Unclear
+        return found
 
-    def and_or(self) -> None:
-        self.pipeline()
+    def and_or(self) -> Statement:
+        found = [self.pipeline()]
         while self.peek() in ("&&", "||"):
             self.take()
             self.newlines()
-            self.pipeline()
+            found.append(self.pipeline())
+        return found[0] if len(found) == 1 else Joined("&&", found)
 
-    def pipeline(self) -> None:
+    def pipeline(self) -> Statement:
         while self.next_bare() in ("!", "time"):
             self.at += len(self.next_bare())
-        self.command()
+        found = [self.command()]
         while self.peek() in ("|", "|&"):
             self.take()
-            self.line.piped = True
             self.newlines()
-            self.command()
+            found.append(self.command())
+        return found[0] if len(found) == 1 else Joined("|", found)
 
     def next_bare(self) -> str:
         """The next word if it is a reserved one, without taking it; else ""."""
@@ -80,134 +110,155 @@ class _Reader(Words):
         self.at += len(word)
         return word
 
-    def command(self) -> None:
+    def command(self) -> Statement:
         self.depth += 1
         if self.depth > _DEEPEST:
             raise Unclear
+        found: Statement
         if self.peek() == "(":
             if self.text.startswith("((", self.at):
                 raise Unclear
             self.take()
-            self.body()
+            body, _end = self.body()
             self.close()
-            self.redirects()
+            found = Group(body, self.redirects(), subshell=True)
         elif word := self.next_bare():
             self.at += len(word)
-            self.compound(word)
-            self.redirects()
+            found = self.compound(word)
         else:
-            self.simple()
+            found = self.simple()
         self.depth -= 1
+        return found
 
-    def compound(self, word: str) -> None:
+    def compound(self, word: str) -> Statement:
         if word == "if":
-            self.body("then")
-            while (last := self.body("elif", "else", "fi")) == "elif":
-                self.body("then")
-            if last == "else":
-                self.body("fi")
-        elif word in ("while", "until"):
-            self.line.endless = True
-            self.body("do")
-            self.body("done")
-        elif word == "for":
-            self.loop()
-        elif word == "{":
-            self.body("}")
-        elif word == "[[":
-            self.condition()
-        else:
-            raise Unclear
+            bodies = [self.body("then")[0]]
+            while True:
+                body, last = self.body("elif", "else", "fi")
+                bodies.append(body)
+                if last == "fi":
+                    break
+                bodies.append(self.body("then" if last == "elif" else "fi")[0])
+                if last == "else":
+                    break
+            return If(bodies, self.redirects())
+        if word in ("while", "until"):
+            condition, body = self.body("do")[0], self.body("done")[0]
+            return While(condition, body, self.redirects())
+        if word == "for":
+            return self.loop()
+        if word == "{":
+            body, _end = self.body("}")
+            return Group(body, self.redirects())
+        if word == "[[":
+            terms = self.condition()
+            return Test(terms, self.redirects())
+        raise Unclear
 
-    def body(self, *ends: str) -> str:
+    def body(self, *ends: str) -> tuple[list[Statement], str]:
         """A list that is not empty, up to one of the reserved words, which is taken; up to ``)`` without them."""
         self.newlines()
-        self.and_or()
+        found = [self.and_or()]
         while (operator := self.peek()) in (";", "&", "\n"):
             self.take()
-            self.line.background |= operator == "&"
+            if operator == "&":
+                found[-1] = Beyond("it runs in the background")
             self.newlines()
             if self.peek() == ")" or (ends and self.next_bare() in ends):
                 break
-            self.and_or()
-        return self.expect(*ends) if ends else ""
+            found.append(self.and_or())
+        return found, self.expect(*ends) if ends else ""
 
-    def loop(self) -> None:
+    def loop(self) -> Statement:
         if self.peek() != "word":
             raise Unclear
         name = self.word()
-        if not name.bare or not _NAME.fullmatch(name.value):
+        if not name.bare or not _NAME.fullmatch(name.literal or ""):
             raise Unclear
+        words: list[Word] = []
         if self.next_bare() == "in":
             self.at += 2
             while self.peek() == "word":
-                self.word()
+                words.append(self.word())
         if self.peek() not in (";", "\n"):
             raise Unclear
         self.take()
         self.newlines()
         self.expect("do")
-        self.body("done")
+        body, _end = self.body("done")
+        return For(name.literal or "", words, body, self.redirects())
 
-    def condition(self) -> None:
-        terms: list[list[str]] = [[]]
+    def condition(self) -> list[list[Word]]:
+        terms: list[list[Word]] = [[]]
         while True:
             operator = self.peek()
             if operator == "word":
                 redirect = REDIRECT.match(self.text, self.at)
-                if redirect and redirect[0] in ("<", ">"):
+                if redirect and redirect[2] in ("<", ">"):
                     raise Unclear
                 word = self.word()
-                if word.bare and word.value == "]]":
+                if word.bare and word.literal == "]]":
                     break
-                terms[-1].append(word.value)
+                terms[-1].append(word)
             elif operator in ("&&", "||"):
                 self.take()
                 terms.append([])
             else:
                 raise Unclear
         for term in terms:
-            rest = term[1:] if term[:1] == ["!"] else term
+            rest = [word.literal or "" for word in (term[1:] if term and term[0].literal == "!" else term)]
             unary = len(rest) == 2 and re.fullmatch("-[a-hknoprstuvwxzGLNORS]", rest[0])
-            binary = len(rest) == 3 and rest[1] in _COMPARISONS
+            binary = len(rest) == 3 and rest[1] in _BINARY
             if not unary and not binary and (len(rest) != 1 or rest[0].startswith("-")):
                 raise Unclear
+        return terms
 
-    def simple(self) -> None:
-        outer, self.dynamic = self.dynamic, False
-        simple = Simple([])
-        place = len(self.line.simples)
-        self.line.simples.append(simple)
+    def simple(self) -> Statement:
+        found = Simple()
         began = self.at
         while self.peek() == "word":
-            if not self.redirect(simple):
-                simple.words.append(self.word().value)
-        if self.at == began or (self.peek() == "(" and self.function(simple, place)):
-            if self.at == began:
-                raise Unclear
-        elif self.peek() == "(":
+            if redirect := self.redirect():
+                found.redirects.append(redirect)
+                continue
+            word = self.word()
+            assigned = None if found.words else _assignment(word)
+            if assigned is None:
+                found.words.append(word)
+            else:
+                found.assignments.append(assigned)
+        if self.at == began:
             raise Unclear
-        simple.dynamic, self.dynamic = self.dynamic, outer
+        if self.peek() == "(":
+            return self.function(found)
+        return found
 
-    def function(self, simple: Simple, place: int) -> bool:
+    def function(self, simple: Simple) -> Statement:
         """Takes ``() { …; }`` behind a name."""
-        if len(simple.words) != 1 or simple.dynamic or not re.fullmatch(r"[\w.-]+", simple.words[0]):
-            return False
-        del self.line.simples[place]
-        self.line.endless = True
+        name = simple.words[0].literal if len(simple.words) == 1 and simple.words[0].bare else None
+        if simple.assignments or simple.redirects or not re.fullmatch(r"[A-Za-z0-9_.-]+", name or ""):
+            raise Unclear
         self.take()
         self.close()
         self.newlines()
         self.expect("{")
         self.body("}")
         self.redirects()
-        return True
+        return Beyond("it defines a function")
 
-    def redirects(self) -> None:
+    def redirects(self) -> list[Redirect]:
         """Redirections of what is compound; anything else ends it."""
-        simple = Simple([":"])
+        found = []
         while self.peek() == "word":
-            if not self.redirect(simple):
+            redirect = self.redirect()
+            if redirect is None:
                 raise Unclear
-        if simple.writes:
-            self.line.simples.append(simple)
+            found.append(redirect)
+        return found
+
+
+def _assignment(word: Word) -> Assignment | None:
+    first = word.parts[0]
+    if not isinstance(first, Literal) or first.quoted or not (found := _ASSIGNED.match(first.text)):
+        return None
+    rest = first.text[found.end() :]
+    return Assignment(found[1], Word([*([Literal(rest)] if rest else []), *word.parts[1:]]), adds=bool(found[2]))

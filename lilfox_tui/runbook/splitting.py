@@ -10,7 +10,7 @@ import re
 from msgspec import Struct
 
 from lilfox_tui.runbook.shell_reading import read_command
-from lilfox_tui.runbook.shell_tokens import CommandLine, Simple, Unclear
+from lilfox_tui.runbook.shell_syntax import CLOSE, OPEN, Unclear
 
 _WORD = r"""(?:[A-Za-z0-9_./:=@%+,^~*?\[\]{}-]++|'[^']*'|"[^"$`\\]*")++"""
 _WORDS = re.compile(r"[A-Za-z0-9_./:=@%+,^~*?\[\]{} \t-]++")
@@ -18,7 +18,6 @@ _SILENT = r"(?<![^ \t])[12]?>(?:/dev/null|&[12])(?![^ \t|;])"
 _OPERATOR = r"(?:\|\||&&|\||;)"
 _SIMPLE_LINE = re.compile(rf"(?:{_SILENT}|{_WORD}|[ \t]++|{_OPERATOR}(?=[ \t]))++")
 _TOKEN = re.compile(rf"{_SILENT}|({_WORD})|({_OPERATOR})")
-_QUOTED = re.compile(r"""'([^']*)'|"([^"]*)"|([^'"]+)""")
 _NOT_SIMPLE = frozenset(
     {
         "if", "then", "elif", "else", "fi", "for", "while", "until", "do", "done", "case", "esac", "select",
@@ -38,8 +37,6 @@ class Part(Struct, gc=False):
     text: str
     line: int
     comment: str = ""
-    read: CommandLine | None = None
-    """What it calls; None where that is not understood."""
     syntax_error: str = ""
     """What bash says of it where it cannot be read as shell text."""
     whole: bool = False
@@ -99,51 +96,41 @@ def split(text: str, asking: Asking) -> list[Part]:
 
 
 def masked(text: str) -> str:
-    """``text`` with a word of the same length for each placeholder, which a shell would take for a redirection."""
-    return _PLACEHOLDER.sub(r"P\1P", text) if "<" in text else text
+    """``text`` with marks around the name of each placeholder, which a shell would take for a redirection."""
+    return _PLACEHOLDER.sub(rf"{OPEN}\1{CLOSE}", text) if "<" in text else text
 
 
 def _simple(line: str) -> Part | None:
     """A line of plain commands for certain: words, some in quotes, between ``|``, ``&&``, ``||`` and ``;``."""
     if _WORDS.fullmatch(line):
-        words = line.split()
-        return None if words[0] in _NOT_SIMPLE else Part(line, 0, read=CommandLine(len(line), [Simple(words)]))
+        return None if line.split(None, 1)[0] in _NOT_SIMPLE else Part(line, 0)
     if not _SIMPLE_LINE.fullmatch(line):
         return None
-    simples = [Simple([])]
-    words = simples[0].words
+    empty = True
     for word, operator in _TOKEN.findall(line):
-        if operator:
-            if not words:
-                return None
-            words = []
-            simples.append(Simple(words))
-        elif word:
-            bare = "'" not in word and '"' not in word
-            if bare and not words and word in _NOT_SIMPLE:
-                return None
-            words.append(word if bare else "".join(map("".join, _QUOTED.findall(word))))
-    if not words:
-        return None
-    return Part(line, 0, read=CommandLine(len(line), simples, piped="|" in line))
+        if (operator or word in _NOT_SIMPLE) and empty:
+            return None
+        if word or operator:
+            empty = bool(operator)
+    return None if empty else Part(line, 0)
 
 
 def _next(lines: list[str], at: int, asking: Asking) -> tuple[Part, int]:
     """The command that begins in line ``at``, and how many lines it has."""
     text = masked(lines[at])
     try:
-        read = read_command(text)
-        if read.end >= len(text) and not _goes_on(text):
-            return Part(lines[at], 0, read=read), 1
+        _read, end = read_command(text)
+        if end >= len(text) and not _goes_on(text):
+            return Part(lines[at], 0), 1
     except Unclear:
         pass
     rest = masked("\n".join(lines[at:]))
     try:
-        read = read_command(rest)
+        _read, end = read_command(rest)
     except (Unclear, RecursionError):
         return _asked(lines, at, asking)
-    count = rest.count("\n", 0, read.end) + (not rest.endswith("\n", 0, read.end))
-    return Part("\n".join(lines[at : at + count]), 0, read=read), count
+    count = rest.count("\n", 0, end) + (not rest.endswith("\n", 0, end))
+    return Part("\n".join(lines[at : at + count]), 0), count
 
 
 def _asked(lines: list[str], at: int, asking: Asking) -> tuple[Part, int]:

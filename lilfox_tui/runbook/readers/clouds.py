@@ -1,0 +1,199 @@
+"""What asks clouds: what describes and lists, with the options that most of them share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from lilfox_tui.runbook.readers.spec import Context, Option, Spec, Verdict, options
+from lilfox_tui.runbook.shell_values import Argument
+
+_AWS_OPTIONS = options(
+    "--region=word --profile=word --output=word --query=text --no-paginate --no-cli-pager --max-items=number --page-size=number "
+    "--starting-token=text --filters=text --filter=text --instance-ids=text --instance-id=text --names=text --name=text "
+    "--load-balancer-arn=text --load-balancer-arns=text --load-balancer-name=text --load-balancer-names=text "
+    "--target-group-arn=text --target-group-arns=text --db-instance-identifier=text --db-cluster-identifier=text --cluster=text "
+    "--cluster-name=text --clusters=text --services=text --service=text --service-name=text --tasks=text --nodegroup-name=text "
+    "--stack-name=text --log-group-name=text --log-group-name-prefix=text --log-stream-name=text --log-stream-names=text "
+    "--order-by=text --descending --limit=number --start-time=text --end-time=text --start-from-head --volume-ids=text "
+    "--snapshot-ids=text --owner-ids=text --vpc-ids=text --subnet-ids=text --group-ids=text --group-names=text "
+    "--auto-scaling-group-names=text --auto-scaling-group-name=text --bucket=text --prefix=text --delimiter=text --key=text "
+    "--function-name=text --topic-arn=text --queue-url=text --queue-url-prefix=text --alarm-names=text --alarm-name-prefix=text "
+    "--state-value=word --metric-name=text --namespace=text --dimensions=text --period=number --statistics=text "
+    "--hosted-zone-id=text --repository-name=text --secret-id=text --table-name=text --cache-cluster-id=text "
+    "--replication-group-id=text --domain-name=text --user-name=text --role-name=text --policy-arn=text --service-code=text "
+    "--family-prefix=text --status=text --desired-status=text --include-all-instances --show-cache-node-info --task-definition=text "
+    "--launch-type=text --image-ids=text --owners=text --certificate-arn=text --key-id=text --listener-arn=text "
+    "--listener-arns=text --addon-name=text --metric-data-queries=text --query-id=text --path=text --recursive "
+    "--with-decryption --attribute-names=text --attribute=text --type=text --stack-status-filter=text --latest"
+)
+_AWS_GETS = frozenset(
+    [
+        "sts:get-caller-identity",
+        "cloudwatch:get-metric-statistics",
+        "cloudwatch:get-metric-data",
+        "ec2:get-console-output",
+        "logs:get-log-events",
+        "logs:get-query-results",
+        "lambda:get-function",
+        "lambda:get-function-configuration",
+        "lambda:get-policy",
+        "iam:get-user",
+        "iam:get-role",
+        "iam:get-policy",
+        "iam:get-account-summary",
+        "s3api:get-bucket-location",
+        "s3api:get-bucket-policy",
+        "s3api:get-bucket-versioning",
+        "s3api:get-bucket-acl",
+        "s3api:get-bucket-lifecycle-configuration",
+        "s3api:head-object",
+        "s3api:head-bucket",
+        "sqs:get-queue-attributes",
+        "sqs:get-queue-url",
+        "sns:get-topic-attributes",
+        "ssm:get-parameter",
+        "ssm:get-parameters",
+        "ssm:get-parameters-by-path",
+        "ecr:get-repository-policy",
+        "service-quotas:get-service-quota",
+        "acm:get-certificate",
+        "route53:get-hosted-zone",
+        "route53:get-health-check-status",
+        "cloudformation:get-template",
+        "cloudformation:get-stack-policy",
+        "logs:filter-log-events",
+        "s3:ls",
+        "configure:list",
+        "sts:get-access-key-info",
+    ]
+)
+
+
+def _aws(words: Sequence[Argument], _context: Context) -> Verdict:
+    """``aws SERVICE VERB``: what is described, listed or known; a further word may be a file to write."""
+    texts = [word.text for word in words]
+    at = 0
+    while at < len(texts) and texts[at] in ("--region", "--profile", "--output", "--no-cli-pager"):
+        at += 1 if texts[at] == "--no-cli-pager" else 2
+    service, verb = (texts[at], texts[at + 1]) if at + 1 < len(texts) else (None, None)
+    if service is None or verb is None or not re.fullmatch(r"[a-z0-9-]+", service):
+        return "unknown"
+    if not re.fullmatch(r"(?:describe|list)-[a-z0-9-]+", verb) and f"{service}:{verb}" not in _AWS_GETS:
+        return "change" if re.fullmatch(r"[a-z0-9-]+", verb) else "unknown"
+    rest = words[at + 2 :]
+    if (service, verb) == ("s3", "ls") and rest and rest[0].head.startswith("s3://") and rest[0].is_one:
+        rest = rest[1:]
+    return "read" if _understood(rest, _AWS_OPTIONS) else "unknown"
+
+
+def _understood(words: Sequence[Argument], table: dict[str, Option]) -> bool:
+    """Whether these are options of the table, each with its value; several where its name says so."""
+    at = 0
+    while at < len(words):
+        name, equals, _rest = words[at].head.partition("=")
+        option = table.get(name)
+        if option is None or (words[at].text is None and not equals) or not words[at].is_one:
+            return False
+        at += 1
+        if not option.role or equals:
+            if equals and not option.role:
+                return False
+            continue
+        began = at
+        while at < len(words) and words[at].is_one and not words[at].may_be_option and (at == began or _several(name)):
+            at += 1
+        if at == began:
+            return False
+    return True
+
+
+def _several(name: str) -> bool:
+    return name.startswith("--") and (name.endswith("s") or name == "--filter")
+
+
+def _gcloud(words: Sequence[Argument], _context: Context) -> Verdict:
+    """A group in full, what is done, names and options."""
+    at = _behind_group(words, _GCLOUD_GROUPS)
+    verb = words[at].text if 0 < at < len(words) else None
+    group = " ".join(word.text or "" for word in words[:at])
+    if verb not in ("list", "describe") and (group, verb) != ("logging", "read"):
+        return "unknown"
+    rest = list(words[at + 1 :])
+    while rest and rest[0].is_one and not rest[0].may_be_option:
+        rest = rest[1:]
+    return "read" if _understood(rest, _GCLOUD_OPTIONS) else "unknown"
+
+
+def _behind_group(words: Sequence[Argument], groups: frozenset[str]) -> int:
+    """How many of the first words name one of the groups, the longest one that fits."""
+    for count in (4, 3, 2, 1):
+        texts = [word.text for word in words[:count]]
+        if None not in texts and " ".join(text or "" for text in texts) in groups:
+            return count
+    return 0
+
+
+_GCLOUD_GROUPS = frozenset(
+    {
+        "auth", "compute addresses", "compute backend-services", "compute disks", "compute firewall-rules",
+        "compute forwarding-rules", "compute images", "compute instance-groups", "compute instance-groups managed",
+        "compute instances", "compute networks", "compute networks subnets", "compute operations", "compute regions",
+        "compute routers", "compute routes", "compute snapshots", "compute url-maps", "compute zones", "config",
+        "config configurations", "container clusters", "container node-pools", "container operations", "dns managed-zones",
+        "dns record-sets", "functions", "iam roles", "iam service-accounts", "logging", "projects", "pubsub subscriptions",
+        "pubsub topics", "redis instances", "run services", "services", "sql backups", "sql instances", "sql operations",
+    }
+)  # fmt: skip
+_GCLOUD_OPTIONS = options(
+    "--project=word --zone=word --region=word --zones=text --regions=text --format=text --filter=text --limit=number --sort-by=text "
+    "--page-size=number --instance=text --cluster=text --location=text --freshness=text --order=word --global --quiet -q --uri "
+    "--account=text --configuration=word --service=text"
+)
+
+
+def _az(words: Sequence[Argument], _context: Context) -> Verdict:
+    at = _behind_group(words, _AZ_GROUPS)
+    if not 0 < at < len(words) or words[at].text not in ("list", "show"):
+        return "unknown"
+    return "read" if _understood(words[at + 1 :], _AZ_OPTIONS) else "unknown"
+
+
+_AZ_GROUPS = frozenset(
+    {
+        "account", "acr", "aks", "aks nodepool", "disk", "group", "keyvault", "mysql flexible-server", "network lb",
+        "network nic", "network nsg", "network nsg rule", "network public-ip", "network vnet", "network vnet subnet",
+        "postgres flexible-server", "postgres server", "redis", "storage account", "vm", "vmss", "webapp",
+    }
+)  # fmt: skip
+_AZ_OPTIONS = options(
+    "-g=text -n=text -o=word --resource-group=text --name=text --output=word --query=text --subscription=text --show-details -d "
+    "--server=text --server-name=text --vnet-name=text --cluster-name=text --namespace-name=text --account-name=text"
+)
+_TERRAFORM = Spec(
+    single=True, ends=False,
+    subs={
+        "show": Spec(reads="-json -no-color", operands="path", single=True),
+        "output": Spec(reads="-json -raw -no-color -state=path", operands="word", single=True),
+        "version": Spec(reads="-json", single=True),
+        "state": Spec(subs={"list": Spec(reads="-state=path -id=text", operands="text*", single=True),
+                            "show": Spec(reads="-state=path -no-color", operands="text", single=True)}),
+        "workspace": Spec(subs={"list": Spec(), "show": Spec()}),
+        "graph": Spec(), "providers": Spec(),
+    },
+)  # fmt: skip
+
+TABLE: dict[str, Spec] = {
+    "aws": Spec(own=_aws),
+    "gcloud": Spec(own=_gcloud),
+    "az": Spec(own=_az),
+    "terraform": _TERRAFORM,
+    "tofu": _TERRAFORM,
+    "openstack": Spec(
+        otherwise="unknown",
+        subs={each: Spec(subs={"list": Spec(reads="-f=word -c=word --long --all-projects --project=word --host=word --status=word",
+                                            operands=""),
+                               "show": Spec(reads="-f=word -c=word", operands="text")})
+              for each in ("server", "volume", "network", "image", "port", "hypervisor", "project", "flavor")},
+    ),
+}  # fmt: skip

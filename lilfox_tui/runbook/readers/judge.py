@@ -1,0 +1,171 @@
+"""The one judge: whether each word of a call is understood by the table of its program.
+
+Long options are on the table as they are written, never shortened; of a bundle of short ones each letter is, and at most
+the last has a value. A word of which only the begin is known stands where any text may stand. The first word that is
+not understood ends it: nothing is known of the call then.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from lilfox_tui.runbook.readers.roles import fits
+from lilfox_tui.runbook.readers.spec import Call, Context, Option, Spec, Verdict, all_options, worst
+from lilfox_tui.runbook.shell_values import Argument, known
+
+_COUNTED = re.compile(r"-[0-9]+([A-Za-z]*)")
+"""``-20``, and ``-20f`` as tail has it."""
+
+
+class NotUnderstood(Exception):
+    """A word is on no table."""
+
+
+def judge(spec: Spec, words: Sequence[Argument], context: Context) -> Verdict:
+    """What a call with these words behind the program's name is."""
+    return _judge(spec, words, context, {})
+
+
+def _judge(spec: Spec, words: Sequence[Argument], context: Context, above: Mapping[str, Option]) -> Verdict:
+    if spec.own is not None:
+        return spec.own(words, context)
+    table = {**above, **all_options(spec)}
+    try:
+        call, rest, ended = _taken_apart(spec, words, table)
+    except NotUnderstood:
+        return "unknown"
+    found: set[Verdict] = {spec.verdict}
+    for name, value in call.options:
+        option = table[name]
+        found.add(option.verdict)
+        found.add(fits(option.role, value, context) if value is not None else "read")
+    if spec.subs and rest:
+        if ended or rest[0].text is None:
+            return "unknown"
+        sub = spec.subs.get(rest[0].text)
+        if sub is None:
+            return spec.otherwise if worst(found) != "unknown" else "unknown"
+        return worst(found | {_judge(sub, rest[1:], context, table if spec.inherits else {})})
+    if spec.subs and not call.options:
+        found.add(spec.alone)
+    if spec.needs and not call.has(*spec.needs.split()):
+        found.add(spec.otherwise)
+    if spec.runs >= 0:
+        found.add(_run(spec, call, context))
+    elif not spec.harmless:
+        found.add(_operands(spec.operands, call.operands, context))
+    if spec.check is not None:
+        found.add(spec.check(call, context))
+    result = worst(found)
+    return "unknown" if result == "interactive" and context.fed else result
+
+
+def _taken_apart(
+    spec: Spec, words: Sequence[Argument], table: Mapping[str, Option]
+) -> tuple[Call, Sequence[Argument], bool]:
+    """Options and operands; of a program with sub-commands what begins with one, and whether ``--`` stood before it.
+    Raises NotUnderstood."""
+    call = Call([], [])
+    at, ended = 0, False
+    stops = bool(spec.subs) or not spec.permutes or spec.runs >= 0
+    while at < len(words):
+        word = words[at]
+        may_be_option = word.may_be_option and not (spec.harmless and not word.head.startswith("-"))
+        if not ended and may_be_option and word.text != "-":
+            if word.text == "--" and spec.ends:
+                ended = True
+                at += 1
+            else:
+                at = _option(spec, words, at, table, call)
+            continue
+        if stops:
+            if spec.subs:
+                return call, words[at:], ended
+            ended = True
+        call.operands.append(word)
+        at += 1
+    return call, (), ended
+
+
+def _option(spec: Spec, words: Sequence[Argument], at: int, table: Mapping[str, Option], call: Call) -> int:
+    """Takes the option at a place with its value, and says where it goes on."""
+    word = words[at]
+    if not word.is_one:
+        raise NotUnderstood
+    if word.text is not None and (option := table.get(word.text)) is not None:
+        if not option.role or option.attached:
+            call.options.append((option.name, None))
+            return at + 1
+        return _valued(option, words, at, call)
+    if spec.counted and word.text is not None and (counted := _COUNTED.fullmatch(word.text)):
+        found = [table.get(f"-{letter}") for letter in counted[1]]
+        if any(each is None or each.role for each in found):
+            raise NotUnderstood
+        call.options += [(each.name, None) for each in found if each is not None]
+        return at + 1
+    name, equals, _rest = word.head.partition("=")
+    if equals and (name.startswith("--") or spec.single):
+        found = table.get(name)
+        if found is None or not found.role:
+            raise NotUnderstood
+        call.options.append((name, word.behind(len(name) + 1)))
+        return at + 1
+    if word.head.startswith("--") or spec.single or len(word.head) < 2:
+        raise NotUnderstood
+    return _bundle(words, at, table, call)
+
+
+def _bundle(words: Sequence[Argument], at: int, table: Mapping[str, Option], call: Call) -> int:
+    """Short options in one word."""
+    word = words[at]
+    for place in range(1, len(word.head)):
+        option = table.get("-" + word.head[place])
+        if option is None:
+            raise NotUnderstood
+        if option.role:
+            rest = word.behind(place + 1)
+            if rest.pieces:
+                call.options.append((option.name, rest))
+            elif option.attached:
+                call.options.append((option.name, None))
+            else:
+                return _valued(option, words, at, call)
+            return at + 1
+        call.options.append((option.name, None))
+    if word.text is None:
+        raise NotUnderstood  # what follows would be more letters
+    return at + 1
+
+
+def _valued(option: Option, words: Sequence[Argument], at: int, call: Call) -> int:
+    """An option whose value is the next word."""
+    if at + 1 >= len(words) or not words[at + 1].is_one:
+        raise NotUnderstood
+    call.options.append((option.name, words[at + 1]))
+    return at + 2
+
+
+def _operands(written: str, operands: Sequence[Argument], context: Context) -> Verdict:
+    roles = written.split()
+    found: set[Verdict] = set()
+    for place, operand in enumerate(operands):
+        role = roles[min(place, len(roles) - 1)] if roles else ""
+        if not role or (place >= len(roles) and not role.endswith("*")):
+            return "unknown"
+        if not operand.is_one and not (place >= len(roles) - 1 and role.endswith("*")):
+            return "unknown"
+        found.add(fits(role.rstrip("*?"), operand, context))
+    return worst(found)
+
+
+def _run(spec: Spec, call: Call, context: Context) -> Verdict:
+    """A program that runs what its operands say."""
+    lead, rest = call.operands[: spec.runs], call.operands[spec.runs :]
+    if any(not each.is_one for each in lead) or not rest:
+        return "unknown"
+    return context.words(rest, context.fed)
+
+
+def literal(words: Sequence[str]) -> list[Argument]:
+    return [known(word) for word in words]

@@ -1,0 +1,130 @@
+"""Names: of variables that a command may set without deciding what other programs do, and of programs."""
+
+from __future__ import annotations
+
+import re
+
+_HANDED = re.compile(
+    r"LANG|LC_[A-Z]+|TZ|NO_COLOR|COLUMNS|PG(?:HOST|PORT|USER|DATABASE|PASSWORD|PASSFILE|SSLMODE)|ETCDCTL_API"
+    r"|REDISCLI_AUTH|MYSQL_PWD|VAULT_ADDR|VAULT_TOKEN|CONSUL_HTTP_ADDR|AWS_PROFILE|AWS_(?:DEFAULT_)?REGION"
+)
+"""Names that may be handed to a program: others say which pager, editor, plug-in or library it runs."""
+_OWN = re.compile(r"(?!.*_proxy)(?!_$|histchars$|auto_resume$)[a-z_][a-z0-9_]*")
+"""Names of a fence's own variables, which programs do not look at."""
+_NOUNS = frozenset(
+    [
+        "ALERT",
+        "BUCKET",
+        "CLUSTER",
+        "CONTAINER",
+        "COUNT",
+        "DATABASE",
+        "DATE",
+        "DAEMON",
+        "DB",
+        "DEPLOYMENT",
+        "DEVICE",
+        "DISK",
+        "DOMAIN",
+        "DURATION",
+        "END",
+        "EXPORTER",
+        "I",
+        "ID",
+        "INDEX",
+        "INGRESS",
+        "INSTANCE",
+        "INTERFACE",
+        "IP",
+        "ISSUE",
+        "JOB",
+        "LABEL",
+        "LIMIT",
+        "MACHINE",
+        "MASTER",
+        "MEMBER",
+        "N",
+        "NAME",
+        "NAMES",
+        "NAMESPACE",
+        "NAMESPACES",
+        "NEW",
+        "NODE",
+        "NODES",
+        "NS",
+        "OLD",
+        "OPERATOR",
+        "ORIGINAL",
+        "OSD",
+        "PARTITION",
+        "PGID",
+        "PID",
+        "PIDS",
+        "POD",
+        "PODS",
+        "POOL",
+        "PORT",
+        "PRIMARY",
+        "PROCESS",
+        "PROJECT",
+        "PV",
+        "PVC",
+        "QUEUE",
+        "REGION",
+        "RELEASE",
+        "REPLICA",
+        "REPLICAS",
+        "RESOURCE",
+        "ROLE",
+        "ROUTE",
+        "SECRET",
+        "SELECTOR",
+        "SERVER",
+        "SERVICE",
+        "SHARD",
+        "SIZE",
+        "SOURCE",
+        "START",
+        "STATE",
+        "STATEFULSET",
+        "STATUS",
+        "STORAGECLASS",
+        "TABLE",
+        "TARGET",
+        "TENANT",
+        "THRESHOLD",
+        "TIMESTAMP",
+        "TOPIC",
+        "TYPE",
+        "UNIT",
+        "UUID",
+        "VERSION",
+        "VM",
+        "VMI",
+        "VOLUME",
+        "WORKER",
+        "ZONE",
+    ]
+)
+"""Words of which a name in capitals may be made: programs look at none that has no other."""
+_FOLDERS = frozenset({"/bin", "/usr/bin", "/sbin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"})
+
+
+def may_be_handed(name: str) -> bool:
+    """Whether ``name=value program`` sets nothing that says what the program runs."""
+    return _HANDED.fullmatch(name) is not None
+
+
+def may_be_assigned(name: str) -> bool:
+    """Whether it may be a variable of the shell, exported or not."""
+    if _OWN.fullmatch(name) or _HANDED.fullmatch(name):
+        return True
+    return name.isascii() and all(part in _NOUNS for part in re.sub(r"[0-9]+$", "", name).split("_"))
+
+
+def program_name(word: str) -> str:
+    """The program's name; of one in a folder that is not the system's the whole path, which nothing is known of."""
+    if "/" not in word:
+        return word
+    folder, _slash, name = word.rpartition("/")
+    return name if folder in _FOLDERS else word

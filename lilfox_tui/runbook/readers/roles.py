@@ -1,0 +1,86 @@
+"""What may stand where a program expects it: most is data, and some is looked at."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import cache
+
+from lilfox_tui.runbook.readers.spec import Context, Verdict
+from lilfox_tui.runbook.shell_values import Argument
+
+
+def fits(role: str, value: Argument, context: Context) -> Verdict:
+    """Whether a value may stand in a role: ``read``, or what it makes of the call."""
+    if (look := ROLES.get(role)) is not None:
+        return look(value, context)
+    if role.startswith(("{", "/")):
+        text = value.text
+        return "read" if text is not None and _pattern(role).fullmatch(text) else "unknown"
+    return _data(value, context)
+
+
+@cache
+def _pattern(role: str) -> re.Pattern[str]:
+    if role.startswith("{"):
+        return re.compile("|".join(map(re.escape, role[1:-1].split("|"))))
+    return re.compile(role[1:-1], re.ASCII)
+
+
+_DEVICES = re.compile(r"(?:.*/)?dev/(?:watchdog|st[0-9]|nst|ptp|input|port|mem|kmem|cpu).*", re.DOTALL)
+"""Devices that do something when they are opened or read."""
+
+
+def _data(value: Argument, _context: Context) -> Verdict:
+    return "unknown" if _DEVICES.fullmatch(value.head) else "read"
+
+
+def _null(value: Argument, _context: Context) -> Verdict:
+    """Where something is written."""
+    return "read" if value.text in ("-", "/dev/null") else "change"
+
+
+def _host_config(value: Argument, _context: Context) -> Verdict:
+    """A file that says which programs are run: one of the machine's own."""
+    text = value.text
+    good = text is not None and re.fullmatch(r"/(?:etc|var/lib|root|run)/[A-Za-z0-9_./-]+", text) and ".." not in text
+    return "read" if good else "unknown"
+
+
+_FETCHED = re.compile(r"https?://[^\s{}\[\]\\\x00-\x1f]*", re.IGNORECASE)
+_WITHOUT_SCHEME = re.compile(
+    r"(?!(?:ftp|dict|ldap|imap|smtp|pop3)\.)[A-Za-z0-9][A-Za-z0-9.-]*(?::[0-9]+)?(?:[/?][^\s{}\[\]\\\x00-\x1f]*)?",
+    re.IGNORECASE,
+)
+
+
+def _url(value: Argument, _context: Context) -> Verdict:
+    """An address that is fetched by HTTP: its scheme is there in full, or none is guessed from its name."""
+    if value.text is not None:
+        good = _FETCHED.fullmatch(value.text) or _WITHOUT_SCHEME.fullmatch(value.text)
+        return "read" if good else "unknown"
+    return "read" if value.is_one and _FETCHED.fullmatch(value.head) else "unknown"
+
+
+def _command_text(value: Argument, context: Context) -> Verdict:
+    return "unknown" if value.text is None else context.text(value.text)
+
+
+def _one(value: Argument, _context: Context) -> Verdict:
+    """Data of which every character is known."""
+    return "read" if value.text is not None else "unknown"
+
+
+def _word(value: Argument, _context: Context) -> Verdict:
+    """A plain name."""
+    return "read" if value.text is not None and re.fullmatch(r"[A-Za-z0-9_.:@/+-]+", value.text) else "unknown"
+
+
+ROLES: dict[str, Callable[[Argument, Context], Verdict]] = {
+    "null": _null,
+    "host-config": _host_config,
+    "url": _url,
+    "shell-text": _command_text,
+    "literal": _one,
+    "word": _word,
+}

@@ -1,0 +1,177 @@
+"""Programs that run others: what they run is judged as a command of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from lilfox_tui.runbook.readers.judge import judge
+from lilfox_tui.runbook.readers.names import may_be_handed
+from lilfox_tui.runbook.readers.spec import Call, Context, Fed, Spec, Verdict
+from lilfox_tui.runbook.shell_values import Argument
+
+_ASSIGNED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=")
+_ANY_WORDS = Argument((None,), loose=True)
+_ONLY_BASH = re.compile(r"\$['\"]|&>|\|&|[<>]\(|\[\[|<<<|\{[^}]*(?:,|\.\.)|;&|\+=|\bfunction\b|\$\[|\bsource\b")
+"""What another shell than bash reads as something else."""
+
+
+def _behind_assignments(words: Sequence[Argument]) -> Sequence[Argument] | None:
+    """Without ``NAME=value``; None where one is handed that decides what is run."""
+    at = 0
+    while at < len(words) and (found := _ASSIGNED.match(words[at].head)):
+        if not may_be_handed(found[1]) or not words[at].is_one:
+            return None
+        at += 1
+    return words[at:]
+
+
+def _command(call: Call, context: Context) -> Verdict:
+    rest = _behind_assignments(call.operands)
+    if rest is None:
+        return "unknown"
+    return context.words(rest, context.fed) if rest else "read"
+
+
+def _sudo(call: Call, context: Context) -> Verdict:
+    if not call.operands:
+        if call.has("-i", "-s", "--login", "--shell"):
+            return "unknown" if context.fed else "interactive"
+        return "read" if call.has("-l", "-V") else "unknown"
+    return "unknown" if call.has("-i", "-s", "--login", "--shell", "-l", "-V") else _command(call, context)
+
+
+def _timeout(call: Call, context: Context) -> Verdict:
+    """What follows ends with it."""
+    if len(call.operands) < 2 or not call.operands[0].is_one:
+        return "unknown"
+    found = context.words(call.operands[1:], context.fed)
+    return "read" if found == "follow" else found
+
+
+def _found_command(call: Call, context: Context) -> Verdict:
+    if call.has("-v", "-V"):
+        return "read"
+    return context.words(call.operands, context.fed) if call.operands else "unknown"
+
+
+def _xargs(call: Call, context: Context) -> Verdict:
+    """Its command gets words that nobody knows: at its end, or where ``-I`` says."""
+    words = list(call.operands)
+    for value in call.values("-I"):
+        mark = value.text
+        if not mark or any(word.text is None for word in words):
+            return "unknown"
+        return context.words([_replaced(word.text or "", mark) for word in words], Fed.DATA) if words else "read"
+    return context.words([*words, _ANY_WORDS], Fed.DATA) if words else "read"
+
+
+def _replaced(text: str, mark: str) -> Argument:
+    """A word in which ``mark`` is something that is not known."""
+    pieces: list[str | None] = []
+    for place, piece in enumerate(text.split(mark)):
+        pieces += [None] * (place > 0) + ([piece] if piece else [])
+    return Argument(tuple(pieces))
+
+
+def _watch(call: Call, context: Context) -> Verdict:
+    """It hands its words, joined, to a shell."""
+    texts = [each.text for each in call.operands]
+    if not texts or None in texts:
+        return "unknown"
+    if call.has("-x", "--exec"):
+        found = context.words(call.operands, Fed.DATA)
+    else:
+        found = _shell_text(" ".join(text or "" for text in texts), context)
+    return found if found in ("change", "unknown") else "interactive"
+
+
+def _shell_text(text: str, context: Context) -> Verdict:
+    """A text for a shell that may not be bash."""
+    return "unknown" if _ONLY_BASH.search(text) else context.text(text)
+
+
+def _bash(words: Sequence[Argument], context: Context, *, bash: bool = True) -> Verdict:
+    at, has_text = 0, False
+    while at < len(words) and (text := words[at].text) is not None and text.startswith("-"):
+        at += 1
+        if text in ("--noprofile", "--norc") and bash:
+            continue
+        if not re.fullmatch(r"-[eulx]*c?(?:o)?" if bash else r"-[eux]*c?", text) or text == "-":
+            return "unknown"
+        if text.endswith("o"):
+            at += 1
+            if words[at - 1 : at] and words[at - 1].text != "pipefail":
+                return "unknown"
+        has_text |= "c" in text
+    rest = words[at:]
+    if not has_text:
+        return "unknown" if rest or context.fed else "interactive"
+    if not rest or (program := rest[0].text) is None:
+        return "unknown"
+    return context.text(program) if bash else _shell_text(program, context)
+
+
+def _sh(words: Sequence[Argument], context: Context) -> Verdict:
+    return _bash(words, context, bash=False)
+
+
+def _su(call: Call, context: Context) -> Verdict:
+    """Behind the user stand words for the shell."""
+    operands = call.operands[1:] if call.operands and call.operands[0].text == "-" else call.operands
+    programs = call.values("-c", "--command")
+    if len(operands) > 1 or len(programs) > 1:
+        return "unknown"
+    if not programs:
+        return "unknown" if context.fed else "interactive"
+    text = programs[0].text
+    return "unknown" if text is None else _shell_text(text, context)
+
+
+def _runuser(words: Sequence[Argument], context: Context) -> Verdict:
+    """With ``-u`` it runs a program, else a shell as ``su`` does."""
+    return judge(_RUNUSER_U if any(word.text in ("-u", "--user") for word in words) else _SU, words, context)
+
+
+def _ssh(call: Call, context: Context) -> Verdict:
+    """What another host does with a text is known to nobody."""
+    return "unknown" if len(call.operands) != 1 or context.fed else "interactive"
+
+
+_RUNUSER_U = Spec(reads="-u=user --user=user -g=group --group=group", runs=0)
+_SU = Spec(reads="-l --login -c=text --command=text -s={/bin/bash|/bin/sh|bash|sh}", operands="word*", check=_su)
+
+TABLE: dict[str, Spec] = {
+    "sudo": Spec(
+        reads="-n -E -H -S -k -i -s -l -V -u=user -g=group -p=text -C=number -r=text -t=text --user=user --group=group "
+        "--preserve-env --set-home --non-interactive --login --shell --stdin",
+        operands="text*", permutes=False, check=_sudo, harmless=False,
+    ),
+    "doas": Spec(reads="-n -u=user", operands="text*", permutes=False, check=_command),
+    "env": Spec(reads="-i --ignore-environment", operands="text*", permutes=False, check=_command),
+    "nice": Spec(reads="-n=number --adjustment=number", runs=0),
+    "ionice": Spec(reads="-t -c=number -n=number --class=number --classdata=number --ignore", runs=0),
+    "stdbuf": Spec(reads="-i=mode -o=mode -e=mode --input=mode --output=mode --error=mode", runs=0),
+    "time": Spec(reads="-p -v", runs=0),
+    "timeout": Spec(
+        reads="-v -k=time -s=signal --preserve-status --foreground --verbose --kill-after=time --signal=signal",
+        operands="text text*", permutes=False, check=_timeout,
+    ),
+    "command": Spec(reads="-p -v -V", operands="text*", permutes=False, check=_found_command),
+    "xargs": Spec(
+        reads="-0 -r -t -n=number -L=number -P=number -d=text -I=text -s=number --null --no-run-if-empty --verbose "
+        "--max-args=number --max-procs=number --max-lines[=number] --delimiter=text",
+        operands="text*", permutes=False, check=_xargs,
+    ),
+    "watch": Spec(
+        reads="-t -d -b -e -x -c -g -w -n=number --interval=number --no-title --differences --beep --errexit --exec --color "
+        "--chgexit --no-wrap",
+        operands="text*", permutes=False, check=_watch,
+    ),
+    "nsenter": Spec(reads="-t=pid --target=pid -n -m -u -i -p -C --net --mount --uts --ipc --pid --cgroup", runs=0),
+    "bash": Spec(own=_bash),
+    "sh": Spec(own=_sh),
+    "su": _SU,
+    "runuser": Spec(own=_runuser),
+    "ssh": Spec(reads="-p=port -l=user -4 -6 -q -v -t", operands="host*", permutes=False, check=_ssh),
+}  # fmt: skip

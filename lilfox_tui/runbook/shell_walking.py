@@ -1,0 +1,305 @@
+"""Walks what was read of a shell text in the order in which bash would run it, and judges each command.
+
+A variable is known only where it is assigned once in the whole text, a text that is known itself, before it is used;
+else its value is anything. Values of LilFox are known by their names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from lilfox_tui.runbook.placeholders import environment_name
+from lilfox_tui.runbook.readers.judge import judge
+from lilfox_tui.runbook.readers.names import may_be_assigned, may_be_handed, program_name
+from lilfox_tui.runbook.readers.programs import known_program
+from lilfox_tui.runbook.readers.spec import Context, Fed, Verdict, worst
+from lilfox_tui.runbook.shell_reading import read_all
+from lilfox_tui.runbook.shell_syntax import (
+    Assignment,
+    Beyond,
+    For,
+    Group,
+    If,
+    Joined,
+    Output,
+    Process,
+    Redirect,
+    Simple,
+    Statement,
+    Test,
+    Unclear,
+    While,
+    Word,
+)
+from lilfox_tui.runbook.shell_values import ANYTHING, Argument, Known, arguments, known, number, one
+
+_NO_FILE = frozenset({"/dev/null", "/dev/stdout", "/dev/stderr"})
+_NUMBERED = frozenset({"-eq", "-ne", "-lt", "-le", "-gt", "-ge"})
+_ASSIGNS = frozenset(
+    {"read", "export", "unset", "declare", "typeset", "local", "readonly", "mapfile", "getopts", "printf"}
+)
+_MOST_TURNS = 20
+"""So many values of a loop's variable are judged one by one."""
+_MOST_COMMANDS = 2000
+_DEEPEST = 8
+"""Of shell texts within shell texts."""
+
+
+class Walk:
+    """One text. ``values`` are LilFox's, by the name of the placeholder or of the environment."""
+
+    def __init__(self, values: Mapping[str, str], depth: int = 0) -> None:
+        placeholders = {name: value for name, value in values.items() if not name.startswith("LF_")}
+        held = {environment_name(name): value for name, value in placeholders.items()}
+        held |= {name: value for name, value in values.items() if name.startswith("LF_")}
+        self._start = Known({name: known(value) for name, value in held.items()}, placeholders)
+        self._depth, self._left = depth, _MOST_COMMANDS
+        self._assigned: Counter[str] = Counter()
+        self.ran: list[list[Argument]] = []
+        """The words of each simple command, in the order in which they were judged."""
+
+    def verdict(self, statements: Sequence[Statement]) -> Verdict:
+        """Raises Unclear."""
+        if not statements:
+            return "unknown"
+        self._assigned.update(_assigned_names(statements))
+        found, _known = self._body(statements, self._start, fed=Fed.NOTHING)
+        return worst(found)
+
+    # ---- lists and compound commands ---------------------------------------------------------------------------------
+
+    def _body(self, statements: Sequence[Statement], have: Known, *, fed: Fed) -> tuple[set[Verdict], Known]:
+        found: set[Verdict] = set()
+        for statement in statements:
+            verdicts, have = self._statement(statement, have, fed=fed)
+            found |= verdicts
+        return found, have
+
+    def _statement(self, statement: Statement, have: Known, *, fed: Fed) -> tuple[set[Verdict], Known]:
+        """What it is, and what is known behind it."""
+        if isinstance(statement, Simple):
+            return self._simple(statement, have, fed=fed)
+        if isinstance(statement, Beyond):
+            raise Unclear
+        if isinstance(statement, Joined):
+            return self._joined(statement, have, fed=fed)
+        found = self._redirects(statement.redirects, have)
+        fed = _feeds(statement.redirects) or fed
+        if isinstance(statement, Group):
+            inner, after = self._body(statement.body, have, fed=fed)
+            return found | inner, have if statement.subshell else after
+        if isinstance(statement, If):
+            for body in statement.bodies:
+                found |= self._body(body, have, fed=fed)[0]
+        elif isinstance(statement, For):
+            found |= self._for(statement, have, fed=fed)
+        elif isinstance(statement, While):
+            found |= self._while(statement, have, fed=fed)
+        else:
+            found |= self._test(statement, have)
+        return found, have
+
+    def _joined(self, statement: Joined, have: Known, *, fed: Fed) -> tuple[set[Verdict], Known]:
+        found: set[Verdict] = set()
+        after = have
+        for place, each in enumerate(statement.statements):
+            if statement.by == "|" and place > 0:
+                fed = Fed.EMPTY if _is_empty(statement.statements[place - 1]) else Fed.DATA
+            verdicts, left = self._statement(each, after if statement.by == "&&" else have, fed=fed)
+            found |= verdicts
+            if place == 0 and statement.by == "&&":  # what comes later may not have run
+                after = left
+        return found, after
+
+    def _for(self, statement: For, have: Known, *, fed: Fed) -> set[Verdict]:
+        if not may_be_assigned(statement.name):
+            raise Unclear
+        found: set[Verdict] = set()
+        turns = [each for word in statement.words for each in self._words(word, have, found, fed=fed)]
+        values = [Argument(each.pieces, each.undashed) if not each.loose else ANYTHING for each in turns]
+        if self._assigned[statement.name] > 1 or not turns:
+            values = [ANYTHING]
+        elif len(values) > _MOST_TURNS:
+            values = [Argument((None,), undashed=not any(each.may_be_option for each in values))]
+        for value in values:
+            found |= self._body(statement.body, have.with_value(statement.name, value), fed=fed)[0]
+        return found
+
+    def _while(self, statement: While, have: Known, *, fed: Fed) -> set[Verdict]:
+        """One that reads lines ends with them; another one goes on until somebody stops it."""
+        found, inner = self._body(statement.condition, have, fed=fed)
+        found |= self._body(statement.body, inner, fed=fed)[0]
+        last = statement.condition[-1]
+        reads = isinstance(last, Simple) and bool(last.words) and last.words[0].literal == "read"
+        return found if fed is not Fed.NOTHING and reads else found | {"follow"}
+
+    def _test(self, statement: Test, have: Known) -> set[Verdict]:
+        found: set[Verdict] = set()
+        for term in statement.terms:
+            words = [self._value(word, have, found) for word in term]
+            texts = [word.text for word in words]
+            if "-v" in texts or "-R" in texts:
+                raise Unclear
+            if len(words) >= 3 and texts[-2] in _NUMBERED and not (number(words[-3]) and number(words[-1])):
+                raise Unclear  # bash calculates with what the names in it hold
+        return found
+
+    # ---- simple commands ---------------------------------------------------------------------------------------------
+
+    def _simple(self, simple: Simple, have: Known, *, fed: Fed) -> tuple[set[Verdict], Known]:
+        self._left -= 1
+        if self._left < 0:
+            raise Unclear
+        found = self._redirects(simple.redirects, have)
+        words = [each for word in simple.words for each in self._words(word, have, found, fed=fed)]
+        given: list[tuple[Assignment, Argument]] = []
+        for assignment in simple.assignments:
+            allowed = may_be_handed(assignment.name) or (not words and may_be_assigned(assignment.name))
+            if not allowed or "[" in assignment.name:
+                raise Unclear
+            given.append((assignment, self._value(assignment.value, have, found)))
+        if not words:
+            if simple.words:
+                raise Unclear  # it may be no word, or any
+            for assignment, value in given:
+                have = self._learned(assignment.name, have, None if assignment.adds else value)
+            return found | {"read"}, have
+        if words[0].text == "export":
+            have = self._exported(words[1:], have)
+        self.ran.append(words)
+        return found | {self._of_words(words, _feeds(simple.redirects) or fed)}, have
+
+    def _exported(self, words: Sequence[Argument], have: Known) -> Known:
+        for word in words:
+            name, equals, _rest = word.head.partition("=")
+            value = word.behind(len(name) + 1) if equals and word.is_one else ANYTHING
+            plain = value.text is not None and re.fullmatch(r"[A-Za-z0-9_./:=@%+,-]*", value.text)
+            have = self._learned(name, have, value if plain else None)
+        return have
+
+    def _learned(self, name: str, have: Known, value: Argument | None) -> Known:
+        known_now = value if self._assigned[name] == 1 else None
+        return have.with_value(name, known_now if known_now is not None else ANYTHING)
+
+    def _of_words(self, words: Sequence[Argument], fed: Fed) -> Verdict:
+        if not words or words[0].text is None:
+            return "unknown"
+        spec = known_program(program_name(words[0].text))
+        if isinstance(spec, str):
+            return spec
+        return judge(spec, words[1:], Context(fed, self._of_words, self._of_text))
+
+    def _of_text(self, text: str) -> Verdict:
+        if self._depth >= _DEEPEST:
+            return "unknown"
+        try:
+            inner = Walk({}, self._depth + 1)
+            return inner.verdict(read_all(text))
+        except (Unclear, RecursionError):
+            return "unknown"
+
+    # ---- words -------------------------------------------------------------------------------------------------------
+
+    def _redirects(self, redirects: Sequence[Redirect], have: Known) -> set[Verdict]:
+        found: set[Verdict] = set()
+        for redirect in redirects:
+            target = self._value(redirect.target, have, found)
+            if redirect.operator in ("<", "<<", "<<-", "<<<"):
+                continue
+            duplicates = target.text is not None and re.fullmatch(r"[0-9]{1,3}-?|-", target.text)
+            if redirect.operator in (">&", "<&") and duplicates:
+                continue
+            if redirect.operator in ("<&", "<>") or target.text not in _NO_FILE:
+                found.add("change")
+        return found
+
+    def _words(self, word: Word, have: Known, found: set[Verdict], *, fed: Fed) -> list[Argument]:
+        self._within(word, have, found, fed=fed)
+        return arguments(word, have)
+
+    def _value(self, word: Word, have: Known, found: set[Verdict]) -> Argument:
+        self._within(word, have, found, fed=Fed.NOTHING)
+        return one(word, have)
+
+    def _within(self, word: Word, have: Known, found: set[Verdict], *, fed: Fed) -> None:
+        """Judges the commands whose output stands in a word."""
+        for part in word.parts:
+            if isinstance(part, Output | Process):
+                found |= self._body(part.body, have, fed=fed)[0]
+
+
+def _feeds(redirects: Sequence[Redirect]) -> Fed:
+    """What is fed by redirections; the last one holds, as a rule, and the worst of them here."""
+    found = Fed.NOTHING
+    for redirect in redirects:
+        if redirect.operator in ("<", "<<", "<<-", "<<<", "<&"):
+            empty = redirect.operator == "<" and redirect.target.literal == "/dev/null"
+            found = max(found, Fed.EMPTY if empty else Fed.DATA)
+    return found
+
+
+_EMPTY = (["echo"], ["echo", ""], ["echo", "Q"], ["true"], [":"])
+
+
+def _is_empty(statement: Statement) -> bool:
+    """Whether it prints nothing, or a line that means nothing."""
+    return (
+        isinstance(statement, Simple)
+        and not statement.redirects
+        and [word.literal for word in statement.words] in _EMPTY
+    )
+
+
+def _assigned_names(statements: Sequence[Statement]) -> Iterator[str]:
+    """The names that are assigned anywhere in a text, as often as they are."""
+    for statement in statements:
+        if isinstance(statement, Simple):
+            yield from _of_simple(statement)
+            continue
+        if isinstance(statement, Beyond):
+            continue
+        if isinstance(statement, For):
+            yield statement.name
+        for body in _bodies(statement):
+            yield from _assigned_names(body)
+        for word in _words_of(statement):
+            yield from _of_word(word)
+
+
+def _of_simple(simple: Simple) -> Iterator[str]:
+    if simple.words:
+        if simple.words[0].literal in _ASSIGNS:
+            for word in simple.words[1:]:
+                if found := re.match(r"[A-Za-z_][A-Za-z0-9_]*", word.literal or getattr(word.parts[0], "text", "")):
+                    yield found[0]
+    else:
+        yield from (assignment.name for assignment in simple.assignments)
+    values = [assignment.value for assignment in simple.assignments]
+    for word in [*simple.words, *values, *(redirect.target for redirect in simple.redirects)]:
+        yield from _of_word(word)
+
+
+def _of_word(word: Word) -> Iterator[str]:
+    for part in word.parts:
+        if isinstance(part, Output | Process):
+            yield from _assigned_names(part.body)
+
+
+def _bodies(statement: Statement) -> Sequence[Sequence[Statement]]:
+    if isinstance(statement, Joined):
+        return [statement.statements]
+    if isinstance(statement, Group | For):
+        return [statement.body]
+    if isinstance(statement, If):
+        return statement.bodies
+    return [statement.condition, statement.body] if isinstance(statement, While) else []
+
+
+def _words_of(statement: Statement) -> list[Word]:
+    words = list(statement.words) if isinstance(statement, For) else []
+    if isinstance(statement, Test):
+        words += [word for term in statement.terms for word in term]
+    redirects = [] if isinstance(statement, Simple | Joined | Beyond) else statement.redirects
+    return [*words, *(redirect.target for redirect in redirects)]
