@@ -38,7 +38,7 @@ def _database(value: Argument) -> Verdict:
     """A name, or an address that says nothing but where: others say with which settings and libraries."""
     text = value.text
     if text is None:
-        return "read" if not value.head and value.undashed else "unknown"
+        return "read" if value.pieces == (None,) and value.undashed else "unknown"
     return "read" if any(each.fullmatch(text) for each in (_PLAIN_DATABASE, _DATABASE_URL, _PAIRS)) else "unknown"
 
 

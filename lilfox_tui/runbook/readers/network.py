@@ -17,6 +17,10 @@ def _ping(call: Call, _context: Context) -> Verdict:
     return "read" if call.has("-c", "-w") else "follow"
 
 
+def _nslookup(call: Call, _context: Context) -> Verdict:
+    return "read" if call.operands else "interactive"
+
+
 def _tcpdump(call: Call, _context: Context) -> Verdict:
     return "read" if call.has("-c", "-r", "-D", "--count", "--list-interfaces") else "follow"
 
@@ -135,7 +139,8 @@ TABLE: dict[str, Spec] = {
     "dig": _NAMES,
     "host": Spec(reads="-a -C -d -l -r -s -T -v -w -4 -6 -c=class -t=type -W=seconds -R=number -N=number", operands="text text"),
     "nslookup": Spec(
-        reads="-type=type -query=type -q=type -port=number -timeout=number -debug", operands="text text", single=True
+        reads="-type=type -query=type -q=type -port=number -timeout=number -debug", operands="text text", single=True,
+        check=_nslookup,
     ),
     "ping": _PING, "ping6": _PING,
     "traceroute": Spec(
