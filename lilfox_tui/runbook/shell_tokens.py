@@ -170,6 +170,8 @@ class Words(ABC):
             parts += self._quoted(character)
         if self.at == began:
             parts.append(self._process())
+            if self.peek_raw() not in (*" \t\n;&|)", ""):
+                raise Unclear  # the word goes on
         after = self.peek_raw()
         if after == "(" and not _may_be_function(parts):
             raise Unclear

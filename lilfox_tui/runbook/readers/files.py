@@ -182,7 +182,7 @@ TABLE: dict[str, Spec] = {
         harmless=True,
     ),
     "file": Spec(
-        reads="-b -i -h -L -k -s -N -0 -E -r --brief --mime --mime-type --mime-encoding --dereference --no-dereference "
+        reads="-b -i -h -L -k -s -N -0 -r --brief --mime --mime-type --mime-encoding --dereference --no-dereference "
         "--keep-going --special-files",
         operands="path*",
     ),
@@ -245,7 +245,7 @@ TABLE: dict[str, Spec] = {
     "comm": Spec(reads="-1 -2 -3 -z --check-order --nocheck-order --output-delimiter=text --total", operands="path path"),
     "diff": Spec(
         reads="-q -s -c -u -e -n -y -t -T -r -N -i -E -Z -b -w -B -a -d -p -C=number -U=number -W=number -x=pattern "
-        "-I=pattern -L=label --brief --report-identical-files --context[=number] --unified[=number] --ed --side-by-side "
+        "-I=pattern --brief --report-identical-files --context[=number] --unified[=number] --ed --side-by-side "
         "--width=number --suppress-common-lines --show-c-function --label=label --expand-tabs --recursive --new-file "
         "--exclude=pattern --ignore-case --ignore-all-space --ignore-space-change --ignore-blank-lines "
         "--ignore-matching-lines=pattern --text --strip-trailing-cr --minimal --color[=when] --no-dereference",

@@ -33,7 +33,7 @@ def _nft(words: Sequence[Argument], context: Context) -> Verdict:
 
 
 _IPTABLES = Spec(
-    reads="-L -S -n -v -x -4 -6 -t={filter|nat|mangle|raw|security} -w[=seconds] -W[=usec] --list --list-rules --numeric "
+    reads="-L -S -n -v -x -4 -6 -t={filter|nat|mangle|raw|security} -w[=seconds] --list --list-rules --numeric "
     "--verbose --exact --line-numbers --table={filter|nat|mangle|raw|security} --wait[=seconds]",
     needs="-L -S --list --list-rules", operands="/[A-Za-z0-9_.:-]+/ number", ends=False,
 )  # fmt: skip

@@ -17,7 +17,7 @@ def _free(call: Call, _context: Context) -> Verdict:
 
 
 def _top(call: Call, _context: Context) -> Verdict:
-    return "read" if call.has("-n", "--iterations") or not call.has("-b", "--batch-mode", "--batch") else "follow"
+    return "read" if call.has("-n", "--iterations") or not call.has("-b", "--batch-mode") else "follow"
 
 
 def _limits(call: Call, _context: Context) -> Verdict:
@@ -45,8 +45,8 @@ TABLE: dict[str, Spec] = {
     ),
     "top": Spec(
         reads="-b -c -H -i -S -1 -d=number -n=number -p=pids -u=user -U=user -o=field -e=scale -E=scale -w[=width] --batch-mode "
-        "--batch --iterations=number --delay=number --pid=pids --sort-override=field --width[=width] --threads-show",
-        needs="-b --batch-mode --batch", otherwise="interactive", check=_top,
+        "--iterations=number --delay=number --pid=pids --sort-override=field --width[=width] --threads-show",
+        needs="-b --batch-mode", otherwise="interactive", check=_top,
     ),
     "free": Spec(
         reads="-b -k -m -g -h -l -t -v -w -L -s=number -c=number --bytes --kibi --mebi --gibi --kilo --mega --giga --tera "
@@ -54,9 +54,9 @@ TABLE: dict[str, Spec] = {
         check=_free,
     ),
     "vmstat": Spec(
-        reads="-a -f -m -n -s -d -D -p=device -S=unit -w -t -y -1 --active --forks --slabs --one-header --stats --disk "
+        reads="-a -f -m -n -s -d -D -p=device -S=unit -w -t -y --active --forks --slabs --one-header --stats --disk "
         "--disk-sum --partition=device --unit=unit --wide --timestamp --no-first",
-        operands=_COUNTED, check=_counting, harmless=False,
+        operands=_COUNTED, check=_counting,
     ),
     "iostat": Spec(reads="-c -d -h -H -k -m -N -p[=device] -s -t -x -y -z --human --pretty", operands="word*", check=_counting),
     "mpstat": Spec(reads="-A -n -u -P=cpus -I=words -N=nodes -T -H", operands=_COUNTED, check=_counting),
@@ -75,11 +75,11 @@ TABLE: dict[str, Spec] = {
         needs="-b --batch", otherwise="interactive",
     ),
     "lsof": Spec(
-        reads="-n -P -t -l -a -R -U -N -V -b -w -X -C -O -i[=address] -p=pids -u=users -c=name -g[=groups] -d=fds -s[=states] "
+        reads="-n -P -t -l -a -R -U -N -V -b -w -X -O -i[=address] -p=pids -u=users -c=name -g[=groups] -d=fds -s[=states] "
         "-F[=fields] -K[=i] -S[=seconds]",
         follows="-r[=seconds]", operands="text*",
     ),
-    "fuser": Spec(reads="-v -u -m -a -c -f -4 -6 -n=space -M --verbose --user --mount --all --namespace=space",
+    "fuser": Spec(reads="-v -u -m -a -c -4 -6 -n=space -M --verbose --user --mount --all --namespace=space",
                   operands="text*", ends=False),
     "pgrep": Spec(
         reads="-l -a -f -c -n -o -x -v -w -i -d=text -u=users -U=users -P=pids -g=groups -G=groups -s=sessions -t=terminals "
@@ -97,7 +97,7 @@ TABLE: dict[str, Spec] = {
     "pmap": Spec(reads="-x -X -d -q -p -A=range -c -n --extended --device --quiet --show-path", operands="pid*"),
     "pwdx": Spec(operands="pid*"),
     "prlimit": Spec(reads="-p=pid --pid=pid --output=columns -o=columns --noheadings --raw", check=_limits),
-    "uptime": Spec(reads="-p -s -r -c --pretty --since --raw"),
+    "uptime": Spec(reads="-p -s --pretty --since"),
     "w": Spec(reads="-h -s -f -i -o -u -p --no-header --short --from --ip-addr --old-style --no-current --pids",
               operands="user"),
     "who": _WHO,

@@ -30,7 +30,7 @@ _AWK = Spec(
     reads="-F=text -v=/[A-Za-z_][A-Za-z0-9_]*=[^\\x00-\\x1f]*/", operands="text text*", permutes=False, check=_awk
 )
 _GREP = Spec(
-    reads="-E -F -G -P -i -y -v -w -x -c -L -l -q -s -b -H -h -n -T -Z -a -I -U -z -o -r -R -e=pattern -f=path -m=number "
+    reads="-E -F -G -P -i -v -w -x -c -L -l -q -s -b -H -h -n -T -Z -a -I -U -z -o -r -R -e=pattern -f=path -m=number "
     "-A=number -B=number -C=number -d=how -D=how --extended-regexp --fixed-strings --basic-regexp --perl-regexp --regexp=pattern "
     "--file=path --ignore-case --no-ignore-case --invert-match --word-regexp --line-regexp --count --color[=when] "
     "--colour[=when] --files-without-match --files-with-matches --max-count=number --only-matching --quiet --silent "
@@ -57,7 +57,7 @@ TABLE: dict[str, Spec] = {
         operands="text*", check=_sed,
     ),
     "jq": _JQ,
-    "yq": Spec(reads="-r -o=word -P -e -C -M", operands="/[^=]*/ path*"),
+    "yq": Spec(reads="-r -e", operands="/[^=]*/ path*"),
     "cut": Spec(
         reads="-b=list -c=list -d=text -f=list -n -s -z --bytes=list --characters=list --delimiter=text --fields=list "
         "--complement --only-delimited --output-delimiter=text",

@@ -51,8 +51,8 @@ TABLE: dict[str, Spec] = {
         needs="-list -printcert", single=True, ends=False,
     ),
     "certbot": Spec(subs={"certificates": Spec()}),
-    "gpg": Spec(reads="-k -K --list-keys --list-secret-keys --fingerprint --with-colons --version",
-                needs="-k -K --list-keys --list-secret-keys --fingerprint --version", operands="text*"),
+    "gpg": Spec(reads="-k -K --list-keys --list-secret-keys --fingerprint",
+                needs="-k -K --list-keys --list-secret-keys --fingerprint", operands="text*"),
     "cfssl": Spec(subs={"certinfo": Spec(reads="-cert=path -domain=text -csr=path", single=True)}),
     "kubeadm": Spec(subs={"certs": Spec(subs={"check-expiration": Spec()}), "version": Spec(reads="-o=word --output=word")}),
 }  # fmt: skip

@@ -77,7 +77,7 @@ _TABLE = {
 }  # fmt: skip
 
 TABLE: dict[str, Spec] = {
-    "git": Spec(reads="-C=path --no-pager -P --no-optional-locks --version --literal-pathspecs", subs=_TABLE, permutes=False),
+    "git": Spec(reads="-C=path --no-pager -P --no-optional-locks --version", subs=_TABLE, permutes=False),
     "svn": Spec(subs={"info": Spec(operands="path*"), "status": Spec(operands="path*"), "log": Spec(reads="-l=number -v -r=text",
                                                                                                   operands="path*")}),
 }  # fmt: skip

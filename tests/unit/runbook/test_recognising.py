@@ -54,6 +54,7 @@ git --no-pager log
 kubectl --namespace shop get pods
 timedatectl
 apt list --installed
+bash -c 'ls'
 """
 FOLLOW = """
 sudo tail -f /var/log/postgresql/postgresql-*.log
@@ -68,6 +69,7 @@ ping 10.0.0.1
 vmstat 1
 redis-cli monitor
 tcpdump -i eth0 port 80
+while true; do df; done
 """
 INTERACTIVE = """
 htop
@@ -106,7 +108,7 @@ sed -i s/a/b/ f
 sed -n 'w out' f
 sed 's/a/b/e' f
 sed 's/a/b/w /p' f
-sed '/a\\/w x/p' f
+sed '/a\\\\/w x/p' f
 PSQL_PAGER=./x psql -c 'SELECT 1'
 SYSTEMD_PAGER=./x journalctl
 KUBECONFIG=./x kubectl get pods
@@ -151,9 +153,8 @@ env LD_PRELOAD=x ls
 sudo --chdir=/ ls
 xargs rm < list
 find . | xargs rm
-while true; do df; done
 f() { ls; }
-bash -c 'ls'
+bash -c 'rm x'
 eval ls
 ssh web-1 reboot
 date -s tomorrow
