@@ -185,17 +185,14 @@ def test_a_run_that_ends_with_something_unknown_says_so(lab: RunbookLab) -> None
 
 def test_what_only_reads_is_unknown_when_its_link_drops_and_may_be_run_again(lab: RunbookLab) -> None:
     lab.write(fence("cat go; echo read", '{"host":"web1"}'))
-    pipe = lab.on_host("web1") / "go"
-    os.mkfifo(pipe)
-    job = lab.begin()
-    lab.run_one(job)
+    os.mkfifo(pipe := lab.on_host("web1") / "go")
+    lab.run_one(job := lab.begin())
     with pipe.open("wb"):  # the command reads there now, and waits
         lab.servers["web1"].kill()
         assert lab.until(job, "unknown").message
     lab.servers["web1"].start()
-    pipe.unlink()
-    pipe.touch()
     lab.run_one(job, again=True)
+    pipe.write_bytes(b"")
     assert lab.printed(job, lab.until(job, "done")) == "read\n"
 
 
