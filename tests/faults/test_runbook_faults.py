@@ -179,8 +179,7 @@ def test_a_run_that_ends_with_something_unknown_says_so(lab: RunbookLab) -> None
     second = lab.begin(resumes=newest(job))
     assert "nobody saw its end" in lab.until(second, "unknown").message
     lab.order(second, Finish())
-    ended = lab.ended(second)
-    assert (ended.state, ended.exit_code) == ("unknown", 1)
+    assert ((ended := lab.ended(second)).state, ended.exit_code) == ("unknown", 1)
 
 
 def test_what_only_reads_is_unknown_when_its_link_drops_and_may_be_run_again(lab: RunbookLab) -> None:
