@@ -97,6 +97,27 @@ VALUED: dict[str, tuple[str, ...]] = {
     "wget -qO- <x>": ("-O{F}", "http://127.0.0.1:{R}/", "--use-askpass={P}"),
 }
 """A command with a placeholder, and values of it: some make nothing worse of it, some do."""
+READS = (
+    "cat {X}",
+    "find {D} -name x",
+    "sort {X} | uniq -c",
+    "git -C {G} log -1 --stat",
+    "git -C {G} status",
+    "ss -tln",
+    "df -h",
+    "iptables -L FORWARD -n -v",
+    "nft list ruleset",
+    "ip addr",
+    "sysctl net.ipv4.ip_forward",
+    "redis-cli -p {R} dbsize",
+    "psql -c 'select count(*) from kept'",
+    "psql -l",
+    "ps aux",
+    "systemctl status x",
+    "awk '{{print $1}}' {X}",
+    "date +%s",
+)
+"""What only reads, and so runs: the gate is not shut."""
 ATTRIBUTES: tuple[dict[str, object], ...] = (
     {},
     {"risk": "read"},
@@ -157,13 +178,13 @@ WAYS = ("one", "one", "one", "all", "terminal", "from", "log")
 
 
 class Attempt(Struct, frozen=True):
-    """One fence, and what is ordered of it. ``changes``: it changes something whatever its values are."""
+    """One fence, and what is ordered of it. ``runs``: whether it must; None where that is by its value."""
 
     text: str
     attributes: dict[str, object]
     values: dict[str, str]
     way: str
-    changes: bool
+    runs: bool | None
 
 
 def texts() -> list[str]:
@@ -183,19 +204,22 @@ def texts() -> list[str]:
 def attempts(seed: int, count: int, words: dict[str, str]) -> list[Attempt]:
     """``count`` of them: each text once as it stands, then texts, forms, attributes and values by chance."""
     chance, made = random.Random(seed), list[Attempt]()
-    plain: list[tuple[str, dict[str, str], bool]] = [(text, {}, True) for text in texts()]
-    plain += [(text, {"x": value}, False) for text, values in VALUED.items() for value in values]
+    plain: list[tuple[str, dict[str, str], bool | None]] = [(text, {}, True) for text in READS]
+    plain += [(text, {}, False) for text in texts()]
+    plain += [(text, {"x": value}, None) for text, values in VALUED.items() for value in values]
     while len(made) < count:
         first = len(made) < len(plain)
-        text, values, changes = plain[len(made)] if first else chance.choice(plain)
+        text, values, runs = plain[len(made)] if first else chance.choice(plain)
         form = "{}" if first else chance.choice(FORMS)
+        way = "one" if first else chance.choice(WAYS)
+        known = (runs is True and first) or (runs is False and way != "log")  # a log source has no shell
         made.append(
             Attempt(
                 text=form.replace("{}", text.format_map(words), 1),
-                attributes=chance.choice(ATTRIBUTES),
+                attributes={} if runs and first else chance.choice(ATTRIBUTES),
                 values={name: value.format_map(words) for name, value in values.items()},
-                way="one" if first else chance.choice(WAYS),
-                changes=changes,
+                way=way,
+                runs=runs if known else None,
             )
         )
     return made
