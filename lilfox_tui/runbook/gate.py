@@ -2,7 +2,7 @@
 
 Where nothing may be changed (``--read-only``, ``read_only: true``, ``protected`` hosts) only what is known to read gets
 through: judged in the moment before it runs, as the text that runs, with the values that it has. What its fence says of
-it, and what it was taken for when its file was read, can only make that stricter.
+it can only make that stricter.
 
 Through it go the commands of runbooks (checks, rollbacks and those for a terminal among them), ``from:`` of variables
 and log sources of the kind ``command``. What LilFox itself makes of an action on the screen, a restore or a restart is
@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec.structs import replace
 
 from lilfox_tui.config.model import Config
 from lilfox_tui.config.protection import refuse_change
@@ -29,12 +31,12 @@ READS: frozenset[Kind] = frozenset({"read", "follow"})
 
 
 def kind_as_run(command: Command, filled: Filled, runbook: Runbook) -> Kind:
-    """What the command is with its values, which can only make it stricter."""
-    if command.kind not in READS:
+    """What the command is with its values, whatever it was taken for without them. One that wants a terminal has one."""
+    if command.kind in ("none", "interactive"):
         return command.kind
     known: Verdict = "unknown" if command.script else verdict_of_text(filled.literal)
     found = kind(known, command.attributes, ours=runbook.path.startswith(BUNDLED))
-    return found if found in READS else "change"
+    return "change" if found == "interactive" else found
 
 
 def let_through(config: Config, hosts: Iterable[str], command: Command, filled: Filled, runbook: Runbook) -> Kind:
@@ -61,10 +63,10 @@ def only_reads(text: str) -> bool:
 def kind_with(command: Command, values: Mapping[str, str], runbook: Runbook) -> Kind:
     """What the command is with ``values``, for those who show and ask. Where one is missing it counts as a change, as
     nobody can judge it; where one is refused it is what it was: it will not run."""
-    if not command.placeholders or command.kind not in READS:
+    if not command.placeholders:
         return command.kind
     if any(placeholder.name not in values for placeholder in command.placeholders):
-        return "change"
+        return "change" if command.kind in READS else command.kind
     try:
         return kind_as_run(command, fill(command, values, runbook.variables), runbook)
     except LilFoxError:
@@ -72,8 +74,10 @@ def kind_with(command: Command, values: Mapping[str, str], runbook: Runbook) -> 
 
 
 def asks_with(command: Command, values: Mapping[str, str], runbook: Runbook) -> bool:
-    """Whether somebody confirms it before it runs with ``values``: also what only these make a change of."""
-    return asks(command) or kind_with(command, values, runbook) == "change" != command.kind
+    """Whether somebody confirms it before it runs with ``values``. What only these make a change of is asked whatever
+    its fence says: that was said of something else."""
+    found = kind_with(command, values, runbook)
+    return asks(replace(command, kind=found)) or found == "change" != command.kind
 
 
 def unseen(command: Command) -> LilFoxError:

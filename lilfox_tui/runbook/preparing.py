@@ -66,7 +66,7 @@ class Preparing:
             raise LilFoxError(tr("line {line}: no host is named where it runs", line=command.line))
         for name in turn.hosts:
             host_config(self._config, name)
-        if command.kind not in READS:
+        if command.kind not in READS and not command.placeholders:
             refuse_change(self._config, turn.hosts)  # before anything is looked up
         variables = self._folding.runbook.variables
         names = {placeholder.name for placeholder in command.placeholders}
@@ -98,9 +98,9 @@ class Preparing:
             command = folding.command(turn)
             for name in turn.hosts:
                 host_config(self._config, name)
-            if command.kind == "change":
-                refuse_change(self._config, turn.hosts)
             missing = folding.missing(turn)
+            if command.kind == "change" and (missing or not command.placeholders):
+                refuse_change(self._config, turn.hosts)
             if left := [name for name in missing if name not in captured]:
                 raise LilFoxError(
                     tr("line {line}: <{name}> has no value; nothing was run", line=command.line, name=left[0]),

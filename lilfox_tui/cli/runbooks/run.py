@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lilfox_tui.cli.runbooks.attending import Answer, Attending
     from lilfox_tui.config.loader import LoadedConfig
     from lilfox_tui.config.model import Config
-    from lilfox_tui.runbook.model import Runbook, Variable
+    from lilfox_tui.runbook.model import Command, Runbook, Variable
 
 NEW = "new"
 
@@ -114,10 +114,13 @@ def _refuse_unasked(args: argparse.Namespace, config: Config, runbook: Runbook, 
     refuse_first_run(runbook, config.runbooks)
     commands = [command for step in runbook.steps for command in step.commands if runnable(command)]
     values = with_defaults(runbook, values)
-    known = [each for each in commands if all(placeholder.name in values for placeholder in each.placeholders)]
-    if any(asks(each) or each.kind == "interactive" for each in commands) or any(
-        asks_with(each, values, runbook) for each in known
-    ):
+
+    def asked(command: Command) -> bool:
+        """What a value that only comes later makes of it, the job judges."""
+        known = all(placeholder.name in values for placeholder in command.placeholders)
+        return command.kind == "interactive" or (asks_with(command, values, runbook) if known else asks(command))
+
+    if any(map(asked, commands)):
         raise UsageError(
             tr("this changes something, and nobody is here to say yes"), tr("look at it with --dry-run, then say --yes")
         )

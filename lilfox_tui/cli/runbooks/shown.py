@@ -103,9 +103,9 @@ def _problem(
     if command.kind == "none":
         return ""
     try:
-        if command.kind not in READS:
-            refuse_change(config, hosts)
         late = {each.name for each in command.placeholders if each.name in captured and each.name not in values}
+        if late and command.kind not in READS:
+            refuse_change(config, hosts)
         if not late:
             let_through(config, hosts, command, fill(command, values, runbook.variables), runbook)
     except NotAllowed as error:

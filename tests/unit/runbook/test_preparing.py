@@ -13,6 +13,7 @@ from lilfox_tui.hosts.base import Completed
 from lilfox_tui.hosts.fake import FakeHost
 from lilfox_tui.runbook.model import Kind, Runbook, Variable
 from lilfox_tui.runbook.preparing import Preparing, is_secret
+from lilfox_tui.runbook.refusing import refuse_unseen
 from lilfox_tui.runbook.session import Folding
 from lilfox_tui.runbook.targets import Hosts
 from lilfox_tui.runbook.turns import Turn
@@ -138,3 +139,18 @@ def test_before_all_is_run_every_value_is_there_and_may_stand_where_it_is_asked_
 )
 def test_what_is_declared_or_looks_like_a_secret_is_one(name: str, value: str, secret: bool) -> None:
     assert is_secret(name, value, (Variable(name="pw", type="secret"), Variable(name="unit"))) is secret
+
+
+async def test_what_only_its_values_make_a_change_of_is_refused_until_somebody_has_seen_it() -> None:
+    """It was taken for what only reads: by who read it without its values, or by a version that knew less."""
+    made = Prepared(runbook((command("sysctl <x>", "read", confirm="none"),)), x="kernel.panic=1")
+    ready = await made.preparing.ready(Turn(0, 0, ("web1",)))
+    assert (ready.became, ready.command.kind) == (True, "change")
+    with pytest.raises(LilFoxError, match="with its values it is not known to only read; nobody has confirmed that"):
+        refuse_unseen(ready)
+    with pytest.raises(LilFoxError, match="nobody has confirmed"):
+        made.preparing.look_ahead()
+    with pytest.raises(NotAllowed, match="db is protected: nothing is changed there; line 0: with its values"):
+        await made.preparing.ready(Turn(0, 0, ("db",)))
+    harmless = Prepared(runbook((command("sysctl <x>", "change"),)), x="kernel.panic")
+    assert (await harmless.preparing.ready(Turn(0, 0, ("db",)))).command.kind == "read"
