@@ -32,6 +32,7 @@ from lilfox_tui.runbook.resuming import newest, runbook_of, wish_of
 from lilfox_tui.runbook.session import Folding
 from lilfox_tui.runbook.targets import host_config
 from lilfox_tui.runbook.turns import Turn
+from lilfox_tui.runbook.unset import Unset
 from lilfox_tui.runbook.wish import Wish, request_of
 
 
@@ -127,12 +128,14 @@ def once_more(folding: Folding, turn: Turn) -> tuple[Turn, str]:
 def in_terminal(config: Config, folding: Folding, turn: Turn, sha256: str, values: Mapping[str, str]) -> InTerminal:
     """How the interactive command of ``turn`` is run where a person is. Raises LilFoxError where it cannot be: on
     several hosts, or with a secret that everybody on the host could read."""
-    command, given = folding.command(turn), folding.values | dict(values)
+    command, given = folding.command(turn), folding.known.on(next(iter(turn.hosts), "")) | dict(values)
     secret = {variable.name for variable in folding.runbook.variables if variable.type == "secret"}
     if any(placeholder.name in secret for placeholder in command.placeholders) or len(turn.hosts) != 1:
         raise LilFoxError(
             tr("this cannot be run from here: it is of several hosts, or would show a secret to all on the host")
         )
+    unset = Unset(folding.runbook)
+    unset.refuse(command)
     filled = fill(command, given, folding.runbook.variables)
     (host,) = turn.hosts
     begins = TerminalBegins(step=turn.step, command=turn.command or 0, host=host, sha256=sha256, values=dict(values))
@@ -141,6 +144,7 @@ def in_terminal(config: Config, folding: Folding, turn: Turn, sha256: str, value
         fence=Carrying(folding).fence(turn, host),
         cwd=command.attributes.cwd or "",
         interpreter=interpreter_of(command),
+        needed=unset.needed(command),
     )
     sudo = bool(command.attributes.sudo)
     argv = terminal_argv(host, host_config(config, host), config.ssh, bash, filled.env, sudo=sudo)

@@ -128,7 +128,7 @@ def _opened(run: Run, runbook: Runbook, config: Config, wish: Wish) -> Opened:
 def _take_first_values(runner: Runner, runbook: Runbook, wish: Wish) -> None:
     """Defaults, and what was given with the wish; an earlier run's values stay."""
     defaults = {each.name: each.default for each in runbook.variables if each.default is not None}
-    known = runner.folding.values.keys() | runner.folding.secrets
+    known = runner.folding.known.names() | runner.folding.hidden.names()
     runner.take_given({name: value for name, value in defaults.items() if name not in known} | wish.values)
 
 
@@ -152,7 +152,7 @@ def _go_on(
         if not isinstance(fact, RunsAll | Acts):
             record.fact(fact)
     with_outputs(wish.resumes, record.folder)
-    runner.values |= runner.folding.values
+    runner.values.take_all(runner.folding.known)
     record.fact(Resumed(at=now(), run=wish.resumes, hosts=hosts), sync=True)
 
 

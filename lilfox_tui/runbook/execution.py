@@ -31,6 +31,7 @@ from lilfox_tui.runbook.facts import EndState
 from lilfox_tui.runbook.model import Kind
 from lilfox_tui.runbook.output import Output
 from lilfox_tui.runbook.shell import ARGV, Fence, given
+from lilfox_tui.runbook.unset import Needed
 
 ON_HOST_BYTES = 4 << 20
 """So much of a changing command's output is kept on the host from its start, and 64 KiB of its end."""
@@ -58,6 +59,7 @@ class Task(Struct, frozen=True, kw_only=True):
     interpreter: str = ""
     wall: bool = False
     """Nothing may be changed on the host: what reads is held to that there, too, as far as programs let it."""
+    needed: Needed = Needed()
     timeout_s: float | None = None
     patience_s: float | None = None
     """So long a lost link is waited for; None: until somebody stops it."""
@@ -265,6 +267,7 @@ class Execution:
             cwd=task.cwd,
             interpreter=task.interpreter,
             wall=task.wall,
+            needed=task.needed,
         )
 
     def _lose(self, error: HostError) -> None:

@@ -78,6 +78,8 @@ class Valued(Struct, frozen=True, kw_only=True, tag="values", tag_field="fact"):
     secret: tuple[str, ...] = ()
     """Names of those that are secret: only the job has them, and a resumed one asks anew."""
     run: str = ""
+    host: str = ""
+    """They are this host's own: its output held them, and the same command ran on others."""
 
 
 class CommandBegan(Struct, frozen=True, kw_only=True, tag="began", tag_field="fact"):

@@ -285,7 +285,7 @@ class Handling:
             command=order.command,
             host=order.host,
             kind="interactive",
-            shown=ready.filled.marked,
+            shown=ready.filled[order.host].marked,
             by=face.name,
         )
         await self._record.began(began, ready.title, ready.command)

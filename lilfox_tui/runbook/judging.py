@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     import re2
 
 _LONGEST_VALUE = 4096
+_REFUSED = 125
+_NOT_RUN = re.compile(r"lilfox: (?:\$(\w+) is not set|(.*?));? ?nothing was run\s*", re.DOTALL)
+"""What the shell says that was to run it and did not (``shell.py``)."""
 
 
 def fine_status(attributes: Attributes) -> int | None:
@@ -30,6 +34,19 @@ def why_failed(attributes: Attributes, exit_status: int, output: str) -> Message
     if expect is None:
         return tr("it ended with {status}", status=exit_status)
     return tr("it ended with {status}, {expected} was expected", status=exit_status, expected=expect)
+
+
+def why_not_run(exit_status: int, output: str) -> Message | None:
+    """Why the shell on the host did not begin the command at all; None where it did."""
+    last = output.rstrip("\n").rpartition("\n")[2]
+    if exit_status != _REFUSED or (said := _NOT_RUN.fullmatch(last)) is None:
+        return None
+    if said[1]:
+        return tr(
+            "${name} is set neither by a command before this one in its fence nor by the host; nothing was run",
+            name=said[1],
+        )
+    return tr("nothing was run: {reason}", reason=said[2] or output.strip().partition("\n")[0])
 
 
 def captured(attributes: Attributes, output: str) -> tuple[dict[str, str], Message | None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -19,10 +18,12 @@ from lilfox_tui.i18n import Message, listed, tr
 from lilfox_tui.redact import redact
 from lilfox_tui.runbook.filling import Filled, fill
 from lilfox_tui.runbook.gate import READS, let_through, unseen
-from lilfox_tui.runbook.model import Command, Variable
+from lilfox_tui.runbook.model import Command, Kind, Variable
 from lilfox_tui.runbook.session import Folding
 from lilfox_tui.runbook.targets import Hosts, host_config
 from lilfox_tui.runbook.turns import Turn
+from lilfox_tui.runbook.unset import Needed, Unset
+from lilfox_tui.runbook.values import Values
 from lilfox_tui.runbook.variables import check_value
 
 if TYPE_CHECKING:
@@ -39,7 +40,10 @@ class Ready(Struct, frozen=True, kw_only=True):
     """Of the kind that it is with its values."""
     became: bool
     """Whether only its values have made a change of it: nobody knew that who saw it without them."""
-    filled: Filled
+    filled: dict[str, Filled]
+    """On each of its hosts: what was captured there is its own."""
+    needed: Needed = Needed()
+    """Variables that its shell looks for before."""
     warning: Message | None = None
     """What could not be looked at before it runs."""
 
@@ -47,8 +51,9 @@ class Ready(Struct, frozen=True, kw_only=True):
 class Preparing:
     """Makes turns ready. ``values`` has all that were given, secret ones too; it is filled by others."""
 
-    def __init__(self, config: Config, hosts: Hosts, folding: Folding, values: Mapping[str, str]) -> None:
+    def __init__(self, config: Config, hosts: Hosts, folding: Folding, values: Values) -> None:
         self._config, self._hosts, self._folding, self._values = config, hosts, folding, values
+        self._unset_of = folding.runbook, Unset(folding.runbook)
 
     async def ready(self, turn: Turn) -> Ready:
         """Raises LilFoxError: a value that lacks or is refused, no host, a host on which nothing may be changed."""
@@ -57,13 +62,10 @@ class Preparing:
         command = step.commands[turn.command]
         if command.kind == "none":
             raise LilFoxError(tr("line {line}: this is shown only, and never run", line=command.line))
-        if missing := self._folding.missing(turn):
-            raise LilFoxError(
-                tr("{names}: no value is given", names=listed(f"<{name}>" for name in missing)),
-                tr("give it: --var {name}=VALUE", name=missing[0]),
-            )
+        self._refuse_missing(turn)
         if not turn.hosts:
             raise LilFoxError(tr("line {line}: no host is named where it runs", line=command.line))
+        self._unset().refuse(command)
         for name in turn.hosts:
             host_config(self._config, name)
         if command.kind not in READS and not command.placeholders:
@@ -71,20 +73,40 @@ class Preparing:
         variables = self._folding.runbook.variables
         names = {placeholder.name for placeholder in command.placeholders}
         mine = [variable for variable in variables if variable.name in names]
-        values = {name: self._values[name] for name in names if name in self._values}
         refused, warning = await self._denied(mine, turn.hosts)
-        for variable in mine:
-            values[variable.name] = check_value(variable, values[variable.name], denied=refused)
-        filled = fill(command, values, variables)
-        found = let_through(self._config, turn.hosts, command, filled, self._folding.runbook)
+        filled, kinds = {}, set[Kind]()
+        for host in turn.hosts:
+            values = {name: value for name, value in self._values.on(host).items() if name in names}
+            for variable in mine:
+                values[variable.name] = check_value(variable, values[variable.name], denied=refused)
+            filled[host] = fill(command, values, variables)
+            kinds.add(let_through(self._config, (host,), command, filled[host], self._folding.runbook))
+        found = min(kinds, key=lambda each: each in READS)  # what it changes on one of them it changes
+        as_run = replace(command, kind=found)
         return Ready(
             turn=turn,
             title=step.title,
-            command=replace(command, kind=found),
+            command=as_run,
             became=found == "change" != command.kind,
             filled=filled,
+            needed=self._unset().needed(as_run),
             warning=warning,
         )
+
+    def _refuse_missing(self, turn: Turn) -> None:
+        """Raises LilFoxError where a value that it needs is not known on one of its hosts."""
+        missing = self._folding.missing(turn)
+        if not missing:
+            return
+        hint = tr("give it: --var {name}=VALUE", name=missing[0])
+        if missing[0] in self._folding.known.names() | self._folding.hidden.names():
+            where = listed(host for host in turn.hosts if self._folding.missing(Turn(turn.step, turn.command, (host,))))
+            raise LilFoxError(
+                tr("<{name}> has no value on {hosts}: what is captured on several hosts is each one's own",
+                   name=missing[0], hosts=where or "?"),
+                hint,
+            )  # fmt: skip
+        raise LilFoxError(tr("{names}: no value is given", names=listed(f"<{name}>" for name in missing)), hint)
 
     def look_ahead(self) -> None:
         """Raises LilFoxError where a command of those that are left could not be run as it is: a value that lacks and
@@ -98,6 +120,7 @@ class Preparing:
             command = folding.command(turn)
             for name in turn.hosts:
                 host_config(self._config, name)
+            self._unset().refuse(command)
             missing = folding.missing(turn)
             if command.kind == "change" and (missing or not command.placeholders):
                 refuse_change(self._config, turn.hosts)
@@ -107,9 +130,15 @@ class Preparing:
                     tr("give it: --var {name}=VALUE", name=left[0]),
                 )
             if not missing:
-                filled = fill(command, self._values, runbook.variables)
-                if let_through(self._config, turn.hosts, command, filled, runbook) == "change" != command.kind:
-                    raise unseen(command)
+                for host in turn.hosts or ("",):
+                    filled = fill(command, self._values.on(host), runbook.variables)
+                    if let_through(self._config, turn.hosts, command, filled, runbook) == "change" != command.kind:
+                        raise unseen(command)
+
+    def _unset(self) -> Unset:
+        if self._unset_of[0] is not self._folding.runbook:
+            self._unset_of = self._folding.runbook, Unset(self._folding.runbook)
+        return self._unset_of[1]
 
     async def _denied(self, variables: list[Variable], hosts: tuple[str, ...]) -> tuple[Denied, Message | None]:
         """What no address may be, and which hosts' addresses nobody knows. Hosts are asked from where we reach them,

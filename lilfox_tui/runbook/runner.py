@@ -20,7 +20,7 @@ from lilfox_tui.runbook.execution import End, Execution, Task
 from lilfox_tui.runbook.facts import CommandBegan, CommandEnded, LinkLost, Printed, ReadAgain, Stays, Valued
 from lilfox_tui.runbook.filling import marked, shown
 from lilfox_tui.runbook.forgetting import Forgetting
-from lilfox_tui.runbook.judging import captured, fine_status, why_failed
+from lilfox_tui.runbook.judging import captured, fine_status, why_failed, why_not_run
 from lilfox_tui.runbook.kept_runbook import keep
 from lilfox_tui.runbook.measuring import Measuring
 from lilfox_tui.runbook.model import Command
@@ -31,6 +31,7 @@ from lilfox_tui.runbook.recording import Record, now
 from lilfox_tui.runbook.shell import Fence, forget
 from lilfox_tui.runbook.targets import Hosts, words
 from lilfox_tui.runbook.turns import Turn
+from lilfox_tui.runbook.values import Values
 from lilfox_tui.runbook.variables import check_all
 
 READS_S = 600.0
@@ -58,7 +59,8 @@ class Runner:
         self.alone = False
         self.fault: Callable[[Exception], None] | None = None
         """Is told of a fault in what nobody waits for."""
-        self.values: dict[str, str] = {}
+        self.values = Values()
+        """Secret ones, too."""
         self._config, self._hosts, self._on_disk = config, hosts, on_disk
         self._preparing = Preparing(config, hosts, self.folding, self.values)
         self._carrying = Carrying(self.folding)
@@ -75,17 +77,17 @@ class Runner:
         for execution in self._executions.values():
             execution.be_patient(PATIENCE_S)
 
-    def take_values(self, values: dict[str, str], run: str = "") -> None:
-        """Values that somebody gave, or that the output of ``run`` held. Raises LilFoxError where it cannot be told."""
-        values = {name: value for name, value in values.items() if self.values.get(name) != value}
-        if not values:
+    def take_values(self, values: dict[str, str], run: str = "", host: str = "") -> None:
+        """Values that somebody gave, or that the output of ``run`` held, on ``host`` where they are its own. Raises
+        LilFoxError where it cannot be told."""
+        if self.values.has(values, host):
             return
         variables = self.folding.runbook.variables
         secret = {name for name, value in values.items() if is_secret(name, value, variables)}
-        self.values |= values
+        self.values.take(values, host)
         self.record.secrets |= {values[name] for name in secret}
         plain = {name: value for name, value in values.items() if name not in secret}
-        self.record.fact(Valued(at=now(), values=plain, secret=tuple(sorted(secret)), run=run))
+        self.record.fact(Valued(at=now(), values=plain, secret=tuple(sorted(secret)), run=run, host=host))
 
     def take_given(self, values: dict[str, str]) -> None:
         """Values that somebody gave. Raises LilFoxError for one that nothing asks for, or that its type refuses."""
@@ -246,7 +248,7 @@ class Runner:
             command=ready.turn.command or 0,
             host=host,
             kind=command.kind,
-            shown=masked(ready.filled.marked, self.record.secrets),
+            shown=masked(ready.filled[host].marked, self.record.secrets),
             by=by,
             rollback=command.attributes.rollback_of is not None,
             undoes=undoes,
@@ -268,15 +270,16 @@ class Runner:
         return Task(
             run=run,
             kind=command.kind,
-            script=ready.filled.script,
-            env=ready.filled.env,
-            label=masked(ready.filled.marked, self.record.secrets).split("\n")[0][:200],
+            script=ready.filled[host].script,
+            env=ready.filled[host].env,
+            label=masked(ready.filled[host].marked, self.record.secrets).split("\n")[0][:200],
             sudo=bool(attributes.sudo),
             fence=self.fence_left(ready, host),
             fine=fine_status(attributes),
             cwd=attributes.cwd or "",
             interpreter=interpreter_of(command),
             wall=allows_no_change(self._config, host),
+            needed=ready.needed,
             timeout_s=_limit_s(command, alone=self.alone),
             patience_s=PATIENCE_S if self.alone else None,
         )
@@ -320,6 +323,8 @@ class Runner:
         """Judges how it ended and writes that down; whether it worked."""
         kept = output.close()
         found: dict[str, str] = {}
+        if end.exit_status is not None and (refused := why_not_run(end.exit_status, kept.text)) is not None:
+            end = End(state="not begun", message=refused)
         if end.state == "done" and end.exit_status is not None:
             why = why_failed(command.attributes, end.exit_status, kept.text)
             if why is None:
@@ -340,18 +345,18 @@ class Runner:
             left_out_bytes=output.left_out_bytes,
             uncounted=output.uncounted,
         )
-        written = await self.record.ended(ended, result, kept, self._undo_words(run))
         if end.state == "done":
-            with suppress(LilFoxError):
-                self.take_values(found, run)
+            with suppress(LilFoxError):  # before its end is told: who sees that may order what has them
+                self.take_values(found, run, host if self.folding.runs_on_several(run) else "")
+        written = await self.record.ended(ended, result, kept, self._undo_words(run, host))
         if result.kind == "change" and end.exit_status is not None and written:
             self._forgetting.add(host, run, sudo=bool(command.attributes.sudo))
         return end.state == "done"
 
-    def _undo_words(self, run: str) -> str:
-        runbook = self.folding.runbook
+    def _undo_words(self, run: str, host: str) -> str:
+        runbook, values = self.folding.runbook, self.values.on(host)
         texts = [
-            marked(shown(runbook.steps[turn.step].commands[turn.command or 0].text, self.values, runbook.variables))
+            marked(shown(runbook.steps[turn.step].commands[turn.command or 0].text, values, runbook.variables))
             for turn in self.folding.rollback_of(run)
         ]
         return masked("\n".join(texts), self.record.secrets)

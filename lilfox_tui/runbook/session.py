@@ -30,6 +30,7 @@ from lilfox_tui.runbook.facts import (
 from lilfox_tui.runbook.model import Command, Runbook
 from lilfox_tui.runbook.states import CommandState, Result, RunState, State, StepState, Waiting
 from lilfox_tui.runbook.turns import Turn, asks, hosts_of, named_host, turns
+from lilfox_tui.runbook.values import Values
 
 
 class Folding:
@@ -39,8 +40,9 @@ class Folding:
         self.runbook, self._rollbacks = runbook, _rollbacks(runbook)
         self.sha256 = runbook.sha256
         self.hosts: dict[str, tuple[str, ...]] = {}
-        self.values: dict[str, str] = {}
-        self.secrets: set[str] = set()
+        self.known = Values()
+        self.hidden = Values()
+        """Names of secret ones that the job has."""
         self.incident = self.resumes = ""
         self.first_run = ""
         """The run that all of this began with, by which its fences are known on hosts."""
@@ -82,8 +84,10 @@ class Folding:
     def _take_of_run(self, fact: RunFact) -> None:
         match fact:
             case Valued():
-                self.values |= fact.values
-                self.secrets = (self.secrets | set(fact.secret)) - set(fact.values)
+                self.hidden.drop(fact.values, fact.host)
+                self.known.drop(fact.secret, fact.host)
+                self.known.take(fact.values, fact.host)
+                self.hidden.take(dict.fromkeys(fact.secret, ""), fact.host)
             case Opened():
                 if not self.first_run:
                     self.hosts = dict(fact.hosts)
@@ -92,7 +96,7 @@ class Folding:
                 self.first_run = fact.run  # those of earlier runs come behind it
             case Resumed():
                 self.hosts = dict(fact.hosts)
-                self.secrets.clear()
+                self.hidden = Values()
                 self.taking_over = self.taking_over and fact.run != self.resumes
             case ReadAgain():
                 self.sha256, self.hosts, self.stays = fact.sha256, dict(fact.hosts), False
@@ -107,6 +111,11 @@ class Folding:
     def read_again(self, runbook: Runbook) -> None:
         """The runbook as ReadAgain's ``sha256`` has it."""
         self.runbook, self._rollbacks = runbook, _rollbacks(runbook)
+
+    @property
+    def values(self) -> dict[str, str]:
+        """Those that hold for all of the run, and are not secret."""
+        return self.known.run
 
     def turns(self) -> Iterator[Turn]:
         """All turns, with the hosts that values name by now."""
@@ -166,6 +175,12 @@ class Folding:
         step, command, host = place
         return Turn(step, command, (host,)), self.runbook.steps[step].commands[command]
 
+    def runs_on_several(self, run: str) -> bool:
+        """Whether the command with that id has more than one host."""
+        if (found := self.place(run)) is None:
+            return False
+        return len(hosts_of(found[1], self.runbook, self.hosts, self.values)) > 1
+
     def running(self) -> list[Result]:
         """What has begun and not ended."""
         return [result for each in self._results.values() for result in each.values() if result.state == "running"]
@@ -196,14 +211,18 @@ class Folding:
         )
 
     def missing(self, turn: Turn) -> tuple[str, ...]:
-        """Names of the values that it needs and that nobody has given."""
+        """Names of the values that it needs and that are not known on all of its hosts."""
         if turn.command is None:
             return ()
         command = self.command(turn)
-        names = [placeholder.name for placeholder in command.placeholders]
-        if (named := named_host(command, self.runbook)) is not None:
-            names.insert(0, named)
-        return tuple(dict.fromkeys(name for name in names if name not in self.values and name not in self.secrets))
+        lacking: dict[str, None] = {}
+        named = named_host(command, self.runbook)
+        if named is not None and named not in self.known.run and named not in self.hidden.run:
+            lacking[named] = None
+        for host in turn.hosts or ("",):
+            there = self.known.on(host).keys() | self.hidden.on(host).keys()
+            lacking |= {each.name: None for each in command.placeholders if each.name not in there}
+        return tuple(lacking)
 
     def waiting(self) -> Waiting:
         """What is to be done next, by whom; its turn has the hosts where it is still to do."""
@@ -230,7 +249,7 @@ class Folding:
             steps=tuple(self._step(number, mine.get(number, [])) for number in range(len(self.runbook.steps))),
             waiting=self.waiting(),
             values=dict(self.values),
-            secrets=frozenset(self.secrets),
+            secrets=frozenset(self.hidden.names()),
             changes=changes,
             undoable=tuple(each.run for each in reversed(changes) if self.rollback_of(each.run)),
             incident=self.incident,

@@ -10,6 +10,8 @@ A fence of several commands has a folder on the host (``~/.cache/lilfox/runs/RUN
 what a command leaves (folder, variables, functions, options, umask) is written there when it ended as expected, and
 read by the next one. So it outlives lost links and this process. ``forget`` takes it away.
 
+Before it runs the shell looks for the variables that it needs (``unset.py``), where all that its fence and the host
+set is there: without one of them nothing is run.
 Where nothing may be changed, what reads runs behind a wall besides: the transactions of its psql are read only, and its
 git writes no index. A program that asks for another environment (sudo, ssh, docker) leaves that behind.
 
@@ -31,7 +33,9 @@ from typing import Literal
 from msgspec import Struct
 
 from lilfox_tui.hosts.base import Host
+from lilfox_tui.runbook.unset import Needed
 
+_NOTHING = Needed()
 FOLDER = ".cache/lilfox/runs"
 _SHEBANG = re.compile(r"#!\s*(\S+)[ \t]*([^\n]*)")
 
@@ -67,7 +71,7 @@ _READS = (
     "exec 2>&1"
     + _REFUSES
     + r"""
-for LF__N in LF__MARK LF__STATE LF__PLACE LF__FINE LF__CWD LF__WITH LF__WALL; do
+for LF__N in LF__MARK LF__STATE LF__PLACE LF__FINE LF__CWD LF__WITH LF__NEEDS LF__STRICT LF__WALL; do
     IFS= read -r -d '' "$LF__N" || LF__refuse 'what was sent ended early; nothing was run'
 done
 while IFS= read -r -d '' LF__N && [ -n "$LF__N" ]; do
@@ -90,6 +94,15 @@ else
     cd -- "$LF__HOME" 2>/dev/null || cd /
     cd -- "${LF__CWD:-.}" || { echo "lilfox: nothing was run"; exit 125; }
 fi
+for LF__N in $LF__NEEDS; do
+    case $(declare -p "$LF__N" 2>/dev/null) in
+    *=* | "declare -"[aA]*) ;;
+    *)
+        echo "lilfox: \$$LF__N is not set; nothing was run"
+        exit 125
+        ;;
+    esac
+done
 """
 _HAS_TERMINAL = """
 TERM=$LF__TERM
@@ -98,10 +111,12 @@ unset -v COLUMNS LINES
 """Of the terminal where it runs, not of where the command before it ran."""
 _BEGINS = r"""
 if [ -n "$LF__WITH" ]; then
-    eval "$LF__WITH /dev/fd/3" 3< <(printf '%s\n' "$LF__SCRIPT")
+    eval "$LF__WITH ${LF__STRICT:+-u} /dev/fd/3" 3< <(printf '%s\n' "$LF__SCRIPT")
     exit
 fi
 [ "$LF__PLACE" != later ] || . "$LF__D/options" 2>/dev/null
+case $- in *u*) LF__STRICT= ;; esac
+[ -z "$LF__STRICT" ] || set -u
 """
 WALL = r"""export PGOPTIONS="${PGOPTIONS:+$PGOPTIONS }-c default_transaction_read_only=on" GIT_OPTIONAL_LOCKS=0
 """
@@ -114,9 +129,9 @@ _ENTERS = "exec 2>&1" + _FINDS + _WALLED + _BEGINS
 _ENTERS_TERMINAL = _FINDS + _HAS_TERMINAL + _BEGINS
 _KEEPER = r"""eval "$1"; (eval "$2"; eval "$LF__SCRIPT"
     {
-        set -- "$?" "$LF__PLACE" "$LF__D" "$LF__FINE"
+        set -- "$?" "$LF__PLACE" "$LF__D" "$LF__FINE" "$LF__STRICT"
         if [ -n "$2" ] && { [ "$4" = any ] || [ "$4" = "$1" ]; }; then
-            { set +o; shopt -p; } >"$3/options.new"
+            { set +o; [ -z "$5" ] || echo set +u; shopt -p; } >"$3/options.new"
             set +eux
             if [ -n "$LF__WALL" ]; then
                 PGOPTIONS=${PGOPTIONS%-c default_transaction_read_only=on} PGOPTIONS=${PGOPTIONS% }
@@ -133,7 +148,7 @@ _KEEPER = r"""eval "$1"; (eval "$2"; eval "$LF__SCRIPT"
                 esac
                 set -- "$@" "$LF__N"
             done < <(compgen -v)
-            { declare -p "${@:5}"; declare -f; echo "umask $(umask)"; } >"$3/vars.new"
+            { declare -p "${@:6}"; declare -f; echo "umask $(umask)"; } >"$3/vars.new"
             mv -f -- "$3/vars.new" "$3/vars"
             mv -f -- "$3/options.new" "$3/options"
         fi
@@ -173,13 +188,14 @@ def given(
     cwd: str = "",
     interpreter: str = "",
     wall: bool = False,
+    needed: Needed = _NOTHING,
 ) -> bytes:
     """What the shell reads from its stdin.
 
     ``mark``: printed after a NUL, with the exit status behind it, once the command has ended; it is in no argv and the
     command does not see it. ``fine``: the exit status with which what the command leaves is kept, None for any.
     ``interpreter``: words of a program that reads the script from a file instead; without one ``#!`` says it.
-    ``wall``: nothing may be changed. Raises ValueError for a NUL."""
+    ``needed``: variables without which nothing is run. ``wall``: nothing may be changed. Raises ValueError for a NUL."""
     fields = [
         mark,
         "" if fence is None else fence.folder,
@@ -187,6 +203,8 @@ def given(
         "any" if fine is None else str(fine),
         cwd,
         with_words(script, interpreter),
+        " ".join(needed.names),
+        "1" if needed.strict else "",
         "1" if wall else "",
         *(each for pair in env.items() for each in pair),
         "",
@@ -197,7 +215,9 @@ def given(
     return b"".join(field.encode("utf-8", "surrogateescape") + b"\0" for field in fields)
 
 
-def in_terminal(script: str, *, fence: Fence | None = None, cwd: str = "", interpreter: str = "") -> tuple[str, ...]:
+def in_terminal(
+    script: str, *, fence: Fence | None = None, cwd: str = "", interpreter: str = "", needed: Needed = _NOTHING
+) -> tuple[str, ...]:
     """argv that runs a script, which holds no secret, in the terminal where it is started. What it leaves is kept
     however it ends: whether it worked a person says."""
     known = {
@@ -207,6 +227,8 @@ def in_terminal(script: str, *, fence: Fence | None = None, cwd: str = "", inter
         "LF__FINE": "any",
         "LF__CWD": cwd,
         "LF__WITH": with_words(script, interpreter),
+        "LF__NEEDS": " ".join(needed.names),
+        "LF__STRICT": "1" if needed.strict else "",
         "LF__SCRIPT": script,
     }
     words = "".join(f"{name}={shlex.quote(value)}\n" for name, value in known.items())

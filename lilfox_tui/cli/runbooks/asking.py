@@ -192,7 +192,7 @@ class Asking:
 
     def _show(self, folding: Folding, turn: Turn) -> None:
         """The command as it will run, values marked."""
-        command, values = folding.command(turn), folding.values | self._values
+        command, values = folding.command(turn), folding.known.shown(turn.hosts) | self._values
         pieces = shown(command.text, values, folding.runbook.variables)
         title = folding.runbook.steps[turn.step].title
         print_line(f"{turn.step + 1}. {title}")

@@ -20,6 +20,7 @@ from lilfox_tui.runbook.model import Command, Kind, Runbook, Variable
 from lilfox_tui.runbook.states import Result, RunState
 from lilfox_tui.runbook.targets import words
 from lilfox_tui.runbook.turns import hosts_of
+from lilfox_tui.runbook.unset import Unset
 from lilfox_tui.runbook.words import kind_text
 
 
@@ -27,7 +28,7 @@ def dry_run(config: Config, runbook: Runbook, values: Mapping[str, str], *, as_j
     """Shows everything and runs nothing; 1 where something of it could not be run as it is."""
     hosts = words(config, runbook)
     values = with_defaults(runbook, values)
-    captured = _captured(runbook)
+    captured, unset = _captured(runbook), Unset(runbook)
     good = True
     steps = []
     for variable in () if as_json else runbook.variables:
@@ -40,7 +41,7 @@ def dry_run(config: Config, runbook: Runbook, values: Mapping[str, str], *, as_j
                 print_line("   " + _("by hand"))
         for command in step.commands:
             names = hosts_of(command, runbook, hosts, values)
-            problem = _problem(config, runbook, command, names, values, captured)
+            problem = _problem(config, runbook, command, names, values, captured, unset)
             good = good and not problem
             text = redact(marked(shown(command.text, values, runbook.variables)))
             missing = any(each.name not in values for each in command.placeholders)
@@ -69,11 +70,11 @@ def refuse_unsafe(config: Config, runbook: Runbook, values: Mapping[str, str]) -
     """Raises UsageError for the first command that could not be run with these values, before any has run."""
     hosts = words(config, runbook)
     values = with_defaults(runbook, values)
-    captured = _captured(runbook)
+    captured, unset = _captured(runbook), Unset(runbook)
     for step in runbook.steps:
         for command in step.commands:
             names = hosts_of(command, runbook, hosts, values)
-            if problem := _problem(config, runbook, command, names, values, captured):
+            if problem := _problem(config, runbook, command, names, values, captured, unset):
                 raise UsageError(
                     tr("line {line}: {problem}; nothing was run", line=command.line, problem=problem),
                     tr("see all of it: lilfox runbook run … --dry-run"),
@@ -97,6 +98,7 @@ def _problem(
     hosts: tuple[str, ...],
     values: Mapping[str, str],
     captured: Collection[str],
+    unset: Unset,
 ) -> str:
     """Why it could not be run; empty where it could, or needs a value that comes while the run goes on: one that is
     ``captured``."""
@@ -106,6 +108,7 @@ def _problem(
         late = {each.name for each in command.placeholders if each.name in captured and each.name not in values}
         if late and command.kind not in READS:
             refuse_change(config, hosts)
+        unset.refuse(command)
         if not late:
             let_through(config, hosts, command, fill(command, values, runbook.variables), runbook)
     except NotAllowed as error:

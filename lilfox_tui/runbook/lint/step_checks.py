@@ -13,12 +13,15 @@ from lilfox_tui.i18n import _
 from lilfox_tui.runbook.filling import refusals
 from lilfox_tui.runbook.lint.source import hazard
 from lilfox_tui.runbook.model import Command, Problem, Runbook, Step, Variable
+from lilfox_tui.runbook.turns import EACH, word_of
+from lilfox_tui.runbook.unset import Unset
 from lilfox_tui.runbook.variables import check_value
 
 _UNITS = re.compile(r"(?:^|\s)(?:systemctl\s+(?:re)?(?:start|load)|service\s+\S+\s+\w*start)\b")
 _DESTROYS = re.compile(
     r"\brm\s+(?:-\w+\s+)*-\w*(?:r\w*f|f\w*r)|\bmkfs\b|\bdd\s.*of=/dev/|(?i:\bdrop\s+(?:database|table|schema)\b)"
 )
+_SEVERAL = re.compile(r"[*?\[,]|^(?:all|each)$")
 _EXPORT = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)=")
 
 
@@ -27,11 +30,14 @@ def check(runbook: Runbook, declared: Sequence[str]) -> Iterator[Problem]:
     undone = {command.attributes.rollback_of for step in runbook.steps for command in step.commands}
     told: set[str] = set()
     yield from _defaults(runbook)
+    yield from _captures(runbook)
+    unset = Unset(runbook)
     for step in runbook.steps:
         yield from _order(step)
         yield from _changes(step, undone)
         yield from _of_each(step)
         for command in step.commands:
+            yield from _unset(command, unset)
             yield from _shown(command)
             yield from _destroys(command)
             yield from _placeholders(command, runbook.variables, set(declared), told)
@@ -52,6 +58,46 @@ def _defaults(runbook: Runbook) -> Iterator[Problem]:
                 check_value(variable, variable.default, denied=Denied())
             except LilFoxError as error:
                 yield Problem(runbook.line, "error", "default-refused", str(error))
+
+
+def _captures(runbook: Runbook) -> Iterator[Problem]:
+    """What is captured on several hosts and used elsewhere: a value is its host's own."""
+    commands = [command for step in runbook.steps for command in step.commands if command.kind != "none"]
+    several = {
+        name: word
+        for command in commands
+        for name in command.attributes.capture
+        if _SEVERAL.search(word := _where(command, runbook))
+    }
+    for command in commands:
+        for name in dict.fromkeys(each.name for each in command.placeholders):
+            if name in several and _where(command, runbook) != several[name]:
+                text = _(
+                    "<{name}> is captured on each of {hosts}, as its own: here, on {other}, it may have none",
+                    name=name, hosts=several[name], other=_where(command, runbook),
+                )  # fmt: skip
+                yield hazard(command.line, "capture-of-another-host", text)
+
+
+def _where(command: Command, runbook: Runbook) -> str:
+    """The hosts in the runbook's words; one after the other they are the same ones."""
+    word = word_of(command, runbook)
+    return runbook.hosts or "each" if word == EACH else word
+
+
+def _unset(command: Command, unset: Unset) -> Iterator[Problem]:
+    """Variables that are empty where something is changed by them."""
+    for name, other in unset.elsewhere(command):
+        text = _(
+            "${name} is set in another fence (line {other}) and ends with it: this is not run", name=name, other=other
+        )
+        yield Problem(command.line, "error", "variable-of-another-fence", text)
+    for name in unset.nowhere(command):
+        yield hazard(
+            command.line,
+            "variable-unset",
+            _("${name} is set by nothing here: without it in the host's environment this is not run", name=name),
+        )
 
 
 def _order(step: Step) -> Iterator[Problem]:

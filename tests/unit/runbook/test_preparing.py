@@ -11,13 +11,14 @@ from lilfox_tui.config.runbook_model import RunbooksConfig
 from lilfox_tui.errors import LilFoxError, NotAllowed, UsageError
 from lilfox_tui.hosts.base import Completed
 from lilfox_tui.hosts.fake import FakeHost
+from lilfox_tui.runbook.facts import Valued
 from lilfox_tui.runbook.model import Kind, Runbook, Variable
 from lilfox_tui.runbook.preparing import Preparing, is_secret
 from lilfox_tui.runbook.refusing import refuse_unseen
 from lilfox_tui.runbook.session import Folding
 from lilfox_tui.runbook.targets import Hosts
 from lilfox_tui.runbook.turns import Turn
-from tests.unit.runbook.made import began, command, ended, opened, runbook
+from tests.unit.runbook.made import AT, began, command, ended, opened, runbook
 
 BAN = Variable(name="ip", type="ip", deny=("self", "private"))
 CONFIG = Config(hosts={"web1": HostConfig(), "db": HostConfig(protected=True)})
@@ -29,8 +30,8 @@ class Prepared:
     def __init__(self, book: Runbook, config: Config = CONFIG, host: str = "web1", **values: str) -> None:
         self.folding = Folding(book)
         self.folding.take([opened({"": (host,), "local": (host,)})])
-        self.folding.values |= values
-        self.preparing = Preparing(config, cast("Hosts", {}), self.folding, values)
+        self.folding.known.take(values)
+        self.preparing = Preparing(config, cast("Hosts", {}), self.folding, self.folding.known)
 
 
 async def test_a_link_that_came_back_from_elsewhere_is_asked_anew(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,12 +44,11 @@ async def test_a_link_that_came_back_from_elsewhere_is_asked_anew(monkeypatch: p
 
     folding = Folding(runbook((command("echo <ip>", "change"),), variables=(BAN,)))
     folding.take([opened({"": ("web1",)})])
-    values = {"ip": "203.0.113.9"}
-    folding.values |= values
+    folding.known.take({"ip": "203.0.113.9"})
     hosts = cast("Hosts", {"web1": FakeHost("web1", answers={"printenv SSH_CONNECTION": told})})
-    preparing = Preparing(Config(hosts={"web1": HostConfig(address="web1.example")}), hosts, folding, values)
+    preparing = Preparing(Config(hosts={"web1": HostConfig(address="web1.example")}), hosts, folding, folding.known)
     turn = Turn(0, 0, ("web1",))
-    assert (await preparing.ready(turn)).filled.env == {"LF_ip": "203.0.113.9"}
+    assert (await preparing.ready(turn)).filled["web1"].env == {"LF_ip": "203.0.113.9"}
     at[0] = "203.0.113.9"
     with pytest.raises(LilFoxError, match="your own address"):
         await preparing.ready(turn)
@@ -58,7 +58,7 @@ async def test_a_link_that_came_back_from_elsewhere_is_asked_anew(monkeypatch: p
 async def test_where_nothing_may_be_changed_only_what_reads_is_run(kind: Kind, refused: bool) -> None:
     """What somebody does in a program at a terminal is not known before."""
     made = Prepared(runbook((command("true", kind),)))
-    assert (await made.preparing.ready(Turn(0, 0, ("web1",)))).filled.script == "true"
+    assert (await made.preparing.ready(Turn(0, 0, ("web1",)))).filled["web1"].script == "true"
     if refused:
         with pytest.raises(NotAllowed, match="db is protected"):
             await made.preparing.ready(Turn(0, 0, ("web1", "db")))
@@ -89,7 +89,7 @@ async def test_a_host_that_is_configured_by_a_name_is_not_banned(monkeypatch: py
 
     def preparing(ip: str, config: Config) -> Preparing:
         made = Prepared(book, config, ip=ip)
-        return Preparing(config, web1, made.folding, {"ip": ip})
+        return Preparing(config, web1, made.folding, made.folding.known)
 
     turn = Turn(0, 0, ("web1",))
     with pytest.raises(LilFoxError, match=r"192\.0\.2\.7 is the address of lb"):
@@ -104,7 +104,7 @@ async def test_never_ban_holds_for_every_variable_that_denies() -> None:
     denies = Variable(name="ip", type="ip", deny=("private",))
     book = runbook((command("echo <ip>"),), variables=(denies,))
     ready = await Prepared(book, config, ip="198.51.100.7").preparing.ready(Turn(0, 0, ("web1",)))
-    assert ready.filled.env == {"LF_ip": "198.51.100.7"}
+    assert ready.filled["web1"].env == {"LF_ip": "198.51.100.7"}
     with pytest.raises(LilFoxError, match="never_ban"):
         await Prepared(book, config, ip="192.0.2.7").preparing.ready(Turn(0, 0, ("web1",)))
 
@@ -154,3 +154,31 @@ async def test_what_only_its_values_make_a_change_of_is_refused_until_somebody_h
         await made.preparing.ready(Turn(0, 0, ("db",)))
     harmless = Prepared(runbook((command("sysctl <x>", "change"),)), x="kernel.panic")
     assert (await harmless.preparing.ready(Turn(0, 0, ("db",)))).command.kind == "read"
+async def test_what_was_captured_on_several_hosts_is_each_ones_own() -> None:
+    asks = command("kill <pid>", "change")
+    made = Prepared(runbook((asks,)), config=Config(hosts={"a": HostConfig(), "b": HostConfig(), "c": HostConfig()}))
+    for host, pid in (("a", "1"), ("b", "2")):
+        made.folding.take([Valued(at=AT, values={"pid": pid}, host=host)])
+    ready = await made.preparing.ready(Turn(0, 0, ("a", "b")))
+    assert {host: each.env for host, each in ready.filled.items()} == {"a": {"LF_pid": "1"}, "b": {"LF_pid": "2"}}
+    assert made.folding.known.shown(("a", "b"))["pid"] == "a: 1, b: 2"
+    assert made.folding.known.shown(("b",))["pid"] == "2"
+    with pytest.raises(LilFoxError, match="<pid> has no value on c"):
+        await made.preparing.ready(Turn(0, 0, ("a", "c")))
+    made.folding.take([Valued(at=AT, values={"pid": "3"})])
+    ready = await made.preparing.ready(Turn(0, 0, ("a", "b", "c")))
+    assert {each.env["LF_pid"] for each in ready.filled.values()} == {"3"}, "what somebody gives holds everywhere"
+
+
+async def test_a_variable_that_another_fence_sets_is_refused_before_anything_runs() -> None:
+    sets, uses = command("DIR=/data", fence=0), command("rm -rf $DIR/*.tmp", "change", fence=1)
+    made = Prepared(runbook((sets,), (uses,)))
+    with pytest.raises(LilFoxError, match=r"\$DIR is set in another fence"):
+        made.preparing.look_ahead()
+    with pytest.raises(LilFoxError, match=r"\$DIR is set in another fence"):
+        await made.preparing.ready(Turn(1, 0, ("web1",)))
+    Prepared(runbook((sets, command("rm -rf $DIR/*.tmp", "change", fence=0)))).preparing.look_ahead()
+    Prepared(runbook((sets,), (command("ls $DIR", fence=1),))).preparing.look_ahead()
+    entered = runbook((sets,), (command("cd $DIR", fence=1), command("rm -rf *.tmp", "change", fence=1)))
+    with pytest.raises(LilFoxError, match=r"\$DIR is set in another fence"):
+        Prepared(entered).preparing.look_ahead()

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import pytest
 
 from lilfox_tui.runbook.shell import ARGV, FOLDER, Fence, given, in_terminal
+from lilfox_tui.runbook.unset import Needed
 
 MARK = "0123456789abcdef"
 
@@ -192,3 +193,46 @@ def test_what_runs_in_a_terminal_takes_part_in_its_fence(home: Path) -> None:
     code, said, _more = at_terminal("echo ran", "later")
     assert code == 125
     assert "nothing was run" in said
+
+
+def needs(*names: str, strict: bool = False) -> dict[str, Needed]:
+    return {"needed": Needed(names, strict)}
+
+
+@pytest.mark.parametrize(
+    ("before", "there"),
+    [
+        ("DIR=x", True), ("export DIR=", True), ("DIR=()", True), ("declare -A DIR=([a]=b)", True),
+        ("DIR=$'a\\nb'", True), ("read -r DIR <<<x", True), ("readonly DIR=1", True), ("export DIR", False),
+        ("(DIR=x)", False), ("DIR=x true", False), ("echo x | read -r DIR", False), ("f() { local DIR=x; }; f", False),
+        ("f() { DIR=x; }; f", True), ("DIR=x; unset DIR", False), ("true", False),
+    ],
+)  # fmt: skip
+def test_without_a_variable_that_it_needs_nothing_runs(shell: Shell, before: str, there: bool) -> None:
+    shell(before, "first")
+    code, out = shell("touch ran", "later", **needs("DIR", "HOME"))
+    assert (shell.home / "ran").exists() is there
+    assert (code, out) == ((0, "") if there else (125, "lilfox: $DIR is not set; nothing was run\n"))
+    assert shell("echo a variable; true", **needs("DIR"))[0] == 125, "alone in its fence"
+    assert shell("echo $LF_DIR", env={"LF_DIR": "x"}, **needs("LF_DIR")) == (0, "x\n")
+
+
+@pytest.mark.parametrize("interpreter", ["", "bash", "sh", "#!"])
+def test_what_is_set_in_one_branch_alone_is_missed_where_it_is_used(shell: Shell, interpreter: str) -> None:
+    script = "if [ -e no ]; then DIR=/x; fi\ntouch before\ntouch ran $DIR/*.tmp"
+    script = f"#!/bin/bash\n{script}" if interpreter == "#!" else script
+    program = interpreter.strip("#!")
+    code, out = shell(script, interpreter=program, **needs(strict=True))
+    assert code != 0
+    assert "DIR" in out
+    assert ((shell.home / "before").exists(), (shell.home / "ran").exists()) == (True, False)
+    shell(script, interpreter=program)
+    assert (shell.home / "ran").exists(), "so it was"
+
+
+def test_a_strict_command_leaves_the_next_one_as_it_was(shell: Shell) -> None:
+    assert shell("A=1", "first", **needs(strict=True)) == (0, "")
+    assert shell('echo "$A<$B>"', "later") == (0, "1<>\n")
+    assert shell("set -u", "later", **needs()) == (0, "")
+    assert shell("true", "later", **needs(strict=True)) == (0, "")
+    assert shell("echo $B", "later")[0] == 1, "its own word holds"

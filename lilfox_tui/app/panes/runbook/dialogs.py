@@ -124,7 +124,7 @@ def confirm_rows(
     if again:
         rows.append((Piece("  "), Piece(_("Nobody knows how it ended before: it may run a second time."), "failing")))
     style = RunbookStyle(WIDE, glyphs, _NEVER)
-    return rows, text_rows(command, folding.values | dict(given), runbook.variables, style)
+    return rows, text_rows(command, folding.known.shown(turn.hosts) | dict(given), runbook.variables, style)
 
 
 def decision_rows(folding: Folding, turn: Turn, glyphs: Glyphs) -> list[Row]:
@@ -136,7 +136,7 @@ def decision_rows(folding: Folding, turn: Turn, glyphs: Glyphs) -> list[Row]:
         rows.append((Piece("  "), Piece(result.host, "accent"), Piece(f"  {state_text(result.state)}{status}", role)))
         if result.message:
             rows.append((Piece("    "), Piece(result.message)))
-    return [*rows, BLANK, *text_rows(folding.command(turn), folding.values, folding.runbook.variables,
+    return [*rows, BLANK, *text_rows(folding.command(turn), folding.known.shown(turn.hosts), folding.runbook.variables,
                                      RunbookStyle(WIDE, glyphs, _NEVER))]  # fmt: skip
 
 
@@ -172,7 +172,9 @@ def undo_rows(folding: Folding, given: Mapping[str, str], glyphs: Glyphs, half: 
         rows.append(_change(f"{number}.", known[run]))
         for turn in folding.rollback_of(run):
             rows.append((Piece("     " + _("by"), "muted"), Piece(f" {listed(turn.hosts)}:", "accent")))
-            rows += text_rows(folding.command(turn), folding.values | dict(given), folding.runbook.variables, style)
+            rows += text_rows(
+                folding.command(turn), folding.known.shown(turn.hosts) | dict(given), folding.runbook.variables, style
+            )
     if half:
         return [*rows, BLANK, (Piece("  "), Piece(_("It was written for the whole change."), "degraded"))]
     left = [each for each in state.changes if each.run not in state.undoable]

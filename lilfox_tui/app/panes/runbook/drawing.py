@@ -194,17 +194,19 @@ class Drawing:
             if not runbook.steps[step].commands:
                 rows += [BLANK, (Piece("    "), Piece(_("This is done by hand."), "muted"))]
             for number, command in enumerate(runbook.steps[step].commands):
-                rows += [BLANK, *about_row(command, self._hosts(step, number), style)]
-                rows += text_rows(command, pane.values, runbook.variables, style)
+                hosts = self._hosts(step, number)
+                rows += [BLANK, *about_row(command, hosts, style)]
+                rows += text_rows(command, pane.values_on(hosts), runbook.variables, style)
             return rows
         _step, number, command = found
         if pane.place[1] is not None:
             rows = [title_row_of(step, runbook.steps[step])]  # the step's words stand at the step
         rows += [BLANK] if pane.lilfox.room.height >= LOW else []
-        rows += about_row(command, self._hosts(step, number), style)
+        hosts = self._hosts(step, number)
+        rows += about_row(command, hosts, style)
         if command.comment:
             rows += wrapped([(Piece("   "), Piece(line, "muted")) for line in command.comment.split("\n")], width - 1)
-        return rows + text_rows(command, pane.values, runbook.variables, style)
+        return rows + text_rows(command, pane.values_on(hosts), runbook.variables, style)
 
     def _hosts(self, step: int, number: int) -> tuple[str, ...]:
         pane = self._pane

@@ -225,6 +225,11 @@ class RunbookKeys(Pane):
 
         return values_of(runbook) | self.values_of_cause(runbook)
 
+    def values_on(self, hosts: Sequence[str]) -> dict[str, str]:
+        """The same for these hosts; what was captured on several is each one's own."""
+        log = self.seen
+        return self.values if log is None or log.folding is None else log.folding.known.shown(hosts)
+
     def values_of_cause(self, runbook: Runbook) -> dict[str, str]:
         """What the alert that led here tells of variables that it names, where that is of their type."""
         if self.cause is None:

@@ -112,7 +112,9 @@ class RunbookMovingKeys(RunbookKeys):
         from lilfox_tui.redact import redact
         from lilfox_tui.runbook.filling import shown
 
-        pieces = shown(found[2].text, self.values, runbook.variables)
+        log = self.seen
+        hosts = () if log is None or log.state is None else log.state.steps[found[0]].commands[found[1]].hosts
+        pieces = shown(found[2].text, self.values_on(hosts), runbook.variables)
         return redact("".join(piece.text for piece in pieces))
 
     def on_lines_clicked(self, event: Lines.Clicked) -> None:

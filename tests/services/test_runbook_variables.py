@@ -1,0 +1,104 @@
+"""Variables and captured values of runs on real hosts: each is known where it is used, or nothing runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lilfox_tui.runbook.document import read
+from lilfox_tui.runbook.lint import lint
+from lilfox_tui.runbook.orders import Finish, OrderRefused
+from tests.services.lilfox_command import lilfox
+from tests.services.runbook_lab import RunbookLab, fence
+from tests.services.sshd import SshdLab, sshd_lab
+from tests.unit.jobs.running import jobs
+
+__all__ = ["jobs"]
+WEB1 = '{"risk":"change","host":"web1"}'
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[SshdLab]:
+    with sshd_lab() as made:
+        made.sshd()
+        made.sshd()
+        yield made
+
+
+@pytest.fixture
+def lab(tmp_path: Path, servers: SshdLab, jobs: Path, monkeypatch: pytest.MonkeyPatch) -> RunbookLab:
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    return RunbookLab(tmp_path, servers)
+
+
+def test_a_variable_of_another_fence_stops_the_run_before_it_begins(lab: RunbookLab) -> None:
+    lab.write(fence("DIR=/data", WEB1), fence("touch begun", WEB1), fence("touch $DIR/*.tmp ran", WEB1))
+    job = lab.begin()
+    with pytest.raises(OrderRefused, match=r"line 18: \$DIR is set in another fence \(line 6\)"):
+        lab.run_all(job)
+    with pytest.raises(OrderRefused, match=r"\$DIR is set in another fence"):
+        lab.run_one(job, 3)
+    lab.order(job, Finish(abort=True))
+    shown = lilfox("--config", lab.config, "runbook", "run", lab.path, "--dry-run")
+    assert shown.returncode == 1
+    assert "! line 18: $DIR is set in another fence" in shown.stdout
+    assert [(each.line, each.code) for each in lint(read(lab.path)) if each.severity == "error"] == [
+        (18, "variable-of-another-fence")
+    ]
+    assert not {"begun", "ran"} & {each.name for each in lab.on_host("web1").iterdir()}
+
+
+def test_a_variable_that_the_host_does_not_set_stops_the_command_before_it_begins(lab: RunbookLab) -> None:
+    (lab.on_host("web1") / "env.sh").write_text("MADE=made\n")
+    lab.write(
+        fence(". ./env.sh\n[ -n $MADE ]\ntouch $HOME/$MADE", WEB1),
+        fence("touch $NOSUCH/*.tmp ran", '{"risk":"change","host":"web1","expect":125}'),
+    )
+    job = lab.run_all(lab.begin())
+    result = lab.results(job.id, 2)["web1"]
+    assert (job.state, result.state, result.exit_status) == ("partly", "failed", None)
+    assert "$NOSUCH is set neither by a command before this one in its fence nor by the host" in result.message
+    assert "may have changed something" not in job.hint
+    home = lab.on_host("web1")
+    assert ((home / "made").exists(), (home / "ran").exists()) == (True, False)
+    assert "variable-unset" in [each.code for each in lint(read(lab.path))]
+    (home / "made").unlink()
+
+
+@pytest.mark.parametrize("way", ["if [ -e no ]; then DIR=/x; fi", "echo /x | read -r DIR", "[ ! -e no ] || DIR=/x"])
+def test_a_variable_that_is_set_in_one_branch_alone_ends_the_command(lab: RunbookLab, way: str) -> None:
+    lab.write(fence(f"{way}; touch $DIR/*.tmp ran", WEB1))
+    job = lab.run_all(lab.begin())
+    assert job.state == "failed"
+    assert "DIR: unbound variable" in lab.printed(job.id, lab.results(job.id)["web1"])
+    assert not (lab.on_host("web1") / "ran").exists()
+
+
+def test_what_is_captured_on_several_hosts_is_used_on_each_as_its_own(lab: RunbookLab) -> None:
+    for name in ("web1", "web2"):
+        (lab.on_host(name) / "id").write_text(f"id={name}\n")
+    lab.write(
+        fence("cat id", '{"host":"web*","capture":{"mine":"^id=(\\\\S+)"}}'),
+        fence("echo <mine> >got", '{"risk":"change","host":"web*","name":"got"}')
+        + "\n"
+        + fence("echo <mine> >back", '{"host":"web*","rollback-of":"got"}'),
+        fence("[ -e no ]", WEB1),
+    )
+    job = lab.run_all(lab.begin(), on_failure="undo")
+    for name in ("web1", "web2"):
+        assert (lab.on_host(name) / "got").read_text() == (lab.on_host(name) / "back").read_text() == f"{name}\n"
+    assert lab.results(job.id, 2)["web2"].shown == "echo ‹web2› >got"
+
+
+def test_what_is_captured_on_several_hosts_is_not_used_on_another(lab: RunbookLab) -> None:
+    lab.write(
+        fence("echo id=$HOME", '{"host":"web*","capture":{"mine":"^id=(\\\\S+)"}}'),
+        fence("echo <mine> >got", '{"risk":"change","host":"here"}'),
+    )
+    job = lab.run_all(lab.begin())
+    assert (job.state, job.exit_code) == ("failed", 1)
+    assert "<mine> has no value on here: what is captured on several hosts is each one's own" in job.message
+    assert "capture-of-another-host" in [each.code for each in lint(read(lab.path))]
