@@ -28,7 +28,7 @@ from lilfox_tui.hosts import detached
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.hosts.way_back import wait_for_way
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.i18n import Message, _, tr
 from lilfox_tui.jobs.model import Request
 from lilfox_tui.jobs.run import Outcome, Run
 from lilfox_tui.operations import in_force
@@ -187,7 +187,7 @@ async def _proved(run: Run, host: Host, operation: Operation, settles_s: float) 
         try:
             if operation.kind in _PROOFS:
                 return await _PROOFS[operation.kind](host, operation)
-            run.say(tr("looking for {seconds:g} s whether {unit} stays so", seconds=settles_s, unit=operation.subject))
+            run.say(_("looking for {seconds:g} s whether {unit} stays so", seconds=settles_s, unit=operation.subject))
             return await prove_unit(host, operation, settles_s)
         except CommandFailed:
             raise

@@ -83,7 +83,7 @@ class Execution:
     def __init__(self, host: Host, task: Task, output: Output, lost: Callable[[str], None]) -> None:
         self._host, self._task, self.output = host, task, output
         self._lost = lost
-        self._link_lost: Message | None = None
+        self._link_lost: Message | str | None = None
         """Why, while it is."""
         self._patience_s = task.patience_s
         self._patience: asyncio.TimerHandle | None = None

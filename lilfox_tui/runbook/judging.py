@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -31,9 +32,19 @@ def why_failed(attributes: Attributes, exit_status: int, output: str) -> Message
         return None if _found(expect, output) else tr("its output does not have /{pattern}/", pattern=expect)
     if exit_status == fine_status(attributes):
         return None
+    if (signalled := signal_of(exit_status)) and expect is None:
+        return tr("it ended with {status}: by signal {name}", status=exit_status, name=signalled)
     if expect is None:
         return tr("it ended with {status}", status=exit_status)
     return tr("it ended with {status}, {expected} was expected", status=exit_status, expected=expect)
+
+
+def signal_of(exit_status: int) -> str:
+    """The signal that ended it, as a shell tells it; empty where none did."""
+    try:
+        return signal.Signals(exit_status - 128).name
+    except ValueError:
+        return ""
 
 
 def why_not_run(exit_status: int, output: str) -> Message | None:

@@ -1,6 +1,6 @@
 r"""What runs a command on a host: a bash that reads nothing but what it is given.
 
-    bash --noprofile --norc -c KEEPER bash READS ENTERS
+    bash --noprofile --norc -c KEEPER bash READS ENTERS COMMAND
 
 Script and values come on its stdin, each ended by a NUL: nothing of them is in an argv, no value is ever read as shell
 text, and what a lost link has cut is not run. The command begins in the login's home, its own stdin is ``/dev/null``;
@@ -15,7 +15,7 @@ set is there: without one of them nothing is run.
 Where nothing may be changed, what reads runs behind a wall besides: the transactions of its psql are read only, and its
 git writes no index. A program that asks for another environment (sudo, ssh, docker) leaves that behind.
 
-The command is evaluated in the first line of KEEPER: bash counts on from there, so ``line 3`` of an error is the third
+The command is evaluated in the first line of COMMAND: bash counts on from there, so ``line 3`` of an error is the third
 of the command.
 
 A command that wants a terminal is run by the same bash where a person is (``in_terminal``), and takes part in its
@@ -84,7 +84,7 @@ exec </dev/null
     + "exec 2>/dev/null\n"
 )
 _FINDS = r"""
-unset -v LF__M
+unset -v LF__N
 set --
 if [ "$LF__PLACE" = later ]; then
     . "$LF__D/vars" 2>/dev/null
@@ -127,40 +127,49 @@ if [ -n "$LF__WALL" ]; then
 """
 _ENTERS = "exec 2>&1" + _FINDS + _WALLED + _BEGINS
 _ENTERS_TERMINAL = _FINDS + _HAS_TERMINAL + _BEGINS
-_KEEPER = r"""eval "$1"; (eval "$2"; eval "$LF__SCRIPT"
-    {
-        set -- "$?" "$LF__PLACE" "$LF__D" "$LF__FINE" "$LF__STRICT"
-        if [ -n "$2" ] && { [ "$4" = any ] || [ "$4" = "$1" ]; }; then
-            { set +o; [ -z "$5" ] || echo set +u; shopt -p; } >"$3/options.new"
-            set +eux
-            if [ -n "$LF__WALL" ]; then
-                PGOPTIONS=${PGOPTIONS%-c default_transaction_read_only=on} PGOPTIONS=${PGOPTIONS% }
-                [ -n "$PGOPTIONS" ] || unset -v PGOPTIONS
-                unset -v GIT_OPTIONAL_LOCKS
-            fi
-            unset -v "${!LF_@}"
-            LF__CD=$PWD
-            while IFS= read -r LF__N; do
-                case $LF__N in
-                LF__CD) ;;
-                LF__* | BASH* | EUID | PPID | UID | SHELLOPTS) continue ;;
-                FUNCNAME | GROUPS | DIRSTACK | PIPESTATUS | _) continue ;;
-                esac
-                set -- "$@" "$LF__N"
-            done < <(compgen -v)
-            { declare -p "${@:6}"; declare -f; echo "umask $(umask)"; } >"$3/vars.new"
-            mv -f -- "$3/vars.new" "$3/vars"
-            mv -f -- "$3/options.new" "$3/options"
+_COMMAND = r"""while IFS= read -r -d '' LF__N <&3; do IFS= read -r -d '' "$LF__N" <&3; done; exec 3<&-; eval "$1"; eval "$LF__SCRIPT"
+{
+    set -- "$?" "$LF__PLACE" "$LF__D" "$LF__FINE" "$LF__STRICT"
+    if [ -n "$2" ] && { [ "$4" = any ] || [ "$4" = "$1" ]; }; then
+        { set +o; [ -z "$5" ] || echo set +u; shopt -p; } >"$3/options.new"
+        set +eux
+        if [ -n "$LF__WALL" ]; then
+            PGOPTIONS=${PGOPTIONS%-c default_transaction_read_only=on} PGOPTIONS=${PGOPTIONS% }
+            [ -n "$PGOPTIONS" ] || unset -v PGOPTIONS
+            unset -v GIT_OPTIONAL_LOCKS
         fi
-    } 2>/dev/null
-    exit "$1"
-)
+        unset -v "${!LF_@}"
+        LF__CD=$PWD
+        while IFS= read -r LF__N; do
+            case $LF__N in
+            LF__CD) ;;
+            LF__* | BASH* | EUID | PPID | UID | SHELLOPTS) continue ;;
+            FUNCNAME | GROUPS | DIRSTACK | PIPESTATUS | _) continue ;;
+            esac
+            set -- "$@" "$LF__N"
+        done < <(compgen -v)
+        { declare -p "${@:6}"; declare -f; echo "umask $(umask)"; } >"$3/vars.new"
+        mv -f -- "$3/vars.new" "$3/vars"
+        mv -f -- "$3/options.new" "$3/options"
+    fi
+} 2>/dev/null
+exit "$1"
+"""  # noqa: E501  its first line is the command's
+_KEEPER = r"""eval "$1"
+LF__GIVEN() { for LF__N in D HOME STATE PLACE FINE CWD WITH NEEDS STRICT WALL TERM SCRIPT; do
+    LF__V=LF__$LF__N; printf '%s\0%s\0' "$LF__V" "${!LF__V}"
+done; }
+trap : HUP INT TERM
+exec 4>&2 2>/dev/null
+bash --noprofile --norc -c "$3" bash "$2" 2>&4 4>&- 3< <(LF__GIVEN)
 LF__S=$?
 [ -z "$LF__M" ] || printf '\0%s %s\n' "$LF__M" "$LF__S"
 exit "$LF__S"
 """
+"""The command is a process of its own, which its ``$$`` means: one that ends itself, or its whole group, leaves this
+one, which tells how it ended."""
 _BASH = ("bash", "--noprofile", "--norc", "-c", _KEEPER, "bash")
-ARGV = (*_BASH, _READS, _ENTERS)
+ARGV = (*_BASH, _READS, _ENTERS, _COMMAND)
 
 
 class Fence(Struct, frozen=True):
@@ -195,7 +204,9 @@ def given(
     ``mark``: printed after a NUL, with the exit status behind it, once the command has ended; it is in no argv and the
     command does not see it. ``fine``: the exit status with which what the command leaves is kept, None for any.
     ``interpreter``: words of a program that reads the script from a file instead; without one ``#!`` says it.
-    ``needed``: variables without which nothing is run. ``wall``: nothing may be changed. Raises ValueError for a NUL."""
+    ``needed``: variables without which nothing is run. ``wall``: nothing may be changed.
+
+    Raises ValueError for a NUL."""
     fields = [
         mark,
         "" if fence is None else fence.folder,
@@ -232,7 +243,7 @@ def in_terminal(
         "LF__SCRIPT": script,
     }
     words = "".join(f"{name}={shlex.quote(value)}\n" for name, value in known.items())
-    return (*_BASH, f"{words}LF__TERM=$TERM{_REFUSES}{_PLACES}", _ENTERS_TERMINAL)
+    return (*_BASH, f"{words}LF__TERM=$TERM{_REFUSES}{_PLACES}", _ENTERS_TERMINAL, _COMMAND)
 
 
 def with_words(script: str, interpreter: str) -> str:

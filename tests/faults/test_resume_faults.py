@@ -105,7 +105,7 @@ def test_an_order_to_run_all_waits_for_what_survived_the_job(lab: RunbookLab, tm
     lab.run_one(job)
     wait_for((lab.on_host("web1") / "runs").exists, what="it runs there")
     kill_job(job)
-    words = ["--config", lab.config, "runbook", "run", "--resume", job, "--yes"]
+    words: list[str | Path] = ["--config", lab.config, "runbook", "run", "--resume", job, "--yes"]
     with running(words, tmp_path / "resumed") as process:
         wait_for(lambda: newest_running(job) != "", what="a job goes on with it")
         second = newest_running(job)

@@ -77,6 +77,17 @@ def test_a_variable_that_is_set_in_one_branch_alone_ends_the_command(lab: Runboo
     assert not (lab.on_host("web1") / "ran").exists()
 
 
+@pytest.mark.parametrize(("ends", "signal"), [("kill $$", "SIGTERM"), ("kill -KILL $$", "SIGKILL"), ("kill 0", "SIGTERM"),
+                                              ("kill $PPID; exit 3", "")])  # fmt: skip
+def test_what_ends_its_own_shell_is_told_as_ended_by_a_signal(lab: RunbookLab, ends: str, signal: str) -> None:
+    lab.write(fence(f"echo before; {ends}; touch after", WEB1))
+    job = lab.run_all(lab.begin())
+    result = lab.results(job.id)["web1"]
+    assert (result.state, lab.printed(job.id, result)) == ("failed", "before\n")
+    assert f"by signal {signal}" in result.message if signal else result.exit_status == 3
+    assert not (lab.on_host("web1") / "after").exists()
+
+
 def test_what_is_captured_on_several_hosts_is_used_on_each_as_its_own(lab: RunbookLab) -> None:
     for name in ("web1", "web2"):
         (lab.on_host(name) / "id").write_text(f"id={name}\n")

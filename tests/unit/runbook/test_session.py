@@ -191,7 +191,7 @@ def test_nothing_is_asked_before_all_is_taken_over() -> None:
 
 
 def test_what_is_left_of_a_command_is_on_the_hosts_where_it_is_not_done() -> None:
-    hosts = {"local": ("a", "b", "c", "d")}
+    hosts: dict[str, tuple[str, ...]] = {"local": ("a", "b", "c", "d")}
     folding = Folding(runbook((CHANGE,)))
     folding.take([opened(hosts), began("1", 0, 0, "a"), ended("1"), began("2", 0, 0, "b"), ended("2", "failed")])
     assert folding.left(Turn(0, 0, hosts["local"])).hosts == ("b", "c", "d")
@@ -202,7 +202,7 @@ def test_what_is_left_of_a_command_is_on_the_hosts_where_it_is_not_done() -> Non
 
 
 def test_a_command_that_was_taken_back_on_one_host_is_not_done() -> None:
-    hosts = {"local": ("a", "b")}
+    hosts: dict[str, tuple[str, ...]] = {"local": ("a", "b")}
     back = command("systemctl stop app", "change", rollback_of="restart")
     folding = Folding(runbook((LOOK, CHANGE, back)))
     looked = [began(f"0{host}", 0, 0, host, "read") for host in "ab"], [ended(f"0{host}") for host in "ab"]

@@ -168,7 +168,7 @@ def test_what_runs_in_a_terminal_takes_part_in_its_fence(home: Path) -> None:
     shell = Shell(home)
     (home / "app").mkdir()
 
-    def at_terminal(script: str, place: Literal["first", "later"] | None, **more: str) -> tuple[int, str, str]:
+    def at_terminal(script: str, place: Literal["first", "later"] | None, **more: Any) -> tuple[int, str, str]:
         done = subprocess.run(
             in_terminal(script, fence=None if place is None else Fence("r", 0, place), **more),
             input="typed\n",
@@ -195,7 +195,7 @@ def test_what_runs_in_a_terminal_takes_part_in_its_fence(home: Path) -> None:
     assert "nothing was run" in said
 
 
-def needs(*names: str, strict: bool = False) -> dict[str, Needed]:
+def needs(*names: str, strict: bool = False) -> dict[str, Any]:
     return {"needed": Needed(names, strict)}
 
 
@@ -235,4 +235,14 @@ def test_a_strict_command_leaves_the_next_one_as_it_was(shell: Shell) -> None:
     assert shell('echo "$A<$B>"', "later") == (0, "1<>\n")
     assert shell("set -u", "later", **needs()) == (0, "")
     assert shell("true", "later", **needs(strict=True)) == (0, "")
-    assert shell("echo $B", "later")[0] == 1, "its own word holds"
+    assert shell("echo $B", "later")[0] != 0, "its own word holds"
+
+
+@pytest.mark.parametrize(("ends", "status"), [("kill $$", 143), ("kill -9 $$", 137), ("kill -INT $$; sleep 60", 130)])
+def test_what_ends_its_own_shell_ends_the_command_alone(shell: Shell, ends: str, status: int) -> None:
+    stdin = given(f"echo before; {ends}; touch after", {}, mark=MARK)
+    assert shell.with_stdin(stdin) == (status, f"before\n\0{MARK} {status}\n")
+    assert not (shell.home / "after").exists()
+    assert shell("A=1", "first") == (0, "")
+    assert shell(f"B=2; {ends}", "later")[0] == status
+    assert shell('echo "$A<${B-}>"', "later") == (0, "1<>\n"), "and leaves nothing"
