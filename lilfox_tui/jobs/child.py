@@ -48,8 +48,8 @@ def main(argv: Sequence[str], *, package: str = PACKAGE) -> int:
     os.umask(0o077)
     asked = _Asked()
     set_language(argv[4])
-    log = EventLog(events, folder / RESERVE)
     try:
+        log = EventLog(events, folder / RESERVE)
         request = msgspec.json.decode((folder / REQUEST).read_bytes(), type=Request)
         log.write(_began(), sync=True)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from contextlib import suppress
@@ -19,7 +20,10 @@ MOST_BYTES = 16 << 20
 """Beyond that, only what is intended, done and how it ended is written."""
 MOST_RESULT_BYTES = 1 << 20
 RESERVE_BYTES = 64 << 10
-"""Kept free for the last event, which is to be written on a full disk too."""
+"""Kept free for the last event, which is to be written on a full disk too; where there is less, as much as there is."""
+LEAST_RESERVE_BYTES = 4 << 10
+"""Without so much nothing is begun: its end could not be told, and would be unknown."""
+_SHORT_CHARS = 300
 _MOST_CHARS = 2000
 _MOST_RAW_CHARS = 64 << 10
 _encode = msgspec.json.Encoder(enc_hook=str).encode
@@ -27,7 +31,7 @@ _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 class EventLog:
     """Appends to the file ``handle``; may be used from several threads. ``reserve`` is a file that gives its room when
-    the disk is full."""
+    the disk is full. Raises OSError where there is no room for it."""
 
     def __init__(self, handle: int, reserve: Path | None = None) -> None:
         self._handle = handle
@@ -36,8 +40,7 @@ class EventLog:
         self._torn = False
         self._full = False
         self._lock = threading.Lock()
-        if reserve is not None:
-            _fill(reserve)
+        self._kept = _fill(reserve) if reserve is not None else 0
 
     def write(self, event: Event, *, sync: bool = False) -> None:
         """Appends it; with ``sync`` it is on the disk afterwards. Raises OSError, and then it is not told."""
@@ -57,10 +60,8 @@ class EventLog:
             self.write(event, sync=True)
         except OSError:
             self._free_reserve()
-            if len(_encode(event.result)) > RESERVE_BYTES // 2:
-                event = replace(event, result={"left_out_bytes": len(_encode(event.result))})
             try:
-                self.write(event, sync=True)
+                self.write(_fitting(event, self._kept // 2), sync=True)
             except OSError:
                 return False
         self._free_reserve()
@@ -86,13 +87,33 @@ class EventLog:
                 self._reserve.unlink()
 
 
-def _fill(reserve: Path) -> None:
-    with suppress(OSError):
-        handle = os.open(reserve, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            os.posix_fallocate(handle, 0, RESERVE_BYTES)
-        finally:
-            os.close(handle)
+def _fitting(event: Ended, most: int) -> Ended:
+    """The end with what of it has room: first its result goes, then all but the start of its words."""
+    if len(_encode(event)) > most:
+        event = replace(event, result={"left_out_bytes": len(_encode(event.result))})
+    if len(_encode(event)) > most:
+        event = replace(event, message=event.message[:_SHORT_CHARS], hint="")
+    return event
+
+
+def _fill(reserve: Path) -> int:
+    """Takes room on the disk, and gives how much. Raises OSError where there is too little."""
+    handle = os.open(reserve, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    size = RESERVE_BYTES
+    try:
+        while True:
+            try:
+                os.posix_fallocate(handle, 0, size)
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT) or size <= LEAST_RESERVE_BYTES:
+                    reserve.unlink()
+                    raise
+                os.ftruncate(handle, 0)
+                size //= 2
+            else:
+                return size
+    finally:
+        os.close(handle)
 
 
 def told(text: object) -> str:

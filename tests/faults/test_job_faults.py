@@ -166,6 +166,30 @@ def test_7_on_a_disk_that_becomes_full_what_cannot_be_intended_is_not_done_and_t
     assert not [event for event in all_events(job.id) if isinstance(event, Intent)]
 
 
+@pytest.mark.parametrize("free_kib", range(4, 68, 8))
+def test_with_little_room_nothing_is_begun_whose_end_could_not_be_told(
+    disk: Path, tmp_path: Path, free_kib: int
+) -> None:
+    go = tmp_path / "go"
+    fill(disk)
+    size = (disk / "rest").stat().st_size
+    os.truncate(disk / "rest", size - (free_kib << 10))
+    try:
+        job = begin("waits", until=str(go))
+    except JobError as error:
+        assert free_kib < 48
+        assert "No space left on device; nothing was" in str(error)
+        return
+    with (disk / "rest").open("ab", buffering=0) as rest, suppress(OSError):
+        while True:
+            rest.write(b"x" * 512)
+    with (Path(find_job(job).folder) / EVENTS).open("ab", buffering=0) as events, suppress(OSError):
+        while True:
+            events.write(b"\n")  # its last page has some room still
+    go.touch()
+    assert ended(job).state in ("ok", "failed"), "it is told, whatever it was"
+
+
 @pytest.mark.parametrize("disk", ["size=4m,nr_inodes=7"], indirect=True)
 def test_9_without_inodes_nothing_is_begun(disk: Path) -> None:
     with pytest.raises(JobError, match=r"No space left on device; nothing was (begun|done)"):
