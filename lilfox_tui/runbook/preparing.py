@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from lilfox_tui.hosts.addresses import Address
 
 
+_FOLDERS = ("pwd", "oldpwd", "cwd")
+
+
 class Ready(Struct, frozen=True, kw_only=True):
     """A command that can be begun on the hosts of its turn."""
 
@@ -165,6 +168,10 @@ def interpreter_of(command: Command) -> str:
 
 
 def is_secret(name: str, value: str, variables: tuple[Variable, ...]) -> bool:
-    """Whether a value must not be written anywhere: it is declared so, or looks so under its name."""
-    declared = any(variable.name == name and variable.type == "secret" for variable in variables)
-    return declared or redact(f"{name}={value}") != f"{name}={value}" or redact(value) != value
+    """Whether a value must not be written anywhere: it is declared so, or looks so, by itself or under its name. A
+    folder is none: to a shell ``pwd`` is where it stands."""
+    if any(variable.name == name and variable.type == "secret" for variable in variables) or redact(value) != value:
+        return True
+    if name.lower() in _FOLDERS and value.startswith("/"):
+        return False
+    return redact(f"{name}={value}") != f"{name}={value}"

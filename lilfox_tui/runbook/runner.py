@@ -29,7 +29,7 @@ from lilfox_tui.runbook.output import Kept, Output, masked
 from lilfox_tui.runbook.preparing import Preparing, Ready, interpreter_of, is_secret
 from lilfox_tui.runbook.recording import Record, now
 from lilfox_tui.runbook.shell import Fence, forget
-from lilfox_tui.runbook.targets import Hosts, words
+from lilfox_tui.runbook.targets import Hosts, refuse_unknown, words
 from lilfox_tui.runbook.turns import Turn
 from lilfox_tui.runbook.values import Values
 from lilfox_tui.runbook.variables import check_all
@@ -90,7 +90,9 @@ class Runner:
         self.record.fact(Valued(at=now(), values=plain, secret=tuple(sorted(secret)), run=run, host=host))
 
     def take_given(self, values: dict[str, str]) -> None:
-        """Values that somebody gave. Raises LilFoxError for one that nothing asks for, or that its type refuses."""
+        """Values that somebody gave. Raises LilFoxError for one that nothing asks for, that its type refuses, or that
+        is to name a host and names none."""
+        refuse_unknown(self._config, self.folding.runbook, values)
         variables = self.folding.runbook.variables
         self.take_values({**check_all([each for each in variables if each.name in values], values, denied=Denied())})
 

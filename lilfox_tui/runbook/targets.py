@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from types import TracebackType
 
@@ -70,6 +71,18 @@ def host_config(config: Config, name: str) -> HostConfig:
         tr("there is no host {name} in the configuration", name=name),
         tr("hosts are: {names}", names=listed(config.hosts) or HERE),
     )
+
+
+def refuse_unknown(config: Config, runbook: Runbook, values: Mapping[str, str]) -> None:
+    """Raises UsageError where a value is to name a host of a command and names none that is configured."""
+    for step in runbook.steps:
+        for command in step.commands:
+            name = named_host(command, runbook)
+            if name is not None and name in values:
+                try:
+                    host_config(config, values[name])
+                except UsageError as error:
+                    raise UsageError(f"<{name}>: {error.message}", error.hint) from None
 
 
 class Hosts:

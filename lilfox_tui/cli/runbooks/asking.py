@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from lilfox_tui.cli.output import print_line, warn
+from lilfox_tui.cli.output import print_error, print_line, warn
 from lilfox_tui.cli.questions import asked_line
 from lilfox_tui.cli.runbooks.values import ask, offers
 from lilfox_tui.config.model import Config
@@ -31,6 +31,7 @@ from lilfox_tui.runbook.orders import (
 )
 from lilfox_tui.runbook.session import Folding
 from lilfox_tui.runbook.states import Waiting
+from lilfox_tui.runbook.targets import refuse_unknown
 from lilfox_tui.runbook.turns import Turn, asks
 from lilfox_tui.runbook.words import kind_text
 
@@ -69,9 +70,15 @@ class Asking:
             return await self._decision(folding, turn)
         known = {variable.name: variable for variable in folding.runbook.variables}
         for name in waiting.names:
-            if name not in self._values:
+            while name not in self._values:
                 choices = await offers(self._config, known[name], turn.hosts)
-                self._values[name] = await asyncio.to_thread(ask, known[name], choices)
+                value = await asyncio.to_thread(ask, known[name], choices)
+                try:
+                    refuse_unknown(self._config, folding.runbook, {name: value})
+                except LilFoxError as error:
+                    print_error(error)
+                else:
+                    self._values[name] = value
         if folding.command(turn).kind == "interactive":
             return await self._in_terminal(folding, turn)
         if not self._asks(folding, turn) and self._tried != turn and not self._another:

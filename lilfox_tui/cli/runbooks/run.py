@@ -18,6 +18,7 @@ from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.errors import UsageError
 from lilfox_tui.i18n import _, listed, tr
+from lilfox_tui.runbook.targets import refuse_unknown
 from lilfox_tui.runbook.turns import asks, runnable
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(tr("no runbook is named"), tr("name a file, or one of: lilfox runbook list"))
     runbook = _chosen(args, loaded)
     values = given(runbook, args.vars)
+    refuse_unknown(loaded.config, runbook, values)
     if args.dry_run:
         from lilfox_tui.cli.runbooks.shown import dry_run
 
@@ -74,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
     _allowed(args, loaded.config, runbook)
     for variable in missing(runbook, values):
         values[variable.name] = _asked(loaded.config, runbook, variable, values)
+        refuse_unknown(loaded.config, runbook, values)
     if args.yes:
         from lilfox_tui.cli.runbooks.shown import refuse_unsafe
 
@@ -216,6 +219,7 @@ def _resumed(args: argparse.Namespace, loaded: LoadedConfig) -> int:
     args.host = args.host or before.hosts
     runbook = replace(runbook, hosts=args.host) if args.host else runbook
     values = given(runbook, args.vars)
+    refuse_unknown(loaded.config, runbook, values)
     if not sys.stdin.isatty() and not args.yes:
         raise UsageError(tr("nobody is here to say how it goes on"), tr("say --yes to run all that is left"))
     if loaded.config.read_only and job.state == "running" and not before.read_only:

@@ -182,3 +182,11 @@ async def test_a_variable_that_another_fence_sets_is_refused_before_anything_run
     entered = runbook((sets,), (command("cd $DIR", fence=1), command("rm -rf *.tmp", "change", fence=1)))
     with pytest.raises(LilFoxError, match=r"\$DIR is set in another fence"):
         Prepared(entered).preparing.look_ahead()
+
+
+@pytest.mark.parametrize(("name", "value", "secret"), [
+    ("pwd", "/srv/app", False), ("PWD", "/root", False), ("cwd", "/", False), ("pwd", "hunter2", True),
+    ("db-password", "/srv/app", True), ("folder", "/srv/app", False),
+])  # fmt: skip
+def test_a_folder_is_no_secret_because_of_its_name(name: str, value: str, secret: bool) -> None:
+    assert is_secret(name, value, ()) is secret

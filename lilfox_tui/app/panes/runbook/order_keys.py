@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from textual import work
@@ -80,18 +79,24 @@ class RunbookOrderKeys(RunbookRunKeys):
         for name in folding.missing(turn):
             if name in given:
                 continue
-            value = await self._ask_value(known[name], hosts)
+            value = await self._ask_value(folding, known[name], hosts)
             if value is None:
                 return False
             given[name] = value
         return True
 
-    async def _ask_value(self, variable: Variable, hosts: tuple[str, ...]) -> str | None:
+    async def _ask_value(self, folding: Folding, variable: Variable, hosts: tuple[str, ...]) -> str | None:
         from lilfox_tui.app.dialogs.prompt import Prompt
         from lilfox_tui.app.panes.runbook.dialogs import offer_of, value_rows
         from lilfox_tui.hosts.addresses import Denied
         from lilfox_tui.runbook.offering import offered
+        from lilfox_tui.runbook.targets import refuse_unknown
         from lilfox_tui.runbook.variables import check_value
+
+        def check(text: str) -> str:
+            value = check_value(variable, text, denied=Denied())
+            refuse_unknown(self.lilfox.config, folding.runbook, {variable.name: value})
+            return value
 
         trouble, offers = "", []
         if variable.from_:
@@ -103,7 +108,7 @@ class RunbookOrderKeys(RunbookRunKeys):
         asked = Prompt(
             variable.title or variable.name,
             value_rows(variable, trouble),
-            check=partial(check_value, variable, denied=Denied()),
+            check=check,
             text=(variable.default or "") or (offers[0].text or "" if len(offers) == 1 else ""),
             secret=variable.type == "secret",
             offers=offers,
