@@ -143,6 +143,9 @@ def job_pieces(backups: Backups | None, glyphs: Glyphs) -> Row:
         pieces.append(Piece(f"  {glyphs.job} {text}", "accent"))
     elif running:
         pieces.append(Piece(f"  {glyphs.job} " + _("{count} jobs", count=len(running)), "accent"))
+    if backups.half_done:
+        count = ngettext("{count} restore half done", "{count} restores half done", len(backups.half_done))
+        pieces.append(Piece(f"  {glyphs.failing} {count}", "failing"))
     if backups.unsettled:
         count = ngettext("{count} job unknown", "{count} jobs unknown", len(backups.unsettled))
         pieces.append(Piece(f"  {glyphs.failing} {count}", "failing"))

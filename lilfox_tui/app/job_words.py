@@ -40,6 +40,7 @@ def kind_text(kind: str) -> str:
         "prune": _("prune"),
         "restore": _("restore"),
         "undo": _("undo"),
+        "settle": _("settle"),
         "forget": _("let go"),
         "recover": _("recover"),
         "runbook": _("runbook"),

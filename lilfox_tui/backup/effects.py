@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from lilfox_tui.backup.choosing import choose
 from lilfox_tui.backup.drill import drill as drill_set
 from lilfox_tui.backup.drill import with_scratch
 from lilfox_tui.backup.errors import BackupError, BrokenSet
+from lilfox_tui.backup.half_done import chosen_half_done, open_restores
 from lilfox_tui.backup.keeping import chosen as chosen_restores
 from lilfox_tui.backup.keeping import forget as forget_kept
 from lilfox_tui.backup.keeping import forget_left, is_let_go, names_of
@@ -31,7 +32,8 @@ from lilfox_tui.backup.model import BackupSet
 from lilfox_tui.backup.names import local_zone
 from lilfox_tui.backup.opening import Opening
 from lilfox_tui.backup.plan import Plan, plan_named, plan_of
-from lilfox_tui.backup.restore import Restore, Wanted, refuse_bad, refuse_broken, settle
+from lilfox_tui.backup.restore import Restore, Wanted, finish, refuse_bad, refuse_broken, take_back
+from lilfox_tui.backup.restore import settle as settle_restore
 from lilfox_tui.backup.restore import undo as undo_restore
 from lilfox_tui.backup.run import back_up, reader_of
 from lilfox_tui.backup.run import prune as prune_store
@@ -44,8 +46,7 @@ from lilfox_tui.config.loader import load
 from lilfox_tui.config.model import Config
 from lilfox_tui.errors import LilFoxError, NotAllowed
 from lilfox_tui.i18n import listed, ntr, tr
-from lilfox_tui.jobs.errors import NoSuchJob
-from lilfox_tui.jobs.listing import find_job
+from lilfox_tui.jobs.ending import say_checked
 from lilfox_tui.jobs.run import Outcome, Run
 
 
@@ -212,6 +213,22 @@ async def undo(run: Run, wanted: dict[str, Any]) -> Outcome:
     return Outcome("ok", str(tr("the restore of {set} is undone", set=restored.set)), result={"set": restored.set})
 
 
+async def settle(run: Run, wanted: dict[str, Any]) -> Outcome:
+    """Finishes a restore that is half done, or takes it back."""
+    wish, config = _changing(wanted)
+    async with Opening(config) as opening:
+        restored = await chosen_half_done(wish.set)
+        for swap in restored.swaps:
+            if (host := opening.host(swap.host or None)).protected:
+                raise NotAllowed(tr("{host} is protected: nothing is settled there", host=host.name))
+        run.intent(str(tr("settling the restore of {set}", set=restored.set)))
+        said = await (finish if wish.finish else take_back)(opening, restored)
+        run.done(said)
+    with suppress(LilFoxError):  # it is known now what the job that died has left
+        await asyncio.to_thread(say_checked, restored.run)
+    return Outcome("ok", said, result={"set": restored.set, "settled": "finished" if wish.finish else "taken back"})
+
+
 async def forget(run: Run, wanted: dict[str, Any]) -> Outcome:
     """Lets go of what restores of a set kept; with no set, of what drills of the plan left."""
     wish, config = _changing(wanted)
@@ -308,11 +325,9 @@ def _last_restored(words: str) -> journal.Restored:
 
 async def _settle_all(run: Run, opening: Opening) -> None:
     """Finishes or undoes what a crash between two renames left, unless the job that makes them still runs."""
-    for restored in journal.read_all():
-        if restored.stage not in ("swapping", "undoing") or await asyncio.to_thread(_runs, restored.run):
-            continue
+    for restored in await asyncio.to_thread(open_restores):
         if journal.may_write(restored):
-            run.say(await settle(opening, restored), "warning")
+            run.say(await settle_restore(opening, restored), "warning")
         else:
             who = journal.owner_of(restored)
             run.say(
@@ -326,13 +341,6 @@ async def _settle_all(run: Run, opening: Opening) -> None:
                 ),
                 "warning",
             )
-
-
-def _runs(job_id: str) -> bool:
-    try:
-        return find_job(job_id).state == "running"
-    except NoSuchJob:
-        return False
 
 
 def _judged(found: BackupSet, proof: Proof, good: str) -> Outcome:

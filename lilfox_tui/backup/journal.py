@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +24,7 @@ from lilfox_tui.i18n import Message, _, tr
 
 Stage = Literal["swapping", "swapped", "undoing", "undone", "forgetting", "forgotten"]
 SETTLED: frozenset[Stage] = frozenset({"swapped", "undone", "forgotten"})
+OPEN: frozenset[Stage] = frozenset({"swapping", "undoing"})
 KNOWN_FOR = timedelta(days=90)
 MOST_KNOWN = 200
 _RESTORES = "restores"
@@ -81,6 +82,16 @@ def read_all() -> list[Restored]:
     return sorted((restored for _file, restored in _read()), key=lambda restored: restored.at, reverse=True)
 
 
+def read_open() -> list[Restored]:
+    """Those of :func:`read_all` whose renames, or the undoing of them, did not come to their end; of the others not
+    more than a look is taken, so that it may be asked at each start."""
+    return sorted(
+        (restored for _file, restored in _read(OPEN) if restored.stage in OPEN),
+        key=lambda restored: restored.at,
+        reverse=True,
+    )
+
+
 def may_write(restored: Restored) -> bool:
     """Whether this process can note what becomes of it; who cannot must leave it as it is."""
     noted = _file_of(restored.run)
@@ -93,10 +104,15 @@ def owner_of(restored: Restored) -> str:
     return "" if noted is None else _owner(noted)
 
 
-def _read() -> Iterator[tuple[Path, Restored]]:
+def _read(stages: Collection[Stage] = ()) -> Iterator[tuple[Path, Restored]]:
+    """All of them; with ``stages`` at least those that are at one of these."""
+    words = [f'"{stage}"'.encode() for stage in stages]
     for file in _files():
         try:
-            restored = msgspec.json.decode(file.read_bytes(), type=Restored)
+            raw = file.read_bytes()
+            if words and not any(word in raw for word in words):
+                continue
+            restored = msgspec.json.decode(raw, type=Restored)
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
             continue
         if restored.run == file.stem:

@@ -13,7 +13,7 @@ _reached: dict[str, int] = {}
 
 def phase(name: str) -> None:
     """Says that the run is at ``name``: connect, dump, hash, fsync, rename, manifest, verify, prune, stage, compare,
-    swap-first, swap-second."""
+    journal, swap-first, swap-second."""
     wanted = os.environ.get(CRASH_AT)
     if wanted is None:
         return

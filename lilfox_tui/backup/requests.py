@@ -13,7 +13,7 @@ from lilfox_tui.jobs.model import Request
 if TYPE_CHECKING:
     from lilfox_tui.backup.wish import Wish
 
-Kind = Literal["backup", "verify", "drill", "prune", "restore", "undo", "forget"]
+Kind = Literal["backup", "verify", "drill", "prune", "restore", "undo", "forget", "settle"]
 """Each is an effect of ``backup/effects.py``."""
 _EFFECTS = "lilfox_tui.backup.effects"
 
@@ -36,6 +36,8 @@ def _key(kind: Kind, wish: Wish) -> str:
         return f"backup {subject_of(wish)}"
     if kind in ("restore", "undo", "forget"):
         return f"restore {wish.words.database or ', '.join(wish.words.files) or subject_of(wish)}"
+    if kind == "settle":
+        return f"settle {wish.set}"
     return f"{kind} {subject_of(wish)} {wish.set}"
 
 
@@ -49,6 +51,9 @@ def _title(kind: Kind, wish: Wish) -> Message:
         "drill": tr("drill {set}", set=chosen),
         "restore": tr("restore {set}", set=chosen),
         "undo": tr("undo the restore of {set}", set=chosen),
+        "settle": tr("finish the restore of {set}", set=chosen)
+        if wish.finish
+        else tr("take back the restore of {set}", set=chosen),
         "forget": tr("let go of what the restore of {set} kept", set=chosen)
         if wish.set
         else tr("let go of what drills of {plan} left", plan=name),

@@ -172,6 +172,7 @@ class Restore:
         swaps = tuple(target.swap_plan() for target in self._targets.values())
         restored = journal.Restored(run=run.id, set=self._set.id, at=datetime.now(UTC), stage="swapping", swaps=swaps)
         journal.write(restored)
+        phase("journal")
         self._staged_is_ours = False
         done: list[Swap] = []
         for target, swap in zip(self._targets.values(), swaps, strict=True):
@@ -310,16 +311,46 @@ async def settle(opening: Opening, restored: journal.Restored) -> str:
     if restored.stage == "undoing":
         await _undo_rest(opening, restored)
         return str(tr("the restore of {set} that was interrupted is undone", set=restored.set))
-    for number, swap in enumerate(restored.swaps):
+    for swap in restored.swaps:
         if await source_module(swap.kind).settle(swap, opening.host(swap.host or None)) == "undone":
-            idle = [each for each in restored.swaps[number + 1 :] if await _is_staged_alone(opening, each)]
-            await _undo_rest(opening, restored)
-            for each in idle:
-                with suppress(LilFoxError):  # it stays and is shown with what restores keep
-                    await source_module(each.kind).forget(each, opening.host(each.host or None))
+            await _all_back(opening, restored)
             return str(tr("the restore of {set} that was interrupted is as it was before", set=restored.set))
     journal.write(msgspec.structs.replace(restored, stage="swapped"))
     return str(tr("the restore of {set} that was interrupted is finished", set=restored.set))
+
+
+async def finish(opening: Opening, restored: journal.Restored) -> str:
+    """All that was restored is in place, whichever of its renames were made; of an undoing: all is as it was before.
+    Gives that in a sentence. Raises BackupError, HostError; then what is done is done, and it is still half done."""
+    if restored.stage == "undoing":
+        return await _all_back(opening, restored)
+    return await _all_in_place(opening, restored)
+
+
+async def take_back(opening: Opening, restored: journal.Restored) -> str:
+    """The other way: all is as it was before; of an undoing: all that was restored is in place again. Raises
+    BackupError, HostError."""
+    if restored.stage == "undoing":
+        return await _all_in_place(opening, restored)
+    return await _all_back(opening, restored)
+
+
+async def _all_in_place(opening: Opening, restored: journal.Restored) -> str:
+    restored = msgspec.structs.replace(restored, stage="swapping", undone=0)
+    journal.write(restored)
+    for swap in restored.swaps:
+        await source_module(swap.kind).finish(swap, opening.host(swap.host or None))
+    journal.write(msgspec.structs.replace(restored, stage="swapped"))
+    return str(tr("all of {set} is in place; back to what was there: lilfox restore --undo {set}", set=restored.set))
+
+
+async def _all_back(opening: Opening, restored: journal.Restored) -> str:
+    idle = [each for each in restored.swaps if await _is_staged_alone(opening, each)]
+    await _undo_rest(opening, restored)
+    for each in idle:
+        with suppress(LilFoxError):  # it stays and is shown with what restores keep
+            await source_module(each.kind).forget(each, opening.host(each.host or None))
+    return str(tr("all is as it was before {set} was restored", set=restored.set))
 
 
 async def _is_staged_alone(opening: Opening, swap: Swap) -> bool:

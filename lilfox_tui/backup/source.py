@@ -7,6 +7,8 @@
   trailer, archive, what it holds
 - ``async undo(swap, host)``: what was there before is there again; what was restored is kept beside, or taken away
 - ``async settle(swap, host) -> Settled``: after a crash between the two renames: finished, or as it was before
+- ``async standing(swap, host) -> list[Standing]``: of each pair of renames what is in place now
+- ``async finish(swap, host)``: what was staged is in place, whichever of the renames were made
 - ``async kept(swap, host) -> list[Kept]``: what there is under the names that the restore gave, beside what is in place
 - ``async forget(swap, host)``: takes all of that away, or nothing where one of it must stay
 - ``async left(options, host) -> list[Kept]``: what drills left that did not come to their end, and of databases also
@@ -145,8 +147,15 @@ class Change(Struct, frozen=True):
     what: str
     now: str
     then: str
-    newer: bool = False
-    """What is there now is newer than the backup: restoring loses it."""
+    lost_rows: int = 0
+    """So many rows more are there now than in the backup: restoring loses them."""
+    lost_files: int = 0
+    """So many files there now are newer than the backup: restoring loses them."""
+
+    @property
+    def newer(self) -> bool:
+        """Whether restoring loses something that came after the backup."""
+        return bool(self.lost_rows or self.lost_files)
 
 
 class Comparison(Struct, frozen=True):
@@ -227,6 +236,18 @@ class Kept(Struct, frozen=True, kw_only=True):
 
 Settled = Literal["nothing", "finished", "undone"]
 """What there was to settle of two renames."""
+Standing = Literal["restored", "before", "neither", "unknown"]
+"""What is in place of a target: what was restored, what was there before (or nothing, where nothing was), nothing
+although something was there, or what cannot be told from names."""
+
+
+def standing_of(one: Renames, *, target: bool, staged: bool, before: bool) -> Standing:
+    """What names tell of one pair of renames: which of its three there are."""
+    if not target:
+        return "neither" if one.before or not staged else "before"
+    if staged:
+        return "unknown" if before or not one.before else "before"
+    return "restored" if before or not one.before else "before"
 
 
 class Target(Protocol):

@@ -24,6 +24,8 @@ class Wish(Struct, frozen=True, kw_only=True):
     """``latest`` and a tag may mean a set that is partial."""
     tag: str = ""
     """What the set is called that is made."""
+    finish: bool = True
+    """What is half done is finished; else it is taken back."""
     only: str = ""
     sources: tuple[str, ...] = ()
     """Those of the set's that are restored; all when empty."""

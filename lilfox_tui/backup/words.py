@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lilfox_tui.backup.status import Status
-from lilfox_tui.i18n import _
+from lilfox_tui.i18n import _, clauses, ngettext
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from lilfox_tui.backup.check import Check
+    from lilfox_tui.backup.source import Change
 
 
 def status_text(status: str) -> str:
@@ -31,6 +34,21 @@ def signature_text(signature: str) -> str:
         "other": _("signed by a key that is not known here"),
         "forged": _("signature forged"),
     }.get(signature, signature)
+
+
+def lost_text(changes: Iterable[Change]) -> str:
+    """What restoring loses, counted in rows and files; empty where it loses nothing."""
+    rows = files = 0
+    for change in changes:
+        rows, files = rows + change.lost_rows, files + change.lost_files
+    told = []
+    if rows:
+        told.append(ngettext("{count} row is newer than the backup and would be lost",
+                             "{count} rows are newer than the backup and would be lost", rows))  # fmt: skip
+    if files:
+        told.append(ngettext("{count} file is newer than the backup and would be lost",
+                             "{count} files are newer than the backup and would be lost", files))  # fmt: skip
+    return clauses(told)
 
 
 def check_text(check: Check) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from lilfox_tui.backup.words import lost_text
 from lilfox_tui.cli.output import Cell, print_line, print_table, shape
 from lilfox_tui.i18n import _
 from lilfox_tui.metrics.model import Level
@@ -68,6 +69,8 @@ async def print_changes(restore: Restore) -> None:
         )
         if len(changes) > LINES:
             print_line("  " + _("and {count} more", count=len(changes) - LINES))
+        if lost := lost_text(changes):
+            print_line(f"  {lost}")
 
 
 def _newer(newer: bool) -> Cell:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from lilfox_tui.backup.words import status_text
 from lilfox_tui.cli.output import Cell, shape
@@ -12,6 +13,16 @@ from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.backup_view import PlanView
 from lilfox_tui.monitor.model import Overview
 from lilfox_tui.text import human_duration
+
+if TYPE_CHECKING:
+    from lilfox_tui.backup.half_done import HalfDone
+
+
+def half_done_rows(half_done: Sequence[HalfDone]) -> Iterator[tuple[Level, list[list[Cell]]]]:
+    """Restores that are half done, each with what can be done."""
+    for half in half_done:
+        first = [shape(Level.FAILING), Cell(_("restore")), Cell(half.restored.set), Cell(str(half.message))]
+        yield Level.FAILING, [first, [Cell(""), Cell(""), Cell(""), Cell(str(half.hint))]]
 
 
 def plan_rows(overview: Overview) -> Iterator[tuple[Level, list[list[Cell]]]]:

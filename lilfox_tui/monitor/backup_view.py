@@ -29,6 +29,7 @@ SET_LEVELS = {
 """Shapes of what is known of a set: ● ◐ ○ ✖."""
 
 if TYPE_CHECKING:
+    from lilfox_tui.backup.half_done import HalfDone
     from lilfox_tui.backup.model import BackupSet
     from lilfox_tui.backup.schedule import Late
     from lilfox_tui.jobs.model import Job
@@ -72,11 +73,13 @@ class PlanView(Struct, frozen=True, kw_only=True):
 
 class Backups(Struct, frozen=True):
     """All plans, in the order of the configuration, and all jobs, newest first. ``jobs`` is None before the first look;
-    ``unsettled`` are the ids of those of which nobody knows how they ended."""
+    ``unsettled`` are the ids of those of which nobody knows how they ended; ``half_done`` restores of which a part
+    alone is in place."""
 
     plans: Mapping[tuple[str, str], PlanView] = {}
     jobs: tuple[Job, ...] | None = None
     unsettled: tuple[str, ...] = ()
+    half_done: tuple[HalfDone, ...] = ()
 
     @property
     def running(self) -> tuple[Job, ...]:
@@ -84,5 +87,6 @@ class Backups(Struct, frozen=True):
         return tuple(job for job in self.jobs or () if job.state == "running")
 
     def count(self, level: Level) -> int:
-        """How many plans of the configuration are at that level."""
-        return sum(view.level is level for view in self.plans.values() if view.config is not None)
+        """How many plans of the configuration are at that level; a restore that is half done is failing."""
+        half = len(self.half_done) if level is Level.FAILING else 0
+        return half + sum(view.level is level for view in self.plans.values() if view.config is not None)

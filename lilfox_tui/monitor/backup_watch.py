@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,9 +25,10 @@ from lilfox_tui.i18n import tr
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor import scrape_watch
 from lilfox_tui.monitor.backup_view import Backups, PlanView
-from lilfox_tui.paths import config_file
+from lilfox_tui.paths import all_folders, config_file
 
 if TYPE_CHECKING:
+    from lilfox_tui.backup.half_done import HalfDone
     from lilfox_tui.backup.model import BackupSet
     from lilfox_tui.backup.opening import Opening
     from lilfox_tui.jobs.model import Job
@@ -40,6 +41,8 @@ LONGEST_WAIT_S = 300.0
 JUDGE_EVERY_S = 15.0
 """Between two looks at the clock: a plan becomes late without anything else happening."""
 AFTER_FAULT_S = 10.0
+HALF_DONE_EVERY_S = 15.0
+"""Between two looks for restores that are half done; a job that ends has one made at once."""
 FOUND = ("/backup",)
 """Where the manual's scripts put their sets: shown where the configuration has no backups."""
 _PARTS = ("catalogue", "opening", "plan", "schedule")
@@ -111,6 +114,9 @@ class BackupWatch:
         self._stores: dict[str, _StoreWatch] = {}
         self._jobs: tuple[Job, ...] | None = None
         self._unsettled: tuple[str, ...] = ()
+        self._half_done: tuple[HalfDone, ...] = ()
+        self._ended = asyncio.Event()
+        """A job has ended: it may have left a restore half done, or settled one."""
         self._shown = asyncio.Event()
         self._began: dict[tuple[str, str], tuple[Level, datetime]] = {}
 
@@ -145,10 +151,14 @@ class BackupWatch:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._kept_up(self._follow_jobs))
             group.create_task(self._kept_up(self._watch_stores))
+            group.create_task(self._kept_up(self._watch_half_done))
 
     async def look_once(self) -> None:
-        """One look at the stores of the plans, for ``check``."""
+        """One look at the stores of the plans and at what restores left, for ``check``."""
+        await self._look_at_half_done()
         if not self._config.backup.plans:
+            if self._half_done:
+                self._publish()
             return
         await self._import()
         from lilfox_tui.jobs.listing import list_jobs
@@ -195,7 +205,29 @@ class BackupWatch:
                         self._unsettled = tuple(job.id for job in unsettled(state.value))
                         self._publish(judge=before is None or ended)
                         if ended:
+                            self._ended.set()
                             self.look_again()
+
+    async def _watch_half_done(self) -> None:
+        while True:
+            self._ended.clear()
+            before = self._half_done
+            await self._look_at_half_done()
+            if self._half_done != before:
+                self._publish(judge=False)
+                self._changed()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(HALF_DONE_EVERY_S):
+                    await self._ended.wait()
+
+    async def _look_at_half_done(self) -> None:
+        """What restores left between their renames; nothing is imported as long as nothing was ever restored."""
+        if not await asyncio.to_thread(_was_restored):
+            self._half_done = ()
+            return
+        half_done = await asyncio.to_thread(importlib.import_module, "lilfox_tui.backup.half_done")
+        async with self._opening() as opening:
+            self._half_done = tuple(await half_done.half_done(opening))
 
     async def _watch_stores(self) -> None:
         if not self.configured:
@@ -249,7 +281,7 @@ class BackupWatch:
             plans: Mapping[tuple[str, str], PlanView] = {view.key: view for view in self._views(datetime.now(UTC))}
         else:
             plans = before.plans
-        self.feed.publish(Backups(plans, self._jobs, self._unsettled))
+        self.feed.publish(Backups(plans, self._jobs, self._unsettled, self._half_done))
         old = {} if before is None else before.plans
         if any(key not in old or old[key].level is not view.level for key, view in plans.items()):
             self._changed()
@@ -293,3 +325,12 @@ class BackupWatch:
             since = view.since
         self._began[view.key] = (view.level, since)
         return replace(view, since=since)
+
+
+def _was_restored() -> bool:
+    """Whether anything is noted of restores on this machine. Blocks."""
+    for folder in all_folders("restores"):
+        with suppress(OSError):
+            if any(folder.glob("*.json")):
+                return True
+    return False

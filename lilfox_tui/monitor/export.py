@@ -10,7 +10,7 @@ from lilfox_tui import __version__
 from lilfox_tui.feed import Pending, Ready, Unavailable
 from lilfox_tui.metrics.model import Filesystem, Health, HostSummary, Labels, Level, Limit, Memory, Snapshot
 from lilfox_tui.monitor.export_alerts import alerts_document, alerts_families, alerts_level
-from lilfox_tui.monitor.export_backups import backups_document, backups_families, backups_level
+from lilfox_tui.monitor.export_backups import backups_document, backups_families, backups_level, half_done_document
 from lilfox_tui.monitor.export_forms import Family, Line, iso
 from lilfox_tui.monitor.export_targets import targets_document
 from lilfox_tui.monitor.export_traffic import traffic_document, traffic_families
@@ -47,6 +47,7 @@ def report(overview: Overview, local: Snapshot | None = None) -> dict[str, Any]:
         "alerts": alerts_document(overview.alerts),
         "targets": targets_document(overview.targets),
         "backups": backups_document(overview.backups),
+        "half_done": half_done_document(overview.backups),
     }
 
 

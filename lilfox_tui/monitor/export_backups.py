@@ -9,12 +9,19 @@ from typing import Any
 from lilfox_tui.backup.status import Status
 from lilfox_tui.metrics.model import Labels, Level
 from lilfox_tui.monitor.backup_view import Backups, PlanView
-from lilfox_tui.monitor.export_forms import Family, iso
+from lilfox_tui.monitor.export_forms import Family, Line, iso
 
 
 def backups_level(backups: Backups | None) -> Level:
-    """The worst level of the plans; GOOD where there are none."""
+    """The worst level of the plans, a restore that is half done among them; GOOD where there are none."""
+    if backups is not None and backups.half_done:
+        return Level.FAILING
     return max((view.level for view in _plans(backups)), default=Level.GOOD)
+
+
+def half_done_document(backups: Backups | None) -> list[dict[str, Any]]:
+    """Restores of which a part alone is in place."""
+    return [] if backups is None else [half.document() for half in backups.half_done]
 
 
 def backups_document(backups: Backups | None) -> list[dict[str, Any]]:
@@ -27,6 +34,8 @@ def backups_families(backups: Backups | None, now: datetime) -> Iterator[Family]
     views: list[tuple[Labels, PlanView]] = [
         ((("plan", view.name), ("store", view.store)), view) for view in _plans(backups)
     ]
+    half: list[Line] = [] if backups is None else [((), float(len(backups.half_done)))]
+    yield "lilfox_restores_half_done", "gauge", "Restores whose process died between their renames.", half
     levels = [(labels, float(view.level)) for labels, view in views]
     yield "lilfox_backup_level", "gauge", "How well the plan is: 0 good, 1 unknown, 2 degraded, 3 failing.", levels
     yield "lilfox_backup_sets", "gauge", "Sets in the store, by their state.", _by_state(views)

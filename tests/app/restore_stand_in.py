@@ -81,10 +81,10 @@ class StandIn:
         return {
             "database": [
                 Change("public.users", "1190", "1204"),
-                Change("public.orders", "88300", "88210", newer=True),
+                Change("public.orders", "88300", "88210", lost_rows=90),
                 *self.more_changes,
             ],
-            "uploads": [Change("avatars/7.png", "", "added"), Change("avatars/9.png", "newer", "older", newer=True)],
+            "uploads": [Change("avatars/7.png", "", "added"), Change("avatars/9.png", "newer", "older", lost_files=1)],
         }
 
     def start(self, request: Request) -> str:

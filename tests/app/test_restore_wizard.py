@@ -290,7 +290,7 @@ async def test_errors_of_looking_do_not_end_the_screen(stand_in: StandIn) -> Non
 async def test_what_others_wrote_is_text(size: tuple[int, int], stand_in: StandIn) -> None:
     nasty = "\x1b[2J\x1b]0;owned\x07[red]bold[/red]\u202e\r\n" + "x" * 300
     stand_in.all_checks.append(Check(nasty, "warning", nasty, nasty))
-    stand_in.more_changes = [Change(nasty, nasty, nasty, newer=True)]
+    stand_in.more_changes = [Change(nasty, nasty, nasty, lost_files=1)]
     stand_in.result = replace(stand_in.result, message=nasty, hint=nasty, result={"kept": [nasty]})
     app = showing(healthy())
     async with app.run_test(size=size) as pilot:

@@ -47,10 +47,10 @@ async def changes_of(access: Access, ground: Ground, aim: Aim, *, table: str = "
 
 
 def _change(name: str, now: TableContent | None, then: TableContent | None, *, about: bool) -> Iterator[Change]:
-    more = now is not None and (then is None or (now.rows or 0) > (then.rows or 0))
+    more = ((now.rows if now else 0) or 0) - ((then.rows if then else 0) or 0)
     shown = (_rows(now, about=about), _rows(then, about=False))
     if shown[0] != shown[1]:
-        yield Change(clean(name), *shown, newer=more and (now is not None and now.rows != 0))
+        yield Change(clean(name), *shown, lost_rows=max(0, more))
     elif now and then and now.digest and then.digest and now.digest != then.digest:
         yield Change(clean(name), shown[0], _("{rows}, other content", rows=shown[1]))
 

@@ -28,11 +28,24 @@ from lilfox_tui.backup.postgresql.forgetting import (
     left_databases,
 )
 from lilfox_tui.backup.postgresql.judging import judged
-from lilfox_tui.backup.postgresql.one_table import TableTarget, settle_table, undo_table
+from lilfox_tui.backup.postgresql.one_table import (
+    TableTarget,
+    finish_table,
+    settle_table,
+    standing_of_table,
+    undo_table,
+)
 from lilfox_tui.backup.postgresql.psql import Psql
 from lilfox_tui.backup.postgresql.server import databases_of, server_of
-from lilfox_tui.backup.postgresql.target import DatabaseTarget, Way, settle_databases, undo_databases
-from lilfox_tui.backup.source import Content, Goal, Into, Kept, Settled, Swap
+from lilfox_tui.backup.postgresql.target import (
+    DatabaseTarget,
+    Way,
+    finish_databases,
+    settle_databases,
+    standing_of_databases,
+    undo_databases,
+)
+from lilfox_tui.backup.source import Content, Goal, Into, Kept, Settled, Standing, Swap
 from lilfox_tui.backup.sources.postgresql import Options
 from lilfox_tui.errors import LilFoxError, UsageError
 from lilfox_tui.hosts.base import Host
@@ -74,6 +87,16 @@ async def undo(swap: Swap, host: Host) -> None:
 async def settle(swap: Swap, host: Host) -> Settled:
     """See ``source.py``."""
     return await (settle_table if swap.within else settle_databases)(_way(_options_of(swap), host), swap)
+
+
+async def standing(swap: Swap, host: Host) -> list[Standing]:
+    """See ``source.py``."""
+    return await (standing_of_table if swap.within else standing_of_databases)(_way(_options_of(swap), host), swap)
+
+
+async def finish(swap: Swap, host: Host) -> None:
+    """See ``source.py``."""
+    await (finish_table if swap.within else finish_databases)(_way(_options_of(swap), host), swap)
 
 
 async def kept(swap: Swap, host: Host) -> list[Kept]:

@@ -41,7 +41,7 @@ from lilfox_tui.backup.postgresql.table_script import (
     taking,
 )
 from lilfox_tui.backup.postgresql.target import DatabaseTarget, Staging, Way
-from lilfox_tui.backup.source import Change, Comparison, Goal, Settled, Swap
+from lilfox_tui.backup.source import Change, Comparison, Goal, Settled, Standing, Swap
 from lilfox_tui.errors import LilFoxError, UsageError
 from lilfox_tui.i18n import Message, _, listed, tr
 from lilfox_tui.text import clean
@@ -243,6 +243,26 @@ async def settle_table(way: Way, swap: Swap) -> Settled:
             if swap.staged in ground.databases:
                 await drop(psql, ground.server, swap.staged)
             return "finished"
+
+
+async def standing_of_table(way: Way, swap: Swap) -> list[Standing]:
+    """Whose rows the table has: what was there before is kept from the transaction on that puts others in. Raises
+    BackupError, HostError."""
+    async with way.opened() as access:
+        psql = Psql(access)
+        if await shape_of(psql, swap.within, swap.target) is None:
+            return ["neither"]
+        return ["before" if await shape_of(psql, swap.within, swap.before) is None else "restored"]
+
+
+async def finish_table(way: Way, swap: Swap) -> None:
+    """Raises BackupError where the rows were not put in: that takes the set. Raises HostError."""
+    if await standing_of_table(way, swap) != ["restored"]:
+        raise BackupError(
+            tr("{table} has the rows of before: none of the set's were put in", table=clean(swap.target)),
+            tr("take it back, then restore the table again"),
+        )
+    await settle_table(way, swap)
 
 
 async def _putting(staging: Staging, aim: Aim, staged: str, table: str, relation: str) -> AsyncGenerator[bytes, None]:

@@ -16,7 +16,7 @@ from lilfox_tui.backup.names import local_zone
 from lilfox_tui.backup.postgresql.access import Access, opened
 from lilfox_tui.backup.postgresql.ahead import Ahead
 from lilfox_tui.backup.postgresql.aim import Aim, aims_of, globals_of
-from lilfox_tui.backup.postgresql.carried import carried_by, carried_of
+from lilfox_tui.backup.postgresql.carried import Carried, carried_by, carried_of
 from lilfox_tui.backup.postgresql.changes import changes_of
 from lilfox_tui.backup.postgresql.claim import MEETING, claimed
 from lilfox_tui.backup.postgresql.clients import Clients
@@ -45,7 +45,7 @@ from lilfox_tui.backup.postgresql.room import about_room
 from lilfox_tui.backup.postgresql.server import databases_of
 from lilfox_tui.backup.postgresql.staging import Form, create, drop, form_of, leftovers
 from lilfox_tui.backup.postgresql.swap import Step, rename
-from lilfox_tui.backup.source import Change, Comparison, Goal, Renames, Settled, Swap
+from lilfox_tui.backup.source import Change, Comparison, Goal, Renames, Settled, Standing, Swap, standing_of
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import clauses, listed, tr
@@ -320,6 +320,49 @@ async def settle_databases(way: Way, swap: Swap) -> Settled:
                 if pair.staged in left:
                     await drop(psql, ground.server, pair.staged)
             return "undone"
+
+
+async def standing_of_databases(way: Way, swap: Swap) -> list[Standing]:
+    """What is in place of each database. Raises BackupError, HostError."""
+    async with way.opened() as access:
+        known = await databases_of(Psql(access), database=MEETING)
+    return [
+        standing_of(pair, target=pair.target in known, staged=pair.staged in known, before=pair.before in known)
+        for pair in swap.renames
+    ]
+
+
+async def finish_databases(way: Way, swap: Swap) -> None:
+    """Puts in place what was staged, in one transaction, where that was not done. Of a database that is not there now
+    its owner alone is known: settings and rights on it are given anew by hand.
+
+    Raises BackupError with everything as it is now, HostError.
+    """
+    async with way.opened() as access:
+        ground = await ground_of(Psql(access))
+        pairs = swap.renames
+        names = [name for pair in pairs for name in (pair.target, pair.staged)]
+        async with claimed(access, ground.server.version_num, names) as claim:
+            there = set(await databases_of(Psql(access), database=MEETING))
+            steps: list[Step] = []
+            for pair in pairs:
+                standing = standing_of(
+                    pair, target=pair.target in there, staged=pair.staged in there, before=pair.before in there
+                )
+                if standing == "restored":
+                    continue
+                if pair.staged not in there or standing == "unknown":
+                    raise BackupError(
+                        tr("{target} cannot be put in place: {staged} is not what the restore left",
+                           target=clean(pair.target), staged=clean(pair.staged)),
+                        tr("take the restore back, then restore it again"),
+                    )  # fmt: skip
+                if standing == "before" and pair.before:
+                    steps.append(Step(pair.target, pair.before))
+                carried = await carried_of(claim, pair.target) or Carried(owner=ground.server.role)
+                steps.append(Step(pair.staged, pair.target, given=carried, ours=True))
+            if steps:
+                await rename(access, ground.server, claim, steps, end_sessions=swap.end_sessions)
 
 
 def _as_before(pair: Renames, there: set[str]) -> bool:

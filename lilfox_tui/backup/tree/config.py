@@ -17,7 +17,7 @@ from lilfox_tui.backup.tree.file_piece import FilePiece
 from lilfox_tui.backup.tree.forgetting import forget, kept
 from lilfox_tui.backup.tree.looking import look_at_folder
 from lilfox_tui.backup.tree.piece import Piece, Wish
-from lilfox_tui.backup.tree.target import TreeTarget, settle, undo
+from lilfox_tui.backup.tree.target import TreeTarget, finish, settle, standing, undo
 from lilfox_tui.backup.tree.tree_piece import TreePiece
 from lilfox_tui.backup.tree.tree_source import TreeSource
 from lilfox_tui.errors import CommandFailed
@@ -26,6 +26,7 @@ from lilfox_tui.i18n import tr
 from lilfox_tui.text import clean
 
 __all__ = [
+    "finish",
     "forget",
     "forget_left",
     "kept",
@@ -34,6 +35,7 @@ __all__ = [
     "open_target",
     "read_content",
     "settle",
+    "standing",
     "undo",
 ]
 

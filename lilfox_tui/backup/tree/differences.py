@@ -66,7 +66,8 @@ def changes(index: Index, only: bytes, created: datetime) -> list[Change]:
         return not only or name == only or name.startswith(only + b"/")
 
     def extra(now: Entry) -> Change:
-        return Change(_shown(now), _told(now), "", now.mtime_ns > made_ns)
+        lost = now.kind != "folder" and now.mtime_ns > made_ns
+        return Change(_shown(now), _told(now), "", lost_files=int(lost))
 
     def missing(then: Entry) -> Change:
         return Change(_shown(then), "", _told(then))
@@ -74,19 +75,20 @@ def changes(index: Index, only: bytes, created: datetime) -> list[Change]:
     def other(pair: tuple[Entry, Entry]) -> Change:
         then, now = pair
         newer = now.kind == "file" and now.mtime_ns > then.mtime_ns
-        return Change(_shown(then), _told(now), _told(then), newer)
+        return Change(_shown(then), _told(now), _told(then), lost_files=int(newer))
 
     found: list[Change] = []
-    more = 0
+    more = lost = 0
     for changed in (
         (extra(now) for now in index.only("there", "archive") if inside(now.name)),
         (missing(then) for then in index.only("archive", "there") if inside(then.name)),
         (other(pair) for pair in index.unequal("archive", "there", _OTHER_NOW) if inside(pair[0].name)),
     ):
         found += islice(changed, MOST_NAMED)
-        more += sum(1 for _ in changed)
+        for change in changed:
+            more, lost = more + 1, lost + change.lost_files
     found.sort(key=lambda change: (not change.newer, change.what))
-    return [*found, Change(str(tr("and {count} more", count=more)), "", "")] if more else found
+    return [*found, Change(str(tr("and {count} more", count=more)), "", "", lost_files=lost)] if more else found
 
 
 def losses(index: Index, judge: BelowTop, *, root: bool) -> list[Check]:

@@ -13,7 +13,7 @@ from lilfox_tui.backup.tree import forgetting
 from lilfox_tui.backup.tree.content import read_archive
 from lilfox_tui.backup.tree.forgetting import forget, kept
 from lilfox_tui.backup.tree.piece import Wish
-from lilfox_tui.backup.tree.target import TreeTarget, settle, undo
+from lilfox_tui.backup.tree.target import TreeTarget, finish, settle, standing, undo
 from lilfox_tui.backup.tree.tree_piece import TreePiece
 from lilfox_tui.backup.tree.tree_source import TreeSource
 from lilfox_tui.errors import UsageError
@@ -22,6 +22,7 @@ from lilfox_tui.i18n import tr
 from lilfox_tui.text import clean
 
 __all__ = [
+    "finish",
     "forget",
     "forget_left",
     "kept",
@@ -30,6 +31,7 @@ __all__ = [
     "open_target",
     "read_content",
     "settle",
+    "standing",
     "undo",
 ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lilfox_tui.backup.errors import BackupError, HalfSwapped
 from lilfox_tui.backup.phases import phase
-from lilfox_tui.backup.source import Renames, Settled, Swap
+from lilfox_tui.backup.source import Renames, Settled, Standing, Swap, standing_of
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.text import clean
@@ -93,6 +93,24 @@ async def settle_all(host: Host, swap: Swap, *, sudo: bool) -> Settled:
             tr("undo it: lilfox restore --undo {set}", set=swap.set),
         )
     return next((state for state in ("undone", "finished") if state in found), "nothing")
+
+
+async def standing(host: Host, swap: Swap, *, sudo: bool) -> list[Standing]:
+    """What is in place of each target. Raises BackupError, HostError."""
+    found = []
+    for one in swap.renames:
+        target, staged, before = await there(host, one, sudo=sudo)
+        found.append(standing_of(one, target=target, staged=staged, before=before))
+    return found
+
+
+async def finish_all(host: Host, swap: Swap, *, sudo: bool) -> None:
+    """Puts all that was staged in place. Raises BackupError where one of it is gone: what is in place stays."""
+    if await settle_all(host, swap, sudo=sudo) == "undone":
+        raise BackupError(
+            tr("{staged}: is gone, so the restore cannot be finished", staged=clean(swap.staged)),
+            tr("take it back, then restore it again"),
+        )
 
 
 async def remove_empty(host: Host, folder: str, *, sudo: bool) -> None:

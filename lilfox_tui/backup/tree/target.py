@@ -10,10 +10,11 @@ import msgspec
 from msgspec import Struct
 
 from lilfox_tui.backup.check import Check
-from lilfox_tui.backup.source import Change, Comparison, Goal, Settled, Swap
+from lilfox_tui.backup.source import Change, Comparison, Goal, Settled, Standing, Swap
 from lilfox_tui.backup.tree.looking import Look, look_at_place, program_checks
 from lilfox_tui.backup.tree.piece import Piece, Wish
-from lilfox_tui.backup.tree.renames import settle_all, swap_in, take_back
+from lilfox_tui.backup.tree.renames import finish_all, settle_all, swap_in, take_back
+from lilfox_tui.backup.tree.renames import standing as standing_now
 from lilfox_tui.backup.tree_options import TreeOptions
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.base import Host
@@ -130,6 +131,16 @@ async def undo(swap: Swap, host: Host) -> None:
     """What was there before is there again; what was restored has the name under which it was staged. Raises
     BackupError, HostError."""
     await take_back(host, swap, sudo=_rights(swap.options).sudo)
+
+
+async def standing(swap: Swap, host: Host) -> list[Standing]:
+    """See ``source.py``."""
+    return await standing_now(host, swap, sudo=_rights(swap.options).sudo)
+
+
+async def finish(swap: Swap, host: Host) -> None:
+    """See ``source.py``."""
+    await finish_all(host, swap, sudo=_rights(swap.options).sudo)
 
 
 async def settle(swap: Swap, host: Host) -> Settled:

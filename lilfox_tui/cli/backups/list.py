@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from lilfox_tui.cli.backup_words import add_json, add_plan, wish_of
+from lilfox_tui.cli.half_done import half_done_now, warn_of
 from lilfox_tui.cli.output import Cell, print_error, print_json, print_line, print_table, shape
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.cli.settings import load_settings
@@ -17,6 +19,7 @@ from lilfox_tui.monitor.backup_view import SET_LEVELS
 from lilfox_tui.text import human_bytes
 
 if TYPE_CHECKING:
+    from lilfox_tui.backup.half_done import HalfDone
     from lilfox_tui.backup.model import BackupSet
     from lilfox_tui.backup.wish import Wish
     from lilfox_tui.config.loader import LoadedConfig
@@ -41,22 +44,26 @@ def run(args: argparse.Namespace) -> int:
         for trouble in troubles:
             print_error(trouble)
         sets = [found for _store, found in stored]
+        half_done = half_done_now(loaded.config)
+        warn_of(half_done)
         if args.json:
-            print_json([document(found) for found in sets])
+            print_json([document(found, half_done) for found in sets])
         else:
             _print(stored, signed=loaded.config.backup.signing is not None)
-    if troubles:
+    if troubles or half_done:
         return 3 if sets else 1
     if any(found.complete for found in sets):
         return 0
     return 1 if all(found.refused for found in sets) else 3
 
 
-def document(found: BackupSet) -> dict[str, Any]:
-    """A set as ``--json`` has it; what is missing of it, its signature and its tag only where there are such."""
+def document(found: BackupSet, half_done: Sequence[HalfDone] = ()) -> dict[str, Any]:
+    """A set as ``--json`` has it; what is missing of it, its signature, its tag and a restore of it
+    that is half done only where there are such."""
     from lilfox_tui.backup.tags import tag_of
 
     tag = tag_of(found)
+    half = [each.document() for each in half_done if each.restored.set == found.id]
     return {
         "id": found.id,
         "created": found.created.isoformat(),
@@ -69,6 +76,7 @@ def document(found: BackupSet) -> dict[str, Any]:
         **({"missing": list(found.missing)} if found.missing else {}),
         **({"signature": found.signature} if found.signature != "none" else {}),
         **({"tag": tag} if tag else {}),
+        **({"half_done": half} if half else {}),
     }
 
 

@@ -10,6 +10,7 @@ ACTIONS = {
     "list": tr("the sets that there are, each with how far it is proven"),
     "verify": tr("read a set whole: digests, trailer, content"),
     "drill": tr("restore a set into a scratch place, compare, measure, take it away"),
+    "settle": tr("finish a restore that is half done, or take it back"),
     "prune": tr("remove what the plan's retention lets go"),
 }
 

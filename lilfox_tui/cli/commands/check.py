@@ -14,7 +14,7 @@ from lilfox_tui.cli.alert_rows import alert_rows
 from lilfox_tui.cli.durations import duration
 from lilfox_tui.cli.job_rows import check_rows, document
 from lilfox_tui.cli.output import Cell, print_json, print_table, shape
-from lilfox_tui.cli.plan_rows import plan_rows
+from lilfox_tui.cli.plan_rows import half_done_rows, plan_rows
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.feed import Ready, Unavailable
@@ -64,6 +64,7 @@ def _rows(overview: Overview, jobs: Sequence[Job]) -> Iterator[list[Cell]]:
     found = [(view.level, list(_view_rows(view))) for view in overview.views]
     found += alert_rows(overview.alerts)
     found += check_rows(jobs)
+    found += half_done_rows(() if overview.backups is None else overview.backups.half_done)
     found += plan_rows(overview)
     found += [(Level.DEGRADED, [_target(target)]) for target in overview.targets if target.down]
     for _level, rows in sorted(found, key=lambda each: -each[0]):

@@ -7,11 +7,13 @@ import asyncio
 from datetime import UTC, datetime
 
 from lilfox_tui.cli.durations import duration
+from lilfox_tui.cli.half_done import half_done_now, warn_of
 from lilfox_tui.cli.job_rows import document, rows
 from lilfox_tui.cli.main import add_everywhere
 from lilfox_tui.cli.output import no_colour, print_json, print_line, print_table
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.cli.settings import load_settings
+from lilfox_tui.config.model import Config
 from lilfox_tui.errors import ConfigError, NotAllowed
 from lilfox_tui.i18n import _, ngettext, tr
 from lilfox_tui.jobs.ending import cancel, say_checked
@@ -38,11 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Lists the jobs; an unknown one that asks for a look exits 1. Or ends one, or says that one was looked after."""
+    """Lists the jobs; an unknown one that asks for a look exits 1, as does a restore that is half done. Or ends one, or
+    says that one was looked after."""
     if args.json_schema:
         print_schema("jobs")
         return 0
-    read_only = settings(args)
+    config = _config(args)
+    read_only = config.read_only
     if args.action is not None:
         if read_only:
             raise NotAllowed(tr("a job cannot be changed with read_only"), tr("leave out --read-only"))
@@ -54,9 +58,14 @@ def run(args: argparse.Namespace) -> int:
         left_out, jobs = len(jobs) - len(kept), [job for job in jobs if job.id in kept]
     else:
         left_out = 0
+    half_done = half_done_now(config)
     if args.json:
-        print_json({"jobs": [document(job) for job in jobs]})
+        print_json({
+            "jobs": [document(job) for job in jobs],
+            "half_done": [half.document() for half in half_done],
+        })  # fmt: skip
     else:
+        warn_of(half_done)
         print_table(rows(jobs, datetime.now(UTC)))
         if not jobs:
             print_line(_("no jobs"))
@@ -64,18 +73,23 @@ def run(args: argparse.Namespace) -> int:
             print_line(
                 ngettext("{count} older one: lilfox jobs --all", "{count} older ones: lilfox jobs --all", left_out)
             )
-    return 1 if asked_for else 0
+    return 1 if asked_for or half_done else 0
 
 
 def settings(args: argparse.Namespace) -> bool:
-    """Takes language and colours from the configuration; whether nothing may be changed. One that cannot be used does
-    not stand between a person and a job that runs."""
+    """Takes language and colours from the configuration; whether nothing may be changed."""
+    return _config(args).read_only
+
+
+def _config(args: argparse.Namespace) -> Config:
+    """The configuration, and language and colours as it says. One that cannot be used does not stand between a person
+    and a job that runs."""
     try:
-        return load_settings(args).config.read_only
+        return load_settings(args).config
     except ConfigError:
         if args.no_color:
             no_colour()
-        return bool(args.read_only)
+        return Config(read_only=bool(args.read_only))
 
 
 def _cancel(args: argparse.Namespace) -> int:

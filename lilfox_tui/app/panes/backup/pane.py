@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import aclosing, suppress
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,6 @@ from textual.containers import Horizontal
 from lilfox_tui.app.digits import Digits
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.host_rows import ROLES
-from lilfox_tui.app.panes.backup.kept_keys import BackupKeptKeys
 from lilfox_tui.app.panes.backup.page import nothing_configured, set_page
 from lilfox_tui.app.panes.backup.rows import (
     SET_ROLES,
@@ -27,6 +27,7 @@ from lilfox_tui.app.panes.backup.rows import (
     set_row,
     when,
 )  # fmt: skip
+from lilfox_tui.app.panes.backup.settling_keys import BackupSettlingKeys
 from lilfox_tui.app.rows_on_demand import RowsOnDemand
 from lilfox_tui.app.widgets.lines import Lines, more_below
 from lilfox_tui.app.wrap import cells
@@ -54,7 +55,7 @@ _LEAST_PLACE = 16
 _LEFT = (34, 64)
 
 
-class BackupPane(BackupKeptKeys):
+class BackupPane(BackupSettlingKeys):
     """Left the plans, right the sets of the chosen one, below what runs and what is wrong."""
 
     def __init__(self) -> None:
@@ -66,6 +67,7 @@ class BackupPane(BackupKeptKeys):
         self._possible: object = None
 
     def compose(self) -> ComposeResult:
+        yield Lines(id="backup-warnings")
         with Horizontal(id="backup-lists"):
             yield Lines(sticky=2, id="plans")
             yield Lines(sticky=2, id="sets")
@@ -140,6 +142,8 @@ class BackupPane(BackupKeptKeys):
         page = self._page(view)
         below = self._job_rows()
         detail = self._detail(view)[: self._detail_height(view)]
+        warnings = self.warnings(self.lilfox.room.width)
+        self._give("backup-warnings", len(warnings))
         self._arrange(page is not None, len(below), len(detail))
         if page is not None:
             lines = self.query_one("#backup-page", Lines)
@@ -147,6 +151,7 @@ class BackupPane(BackupKeptKeys):
             self.call_after_refresh(self.look_below, lines)
         else:
             self._paint_lists(view)
+        self.query_one("#backup-warnings", Lines).show(warnings)
         self.query_one("#backup-job", Lines).show(below)
         self.query_one("#backup-detail", Lines).show(detail)
         self._tell_what_can_be_done()
@@ -155,10 +160,14 @@ class BackupPane(BackupKeptKeys):
         """The footer is drawn anew where another key can be pressed than before."""
         job, found = self.shown_job, self.chosen_set
         possible = (self.page, self.busy, None if job is None else job.id, None if found is None else found.id,
-                    self.backups is None or self.backups.running)  # fmt: skip
+                    self.backups is None or self.backups.running, len(self.half_done))  # fmt: skip
         if possible != self._possible:
             self._possible = possible
             self.lilfox.repaint_frame()
+
+    def rewind(self, _at: datetime | None) -> None:
+        """What backups were is not known: it is said that this is now."""
+        self.repaint()
 
     def status(self) -> Row:
         return (Piece(more_below(self.rows_below), "muted"),) if self.page is not None else ()

@@ -52,6 +52,8 @@ class RestoreView(Dialog[None]):
         self._log: JobLog | None = None
         self._due = False
         self._starting = False
+        self._all_checks = False
+        """Also those that are good are shown one by one."""
         self._moved = False
         """The highlight was moved on this page: it is kept in sight."""
 
@@ -147,7 +149,10 @@ class RestoreView(Dialog[None]):
         }
         rows: list[Row] = [(Piece(" " + question[self.step], "strong"),), BLANK] if self.step in question else []
         if self.step == CHECKS:
-            rows += [*pages.check_rows(self.looked, self.app.size.width, self._glyphs), BLANK]
+            rows += [
+                *pages.check_rows(self.looked, self.app.size.width, self._glyphs, all_of_them=self._all_checks),
+                BLANK,
+            ]
         elif self.step == CONFIRM and self.looked is not None:
             rows += pages.confirm_rows(self.choice, self.looked, self._glyphs)
         elif self.step == RUN:
@@ -181,7 +186,13 @@ class RestoreView(Dialog[None]):
         keys: dict[int, tuple[tuple[str, str], ...]] = {
             WHAT: (("space", _("choose")), ("enter", _("next page")), ("esc", _("leave"))),
             WHERE: (("space", _("another place")), ("enter", _("next page")), ("esc", _("back"))),
-            CHECKS: (("enter", _("next page")), ("space", _("allow")), ("R", _("look again")), ("esc", _("back"))),
+            CHECKS: (
+                ("enter", _("next page")),
+                ("space", _("allow")),
+                ("R", _("look again")),
+                ("o", _("all checks")),
+                ("esc", _("back")),
+            ),
             CONFIRM: (("enter", _("restore, when the name is typed")), ("pgdn", _("more")), ("esc", _("back"))),
             RUN: (("esc", _("leave: the job goes on")),),
             RESULT: (("enter", _("close")),),

@@ -11,6 +11,7 @@ from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.panes.backup.restore_choice import RestoreChoice, SourceChoice
 from lilfox_tui.app.wrap import cells
+from lilfox_tui.backup.words import lost_text
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _, ngettext
 from lilfox_tui.metrics.model import Level
@@ -141,22 +142,28 @@ def where_prompt(each: SourceChoice) -> str:
 # ---- Checks ------------------------------------------------------------------------------------------------------
 
 
-def check_rows(looked: Looked | None, width: int, glyphs: Glyphs) -> Iterator[Row]:
-    """Each check as it comes, with what to do where it is not good."""
+def check_rows(looked: Looked | None, width: int, glyphs: Glyphs, *, all_of_them: bool = False) -> Iterator[Row]:
+    """What forbids it first, then what is to be known, each with what to do; what is good in one line, unless
+    ``all_of_them`` are wanted."""
     if looked is None:
         return
     about = _widest((str(check.about) for check in looked.checks), max(20, width * 2 // 5))
-    for check in looked.checks:
-        role = _CHECK_ROLES[check.state]
-        mark = Piece(f"   {glyphs.level(_CHECK_LEVELS[check.state])} ", role)
-        yield (
-            mark,
-            Piece(fit(fit_middle(str(check.about), about), about), "strong"),
-            Piece("  "),
-            Piece(str(check.found), role),
+    good = [check for check in looked.checks if check.state == "good"]
+    for check in [check for check in looked.checks if check.state == "bad"]:
+        yield from _check(check, about, glyphs)
+    for check in [check for check in looked.checks if check.state == "warning"]:
+        yield from _check(check, about, glyphs)
+    if all_of_them or len(good) == 1:
+        for check in good:
+            yield from _check(check, about, glyphs)
+    elif good:
+        passed = (
+            ngettext("the one check passed", "all {count} checks passed", len(good))
+            if len(good) == len(looked.checks) and looked.checked
+            else ngettext("{count} check passed", "{count} checks passed", len(good))
         )
-        if check.state != "good" and str(check.hint):
-            yield (Piece(" " * 7), Piece(str(check.hint)))
+        more = Piece("  " + _("o shows them"), "muted")
+        yield (Piece(f"   {glyphs.level(Level.GOOD)} ", "good"), Piece(passed, "good"), more)
     if looked.error is not None:
         yield (Piece(f"   {glyphs.failing} ", "failing"), Piece(str(looked.error), "failing"))
         if str(looked.error.hint):
@@ -169,6 +176,18 @@ def check_rows(looked: Looked | None, width: int, glyphs: Glyphs) -> Iterator[Ro
     else:
         yield BLANK
         yield (Piece("   " + _("What is marked forbids it. Nothing was written."), "failing"),)
+
+
+def _check(check: Check, about: int, glyphs: Glyphs) -> Iterator[Row]:
+    role = _CHECK_ROLES[check.state]
+    yield (
+        Piece(f"   {glyphs.level(_CHECK_LEVELS[check.state])} ", role),
+        Piece(fit(fit_middle(str(check.about), about), about), "strong"),
+        Piece("  "),
+        Piece(str(check.found), role),
+    )
+    if check.state != "good" and str(check.hint):
+        yield (Piece(" " * 7), Piece(str(check.hint)))
 
 
 def check_items(choice: RestoreChoice, glyphs: Glyphs) -> list[Item]:
@@ -211,10 +230,8 @@ def confirm_rows(choice: RestoreChoice, looked: Looked, glyphs: Glyphs) -> Itera
 
 
 def _changes(source: str, changes: Sequence[Change]) -> Iterator[Row]:
-    newer = sum(change.newer for change in changes)
     head = ngettext("{count} change", "{count} changes", len(changes)) if changes else _("nothing changes")
-    lost = ngettext("{count} is newer than the backup and would be lost",
-                    "{count} are newer than the backup and would be lost", newer) if newer else ""  # fmt: skip
+    lost = lost_text(changes)
     yield (Piece(f" {source}", "title"), Piece(f"  {head}", "muted"), Piece(f"  {lost}", "degraded"))
     shown = changes[:CHANGES_SHOWN]
     what, now, then = (_widest((getattr(each, part) for each in shown), 40) for part in ("what", "now", "then"))

@@ -126,6 +126,9 @@ class RestoreWizard(RestoreView):
             self._next()
         elif event.key == "space":
             self._choose()
+        elif event.key == "o" and self.step == CHECKS:
+            self._all_checks = not self._all_checks
+            self._show()
         elif event.key == "R" and self.step == CHECKS:
             self._look()
             self._show()

@@ -1,0 +1,140 @@
+"""A restore of a database and of files whose process is killed between their renames, at each of its steps: every face
+says at once that it is half done and what is in place, and it is finished or taken back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from lilfox_tui.cli.schemas import schema
+from tests.services.backup_lab import ROWS, BackupLab
+from tests.services.postgres import Postgres
+from tests.unit.jobs.running import jobs
+
+__all__ = ["jobs"]
+pytestmark = pytest.mark.usefixtures("jobs")
+STEPS = {
+    "journal": ("before", "before"),
+    "swap-first": ("before", "before"),
+    "swap-second": ("restored", "before"),
+    "swap-first:2": ("restored", "neither"),
+    "swap-second:2": ("restored", "restored"),
+}
+"""Where it is killed → what is in place of the database and of the folder."""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Postgres]:
+    with Postgres() as running:
+        yield running
+
+
+@pytest.fixture
+def lab(tmp_path: Path, server: Postgres) -> BackupLab:
+    return BackupLab(tmp_path, server)
+
+
+def killed(lab: BackupLab, at: str) -> str:
+    """A set that was being restored when the process was killed at that step; its id."""
+    lab.planned({"nightly": lab.plan(sources=dict(sorted(lab.plan()["sources"].items())))})
+    name = lab.run("nightly").stdout.strip()
+    lab.sql("DELETE FROM users WHERE id > 10")
+    (lab.uploads / "a.txt").write_text("today\n")
+    assert lab.lilfox("restore", name, "--yes", env={"LILFOX_CRASH_AT": at}).returncode != 0
+    return name
+
+
+def as_of_today(lab: BackupLab) -> tuple[bool, bool]:
+    """Whether database and folder are as they were before the restore."""
+    return lab.rows() == 10, (lab.uploads / "a.txt").read_text() == "today\n"
+
+
+def told(lab: BackupLab) -> list[dict[str, Any]]:
+    done = lab.lilfox("backup", "settle", "--json")
+    document = json.loads(done.stdout)
+    jsonschema.validate(document, schema("backup-settle"))
+    found: list[dict[str, Any]] = document["half_done"]
+    assert done.returncode == bool(found)
+    return found
+
+
+@pytest.mark.parametrize("way", ["--finish", "--take-back"])
+@pytest.mark.parametrize("at", STEPS)
+def test_a_restore_killed_in_the_swap_is_told_and_settled(lab: BackupLab, at: str, way: str) -> None:
+    name = killed(lab, at)
+    [half] = told(lab)
+    assert half["set"] == name
+    assert {side["target"]: side["standing"] for side in half["sides"]} == dict(
+        zip((lab.database, str(lab.uploads)), STEPS[at], strict=True)
+    )
+    done = lab.lilfox("backup", "settle", way)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert as_of_today(lab) == ((False, False) if way == "--finish" else (True, True))
+    assert told(lab) == []
+    assert lab.lilfox("jobs").returncode == 0, "the job that was killed is looked after"
+    if way == "--finish":
+        assert lab.rows() == ROWS
+        assert lab.lilfox("restore", "--undo", name).returncode == 0
+        assert as_of_today(lab) == (True, True)
+    else:
+        assert lab.lilfox("restore", name, "--yes").returncode == 0, "it can be restored again"
+
+
+def test_every_face_says_at_once_that_it_is_half_done(lab: BackupLab) -> None:
+    name = killed(lab, "swap-second")
+    said = f"the restore of {name} is half done"
+    for words in (("backup", "list"), ("jobs",), ("backup", "settle"), ("check",)):
+        done = lab.lilfox(*words)
+        text = done.stdout + done.stderr
+        assert done.returncode != 0, words
+        assert said in text, words
+        assert f"of the set: {lab.database}" in text, words
+        assert f"as before: {lab.uploads}" in text, words
+        assert "--finish" in text, words
+        assert "--take-back" in text, words
+    [found] = [each for each in lab.sets("--plan", "nightly") if each["id"] == name]
+    assert [side["standing"] for side in found["half_done"][0]["sides"]] == ["restored", "before"]
+    for words, kind in ((("jobs", "--json"), "jobs"), (("check", "--json"), "check")):
+        document = json.loads(lab.lilfox(*words).stdout)
+        jsonschema.validate(document["half_done"], schema(kind)["properties"]["half_done"])
+        assert [half["set"] for half in document["half_done"]] == [name]
+    assert json.loads(lab.lilfox("check", "--json").stdout)["level"] == "failing"
+
+
+def test_an_undo_that_is_killed_is_told_and_settled_both_ways(lab: BackupLab) -> None:
+    lab.planned({"nightly": lab.plan(sources=dict(sorted(lab.plan()["sources"].items())))})
+    name = lab.run("nightly").stdout.strip()
+    for way, today in (("--finish", True), ("--take-back", False)):
+        lab.sql("DELETE FROM users WHERE id > 10")
+        (lab.uploads / "a.txt").write_text("today\n")
+        assert lab.lilfox("restore", name, "--yes").returncode == 0
+        assert lab.lilfox("restore", "--undo", name, env={"LILFOX_CRASH_AT": "swap-second"}).returncode != 0
+        [half] = told(lab)
+        assert half["undoing"] is True
+        assert "undoing the restore of" in half["message"]
+        assert lab.lilfox("backup", "settle", way).returncode == 0
+        assert as_of_today(lab) == (today, today)
+        assert told(lab) == []
+
+
+def test_a_host_that_does_not_answer_is_said_and_keeps_nothing_from_being_told(
+    lab: BackupLab, server: Postgres
+) -> None:
+    name = killed(lab, "swap-second")
+    server.stop()
+    try:
+        [half] = told(lab)
+        assert half["set"] == name
+        assert [side["standing"] for side in half["sides"]] == ["unknown", "before"]
+        assert "not known of" in half["message"]
+        assert lab.lilfox("backup", "settle", "--finish").returncode == 1
+        assert len(told(lab)) == 1, "it is still half done"
+    finally:
+        server.start()
+    assert lab.lilfox("backup", "settle", "--finish").returncode == 0
+    assert as_of_today(lab) == (False, False)
