@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from lilfox_tui.i18n import _
-from lilfox_tui.redact import redact
+from lilfox_tui.redact import names_a_secret
 from lilfox_tui.runbook.model import Problem, Runbook
 
 
@@ -44,7 +44,7 @@ def _captured_secrets(runbook: Runbook) -> list[Problem]:
     found: dict[int, Problem] = {}
     for command in (command for step in runbook.steps for command in step.commands):
         for name in command.attributes.capture:
-            if name in secret or redact(f"{name}=value") != f"{name}=value":
+            if name in secret or names_a_secret(name):
                 what = _(
                     "capture: “{name}” is a secret, and what is printed is kept; the command that needs it can read it",
                     name=name,

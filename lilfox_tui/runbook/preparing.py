@@ -15,7 +15,7 @@ from lilfox_tui.hosts.addresses import Denied, denied
 from lilfox_tui.hosts.host_addresses import looked_up
 from lilfox_tui.hosts.own_address import own_addresses
 from lilfox_tui.i18n import Message, listed, tr
-from lilfox_tui.redact import redact
+from lilfox_tui.redact import names_a_secret, redact
 from lilfox_tui.runbook.filling import Filled, fill
 from lilfox_tui.runbook.gate import READS, let_through, unseen
 from lilfox_tui.runbook.model import Command, Kind, Variable
@@ -172,6 +172,4 @@ def is_secret(name: str, value: str, variables: tuple[Variable, ...]) -> bool:
     folder is none: to a shell ``pwd`` is where it stands."""
     if any(variable.name == name and variable.type == "secret" for variable in variables) or redact(value) != value:
         return True
-    if name.lower() in _FOLDERS and value.startswith("/"):
-        return False
-    return redact(f"{name}={value}") != f"{name}={value}"
+    return names_a_secret(name) and not (name.lower() in _FOLDERS and value.startswith("/"))

@@ -1,4 +1,13 @@
-"""Secrets out of text that is stored, exported, sent or put into an error."""
+"""Secrets out of text that is stored, exported, sent or put into an error.
+
+What a name says is secret is looked for (``named.py``), what a command or a statement takes as one (``spoken.py``),
+what looks like one whatever stands around it (``shapes.py``), and what a Secret of Kubernetes holds
+(``manifests.py``). Each takes a time that grows with the length of the text and nothing else: a word that must be there
+is looked for first, a match begins with it, and what was read is not read again. Python's expressions do that without
+the 20 ms that it takes to load RE2, which could not look behind and would still be asked once for each match.
+
+Give it the whole text, and cut what it gives: half a secret is not recognised.
+"""
 
 from __future__ import annotations
 
@@ -8,27 +17,6 @@ from functools import cache, lru_cache
 from typing import Any
 
 MASK = "***"
-
-
-@cache
-def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
-    """What is looked for, and what comes in its place: made when it is first needed, which is not while starting."""
-    return (
-        (re.compile(r"(?s)-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?(-----END \1-----|\Z)"), MASK),
-        (re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,30}://)([^\s/:@]*):([^\s/@]+)@"), rf"\1\2:{MASK}@"),
-        (re.compile(r"(?i)\b((?:proxy-)?authorization\s*[:=]\s*)(?:(basic|bearer|token)\s+)?[^\s,;]+"), rf"\1{MASK}"),
-        (re.compile(r"(?i)(\bbearer\s+)[A-Za-z0-9._~+/-]{8,}=*"), rf"\1{MASK}"),
-        (re.compile(r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*"), MASK),
-        (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"), MASK),
-        (
-            re.compile(
-                r"(?i)(?<![a-z0-9_-])([a-z0-9_-]*(?:password|passwd|pwd|secret|token|api[_-]?key|secret[_-]?key|"
-                r"access[_-]?key|encryption[_-]?key)[\"']?\s*[:=]\s*)"
-                r"(?!env:[A-Za-z_]|file:[/~A-Z])(\"[^\"]*\"|'[^']*'|[^\s,;&\"'()]+)"
-            ),
-            rf"\1{MASK}",
-        ),
-    )
 
 
 def redact(text: str) -> str:
@@ -53,9 +41,21 @@ def _sequence() -> re.Pattern[str]:
 
 
 def _masked(text: str) -> str:
-    for pattern, replacement in _patterns():
-        text = pattern.sub(replacement, text)
+    from lilfox_tui.redact import manifests, named, shapes, spoken
+
+    for masked in (manifests.masked, shapes.masked, spoken.masked, named.masked):
+        text = masked(text, _in_small_letters(text))
     return text
+
+
+@lru_cache(maxsize=1)
+def _in_small_letters(text: str) -> str:
+    """``text`` in small letters, each where it was."""
+    low = text.lower()
+    return low if len(low) == len(text) else text.translate(_SMALL)
+
+
+_SMALL = {ord(letter): letter.lower() for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 
 
 def redact_all(value: Any, text: Callable[[str], str] = redact) -> Any:
@@ -69,11 +69,14 @@ def redact_all(value: Any, text: Callable[[str], str] = redact) -> Any:
 
 
 def _under(name: str, value: Any, text: Callable[[str], str]) -> Any:
-    if isinstance(value, str) and value and _names_a_secret(name):
+    if isinstance(value, str) and value and names_a_secret(name):
         return MASK
     return redact_all(value, text)
 
 
 @lru_cache(maxsize=1024)
-def _names_a_secret(name: str) -> bool:
-    return redact(f"{name}=x") != f"{name}=x"
+def names_a_secret(name: str) -> bool:
+    """Whether what stands under ``name`` is a secret, whatever it looks like."""
+    from lilfox_tui.redact import named
+
+    return named.is_secret(name)
