@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 import msgspec
@@ -90,6 +90,18 @@ class Outbox:
         """The message was not taken; it is tried again at ``next_ms``."""
         with self._database.transaction() as write:
             write.execute("UPDATE outbox SET tries = tries + 1, next_ms = ? WHERE number = ?", (next_ms, number))
+
+    def release(self, receiver: str, but: Collection[int] = ()) -> tuple[int, ...]:
+        """What waits for another try, ``but`` for these messages, is due now, as if it had not been tried; gives its
+        numbers."""
+        rows = self._database.rows("SELECT number FROM outbox WHERE receiver = ? AND tries > 0", (receiver,))
+        numbers = tuple(number for (number,) in rows if number not in but)
+        if numbers:
+            with self._database.transaction() as write:
+                write.executemany(
+                    "UPDATE outbox SET tries = 0, next_ms = 0 WHERE number = ?", ((number,) for number in numbers)
+                )
+        return numbers
 
     def forget(self, receiver: str) -> None:
         """The receiver is no more."""

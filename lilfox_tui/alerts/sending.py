@@ -27,6 +27,8 @@ FIRST_WAIT_S = 5.0
 LONGEST_WAIT_S = 600.0
 GIVEN_UP_AFTER_S = 3 * 86_400.0
 """A message that was not taken for so long says nothing any more."""
+RELEASED_AT_MOST_EACH_S = 60.0
+"""A message that its receiver refuses is not tried again with each other one that it takes."""
 _JITTER = 0.2
 _DOUBLED_AT_MOST = 16
 
@@ -56,6 +58,7 @@ class Sending:
         self.note: Message | None = None
         self._timeout_s, self._now = timeout_s, now
         self._saved, self._outbox = saved, Outbox(saved.database)
+        self._released: dict[int, datetime] = {}
 
     async def send_due(self) -> float | None:
         """Sends what is due. Seconds until the next is; None where nothing waits. Raises LilFoxError where the outbox
@@ -86,6 +89,16 @@ class Sending:
             return LilFoxError(fault_of(error))
         return None
 
+    def _release(self) -> None:
+        """The receiver takes something again: what it did not take does not wait out its own time. Blocks."""
+        now = self._now()
+        recent = {
+            number: at
+            for number, at in self._released.items()
+            if abs((now - at).total_seconds()) < RELEASED_AT_MOST_EACH_S
+        }
+        self._released = recent | dict.fromkeys(self._outbox.release(self.name, recent), now)
+
     def reached(self) -> None:
         """It has taken something."""
         self.outage = self.note = None
@@ -99,9 +112,12 @@ class Sending:
     async def _send(self, waiting: Waiting) -> None:
         error = await self.tell(waiting.notice)
         if error is None or isinstance(error, PartlyTold):
+            was_away = self.outage is not None or waiting.tries > 0
             self.reached()
             self.note = None if error is None else _message(error)
             await asyncio.to_thread(self._done, waiting, "told", "" if error is None else str(error))
+            if was_away:
+                await asyncio.to_thread(self._release)
         elif ms_of(self._now()) - waiting.made_ms > GIVEN_UP_AFTER_S * 1000:
             self.outage, self.note = None, tr("a message was given up after three days: {error}", error=error)
             await asyncio.to_thread(self._done, waiting, "not told", str(error))

@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from lilfox_tui.alerts.outbox import Outbox
 from lilfox_tui.cli.schemas import schema
 from tests.services.alert_lab import Lab
 from tests.services.http_stand_in import Reply, StandIn
@@ -139,3 +140,20 @@ async def test_the_list_says_who_is_not_told(lab: Lab, hook: StandIn) -> None:
     (one,) = document(lab, "list", code=1)["not_told"]
     assert (one["notifier"], one["messages"]) == ("pager", 1)
     assert alerts(lab, "list", code=1).splitlines()[-1].startswith("pager was not told: 1 message waits since 20")
+
+
+async def test_a_test_that_reaches_a_receiver_lets_what_waits_for_it_go_out(lab: Lab) -> None:
+    answers = [Reply(503)]
+    hook = StandIn(lambda _request: answers[0])
+    async with hook.running():
+        lab.configure(f"{{chat: {{kind: webhook, url: '{hook.url}/chat'}}}}")
+        lab.values(a=0)
+        engine = lab.start()
+        await until(lambda: "chat" in " ".join(engine.now().get("troubles", ())), what="it is away")
+        outbox = Outbox(lab.saved().database)
+        await until(lambda: outbox.first_of_groups("chat")[0].tries > 0, what="it waits")
+        with outbox._database.transaction() as write:  # as after many tries
+            write.execute("UPDATE outbox SET tries = 9, next_ms = next_ms + 500000")
+        answers[0] = Reply(200)
+        await asyncio.to_thread(alerts, lab, "notify-test")
+        await until(lambda: outbox.count("chat") == 0, what="what waited is told")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lilfox_tui.cli.output import print_error, print_line
@@ -27,8 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Tells each once, without retries; 1 where one could not be told."""
-    config = load_settings(args).config
+    """Tells each once, without retries; 1 where one could not be told. What waits for one that was told goes out."""
+    loaded = load_settings(args)
+    config = loaded.config
     if not config.notifiers:
         raise UsageError(tr("the configuration has no notifiers"), tr("write them into the section notifiers:"))
     unknown = [name for name in args.names if name not in config.notifiers]
@@ -36,17 +38,35 @@ def run(args: argparse.Namespace) -> int:
         known = listed(config.notifiers)
         raise UsageError(tr("no notifier is named {name}", name=unknown[0]), tr("one of: {kinds}", kinds=known))
     wanted = {name: options for name, options in config.notifiers.items() if not args.names or name in args.names}
-    return asyncio.run(_tell(config, wanted))
+    told = asyncio.run(_tell(config, wanted))
+    _release(told, loaded.path)
+    return 0 if len(told) == len(wanted) else 1
 
 
-async def _tell(config: Config, wanted: Mapping[str, NotifierConfig]) -> int:
+def _release(told: Collection[str], config_file: Path | None) -> None:
+    from lilfox_tui.alerts.database import Database
+    from lilfox_tui.alerts.folder import DATABASE, folder_of
+    from lilfox_tui.alerts.outbox import Outbox
+
+    folder = folder_of(config_file)
+    if folder is None or not (folder / DATABASE).exists():
+        return
+    database = Database(folder / DATABASE)
+    try:
+        for name in told:
+            Outbox(database).release(name)
+    finally:
+        database.close()
+
+
+async def _tell(config: Config, wanted: Mapping[str, NotifierConfig]) -> list[str]:
     errors = await asyncio.gather(*(_tell_one(config, name, options) for name, options in wanted.items()))
     for name, error in zip(wanted, errors, strict=True):
         if error is None:
             print_line(tr("{name}: told", name=name))
         else:
             print_error(LilFoxError(tr("{name}: {error}", name=name, error=error), error.hint))
-    return 1 if any(error is not None for error in errors) else 0
+    return [name for name, error in zip(wanted, errors, strict=True) if error is None]
 
 
 async def _tell_one(config: Config, name: str, options: NotifierConfig) -> LilFoxError | None:

@@ -101,6 +101,43 @@ async def test_a_receiver_that_is_away_for_an_hour_is_told_all_in_order_and_once
     assert [event.kind for event in way.saved.events(9)] == ["told"] * 3
 
 
+async def test_the_first_that_is_taken_releases_all_that_wait(tmp_path: Path) -> None:
+    way = Way(tmp_path)
+    way.receiver.fails = away
+    groups = [(("alertname", f"A{number}"),) for number in range(20)]
+    way.put(*(notice(group=group) for group in groups))
+    await way.go_on(7200)
+    way.receiver.fails = lambda _: None
+    way.put(notice(group=OTHER))  # it is due at once, and tells that the receiver is back
+    await way.go_on(0.0)
+    assert sorted(way.receiver.heard) == sorted([*(f"A{number} firing" for number in range(20)), "Other firing"])
+    assert way.error() == ""
+
+
+async def test_what_is_released_while_the_receiver_comes_and_goes_waits_little(tmp_path: Path) -> None:
+    way = Way(tmp_path)
+    way.receiver.fails = away
+    way.put(*(notice(group=(("alertname", f"A{number}"),)) for number in range(5)))
+    await way.go_on(7200)
+    takes = iter([None, away(notice())] * 3)
+    way.receiver.fails = lambda _: next(takes, None)
+    way.put(notice(group=OTHER))
+    await way.go_on(20)
+    assert len(way.receiver.heard) == 6
+
+
+async def test_one_that_is_refused_is_not_tried_with_each_that_is_taken(tmp_path: Path) -> None:
+    way = Way(tmp_path)
+    way.receiver.fails = lambda given: away(given) if given.group == SLOW else None
+    way.put(notice())
+    await way.go_on(0.0)
+    for number in range(100):
+        way.put(notice(group=(("alertname", f"A{number}"),)))
+        await way.go_on(0.1)
+    assert len(way.receiver.heard) == 100
+    assert way.receiver.tries - 100 < 8
+
+
 async def test_what_waits_is_there_after_a_restart(tmp_path: Path) -> None:
     before = Way(tmp_path)
     before.receiver.fails = away
