@@ -135,8 +135,9 @@ class RunningRule:
         around = self._around
         for labels, value in zip(result.labels, result.values.tolist(), strict=True):
             scope = Scope(
-                dict(labels.pairs), value, ask, around.external_labels, around.external_url, around.knows_own_url
-            )
+                dict(labels.pairs), value, ask, around.external_labels, around.external_url, at_ms / 1000,
+                around.knows_own_url,
+            )  # fmt: skip
             own = self._expanded(self.rule.labels, scope)
             identity = labels.without((NAME,)).replaced({**own, ALERT_NAME: self.rule.name})
             if identity in found:

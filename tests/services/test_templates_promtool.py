@@ -234,6 +234,8 @@ BROKEN = [
     "a\n{{ if 1 }}\n{{ nosuch }}{{ end }}",
 ]
 """Texts that are refused."""
+TIMES = (Path(__file__).parent / "template_times.txt").read_text().splitlines()
+"""Texts with times and durations."""
 
 
 def answered(text: str) -> Vector:
@@ -249,10 +251,11 @@ def answered(text: str) -> Vector:
 
 def test_each_text_gives_what_promtool_gives(tmp_path: Path) -> None:
     scope = Scope(LABELS, 2.5, answered, {"dc": "north"})
-    wanted = expansions(GOOD, tmp_path)
-    got = [Template(text, "Probe").expand(scope) for text in GOOD]
-    assert len(GOOD) > 100
-    assert {text: pair for text, *pair in zip(GOOD, got, wanted, strict=True) if pair[0] != pair[1]} == {}
+    texts = [*GOOD, *TIMES]
+    wanted = expansions(texts, tmp_path)
+    got = [Template(text, "Probe").expand(scope) for text in texts]
+    assert len(texts) > 150
+    assert {text: pair for text, *pair in zip(texts, got, wanted, strict=True) if pair[0] != pair[1]} == {}
 
 
 @pytest.mark.parametrize("text", BROKEN)

@@ -1,6 +1,6 @@
 """Texts of alerts with ``{{ … }}`` in them: Go's text/template, as far as Prometheus' alerts use it.
 
-What a text gives is what Prometheus 2.53 gives, errors included. Unlike there, one expansion is bounded in steps,
+What a text gives is what Prometheus gives, errors included. Unlike there, one expansion is bounded in steps,
 depth and length: a text comes from a file, what it is filled with from the hosts.
 """
 
@@ -33,7 +33,7 @@ class Scope(Struct, frozen=True):
     """What a text is filled with. ``labels`` are those of the result, ``__name__`` among them where it has one.
 
     ``external_url`` is this program's own address; None where it has none, then asking for it is an error.
-    ``query`` answers a query at the time of the evaluation; it raises LilFoxError.
+    ``query`` answers a query at the time of the evaluation, which is ``now_s``; it raises LilFoxError.
     """
 
     labels: Mapping[str, str]
@@ -41,6 +41,7 @@ class Scope(Struct, frozen=True):
     query: Callable[[str], Vector]
     external_labels: Mapping[str, str] = {}
     external_url: str | None = None
+    now_s: float = 0.0
     knows_own_url: bool = True
     """False: ``externalURL`` and ``pathPrefix`` are errors, and ``$externalURL`` alone is ``external_url``, as in
     Prometheus' tests of rules."""
@@ -64,7 +65,9 @@ class Template:
         top = Top(scope.labels, scope.external_labels, scope.external_url or "", scope.value)
         try:
             own_url = scope.external_url if scope.knows_own_url else None
-            filled = expand(self.name, _BEFORE + self.text, self._trees, functions(scope.query, own_url), top)
+            filled = expand(
+                self.name, _BEFORE + self.text, self._trees, functions(scope.query, own_url, scope.now_s), top
+            )
             return encodable(filled)  # half a character that was cut off; Go's JSON has U+FFFD there too
         except ExpansionFailed as error:
             return encodable(f"<error expanding template: error executing template {self.name}: {error}>")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from lilfox_tui.alerts.template.bounds import QUERY_STEPS, Budget, Growing
 from lilfox_tui.alerts.template.errors import ExpansionFailed
 from lilfox_tui.alerts.template.function import Function, Type
 from lilfox_tui.alerts.template.go_builtins import printed
 from lilfox_tui.alerts.template.go_text import quote, to_bytes
+from lilfox_tui.alerts.template.go_time import Moment, Span, methods_of
 from lilfox_tui.alerts.template.nodes import (
     Action,
     Anything,
@@ -47,7 +49,18 @@ class _Absent:
 
 
 _ABSENT = _Absent()
+_GO_TYPES: Mapping[type, str] = {str: "string", int: "int", Moment: "time.Time", Span: "time.Duration"}
 _LARGEST_INT = 2**63 - 1
+
+
+class Given(NamedTuple):
+    """What stands behind the last name of a chain, and what comes down the pipe to it."""
+
+    operands: tuple[Operand, ...] = ()
+    piped: object = _ABSENT
+
+    def __bool__(self) -> bool:
+        return bool(self.operands) or self.piped is not _ABSENT
 
 
 class _Left(Exception):
@@ -208,7 +221,7 @@ class _Expansion:
             self.at(first)
         has_arguments = bool(arguments) or piped is not _ABSENT
         if isinstance(first, Field | Chain) or (isinstance(first, Variable) and len(first.names) > 1):
-            return self.chain(dot, first, has_arguments=has_arguments)
+            return self.chain(dot, first, Given(arguments, piped))
         if isinstance(first, Variable):
             self.at(first)
         if has_arguments:
@@ -232,9 +245,9 @@ class _Expansion:
         if isinstance(operand, Variable) and len(operand.names) == 1:
             self.at(operand)
             return self.variable(operand.names[0])
-        return NOTHING if isinstance(operand, Nil) else self.chain(dot, operand, has_arguments=False)
+        return NOTHING if isinstance(operand, Nil) else self.chain(dot, operand, Given())
 
-    def chain(self, dot: object, node: Field | Chain | Variable, *, has_arguments: bool) -> object:
+    def chain(self, dot: object, node: Field | Chain | Variable, given: Given) -> object:
         self.at(node)
         names = node.names
         if isinstance(node, Field):
@@ -246,8 +259,38 @@ class _Expansion:
         else:
             value = self.operand(dot, node.of)
         for place, name in enumerate(names):
-            value = self.field(value, name, has_arguments=has_arguments and place == len(names) - 1)
+            mine = given if place == len(names) - 1 else Given()
+            if name in methods_of(value):
+                value = self.method(dot, node, value, name, mine)
+            else:
+                value = self.field(value, name, has_arguments=bool(mine))
         return value
+
+    def method(self, dot: object, node: Anything, value: object, name: str, given: Given) -> object:
+        """Of a time or a duration."""
+        call, types = methods_of(value)[name]
+        kinds = [*types, *(object,) * len(given.operands)]
+        arguments = [self.of_method(dot, each, kind) for each, kind in zip(given.operands, kinds, strict=False)]
+        if given.piped is not _ABSENT:
+            arguments.append(given.piped)
+        if len(arguments) != len(types):
+            raise self.failed(f"wrong number of args for {name}: want {len(types)} got {len(arguments)}")
+        for argument, wanted in zip(arguments, types, strict=True):
+            if not isinstance(argument, wanted) or isinstance(argument, bool):
+                found = type_name(argument)
+                raise self.failed(f"wrong type for value; expected {_GO_TYPES[wanted]}; got {found}")
+        try:
+            result = call(value, *arguments)
+        except ValueError as error:
+            self.node = node
+            raise self.failed(f"error calling {name}: {error}") from None
+        self.budget.spend_on_texts(*arguments, result)
+        return result
+
+    def of_method(self, dot: object, operand: Operand, wanted: type) -> object:
+        if isinstance(operand, Constant) and wanted is Span and isinstance(operand.value, int):
+            return Span(operand.value)
+        return self.argument(dot, operand, "string") if wanted is str else self.operand(dot, operand)
 
     def field(self, value: object, name: str, *, has_arguments: bool) -> object:
         if value is NOTHING:

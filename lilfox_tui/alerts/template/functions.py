@@ -1,4 +1,4 @@
-"""The functions that Prometheus adds to Go's templates (its template/template.go, as of 2.53)."""
+"""The functions that Prometheus adds to Go's templates (its template/template.go, as of 3.14)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from urllib.parse import quote_plus, urlsplit
 from lilfox_tui.alerts.template.function import Function
 from lilfox_tui.alerts.template.go_builtins import BUILTINS
 from lilfox_tui.alerts.template.go_text import to_bytes
+from lilfox_tui.alerts.template.go_time import to_moment, to_span
 from lilfox_tui.alerts.template.humanize import (
     humanize,
     humanize1024,
     humanize_duration,
     humanize_percentage,
     humanize_timestamp,
+    to_float,
 )
 from lilfox_tui.alerts.template.regex import match, replace_all
 from lilfox_tui.alerts.template.values import Arguments, Nothing, SafeHtml, Sample, Samples
@@ -132,6 +134,12 @@ def _ask(query: Ask, text: str) -> Samples:
     return Samples(Sample(dict(labels.pairs), value) for labels, value in zip(found.labels, values, strict=True))
 
 
+def _seconds(text: str) -> float:
+    """As Prometheus 3, which takes a minus in front."""
+    sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
+    return sign * parse_duration(digits) / 1000
+
+
 def _path_of(url: str | None) -> str:
     return urlsplit(_url(url)).path
 
@@ -165,16 +173,21 @@ _FIXED: dict[str, Function] = {
     "humanizeDuration": Function(humanize_duration, ("interface {}",)),
     "humanizePercentage": Function(humanize_percentage, ("interface {}",)),
     "humanizeTimestamp": Function(humanize_timestamp, ("interface {}",)),
-    "parseDuration": Function(lambda text: parse_duration(text) / 1000, ("string",)),
+    "toTime": Function(lambda value: to_moment(to_float(value)), ("interface {}",)),
+    "toDuration": Function(lambda value: to_span(to_float(value)), ("interface {}",)),
+    "parseDuration": Function(_seconds, ("string",)),
+    "urlQueryEscape": Function(lambda text: quote_plus(to_bytes(text)), ("string",)),
 }
-NAMES = frozenset((*_FIXED, "query", "externalURL", "pathPrefix"))
+NAMES = frozenset((*_FIXED, "query", "now", "externalURL", "pathPrefix"))
 """Everything that a template may call."""
 
 
-def functions(query: Ask, url: str | None) -> Mapping[str, Function]:
-    """All of them; ``query`` is asked by ``query``, and ``url`` is this program's own address (None: it has none)."""
+def functions(query: Ask, url: str | None, now_s: float) -> Mapping[str, Function]:
+    """All of them; ``query`` is asked by ``query``, ``url`` is this program's own address (None: it has none), and
+    ``now_s`` the time of the evaluation, in seconds since 1970."""
     return {
         **_FIXED,
+        "now": Function(lambda: now_s),
         "query": Function(partial(_ask, query), ("string",)),
         "externalURL": Function(partial(_url, url)),
         "pathPrefix": Function(partial(_path_of, url)),

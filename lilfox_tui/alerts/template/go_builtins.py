@@ -9,6 +9,7 @@ from urllib.parse import quote_plus
 from lilfox_tui.alerts.template.function import Function
 from lilfox_tui.alerts.template.go_format import PLAIN, shown, sprint, sprintf, sprintln, struct_text
 from lilfox_tui.alerts.template.go_text import from_bytes, to_bytes
+from lilfox_tui.alerts.template.go_time import Span
 from lilfox_tui.alerts.template.values import NOTHING, Arguments, Sample, Samples, is_true, type_name
 
 _INCOMPATIBLE = "incompatible types for comparison"
@@ -33,6 +34,7 @@ def equal(first: object, *others: object) -> bool:
 def _is_equal(first: object, other: object) -> bool:
     if first is NOTHING or other is NOTHING:
         return first is other
+    first, other = _counted(first), _counted(other)
     kind = _basic(first)
     if kind is not _basic(other):
         raise ValueError(_INCOMPATIBLE)
@@ -44,8 +46,14 @@ def _is_equal(first: object, other: object) -> bool:
     return first is other
 
 
+def _counted(value: object) -> object:
+    """A duration is a number to Go."""
+    return value.nanoseconds if isinstance(value, Span) else value
+
+
 def less(first: object, other: object) -> bool:
     """``lt``."""
+    first, other = _counted(first), _counted(other)
     kind = _basic(first)
     if kind is None or _basic(other) is None:
         raise ValueError(_INVALID)

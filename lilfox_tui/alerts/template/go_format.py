@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from lilfox_tui.alerts.template.bounds import Growing
 from lilfox_tui.alerts.template.go_text import quote, quote_ascii, to_bytes
+from lilfox_tui.alerts.template.go_time import Moment, Named, Span
 from lilfox_tui.alerts.template.values import NOTHING, Sample, Samples, Top, fields, type_name
 from lilfox_tui.scrape.go_number import shortest
 
@@ -67,6 +68,10 @@ def shown(value: object, verb: str, form: Form) -> str:
         return _text(value, verb, form)
     if isinstance(value, bool):
         return _padded("true" if value else "false", form) if verb in "tv" else _bad(value, verb, form)
+    if isinstance(value, Named | Moment | Span) and (verb in "vsqxX" or not isinstance(value, Named)):
+        if isinstance(value, Span) and verb in "dbcoUO":
+            return _integer(value.nanoseconds, verb, form)
+        return _text(str(value), "s" if verb == "v" else verb, form)
     if isinstance(value, int):
         return _integer(value, verb, form)
     if isinstance(value, float):

@@ -10,6 +10,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from lilfox_tui.alerts.template.go_time import Moment, Named, Span, Weekday
+
 
 class Nothing:
     """No value at all (Go's invalid reflect.Value): a missing key of :class:`Arguments`, an untyped nil."""
@@ -54,6 +56,10 @@ class Top(Struct, frozen=True):
 Fields = tuple[tuple[str, object], ...]
 _TYPES: tuple[tuple[type, str], ...] = (
     (bool, "bool"),
+    (Weekday, "time.Weekday"),
+    (Named, "time.Month"),
+    (Moment, "*time.Time"),
+    (Span, "*time.Duration"),
     (SafeHtml, "template.HTML"),
     (str, "string"),
     (int, "int"),
@@ -89,4 +95,4 @@ def fields(value: Sample | Top) -> Fields:
 
 def is_true(value: object) -> bool:
     """Whether ``if`` takes it for true: neither zero nor empty nor nil."""
-    return isinstance(value, Sample | Top) or (value is not NOTHING and bool(value))
+    return isinstance(value, Sample | Top | Moment | Span) or (value is not NOTHING and bool(value))
