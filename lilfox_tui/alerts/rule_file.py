@@ -1,7 +1,7 @@
 """Prometheus' rule files as they are: what ``promtool check rules`` takes is taken, what it refuses is refused.
 
-Like Prometheus 3, and unlike 2.53, groups may have ``labels``. Names of labels and of recorded series are those of
-2.53 (letters, digits, ``_``, and ``:`` in series): no UTF-8 names.
+Like Prometheus 3, and unlike 2.53, groups may have ``labels``, and names of labels, annotations and recorded series may
+be any UTF-8.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from lilfox_tui.config.yaml_nodes import Node, parse
 from lilfox_tui.errors import ConfigError
 from lilfox_tui.i18n import _, tr
 from lilfox_tui.promql.errors import QueryError
-from lilfox_tui.scrape.labels import LABEL_NAME, NAME
+from lilfox_tui.scrape.labels import NAME
 from lilfox_tui.scrape.prometheus_nodes import DIALECT, Fields, PrometheusNodes
 from lilfox_tui.scrape.prometheus_text import read_text
 
 if TYPE_CHECKING:
     from lilfox_tui.promql.query import Query
 
-_SERIES_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_BRACES = re.compile(r"[{}]")
 _STAND_IN = "vector(0)"  # for an expression that is wrong, while the rest of the file is read
 _GROUP_FIELDS = ("name", "interval", "query_offset", "limit", "labels", "rules")
 _RULE_FIELDS = ("record", "alert", "expr", "for", "keep_firing_for", "labels", "annotations")
@@ -158,7 +158,7 @@ class _Reading:
             self.wrong(node.line, _("neither an alert nor a record; give it one of them"), name)
         self.label_names(label_lines, name)
         for annotation, place in annotation_lines.items():
-            if not LABEL_NAME.fullmatch(annotation):
+            if not annotation:
                 self.wrong(place, _("{name} cannot be the name of an annotation", name=quoted(annotation)), name)
         if record:
             self.recording(rule, fields)
@@ -168,7 +168,7 @@ class _Reading:
 
     def label_names(self, lines: dict[str, int], rule: str | None) -> None:
         for label, line in lines.items():
-            if not LABEL_NAME.fullmatch(label) or label == NAME:
+            if label in ("", NAME):
                 self.wrong(line, _("{name} cannot be the name of a label", name=quoted(label)), rule)
 
     def query(self, expression: str, line: int, rule: str) -> Query:
@@ -191,7 +191,7 @@ class _Reading:
             if value:
                 self.wrong(fields[field].line, what.replace("{field}", field), rule.name)
         name = self.nodes.word(fields.get("record"))
-        if not _SERIES_NAME.fullmatch(name):
+        if _BRACES.search(name):  # that is an expression, which people write in the wrong place
             self.wrong(rule.line, _("{name} cannot be the name of a series", name=quoted(name)), rule.name)
 
     def templates(self, rule: Rule) -> None:

@@ -19,8 +19,9 @@ from lilfox_tui.scrape.matching import condition
 PRESETS_S = (3600.0, 4 * 3600.0, 24 * 3600.0)
 """Lengths that are offered first; beside them stands "until it has resolved"."""
 _QUOTED = r'"(?:[^"\\\n]|\\.)*"'
+_PLAIN_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _MATCHER = re.compile(
-    rf"\s*({_QUOTED}|[a-zA-Z_:][a-zA-Z0-9_:]*)\s*(=~|!~|!=|=)\s*({_QUOTED}|[^\s,{{}}\"'=!~\\]*)\s*(,|$)", re.DOTALL
+    rf"\s*({_QUOTED}|{_PLAIN_NAME.pattern})\s*(=~|!~|!=|=)\s*({_QUOTED}|[^\s,{{}}\"'=!~\\]*)\s*(,|$)", re.DOTALL
 )
 _ESCAPES = {"n": "\n", "t": "\t", '"': '"', "\\": "\\"}
 
@@ -79,7 +80,11 @@ def is_active(silence: Silence, now: datetime) -> bool:
 
 def written(matchers: Iterable[SilenceMatcher]) -> str:
     """As :func:`parse_matchers` reads it."""
-    return ", ".join(f"{one.name}{_op(one)}{_quoted(one.value)}" for one in matchers)
+    return ", ".join(f"{_name(one.name)}{_op(one)}{_quoted(one.value)}" for one in matchers)
+
+
+def _name(name: str) -> str:
+    return name if _PLAIN_NAME.fullmatch(name) else _quoted(name)
 
 
 def _op(matcher: SilenceMatcher) -> str:

@@ -50,18 +50,18 @@ OF_A_RULE = [
     "alert: A\nexpr: true", "alert: A\nexpr: null", 'alert: A\nexpr: \'"text"\'', "alert: A\nexpr: 'up[5m]'",
     "record: a\nexpr: '1'", "alert: 1\nexpr: up", "alert: a b\nexpr: up", "alert: null\nexpr: up",
     "alert: ''\nexpr: up", "alert: '{{'\nexpr: up\nlabels: {a: b}", "alert: [a]\nexpr: up",
-    "record: 'a b'\nexpr: up", "record: 'ä'\nexpr: up", "record: 'a:b'\nexpr: up", "record: a.b\nexpr: up",
+    "record: 'a:b'\nexpr: up",
     'record: \'a{b="c"}\'\nexpr: up', "record: a\nexpr: up\nfor: 5m", "record: a\nexpr: up\nfor: 0s",
     "record: a\nexpr: up\nkeep_firing_for: 5m", "record: a\nexpr: up\nannotations: {a: b}",
     "record: a\nexpr: up\nannotations: {}", "record: a\nexpr: up\nlabels: {a: '{{ nosuch }}'}",
     "alert: a\nexpr: up\nfoo: 5m", "Alert: a\nexpr: up", "alert: a\nexpr: up\nfor: 5m\nkeep_firing_for: 1h30m",
     "alert: a\nexpr: up\nfor: 5 minutes", "alert: a\nexpr: up\nfor: [1]", "alert: a\nexpr: up\nfor:",
-    "alert: a\nexpr: up\nlabels: {a-b: c}", "alert: a\nexpr: up\nlabels: {__name__: c}",
-    "alert: a\nexpr: up\nlabels: {alertname: c}", "alert: a\nexpr: up\nlabels: {ä: c}",
+    "alert: a\nexpr: up\nlabels: {__name__: c}",
+    "alert: a\nexpr: up\nlabels: {alertname: c}",
     "alert: a\nexpr: up\nlabels: {a: 1, b: true, c: , d: 1.50}", "alert: a\nexpr: up\nlabels: {a: [1]}",
     "alert: a\nexpr: up\nlabels: [1]", "alert: a\nexpr: up\nlabels: x", "alert: a\nexpr: up\nlabels: ''",
-    "alert: a\nexpr: up\nlabels:", "alert: a\nexpr: up\nlabels: {1: x}", "alert: a\nexpr: up\nlabels: {'': x}",
-    "alert: a\nexpr: up\nlabels: {a: 1, a: 2}", "alert: a\nexpr: up\nannotations: {a-b: c}",
+    "alert: a\nexpr: up\nlabels:", "alert: a\nexpr: up\nlabels: {'': x}",
+    "alert: a\nexpr: up\nlabels: {a: 1, a: 2}",
     "alert: a\nexpr: up\nannotations: {__name__: c}", "alert: a\nexpr: up\nannotations: {a: '{{ nosuch }}'}",
     "alert: a\nexpr: up\nlabels: {a: '{{ nosuch }}'}",
     "alert: a\nexpr: up\nannotations: {a: '{{ $labels.x | humanize }}'}", "alert: a\nexpr: up\nexpr: down",
@@ -72,6 +72,13 @@ OF_A_RULE = [
     "alert: a\nexpr: 'sum(up) by'", "alert: a\nexpr: 'up and 1'", "alert: a\nexpr: 'up[5m] > 1'",
 ]  # fmt: skip
 """One rule."""
+
+
+OF_PROMETHEUS_3 = [
+    "record: 'a b'\nexpr: up", "record: 'ä'\nexpr: up", "record: a.b\nexpr: up",
+    "alert: a\nexpr: up\nlabels: {a-b: c, ä: c, 1: x, 'a\"b': c}", "alert: a\nexpr: up\nannotations: {a-b: c, é: x}",
+]  # fmt: skip
+"""Names that the promtool here, of 2.53, refuses and Prometheus 3 takes (its model/rulefmt/rulefmt_test.go)."""
 
 
 def of_group(fields: str) -> str:
@@ -95,6 +102,14 @@ def test_a_file_is_taken_or_refused_as_promtool_does(tmp_path: Path, text: str) 
         read_rules(rules)
     assert raised.value.problems, done.stderr
     assert all(re.match(rf"{re.escape(str(rules))}:\d+: ", problem) for problem in raised.value.problems)
+
+
+@pytest.mark.parametrize("rule", OF_PROMETHEUS_3)
+def test_names_in_utf8_are_taken_as_prometheus_3_does(tmp_path: Path, rule: str) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(of_rule(rule))
+    assert len(read_rules(rules).groups[0].rules) == 1
+    assert check_rules(rules, "--lint=none").returncode == 1, "it is of Prometheus 3 now: move these to the others"
 
 
 def test_what_is_no_utf8_is_refused_with_its_line(tmp_path: Path) -> None:

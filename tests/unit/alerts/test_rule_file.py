@@ -43,11 +43,11 @@ groups:
     lables: {severity: page}
     annotations:
       summary: '{{ $label.instance }}'
-  - record: a b
+  - record: 'a{b}'
     expr: up
     for: 5m
 - name: hosts
-  labels: {severity: '{{ nosuch }}', a-b: c}
+  labels: {severity: '{{ nosuch }}', __name__: c}
   rules:
   - {alert: Down, expr: up == 0}
 """
@@ -81,8 +81,8 @@ def test_all_that_is_wrong_is_said_at_once_with_its_line() -> None:
         ["hosts.yml:7", "hosts/Down"],
         ["hosts.yml:8", "hosts/Down"],
         ["hosts.yml:10", "hosts/Down"],
-        ["hosts.yml:11", "hosts/a b"],
-        ["hosts.yml:13", "hosts/a b"],
+        ["hosts.yml:11", "hosts/a{b}"],
+        ["hosts.yml:13", "hosts/a{b}"],
         ["hosts.yml:14", "hosts"],
         ["hosts.yml:15", "hosts"],
         ["hosts.yml:15", "hosts/Down"],

@@ -7,12 +7,14 @@ import pytest
 from lilfox_tui.alerts.template import Scope, Template, TemplateError
 from lilfox_tui.promql.value import Vector
 
-DOCUMENTED = """
-query first label value strvalue sortByLabel humanize humanize1024 humanizeDuration humanizePercentage
-humanizeTimestamp toTime toDuration now title toUpper toLower stripPort match reReplaceAll graphLink tableLink
-parseDuration stripDomain urlQueryEscape args safeHtml externalURL pathPrefix
-and or not len index slice print printf println html js urlquery eq ne lt le gt ge call
-""".split()
+DOCUMENTED = [
+    "query", "first", "label", "value", "strvalue", "sortByLabel", "humanize", "humanize1024",
+    "humanizeDuration", "humanizePercentage", "humanizeTimestamp", "toTime", "toDuration", "now", "title",
+    "toUpper", "toLower", "stripPort", "match", "reReplaceAll", "graphLink", "tableLink", "parseDuration",
+    "stripDomain", "urlQueryEscape", "args", "safeHtml", "externalURL", "pathPrefix", "and", "or", "not",
+    "len", "index", "slice", "print", "printf", "println", "html", "js", "urlquery", "eq", "ne", "lt", "le",
+    "gt", "ge", "call",
+]  # fmt: skip
 """docs/configuration/template_reference.md of 3.14, and the functions of Go's templates that it refers to."""
 IN_CONSOLES_ONLY = ["tmpl"]
 
