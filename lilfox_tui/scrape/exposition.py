@@ -7,6 +7,7 @@ read; of any other page the meaning of those lines whose key is new.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import NamedTuple
@@ -38,6 +39,7 @@ _MOST_FAMILIES = 20_000
 _LONGEST_LINE = 256 * 1024
 _MOST_LINES = 4_000_000
 _SPLIT_BYTES = 1 << 20
+_ESCAPED = re.compile(rb"\\.", re.DOTALL)
 
 Relabel = Callable[[Mapping[str, str]], LabelSet | None]
 """A page's labels into the series', None where the sample is dropped."""
@@ -154,11 +156,17 @@ class Exposition:
     def _by_line(self, lines: list[bytes]) -> Page:
         reading = _Reading(self._known, self._pairs, self._relabel, openmetrics=self._openmetrics, limit=self._limit)
         reading.honor_timestamps = self._honor_timestamps
-        for row, line in enumerate(lines):
+        row = 0
+        while row < len(lines):
+            count = 1
             try:
-                reading.take(row, line)
+                reading.take(row, lines[row])
             except Malformed as error:
-                raise reading.bad(row, line, error.message) from None
+                count = 1 if self._openmetrics else _lines_of_one(lines, row)
+                if count == 1:
+                    raise reading.bad(row, lines[row], error.message) from None
+                reading.take_lines(row, lines[row : row + count])
+            row += count
         if self._openmetrics and not reading.ended:
             raise reading.bad_end()
         page = self._page(reading)
@@ -221,6 +229,15 @@ class _Reading:
             self._sample(row, series, value, at_ms if self.honor_timestamps else None)
         elif self._openmetrics:
             raise Malformed(tr("a line is empty"))
+
+    def take_lines(self, row: int, lines: list[bytes]) -> None:
+        """One sample that stands in several lines. Raises BadPage."""
+        whole = b"\n".join(lines)
+        try:
+            self.take(row, whole)
+        except Malformed as error:
+            raise self.bad(row, whole, error.message) from None
+        self.simple = False
 
     def _sample(self, row: int, key: bytes, value: float, at_ms: int | None) -> None:
         if key in self._known:
@@ -320,6 +337,20 @@ def _lines(body: bytes) -> list[bytes]:
             raise BadPage(tr("more than {limit} lines; none was read", limit=_MOST_LINES))
     found += body[start:end].split(b"\n")
     return found
+
+
+def _lines_of_one(lines: list[bytes], row: int) -> int:
+    """How many lines the sample has that begins in ``row``: as in Prometheus' parser of the text format, and not in
+    OpenMetrics, a newline may stand in a quoted value as it is."""
+    inside, length = False, 0
+    for place in range(row, len(lines)):
+        length += len(lines[place])
+        if length > _LONGEST_LINE:
+            break
+        inside ^= _ESCAPED.sub(b"", lines[place]).count(b'"') % 2 == 1
+        if not inside:
+            return place - row + 1
+    return 1
 
 
 def _shape(lines: list[bytes], reading: _Reading, page: Page) -> _Shape | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 
 import pytest
@@ -323,3 +324,30 @@ def test_what_was_read_before_changes_nothing(pages: list[tuple[list[str], bool]
 def test_a_time_that_no_clock_can_tell_is_refused(page: str, openmetrics: bool) -> None:
     with pytest.raises(BadPage, match="time out of range"):
         read(page, openmetrics=openmetrics)
+
+
+PIECES = st.lists(
+    st.sampled_from(["\n", '\\"', "\\\\", "# TYPE a counter", "a 1", "}", "{", "=", ",", "é", " ", "x"]), max_size=9
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(PIECES.map("".join), max_size=5))
+def test_a_newline_in_a_value_costs_no_other_sample(values: list[str]) -> None:
+    """As the same page with the newlines escaped."""
+    raw = "".join(f'a{{i="{place}",x="{value}"}} {place}\nb{place} 1\n' for place, value in enumerate(values))
+    escaped = "".join(
+        f'a{{i="{place}",x="{value.replace(chr(10), chr(92) + "n")}"}} {place}\nb{place} 1\n'
+        for place, value in enumerate(values)
+    )
+    reader = Exposition(plain)
+    assert shown(reader.read(raw.encode(), openmetrics=False)) == read(escaped)
+    assert shown(reader.read(raw.encode(), openmetrics=False)) == read(escaped), "also the second time"
+
+
+def test_a_quote_that_is_never_closed_is_named_with_its_line() -> None:
+    body = b"ok 1\n" + b'a{x="open\n' + b"b 1\n" * 200_000
+    began = time.process_time()
+    with pytest.raises(BadPage, match="line 2 is no metric"):
+        Exposition(plain).read(body, openmetrics=False)
+    assert time.process_time() - began < 1.0
