@@ -17,10 +17,10 @@ from lilfox_tui.metrics.traffic import Traffic, TrafficPart
 from lilfox_tui.monitor.target_view import TargetView, view_of
 from lilfox_tui.monitor.traffic_questions import TargetsOfService, TrafficQuestions
 from lilfox_tui.scrape.application import Application, recognise
-from lilfox_tui.scrape.exposition import BadPage
 from lilfox_tui.scrape.instants import ms_of
 from lilfox_tui.scrape.labels import NAME, LabelList
 from lilfox_tui.scrape.matcher import Matcher
+from lilfox_tui.scrape.page_lines import BadPage
 from lilfox_tui.scrape.page_request import NotMetrics
 from lilfox_tui.scrape.scraper import Scrape, Scraper
 from lilfox_tui.scrape.store import Store, TargetSeries

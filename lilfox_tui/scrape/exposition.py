@@ -7,7 +7,8 @@ read; of any other page the meaning of those lines whose key is new.
 
 from __future__ import annotations
 
-import re
+import math
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import NamedTuple
@@ -16,11 +17,11 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.redact import redact
 from lilfox_tui.scrape.go_number import openmetrics_number
 from lilfox_tui.scrape.labels import LabelList, LabelSet
+from lilfox_tui.scrape.page_lines import LONGEST_LINE, BadPage, lines_of, lines_of_one, sample_count
 from lilfox_tui.scrape.sample_line import Malformed, number, read_sample, read_series
 from lilfox_tui.scrape.series import Floats
 from lilfox_tui.text import fit, human_bytes
@@ -36,10 +37,8 @@ _KEYS_SPARE = 1000
 _LINES_EACH = 10
 """A page with more lines a sample than this is not remembered: it holds next to nothing."""
 _MOST_FAMILIES = 20_000
-_LONGEST_LINE = 256 * 1024
-_MOST_LINES = 4_000_000
-_SPLIT_BYTES = 1 << 20
-_ESCAPED = re.compile(rb"\\.", re.DOTALL)
+_LOOKED_AT_CLOCK_EACH = 512
+"""So many lines lie between two looks at the time."""
 
 Relabel = Callable[[Mapping[str, str]], LabelSet | None]
 """A page's labels into the series', None where the sample is dropped."""
@@ -76,14 +75,6 @@ class Page(NamedTuple):
     duplicates: int
 
 
-class BadPage(LilFoxError):
-    """The page cannot be used. ``samples`` and ``kept`` are how many came before what is wrong."""
-
-    def __init__(self, message: Message, hint: Message | str = "", *, samples: int = 0, kept: int = 0) -> None:
-        super().__init__(message, hint)
-        self.samples, self.kept = samples, kept
-
-
 class _Shape(NamedTuple):
     """The last page, to read from the next one only the lines that have changed. ``keys`` are the lines without their
     values. ``places`` says the place of each line's value in ``values``, -1 where it has none; ``picked`` of these are
@@ -101,11 +92,14 @@ class Exposition:
     """Reads the pages of one target. ``families`` is what the last one says of its metrics.
 
     ``honor_timestamps`` False: times of samples are not heeded. More than ``limit`` samples after relabelling (0: no
-    limit) are refused.
+    limit) are refused; before they are read, where ``keeps_all`` says that relabelling drops none.
     """
 
-    def __init__(self, relabel: Relabel, *, honor_timestamps: bool = True, limit: int = 0) -> None:
+    def __init__(
+        self, relabel: Relabel, *, honor_timestamps: bool = True, limit: int = 0, keeps_all: bool = False
+    ) -> None:
         self.families: dict[str, Family] = {}
+        self._counted = limit if keeps_all else 0
         self._relabel, self._honor_timestamps, self._limit = relabel, honor_timestamps, limit
         self._known: dict[bytes, LabelSet | None] = {}
         self._pairs: dict[tuple[str, str], tuple[str, str]] = {}
@@ -122,14 +116,19 @@ class Exposition:
         """Forgets the pages before: what is not kept is not worth its memory."""
         self._known, self._pairs, self._labels, self._shape = {}, {}, LabelList(()), None
 
-    def read(self, body: bytes, *, openmetrics: bool) -> Page:
-        """The samples of a page. Raises BadPage; the pages after it are read as if it had not been there."""
+    def read(self, body: bytes, *, openmetrics: bool, until_s: float = math.inf) -> Page:
+        """The samples of a page. Raises BadPage, also at the time ``until_s`` (of time.perf_counter); the pages after
+        it are read as if it had not been there."""
         if openmetrics != self._openmetrics:
             self._openmetrics, self._shape = openmetrics, None
             self._known.clear()
-        lines = _lines(body)
+        lines = lines_of(body)
         page = self._same_shape(lines)
-        return page if page is not None else self._by_line(lines)
+        if page is not None:
+            return page
+        if 0 < self._counted < (count := sample_count(lines, self._counted)):
+            raise _too_many(self._counted, count, count)
+        return self._by_line(lines, until_s)
 
     def _same_shape(self, lines: list[bytes]) -> Page | None:
         """The page where it differs from the last one in values alone, None otherwise."""
@@ -153,28 +152,36 @@ class Exposition:
         self._shape = shape._replace(lines=lines, values=values, page=page)
         return page
 
-    def _by_line(self, lines: list[bytes]) -> Page:
+    def _by_line(self, lines: list[bytes], until_s: float) -> Page:
         reading = _Reading(self._known, self._pairs, self._relabel, openmetrics=self._openmetrics, limit=self._limit)
         reading.honor_timestamps = self._honor_timestamps
-        row = 0
+        try:
+            self._take_all(reading, lines, until_s)
+        finally:
+            if len(self._known) > 2 * len(reading.used) + _KEYS_SPARE:
+                self._known, self._pairs = reading.used, {}
+        if self._openmetrics and not reading.ended:
+            raise reading.bad_end()
+        page = self._page(reading)
+        self.families = reading.families
+        self._shape = _shape(lines, reading, page)
+        return page
+
+    def _take_all(self, reading: _Reading, lines: list[bytes], until_s: float) -> None:
+        row = looks = 0
         while row < len(lines):
             count = 1
             try:
                 reading.take(row, lines[row])
             except Malformed as error:
-                count = 1 if self._openmetrics else _lines_of_one(lines, row)
+                count = 1 if self._openmetrics else lines_of_one(lines, row)
                 if count == 1:
                     raise reading.bad(row, lines[row], error.message) from None
                 reading.take_lines(row, lines[row : row + count])
             row += count
-        if self._openmetrics and not reading.ended:
-            raise reading.bad_end()
-        page = self._page(reading)
-        self.families = reading.families
-        if len(self._known) > 2 * len(reading.used) + _KEYS_SPARE:
-            self._known, self._pairs = reading.used, {}
-        self._shape = _shape(lines, reading, page)
-        return page
+            looks += 1
+            if looks % _LOOKED_AT_CLOCK_EACH == 0 and time.perf_counter() > until_s:
+                raise reading.too_slow(row, len(lines))
 
     def _page(self, reading: _Reading) -> Page:
         if tuple(reading.sets) != self._labels.sets:
@@ -218,8 +225,8 @@ class _Reading:
         if key in self._known and (value := _plain(end)) is not None:
             self._sample(row, key, value, None)
             return
-        if len(line) > _LONGEST_LINE:
-            raise Malformed(tr("it is longer than {limit}", limit=human_bytes(_LONGEST_LINE)))
+        if len(line) > LONGEST_LINE:
+            raise Malformed(tr("it is longer than {limit}", limit=human_bytes(LONGEST_LINE)))
         start = line if self._openmetrics else line.strip(b" \t")
         if start.startswith(b"#"):
             self._comment(start)
@@ -255,10 +262,7 @@ class _Reading:
             return
         self.kept += 1
         if 0 < self._limit < self.kept:
-            raise BadPage(
-                tr("more than {limit} samples; none was taken", limit=self._limit),
-                tr("Raise sample_limit, or drop series with metric_relabel."), samples=self.samples, kept=self.kept,
-            )  # fmt: skip
+            raise _too_many(self._limit, self.samples, self.kept)
         if at_ms is not None:
             self.timed.append(Timed(labels, at_ms, value))
             self.simple = False
@@ -316,41 +320,25 @@ class _Reading:
         message = tr("line {line} is no metric: {reason}: {shown}", line=row + 1, reason=reason, shown=shown)
         return BadPage(message, hint, samples=self.samples, kept=self.kept)
 
+    def too_slow(self, row: int, rows: int) -> BadPage:
+        """What to say of a page that is not read in time; what was read of it is known the next time."""
+        return BadPage(
+            tr("the page was not read in time: {count} of {all} lines", count=row, all=rows),
+            tr("Raise timeout, scrape more seldom, or drop series where they are made."),
+            samples=self.samples, kept=self.kept, known_next_time=True,
+        )  # fmt: skip
+
     def bad_end(self) -> BadPage:
         """What to say of an OpenMetrics page that stops half-way."""
         return BadPage(tr("the page does not end with # EOF: it was cut off"), samples=self.samples, kept=self.kept)
 
 
-def _lines(body: bytes) -> list[bytes]:
-    """Split in pieces: what C code does at one go holds up all threads. Raises BadPage."""
-    found: list[bytes] = []
-    start, end = 0, len(body.removesuffix(b"\n"))
-    while end - start > _SPLIT_BYTES:
-        last = body.rfind(b"\n", start, start + _SPLIT_BYTES)
-        if last < 0:
-            last = body.find(b"\n", start, end)
-        if last < 0:
-            break
-        found += body[start:last].split(b"\n")
-        start = last + 1
-        if len(found) > _MOST_LINES:
-            raise BadPage(tr("more than {limit} lines; none was read", limit=_MOST_LINES))
-    found += body[start:end].split(b"\n")
-    return found
-
-
-def _lines_of_one(lines: list[bytes], row: int) -> int:
-    """How many lines the sample has that begins in ``row``: as in Prometheus' parser of the text format, and not in
-    OpenMetrics, a newline may stand in a quoted value as it is."""
-    inside, length = False, 0
-    for place in range(row, len(lines)):
-        length += len(lines[place])
-        if length > _LONGEST_LINE:
-            break
-        inside ^= _ESCAPED.sub(b"", lines[place]).count(b'"') % 2 == 1
-        if not inside:
-            return place - row + 1
-    return 1
+def _too_many(limit: int, samples: int, kept: int) -> BadPage:
+    return BadPage(
+        tr("more than {limit} samples; none was taken", limit=limit),
+        tr("Raise sample_limit, or drop series with metric_relabel."),
+        samples=samples, kept=kept, known_next_time=True,
+    )  # fmt: skip
 
 
 def _shape(lines: list[bytes], reading: _Reading, page: Page) -> _Shape | None:

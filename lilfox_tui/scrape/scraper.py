@@ -15,9 +15,10 @@ from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Feed
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import Message, ntr, tr
-from lilfox_tui.scrape.exposition import BadPage, Exposition, Page
+from lilfox_tui.scrape.exposition import Exposition, Page
 from lilfox_tui.scrape.instants import time_of
 from lilfox_tui.scrape.labels import LabelList, LabelSet
+from lilfox_tui.scrape.page_lines import BadPage
 from lilfox_tui.scrape.page_request import Body, PageRequest
 from lilfox_tui.scrape.store import Store
 from lilfox_tui.scrape.target import Target
@@ -60,7 +61,10 @@ class Scraper:
         self.target = target
         self.feed: Feed[Scrape] = Feed()
         self.exposition = Exposition(
-            target.series, honor_timestamps=target.honor_timestamps, limit=target.limits.samples
+            target.series,
+            honor_timestamps=target.honor_timestamps,
+            limit=target.limits.samples,
+            keeps_all=not target.metric_relabel,
         )
         self._store = store
         self._series = store.target(target.key)
@@ -104,7 +108,8 @@ class Scraper:
             body = await self._request.fetch()
             scrape = await self._take(body, at_ms, started)
         except BadPage as error:
-            self.exposition.forget()
+            if not error.known_next_time:
+                self.exposition.forget()
             self._fail(error, at_ms, time.perf_counter() - started, error.samples, error.kept)
         except LilFoxError as error:
             self._fail(error, at_ms, time.perf_counter() - started, 0, 0)
@@ -128,7 +133,8 @@ class Scraper:
 
     def _keep(self, body: Body, at_ms: int, started: float) -> Scrape | None:
         """Reads a page and keeps its samples; None where ``at_ms`` is not after the last scrape. Raises BadPage."""
-        page = self.exposition.read(body.content, openmetrics=body.openmetrics)
+        until_s = started + self.target.timeout_s
+        page = self.exposition.read(body.content, openmetrics=body.openmetrics, until_s=until_s)
         duration_s = time.perf_counter() - started
         changed = page.labels is not self._page_labels
         if changed:

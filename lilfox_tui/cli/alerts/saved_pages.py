@@ -6,9 +6,10 @@ from pathlib import Path
 
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
-from lilfox_tui.scrape.exposition import BadPage, Exposition
+from lilfox_tui.scrape.exposition import Exposition
 from lilfox_tui.scrape.labels import LabelSet
 from lilfox_tui.scrape.matcher import Matcher
+from lilfox_tui.scrape.page_lines import BadPage
 from lilfox_tui.scrape.series import Selected
 from lilfox_tui.scrape.store import Store
 
