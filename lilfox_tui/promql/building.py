@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import promql_parser
+from msgspec.structs import replace
 
 from lilfox_tui.errors import UsageError
 from lilfox_tui.i18n import ntr, tr
@@ -15,6 +16,7 @@ from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.promql.function import Function
 from lilfox_tui.promql.functions import FUNCTIONS
 from lilfox_tui.promql.operators import SETS
+from lilfox_tui.promql.semantics import Semantics
 from lilfox_tui.promql.tree import (
     Aggregation,
     Applied,
@@ -41,13 +43,22 @@ _BOUNDS: Final[dict[str, Bound]] = {"Start": "start", "End": "end"}
 _MANY: Final[dict[str, Many]] = {"ManyToOne": "left", "OneToMany": "right"}
 
 
-def build(parsed: Any, *, any_name: bool) -> Node:
-    """The tree of ``parsed`` (a ``promql_parser.Expr``). ``any_name``: labels' names need not be ASCII words.
-    Raises QueryError for what is not supported and for what Prometheus refuses."""
-    node = _BUILDERS[type(parsed).__name__](parsed, lambda inner: build(inner, any_name=any_name))
-    if not any_name:
+def build(parsed: Any, semantics: Semantics) -> Node:
+    """The tree of ``parsed`` (a ``promql_parser.Expr``). Raises QueryError for what is not supported and for what
+    Prometheus refuses."""
+    node = _BUILDERS[type(parsed).__name__](parsed, lambda inner: build(inner, semantics))
+    if not semantics.any_label_name:
         _refuse_new_names(node)
+    if isinstance(node, Selector) and not semantics.dot_takes_newline:
+        return replace(node, matchers=tuple(map(_without_newlines, node.matchers)))
     return node
+
+
+def _without_newlines(matcher: Matcher) -> Matcher:
+    """Whose ``.`` takes none."""
+    if "~" not in matcher.op or "." not in matcher.value:
+        return matcher
+    return matcher._replace(value=f"(?-s:{matcher.value})")
 
 
 Inner = Callable[[Any], Node]

@@ -19,7 +19,7 @@ ARITHMETIC: Final[dict[str, Callable[..., Floats]]] = {
     "*": np.multiply,
     "/": np.divide,
     "%": np.fmod,
-    "^": np.power,
+    "^": np.float_power,  # np.power takes a square root of its own where the exponent is 0.5
     "atan2": np.arctan2,
 }
 COMPARISONS: Final[dict[str, Callable[..., NDArray[np.bool_]]]] = {

@@ -20,7 +20,7 @@ from lilfox_tui.promql.function import Kind
 from lilfox_tui.promql.labelling import BARE
 from lilfox_tui.promql.refusals import explained, refuse, too_deep
 from lilfox_tui.promql.samples import RangeVector
-from lilfox_tui.promql.scan import place_of, with_minus, without_raw_strings
+from lilfox_tui.promql.scan import place_of, with_minus, with_whole_characters, without_raw_strings
 from lilfox_tui.promql.semantics import PROMETHEUS_3, Semantics
 from lilfox_tui.promql.steps import Steps
 from lilfox_tui.promql.tree import Node, Selector, children, kind
@@ -35,9 +35,9 @@ MOST_STEPS = 11_000
 def parse(text: str, semantics: Semantics = PROMETHEUS_3) -> Query:
     """The query that ``text`` is. Raises QueryError that says what is wrong or not supported, and where."""
     refuse(text, semantics)
-    parsed = _parsed(text)
+    parsed = _parsed(with_whole_characters(text))
     try:
-        tree = build(parsed, any_name=semantics.any_label_name)
+        tree = build(parsed, semantics)
     except QueryError as error:
         position = place_of(text, error.word) if error.word else None
         raise QueryError(error.message, error.hint, text=text, position=position) from None

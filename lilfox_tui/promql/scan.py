@@ -6,6 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Final, Literal, NamedTuple, TypeAlias, cast
 
+from lilfox_tui.i18n import tr
+from lilfox_tui.promql.errors import QueryError
+
 Sort: TypeAlias = Literal["word", "number", "string", "sign", "open", "close", "wrong"]
 
 _TOKEN: Final = re.compile(
@@ -23,6 +26,7 @@ _IN_RANGE: Final = re.compile(
     _TOKEN.pattern.replace("[a-zA-Z_:][a-zA-Z0-9_:]*", "[a-zA-Z_][a-zA-Z0-9_]*"), _TOKEN.flags
 )
 """In brackets a colon stands before the step, and in no name."""
+_BYTES: Final = re.compile(r"((?:\\x[0-9a-fA-F]{2}|\\[0-7]{3})+)|\\.", re.DOTALL)
 _DURATION: Final = re.compile(r"(\d+)(ms|[smhdwy])")
 _UNITS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_536_000}
 _PAIRS: Final = {")": "(", "]": "[", "}": "{"}
@@ -70,6 +74,33 @@ def without_raw_strings(text: str) -> str:
     if "`" not in text:
         return text
     return _TOKEN.sub(lambda found: _in_quotes(found.group()) if found.group()[0] == "`" else found.group(), text)
+
+
+def with_whole_characters(text: str) -> str:
+    """The same query with what ``\\xNN`` and ``\\NNN`` spell in its strings as characters: they are bytes of UTF-8,
+    and the parser takes each for a character. Raises QueryError where they are none."""
+    if "\\" not in text:
+        return text
+    parts, end = [], 0
+    for token in tokens(text):
+        if token.sort == "string" and token.text[0] != "`":
+            try:
+                spelled = _BYTES.sub(_spelled, token.text)
+            except UnicodeDecodeError:
+                what = tr("a string holds bytes that are no UTF-8")
+                raise QueryError(what, text=text, position=token.position) from None
+            parts += [text[end : token.position], spelled]
+            end = token.position + len(token.text)
+    return "".join((*parts, text[end:]))
+
+
+def _spelled(found: re.Match[str]) -> str:
+    if not found[1]:
+        return found[0]
+    numbers = [int(one[1:], 16) if one[0] == "x" else int(one, 8) for one in found[1].split("\\")[1:]]
+    if max(numbers) < 0x80 or max(numbers) > 0xFF:
+        return found[0]
+    return "".join(char if char > "\x7f" else f"\\x{ord(char):02x}" for char in bytes(numbers).decode())
 
 
 def with_minus(text: str) -> str:

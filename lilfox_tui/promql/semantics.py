@@ -24,6 +24,8 @@ class Semantics(Struct, frozen=True):
     any_label_name: bool = True
     """A name may be any text in quotes, and a duration a number of seconds (3.x); else names are ASCII words and
     durations have units (2.x)."""
+    unknown_deviation: bool = True
+    """``mad_over_time`` of samples of which one is NaN is NaN (3.x), else NaN counts as the smallest value."""
     fraction_of_buckets: bool = True
     """``histogram_fraction`` takes classic buckets too (3.x)."""
     lookback_ms: int = 300_000
@@ -42,4 +44,5 @@ PROMETHEUS_2 = Semantics(
     dot_takes_newline=False,
     any_label_name=False,
     fraction_of_buckets=False,
+    unknown_deviation=False,
 )

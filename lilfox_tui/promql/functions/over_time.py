@@ -118,9 +118,12 @@ def quantile_over_time(_: Span, __: Times, values: Floats, q: float) -> Floats:
     return quantile(q, values)
 
 
-def median_distance(_: Span, __: Times, values: Floats) -> Floats:
+def median_distance(span: Span, _: Times, values: Floats) -> Floats:
     """``mad_over_time``: the median of the distances from the median."""
-    return quantile(0.5, np.abs(values - quantile(0.5, values)))
+    found = quantile(0.5, np.abs(values - quantile(0.5, values)))
+    if not span.semantics.unknown_deviation:
+        return found
+    return np.where(np.isnan(values).any(axis=0), np.nan, found)
 
 
 def time_of_first(_: Span, times: Times, values: Floats) -> Floats:
