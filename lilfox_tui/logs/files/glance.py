@@ -40,7 +40,7 @@ class Looks:
         self._path = path
         self._glance = glance
         self._begun_s = (float("-inf"), float("-inf"))
-        self._names: set[tuple[str, tuple[int, int]]] = set()
+        self._names: set[tuple[str, tuple[int, int], int]] = set()
 
     async def quiet(self, log: LogFile, seen_bytes: int | None) -> bool:
         """See :class:`Follower`. Raises LilFoxError."""
@@ -48,7 +48,7 @@ class Looks:
         self._begun_s = last_s, time.monotonic()
         self.given_s = max(self.given_s, before_s)  # the last record of a look is given at the next one
         files = (await self._glance.files()).get(self._path, [])
-        names = {(one.path, one.key) for one in files}
+        names = {(one.path, one.key, 0 if one.key == log.key else one.size_bytes) for one in files}
         same, self._names = names == self._names, names
         if not same or all((one.key, one.size_bytes) != (log.key, seen_bytes) for one in files):
             return False

@@ -120,7 +120,9 @@ class RemoteDisk:
         if await self.ask_about(seen.key, seen.path) != MOVED:
             return RemoteFile(self, seen)
         error = await self.why_not(seen.path)
-        if not isinstance(error, NotReadable) or not self._could_be_root:
+        if not isinstance(error, NotReadable):
+            raise file_moved(self.host.name, seen.path)  # it was there a moment ago
+        if not self._could_be_root:
             raise error
         await self._become_root()
         return await self.open(seen)
