@@ -115,8 +115,8 @@ def _message(value: object, fields: Mapping[str, object], raw: bytes) -> str:
         value = inner.get("message")
     if isinstance(value, str):
         return value
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and (text := str(value)).encode() in raw:
+        return text  # as it is written, so that a search in the raw bytes finds it
     return text_of(raw)
 
 

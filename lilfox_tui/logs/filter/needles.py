@@ -30,7 +30,9 @@ _UNSURE_FOLDED = frozenset("kKsSiI")
 """Letters of ASCII that one outside ASCII is the other case of: U+212A, U+017F, U+0130."""
 _UNSURE_BLOCKS = ((0x80, 0xA0), (0x2000, 0x20FF), (0xD800, 0xDFFF), (0xFFFD, 0xFFFD))
 """What an encoder may write as an escape and its neighbours not, and what stands for something else."""
-_BEFORE_NUMBER = re.compile(r" (?=[0-9])")
+_JOINT = re.compile(r" (?=[0-9]|$)")
+"""Where an access log's message was put together of the request and the status, between which a quote stands in the raw
+line: a space before a number, or before what is not known."""
 _WRITTEN_ANEW = re.compile(r"[\[\]{},: ]+|(?<![^\[\]{},: ])[0-9.eE+-]+(?![^\[\]{},: ])")
 """In a field that is no text: its numbers, and what stands between its parts, may be written otherwise."""
 _NOT_IN_RAW = ("log", "source", "response_time", "facility")
@@ -96,7 +98,7 @@ def _union(found: list[Needles | None]) -> Needles | None:
 
 def _of_text(text: str, *, ignore_case: bool, beyond_ascii: bool = False) -> Needles | None:
     """``beyond_ascii``: the case of letters outside ASCII is ignored too."""
-    pieces = (piece for part in _BEFORE_NUMBER.split(text) for piece in _sure_pieces(part, folded=beyond_ascii))
+    pieces = (piece for part in _JOINT.split(text) for piece in _sure_pieces(part, folded=beyond_ascii))
     spelled = (_spellings(piece, ignore_case=ignore_case) for piece in pieces)
     best = max(spelled, key=lambda any_of: min(map(len, any_of)), default=None)
     return None if best is None else Needles(best, ignore_case)
@@ -134,7 +136,7 @@ def _escaped(char: str, *, large: bool = False) -> str:
     return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
-def _of_pattern(pattern: str, *, cut: re.Pattern[str] = _BEFORE_NUMBER) -> Needles | None:
+def _of_pattern(pattern: str, *, cut: re.Pattern[str] = _JOINT) -> Needles | None:
     found = required_literals(pattern)
     if found is None:
         return None

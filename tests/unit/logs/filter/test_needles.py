@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from lilfox_tui.errors import UsageError
@@ -17,7 +18,7 @@ from lilfox_tui.logs.filter.regex import search
 from lilfox_tui.logs.format import load_format
 from lilfox_tui.logs.formats import access, journald, json_lines, plain, syslog
 from lilfox_tui.logs.record import Entry, Record, Severity
-from tests.unit.logs.filter.records import FILTERS, PATTERNS, TEXTS, thorough
+from tests.unit.logs.filter.records import FILTERS, PATTERNS, TEXTS, thorough, very_thorough
 from tests.unit.logs.formats.examples import EXAMPLES
 
 WORDS: Mapping[Severity, tuple[bytes, ...]] = {
@@ -202,6 +203,84 @@ def test_what_an_example_of_each_format_says_is_found(kind: str) -> None:
     assert narrowed > 20
 
 
+WORD = re.compile(rb"[A-Za-z]{4,}|\\d{2,}")
+ENDS = st.sampled_from(["", "", "[0-9a-zA-Z ]", ".", "(a|.)", "x?", "x*", "\\S", "$"])
+JSON_KINDS = ("json_lines", "journald", "postgresql_json")
+
+
+@st.composite
+def written(draw: st.DrawFn) -> tuple[str, bytes]:
+    """A record as a format's programs write it, perhaps with another text in place of one of its words."""
+    kind = draw(st.sampled_from(sorted(EXAMPLES)))
+    raw = draw(st.sampled_from(EXAMPLES[kind]))
+    if draw(st.booleans()) and (places := [match.span() for match in WORD.finditer(raw)]):
+        start, end = draw(st.sampled_from(places))
+        text = draw(TEXTS).replace("\n", " ")
+        if kind in JSON_KINDS:
+            text = json.dumps(text, ensure_ascii=draw(st.booleans()))[1:-1]
+        raw = raw[:start] + text.encode("utf-8", "surrogatepass") + raw[end:]
+    return kind, raw
+
+
+@st.composite
+def asked(draw: st.DrawFn, one: Record) -> Filter:
+    """A filter cut out of what it is held against."""
+    entry = one.entry
+    fields = {name: value if isinstance(value, str) else text_of(value) for name, value in entry.fields.items()}
+    fields |= {"message": entry.message, "logger": entry.logger, "module": entry.module}
+    fields["type"] = entry.fault.type if entry.fault else ""
+    said = [entry.message, *fields.values(), *([entry.fault.text] if entry.fault else [])]
+    text = draw(st.sampled_from([each for each in said if each]))
+    start = draw(st.integers(0, len(text) - 1))
+    part = text[start : start + draw(st.integers(1, 40))]
+    pattern = draw(ENDS) + _literally(part) + draw(ENDS)
+    name = draw(st.sampled_from(sorted(fields)))
+    choices: list[Filter] = [
+        Text(part), Text(part.lower()), Regex(pattern), Regex(f"(?i){pattern}"), Regex(f"zzz|{pattern}"),
+        Field(name, "=", fields[name]), Field(name, "~", pattern), Field(name, "~", f"(?i){pattern}"),
+        AtLeast(entry.severity), Field("level", "=", entry.severity.name),
+        And((Text(part), AtLeast(entry.severity))), Or((Text("zzz"), Regex(pattern))),
+    ]  # fmt: skip
+    return draw(st.sampled_from(choices))
+
+
+@very_thorough
+@given(st.data())
+def test_what_matches_a_record_of_any_format_is_found_in_its_bytes(data: st.DataObject) -> None:
+    kind, raw = data.draw(written())
+    form = load_format(kind)
+    entry = form.parse(raw, UTC)
+    assume(entry is not None)
+    one = as_record(raw, entry)
+    where = data.draw(asked(one))
+    found = needles(where, form.LEVEL_WORDS)
+    try:
+        matches = where.matches(one)
+    except UsageError:
+        return
+    if matches and found is not None:
+        assert found_in(raw, found), (where, found, raw)
+
+
+@pytest.mark.parametrize("where", [Text("HTTP/1.1 "), Regex(r"1\.1 [45]"), Regex(r"1\.1 (4|5)"), Regex(r"1\.1 \d")], ids=str)
+def test_a_text_that_ends_where_a_message_was_put_together_is_found(where: Filter) -> None:
+    raw = b'10.0.0.1 - - [25/Nov/2026:03:00:00 +0000] "GET /x HTTP/1.1" 404 12 "-" "curl"'
+    one = as_record(raw, access.parse(raw, UTC))
+    assert where.matches(one)
+    found = needles(where, access.LEVEL_WORDS)
+    assert found is not None
+    assert found_in(raw, found)
+
+
+@pytest.mark.parametrize("number", ["1e5", "0.00001", "1E400", "12345678901234567890123", "-0", "1.50"])
+def test_a_message_that_is_a_number_is_found_by_what_is_shown_of_it(number: str) -> None:
+    raw = f'{{"message": {number}, "level": "info"}}'.encode()
+    one = as_record(raw, json_lines.parse(raw, UTC))
+    found = needles(Text(one.entry.message), json_lines.LEVEL_WORDS)
+    assert found is not None
+    assert found_in(raw, found)
+
+
 def test_a_text_that_the_journal_has_in_numbers_is_found() -> None:
     raw = b'{"__REALTIME_TIMESTAMP":"1764000000000000","PRIORITY":"3","MESSAGE":[102,97,105,108,27,101,100]}'
     one = as_record(raw, journald.parse(raw, UTC))
@@ -254,7 +333,7 @@ def test_a_match_holds_a_literal_that_is_required(pattern: str, text: str) -> No
         (Text("连a"), ("连a".encode(), b"\\u8fdea"), True),
         (Text("连A"), ("连A".encode(), b"\\u8fdeA", b"\\u8FDEA"), False),
         (Regex("timeout|refused"), (b"timeout", b"refused"), False),
-        (Regex("(?i)time ?out [0-9]+ms"), (b"out ",), True),
+        (Regex("(?i)time ?out [0-9]+ms"), (b"out",), True),
         (Regex(r"upstream\.(a|b) failed$"), (b"upstream.",), False),
         (AtLeast(Severity.ERROR), (b'"err', b'"crit', b'"fatal'), True),
         (Field("level", "=", "CRITICAL"), (b'"crit', b'"fatal'), True),
