@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from lilfox_tui.logs.record import Severity
 
@@ -25,8 +25,8 @@ SYSLOG = (
 )  # fmt: skip
 """By syslog's number (RFC 5424, table 2)."""
 
-NUMBERS: Mapping[int, Severity] = {
-    **dict(enumerate(SYSLOG)),
+_SYSLOG_NUMBERS: Mapping[int, Severity] = dict(enumerate(SYSLOG))
+_BUNYAN: Mapping[int, Severity] = {
     10: Severity.TRACE,
     20: Severity.DEBUG,
     30: Severity.INFO,
@@ -34,7 +34,51 @@ NUMBERS: Mapping[int, Severity] = {
     50: Severity.ERROR,
     60: Severity.CRITICAL,
 }
-"""Of a numeric ``level`` in JSON: syslog's, and those of pino and bunyan."""
+"""Also pino's."""
+_PYTHON: Mapping[int, Severity] = {
+    10: Severity.DEBUG,
+    20: Severity.INFO,
+    30: Severity.WARNING,
+    40: Severity.ERROR,
+    50: Severity.CRITICAL,
+}
+_OPEN_TELEMETRY: Mapping[int, Severity] = {
+    number: severity
+    for first, severity in ((1, Severity.TRACE), (5, Severity.DEBUG), (9, Severity.INFO), (13, Severity.WARNING),
+                            (17, Severity.ERROR), (21, Severity.CRITICAL))
+    for number in range(first, first + 4)
+}  # fmt: skip
+"""SeverityNumber (OpenTelemetry, Logs Data Model)."""
+_OF_SYSLOG = frozenset(("short_message", "facility", "syslog_identifier", "procid", "msgid", "appname", "app-name"))
+_OF_PYTHON = frozenset(("funcname", "lineno", "msecs", "relativecreated", "threadname", "processname", "levelno"))
+_NUMBERED: Mapping[str, tuple[Mapping[int, Severity], ...]] = {
+    "el": (_SYSLOG_NUMBERS, _BUNYAN, _PYTHON),  # level, loglevel
+    "lno": (_PYTHON,),  # levelno
+    "rity": (_SYSLOG_NUMBERS,),  # priority, severity
+    "mber": (_OPEN_TELEMETRY,),  # severityNumber
+}
+"""How the names of fields end that hold a level's number, and which numbers these may be."""
+
+
+def numbers_of(name: str, keys: Collection[str]) -> Mapping[int, Severity]:
+    """What the numbers of the field ``name`` mean in a record with these ``keys``, all in small letters. Of 0 to 7
+    (syslog's from the gravest down, zerolog's and .NET's up) the other fields must tell it: else they mean nothing."""
+    if name in ("severitynumber", "severity_number"):
+        return _OPEN_TELEMETRY
+    if name == "levelno":
+        return _PYTHON
+    syslog = _SYSLOG_NUMBERS if not _OF_SYSLOG.isdisjoint(keys) else {}
+    if name.endswith("level"):
+        return {**syslog, **(_BUNYAN if _OF_PYTHON.isdisjoint(keys) else _PYTHON)}
+    return syslog if name in ("priority", "severity") else {}
+
+
+def possible_numbers(ending: str, severity: Severity) -> list[int]:
+    """The numbers that may mean the severity in a field whose name ends so."""
+    return sorted({number for known in _NUMBERED[ending] for number, of in known.items() if of is severity})
+
+
+ENDINGS = tuple(_NUMBERED)
 
 _SPOKEN = r"trace|debug|info|notice|warning|warn|error|err|severe|critical|crit|fatal|panic|alert|emerg"
 _NEAR_START = 120

@@ -14,14 +14,14 @@ from functools import lru_cache
 from msgspec import Struct
 
 from lilfox_tui.logs import faults, times
-from lilfox_tui.logs.levels import NUMBERS, WORDS
+from lilfox_tui.logs.levels import WORDS, numbers_of
 from lilfox_tui.logs.lines import text_of
 from lilfox_tui.logs.record import Entry, Fault, Severity
 
 _TIME = ("timestamp", "@timestamp", "time", "ts", "@t", "datetime", "asctime", "timemillis", "date", "instant", "t",
          "time_iso8601", "time_local")  # fmt: skip
 _LEVEL = ("level", "levelname", "severity", "lvl", "log.level", "loglevel", "log_level", "@l", "severitytext",
-          "severity_text", "priority", "error_severity")  # fmt: skip
+          "severity_text", "priority", "error_severity", "level_name", "levelno", "severitynumber", "severity_number")  # fmt: skip
 _MESSAGE = ("message", "msg", "event", "short_message", "@m", "@mt", "text", "body", "log")
 _LOGGER = ("logger", "logger_name", "loggername", "log.logger", "name", "component", "channel", "target", "category",
            "sourcecontext", "service", "service.name", "app")  # fmt: skip
@@ -50,6 +50,10 @@ class Names(Struct, frozen=True):
 
     time: str | None
     level: str | None
+    levels: tuple[str, ...]
+    """All that may say it."""
+    numbers: Mapping[int, Severity]
+    """What a number as level means."""
     message: str | None
     logger: str | None
     module: str | None
@@ -74,10 +78,12 @@ def names_of(keys: tuple[str, ...]) -> Names:
     def first(names: Iterable[str]) -> str | None:
         return next((by_name[name] for name in names if name in by_name), None)
 
-    duration = first(_SECONDS)
+    duration, level = first(_SECONDS), first(_LEVEL)
     return Names(
         first(_TIME),
-        first(_LEVEL),
+        level,
+        tuple(by_name[name] for name in _LEVEL if name in by_name),
+        numbers_of(level.lower(), by_name) if level else {},
         first(_MESSAGE),
         first(_LOGGER),
         first(_MODULE),
@@ -100,7 +106,7 @@ def entry_of(fields: Mapping[str, object], raw: bytes, zone: tzinfo) -> Entry:
     return Entry(
         message=message.rstrip("\r\n") if type(message) is str else _message(message, fields, raw),
         time_us=_time(time, zone) if us is None and time is not None else us,
-        severity=_severity(level, names.level, fields) if severity is None else severity,
+        severity=_severity(level, names, fields) if severity is None else severity,
         logger=_word(fields[names.logger]) if names.logger else "",
         module=_module(fields[names.module]) if names.module else "",
         fault=_fault(fields, names) if names.tells_fault else None,
@@ -130,14 +136,16 @@ def _time(value: object, zone: tzinfo) -> int | None:
     return times.from_value(value, zone)
 
 
-def _severity(level: object, name: str | None, fields: Mapping[str, object]) -> Severity:
+def _severity(level: object, names: Names, fields: Mapping[str, object]) -> Severity:
+    """Of a level that is no known word: of a number what another field says in words, or what it is known to mean."""
     inner = fields.get("log")
-    if name is None and isinstance(inner, Mapping):  # of the Elastic Common Schema, nested
+    if names.level is None and isinstance(inner, Mapping):  # of the Elastic Common Schema, nested
         level = inner.get("level")
         return WORDS.get(level.lower(), Severity.UNKNOWN) if type(level) is str else Severity.UNKNOWN
-    if name is None or not name.lower().endswith("level"):
+    if type(level) is not int:
         return Severity.UNKNOWN
-    return NUMBERS.get(level, Severity.UNKNOWN) if type(level) is int else Severity.UNKNOWN
+    words = (word.lower() for name in names.levels if type(word := fields[name]) is str)
+    return next((WORDS[word] for word in words if word in WORDS), names.numbers.get(level, Severity.UNKNOWN))
 
 
 def _word(value: object) -> str:

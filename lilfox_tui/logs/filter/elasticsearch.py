@@ -27,14 +27,14 @@ from msgspec import Struct
 from lilfox_tui.logs.filter.fields import STATUS_NAMES, number
 from lilfox_tui.logs.filter.model import And, AtLeast, Field, Filter, Not, Or, Text, Within
 from lilfox_tui.logs.filter.severities import severities
-from lilfox_tui.logs.levels import NUMBERS, WORDS
+from lilfox_tui.logs.levels import ENDINGS, WORDS, possible_numbers
 from lilfox_tui.logs.record import Severity
 
 Query = dict[str, Any]
 
 LEVEL_NAMES = (
     "level", "levelname", "severity", "lvl", "log.level", "loglevel", "log_level", "@l", "severitytext",
-    "severity_text", "priority", "error_severity",
+    "severity_text", "priority", "error_severity", "level_name", "levelno", "severitynumber", "severity_number",
 )  # fmt: skip
 """The fields that ``named_fields.py`` reads a level from, letter case aside."""
 _DERIVED = ("level", "logger", "module", "message", "source", "response_time", "type", "exception.type")
@@ -125,7 +125,7 @@ class _Pushed:
         if Severity.UNKNOWN in wanted or not names:
             return None
         words = [word for word, severity in WORDS.items() if severity in wanted]
-        numbers = [value for value, severity in NUMBERS.items() if severity in wanted]
+        numbers = sorted({value for end in ENDINGS for severity in wanted for value in possible_numbers(end, severity)})
         found: list[Query] = []
         for name in names:
             if self._types[name] in (*_KEYWORD, *_TEXT):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import tzinfo
 
-from lilfox_tui.logs.levels import level_words
+from lilfox_tui.logs.levels import ENDINGS, level_words, possible_numbers
 from lilfox_tui.logs.lines import every_line as begins
 from lilfox_tui.logs.lines import text_of
 from lilfox_tui.logs.named_fields import entry_of
@@ -13,7 +13,13 @@ from lilfox_tui.logs.record import Entry
 
 __all__ = ["LEVEL_WORDS", "begins", "parse"]
 
-LEVEL_WORDS = level_words(b"=%b", b'="%b')
+LEVEL_WORDS = {
+    severity: words
+    + tuple(
+        b"%b=%d" % (ending.encode(), number) for ending in ENDINGS for number in possible_numbers(ending, severity)
+    )
+    for severity, words in level_words(b"=%b", b'="%b').items()
+}
 _PAIR = re.compile(r'[ \t]*([^\s="]{1,200})(?:=(?:"((?:[^"\\]|\\.)*+)"?|([^\s"]*+)))?(?=[ \t]|$)')
 _ESCAPE = re.compile(r'\\(["\\ntr/])')
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r"}

@@ -113,7 +113,7 @@ def test_levels_are_looked_for_where_they_are_read() -> None:
         AtLeast(Severity.CRITICAL), "@timestamp", elasticsearch.Mapping({"Level": "long", "log.level": "keyword"})
     )
     shoulds = query["bool"]["should"]
-    assert {"terms": {"Level": [0, 1, 2, 60]}} in shoulds
+    assert {"terms": {"Level": [0, 1, 2, 21, 22, 23, 24, 50, 60]}} in shoulds
     assert {"term": {"log.level": {"value": "fatal", "case_insensitive": True}}} in shoulds
 
 

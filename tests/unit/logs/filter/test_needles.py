@@ -16,7 +16,7 @@ from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Field, Filter
 from lilfox_tui.logs.filter.needles import Needles, needles
 from lilfox_tui.logs.filter.regex import search
 from lilfox_tui.logs.format import load_format
-from lilfox_tui.logs.formats import access, journald, json_lines, plain, syslog
+from lilfox_tui.logs.formats import access, journald, json_lines, logfmt, plain, syslog
 from lilfox_tui.logs.record import Entry, Record, Severity
 from tests.unit.logs.filter.records import FILTERS, PATTERNS, TEXTS, thorough, very_thorough
 from tests.unit.logs.formats.examples import EXAMPLES
@@ -270,6 +270,28 @@ def test_a_text_that_ends_where_a_message_was_put_together_is_found(where: Filte
     found = needles(where, access.LEVEL_WORDS)
     assert found is not None
     assert found_in(raw, found)
+
+
+NUMBERED = st.sampled_from(
+    ["level", "Level", "logLevel", "levelno", "severityNumber", "severity_number", "priority", "severity"]
+)
+SPACES = st.sampled_from(["", " ", "  ", "\t", " \t"])
+
+
+@thorough
+@given(NUMBERED, st.integers(-1, 70), SPACES, SPACES, SPACES, st.sampled_from(["short_message", "lineno", "msg"]))
+def test_a_level_that_is_a_number_is_found(
+    name: str, number: int, before: str, after: str, end: str, other: str
+) -> None:
+    for raw, form in (
+        (f'{{"{other}":"x","{name}"{before}:{after}{number}{end}}}'.encode(), json_lines),
+        (f"msg=x {other}=y {name}={number}{end}".encode(), logfmt),
+    ):
+        one = as_record(raw, form.parse(raw, UTC))
+        severity = one.entry.severity
+        for where in (AtLeast(severity), Field("level", "=", severity.name)):
+            found = needles(where, form.LEVEL_WORDS)
+            assert found is None or (where.matches(one) and found_in(raw, found)), (where, found, raw)
 
 
 @pytest.mark.parametrize("number", ["1e5", "0.00001", "1E400", "12345678901234567890123", "-0", "1.50"])

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lilfox_tui.logs.formats import json_lines
-from lilfox_tui.logs.levels import NUMBERS
+from lilfox_tui.logs.levels import SYSLOG
 from lilfox_tui.logs.record import RAW_LIMIT, Entry, Severity, microseconds
 
 NOON_US = microseconds(datetime(2026, 1, 1, 12, tzinfo=UTC))
@@ -57,6 +57,11 @@ def test_a_time_without_offset_is_of_the_given_zone() -> None:
     assert read({"timestamp": "2026-01-01T12:00:00Z"}, ZoneInfo("Asia/Shanghai")).time_us == NOON_US
 
 
+BUNYAN = (Severity.TRACE, Severity.DEBUG, Severity.INFO, Severity.WARNING, Severity.ERROR, Severity.CRITICAL)
+PYTHON = BUNYAN[1:]
+OPEN_TELEMETRY = BUNYAN
+
+
 @pytest.mark.parametrize(
     "fields",
     [
@@ -89,7 +94,20 @@ def test_time(fields: dict[str, object]) -> None:
         ({"log": {"level": "fatal"}}, Severity.CRITICAL),
         ({"@l": "Information"}, Severity.INFO),
         ({"LogLevel": "Error"}, Severity.ERROR),
-        *(({"level": number}, of) for number, of in NUMBERS.items()),
+        *(({"level": 10 * number}, of) for number, of in enumerate(BUNYAN, 1)),
+        *(({"level": 10 * number, "lineno": 7}, of) for number, of in enumerate(PYTHON, 1)),
+        *(({"levelno": 10 * number}, of) for number, of in enumerate(PYTHON, 1)),
+        *(({"level": number, "short_message": "x"}, of) for number, of in enumerate(SYSLOG)),
+        *(({"severity": number, "facility": 3}, of) for number, of in enumerate(SYSLOG)),
+        *(({"severityNumber": number}, OPEN_TELEMETRY[(number - 1) // 4]) for number in range(1, 25)),
+        *(({"level": number}, Severity.UNKNOWN) for number in range(-5, 8)),
+        ({"level": 1, "level_name": "INFO"}, Severity.INFO),
+        ({"level": 200, "level_name": "INFO", "channel": "app"}, Severity.INFO),
+        ({"level": 30, "levelname": "WARNING"}, Severity.WARNING),
+        ({"level": 1, "severityText": "Error"}, Severity.ERROR),
+        ({"severityNumber": 25}, Severity.UNKNOWN),
+        ({"level": "30"}, Severity.UNKNOWN),
+        ({"level": 50.0}, Severity.UNKNOWN),
         ({"level": 35}, Severity.UNKNOWN),
         ({"level": True}, Severity.UNKNOWN),
         ({"level": "so so"}, Severity.UNKNOWN),
