@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import gettext
-from typing import Any
+import sys
+from typing import Any, NoReturn
 
 from lilfox_tui.i18n import DOMAIN, LOCALE_DIR, Message, _, ntr, tr
-from lilfox_tui.text import break_line, cell_width
+from lilfox_tui.text import break_line, cell_width, clean
 
 OWN_WORDS: tuple[Message, ...] = (
     tr("usage: "),
@@ -38,10 +39,33 @@ def translate_own_words() -> None:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser, and those of its sub-commands, whose help fits the terminal in every language."""
+    """A parser, and those of its sub-commands, whose help fits the terminal in every language. What it prints is clean:
+    its errors repeat words of the command line, which may come from anywhere."""
 
     def __init__(self, **more: Any) -> None:
         super().__init__(formatter_class=_Help, allow_abbrev=False, **more)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """See argparse. A word after an option that takes one is its value, also with a minus in front
+        (``--where -word``), unless it is an option itself."""
+        words = list(sys.argv[1:] if args is None else args)
+        end = words.index("--") if "--" in words else len(words)
+        for at in range(end - 2, -1, -1):
+            value = words[at + 1]
+            if self._takes_text(words[at]) and value.startswith("-") and value not in self._option_string_actions:
+                words[at : at + 2] = [f"{words[at]}={value}"]
+        return super().parse_known_args(words, namespace)
+
+    def _takes_text(self, word: str) -> bool:
+        action = self._option_string_actions.get(word)
+        return word.startswith("--") and action is not None and action.nargs is None
+
+    def error(self, message: str) -> NoReturn:
+        """See argparse."""
+        super().error(clean(message))
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        super()._print_message("\n".join(map(clean, message.split("\n"))), file)
 
 
 class _Help(argparse.HelpFormatter):

@@ -2,6 +2,7 @@
 
 A duration is that long ago. A time of day is the latest that has been, and as the end of a span the first after its
 start. A day stands for its midnight, as an end for the midnight after it. A time without an offset is of the zone.
+The same time twice is what it names: ``03:15..03:15`` is that minute, ``03:15:07..03:15:07`` that second.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ class Clock:
         """From one moment to the other, ``""`` for no bound. Raises UsageError."""
         start, end = self._ends(since, until)
         since_us, until_us = (None if at is None else microseconds(at) for at in (start, end))
+        if since_us is not None and since == until:
+            until_us = since_us + _named_us(until) if until_us == since_us else until_us
         if since_us is not None and until_us is not None and until_us <= since_us:
             raise UsageError(tr("{since}..{until} ends before it begins", since=since, until=until))
         return Within(since_us, until_us)
@@ -55,7 +58,7 @@ class Clock:
         try:
             start = self._moment(since) if since else None
             word = until
-            return start, self._end(until, start) if until else None
+            return start, self._end(until, start, since) if until else None
         except (ValueError, OverflowError):
             raise UsageError(
                 tr("no such time: {word}", word=word), hint=tr("for example {times}", times=EXAMPLES)
@@ -83,7 +86,7 @@ class Clock:
         read = datetime.fromisoformat(word)
         return read.replace(tzinfo=self._zone) if read.tzinfo is None else read
 
-    def _end(self, word: str, start: datetime | None) -> datetime:
+    def _end(self, word: str, start: datetime | None, since: str) -> datetime:
         if word in ("today", "yesterday") or _DAY.fullmatch(word):
             return self._at(self._day(word) + timedelta(days=1), time())
         end = self._moment(word)
@@ -91,7 +94,7 @@ class Clock:
             return end
         day = start.astimezone(self._zone).date()
         end = self._at(day, _time_of_day(word))
-        return end if end > start else self._at(day + timedelta(days=1), _time_of_day(word))
+        return end if end > start or word == since else self._at(day + timedelta(days=1), _time_of_day(word))
 
     def _day(self, word: str) -> date:
         if word == "today":
@@ -100,6 +103,13 @@ class Clock:
 
     def _at(self, day: date, of_day: time) -> datetime:
         return datetime.combine(day, of_day, tzinfo=self._zone)
+
+
+def _named_us(word: str) -> int:
+    """How long what a time names lasts: a minute, a second, or less."""
+    of_day = re.split(r"[T ]", word)[-1]
+    of_day, dot, _ = re.split(r"[Z+-]", of_day)[0].partition(".")
+    return 1 if dot else 1_000_000 if len(of_day.replace(":", "")) > 4 else 60_000_000
 
 
 def _is_moment(word: str) -> bool:

@@ -137,3 +137,46 @@ def test_systemd_accepts_the_unit(config: Path | None, tmp_path: Path) -> None:
 def test_a_path_that_a_unit_cannot_hold_is_refused() -> None:
     with pytest.raises(UsageError, match="cannot hold"):
         systemd_unit(Path("/etc/a\nExecStartPre=/bin/x"))
+
+
+HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202e\r\nusage:all-is-well"
+"""A title, an erased screen, a colour in one byte, text turned round, and a line that argparse has not said."""
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [HOSTILE],
+        [f"--{HOSTILE}"],
+        ["--theme"],
+        ["--refresh", HOSTILE],
+        ["--language", HOSTILE],
+        ["logs", f"--{HOSTILE}"],
+        ["logs", "--tail", HOSTILE],
+        ["logs", "a", "--json", "b", f"-{HOSTILE}"],
+        ["logs", f"--json={HOSTILE}"],
+        ["jobs", HOSTILE],
+        ["runbook", "run", f"--{HOSTILE}"],
+        ["check", HOSTILE],
+    ],
+)
+def test_what_argparse_says_of_a_hostile_word_is_clean(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse(argv)
+    assert ended.value.code == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", said.err)
+    assert not re.search("^usage:all", said.err, re.MULTILINE)
+
+
+@pytest.mark.parametrize("value", ["-word", "-status>=500", "-", "--x or y", "-\x1b"])
+def test_a_value_may_begin_with_a_minus(value: str) -> None:
+    args = parse(["logs", "app", "--where", value, "--json"])
+    assert (args.sources, args.where, args.json) == (["app"], value, True)
+
+
+def test_an_option_is_no_value(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["logs", "app", "--where", "--json"])
+    assert "expected one argument" in capsys.readouterr().err
