@@ -145,6 +145,7 @@ async def _ranges(log: LogFile, source: str, where: Filter, opened: ExitStack, *
     descriptor = os.dup(log.file.descriptor)
     opened.callback(os.close, descriptor)
     size = await log.file.size()
+    starts = sorted({*range(0, size, RANGE_BYTES), *(end for end, _ in log.years if 0 < end < size)})
     return [
         Range(
             path=f"/dev/fd/{descriptor}",
@@ -153,10 +154,11 @@ async def _ranges(log: LogFile, source: str, where: Filter, opened: ExitStack, *
             zone=log.zone,
             where=where,
             start=start,
-            end=min(start + RANGE_BYTES, size),
+            end=end,
             slices=slices,
+            latest=log.latest_at(start),
         )
-        for start in range(0, size, RANGE_BYTES)
+        for start, end in zip(starts, [*starts[1:], size], strict=True)
     ]
 
 

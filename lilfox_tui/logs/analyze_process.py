@@ -13,7 +13,7 @@ import signal
 import struct
 import sys
 from collections.abc import Iterator
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from typing import BinaryIO, TypeAlias
 
 from msgspec import Struct
@@ -46,6 +46,8 @@ class Range(Struct, frozen=True):
     start: int
     end: int
     slices: bool = True
+    latest: datetime | None = None
+    """Times without a year are not later; None: than now."""
 
 
 class PutInOrder(Struct, frozen=True):
@@ -162,9 +164,9 @@ def _count_records(block: bytes, asked: Range, format_: Format, tally: Tally) ->
         raw = whole[:RAW_LIMIT]
         if wanted is not None and not _holds(raw, wanted):
             continue
-        entry = format_.parse(raw, asked.zone)
+        entry = format_.parse(raw, asked.zone, asked.latest)
         if not everything:
-            shown = entry or plain.parse(raw, asked.zone)
+            shown = entry or plain.parse(raw, asked.zone, asked.latest)
             assert shown is not None
             record = Record(source=asked.source, place="", entry=shown, raw=raw, size_bytes=len(whole))
             if not where.matches(record):

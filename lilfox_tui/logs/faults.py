@@ -20,6 +20,8 @@ _STACK_KEYS = ("stacktrace", "stack_trace", "stackTrace", "stack", "traceback", 
 _TRACEBACK = "Traceback (most recent call last):"
 _GROUP = "Exception Group "
 _FRAME = re.compile(r"^[ \t]+at ", re.MULTILINE)
+_PHP_FRAME = re.compile(r"^#0 ", re.MULTILINE)
+_PHP_THROWN = re.compile(r"(?:\[object\] \(|Uncaught )([A-Za-z_][\w\\]{0,300})(?=\(code: |[:( ])")
 _NAME = re.compile(r"[^\W\d][\w$.:]*+")
 _LONGEST_NAME = 200
 _ENDINGS = ("Error", "Exception", "Warning", "Interrupt", "Exit", "Iteration", "Fault", "Timeout", "ExceptionGroup")
@@ -73,6 +75,8 @@ def in_text(text: str) -> Fault | None:
     if newline < 0:
         return None
     lines = text[newline + 1 :]
+    if _PHP_FRAME.search(lines) and (thrown := _PHP_THROWN.search(text)):
+        return Fault(thrown[1].rpartition("\\")[2][:_LONGEST_NAME], text[thrown.start() :])
     if _FRAME.search(lines) or names_exception(lines.partition("\n")[0]):
         found = type_of(text if _FRAME.match(lines) else lines)
         return Fault(found, lines) if found != UNKNOWN_TYPE else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from typing import Protocol, cast
 
 from lilfox_tui import plugins
@@ -23,9 +23,10 @@ class Format(Protocol):
         """Whether a new record begins with this line (without newline); other lines belong to the record before."""
         ...
 
-    def parse(self, raw: bytes, zone: tzinfo) -> Entry | None:
+    def parse(self, raw: bytes, zone: tzinfo, latest: datetime | None = None) -> Entry | None:
         """The record as it reads (all its lines, no final newline; cut at RAW_LIMIT perhaps); times without an offset
-        are of ``zone``. None where it is not of this format."""
+        are of ``zone``, and those without a year not later than ``latest`` (aware; None: now). None where it is not of
+        this format."""
         ...
 
 

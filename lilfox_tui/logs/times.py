@@ -10,6 +10,7 @@ import math
 import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 _NAIVE_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  what naive times are subtracted from, never a moment
 _DAY_US = 86_400_000_000
@@ -25,14 +26,20 @@ _NAMED_ZONES = "|".join([*map(str.upper, _ABBREVIATIONS), "CST", "IST", "BST", "
 _ISO = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?"
 _OFFSET = rf"(?: ?(?:[+-]\d\d:?\d\d(?!\d)|(?:{_NAMED_ZONES})\b))?"
 _SLASHES = r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d(?:[.,]\d{1,9})?"
-_CLF = r"\d\d[/-][A-Z][a-z]{2}[/-]\d{4}[: ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: [+-]\d{4}| UTC)?"
-_SYSLOG = r"(?:[A-Z][a-z]{2} )?[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?(?: \d{4}\b)?"
+_PLACE = r"[A-Z][A-Za-z_]{1,30}(?:/[A-Za-z_+-]{1,30}){1,2}"
+"""A zone of the IANA's, as PHP writes it."""
+_CLF = rf"\d\d[/-][A-Z][a-z]{{2}}[/-]\d{{4}}[: ]\d\d:\d\d:\d\d(?:[.,]\d{{1,9}})?(?: [+-]\d{{4}}| UTC| {_PLACE})?"
+_SYSLOG = (
+    r"(?:[A-Z][a-z]{2} )?[A-Z][a-z]{2} {1,2}\d{1,2}(?: \d{4})? \d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: (?:19|20)\d\d(?= |$|\]))?"
+)
 _LEADING = re.compile(rf"[\[(]?({_ISO}{_OFFSET}|{_SLASHES}|{_CLF}|{_SYSLOG})[\])]?")
 _NAMED_MONTH = re.compile(
     r"(?:[A-Za-z]{3},? )?"
-    r"(?:(?P<month>[A-Za-z]{3}) +(?P<day>\d{1,2})|(?P<d>\d{1,2})[ /-](?P<m>[A-Za-z]{3})[ /-](?P<y>\d{4}))"
+    r"(?:(?P<month>[A-Za-z]{3}) +(?P<day>\d{1,2})(?: (?P<before>\d{4}))?|(?P<d>\d{1,2})[ /-](?P<m>[A-Za-z]{3})[ /-](?P<y>\d{4}))"
     r"[ :](?P<clock>\d\d:\d\d:\d\d(?:[.,]\d{1,9})?)(?: (?P<year>\d{4}))?(?: ?(?P<offset>[+-]\d\d:?\d\d|[A-Z]{1,4}))?"
 )
+_FOUR_DIGITS = re.compile(r"(?<![\d.,])\d{4}(?!\d)")
+_PLACED = re.compile(rf"(.+) ({_PLACE})")
 _ZONED = re.compile(r"(.{19,29}?) ?([+-]\d\d:?\d\d|[A-Za-z]{1,5})")
 
 
@@ -71,9 +78,9 @@ def from_value(value: object, zone: tzinfo) -> int | None:
     return None
 
 
-def from_text(text: str, zone: tzinfo, now: datetime | None = None) -> int | None:
+def from_text(text: str, zone: tzinfo, latest: datetime | None = None) -> int | None:
     """A text that is a time and nothing else, in any form: ISO, an epoch, ``1/Jan/2026:…``, ``Jan  1 …``, RFC 2822.
-    ``now`` (aware; the clock's unless given) tells the year of a time without one."""
+    A time without a year is of the latest in which it is not more than a day after ``latest`` (aware; None: now)."""
     found = from_iso(text, zone)
     if found is not None or len(text) > 64:
         return found
@@ -83,16 +90,25 @@ def from_text(text: str, zone: tzinfo, now: datetime | None = None) -> int | Non
         if text[4:5] == "/" == text[7:8]:
             return from_iso(text.replace("/", "-", 2), zone)
     match = _NAMED_MONTH.fullmatch(text)
-    return _from_named_month(match, zone, now) if match else None
+    return _from_named_month(match, zone, latest) if match else None
 
 
-def leading(text: str, zone: tzinfo) -> tuple[int | None, int]:
+def leading(text: str, zone: tzinfo, latest: datetime | None = None) -> tuple[int | None, int]:
     """The time that ``text`` begins with, in brackets perhaps, and where what follows it begins (0 without one)."""
     match = _LEADING.match(text)
     if match is None:
         return None, 0
-    us = from_text(match[1], zone)
+    text = match[1]
+    if text[-1].isalpha() and (placed := _PLACED.fullmatch(text)):
+        text, zone = placed[1], _zone_at(placed[2]) or zone
+    us = from_text(text, zone, latest)
     return us, match.end() if us is not None else 0
+
+
+def lacks_year(line: str) -> bool:
+    """Whether a line begins with a time that tells no year, after a priority perhaps."""
+    match = _LEADING.match(line, line.find(">") + 1 if line.startswith("<") else 0)
+    return match is not None and not _FOUR_DIGITS.search(match[1])
 
 
 def _us(at: datetime, zone: tzinfo) -> int | None:
@@ -157,16 +173,23 @@ def _zone_of(word: str, at: datetime, zone: tzinfo) -> tzinfo | None:
     return zone if hours_east is None else timezone(timedelta(hours=hours_east))
 
 
-def _from_named_month(match: re.Match[str], zone: tzinfo, now: datetime | None) -> int | None:
+@lru_cache(maxsize=64)
+def _zone_at(place: str) -> tzinfo | None:
+    try:
+        return ZoneInfo(place)
+    except (OSError, ValueError, KeyError):  # ZoneInfoNotFoundError is a KeyError
+        return None
+
+
+def _from_named_month(match: re.Match[str], zone: tzinfo, latest: datetime | None) -> int | None:
     month = _MONTHS.get((match["month"] or match["m"]).lower())
     if month is None:
         return None
     day, clock, offset = int(match["day"] or match["d"]), match["clock"], match["offset"] or ""
-    year = match["y"] or match["year"]
+    year = match["y"] or match["before"] or match["year"]
     if year is not None:
         return from_iso(f"{year}-{month:02}-{day:02} {clock}{offset and ' ' + offset}", zone)
-    now = datetime.now(UTC) if now is None else now
-    limit = now + timedelta(days=1)
+    limit = (datetime.now(UTC) if latest is None else latest) + timedelta(days=1)
     for nearest in range(limit.year, limit.year - 9, -1):  # 29 February is up to eight years ago
         us = from_iso(f"{nearest}-{month:02}-{day:02} {clock}", zone)
         if us is not None and us <= limit.timestamp() * 1_000_000:

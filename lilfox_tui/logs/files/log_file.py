@@ -6,7 +6,7 @@ import zlib
 from array import array
 from bisect import bisect_left
 from collections.abc import Sequence
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 
 from lilfox_tui.logs.files.blocks import Piece
 from lilfox_tui.logs.files.disk import ByteFile, Seen, Text
@@ -39,6 +39,10 @@ class LogFile:
         self.searched: Searched | None = None
         self.times: dict[int, int] = {}
         """Offsets of the first record of a time or later, as far as they were looked for."""
+        self.latest: datetime | None = None
+        """Times without a year are not later; None: than now."""
+        self.years: list[tuple[int, datetime]] = []
+        """Where parts of the file end, and than what such times in them are not later (``years.py``)."""
         self._plain = load_format("plain")
         self.zone = zone
         self.named = seen.key
@@ -53,13 +57,18 @@ class LogFile:
     def record(self, piece: Piece) -> Record:
         """The record as its format reads it, else as plain text."""
         offset, raw, size = piece
-        entry = self.format.parse(raw, self.zone) or self._plain.parse(raw, self.zone)
+        latest = self.latest_at(offset) if self.years else self.latest
+        entry = self.format.parse(raw, self.zone, latest) or self._plain.parse(raw, self.zone, latest)
         assert entry is not None
         return Record(source=self.source, place=self.place(offset), entry=entry, raw=raw, size_bytes=size, log=self.log)
 
+    def latest_at(self, offset: int) -> datetime | None:
+        """Than what a time without a year is not later in the record that begins there."""
+        return next((latest for end, latest in self.years if offset < end), self.latest)
+
     def time_us(self, piece: Piece) -> int | None:
         """The record's time."""
-        entry = self.format.parse(piece[1], self.zone)
+        entry = self.format.parse(piece[1], self.zone, self.latest_at(piece[0]))
         return None if entry is None else entry.time_us
 
 

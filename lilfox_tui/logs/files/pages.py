@@ -23,8 +23,8 @@ from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, Page, Start
 
 SETTLED_S = 2.0
 """A last line without a newline that is older than this is whole: nobody is writing it."""
-ZONES_S = 26 * 3600.0
-"""How far apart two time zones can be (UTC-12 to UTC+14)."""
+_ORDER_US = 60_000_000
+"""Records stand at most so far out of order."""
 _SMALL_BYTES = 1024 * 1024
 
 
@@ -41,10 +41,14 @@ async def read_page(
 ) -> Page:
     """See :meth:`lilfox_tui.logs.source.LogSource.page`."""
     query = Query(where, limit, older, time.monotonic() + SEARCH_S, searched)
+    since, _ = span(where)
     while True:
         seen = await shelf.look()
         try:
-            return await _read(shelf, seen, await _cursor(shelf, seen, start, older=older), query)
+            cursor = await _cursor(shelf, seen, start, older=older)
+            if since is not None and not older and isinstance(start, Beginning):
+                cursor = Cursor(await _first_of(shelf, seen, since))
+            return await _read(shelf, seen, cursor, query)
         except FileMoved:
             if query.over:
                 raise
@@ -95,9 +99,6 @@ async def _read(shelf: Shelf, seen: list[Seen], cursor: Cursor | None, query: Qu
     since, _ = span(query.where)
     while cursor is not None and more is None:
         index = cursor.index
-        if _too_old(seen[index], since):
-            cursor = Cursor(index + 1) if not query.older and index + 1 < len(seen) else None
-            continue
         log = await shelf.open(seen[index])
         if index + 1 < len(seen) and await shelf.is_copy(log, await shelf.open(seen[index + 1])):
             cursor = Cursor(index + (-1 if query.older else 1), None if query.older else cursor.offset)
@@ -107,14 +108,27 @@ async def _read(shelf: Shelf, seen: list[Seen], cursor: Cursor | None, query: Qu
             records += found
             more = None if at is None else AtPlace(log.place(at))
             cursor = Cursor(index - 1 if query.older else index + 1)
-        cursor = cursor if 0 <= cursor.index < len(seen) else None
+            if query.older and cursor.index >= 0 and since is not None and await _begins_before(log, seen[index], since):
+                cursor = None
+        cursor = cursor if cursor is not None and 0 <= cursor.index < len(seen) else None
     return Page(tuple(records[::-1] if query.older else records), more)
 
 
-def _too_old(seen: Seen, since_us: int | None) -> bool:
-    """Whether the file was last written to so long before that nothing in it can be of that time, whatever its zone:
-    it need not be opened, nor unpacked."""
-    return since_us is not None and seen.modified_s + ZONES_S < since_us / 1e6
+async def _first_of(shelf: Shelf, seen: list[Seen], since_us: int) -> int:
+    """The oldest file that has to be read for what is not before that time. What the files say of when they were last
+    written to is no help: it is another of one that was copied or touched."""
+    for index in range(len(seen) - 1, 0, -1):
+        if await _begins_before(await shelf.open(seen[index]), seen[index], since_us):
+            return index
+    return 0
+
+
+async def _begins_before(log: LogFile, seen: Seen, since_us: int) -> bool:
+    """Whether the file begins so long before that all of the older ones is before that time too."""
+    end = await usable_end(log, seen)
+    if await time_offset(log, since_us, end) > SLACK_BYTES:
+        return True
+    return end <= _SMALL_BYTES and await time_offset(log, since_us - _ORDER_US, end) > 0
 
 
 async def _read_file(log: LogFile, seen: Seen, offset: int | None, query: Query) -> tuple[list[Record], int | None]:

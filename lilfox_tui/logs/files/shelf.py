@@ -13,6 +13,7 @@ from lilfox_tui.logs.files import packed, rotation
 from lilfox_tui.logs.files.disk import ByteFile, Disk, Seen
 from lilfox_tui.logs.files.log_file import SAMPLE_BYTES, LogFile, Place
 from lilfox_tui.logs.files.refusals import FileMoved, place_gone
+from lilfox_tui.logs.files.years import last_written, note_years
 
 _COPY_BYTES = 4096
 _COPYING_S = 60.0
@@ -113,11 +114,16 @@ class Shelf:
             return
         shorter = seen.size_bytes < known.size_bytes
         known.size_bytes, known.modified_s = seen.size_bytes, seen.modified_s
+        known.latest = last_written(seen.path, seen.modified_s)
         if shorter or await known.file.read(0, len(known.start)) != known.start:
             self._reading.former[known.head] = known.named
+            years = []
         elif known.sampled_bytes >= _COPY_BYTES:
             return
-        self._open[seen.key] = self._log_file(seen, known.file, await known.file.read(0, SAMPLE_BYTES))
+        else:
+            years = known.years
+        now = self._open[seen.key] = self._log_file(seen, known.file, await known.file.read(0, SAMPLE_BYTES))
+        now.years = years
 
     async def _open_first(self, seen: Seen) -> LogFile:
         file = await self.disk.open(seen)
@@ -135,6 +141,7 @@ class Shelf:
             raise
         log = self._log_file(seen, file, sample)
         log.is_packed = bool(kind)
+        await note_years(log)
         return log
 
     def _log_file(self, seen: Seen, file: ByteFile, sample: bytes) -> LogFile:
@@ -143,6 +150,7 @@ class Shelf:
         if b"\0" in sample:
             self.notes[seen.key] = tr("{path}: holds binary data (NUL bytes), read as plain text", path=seen.path)
         log.log = reading.log
+        log.latest = last_written(seen.path, seen.modified_s)
         former = reading.former.get(log.head)
         taken = {(other.named, other.head) for other in self._open.values()}
         if former is not None and sample and (former, log.head) not in taken:

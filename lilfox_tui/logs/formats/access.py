@@ -8,7 +8,7 @@ known fields (nginx's ``$request_time``), in seconds.
 from __future__ import annotations
 
 import re
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 
 from lilfox_tui.logs import times
@@ -34,7 +34,7 @@ _IDENTIFIER = re.compile(r"\d+|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{
 _LONGEST_ROUTE = 2000
 
 
-def parse(raw: bytes, zone: tzinfo) -> Entry | None:  # noqa: ARG001  the time has its offset
+def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> Entry | None:  # noqa: ARG001  the time has its offset
     """One request; None for another line."""
     match = _LINE.fullmatch(raw.decode("utf-8", "replace"))
     if match is None:

@@ -8,7 +8,7 @@ exception in the lines that follow is the record's.
 from __future__ import annotations
 
 import re
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 
 from lilfox_tui.logs import faults, times
 from lilfox_tui.logs.levels import level_words, severity_of
@@ -83,10 +83,10 @@ def begins(line: bytes) -> bool:
     return _BEGINS.match(line) is not None
 
 
-def parse(raw: bytes, zone: tzinfo) -> Entry | None:
+def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> Entry | None:
     """A record in one of the layouts; None for a text in which no level stands at its place."""
     text = text_of(raw)
-    us, start, level = _head(text, zone)
+    us, start, level = _head(text, zone, latest)
     match = _laid_out(text, start, level)
     if match is None:
         return None
@@ -106,15 +106,15 @@ def parse(raw: bytes, zone: tzinfo) -> Entry | None:
     )
 
 
-def _head(text: str, zone: tzinfo) -> tuple[int | None, int, str]:
+def _head(text: str, zone: tzinfo, latest: datetime | None) -> tuple[int | None, int, str]:
     """The time, where what follows it begins (0 without one), and a level that stands before it."""
     before = _BEFORE_TIME.match(text)
     if before is None:
-        us, start = times.leading(text, zone)
+        us, start = times.leading(text, zone, latest)
         if not start and (clock := _CLOCK.match(text)):
             start = clock.end()
         return us, start, ""
-    us, start = times.leading(text[before.end() : before.end() + _LONGEST_TIME], zone)
+    us, start = times.leading(text[before.end() : before.end() + _LONGEST_TIME], zone, latest)
     level = before["level"] if start and severity_of(before["level"] or "") else None
     return us, start and start + before.end(), level or ""
 

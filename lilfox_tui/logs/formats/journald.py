@@ -8,7 +8,7 @@ a search in the raw bytes of a file, which is what filters of files begin with, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 
 from lilfox_tui.logs import faults
 from lilfox_tui.logs.json_objects import object_in
@@ -33,7 +33,7 @@ _PRINTED = "6"
 _TIME = "__REALTIME_TIMESTAMP"
 
 
-def parse(raw: bytes, zone: tzinfo) -> Entry | None:  # noqa: ARG001  the journal's times are UTC
+def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> Entry | None:  # noqa: ARG001  the journal's times are UTC
     """One record of the journal; None for a line without its time."""
     if b"__REALTIME_TIMESTAMP" not in raw:
         return None

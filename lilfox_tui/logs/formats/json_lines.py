@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 
 from lilfox_tui.logs.json_objects import object_in
 from lilfox_tui.logs.levels import ENDINGS, level_words, possible_numbers
@@ -39,7 +39,7 @@ LEVEL_WORDS = {
 }
 
 
-def parse(raw: bytes, zone: tzinfo) -> Entry | None:
+def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> Entry | None:  # noqa: ARG001  its times have years
     """The object's fields; None for a line that is no object."""
     fields = object_in(raw)
     return entry_of(fields, raw, zone) if fields is not None else None

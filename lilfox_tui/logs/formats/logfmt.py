@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 
 from lilfox_tui.logs.levels import ENDINGS, level_words, possible_numbers
 from lilfox_tui.logs.lines import every_line as begins
@@ -29,7 +29,7 @@ _MOST_PAIRS = 4096
 _LONGEST_FIRST_KEY = 200
 
 
-def parse(raw: bytes, zone: tzinfo) -> Entry | None:
+def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> Entry | None:  # noqa: ARG001  its times have years
     """The pairs of the line; None where a part of it is no pair, or none of them is a time, a level or a message."""
     text = text_of(raw)
     if "=" not in text[:_LONGEST_FIRST_KEY].lstrip().partition(" ")[0]:

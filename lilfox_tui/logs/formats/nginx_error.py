@@ -6,7 +6,7 @@ Lines of PHP or a module that follow without a time belong to the record before.
 from __future__ import annotations
 
 import re
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 
 from lilfox_tui.logs import times
 from lilfox_tui.logs.levels import severity_of
@@ -35,7 +35,7 @@ def begins(line: bytes) -> bool:
     return _BEGINS.match(line) is not None
 
 
-def parse(raw: bytes, zone: tzinfo) -> Entry | None:
+def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> Entry | None:  # noqa: ARG001  its times have years
     """The message is what stands before ``client``; the rest are fields."""
     match = _LINE.fullmatch(text_of(raw))
     if match is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 
 from lilfox_tui.logs import faults, times
 from lilfox_tui.logs.levels import level_words, spoken
@@ -13,7 +13,10 @@ from lilfox_tui.logs.record import Entry
 LEVEL_WORDS = level_words(b"%b")
 _CONTINUES = re.compile(
     rb"[\s)}\]]|$|\.\.\.|Caused by:|Suppressed:|Traceback \(|During handling of the above|The above exception was|"
-    rb"  \+|(?:DETAIL|HINT|STATEMENT|CONTEXT): "
+    rb"  \+|(?:DETAIL|HINT|STATEMENT|CONTEXT): |"
+    rb"#\d{1,4} |Stack trace:|\[(?:stacktrace|previous exception)\]|\"\}|"  # PHP, Laravel
+    rb"\[[^\]\n]{20,60}\] PHP (?:Stack trace:| {1,9}\d{1,4}\. )|PHP (?:Stack trace:| {1,9}\d{1,4}\. )|"
+    rb"goroutine \d{1,9} \[|created by |[\w./*()-]{1,200}\.[\w.]{1,100}\((?:0x[0-9a-f]|\.\.\.|\)$)"  # Go
 )
 _CLASS_ON_LINE = re.compile(rb"[A-Za-z_][\w$.]*+(?:: |:?\r?$)")
 
@@ -25,9 +28,9 @@ def begins(line: bytes) -> bool:
     return not (_CLASS_ON_LINE.match(line) and faults.names_exception(line[:400].decode("utf-8", "replace")))
 
 
-def parse(raw: bytes, zone: tzinfo) -> Entry:
+def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> Entry:
     """Always something; the message is what follows the time."""
     text = text_of(raw)
-    us, start = times.leading(text, zone)
+    us, start = times.leading(text, zone, latest)
     message = text[start:].lstrip(" \t:-|,") if start else text
     return Entry(message=message or text, time_us=us, severity=spoken(message), fault=faults.in_text(text))

@@ -7,7 +7,7 @@ do the further lines of a statement. The zone after the time is used where it is
 from __future__ import annotations
 
 import re
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 
 from lilfox_tui.logs import times
 from lilfox_tui.logs.lines import text_of
@@ -44,7 +44,7 @@ def begins(line: bytes) -> bool:
     return word is not None and word[1] is not None
 
 
-def parse(raw: bytes, zone: tzinfo) -> Entry | None:
+def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> Entry | None:  # noqa: ARG001  its times have years
     """One message with its DETAIL, STATEMENT and so on as fields; None for another text."""
     first, *rest = text_of(raw).split("\n")
     head = _HEAD.match(first)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 
 from lilfox_tui.logs import times
 from lilfox_tui.logs.lines import text_of
@@ -26,7 +26,7 @@ def begins(line: bytes) -> bool:
     return _BEGINS.match(line) is not None
 
 
-def parse(raw: bytes, zone: tzinfo) -> Entry | None:
+def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> Entry | None:  # noqa: ARG001  its times have years
     """One message; empty columns are no fields. None where there are too few."""
     text = text_of(raw)
     if not _BEGINS.match(raw):

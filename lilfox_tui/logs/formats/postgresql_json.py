@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 
 from lilfox_tui.logs import times
 from lilfox_tui.logs.json_objects import object_in
@@ -17,7 +17,7 @@ LEVEL_WORDS = {
 }
 
 
-def parse(raw: bytes, zone: tzinfo) -> Entry | None:
+def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> Entry | None:  # noqa: ARG001  its times have years
     """One message; None for an object without ``error_severity``."""
     if b'"error_severity"' not in raw:
         return None

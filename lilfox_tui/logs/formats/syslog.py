@@ -1,13 +1,13 @@
 """Syslog as daemons write it to files and send it: RFC 3164 (also with ISO times, as rsyslog has them) and RFC 5424.
 
-The level is that of ``<PRI>``; without one, what the message says near its start. RFC 3164 has no year: it is the
-latest in which the time is not more than a day ahead.
+The level is that of ``<PRI>``; without one, what the message says near its start. RFC 3164 has no year; some write one
+before the clock or behind it.
 """
 
 from __future__ import annotations
 
 import re
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 
 from lilfox_tui.logs import faults, times
 from lilfox_tui.logs.levels import SYSLOG, level_words, spoken
@@ -25,12 +25,16 @@ LEVEL_WORDS = {
     )
     for severity, words in level_words(b"%b").items()
 }
-_BEGINS = re.compile(rb"<\d{1,3}>|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d[. ]|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.Z+-]")
+_BEGINS = re.compile(
+    rb"<\d{1,3}>|[A-Z][a-z]{2} {1,2}\d{1,2} (?:\d{4} )?\d\d:\d\d:\d\d[., ]|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.Z+-]"
+)
 _PRIORITY = re.compile(r"<(\d{1,3})>")
 _HOST = r"(?P<host>[^\s:\[\]]{1,255})"
-_APP = r"(?P<app>[^\s:\[\]]{1,128})(?:\[(?P<pid>[^\]\s]{1,128})\])?: ?"
+_APP = r"(?P<app>(?!\d+:)[^\s:\[\]]{1,128})(?:\[(?P<pid>[^\]\s]{1,128})\])?: ?"
 _3164 = re.compile(
-    rf"(?P<time>[A-Z][a-z]{{2}} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{{1,9}})?) {_HOST} (?:{_APP})?(?P<message>.*+)", re.DOTALL
+    r"(?P<time>[A-Z][a-z]{2} {1,2}\d{1,2}(?: \d{4})? \d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: (?:19|20)\d\d)?) "
+    rf"{_HOST} (?:{_APP})?(?P<message>.*+)",
+    re.DOTALL,
 )
 _ISO = re.compile(
     r"(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d)) "
@@ -51,7 +55,7 @@ def begins(line: bytes) -> bool:
     return _BEGINS.match(line) is not None
 
 
-def parse(raw: bytes, zone: tzinfo) -> Entry | None:
+def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> Entry | None:
     """One message of either RFC; None for another line."""
     text = text_of(raw)
     priority = _PRIORITY.match(text)
@@ -72,7 +76,7 @@ def parse(raw: bytes, zone: tzinfo) -> Entry | None:
     fields.update((name, named[name]) for name in ("host", "app", "pid", "msgid") if named.get(name) not in (None, "-"))
     return Entry(
         message=message,
-        time_us=times.from_text(named["time"], zone),
+        time_us=times.from_text(named["time"], zone, latest),
         severity=spoken(message) if number is None else SYSLOG[number % 8],
         logger=str(fields.get("app", "")),
         module=str(fields.get("app", "")),

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import random
+from datetime import UTC
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lilfox_tui import plugins
-from lilfox_tui.logs.format import FORMATS
+from lilfox_tui.logs.format import FORMATS, load_format
 from lilfox_tui.logs.recognise import recognise
+from lilfox_tui.logs.split import split_records
 from tests.unit.logs.formats.examples import EXAMPLES
 
 KINDS = plugins.kinds(FORMATS)
@@ -66,3 +68,38 @@ def test_a_first_line_that_is_longer_than_the_sample() -> None:
 @given(st.binary(max_size=2000))
 def test_any_bytes_are_something(sample: bytes) -> None:
     assert recognise(sample) in KINDS
+
+
+STACKS = {
+    "syslog": "Feb {day} 10:00:00 web1 app: request failed\n",
+    "Laravel": (
+        "[2026-11-28 10:00:00] production.ERROR: it failed {{\"exception\":\"[object] (App\\\\Bad(code: 0): it at /a:1)\n"
+        "[stacktrace]\n#0 /var/www/a.php(3): Illuminate\\\\Y->z(Object(Closure))\n#1 {{main}}\n\"}} \n"
+    ),
+    "PHP": (
+        "[28-Nov-2026 10:00:00 Europe/Berlin] PHP Fatal error:  Uncaught PDOException: refused in /a.php:3\n"
+        "Stack trace:\n#0 /a.php(10): foo()\n#1 {{main}}\n  thrown in /a.php on line 3\n"
+    ),
+    "Xdebug": (
+        "[28-Nov-2026 10:00:00 UTC] PHP Warning:  it in /a.php on line 3\n"
+        "[28-Nov-2026 10:00:00 UTC] PHP Stack trace:\n[28-Nov-2026 10:00:00 UTC] PHP   1. {{main}}() /a.php:0\n"
+    ),
+    "Go": (
+        "2026/11/28 10:00:00 panic: index out of range\n\ngoroutine 1 [running]:\n"
+        "main.(*Server).handle(0xc000012345, 0x5)\n\t/a.go:12 +0x1d\nmain.main()\n\t/a.go:20 +0x55\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_a_stack_trace_is_of_the_record_before_and_no_record_is_of_another(name: str) -> None:
+    one = STACKS[name]
+    data = "".join(one.format(day=day) for day in range(1, 29)).encode()
+    form = load_format(recognise(data))
+    pieces = [raw for _, raw in split_records(data, form)]
+    assert len(pieces) == 28
+    for raw in pieces:
+        entry = form.parse(raw, UTC)
+        assert entry is not None
+        assert entry.time_us is not None
+        assert (entry.fault.type if entry.fault else "") == {"Laravel": "Bad", "PHP": "PDOException"}.get(name, "")

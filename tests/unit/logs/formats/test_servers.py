@@ -81,6 +81,11 @@ def test_nginx_tells_what_it_was_doing() -> None:
             {"n": "3", "t": 'a"]b', "host": "a", "app": "ev", "pid": "7", "msgid": "ID47"},
         ),
         (b"<13>1 - - - - - -", "", Severity.NOTICE, {}),
+        (b"Feb 7 22:14:15 web1 app[3]: it", "it", Severity.UNKNOWN, {"host": "web1", "app": "app", "pid": "3"}),
+        (b"Feb  7 2021 22:14:15 web1 app: it", "it", Severity.UNKNOWN, {"host": "web1", "app": "app"}),
+        (b"Feb 7 22:14:15 2021 web1 app: it", "it", Severity.UNKNOWN, {"host": "web1", "app": "app"}),
+        (b"Oct 11 22:14:15 web1 12:30:00 it", "12:30:00 it", Severity.UNKNOWN, {"host": "web1"}),
+        (b"2026-01-01T12:00:00.1+00:00 web1 app2: it", "it", Severity.UNKNOWN, {"host": "web1", "app": "app2"}),
         (b'<13>1 - - - - - [x a="unfinished', ' a="unfinished', Severity.NOTICE, {}),
     ],
 )
@@ -92,7 +97,8 @@ def test_syslog(raw: bytes, message: str, severity: Severity, fields: dict[str, 
 
 @pytest.mark.parametrize(
     "raw",
-    [b"", b"it", b"<999>Oct 11 22:14:15 a b: c", b"<13>it", b"Oct 11 it", b"2026-01-01T12:00:00Z INFO target: it"],
+    [b"", b"it", b"<999>Oct 11 22:14:15 a b: c", b"<13>it", b"Oct 11 it", b"2026-01-01T12:00:00Z INFO target: it",
+     b"2026-01-01T12:00:00.1Z I0101 12:00:00.1 1 server.go:10] started"],
 )
 def test_what_is_no_syslog(raw: bytes) -> None:
     assert syslog.parse(raw, UTC) is None
