@@ -46,6 +46,8 @@ SETTLED_S = 3.0
 """After so long everything is imported and every host has been opened once."""
 JOBS_S, SLOW_JOBS_S = 0.5, 5.0
 """Between two drawings of what runs, and over a slow link."""
+RUNS_KEPT = 32
+"""Runs that are held, the newest; one that goes on is held in any case."""
 RUN = "runbook"
 """The kind of a job that walks a runbook."""
 MONITOR_AFTER_S = 0.25
@@ -135,6 +137,9 @@ class LilFoxApp(AppKeys):
         if job not in self.runs:
             from lilfox_tui.app.run_log import RunLog
 
+            ended = [name for name, run in self.runs.items() if run.ended is not None]
+            for name in ended[: max(0, len(self.runs) - RUNS_KEPT + 1)]:  # asked for again, it is read again
+                del self.runs[name]
             self.runs[job] = RunLog(job)
             self._follow_run(self.runs[job])
         return self.runs[job]
