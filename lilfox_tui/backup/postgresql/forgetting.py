@@ -15,7 +15,7 @@ from lilfox_tui.backup.postgresql.claim import MEETING, claimed
 from lilfox_tui.backup.postgresql.naming import before_name, restored_name
 from lilfox_tui.backup.postgresql.psql import Psql
 from lilfox_tui.backup.postgresql.server import Database, databases_of, server_of, sessions_in
-from lilfox_tui.backup.postgresql.staging import LONG_S, drop, leftovers
+from lilfox_tui.backup.postgresql.staging import LONG_S, drop, leftovers, once_left
 from lilfox_tui.backup.postgresql.swap import in_the_way
 from lilfox_tui.backup.postgresql.table_script import beside, shape_of
 from lilfox_tui.backup.postgresql.target import Way
@@ -46,9 +46,7 @@ async def forget_databases(way: Way, swap: Swap) -> None:
             found = await _databases(access, swap)
             _refuse(found)
             for each in found:
-                await psql.execute(
-                    _DROP, database=MEETING, variables={"name": each.name}, timeout_s=LONG_S, together=False
-                )
+                await once_left(psql, each.name, _DROP, variables={"name": each.name})
 
 
 async def left_databases(way: Way, names: Collection[str]) -> list[Kept]:

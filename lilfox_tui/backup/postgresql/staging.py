@@ -6,20 +6,28 @@ left, as long as it has the name that it was made with: one that somebody has re
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
+from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.postgresql.aim import Aim
 from lilfox_tui.backup.postgresql.claim import MEETING
 from lilfox_tui.backup.postgresql.naming import is_staged
-from lilfox_tui.backup.postgresql.psql import Psql, Row
-from lilfox_tui.backup.postgresql.server import Database, Server
+from lilfox_tui.backup.postgresql.psql import Psql, Row, SqlRefused
+from lilfox_tui.backup.postgresql.server import Database, Server, sessions_in
+from lilfox_tui.backup.postgresql.swap import IN_USE, in_the_way
+from lilfox_tui.i18n import tr
 
 MARK = "lilfox: staged to restore "
 """Begins the comment; the name of the database that it is for follows."""
 LONG_S = 600.0
 """For CREATE and DROP DATABASE, which wait for a checkpoint."""
+LEAVE_S = 30.0
+"""So long sessions may take to leave that were ended, or have ended by themselves: a busy machine is slow at it, and
+the server gives up after 5 s at each try."""
+_AGAIN_S = 0.2
 LEFT = f"""
 SELECT d.datname AS name, substr(shobj_description(d.oid, 'pg_database'), {len(MARK) + 1}) AS "for"
 FROM pg_database d WHERE shobj_description(d.oid, 'pg_database') LIKE '{MARK}%' AND NOT EXISTS (
@@ -103,14 +111,13 @@ async def create(psql: Psql, name: str, target: str, form: Form) -> None:
         provider, clause = ("icu", "ICU_LOCALE") if form.provider == "i" else ("builtin", "BUILTIN_LOCALE")
         words.append(f"LOCALE_PROVIDER {provider} {clause} :'locale'")
         variables["locale"] = form.locale
-    await psql.execute(
+    await once_left(
+        psql,
+        "template0",
         " ".join(words),
         "COMMENT ON DATABASE :\"name\" IS :'mark'",
         'REVOKE ALL ON DATABASE :"name" FROM PUBLIC',
-        database=MEETING,
         variables=variables,
-        timeout_s=LONG_S,
-        together=False,
     )
 
 
@@ -119,14 +126,29 @@ async def drop(psql: Psql, server: Server, name: str) -> None:
     await _drop_subscriptions(psql, name)
     force = " WITH (FORCE)" if server.version_num >= 130000 else ""
     ends = () if force else (_END_SESSIONS + " \\g /dev/null",)
-    await psql.execute(
-        *ends,
-        f'DROP DATABASE IF EXISTS :"name"{force}',
-        database=MEETING,
-        variables={"name": name},
-        timeout_s=LONG_S,
-        together=False,
-    )
+    await once_left(psql, name, *ends, f'DROP DATABASE IF EXISTS :"name"{force}', variables={"name": name})
+
+
+async def once_left(psql: Psql, name: str, *statements: str, variables: Mapping[str, str]) -> None:
+    """Runs statements, of which the first needs that nobody is in the database ``name``, as soon as nobody is; after
+    ``LEAVE_S`` it says who. Raises BackupError, HostError."""
+    clock = asyncio.get_running_loop().time
+    ends_s = clock() + LEAVE_S
+    while True:
+        try:
+            return await psql.execute(
+                *statements, database=MEETING, variables=variables, timeout_s=LONG_S, together=False
+            )
+        except SqlRefused as error:
+            if error.sqlstate != IN_USE:
+                raise
+            if clock() >= ends_s:
+                sessions = await sessions_in(psql, name, database=MEETING)
+                if not sessions:
+                    raise
+                hint = tr("stop what uses it; the next run tries again")
+                raise BackupError(in_the_way(name, sessions), hint) from None
+        await asyncio.sleep(_AGAIN_S)
 
 
 async def _drop_subscriptions(psql: Psql, name: str) -> None:
