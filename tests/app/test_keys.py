@@ -8,6 +8,7 @@ import sys
 import time
 from datetime import datetime, timedelta
 
+import asyncssh
 import pytest
 
 from lilfox_tui.app import shell
@@ -18,6 +19,7 @@ from lilfox_tui.app.panes.metrics.pane import MetricsPane
 from lilfox_tui.app.tabs import TABS
 from lilfox_tui.errors import ConfigError, HostKeyUnknown, HostUnreachable
 from lilfox_tui.feed import Unavailable
+from lilfox_tui.hosts.ssh_keys import KnownKeys, key_error
 from lilfox_tui.i18n import tr
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import HostView, Overview
@@ -337,3 +339,28 @@ async def test_a_note_stays_its_time_whatever_was_said_before(monkeypatch: pytes
         await later.wait()
         await pilot.pause()
         assert "what counts" in screen_text(pilot)
+
+
+async def test_a_changed_key_is_shown_beside_the_known_one_and_never_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    overview = mixed()
+    known = asyncssh.generate_private_key("ssh-ed25519").convert_to_public()
+    other = asyncssh.generate_private_key("ssh-ed25519").convert_to_public()
+    error = key_error("new-1", "[10.0.0.7]:2222", "changed", other, KnownKeys((known,), (), ()))
+    view = HostView("new-1", overview.hosts["new-1"].config, Level.FAILING, NOW, (), None, Unavailable(error, NOW))
+    app = still_app(Overview(NOW, {"new-1": view}, {}))
+    monkeypatch.setattr(app.monitor, "trust", None)
+    for size in ((100, 30), (80, 24)):
+        async with app.run_test(size=size) as pilot:
+            await pilot.press("K")
+            await pilot.pause()
+            text = screen_text(pilot)
+            words = " ".join(text.split())
+            for part in ("THE KEY OF new-1 HAS CHANGED", f"shown now {other.get_fingerprint()}",
+                         f"known {known.get_fingerprint()}", "ssh-keygen -R '[10.0.0.7]:2222'",
+                         "Ask the host's owner", "press R to try again"):  # fmt: skip
+                assert part in words, text
+            await pilot.press(*"yes", "K", "enter")
+            await pilot.pause()
+            assert len(app.screen_stack) == 1, "a dialog to read: any answer leaves it, none accepts"
+        app = still_app(Overview(NOW, {"new-1": view}, {}))
+        monkeypatch.setattr(app.monitor, "trust", None)

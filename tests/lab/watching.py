@@ -82,7 +82,8 @@ class Watch:
     async def lost(self, name: str, kind: type[LilFoxError], after: datetime) -> float:
         """Waits until the row says that the host is not reached, for that reason; the seconds since ``after``.
 
-        Then the row must say what, what to do, and since when, which is not before ``after`` (aware UTC).
+        Then the row must say what, what to do, and since when: not before ``after`` (aware UTC), or, of a host that is
+        silent, since its last sample.
         """
 
         def told() -> bool:
@@ -95,7 +96,7 @@ class Watch:
         assert gone is not None
         assert str(gone.error) in str(row.reasons[0])
         assert str(gone.error.hint)
-        assert after <= gone.since <= datetime.now(UTC)
+        assert (after if row.summary is None else min(after, row.summary.at)) <= gone.since <= datetime.now(UTC)
         return took
 
 

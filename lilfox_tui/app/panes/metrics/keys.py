@@ -9,11 +9,12 @@ from textual import work
 
 from lilfox_tui.app import row_moves
 from lilfox_tui.app.actions import action
-from lilfox_tui.app.draw import Piece, Row
+from lilfox_tui.app.dialogs.reader import Reader
 from lilfox_tui.app.host_rows import well, worst_first
 from lilfox_tui.app.pane import Pane
+from lilfox_tui.app.panes.metrics.host_key_rows import changed_key_rows, unknown_key_rows
 from lilfox_tui.app.widgets.lines import Lines
-from lilfox_tui.errors import HostKeyUnknown, LilFoxError
+from lilfox_tui.errors import HostKeyChanged, HostKeyUnknown, LilFoxError
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import Message, _, clauses, tr
 from lilfox_tui.metrics.model import Level
@@ -291,15 +292,21 @@ class MetricsKeys(Pane):
         return None if isinstance(view.link, Unavailable) else tr("{name} is connected", name=view.name)
 
     @action(
-        "trust", "K", tr("trust key"), tr("look at the key that an unknown host shows, and trust it"), why_not="no_key"
-    )
+        "trust", "K", tr("trust key"),
+        tr("look at the key that an unknown host shows, and trust it"),
+        why_not="no_key",
+    )  # fmt: skip
     def trust(self) -> None:
-        self._trust()
+        view = self.selected_view()
+        if view is not None and isinstance(error := link_error(view), HostKeyChanged):
+            self.lilfox.push_screen(Reader(changed_key_rows(view.name, error)))
+        else:
+            self._trust()
 
     def no_key(self) -> Message | None:
-        """Why there is no key to trust."""
+        """Why there is no key to look at."""
         view = self.selected_view()
-        if view is not None and isinstance(link_error(view), HostKeyUnknown):
+        if view is not None and isinstance(link_error(view), HostKeyUnknown | HostKeyChanged):
             return None
         return tr("this host shows no unknown key")
 
@@ -309,15 +316,7 @@ class MetricsKeys(Pane):
         error = None if view is None else link_error(view)
         if not isinstance(view, HostView) or not isinstance(error, HostKeyUnknown):
             return
-        rows: list[Row] = [
-            (Piece("  " + _("host"), "muted"), Piece("         "), Piece(view.name, "strong")),
-            (
-                Piece("  " + _("fingerprint"), "muted"),
-                Piece("  "),
-                Piece(f"{error.key_type} {error.fingerprint}", "accent"),
-            ),
-            (Piece("  " + _("Compare it with what the host's owner tells you, by another way than this one.")),),
-        ]
+        rows = unknown_key_rows(view.name, error)
         if await self.lilfox.confirm(_("This host's key is not known"), rows, "yes"):
             try:
                 await self.lilfox.monitor.trust(view.name, error.fingerprint)
