@@ -22,6 +22,7 @@ from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.incident_line import incident_pieces
 from lilfox_tui.app.job_words import is_ours, user
 from lilfox_tui.app.pane import Pane
+from lilfox_tui.app.shell import TABS_FROM
 from lilfox_tui.app.tabs import BACKUP, LOGS, METRICS, RUNBOOK, TABS
 from lilfox_tui.app.terminal import Departure
 from lilfox_tui.app.widgets.lines import Lines
@@ -280,7 +281,8 @@ class LilFoxApp(AppKeys):
         early = incident is not None and self.rewound is not None and incident.opened > self.rewound
         return None if early else view
 
-    def on_resize(self, _event: events.Resize) -> None:
+    def on_resize(self, event: events.Resize) -> None:
+        """``size`` is still the one before: Textual takes the new one over after this."""
         screen = self.screen_stack[0]
-        screen.query_one("#tabs", Lines).display = self.tabs_fit
+        screen.query_one("#tabs", Lines).display = event.size.height >= TABS_FROM
         self.call_after_refresh(self.repaint_frame)

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from lilfox_tui.demo.stack import Stack
 
 NOTE_S = 6.0
+TABS_FROM = 14
+"""Rows of a screen that has the line of tabs."""
 SLOW_ANSWER_S = 0.7
 """A terminal that takes longer to answer a question is at the end of a slow link."""
 
@@ -117,7 +119,7 @@ class Shell(App[None], inherit_bindings=False):
     @property
     def tabs_fit(self) -> bool:
         """Whether the screen is high enough for the line of tabs."""
-        return self.size.height >= 14
+        return self.size.height >= TABS_FROM
 
     @property
     def room(self) -> Size:

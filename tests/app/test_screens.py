@@ -83,3 +83,23 @@ async def test_an_ascii_terminal() -> None:
         text = screen_text(pilot)
         assert text.isascii()
         check("ascii-80x24-en", text)
+
+
+@pytest.mark.parametrize("pane", ["1", "2", "3", "4"])
+@pytest.mark.parametrize("dialog", [False, True], ids=["plain", "dialog"])
+async def test_smaller_and_back_is_the_same_screen(pane: str, dialog: bool) -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press(pane)
+        await pilot.pause()
+        before = screen_text(pilot)
+        if dialog:
+            await pilot.press("question_mark")
+        for size in ((40, 10), (80, 13), (120, 40), (40, 10), (80, 24)):
+            await pilot.resize_terminal(*size)
+            await pilot.pause()
+            assert dialog or ("4 Runbook" in screen_text(pilot).splitlines()[1]) == (size[1] >= 14), size
+        if dialog:
+            await pilot.press("escape")
+            await pilot.pause()
+        assert screen_text(pilot) == before
