@@ -30,10 +30,12 @@ _SHELLS = re.compile(r"(?:\S*/)?(?:env\s+(?:-S\s+)?)?(?:\S*/)?(?:ba)?sh(?:\s.*)?
 
 
 class Needed(Struct, frozen=True):
-    """What the shell of a command looks for before it runs. ``strict``: it runs with ``set -u``."""
+    """What the shell of a command looks for before it runs. ``strict``: it runs with ``set -u``. ``plain``: each of
+    these is a plain word (``recognising.judged``)."""
 
     names: tuple[str, ...] = ()
     strict: bool = False
+    plain: tuple[str, ...] = ()
 
 
 class Unset:
