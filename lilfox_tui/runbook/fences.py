@@ -11,7 +11,7 @@ from lilfox_tui.runbook.markdown import Block
 from lilfox_tui.runbook.model import Attributes, Command, Kind, Placeholder, Problem
 from lilfox_tui.runbook.placeholders import placeholders_of
 from lilfox_tui.runbook.readers.spec import Verdict
-from lilfox_tui.runbook.recognising import judged, kind
+from lilfox_tui.runbook.recognising import kind, verdict_of_text
 from lilfox_tui.runbook.splitting import Asking, Part, split
 
 SHELLS = frozenset({"bash", "sh", "shell", "console"})
@@ -58,7 +58,7 @@ class FenceReader:
             what = _("bash cannot read this: {reason}", reason=part.syntax_error)
             self.problems.append(Problem(line, "error", "syntax", what))
         elif attributes is not None:
-            found = judged(part.text).verdict
+            found = verdict_of_text(part.text)
             does = kind(found, attributes, ours=self._ours)
             self._told(found, attributes, line)
         if part.whole:

@@ -23,7 +23,7 @@ from lilfox_tui.i18n import Message, tr
 from lilfox_tui.runbook.filling import Filled, fill
 from lilfox_tui.runbook.model import BUNDLED, Command, Kind, Runbook
 from lilfox_tui.runbook.readers.spec import Verdict
-from lilfox_tui.runbook.recognising import judged, kind, verdict_of_text
+from lilfox_tui.runbook.recognising import kind, verdict_of_text
 from lilfox_tui.runbook.turns import asks
 
 READS: frozenset[Kind] = frozenset({"read", "follow"})
@@ -34,7 +34,7 @@ def kind_as_run(command: Command, filled: Filled, runbook: Runbook) -> Kind:
     """What the command is with its values, whatever it was taken for without them. One that wants a terminal has one."""
     if command.kind in ("none", "interactive"):
         return command.kind
-    known: Verdict = "unknown" if command.script else judged(filled.literal).verdict
+    known: Verdict = "unknown" if command.script else verdict_of_text(filled.literal)
     found = kind(known, command.attributes, ours=runbook.path.startswith(BUNDLED))
     return "change" if found == "interactive" else found
 
@@ -46,12 +46,6 @@ def let_through(config: Config, hosts: Iterable[str], command: Command, filled: 
         why = "" if found == command.kind else _became(command)
         refuse_change(config, hosts, why)
     return found
-
-
-def plain_variables(command: Command, filled: Filled) -> tuple[str, ...]:
-    """Variables of a command that reads, each of which must be a plain word when it begins: else nobody knows what it
-    does."""
-    return () if command.script else judged(filled.literal).plain
 
 
 def let_argv_through(config: Config, host: str | None, argv: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _LONGEST_VALUE = 4096
 _REFUSED = 125
-_NOT_RUN = re.compile(r"lilfox: (?:\$(\w+) is (not set|no plain word)|(.*?));? ?nothing was run\s*", re.DOTALL)
+_NOT_RUN = re.compile(r"lilfox: (?:\$(\w+) is not set|(.*?));? ?nothing was run\s*", re.DOTALL)
 """What the shell says that was to run it and did not (``shell.py``)."""
 
 
@@ -52,19 +52,12 @@ def why_not_run(exit_status: int, output: str) -> Message | None:
     last = output.rstrip("\n").rpartition("\n")[2]
     if exit_status != _REFUSED or (said := _NOT_RUN.fullmatch(last)) is None:
         return None
-    if said[2] == "no plain word":
-        return tr(
-            "${name} is empty, or more than one plain word (letters, digits and _./:,-), so it is not known whether this"
-            " only reads; nothing was run. Set it, or mark the command {attributes} to be asked instead",
-            name=said[1],
-            attributes='{"risk": "change"}',
-        )
     if said[1]:
         return tr(
             "${name} is set neither by a command before this one in its fence nor by the host; nothing was run",
             name=said[1],
         )
-    return tr("nothing was run: {reason}", reason=said[3] or output.strip().partition("\n")[0])
+    return tr("nothing was run: {reason}", reason=said[2] or output.strip().partition("\n")[0])
 
 
 def captured(attributes: Attributes, output: str) -> tuple[dict[str, str], Message | None]:

@@ -17,7 +17,7 @@ from lilfox_tui.hosts.own_address import own_addresses
 from lilfox_tui.i18n import Message, listed, tr
 from lilfox_tui.redact import names_a_secret, redact
 from lilfox_tui.runbook.filling import Filled, fill
-from lilfox_tui.runbook.gate import READS, let_through, plain_variables, unseen
+from lilfox_tui.runbook.gate import READS, let_through, unseen
 from lilfox_tui.runbook.model import Command, Kind, Variable
 from lilfox_tui.runbook.session import Folding
 from lilfox_tui.runbook.targets import Hosts, host_config
@@ -86,14 +86,13 @@ class Preparing:
             kinds.add(let_through(self._config, (host,), command, filled[host], self._folding.runbook))
         found = min(kinds, key=lambda each: each in READS)  # what it changes on one of them it changes
         as_run = replace(command, kind=found)
-        plain = {name for each in filled.values() for name in plain_variables(as_run, each)} if found in READS else ()
         return Ready(
             turn=turn,
             title=step.title,
             command=as_run,
             became=found == "change" != command.kind,
             filled=filled,
-            needed=replace(self._unset().needed(as_run), plain=tuple(sorted(plain))),
+            needed=self._unset().needed(as_run),
             warning=warning,
         )
 

@@ -9,13 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from msgspec import Struct
-
 from lilfox_tui.runbook.model import Attributes, Kind
 from lilfox_tui.runbook.readers.spec import Verdict
 from lilfox_tui.runbook.shell_reading import read_all
 from lilfox_tui.runbook.shell_syntax import CLOSE, OPEN, Unclear
-from lilfox_tui.runbook.shell_walking import Walk, unassigned
+from lilfox_tui.runbook.shell_walking import Walk
 from lilfox_tui.runbook.splitting import masked
 
 _UNREADABLE = re.compile(f"[\x00-\x08\x0b-\x1f\x7f{OPEN}{CLOSE}\ud800-\udfff]")
@@ -23,30 +21,8 @@ _UNREADABLE = re.compile(f"[\x00-\x08\x0b-\x1f\x7f{OPEN}{CLOSE}\ud800-\udfff]")
 _LONGEST = 100_000
 
 
-class Judged(Struct, frozen=True):
-    """What a shell text is known to do. ``plain``: that holds only while each of these variables is a plain word
-    (``shell_values.PLAIN``) when the text begins to run; ``shell.py`` looks, and runs nothing where one is not."""
-
-    verdict: Verdict
-    plain: tuple[str, ...] = ()
-
-
-def judged(text: str, values: Mapping[str, str] | None = None) -> Judged:
-    """As :func:`verdict_of_text`; ``kubectl -n $NAMESPACE get pods`` reads if ``NAMESPACE`` is a plain word."""
-    found = verdict_of_text(text, values)
-    if found != "unknown" or "$" not in text or len(text) > _LONGEST:
-        return Judged(found)
-    try:
-        statements = read_all(masked(text))
-        names = unassigned(statements)
-        with_words = Walk(values or {}, plain=names).verdict(statements) if names else found
-    except (Unclear, RecursionError):
-        return Judged(found)
-    return Judged(with_words, names) if with_words in ("read", "follow") else Judged(found)
-
-
 def verdict_of_text(text: str, values: Mapping[str, str] | None = None) -> Verdict:
-    """What a whole shell text is known to do, whatever its variables hold: the worst of its commands.
+    """What a whole shell text is known to do: the worst of its commands.
 
     ``values`` are put in as single literal words, and judged as the words that they are: by the name of the placeholder
     (of a text with ``<name>``) or of the environment (``LF_name``, of a text that is filled: ``Filled.script`` with

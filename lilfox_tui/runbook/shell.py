@@ -33,7 +33,6 @@ from typing import Literal
 from msgspec import Struct
 
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.runbook.shell_values import PLAIN
 from lilfox_tui.runbook.unset import Needed
 
 _NOTHING = Needed()
@@ -72,7 +71,7 @@ _READS = (
     "exec 2>&1"
     + _REFUSES
     + r"""
-for LF__N in LF__MARK LF__STATE LF__PLACE LF__FINE LF__CWD LF__WITH LF__NEEDS LF__PLAIN LF__STRICT LF__WALL; do
+for LF__N in LF__MARK LF__STATE LF__PLACE LF__FINE LF__CWD LF__WITH LF__NEEDS LF__STRICT LF__WALL; do
     IFS= read -r -d '' "$LF__N" || LF__refuse 'what was sent ended early; nothing was run'
 done
 while IFS= read -r -d '' LF__N && [ -n "$LF__N" ]; do
@@ -84,11 +83,9 @@ exec </dev/null
     + _PLACES
     + "exec 2>/dev/null\n"
 )
-_FINDS = (
-    r"""
+_FINDS = r"""
 unset -v LF__N
 set --
-LF__NEEDS=($LF__NEEDS) LF__PLAIN=($LF__PLAIN)
 if [ "$LF__PLACE" = later ]; then
     . "$LF__D/vars" 2>/dev/null
     cd -- "${LF__CD:-$LF__HOME}" || { echo "lilfox: nothing was run"; exit 125; }
@@ -97,7 +94,7 @@ else
     cd -- "$LF__HOME" 2>/dev/null || cd /
     cd -- "${LF__CWD:-.}" || { echo "lilfox: nothing was run"; exit 125; }
 fi
-for LF__N in "${LF__NEEDS[@]}"; do
+for LF__N in $LF__NEEDS; do
     case $(declare -p "$LF__N" 2>/dev/null) in
     *=* | "declare -"[aA]*) ;;
     *)
@@ -106,16 +103,7 @@ for LF__N in "${LF__NEEDS[@]}"; do
         ;;
     esac
 done
-for LF__N in "${LF__PLAIN[@]}"; do
-    if [[ ! ${!LF__N} =~ ^"""
-    + PLAIN
-    + r"""$ || ${IFS-u} != @(u|$' \t\n') ]]; then
-        echo "lilfox: \$$LF__N is no plain word; nothing was run"
-        exit 125
-    fi
-done
 """
-)
 _HAS_TERMINAL = """
 TERM=$LF__TERM
 unset -v COLUMNS LINES
@@ -168,7 +156,7 @@ _COMMAND = r"""while IFS= read -r -d '' LF__N <&3; do IFS= read -r -d '' "$LF__N
 exit "$1"
 """  # noqa: E501  its first line is the command's
 _KEEPER = r"""eval "$1"
-LF__GIVEN() { for LF__N in D HOME STATE PLACE FINE CWD WITH NEEDS PLAIN STRICT WALL TERM SCRIPT; do
+LF__GIVEN() { for LF__N in D HOME STATE PLACE FINE CWD WITH NEEDS STRICT WALL TERM SCRIPT; do
     LF__V=LF__$LF__N; printf '%s\0%s\0' "$LF__V" "${!LF__V}"
 done; }
 trap : HUP INT TERM
@@ -227,7 +215,6 @@ def given(
         cwd,
         with_words(script, interpreter),
         " ".join(needed.names),
-        " ".join(needed.plain),
         "1" if needed.strict else "",
         "1" if wall else "",
         *(each for pair in env.items() for each in pair),
@@ -252,7 +239,6 @@ def in_terminal(
         "LF__CWD": cwd,
         "LF__WITH": with_words(script, interpreter),
         "LF__NEEDS": " ".join(needed.names),
-        "LF__PLAIN": " ".join(needed.plain),
         "LF__STRICT": "1" if needed.strict else "",
         "LF__SCRIPT": script,
     }

@@ -36,8 +36,6 @@ class Argument(Struct, frozen=True):
     """It may be several words, each of which begins as this one; or none."""
     loose: bool = False
     """It may be any words at all."""
-    plain: bool = False
-    """It is a word of ``PLAIN``: one word also without quotes, and no option."""
 
     @property
     def text(self) -> str | None:
@@ -82,10 +80,6 @@ def known(text: str) -> Argument:
 
 
 ANYTHING = Argument((None,))
-PLAIN = "[A-Za-z0-9_./][A-Za-z0-9_./:,-]*"
-"""What bash neither splits nor makes file names of, and no program takes for an option or an assignment: a regular
-expression that Python and bash read alike."""
-PLAIN_WORD = Argument((None,), undashed=True, plain=True)
 _LOOSE = Argument((None,), loose=True)
 _SAFE = re.compile(r"[A-Za-z0-9_./:=@%+,^-]*")
 _FIXED_SET = re.compile(r"\[[A-Za-z0-9_]+\]")
@@ -255,8 +249,6 @@ def _splits(part: Part, have: Known) -> bool:
     if not isinstance(part, Variable) or part.quoted or part.name in _DIGITS_ONLY:
         return isinstance(part, Variable) and part.name == "@"
     held = have.values.get(part.name) if part.exact else None
-    if held is not None and held.plain:
-        return False
     return held is None or held.text is None or not held.text or not _SAFE.fullmatch(held.text)
 
 

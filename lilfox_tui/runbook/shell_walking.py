@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from lilfox_tui.runbook.placeholders import environment_name
 from lilfox_tui.runbook.readers.judge import judge
@@ -30,18 +30,16 @@ from lilfox_tui.runbook.shell_syntax import (
     Statement,
     Test,
     Unclear,
-    Variable,
     While,
     Word,
 )
-from lilfox_tui.runbook.shell_values import ANYTHING, PLAIN_WORD, Argument, Known, arguments, known, number, one
+from lilfox_tui.runbook.shell_values import ANYTHING, Argument, Known, arguments, known, number, one
 
 _NO_FILE = frozenset({"/dev/null", "/dev/stdout", "/dev/stderr"})
 _NUMBERED = frozenset({"-eq", "-ne", "-lt", "-le", "-gt", "-ge"})
 _ASSIGNS = frozenset(
     {"read", "export", "unset", "declare", "typeset", "local", "readonly", "mapfile", "getopts", "printf"}
 )
-_NAME = re.compile("(?!LF_)[A-Za-z_][A-Za-z0-9_]*")
 _MOST_TURNS = 20
 """So many values of a loop's variable are judged one by one."""
 _MOST_COMMANDS = 2000
@@ -50,15 +48,13 @@ _DEEPEST = 8
 
 
 class Walk:
-    """One text. ``values`` are LilFox's, by the name of the placeholder or of the environment; of the variables
-    ``plain`` is taken that each is a plain word when the text begins to run."""
+    """One text. ``values`` are LilFox's, by the name of the placeholder or of the environment."""
 
-    def __init__(self, values: Mapping[str, str], depth: int = 0, plain: Iterable[str] = ()) -> None:
+    def __init__(self, values: Mapping[str, str], depth: int = 0) -> None:
         placeholders = {name: value for name, value in values.items() if not name.startswith("LF_")}
         held = {environment_name(name): value for name, value in placeholders.items()}
         held |= {name: value for name, value in values.items() if name.startswith("LF_")}
-        words = dict.fromkeys(plain, PLAIN_WORD) | {name: known(value) for name, value in held.items()}
-        self._start = Known(words, placeholders)
+        self._start = Known({name: known(value) for name, value in held.items()}, placeholders)
         self._depth, self._left = depth, _MOST_COMMANDS
         self._assigned: Counter[str] = Counter()
         self.ran: list[list[Argument]] = []
@@ -254,32 +250,6 @@ def _is_empty(statement: Statement) -> bool:
         and not statement.redirects
         and [word.literal for word in statement.words] in _EMPTY
     )
-
-
-def unassigned(statements: Sequence[Statement]) -> tuple[str, ...]:
-    """The variables that a text uses as they are and assigns nowhere: what they hold comes from before it."""
-    assigned = set(_assigned_names(statements))
-    names = (name for name in _used_names(statements) if name not in assigned and _NAME.fullmatch(name))
-    return tuple(dict.fromkeys(names))
-
-
-def _used_names(statements: Sequence[Statement]) -> Iterator[str]:
-    for statement in statements:
-        if isinstance(statement, Beyond):
-            continue
-        if isinstance(statement, Simple):
-            words = [*statement.words, *(assignment.value for assignment in statement.assignments)]
-            words += [redirect.target for redirect in statement.redirects]
-        else:
-            words = _words_of(statement)
-            for body in _bodies(statement):
-                yield from _used_names(body)
-        for word in words:
-            for part in word.parts:
-                if isinstance(part, Output | Process):
-                    yield from _used_names(part.body)
-                elif isinstance(part, Variable) and part.exact:
-                    yield part.name
 
 
 def _assigned_names(statements: Sequence[Statement]) -> Iterator[str]:

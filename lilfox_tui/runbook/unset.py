@@ -30,12 +30,10 @@ _SHELLS = re.compile(r"(?:\S*/)?(?:env\s+(?:-S\s+)?)?(?:\S*/)?(?:ba)?sh(?:\s.*)?
 
 
 class Needed(Struct, frozen=True):
-    """What the shell of a command looks for before it runs. ``strict``: it runs with ``set -u``. ``plain``: each of
-    these is a plain word (``recognising.judged``)."""
+    """What the shell of a command looks for before it runs. ``strict``: it runs with ``set -u``."""
 
     names: tuple[str, ...] = ()
     strict: bool = False
-    plain: tuple[str, ...] = ()
 
 
 class Unset:

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
-import shlex
 import subprocess
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from hypothesis import given as given_any
-from hypothesis import settings
-from hypothesis import strategies as st
 
-from lilfox_tui.runbook.judging import why_not_run
 from lilfox_tui.runbook.shell import ARGV, FOLDER, Fence, given, in_terminal
-from lilfox_tui.runbook.shell_values import PLAIN
 from lilfox_tui.runbook.unset import Needed
 
 MARK = "0123456789abcdef"
@@ -253,52 +246,3 @@ def test_what_ends_its_own_shell_ends_the_command_alone(shell: Shell, ends: str,
     assert shell("A=1", "first") == (0, "")
     assert shell(f"B=2; {ends}", "later")[0] == status
     assert shell('echo "$A<${B-}>"', "later") == (0, "1<>\n"), "and leaves nothing"
-
-
-PLAIN_VALUES = ["prod", "kube-system", "10.0.0.7:9090", "/var/log/app.log", "a,b", "_x", "./x"]
-NOT_PLAIN = [
-    "",
-    "-C",
-    "--delete",
-    "prod delete pod x",
-    "a\tb",
-    "a\nb",
-    "*",
-    "a?",
-    "[ab]",
-    "x=1",
-    "~",
-    "$(id)",
-    "a;b",
-    "é",
-    "@f",
-]
-
-
-@pytest.mark.parametrize("value", [*PLAIN_VALUES, *NOT_PLAIN])
-def test_a_reader_runs_only_with_variables_that_are_plain_words(shell: Shell, value: str) -> None:
-    """``kubectl -n $NS get pods`` with NS="prod delete pod" would delete."""
-    assert shell(f"NS={shlex.quote(value)}", "first")[0] == 0
-    code, out = shell("printf '<%s>' -n $NS get", "later", needed=Needed(plain=("NS",)))
-    if value in PLAIN_VALUES:
-        assert (code, out) == (0, f"<-n><{value}><get>")
-    else:
-        assert (code, out) == (125, "lilfox: $NS is no plain word; nothing was run\n")
-        assert "$NS is empty, or more than one plain word" in str(why_not_run(code, out))
-
-
-def test_a_plain_word_is_none_where_the_fence_has_another_ifs(shell: Shell) -> None:
-    """With ``IFS=o`` the words of ``$NS`` are ``pr`` and ``d``."""
-    assert shell("NS=prod; OTHER=x; IFS=o", "first")[0] == 0
-    code, out = shell("echo $NS $OTHER", "later", needed=Needed(("NS", "OTHER"), plain=("NS", "OTHER")))
-    assert (code, out) == (125, "lilfox: $NS is no plain word; nothing was run\n")
-
-
-@given_any(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12))
-@settings(max_examples=1000)
-def test_a_plain_word_is_one_word_and_no_option_to_any_program(value: str) -> None:
-    """What the judge takes of one: bash neither splits nor matches it, and it begins with no dash."""
-    if re.fullmatch(PLAIN, value):
-        assert value
-        assert not set(value) & set(" \t\n*?[]\\'\"$`~=@{}()<>|&;!#")
-        assert not value.startswith("-")
