@@ -267,7 +267,7 @@ def _braces(word: Word) -> list[Word]:
     if not any("{" in part.text for _place, part in bare):
         return [word]
     behind = "".join(part.text for _place, part in bare).partition("{")[2]
-    if "," not in behind and ".." not in behind:
+    if "," not in behind and (".." not in behind or re.fullmatch(r"\.\.[A-Za-z0-9_.]*\}[^{}.]*", behind)):
         return [word]
     marked = [(place, part) for place, part in bare if "{" in part.text or "}" in part.text]
     if len(marked) != 1 or word.literal is None or OPEN in word.literal:
@@ -281,6 +281,4 @@ def _braces(word: Word) -> list[Word]:
         raise Unclear
     before, after = word.parts[:place], word.parts[place + 1 :]
     made = [Word([*before, Literal(found[1] + each + found[3]), *after]) for each in middles]
-    return [
-        each for each in made if any(not isinstance(part, Literal) or part.quoted or part.text for part in each.parts)
-    ]
+    return [each for each in made if any(not isinstance(part, Literal) or part.quoted or part.text for part in each.parts)]

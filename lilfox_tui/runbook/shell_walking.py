@@ -37,9 +37,7 @@ from lilfox_tui.runbook.shell_values import ANYTHING, Argument, Known, arguments
 
 _NO_FILE = frozenset({"/dev/null", "/dev/stdout", "/dev/stderr"})
 _NUMBERED = frozenset({"-eq", "-ne", "-lt", "-le", "-gt", "-ge"})
-_ASSIGNS = frozenset(
-    {"read", "export", "unset", "declare", "typeset", "local", "readonly", "mapfile", "getopts", "printf"}
-)
+_ASSIGNS = frozenset({"read", "export", "unset", "declare", "typeset", "local", "readonly", "mapfile", "getopts", "printf"})
 _MOST_TURNS = 20
 """So many values of a loop's variable are judged one by one."""
 _MOST_COMMANDS = 2000

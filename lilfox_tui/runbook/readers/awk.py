@@ -14,26 +14,10 @@ _TOKEN = re.compile(
     r"|(?P<operator>=|<=|==|!=|&&|\|\||\+\+|--|\+=|-=|\*=|/=|%=|\^=|!~|[-+*%^!<>~?:,;(){}\[\]$=])"
 )
 _REGEX = re.compile(r"/((?:[^/\\\n\[\]]|\\[^\n]|\[\^?\]?(?:\[:[a-z]+:\]|[^\]\\/\n\[]|\\[^\n/])*\])*)/")
-_ACTS = frozenset(["system", "getline", "close", "fflush", "extension", "include", "load", "namespace"])
-_BEFORE_REGEX = frozenset(["print", "printf", "return", "in", "case", "else", "do"])
+_ACTS = frozenset("system getline close fflush extension include load namespace".split())
+_BEFORE_REGEX = frozenset("print printf return in case else do".split())
 _OPEN_ENDED = frozenset(
-    [
-        "length",
-        "getline",
-        "print",
-        "printf",
-        "return",
-        "exit",
-        "delete",
-        "rand",
-        "srand",
-        "next",
-        "nextfile",
-        "BEGIN",
-        "END",
-        "BEGINFILE",
-        "ENDFILE",
-    ]
+    "length getline print printf return exit delete rand srand next nextfile BEGIN END BEGINFILE ENDFILE".split()
 )
 
 

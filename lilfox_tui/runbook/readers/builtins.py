@@ -11,9 +11,7 @@ from lilfox_tui.runbook.shell_values import Argument
 
 _UNARY = frozenset(f"-{letter}" for letter in "abcdefghknoprstuwxzGLNOS")
 """Of ``[``; without ``-v`` and ``-R``, which evaluate subscripts."""
-_BINARY = frozenset(
-    ["=", "==", "!=", "<", ">", "-eq", "-ne", "-lt", "-le", "-gt", "-ge", "-nt", "-ot", "-ef", "-a", "-o"]
-)
+_BINARY = frozenset("= == != < > -eq -ne -lt -le -gt -ge -nt -ot -ef -a -o".split())
 _COUNTS_WRITTEN = re.compile(r"%[^A-Za-z%]*[hlLjtzq]*n")
 """``%n`` of printf stores into the variable that its argument names."""
 
@@ -30,9 +28,7 @@ def _test(words: Sequence[Argument], _context: Context) -> Verdict:
     texts = [word.text for word in words]
     if "-v" in texts or "-R" in texts:
         return "unknown"
-    while (
-        len(texts) > 1 and texts[0] == "!" and len(texts) in (2, 3, 4) and (len(texts) != 3 or texts[1] not in _BINARY)
-    ):
+    while len(texts) > 1 and texts[0] == "!" and len(texts) in (2, 3, 4) and (len(texts) != 3 or texts[1] not in _BINARY):
         texts = texts[1:]
     good = (
         len(texts) <= 1
@@ -97,10 +93,7 @@ TABLE: dict[str, Spec] = {
     "break": _NUMBER,
     "continue": _NUMBER,
     "read": Spec(
-        reads="-r -s -t=number -n=number -N=number -d=text -p=text -u=number",
-        operands="text*",
-        permutes=False,
-        check=_names,
+        reads="-r -s -t=number -n=number -N=number -d=text -p=text -u=number", operands="text*", permutes=False, check=_names
     ),
     "export": Spec(operands="text*", permutes=False, check=_export),
     "unset": Spec(reads="-v", operands="text*", permutes=False, check=_names),

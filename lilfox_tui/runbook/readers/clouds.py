@@ -28,45 +28,14 @@ _AWS_OPTIONS = options(
     "--with-decryption --attribute-names=text --attribute=text --type=text --stack-status-filter=text --latest"
 )
 _AWS_GETS = frozenset(
-    [
-        "sts:get-caller-identity",
-        "cloudwatch:get-metric-statistics",
-        "cloudwatch:get-metric-data",
-        "ec2:get-console-output",
-        "logs:get-log-events",
-        "logs:get-query-results",
-        "lambda:get-function",
-        "lambda:get-function-configuration",
-        "lambda:get-policy",
-        "iam:get-user",
-        "iam:get-role",
-        "iam:get-policy",
-        "iam:get-account-summary",
-        "s3api:get-bucket-location",
-        "s3api:get-bucket-policy",
-        "s3api:get-bucket-versioning",
-        "s3api:get-bucket-acl",
-        "s3api:get-bucket-lifecycle-configuration",
-        "s3api:head-object",
-        "s3api:head-bucket",
-        "sqs:get-queue-attributes",
-        "sqs:get-queue-url",
-        "sns:get-topic-attributes",
-        "ssm:get-parameter",
-        "ssm:get-parameters",
-        "ssm:get-parameters-by-path",
-        "ecr:get-repository-policy",
-        "service-quotas:get-service-quota",
-        "acm:get-certificate",
-        "route53:get-hosted-zone",
-        "route53:get-health-check-status",
-        "cloudformation:get-template",
-        "cloudformation:get-stack-policy",
-        "logs:filter-log-events",
-        "s3:ls",
-        "configure:list",
-        "sts:get-access-key-info",
-    ]
+    "sts:get-caller-identity cloudwatch:get-metric-statistics cloudwatch:get-metric-data ec2:get-console-output "
+    "logs:get-log-events logs:get-query-results lambda:get-function lambda:get-function-configuration lambda:get-policy "
+    "iam:get-user iam:get-role iam:get-policy iam:get-account-summary s3api:get-bucket-location s3api:get-bucket-policy "
+    "s3api:get-bucket-versioning s3api:get-bucket-acl s3api:get-bucket-lifecycle-configuration s3api:head-object s3api:head-bucket "
+    "sqs:get-queue-attributes sqs:get-queue-url sns:get-topic-attributes ssm:get-parameter ssm:get-parameters "
+    "ssm:get-parameters-by-path ecr:get-repository-policy "
+    "service-quotas:get-service-quota acm:get-certificate route53:get-hosted-zone route53:get-health-check-status "
+    "cloudformation:get-template cloudformation:get-stack-policy logs:filter-log-events s3:ls configure:list sts:get-access-key-info".split()
 )
 
 

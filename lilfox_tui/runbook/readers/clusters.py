@@ -8,7 +8,8 @@ from lilfox_tui.runbook.readers.spec import Call, Context, Spec, Verdict
 
 _CEPH = re.compile(
     r"status|health(?: detail)?|df(?: detail)?|versions?|features|report|quorum_status|node ls(?: [a-z]+)?|fsid"
-    r"|osd (?:tree(?: [a-z]+)*|df(?: tree)?|stat|dump|ls|perf|pool ls(?: detail)?|pool stats(?: \S+)?|lspools|blocked-by|find \S+"
+    r"|daemon \S+ (?:ops|status|version|perf dump|dump_(?:ops_in_flight|historic_ops|blocked_ops|mempools)|config show"
+    r"|config get \S+|session ls)|osd (?:status|tree(?: [a-z]+)*|df(?: tree)?|stat|dump|ls|perf|pool ls(?: detail)?|pool stats(?: \S+)?|lspools|blocked-by|find \S+"
     r"|metadata(?: \S+)?|utilization|crush tree|crush rule (?:ls|dump)(?: \S+)?|crush dump|pool get \S+ \S+"
     r"|ok-to-stop \S+|safe-to-destroy \S+|pool autoscale-status|erasure-code-profile (?:ls|get \S+))"
     r"|pg (?:stat|dump(?: [a-z_]+)?|dump_stuck(?: [a-z]+)*|ls(?: \S+)*|\S+ query|map \S+|ls-by-(?:osd|pool|primary) \S+)"
@@ -17,6 +18,8 @@ _CEPH = re.compile(
     r"|device (?:ls|ls-by-host \S+|info \S+)|orch (?:ls|ps|status|host ls|device ls)(?: \S+)?|balancer status"
     r"|config (?:dump|get \S+(?: \S+)?|show \S+(?: \S+)?|ls)|auth (?:ls|list)|time-sync-status|telemetry show|progress"
 )
+_ANYTHING = "\0"
+"""For a word that is not known: it stands where any word may."""
 _NONE = Spec()
 _NAMES = Spec(operands="text*")
 _RBD = "-p=text --pool=text --namespace=text --image=text --snap=text --format=word --pretty-format --cluster=word --id=word"
@@ -29,14 +32,17 @@ _ETCD = (
 
 def _ceph(call: Call, _context: Context) -> Verdict:
     """It takes the first words of its commands for the whole, so that they stand here in full."""
-    if None in call.texts:
+    if not all(each.text is not None or (each.is_one and not each.may_be_option) for each in call.operands):
         return "unknown"
-    joined = " ".join(text or "" for text in call.texts)
+    if any(re.search(r"\s|^$", text) for text in call.texts if text is not None):
+        return "unknown"
+    joined = " ".join(_ANYTHING if text is None else text for text in call.texts)
     if call.has("-s", "--status", "-w", "--watch", "-v", "--version"):
         return "read" if not joined else "unknown"
     if not joined:
         return "unknown"
-    return "read" if _CEPH.fullmatch(joined) else "change"
+    known = _ANYTHING not in joined
+    return "read" if _CEPH.fullmatch(joined) else "change" if known else "unknown"
 
 
 TABLE: dict[str, Spec] = {

@@ -14,9 +14,7 @@ _LOGS = Spec(
 )  # fmt: skip
 _INSPECT = Spec(reads="-f=text --format=text -s --size --type=word -l --latest", operands="name*")
 _IMAGES = Spec(reads="-a -q -f=text --all --quiet --digests --no-trunc --filter=text --format=text", operands="name")
-_STATS = Spec(
-    reads="-a --all --no-stream --no-trunc --format=text", needs="--no-stream", otherwise="follow", operands="name*"
-)
+_STATS = Spec(reads="-a --all --no-stream --no-trunc --format=text", needs="--no-stream", otherwise="follow", operands="name*")
 _TOP = Spec(operands="name text*", permutes=False)
 _EXEC = Spec(reads="-u=user --user=user -w=path --workdir=path", interactive="-i -t --interactive --tty", runs=1)
 _LISTED = Spec(reads="-q -f=text --quiet --filter=text --format=text --no-trunc", operands="name*")

@@ -43,84 +43,20 @@ def _database(value: Argument) -> Verdict:
 
 
 _MYSQL_BEGINS = re.compile(r"\s*(?:show|select|desc|describe|explain\s+select|use\s+[A-Za-z0-9_]+)\b", re.IGNORECASE)
-_MYSQL_ACTS = re.compile(
-    r"\b(?:into|outfile|dumpfile|update|share|lock|procedure|benchmark|analyze|handler)\b|:=", re.IGNORECASE
-)
+_MYSQL_ACTS = re.compile(r"\b(?:into|outfile|dumpfile|update|share|lock|procedure|benchmark|analyze|handler)\b|:=", re.IGNORECASE)
 _MYSQL_CALL = re.compile(r"([A-Za-z0-9_`.$]+)\s*\(")
 _MYSQL_FUNCTIONS = frozenset(
-    [
-        "count",
-        "sum",
-        "min",
-        "max",
-        "avg",
-        "round",
-        "concat",
-        "concat_ws",
-        "now",
-        "version",
-        "user",
-        "current_user",
-        "database",
-        "schema",
-        "length",
-        "lower",
-        "upper",
-        "left",
-        "right",
-        "substring",
-        "substr",
-        "ifnull",
-        "if",
-        "coalesce",
-        "nullif",
-        "in",
-        "and",
-        "or",
-        "not",
-        "from",
-        "where",
-        "on",
-        "select",
-        "exists",
-        "as",
-        "using",
-        "values",
-        "over",
-        "row_number",
-        "group_concat",
-        "date_format",
-        "date_sub",
-        "date_add",
-        "timestampdiff",
-        "from_unixtime",
-        "unix_timestamp",
-        "format",
-        "truncate",
-        "floor",
-        "ceil",
-        "abs",
-        "cast",
-        "convert",
-        "distinct",
-        "uptime",
-        "replace",
-        "trim",
-        "greatest",
-        "least",
-        "json_extract",
-        "json_unquote",
-        "hex",
-    ]
+    "count sum min max avg round concat concat_ws now version user current_user database schema length lower upper left right "
+    "substring substr ifnull if coalesce nullif in and or not from where on select exists as using values over row_number "
+    "group_concat date_format date_sub date_add timestampdiff from_unixtime unix_timestamp format truncate floor ceil abs "
+    "cast convert distinct uptime replace trim greatest least json_extract json_unquote hex".split()
 ) - {"truncate", "replace"}
 
 
 def mysql_only_reads(statement: str) -> bool:
     """False also where it is not known: what the client takes for a command of its own, or makes a comment of."""
     text = re.sub(r"\s*(?:;|\\G)?\s*$", "", statement)
-    if not _MYSQL_BEGINS.match(text) or any(
-        mark in text for mark in (";", "\\", "#", "--", "/*", "@@global.", "\n", '"', "$")
-    ):
+    if not _MYSQL_BEGINS.match(text) or any(mark in text for mark in (";", "\\", "#", "--", "/*", "@@global.", "\n", '"', "$")):
         return False
     if text.count("'") % 2 or text.count("`") % 2:
         return False
@@ -136,55 +72,9 @@ def _mysql(call: Call, _context: Context) -> Verdict:
 
 
 _REDIS = frozenset(
-    [
-        "PING",
-        "INFO",
-        "GET",
-        "MGET",
-        "LLEN",
-        "LRANGE",
-        "LINDEX",
-        "DBSIZE",
-        "TTL",
-        "PTTL",
-        "KEYS",
-        "SCAN",
-        "HSCAN",
-        "SSCAN",
-        "ZSCAN",
-        "ROLE",
-        "TYPE",
-        "EXISTS",
-        "XLEN",
-        "XINFO",
-        "XRANGE",
-        "XREVRANGE",
-        "XPENDING",
-        "HGET",
-        "HGETALL",
-        "HMGET",
-        "HKEYS",
-        "HVALS",
-        "HLEN",
-        "HEXISTS",
-        "SCARD",
-        "SMEMBERS",
-        "SISMEMBER",
-        "SRANDMEMBER",
-        "ZCARD",
-        "ZCOUNT",
-        "ZRANGE",
-        "ZREVRANGE",
-        "ZRANGEBYSCORE",
-        "ZSCORE",
-        "ZRANK",
-        "STRLEN",
-        "GETRANGE",
-        "RANDOMKEY",
-        "LASTSAVE",
-        "TIME",
-        "ECHO",
-    ]
+    "PING INFO GET MGET LLEN LRANGE LINDEX DBSIZE TTL PTTL KEYS SCAN HSCAN SSCAN ZSCAN ROLE TYPE EXISTS XLEN XINFO XRANGE "
+    "XREVRANGE XPENDING HGET HGETALL HMGET HKEYS HVALS HLEN HEXISTS SCARD SMEMBERS SISMEMBER SRANDMEMBER ZCARD ZCOUNT ZRANGE "
+    "ZREVRANGE ZRANGEBYSCORE ZSCORE ZRANK STRLEN GETRANGE RANDOMKEY LASTSAVE TIME ECHO".split()
 )
 _REDIS_PAIRS = frozenset(
     (first, second)

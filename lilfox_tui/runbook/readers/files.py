@@ -9,84 +9,14 @@ from lilfox_tui.runbook.readers.spec import Context, Fed, Spec, Verdict, worst
 from lilfox_tui.runbook.shell_values import Argument
 
 _TESTS = frozenset(
-    [
-        "-empty",
-        "-true",
-        "-false",
-        "-executable",
-        "-readable",
-        "-writable",
-        "-nouser",
-        "-nogroup",
-        "-daystart",
-        "-depth",
-        "-d",
-        "-mount",
-        "-xdev",
-        "-noleaf",
-        "-follow",
-        "-ignore_readdir_race",
-        "-noignore_readdir_race",
-        "-print",
-        "-print0",
-        "-ls",
-        "-prune",
-        "-quit",
-        "-nowarn",
-        "-warn",
-        "-a",
-        "-o",
-        "-and",
-        "-or",
-        "-not",
-        "!",
-        "(",
-        ")",
-        ",",
-    ]
+    "-empty -true -false -executable -readable -writable -nouser -nogroup -daystart -depth -d -mount -xdev -noleaf -follow "
+    "-ignore_readdir_race -noignore_readdir_race -print -print0 -ls -prune -quit -nowarn -warn -a -o -and -or -not ! ( ) "
+    ",".split()
 )
 _VALUED_TESTS = frozenset(
-    [
-        "-name",
-        "-iname",
-        "-path",
-        "-ipath",
-        "-wholename",
-        "-iwholename",
-        "-regex",
-        "-iregex",
-        "-lname",
-        "-ilname",
-        "-type",
-        "-xtype",
-        "-size",
-        "-user",
-        "-group",
-        "-uid",
-        "-gid",
-        "-perm",
-        "-mtime",
-        "-atime",
-        "-ctime",
-        "-mmin",
-        "-amin",
-        "-cmin",
-        "-newer",
-        "-anewer",
-        "-cnewer",
-        "-newermt",
-        "-newerct",
-        "-newerat",
-        "-maxdepth",
-        "-mindepth",
-        "-links",
-        "-inum",
-        "-samefile",
-        "-fstype",
-        "-used",
-        "-printf",
-        "-regextype",
-    ]
+    "-name -iname -path -ipath -wholename -iwholename -regex -iregex -lname -ilname -type -xtype -size -user -group -uid "
+    "-gid -perm -mtime -atime -ctime -mmin -amin -cmin -newer -anewer -cnewer -newermt -newerct -newerat -maxdepth -mindepth "
+    "-links -inum -samefile -fstype -used -printf -regextype".split()
 )
 
 

@@ -14,6 +14,7 @@ from lilfox_tui.runbook.readers.roles import fits
 from lilfox_tui.runbook.readers.spec import Call, Context, Option, Spec, Verdict, all_options, worst
 from lilfox_tui.runbook.shell_values import Argument, known
 
+
 _COUNTED = re.compile(r"-[0-9]+([A-Za-z]*)")
 """``-20``, and ``-20f`` as tail has it."""
 
@@ -68,7 +69,7 @@ def _taken_apart(
     Raises NotUnderstood."""
     call = Call([], [])
     at, ended = 0, False
-    stops = bool(spec.subs) or not spec.permutes or spec.runs >= 0
+    stops = _stops(spec)
     while at < len(words):
         word = words[at]
         may_be_option = word.may_be_option and not (spec.harmless and not word.head.startswith("-"))
@@ -88,16 +89,21 @@ def _taken_apart(
     return call, (), ended
 
 
+def _stops(spec: Spec) -> bool:
+    """Whether what follows its first operand is no option of it."""
+    return bool(spec.subs) or not spec.permutes or spec.runs >= 0
+
+
 def _option(spec: Spec, words: Sequence[Argument], at: int, table: Mapping[str, Option], call: Call) -> int:
     """Takes the option at a place with its value, and says where it goes on."""
     word = words[at]
-    if not word.is_one:
+    if word.loose:
         raise NotUnderstood
     if word.text is not None and (option := table.get(word.text)) is not None:
         if not option.role or option.attached:
             call.options.append((option.name, None))
             return at + 1
-        return _valued(option, words, at, call)
+        return _valued(option, words, at, call, stops=_stops(spec))
     if spec.counted and word.text is not None and (counted := _COUNTED.fullmatch(word.text)):
         found = [table.get(f"-{letter}") for letter in counted[1]]
         if any(each is None or each.role for each in found):
@@ -109,14 +115,14 @@ def _option(spec: Spec, words: Sequence[Argument], at: int, table: Mapping[str, 
         found = table.get(name)
         if found is None or not found.role:
             raise NotUnderstood
-        call.options.append((name, word.behind(len(name) + 1)))
+        _attached(option=found, value=word.behind(len(name) + 1), call=call)
         return at + 1
     if word.head.startswith("--") or spec.single or len(word.head) < 2:
         raise NotUnderstood
-    return _bundle(words, at, table, call)
+    return _bundle(spec, words, at, table, call)
 
 
-def _bundle(words: Sequence[Argument], at: int, table: Mapping[str, Option], call: Call) -> int:
+def _bundle(spec: Spec, words: Sequence[Argument], at: int, table: Mapping[str, Option], call: Call) -> int:
     """Short options in one word."""
     word = words[at]
     for place in range(1, len(word.head)):
@@ -126,11 +132,11 @@ def _bundle(words: Sequence[Argument], at: int, table: Mapping[str, Option], cal
         if option.role:
             rest = word.behind(place + 1)
             if rest.pieces:
-                call.options.append((option.name, rest))
+                _attached(option, rest, call)
             elif option.attached:
                 call.options.append((option.name, None))
             else:
-                return _valued(option, words, at, call)
+                return _valued(option, words, at, call, stops=_stops(spec))
             return at + 1
         call.options.append((option.name, None))
     if word.text is None:
@@ -138,12 +144,26 @@ def _bundle(words: Sequence[Argument], at: int, table: Mapping[str, Option], cal
     return at + 1
 
 
-def _valued(option: Option, words: Sequence[Argument], at: int, call: Call) -> int:
-    """An option whose value is the next word."""
-    if at + 1 >= len(words) or not words[at + 1].is_one:
+def _valued(option: Option, words: Sequence[Argument], at: int, call: Call, *, stops: bool) -> int:
+    """An option whose value is the next word; of a pattern the first file is the value, others are operands."""
+    value = words[at + 1] if at + 1 < len(words) else None
+    if value is None or value.loose or (value.many and (stops or value.may_be_option)):
         raise NotUnderstood
-    call.options.append((option.name, words[at + 1]))
+    call.options.append((option.name, _one_of(value)))
+    if value.many:
+        call.operands.append(value)
     return at + 2
+
+
+def _attached(option: Option, value: Argument, call: Call) -> None:
+    """A value in the same word. Of a pattern each file that fits is the same option once more, if it begins so."""
+    if value.many and not value.head:
+        raise NotUnderstood
+    call.options.append((option.name, _one_of(value)))
+
+
+def _one_of(value: Argument) -> Argument:
+    return Argument(value.pieces, value.undashed)
 
 
 def _operands(written: str, operands: Sequence[Argument], context: Context) -> Verdict:

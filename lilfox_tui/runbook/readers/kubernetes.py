@@ -31,9 +31,7 @@ _TOP = Spec(
     operands="text*",
 )  # fmt: skip
 _ROLLOUT = {
-    "status": Spec(
-        reads="-w --watch[=bool] --timeout=time --revision=number -l=text --selector=text -f=path", operands="text*"
-    ),
+    "status": Spec(reads="-w --watch[=bool] --timeout=time --revision=number -l=text --selector=text -f=path", operands="text*"),
     "history": Spec(reads="--revision=number -o=text --output=text -l=text --selector=text -f=path", operands="text*"),
 }
 _CONFIG = {

@@ -12,101 +12,18 @@ _HANDED = re.compile(
 _OWN = re.compile(r"(?!.*_proxy)(?!_$|histchars$|auto_resume$)[a-z_][a-z0-9_]*")
 """Names of a fence's own variables, which programs do not look at."""
 _NOUNS = frozenset(
-    [
-        "ALERT",
-        "BUCKET",
-        "CLUSTER",
-        "CONTAINER",
-        "COUNT",
-        "DATABASE",
-        "DATE",
-        "DAEMON",
-        "DB",
-        "DEPLOYMENT",
-        "DEVICE",
-        "DISK",
-        "DOMAIN",
-        "DURATION",
-        "END",
-        "EXPORTER",
-        "I",
-        "ID",
-        "INDEX",
-        "INGRESS",
-        "INSTANCE",
-        "INTERFACE",
-        "IP",
-        "ISSUE",
-        "JOB",
-        "LABEL",
-        "LIMIT",
-        "MACHINE",
-        "MASTER",
-        "MEMBER",
-        "N",
-        "NAME",
-        "NAMES",
-        "NAMESPACE",
-        "NAMESPACES",
-        "NEW",
-        "NODE",
-        "NODES",
-        "NS",
-        "OLD",
-        "OPERATOR",
-        "ORIGINAL",
-        "OSD",
-        "PARTITION",
-        "PGID",
-        "PID",
-        "PIDS",
-        "POD",
-        "PODS",
-        "POOL",
-        "PORT",
-        "PRIMARY",
-        "PROCESS",
-        "PROJECT",
-        "PV",
-        "PVC",
-        "QUEUE",
-        "REGION",
-        "RELEASE",
-        "REPLICA",
-        "REPLICAS",
-        "RESOURCE",
-        "ROLE",
-        "ROUTE",
-        "SECRET",
-        "SELECTOR",
-        "SERVER",
-        "SERVICE",
-        "SHARD",
-        "SIZE",
-        "SOURCE",
-        "START",
-        "STATE",
-        "STATEFULSET",
-        "STATUS",
-        "STORAGECLASS",
-        "TABLE",
-        "TARGET",
-        "TENANT",
-        "THRESHOLD",
-        "TIMESTAMP",
-        "TOPIC",
-        "TYPE",
-        "UNIT",
-        "UUID",
-        "VERSION",
-        "VM",
-        "VMI",
-        "VOLUME",
-        "WORKER",
-        "ZONE",
-    ]
+    "ALERT BUCKET CLUSTER CONTAINER COUNT DATABASE DATE DAEMON DB DEPLOYMENT DEVICE DISK DOMAIN "
+    "DURATION END EXPORTER I ID INDEX INGRESS INSTANCE INTERFACE IP ISSUE JOB LABEL LEADER LIMIT MAC MACHINE MASTER MEMBER N NAME "
+    "NAMES NAMESPACE NAMESPACES NEW NODE NODES NS OLD OPERATOR ORIGINAL OSD PARTITION PGID PID PIDS POD PODS POOL PORT "
+    "PRIMARY PROCESS PROJECT PV PVC QUEUE REGION RELEASE REPLICA REPLICAS RESOURCE ROLE ROUTE SC SECRET SELECTOR SERVER "
+    "SERVICE SHARD SIZE SOURCE START STATE STATEFULSET STATUS STORAGECLASS TABLE TARGET TENANT THRESHOLD TIMESTAMP TOPIC "
+    "TYPE UNIT UUID VERSION VM VMI VOLUME WORKER ZONE".split()
 )
 """Words of which a name in capitals may be made: programs look at none that has no other."""
+_OF_ONES_OWN = re.compile(
+    r"(?!LD_|GIT_|BASH_)(?:[A-Z0-9]+_)+(?:NAMESPACE|NS|POD|PODS|NODE|NODES|PVC|PV|SC|DEPLOYMENT|UUID|MAC|VM|VMI)"
+)
+"""Names for what a cluster has: no program takes from one of these what it runs."""
 _FOLDERS = frozenset({"/bin", "/usr/bin", "/sbin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"})
 
 
@@ -118,6 +35,8 @@ def may_be_handed(name: str) -> bool:
 def may_be_assigned(name: str) -> bool:
     """Whether it may be a variable of the shell, exported or not."""
     if _OWN.fullmatch(name) or _HANDED.fullmatch(name):
+        return True
+    if _OF_ONES_OWN.fullmatch(name):
         return True
     return name.isascii() and all(part in _NOUNS for part in re.sub(r"[0-9]+$", "", name).split("_"))
 

@@ -39,43 +39,15 @@ def _ethtool(words: Sequence[Argument], _context: Context) -> Verdict:
     texts = [word.text for word in words]
     if len(texts) == 2 and texts[0] not in _ETHTOOL_SHOWS:
         return "change" if texts[0] is not None else "unknown"
-    name = texts[-1] if texts and len(texts) <= 2 else None
-    return "read" if name is not None and re.fullmatch(r"[A-Za-z0-9_.:@]+", name) else "unknown"
+    if not texts or len(texts) > 2 or words[-1].may_be_option or not words[-1].is_one:
+        return "unknown"
+    return "read" if texts[-1] is None or re.fullmatch(r"[A-Za-z0-9_.:@-]+", texts[-1]) else "unknown"
 
 
 _ETHTOOL_SHOWS = frozenset(
-    [
-        "-S",
-        "-i",
-        "-k",
-        "-a",
-        "-c",
-        "-g",
-        "-l",
-        "-n",
-        "-u",
-        "-x",
-        "-P",
-        "-T",
-        "-m",
-        "-d",
-        "-e",
-        "--statistics",
-        "--driver",
-        "--show-features",
-        "--show-offload",
-        "--show-pause",
-        "--show-coalesce",
-        "--show-ring",
-        "--show-channels",
-        "--show-permaddr",
-        "--show-time-stamping",
-        "--module-info",
-        "--show-eee",
-        "--show-fec",
-        "--show-priv-flags",
-        "--phy-statistics",
-    ]
+    "-S -i -k -a -c -g -l -n -u -x -P -T -m -d -e --statistics --driver --show-features --show-offload --show-pause "
+    "--show-coalesce --show-ring --show-channels --show-permaddr --show-time-stamping --module-info --show-eee --show-fec "
+    "--show-priv-flags --phy-statistics".split()
 )
 _SELECTED = Spec(operands="text*", ends=False)
 _SHOWN = Spec(subs=dict.fromkeys(("show", "list", "ls"), _SELECTED), ends=False)
@@ -92,6 +64,10 @@ _OBJECTS = {
 _NAMES = Spec(
     reads="-t=type -x=address -p=port -q=name -c=class -4 -6 -m -r -v -i",
     operands="/[+@]?[A-Za-z0-9_.:\\/=-]+/*", single=True, ends=False,
+)  # fmt: skip
+_OVS = dict.fromkeys(
+    ("show", "list", "find", "list-br", "list-ports", "list-ifaces", "ls-list", "lr-list", "lsp-list", "lrp-list", "lr-route-list",
+     "lflow-list", "acl-list"), Spec(operands="text*", ends=False),
 )  # fmt: skip
 _PING = Spec(
     reads="-4 -6 -A -a -D -n -O -q -R -v -d -L -B -U -c=number -i=seconds -I=interface -m=mark -M=how -s=size -t=ttl -w=seconds "
@@ -164,6 +140,14 @@ TABLE: dict[str, Spec] = {
     "rpcinfo": Spec(reads="-p -s -m", operands="host"),
     "nfsstat": Spec(reads="-c -s -n -r -m -v -l -o=facility -2 -3 -4 --client --server --nfs --rpc --mounts"),
     "nfsiostat": Spec(reads="-a -d -p -s", operands="text*"),
+    "ovs-vsctl": Spec(subs=_OVS, ends=False),
+    "ovn-nbctl": Spec(reads="--no-leader-only --db=text", subs=_OVS, ends=False),
+    "ovn-sbctl": Spec(reads="--no-leader-only --db=text", subs=_OVS, ends=False),
+    **dict.fromkeys(("ovs-appctl", "ovn-appctl"), Spec(
+        reads="-t=text --target=text", ends=False,
+        subs={**dict.fromkeys(("status", "connection-status", "version", "list-commands"), Spec()),
+              "cluster/status": Spec(operands="word")},
+    )),
     "lldpctl": Spec(reads="-f=word", operands="word*"),
     "conntrack": Spec(
         reads="-L -S -C --dump --stats --count -p=word -s=address -d=address -f=family -o=format --proto=word --src=address "

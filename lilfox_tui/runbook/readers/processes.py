@@ -25,9 +25,7 @@ def _limits(call: Call, _context: Context) -> Verdict:
     return "read" if call.has("-p", "--pid") else "unknown"
 
 
-_WHO = Spec(
-    reads="-a -b -d -H -l -m -p -q -r -t -T -u -w -s --all --boot --count --heading", operands="{am|i|mom|likes}*"
-)
+_WHO = Spec(reads="-a -b -d -H -l -m -p -q -r -t -T -u -w -s --all --boot --count --heading", operands="{am|i|mom|likes}*")
 _LAST = Spec(
     reads="-a -d -F -i -n=number -R -s=time -t=time -p=time -w -x -f=path --hostlast --fulltimes --limit=number --since=time "
     "--until=time --system --time-format=word",
@@ -157,6 +155,7 @@ TABLE: dict[str, Spec] = {
     "numactl": Spec(reads="-H -s --hardware --show", needs="-H -s --hardware --show", otherwise="unknown"),
     "numastat": Spec(reads="-c -m -n -v -z -p=pid", operands="text*"),
     "slabtop": Spec(reads="-o --once -s=key --sort=key", needs="-o --once", otherwise="interactive"),
+    "sensors": Spec(reads="-A -f -u -j"),
     "getenforce": Spec(),
     "sestatus": Spec(reads="-v -b"),
     "aa-status": Spec(),

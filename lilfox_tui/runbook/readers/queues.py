@@ -14,10 +14,8 @@ _GROUPS = Spec(
     reads=f"{_KAFKA} --list --describe --group=text --all-groups --members --offsets --state[=text] --verbose --timeout=number",
     needs="--list --describe", single=True,
 )  # fmt: skip
-_LISTS = Spec(
-    reads="-p=word --vhost=word -q --quiet --formatter=word --online --offline --local -s --silent --no-table-headers",
-    operands="word*",
-)
+_LISTS = Spec(reads="-p=word --vhost=word -q --quiet --formatter=word --online --offline --local -s --silent --no-table-headers",
+              operands="word*")
 _RABBIT = Spec(
     reads="-n=node --node=node -q --quiet -t=number --timeout=number -l --longnames --formatter=word -p=word --vhost=word -s "
     "--silent",

@@ -72,7 +72,9 @@ def _one(value: Argument, _context: Context) -> Verdict:
 
 
 def _word(value: Argument, _context: Context) -> Verdict:
-    """A plain name."""
+    """A plain name; one that is not known yet is looked at once it is."""
+    if value.pieces == (None,) and value.undashed and value.is_one:
+        return "read"
     return "read" if value.text is not None and re.fullmatch(r"[A-Za-z0-9_.:@/+-]+", value.text) else "unknown"
 
 

@@ -32,6 +32,8 @@ TABLE: dict[str, Spec] = {
                                                                    needs="-in")),
             "pkcs12": _openssl("-in=path -info -noout -nokeys -nocerts -clcerts -cacerts -legacy "
                                "-passin=/(?:pass|file|env|fd|stdin)(?::[^\\x00-\\x1f]*)?/", needs="-in -info"),
+            "crl2pkcs7": _openssl("-nocrl -certfile=path -in=path -inform=word"),
+            "pkcs7": _openssl("-print_certs -noout -text -in=path -inform=word"),
             "verify": _openssl("-CAfile=path -CApath=path -untrusted=path -trusted=path -verbose -purpose=word -partial_chain "
                                "-crl_check -show_chain -verify_hostname=text", "path*"),
             "s_client": Spec(
