@@ -68,6 +68,15 @@ def why_not(path: Path) -> NotTrusted | None:
     return None
 
 
+def is_ours(path: Path) -> bool:
+    """Whether it is there, and nobody else decides what is in it."""
+    try:
+        os.close(_walked(path))
+    except (NotTrusted, OSError):
+        return False
+    return True
+
+
 def refuse(path: Path) -> None:
     """Raises NotTrusted."""
     if (error := why_not(path)) is not None:
@@ -79,7 +88,7 @@ def _walked(path: Path) -> int:
     todo, place, links = [*reversed(path.absolute().parts[1:])], Path("/"), 0
     folder = os.open("/", _FOLDER)
     try:
-        shared = _checked_folder(path, place, os.fstat(folder))
+        shared = _checked_folder(path, place, folder)
         while todo:
             name = todo.pop()
             found = os.stat(name, dir_fd=folder, follow_symlinks=False)
@@ -94,10 +103,10 @@ def _walked(path: Path) -> int:
                 todo += reversed(target.parts[1:] if target.is_absolute() else target.parts)
                 if target.is_absolute():
                     folder, place = _into(folder, "/"), Path("/")
-                    shared = _checked_folder(path, place, os.fstat(folder))
+                    shared = _checked_folder(path, place, folder)
             elif todo:
                 folder, place = _into(folder, name), here
-                shared = _checked_folder(path, place, os.fstat(folder))
+                shared = _checked_folder(path, place, folder)
             else:
                 return _last(path, here, name, folder)
         return _last(path, place, ".", folder)
@@ -115,26 +124,37 @@ def _last(path: Path, place: Path, name: str, folder: int) -> int:
     """The file, or the folder, at the end of the way."""
     descriptor = os.open(name, _FILE, dir_fd=folder)
     found = os.fstat(descriptor)
-    if found.st_uid not in _trusted() or _others_write(found):
+    if found.st_uid not in _trusted() or _others_write(found, descriptor):
         os.close(descriptor)
         raise NotTrusted(path, place, found)
     return descriptor
 
 
-def _checked_folder(path: Path, place: Path, found: os.stat_result) -> bool:
+def _checked_folder(path: Path, place: Path, folder: int) -> bool:
     """Whether others may put something beside what is there already. Raises NotTrusted where they may replace it."""
-    shared = _others_write(found)
+    found = os.fstat(folder)
+    shared = _others_write(found, folder)
     if found.st_uid not in _trusted() or (shared and not found.st_mode & stat.S_ISVTX):
         raise NotTrusted(path, place, found)
     return shared
 
 
-def _others_write(found: os.stat_result) -> bool:
-    """Of a file each bit counts, of a folder not that of a group in which nobody else is. What is written to a device
-    (``/dev/null``) does not stay there."""
+def _others_write(found: os.stat_result, descriptor: int) -> bool:
+    """Of a file each bit counts, of a folder not that of a group in which nobody else is, unless it has an access list
+    (acl(5)), whose widest entry that bit then is. What is written to a device (``/dev/null``) does not stay there."""
     if not found.st_mode & _BY_OTHERS or stat.S_ISCHR(found.st_mode):
         return False
-    return not stat.S_ISDIR(found.st_mode) or bool(found.st_mode & stat.S_IWOTH) or not _is_own(found.st_gid)
+    if not stat.S_ISDIR(found.st_mode) or found.st_mode & stat.S_IWOTH:
+        return True
+    return not _is_own(found.st_gid) or _has_list(descriptor)
+
+
+def _has_list(folder: int) -> bool:
+    try:
+        os.getxattr(f"/proc/self/fd/{folder}", "system.posix_acl_access")
+    except OSError as error:
+        return error.errno not in (errno.ENODATA, errno.ENOTSUP)
+    return True
 
 
 def _is_own(gid: int) -> bool:
@@ -164,6 +184,6 @@ def _mending(place: Path, found: os.stat_result) -> str:
     word, commands = shlex.quote(str(place)), []
     if found.st_uid not in _trusted():
         commands.append(f"chown -h {os.geteuid()} {word}")
-    if not stat.S_ISLNK(found.st_mode) and _others_write(found):
+    if not stat.S_ISLNK(found.st_mode) and found.st_mode & _BY_OTHERS:
         commands.append(f"chmod go-w {word}")
     return " && ".join(commands)

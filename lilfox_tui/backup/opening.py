@@ -14,6 +14,7 @@ from lilfox_tui.backup.signing import Keys, keys_of
 from lilfox_tui.backup.source import Goal, Source, Target
 from lilfox_tui.backup.store import Store
 from lilfox_tui.config.model import Config, HostConfig
+from lilfox_tui.config.protection import allows_no_change
 from lilfox_tui.errors import UsageError
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
@@ -88,7 +89,7 @@ class Opening:
 
     def _host_config(self, name: str | None) -> HostConfig:
         if name is None:
-            return HostConfig(local=True)
+            return HostConfig(local=True, protected=allows_no_change(self._config, None))
         try:
             return self._config.hosts[name]
         except KeyError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from msgspec import Struct
 
 from lilfox_tui.config.runbook_model import RunbooksConfig
@@ -12,6 +14,7 @@ from lilfox_tui.runbook.model import BUNDLED, Runbook
 from lilfox_tui.runbook.on_disk import OnDisk, moved
 from lilfox_tui.runbook.orders import UseText
 from lilfox_tui.runbook.session import Folding
+from lilfox_tui.trusted_file import why_not
 
 
 class OtherText(Struct, frozen=True, kw_only=True):
@@ -41,7 +44,8 @@ def other_text(folding: Folding) -> OtherText | None:
         return OtherText(what=(changed, tr("what it says now cannot be run: {reason}", reason=error.message)), now=None)
     commands = sum(len(step.commands) for step in now.steps)
     told = tr("commands that are as they were: {count} of {all}", count=len(moved(runbook, now)), all=commands)
-    return OtherText(what=(changed, told), now=now)
+    others = why_not(Path(runbook.path))
+    return OtherText(what=(changed, *(() if others is None else (others.message,)), told), now=now)
 
 
 def use_now(now: Runbook, config: RunbooksConfig) -> UseText:

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from lilfox_tui.config.loader import load
 from lilfox_tui.config.model import Config, HostConfig
+from lilfox_tui.config.protection import refuse_change
 from lilfox_tui.errors import (
     CommandFailed,
     CommandTimeout,
@@ -20,7 +21,6 @@ from lilfox_tui.errors import (
     HostError,
     HostUnreachable,
     LilFoxError,
-    NotAllowed,
     NotBegun,
     UsageError,
 )
@@ -96,11 +96,7 @@ def opened_host(config: Config, name: str) -> Host:
     found = config.hosts.get(name, HostConfig(local=True) if name == HERE else None)
     if found is None:
         raise UsageError(tr("there is no host {name} in the configuration", name=name))
-    if config.read_only or found.protected:
-        raise NotAllowed(
-            tr("{host}: nothing was changed: it is protected, or all is read_only", host=name),
-            tr("Take protected: off this host, or read_only: off the configuration."),
-        )
+    refuse_change(config, (name,))
     return open_host(name, found, config.ssh)
 
 

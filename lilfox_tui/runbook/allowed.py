@@ -23,7 +23,7 @@ from lilfox_tui.replace_file import locked, replace_file
 from lilfox_tui.runbook.document import read
 from lilfox_tui.runbook.library import files_of
 from lilfox_tui.runbook.model import BUNDLED, Kind, Runbook
-from lilfox_tui.trusted_file import NotTrusted, why_not
+from lilfox_tui.trusted_file import NotTrusted, is_ours, why_not
 
 _NAME = "allowed.json"
 _MOST_TEXTS, _MOST_FILES = 20, 1000
@@ -116,7 +116,7 @@ def _known() -> _Texts:
 def _is_configured(path: str, config: RunbooksConfig) -> bool:
     """Whether the configuration lists the file, by a way that nobody else has made."""
     listed_there = (each for folder in config.folders for each in files_of(Path(folder)))
-    return any(os.path.realpath(each) == path and why_not(each) is None for each in listed_there)
+    return any(os.path.realpath(each) == path and is_ours(each) for each in listed_there)
 
 
 def _commands(runbook: Runbook) -> dict[Kind, int]:

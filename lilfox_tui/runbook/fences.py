@@ -10,8 +10,9 @@ from lilfox_tui.runbook.attributes import read_info
 from lilfox_tui.runbook.markdown import Block
 from lilfox_tui.runbook.model import Attributes, Command, Kind, Placeholder, Problem
 from lilfox_tui.runbook.placeholders import placeholders_of
+from lilfox_tui.runbook.plain_variables import checked
 from lilfox_tui.runbook.readers.spec import Verdict
-from lilfox_tui.runbook.recognising import kind, verdict_of_text
+from lilfox_tui.runbook.recognising import decides_what_runs, kind, verdict_of_text
 from lilfox_tui.runbook.splitting import Asking, Part, split
 
 SHELLS = frozenset({"bash", "sh", "shell", "console"})
@@ -49,18 +50,38 @@ class FenceReader:
         if not shell:
             return [self._whole(block, language, attributes, number, runs=False)]
         parts = split(_without_prompts(text) if language == "console" else text, self._asking)
-        return [self._command(part, block, language, known, number) for part in parts]
+        return list(self._commands(parts, block, language, known, number))
 
-    def _command(self, part: Part, block: Block, language: str, attributes: Attributes | None, number: int) -> Command:
+    def _commands(
+        self, parts: list[Part], block: Block, language: str, attributes: Attributes | None, number: int
+    ) -> Iterator[Command]:
+        """Behind a command that may have made others of those that follow, nothing is known of them."""
+        lost = False
+        for part in parts:
+            found = verdict_of_text(checked(part.text)) if not lost and attributes is not None else "unknown"
+            blind = lost
+            lost = lost or (found in ("change", "unknown") and decides_what_runs(part.text))
+            yield self._command(part, block, language, attributes, number, found, blind=blind)
+
+    def _command(
+        self,
+        part: Part,
+        block: Block,
+        language: str,
+        attributes: Attributes | None,
+        number: int,
+        known: Verdict,
+        *,
+        blind: bool,
+    ) -> Command:
         line = block.line + 1 + part.line
         does: Kind = "none"
         if part.syntax_error:
             what = _("bash cannot read this: {reason}", reason=part.syntax_error)
             self.problems.append(Problem(line, "error", "syntax", what))
         elif attributes is not None:
-            found = verdict_of_text(part.text)
-            does = kind(found, attributes, ours=self._ours)
-            self._told(found, attributes, line)
+            does = kind(known, attributes, ours=self._ours)
+            self._told(known, attributes, line)
         if part.whole:
             what = _("where the first command ends was not found out: the rest of this fence is taken as one")
             self.problems.append(Problem(line, "warning", "not-split", what))
@@ -73,6 +94,7 @@ class FenceReader:
             fence=number,
             attributes=attributes or _NONE,
             comment=part.comment,
+            blind=blind,
         )
 
     def _whole(self, block: Block, language: str, attributes: Attributes, number: int, *, runs: bool) -> Command:

@@ -18,6 +18,7 @@ from lilfox_tui.i18n import Message, tr
 from lilfox_tui.redact import MASK
 from lilfox_tui.runbook.model import Command, Variable
 from lilfox_tui.runbook.placeholders import environment_name
+from lilfox_tui.runbook.plain_variables import checked
 from lilfox_tui.runbook.shell_sites import Place, Site, sites
 from lilfox_tui.runbook.shell_words import Need
 from lilfox_tui.runbook.variables import admits, is_number, is_safe
@@ -38,9 +39,6 @@ class Filled(Struct, frozen=True, kw_only=True):
     script: str
     env: dict[str, str]
     """Values, secrets among them: never shown and never stored."""
-    literal: str
-    """Shell text that does exactly what ``script`` does with ``env``, its values written out in it: what is judged
-    before it runs. Secrets among them: never shown, never stored and never run."""
     shown: tuple[Piece, ...]
 
     @property
@@ -65,7 +63,6 @@ def fill(command: Command, values: Mapping[str, str], variables: Sequence[Variab
     if found and (reason := _no_shell(command)):
         raise _refused(found[0], reason, command)
     script: list[str] = []
-    literal: list[str] = []
     env: dict[str, str] = {}
     at = 0
     for site in found:
@@ -82,14 +79,11 @@ def fill(command: Command, values: Mapping[str, str], variables: Sequence[Variab
             raise _refused(site, tr("another placeholder differs from it by - and _ alone"), command)
         env[variable] = values[name]
         script += [text[at : _start(site)], _written(site, values[name])]
-        literal += [text[at : _start(site)], _quoted(values[name]) if site.place == "word" else values[name]]
         at = site.placeholder.end
-    return Filled(
-        script="".join([*script, text[at:]]),
-        env=env,
-        literal="".join([*literal, text[at:]]),
-        shown=shown(text, values, variables),
-    )
+    written = "".join([*script, text[at:]])
+    if command.kind in ("read", "follow"):
+        written = checked(written, env)
+    return Filled(script=written, env=env, shown=shown(text, values, variables))
 
 
 def shown(text: str, values: Mapping[str, str], variables: Sequence[Variable]) -> tuple[Piece, ...]:
@@ -176,12 +170,6 @@ def _refused(site: Site, why: Message, command: Command) -> LilFoxError:
 
 def _start(site: Site) -> int:
     return site.placeholder.start
-
-
-def _quoted(value: str) -> str:
-    """As one word of a shell, or a part of one: what an expansion within double quotes gives there. Always in quotes,
-    so that it is never a keyword."""
-    return "'" + value.replace("'", "'\\''") + "'"
 
 
 def _written(site: Site, value: str) -> str:

@@ -34,7 +34,9 @@ def kind_as_run(command: Command, filled: Filled, runbook: Runbook) -> Kind:
     """What the command is with its values, whatever it was taken for without them. One that wants a terminal has one."""
     if command.kind in ("none", "interactive"):
         return command.kind
-    known: Verdict = "unknown" if command.script else verdict_of_text(filled.literal)
+    known: Verdict = "unknown"
+    if not command.script and not command.blind:
+        known = verdict_of_text(filled.script, filled.env)
     found = kind(known, command.attributes, ours=runbook.path.startswith(BUNDLED))
     return "change" if found == "interactive" else found
 
@@ -55,16 +57,9 @@ def let_argv_through(config: Config, host: str | None, argv: Sequence[str]) -> N
         refuse_change(config, (host,), tr("{program} is not known to only read", program=argv[0]))
 
 
-def only_reads(text: str) -> bool:
-    """Whether all commands of a text are known to only read, and to end."""
-    return verdict_of_text(text) == "read"
-
-
 def kind_with(command: Command, values: Mapping[str, str], runbook: Runbook) -> Kind:
     """What the command is with ``values``, for those who show and ask. Where one is missing it counts as a change, as
     nobody can judge it; where one is refused it is what it was: it will not run."""
-    if not command.placeholders:
-        return command.kind
     if any(placeholder.name not in values for placeholder in command.placeholders):
         return "change" if command.kind in READS else command.kind
     try:

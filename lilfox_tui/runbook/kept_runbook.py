@@ -19,20 +19,21 @@ from lilfox_tui.runbook.model import Command, Runbook
 from lilfox_tui.runbook.placeholders import placeholders_of
 from lilfox_tui.trusted_file import refuse
 
-_NAME = "runbook.json"
+NAME = "runbook.json"
+"""Of its file."""
 _MOST_BYTES = 256 << 20
 
 
 def keep(folder: Path, runbook: Runbook) -> None:
     """Puts it into the job's folder, whole or not at all. Raises LilFoxError."""
-    part = folder / f".{_NAME}"
+    part = folder / f".{NAME}"
     try:
         mode = modes(folder.parent)[1]
         handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
         with os.fdopen(handle, "wb") as file:
             os.fchmod(handle, mode)
             file.write(_encoded(runbook))
-        part.replace(folder / _NAME)
+        part.replace(folder / NAME)
     except OSError as error:
         raise LilFoxError(
             tr("{folder}: cannot be written: {reason}", folder=folder, reason=error.strerror or error)
@@ -47,7 +48,7 @@ def read(folder: Path) -> Runbook:
 def read_whole(folder: Path) -> Runbook:
     """The same, where nothing of it had to be masked: what can be run again. Raises NotTrusted where
     another one may have written it, LilFoxError."""
-    refuse(folder / _NAME)
+    refuse(folder / NAME)
     runbook, masked = _read(folder)
     if masked:
         raise LilFoxError(
@@ -70,7 +71,7 @@ def _encoded(runbook: Runbook) -> bytes:
 def _read(folder: Path) -> tuple[Runbook, bool]:
     """And whether something of it was masked."""
     try:
-        with os.fdopen(open_regular(folder / _NAME), "rb") as file:
+        with os.fdopen(open_regular(folder / NAME), "rb") as file:
             data = file.read(_MOST_BYTES)
         kept, masked = msgspec.json.decode(data, type=Runbook), msgspec.json.decode(data, type=_Masked).masked
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

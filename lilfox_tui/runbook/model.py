@@ -77,6 +77,8 @@ class Command(Struct, frozen=True, kw_only=True, gc=False):
     """Whether it is one whole script (``#!``, or an ``interpreter``)."""
     comment: str = ""
     """The comment lines that stand before it in its fence; they are not part of ``text``."""
+    blind: bool = False
+    """Whether a command before it in its fence may have made another one of it: nothing is known of it then."""
 
 
 class Step(Struct, frozen=True, kw_only=True, gc=False):

@@ -7,8 +7,8 @@ from lilfox_tui.config.protection import allows_no_change
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.addresses import Denied
 from lilfox_tui.i18n import tr
-from lilfox_tui.runbook.gate import only_reads
 from lilfox_tui.runbook.model import Variable
+from lilfox_tui.runbook.recognising import verdict_of_text
 from lilfox_tui.runbook.shell import WALL
 from lilfox_tui.runbook.targets import Hosts, here
 from lilfox_tui.runbook.variables import Choice, choices_of
@@ -22,7 +22,7 @@ async def offered(config: Config, variable: Variable, hosts: tuple[str, ...]) ->
     this machine. Raises LilFoxError where it cannot be asked, or is not known to read only."""
     if variable.type == "enum" or not variable.from_:
         return tuple(map(Choice, variable.choices))
-    if not only_reads(variable.from_):
+    if verdict_of_text(variable.from_) != "read":
         raise LilFoxError(tr("{name}: its from: is not known to read only; it is not run", name=variable.name))
     name = hosts[0] if hosts else here(config)
     wall = WALL if allows_no_change(config, name) else ""

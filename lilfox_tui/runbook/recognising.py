@@ -1,7 +1,7 @@
 """What a command is on sight: it only reads, prints until it is stopped, wants a terminal, or changes something.
 
-Its one rule: a command reads only if every word of it is understood. What bash makes of the text is ``shell_values.py``,
-what programs make of their words is ``readers/``.
+Its one rule: a command reads only if every word of it is understood. What bash makes of the text is
+``shell_values.py``, what programs make of their words is ``readers/``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from lilfox_tui.runbook.model import Attributes, Kind
 from lilfox_tui.runbook.readers.spec import Verdict
 from lilfox_tui.runbook.shell_reading import read_all
 from lilfox_tui.runbook.shell_syntax import CLOSE, OPEN, Unclear
-from lilfox_tui.runbook.shell_walking import Walk
+from lilfox_tui.runbook.shell_walking import Walk, behind_check, decides
 from lilfox_tui.runbook.splitting import masked
 
 _UNREADABLE = re.compile(f"[\x00-\x08\x0b-\x1f\x7f{OPEN}{CLOSE}\ud800-\udfff]")
@@ -30,11 +30,21 @@ def verdict_of_text(text: str, values: Mapping[str, str] | None = None) -> Verdi
     """
     if len(text) > _LONGEST or _UNREADABLE.search(text) or any(map(_UNREADABLE.search, (values or {}).values())):
         return "unknown"
+    text, plain = behind_check(text)
     try:
         statements = read_all(masked(text))
-        return Walk(values or {}).verdict(statements)
+        return Walk(values or {}, plain=plain).verdict(statements)
     except (Unclear, RecursionError):
         return "unknown"
+
+
+def decides_what_runs(text: str) -> bool:
+    """Whether what a command leaves in its shell may make others of the commands behind it: a function of their name,
+    another ``PATH``, an option of the shell. Of one that only reads it is not asked."""
+    try:
+        return any(decides(statement) for statement in read_all(masked(text)))
+    except (Unclear, RecursionError):
+        return True
 
 
 def kind(known: Verdict, attributes: Attributes, *, ours: bool = False) -> Kind:

@@ -10,7 +10,7 @@ import msgspec
 
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
-from lilfox_tui.jobs.folder import REQUEST, is_id
+from lilfox_tui.jobs.folder import EVENTS, REQUEST, is_id
 from lilfox_tui.jobs.listing import find_folder, find_job
 from lilfox_tui.jobs.model import Request
 from lilfox_tui.jobs.reading import EventReader
@@ -20,7 +20,7 @@ from lilfox_tui.runbook.facts import Opened, Resumed, RunFact, heard
 from lilfox_tui.runbook.model import Runbook
 from lilfox_tui.runbook.on_disk import OnDisk
 from lilfox_tui.runbook.wish import KIND, Wish
-from lilfox_tui.trusted_file import refuse
+from lilfox_tui.trusted_file import NotTrusted, refuse
 
 _GOES_ON = "resumed"
 """A file of the job's folder: the id of the run that went on with it."""
@@ -53,9 +53,8 @@ def newest(run: str) -> str:
 
 
 def wish_of(run: str) -> Wish:
-    """What was asked of it. Raises NotTrusted for a run of somebody else, whose commands would be ours; LilFoxError."""
-    folder = find_folder(run)
-    refuse(folder / REQUEST)
+    """What was asked of it. Raises NotTrusted, LilFoxError."""
+    folder = _own_folder(run)
     try:
         with os.fdopen(open_regular(folder / REQUEST), "rb") as file:
             request = msgspec.json.decode(file.read(_MOST_BYTES), type=Request)
@@ -70,7 +69,9 @@ def runbook_of(run: str) -> Runbook:
     """Its runbook as it read it, with nothing secret in it; as its file has it where it was never opened. Raises
     LilFoxError."""
     try:
-        return kept_runbook.read(find_folder(run))
+        return kept_runbook.read(_own_folder(run))
+    except NotTrusted:
+        raise
     except LilFoxError:
         wish = wish_of(run)
         return OnDisk(wish.path, wish.runbook).read()
@@ -85,7 +86,7 @@ def _known(run: str) -> tuple[Path, list[RunFact]]:
     """The folder of the run that knows all, and what it knows: one that was killed while it took over has done nothing,
     and the one that it took over from knows all. Raises LilFoxError."""
     for _number in range(_MOST_RUNS):
-        folder = find_folder(run)
+        folder = _own_folder(run)
         try:
             facts = list(heard(EventReader(folder).read()))
         except OSError as error:
@@ -127,6 +128,15 @@ def say_resumed(run: str, by: str) -> None:
         raise LilFoxError(
             tr("{path}: cannot be written: {reason}", path=path, reason=error.strerror or error)
         ) from None
+
+
+def _own_folder(run: str) -> Path:
+    """Of a run that is gone on with. Raises NotTrusted for one of somebody else: its commands and values would be ours;
+    LilFoxError."""
+    folder = find_folder(run)
+    for name in (REQUEST, EVENTS, kept_runbook.NAME):
+        refuse(folder / name)
+    return folder
 
 
 def _later(folder: Path) -> str:

@@ -7,7 +7,7 @@ from typing import Literal as OneOf
 from msgspec import Struct, field
 
 OPEN, CLOSE = "\ue000", "\ue001"
-"""Around the name of a placeholder while shell text is read: for ``<`` and ``>``, which a shell takes for redirections."""
+"""Around the name of a placeholder while shell text is read: its ``<`` and ``>`` would be redirections."""
 
 
 class Unclear(Exception):

@@ -149,7 +149,7 @@ class Words(ABC):
         inner = type(self)(held, 0, self.depth + 1)
         parts: list[Part] = []
         while inner.at < len(held):
-            parts.append(inner.within('[^\\\\$`]+', '\\$`'))
+            parts.append(inner.within("[^\\\\$`]+", "\\$`"))
         return parts
 
     # ---- words -------------------------------------------------------------------------------------------------------

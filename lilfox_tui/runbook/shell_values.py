@@ -80,6 +80,8 @@ def known(text: str) -> Argument:
 
 
 ANYTHING = Argument((None,))
+PLAIN_WORD = Argument((None,), undashed=True)
+"""One word of letters, digits and a few marks that mean nothing to bash, and is not read as an option."""
 _LOOSE = Argument((None,), loose=True)
 _SAFE = re.compile(r"[A-Za-z0-9_./:=@%+,^-]*")
 _FIXED_SET = re.compile(r"\[[A-Za-z0-9_]+\]")
@@ -93,6 +95,9 @@ _MOST_BRACES = 50
 
 def arguments(word: Word, have: Known) -> list[Argument]:
     """What a word of a command expands to. Raises Unclear for one in which something would be evaluated."""
+    only = word.parts[0]
+    if len(word.parts) == 1 and isinstance(only, Literal) and not only.quoted and _SAFE.fullmatch(only.text):
+        return [known(only.text)]  # most words are
     return [each for plain in _braces(word) for each in _expanded(plain, have)]
 
 
@@ -174,7 +179,7 @@ def _merged(pieces: list[str | None]) -> tuple[str | None, ...]:
                 found.append(None)
         elif piece:
             if found and found[-1] is not None:
-                found[-1] += piece  # type: ignore[operator]
+                found[-1] += piece
             else:
                 found.append(piece)
     return tuple(found)
@@ -207,8 +212,8 @@ def _expanded(word: Word, have: Known) -> list[Argument]:
         held = have.values.get(only.name)
         if held is not None and held.text is not None and _SAFE.fullmatch(held.text.replace(" ", "")):
             return [known(each) for each in held.text.split(" ") if each]
-        if only.name in _DIGITS_ONLY:
-            return [Argument((None,), undashed=True)]
+        if only.name in _DIGITS_ONLY or held is PLAIN_WORD:
+            return [PLAIN_WORD]
     pieces: list[str | None] = []
     undashed = pattern = False
     for place, part in enumerate(word.parts):
@@ -237,9 +242,9 @@ def _expanded(word: Word, have: Known) -> list[Argument]:
 def _no_home_within(word: Word) -> None:
     """Raises Unclear for ``name=~/file``: what looks like an assignment has home folders in it."""
     first = word.parts[0] if word.parts else None
-    if isinstance(first, Literal) and re.match(r"[A-Za-z_][A-Za-z0-9_]*\+?=", first.text):
-        if any(isinstance(part, Literal) and not part.quoted and "~" in part.text for part in word.parts):
-            raise Unclear
+    assigns = isinstance(first, Literal) and re.match(r"[A-Za-z_][A-Za-z0-9_]*\+?=", first.text)
+    if assigns and any(isinstance(part, Literal) and not part.quoted and "~" in part.text for part in word.parts):
+        raise Unclear
 
 
 def _splits(part: Part, have: Known) -> bool:
@@ -249,6 +254,8 @@ def _splits(part: Part, have: Known) -> bool:
     if not isinstance(part, Variable) or part.quoted or part.name in _DIGITS_ONLY:
         return isinstance(part, Variable) and part.name == "@"
     held = have.values.get(part.name) if part.exact else None
+    if held is PLAIN_WORD:
+        return False
     return held is None or held.text is None or not held.text or not _SAFE.fullmatch(held.text)
 
 
@@ -281,4 +288,6 @@ def _braces(word: Word) -> list[Word]:
         raise Unclear
     before, after = word.parts[:place], word.parts[place + 1 :]
     made = [Word([*before, Literal(found[1] + each + found[3]), *after]) for each in middles]
-    return [each for each in made if any(not isinstance(part, Literal) or part.quoted or part.text for part in each.parts)]
+    return [
+        each for each in made if any(not isinstance(part, Literal) or part.quoted or part.text for part in each.parts)
+    ]

@@ -33,11 +33,24 @@ from lilfox_tui.runbook.shell_syntax import (
     While,
     Word,
 )
-from lilfox_tui.runbook.shell_values import ANYTHING, Argument, Known, arguments, known, number, one
+from lilfox_tui.runbook.shell_values import ANYTHING, PLAIN_WORD, Argument, Known, arguments, known, number, one
 
 _NO_FILE = frozenset({"/dev/null", "/dev/stdout", "/dev/stderr"})
 _NUMBERED = frozenset({"-eq", "-ne", "-lt", "-le", "-gt", "-ge"})
-_ASSIGNS = frozenset({"read", "export", "unset", "declare", "typeset", "local", "readonly", "mapfile", "getopts", "printf"})
+_ASSIGNS = frozenset(
+    {"read", "export", "unset", "declare", "typeset", "local", "readonly", "mapfile", "getopts", "printf"}
+)
+CHECK = (
+    'for LF__N in {names}; do case ${{!LF__N-}} in "" | -* | *[!A-Za-z0-9._:/@%+=,-]*) '
+    "printf 'lilfox: $%s is empty, or no plain word; nothing was run\\n' \"$LF__N\" >&2; exit 125 ;; esac; done; "
+)
+"""What bash runs before a command that reads only where what these variables hold is plain."""
+_CHECKED = re.compile("([A-Za-z0-9_ ]+)".join(map(re.escape, CHECK.format(names="\0").split("\0"))))
+_OF_BASH = re.compile(
+    r"_|(?:BASH|COMP_|EPOCH|READLINE_|LF_).*|COPROC|DIRSTACK|E?UID|FUNCNAME|GROUPS|HISTCMD|IFS|LINENO|MAPFILE|OLDPWD|OPTARG|OPTIND"
+    r"|PIPESTATUS|PPID|PWD|S?RANDOM|REPLY|SECONDS|SHELLOPTS|SHLVL|COLUMNS|LINES"
+)
+"""Variables that bash changes by itself: what one held before says nothing of what it holds."""
 _MOST_TURNS = 20
 """So many values of a loop's variable are judged one by one."""
 _MOST_COMMANDS = 2000
@@ -45,15 +58,29 @@ _DEEPEST = 8
 """Of shell texts within shell texts."""
 
 
+def may_be_checked(name: str) -> bool:
+    """Whether a variable holds what it held before a command, unless the command assigns it."""
+    return _OF_BASH.fullmatch(name) is None
+
+
+def behind_check(text: str) -> tuple[str, frozenset[str]]:
+    """A text without the check before it, and the names of which it makes certain that they are plain words."""
+    found = _CHECKED.match(text)
+    if found is None:
+        return text, frozenset()
+    names = frozenset(found[1].split())
+    return text[found.end() :], frozenset(name for name in names if may_be_checked(name))
+
+
 class Walk:
     """One text. ``values`` are LilFox's, by the name of the placeholder or of the environment."""
 
-    def __init__(self, values: Mapping[str, str], depth: int = 0) -> None:
+    def __init__(self, values: Mapping[str, str], depth: int = 0, plain: frozenset[str] = frozenset()) -> None:
         placeholders = {name: value for name, value in values.items() if not name.startswith("LF_")}
         held = {environment_name(name): value for name, value in placeholders.items()}
         held |= {name: value for name, value in values.items() if name.startswith("LF_")}
         self._start = Known({name: known(value) for name, value in held.items()}, placeholders)
-        self._depth, self._left = depth, _MOST_COMMANDS
+        self._depth, self._left, self._plain = depth, _MOST_COMMANDS, plain
         self._assigned: Counter[str] = Counter()
         self.ran: list[list[Argument]] = []
         """The words of each simple command, in the order in which they were judged."""
@@ -62,8 +89,11 @@ class Walk:
         """Raises Unclear."""
         if not statements:
             return "unknown"
-        self._assigned.update(_assigned_names(statements))
-        found, _known = self._body(statements, self._start, fed=Fed.NOTHING)
+        self._assigned.update(assigned_names(statements))
+        start = self._start
+        for name in self._plain - self._assigned.keys() - start.values.keys():
+            start = start.with_value(name, PLAIN_WORD)
+        found, _known = self._body(statements, start, fed=Fed.NOTHING)
         return worst(found)
 
     # ---- lists and compound commands ---------------------------------------------------------------------------------
@@ -250,7 +280,34 @@ def _is_empty(statement: Statement) -> bool:
     )
 
 
-def _assigned_names(statements: Sequence[Statement]) -> Iterator[str]:
+_DECIDES = frozenset(
+    {
+        ".", "source", "eval", "exec", "alias", "unalias", "enable", "hash", "shopt", "set", "trap", "builtin",
+        "command", "declare", "typeset", "local", "readonly", "read", "mapfile", "readarray", "getopts", "printf",
+        "let", "bind", "complete",
+    }
+)  # fmt: skip
+"""What of bash may make other commands of those that come later."""
+_DECIDING_NAME = re.compile(
+    r"PATH|IFS|ENV|CDPATH|GLOBIGNORE|POSIXLY_CORRECT|PS4|EXECIGNORE|FIGNORE|(?:BASH|LD|GIT|DYLD)_?.*"
+)
+
+
+def decides(statement: Statement) -> bool:
+    """Whether it may leave behind what makes other commands of those that come later in its fence."""
+    if isinstance(statement, Beyond):
+        return True
+    if isinstance(statement, Simple):
+        names = [assignment.name for assignment in statement.assignments] if not statement.words else []
+        first = statement.words[0].literal if statement.words else ":"
+        if first in ("export", "unset"):
+            heads = [getattr(word.parts[0], "text", None) for word in statement.words[1:]]
+            names += [(head or "PATH").partition("=")[0] for head in heads]
+        return first is None or first in _DECIDES or any(_DECIDING_NAME.fullmatch(name) for name in names)
+    return any(decides(each) for body in bodies_of(statement) for each in body)
+
+
+def assigned_names(statements: Sequence[Statement]) -> Iterator[str]:
     """The names that are assigned anywhere in a text, as often as they are."""
     for statement in statements:
         if isinstance(statement, Simple):
@@ -260,9 +317,9 @@ def _assigned_names(statements: Sequence[Statement]) -> Iterator[str]:
             continue
         if isinstance(statement, For):
             yield statement.name
-        for body in _bodies(statement):
-            yield from _assigned_names(body)
-        for word in _words_of(statement):
+        for body in bodies_of(statement):
+            yield from assigned_names(body)
+        for word in words_of(statement):
             yield from _of_word(word)
 
 
@@ -270,7 +327,7 @@ def _of_simple(simple: Simple) -> Iterator[str]:
     if simple.words:
         if simple.words[0].literal in _ASSIGNS:
             for word in simple.words[1:]:
-                if found := re.match(r"[A-Za-z_][A-Za-z0-9_]*", word.literal or getattr(word.parts[0], "text", "")):
+                if found := re.match(r"[A-Za-z_][A-Za-z0-9_]*", str(getattr(word.parts[0], "text", ""))):
                     yield found[0]
     else:
         yield from (assignment.name for assignment in simple.assignments)
@@ -282,10 +339,10 @@ def _of_simple(simple: Simple) -> Iterator[str]:
 def _of_word(word: Word) -> Iterator[str]:
     for part in word.parts:
         if isinstance(part, Output | Process):
-            yield from _assigned_names(part.body)
+            yield from assigned_names(part.body)
 
 
-def _bodies(statement: Statement) -> Sequence[Sequence[Statement]]:
+def bodies_of(statement: Statement) -> Sequence[Sequence[Statement]]:
     if isinstance(statement, Joined):
         return [statement.statements]
     if isinstance(statement, Group | For):
@@ -295,7 +352,7 @@ def _bodies(statement: Statement) -> Sequence[Sequence[Statement]]:
     return [statement.condition, statement.body] if isinstance(statement, While) else []
 
 
-def _words_of(statement: Statement) -> list[Word]:
+def words_of(statement: Statement) -> list[Word]:
     words = list(statement.words) if isinstance(statement, For) else []
     if isinstance(statement, Test):
         words += [word for term in statement.terms for word in term]

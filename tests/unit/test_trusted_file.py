@@ -5,11 +5,12 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import struct
 from pathlib import Path
 
 import pytest
 
-from lilfox_tui.trusted_file import NotTrusted, content, opened, why_not
+from lilfox_tui.trusted_file import NotTrusted, content, is_ours, opened, why_not
 
 STRANGER = 4711
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
@@ -166,3 +167,28 @@ def test_what_was_looked_at_is_what_is_read(file: Path) -> None:
 
 def test_a_device_keeps_nothing_that_others_write(tmp_path: Path) -> None:
     assert why_not(Path(os.devnull)) is None
+
+
+@needs_root
+@pytest.mark.root
+def test_an_access_list_lets_others_in_also_where_the_group_is_root(file: Path) -> None:
+    """Its mask stands in the group's bits (acl(5)): owner, nobody, group, mask, others, as the kernel stores them."""
+    entries = ((1, 7, 0xFFFFFFFF), (2, 7, 65534), (4, 5, 0xFFFFFFFF), (16, 7, 0xFFFFFFFF), (32, 5, 0xFFFFFFFF))
+    file.parent.chmod(0o775)
+    assert text_of(file) == "text"
+    try:
+        os.setxattr(
+            file.parent,
+            "system.posix_acl_access",
+            struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries),
+        )
+    except OSError:
+        pytest.skip("this filesystem has no access lists")
+    assert file.parent.stat().st_mode & 0o777 == 0o775
+    assert f"{file.parent} belongs to " in refused(file)
+
+
+def test_what_is_not_there_is_not_ours(file: Path) -> None:
+    """Who takes a file away while it is looked at gains nothing."""
+    assert is_ours(file)
+    assert not is_ours(file.with_name("gone"))

@@ -6,9 +6,12 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from lilfox_tui import trusted_file
 from lilfox_tui.backup.postgresql.connection import Connection
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
+
+_MOST_BYTES = 1 << 20
 
 
 def callers_password(connection: Connection, environment: Mapping[str, str]) -> str | None:
@@ -37,15 +40,15 @@ def _wanted(connection: Connection) -> tuple[str, str, str, str]:
 
 def _lines(path: Path) -> Iterator[list[str]]:
     try:
-        mode = path.stat().st_mode
-        if not stat.S_ISREG(mode):
-            raise LilFoxError(tr("PGPASSFILE {path}: not a regular file", path=path))
-        if mode & 0o077:
-            raise LilFoxError(
-                tr("PGPASSFILE {path}: others may read or write it, so PostgreSQL does not use it", path=path),
-                tr("run: chmod 600 {path}", path=path),
-            )
-        text = path.read_text("utf-8", "surrogateescape")
+        with trusted_file.opened(path) as (descriptor, found):
+            if not stat.S_ISREG(found.st_mode):
+                raise LilFoxError(tr("PGPASSFILE {path}: not a regular file", path=path))
+            if found.st_mode & 0o077:
+                raise LilFoxError(
+                    tr("PGPASSFILE {path}: others may read or write it, so PostgreSQL does not use it", path=path),
+                    tr("run: chmod 600 {path}", path=path),
+                )
+            text = trusted_file.content(descriptor, _MOST_BYTES).decode("utf-8", "surrogateescape")
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise LilFoxError(tr("PGPASSFILE {path}: cannot be read: {reason}", path=path, reason=reason)) from None

@@ -28,7 +28,9 @@ def _test(words: Sequence[Argument], _context: Context) -> Verdict:
     texts = [word.text for word in words]
     if "-v" in texts or "-R" in texts:
         return "unknown"
-    while len(texts) > 1 and texts[0] == "!" and len(texts) in (2, 3, 4) and (len(texts) != 3 or texts[1] not in _BINARY):
+    while (
+        len(texts) > 1 and texts[0] == "!" and len(texts) in (2, 3, 4) and (len(texts) != 3 or texts[1] not in _BINARY)
+    ):
         texts = texts[1:]
     good = (
         len(texts) <= 1
@@ -93,7 +95,10 @@ TABLE: dict[str, Spec] = {
     "break": _NUMBER,
     "continue": _NUMBER,
     "read": Spec(
-        reads="-r -s -t=number -n=number -N=number -d=text -p=text -u=number", operands="text*", permutes=False, check=_names
+        reads="-r -s -t=number -n=number -N=number -d=text -p=text -u=number",
+        operands="text*",
+        permutes=False,
+        check=_names,
     ),
     "export": Spec(operands="text*", permutes=False, check=_export),
     "unset": Spec(reads="-v", operands="text*", permutes=False, check=_names),

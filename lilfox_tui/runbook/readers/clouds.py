@@ -9,33 +9,46 @@ from lilfox_tui.runbook.readers.spec import Context, Option, Spec, Verdict, opti
 from lilfox_tui.runbook.shell_values import Argument
 
 _AWS_OPTIONS = options(
-    "--region=word --profile=word --output=word --query=text --no-paginate --no-cli-pager --max-items=number --page-size=number "
-    "--starting-token=text --filters=text --filter=text --instance-ids=text --instance-id=text --names=text --name=text "
+    "--region=word --profile=word --output=word --query=text --no-paginate --no-cli-pager --max-items=number "
+    "--page-size=number "
+    "--starting-token=text --filters=text --filter=text --instance-ids=text --instance-id=text --names=text "
+    "--name=text "
     "--load-balancer-arn=text --load-balancer-arns=text --load-balancer-name=text --load-balancer-names=text "
-    "--target-group-arn=text --target-group-arns=text --db-instance-identifier=text --db-cluster-identifier=text --cluster=text "
-    "--cluster-name=text --clusters=text --services=text --service=text --service-name=text --tasks=text --nodegroup-name=text "
-    "--stack-name=text --log-group-name=text --log-group-name-prefix=text --log-stream-name=text --log-stream-names=text "
+    "--target-group-arn=text --target-group-arns=text --db-instance-identifier=text --db-cluster-identifier=text "
+    "--cluster=text "
+    "--cluster-name=text --clusters=text --services=text --service=text --service-name=text --tasks=text "
+    "--nodegroup-name=text "
+    "--stack-name=text --log-group-name=text --log-group-name-prefix=text --log-stream-name=text "
+    "--log-stream-names=text "
     "--order-by=text --descending --limit=number --start-time=text --end-time=text --start-from-head --volume-ids=text "
     "--snapshot-ids=text --owner-ids=text --vpc-ids=text --subnet-ids=text --group-ids=text --group-names=text "
-    "--auto-scaling-group-names=text --auto-scaling-group-name=text --bucket=text --prefix=text --delimiter=text --key=text "
-    "--function-name=text --topic-arn=text --queue-url=text --queue-url-prefix=text --alarm-names=text --alarm-name-prefix=text "
+    "--auto-scaling-group-names=text --auto-scaling-group-name=text --bucket=text --prefix=text --delimiter=text "
+    "--key=text "
+    "--function-name=text --topic-arn=text --queue-url=text --queue-url-prefix=text --alarm-names=text "
+    "--alarm-name-prefix=text "
     "--state-value=word --metric-name=text --namespace=text --dimensions=text --period=number --statistics=text "
     "--hosted-zone-id=text --repository-name=text --secret-id=text --table-name=text --cache-cluster-id=text "
-    "--replication-group-id=text --domain-name=text --user-name=text --role-name=text --policy-arn=text --service-code=text "
-    "--family-prefix=text --status=text --desired-status=text --include-all-instances --show-cache-node-info --task-definition=text "
+    "--replication-group-id=text --domain-name=text --user-name=text --role-name=text --policy-arn=text "
+    "--service-code=text "
+    "--family-prefix=text --status=text --desired-status=text --include-all-instances --show-cache-node-info "
+    "--task-definition=text "
     "--launch-type=text --image-ids=text --owners=text --certificate-arn=text --key-id=text --listener-arn=text "
     "--listener-arns=text --addon-name=text --metric-data-queries=text --query-id=text --path=text --recursive "
     "--with-decryption --attribute-names=text --attribute=text --type=text --stack-status-filter=text --latest"
 )
 _AWS_GETS = frozenset(
     "sts:get-caller-identity cloudwatch:get-metric-statistics cloudwatch:get-metric-data ec2:get-console-output "
-    "logs:get-log-events logs:get-query-results lambda:get-function lambda:get-function-configuration lambda:get-policy "
-    "iam:get-user iam:get-role iam:get-policy iam:get-account-summary s3api:get-bucket-location s3api:get-bucket-policy "
-    "s3api:get-bucket-versioning s3api:get-bucket-acl s3api:get-bucket-lifecycle-configuration s3api:head-object s3api:head-bucket "
+    "logs:get-log-events logs:get-query-results lambda:get-function lambda:get-function-configuration "
+    "lambda:get-policy "
+    "iam:get-user iam:get-role iam:get-policy iam:get-account-summary s3api:get-bucket-location "
+    "s3api:get-bucket-policy "
+    "s3api:get-bucket-versioning s3api:get-bucket-acl s3api:get-bucket-lifecycle-configuration s3api:head-object "
+    "s3api:head-bucket "
     "sqs:get-queue-attributes sqs:get-queue-url sns:get-topic-attributes ssm:get-parameter ssm:get-parameters "
     "ssm:get-parameters-by-path ecr:get-repository-policy "
     "service-quotas:get-service-quota acm:get-certificate route53:get-hosted-zone route53:get-health-check-status "
-    "cloudformation:get-template cloudformation:get-stack-policy logs:filter-log-events s3:ls configure:list sts:get-access-key-info".split()
+    "cloudformation:get-template cloudformation:get-stack-policy logs:filter-log-events s3:ls configure:list "
+    "sts:get-access-key-info".split()
 )
 
 
@@ -83,6 +96,14 @@ def _several(name: str) -> bool:
 
 def _gcloud(words: Sequence[Argument], _context: Context) -> Verdict:
     """A group in full, what is done, names and options."""
+    while words and (name := words[0].head.partition("=")[0]) in (
+        "--project",
+        "--account",
+        "--configuration",
+        "--quiet",
+        "-q",
+    ):
+        words = words[1:] if "=" in words[0].head or name in ("--quiet", "-q") else words[2:]
     at = _behind_group(words, _GCLOUD_GROUPS)
     verb = words[at].text if 0 < at < len(words) else None
     group = " ".join(word.text or "" for word in words[:at])
@@ -106,18 +127,24 @@ def _behind_group(words: Sequence[Argument], groups: frozenset[str]) -> int:
 _GCLOUD_GROUPS = frozenset(
     {
         "auth", "compute addresses", "compute backend-services", "compute disks", "compute firewall-rules",
-        "compute forwarding-rules", "compute images", "compute instance-groups", "compute instance-groups managed",
+        "compute forwarding-rules", "compute health-checks", "compute images", "compute instance-groups",
+        "compute instance-groups managed",
         "compute instances", "compute networks", "compute networks subnets", "compute operations", "compute regions",
         "compute routers", "compute routes", "compute snapshots", "compute url-maps", "compute zones", "config",
-        "config configurations", "container clusters", "container node-pools", "container operations", "dns managed-zones",
-        "dns record-sets", "functions", "iam roles", "iam service-accounts", "logging", "projects", "pubsub subscriptions",
-        "pubsub topics", "redis instances", "run services", "services", "sql backups", "sql instances", "sql operations",
+        "config configurations", "container clusters", "container node-pools", "container operations",
+            "dns managed-zones",
+        "dns record-sets", "functions", "iam roles", "iam service-accounts", "iam service-accounts keys", "logging",
+            "projects", "pubsub subscriptions",
+        "pubsub topics", "redis instances", "run services", "services", "sql backups", "sql instances",
+            "sql operations",
     }
 )  # fmt: skip
 _GCLOUD_OPTIONS = options(
-    "--project=word --zone=word --region=word --zones=text --regions=text --format=text --filter=text --limit=number --sort-by=text "
-    "--page-size=number --instance=text --cluster=text --location=text --freshness=text --order=word --global --quiet -q --uri "
-    "--account=text --configuration=word --service=text"
+    "--project=word --zone=word --region=word --zones=text --regions=text --format=text --filter=text --limit=number "
+    "--sort-by=text "
+    "--page-size=number --instance=text --cluster=text --location=text --freshness=text --order=word --global --quiet "
+    "-q --uri "
+    "--account=text --configuration=word --service=text --iam-account=text"
 )
 
 
@@ -136,7 +163,8 @@ _AZ_GROUPS = frozenset(
     }
 )  # fmt: skip
 _AZ_OPTIONS = options(
-    "-g=text -n=text -o=word --resource-group=text --name=text --output=word --query=text --subscription=text --show-details -d "
+    "-g=text -n=text -o=word --resource-group=text --name=text --output=word --query=text --subscription=text "
+    "--show-details -d "
     "--server=text --server-name=text --vnet-name=text --cluster-name=text --namespace-name=text --account-name=text"
 )
 _TERRAFORM = Spec(
@@ -156,11 +184,17 @@ TABLE: dict[str, Spec] = {
     "aws": Spec(own=_aws),
     "gcloud": Spec(own=_gcloud),
     "az": Spec(own=_az),
+    "gsutil": Spec(
+        subs={"ls": Spec(reads="-l -L -r -h -a -b -d", operands="text*"), "du": Spec(reads="-s -h -c -a", operands=
+            "text*"),
+              "stat": Spec(operands="text*"), "version": Spec()},
+    ),
     "terraform": _TERRAFORM,
     "tofu": _TERRAFORM,
     "openstack": Spec(
         otherwise="unknown",
-        subs={each: Spec(subs={"list": Spec(reads="-f=word -c=word --long --all-projects --project=word --host=word --status=word",
+        subs={each: Spec(subs={"list": Spec(reads="-f=word -c=word --long --all-projects --project=word --host=word "
+            "--status=word",
                                             operands=""),
                                "show": Spec(reads="-f=word -c=word", operands="text")})
               for each in ("server", "volume", "network", "image", "port", "hypervisor", "project", "flavor")},

@@ -5,7 +5,8 @@ from __future__ import annotations
 from lilfox_tui.runbook.readers.spec import Spec
 
 _PS = Spec(
-    reads="-a -q -l -n=number -s -f=text --all --quiet --latest --last=number --size --filter=text --format=text --no-trunc "
+    reads="-a -q -l -n=number -s -f=text --all --quiet --latest --last=number --size --filter=text --format=text "
+        "--no-trunc "
     "--pod --namespace",
 )  # fmt: skip
 _LOGS = Spec(
@@ -14,7 +15,9 @@ _LOGS = Spec(
 )  # fmt: skip
 _INSPECT = Spec(reads="-f=text --format=text -s --size --type=word -l --latest", operands="name*")
 _IMAGES = Spec(reads="-a -q -f=text --all --quiet --digests --no-trunc --filter=text --format=text", operands="name")
-_STATS = Spec(reads="-a --all --no-stream --no-trunc --format=text", needs="--no-stream", otherwise="follow", operands="name*")
+_STATS = Spec(
+    reads="-a --all --no-stream --no-trunc --format=text", needs="--no-stream", otherwise="follow", operands="name*"
+)
 _TOP = Spec(operands="name text*", permutes=False)
 _EXEC = Spec(reads="-u=user --user=user -w=path --workdir=path", interactive="-i -t --interactive --tty", runs=1)
 _LISTED = Spec(reads="-q -f=text --quiet --filter=text --format=text --no-trunc", operands="name*")
@@ -26,15 +29,18 @@ _COMMON = {
     "events": Spec(reads="-f=text --filter=text --since=time --until=time --format=text", verdict="follow"),
     "attach": Spec(operands="name", verdict="interactive"),
     "image": Spec(subs={"ls": _IMAGES, "list": _IMAGES, "inspect": _INSPECT, "history": Spec(operands="name")}),
-    "container": Spec(subs={"ls": _PS, "list": _PS, "ps": _PS, "logs": _LOGS, "inspect": _INSPECT, "stats": _STATS, "top": _TOP,
+    "container": Spec(subs={"ls": _PS, "list": _PS, "ps": _PS, "logs": _LOGS, "inspect": _INSPECT, "stats": _STATS,
+        "top": _TOP,
                             "port": Spec(operands="name text"), "diff": Spec(operands="name"), "exec": _EXEC}),
+    "manifest": Spec(subs={"inspect": Spec(reads="-v --verbose --insecure", operands="name")}),
     "volume": Spec(subs={"ls": _LISTED, "inspect": _INSPECT}),
     "network": Spec(subs={"ls": _LISTED, "inspect": _INSPECT}),
     "system": Spec(subs={"df": Spec(reads="-v --verbose --format=text"), "info": Spec(reads="-f=text --format=text")}),
 }  # fmt: skip
 _SWARM = {
     "node": Spec(subs={"ls": _LISTED, "inspect": _INSPECT, "ps": _LISTED}),
-    "service": Spec(subs={"ls": _LISTED, "inspect": Spec(reads="-f=text --format=text --pretty", operands="name*"), "ps": _LISTED,
+    "service": Spec(subs={"ls": _LISTED, "inspect": Spec(reads="-f=text --format=text --pretty", operands="name*"),
+        "ps": _LISTED,
                           "logs": _LOGS}),
     "stack": Spec(subs={"ls": _LISTED, "ps": _LISTED, "services": _LISTED}),
     "context": Spec(subs={"ls": _LISTED, "show": Spec()}),
@@ -42,7 +48,9 @@ _SWARM = {
 _COMPOSE = Spec(
     reads="-f=path --file=path -p=name --project-name=name --profile=word --env-file=path --project-directory=path",
     subs={
-        "ps": Spec(reads="-a -q --all --quiet --services --status=word --filter=text --format=text --no-trunc", operands="name*"),
+        "ps": Spec(reads="-a -q --all --quiet --services --status=word --filter=text --format=text --no-trunc",
+            operands=
+            "name*"),
         "logs": Spec(
             reads="-t -n=number --timestamps --tail=number --since=time --until=time --no-color --no-log-prefix",
             follows="-f --follow", operands="name*",
@@ -56,7 +64,8 @@ _COMPOSE = Spec(
     },
 )  # fmt: skip
 _CRI_LIST = Spec(
-    reads="-a -q -v -s=word -o=word --all --quiet --verbose --state=word --name=text --namespace=text --label=text --output=word "
+    reads="-a -q -v -s=word -o=word --all --quiet --verbose --state=word --name=text --namespace=text --label=text "
+        "--output=word "
     "--pod=text --id=text --image=text --latest -l --no-trunc",
     operands="name*",
 )  # fmt: skip
@@ -71,7 +80,8 @@ TABLE: dict[str, Spec] = {
     "docker": Spec(reads="-v --version --help", subs={**_COMMON, **_SWARM, "compose": _COMPOSE}),
     "podman": Spec(
         reads="-v --version --help",
-        subs={**_COMMON, "compose": _COMPOSE, "pod": Spec(subs={"ps": _PS, "ls": _PS, "inspect": _INSPECT, "stats": _STATS,
+        subs={**_COMMON, "compose": _COMPOSE, "pod": Spec(subs={"ps": _PS, "ls": _PS, "inspect": _INSPECT,
+            "stats": _STATS,
                                                                 "logs": _LOGS, "top": _TOP})},
     ),
     "docker-compose": _COMPOSE,
@@ -85,7 +95,8 @@ TABLE: dict[str, Spec] = {
             "exec": Spec(interactive="-i -t --interactive --tty", runs=1),
         },
     ),
-    "ctr": Spec(reads="-n=word --namespace=word", subs={**_CTR, "c": _CTR["containers"], "i": _CTR["images"], "t": _CTR["tasks"]}),
+    "ctr": Spec(reads="-n=word --namespace=word", subs={**_CTR, "c": _CTR["containers"], "i": _CTR["images"], "t": _CTR[
+        "tasks"]}),
     "nerdctl": Spec(reads="-n=word --namespace=word", subs=_COMMON),
     "lxc": Spec(subs={"list": Spec(operands="text*"), "info": Spec(reads="--show-log", operands="name")}),
 }  # fmt: skip

@@ -9,13 +9,15 @@ from lilfox_tui.runbook.readers.sql import only_reads
 from lilfox_tui.runbook.shell_values import Argument
 
 _META = re.compile(
-    r"\s*\\(?:l|list|conninfo|encoding|copyright|d(?:a|A|b|c|C|d|D|p|E|et|eu|es|ew|f|F|g|i|l|L|m|n|o|O|p|P|rds|Rp|Rs|s|t|T|u|v|x"
+    r"\s*\\(?:l|list|conninfo|encoding|copyright|d(?:a|A|b|c|C|d|D|p|E|et|eu|es|ew|f|F|g|i|l|L|m|n|o|O|p|P|rds|Rp|Rs"
+    r"|s|t|T|u|v|x"
     r"|X|y)?)[S+]*(?:\s+[A-Za-z0-9_.*?\"]+)?\s*"
 )
 """Commands of psql itself that list; a backquote in their arguments would run a program."""
 _PLAIN_DATABASE = re.compile(r"[A-Za-z0-9_.@-]+")
 _DATABASE_URL = re.compile(
-    r"postgres(?:ql)?://[^\s?=\x00-\x1f]*(?:\?(?:sslmode|connect_timeout|application_name|target_session_attrs)=[A-Za-z0-9_-]+"
+    r"postgres(?:ql)?://[^\s?=\x00-\x1f]*(?:\?(?:sslmode|connect_timeout|application_name"
+    r"|target_session_attrs)=[A-Za-z0-9_-]+"
     r"(?:&(?:sslmode|connect_timeout|application_name|target_session_attrs)=[A-Za-z0-9_-]+)*)?"
 )
 _PAIRS = re.compile(
@@ -38,17 +40,22 @@ def _database(value: Argument) -> Verdict:
     """A name, or an address that says nothing but where: others say with which settings and libraries."""
     text = value.text
     if text is None:
-        return "read" if value.pieces == (None,) and value.undashed else "unknown"
+        return "unknown"
     return "read" if any(each.fullmatch(text) for each in (_PLAIN_DATABASE, _DATABASE_URL, _PAIRS)) else "unknown"
 
 
 _MYSQL_BEGINS = re.compile(r"\s*(?:show|select|desc|describe|explain\s+select|use\s+[A-Za-z0-9_]+)\b", re.IGNORECASE)
-_MYSQL_ACTS = re.compile(r"\b(?:into|outfile|dumpfile|update|share|lock|procedure|benchmark|analyze|handler)\b|:=", re.IGNORECASE)
+_MYSQL_ACTS = re.compile(
+    r"\b(?:into|outfile|dumpfile|update|share|lock|procedure|benchmark|analyze|handler)\b|:=", re.IGNORECASE
+)
 _MYSQL_CALL = re.compile(r"([A-Za-z0-9_`.$]+)\s*\(")
 _MYSQL_FUNCTIONS = frozenset(
-    "count sum min max avg round concat concat_ws now version user current_user database schema length lower upper left right "
-    "substring substr ifnull if coalesce nullif in and or not from where on select exists as using values over row_number "
-    "group_concat date_format date_sub date_add timestampdiff from_unixtime unix_timestamp format truncate floor ceil abs "
+    "count sum min max avg round concat concat_ws now version user current_user database schema length lower upper "
+    "left right "
+    "substring substr ifnull if coalesce nullif in and or not from where on select exists as using values over "
+    "row_number "
+    "group_concat date_format date_sub date_add timestampdiff from_unixtime unix_timestamp format truncate floor ceil "
+    "abs "
     "cast convert distinct uptime replace trim greatest least json_extract json_unquote hex".split()
 ) - {"truncate", "replace"}
 
@@ -56,7 +63,9 @@ _MYSQL_FUNCTIONS = frozenset(
 def mysql_only_reads(statement: str) -> bool:
     """False also where it is not known: what the client takes for a command of its own, or makes a comment of."""
     text = re.sub(r"\s*(?:;|\\G)?\s*$", "", statement)
-    if not _MYSQL_BEGINS.match(text) or any(mark in text for mark in (";", "\\", "#", "--", "/*", "@@global.", "\n", '"', "$")):
+    if not _MYSQL_BEGINS.match(text) or any(
+        mark in text for mark in (";", "\\", "#", "--", "/*", "@@global.", "\n", '"', "$")
+    ):
         return False
     if text.count("'") % 2 or text.count("`") % 2:
         return False
@@ -72,8 +81,10 @@ def _mysql(call: Call, _context: Context) -> Verdict:
 
 
 _REDIS = frozenset(
-    "PING INFO GET MGET LLEN LRANGE LINDEX DBSIZE TTL PTTL KEYS SCAN HSCAN SSCAN ZSCAN ROLE TYPE EXISTS XLEN XINFO XRANGE "
-    "XREVRANGE XPENDING HGET HGETALL HMGET HKEYS HVALS HLEN HEXISTS SCARD SMEMBERS SISMEMBER SRANDMEMBER ZCARD ZCOUNT ZRANGE "
+    "PING INFO GET MGET LLEN LRANGE LINDEX DBSIZE TTL PTTL KEYS SCAN HSCAN SSCAN ZSCAN ROLE TYPE EXISTS XLEN XINFO "
+    "XRANGE "
+    "XREVRANGE XPENDING HGET HGETALL HMGET HKEYS HVALS HLEN HEXISTS SCARD SMEMBERS SISMEMBER SRANDMEMBER ZCARD ZCOUNT "
+    "ZRANGE "
     "ZREVRANGE ZRANGEBYSCORE ZSCORE ZRANK STRLEN GETRANGE RANDOMKEY LASTSAVE TIME ECHO".split()
 )
 _REDIS_PAIRS = frozenset(
@@ -114,13 +125,16 @@ _MYSQL = (
 TABLE: dict[str, Spec] = {
     "psql": Spec(
         reads=f"{_CONNECTS} -X -A -t -q -x -a -b -e -1 -E -n -l -V -z -0 -c=text -v=/[A-Za-z_]+=[A-Za-z0-9_.:-]*/ "
-        "-P=/[a-z_]+(?:=[A-Za-z0-9_.,:+|-]*)?/ -F=text -R=text --csv --html --no-psqlrc --tuples-only --no-align --expanded "
+        "-P=/[a-z_]+(?:=[A-Za-z0-9_.,:+|-]*)?/ -F=text -R=text --csv --html --no-psqlrc --tuples-only --no-align "
+        "--expanded "
         "--quiet --list --version --no-readline --single-transaction --field-separator=text --record-separator=text "
         "--command=text --set=/[A-Za-z_]+=[A-Za-z0-9_.:-]*/ --variable=/[A-Za-z_]+=[A-Za-z0-9_.:-]*/ "
-        "--pset=/[a-z_]+(?:=[A-Za-z0-9_.,:+|-]*)?/ --field-separator-zero --record-separator-zero --echo-all --echo-errors",
+        "--pset=/[a-z_]+(?:=[A-Za-z0-9_.,:+|-]*)?/ --field-separator-zero --record-separator-zero --echo-all "
+        "--echo-errors",
         needs="-c --command -l --list -V --version", otherwise="interactive", operands="text word", check=_psql,
     ),
-    "pg_isready": Spec(reads="-d=text -h=host -p=port -q -t=number -U=user --dbname=text --host=host --port=port --quiet "
+    "pg_isready": Spec(reads="-d=text -h=host -p=port -q -t=number -U=user --dbname=text --host=host --port=port "
+        "--quiet "
                        "--timeout=number --username=user"),
     "pg_lsclusters": Spec(reads="-h -j -s --no-header --json"),
     "pg_controldata": Spec(reads="-D=path --pgdata=path", operands="path"),
@@ -139,20 +153,26 @@ TABLE: dict[str, Spec] = {
     "pgbackrest": Spec(reads="--stanza=word --output=word --set=word --repo=number", inherits=True,
                        subs={"info": Spec(), "version": Spec()}),
     "barman": Spec(subs={"list-backups": Spec(operands="word"), "list-backup": Spec(operands="word"),
-                         "list-servers": Spec(), "status": Spec(operands="word"), "show-server": Spec(operands="word")}),
-    "mysql": Spec(reads=f"{_MYSQL} -e=text --execute=text", needs="-e --execute", otherwise="interactive", operands="word",
+                         "list-servers": Spec(), "status": Spec(operands="word"), "show-server": Spec(
+                             operands="word")}),
+    "mysql": Spec(reads=f"{_MYSQL} -e=text --execute=text", needs="-e --execute", otherwise="interactive", operands=
+        "word",
                   check=_mysql),
-    "mariadb": Spec(reads=f"{_MYSQL} -e=text --execute=text", needs="-e --execute", otherwise="interactive", operands="word",
+    "mariadb": Spec(reads=f"{_MYSQL} -e=text --execute=text", needs="-e --execute", otherwise="interactive", operands=
+        "word",
                     check=_mysql),
     "mysqladmin": Spec(reads=f"{_MYSQL} -i=number -c=number",
                        operands="{status|ping|extended-status|processlist|variables|version}*"),
     "redis-cli": Spec(
-        reads="-h=host -p=port -n=number -a=text -u=text -s=path -c -i=number -r=number -2 -3 --user=text --pass=text --tls "
-        "--cacert=path --cert=path --key=path --sni=host --insecure --raw --no-raw --csv --json --no-auth-warning --bigkeys "
+        reads="-h=host -p=port -n=number -a=text -u=text -s=path -c -i=number -r=number -2 -3 --user=text --pass=text "
+            "--tls "
+        "--cacert=path --cert=path --key=path --sni=host --insecure --raw --no-raw --csv --json --no-auth-warning "
+        "--bigkeys "
         "--memkeys --hotkeys --scan --pattern=text --count=number --cluster={check|info} --intrinsic-latency=number",
         follows="--stat --latency --latency-history --latency-dist", operands="text*", permutes=False, check=_redis,
     ),
     "memcached-tool": Spec(operands="text {display|stats|settings|sizes}"),
-    "mongostat": Spec(reads="--host=text --port=number -n=number --rowcount=number", needs="-n --rowcount", otherwise="follow",
+    "mongostat": Spec(reads="--host=text --port=number -n=number --rowcount=number", needs="-n --rowcount", otherwise=
+        "follow",
                       operands="number"),
 }  # fmt: skip

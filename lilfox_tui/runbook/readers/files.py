@@ -9,13 +9,17 @@ from lilfox_tui.runbook.readers.spec import Context, Fed, Spec, Verdict, worst
 from lilfox_tui.runbook.shell_values import Argument
 
 _TESTS = frozenset(
-    "-empty -true -false -executable -readable -writable -nouser -nogroup -daystart -depth -d -mount -xdev -noleaf -follow "
-    "-ignore_readdir_race -noignore_readdir_race -print -print0 -ls -prune -quit -nowarn -warn -a -o -and -or -not ! ( ) "
+    "-empty -true -false -executable -readable -writable -nouser -nogroup -daystart -depth -d -mount -xdev -noleaf "
+    "-follow "
+    "-ignore_readdir_race -noignore_readdir_race -print -print0 -ls -prune -quit -nowarn -warn -a -o -and -or -not ! "
+    "( ) "
     ",".split()
 )
 _VALUED_TESTS = frozenset(
-    "-name -iname -path -ipath -wholename -iwholename -regex -iregex -lname -ilname -type -xtype -size -user -group -uid "
-    "-gid -perm -mtime -atime -ctime -mmin -amin -cmin -newer -anewer -cnewer -newermt -newerct -newerat -maxdepth -mindepth "
+    "-name -iname -path -ipath -wholename -iwholename -regex -iregex -lname -ilname -type -xtype -size -user -group "
+    "-uid "
+    "-gid -perm -mtime -atime -ctime -mmin -amin -cmin -newer -anewer -cnewer -newermt -newerct -newerat -maxdepth "
+    "-mindepth "
     "-links -inum -samefile -fstype -used -printf -regextype".split()
 )
 
@@ -55,7 +59,7 @@ def _with_path(word: Argument) -> Argument:
     before, _mark, after = word.text.partition("{}")
     if "{}" in after:
         return Argument((before, None) if before else (None,), undashed=True)
-    pieces = [before] * bool(before) + [None] + [after] * bool(after)  # type: ignore[list-item]
+    pieces = [before] * bool(before) + [None] + [after] * bool(after)
     return Argument(tuple(pieces), undashed=True, many=word.text == "{}")
 
 
@@ -81,15 +85,21 @@ TABLE: dict[str, Spec] = {
     "find": Spec(own=_find),
     "tar": Spec(own=_tar),
     "ls": Spec(
-        reads="-a -A -b -B -c -C -d -f -F -g -G -h -H -i -k -l -L -m -n -N -o -p -q -Q -r -R -s -S -t -u -U -v -x -X -Z -1 "
-        "-w=cols -I=pattern -T=cols --all --almost-all --author --color[=when] --classify[=when] --directory --full-time "
-        "--group-directories-first --human-readable --si --inode --ignore=pattern --hide=pattern --indicator-style=word "
-        "--no-group --numeric-uid-gid --reverse --recursive --size --sort=word --time=word --time-style=style --dereference "
-        "--format=word --quoting-style=word --context --zero --width=cols --block-size=size --literal --escape --file-type",
+        reads="-a -A -b -B -c -C -d -f -F -g -G -h -H -i -k -l -L -m -n -N -o -p -q -Q -r -R -s -S -t -u -U -v -x -X "
+            "-Z -1 "
+        "-w=cols -I=pattern -T=cols --all --almost-all --author --color[=when] --classify[=when] --directory "
+        "--full-time "
+        "--group-directories-first --human-readable --si --inode --ignore=pattern --hide=pattern "
+        "--indicator-style=word "
+        "--no-group --numeric-uid-gid --reverse --recursive --size --sort=word --time=word --time-style=style "
+        "--dereference "
+        "--format=word --quoting-style=word --context --zero --width=cols --block-size=size --literal --escape "
+        "--file-type",
         operands="path*", harmless=True,
     ),
     "cat": Spec(
-        reads="-A -b -e -E -n -s -t -T -u -v --show-all --number --number-nonblank --squeeze-blank --show-ends --show-tabs "
+        reads="-A -b -e -E -n -s -t -T -u -v --show-all --number --number-nonblank --squeeze-blank --show-ends "
+            "--show-tabs "
         "--show-nonprinting",
         operands="path*", harmless=True,
     ),
@@ -108,7 +118,8 @@ TABLE: dict[str, Spec] = {
         operands="path*", harmless=True,
     ),
     "stat": Spec(
-        reads="-L -f -t -c=format --format=format --printf=format --dereference --file-system --terse", operands="path*",
+        reads="-L -f -t -c=format --format=format --printf=format --dereference --file-system --terse", operands=
+            "path*",
         harmless=True,
     ),
     "file": Spec(
@@ -117,20 +128,24 @@ TABLE: dict[str, Spec] = {
         operands="path*",
     ),
     "readlink": Spec(
-        reads="-f -e -m -n -q -s -v -z --canonicalize --canonicalize-existing --canonicalize-missing --no-newline --zero",
+        reads="-f -e -m -n -q -s -v -z --canonicalize --canonicalize-existing --canonicalize-missing --no-newline "
+            "--zero",
         operands="path*", harmless=True,
     ),
     "realpath": Spec(
-        reads="-e -m -L -P -q -s -z --canonicalize-existing --canonicalize-missing --strip --no-symlinks --relative-to=path "
+        reads="-e -m -L -P -q -s -z --canonicalize-existing --canonicalize-missing --strip --no-symlinks "
+            "--relative-to=path "
         "--relative-base=path --quiet --zero",
         operands="path*", harmless=True,
     ),
     "basename": Spec(reads="-a -s=suffix -z --multiple --suffix=suffix --zero", operands="text*", harmless=True),
     "dirname": Spec(reads="-z --zero", operands="text*", harmless=True),
-    "namei": Spec(reads="-x -m -o -l -n -v --modes --owners --long --nosymlinks --vertical --mountpoints", operands="path*"),
+    "namei": Spec(reads="-x -m -o -l -n -v --modes --owners --long --nosymlinks --vertical --mountpoints", operands=
+        "path*"),
     "lsattr": Spec(reads="-R -V -a -d -l -p -v", operands="path*"),
     "getfacl": Spec(
-        reads="-a -d -c -e -E -s -R -L -P -t -p -n --access --default --omit-header --recursive --absolute-names --numeric",
+        reads="-a -d -c -e -E -s -R -L -P -t -p -n --access --default --omit-header --recursive --absolute-names "
+            "--numeric",
         operands="path*",
     ),
     "tree": Spec(
@@ -139,7 +154,8 @@ TABLE: dict[str, Spec] = {
         operands="path*",
     ),
     "du": Spec(
-        reads="-0 -a -b -c -D -h -H -k -l -L -m -P -s -S -x -d=number -t=size -B=size -X=path --all --apparent-size --bytes "
+        reads="-0 -a -b -c -D -h -H -k -l -L -m -P -s -S -x -d=number -t=size -B=size -X=path --all --apparent-size "
+            "--bytes "
         "--total --human-readable --summarize --one-file-system --max-depth=number --threshold=size --exclude=pattern "
         "--separate-dirs --inodes --si --time[=word] --time-style=style --block-size=size --dereference --null",
         operands="path*", harmless=True,
@@ -153,7 +169,8 @@ TABLE: dict[str, Spec] = {
     "sum": Spec(reads="-r -s --sysv", operands="path*"),
     "cksum": Spec(operands="path*", harmless=True),
     "xxd": Spec(
-        reads="-a -b -C -c=number -d -E -e -g=number -i -l=number -o=number -p -ps -plain -r -s=number -u", operands="path",
+        reads="-a -b -C -c=number -d -E -e -g=number -i -l=number -o=number -p -ps -plain -r -s=number -u", operands=
+            "path",
         single=True,
     ),
     "od": Spec(
@@ -161,7 +178,8 @@ TABLE: dict[str, Spec] = {
         "--skip-bytes=number --read-bytes=number --format=type --output-duplicates --width[=number]",
         operands="path*",
     ),
-    "hexdump": Spec(reads="-b -c -C -d -o -x -v -n=number -s=number -e=format --canonical --length=number --skip=number",
+    "hexdump": Spec(reads="-b -c -C -d -o -x -v -n=number -s=number -e=format --canonical --length=number "
+        "--skip=number",
                     operands="path*"),
     "strings": Spec(
         reads="-a -f -n=number -t=radix -e=encoding -w --all --print-file-name --bytes=number --radix=radix "
@@ -169,10 +187,12 @@ TABLE: dict[str, Spec] = {
         operands="path*", counted=True,
     ),
     "cmp": Spec(
-        reads="-b -i=number -l -n=number -s --print-bytes --ignore-initial=number --verbose --bytes=number --quiet --silent",
+        reads="-b -i=number -l -n=number -s --print-bytes --ignore-initial=number --verbose --bytes=number --quiet "
+            "--silent",
         operands="path*",
     ),
-    "comm": Spec(reads="-1 -2 -3 -z --check-order --nocheck-order --output-delimiter=text --total", operands="path path"),
+    "comm": Spec(reads="-1 -2 -3 -z --check-order --nocheck-order --output-delimiter=text --total", operands=
+        "path path"),
     "diff": Spec(
         reads="-q -s -c -u -e -n -y -t -T -r -N -i -E -Z -b -w -B -a -d -p -C=number -U=number -W=number -x=pattern "
         "-I=pattern --brief --report-identical-files --context[=number] --unified[=number] --ed --side-by-side "

@@ -1,19 +1,18 @@
 """The one judge: whether each word of a call is understood by the table of its program.
 
-Long options are on the table as they are written, never shortened; of a bundle of short ones each letter is, and at most
-the last has a value. A word of which only the begin is known stands where any text may stand. The first word that is
-not understood ends it: nothing is known of the call then.
+Long options are on the table as they are written, never shortened; of a bundle of short ones each letter is, and at
+most the last has a value. A word of which only the begin is known stands where any text may stand. The first word
+that is not understood ends it: nothing is known of the call then.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from lilfox_tui.runbook.readers.roles import fits
 from lilfox_tui.runbook.readers.spec import Call, Context, Option, Spec, Verdict, all_options, worst
 from lilfox_tui.runbook.shell_values import Argument, known
-
 
 _COUNTED = re.compile(r"-[0-9]+([A-Za-z]*)")
 """``-20``, and ``-20f`` as tail has it."""
@@ -31,16 +30,14 @@ def judge(spec: Spec, words: Sequence[Argument], context: Context) -> Verdict:
 def _judge(spec: Spec, words: Sequence[Argument], context: Context, above: Mapping[str, Option]) -> Verdict:
     if spec.own is not None:
         return spec.own(words, context)
+    if len(words) == 1 and words[0].text in ("--help", "--version") and spec.runs < 0:
+        return "read"
     table = {**above, **all_options(spec)}
     try:
         call, rest, ended = _taken_apart(spec, words, table)
     except NotUnderstood:
         return "unknown"
-    found: set[Verdict] = {spec.verdict}
-    for name, value in call.options:
-        option = table[name]
-        found.add(option.verdict)
-        found.add(fits(option.role, value, context) if value is not None else "read")
+    found = {spec.verdict, *_of_options(call, table, context)}
     if spec.subs and rest:
         if ended or rest[0].text is None:
             return "unknown"
@@ -60,6 +57,13 @@ def _judge(spec: Spec, words: Sequence[Argument], context: Context, above: Mappi
         found.add(spec.check(call, context))
     result = worst(found)
     return "unknown" if result == "interactive" and context.fed else result
+
+
+def _of_options(call: Call, table: Mapping[str, Option], context: Context) -> Iterator[Verdict]:
+    for name, value in call.options:
+        yield table[name].verdict
+        if value is not None:
+            yield fits(table[name].role, value, context)
 
 
 def _taken_apart(
@@ -105,10 +109,10 @@ def _option(spec: Spec, words: Sequence[Argument], at: int, table: Mapping[str, 
             return at + 1
         return _valued(option, words, at, call, stops=_stops(spec))
     if spec.counted and word.text is not None and (counted := _COUNTED.fullmatch(word.text)):
-        found = [table.get(f"-{letter}") for letter in counted[1]]
-        if any(each is None or each.role for each in found):
+        letters = [table.get(f"-{letter}") for letter in counted[1]]
+        if any(each is None or each.role for each in letters):
             raise NotUnderstood
-        call.options += [(each.name, None) for each in found if each is not None]
+        call.options += [(each.name, None) for each in letters if each is not None]
         return at + 1
     name, equals, _rest = word.head.partition("=")
     if equals and (name.startswith("--") or spec.single):

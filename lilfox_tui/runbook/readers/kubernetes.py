@@ -9,34 +9,42 @@ from lilfox_tui.runbook.readers.spec import Call, Context, Spec, Verdict, worst
 from lilfox_tui.runbook.shell_values import Argument
 
 _ALL = (
-    "-n=name --namespace=name --context=word --cluster=word --user=word --kubeconfig=host-config --request-timeout=time -v=number "
+    "-n=name --namespace=name --context=word --cluster=word --user=word --kubeconfig=host-config "
+    "--request-timeout=time -v=number "
     "--v=number --match-server-version[=bool] --warnings-as-errors[=bool]"
 )
 _SELECTS = "-l=text --selector=text --field-selector=text -A --all-namespaces[=bool]"
 _PRINTS = "-o=text --output=text --no-headers[=bool] --template=text"
 _GET = Spec(
-    reads=f"{_SELECTS} {_PRINTS} -L=text --label-columns=text --show-labels[=bool] --sort-by=text --ignore-not-found[=bool] "
-    "--show-kind[=bool] --chunk-size=number --show-managed-fields[=bool] --subresource=word -f=path --filename=path --raw=text "
+    reads=f"{_SELECTS} {_PRINTS} -L=text --label-columns=text --show-labels[=bool] --sort-by=text "
+        f"--ignore-not-found[=bool] "
+    "--show-kind[=bool] --chunk-size=number --show-managed-fields[=bool] --subresource=word -f=path --filename=path "
+    "--raw=text "
     "--allow-missing-template-keys[=bool] --server-print[=bool] -R",
     follows="-w --watch[=bool] --watch-only[=bool]", operands="text*",
 )  # fmt: skip
 _LOGS = Spec(
-    reads="-c=name --container=name --tail=number --since=time --since-time=time --timestamps[=bool] -p --previous[=bool] "
+    reads="-c=name --container=name --tail=number --since=time --since-time=time --timestamps[=bool] -p "
+        "--previous[=bool] "
     "--all-containers[=bool] -l=text --selector=text --prefix[=bool] --limit-bytes=number --max-log-requests=number "
     "--ignore-errors[=bool] --pod-running-timeout=time --all-pods[=bool] --version=number",
     follows="-f --follow[=bool]", operands="text*",
 )  # fmt: skip
 _TOP = Spec(
-    reads=f"{_SELECTS} --containers[=bool] --sort-by=word --no-headers[=bool] --sum[=bool] --use-protocol-buffers[=bool]",
+    reads=f"{_SELECTS} --containers[=bool] --sort-by=word --no-headers[=bool] --sum[=bool] "
+        f"--use-protocol-buffers[=bool]",
     operands="text*",
 )  # fmt: skip
 _ROLLOUT = {
-    "status": Spec(reads="-w --watch[=bool] --timeout=time --revision=number -l=text --selector=text -f=path", operands="text*"),
+    "status": Spec(
+        reads="-w --watch[=bool] --timeout=time --revision=number -l=text --selector=text -f=path", operands="text*"
+    ),
     "history": Spec(reads="--revision=number -o=text --output=text -l=text --selector=text -f=path", operands="text*"),
 }
 _CONFIG = {
     "view": Spec(reads=f"{_PRINTS} --minify[=bool] --raw[=bool] --flatten[=bool] --merge[=bool]"),
-    "current-context": Spec(), "get-contexts": Spec(reads=_PRINTS, operands="text*"), "get-clusters": Spec(), "get-users": Spec(),
+    "current-context": Spec(), "get-contexts": Spec(reads=_PRINTS, operands="text*"), "get-clusters": Spec(),
+        "get-users": Spec(),
 }  # fmt: skip
 
 
@@ -69,11 +77,13 @@ _RSH = Spec(
 )  # fmt: skip
 _KUBECTL = {
     "get": _GET,
-    "describe": Spec(reads=f"{_SELECTS} --show-events[=bool] -f=path --filename=path --chunk-size=number", operands="text*"),
+    "describe": Spec(reads=f"{_SELECTS} --show-events[=bool] -f=path --filename=path --chunk-size=number", operands=
+        "text*"),
     "logs": _LOGS,
     "top": Spec(subs=dict.fromkeys(("node", "nodes", "no", "pod", "pods", "po"), _TOP), inherits=True),
     "explain": Spec(reads="--recursive[=bool] --api-version=word --output=word", operands="text"),
-    "api-resources": Spec(reads=f"{_PRINTS} --verbs=text --namespaced[=bool] --api-group=text --sort-by=word --cached[=bool] "
+    "api-resources": Spec(reads=f"{_PRINTS} --verbs=text --namespaced[=bool] --api-group=text --sort-by=word "
+        f"--cached[=bool] "
                           "--categories=text"),
     "api-versions": Spec(),
     "version": Spec(reads="--client[=bool] --short[=bool] -o=word --output=word"),
@@ -81,14 +91,16 @@ _KUBECTL = {
     "config": Spec(subs=_CONFIG, inherits=True),
     "rollout": Spec(subs=_ROLLOUT, inherits=True),
     "auth": Spec(
-        subs={"can-i": Spec(reads="--list[=bool] -A --all-namespaces[=bool] --as=text --as-group=text -q --quiet[=bool] "
+        subs={"can-i": Spec(reads="--list[=bool] -A --all-namespaces[=bool] --as=text --as-group=text -q "
+            "--quiet[=bool] "
                             "--subresource=word --no-headers[=bool]", operands="text*"),
               "whoami": Spec(reads="-o=word --output=word")},
         inherits=True,
     ),
     "events": Spec(reads="-A --all-namespaces[=bool] --for=text --types=text -o=word --output=word --no-headers[=bool]",
                    follows="-w --watch[=bool]"),
-    "wait": Spec(reads=f"{_SELECTS} --for=text --timeout=time --all[=bool] -f=path -o=word --output=word", operands="text*"),
+    "wait": Spec(reads=f"{_SELECTS} --for=text --timeout=time --all[=bool] -f=path -o=word --output=word", operands=
+        "text*"),
     "exec": Spec(own=_exec),
 }  # fmt: skip
 _OC = {
@@ -99,10 +111,12 @@ _OC = {
     "rsh": _RSH,
     "adm": Spec(
         subs={
-            "top": Spec(subs={**dict.fromkeys(("node", "nodes", "pod", "pods"), _TOP), "images": Spec(), "imagestreams": Spec()},
+            "top": Spec(subs={**dict.fromkeys(("node", "nodes", "pod", "pods"), _TOP), "images": Spec(),
+                "imagestreams": Spec()},
                         inherits=True),
             "node-logs": Spec(
-                reads="--role=word -u=unit --unit=unit --path=path --since=time --until=time --tail=number -g=pattern --grep=pattern "
+                reads="--role=word -u=unit --unit=unit --path=path --since=time --until=time --tail=number -g=pattern "
+                    "--grep=pattern "
                 "--case-sensitive[=bool] -o=word --output=word --boot=number -l=text --selector=text --raw[=bool]",
                 operands="text*",
             ),
@@ -119,7 +133,9 @@ TABLE: dict[str, Spec] = {
     "oc": Spec(reads=_ALL, subs={**_KUBECTL, **_OC}, inherits=True),
     "virtctl": Spec(
         reads=_ALL, inherits=True,
-        subs={"version": Spec(reads="-c --client[=bool]"), "guestosinfo": Spec(operands="name"), "fslist": Spec(operands="name"),
+        subs={"version": Spec(reads="-c --client[=bool]"), "guestosinfo": Spec(operands="name"), "fslist": Spec(
+            operands=
+            "name"),
               "userlist": Spec(operands="name"), "console": Spec(reads="--timeout=number", operands="name",
                                                                  verdict="interactive")},
     ),
@@ -127,13 +143,17 @@ TABLE: dict[str, Spec] = {
         reads="-n=name --namespace=name --kube-context=word --kubeconfig=host-config --debug", inherits=True,
         subs={
             **dict.fromkeys(("list", "ls"), Spec(
-                reads="-a -A -q -d -r --all --all-namespaces --short --date --reverse --deployed --failed --pending --superseded "
-                "--uninstalled -f=text --filter=text -l=text --selector=text -m=number --max=number --offset=number -o=word "
+                reads="-a -A -q -d -r --all --all-namespaces --short --date --reverse --deployed --failed --pending "
+                    "--superseded "
+                "--uninstalled -f=text --filter=text -l=text --selector=text -m=number --max=number --offset=number "
+                "-o=word "
                 "--output=word --time-format=text")),
-            "status": Spec(reads="-o=word --output=word --revision=number --show-desc --show-resources", operands="name"),
+            "status": Spec(reads="-o=word --output=word --revision=number --show-desc --show-resources", operands=
+                "name"),
             **dict.fromkeys(("history", "hist"), Spec(reads="-o=word --output=word --max=number", operands="name")),
             "get": Spec(subs=dict.fromkeys(("all", "values", "manifest", "notes", "hooks", "metadata"), Spec(
-                reads="-a --all -o=word --output=word --revision=number --template=text", operands="name")), inherits=True),
+                reads="-a --all -o=word --output=word --revision=number --template=text", operands="name")),
+                    inherits=True),
             "show": Spec(subs=dict.fromkeys(("all", "chart", "readme", "values"), Spec(
                 reads="--version=word --devel", operands="text")), inherits=True),
             "search": Spec(subs={"repo": Spec(reads="-l --versions --version=word --devel -o=word", operands="text*")},

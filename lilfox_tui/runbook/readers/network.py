@@ -46,7 +46,8 @@ def _ethtool(words: Sequence[Argument], _context: Context) -> Verdict:
 
 _ETHTOOL_SHOWS = frozenset(
     "-S -i -k -a -c -g -l -n -u -x -P -T -m -d -e --statistics --driver --show-features --show-offload --show-pause "
-    "--show-coalesce --show-ring --show-channels --show-permaddr --show-time-stamping --module-info --show-eee --show-fec "
+    "--show-coalesce --show-ring --show-channels --show-permaddr --show-time-stamping --module-info --show-eee "
+    "--show-fec "
     "--show-priv-flags --phy-statistics".split()
 )
 _SELECTED = Spec(operands="text*", ends=False)
@@ -54,7 +55,8 @@ _SHOWN = Spec(subs=dict.fromkeys(("show", "list", "ls"), _SELECTED), ends=False)
 _ROUTES = Spec(subs=dict.fromkeys(("show", "list", "ls", "get"), _SELECTED), ends=False)
 _FOLLOWED = Spec(operands="text*", verdict="follow", ends=False)
 _OBJECTS = {
-    **dict.fromkeys(("address", "addr", "a", "link", "l", "rule", "neighbour", "neighbor", "neigh", "n", "maddress", "maddr",
+    **dict.fromkeys(("address", "addr", "a", "link", "l", "rule", "neighbour", "neighbor", "neigh", "n", "maddress",
+        "maddr",
                      "tunnel", "vrf", "netconf", "tcp_metrics", "mroute", "addrlabel", "token", "nexthop"), _SHOWN),
     **dict.fromkeys(("route", "r"), _ROUTES),
     "netns": Spec(own=_netns),
@@ -66,25 +68,30 @@ _NAMES = Spec(
     operands="/[+@]?[A-Za-z0-9_.:\\/=-]+/*", single=True, ends=False,
 )  # fmt: skip
 _OVS = dict.fromkeys(
-    ("show", "list", "find", "list-br", "list-ports", "list-ifaces", "ls-list", "lr-list", "lsp-list", "lrp-list", "lr-route-list",
+    ("show", "list", "find", "list-br", "list-ports", "list-ifaces", "ls-list", "lr-list", "lsp-list", "lrp-list",
+        "lr-route-list",
      "lflow-list", "acl-list"), Spec(operands="text*", ends=False),
 )  # fmt: skip
 _PING = Spec(
-    reads="-4 -6 -A -a -D -n -O -q -R -v -d -L -B -U -c=number -i=seconds -I=interface -m=mark -M=how -s=size -t=ttl -w=seconds "
+    reads="-4 -6 -A -a -D -n -O -q -R -v -d -L -B -U -c=number -i=seconds -I=interface -m=mark -M=how -s=size -t=ttl "
+        "-w=seconds "
     "-W=seconds -Q=tos -S=number -p=pattern",
     operands="host*", check=_ping,
 )  # fmt: skip
 
 TABLE: dict[str, Spec] = {
     "ip": Spec(
-        reads="-4 -6 -0 -s -d -j -p -o -r -t -br -brief -c -color -details -statistics -stats -json -pretty -oneline -human "
-        "-h -iec -N -resolve -timestamp --brief --json --color --details --stats --oneline -f={inet|inet6|link|bridge|mpls} "
+        reads="-4 -6 -0 -s -d -j -p -o -r -t -br -brief -c -color -details -statistics -stats -json -pretty -oneline "
+            "-human "
+        "-h -iec -N -resolve -timestamp --brief --json --color --details --stats --oneline "
+        "-f={inet|inet6|link|bridge|mpls} "
         "-family={inet|inet6|link|bridge|mpls} -n=name -netns=name",
         single=True, ends=False, subs=_OBJECTS,
     ),
     "bridge": Spec(
         reads="-s -d -j -p -o -c -color -details -statistics -json -pretty -compressvlans", single=True, ends=False,
-        subs=dict.fromkeys(("link", "fdb", "vlan", "mdb"), Spec(subs=dict.fromkeys(("show", "list"), _SELECTED), ends=False)),
+        subs=dict.fromkeys(("link", "fdb", "vlan", "mdb"), Spec(subs=dict.fromkeys(("show", "list"), _SELECTED),
+            ends=False)),
     ),
     "tc": Spec(
         reads="-s -d -r -p -j -o -g -i -statistics -details -raw -pretty -json -graph", single=True, ends=False,
@@ -95,15 +102,19 @@ TABLE: dict[str, Spec] = {
         },
     ),
     "ss": Spec(
-        reads="-n -r -a -l -o -e -m -p -i -s -b -4 -6 -0 -t -S -u -d -w -x -M -B -Z -z -O -H -T -f=family -A=query --numeric "
-        "--resolve --all --listening --options --extended --memory --processes --info --summary --bpf --ipv4 --ipv6 --packet "
+        reads="-n -r -a -l -o -e -m -p -i -s -b -4 -6 -0 -t -S -u -d -w -x -M -B -Z -z -O -H -T -f=family -A=query "
+            "--numeric "
+        "--resolve --all --listening --options --extended --memory --processes --info --summary --bpf --ipv4 --ipv6 "
+        "--packet "
         "--tcp --sctp --udp --dccp --raw --unix --mptcp --vsock --context --oneline --no-header --family=family "
         "--query=query --threads --tos --cgroup",
         follows="-E --events", operands="text*",
     ),
     "netstat": Spec(
-        reads="-a -l -n -N -p -r -s -i -g -M -e -o -t -u -U -w -x -v -W -4 -6 -C -F --all --listening --numeric --programs "
-        "--route --statistics --interfaces --groups --extend --timers --tcp --udp --raw --unix --verbose --wide --symbolic "
+        reads="-a -l -n -N -p -r -s -i -g -M -e -o -t -u -U -w -x -v -W -4 -6 -C -F --all --listening --numeric "
+            "--programs "
+        "--route --statistics --interfaces --groups --extend --timers --tcp --udp --raw --unix --verbose --wide "
+        "--symbolic "
         "--numeric-hosts --numeric-ports --masquerade",
         follows="-c --continuous", operands="/[A-Za-z0-9_.:-]+/",
     ),
@@ -113,14 +124,17 @@ TABLE: dict[str, Spec] = {
     "ifconfig": Spec(reads="-a -s -v", operands="/[A-Za-z0-9_.:@-]+/", single=True, ends=False),
     "iw": Spec(subs={"dev": Spec(), "list": Spec()}),
     "dig": _NAMES,
-    "host": Spec(reads="-a -C -d -l -r -s -T -v -w -4 -6 -c=class -t=type -W=seconds -R=number -N=number", operands="text text"),
+    "host": Spec(reads="-a -C -d -l -r -s -T -v -w -4 -6 -c=class -t=type -W=seconds -R=number -N=number", operands=
+        "text text"),
     "nslookup": Spec(
         reads="-type=type -query=type -q=type -port=number -timeout=number -debug", operands="text text", single=True,
         check=_nslookup,
     ),
     "ping": _PING, "ping6": _PING,
     "traceroute": Spec(
-        reads="-4 -6 -I -T -n -e -A -d -F -m=ttl -q=number -w=seconds -p=port -i=interface -N=number -f=ttl -U", operands="text*",
+        reads="-4 -6 -I -T -n -e -A -d -F -m=ttl -q=number -w=seconds -p=port -i=interface -N=number -f=ttl -U",
+            operands=
+            "text*",
     ),
     "tracepath": Spec(reads="-4 -6 -n -b -m=ttl -l=size -p=port", operands="host"),
     "mtr": Spec(
@@ -131,7 +145,8 @@ TABLE: dict[str, Spec] = {
     "nc": Spec(reads="-z -v -n -u -4 -6 -w=seconds -p=port -s=address", needs="-z", operands="text*"),
     "ncat": Spec(reads="-z -v -n -u -4 -6 -w=seconds", needs="-z", operands="text*"),
     "tcpdump": Spec(
-        reads="-n -nn -v -e -A -X -x -q -t -l -p -S -K -N -O -U -D -B=size -c=number -i=interface -r=path -s=size -Q=how "
+        reads="-n -nn -v -e -A -X -x -q -t -l -p -S -K -N -O -U -D -B=size -c=number -i=interface -r=path -s=size "
+            "-Q=how "
         "-y=type --interface=interface --count --list-interfaces --immediate-mode",
         operands="text*", check=_tcpdump,
     ),
@@ -150,7 +165,8 @@ TABLE: dict[str, Spec] = {
     )),
     "lldpctl": Spec(reads="-f=word", operands="word*"),
     "conntrack": Spec(
-        reads="-L -S -C --dump --stats --count -p=word -s=address -d=address -f=family -o=format --proto=word --src=address "
+        reads="-L -S -C --dump --stats --count -p=word -s=address -d=address -f=family -o=format --proto=word "
+            "--src=address "
         "--dst=address --sport=port --dport=port --state=word --status=word",
         needs="-L -S -C --dump --stats --count", operands="{conntrack|expect}",
     ),

@@ -20,9 +20,11 @@ _YUM = Spec(
 
 TABLE: dict[str, Spec] = {
     "dpkg": Spec(
-        reads="-l -L -s -S -p -V -C --list --listfiles --status --search --print-avail --verify --audit --get-selections "
+        reads="-l -L -s -S -p -V -C --list --listfiles --status --search --print-avail --verify --audit "
+            "--get-selections "
         "--print-architecture --print-foreign-architectures --no-pager",
-        needs="-l -L -s -S -p -V -C --list --listfiles --status --search --print-avail --verify --audit --get-selections "
+        needs="-l -L -s -S -p -V -C --list --listfiles --status --search --print-avail --verify --audit "
+            "--get-selections "
         "--print-architecture --print-foreign-architectures",
         operands="text*",
     ),
@@ -33,12 +35,15 @@ TABLE: dict[str, Spec] = {
     ),
     "apt": Spec(
         subs={
-            "list": Spec(reads="--installed --upgradable --upgradeable -a --all-versions --manual-installed", operands="text*"),
-            "show": Spec(reads="-a --all-versions", operands="text*"), "search": Spec(reads="-n --names-only", operands="text*"),
+            "list": Spec(reads="--installed --upgradable --upgradeable -a --all-versions --manual-installed", operands=
+                "text*"),
+            "show": Spec(reads="-a --all-versions", operands="text*"), "search": Spec(reads="-n --names-only", operands=
+                "text*"),
             "policy": _NAMES, "depends": _NAMES, "rdepends": _NAMES,
         },
     ),
-    "apt-cache": Spec(subs=dict.fromkeys(("show", "showpkg", "policy", "search", "depends", "rdepends", "madison", "stats"),
+    "apt-cache": Spec(subs=dict.fromkeys(("show", "showpkg", "policy", "search", "depends", "rdepends", "madison",
+        "stats"),
                                          _NAMES)),
     "apt-mark": Spec(subs=dict.fromkeys(("showhold", "showmanual", "showauto"), _NAMES)),
     "rpm": Spec(
@@ -48,9 +53,11 @@ TABLE: dict[str, Spec] = {
         needs="-q --query", operands="text*",
     ),
     "yum": _YUM, "dnf": _YUM,
-    "apk": Spec(subs={"info": Spec(reads="-v -e -a", operands="text*"), "list": Spec(reads="-I --installed", operands="text*"),
+    "apk": Spec(subs={"info": Spec(reads="-v -e -a", operands="text*"), "list": Spec(reads="-I --installed", operands=
+        "text*"),
                       "policy": _NAMES, "version": Spec()}),
-    "snap": Spec(subs={"list": Spec(reads="--all", operands="text*"), "info": _NAMES, "services": _NAMES, "version": _NONE,
+    "snap": Spec(subs={"list": Spec(reads="--all", operands="text*"), "info": _NAMES, "services": _NAMES,
+        "version": _NONE,
                        "changes": _NONE}),
     "pip": Spec(subs={"list": Spec(reads="--format=word --user --local"), "freeze": _NONE, "show": _NAMES}),
     "pip3": Spec(subs={"list": Spec(reads="--format=word --user --local"), "freeze": _NONE, "show": _NAMES}),
@@ -59,5 +66,6 @@ TABLE: dict[str, Spec] = {
                                 needs="--list --display --query --get-selections"),
     "debconf-show": Spec(operands="word"),
     "lsb_release": Spec(reads="-a -c -d -i -r -s --all --codename --description --id --release --short"),
-    "subscription-manager": Spec(subs={"status": _NONE, "identity": _NONE, "list": Spec(reads="--consumed --installed")}),
+    "subscription-manager": Spec(subs={"status": _NONE, "identity": _NONE, "list": Spec(
+        reads="--consumed --installed")}),
 }  # fmt: skip

@@ -13,11 +13,13 @@ _TABLES = (
 )  # fmt: skip
 _CHANGES = frozenset(
     "chgrp chmod chown chpasswd cp dd ed gpasswd groupadd gunzip gzip halt install ip6tables-restore "
-    "iptables-restore kill killall ln logrotate mkdir mkfs mv parted patch pkill poweroff reboot rm rmdir rsync scp sftp "
+    "iptables-restore kill killall ln logrotate mkdir mkfs mv parted patch pkill poweroff reboot rm rmdir rsync scp "
+    "sftp "
     "shutdown swapoff touch truncate umount unzip useradd userdel usermod".split()
 )
 _INTERACTIVE = frozenset(
-    "aptitude atop btop emacs ftp glances htop iftop joe k9s lazygit lnav man mc micro more most mutt nano ncdu nethogs "
+    "aptitude atop btop emacs ftp glances htop iftop joe k9s lazygit lnav man mc micro more most mutt nano ncdu "
+    "nethogs "
     "nmon nvim passwd pico screen telnet tig tmux vi view vim vipw visudo zless".split()
 )
 _SHELLS = frozenset("dash ipython irb node python python3 zsh".split())

@@ -59,7 +59,7 @@ def _url(value: Argument, _context: Context) -> Verdict:
     if value.text is not None:
         good = _FETCHED.fullmatch(value.text) or _WITHOUT_SCHEME.fullmatch(value.text)
         return "read" if good else "unknown"
-    return "read" if value.is_one and _FETCHED.fullmatch(value.head) else "unknown"
+    return "read" if not value.loose and _FETCHED.fullmatch(value.head) else "unknown"
 
 
 def _command_text(value: Argument, context: Context) -> Verdict:

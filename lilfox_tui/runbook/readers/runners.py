@@ -164,7 +164,8 @@ TABLE: dict[str, Spec] = {
         operands="text*", permutes=False, check=_xargs,
     ),
     "watch": Spec(
-        reads="-t -d -b -e -x -c -g -w -n=number --interval=number --no-title --differences --beep --errexit --exec --color "
+        reads="-t -d -b -e -x -c -g -w -n=number --interval=number --no-title --differences --beep --errexit --exec "
+            "--color "
         "--chgexit --no-wrap",
         operands="text*", permutes=False, check=_watch,
     ),

@@ -3,8 +3,8 @@
 Options are written as in a program's own help, with blanks between: ``-a``, ``--all``, ``-n=count``, ``--since=time``;
 ``--color[=when]`` may have a value, which then stands in the same word. What stands behind ``=`` is a role: a word for
 data, which may be anything, or one that ``roles.py`` looks at: ``{a|b}`` is one of these words, ``/…/`` what the
-regular expression finds, ``null`` nothing but ``/dev/null`` and ``-``, and so on. Operands are roles, in order, the last
-of which may end in ``*``.
+regular expression finds, ``null`` nothing but ``/dev/null`` and ``-``, and so on. Operands are roles, in order, the
+last of which may end in ``*``.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
-"""Whether SQL only reads: one statement, told apart as PostgreSQL does it, that calls nothing but what is known to read."""
+"""Whether SQL only reads: one statement, taken apart as PostgreSQL does it, that calls nothing but known readers."""
 
 from __future__ import annotations
 
 import re
 
 _TOKEN = re.compile(
-    r"(?P<blank>[ \t\n\r\f]+|--[^\n\r]*)|(?P<string>[eEnN]?'(?:[^'\\]|'')*')|(?P<name>[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_\x80-"
+    r"(?P<blank>[ "
+    r"\t\n\r\f]+|--[^\n\r]*)|(?P<string>[eEnN]?'(?:[^'\\]|'')*')|(?P<name>[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_\x80-"
     r"\U0010ffff]*)|(?P<quoted>\"(?:[^\"\\]|\"\")+\")|(?P<number>[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|\.[0-9]+)"
     r"|(?P<dollar>\$([A-Za-z_][A-Za-z0-9_]*)?\$)|(?P<comment>/\*)|(?P<operator>::|[-+*/<>=~!@#%^&|?]+|[(),.;:\[\]])"
 )
@@ -16,22 +17,31 @@ _EXPLAIN = frozenset(
     "analyze analyse verbose buffers costs settings wal timing summary format on off true false text json yaml".split()
 )
 _WORDS = frozenset(
-    "in and or not from where on select values any all some exists as using union when then else case with distinct limit "
+    "in and or not from where on select values any all some exists as using union when then else case with distinct "
+    "limit "
     "array row having between like ilike join except intersect is offset returning lateral only end".split()
 )
 """Words before ``(`` that are no functions, and cannot be the names of any."""
-_TYPES = frozenset("numeric decimal varchar char character bit time timestamp timestamptz interval float varying bpchar".split())
+_TYPES = frozenset(
+    "numeric decimal varchar char character bit time timestamp timestamptz interval float varying bpchar".split()
+)
 _FUNCTIONS = frozenset(
-    "abs age array_agg array_length array_position array_to_string avg bit_length bool_and bool_or btrim cardinality cast ceil "
-    "ceiling char_length chr clock_timestamp coalesce col_description concat concat_ws count current_database current_schema "
+    "abs age array_agg array_length array_position array_to_string avg bit_length bool_and bool_or btrim cardinality "
+    "cast ceil "
+    "ceiling char_length chr clock_timestamp coalesce col_description concat concat_ws count current_database "
+    "current_schema "
     "current_schemas current_setting current_user date_bin date_part date_trunc dense_rank encode every exp extract "
     "first_value floor format format_type generate_series generate_subscripts greatest host inet_client_addr "
-    "inet_client_port inet_server_addr inet_server_port initcap isfinite json_agg json_array_elements json_build_object "
-    "json_extract_path_text json_object_agg json_object_keys json_typeof jsonb_agg jsonb_array_elements jsonb_array_length "
+    "inet_client_port inet_server_addr inet_server_port initcap isfinite json_agg json_array_elements "
+    "json_build_object "
+    "json_extract_path_text json_object_agg json_object_keys json_typeof jsonb_agg jsonb_array_elements "
+    "jsonb_array_length "
     "jsonb_build_object jsonb_each jsonb_each_text jsonb_object_keys jsonb_pretty jsonb_typeof justify_hours "
-    "justify_interval lag last_value lead least left length ln localtimestamp log lower lpad ltrim make_date make_interval "
+    "justify_interval lag last_value lead least left length ln localtimestamp log lower lpad ltrim make_date "
+    "make_interval "
     "make_timestamp max md5 min mod mode now ntile nullif obj_description octet_length overlay percentile_cont "
-    "percentile_disc position power pg_backend_pid pg_blocking_pids pg_client_encoding pg_column_size pg_conf_load_time "
+    "percentile_disc position power pg_backend_pid pg_blocking_pids pg_client_encoding pg_column_size "
+    "pg_conf_load_time "
     "pg_control_checkpoint pg_control_system pg_current_wal_flush_lsn pg_current_wal_insert_lsn pg_current_wal_lsn "
     "pg_current_xact_id_if_assigned pg_database_size pg_describe_object pg_encoding_to_char "
     "pg_get_constraintdef pg_get_expr pg_get_functiondef pg_get_indexdef pg_get_keywords pg_get_partkeydef "
@@ -40,13 +50,17 @@ _FUNCTIONS = frozenset(
     "pg_isolation_test_session_is_blocked pg_jit_available pg_last_committed_xact pg_last_wal_receive_lsn "
     "pg_last_wal_replay_lsn pg_last_xact_replay_timestamp pg_listening_channels pg_lock_status pg_ls_archive_statusdir "
     "pg_ls_dir pg_ls_logdir pg_ls_tmpdir pg_ls_waldir pg_my_temp_schema pg_postmaster_start_time pg_prepared_statement "
-    "pg_read_file pg_relation_filepath pg_relation_size pg_safe_snapshot_blocking_pids pg_show_all_settings pg_size_bytes "
+    "pg_read_file pg_relation_filepath pg_relation_size pg_safe_snapshot_blocking_pids pg_show_all_settings "
+    "pg_size_bytes "
     "pg_size_pretty pg_stat_file pg_table_is_visible pg_table_size pg_tablespace_location pg_tablespace_size "
     "pg_total_relation_size pg_typeof pg_visible_in_snapshot pg_wal_lsn_diff pg_walfile_name pg_sleep pgstatindex "
     "pgstattuple pgstattuple_approx quote_ident quote_literal quote_nullable random rank regexp_match regexp_matches "
-    "regexp_replace regexp_split_to_table repeat replace reverse right round row_number rpad rtrim row_to_json session_user "
-    "sign split_part sqrt starts_with statement_timestamp stddev string_agg string_to_array strpos substr substring sum "
-    "timeofday to_char to_date to_json to_jsonb to_number to_regclass to_timestamp transaction_timestamp translate trim trunc "
+    "regexp_replace regexp_split_to_table repeat replace reverse right round row_number rpad rtrim row_to_json "
+    "session_user "
+    "sign split_part sqrt starts_with statement_timestamp stddev string_agg string_to_array strpos substr substring "
+    "sum "
+    "timeofday to_char to_date to_json to_jsonb to_number to_regclass to_timestamp transaction_timestamp translate "
+    "trim trunc "
     "txid_current_if_assigned unnest upper user variance version width_bucket xpath has_database_privilege "
     "has_schema_privilege has_table_privilege".split()
 )
@@ -134,7 +148,7 @@ def _may_be_called(tokens: list[tuple[str, str]], words: list[str], place: int) 
     """Whether what stands before a ``(`` is no function, or one that is known to read."""
     if place == 0:
         return True
-    kind, text = tokens[place - 1]
+    kind = tokens[place - 1][0]
     if kind == "quoted" or kind == "string":
         return False
     if kind != "name":
@@ -149,14 +163,14 @@ def _may_be_called(tokens: list[tuple[str, str]], words: list[str], place: int) 
         return before.lower() in ("group", "order", "partition")
     if word == "group":
         return before.lower() == "within"
-    return word in _WORDS or word in _TYPES or _is_known(word) or _is_alias(tokens, words, place)
+    return word in _WORDS or word in _TYPES or _is_known(word) or _is_alias(words, place)
 
 
 def _is_known(word: str) -> bool:
     return word in _FUNCTIONS or _FAMILY.fullmatch(word) is not None
 
 
-def _is_alias(tokens: list[tuple[str, str]], words: list[str], place: int) -> bool:
+def _is_alias(words: list[str], place: int) -> bool:
     """``with name (columns) as`` and ``… as name (columns)``."""
     before = words[place - 2] if place > 1 else ""
     return before in ("with", "recursive", "as")

@@ -12,13 +12,15 @@ def _endless(call: Call, _context: Context) -> Verdict:
 
 
 _LVM = Spec(
-    reads="-a -v -o=fields -S=selection -O=keys -q --all --verbose --options=fields --noheadings --nosuffix --units=unit "
+    reads="-a -v -o=fields -S=selection -O=keys -q --all --verbose --options=fields --noheadings --nosuffix "
+        "--units=unit "
     "--separator=text --segments --select=selection --sort=keys --reportformat=word --unbuffered",
     operands="text*",
 )  # fmt: skip
 _LVM_DISPLAY = Spec(reads="-v -m -c -C -s --verbose --maps --colon --columns --short --units=unit", operands="text*")
 _COLUMNS = (
-    "-a -b -d -D -e=list -f -i -I=list -J -l -m -M -n -o=columns -O -p -P -r -s -S -t -T[=column] -x=column -z --all --bytes "
+    "-a -b -d -D -e=list -f -i -I=list -J -l -m -M -n -o=columns -O -p -P -r -s -S -t -T[=column] -x=column -z --all "
+    "--bytes "
     "--nodeps --discard --exclude=list --fs --ascii --include=list --json --list --perms --noheadings --output=columns "
     "--output-all --paths --pairs --raw --inverse --scsi --topology --tree[=column] --sort=column --zoned"
 )
@@ -26,8 +28,10 @@ _COLUMNS = (
 TABLE: dict[str, Spec] = {
     "lsblk": Spec(reads=_COLUMNS, operands="path*"),
     "findmnt": Spec(
-        reads="-A -a -b -C -c -D -e -F=path -f -i -J -k -l -m -M=path -n -N=pid -o=columns -O=options -P -R -r -S=source "
-        "-s -T=path -t=types -u -U -v --all --ascii --bytes --df --evaluate --first-only --fstab --invert --json --kernel "
+        reads="-A -a -b -C -c -D -e -F=path -f -i -J -k -l -m -M=path -n -N=pid -o=columns -O=options -P -R -r "
+            "-S=source "
+        "-s -T=path -t=types -u -U -v --all --ascii --bytes --df --evaluate --first-only --fstab --invert --json "
+        "--kernel "
         "--list --mtab --mountpoint=path --noheadings --output=columns --output-all --options=options --pairs --raw "
         "--submounts --source=source --target=path --types=types --uniq --verify",
         operands="text text",
@@ -35,13 +39,15 @@ TABLE: dict[str, Spec] = {
     "mount": Spec(reads="-l -t=types -v --show-labels --types=types"),
     "mountpoint": Spec(reads="-q -d -x --quiet --fs-devno --devno --nofollow", operands="path"),
     "blkid": Spec(reads="-o=format -s=tag -p -i -k --output=format --match-tag=tag --probe --info", operands="path*"),
-    "lvs": _LVM, "vgs": _LVM, "pvs": _LVM, "lvdisplay": _LVM_DISPLAY, "vgdisplay": _LVM_DISPLAY, "pvdisplay": _LVM_DISPLAY,
+    "lvs": _LVM, "vgs": _LVM, "pvs": _LVM, "lvdisplay": _LVM_DISPLAY, "vgdisplay": _LVM_DISPLAY,
+        "pvdisplay": _LVM_DISPLAY,
     "mdadm": Spec(
         reads="-D -E -Q -v -Y -s --detail --examine --query --verbose --brief --export --scan",
         needs="-D -E -Q --detail --examine --query", operands="path*",
     ),
     "smartctl": Spec(
-        reads="-a -x -i -H -A -c -j -q=word -l=word -d=word -n=word -T=word -v=text --all --xall --info --health --attributes "
+        reads="-a -x -i -H -A -c -j -q=word -l=word -d=word -n=word -T=word -v=text --all --xall --info --health "
+            "--attributes "
         "--capabilities --json --scan --scan-open --log=word --device=word --nocheck=word --quietmode=word",
         operands="path",
     ),
@@ -78,7 +84,8 @@ TABLE: dict[str, Spec] = {
     "tune2fs": Spec(reads="-l", needs="-l", operands="path"),
     "dumpe2fs": Spec(reads="-h -b", operands="path"),
     "multipath": Spec(reads="-ll -l", needs="-ll -l", operands="word", single=True),
-    "fdisk": Spec(reads="-l -x -u -o=columns --list --list-details", needs="-l -x --list --list-details", operands="path*"),
+    "fdisk": Spec(reads="-l -x -u -o=columns --list --list-details", needs="-l -x --list --list-details", operands=
+        "path*"),
     "sfdisk": Spec(reads="-l -d --list --dump", needs="-l -d --list --dump", operands="path*"),
     "lsscsi": Spec(reads="-g -s -v -d -H -i -t --generic --size --verbose --hosts --transport", operands="word"),
     "nvme": Spec(
@@ -93,10 +100,12 @@ TABLE: dict[str, Spec] = {
     "swapon": Spec(reads="-s --show[=columns] --summary --noheadings --raw --bytes", needs="-s --show --summary"),
     "losetup": Spec(reads="-a -l -J -n -O=columns --all --list --json --noheadings --output=columns"),
     "dmsetup": Spec(subs={"ls": Spec(reads="--tree --target=word"), "info": Spec(reads="-c", operands="word*"),
-                          "status": Spec(operands="word*"), "table": Spec(operands="word*"), "deps": Spec(operands="word*")}),
-    "drbdadm": Spec(subs={"status": Spec(operands="word"), "role": Spec(operands="word"), "cstate": Spec(operands="word"),
+                          "status": Spec(operands="word*"), "table": Spec(operands="word*"), "deps": Spec(operands=
+                              "word*")}),
+    "drbdadm": Spec(subs={"status": Spec(operands="word"), "role": Spec(operands="word"), "cstate": Spec(operands=
+        "word"),
                           "dstate": Spec(operands="word")}),
-    "gluster": Spec(alone="interactive", 
+    "gluster": Spec(alone="interactive",
         subs={"peer": Spec(subs={"status": Spec()}), "pool": Spec(subs={"list": Spec()}),
               "volume": Spec(subs={"info": Spec(operands="word"), "status": Spec(operands="word*"),
                                    "list": Spec()})},
@@ -114,14 +123,16 @@ TABLE: dict[str, Spec] = {
             "lan": Spec(subs={"print": Spec(operands="number")}),
         },
     ),
-    "virsh": Spec(alone="interactive", 
+    "virsh": Spec(alone="interactive",
         reads="-c=text -r -q --connect=text --readonly --quiet",
         subs={
             "list": Spec(reads="--all --inactive --name --uuid --title --state-running --autostart"),
-            **dict.fromkeys(("dominfo", "domstate", "domblklist", "domiflist", "dumpxml", "vcpuinfo", "domjobinfo", "dommemstat",
+            **dict.fromkeys(("dominfo", "domstate", "domblklist", "domiflist", "dumpxml", "vcpuinfo", "domjobinfo",
+                "dommemstat",
                              "domstats", "domifaddr", "net-info", "pool-info", "snapshot-list"), Spec(
                 reads="--details --all --config --live --inactive", operands="text text*")),
-            "net-list": Spec(reads="--all"), "pool-list": Spec(reads="--all --details"), "vol-list": Spec(operands="word"),
+            "net-list": Spec(reads="--all"), "pool-list": Spec(reads="--all --details"), "vol-list": Spec(operands=
+                "word"),
             "nodeinfo": Spec(), "version": Spec(), "capabilities": Spec(), "hostname": Spec(),
         },
     ),

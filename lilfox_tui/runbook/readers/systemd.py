@@ -22,18 +22,22 @@ def _service(words: Sequence[Argument], _context: Context) -> Verdict:
 _UNITS = Spec(operands="unit*")
 _NONE = Spec()
 _JOURNAL = (
-    "-a -e -x -k -r -q -m -N --all --pager-end --catalog --dmesg --reverse --quiet --merge --no-pager --no-full --full -l "
+    "-a -e -x -k -r -q -m -N --all --pager-end --catalog --dmesg --reverse --quiet --merge --no-pager --no-full "
+    "--full -l "
     "--no-hostname --no-tail --utc --system --user --list-boots --fields --disk-usage --header --list-catalog --verify "
     "--show-cursor --truncate-newline -n=/[+]?[0-9]+|all/ --lines[=number] -b[=boot] --boot[=boot] -u=unit --unit=unit "
-    "--user-unit=unit -o=word --output=word --output-fields=fields -p=word --priority=word -t=name --identifier=name -S=time "
+    "--user-unit=unit -o=word --output=word --output-fields=fields -p=word --priority=word -t=name --identifier=name "
+    "-S=time "
     "--since=time -U=time --until=time -g=pattern --grep=pattern --case-sensitive[=bool] -c=cursor --cursor=cursor "
     "--after-cursor=cursor -F=field --field=field -D=path --directory=path --facility=word -M=word --machine=word"
 )
 
 TABLE: dict[str, Spec] = {
     "systemctl": Spec(
-        reads="-a -l -q -r --all --full --quiet --recursive --no-pager --no-legend --plain --failed --user --system -t=word "
-        "--type=word --state=word -p=names --property=names -P=name -n=number --lines=number -o=word --output=word --value "
+        reads="-a -l -q -r --all --full --quiet --recursive --no-pager --no-legend --plain --failed --user --system "
+            "-t=word "
+        "--type=word --state=word -p=names --property=names -P=name -n=number --lines=number -o=word --output=word "
+        "--value "
         "--with-dependencies --show-types --reverse --after --before --no-ask-password --timestamp=word --legend=bool",
         inherits=True,
         subs={
@@ -51,14 +55,16 @@ TABLE: dict[str, Spec] = {
     "loginctl": Spec(
         reads="--no-pager --no-legend -a -l --all --full -p=names --property=names --value", inherits=True,
         subs={
-            "list-sessions": _NONE, "list-users": _NONE, "list-seats": _NONE, "session-status": _UNITS, "show-session": _UNITS,
+            "list-sessions": _NONE, "list-users": _NONE, "list-seats": _NONE, "session-status": _UNITS,
+                "show-session": _UNITS,
             "user-status": _UNITS, "show-user": _UNITS,
         },
     ),
     "hostnamectl": Spec(reads="--static --pretty --transient", subs={"status": _NONE, "hostname": _NONE}),
     "timedatectl": Spec(
         reads="--no-pager -a --all -p=names --property=names --value", inherits=True,
-        subs={"status": _NONE, "show": _NONE, "timesync-status": _NONE, "show-timesync": _NONE, "list-timezones": _NONE},
+        subs={"status": _NONE, "show": _NONE, "timesync-status": _NONE, "show-timesync": _NONE,
+            "list-timezones": _NONE},
     ),
     "localectl": Spec(reads="--no-pager", subs={"status": _NONE, "list-locales": _NONE}),
     "resolvectl": Spec(
@@ -77,12 +83,14 @@ TABLE: dict[str, Spec] = {
     ),
     "systemd-cgls": Spec(reads="-a -l --all --full --no-pager -k -u=unit --unit=unit", operands="path*"),
     "systemd-cgtop": Spec(
-        reads="-b -p -t -c -m -i -k -P -n=number -d=number --batch --iterations=number --delay=number --depth=number --raw",
+        reads="-b -p -t -c -m -i -k -P -n=number -d=number --batch --iterations=number --delay=number --depth=number "
+            "--raw",
         needs="-n --iterations", otherwise="interactive", operands="path",
     ),
     "systemd-detect-virt": Spec(reads="-c -v -q --container --vm --quiet"),
     "coredumpctl": Spec(
-        reads="--no-pager --no-legend -1 -r -S=time -U=time --since=time --until=time -F=field --reverse", inherits=True,
+        reads="--no-pager --no-legend -1 -r -S=time -U=time --since=time --until=time -F=field --reverse",
+            inherits=True,
         subs={"list": Spec(operands="text*"), "info": Spec(operands="text*")},
     ),
     "machinectl": Spec(reads="--no-pager -a -l --all --full", inherits=True, subs={"list": _NONE, "status": _UNITS,
@@ -90,18 +98,20 @@ TABLE: dict[str, Spec] = {
     "bootctl": Spec(reads="--no-pager", subs={"status": _NONE, "list": _NONE}),
     "crontab": Spec(reads="-l -u=user", interactive="-e", needs="-l -e"),
     "atq": Spec(reads="-q=word"),
-    "supervisorctl": Spec(alone="interactive", 
+    "supervisorctl": Spec(alone="interactive",
         reads="-c=host-config", subs={"status": Spec(operands="text*"), "avail": _NONE, "version": _NONE, "pid": Spec(
             operands="text"), "tail": Spec(operands="text text")},
     ),
     "rc-status": Spec(reads="-a -l -s -c --all"),
     "initctl": Spec(subs={"list": _NONE, "status": Spec(operands="word")}),
     "monit": Spec(subs={"status": Spec(operands="word"), "summary": Spec(operands="word")}),
-    "chronyc": Spec(alone="interactive", 
-        reads="-n -c -4 -6", subs=dict.fromkeys(("tracking", "sources", "sourcestats", "activity", "ntpdata", "serverstats"),
+    "chronyc": Spec(alone="interactive",
+        reads="-n -c -4 -6", subs=dict.fromkeys(("tracking", "sources", "sourcestats", "activity", "ntpdata",
+            "serverstats"),
                                                 Spec(reads="-v -a")),
     ),
-    "ntpq": Spec(reads="-p -n -4 -6 -c={rv|peers|pe|as|associations|lpeers|sysinfo}", needs="-p -c", otherwise="interactive",
+    "ntpq": Spec(reads="-p -n -4 -6 -c={rv|peers|pe|as|associations|lpeers|sysinfo}", needs="-p -c", otherwise=
+        "interactive",
                  operands="host*"),
     "ntpstat": Spec(),
     "lilfox": Spec(

@@ -31,25 +31,30 @@ _AWK = Spec(
 )
 _GREP = Spec(
     reads="-E -F -G -P -i -v -w -x -c -L -l -q -s -b -H -h -n -T -Z -a -I -U -z -o -r -R -e=pattern -f=path -m=number "
-    "-A=number -B=number -C=number -d=how -D=how --extended-regexp --fixed-strings --basic-regexp --perl-regexp --regexp=pattern "
+    "-A=number -B=number -C=number -d=how -D=how --extended-regexp --fixed-strings --basic-regexp --perl-regexp "
+    "--regexp=pattern "
     "--file=path --ignore-case --no-ignore-case --invert-match --word-regexp --line-regexp --count --color[=when] "
     "--colour[=when] --files-without-match --files-with-matches --max-count=number --only-matching --quiet --silent "
-    "--no-messages --byte-offset --with-filename --no-filename --label=text --line-number --line-buffered --initial-tab --null "
+    "--no-messages --byte-offset --with-filename --no-filename --label=text --line-number --line-buffered "
+    "--initial-tab --null "
     "--after-context=number --before-context=number --context=number --text --binary-files=word --exclude=pattern "
-    "--exclude-dir=pattern --exclude-from=path --include=pattern --recursive --dereference-recursive --binary --null-data "
+    "--exclude-dir=pattern --exclude-from=path --include=pattern --recursive --dereference-recursive --binary "
+    "--null-data "
     "--directories=how --devices=how",
     operands="text*", counted=True, harmless=True, check=_grep_like,
 )  # fmt: skip
 _JQ = Spec(
-    reads="-c -r -R -n -s -S -e -a -M -C -j --compact-output --raw-output --raw-input --null-input --slurp --sort-keys "
+    reads="-c -r -R -n -s -S -e -a -M -C -j --arg=name --argjson=name --args --seq --stream --compact-output "
+        "--raw-output --raw-input --null-input --slurp --sort-keys "
     "--exit-status --ascii-output --monochrome-output --color-output --join-output --tab --indent=number -f=path "
     "--from-file=path",
-    operands="text*",
+    operands="text*", harmless=True,
 )  # fmt: skip
 
 TABLE: dict[str, Spec] = {
     "grep": _GREP, "egrep": _GREP, "fgrep": _GREP,
-    "zgrep": Spec(reads="-i -v -c -l -n -h -H -o -w -E -F -e=pattern -A=number -B=number -C=number", operands="text path*"),
+    "zgrep": Spec(reads="-i -v -c -l -n -h -H -o -w -E -F -e=pattern -A=number -B=number -C=number", operands=
+        "text path*"),
     "awk": _AWK, "gawk": _AWK, "mawk": _AWK,
     "sed": Spec(
         reads="-n -E -r -u -s -z -e=text --quiet --silent --regexp-extended --unbuffered --separate --null-data "
@@ -64,14 +69,17 @@ TABLE: dict[str, Spec] = {
         operands="path*", harmless=True,
     ),
     "sort": Spec(
-        reads="-b -d -f -g -h -i -M -n -r -R -V -c -C -m -s -u -z -k=key -t=text --ignore-leading-blanks --dictionary-order "
+        reads="-b -d -f -g -h -i -M -n -r -R -V -c -C -m -s -u -z -k=key -t=text --ignore-leading-blanks "
+            "--dictionary-order "
         "--ignore-case --general-numeric-sort --ignore-nonprinting --month-sort --human-numeric-sort --numeric-sort "
-        "--random-sort --reverse --version-sort --check[=how] --key=key --merge --stable --field-separator=text --unique "
+        "--random-sort --reverse --version-sort --check[=how] --key=key --merge --stable --field-separator=text "
+        "--unique "
         "--zero-terminated --parallel=number --sort=word",
         operands="path*",
     ),
     "uniq": Spec(
-        reads="-c -d -D -i -u -z -f=number -s=number -w=number --count --repeated --all-repeated[=how] --skip-fields=number "
+        reads="-c -d -D -i -u -z -f=number -s=number -w=number --count --repeated --all-repeated[=how] "
+            "--skip-fields=number "
         "--group[=how] --ignore-case --skip-chars=number --unique --zero-terminated --check-chars=number",
         operands="path",
     ),
@@ -79,7 +87,8 @@ TABLE: dict[str, Spec] = {
         reads="-c -C -d -s -t --complement --delete --squeeze-repeats --truncate-set1", operands="text text"
     ),
     "column": Spec(
-        reads="-t -n -x -e -L -J -s=text -o=text -c=number -N=names -R=columns -H=columns -T=columns -l=number --table --json "
+        reads="-t -n -x -e -L -J -s=text -o=text -c=number -N=names -R=columns -H=columns -T=columns -l=number "
+            "--table --json "
         "--separator=text --output-separator=text --output-width=number --table-columns=names --table-right=columns",
         operands="path*",
     ),
@@ -88,7 +97,8 @@ TABLE: dict[str, Spec] = {
     "fold": Spec(reads="-b -s -w=number --bytes --spaces --width=number", operands="path*", counted=True),
     "fmt": Spec(reads="-c -s -t -u -w=number --width=number --split-only", operands="path*"),
     "paste": Spec(reads="-d=text -s -z --delimiters=text --serial --zero-terminated", operands="path*"),
-    "join": Spec(reads="-a=number -e=text -i -j=number -o=format -t=text -v=number -1=number -2=number -z --ignore-case "
+    "join": Spec(reads="-a=number -e=text -i -j=number -o=format -t=text -v=number -1=number -2=number -z "
+        "--ignore-case "
                  "--check-order --nocheck-order --header", operands="path path"),
     "expand": Spec(reads="-i -t=list --initial --tabs=list", operands="path*"),
     "rev": Spec(operands="path*"),

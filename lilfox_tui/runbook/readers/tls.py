@@ -22,24 +22,32 @@ TABLE: dict[str, Spec] = {
         subs={
             "version": _openssl("-a -v -b -d"),
             "x509": _openssl(
-                f"{_READING} -subject -issuer -dates -startdate -enddate -serial -fingerprint -md5 -sha1 -sha256 -modulus -pubkey "
-                "-ext=text -nameopt=text -certopt=text -checkend=number -checkhost=text -checkip=text -purpose -email -hash "
+                f"{_READING} -subject -issuer -dates -startdate -enddate -serial -fingerprint -md5 -sha1 -sha256 "
+                f"-modulus -pubkey "
+                "-ext=text -nameopt=text -certopt=text -checkend=number -checkhost=text -checkip=text -purpose -email "
+                "-hash "
                 "-subject_hash -issuer_hash -ocsp_uri -alias -outform=word"
             ),
             "crl": _openssl(f"{_READING} -issuer -lastupdate -nextupdate -hash -fingerprint -CAfile=path -crlnumber"),
-            "req": _openssl(f"{_READING} -verify -subject -pubkey -modulus -nameopt=text -reqopt=text", needs="-in -noout -text"),
-            **dict.fromkeys(("rsa", "ec", "pkey", "dsa"), _openssl(f"{_READING} -check -pubin -pubout -modulus -text_pub",
+            "req": _openssl(f"{_READING} -verify -subject -pubkey -modulus -nameopt=text -reqopt=text", needs=
+                "-in -noout -text"),
+            **dict.fromkeys(("rsa", "ec", "pkey", "dsa"), _openssl(f"{_READING} -check -pubin -pubout -modulus "
+                f"-text_pub",
                                                                    needs="-in")),
             "pkcs12": _openssl("-in=path -info -noout -nokeys -nocerts -clcerts -cacerts -legacy "
                                "-passin=/(?:pass|file|env|fd|stdin)(?::[^\\x00-\\x1f]*)?/", needs="-in -info"),
             "crl2pkcs7": _openssl("-nocrl -certfile=path -in=path -inform=word"),
             "pkcs7": _openssl("-print_certs -noout -text -in=path -inform=word"),
-            "verify": _openssl("-CAfile=path -CApath=path -untrusted=path -trusted=path -verbose -purpose=word -partial_chain "
+            "verify": _openssl("-CAfile=path -CApath=path -untrusted=path -trusted=path -verbose -purpose=word "
+                "-partial_chain "
                                "-crl_check -show_chain -verify_hostname=text", "path*"),
             "s_client": Spec(
-                reads="-connect=text -host=text -port=number -servername=text -noservername -showcerts -CAfile=path -CApath=path "
-                "-verify=number -verify_return_error -verify_hostname=text -verify_quiet -brief -tls1 -tls1_1 -tls1_2 -tls1_3 "
-                "-no_tls1_3 -starttls=word -alpn=text -status -cert=path -key=path -debug -state -quiet -no_ign_eof -prexit -4 "
+                reads="-connect=text -host=text -port=number -servername=text -noservername -showcerts -CAfile=path "
+                    "-CApath=path "
+                "-verify=number -verify_return_error -verify_hostname=text -verify_quiet -brief -tls1 -tls1_1 -tls1_2 "
+                "-tls1_3 "
+                "-no_tls1_3 -starttls=word -alpn=text -status -cert=path -key=path -debug -state -quiet -no_ign_eof "
+                "-prexit -4 "
                 "-6 -cipher=text -ciphersuites=text -nocommands",
                 operands="/[A-Za-z0-9_.:-]+/", single=True, ends=False, check=_s_client,
             ),
@@ -49,12 +57,14 @@ TABLE: dict[str, Spec] = {
         },
     ),
     "keytool": Spec(
-        reads="-list -v -rfc -keystore=path -storepass=text -alias=text -storetype=word -printcert -file=path -sslserver=text",
+        reads="-list -v -rfc -keystore=path -storepass=text -alias=text -storetype=word -printcert -file=path "
+            "-sslserver=text",
         needs="-list -printcert", single=True, ends=False,
     ),
     "certbot": Spec(subs={"certificates": Spec()}),
     "gpg": Spec(reads="-k -K --list-keys --list-secret-keys --fingerprint",
                 needs="-k -K --list-keys --list-secret-keys --fingerprint", operands="text*"),
     "cfssl": Spec(subs={"certinfo": Spec(reads="-cert=path -domain=text -csr=path", single=True)}),
-    "kubeadm": Spec(subs={"certs": Spec(subs={"check-expiration": Spec()}), "version": Spec(reads="-o=word --output=word")}),
+    "kubeadm": Spec(subs={"certs": Spec(subs={"check-expiration": Spec()}), "version": Spec(reads="-o=word "
+        "--output=word")}),
 }  # fmt: skip

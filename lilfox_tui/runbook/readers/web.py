@@ -10,7 +10,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _HEADER = re.compile(
     r"(?:accept|accept-encoding|accept-language|authorization|cache-control|content-type|cookie|host|if-none-match|"
     r"if-modified-since|metadata|metadata-flavor|origin|pragma|range|referer|user-agent|x-api-key|x-auth-token|"
-    r"x-aws-ec2-metadata-token|x-consul-token|x-forwarded-[a-z]+|x-prometheus-[a-z-]+|x-real-ip|x-request-id|x-scope-orgid|"
+    r"x-aws-ec2-metadata-token|x-consul-token|x-forwarded-[a-z]+|x-prometheus-[a-z-]+|x-real-ip|x-request-id"
+    r"|x-scope-orgid|"
     r"x-vault-token|x-vault-namespace|private-token|api-key|kbn-version)\s*:.*",
     re.IGNORECASE,
 )
@@ -47,22 +48,28 @@ _STATUS = Spec(reads="-t -T -v -V -q -h", needs="-t -T -v -V -h", otherwise="cha
 
 TABLE: dict[str, Spec] = {
     "curl": Spec(
-        reads="-s -S -f -L -I -i -k -v -g -N -n -4 -6 -0 -G -# --silent --show-error --fail --fail-with-body --location "
+        reads="-s -S -f -L -I -i -k -v -g -N -n -4 -6 -0 -G -# --silent --show-error --fail --fail-with-body "
+            "--location "
         "--head --include --insecure --verbose --globoff --no-buffer --netrc --ipv4 --ipv6 --http1.0 --http1.1 --http2 "
-        "--get --compressed --no-progress-meter --progress-bar --tlsv1.2 --tlsv1.3 --raw --retry-connrefused --path-as-is "
+        "--get --compressed --no-progress-meter --progress-bar --tlsv1.2 --tlsv1.3 --raw --retry-connrefused "
+        "--path-as-is "
         "--http2-prior-knowledge --fail-early --styled-output -m=number --max-time=number --connect-timeout=number "
         "--retry=number --retry-delay=number --retry-max-time=number -A=text --user-agent=text -e=text --referer=text "
-        "--resolve=text --connect-to=text --cacert=path --cert=path -E=path --key=path --capath=path -u=text --user=text "
+        "--resolve=text --connect-to=text --cacert=path --cert=path -E=path --key=path --capath=path -u=text "
+        "--user=text "
         "-H=text --header=text -w=text --write-out=text -X={GET|HEAD} --request={GET|HEAD} -o=null --output=null "
         "-r=text --range=text --interface=text --unix-socket=path --url=url -b=text --cookie=text --max-redirs=number "
-        "--oauth2-bearer=text --noproxy=text -d=text --data=text --data-urlencode=text --data-raw=text --limit-rate=text",
+        "--oauth2-bearer=text --noproxy=text -d=text --data=text --data-urlencode=text --data-raw=text "
+        "--limit-rate=text",
         operands="url*", check=_curl,
     ),
     "wget": Spec(
-        reads="-q -v -nv -d -S -4 -6 -O=null -T=number -t=number -U=text --quiet --verbose --no-verbose --server-response "
+        reads="-q -v -nv -d -S -4 -6 -O=null -T=number -t=number -U=text --quiet --verbose --no-verbose "
+            "--server-response "
         "--spider --no-check-certificate --inet4-only --inet6-only --no-cache --no-hsts --content-on-error "
         "--output-document=null --timeout=number --tries=number --user-agent=text --header=text --max-redirect=number "
-        "--connect-timeout=number --read-timeout=number --dns-timeout=number --wait=number --ca-certificate=path --no-proxy "
+        "--connect-timeout=number --read-timeout=number --dns-timeout=number --wait=number --ca-certificate=path "
+        "--no-proxy "
         "--user=text --password=text",
         needs="-O --output-document --spider", operands="url*", check=_wget,
     ),
@@ -85,7 +92,8 @@ TABLE: dict[str, Spec] = {
             "check": Spec(subs={"config": Spec(operands="path*"), "rules": Spec(operands="path*"),
                                 "web-config": Spec(operands="path*"), "healthy": Spec(reads="--url=url"),
                                 "ready": Spec(reads="--url=url")}),
-            "query": Spec(subs={each: Spec(reads="-o=word --format=word --start=time --end=time --step=time --time=time",
+            "query": Spec(subs={each: Spec(reads="-o=word --format=word --start=time --end=time --step=time "
+                "--time=time",
                                            operands="url text*", permutes=True)
                                 for each in ("instant", "range", "series", "labels")}),
         },

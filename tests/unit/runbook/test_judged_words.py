@@ -16,12 +16,29 @@ from pathlib import Path
 
 import pytest
 
+from lilfox_tui.runbook.plain_variables import checked
 from lilfox_tui.runbook.recognising import verdict_of_text
 from lilfox_tui.runbook.shell_reading import read_all
 from lilfox_tui.runbook.shell_values import Argument
-from lilfox_tui.runbook.shell_walking import Walk
+from lilfox_tui.runbook.shell_walking import Walk, behind_check
 
-_NAMES = ("echo", "ls", "cat", "grep", "wc", "printf", "date", "dmesg", "sort", "uniq", "find", "df", "rm", "touch", "tee")
+_NAMES = (
+    "echo",
+    "ls",
+    "cat",
+    "grep",
+    "wc",
+    "printf",
+    "date",
+    "dmesg",
+    "sort",
+    "uniq",
+    "find",
+    "df",
+    "rm",
+    "touch",
+    "tee",
+)
 _HARNESS = (
     "enable -n kill\n"
     "W() { builtin printf '%s\\0' \"$@\" $'\\1' >&9; builtin echo -C -delete '*' 'a b'; }\n"
@@ -29,20 +46,36 @@ _HARNESS = (
     + 'command_not_found_handle() { W "$@"; }\n'
     "while IFS= builtin read -r -d '' T <&8; do N=$((N + 1)); (exec 9>>LOG/$N; eval \"$T\") </dev/null; done\n"
 )
-_ENVIRONMENT = {"V": "-C", "W": "a -delete *", "E": "", "H": "x", "LF_x": "-o F", "HOME": "/root"}
+_ENVIRONMENT = {
+    "V": "-C",
+    "W": "a -delete *",
+    "E": "",
+    "H": "x",
+    "P": "a-b",
+    "Q": "/x.y",
+    "LF_x": "-o F",
+    "HOME": "/root",
+}
 _WORDS = (
     "-l", "-delete", "--output=x", "a", "f.log", "*.log", "*", "?", "[-a]b", "[ab]c", "$V", '"$V"', "${V}", '"${V:-x}"',
-    "${V:-y}", "$W", '"$W"', "$E", '"$E"', "{a,b}", "{1..3}", "{..a.b}", "x{..a}", "{..}", "-l*", "-I[a]", "-{a,b}", "pre{x,y}post", "{a,b", "{}", "{a}", '{a","b}', "~",
-    "~/x", "~root", "~+", "$(date)", "`date`", '"$(date)"', "$((1+2))", "$((V))", "$'a\\tb'", "$'\\x41'", "'a b'", '"a b"',
-    "a\\ b", "x\\\ny", "\\\n", "<(date)", "a=b", "a=~/b", "#x", "a#b", "$", '"$"', "!", "{", "}", "if", "]]", "then", 'a"b"c',
-    "''", '""', '"\\$V"', '"\\a"', '"a\\\nb"', "@(a|b)", "$V$V", '"$V"x', "-$V", "-\"$V\"", "/dev/null", "$x", '"$x"', "${x}y",
-    "$?", "$#", "$$", "$@", '"$@"', "$*", "$1", "$x{a,b}", '"$LF_x"', "é", "a\u00a0b", "[", "[x]", "'", '"', "`", "\\", "$(", "a(", ")",
-    "${V%C}", "${V@P}", "${!V}", "$'-delete'", "\"-\"delete", "\\-C", "=", "x=1", "2", "\t", "\\\t", "a\\", "$V\"\"", "{-C,-D}", "~x{a,b}",
+    "${V:-y}", "$W", '"$W"', "$E", '"$E"', "{a,b}", "{1..3}", "{..a.b}", "x{..a}", "{..}", "-l*", "-I[a]", "-{a,b}",
+        "pre{x,y}post", "{a,b", "{}", "{a}", '{a","b}', "~",
+    "~/x", "~root", "~+", "$(date)", "`date`", '"$(date)"', "$((1+2))", "$((V))", "$'a\\tb'", "$'\\x41'", "'a b'",
+        '"a b"',
+    "a\\ b", "x\\\ny", "\\\n", "<(date)", "a=b", "a=~/b", "#x", "a#b", "$", '"$"', "!", "{", "}", "if", "]]", "then",
+        'a"b"c',
+    "''", '""', '"\\$V"', '"\\a"', '"a\\\nb"', "@(a|b)", "$V$V", '"$V"x', "-$V", "-\"$V\"", "/dev/null", "$x", '"$x"',
+        "${x}y",
+    "$?", "$#", "$$", "$@", '"$@"', "$*", "$1", "$x{a,b}", '"$LF_x"', "é", "a\u00a0b", "[", "[x]", "'", '"', "`", "\\",
+        "$(", "a(", ")",
+    "${V%C}", "${V@P}", "$P", '"$P"', "${P}", "$P$Q", "x$P", "-$P", "$P", "$Q", "${!V}", "$'-delete'", "\"-\"delete",
+        "\\-C", "=", "x=1", "2", "\t", "\\\t", "a\\", "$V\"\"", "{-C,-D}", "~x{a,b}",
 )  # fmt: skip
-_REDIRECTS = ("2>/dev/null", ">/dev/null", "2>&1", "> F", ">>F", "<a", "<<<$W", "<<<'a b'", ">&2", "&>/dev/null", "2>F", "12345>F", ">|F",
+_REDIRECTS = ("2>/dev/null", ">/dev/null", "2>&1", "> F", ">>F", "<a", "<<<$W", "<<<'a b'", ">&2", "&>/dev/null",
+    "2>F", "12345>F", ">|F",
               "{fd}>F", "</dev/null", "1234567890123>/dev/null")  # fmt: skip
 _JOINS = ("; ", " && ", " || ", " | ", "\n", " ;", "|", " & ", " |& ", "&&\n")
-_NOISE = tuple("\\\n\"'`$(){}<>|&;#~*?![]= -^x\t") + ("$(", "\\\n", "${", "$((", "<<", ">(", "<(", "$'", '$"')
+_NOISE = (*"\\\n\"'`$(){}<>|&;#~*?![]= -^x\t", "$(", "\\\n", "${", "$((", "<<", ">(", "<(", "$'", '$"')
 
 
 class _Texts:
@@ -74,7 +107,8 @@ class _Texts:
         if kind == 4:
             return f"for x in {self._words()}; do {self._list(depth - 1)}; done"
         if kind == 5:
-            return f"{self._simple()} <<{self._chosen.choice(('E', 'E', chr(39) + 'E' + chr(39)))}\n{self._words()}\n{self._words()}\nE\n"
+            mark = self._chosen.choice(("E", "E", "'E'"))
+            return f"{self._simple()} <<{mark}\n{self._words()}\n{self._words()}\nE\n"
         if kind == 6:
             return f"x={self._word()}; {self._simple()}"
         if kind == 7:
@@ -84,7 +118,12 @@ class _Texts:
         return self._simple()
 
     def _simple(self) -> str:
-        parts = [self._chosen.choice(("echo", "echo", "echo", "ls", "cat", "grep", "date", "dmesg", "find", "uniq", "printf")), self._words()]
+        parts = [
+            self._chosen.choice(
+                ("echo", "echo", "echo", "ls", "cat", "grep", "date", "dmesg", "find", "uniq", "printf")
+            ),
+            self._words(),
+        ]
         if self._chosen.random() < 0.2:
             parts.insert(self._chosen.randint(0, 2), self._chosen.choice(_REDIRECTS))
         return " ".join(parts)
@@ -110,7 +149,8 @@ def _pattern(words: list[Argument]) -> str:
 
 
 def _judged(text: str, values: dict[str, str]) -> list[str]:
-    walk = Walk(values)
+    text, plain = behind_check(text)
+    walk = Walk(values, plain=plain)
     walk.verdict(read_all(text))
     return [_pattern(words) for words in walk.ran]
 
@@ -127,22 +167,30 @@ def _run(texts: list[str], folder: Path) -> list[list[str]]:
     with (folder / "texts").open("rb") as given:
         descriptor = given.fileno()
         subprocess.run(
-            [shutil.which("bash") or "bash", "--noprofile", "--norc", "-c", f"exec 8<&{descriptor}; " + _HARNESS.replace("LOG", str(log))],
+            [shutil.which("bash") or "bash", "--noprofile", "--norc", "-c",
+                f"exec 8<&{descriptor}; " + _HARNESS.replace(
+                "LOG", str(log))],
             cwd=inside, env={**_ENVIRONMENT, "PATH": "/nonexistent", "LC_ALL": "C.UTF-8"}, stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=(descriptor,), timeout=60, check=False,
         )  # fmt: skip
     assert sorted(os.listdir(inside)) == sorted(("-delete", "--output=x", "a b", "f.log", "-C.log", "a", "bc"))
     logs = [log / str(number) for number in range(1, len(texts) + 1)]
-    return [[call for call in each.read_bytes().decode("utf-8", "surrogateescape").split("\1\0") if call] for each in logs]
+    return [
+        [call for call in each.read_bytes().decode("utf-8", "surrogateescape").split("\1\0") if call] for each in logs
+    ]
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 def test_bash_runs_what_was_judged_and_nothing_else(seed: int, tmp_path: Path) -> None:
     made = _Texts(seed)
     values = {"LF_x": _ENVIRONMENT["LF_x"]}
-    texts = [text for text in (made.text() for _ in range(1500)) if verdict_of_text(text, values) == "read"]
-    assert len(texts) > 100
+    texts = [checked(made.text(), values) for _ in range(900)]
+    texts = [text for text in texts if verdict_of_text(text, values) == "read"]
+    assert any(behind_check(text)[1] for text in texts)
+    assert len(texts) > 60
     for text, calls in zip(texts, _run(texts, tmp_path), strict=True):
         judged = _judged(text, values)
         for call in calls:
+            if call.startswith("printf\0lilfox: "):  # the check has found another value than it lets in
+                continue
             assert any(re.fullmatch(each, call, re.DOTALL) for each in judged), (text, call)

@@ -1,7 +1,7 @@
 """The tables of readers beside what the installed programs say of themselves.
 
-An option that a program has and its table has not makes a change of it, also shortened; an option of a table is one that
-the program has.
+An option that a program has and its table has not makes a change of it, also shortened; an option of a table is one
+that the program has.
 """
 
 from __future__ import annotations
@@ -20,22 +20,29 @@ from lilfox_tui.runbook.recognising import verdict_of_text
 
 _OPTION = re.compile(r"(?<![\w./=+-])(--?[A-Za-z0-9@?][A-Za-z0-9_.-]*[A-Za-z0-9]|-[A-Za-z0-9@?])(?![\w])")
 _OWN_HELP = {
-    "git": ("git", "{sub}", "-h"), "systemctl": ("systemctl", "--help"), "ip": ("ip", "help"), "openssl": ("openssl", "{sub}", "-help"),
-    "bash": (), "sh": (), "[": (), "test": (), "ssh": (), "ps": ("ps", "--help", "all"), "curl": ("curl", "--help", "all"),
+    "git": ("git", "{sub}", "-h"), "systemctl": ("systemctl", "--help"), "ip": ("ip", "help"), "openssl": ("openssl",
+        "{sub}", "-help"),
+    "bash": (), "sh": (), "[": (), "test": (), "ssh": (), "ps": ("ps", "--help", "all"), "curl": ("curl", "--help",
+        "all"),
 }  # fmt: skip
 _SAID_NOWHERE = {
-    "curl": {"-#", "--include"}, "ip": {"--brief", "--json", "--color", "--details", "--stats", "--oneline", "-stats", "-human"},
+    "curl": {"-#", "--include"}, "ip": {"--brief", "--json", "--color", "--details", "--stats", "--oneline", "-stats",
+        "-human"},
     "sudo": {"-C"}, "ps": {"-Z", "--no-heading"}, "systemctl": {"--no-legend"}, "journalctl": {"-l", "--full"},
     "xxd": {"-p", "-plain"}, "route": {"-ee"},
 }  # fmt: skip
 """Options that a program has, and whose help does not name them so."""
 _ASKED = (
-    "arp cat cmp column comm crontab curl cut date df diff dirname dmesg dpkg dpkg-query du egrep env fgrep file findmnt fold free "
-    "fuser getent git grep head hexdump hostname hostnamectl id ifconfig ip iptables join journalctl jq last loginctl lsblk lscpu lslocks "
-    "lsns lsof ls md5sum mount mountpoint namei nice nl nproc od paste pgrep pidof pmap pg_isready psql ps readlink realpath redis-cli "
-    "route sed seq sha256sum sort ss stat stdbuf strings sudo swapon sysctl systemctl tac tail tc tee timedatectl timeout top tr uname "
-    "uniq uptime vmstat w wc wget who xargs xxd bridge tree watch lsattr getfacl ionice nsenter fdisk sfdisk losetup prlimit ipcs"
-).split()
+    "arp", "cat", "cmp", "column", "comm", "crontab", "curl", "cut", "date", "df", "diff", "dirname", "dmesg",
+    "dpkg", "dpkg-query", "du", "egrep", "env", "fgrep", "file", "findmnt", "fold", "free", "fuser", "getent", "git",
+    "grep", "head", "hexdump", "hostname", "hostnamectl", "id", "ifconfig", "ip", "iptables", "join", "journalctl",
+    "jq", "last", "loginctl", "lsblk", "lscpu", "lslocks", "lsns", "lsof", "ls", "md5sum", "mount", "mountpoint",
+    "namei", "nice", "nl", "nproc", "od", "paste", "pgrep", "pidof", "pmap", "pg_isready", "psql", "ps", "readlink",
+    "realpath", "redis-cli", "route", "sed", "seq", "sha256sum", "sort", "ss", "stat", "stdbuf", "strings", "sudo",
+    "swapon", "sysctl", "systemctl", "tac", "tail", "tc", "tee", "timedatectl", "timeout", "top", "tr", "uname",
+    "uniq", "uptime", "vmstat", "w", "wc", "wget", "who", "xargs", "xxd", "bridge", "tree", "watch", "lsattr",
+    "getfacl", "ionice", "nsenter", "fdisk", "sfdisk", "losetup", "prlimit", "ipcs",
+)  # fmt: skip
 
 
 def _installed() -> list[str]:
@@ -48,7 +55,8 @@ def _help(*words: str) -> str:
     try:
         done = subprocess.run(
             words, capture_output=True, stdin=subprocess.DEVNULL, timeout=10, check=False,
-            env={"PATH": os.environ["PATH"], "LC_ALL": "C", "COLUMNS": "200", "PAGER": "cat", "GIT_PAGER": "cat", "HOME": "/nonexistent"},
+            env={"PATH": os.environ["PATH"], "LC_ALL": "C", "COLUMNS": "200", "PAGER": "cat", "GIT_PAGER": "cat",
+                "HOME": "/nonexistent"},
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError):
         return ""
@@ -70,7 +78,7 @@ def test_an_option_that_the_table_has_not_makes_a_change(name: str) -> None:
         above = all_options(programs()[name]) if programs()[name].inherits else {}
         table = {**above, **all_options(spec)}
         for option in _said(name, *subs) - table.keys():
-            if option == "--" or _is_made_of(option, table):
+            if option in ("--", "--help", "--version") or _is_made_of(option, table):
                 continue
             before = " ".join((name, *subs))
             written = [f"{before} {option}", f"{before} {option} x", f"{before} {option}=x", f"{before} {option}x"]
@@ -102,7 +110,7 @@ def test_no_option_may_be_shortened(name: str) -> None:
     for option in sorted(said) + [each for each in table if each.startswith("--")]:
         for length in range(3, len(option)):
             short = option[:length]
-            if short in table:
+            if short in table or short == "--version":
                 continue
             for text in (f"{name} {short}", f"{name} {short} x", f"{name} {short}=x"):
                 assert verdict_of_text(text) not in ("read", "follow"), text

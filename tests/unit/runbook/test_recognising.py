@@ -209,13 +209,16 @@ def test_a_command_is_known_on_sight(kind: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "attributes", "kind"),
     [
-        ("./status.sh", '{"risk": "read"}', "read"),
+        ("./status.sh", '{"risk": "read"}', "change"),
+        ("python3 -c 'print(1)'", '{"risk": "read", "confirm": "none"}', "change"),
+        ("su -c ./x", '{"interactive": false}', "change"),
+        ("su -c ./x", '{"interactive": false, "risk": "read"}', "change"),
         ("rm -rf /srv", '{"risk": "read"}', "change"),
         ("ls", '{"risk": "change"}', "change"),
         ("ls", '{"risk": "destroy"}', "change"),
         ("./menu.sh", '{"interactive": true}', "interactive"),
-        ("top", '{"interactive": false}', "read"),
-        ("./stream.sh", '{"follow": true, "risk": "read"}', "follow"),
+        ("top", '{"interactive": false}', "change"),
+        ("./stream.sh", '{"follow": true, "risk": "read"}', "change"),
         ("./stream.sh", '{"follow": true}', "change"),
         ("rm x", '{"follow": true}', "change"),
         ("tail -f x", '{"follow": false}', "read"),
@@ -258,3 +261,25 @@ def test_of_a_session_what_was_typed_is_taken() -> None:
         ("df -h", 2),
         ("for h in a; do\nping -c1 $h\ndone", 4),
     ]
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "ls() { rm x; }",
+        "shopt -s extglob",
+        "PATH=/tmp:$PATH",
+        "export PATH=/tmp",
+        "source f",
+        "alias ls=rm",
+        "hash -p x ls",
+    ],
+)
+def test_nothing_is_known_behind_what_makes_others_of_commands(before: str) -> None:
+    (block,) = scan(["```bash", "ls", before, "ls", "```"])
+    assert [command.kind for command in FenceReader().commands(block, 0)] == ["read", "change", "change"]
+
+
+def test_a_change_of_something_else_leaves_what_follows_as_it_is() -> None:
+    (block,) = scan(["```bash", "systemctl restart nginx", "export DATABASE_URL=x", "systemctl status nginx", "```"])
+    assert [command.kind for command in FenceReader().commands(block, 0)] == ["change", "change", "read"]
