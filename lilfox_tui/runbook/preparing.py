@@ -172,4 +172,6 @@ def is_secret(name: str, value: str, variables: tuple[Variable, ...]) -> bool:
     folder is none: to a shell ``pwd`` is where it stands."""
     if any(variable.name == name and variable.type == "secret" for variable in variables) or redact(value) != value:
         return True
-    return names_a_secret(name) and not (name.lower() in _FOLDERS and value.startswith("/"))
+    if name.lower() in _FOLDERS:
+        return not value.startswith("/")
+    return names_a_secret(name)
