@@ -97,7 +97,7 @@ def _bash(words: Sequence[Argument], context: Context, *, bash: bool = True) -> 
         at += 1
         if text in ("--noprofile", "--norc") and bash:
             continue
-        if not re.fullmatch(r"-[eulx]*c?(?:o)?" if bash else r"-[eux]*c?", text) or text == "-":
+        if not re.fullmatch(r"-[eux]*c?(?:o)?" if bash else r"-[eux]*c?", text) or text == "-":
             return "unknown"
         if text.endswith("o"):
             at += 1

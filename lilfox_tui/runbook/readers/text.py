@@ -13,6 +13,8 @@ from lilfox_tui.runbook.shell_values import Argument
 def _awk(call: Call, _context: Context) -> Verdict:
     if not call.operands or (program := call.operands[0].text) is None:
         return "unknown"
+    if any(each.may_be_option for each in call.operands[1:]):
+        return "unknown"  # BusyBox takes options behind the program, too
     return "read" if awk_only_reads(program) else "unknown"
 
 

@@ -31,11 +31,13 @@ def _curl(call: Call, _context: Context) -> Verdict:
             return "unknown"
         if name in _FILES and (not value.head or "pkcs11" in "".join(filter(None, value.pieces)).lower()):
             return "unknown"
-    if call.has("-d", "--data", "--data-urlencode", "--data-raw") and not call.has("-G", "--get"):
+    if call.has(*_DATA) and not call.has("-G", "--get"):
         return "change"
-    return "read"
+    sends_file = any("@" in (value.text or "@") for value in call.values("-d", "--data", "--data-urlencode"))
+    return "unknown" if sends_file else "read"
 
 
+_DATA = ("-d", "--data", "--data-urlencode", "--data-raw")
 _FILES = ("--cacert", "--cert", "-E", "--key", "--capath")
 
 
