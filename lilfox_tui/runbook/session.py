@@ -28,8 +28,17 @@ from lilfox_tui.runbook.facts import (
     Valued,
 )
 from lilfox_tui.runbook.model import Command, Runbook
-from lilfox_tui.runbook.states import CommandState, Result, RunState, State, StepState, Waiting
-from lilfox_tui.runbook.turns import Turn, asks, hosts_of, named_host, turns
+from lilfox_tui.runbook.states import (
+    CommandState,
+    Result,
+    RunState,
+    State,
+    StepState,
+    Waiting,
+    in_force,
+    together,
+)
+from lilfox_tui.runbook.turns import Turn, asks, hosts_of, named_host, rollbacks, turns
 from lilfox_tui.runbook.values import Values
 
 
@@ -37,7 +46,7 @@ class Folding:
     """Takes facts in their order. ``runbook`` is that of the run; after ReadAgain ``read_again`` takes the new one."""
 
     def __init__(self, runbook: Runbook) -> None:
-        self.runbook, self._rollbacks = runbook, _rollbacks(runbook)
+        self.runbook, self._rollbacks = runbook, rollbacks(runbook)
         self.sha256 = runbook.sha256
         self.hosts: dict[str, tuple[str, ...]] = {}
         self.known = Values()
@@ -55,6 +64,8 @@ class Folding:
         """Of each command, by host."""
         self._place: dict[str, tuple[int, int, str]] = {}
         """``run`` → step, command, host; of those that are the last of their command and host."""
+        self._last = ""
+        """``run`` of the command that was begun last."""
         self._skipped: dict[tuple[int, int | None], str] = {}
         self._by_hand: set[int] = set()
         self._former: list[Result] = []
@@ -110,7 +121,7 @@ class Folding:
 
     def read_again(self, runbook: Runbook) -> None:
         """The runbook as ReadAgain's ``sha256`` has it."""
-        self.runbook, self._rollbacks = runbook, _rollbacks(runbook)
+        self.runbook, self._rollbacks = runbook, rollbacks(runbook)
 
     @property
     def values(self) -> dict[str, str]:
@@ -181,13 +192,18 @@ class Folding:
             return False
         return len(hosts_of(found[1], self.runbook, self.hosts, self.values)) > 1
 
+    def last_begun(self) -> Turn | None:
+        """The command that was begun last, on its host; None where there is none."""
+        found = self.place(self._last)
+        return None if found is None else found[0]
+
     def running(self) -> list[Result]:
         """What has begun and not ended."""
         return [result for each in self._results.values() for result in each.values() if result.state == "running"]
 
     def changes(self) -> tuple[Result, ...]:
         """See :attr:`RunState.changes`."""
-        found = [result for each in self._results.values() for result in each.values() if _changes(result)]
+        found = [result for each in self._results.values() for result in each.values() if in_force(result)]
         return tuple(sorted(self._former + found, key=lambda result: (result.began, result.run)))
 
     def rollback_of(self, run: str) -> list[Turn]:
@@ -275,6 +291,7 @@ class Folding:
             attempts=1 if before is None else before.attempts + 1,
         )
         self._place[fact.run] = fact.step, fact.command, fact.host
+        self._last = fact.run
         self._skipped.pop((fact.step, fact.command), None)
 
     def _end(self, fact: CommandEnded) -> None:
@@ -306,7 +323,7 @@ class Folding:
         """Puts what is known of each command where it stands in the file now; what is gone from there is forgotten."""
         now = {(step, command): (to_step, to_command) for step, command, to_step, to_command in moved}
         self._former += [
-            each for at, hosts in self._results.items() for each in hosts.values() if at not in now and _changes(each)
+            each for at, hosts in self._results.items() for each in hosts.values() if at not in now and in_force(each)
         ]
         self._results = {now[at]: each for at, each in self._results.items() if at in now}
         self._place = {each.run: (*at, host) for at, hosts in self._results.items() for host, each in hosts.items()}
@@ -350,7 +367,7 @@ class Folding:
     def _step(self, number: int, mine: list[Turn]) -> StepState:
         commands = self.runbook.steps[number].commands
         return StepState(
-            state=_together([state for turn in mine if (state := self._counted(turn)) is not None]),
+            state=together([state for turn in mine if (state := self._counted(turn)) is not None]),
             commands=tuple(self._command(number, at, command) for at, command in enumerate(commands)),
             reason=self._skipped.get((number, None), ""),
         )
@@ -368,29 +385,6 @@ class Folding:
         """Its state as it counts for its step; None where a check decides."""
         state = self.state_of(turn)
         return None if state == "failed" and self.decided_by_check(turn) else state
-
-
-def _rollbacks(runbook: Runbook) -> dict[str, list[tuple[int, int]]]:
-    """Name of a fence → step and number of the commands that take it back."""
-    found: dict[str, list[tuple[int, int]]] = {}
-    for step, each in enumerate(runbook.steps):
-        for number, command in enumerate(each.commands):
-            if command.attributes.rollback_of is not None:
-                found.setdefault(command.attributes.rollback_of, []).append((step, number))
-    return found
-
-
-def _changes(result: Result) -> bool:
-    """Whether something is otherwise by it than before."""
-    return result.state == "done" and result.kind == "change" and not result.rollback
-
-
-def _together(states: list[State]) -> State:
-    """What a step is whose turns are these."""
-    for state in ("running", "unknown", "failed", "ready", "undone"):
-        if state in states:
-            return state
-    return states[0] if states and len(set(states)) == 1 else "done"
 
 
 def fold(runbook: Runbook, facts: Iterable[RunFact]) -> RunState:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Literal
 
@@ -96,3 +97,16 @@ class RunState(Struct, frozen=True, kw_only=True):
     resumes: str = ""
     runs_all: bool = False
     """It goes on by itself, and asks nobody."""
+
+
+def in_force(result: Result) -> bool:
+    """Whether something is otherwise by it than before."""
+    return result.state == "done" and result.kind == "change" and not result.rollback
+
+
+def together(states: Collection[State]) -> State:
+    """What a step is whose turns are these."""
+    for state in ("running", "unknown", "failed", "ready", "undone"):
+        if state in states:
+            return state
+    return next(iter(states)) if len(set(states)) == 1 else "done"

@@ -83,3 +83,13 @@ def _leading(step: Step, commands: list[int]) -> list[int]:
         if (step.commands[at].attributes.host == EACH) is not each:
             return commands[:number]
     return commands
+
+
+def rollbacks(runbook: Runbook) -> dict[str, list[tuple[int, int]]]:
+    """Name of a fence → step and number of the commands that take it back."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    for step, each in enumerate(runbook.steps):
+        for number, command in enumerate(each.commands):
+            if command.attributes.rollback_of is not None:
+                found.setdefault(command.attributes.rollback_of, []).append((step, number))
+    return found

@@ -88,18 +88,20 @@ async def test_it_is_let_go_when_its_name_is_typed(stand_in: StandIn, kept: list
         await pilot.press("3", "K")
         await until(lambda: isinstance(app.screen, Chooser))
         await pilot.press("enter")
-        await until(lambda: isinstance(app.screen, Confirm))
+        await until(lambda: isinstance(app.screen, Confirm) and app.screen.is_painted)
         text = screen_text(pilot)
         assert DATABASE.name in text
         assert FOLDER.name in text, "all of the restore goes together"
         assert LEFT.name not in text
         await pilot.press(*"lilfox", "enter")
+        await until(lambda: "nothing was done: type" in screen_text(pilot))
+        await pilot.press("escape")
         await until(lambda: len(app.screen_stack) == 1)
         assert stand_in.started == []
         await pilot.press("K")
         await until(lambda: isinstance(app.screen, Chooser))
         await pilot.press("enter")
-        await until(lambda: isinstance(app.screen, Confirm))
+        await until(lambda: isinstance(app.screen, Confirm) and app.screen.is_painted)
         await pilot.press(*("underscore" if letter == "_" else letter for letter in DATABASE.name), "enter")
         await until(lambda: stand_in.started)
         [request] = stand_in.started
@@ -114,7 +116,7 @@ async def test_what_drills_left_goes_by_its_plan(stand_in: StandIn, kept: list[K
         await pilot.press("3", "K")
         await until(lambda: isinstance(app.screen, Chooser))
         await pilot.press("enter")
-        await until(lambda: isinstance(app.screen, Confirm))
+        await until(lambda: isinstance(app.screen, Confirm) and app.screen.is_painted)
         await pilot.press(*("underscore" if letter == "_" else letter for letter in LEFT.name), "enter")
         await until(lambda: stand_in.started)
         wish = msgspec.convert(stand_in.started[0].wanted, Wish)

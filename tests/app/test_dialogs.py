@@ -164,3 +164,20 @@ async def test_keys_that_came_before_a_dialog_was_painted_are_no_answer(name: st
         await pilot.press(*("web1" if name in ("run, typed", "confirm") else ""), "enter")
         assert len(given) == 1
         assert given[0], "what is typed from then on counts, and nothing before it"
+
+
+@pytest.mark.parametrize("name", ["run, typed", "confirm"])
+async def test_another_word_than_the_one_that_is_wanted_is_told_and_the_dialog_stays(name: str) -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=SIZE) as pilot:
+        given: list[object] = []
+        dialog = DIALOGS[name]()
+        app.push_screen(dialog, given.append)
+        await until(lambda: dialog.is_painted)
+        for wrong in ("", "web", "web1x"):
+            await pilot.press(*wrong, "enter")
+            await until(lambda: "nothing was done: type web1 in full, or esc leaves" in screen_text(pilot))
+            assert given == []
+            await pilot.press(*["backspace"] * len(wrong))
+        await pilot.press(*"web1", "enter")
+        assert given == [True]

@@ -12,7 +12,7 @@ from textual.widgets import Input
 
 from lilfox_tui.app.cause import Cause
 from lilfox_tui.incident import incidents
-from lilfox_tui.incident.incidents import current
+from lilfox_tui.incident.incidents import current, open_incident
 from lilfox_tui.incident.model import Closed, Decided, Kept, Noted, Skipped, StepEnded
 from lilfox_tui.jobs.listing import list_jobs
 from tests.app.runbook_console import console, home, told
@@ -82,6 +82,7 @@ async def test_what_failed_on_its_way_is_taken_back_once_it_was_shown(home: Path
 """)
     async with console(home) as shown:
         await shown.keys("enter", "enter")
+        await shown.until("run without one")
         await shown.keys("w")
         await shown.until_waits("confirm", 1)
         await shown.keys("enter")
@@ -108,6 +109,7 @@ async def test_what_destroys_wants_its_host_typed(home: Path) -> None:
     (home / "mended").touch()
     async with console(home) as shown:
         await shown.keys("enter", "enter")
+        await shown.until("run without one")
         await shown.keys("w")
         await shown.until_waits("value", 2)
         await shown.keys("s", *"not now", "enter")
@@ -119,7 +121,9 @@ async def test_what_destroys_wants_its_host_typed(home: Path) -> None:
         await shown.keys("enter")
         await shown.until("type here and press enter")
         await shown.keys(*"there", "enter")
+        await shown.until("nothing was done: type here in full, or esc leaves")
         assert (home / "precious").exists()
+        await shown.keys("escape")
         await shown.until_waits("confirm", 5)
         await shown.keys("enter")
         await shown.until("destroys something")
@@ -214,7 +218,9 @@ async def test_which_incident_is_the_current_one_is_said_when_that_changes(home:
 
 async def test_a_run_that_goes_on_is_found_again_with_its_step_and_all_that_it_printed(home: Path) -> None:
     async with console(home) as shown:
-        await shown.keys("enter", "enter", "w")
+        await shown.keys("enter", "enter")
+        await shown.until("run without one")
+        await shown.keys("w")
         await shown.until_waits("value", 2)
     async with console(home) as again:
         await again.until("2/5")
@@ -226,7 +232,9 @@ async def test_a_run_that_goes_on_is_found_again_with_its_step_and_all_that_it_p
 
 async def test_a_run_whose_job_was_killed_goes_on_where_it_was(home: Path) -> None:
     async with console(home) as shown:
-        await shown.keys("enter", "enter", "w")
+        await shown.keys("enter", "enter")
+        await shown.until("run without one")
+        await shown.keys("w")
         run = await shown.until_waits("value", 2)
         pid = next(job.pid for job in list_jobs() if job.id == run.job_id)
         assert pid is not None
@@ -277,7 +285,9 @@ async def test_an_output_of_100_mb_leaves_the_keys_alone(home: Path) -> None:
     loud = "seq 10000000 21111111"
     path.write_text(f'# Made\n\n1. Look at it\n\n   ```bash {{"risk": "read"}}\n   {loud}\n   ```\n')
     async with console(home) as shown:
-        await shown.keys("enter", "enter", "w")
+        await shown.keys("enter", "enter")
+        await shown.until("run without one")
+        await shown.keys("w")
         slowest, loop = 0.0, asyncio.get_running_loop()
         while shown.pane.run is None or shown.pane.run.state is None or shown.pane.run.state.waiting.what != "end":
             began = loop.time()
@@ -323,7 +333,9 @@ async def test_what_is_offered_is_chosen_and_what_follows_is_stopped(home: Path)
         "   ```bash\n   tail -f <file>\n   ```\n"
     )
     async with console(home) as shown:
-        await shown.keys("enter", "enter", "w")
+        await shown.keys("enter", "enter")
+        await shown.until("run without one")
+        await shown.keys("w")
         await shown.until_waits("value", 1)
         await shown.keys("enter")
         await shown.until("an absolute path")
@@ -335,3 +347,25 @@ async def test_what_is_offered_is_chosen_and_what_follows_is_stopped(home: Path)
         (result,) = shown.pane.results()
         assert result.stopped
         assert result.state == "done"
+
+
+async def test_what_ended_a_run_does_not_begin_another_one(home: Path) -> None:
+    (home / "mended").touch()
+    open_incident("it burns", "SEV-3", "", "ann")
+    async with console(home) as shown:
+        await shown.keys("enter", "enter")
+        await shown.until_waits("value", 2)
+        await shown.keys("X")
+        await shown.until("end the run")
+        await shown.keys("enter")
+        await shown.until("last run, by")
+        run = shown.pane.seen
+        assert run is not None
+        command, results = shown.pane.command, shown.pane.results()
+        assert command is not None
+        assert [each.run for each in run.folding.results(command[0], command[1]).values()] == [each.run for each in results]
+        await shown.keys("enter")
+        await shown.until("begin a new run")
+        await shown.keys("enter", "enter", "escape")
+        await until(lambda: len(shown.pane.lilfox.screen_stack) == 1, what="enter does nothing there")
+        assert len(list_jobs()) == 1

@@ -10,14 +10,14 @@ from textual.containers import Vertical
 from textual.widgets import Input
 
 from lilfox_tui.app.dialogs.told import STEPS, Told
-from lilfox_tui.app.draw import Row
+from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.app.widgets.text_field import TextField
 from lilfox_tui.i18n import _
 
 
 class Confirm(Told):
-    """Returns True only when exactly ``word`` was typed."""
+    """Returns True only when exactly ``word`` was typed; of another one it says so, and stays."""
 
     def __init__(self, title: str, rows: Sequence[Row], word: str) -> None:
         super().__init__(title, rows)
@@ -42,4 +42,13 @@ class Confirm(Told):
             self.close(False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        self.close(event.value.strip() == self._word)
+        event.stop()
+        if event.value.strip() == self._word:
+            self.close(True)
+        else:
+            self.add_rows([not_the_word(self._word)])
+
+
+def not_the_word(word: str) -> Row:
+    """That something else was typed than the word, and what to do."""
+    return (Piece("  "), Piece(_("nothing was done: type {word} in full, or esc leaves", word=word), "failing"))

@@ -53,6 +53,11 @@ class Dialog(ModalScreen[Result], Behind[Result]):
             self._painted_s = monotonic()
         super()._compositor_refresh()
 
+    @property
+    def is_painted(self) -> bool:
+        """Whether what it asks is on the screen: keys count from then on."""
+        return self._painted_s is not None
+
     def too_early(self, event: events.Event) -> bool:
         """Whether it is a key, or text that was pasted, from before the dialog was painted, and does not count."""
         if not isinstance(event, events.Key | events.Paste) or self.takes_ahead == "all":

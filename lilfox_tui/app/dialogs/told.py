@@ -24,6 +24,7 @@ class Told(Dialog[bool]):
     def __init__(self, title: str, rows: Sequence[Row]) -> None:
         super().__init__()
         self._rows: list[Row] = [(Piece(" " + title, "title"),), BLANK, *rows, BLANK]
+        self._added: list[Row] = []
 
     def on_mount(self) -> None:
         self.show_text()
@@ -33,9 +34,15 @@ class Told(Dialog[bool]):
 
     def show_text(self) -> None:
         """Draws the rows in the width that there is."""
-        rows = wrapped(self._rows, self.room())
+        rows = wrapped([*self._rows, *self._added], self.room())
         self.query_one("#dialog", Vertical).styles.height = len(rows) + self.around
         self.call_after_refresh(lambda: self._paint(rows))
+
+    def add_rows(self, rows: Sequence[Row]) -> None:
+        """Says more below the rest, in place of what was said there before, and brings that into sight."""
+        self._added = [*rows, BLANK]
+        self.show_text()
+        self.call_after_refresh(lambda: self.query_one("#dialog-text", Lines).scroll_rows(10**6))
 
     def _paint(self, rows: list[Row]) -> None:
         if not self.is_mounted:
@@ -51,9 +58,9 @@ class Told(Dialog[bool]):
             return False
         event.stop()
         self.query_one("#dialog-text", Lines).scroll_rows(STEPS[event.key])
-        self._paint(wrapped(self._rows, self.room()))
+        self._paint(wrapped([*self._rows, *self._added], self.room()))
         return True
 
     def on_lines_wheel(self, event: Lines.Wheel) -> None:
         event.lines.scroll_rows(event.delta)
-        self._paint(wrapped(self._rows, self.room()))
+        self._paint(wrapped([*self._rows, *self._added], self.room()))

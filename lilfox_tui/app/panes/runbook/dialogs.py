@@ -59,11 +59,27 @@ def _where(runbook: Runbook, config: Config) -> list[Row]:
 
 def beginning_ways(runbook: Runbook, cause: Cause | None) -> list[Option]:
     """Inside an incident or not."""
-    severity = runbook.severity or (cause.severity if cause is not None else "") or "SEV-3"
+    severity = _severity(runbook, cause)
     return [
         Option("enter", _("open an incident ({severity}) and run", severity=severity), "with"),
         Option("w", _("run without one"), "without"),
     ]
+
+
+def again_ways(runbook: Runbook, cause: Cause | None, incident: str) -> list[Option]:
+    """The same where it has run: no key does it that was pressed to end the last run. ``incident``: of the one that is
+    open."""
+    if incident:
+        return [Option("n", _("begin a new run"), "without")]
+    severity = _severity(runbook, cause)
+    return [
+        Option("n", _("open an incident ({severity}) and run", severity=severity), "with"),
+        Option("w", _("run without one"), "without"),
+    ]
+
+
+def _severity(runbook: Runbook, cause: Cause | None) -> str:
+    return runbook.severity or (cause.severity if cause is not None else "") or "SEV-3"
 
 
 def resuming_rows(job: Job) -> list[Row]:

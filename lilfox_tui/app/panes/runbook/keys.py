@@ -143,11 +143,14 @@ class RunbookKeys(Pane):
 
     @property
     def place(self) -> Place:
-        """The selected step or command: what somebody chose, else what the run is at."""
+        """The selected step or command: what somebody chose, else what the run is at; of one that has ended, what ran
+        last in it, which is the one whose output is shown."""
         places = self.places
         if self.chosen_place in places:
             return self.chosen_place  # type: ignore[return-value]
         turn, run = self.turn, self.seen
+        if turn is None and run is not None and run.folding is not None:
+            turn = run.folding.last_begun()
         if turn is not None:
             return self.place_of(turn)
         return (0, None) if run is None or run.folding is None else (max(0, len(run.folding.runbook.steps) - 1), None)

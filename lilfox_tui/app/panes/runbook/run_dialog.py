@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input
 
+from lilfox_tui.app.dialogs.confirm import not_the_word
 from lilfox_tui.app.dialogs.dialog import Dialog
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.widgets.lines import Lines, more_below
@@ -18,8 +19,8 @@ from lilfox_tui.i18n import _
 
 
 class RunDialog(Dialog[bool]):
-    """Whether enter was pressed, or where there is a ``word`` whether exactly that was typed. ``about`` stands above
-    the command, whose ``text`` scrolls where there is not room for all of it."""
+    """Whether enter was pressed, or where there is a ``word`` whether exactly that was typed; of another one it says
+    so, and stays. ``about`` stands above the command, whose ``text`` scrolls where there is not room for all of it."""
 
     def __init__(self, title: str, about: Sequence[Row], text: Sequence[Row], word: str = "") -> None:
         super().__init__()
@@ -88,7 +89,11 @@ class RunDialog(Dialog[bool]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        self.close(event.value.strip() == self._word)
+        if event.value.strip() == self._word:
+            self.close(True)
+        elif self._about[-1:] != (wrong := (not_the_word(self._word),)):
+            self._about += wrong
+            self._arrange()
 
     def on_lines_wheel(self, event: Lines.Wheel) -> None:
         event.lines.scroll_rows(event.delta)

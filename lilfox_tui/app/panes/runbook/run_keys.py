@@ -92,18 +92,21 @@ class RunbookRunKeys(RunbookTextKeys):
         from lilfox_tui.incident.incidents import current_folder
 
         there = await asyncio.to_thread(current_folder)  # what is shown may not have it yet
-        if there is not None:
+        again = self.seen is not None or item.last is not None
+        if there is not None and not again:
             return there.name
         from lilfox_tui.app.dialogs.options import Options
-        from lilfox_tui.app.panes.runbook.dialogs import beginning_rows, beginning_ways
+        from lilfox_tui.app.panes.runbook.dialogs import again_ways, beginning_rows, beginning_ways
 
         runbook, cause = item.runbook, self.cause
         assert runbook is not None
         rows = beginning_rows(runbook, cause, self.values_of_cause(runbook), self.lilfox.config)
-        title = _("Run {title}", title=runbook.title)
-        chosen = await self.lilfox.push_screen_wait(Options(title, rows, beginning_ways(runbook, cause)))
+        title = _("Run {title} once more", title=runbook.title) if again else _("Run {title}", title=runbook.title)
+        incident = "" if there is None else there.name
+        ways = again_ways(runbook, cause, incident) if again else beginning_ways(runbook, cause)
+        chosen = await self.lilfox.push_screen_wait(Options(title, rows, ways))
         if chosen != "with":
-            return None if chosen is None else ""
+            return None if chosen is None else incident
         from lilfox_tui.monitor.runbook_orders import open_incident_for
 
         told = ("", "") if cause is None else (cause.title, cause.severity)
