@@ -188,6 +188,8 @@ class Handling:
     async def _run_all(self, on_failure: OnFailure, by: str, asking: asyncio.Task[None] | None) -> None:
         if asking is not None:
             await asyncio.wait([asking])
+        if self.ended.done():
+            return
         try:
             refuse_behind_undone(self._folding)  # one that took something back may have been asked for just now
             if not await self._walk(by) and on_failure == "undo" and self._may_undo():

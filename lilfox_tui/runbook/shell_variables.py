@@ -18,6 +18,27 @@ from lilfox_tui.runbook.shell_expanding import ENDS_WORD, Words
 _ANY_USE = re.compile(r"\$\{?[#!]?([A-Za-z_]\w*)")
 _STAYS_FIRST = frozenset(("if", "then", "elif", "else", "while", "until", "do", "!", "time", "fi", "done", "esac", "}"))
 _DEEPEST = 60
+_SHELL = re.compile(r"(?:\S*/)?(?:ba|da|k|z)?sh")
+_HERE = frozenset(
+    [
+        "sudo",
+        "env",
+        "nohup",
+        "timeout",
+        "nice",
+        "ionice",
+        "setsid",
+        "exec",
+        "xargs",
+        "find",
+        "flock",
+        "stdbuf",
+        "command",
+        "time",
+    ]
+)
+"""What begins another program with the environment that is there: not a container, nor another host."""
+_RUNS_TEXT = re.compile(r"-[a-z]*c")
 
 
 class Variables(Struct, frozen=True):
@@ -133,7 +154,7 @@ class _Reader(Words):
                 if (ended := self._reserved(words)) is not None:
                     return ended
         if words:
-            self._ran(words)
+            self._ran(words, given)
         else:
             self.sets |= given
         return words[0] if words else ""
@@ -174,13 +195,33 @@ class _Reader(Words):
                 return "case"
         return None
 
-    def _ran(self, words: list[str]) -> None:
-        """After a command: what it has set by its name and words."""
+    def _ran(self, words: list[str], given: set[str]) -> None:
+        """After a command: what it has set by its name and words; what the text in them needs that it runs."""
         name, *rest = [word for word in words if word not in ("builtin", "command")] or [""]
         self._set(sets(name, rest))
         if name == "unset":
             self._known -= set(rest)
-        if foreign(name):
+        if name == "eval" and not any("\0" in word for word in rest):
+            self._runs(" ".join(rest), set())
+        elif foreign(name):
+            self.foreign = self._behind = True
+        for at, (shell, option, text) in enumerate(zip(words, words[1:], words[2:], strict=False)):
+            if _SHELL.fullmatch(shell) and _RUNS_TEXT.fullmatch(option) and "\0" not in text:
+                if at and words[0] not in _HERE:
+                    break
+                given = given | {found[1] for word in words[:at] if (found := ASSIGNS.match(word))}
+                known, sets_, behind = set(self._known), set(self.sets), self._behind
+                self._runs(text, given)
+                self._known, self.sets, self._behind = known, sets_, behind  # another process sets nothing here
+
+    def _runs(self, text: str, given: set[str]) -> None:
+        """A text that a command runs as shell; ``given`` is set for it."""
+        inner = variables_of(text)
+        for name in (*inner.needs, *(() if inner.foreign else inner.maybe)):
+            if name not in given:
+                self._use(name)
+        self._set(set(inner.sets))
+        if inner.foreign:
             self.foreign = self._behind = True
 
     def _test(self) -> None:

@@ -66,6 +66,25 @@ def test_one_that_was_killed_while_it_took_over_knows_what_the_one_before_did(jo
     assert facts_of(run(jobs, 3, *took).name) == list(took)
 
 
+def test_of_one_that_was_killed_before_it_took_over_the_other_one_is_gone_on_with(jobs: Path) -> None:
+    """Two went on with the first, one after the other; the second was killed before it had said so, and did nothing."""
+    before, killed, other = (run(jobs, number) for number in (1, 2, 3))
+    for each in (killed, other):
+        request = msgspec.json.decode((each / REQUEST).read_bytes(), type=Request)
+        request.wanted["resumes"] = before.name
+        (each / REQUEST).write_bytes(msgspec.json.encode(request))
+    assert newest(killed.name) == before.name, "nobody has gone on with it yet"
+    say_resumed(before.name, other.name)
+    assert newest(killed.name) == newest(before.name) == newest(other.name) == other.name
+
+
+def test_what_is_copied_of_an_earlier_takeover_is_none_of_its_own(jobs: Path) -> None:
+    first = run(jobs, 1, opened({}, run="1"))
+    second = run(jobs, 2, opened({}, run="2", resumes=first.name), Resumed(at=AT, run=first.name, hosts={}))
+    third = run(jobs, 3, opened({}, run="3", resumes=second.name), Resumed(at=AT, run=first.name, hosts={}), ends=())
+    assert facts_of(third.name) == facts_of(second.name)
+
+
 def test_its_runbook_is_what_it_kept_else_what_its_file_has(jobs: Path, tmp_path: Path) -> None:
     file = tmp_path / "made.md"
     file.write_text(TEXT)

@@ -46,8 +46,11 @@ from lilfox_tui.runbook.shell_variables import variables_of
         ("printf -v out %s a; exec {fd}>f; rm $out $fd", ""),
         ("rm a # $B\nrm '#' $C", "C"),
         ("echo $? $$ $# $@ $1 ${10} ${@:2}", ""),
-        ("find . -exec sh -c 'rm $x' \\; -name \\$y", ""),
+        ("find . -exec sh -c 'rm $x' \\; -name \\$y", "x"),
+        ("docker exec db sh -c 'psql $URI'; ssh web bash -c '$X'; env Y=1 sh -c 'echo $Y$Z'", "Z"),
         ("tar c \\\n  $A", "A"),
+        ("eval 'rm $A'; B=1 bash -ec 'rm $B $C; D=1'; sudo sh -c 'rm \"$1\" $E' sh x; rm $D", "A C E D"),
+        ('eval "$(ssh-agent)"; rm $A', ""),
         ("((((((((" * 20, ""),
         ("echo ${A", "A"),  # what cannot be read is taken for needed
     ],
