@@ -20,6 +20,8 @@ _STAYS_FIRST = frozenset(("if", "then", "elif", "else", "while", "until", "do", 
 _DEEPEST = 60
 _SHELL = re.compile(r"(?:\S*/)?(?:ba|da|k|z)?sh")
 _HERE = frozenset(
+    ("sudo", "env", "nohup", "timeout", "nice", "ionice", "setsid", "exec", "xargs", "find", "flock", "stdbuf")
+)
     [
         "sudo",
         "env",
