@@ -22,23 +22,6 @@ _SHELL = re.compile(r"(?:\S*/)?(?:ba|da|k|z)?sh")
 _HERE = frozenset(
     ("sudo", "env", "nohup", "timeout", "nice", "ionice", "setsid", "exec", "xargs", "find", "flock", "stdbuf")
 )
-    [
-        "sudo",
-        "env",
-        "nohup",
-        "timeout",
-        "nice",
-        "ionice",
-        "setsid",
-        "exec",
-        "xargs",
-        "find",
-        "flock",
-        "stdbuf",
-        "command",
-        "time",
-    ]
-)
 """What begins another program with the environment that is there: not a container, nor another host."""
 _RUNS_TEXT = re.compile(r"-[a-z]*c")
 
