@@ -191,7 +191,8 @@ class Shell(App[None], inherit_bindings=False):
                 take(event.value)  # typed fast, the last changes are still on their way
 
     async def on_event(self, event: events.Event) -> None:
-        if isinstance(self.screen_stack[-1] if self.screen_stack else None, Dialog) and self.screen.too_early(event):
+        top = self.screen_stack[-1] if self.screen_stack else None
+        if isinstance(top, Dialog) and top.too_early(event):
             return
         await super().on_event(event)
 
