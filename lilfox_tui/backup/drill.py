@@ -43,7 +43,14 @@ def with_scratch(found: BackupSet, sources: Mapping[str, Any]) -> Iterator[dict[
 
 
 async def drill(
-    run: Run, opening: Opening, reader: Reader, found: BackupSet, sources: Mapping[str, Any], places: Mapping[str, str]
+    run: Run,
+    opening: Opening,
+    reader: Reader,
+    found: BackupSet,
+    sources: Mapping[str, Any],
+    places: Mapping[str, str],
+    *,
+    run_code: bool = False,
 ) -> Proof:
     """Restores all parts into scratch places and compares; nothing of it stays. The proof says ``restored`` and how
     long it took, or ``broken`` where what came out is not what went in. Raises NotReady, HostError, BackupError where
@@ -66,7 +73,7 @@ async def drill(
                 "name the server, such as: --database postgresql://USER@HOST/DATABASE; or a plan that has those sources"
             ),
         )
-    wanted = Wanted(sources=dict(sources), places=dict(places), scratch=True, other_server=True)
+    wanted = Wanted(sources=dict(sources), places=dict(places), scratch=True, other_server=True, run_code=run_code)
     restore = Restore(opening, found, reader.after(proof).blocks, wanted)
     started = time.monotonic()
     try:

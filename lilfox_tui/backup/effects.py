@@ -112,7 +112,7 @@ async def drill(run: Run, wanted: dict[str, Any]) -> Outcome:
                 return _untrusted(found)
             reader = await reader_of(opening, plan, store, wish.identity)
             with with_scratch(found, _sources(plan, found)) as sources:
-                proof = await drill_set(run, opening, reader, found, sources, wish.places)
+                proof = await drill_set(run, opening, reader, found, sources, wish.places, run_code=wish.run_code)
     return _judged(
         found,
         proof,
@@ -272,6 +272,7 @@ def wanted_of(wish: Wish, plan: Plan, found: BackupSet) -> Wanted:
         only=wish.only,
         other_server=wish.other_server,
         end_sessions=wish.end_sessions,
+        run_code=wish.run_code,
     )
 
 

@@ -42,6 +42,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     scratch: bool = False
     other_server: bool = False
     end_sessions: bool = False
+    run_code: bool = False
 
 
 class Restore:
@@ -69,6 +70,7 @@ class Restore:
                 scratch=wanted.scratch,
                 other_server=wanted.other_server,
                 end_sessions=wanted.end_sessions,
+                run_code=wanted.run_code,
             )
             self._goals[source] = goal
             self._targets[source] = opening.target(source, options, goal)

@@ -118,6 +118,8 @@ class Content(Struct, frozen=True):
     trouble: Message | str = ""
     detail: dict[str, Any] = {}
     """What was counted (rows per table, files): as in the manifest, where they may be compared."""
+    executes: tuple[Message | str, ...] = ()
+    """What it executes when it is restored, beyond data and definitions."""
 
 
 class Source(Protocol):
@@ -219,6 +221,8 @@ class Goal(Struct, frozen=True, kw_only=True):
     """The operator said that it is right that this is not the server that the set comes from."""
     end_sessions: bool = False
     """Sessions in the way may be ended at the swap."""
+    run_code: bool = False
+    """The operator said that what the dump executes is right."""
     jobs: int = 2
     """So many processes may restore at once."""
 

@@ -86,6 +86,8 @@ async def verify(run: Run, reader: Reader, found: BackupSet) -> Proof:
         digests[part.name] = counted.sha256
         detail[part.name] = content.detail
         run.say(str(tr("{part}: whole", part=part.name)), "good")
+        for what in content.executes:
+            run.say(str(tr("{part}: when it is restored it executes {what}", part=part.name, what=what)), "warning")
     proof = Proof(
         set=found.id,
         level="broken" if reason else "intact",

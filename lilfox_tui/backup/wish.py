@@ -32,3 +32,5 @@ class Wish(Struct, frozen=True, kw_only=True):
     places: dict[str, str] = {}
     other_server: bool = False
     end_sessions: bool = False
+    run_code: bool = False
+    """What the dump executes is right."""

@@ -57,8 +57,8 @@ class DatabaseSet:
             yield raw[at : at + _BLOCK]
 
     def goal(self, **words: Any) -> Goal:
-        """The whole set; ``words`` are the Goal's own."""
-        return Goal(set=self.found, parts=self.found.parts, blocks=self.blocks, **words)
+        """The whole set; ``words`` are the Goal's own. What its dump executes is right unless they say other."""
+        return Goal(set=self.found, parts=self.found.parts, blocks=self.blocks, **{"run_code": True, **words})
 
     def saying(self, **detail: Any) -> DatabaseSet:
         """The same bytes, of which the manifest says something else."""

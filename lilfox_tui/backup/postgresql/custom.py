@@ -38,59 +38,86 @@ class CustomHead(Struct, frozen=True, kw_only=True):
     """Of its table of contents."""
 
 
+class Cut(BrokenSet):
+    """What was given ends before what is read."""
+
+
 def read_head(data: bytes) -> CustomHead:
     """The head, which ``data`` begins with. Raises BrokenSet for anything else."""
+    return read_archive_head(data)[1]
+
+
+def read_archive_head(data: bytes) -> tuple[Archive, CustomHead]:
+    """The head, and what reads on behind it. Raises BrokenSet for anything else, Cut where it ends."""
     if not data.startswith(MAGIC):
         raise BrokenSet(tr("it is no archive by pg_dump; it begins with {beginning}", beginning=_shown(data)))
-    reader = _Numbers(data, len(MAGIC))
-    major, minor, _revision = reader.byte(), reader.byte(), reader.byte()
-    reader.int_bytes, _offset_bytes = reader.byte(), reader.byte()
-    if reader.byte() != _CUSTOM_FORMAT or not 1 <= reader.int_bytes <= 8:
+    archive = Archive(data, len(MAGIC))
+    major, minor, _revision = archive.byte(), archive.byte(), archive.byte()
+    archive.version = (major, minor)
+    archive.int_bytes, archive.offset_bytes = archive.byte(), archive.byte()
+    if archive.byte() != _CUSTOM_FORMAT or not 1 <= archive.int_bytes <= 8:
         raise BrokenSet(tr("it is an archive by pg_dump, but not in the custom format"))
     if (major, minor) >= _WITH_ALGORITHM:
-        reader.byte()
+        archive.byte()
     else:
-        reader.number()
+        archive.number()
     for _ in range(_DATE_NUMBERS):
-        reader.number()
-    database, server_version, dumped_by = reader.text(), reader.text(), reader.text()
-    entries = reader.number()
+        archive.number()
+    database, server_version, dumped_by = archive.text(), archive.text(), archive.text()
+    entries = archive.number()
     if entries <= 0:
         raise BrokenSet(tr("its table of contents is empty"))
-    return CustomHead(
+    head = CustomHead(
         format_version=(major, minor),
         database=database,
         server_version=server_version.partition(" ")[0],
         dumped_by=dumped_by.partition(" ")[0],
         entries=entries,
     )
+    return archive, head
 
 
-class _Numbers:
-    """Reads forward; raises BrokenSet past the end."""
+class Archive:
+    """Reads forward; raises Cut past the end."""
 
     def __init__(self, data: bytes, at: int) -> None:
         self._data, self._at = data, at
-        self.int_bytes = 4
+        self.int_bytes = self.offset_bytes = 4
+        self.version = (0, 0)
 
     def _take(self, count: int) -> bytes:
         taken = self._data[self._at : self._at + count]
         if count < 0 or len(taken) < count:
-            raise BrokenSet(tr("it is cut in its head"))
+            raise Cut(tr("it is cut in its head"))
         self._at += count
         return taken
 
     def byte(self) -> int:
+        """One of them."""
         return self._take(1)[0]
 
     def number(self) -> int:
+        """Its sign, then its bytes from the low end."""
         sign = self.byte()
         value = int.from_bytes(self._take(self.int_bytes), "little")
         return -value if sign else value
 
-    def text(self) -> str:
+    def string(self) -> bytes | None:
+        """Its length, then its bytes; None has a length below 0."""
         length = self.number()
-        return "" if length < 0 else self._take(length).decode("utf-8", "replace")
+        return None if length < 0 else self._take(length)
+
+    def raw(self) -> bytes:
+        """A string, empty where there is none."""
+        return self.string() or b""
+
+    def text(self) -> str:
+        """A string as text."""
+        return self.raw().decode("utf-8", "replace")
+
+    def offset(self) -> None:
+        """Where rows lie: not needed."""
+        self._take(1 + self.offset_bytes)
 
 
 async def read_custom(blocks: AsyncIterator[bytes]) -> CustomHead:

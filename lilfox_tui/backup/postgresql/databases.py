@@ -19,6 +19,7 @@ from lilfox_tui.backup.postgresql.connection import Connection, read_url
 from lilfox_tui.backup.postgresql.describe import described_database
 from lilfox_tui.backup.postgresql.detail import GlobalsDetail, as_detail
 from lilfox_tui.backup.postgresql.dump import dump_database, dump_globals
+from lilfox_tui.backup.postgresql.executing import Executed
 from lilfox_tui.backup.postgresql.forgetting import (
     forget_databases,
     forget_left_databases,
@@ -62,7 +63,9 @@ def open_source(name: str, options: Options, host: Host) -> PostgreSql:
 async def read_content(part: FoundPart, blocks: AsyncIterator[bytes]) -> Content:
     """See ``backup/source.py``."""
     try:
-        return Content(detail=await judged(part.kind, part.said, blocks))
+        executed: list[Executed] = []
+        detail = await judged(part.kind, part.said, blocks, executed)
+        return Content(detail=detail, executes=tuple(each.what for each in executed))
     except BrokenSet as error:
         return Content(trouble=error.message)
 
@@ -128,8 +131,18 @@ def _way(options: Options, host: Host) -> Way:
         host=host,
         host_name=options.host or "",
         connection=connection_of(options),
+        restorer=_restorer(options),
+        run_code=options.run_code,
         binaries=options.binaries,
         options=msgspec.to_builtins(options, enc_hook=_plain),
+    )
+
+
+def _restorer(options: Options) -> Connection | None:
+    if not options.restore_role:
+        return None
+    return msgspec.structs.replace(
+        connection_of(options), user=options.restore_role, password=options.restore_password or options.password
     )
 
 

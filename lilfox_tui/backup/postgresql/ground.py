@@ -37,6 +37,16 @@ SELECT pg_size_bytes(current_setting('max_wal_size'))::int8 AS max_wal_bytes,
 """
 
 
+POWERS = """
+SELECT r.rolname AS name FROM pg_roles r, pg_roles me WHERE me.rolname = {role} AND pg_has_role(me.oid, r.oid, 'MEMBER')
+    AND (r.rolsuper OR r.rolcreaterole OR r.rolname IN ('pg_execute_server_program', 'pg_read_server_files',
+        'pg_write_server_files')) ORDER BY NOT r.rolsuper, 1
+"""
+"""Roles that ``role`` is, or can become, whose rights reach beyond one database: it could run programs, read files, or
+give itself that right. A superuser is all of them."""
+_OUR_POWERS = POWERS.format(role="current_user")
+
+
 class Extension(Struct, frozen=True):
     """One that the server could install."""
 
@@ -66,6 +76,8 @@ class Ground(Struct, frozen=True, kw_only=True):
     tablespaces: Mapping[str, Tablespace]
     leftovers: Sequence[Leftover]
     max_wal_bytes: int
+    powers: tuple[str, ...] = ()
+    """Roles that we are, or can become, whose rights reach beyond one database."""
     may_end: bool
     """We may end sessions of other roles (those of superusers only as one)."""
 
@@ -74,8 +86,8 @@ async def ground_of(psql: Psql) -> Ground:
     """Asks the server, all of it at one moment. Raises BackupError, HostError."""
     identifier = asyncio.ensure_future(identifier_of(psql, database=MEETING))
     try:
-        [server], databases, left, roles, extensions, tablespaces, [itself] = await psql.ask(
-            SERVER, DATABASES, LEFT, _ROLES, _EXTENSIONS, _TABLESPACES, _ITSELF, database=MEETING
+        [server], databases, left, roles, extensions, tablespaces, [itself], powers = await psql.ask(
+            SERVER, DATABASES, LEFT, _ROLES, _EXTENSIONS, _TABLESPACES, _ITSELF, _OUR_POWERS, database=MEETING
         )
         known = server_from(server, await identifier)
     finally:
@@ -89,5 +101,6 @@ async def ground_of(psql: Psql) -> Ground:
         tablespaces={row["name"]: Tablespace(**row) for row in tablespaces},
         leftovers=leftovers_from(left),
         max_wal_bytes=itself["max_wal_bytes"],
+        powers=tuple(row["name"] for row in powers),
         may_end=itself["may_end"],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
@@ -10,25 +11,36 @@ import msgspec
 from lilfox_tui.backup.errors import BackupError, BrokenSet
 from lilfox_tui.backup.manifest import Part
 from lilfox_tui.backup.postgresql.clients import find_clients
+from lilfox_tui.backup.postgresql.contents import looked_through
 from lilfox_tui.backup.postgresql.custom import decode_custom, read_custom
 from lilfox_tui.backup.postgresql.detail import DatabaseDetail, GlobalsDetail, as_detail, database_detail
+from lilfox_tui.backup.postgresql.executing import Executed
 from lilfox_tui.backup.postgresql.plain import PlainDump, read_plain
 from lilfox_tui.i18n import ntr, tr
 from lilfox_tui.text import clean
 
 
-async def judged(kind: str, said: Part | None, blocks: AsyncIterator[bytes]) -> dict[str, Any]:
-    """Reads all of a part of ``kind``; gives its detail, counted where there is no manifest (``said``).
+async def judged(
+    kind: str, said: Part | None, blocks: AsyncIterator[bytes], executed: list[Executed] | None = None
+) -> dict[str, Any]:
+    """Reads all of a part of ``kind``; gives its detail, counted where there is no manifest (``said``). ``executed`` is
+    filled with what it executes when it is restored.
 
     Raises BrokenSet for what is not whole, holds commands, or is of another database than the manifest says.
     """
+    executed = [] if executed is None else executed
     if kind == "postgresql-globals":
         await read_plain(blocks, cluster=True)
         return as_detail(GlobalsDetail()) if said is None else said.detail
     if kind == "postgresql-plain":
-        return _of_plain(await read_plain(blocks), said)
-    if said is None:
-        return as_detail(await _decoded(blocks))
+        dump = await read_plain(blocks)
+        executed += dump.executed
+        return _of_plain(dump, said)
+    async with aclosing(looked_through(blocks, lambda executing: executed.extend(executing.found))) as passed:
+        return as_detail(await _decoded(passed)) if said is None else await _of_archive(passed, said)
+
+
+async def _of_archive(blocks: AsyncIterator[bytes], said: Part) -> dict[str, Any]:
     head = await read_custom(blocks)
     expected = _detail(said)
     if head.database != expected.database:

@@ -15,6 +15,7 @@ from lilfox_tui.backup.postgresql.access import Access
 from lilfox_tui.backup.postgresql.aim import Aim
 from lilfox_tui.backup.postgresql.changes import changes_of
 from lilfox_tui.backup.postgresql.claim import claimed
+from lilfox_tui.backup.postgresql.code_checks import barring
 from lilfox_tui.backup.postgresql.compare import content_of, differing
 from lilfox_tui.backup.postgresql.content import TEXT_FORM
 from lilfox_tui.backup.postgresql.detail import Content
@@ -147,11 +148,22 @@ class TableTarget(DatabaseTarget):
         self._relation = before_name(live.table, staging.stamp)
         passes = (["--section=pre-data"], ["--data-only", "-n", live.schema, "-t", live.table])
         dump = await restore_part(
-            staging.access, staging.ground, staging.claim, aim, name, self._goal, moved, make, passes
+            staging.restoring,
+            staging.ground,
+            staging.claim,
+            aim,
+            name,
+            self._goal,
+            moved,
+            make,
+            passes,
+            heard=barring(aim.part.name, staging.powers, allowed=self._allowed),
         )
         there = await shape_of(psql, name, self._table)
         if there is None:
             raise BackupError(tr("{table} is not in the set", table=clean(self._table)))
+        if there.kind != live.kind:  # a view would run its query, with our rights
+            raise BackupError(tr("{table} is no table in the set", table=clean(self._table)))
         if set(there.columns) != set(live.columns):
             raise BackupError(
                 tr("{table}: its columns are others now: {names}", table=clean(self._table),

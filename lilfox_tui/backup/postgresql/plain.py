@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from secrets import token_hex
 
 from msgspec import Struct
 
 from lilfox_tui.backup.errors import BrokenSet
 from lilfox_tui.backup.postgresql.detail import Content, DatabaseDetail, SequenceValue, TableContent
+from lilfox_tui.backup.postgresql.executing import Executed, Executing
 from lilfox_tui.backup.postgresql.plain_lexer import Lexer, command_refused, refused
 from lilfox_tui.i18n import tr
 from lilfox_tui.text import clean
@@ -36,10 +37,24 @@ _OF_DATABASE = re.compile(rb"(?:CREATE|DROP|ALTER|COMMENT ON|SECURITY LABEL[^;]*
 _OWNER = re.compile(rb" OWNER TO (" + _IDENTIFIER + rb");\Z")
 _EXTENSION = re.compile(rb"CREATE EXTENSION (?:IF NOT EXISTS )?(" + _IDENTIFIER + rb")")
 _SETTING = re.compile(rb"SET ([a-z_]+) = '?([^;']*)'?;")
+_LEXING = re.compile(rb"(?i)standard_conforming_strings|backslash_quote|client_encoding")
+"""Settings that decide what is in quotes."""
+_LEXING_SET = re.compile(rb"SET (?:standard_conforming_strings = (?:on|off)|client_encoding = '[A-Za-z0-9_]+');")
+_MAY_SET = re.compile(rb"(?i)(?:SET|RESET|DISCARD|SELECT|ALTER|WITH|VALUES|TABLE|DO|CALL|EXECUTE|PREPARE|UPDATE)\b")
+"""Statements that may change a setting; what stands in the body of a function is not run by itself."""
+_SET = re.compile(rb"(?i)(?:SET|RESET|DISCARD)\b")
+_CODED = re.compile(rb"(?i)U&\"|\bNAMES\b|\bALL\b")
+"""In SET, RESET and DISCARD: names that are written in code, the other name of an encoding, all settings at once."""
+_LONGEST_NAME = 64
 _SEQUENCE = re.compile(rb"SELECT pg_catalog\.setval\('((?:[^']|'')*)', (-?\d+), (true|false)\);")
 _LARGE_OBJECT = re.compile(rb"SELECT pg_catalog\.lo_create\('")
-_UNSAFE_ENCODINGS = frozenset({"SJIS", "SHIFT_JIS_2004", "BIG5", "GBK", "UHC", "GB18030", "JOHAB"})
-"""A character may hold the byte of a quote or a backslash; no database has one of them."""
+ENCODINGS = frozenset(
+    ("UTF8", "SQL_ASCII", "MULE_INTERNAL", "EUC_JP", "EUC_CN", "EUC_KR", "EUC_TW", "EUC_JIS_2004", "KOI8R", "KOI8U",
+     *(f"LATIN{number}" for number in range(1, 11)), *(f"ISO_8859_{number}" for number in range(5, 9)),
+     *(f"WIN{number}" for number in (866, 874, *range(1250, 1259))))
+)  # fmt: skip
+"""Of databases, by the names that pg_dump gives them. In others, which a client alone may have (SJIS, BIG5, GBK …), a
+character may hold the byte of a quote or a backslash."""
 
 
 class PlainDump(Struct, frozen=True, kw_only=True):
@@ -63,6 +78,8 @@ class PlainDump(Struct, frozen=True, kw_only=True):
     tablespaces: tuple[str, ...]
     settings: tuple[str, ...]
     """Names that it sets, which an older server may not know (``transaction_timeout``)."""
+    executed: tuple[Executed, ...] = ()
+    """What it runs at a restore."""
 
     def detail(self) -> DatabaseDetail:
         """As the manifest of a set of today would say it."""
@@ -80,9 +97,14 @@ class PlainDump(Struct, frozen=True, kw_only=True):
 
 
 class PlainReader:
-    """Reads one dump block by block. ``cluster``: the globals that pg_dumpall writes."""
+    """Reads one dump block by block. ``cluster``: the globals that pg_dumpall writes. ``heard`` is told what the dump
+    runs whenever that has become more, before the statement is passed on; it may raise."""
 
-    def __init__(self, *, cluster: bool = False) -> None:
+    def __init__(self, *, cluster: bool = False, heard: Callable[[Executing], None] = lambda _executing: None) -> None:
+        self._cluster = cluster
+        self._heard = heard
+        self._executing = Executing()
+        self._told = 0
         self._header, self._trailer = (CLUSTER_HEADER, CLUSTER_TRAILER) if cluster else (HEADER, TRAILER)
         self._lexer = Lexer(self)
         self._headed = self._ended = False
@@ -134,6 +156,7 @@ class PlainReader:
             sequences=self._sequences,
             large_objects=self._large_objects,
             inserts=self._inserts,
+            executed=tuple(self._executing.found),
             **{name: tuple(found) for name, found in self._found.items()},
         )
 
@@ -145,11 +168,26 @@ class PlainReader:
             raise refused(tr("something follows its end: {statement}", statement=_shown(text)))
         if self._restricted and not self._opened:
             raise refused(tr("something follows its unrestrict: {statement}", statement=_shown(text)))
+        if not self._cluster and _may_change_quotes(text, whole=whole):
+            raise refused(tr("it changes what is in quotes in a way that cannot be followed: {statement}",
+                             statement=_shown(text)))  # fmt: skip
         if text[:12].upper() == b"INSERT INTO ":
             self._inserts += 1
         elif whole:
             self._learn(text)
-        return not _OF_DATABASE.match(text)
+        if _OF_DATABASE.match(text):
+            return False
+        if not self._cluster:
+            self._look(text, whole=whole)
+        return True
+
+    def _look(self, text: bytes, *, whole: bool) -> None:
+        """Has the statement judged; not one of literals alone, of which the lexer leaves the line break."""
+        if not text.endswith(b"\n") or self._executing.fires:
+            self._executing.statement(text, whole=whole, backslashes=self._lexer.backslash_escapes)
+        if self._executing.count != self._told:
+            self._told = self._executing.count
+            self._heard(self._executing)
 
     def comment(self, text: bytes) -> None:
         """See :class:`plain_lexer.Reader`."""
@@ -204,8 +242,8 @@ class PlainReader:
         self._found["settings"][name] = None
         if name == "client_encoding":
             self._encoding = value
-            if value.upper() in _UNSAFE_ENCODINGS:
-                raise refused(tr("its encoding {encoding} hides quotes", encoding=value))
+            if value not in ENCODINGS:
+                raise refused(tr("its encoding {encoding} may hide quotes", encoding=value[:_LONGEST_NAME]))
         elif name == "standard_conforming_strings":
             self._lexer.backslash_escapes = value == "off"
         elif name == "default_tablespace" and value:
@@ -244,6 +282,15 @@ async def read_plain(blocks: AsyncIterator[bytes], *, cluster: bool = False) -> 
         await asyncio.to_thread(reader.feed, block)
     _, dump = await asyncio.to_thread(reader.finish)
     return dump
+
+
+def _may_change_quotes(text: bytes, *, whole: bool) -> bool:
+    """Whether what follows the statement may be read in another way than it is here: pg_dump's own SET alone is
+    followed."""
+    if not _MAY_SET.match(text) or _LEXING_SET.fullmatch(text):
+        return False
+    setting = _SET.match(text) is not None
+    return _LEXING.search(text) is not None or (setting and (not whole or _CODED.search(text) is not None))
 
 
 def _name(identifier: bytes) -> str:

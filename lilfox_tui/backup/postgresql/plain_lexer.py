@@ -29,7 +29,7 @@ _SURE = 4
 """So many bytes must follow a token, or nothing more must come, for it to be known whole."""
 _NESTED = re.compile(rb"/\*|\*/")
 _AFTER_ESCAPED = re.compile(rb"(?:\s|--[^\n]*(?:\n|\Z))*")
-_COPY = re.compile(
+COPY = re.compile(
     rb"COPY (?P<table>(?:[^\s\"'();.]+|\"(?:[^\"]|\"\")*\")(?:\.(?:[^\s\"'();.]+|\"(?:[^\"]|\"\")*\"))?)"
     rb"(?: \((?:[^\"'();]|\"(?:[^\"]|\"\")*\")*\))?(?: WITH OIDS)?  ?FROM stdin;",
 )
@@ -165,6 +165,7 @@ class Lexer:
 
     def _line_comment(self, last: bool, *, tell: bool = False) -> bool:
         end = self._buffer.find(b"\n", self._at)
+        self._refuse_return(end)
         if end < 0:
             if not tell and not last:  # what has come of it is not needed any more
                 self._at = len(self._buffer) - 1
@@ -175,9 +176,17 @@ class Lexer:
         self._at = end
         return True
 
+    def _refuse_return(self, end: int) -> None:
+        """psql and the server take what follows a carriage return for the next line: it would be run, and was not read.
+        ``end`` of the comment's line; below 0: it has not come yet, and what follows the last byte is not known."""
+        text = self._buffer[self._at : end].rstrip(b"\r") if end >= 0 else self._buffer[self._at : -1]
+        if b"\r" in text:
+            raise refused(tr("a comment of it holds a carriage return"))
+
     def _rest_of_line(self, _last: bool) -> bool:
         end = self._buffer.find(b"\n", self._at)
-        self._at = len(self._buffer) if end < 0 else end
+        self._refuse_return(end)
+        self._at = max(self._at, len(self._buffer) - 1) if end < 0 else end
         if end >= 0:
             self._state = self._after_line
         return end >= 0
@@ -305,7 +314,7 @@ class Lexer:
 
     def _begin_data(self, text: bytes) -> bool:
         after = self._buffer[self._at : self._at + 2]
-        found = _COPY.fullmatch(text)
+        found = COPY.fullmatch(text)
         if found is None or not self._copy_may_begin or after[:1] not in (b"\n", b"\r"):
             raise refused(
                 tr("its COPY is none of pg_dump's: {statement}", statement=text[:80].decode("utf-8", "replace"))

@@ -12,6 +12,8 @@ from lilfox_tui.backup.postgresql.access import Access
 from lilfox_tui.backup.postgresql.ahead import Ahead
 from lilfox_tui.backup.postgresql.aim import Aim
 from lilfox_tui.backup.postgresql.clients import Programs
+from lilfox_tui.backup.postgresql.contents import looked_through
+from lilfox_tui.backup.postgresql.executing import Executing
 from lilfox_tui.backup.postgresql.ground import Ground
 from lilfox_tui.backup.postgresql.kept_session import KeptSession
 from lilfox_tui.backup.postgresql.needs import missing_tablespaces
@@ -53,21 +55,24 @@ async def restore_part(
     make: Callable[[], Awaitable[None]],
     passes: Sequence[Sequence[str]] = ((),),
     ahead: Ahead | None = None,
+    *,
+    heard: Callable[[Executing], None] = lambda _executing: None,
 ) -> PlainDump | None:
     """Restores the part into the database ``staged``, which ``make`` makes; what its script says, where it is one.
     ``passes``: of an archive words of pg_restore, for each time that it is run. ``ahead`` counts a large archive's
-    tables as they come.
+    tables as they come. ``access`` is that of who runs the dump; ``heard`` is told what it executes before that is run,
+    and may raise.
 
     Raises BackupError, BrokenSet, HostError.
     """
     if aim.plain:
         await make()
-        return await _restore_script(access, ground, aim, staged, goal, moved)
+        return await _restore_script(access, ground, aim, staged, goal, moved, heard)
     programs = fitting(access.clients, ground.server, aim)
     if programs is None:
         raise BackupError(tr("no pg_restore on {host} fits {part}", host=access.host.name, part=aim.part.name))
     common = ["--no-tablespaces"] if missing_tablespaces(ground, aim) else []
-    archive = _Archive(access, programs, claim, aim, staged, goal, ground.server.version_num, common, moved)
+    archive = _Archive(access, programs, claim, aim, staged, goal, ground.server.version_num, common, moved, heard)
     async with folder_on(access) as folder:
         if len(passes) == 1 and archive.raw_bytes > pouring.HEAD_BYTES and folder.holds(pouring.HEAD_BYTES):
             await make()
@@ -95,12 +100,23 @@ class _Archive:
         version_num: int,
         common: Sequence[str],
         moved: Moved,
+        heard: Callable[[Executing], None],
     ) -> None:
+        self._heard = heard
         self._access, self._programs, self._claim = access, programs, claim
         self._aim, self._staged, self._goal = aim, staged, goal
         self._version_num, self._common, self._moved = version_num, common, moved
         self.raw_bytes = aim.part.said.raw_bytes if aim.part.said is not None else 0
         """0 where nobody knows."""
+
+    async def _blocks(self) -> AsyncGenerator[bytes, None]:
+        """The archive, of which nothing comes before its table of contents was looked through."""
+        async with (
+            aclosing(self._goal.blocks(self._aim.part)) as blocks,
+            aclosing(looked_through(blocks, self._heard)) as passed,
+        ):
+            async for block in passed:
+                yield block
 
     async def restore_by_sections(self, folder: Folder, ahead: Ahead | None) -> None:
         """Rows by one session, while they are decoded: decoding and the server have a core each. Then indexes and
@@ -126,7 +142,7 @@ class _Archive:
         self._moved(self.raw_bytes)
 
     async def _restore_rows(self, head: Head, ahead: Ahead | None) -> None:
-        blocks = head.of(self._goal.blocks(self._aim.part))
+        blocks = head.of(self._blocks())
         await self._restore_stream(blocks, ["--section=pre-data", "--section=data"], self._shared(_SHARE_OF_ROWS))
         if ahead is not None:
             ahead.loaded()
@@ -140,7 +156,7 @@ class _Archive:
         self, folder: Folder, make: Callable[[], Awaitable[None]], passes: Sequence[Sequence[str]]
     ) -> None:
         """By several sessions, once all of it is decoded on the host, which is done while the database is made."""
-        decoded = self._goal.blocks(self._aim.part)
+        decoded = self._blocks()
         keeping = asyncio.ensure_future(
             keep_archive(self._access, folder, decoded, self._shared(_SHARE_OF_DECODING))
         )  # fmt: skip
@@ -155,7 +171,7 @@ class _Archive:
 
     async def restore_coming(self, words: Sequence[str], moved: Moved) -> None:
         """By one session, while it comes."""
-        await self._restore_stream(self._goal.blocks(self._aim.part), words, moved)
+        await self._restore_stream(self._blocks(), words, moved)
 
     async def _restore_stream(self, blocks: AsyncGenerator[bytes, None], words: Sequence[str], moved: Moved) -> None:
         words = [*self._common, *words]
@@ -171,10 +187,18 @@ class _Archive:
         return lambda done: self._moved(round(done * share))
 
 
-async def _restore_script(access: Access, ground: Ground, aim: Aim, staged: str, goal: Goal, moved: Moved) -> PlainDump:
+async def _restore_script(
+    access: Access,
+    ground: Ground,
+    aim: Aim,
+    staged: str,
+    goal: Goal,
+    moved: Moved,
+    heard: Callable[[Executing], None],
+) -> PlainDump:
     found: list[PlainDump] = []
     async with aclosing(goal.blocks(aim.part)) as blocks:
-        script = safe_script(_counted(blocks, moved), PlainReader(), found)
+        script = safe_script(_counted(blocks, moved), PlainReader(heard=heard), found)
         await run_script(access, script, staged, settings_of(ground.server.version_num), STAGING_ONLY)
     if not found:
         raise BrokenSet(tr("{part}: psql ended before the script did", part=aim.part.name))

@@ -20,6 +20,13 @@ from lilfox_tui.backup.postgresql.carried import Carried, carried_by, carried_of
 from lilfox_tui.backup.postgresql.changes import changes_of
 from lilfox_tui.backup.postgresql.claim import MEETING, claimed
 from lilfox_tui.backup.postgresql.clients import Clients
+from lilfox_tui.backup.postgresql.code_checks import (
+    about_code,
+    about_restore_role,
+    barring,
+    executed_in,
+    refuse_restore_role,
+)
 from lilfox_tui.backup.postgresql.compare import compare_database
 from lilfox_tui.backup.postgresql.connection import Connection
 from lilfox_tui.backup.postgresql.detail import DatabaseDetail
@@ -60,6 +67,20 @@ class Way(Struct, frozen=True, kw_only=True):
     connection: Connection
     binaries: str
     options: dict[str, Any]
+    restorer: Connection | None = None
+    """By which dumps are run, where that is another role's."""
+    run_code: bool = False
+    """What dumps execute is right."""
+
+    @asynccontextmanager
+    async def opened_to_restore(self, access: Access) -> AsyncIterator[Access]:
+        """The way by which dumps are run: ``access`` itself, or that of a role without rights beyond the database. It
+        is a login: what a script does cannot give it the rights of another. Raises BackupError, HostError."""
+        if self.restorer is None:
+            yield access
+            return
+        async with opened(self.host, self.restorer, binaries=self.binaries, clients=access.clients) as restoring:
+            yield restoring
 
     @asynccontextmanager
     async def opened(self, clients: Clients | None = None) -> AsyncIterator[Access]:
@@ -75,6 +96,10 @@ class Staging(Struct, frozen=True, kw_only=True):
     ground: Ground
     claim: KeptSession
     stamp: str
+    restoring: Access
+    """By which dumps are run."""
+    powers: tuple[str, ...]
+    """Of who runs them."""
 
 
 class DatabaseTarget:
@@ -88,6 +113,8 @@ class DatabaseTarget:
         self._stack = AsyncExitStack()
         self._staging: Staging | None = None
         self._made: list[str] = []
+        self._member_of: frozenset[str] = frozenset()
+        """Roles that the restore role is a member of."""
         self._ahead: dict[str, Ahead] = {}
         """Staging database → who counts it while it is restored."""
 
@@ -107,6 +134,8 @@ class DatabaseTarget:
                 await self._read_untold()
                 ground = await ground_of(Psql(access))
                 checks = about_server(ground, self._aims, self._goal, self._way.connection.server)
+                if self._way.restorer is not None:
+                    checks += await self._check_restorer(access, ground)
                 for aim in self._aims:
                     checks += await self._checks_of(access, ground, aim)
                 checks += await about_room(access, ground, [(aim, _form(aim, ground)) for aim in self._aims])
@@ -132,14 +161,19 @@ class DatabaseTarget:
         claim = await self._stack.enter_async_context(
             claimed(access, ground.server.version_num, staged if self._goal.scratch else [*names, *staged])
         )
-        self._staging = Staging(access=access, ground=ground, claim=claim, stamp=stamp)
+        restoring = await self._stack.enter_async_context(self._way.opened_to_restore(access))
+        if self._way.restorer is not None:
+            refuse_restore_role(await self._check_restorer(access, ground))
+        self._staging = Staging(
+            access=access, ground=ground, claim=claim, stamp=stamp, restoring=restoring, powers=self._powers(ground)
+        )
         for left in ground.leftovers:
             if left.target in names:
                 await drop(Psql(access), ground.server, left.name)
         done = 0
         for number, (aim, name) in enumerate(zip(self._aims, staged, strict=True)):
             self._made.append(name)
-            make = partial(create, Psql(access), name, aim.database, _form(aim, ground))
+            make = partial(create, Psql(access), name, aim.database, self._made_as(aim, ground))
             dump = await self._restore(self._staging, aim, name, _after(moved, done), make)
             if dump is not None and aim.detail.content is None:
                 self._aims = _with(
@@ -211,8 +245,38 @@ class DatabaseTarget:
             self._ahead[name] = ahead
             self._stack.push_async_callback(ahead.leave)
         return await restore_part(
-            staging.access, staging.ground, staging.claim, aim, name, self._goal, moved, make, ahead=ahead
+            staging.restoring,
+            staging.ground,
+            staging.claim,
+            aim,
+            name,
+            self._goal,
+            moved,
+            make,
+            ahead=ahead,
+            heard=barring(aim.part.name, staging.powers, allowed=self._allowed),
         )
+
+    @property
+    def _allowed(self) -> bool:
+        return self._goal.run_code or self._way.run_code
+
+    def _powers(self, ground: Ground) -> tuple[str, ...]:
+        """Rights beyond the database of who runs the dumps: none of a role that was looked at for that."""
+        return () if self._way.restorer is not None else ground.powers
+
+    async def _check_restorer(self, access: Access, ground: Ground) -> list[Check]:
+        assert self._way.restorer is not None
+        checks, self._member_of = await about_restore_role(Psql(access), ground, self._way.restorer.user)
+        return checks
+
+    def _made_as(self, aim: Aim, ground: Ground) -> Form:
+        """What the staging database is made with: it belongs to who runs the dump until it is put in place."""
+        form = _form(aim, ground)
+        restorer = self._way.restorer
+        if restorer is None or form.owner in self._member_of:
+            return form
+        return structs.replace(form, owner=restorer.user)
 
     async def _drop_made(self, ground: Ground) -> None:
         """By a way of its own: the one that staged may be what failed."""
@@ -230,8 +294,10 @@ class DatabaseTarget:
 
     async def _checks_of(self, access: Access, ground: Ground, aim: Aim) -> list[Check]:
         form = _form(aim, ground)
+        executed = await executed_in(aim, self._goal)
         return [
             *about_versions(ground, aim, access.clients),
+            *about_code(aim, executed, self._powers(ground), allowed=self._allowed),
             *await about_target(access, ground, aim, self._goal),
             *about_roles(ground, aim, form, globals_of(self._goal)),
             *about_extensions(ground, aim),

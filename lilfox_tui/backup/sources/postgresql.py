@@ -26,6 +26,12 @@ class Options(SourceConfig, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """The account on the host that runs the client programs, through sudo where the login is another (``postgres``)."""
     globals: bool = True
     """Roles, their memberships and settings, tablespaces, beside the databases."""
+    restore_role: str = ""
+    """Who runs a dump at a restore, by a login of its own: a role without rights beyond the database. The role of
+    ``url`` when not given."""
+    restore_password: SecretRef | None = None
+    run_code: bool = False
+    """What dumps of this source execute is right, also by a superuser: nobody is asked."""
     lock_timeout: Seconds = Seconds(60)
     """So long pg_dump waits for a table that somebody has locked."""
     binaries: str = ""

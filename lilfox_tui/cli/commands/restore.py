@@ -44,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--source", metavar="NAME", action=Given, default=[], help=_("only this source of the set; may be repeated"))
     add("--other-server", action="store_true", help=_("it is right that the server is not the one the set comes from"))
     add("--end-sessions", action="store_true", help=_("end the sessions that are in the way of the swap"))
+    add("--run-code", action="store_true", help=_("what the dump executes is right, also with a superuser's rights"))
     add("--undo", action="store_true", help=_("put back what was there before SET was restored"))
     add("--kept", action="store_true", help=_("show what restores keep beside what is in place"))
     add("--forget", action="store_true", help=_("take away what the restores of SET keep, also by the id of their job"))
@@ -75,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
         sources=tuple(args.source),
         other_server=args.other_server,
         end_sessions=args.end_sessions,
+        run_code=args.run_code,
     )
     if args.undo:
         return _done(args, "undo", wish)

@@ -48,6 +48,7 @@ class RestoreChoice(Struct):
     only: str = ""
     other_server: bool = False
     end_sessions: bool = False
+    run_code: bool = False
 
     @classmethod
     def of(cls, found: BackupSet, view: PlanView, wish: Wish) -> RestoreChoice:
@@ -98,6 +99,7 @@ class RestoreChoice(Struct):
             sources=() if self.whole else tuple(each.name for each in self.chosen),
             other_server=self.other_server,
             end_sessions=self.end_sessions,
+            run_code=self.run_code,
         )
         places = {each.name: each.place for each in self.chosen if each.place}
         if not self.planless:

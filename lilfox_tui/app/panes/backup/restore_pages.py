@@ -196,7 +196,8 @@ def check_items(choice: RestoreChoice, glyphs: Glyphs) -> list[Item]:
         return []
     server = _box(choice.other_server, _("it is right that this is another server than the set's"), glyphs)
     sessions = _box(choice.end_sessions, _("sessions in the way may be ended at the swap"), glyphs)
-    return [Item(server, "other-server"), Item(sessions, "end-sessions")]
+    code = _box(choice.run_code, _("what the dump executes is right"), glyphs)
+    return [Item(server, "other-server"), Item(sessions, "end-sessions"), Item(code, "run-code")]
 
 
 # ---- Confirm -----------------------------------------------------------------------------------------------------
@@ -221,6 +222,8 @@ def confirm_rows(choice: RestoreChoice, looked: Looked, glyphs: Glyphs) -> Itera
         yield (Piece("   "), Piece(_("Sessions that are in the way are ended."), "degraded"))
     if choice.other_server:
         yield (Piece("   "), Piece(_("It goes to another server than the one it comes from."), "degraded"))
+    if choice.run_code:
+        yield (Piece("   "), Piece(_("What the dump executes is run with the rights of who restores."), "degraded"))
     yield BLANK
     if looked.changes is None:
         yield (Piece("   " + _("counting what would change …"), "muted"),)

@@ -180,6 +180,9 @@ class RestoreWizard(RestoreView):
         elif item.act == "end-sessions":
             choice.end_sessions = not choice.end_sessions
             self._look()
+        elif item.act == "run-code":
+            choice.run_code = not choice.run_code
+            self._look()
         self._show()
 
     def _toggle(self, source: SourceChoice) -> None:
