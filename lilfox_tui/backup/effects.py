@@ -44,7 +44,7 @@ from lilfox_tui.backup.wish import Wish
 from lilfox_tui.backup.words import check_text, signature_text
 from lilfox_tui.config.loader import load
 from lilfox_tui.config.model import Config
-from lilfox_tui.errors import LilFoxError, NotAllowed
+from lilfox_tui.errors import HostError, LilFoxError, NotAllowed
 from lilfox_tui.i18n import listed, ntr, tr
 from lilfox_tui.jobs.ending import say_checked
 from lilfox_tui.jobs.run import Outcome, Run
@@ -84,6 +84,7 @@ async def backup(run: Run, wanted: dict[str, Any]) -> Outcome:
             LilFoxError
         ) as error:  # the server of a restore may be gone for ever: that keeps no backup from being made
             run.say(str(tr("a restore that was interrupted could not be settled: {error}", error=error)), "bad")
+        await _sweep(run, opening, plan)
         return await back_up(run, opening, plan, wish.tag)
 
 
@@ -125,6 +126,7 @@ async def prune(run: Run, wanted: dict[str, Any]) -> Outcome:
     _wish, config, plan = opened(wanted)
     gone: list[str] = []
     async with Opening(config) as opening:
+        await _sweep(run, opening, plan)
         for name, options in plan.stores.items():
             store = opening.store(name, options)
             async with store.lock(f"prune {plan.name}"):
@@ -139,6 +141,7 @@ async def restore(run: Run, wanted: dict[str, Any]) -> Outcome:
     wish, config, plan = opened(wanted)
     async with Opening(config) as opening:
         await _settle_all(run, opening)
+        await _sweep(run, opening, plan)
         store = opening.store(wish.store or plan.main, plan.stores[wish.store or plan.main])
         async with store.lock("restore", shared=True):
             found = chosen(await opening.sets_in(store), wish)
@@ -342,6 +345,19 @@ async def _settle_all(run: Run, opening: Opening) -> None:
                 ),
                 "warning",
             )
+
+
+async def _sweep(run: Run, opening: Opening, plan: Plan) -> None:
+    """Takes away what an earlier restore or drill of the plan's sources could not, such as one whose server died. What
+    belongs to a restore that is half done stays. That it cannot be done now keeps nothing else from being done."""
+    if await asyncio.to_thread(open_restores):
+        return
+    try:
+        await forget_left(run, opening, plan.config)
+    except HostError:
+        return  # it is told by what needs the host next
+    except LilFoxError as error:
+        run.say(str(tr("what an earlier restore left could not be taken away: {error}", error=error)), "note")
 
 
 def _judged(found: BackupSet, proof: Proof, good: str) -> Outcome:

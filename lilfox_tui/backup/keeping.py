@@ -79,14 +79,16 @@ async def all_left(opening: Opening, plans: Iterable[PlanConfig]) -> list[KeptLi
 
 
 async def forget_left(run: Run, opening: Opening, plan: PlanConfig) -> list[str]:
-    """Takes away what drills left beside the plan's sources, as far as nobody uses it. Raises BackupError, NotAllowed,
-    HostError."""
+    """Takes away what restores and drills that did not come to their end left beside the plan's sources, as far as
+    nobody uses it. Raises BackupError, NotAllowed, HostError."""
     gone: list[str] = []
     for _source, options in _sources([plan]):
         host = opening.host(options.host)
         if host.protected:
             raise NotAllowed(tr("changes on {host}: it is protected", host=host.name))
-        run.intent(str(tr("taking away what drills left on {host}", host=host.name)))
+        if not await source_module(options.kind).left(options, host):
+            continue
+        run.intent(str(tr("taking away what restores and drills left on {host}", host=host.name)))
         names: list[str] = await source_module(options.kind).forget_left(options, host)
         for name in names:
             run.done(str(tr("{name} is gone", name=name)))

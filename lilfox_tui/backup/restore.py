@@ -225,7 +225,8 @@ class Restore:
             try:
                 await (target.discard() if self._staged_is_ours else target.leave())
             except LilFoxError as error:
-                run.say(str(tr("what was restored beside could not be taken away: {error}", error=error)), "warning")
+                told = tr("{error} – {hint}", error=error.message, hint=error.hint) if error.hint else error.message
+                run.say(str(told), "warning")
 
     async def _taken_back(self, error: LilFoxError, restored: journal.Restored, done: list[Swap]) -> BackupError:
         """What is told when a swap failed, after those before it were undone."""

@@ -4,6 +4,7 @@ without rights beyond the database where there is one, whatever the script tries
 from __future__ import annotations
 
 import gzip
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,7 +26,7 @@ ROWS = "CREATE TABLE users AS SELECT g AS id FROM generate_series(1, 100) g; ALT
 def server(request: pytest.FixtureRequest) -> Iterator[Postgres]:
     with Postgres(version=request.param) as running:
         running.csv("CREATE ROLE app LOGIN; CREATE ROLE restorer LOGIN; CREATE ROLE powerful LOGIN CREATEDB")
-        running.csv("GRANT app TO restorer")
+        running.csv("CREATE ROLE creator LOGIN CREATEDB; GRANT app TO restorer; GRANT app TO creator")
         running.csv("GRANT pg_execute_server_program, app TO powerful")
         yield running
 
@@ -40,9 +41,16 @@ def shop(server: Postgres) -> Iterator[Options]:
 
 
 @pytest.fixture
-def canary(tmp_path: Path) -> Path:
-    tmp_path.chmod(0o777)
-    return tmp_path / "canary"
+def canary() -> Iterator[Path]:
+    """A file that the server's account could make."""
+    with tempfile.TemporaryDirectory(prefix="lilfox-canary-") as folder:
+        Path(folder).chmod(0o777)
+        yield Path(folder) / "canary"
+
+
+def ran(canary: Path) -> bool:
+    """Whether the program was run."""
+    return canary.exists()
 
 
 def program(canary: Path) -> str:
@@ -88,13 +96,13 @@ async def test_a_powerful_role_is_asked_before_code_of_a_dump_is_run(
     with pytest.raises(NotReady, match="nothing of that was run"):
         await into.stage(lambda _done: None)
     await into.discard()
-    assert not canary.exists()
+    assert not ran(canary)
     assert databases(server) == ["shop"]
     into = target(options, kept.goal(run_code=True))
     assert not any("--run-code" in each for each in bad(await into.checks()))
     await into.stage(lambda _done: None)
     await into.discard()
-    assert canary.exists(), "somebody said that it is right"
+    assert ran(canary), "somebody said that it is right"
 
 
 @pytest.mark.parametrize("how", ["script", "archive"])
@@ -105,10 +113,10 @@ async def test_the_restore_role_runs_it_without_the_right(
     options = options_for(server, restore_role="restorer")
     into = target(options, kept.goal(run_code=False))
     assert bad(await into.checks()) == []
-    with pytest.raises(BackupError, match="permission denied"):
+    with pytest.raises(BackupError, match="pg_execute_server_program"):
         await into.stage(lambda _done: None)
     await into.discard()
-    assert not canary.exists()
+    assert not ran(canary)
     assert databases(server) == ["shop"]
 
 
@@ -126,7 +134,7 @@ async def test_a_script_cannot_take_the_rights_back(server: Postgres, shop: Opti
     with pytest.raises(BackupError):
         await into.stage(lambda _done: None)
     await into.discard()
-    assert not canary.exists()
+    assert not ran(canary)
 
 
 @pytest.mark.parametrize("manual", [False, True])

@@ -9,11 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import msgspec
 import pytest
 
+from lilfox_tui.backup import effects
+from lilfox_tui.backup.wish import Wish
 from lilfox_tui.cli.schemas import schema
+from lilfox_tui.errors import LilFoxError
 from tests.services.backup_lab import ROWS, BackupLab
 from tests.services.postgres import Postgres
+from tests.unit.backup.noted_run import NotedRun
 from tests.unit.jobs.running import jobs
 
 __all__ = ["jobs"]
@@ -138,3 +143,45 @@ def test_a_host_that_does_not_answer_is_said_and_keeps_nothing_from_being_told(
         server.start()
     assert lab.lilfox("backup", "settle", "--finish").returncode == 0
     assert as_of_today(lab) == (False, False)
+
+
+class Stopping(NotedRun):
+    """A run whose server dies when the first of a dump has been restored."""
+
+    def __init__(self, server: Postgres) -> None:
+        super().__init__()
+        self._server, self._stopped = server, False
+
+    def moved(self, part: str, done_bytes: int, total_bytes: int | None = None) -> None:
+        """See ``Run.moved``."""
+        if not self._stopped and part == "database":
+            self._stopped = True
+            self._server.stop()
+
+
+@pytest.mark.parametrize("then", ["prune", "run", "restore"])
+async def test_what_a_server_that_died_kept_is_named_and_goes_with_the_next_run(
+    lab: BackupLab, server: Postgres, then: str
+) -> None:
+    lab.planned({"nightly": lab.plan(keep={"last": 3})})
+    name = lab.run("nightly").stdout.strip()
+    noted = Stopping(server)
+    wish = Wish(config=str(lab.config), plan="nightly", set=name)
+    try:
+        with pytest.raises(LilFoxError) as caught:
+            await effects.restore(noted, msgspec.to_builtins(wish))
+    finally:
+        server.start()
+    left = [each for each in databases_of(server) if each != lab.database]
+    told = "\n".join([str(caught.value), str(caught.value.hint), *(text for _level, text in noted.said)])
+    assert "is taken away" not in told
+    assert len(left) == 1
+    assert f'DROP DATABASE "{left[0]}"' in told
+    words = {"prune": ("prune", "nightly", "--yes"), "run": ("run", "nightly"), "restore": ()}[then]
+    done = lab.lilfox("backup", *words) if words else lab.lilfox("restore", name, "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not {*left} & {*databases_of(server)}
+
+
+def databases_of(server: Postgres) -> list[str]:
+    return [name for [name] in server.csv("SELECT datname FROM pg_database WHERE datname LIKE '%lilfox%' ORDER BY 1")]

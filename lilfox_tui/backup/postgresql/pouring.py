@@ -20,7 +20,7 @@ from lilfox_tui.redact import redact
 from lilfox_tui.text import clean
 
 Moved = Callable[[int], None]
-STAGING_ONLY = tr("Nothing but the staging database was written, and it is taken away.")
+STAGING_ONLY = tr("Nothing but the staging database was written.")
 
 MARGIN_BYTES = 256 * 1024 * 1024
 """What an archive that is put on the host's disk must leave free there."""

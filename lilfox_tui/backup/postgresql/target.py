@@ -288,7 +288,8 @@ class DatabaseTarget:
             raise BackupError(
                 tr("what was staged could not be taken away ({names}): {reason}",
                    names=clean(listed(self._made)), reason=error.message),
-                tr("What is in place was not touched. The next restore takes it away, or DROP DATABASE does."),
+                tr("What is in place was not touched. The next backup run, backup prune or restore takes it away, or: "
+                   "{statements}", statements=clean("; ".join(map(_drop_by_hand, self._made)))),
             ) from None  # fmt: skip
         self._made.clear()
 
@@ -429,6 +430,11 @@ async def finish_databases(way: Way, swap: Swap) -> None:
                 steps.append(Step(pair.staged, pair.target, given=carried, ours=True))
             if steps:
                 await rename(access, ground.server, claim, steps, end_sessions=swap.end_sessions)
+
+
+def _drop_by_hand(name: str) -> str:
+    quoted = name.replace('"', '""')
+    return f'DROP DATABASE "{quoted}"'
 
 
 def _as_before(pair: Renames, there: set[str]) -> bool:

@@ -1,0 +1,120 @@
+"""What the Backup pane says before anything else, and the words and numbers that people decide by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from msgspec.structs import replace
+
+from lilfox_tui.app.dialogs.chooser import Chooser
+from lilfox_tui.app.dialogs.confirm import Confirm
+from lilfox_tui.backup.half_done import HalfDone, Side
+from lilfox_tui.backup.journal import Restored
+from lilfox_tui.backup.source import Change, Swap
+from lilfox_tui.backup.words import lost_text, status_text
+from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.backup_view import Backups
+from lilfox_tui.monitor.export import prometheus, report, worst
+from lilfox_tui.monitor.model import Overview
+from tests.app.backups_made import NOW, healthy
+from tests.app.restore_stand_in import StandIn
+from tests.app.still import screen_text
+from tests.app.test_backup_screens import showing
+from tests.app.test_restore_wizard import looked, opened
+from tests.waiting import until
+
+SET = "lilfox_20260329_020000"
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
+    made = StandIn(monkeypatch)
+    yield made
+    made.going_on.set()
+
+
+def half_done() -> Backups:
+    """A restore of which the database alone is in place."""
+    swaps = (
+        Swap(kind="postgresql", set=SET, target="lilfox", staged="lilfox_restore_x", before="lilfox_before_x"),
+        Swap(
+            kind="files", set=SET, target="/srv/uploads", staged="/srv/.r", before="/srv/b", also=(Renames("", "", ""),)
+        ),
+    )
+    restored = Restored(run="20260329-031200-3f9a", set=SET, at=NOW, stage="swapping", swaps=swaps)
+    sides = (
+        Side(target="lilfox", host="", standing="restored"),
+        Side(target="/srv/uploads", host="web-1", standing="before"),
+    )
+    return replace(healthy(), half_done=(HalfDone(restored=restored, sides=sides),))
+
+
+async def test_a_restore_that_is_half_done_is_said_in_every_pane_and_settled_from_here(stand_in: StandIn) -> None:
+    app = showing(half_done())
+    async with app.run_test(size=(120, 30)) as pilot:
+        await pilot.pause()
+        assert "1 restore half done" in screen_text(pilot), "in the frame of every pane"
+        assert "3 Backup ✖" in screen_text(pilot)
+        await pilot.press("3")
+        await pilot.pause()
+        text = " ".join(screen_text(pilot).split())
+        assert f"the restore of {SET} is half done" in text
+        assert "of the set: lilfox" in text
+        assert "as before: web-1:/srv/uploads" in text
+        await pilot.press("S")
+        await until(lambda: isinstance(app.screen, Chooser))
+        await pilot.press("down", "enter")
+        await until(lambda: isinstance(app.screen, Confirm))
+        await pilot.press(*"take-back", "enter")
+        await until(lambda: stand_in.started)
+    [request] = stand_in.started
+    assert request.kind == "settle"
+    assert (request.wanted["set"], request.wanted["finish"]) == ("20260329-031200-3f9a", False)
+
+
+def test_other_programs_are_told_too() -> None:
+    overview = Overview(NOW, {}, {}, backups=half_done())
+    assert worst(overview) is Level.FAILING
+    assert overview.count(Level.FAILING) == 1
+    assert "lilfox_restores_half_done 1.0" in prometheus(overview, {})
+    assert [half["set"] for half in report(overview)["half_done"]] == [SET]
+
+
+async def test_the_pane_says_that_it_shows_now_while_the_screen_is_rewound() -> None:
+    app = showing(healthy())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("3")
+        await pilot.pause()
+        assert "as they are now" not in screen_text(pilot)
+        await pilot.press("left_square_bracket")
+        await pilot.pause()
+        assert "Backups are shown as they are now, not as at" in screen_text(pilot)
+        await pilot.press("grave_accent")
+        await pilot.pause()
+        assert "as they are now" not in screen_text(pilot)
+
+
+def test_what_is_lost_is_counted_in_rows_and_files() -> None:
+    changes = [Change("public.log", "1,227 rows", "0 rows", lost_rows=1227), Change("public.users", "1 row", "2 rows")]
+    assert lost_text(changes) == "1227 rows are newer than the backup and would be lost"
+    changes.append(Change("a.png", "newer", "older", lost_files=1))
+    assert "1 file is newer than the backup" in lost_text(changes)
+    assert lost_text([Change("public.users", "1 row", "2 rows")]) == ""
+
+
+async def test_the_wizard_counts_rows_and_files(stand_in: StandIn) -> None:
+    app = showing(healthy())
+    async with app.run_test(size=(120, 40)) as pilot:
+        wizard = await opened(pilot)
+        await looked(wizard)
+        await pilot.press("enter", "enter", "enter")
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert "90 rows are newer than the backup and would be lost" in text
+        assert "1 file is newer than the backup and would be lost" in text
+    assert stand_in.started == []
+
+
+def test_a_set_that_a_drill_restored_is_restore_tested() -> None:
+    assert status_text("restored") == "restore-tested"
