@@ -38,9 +38,7 @@ def half_done() -> Backups:
     """A restore of which the database alone is in place."""
     swaps = (
         Swap(kind="postgresql", set=SET, target="lilfox", staged="lilfox_restore_x", before="lilfox_before_x"),
-        Swap(
-            kind="files", set=SET, target="/srv/uploads", staged="/srv/.r", before="/srv/b", also=(Renames("", "", ""),)
-        ),
+        Swap(kind="files", set=SET, target="/srv/uploads", staged="/srv/.r", before="/srv/b"),
     )
     restored = Restored(run="20260329-031200-3f9a", set=SET, at=NOW, stage="swapping", swaps=swaps)
     sides = (
