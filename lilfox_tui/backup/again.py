@@ -1,7 +1,7 @@
 """What is begun again when a link was lost in the middle of it: only what may be done twice.
 
 A dump, a copy, a verification, what is staged and what is compared leave nothing that a second try would meet. Renames
-are not begun again: what came of them is looked at (``restore.settle``).
+are not begun again: what came of them is looked at (``settling.settle``).
 """
 
 from __future__ import annotations

@@ -61,18 +61,7 @@ async def drill(
         proof = await verify(run, reader, found)
         if proof.level == "broken":
             return proof
-    missing = sorted({part.source for part in found.parts} - set(sources))
-    if missing:
-        raise BackupError(
-            tr(
-                "{set} has parts of {sources}, which have no place to be restored to",
-                set=found.id,
-                sources=listed(missing),
-            ),
-            tr(
-                "name the server, such as: --database postgresql://USER@HOST/DATABASE; or a plan that has those sources"
-            ),
-        )
+    _refuse_placeless(found, sources)
     wanted = Wanted(sources=dict(sources), places=dict(places), scratch=True, other_server=True, run_code=run_code)
     restore = Restore(opening, found, reader.after(proof).blocks, wanted)
     started = time.monotonic()
@@ -99,3 +88,19 @@ async def drill(
     )
     await put_proof(run, reader, proof)
     return proof
+
+
+def _refuse_placeless(found: BackupSet, sources: Mapping[str, Any]) -> None:
+    """Raises BackupError for parts that have no place to be restored to."""
+    missing = sorted({part.source for part in found.parts} - set(sources))
+    if missing:
+        raise BackupError(
+            tr(
+                "{set} has parts of {sources}, which have no place to be restored to",
+                set=found.id,
+                sources=listed(missing),
+            ),
+            tr(
+                "name the server, such as: --database postgresql://USER@HOST/DATABASE; or a plan that has those sources"
+            ),
+        )

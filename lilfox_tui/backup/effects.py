@@ -32,11 +32,12 @@ from lilfox_tui.backup.model import BackupSet
 from lilfox_tui.backup.names import local_zone
 from lilfox_tui.backup.opening import Opening
 from lilfox_tui.backup.plan import Plan, plan_named, plan_of
-from lilfox_tui.backup.restore import Restore, Wanted, finish, refuse_bad, refuse_broken, take_back
-from lilfox_tui.backup.restore import settle as settle_restore
+from lilfox_tui.backup.restore import Restore, Wanted, refuse_bad, refuse_broken
 from lilfox_tui.backup.restore import undo as undo_restore
 from lilfox_tui.backup.run import back_up, reader_of
 from lilfox_tui.backup.run import prune as prune_store
+from lilfox_tui.backup.settling import finish, take_back
+from lilfox_tui.backup.settling import settle as settle_restore
 from lilfox_tui.backup.status import Status
 from lilfox_tui.backup.verify import refuse_untrusted
 from lilfox_tui.backup.verify import verify as verify_set

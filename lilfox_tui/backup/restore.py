@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -19,9 +18,10 @@ from lilfox_tui.backup.again import LINK, again
 from lilfox_tui.backup.check import Check
 from lilfox_tui.backup.errors import BackupError, BrokenSet, Different, HalfSwapped, NotReady
 from lilfox_tui.backup.model import BackupSet, FoundPart
-from lilfox_tui.backup.opening import Opening, source_module
+from lilfox_tui.backup.opening import Opening
 from lilfox_tui.backup.phases import phase
-from lilfox_tui.backup.source import Change, Comparison, Goal, Kept, Swap, Target
+from lilfox_tui.backup.settling import settle, undo_rest, undo_swap
+from lilfox_tui.backup.source import Change, Comparison, Goal, Swap, Target
 from lilfox_tui.backup.verify import refuse_untrusted
 from lilfox_tui.errors import HostError, LilFoxError, NotAllowed
 from lilfox_tui.i18n import clauses, tr
@@ -270,11 +270,6 @@ def refuse_broken(found: BackupSet) -> None:
         )
 
 
-async def undo_swap(opening: Opening, swap: Swap) -> None:
-    """What was there before is there again. Raises BackupError, HostError."""
-    await source_module(swap.kind).undo(swap, opening.host(swap.host or None))
-
-
 async def undo(run: Run, opening: Opening, restored: journal.Restored) -> None:
     """Undoes a whole restore, the last part first. Raises NotAllowed for a protected host, BackupError, HostError."""
     for host in {swap.host or None: opening.host(swap.host or None) for swap in restored.swaps}.values():
@@ -292,7 +287,7 @@ async def _undo(run: Run, opening: Opening, restored: journal.Restored) -> None:
     def tell(swap: Swap) -> None:
         run.done(str(tr("{target}: is as it was before", target=swap.target)))
 
-    await _undo_rest(opening, restored, intend, tell)
+    await undo_rest(opening, restored, intend, tell)
 
 
 async def _to_the_end(run: Run, renames: Coroutine[Any, Any, T]) -> T:
@@ -305,90 +300,6 @@ async def _to_the_end(run: Run, renames: Coroutine[Any, Any, T]) -> T:
             if going.cancelled():
                 raise
             run.say(str(tr("too late to cancel: the renames are under way")), "warning")
-
-
-async def settle(opening: Opening, restored: journal.Restored) -> str:
-    """Finishes the renames of a restore whose process died between them (all was compared before the first of them), or
-    the undoing of one; gives what was done in a sentence. Where one of them cannot be finished all are undone: those
-    before it, and those after it, which were not begun. Raises BackupError, HostError."""
-    if restored.stage == "undoing":
-        await _undo_rest(opening, restored)
-        return str(tr("the restore of {set} that was interrupted is undone", set=restored.set))
-    for swap in restored.swaps:
-        if await source_module(swap.kind).settle(swap, opening.host(swap.host or None)) == "undone":
-            await _all_back(opening, restored)
-            return str(tr("the restore of {set} that was interrupted is as it was before", set=restored.set))
-    journal.write(msgspec.structs.replace(restored, stage="swapped"))
-    return str(tr("the restore of {set} that was interrupted is finished", set=restored.set))
-
-
-async def finish(opening: Opening, restored: journal.Restored) -> str:
-    """All that was restored is in place, whichever of its renames were made; of an undoing: all is as it was before.
-    Gives that in a sentence. Raises BackupError, HostError; then what is done is done, and it is still half done."""
-    if restored.stage == "undoing":
-        return await _all_back(opening, restored)
-    return await _all_in_place(opening, restored)
-
-
-async def take_back(opening: Opening, restored: journal.Restored) -> str:
-    """The other way: all is as it was before; of an undoing: all that was restored is in place again. Raises
-    BackupError, HostError."""
-    if restored.stage == "undoing":
-        return await _all_in_place(opening, restored)
-    return await _all_back(opening, restored)
-
-
-async def _all_in_place(opening: Opening, restored: journal.Restored) -> str:
-    restored = msgspec.structs.replace(restored, stage="swapping", undone=0)
-    journal.write(restored)
-    for swap in restored.swaps:
-        await source_module(swap.kind).finish(swap, opening.host(swap.host or None))
-    journal.write(msgspec.structs.replace(restored, stage="swapped"))
-    return str(tr("all of {set} is in place; back to what was there: lilfox restore --undo {set}", set=restored.set))
-
-
-async def _all_back(opening: Opening, restored: journal.Restored) -> str:
-    idle = [each for each in restored.swaps if await _is_staged_alone(opening, each)]
-    await _undo_rest(opening, restored)
-    for each in idle:
-        with suppress(LilFoxError):  # it stays and is shown with what restores keep
-            await source_module(each.kind).forget(each, opening.host(each.host or None))
-    return str(tr("all is as it was before {set} was restored", set=restored.set))
-
-
-async def _is_staged_alone(opening: Opening, swap: Swap) -> bool:
-    """Whether none of its renames was made: what was staged was never in use, and nobody wants it back."""
-    try:
-        kept: list[Kept] = await source_module(swap.kind).kept(swap, opening.host(swap.host or None))
-    except LilFoxError:
-        return False
-    before = {one.before for one in swap.renames}
-    return len(kept) == len(swap.renames) and not any(each.name in before for each in kept)
-
-
-async def _undo_rest(
-    opening: Opening,
-    restored: journal.Restored,
-    intend: Callable[[Swap], None] = lambda _swap: None,
-    tell: Callable[[Swap], None] = lambda _swap: None,
-) -> None:
-    """Undoes what is not undone yet, the last first; each is on the disk once it is. Where the first of a whole restore
-    is refused, the restore stands as it did."""
-    stood = restored.stage == "swapped"
-    restored = msgspec.structs.replace(restored, stage="undoing")
-    journal.write(restored)
-    for swap in reversed(restored.swaps[: len(restored.swaps) - restored.undone]):
-        intend(swap)
-        try:
-            await undo_swap(opening, swap)
-        except LilFoxError:
-            if stood and not restored.undone:
-                journal.write(msgspec.structs.replace(restored, stage="swapped"))
-            raise
-        restored = msgspec.structs.replace(restored, undone=restored.undone + 1)
-        journal.write(restored)
-        tell(swap)
-    journal.write(msgspec.structs.replace(restored, stage="undone"))
 
 
 def _name_of(options: Any, place: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lilfox_tui.backup.status import Status
 from lilfox_tui.i18n import _, clauses, ngettext
 
 if TYPE_CHECKING:
@@ -17,13 +16,13 @@ if TYPE_CHECKING:
 def status_text(status: str) -> str:
     """How far a set is proven, in a word."""
     return {
-        Status.RESTORED: _("restore-tested"),
-        Status.INTACT: _("intact"),
-        Status.UNVERIFIED: _("unverified"),
-        Status.PARTIAL: _("partial"),
-        Status.UNTRUSTED: _("not trusted"),
-        Status.BROKEN: _("broken"),
-    }.get(Status(status), status)
+        "restored": _("restore-tested"),
+        "intact": _("intact"),
+        "unverified": _("unverified"),
+        "partial": _("partial"),
+        "untrusted": _("not trusted"),
+        "broken": _("broken"),
+    }.get(status, status)
 
 
 def signature_text(signature: str) -> str:

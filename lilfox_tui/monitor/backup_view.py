@@ -1,7 +1,6 @@
 """What the monitor tells of backups: plans with their sets, and all jobs.
 
-Only the shapes: nothing of backup/ but the names of states, and nothing of jobs/, is imported here, since the first
-frame waits for none of it.
+Only the shapes: nothing of backup/ and of jobs/ is imported here, since the first frame waits for none of it.
 """
 
 from __future__ import annotations
@@ -12,21 +11,20 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from lilfox_tui.backup.status import Status
 from lilfox_tui.config.model import PlanConfig
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import Message
 from lilfox_tui.metrics.model import Level
 
 SET_LEVELS = {
-    Status.RESTORED: Level.GOOD,
-    Status.INTACT: Level.DEGRADED,
-    Status.PARTIAL: Level.DEGRADED,
-    Status.UNVERIFIED: Level.UNKNOWN,
-    Status.UNTRUSTED: Level.FAILING,
-    Status.BROKEN: Level.FAILING,
+    "restored": Level.GOOD,
+    "intact": Level.DEGRADED,
+    "partial": Level.DEGRADED,
+    "unverified": Level.UNKNOWN,
+    "untrusted": Level.FAILING,
+    "broken": Level.FAILING,
 }
-"""Shapes of what is known of a set: ● ◐ ○ ✖."""
+"""Shapes of what is known of a set, by its ``backup/status.py``: ● ◐ ○ ✖."""
 
 if TYPE_CHECKING:
     from lilfox_tui.backup.half_done import HalfDone

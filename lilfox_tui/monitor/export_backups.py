@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from lilfox_tui.backup.status import Status
 from lilfox_tui.metrics.model import Labels, Level
 from lilfox_tui.monitor.backup_view import Backups, PlanView
 from lilfox_tui.monitor.export_forms import Family, Line, iso
@@ -50,6 +49,8 @@ def backups_families(backups: Backups | None, now: datetime) -> Iterator[Family]
 
 def _by_state(views: Sequence[tuple[Labels, PlanView]]) -> list[tuple[Labels, float]]:
     """Each state is told, also with 0: an alert is to see it come."""
+    from lilfox_tui.backup.status import Status
+
     return [
         ((*labels, ("state", state.value)), float(sum(found.status == state for found in view.sets)))
         for labels, view in views

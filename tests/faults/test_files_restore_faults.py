@@ -19,7 +19,7 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from lilfox_tui.backup import restore
+from lilfox_tui.backup import restore, settling
 from lilfox_tui.backup.errors import BackupError, HalfSwapped
 from lilfox_tui.backup.journal import Restored
 from lilfox_tui.backup.model import FoundPart
@@ -272,7 +272,7 @@ async def test_row_47_what_was_staged_beside_a_database_that_is_undone_goes(
     noted = Restored(run="20231230-020000-3f9a", set="s", at=datetime.now(UTC), stage="swapping", swaps=(first, swap))
     assert sorted(os.listdir(app / "public")) != ["uploads"]
     async with Opening(Config()) as opening:
-        await restore.settle(opening, noted)
+        await settling.settle(opening, noted)
     assert os.listdir(app / "public") == ["uploads"]
     assert (app / U / "kept.txt").read_text() == "kept"
 

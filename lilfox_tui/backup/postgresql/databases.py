@@ -38,14 +38,13 @@ from lilfox_tui.backup.postgresql.one_table import (
 )
 from lilfox_tui.backup.postgresql.psql import Psql
 from lilfox_tui.backup.postgresql.server import databases_of, server_of
-from lilfox_tui.backup.postgresql.target import (
-    DatabaseTarget,
-    Way,
+from lilfox_tui.backup.postgresql.settling import (
     finish_databases,
     settle_databases,
     standing_of_databases,
     undo_databases,
 )
+from lilfox_tui.backup.postgresql.target import DatabaseTarget, Way
 from lilfox_tui.backup.source import Content, Goal, Into, Kept, Settled, Standing, Swap
 from lilfox_tui.backup.sources.postgresql import Options
 from lilfox_tui.errors import LilFoxError, UsageError

@@ -10,7 +10,7 @@ from typing import cast
 
 import pytest
 
-from lilfox_tui.backup import journal, restore
+from lilfox_tui.backup import journal, restore, settling
 from lilfox_tui.backup.check import Check
 from lilfox_tui.backup.errors import BackupError, BrokenSet, Different, NotReady
 from lilfox_tui.backup.model import BackupSet, FoundPart
@@ -240,7 +240,7 @@ async def test_an_undo_that_was_interrupted_goes_on_with_what_is_not_undone_yet(
     assert (left.stage, left.undone) == ("undoing", 1)
     world.fails.clear()
     world.calls.clear()
-    assert "is undone" in await restore.settle(opening_of(world), left)
+    assert "is undone" in await settling.settle(opening_of(world), left)
     assert world.calls == ["database.undo"]
     assert world.place == {"database": "old", "uploads": "old"}
 
@@ -263,7 +263,7 @@ async def test_the_renames_of_a_dead_process_are_on_the_disk_before_the_first_an
     (left,) = journal.read_all()
     assert left.stage == "swapping"
     assert [swap.target for swap in left.swaps] == ["database", "uploads"]
-    assert await restore.settle(opening_of(world), left) == (
+    assert await settling.settle(opening_of(world), left) == (
         "the restore of lilfox_20231230_020000 that was interrupted is finished"
     )
     assert [each.stage for each in journal.read_all()] == ["swapped"]
@@ -274,7 +274,7 @@ async def test_where_renames_cannot_be_finished_all_of_them_are_undone(world: Wo
     restored = await whole(world)
     world.calls.clear()
     world.settled[lost] = "undone"
-    assert "as it was before" in await restore.settle(opening_of(world), restored)
+    assert "as it was before" in await settling.settle(opening_of(world), restored)
     assert [each.stage for each in journal.read_all()] == ["undone"]
     assert world.place == {"database": "old", "uploads": "old"}
     settled = [call for call in world.calls if call.endswith("settle")]
@@ -291,7 +291,7 @@ async def test_what_was_staged_and_never_in_place_goes_with_the_undone(
     """What may have been in use stays: it has what was written to it since."""
     restored = await whole(world)
     world.settled["database"], world.kept["uploads"] = "undone", kept
-    await restore.settle(opening_of(world), restored)
+    await settling.settle(opening_of(world), restored)
     assert ("uploads.forget" in world.calls) is goes
     assert "database.forget" not in world.calls, "its settling takes away what was staged"
 
@@ -301,7 +301,7 @@ async def test_what_cannot_be_taken_away_stays_and_all_is_as_it_was(world: World
     restored = await whole(world)
     world.settled["database"], world.kept["uploads"] = "undone", ["uploads_new"]
     world.fails.add(fault)
-    assert "as it was before" in await restore.settle(opening_of(world), restored)
+    assert "as it was before" in await settling.settle(opening_of(world), restored)
     assert [each.stage for each in journal.read_all()] == ["undone"]
 
 
@@ -333,7 +333,7 @@ async def test_where_the_journal_cannot_be_written_any_more_what_is_in_place_is_
     assert world.place == {"database": "new", "uploads": "new"}
     [known] = journal.read_all()
     assert known.stage == "swapping"
-    assert "finished" in await restore.settle(opening_of(world), known)
+    assert "finished" in await settling.settle(opening_of(world), known)
     assert [each.stage for each in journal.read_all()] == ["swapped"]
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.panes.backup.rows import SET_ROLES, BackupStyle
 from lilfox_tui.app.wrap import wrapped
-from lilfox_tui.backup.status import Status
 from lilfox_tui.backup.words import of, signature_text, status_text
 from lilfox_tui.i18n import _, ngettext
 from lilfox_tui.monitor.backup_view import SET_LEVELS, PlanView
@@ -99,7 +98,7 @@ def _proof(found: BackupSet, style: BackupStyle) -> Iterator[Row]:
         text = _("read whole on {at}: digests, trailers and content are right", at=at)
     else:
         text = _("found broken on {at}: {reason}", at=at, reason=proof.reason)
-    yield _field(_("proof"), text, SET_ROLES.get(Status(proof.level), "text"))
+    yield _field(_("proof"), text, SET_ROLES.get(proof.level, "text"))
 
 
 def _missing(found: BackupSet) -> Iterator[Row]:

@@ -14,7 +14,6 @@ from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.host_rows import ROLES
 from lilfox_tui.app.job_words import kind_text, percent_of
 from lilfox_tui.app.wrap import wrapped
-from lilfox_tui.backup.status import Status
 from lilfox_tui.backup.words import of, status_text
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import _, listed
@@ -26,12 +25,12 @@ if TYPE_CHECKING:
     from lilfox_tui.jobs.model import Job
 
 SET_ROLES = {
-    Status.RESTORED: "good",
-    Status.INTACT: "good",
-    Status.PARTIAL: "degraded",
-    Status.UNVERIFIED: "unknown",
-    Status.UNTRUSTED: "failing",
-    Status.BROKEN: "failing",
+    "restored": "good",
+    "intact": "good",
+    "partial": "degraded",
+    "unverified": "unknown",
+    "untrusted": "failing",
+    "broken": "failing",
 }
 """A set whose digests are right is well, if not yet proven: its shape says so, not its colour."""
 INDENT = 3
@@ -62,6 +61,11 @@ class _Set(Struct, frozen=True):
     style: BackupStyle
 
 
+def _short(status: str) -> str:
+    """A state in a narrow column."""
+    return _("tested") if status == "restored" else status_text(status)
+
+
 def newest_of(view: PlanView) -> BackupSet | None:
     """The newest set that a row is about: the plan's own, else any of the store."""
     sets = view.sets or ()
@@ -86,7 +90,7 @@ def _last(plan: _Plan) -> Row:
     if newest is None:
         return (Piece(_("never") if view.sets is not None else _("not read yet"), "muted"),)
     level = SET_LEVELS[newest.status]
-    return (Piece(f"{plan.style.glyphs.level(level)} {status_text(newest.status)}", SET_ROLES[newest.status]),)
+    return (Piece(f"{plan.style.glyphs.level(level)} {_short(newest.status)}", SET_ROLES[newest.status]),)
 
 
 def _age(plan: _Plan) -> Row:
@@ -169,8 +173,8 @@ def plan_row(view: PlanView, running: Job | None, style: BackupStyle) -> Row:
 
 def _proof(each: _Set) -> Row:
     found = each.found
-    text = status_text(found.status)
-    proven = found.status == Status.RESTORED and found.proof is not None and each.style.width >= WIDE
+    text = status_text(found.status) if each.style.width >= WIDE else _short(found.status)
+    proven = found.status == "restored" and found.proof is not None and each.style.width >= WIDE
     if proven and found.proof is not None and found.proof.took_s is not None:
         text = _("restore-tested in {time}", time=short_age(max(1.0, found.proof.took_s)))
     if found.refused:
