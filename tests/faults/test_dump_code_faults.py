@@ -185,8 +185,8 @@ def test_verify_names_what_a_dump_executes_and_a_restore_asks(tmp_path: Path, ca
         text = gzip.decompress(dump.read_bytes())
         code = f"\nDO $$ BEGIN EXECUTE '{program(canary)}'; END $$;\n".encode()
         end = b"\n--\n-- PostgreSQL database dump complete"
-        for found in lab.store.glob("*.json"):
-            found.unlink()
+        for file in lab.store.glob("*.json"):
+            file.unlink()
         dump.write_bytes(gzip.compress(text.replace(end, code + end)))
         [found] = lab.sets("--store", lab.store)
         done = lab.lilfox("backup", "verify", found["id"], "--store", lab.store)

@@ -16,6 +16,7 @@ from lilfox_tui.backup.model import BackupSet, FoundPart
 from lilfox_tui.backup.source import Goal, Target
 from lilfox_tui.backup.sources import postgresql
 from lilfox_tui.backup.sources.postgresql import Options
+from lilfox_tui.backup.status import Status
 from lilfox_tui.hosts.base import Host
 from tests.services.kept_parts import KeptParts
 from tests.services.postgres import SUPERUSER, Postgres
@@ -32,7 +33,7 @@ class DatabaseSet:
     def __init__(self, raw: Mapping[str, bytes], details: Mapping[str, dict[str, Any]], *, told: bool = True) -> None:
         self.raw, self.details = dict(raw), dict(details)
         parts = tuple(self._found(name, told=told) for name in self.raw)
-        self.found = BackupSet(id=SET, created=datetime.now(UTC), status="intact", parts=parts, old=not told)
+        self.found = BackupSet(id=SET, created=datetime.now(UTC), status=Status.INTACT, parts=parts, old=not told)
 
     def _found(self, name: str, *, told: bool) -> FoundPart:
         raw = self.raw[name]

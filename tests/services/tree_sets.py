@@ -18,6 +18,7 @@ from msgspec import structs
 from lilfox_tui.backup.manifest import Part, PartKind, detail_json
 from lilfox_tui.backup.model import BackupSet, FoundPart
 from lilfox_tui.backup.source import Goal, Source, Stored, Target
+from lilfox_tui.backup.status import Status
 from lilfox_tui.i18n import Message
 
 BLOCK = 256 * 1024
@@ -98,7 +99,7 @@ class Shelf:
             )
             for part in self.parts.values()
         )  # fmt: skip
-        found = BackupSet(id="s_20231230_020000", created=self.created, status="intact", parts=parts)
+        found = BackupSet(id="s_20231230_020000", created=self.created, status=Status.INTACT, parts=parts)
         settings: dict[str, Any] = {"set": found, "parts": parts, "blocks": self.blocks}
         return Goal(**(settings | changes))
 

@@ -8,6 +8,7 @@ import pytest
 
 from lilfox_tui.backup.choosing import choose
 from lilfox_tui.backup.model import BackupSet, FoundPart
+from lilfox_tui.backup.status import Status
 from lilfox_tui.errors import UsageError
 from tests.unit.backup.sets import a_set
 
@@ -116,7 +117,7 @@ def test_latest_is_rather_a_night_than_a_dump_for_rollback() -> None:
     part = FoundPart(
         name="rollback/db_v2.sql", source="database", source_kind="postgresql", kind="postgresql-plain", size_bytes=999
     )
-    rollback = BackupSet(id="db_v2", created=NOW, status="unverified", parts=(part,), old=True)
+    rollback = BackupSet(id="db_v2", created=NOW, status=Status.UNVERIFIED, parts=(part,), old=True)
     assert chosen("latest", [*SETS, rollback]) == "lilfox_20231231_020000"
     assert chosen("latest", [rollback]) == chosen("db_v2", [*SETS, rollback]) == "db_v2"
 

@@ -17,6 +17,7 @@ from lilfox_tui.backup.model import BackupSet, FoundPart
 from lilfox_tui.backup.opening import Opening
 from lilfox_tui.backup.restore import Restore, Wanted
 from lilfox_tui.backup.source import Change, Comparison, Kept, Settled, Swap
+from lilfox_tui.backup.status import Status
 from lilfox_tui.config.model import SourceConfig
 from lilfox_tui.errors import NotAllowed
 from tests.unit.backup.noted_run import NotedRun
@@ -100,7 +101,7 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> World:
 
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     module = SimpleNamespace(undo=undo, settle=settle, kept=kept, forget=forget)
-    monkeypatch.setattr(restore, "source_module", lambda kind: module)
+    monkeypatch.setattr(settling, "source_module", lambda kind: module)
     return made
 
 
@@ -123,7 +124,7 @@ def made_set() -> BackupSet:
         FoundPart(name=name, source=name, source_kind="fake", kind="files", size_bytes=1)
         for name in ("database", "uploads")
     )
-    return BackupSet(id="lilfox_20231230_020000", created=datetime.now(UTC), status="intact", parts=parts)
+    return BackupSet(id="lilfox_20231230_020000", created=datetime.now(UTC), status=Status.INTACT, parts=parts)
 
 
 def restore_of(world: World) -> Restore:
@@ -374,6 +375,6 @@ async def test_what_was_staged_is_left_for_the_next_start_where_a_swap_ends_in_a
 
 
 def test_a_broken_set_is_refused_with_its_reason() -> None:
-    broken = BackupSet(id="x_20231230_020000", created=datetime.now(UTC), status="broken", reason="cut", parts=())
+    broken = BackupSet(id="x_20231230_020000", created=datetime.now(UTC), status=Status.BROKEN, reason="cut", parts=())
     with pytest.raises(BrokenSet, match="x_20231230_020000 is broken: cut"):
         restore.refuse_broken(broken)
