@@ -26,6 +26,9 @@ def files(pattern: str, base: Path) -> list[Path]:
     return found
 
 
+_PIECE = re.compile(r"\*|\?|\[\^?(?:\\.|[^\\\]])++\]|\\.|[^*?\[\\]", re.DOTALL)
+
+
 def _inside(folders: list[Path], part: str) -> list[Path]:
     if not _SPECIAL & set(part):
         return [folder / part for folder in folders if (folder / part).exists()]
@@ -41,9 +44,13 @@ def _names(folder: Path) -> list[str]:
 
 
 def _expression(part: str) -> re.Pattern[str]:
-    pieces = re.findall(r"\*|\?|\[\^?(?:\\.|[^\\\]])+\]|\\.|[^*?\[\\]", part, re.DOTALL)
-    if "".join(pieces) != part:
-        raise LilFoxError(tr("{pattern} is not a pattern of files; close what [ opens", pattern=part))
+    pieces, at = [], 0
+    while at < len(part):
+        found = _PIECE.match(part, at)
+        if found is None:
+            raise LilFoxError(tr("{pattern} is not a pattern of files; close what [ opens", pattern=part))
+        pieces.append(found[0])
+        at = found.end()
     return re.compile("".join(_piece(piece) for piece in pieces), re.DOTALL)
 
 

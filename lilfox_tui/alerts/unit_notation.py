@@ -20,12 +20,12 @@ from lilfox_tui.scrape.series import ABSENT_BITS, STALE_BITS, Floats
 
 MOST_VALUES = 5_000_000
 """Of one series; promtool would try to hold any number."""
-_QUOTED = r"""\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|`[^`]*`"""
-_BRACES = rf"""(?P<braces>\{{(?:[^\"'`}}]|{_QUOTED})*\}})?"""
+_QUOTED = r"""\"(?:\\.|[^\"\\])*+\"|'(?:\\.|[^'\\])*+'|`[^`]*+`"""
+_BRACES = rf"""(?P<braces>\{{(?:[^\"'`}}]|{_QUOTED})*+\}})?"""
 _NAME = r"(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)?"
 _SERIES = re.compile(rf"{_NAME}{_BRACES}(?P<values>(?:\s.*)?)", re.DOTALL)
-_METRIC = re.compile(rf"\s*{_NAME}\s*{_BRACES}\s*", re.DOTALL)
-_NUMBER = r"(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|(?:[iI][nN][fF]|[nN][aA][nN])(?![a-zA-Z0-9_:]))"
+_METRIC = re.compile(rf"\s*+{_NAME}+\s*+{_BRACES}\s*+", re.DOTALL)
+_NUMBER = r"(?:(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][-+]?[0-9]+)?|(?:[iI][nN][fF]|[nN][aA][nN])(?![a-zA-Z0-9_:]))"
 _VALUE = re.compile(rf"(?P<first>[-+]?{_NUMBER})(?P<step>[-+]{_NUMBER}(?=x))?(?:x(?P<times>[0-9]+))?")
 _GAP = re.compile(r"_(?:x(?P<times>[0-9]+))?")
 _STALE = re.compile(r"stale")

@@ -21,6 +21,8 @@ from lilfox_tui.text import clean
 BLOCK = 512
 MAX_EXTENDED = 1024 * 1024
 """Bytes of one extended header or long name; Linux has no name above 4 KiB and no attribute above 64 KiB."""
+MAX_MAP = 2 * 1024 * 1024
+"""Bytes of the map of a sparse file: some 100,000 holes."""
 MAX_NUMBER = 2**63 - 1
 
 Kind = Literal["file", "folder", "link", "hard link", "device", "pipe"]
@@ -81,6 +83,8 @@ class TarReader:
         self._next: dict[bytes, bytes] = {}
         self._always: dict[bytes, bytes] = {}
         self._zeros = 0
+        self._wanted = 0
+        """Bytes of a map of holes that are to be there before it is read again."""
         self.members = 0
         self.position = 0
         """Bytes of the archive that were read."""
@@ -194,7 +198,7 @@ class TarReader:
         if kind == "file" and not header[156] and name.endswith(b"/"):
             kind = "folder"
         size = self._decimal(said[b"size"]) if b"size" in said else self._number(header[124:136])
-        if b"\0" in name or size < 0 or (size and kind != "file"):
+        if b"\0" in name or not 0 <= size <= MAX_NUMBER or (size and kind != "file"):
             raise self._broken(tr("{name} has a size or a name that it cannot have", name=clean(name)))
         return Member(
             name=name.rstrip(b"/") or name[:1],
@@ -217,24 +221,41 @@ class TarReader:
         if said[b"GNU.sparse.major"] != b"1" or said.get(b"GNU.sparse.minor") != b"0" or member.kind != "file":
             raise self._broken(tr("{name} is a sparse file of another kind than 1.0", name=clean(member.name)))
         size = self._decimal(said.get(b"GNU.sparse.realsize", b""))
-        most = min(member.size, 16 * MAX_EXTENDED)
-        text = bytes(data[at : at + most])
-        numbers = text.split(b"\n", 1)[0]
-        if b"\n" in text[:32]:
-            count = self._decimal(numbers)
-            lines = text.split(b"\n", 2 * count + 1) if count <= MAX_EXTENDED else []
-            if len(lines) == 2 * count + 2:
-                length = len(text) - len(lines[-1])
-                length += -length % BLOCK
-                if len(data) - at >= length <= most:
-                    regions = self._regions([self._decimal(line) for line in lines[1:-1]], size, member.size - length)
-                    self._next = {}
-                    return replace(
-                        member, size=size, stored=member.size - length, sparse_map=text[:length], regions=regions
-                    ), BLOCK + length
-        if len(data) - at >= most:
+        most = min(member.size, MAX_MAP)
+        there = min(len(data) - at, most)
+        if there < min(self._wanted, most):
+            return None, 0
+        text = bytes(data[at : at + there])
+        lines = self._lines_of_map(text)
+        if lines:
+            length = len(text) - len(lines[-1])
+            length += -length % BLOCK
+            if there >= length:
+                regions = self._regions(self._numbers(lines[1:-1]), size, member.size - length)
+                self._next, self._wanted = {}, 0
+                stored = member.size - length
+                return replace(
+                    member, size=size, stored=stored, sparse_map=text[:length], regions=regions
+                ), BLOCK + length
+        if there >= most:
             raise self._broken(tr("{name} has a map of holes that cannot be read", name=clean(member.name)))
+        self._wanted = 2 * there
         return None, 0
+
+    def _lines_of_map(self, text: bytes) -> list[bytes]:
+        """The count, the numbers, and what follows them; nothing when they are not all there."""
+        if b"\n" not in text[:32]:
+            return []
+        count = self._decimal(text.split(b"\n", 1)[0])
+        lines = text.split(b"\n", 2 * count + 1) if 2 * count < MAX_MAP else []
+        return lines if len(lines) == 2 * count + 2 else []
+
+    def _numbers(self, lines: list[bytes]) -> list[int]:
+        """As ``_decimal``, all at once."""
+        digits = b"".join(lines)
+        if lines and not (digits.isdigit() and all(lines) and max(map(len, lines)) < 20):
+            raise self._broken(tr("a number in an extended header cannot be read"))
+        return list(map(int, lines))
 
     def _regions(self, numbers: list[int], size: int, stored: int) -> tuple[tuple[int, int], ...]:
         regions = tuple(zip(numbers[::2], numbers[1::2], strict=True))

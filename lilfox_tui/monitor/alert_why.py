@@ -20,7 +20,7 @@ from lilfox_tui.promql.operators import COMPARISONS
 from lilfox_tui.promql.value import Vector
 from lilfox_tui.scrape.labels import NAME
 
-_QUOTED_OR_EMPTY = re.compile(r'("(?:[^"\\]|\\.)*")|\{\}')
+_QUOTED_OR_EMPTY = re.compile(r'("(?:[^"\\]|\\.)*+"?)|\{\}')
 MOST_SERIES = 200
 
 

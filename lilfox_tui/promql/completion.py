@@ -88,7 +88,7 @@ def _place(text: str) -> _Place:
     found = list(tokens(text))
     string_at: int | None = None
     for index, token in enumerate(found):
-        if token.sort == "wrong" and token.text in _QUOTES:
+        if token.sort == "wrong" and token.text[0] in _QUOTES:
             string_at, found = index, found[:index]
             start = token.position + 1
             break

@@ -13,13 +13,13 @@ Sort: TypeAlias = Literal["word", "number", "string", "sign", "open", "close", "
 
 _TOKEN: Final = re.compile(
     r"""(?P<space>\s+|\#[^\n]*)
-    |(?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`[^`]*`)
+    |(?P<string>"(?:[^"\\\n]|\\.)*+"|'(?:[^'\\\n]|\\.)*+'|`[^`]*+`)
     |(?P<number>0[xX][0-9a-fA-F]+|(?:\d+(?:ms|[smhdwy]))+|\d*\.?\d+(?:[eE][+-]?\d+)?|\d+\.)
     |(?P<word>[a-zA-Z_:][a-zA-Z0-9_:]*)
     |(?P<sign></|>/|==|=~|!~|!=|>=|<=|[-+*/%^<>=@,:])
     |(?P<open>[(\[{])
     |(?P<close>[)\]}])
-    |(?P<wrong>.)""",
+    |(?P<wrong>"(?:[^"\\\n]|\\.)*+|'(?:[^'\\\n]|\\.)*+|`[^`]*+|.)""",
     re.VERBOSE | re.DOTALL,
 )
 _IN_RANGE: Final = re.compile(
@@ -27,7 +27,7 @@ _IN_RANGE: Final = re.compile(
 )
 """In brackets a colon stands before the step, and in no name."""
 _BYTES: Final = re.compile(r"((?:\\x[0-9a-fA-F]{2}|\\[0-7]{3})+)|\\.", re.DOTALL)
-_DURATION: Final = re.compile(r"(\d+)(ms|[smhdwy])")
+_DURATION: Final = re.compile(r"(?<!\d)(\d++)(ms|[smhdwy])")
 _UNITS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_536_000}
 _PAIRS: Final = {")": "(", "]": "[", "}": "{"}
 _BETWEEN: Final = frozenset(
@@ -105,15 +105,15 @@ def _spelled(found: re.Match[str]) -> str:
 
 def with_minus(text: str) -> str:
     """The same query with ``-`` in the place of each ``+`` that is a sign."""
-    result, before = text, None
+    result, before = list(text), None
     for token in tokens(text):
         operand = before is not None and (
             before.sort in ("number", "string", "close") or (before.sort == "word" and before.text not in _BETWEEN)
         )
         if token.text == "+" and not operand:
-            result = f"{result[: token.position]}-{result[token.position + 1 :]}"
+            result[token.position] = "-"
         before = token
-    return result
+    return "".join(result)
 
 
 def _in_quotes(raw: str) -> str:

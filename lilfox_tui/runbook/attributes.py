@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import re2
 
 _INFO = re.compile(r"\s*([^\s{]*)\s*(.*)", re.DOTALL)
-_OLD_PAIR = re.compile(r"""([A-Za-z][\w-]*)=("[^"]*"|'[^']*'|[^\s}"']+)\s*""")
+_OLD_PAIR = re.compile(r"""(?<![\w-])([A-Za-z][\w-]*+)=("[^"]*"|'[^']*'|[^\s}"']+)\s*""")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _SWITCHES = {"true": True, "false": False, True: True, False: False}
 _NONE = Attributes()
@@ -158,6 +158,9 @@ def _compiled(pattern: str) -> re2.Pattern:
     options.log_errors = False
     try:
         return re2.compile(pattern, options)
+    except UnicodeEncodeError:
+        reason = _("half a character (a lone surrogate)")
+        raise _Wrong(_("{pattern} is no regular expression: {reason}", pattern=pattern, reason=reason)) from None
     except re2.error as error:
         reason = error.args[0].decode() if isinstance(error.args[0], bytes) else error
         raise _Wrong(_("{pattern} is no regular expression: {reason}", pattern=pattern, reason=reason)) from None

@@ -23,7 +23,7 @@ from lilfox_tui.runbook.shell_sites import Place, Site, sites
 from lilfox_tui.runbook.shell_words import Need
 from lilfox_tui.runbook.variables import admits, is_number, is_safe
 
-_SHELL = re.compile(r"(?:\S*/)?(?:env\s+(?:-S\s+)?)?(?:\S*/)?(?:ba|da|a|k|z)?sh(?:\s.*)?")
+_SHELL = re.compile(r"(?:(?:\S*/)?env\s++(?:-S\s++)?)?(?:\S*/)?(?:ba|da|a|k|z)?sh(?:\s.*)?")
 
 
 class Piece(Struct, frozen=True):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
+from lilfox_tui.errors import UsageError
 from lilfox_tui.i18n import _
 from lilfox_tui.runbook.model import Problem, Variable, VariableType
 
@@ -153,8 +154,10 @@ def _contradiction(written: _Written) -> str:
         return _("a secret has no default: it would stand in this file")
     if written.min is not None and written.max is not None and written.min > written.max:
         return _("min is larger than max")
+    from lilfox_tui.logs.filter.regex import search
+
     try:
-        re.compile(written.pattern)
-    except re.error as error:
-        return _("{pattern} is no regular expression: {reason}", pattern=written.pattern, reason=error)
+        search(written.pattern)
+    except UsageError as error:
+        return str(error.message)
     return ""

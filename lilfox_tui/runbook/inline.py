@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 _BACKQUOTES = re.compile("(`+)")
-_LINK = re.compile(r"!?\[([^\]\[]*)\](?:\([^()]*(?:\([^()]*\))?[^()]*\)|\[[^\]]*\])")
+_LINK = re.compile(r"!?\[([^\]\[]*)\](?:\([^()]*+(?:\([^()]*+\)[^()]*+)?\)|\[[^\]]*\])")
 _AUTOLINK = re.compile(r"<((?:https?|mailto|ftp):[^<>\s]*)>")
 _STRONG = re.compile(r"(?<!\\)(\*\*|__|~~)(?=\S)((?:(?!\1).)+)(?<=[^\s\\])\1", re.DOTALL)
 _EMPHASIS = re.compile(r"(?<![\\*\w])([*_])(?=[^\s*_])((?:(?!\1).)+)(?<=[^\s\\])\1(?![*\w])", re.DOTALL)

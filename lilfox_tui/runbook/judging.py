@@ -86,5 +86,5 @@ def _compiled(pattern: str) -> re2.Pattern | None:
     options.log_errors = False
     try:
         return re2.compile(f"(?m){pattern}", options)
-    except re2.error:
+    except (re2.error, UnicodeEncodeError):
         return None

@@ -53,10 +53,10 @@ class _Container:
         self.filled = False
 
 
-_ATX = re.compile(r"(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
+_ATX = re.compile(r"(#{1,6})(?![^ \t])")
 _SETEXT = re.compile(r"(=+|-+)[ \t]*$")
 _RULE = re.compile(r"(?:(?:\*[ \t]*){3,}|(?:-[ \t]*){3,}|(?:_[ \t]*){3,})$")
-_FENCE = re.compile(r"(`{3,}(?=[^`]*$)|~{3,})[ \t]*(.*?)[ \t]*$")
+_FENCE = re.compile(r"`{3,}+(?=[^`]*+$)|~{3,}+")
 _MARKER = re.compile(r"(?:[-+*]|(\d{1,9})[.)])(?=[ \t]|$)")
 _LEADING = re.compile(r"[ \t>*+\-0-9.)]*\t[ \t]*")
 _TAG_NAMES = (
@@ -78,6 +78,8 @@ _HTML_STARTS = tuple(
     )
 )
 _LONE_TAG = re.compile(rf"(?:<[A-Za-z][A-Za-z0-9-]*(?:{_ATTRIBUTE})*\s*/?>|</[A-Za-z][A-Za-z0-9-]*\s*>)\s*$")
+_DEEPEST = 100
+"""Lists and quotations within each other: each line asks all that are open."""
 _STARTERS = frozenset("#>`~<=-*_+0123456789")
 
 
@@ -164,6 +166,8 @@ class _Scanner:
 
     def _container(self, line: str, at: int, position: int, matched: int, *, goes_on: bool) -> int:
         """Opens the container that begins at ``at``; gives where its content begins, -1 where none begins."""
+        if matched >= _DEEPEST:
+            return -1
         if line[at] == ">":
             self._push(matched, -1, self._item(matched), in_quote=True)
             return at + 1 + line.startswith(" ", at + 1)
@@ -195,12 +199,12 @@ class _Scanner:
         if character == "#":
             if found := _ATX.match(line, at):
                 self._close(matched)
-                self._add("heading", found[2] or "", level=len(found[1]))
+                self._add("heading", _of_heading(line[found.end() :]), level=len(found[1]))
                 return True
         elif character in "`~":
             if found := _FENCE.match(line, at):
                 self._close(matched)
-                self._fence(found[1], indent, found[2])
+                self._fence(found[0], indent, line[found.end() :].strip(" \t"))
                 return True
         elif character == "<":
             return self._html(line, at, matched)
@@ -221,7 +225,6 @@ class _Scanner:
         lines, begun = self.lines, self.at
         wide = sum(one.indent for one in self.containers)
         simple = not self.containers or not self.containers[-1].in_quote
-        closing = re.compile(rf" {{0,3}}{re.escape(marker)}{re.escape(marker[0])}*[ \t]*$")
         content: list[str] = []
         closed = False
         for at in range(begun + 1, len(lines)):
@@ -230,7 +233,7 @@ class _Scanner:
             if inner is None:
                 break
             self.at = at
-            if marker in inner and closing.match(inner):
+            if marker in inner and _closes(inner, marker):
                 closed = True
                 break
             content.append(_cut_up_to(inner, indent) if indent else inner)
@@ -306,6 +309,19 @@ class _Scanner:
         self.blocks.append(
             Block(kind=kind, line=number, text=text, item=item, quoted=quoted, level=level, info=info, closed=closed)
         )
+
+
+def _of_heading(text: str) -> str:
+    """``text`` behind the signs of a heading, without those that may close it."""
+    text = text.strip(" \t")
+    without = text.rstrip("#")
+    return without.rstrip(" \t") if not without or without[-1] in " \t" else text
+
+
+def _closes(line: str, marker: str) -> bool:
+    """Whether ``line`` ends the fence that ``marker`` began."""
+    text = line.strip(" \t")
+    return _skip(line, 0) <= 3 and line[:1] != "\t" and len(text) >= len(marker) and not text.strip(marker[0])
 
 
 def _skip(line: str, position: int) -> int:

@@ -158,7 +158,7 @@ def _matches(variable: Variable, value: str) -> bool:
     options.log_errors = False
     try:
         return bool(variable.pattern) and re2.compile(variable.pattern, options).fullmatch(value) is not None
-    except re2.error:
+    except (re2.error, UnicodeEncodeError):
         return False
 
 

@@ -24,7 +24,7 @@ Action = Literal[
 ACTIONS: tuple[Action, ...] = get_args(Action)
 _ANYTHING = "(.*)"
 _WHOLE = "$1"
-_TARGET = re.compile(r"(?:(?:[a-zA-Z_]|\$(?:\{\w+\}|\w+))+\w*)+", re.ASCII)
+_TARGET = re.compile(r"(?:[a-zA-Z_]|\$(?:\{\w++\}|\w++))(?:\w|\$(?:\{\w++\}|\w++))*+", re.ASCII)
 
 
 class RelabelRule(Struct, frozen=True):

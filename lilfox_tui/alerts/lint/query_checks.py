@@ -24,7 +24,7 @@ _GAUGE = re.compile(
 )
 _STATUS = re.compile(r"(?:http_)?(?:response_)?(?:status|code|status_code|outcome|result)|http_response_status_code")
 _OF_ERRORS = re.compile(r"\^?[\[(]?5|.*(?:err|fail|SERVER_ERROR)")
-_WHOLE_NUMBER = re.compile(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+_WHOLE_NUMBER = re.compile(r"-?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][-+]?[0-9]+)?")
 _WITHOUT_COMPARISON = frozenset({"absent", "absent_over_time", "changes", "resets"})
 _IN_PROMETHEUS = {
     "cpu_usage_percent": '100 * (1 - avg by (instance) (rate(node_cpu_seconds_total{mode="idle"}[5m])))',

@@ -9,7 +9,7 @@ from lilfox_tui.alerts.lint.warning import Remark
 from lilfox_tui.alerts.rule import Rule
 from lilfox_tui.i18n import tr
 
-_VALUE = re.compile(r"\{\{[^}]*(?:\$value\b|(?<![\w)])\.Value\b)")
+_VALUE = re.compile(r"\{\{[^{}]*(?:\$value\b|(?<![\w)])\.Value\b)")
 _FOR = "5m"
 
 

@@ -7,8 +7,8 @@ import re
 
 from lilfox_tui.alerts.template.go_text import quote, unquote
 
-_FLOAT = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
-_HEX_FLOAT = re.compile(r"[-+]?0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)[pP][-+]?[0-9]+")
+_FLOAT = re.compile(r"[-+]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][-+]?[0-9]+)?")
+_HEX_FLOAT = re.compile(r"[-+]?0[xX](?:[0-9a-fA-F]++(?:\.[0-9a-fA-F]*+)?|\.[0-9a-fA-F]++)[pP][-+]?[0-9]+")
 _NAMED = re.compile(r"[-+]?(?:inf|infinity)|nan", re.IGNORECASE)
 _UNDERSCORED = re.compile(r"[-+]?0[xX](?:_?[0-9a-fA-F])+\.?(?:[0-9a-fA-F]_?)*[pP][-+]?[0-9]+")
 _INTEGER = re.compile(

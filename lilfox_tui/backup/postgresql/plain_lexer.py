@@ -29,9 +29,10 @@ _SURE = 4
 """So many bytes must follow a token, or nothing more must come, for it to be known whole."""
 _NESTED = re.compile(rb"/\*|\*/")
 _AFTER_ESCAPED = re.compile(rb"(?:\s|--[^\n]*(?:\n|\Z))*")
+_QUOTED_NAME = rb"\"(?:[^\"]|\"\")*+\""
 COPY = re.compile(
-    rb"COPY (?P<table>(?:[^\s\"'();.]+|\"(?:[^\"]|\"\")*\")(?:\.(?:[^\s\"'();.]+|\"(?:[^\"]|\"\")*\"))?)"
-    rb"(?: \((?:[^\"'();]|\"(?:[^\"]|\"\")*\")*\))?(?: WITH OIDS)?  ?FROM stdin;",
+    rb"COPY (?P<table>(?:[^\s\"'();.]++|" + _QUOTED_NAME + rb")(?:\.(?:[^\s\"'();.]++|" + _QUOTED_NAME + rb"))?)"
+    rb"(?: \((?:[^\"'();]|" + _QUOTED_NAME + rb")*+\))?(?: WITH OIDS)?  ?FROM stdin;",
 )
 _ESCAPED = re.compile(rb"(?s)\\.|''|'")
 _VALUE = rb"(?:'[^'\\]*+'(?:'[^'\\]*+')*+|-?[0-9.]++(?:e[+-]?[0-9]++)?|NULL|true|false|DEFAULT)"

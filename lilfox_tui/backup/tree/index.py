@@ -57,6 +57,11 @@ class Totals(Struct, frozen=True):
     bytes: int
 
 
+def _held(time_ns: int) -> int:
+    """``time_ns``, or the nearest that a column can hold: that of the year 1677 or 2262."""
+    return min(max(time_ns, -(2**63)), 2**63 - 1)
+
+
 class Index:
     """Entries by side and name. ``close`` it."""
 
@@ -93,7 +98,7 @@ class Index:
         """As ``add``."""
         self._rows.append(
             (
-                side, entry.name, entry.kind, entry.mode, entry.size, entry.mtime_ns, entry.user, entry.group,
+                side, entry.name, entry.kind, entry.mode, entry.size, _held(entry.mtime_ns), entry.user, entry.group,
                 entry.target, entry.attributes, entry.digest,
             )
         )  # fmt: skip

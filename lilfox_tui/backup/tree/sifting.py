@@ -15,40 +15,55 @@ from lilfox_tui.backup.tree.writing import END, header
 from lilfox_tui.i18n import tr
 from lilfox_tui.text import human_bytes
 
-_ZEROS = bytes(1024 * 1024)
+_PAGE = 4096
+_NOTHING = bytes(_PAGE)
+MOST_BYTES = 2**62
+"""Of all files of an archive, holes included: no more can be counted."""
 
 
 class ContentDigest:
-    """SHA-256 of a file's content, holes read as zeros."""
+    """SHA-256 of a file's content as it reads, whether zeros in it are written or holes: of what stands in each page
+    without the zeros around it, and of where. So a hole costs nothing, however large it is."""
 
     def __init__(self, member: Member) -> None:
         self._digest = hashlib.sha256()
-        self._regions = list(member.regions) if member.sparse_map else [(0, member.size)]
+        self._regions = iter(member.regions if member.sparse_map else ((0, member.size),))
         self._size = member.size
-        self._at = 0
+        self._at = self._left = 0
+        self._page, self._held = 0, bytearray()
 
     def update(self, data: memoryview) -> None:
         """The next bytes that the archive has."""
         while data:
-            offset, length = self._regions[0]
-            self._zeros_up_to(offset)
-            part = data[: offset + length - self._at]
-            self._digest.update(part)
-            self._at += len(part)
+            if not self._left:
+                self._at, self._left = next(self._regions)
+                continue
+            inside = self._at % _PAGE
+            part = data[: min(self._left, _PAGE - inside)]
+            if self._at // _PAGE != self._page or len(part) == _PAGE:
+                self._end_page()
+                self._page = self._at // _PAGE
+            self._held += _NOTHING[: inside - len(self._held)]
+            self._held += part
+            self._at, self._left = self._at + len(part), self._left - len(part)
             data = data[len(part) :]
-            if self._at == offset + length:
-                self._regions.pop(0)
 
     def digest(self) -> bytes:
         """Once all was given."""
-        self._zeros_up_to(self._size)
+        self._end_page()
+        self._digest.update(self._size.to_bytes(8, "big"))
         return self._digest.digest()
 
-    def _zeros_up_to(self, end: int) -> None:
-        while self._at < end:
-            some = min(len(_ZEROS), end - self._at)
-            self._digest.update(_ZEROS[:some])
-            self._at += some
+    def _end_page(self) -> None:
+        held, self._held = self._held, bytearray()
+        if not held or held == _NOTHING[: len(held)]:
+            return
+        text = held.lstrip(b"\0") if not held[0] else held
+        begins = self._page * _PAGE + len(held) - len(text)
+        if not text[-1]:
+            text = text.rstrip(b"\0")
+        self._digest.update(begins.to_bytes(8, "big") + len(text).to_bytes(2, "big"))
+        self._digest.update(text)
 
 
 class Judge(Protocol):
@@ -61,7 +76,8 @@ class Sieve:
     """Takes an archive in blocks, gives it as it may be written.
 
     ``index`` gets its members under ``side`` (None: not again). ``rename`` gives a member as it is written, None for
-    one that is not (None: nothing is written). More than ``most`` bytes of content raise BrokenSet.
+    one that is not (None: nothing is written). More than ``most`` bytes of content raise BrokenSet, as do more than can
+    be counted.
     """
 
     def __init__(
@@ -75,7 +91,7 @@ class Sieve:
     ) -> None:
         self._reader = TarReader()
         self._judge, self._index, self._side = judge, index, side
-        self._rename, self._most = rename, most
+        self._rename, self._most = rename, MOST_BYTES if most is None else most
         self._member: Member | None = None
         self._passed = False
         self._digest: ContentDigest | None = None
@@ -108,7 +124,7 @@ class Sieve:
         if member is None:
             return
         self.bytes += member.size
-        if self._most is not None and self.bytes > self._most:
+        if self.bytes > self._most:
             raise BrokenSet(
                 tr("the archive holds more than {bytes}, of which nothing was said", bytes=human_bytes(self._most)),
                 tr("nothing was changed; choose another set"),

@@ -59,7 +59,7 @@ _LARGEST_PLAIN = 1_000_000
 _MOST_FIELDS = 60
 _MOST_WORDS = 3
 _RUN = re.compile(r"[A-Za-z0-9]{2,}", re.ASCII)
-_IN_NUMBER_OR_ADDRESS = re.compile(r"[0-9a-f]{1,4}|[0-9e]+|[0-9]+[xb]?[0-9a-f]*")
+_IN_NUMBER_OR_ADDRESS = re.compile(r"[0-9a-f]{1,4}|[0-9e]+|[0-9]++[xb]?[0-9a-f]*+")
 _ESCAPED_START = re.compile(r"(?:^|(?<=\\))(?:u?[0-9a-f]{1,4}|[nrtu])")
 """What may be the rest of an escape, such as ``\\n``, of the raw document; it is in no token."""
 _CALENDAR = (

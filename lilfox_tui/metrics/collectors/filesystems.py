@@ -26,7 +26,7 @@ _IMAGES = ("squashfs", "iso9660", "erofs", "autofs", "fuse")
 _DISKLESS_SOURCES = ("zfs", "bcachefs")
 """Types whose source is a name and not a path of a device."""
 _OCTAL = re.compile(r"\\([0-7]{3})")
-_ROW = re.compile(r"(\S.*?) +(\d+) +(\d+) +(-?\d+) +(?:\d+%|-) +(/.*)")
+_ROW = re.compile(r"(\S++(?: ++\S++)*?) ++(\d++) ++(\d++) ++(-?\d++) ++(?:\d++%|-) ++(/.*)")
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

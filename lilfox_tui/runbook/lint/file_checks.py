@@ -9,10 +9,10 @@ from lilfox_tui.i18n import _
 from lilfox_tui.runbook.lint.source import Source, hazard
 from lilfox_tui.runbook.model import Problem
 
-_DATED = re.compile(r"(/[\w/.-]*)/(\w+?_)\$\{?\w*(?:DATE|STAMP|version|VERSION)")
+_DATED = re.compile(r"(/[\w/.-]{0,200})/(\w{1,100}?_)\$\{?\w{0,60}(?:DATE|STAMP|version|VERSION)")
 _READS = re.compile(r"\btar\s+-?\w*x|\bgunzip\s+-c|\bpsql\b.*<|^cp\s+\S*/")
 _LOCAL_PORT = re.compile(r"(?:localhost|127\.0\.0\.1):(\d{2,5})")
-_PORT = re.compile(r"^(\w*PORT\w*)=[\"']?(\d{2,5})\b")
+_PORT = re.compile(r"^(?=\w*?PORT)(\w++)=[\"']?(\d{2,5})\b")
 
 
 def check(sources: Sequence[Source]) -> Iterator[Problem]:

@@ -86,7 +86,7 @@ def _values(source: Source) -> Iterator[Problem]:
         if used and all(re.match(r"(?:echo|log|printf)\b", text) for text in used):
             yield hazard(line, "value-unused", _("${name} is only said, never used", name=found[1]))
         checked = rf"=~|\bcase\b|rev-parse|-z\s+\"?\${found[1]}"
-        risky = any(re.search(r"\bgit\b|\brm\b|/\S*\$|\bpsql\b", text) for text in used)
+        risky = any(re.search(r"\bgit\b|\brm\b|/[^\s/]*\$|\bpsql\b", text) for text in used)
         if risky and not source.has(checked):
             yield hazard(
                 line,

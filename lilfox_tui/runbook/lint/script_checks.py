@@ -17,7 +17,8 @@ _TESTED = re.compile(r"^(?:if|elif|then|else|do)\b|(?:&&|\|\|)\s*$|\bthen$")
 _RELATIVE = re.compile(r"\s((?:\.env|\.?[\w-]+/[\w./*-]*))(?=\s|$)")
 _CHANGES = r"\b(?:systemctl (?:re)?start|git (?:pull|checkout)|psql|tar|cp|mv|pip|alembic|pg_dump|sed -i)\b"
 
-_QUIET_GREP = re.compile(r"(?<!\|)\|\s*[efz]?grep\s(?:[^|]*\s)?(?:-\w*q\w*|--quiet|--silent)(?:\s|$)")
+_PIPEFAIL = re.compile(r"(?>.*?\bset\s).*-\w*o\s+pipefail\b")
+_QUIET_GREP = re.compile(r"(?<!\|)\|\s*[efz]?grep\s(?:[^|]*\s)?(?:-(?=\w*?q)\w++|--quiet|--silent)(?:\s|$)")
 
 
 def check(source: Source) -> Iterator[Problem]:
@@ -55,7 +56,7 @@ def _quiet_greps(source: Source) -> Iterator[Problem]:
     """``… | grep -q`` where the failure of any part of a pipe is one."""
     pipefail = re.match(r"#!.*pipefail", source.fence.text) is not None
     for line, text in source.lines:
-        pipefail = pipefail or re.search(r"\bset\s.*-\w*o\s+pipefail\b", text) is not None
+        pipefail = pipefail or _PIPEFAIL.match(text) is not None
         if pipefail and _QUIET_GREP.search(text):
             yield hazard(
                 line,

@@ -14,9 +14,9 @@ _LITERAL = r"(?!\$|<|\{|\(|\*|os\.|env|null|none|true|false|str\b)"
 _PATTERNS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        r"[a-z][a-z0-9+.-]*://[^\s/:@\"']*:(?![$<{*])[^\s/@\"']+@",
+        r"\b[a-z][a-z0-9+.-]{0,30}://[^\s/:@\"']*:(?![$<{*])[^\s/@\"']+@",
         r"\.login\([^,()]+,\s*[\"'][^\"']+[\"']",
-        rf"\b[\w-]*{_WORDS}[\"']?\s*[:=]\s*[\"']{_LITERAL}[^\"'\s]+[\"']",
+        rf"{_WORDS}[\"']?\s*[:=]\s*[\"']{_LITERAL}[^\"'\s]+[\"']",
         r"-----BEGIN [A-Z ]*PRIVATE KEY-----",
         r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",
         r"\bauthorization:\s*(?:basic|bearer)\s+(?![$<{*])[\w.~+/-]{8,}",

@@ -19,7 +19,7 @@ from lilfox_tui.runbook.variables import check_value
 
 _UNITS = re.compile(r"(?:^|\s)(?:systemctl\s+(?:re)?(?:start|load)|service\s+\S+\s+\w*start)\b")
 _DESTROYS = re.compile(
-    r"\brm\s+(?:-\w+\s+)*-\w*(?:r\w*f|f\w*r)|\bmkfs\b|\bdd\s.*of=/dev/|(?i:\bdrop\s+(?:database|table|schema)\b)"
+    r"\brm\s+(?:-\w+\s+){0,20}-(?=\w*?r)(?=\w*?f)\w|\bmkfs\b|\bdd\s.{0,500}?of=/dev/|(?i:\bdrop\s+(?:database|table|schema)\b)"
 )
 _SEVERAL = re.compile(r"[*?\[,]|^(?:all|each)$")
 _EXPORT = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)=")
@@ -42,7 +42,7 @@ def check(runbook: Runbook, declared: Sequence[str]) -> Iterator[Problem]:
             yield from _destroys(command)
             yield from _placeholders(command, runbook.variables, set(declared), told)
             if command.kind != "none" and re.search(
-                r"\biptables\s+(?:-\w+\s+)*(?:-A|--append)\s+INPUT\b", command.text
+                r"\biptables\s+(?:-\w+\s+){0,20}(?:-A|--append)\s+INPUT\b", command.text
             ):
                 yield hazard(
                     command.line,
