@@ -32,6 +32,7 @@ from lilfox_tui.feed import Feed
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.metrics.model import Labels
 from lilfox_tui.promql.remote import Remote, RemoteAlert, RemoteGroup, RemoteRule
+from lilfox_tui.told import later
 
 READ_EVERY_S = 15.0
 RESOLVED_SHOWN = timedelta(minutes=15)
@@ -217,7 +218,7 @@ def _alert(alert: RemoteAlert, rule_key: str, for_s: float) -> Alert:
         state=state,
         active_at=alert.active_at,
         value=value,
-        fired_at=alert.active_at + timedelta(seconds=for_s) if state is AlertState.FIRING else None,
+        fired_at=later(alert.active_at, for_s) if state is AlertState.FIRING else None,
         keep_firing_since=alert.keep_firing_since,
         rule=rule_key,
     )

@@ -26,6 +26,8 @@ _NEW_FILE_FIELDS = ("fuzzy_compare",)
 _NEW_TEST_FIELDS = ("start_timestamp",)
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _WHOLE = re.compile(r"[-+]?(?:0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+)")
+_LONGEST = 300
+"""A number of more digits is none that fits."""
 _OCTAL = re.compile(r"[-+]?0[0-7]+")
 _WORDS = {
     **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
@@ -245,6 +247,8 @@ class _Reading:
 def _number(text: str) -> float | None:
     """A plain word as YAML reads it into a float."""
     text = text.replace("_", "")
+    if len(text) > _LONGEST:
+        return None
     if _OCTAL.fullmatch(text):
         return float(int(text, 8))
     if _WHOLE.fullmatch(text):

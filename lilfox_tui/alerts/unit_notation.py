@@ -17,6 +17,7 @@ from lilfox_tui.promql.query import parse
 from lilfox_tui.promql.semantics import Semantics
 from lilfox_tui.scrape.labels import NAME, LabelSet
 from lilfox_tui.scrape.series import ABSENT_BITS, STALE_BITS, Floats
+from lilfox_tui.told import whole
 
 MOST_VALUES = 5_000_000
 """Of one series; promtool would try to hold any number."""
@@ -72,7 +73,7 @@ def _values(item: str) -> Floats:
     if item.startswith("{{"):
         raise NotationError(tr("native histograms are not supported"))
     if match := _GAP.fullmatch(item):
-        return _filled(int(match["times"] or 1), ABSENT_BITS)
+        return _filled(whole(match["times"] or "1"), ABSENT_BITS)
     if match := _VALUE.fullmatch(item):
         return _counted(match)
     if _STALE.fullmatch(item):
@@ -81,7 +82,7 @@ def _values(item: str) -> Floats:
 
 
 def _counted(match: re.Match[str]) -> Floats:
-    values = np.full(_limited(int(match["times"] or 0) + 1), float(match["step"] or 0.0))
+    values = np.full(_limited(whole(match["times"] or "0") + 1), float(match["step"] or 0.0))
     values[0] = float(match["first"])
     if match["step"] is None:
         values[1:] = values[0]

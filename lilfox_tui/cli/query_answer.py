@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from typing import Any
 
 from lilfox_tui.cli.output import Cell
 from lilfox_tui.promql.value import Line, Matrix, Value, Vector
 from lilfox_tui.scrape.instants import time_of
+from lilfox_tui.told import time_at
 
 
 def rows(value: Value, zone: tzinfo) -> Iterator[list[Cell]]:
@@ -30,7 +31,7 @@ def rows(value: Value, zone: tzinfo) -> Iterator[list[Cell]]:
 def _rows_of_line(line: Line, zone: tzinfo) -> Iterator[list[Cell]]:
     yield [Cell(str(line.labels))]
     for at_ms, number in zip(line.times.tolist(), line.values.tolist(), strict=True):
-        at = datetime.fromtimestamp(at_ms / 1000, zone)
+        at = time_at(at_ms / 1000).astimezone(zone)
         yield [Cell(f"  {at:%Y-%m-%d %H:%M:%S}.{at_ms % 1000:03d}"), Cell(number_text(number), right=True)]
 
 

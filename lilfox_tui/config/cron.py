@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from lilfox_tui.errors import UsageError
 from lilfox_tui.i18n import Message, listed, tr
+from lilfox_tui.told import whole
 
 _WORDS = {
     "@yearly": "0 0 1 1 *",
@@ -118,13 +119,13 @@ def _range(item: str, field: Field) -> range:
     if read is None:
         raise _wrong(item, field)
     star, first, last, step = read.groups()
-    if step is not None and not 0 < int(step) <= field.high:
+    if step is not None and not 0 < whole(step) <= field.high:
         raise UsageError(
             tr("a step of {step} in “{item}”", step=step, item=item),
             tr("steps go from 1 to {high}", high=field.high),
         )
     if star is not None:
-        return range(field.low, field.high + 1, int(step or 1))
+        return range(field.low, field.high + 1, whole(step or "1"))
     low = _number(first, item, field)
     if last is None and step is not None:
         raise UsageError(
@@ -137,13 +138,13 @@ def _range(item: str, field: Field) -> range:
             tr("“{item}” ends before it begins", item=item),
             tr("write {low}-{most},{least}-{high}", low=low, most=field.high, least=field.low, high=high),
         )
-    return range(low, high + 1, int(step or 1))
+    return range(low, high + 1, whole(step or "1"))
 
 
 def _number(word: str, item: str, field: Field) -> int:
     if word.lower() in field.names:
         return field.low + field.names.index(word.lower())
-    if not word.isdigit() or not field.low <= int(word) <= field.high:
+    if not word.isdigit() or not field.low <= whole(word) <= field.high:
         raise _wrong(item, field)
     return int(word)
 

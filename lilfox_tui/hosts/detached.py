@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from secrets import token_hex
 from signal import Signals
 from typing import Literal, get_args
@@ -26,6 +26,7 @@ from lilfox_tui.hosts.ssh_words import escaped, escaped_bytes
 from lilfox_tui.hosts.way_back import wait_for_way
 from lilfox_tui.i18n import tr
 from lilfox_tui.text import clean
+from lilfox_tui.told import time_at, whole
 
 Stream = Literal["stdout", "stderr"]
 State = Literal["absent", "unbegun", "running", "ended", "gone"]
@@ -345,7 +346,7 @@ def _told(line: bytes) -> Look:
     """Of a line of ``tell``: ID STATE PID BEGAN ENDED STATUS CANCELLED, of each stream SIZE END CUT, LABEL."""
     words = line.decode("utf-8", "replace").rstrip("\n").split(" ", 13)
     job, state, pid, began, ended, status, cancelled = words[:7]
-    sizes = [int(word) for word in words[7:13]]
+    sizes = [whole(word) for word in words[7:13]]
     cuts = [size if end or cut else None for size, end, cut in (sizes[:3], sizes[3:])]
     return Look(
         id=job,
@@ -364,12 +365,12 @@ def _told(line: bytes) -> Look:
 
 
 def _number(word: str) -> int | None:
-    return int(word) if word.isascii() and word.isdigit() else None
+    return whole(word) if word.isascii() and word.isdigit() else None
 
 
 def _time(word: str) -> datetime | None:
     number = _number(word)
-    return None if number is None else datetime.fromtimestamp(number, UTC)
+    return None if number is None else time_at(number)
 
 
 def _blocks(seen: Look, at: list[int], data: bytes) -> list[Output]:

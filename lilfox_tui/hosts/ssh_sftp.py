@@ -6,9 +6,8 @@ import asyncio
 import errno
 import os
 import stat
-from collections.abc import Awaitable
-from contextlib import suppress
-from datetime import UTC, datetime
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import aclosing, suppress
 from pathlib import PurePosixPath
 from typing import TypeVar
 
@@ -22,11 +21,14 @@ from lilfox_tui.hosts.ssh_errors import LINK_ERRORS, link_lost
 from lilfox_tui.hosts.ssh_sessions import Sessions
 from lilfox_tui.i18n import tr
 from lilfox_tui.text import clean
+from lilfox_tui.told import time_at
 
 T = TypeVar("T")
 ANSWER_S = 60.0
 """A server that does not answer for so long is given up: its disk hangs, or what it has mounted."""
 SYNC_S = 900.0
+MOST_NAMES = 100_000
+"""Of a folder; a server can go on for ever."""
 _READ_ONLY = 1
 """f_flag of statvfs@openssh.com: SSH2_FXE_STATVFS_ST_RDONLY."""
 _ERRNO: dict[type[asyncssh.SFTPError], int] = {
@@ -112,8 +114,20 @@ class Sftp:
 
     async def listing(self, folder: str) -> list[tuple[str, Facts]]:
         """See :meth:`RemoteFiles.listing`."""
-        names = await self.ask(self._client.readdir(os.fsencode(folder)), folder, SYNC_S)
-        found = ((os.fsdecode(name.filename), facts_of(name.attrs)) for name in names)
+        return await self.ask(self._listed(folder), folder, SYNC_S)
+
+    async def _listed(self, folder: str) -> list[tuple[str, Facts]]:
+        found: list[tuple[str, Facts]] = []
+        async with aclosing(_names(self._client, folder)) as names:
+            async for name in names:
+                if len(found) > MOST_NAMES:
+                    raise HostError(
+                        self._host,
+                        tr("{path} on {host} holds more than {count} names, of which none was taken",
+                           path=folder, host=self._host, count=MOST_NAMES),
+                        tr("Name a folder of its own for what is kept there."),
+                    )  # fmt: skip
+                found.append((os.fsdecode(name.filename), facts_of(name.attrs)))
         return [(name, facts) for name, facts in found if name not in (".", "..")]
 
     async def create(self, path: str) -> SftpFile:
@@ -265,9 +279,14 @@ class SftpFile:
             await self._sftp.ask(self._file.close(), self._path, 10.0)
 
 
+async def _names(client: asyncssh.SFTPClient, folder: str) -> AsyncGenerator[asyncssh.SFTPName, None]:
+    async for name in client.scandir(os.fsencode(folder)):
+        yield name
+
+
 def facts_of(attrs: asyncssh.SFTPAttrs) -> Facts:
     """What version 3 tells."""
     mode = attrs.permissions or 0
     kinds: dict[int, Kind] = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
     kind: Kind = kinds.get(stat.S_IFMT(mode), "other")
-    return Facts(kind, attrs.size or 0, datetime.fromtimestamp(attrs.mtime or 0, UTC), stat.S_IMODE(mode))
+    return Facts(kind, attrs.size or 0, time_at(attrs.mtime or 0), stat.S_IMODE(mode))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from lilfox_tui.metrics.model import Process, Sample
+from lilfox_tui.told import later, whole
 
 _TICKS_PER_S = 100.0
 
@@ -38,7 +39,7 @@ class ProcessTable:
             share = None if old is None or elapsed is None else max(0.0, 100 * (cpu_s - old) / elapsed)
             shares.append((share or 0.0, sample.value, share, facts))
         shares.sort(key=lambda one: one[:2], reverse=True)
-        booted = None if uptime_s is None else at - timedelta(seconds=uptime_s)
+        booted = None if uptime_s is None else later(at, -uptime_s)
         return tuple(_process(facts, share, memory, booted, users) for _, memory, share, facts in shares[:top])
 
 
@@ -47,19 +48,16 @@ def _process(
 ) -> Process:
     started = None
     if booted is not None:
-        try:
-            started = booted + timedelta(seconds=int(facts["started"]) / _TICKS_PER_S)
-        except OverflowError:
-            started = None
+        started = later(booted, whole(facts["started"]) / _TICKS_PER_S)
     return Process(
-        pid=int(facts["pid"]),
+        pid=whole(facts["pid"]),
         user=users.get(facts["uid"], facts["uid"]),
         command=facts["command"],
         state=facts["state"],
         cpu_percent=share,
         resident_bytes=int(memory),
         started_at=started,
-        start_ticks=int(facts["started"]),
+        start_ticks=whole(facts["started"]),
     )
 
 

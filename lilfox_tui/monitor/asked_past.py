@@ -6,7 +6,7 @@ import asyncio
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -28,6 +28,7 @@ from lilfox_tui.promql.engine import QueryEngine
 from lilfox_tui.promql.value import NOTHING, Vector
 from lilfox_tui.scrape.application import Application, recognise
 from lilfox_tui.scrape.labels import LabelList, LabelSet
+from lilfox_tui.told import time_at
 
 _TAG = "lilfox_question"
 _TOGETHER_CHARS = 6000
@@ -232,4 +233,4 @@ def _one_exporter(name: str, found: Iterable[LabelSet]) -> str:
 
 
 def _time(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
+    return time_at(seconds)

@@ -9,7 +9,7 @@ import ipaddress
 import json
 import re
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import Struct
@@ -24,6 +24,7 @@ from lilfox_tui.hosts.own_address import own_addresses
 from lilfox_tui.i18n import Message, _, tr
 from lilfox_tui.operations.model import Operation
 from lilfox_tui.text import human_duration
+from lilfox_tui.told import later
 
 SHORTEST_S, LONGEST_S = 1, 30 * 24 * 3600
 _TABLE = "inet lilfox_ban"
@@ -137,7 +138,7 @@ async def prove_ban(host: Host, operation: Operation) -> str:
     if operation.kind == "unban" and left is None:
         return _("{address} is not banned any more", address=operation.subject)
     if operation.kind == "ban" and left is not None and left.left_s is not None:
-        until = datetime.now(UTC) + timedelta(seconds=left.left_s)
+        until = later(datetime.now(UTC), left.left_s)
         return _("{address} is banned until {time:%Y-%m-%d %H:%M:%S} UTC", address=operation.subject, time=until)
     raise CommandFailed(
         host.name,

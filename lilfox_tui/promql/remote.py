@@ -25,6 +25,7 @@ from lilfox_tui.promql.value import Line, Matrix, Value
 from lilfox_tui.redact import redact
 from lilfox_tui.scrape.labels import LABEL_NAME, NAME, LabelSet, quoted
 from lilfox_tui.scrape.matcher import Matcher
+from lilfox_tui.told import whole
 
 T = TypeVar("T")
 _ABOUT_THE_QUERY = frozenset({"bad_data", "execution", "400", "422"})
@@ -164,7 +165,7 @@ class Remote(QueryEngine):
         if text and envelope.error_type in _ABOUT_THE_QUERY:
             found = _PLACE.fullmatch(said)
             if found is not None:
-                position = _position(text, int(found[1]), int(found[2]))
+                position = _position(text, whole(found[1]), whole(found[2]))
                 return QueryError(found[3], text=text, position=position)
             return QueryError(said, text=text)
         hint: Message | str = ""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from lilfox_tui.told import whole
+
 _PARTS = re.compile(r"(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?", re.ASCII)
 _SIZES_MS = (31_536_000_000, 604_800_000, 86_400_000, 3_600_000, 60_000, 1_000, 1)
 _LONGEST_MS = (2**63 - 1) // 1_000_000  # Prometheus holds nanoseconds in 64 bits
@@ -20,7 +22,7 @@ def parse_duration(text: str) -> int:
     match = _PARTS.fullmatch(text)
     if match is None:
         raise ValueError(_what_is_wrong(text))
-    total = sum(int(part) * size for part, size in zip(match.groups(), _SIZES_MS, strict=True) if part)
+    total = sum(whole(part) * size for part, size in zip(match.groups(), _SIZES_MS, strict=True) if part)
     if total > _LONGEST_MS:
         raise ValueError("duration out of range")
     return total

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
+
+from lilfox_tui.told import time_at
 
 
 def ms_of(at: datetime) -> int:
@@ -12,4 +14,4 @@ def ms_of(at: datetime) -> int:
 
 def time_of(at_ms: int) -> datetime:
     """The time (aware UTC) of milliseconds."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC)
+    return time_at(at_ms / 1000)

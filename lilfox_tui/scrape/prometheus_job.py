@@ -245,7 +245,7 @@ class JobReading(Struct):
         text = self.nodes.text(node, at)
         match = _SIZE.fullmatch(text)
         if match is not None:
-            return int(float(match[1]) * 1024 ** _POWERS[(match[2] or "")[:1]])
+            return int(min(float(match[1]), 1e18) * 1024 ** _POWERS[(match[2] or "")[:1]])
         if node is not None and text not in ("", "0"):
             self.wrong(node.line, at, _("{value} is no size; write one such as 10MB", value=quoted(text)))
         return 0

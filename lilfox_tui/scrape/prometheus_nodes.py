@@ -18,6 +18,8 @@ Fields: TypeAlias = dict[str, Node]
 DIALECT = Dialect(tags=True, more_documents=True, tab_indents=True, max_nodes=400_000)
 """Of all files that are written for Prometheus."""
 _MERGE = "<<"
+_LONGEST = 100
+"""A number of more digits is none that fits."""
 _WHOLE = re.compile(r"[-+]?(?:0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+|[0-9]+)")
 _DECIMAL = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _INT64 = 2**63
@@ -150,6 +152,8 @@ def _is_nothing(node: Node) -> bool:
 
 
 def _whole(text: str) -> int | None:
+    if len(text) > _LONGEST:
+        return None
     if _WHOLE.fullmatch(text):
         digits = text.lstrip("+-")
         base = 8 if digits.startswith("0") and digits.isdigit() else 0  # 017 is octal, as in Go

@@ -9,6 +9,8 @@ from lilfox_tui.alerts.template.go_text import quote, unquote
 
 _FLOAT = re.compile(r"[-+]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][-+]?[0-9]+)?")
 _HEX_FLOAT = re.compile(r"[-+]?0[xX](?:[0-9a-fA-F]++(?:\.[0-9a-fA-F]*+)?|\.[0-9a-fA-F]++)[pP][-+]?[0-9]+")
+_LONGEST = 1000
+"""An integer of more digits fits in no kind of them."""
 _NAMED = re.compile(r"[-+]?(?:inf|infinity)|nan", re.IGNORECASE)
 _UNDERSCORED = re.compile(r"[-+]?0[xX](?:_?[0-9a-fA-F])+\.?(?:[0-9a-fA-F]_?)*[pP][-+]?[0-9]+")
 _INTEGER = re.compile(
@@ -51,7 +53,7 @@ def constant(text: str) -> int | float | complex:
 
 
 def _integer(text: str) -> int | None:
-    if not _INTEGER.fullmatch(text):
+    if len(text) > _LONGEST or not _INTEGER.fullmatch(text):
         return None
     digits = text.lstrip("+-")
     is_old_octal = len(digits) > 1 and digits[0] == "0" and digits[1] in "_01234567"

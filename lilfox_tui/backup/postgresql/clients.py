@@ -14,6 +14,7 @@ from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import tr
 from lilfox_tui.text import clean
+from lilfox_tui.told import whole
 
 _FIND = r"""
 echo "account $(id -un)"
@@ -106,7 +107,7 @@ async def find_clients(host: Host, *, folder: str = "", run_as: str = "") -> Cli
             login = rest.strip()
         elif what == "found" and (version := _VERSION.match(rest)):
             place = rest[rest.index("/") :] if "/" in rest else folder
-            programs.add(Programs((int(version[1]), int(version[2] or 0)), place))
+            programs.add(Programs((whole(version[1]), whole(version[2] or "0")), place))
     if not programs:
         raise BackupError(
             tr("{host} has no pg_dump and psql in {place}", host=host.name, place=clean(folder))

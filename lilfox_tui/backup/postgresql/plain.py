@@ -20,6 +20,7 @@ from lilfox_tui.backup.postgresql.executing import Executed, Executing
 from lilfox_tui.backup.postgresql.plain_lexer import Lexer, command_refused, refused
 from lilfox_tui.i18n import tr
 from lilfox_tui.text import clean
+from lilfox_tui.told import whole
 
 HEADER = b"-- PostgreSQL database dump"
 TRAILER = b"-- PostgreSQL database dump complete"
@@ -197,7 +198,7 @@ class PlainReader:
         elif line == self._trailer and self._headed:
             self._ended = True
         elif self._version_num is None and (found := _SERVER.match(line)):
-            major, minor, patch = (int(number or 0) for number in found.groups())
+            major, minor, patch = (whole(number or "0") for number in found.groups())
             self._version_num = major * 10000 + (minor if major >= 10 else minor * 100 + patch)
         elif not self._program and (found := _PROGRAM.match(line)):
             self._program = found[1].decode("ascii", "replace")
@@ -230,7 +231,7 @@ class PlainReader:
             self._setting(found[1].decode(), found[2].decode("utf-8", "replace"))
         elif found := _SEQUENCE.fullmatch(text):
             name = found[1].decode("utf-8", "replace").replace("''", "'")
-            self._sequences[name] = SequenceValue(int(found[2]), found[3] == b"true")
+            self._sequences[name] = SequenceValue(whole(found[2]), found[3] == b"true")
         elif found := _EXTENSION.match(text):
             self._found["extensions"][_name(found[1])] = None
         elif _LARGE_OBJECT.match(text):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
-from datetime import UTC, datetime
+from datetime import datetime
 
 from lilfox_tui.backup.check import Check
 from lilfox_tui.backup.errors import BrokenSet
@@ -15,6 +15,7 @@ from lilfox_tui.backup.tree.piece import Wish, another_stream, counted
 from lilfox_tui.backup.tree.staging import FILE, Staging
 from lilfox_tui.i18n import tr
 from lilfox_tui.text import clean
+from lilfox_tui.told import time_at, whole
 
 _STATE = r"""
 [ -f "$1" ] && [ ! -L "$1" ] || exit 0
@@ -75,7 +76,7 @@ class FilePiece:
             return [Change(wish.name, "", then)]
         if words[2] == self._digest:
             return []
-        modified = datetime.fromtimestamp(int(words[1]), UTC)
+        modified = time_at(whole(words[1]))
         now = str(tr("{count} bytes, of {at}", count=words[0], at=f"{modified.astimezone():%Y-%m-%d %H:%M:%S}"))
         return [Change(wish.name, now, then, modified > wish.created)]
 

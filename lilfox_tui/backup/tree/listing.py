@@ -6,6 +6,7 @@ from contextlib import aclosing
 
 from lilfox_tui.backup.tree.index import Entry, Index
 from lilfox_tui.hosts.base import Host
+from lilfox_tui.told import whole
 
 _LIST = r"""
 cd -P -- "$1" || exit 1
@@ -36,8 +37,8 @@ def _entry(fields: list[bytes]) -> Entry:
         name,
         _KINDS.get(kind, "other"),
         int(mode, 8),
-        int(size) if kind == b"f" else 0,
-        int(seconds) * 10**9 + int(fraction[:9].ljust(9, b"0")) * (-1 if seconds.startswith(b"-") else 1),
+        whole(size) if kind == b"f" else 0,
+        whole(seconds) * 10**9 + int(fraction[:9].ljust(9, b"0")) * (-1 if seconds.startswith(b"-") else 1),
         user,
         group,
         target,

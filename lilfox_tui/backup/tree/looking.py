@@ -13,6 +13,7 @@ from lilfox_tui.backup.tree_options import TreeOptions
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import ntr, tr
 from lilfox_tui.text import clean
+from lilfox_tui.told import whole
 
 SURVEY_S = 600.0
 _PROGRAMS = r"""
@@ -116,8 +117,8 @@ async def survey(host: Host, folder: str, *, sudo: bool) -> Survey | None:
         return None
     found = names.split(b"\0")[:-1]
     return Survey(
-        int(numbers[0]),
-        int(numbers[1]),
+        whole(numbers[0]),
+        whole(numbers[1]),
         tuple(name[1:] for name in found if name.startswith(b"U")),
         tuple(name[1:] for name in found if name.startswith(b"S")),
     )

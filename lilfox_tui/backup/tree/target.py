@@ -20,6 +20,7 @@ from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import clauses, listed, ntr, tr
 from lilfox_tui.text import clean, human_bytes
+from lilfox_tui.told import whole
 
 
 class TreeTarget:
@@ -208,14 +209,14 @@ def _room(piece: Piece, look: Look, free: int | None) -> Check:
         have, need = human_bytes(free), human_bytes(piece.needed_bytes)
         return Check(about, "bad", tr("{have} free, {need} needed", have=have, need=need), tr("make room there"))
     told = len(inodes) == 2 and all(word.isdigit() for word in inodes) and inodes[0] != "0"
-    if told and int(inodes[1]) < piece.needed_files:
+    if told and whole(inodes[1]) < piece.needed_files:
         return Check(
             about,
             "bad",
             ntr(
                 "{count} more file can be made, {need} are needed",
                 "{count} more files can be made, {need} are needed",
-                int(inodes[1]),
+                whole(inodes[1]),
                 need=piece.needed_files,
             ),
             tr("remove files there, or restore to another file system"),
