@@ -24,6 +24,7 @@ _REPLACED: dict[int, str] = {
     },
 }  # fmt: skip
 _ONE_EACH = {code: shown if len(shown) == 1 else "\ufffd" for code, shown in _REPLACED.items()}
+_LONGEST_WORD = 8 << 10
 _LONE = re.compile("[\ud800-\udfff]")
 
 
@@ -184,3 +185,9 @@ def short_age(seconds: float) -> str:
         if whole >= size:
             return f"{whole // size}{unit}"
     return f"{whole}s"
+
+
+def between_words(text: bytes | bytearray, near: int) -> int:
+    """A place at or before ``near`` where no word is cut, of a line without an end."""
+    at = max(text.rfind(each, max(0, near - _LONGEST_WORD), near) for each in (b" ", b"\t", b"\n", b"\r"))
+    return at + 1 or near

@@ -18,7 +18,7 @@ from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.json_body import decoded
 from lilfox_tui.i18n import tr
 from lilfox_tui.promql.http_api import HttpApi, Moment, NotAnswered, Reply
-from lilfox_tui.redact import redact
+from lilfox_tui.redact import redacted_start
 
 T = TypeVar("T")
 _REASON_CHARS, _REASON_BYTES = 500, 16 * 1024
@@ -134,7 +134,7 @@ class AlertmanagerApi:
             said = document["message"] if isinstance(document, dict) else str(document)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError):
             pass  # not in the form of its errors: as it is
-        reason = redact(str(said)[: 2 * _REASON_CHARS]).strip()[:_REASON_CHARS]
+        reason = redacted_start(str(said), _REASON_CHARS)
         return LilFoxError(
             tr("{where} answers {status}: {reason}", where=self.where, status=reply.status, reason=reason)
         )

@@ -17,9 +17,9 @@ from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.http_answer import HttpFault
 from lilfox_tui.hosts.http_way import HttpWay, Tls, authorization, basic, revealed
 from lilfox_tui.i18n import tr
-from lilfox_tui.redact import MASK, redact
+from lilfox_tui.redact import MASK, redact, redacted_start
 
-_REASON_BYTES = 1024
+_REASON_BYTES = 16 * 1024
 _REASON_CHARS = 300
 _SHORTEST_SECRET, _LONG_WORD = 4, 8
 
@@ -128,7 +128,7 @@ def _without(secrets: Iterable[str], body: bytes) -> str:
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= _SHORTEST_SECRET:
             said = said.replace(secret, MASK)
-    return redact(said)[:_REASON_CHARS]
+    return redacted_start(said, _REASON_CHARS)
 
 
 def _refused(where: str, status: int, reason: str) -> LilFoxError:

@@ -49,5 +49,5 @@ class Tail:
 
 def last_words(stderr: bytes) -> str:
     """The last line a command wrote to stderr, safe to be part of an error."""
-    lines = [line for line in stderr.decode("utf-8", "replace").splitlines() if line.strip()]
-    return clean(redact(lines[-1]))[:300] if lines else ""
+    lines = [line for line in redact(stderr.decode("utf-8", "replace")).splitlines() if line.strip()]
+    return clean(lines[-1])[:300] if lines else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncssh
 
-from lilfox_tui.redact import redact
+from lilfox_tui.redact import redacted_start
 from lilfox_tui.text import clean
 
 MAX_LINE = 8192
@@ -54,4 +54,4 @@ class Greeting:
     def first(self) -> str:
         """The first of them that is not empty, safe to be part of an error."""
         first = self._first or self._open
-        return clean(redact(first[:MAX_LINE].decode("utf-8", "replace")))[:SHOWN].strip()
+        return clean(redacted_start(first, SHOWN))[:SHOWN].strip()

@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from lilfox_tui.jobs.model import Ended, Event, Moved, Said
-from lilfox_tui.redact import redact, redact_all
+from lilfox_tui.redact import redact, redact_all, redacted_start
 from lilfox_tui.text import encodable
 
 MOST_BYTES = 16 << 20
@@ -25,7 +25,6 @@ LEAST_RESERVE_BYTES = 4 << 10
 """Without so much nothing is begun: its end could not be told, and would be unknown."""
 _SHORT_CHARS = 300
 _MOST_CHARS = 2000
-_MOST_RAW_CHARS = 64 << 10
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
@@ -118,7 +117,7 @@ def _fill(reserve: Path) -> int:
 
 def told(text: object) -> str:
     """``text`` as an event holds it: no secrets, not endless, nothing that JSON cannot hold."""
-    clean = redact(encodable(str(text)[:_MOST_RAW_CHARS]))
+    clean = redacted_start(encodable(str(text)), _MOST_CHARS + 1)
     return clean if len(clean) <= _MOST_CHARS else clean[: _MOST_CHARS - 1] + "…"
 
 

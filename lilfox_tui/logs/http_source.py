@@ -18,7 +18,7 @@ from lilfox_tui.hosts.http_answer import HttpFault, HungUp, TooMuch
 from lilfox_tui.hosts.http_way import HttpWay, Tls, authorization, revealed
 from lilfox_tui.hosts.json_body import VALUES_AT_MOST, decoded
 from lilfox_tui.i18n import Message, tr
-from lilfox_tui.redact import redact
+from lilfox_tui.redact import redact, redacted_start
 
 BODY_LIMIT = 64 * 1024 * 1024
 """Bytes of one answer, unpacked, past which it is given up."""
@@ -175,8 +175,8 @@ def _reason(body: bytes) -> str:
         causes = said.get("root_cause") or [said]
         first = causes[0] if isinstance(causes, list) and isinstance(causes[0], dict) else said
         said = f"{first.get('type', '')}: {first.get('reason', '')}"
-    return redact(str(said))[:_REASON_CHARS] if said else _start(body)
+    return redacted_start(str(said), _REASON_CHARS) if said else _start(body)
 
 
 def _start(body: bytes) -> str:
-    return redact(body[: _REASON_CHARS * 4].decode("utf-8", "replace").strip())[:_REASON_CHARS]
+    return redacted_start(body, _REASON_CHARS)

@@ -25,6 +25,7 @@ from lilfox_tui.i18n import _, tr
 from lilfox_tui.metrics.health_reason import reason_of
 from lilfox_tui.metrics.hysteresis import Hysteresis
 from lilfox_tui.metrics.model import Health, HealthCheck, ServiceState
+from lilfox_tui.redact import redacted_start
 
 BODY_LIMIT = 64 * 1024
 _DETAIL_CHARS = 200
@@ -146,7 +147,7 @@ def _without_secrets(location: str) -> str:
 
 
 def _start(body: bytes) -> str:
-    return body[: _DETAIL_CHARS * 4].decode("utf-8", "replace").strip()[:_DETAIL_CHARS]
+    return redacted_start(body, _DETAIL_CHARS)
 
 
 def _remark(answer: _Answer) -> str:

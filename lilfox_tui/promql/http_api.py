@@ -23,7 +23,7 @@ from lilfox_tui.hosts.http_way import HttpWay, Tls, authorization, revealed
 from lilfox_tui.hosts.json_body import VALUES_AT_MOST
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.metrics.health_reason import reason_of
-from lilfox_tui.redact import redact
+from lilfox_tui.redact import redacted_start
 
 BODY_LIMIT = 64 * 1024 * 1024
 """Bytes of one answer, unpacked, past which it is given up."""
@@ -148,7 +148,7 @@ class HttpApi:
             hint = tr(
                 "Is the path right? Mimir has its API under /prometheus, a VictoriaMetrics cluster under /select/…."
             )
-        reason = redact(reply.body[: 4 * _REASON_CHARS].decode("utf-8", "replace")).strip()[:_REASON_CHARS]
+        reason = redacted_start(reply.body, _REASON_CHARS)
         raise NotAnswered(
             tr("{where} answers {status}: {reason}", where=self.where, status=status, reason=reason), hint
         )

@@ -22,7 +22,7 @@ from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.promql.http_api import HttpApi, Moment, NotAnswered, Pairs, Reply
 from lilfox_tui.promql.query import MOST_STEPS
 from lilfox_tui.promql.value import Line, Matrix, Value
-from lilfox_tui.redact import redact
+from lilfox_tui.redact import redacted_start
 from lilfox_tui.scrape.labels import LABEL_NAME, NAME, LabelSet, quoted
 from lilfox_tui.scrape.matcher import Matcher
 from lilfox_tui.told import whole
@@ -157,11 +157,11 @@ class Remote(QueryEngine):
             raise self._refused(envelope, text)
         for sentence in (*(envelope.warnings or ()), *(envelope.infos or ())):
             if self._warn is not None:
-                self._warn(sentence[:_REASON_CHARS])
+                self._warn(redacted_start(sentence, _REASON_CHARS))
         return envelope.data
 
     def _refused(self, envelope: Envelope, text: str) -> LilFoxError:
-        said = redact(envelope.error[:_REASON_CHARS])
+        said = redacted_start(envelope.error, _REASON_CHARS)
         if text and envelope.error_type in _ABOUT_THE_QUERY:
             found = _PLACE.fullmatch(said)
             if found is not None:
@@ -176,7 +176,7 @@ class Remote(QueryEngine):
 
     def _odd(self, reply: Reply | None = None) -> NotAnswered:
         hint = tr("Is that the right address?")
-        start = "" if reply is None else redact(reply.body[:400].decode("utf-8", "replace")).strip()[:100]
+        start = "" if reply is None else redacted_start(reply.body, 100)
         if not start:
             return NotAnswered(tr("{where} answers something that is not Prometheus' API", where=self.where), hint)
         what = tr("{where} answers something that is not Prometheus' API: {start}", where=self.where, start=start)

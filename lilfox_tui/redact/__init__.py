@@ -17,6 +17,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 MASK = "***"
+_LOOKED_AT = 64 << 10
 
 
 def redact(text: str) -> str:
@@ -27,6 +28,26 @@ def redact(text: str) -> str:
     if "\x1b" in text and (plain := _masked(without_colours(text))) != without_colours(masked):
         return plain
     return masked
+
+
+def redacted_start(text: str | bytes, most: int) -> str:
+    """The first ``most`` characters of ``text`` without secrets. Far more of it is looked at, up to a blank: half a
+    secret, as a limit leaves it, is not recognised."""
+    begins = text[: _LOOKED_AT + 1]
+    whole = begins.decode("utf-8", "replace") if isinstance(begins, bytes) else begins
+    if len(begins) > _LOOKED_AT:
+        whole = whole[: max(map(whole.rfind, " \n\t"))] or whole
+    return redact(whole).strip()[:most].rstrip()
+
+
+def redacted_end(text: str | bytes, most: int, *, cut: bool) -> str:
+    """The last ``most`` characters of ``text`` without secrets. Where its begin is ``cut`` off, so is its first line,
+    or where it has no other two words: the name of a secret may be what is missing."""
+    whole = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+    if cut:
+        _first, newline, rest = whole.partition("\n")
+        whole = rest if newline else "".join(whole.split(" ", 2)[2:])
+    return redact(whole).strip()[-most:]
 
 
 def without_colours(text: str) -> str:

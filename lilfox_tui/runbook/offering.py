@@ -7,6 +7,7 @@ from lilfox_tui.config.protection import allows_no_change
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.addresses import Denied
 from lilfox_tui.i18n import tr
+from lilfox_tui.redact import redacted_start
 from lilfox_tui.runbook.model import Variable
 from lilfox_tui.runbook.recognising import verdict_of_text
 from lilfox_tui.runbook.shell import WALL
@@ -32,7 +33,7 @@ async def offered(config: Config, variable: Variable, hosts: tuple[str, ...]) ->
         done = await host.run(argv, timeout_s=PATIENCE_S, limit_bytes=_MOST_BYTES)
     found, refused = choices_of(variable, done.stdout.decode("utf-8", "replace"), denied=Denied())
     if not found and not done.ok:
-        said = done.stderr[:200].decode("utf-8", "replace").strip()
+        said = redacted_start(done.stderr, 200)
         raise LilFoxError(
             tr("{name}: its choices cannot be read: {reason}", name=variable.name, reason=said or done.exit_status)
         )

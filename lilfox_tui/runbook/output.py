@@ -16,9 +16,11 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from lilfox_tui.jobs.output import between_secrets
 from lilfox_tui.paths import modes
 from lilfox_tui.redact import MASK, redact, without_colours
 from lilfox_tui.regular_file import open_regular
+from lilfox_tui.text import between_words
 
 HEAD_BYTES = 256 << 10
 TAIL_BYTES = 64 << 10
@@ -131,7 +133,7 @@ class Output:
         if keys and keys[-1][1] == b"BEGIN":
             whole = min(whole, keys[-1].start())
         elif len(text) - whole > _LONGEST_LINE:
-            whole = _between_words(text, len(text))
+            whole = between_secrets(text)
         self._rest = text[whole:]
         self._write_head(text[:whole])
 
@@ -146,7 +148,7 @@ class Output:
     def _cut_tail(self) -> None:
         if (excess := len(self._tail) - TAIL_BYTES) > TAIL_BYTES:
             line = self._tail.find(b"\n", excess, excess + _LONGEST_LINE) + 1
-            del self._tail[: line or _between_words(self._tail, excess)]
+            del self._tail[: line or between_words(self._tail, excess)]
             self._keys = [key for key in self._keys if key[1] > self._tail_begins]
 
     def _tail_text(self) -> str:
@@ -194,12 +196,6 @@ def masked(text: str, secrets: Iterable[str]) -> str:
     for value in values:
         text = text.replace(value, MASK)
     return redact(text)
-
-
-def _between_words(text: bytes | bytearray, near: int) -> int:
-    """A place at or before ``near`` where no word is cut, of a line without an end."""
-    at = max(text.rfind(each, max(0, near - _LONGEST_LINE // 2), near) for each in (b" ", b"\t", b"\n", b"\r"))
-    return at + 1 or near
 
 
 def read(folder: Path, run: str) -> Kept:

@@ -18,7 +18,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from lilfox_tui.i18n import Message, tr
-from lilfox_tui.redact import redact
+from lilfox_tui.redact import redacted_start
 from lilfox_tui.scrape.go_number import openmetrics_number
 from lilfox_tui.scrape.labels import LabelList, LabelSet
 from lilfox_tui.scrape.page_lines import LONGEST_LINE, BadPage, lines_of, lines_of_one, sample_count
@@ -316,7 +316,7 @@ class _Reading:
         hint: Message | str = ""
         if line.lstrip()[:1] == b"<":
             hint = tr("That is a page for people: is metrics_path right, or does it ask for a login?")
-        shown = fit(redact(line[: 4 * _SHOWN_CELLS].decode("utf-8", "replace")), _SHOWN_CELLS).rstrip()
+        shown = fit(redacted_start(line, 2 * _SHOWN_CELLS), _SHOWN_CELLS).rstrip()
         message = tr("line {line} is no metric: {reason}: {shown}", line=row + 1, reason=reason, shown=shown)
         return BadPage(message, hint, samples=self.samples, kept=self.kept)
 

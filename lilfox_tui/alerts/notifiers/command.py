@@ -16,7 +16,7 @@ from lilfox_tui.alerts.payload import document
 from lilfox_tui.config.model import NotifierConfig
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
-from lilfox_tui.redact import redact
+from lilfox_tui.redact import redacted_end
 
 _KEPT_BYTES = 4096
 _REASON_CHARS = 300
@@ -81,10 +81,11 @@ async def _give(process: asyncio.subprocess.Process, text: bytes) -> None:
 async def _last_of(process: asyncio.subprocess.Process) -> str:
     """The end of what it writes to standard error, without secrets."""
     assert process.stderr is not None
-    kept = b""
+    kept, cut = b"", False
     while block := await process.stderr.read(_KEPT_BYTES):
-        kept = (kept + block)[-_KEPT_BYTES:]
-    return redact(kept.decode("utf-8", "replace").strip())[-_REASON_CHARS:]
+        kept += block
+        cut, kept = cut or len(kept) > _KEPT_BYTES, kept[-_KEPT_BYTES:]
+    return redacted_end(kept, _REASON_CHARS, cut=cut)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

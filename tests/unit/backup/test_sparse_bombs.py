@@ -108,7 +108,10 @@ def test_zeros_at_the_end_and_a_shorter_file_are_not_the_same() -> None:
         (sparse("a", 10, b"99999999\n" + b"1\n" * 2_000_000), "a map of holes that cannot be read"),
         (sparse("a", 10, b"7" * 4096), "a map of holes that cannot be read"),
         (sparse("a", 10, b"1\n0\n0\n", size="99999999999999999999999"), "a number in an extended header"),
-        (sparse("a", 10, b"1\n0\n0\n", **{"GNU.sparse.numblocks": "1", "GNU.sparse.minor": "1"}), "of another kind"),
+        (
+            sparse("a", 10, b"1\n0\n0\n", b"", **{"GNU.sparse.numblocks": "1", "GNU.sparse.minor": "1"}),
+            "of another kind",
+        ),
     ],
 )
 def test_what_lies_about_its_holes_is_refused_with_a_sentence(archive: bytes, said: str) -> None:

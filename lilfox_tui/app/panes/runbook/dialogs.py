@@ -172,7 +172,7 @@ def hand_rows(step: Step, glyphs: Glyphs) -> list[Row]:
     rows: list[Row] = [(Piece("  "), Piece(redact(text))) for text in step.prose]
     rows += [(Piece(f"  {glyphs.separator} ", "muted"), Piece(redact(text))) for text in step.checklist]
     for command in step.commands:
-        rows += [(Piece("    "), Piece(redact(line), "muted")) for line in command.text.split("\n")[:_MOST_LINES]]
+        rows += [(Piece("    "), Piece(line, "muted")) for line in redact(command.text).split("\n")[:_MOST_LINES]]
     return rows or [(Piece("  "), Piece(_("This is done by hand.")))]
 
 
