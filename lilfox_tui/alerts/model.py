@@ -72,6 +72,10 @@ _URGENCY = {
 _URGENCY_UNKNOWN = 2
 
 
+SAYING = ("summary", "message", "description")
+"""The annotations in which public rules say to people what is the matter."""
+
+
 class Alert(Struct, frozen=True, gc=False):
     """One alert. ``labels`` (with ``alertname``, without ``__name__``) are its identity; all times are aware UTC.
 
@@ -105,8 +109,9 @@ class Alert(Struct, frozen=True, gc=False):
 
     @property
     def summary(self) -> str:
-        """What its rule says of it: the annotation ``summary``, else ``description``; empty when there is none."""
-        return next((text for name, text in self.annotations if name in ("summary", "description")), "")
+        """What its rule says of it: the first of SAYING that it has as an annotation; empty when it has none."""
+        known = dict(self.annotations)
+        return next((text for name in SAYING if (text := known.get(name, ""))), "")
 
     @property
     def urgency(self) -> int:

@@ -21,6 +21,8 @@ class Place(Struct, frozen=True):
     expression: int
     labels: Mapping[str, int]
     annotations: Mapping[str, int]
+    wait: int = 0
+    """The line of ``for``, 0 where there is none."""
 
 
 class Rule(Struct, frozen=True):

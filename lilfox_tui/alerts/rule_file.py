@@ -150,7 +150,13 @@ class _Reading:
             keep_firing_for_s=self.nodes.duration_s(fields.get("keep_firing_for"), at) or 0.0,
             labels=group_labels | labels,
             annotations=annotations,
-            place=Place(node.line, line, group_lines | label_lines, annotation_lines),
+            place=Place(
+                node.line,
+                line,
+                group_lines | label_lines,
+                annotation_lines,
+                fields["for"].line if "for" in fields else 0,
+            ),
         )
         if alert and record:
             self.wrong(node.line, _("both an alert and a record; make two rules of it"), name)

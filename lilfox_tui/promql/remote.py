@@ -76,6 +76,10 @@ class RemoteGroup(Struct, frozen=True):
     rules: tuple[RemoteRule, ...] = ()
 
 
+class _Metadata(Struct, frozen=True):
+    type: str = ""
+
+
 class _Groups(Struct, frozen=True):
     groups: tuple[RemoteGroup, ...] = ()
 
@@ -127,6 +131,12 @@ class Remote(QueryEngine):
     async def rules(self) -> tuple[RemoteGroup, ...]:
         """Its rules with their alerts."""
         return (await self._data("/api/v1/rules", (), _Groups)).groups
+
+    async def types(self) -> dict[str, str]:
+        """The types of metrics, by their names, as their targets tell them; of one with several none."""
+        found = await self._data("/api/v1/metadata", (), dict[str, list[_Metadata]])
+        kinds = {name: {each.type for each in told} for name, told in found.items()}
+        return {name: each.pop() for name, each in kinds.items() if len(each) == 1}
 
     async def close(self) -> None:
         """Ends the connections."""

@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 
 from lilfox_tui.cli.schemas import schema
+from tests.pages import served
 from tests.services.lilfox_command import lilfox
 from tests.services.prometheus_server import prometheus
 from tests.services.stamped_targets import StampedTargets, stamped_targets
@@ -57,7 +58,7 @@ def test_errors_and_warnings_are_told_with_their_places(rules: Path) -> None:
     assert lines[1] == f"{rules}/broken.yml:5: g/r: a recording rule has no for; take it off"
     assert lines[2] == f"{rules}/broken.yml: 2 errors"
     assert any(line.startswith(f"{rules}/warned.yml:4: g/Errors: warning: ") for line in lines)
-    assert f"{rules}/warned.yml: 1 rule: 4 warnings" in lines
+    assert f"{rules}/warned.yml: 1 rule: 3 warnings" in lines
     assert lines[-1] == f"{rules}/good.yml: 1 rule: good"
 
 
@@ -70,7 +71,7 @@ def test_json_keeps_its_schema(rules: Path) -> None:
     assert document["good"] is False
     assert (good["rules"], good["errors"], good["warnings"]) == (1, [], [])
     codes = {warning["code"] for warning in warned["warnings"]}
-    assert codes == {"no-rate", "no-for", "no-severity", "no-summary"}
+    assert codes == {"no-rate", "no-severity", "no-summary"}
     assert (broken["rules"], len(broken["errors"])) == (None, 2)
 
 
@@ -146,6 +147,31 @@ def test_where_only_a_prometheus_is_named_it_is_asked(
         (rules / "config.yaml").write_text(f"prometheus: http://127.0.0.1:{server.port}\n")
         found = selecting_nothing("--config", rules / "config.yaml", rules / "rules.yml")
     assert list(found) == ["Gone", "Teapot", "Misspelt"]
+
+
+def test_the_types_that_a_prometheus_knows_go_before_names(
+    rules: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    text = (
+        "groups: [{name: g, rules: [{alert: A, expr: stuck_errors_total > 5}, {alert: B, expr: rate(depth[1m]) > 1}]}]"
+    )
+    (rules / "rules.yml").write_text(text)
+    body = b"# TYPE stuck_errors_total gauge\nstuck_errors_total 9\n# TYPE depth gauge\ndepth 3\n"
+    codes = {}
+    with served([lambda: (200, body)]) as (address,):
+        settings = (
+            "global: {scrape_interval: 200ms}\n"
+            f"scrape_configs: [{{job_name: a, static_configs: [{{targets: ['{address}']}}]}}]\n"
+        )
+        with prometheus(tmp_path_factory.mktemp("prometheus"), settings=settings) as server:
+            wait_for(lambda: server.instant("depth", _now_ms())["result"], what="it scrapes")
+            for name, config in {"with": f"prometheus: http://127.0.0.1:{server.port}\n", "without": "{}\n"}.items():
+                (rules / "config.yaml").write_text(config)
+                argv = ("--config", rules / "config.yaml", "alerts", "lint", "--json", rules / "rules.yml")
+                (file,) = json.loads(lilfox(*argv).stdout)["files"]
+                said = {(each["rule"], each["code"]) for each in file["warnings"]}
+                codes[name] = said & {("A", "no-rate"), ("B", "rate-of-a-gauge")}
+    assert codes == {"with": {("B", "rate-of-a-gauge")}, "without": {("A", "no-rate")}}
 
 
 def _now_ms() -> int:

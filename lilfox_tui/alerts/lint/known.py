@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from msgspec import Struct
 
 from lilfox_tui.promql.semantics import PROMETHEUS_3
-from lilfox_tui.scrape.labels import NAME
+from lilfox_tui.scrape.labels import NAME, LabelSet
 from lilfox_tui.scrape.matcher import Matcher
 from lilfox_tui.scrape.series import SeriesSource
 
@@ -41,8 +41,13 @@ class Known(Struct, frozen=True):
         made = MADE_BY_ALERTS | OF_HOSTS if self.scraped else MADE_BY_ALERTS | OF_HOSTS | MADE_BY_SCRAPES
         if name in made or name in self.recorded or name.startswith(_OF_HOSTS_TOO):
             return True
+        return any(True for _labels in self.series(matchers))
+
+    def series(self, matchers: tuple[Matcher, ...]) -> Iterator[LabelSet]:
+        """What a selector selects."""
         begin = self.at_ms - PROMETHEUS_3.lookback_ms
-        return any(len(found.labels) for found in self.source.select(matchers, begin, self.at_ms))
+        for found in self.source.select(matchers, begin, self.at_ms):
+            yield from found.labels
 
 
 def name_of(matchers: tuple[Matcher, ...]) -> str:

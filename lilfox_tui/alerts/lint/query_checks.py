@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from lilfox_tui.alerts.lint.expression_text import grouping_text, number_text, selector_text, walk
 from lilfox_tui.alerts.lint.known import OF_HOSTS, Known, name_of
+from lilfox_tui.alerts.lint.types import type_of
 from lilfox_tui.alerts.lint.warning import Remark
 from lilfox_tui.alerts.rule import Rule
 from lilfox_tui.alerts.template.go_numbers import parse_float
@@ -15,17 +16,19 @@ from lilfox_tui.i18n import Message, tr
 from lilfox_tui.promql.operators import COMPARISONS
 from lilfox_tui.promql.tree import Aggregation, Applied, Negative, Node, Number, Operation, Selector
 from lilfox_tui.scrape.go_number import openmetrics_number
+from lilfox_tui.scrape.labels import LabelSet
 
 _TURNED = {">": "<", "<": ">", ">=": "<=", "<=": ">="}
 _RATES = frozenset({"rate", "irate", "increase"})
-_GAUGE = re.compile(
-    r".*_(?:bytes|percent|ratio|celsius|info|usage|size|length|active|inprogress|in_progress|in_flight|free|available"
-    r"|limit|current|temperature|connections)"
-)
 _STATUS = re.compile(r"(?:http_)?(?:response_)?(?:status|code|status_code|outcome|result)|http_response_status_code")
-_OF_ERRORS = re.compile(r"\^?[\[(]?5|.*(?:err|fail|SERVER_ERROR)")
+_OF_ERRORS = re.compile(r"\^?[\[(]?5|SERVER_ERROR")
+_OF_REQUESTS = re.compile(r"(?:.*_)?requests?_(?:duration|latency|time|seconds|milliseconds)(?:_.*)?")
+"""Histograms of requests have labels such as path and status, as nobody asks each program alone."""
+_OF_A_TARGET = ("job", "instance", "le")
 _WHOLE_NUMBER = re.compile(r"-?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][-+]?[0-9]+)?")
 _WITHOUT_COMPARISON = frozenset({"absent", "absent_over_time", "changes", "resets"})
+_ABOUT_A_THING = re.compile(r".*_(?:info|labels|metadata|annotations)")
+"""Such a series tells by its labels alone; its value is always 1."""
 _IN_PROMETHEUS = {
     "cpu_usage_percent": '100 * (1 - avg by (instance) (rate(node_cpu_seconds_total{mode="idle"}[5m])))',
     "memory_usage_percent": "100 * (1 - node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes)",
@@ -65,7 +68,7 @@ def remarks(rule: Rule, known: Known | None) -> Iterator[Remark]:
         found = threshold(node)
         if found is not None:
             yield from _not_a_ratio(found, line)
-            yield from _each_series_alone(found, line)
+            yield from _each_series_alone(found, line, known)
             yield from _counter_as_it_is(found, line, known)
             yield from _of_hosts(found, line)
         if isinstance(node, Selector):
@@ -76,6 +79,8 @@ def remarks(rule: Rule, known: Known | None) -> Iterator[Remark]:
 
 
 def _never_quiet(tree: Node, line: int) -> Iterator[Remark]:
+    """An alert whose expression gives something at all times. A selector with conditions on labels is one by itself:
+    the series is only there while something is wrong."""
     nodes = list(walk(tree))
     if isinstance(tree, Operation) and tree.op in COMPARISONS and tree.as_bool:
         what = tr("with bool, {op} gives 0 or 1 for each series, and an alert fires for both", op=tree.op)
@@ -89,6 +94,11 @@ def _never_quiet(tree: Node, line: int) -> Iterator[Remark]:
     selectors = [node for node in nodes if isinstance(node, Selector)]
     if not selectors or any(name_of(selector.matchers) == "ALERTS" for selector in selectors):
         return  # one that is meant to fire always, or where another alert does
+    inner = tree
+    while isinstance(inner, Aggregation) and (inner.op in ("count", "group") or _tells_by_labels(inner.inner)):
+        inner = inner.inner
+    if isinstance(inner, Selector) and (len(inner.matchers) > 1 or _tells_by_labels(inner)):
+        return
     what = tr("nothing is compared: it fires for every series that the expression gives, whatever its value")
     yield Remark(line, "no-comparison", what, tr("compare with a threshold, such as: … > 0"))
 
@@ -117,8 +127,12 @@ def _not_a_ratio(found: Threshold, line: int) -> Iterator[Remark]:
     yield Remark(line, "not-a-ratio", what, _rather(found.text(f"{errors} / {everything}")))
 
 
-def _each_series_alone(found: Threshold, line: int) -> Iterator[Remark]:
-    """A percentile of buckets that were not added up before."""
+def _tells_by_labels(node: Node) -> bool:
+    return isinstance(node, Selector) and _ABOUT_A_THING.fullmatch(name_of(node.matchers)) is not None
+
+
+def _each_series_alone(found: Threshold, line: int, known: Known | None) -> Iterator[Remark]:
+    """A percentile of buckets that were not added up before, where a target has several of them."""
     node = found.left
     if not isinstance(node, Applied) or node.function.name != "histogram_quantile":
         return
@@ -126,7 +140,7 @@ def _each_series_alone(found: Threshold, line: int) -> Iterator[Remark]:
     if not isinstance(buckets, Applied) or buckets.function.name not in _RATES or not isinstance(share, Number):
         return
     selector = buckets.arguments[0]
-    if not isinstance(selector, Selector):
+    if not isinstance(selector, Selector) or not _has_several(selector, known):
         return
     what = tr("the percentile is that of each series alone (each path, status and instance), not of all requests")
     summed = f"sum by (le) ({buckets.function.name}({selector_text(selector)}))"
@@ -136,6 +150,17 @@ def _each_series_alone(found: Threshold, line: int) -> Iterator[Remark]:
         what,
         _rather(found.text(f"histogram_quantile({number_text(share)}, {summed})")),
     )
+
+
+def _has_several(selector: Selector, known: Known | None) -> bool:
+    """Whether a target has several series of each bucket, as far as that is known."""
+    if known is None:
+        return _OF_REQUESTS.fullmatch(name_of(selector.matchers)) is not None
+    seen: dict[tuple[str, ...], set[LabelSet]] = {}
+    for labels in known.series(selector.matchers):
+        target = tuple(labels.get(name) for name in _OF_A_TARGET[:2])
+        seen.setdefault(target, set()).add(labels.without(_OF_A_TARGET))
+    return any(len(others) > 1 for others in seen.values())
 
 
 def _of_hosts(found: Threshold, line: int) -> Iterator[Remark]:
@@ -171,17 +196,17 @@ def _rate_of_a_gauge(node: Applied, line: int, known: Known | None) -> Iterator[
     if node.function.name not in _RATES or not isinstance(selector, Selector):
         return
     name = name_of(selector.matchers)
-    kind = known.type_of(name) if known else ""
-    if kind == "gauge" or (not kind and _GAUGE.fullmatch(name)):
-        what = tr("{function} is for counters, and {name} seems to be a gauge", function=node.function.name, name=name)
+    if type_of(name, known) == "gauge":
+        what = tr("{function} is for counters, and {name} is a gauge", function=node.function.name, name=name)
         yield Remark(line, "rate-of-a-gauge", what, tr("use deriv() or delta(), or compare the value itself"))
 
 
 def _counter_as_it_is(found: Threshold, line: int, known: Known | None) -> Iterator[Remark]:
+    told: set[str] = set()
     for selector in _values_in(found.left):
         name = name_of(selector.matchers)
-        kind = known.type_of(name) if known else ""
-        if kind == "counter" or (not kind and name.endswith("_total")):
+        if type_of(name, known) == "counter" and name not in told:
+            told.add(name)
             what = tr("{name} grows for as long as its program runs, and is compared as it stands", name=name)
             hint = f"rate({selector_text(selector)}[5m])"
             yield Remark(line, "no-rate", what, tr("take {rate}, or increase(…[1h])", rate=hint))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import numpy as np
 from lilfox_tui.alerts.lint import Known
 from lilfox_tui.cli.query_engine import opened
 from lilfox_tui.config.model import ApiConfig, Config
+from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message
 from lilfox_tui.monitor.one_look import look
 from lilfox_tui.promql.semantics import PROMETHEUS_3
@@ -47,6 +49,7 @@ async def _of_prometheus(config: Config, api: ApiConfig, files: Iterable[RuleFil
     found = Store(keep_s=PROMETHEUS_3.lookback_ms / 1000, limit_bytes=_LIMIT_BYTES)
     wanted = {matchers for file in files for group in file.groups for rule in group.rules
               for matchers in rule.query.selectors}  # fmt: skip
+    types: dict[str, str] = {}
     engine, host = opened(config, api, lambda _sentence: None)
     try:
         for matchers in sorted(wanted, key=str):
@@ -55,11 +58,13 @@ async def _of_prometheus(config: Config, api: ApiConfig, files: Iterable[RuleFil
                 labels = LabelList(tuple(dict.fromkeys(sets)))
                 if labels:
                     found.target(str(each)).append(at_ms, labels, np.zeros(len(labels)))
+        with suppress(LilFoxError):  # not all that answer PromQL have it
+            types = await engine.types()
     finally:
         await engine.close()
         if host is not None:
             await host.close()
-    return Known(found, at_ms, scraped=True)
+    return Known(found, at_ms, types, scraped=True)
 
 
 def _name_alone(matchers: tuple[Matcher, ...]) -> tuple[Matcher, ...]:

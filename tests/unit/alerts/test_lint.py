@@ -79,8 +79,12 @@ def test_what_is_hinted_for_the_manual_is_right(rule: str) -> None:
         ('rate(x_total{le="1"}[5m]) > 1', "bound-as-text"),
         ('rate(x_bucket{le=~"0.5|1|10"}[5m]) > 1', "bound-as-text"),
         ('x{quantile="1"} > 1', "bound-as-text"),
-        ("rate(node_memory_free_bytes[5m]) > 1", "rate-of-a-gauge"),
-        ("increase(queue_length[5m]) > 1", "rate-of-a-gauge"),
+        ("rate(node_memory_MemFree_bytes[5m]) > 1", "rate-of-a-gauge"),
+        ("increase(kube_pod_status_ready[5m]) > 1", "rate-of-a-gauge"),
+        ("backup_failed_total > 0 and up == 1", "no-rate"),
+        ("sum(rate(errors_total[5m])) / sum(rate(requests_total[5m]))", "no-comparison"),
+        ('sum by (pod) (endpoint_state{state="invalid"})', "no-comparison"),
+        ("histogram_quantile(0.9, rate(http_server_requests_seconds_bucket[5m])) > 1", "percentile-of-each"),
         ("errors_total > 100", "no-rate"),
         ("sum(errors_total) / sum(requests_total) > 0.1", "no-rate"),
         ("up", "no-comparison"),
@@ -115,6 +119,22 @@ def test_it_is_warned_of(expression: str, code: str) -> None:
         "absent_over_time(up[5m])",
         "changes(errors_total[5m]) > 1",
         "count(errors_total) > 1",
+        # of public rules, where these hints were wrong before
+        "100 * gluster_brick_capacity_used_bytes / gluster_brick_capacity_bytes_total > 90",
+        "envoy_cluster_membership_healthy / envoy_cluster_membership_total * 100 < 75",
+        "sum by (job) (django_migrations_unapplied_total) > 0",
+        "minio_cluster_nodes_offline_total > 0",
+        "apache_uptime_seconds_total / 60 < 1",
+        "pve_not_backed_up_total > 0",
+        "rate(junos_interface_transmit_bytes[1m]) * 8 > 9e8",
+        "rate(ceph_rbd_mirror_journal_replay_bytes[30m]) > 0.8",
+        "rate(pg_txid_current[1m]) < 5",
+        "histogram_quantile(0.99, rate(etcd_disk_wal_fsync_duration_seconds_bucket[5m])) > 0.5",
+        "histogram_quantile(0.99, rate(etcd_network_peer_round_trip_time_seconds_bucket[5m])) > 0.15",
+        'ceph_nvmeof_subsystem_metadata{allow_any_host="yes"}',
+        'sum by (pod) (kube_pod_info{node=""})',
+        'pg_index_size{indexrelname=~".*ccnew.*"}',
+        'sum by (pod) (rate(cilium_bpf_map_ops_total{outcome="fail"}[5m])) > 0.05',
         "node_a / node_b > 1",
         'node_cpu{mode="idle"} / ignoring(mode) node_cpu{mode="user"} > 1',
         "x / on(job) group_left sum by (job) (y) > 1",
@@ -216,6 +236,41 @@ def test_types_of_metrics_count_more_than_their_names() -> None:
     assert codes(warnings("rate(seen[5m]) > 1", of_types)) == ["rate-of-a-gauge"]
     assert codes(warnings("load_total > 1", of_types)) == []
     assert codes(warnings("jobs_active > 1", of_types)) == ["no-rate"]
+
+
+def test_what_the_targets_have_decides_whether_a_percentile_is_of_each_series() -> None:
+    expression = "histogram_quantile(0.9, rate(x_seconds_bucket[5m])) > 1"
+    alone = known('x_seconds_bucket{instance="a",le="1.0"}', 'x_seconds_bucket{instance="b",le="1.0"}')
+    routes = known(
+        'x_seconds_bucket{instance="a",le="1.0",path="/"}', 'x_seconds_bucket{instance="a",le="1.0",path="/b"}'
+    )
+    assert codes(warnings(expression, alone)) == []
+    assert codes(warnings(expression, routes)) == ["percentile-of-each"]
+    of_requests = expression.replace("x_seconds", "http_request_duration_seconds")
+    assert "percentile-of-each" not in codes(warnings(of_requests, alone)), "it is known that there are none"
+
+
+@pytest.mark.parametrize("expression", ["up == 0", "probe_success != 1", "mysql_up < 1 and on () hour() > 8"])
+def test_one_look_that_fails_wants_a_for(expression: str) -> None:
+    assert "no-for" in codes(warnings(expression, more={"for": None}))
+    assert "no-for" not in codes(warnings(expression, more={"for": "0s"})), "somebody has thought of it"
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["increase(errors_total[1h]) > 1", "ttl_seconds < 86400", "avg_over_time(up[5m]) < 0.5", "count(up == 0) > 3"],
+)
+def test_where_more_than_one_look_decides_no_for_is_wanted(expression: str) -> None:
+    assert "no-for" not in codes(warnings(expression, more={"for": None}))
+
+
+@pytest.mark.parametrize("name", ["summary", "message", "description"])
+def test_any_annotation_that_says_what_it_is_will_do(name: str) -> None:
+    assert codes(warnings("load > 1", more={"annotations": {name: "it is bad"}})) == []
+
+
+def test_an_alert_with_labels_of_its_own_needs_no_severity() -> None:
+    assert codes(warnings("load > 1", more={"labels": {"inhibit": "yes"}})) == []
 
 
 def test_warnings_stand_in_the_order_of_the_lines() -> None:
