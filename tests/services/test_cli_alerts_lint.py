@@ -152,9 +152,8 @@ def test_where_only_a_prometheus_is_named_it_is_asked(
 def test_the_types_that_a_prometheus_knows_go_before_names(
     rules: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    text = (
-        "groups: [{name: g, rules: [{alert: A, expr: stuck_errors_total > 5}, {alert: B, expr: rate(depth[1m]) > 1}]}]"
-    )
+    alerts = [{"alert": "A", "expr": "stuck_errors_total > 5"}, {"alert": "B", "expr": "rate(depth[1m]) > 1"}]
+    text = json.dumps({"groups": [{"name": "g", "rules": alerts}]})
     (rules / "rules.yml").write_text(text)
     body = b"# TYPE stuck_errors_total gauge\nstuck_errors_total 9\n# TYPE depth gauge\ndepth 3\n"
     codes = {}
