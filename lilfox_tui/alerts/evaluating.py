@@ -74,7 +74,7 @@ class Evaluating:
                 self._start(file.name, group, before, saved, now_ms)
             for name, problem in file.refused.items():
                 self._refused[f"{file.name};{name}"] = tr("rules: {reason}", reason=problem)
-        unusable = tuple(f"{path};" for path in self._files.broken)
+        unusable = tuple(f"{path};" for path in (*self._files.broken, *self._files.empty))
         for name, running in before.items():
             if name not in self.groups and (name.startswith(unusable) or name in self._refused):
                 self.groups[name] = running  # the old rules go on until the file is right again
@@ -187,7 +187,7 @@ class Evaluating:
         """Of groups that were saved and are not evaluated: held while something cannot be read, else forgotten."""
         self._held = {}
         for name, group in others.items():
-            if self._files.broken or self._files.missing or self._refused:
+            if self._files.broken or self._files.missing or self._files.empty or self._refused:
                 self._held[name] = (group, [
                     alert_view(group.keys.get(rule, rule), alert)
                     for rule, alerts in self._saved.alerts(name).items() for alert in alerts

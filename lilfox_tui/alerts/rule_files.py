@@ -18,20 +18,24 @@ people may write there now."""
 
 
 class RuleFiles(Struct, frozen=True):
-    """What was read. ``broken`` are files that cannot be used and why; ``missing`` patterns that fit no file. Of what
-    else is wrong in files, their rules and ``refused`` groups tell."""
+    """What was read. ``broken`` are files that cannot be used and why; ``missing`` patterns that fit no file, and
+    ``empty`` files that hold no group: Prometheus takes such a one, but mostly it is half written. Of what else is
+    wrong in files, their rules and ``refused`` groups tell."""
 
     files: tuple[RuleFile, ...]
     broken: Mapping[str, LilFoxError]
     missing: tuple[str, ...]
     stamp: Stamp
+    empty: tuple[str, ...] = ()
 
     @property
     def troubles(self) -> tuple[Trouble, ...]:
         """What is wrong, in sentences."""
         lost = {pattern: tr("rules: no file fits {pattern}", pattern=pattern) for pattern in self.missing}
         broken = {path: tr("rules: {reason}", reason=_first_line(error)) for path, error in self.broken.items()}
-        return tuple(Trouble(f"rules {what}", text, blind=True) for what, text in (*lost.items(), *broken.items()))
+        empty = {path: tr("rules: {path} holds no rules", path=path) for path in self.empty}
+        told = (*lost.items(), *broken.items(), *empty.items())
+        return tuple(Trouble(f"rules {what}", text, blind=True) for what, text in told)
 
 
 def read_rule_files(patterns: Sequence[str], base: Path) -> RuleFiles:
@@ -47,7 +51,8 @@ def read_rule_files(patterns: Sequence[str], base: Path) -> RuleFiles:
         except LilFoxError as error:
             broken[path] = error
     missing = tuple(pattern for pattern in patterns if not _paths(pattern, base))
-    return RuleFiles(tuple(files), broken, missing, stamp)
+    empty = tuple(file.name for file in files if not (file.groups or file.refused))
+    return RuleFiles(tuple(files), broken, missing, stamp, empty)
 
 
 def stamp_of(patterns: Sequence[str], base: Path) -> Stamp:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from lilfox_tui.alerts.model import Alerts, RuleHealth
 from lilfox_tui.alerts.rule_file import from_text, usable
+from lilfox_tui.alerts.rule_files import read_rule_files
 from lilfox_tui.alerts.viewing import from_saved
 from lilfox_tui.errors import ConfigError
 from tests.unit.alerts.running import RULES, Run
@@ -129,3 +132,43 @@ async def test_others_see_what_does_not_go_as_it_should_with_the_one_that_evalua
     assert (shown.troubles, shown.blind) == ((), False)
     assert {rule.health for rule in shown.rules} <= {RuleHealth.NO_DATA, RuleHealth.GOOD}
     run.kill()
+
+
+@pytest.mark.parametrize("text", ["", "# to come\n", "groups: []\n", "groups:\n"])
+async def test_a_file_that_is_being_written_ends_no_alert_and_an_empty_one_is_told(text: str, tmp_path: Path) -> None:
+    run = Run(tmp_path, rules=RULES)
+    await run.start()
+    await run.go(150, DOWN)
+    run.rules.write_text(text)
+    await run.engine.load()
+    assert await run.go(30, DOWN) == ["Down a firing"], "the old rules go on"
+    assert run.troubles() == [f"rules: {run.rules} holds no rules"]
+    assert seen(run).blind
+    run.kill()
+    after = Run(tmp_path, run.clock, rules=text)
+    await after.engine.load()
+    await after.engine.step()
+    assert after.shown() == ["Down a firing"], "nothing evaluates it, so nothing ends it"
+    assert "holds no rules" in after.troubles()[0]
+    after.kill()
+
+
+def test_whatever_is_named_as_a_rule_file_is_one_or_is_told(tmp_path: Path) -> None:
+    odd = tmp_path / "odd"
+    odd.mkdir()
+    (odd / "folder.yml").mkdir()
+    os.mkfifo(odd / "pipe.yml")
+    (odd / "gone.yml").symlink_to(tmp_path / "nowhere")
+    (odd / "round.yml").symlink_to(odd / "round.yml")
+    (odd / "device.yml").symlink_to("/dev/zero")
+    (odd / "bytes.yml").write_bytes(b"\xff\xfe\x00groups")
+    (odd / "huge.yml").write_text("# x\n" * 3_000_000)
+    (odd / "bomb.yml").write_text(
+        "a: &a [x]\n" + "".join(f"{n}: &{n} [*{p}, *{p}]\n" for p, n in pairwise("abcdefghij"))
+    )
+    (odd / "good.yml").write_text(RULES)
+    read = read_rule_files(["odd/*.yml"], tmp_path)
+    assert [Path(file.name).name for file in read.files] == ["good.yml"]
+    told = {Path(each.key.removeprefix("rules ")).name for each in read.troubles}
+    assert told == {f"{name}.yml" for name in ("folder", "pipe", "gone", "round", "device", "bytes", "huge", "bomb")}
+    assert all(each.blind for each in read.troubles)
