@@ -25,8 +25,9 @@ class MetricsPage:
 
     def samples(self, body: HttpBody) -> list[Sample]:
         """The samples of a page. Raises BackendError."""
-        from lilfox_tui.scrape.exposition import BadPage, Exposition  # numpy comes with it
+        from lilfox_tui.scrape.exposition import Exposition  # numpy comes with it
         from lilfox_tui.scrape.labels import NAME, LabelSet
+        from lilfox_tui.scrape.page_lines import BadPage
 
         if self._reader is None:
             self._reader = Exposition(

@@ -66,7 +66,7 @@ def to_float(node: ScalarNode) -> float:
 def to_seconds(node: ScalarNode) -> Seconds:
     """A span of time above zero and up to a year, ``500ms 2s 5m 1h 1d`` or a bare number of seconds."""
     seconds = to_wait(node)
-    if seconds == 0:
+    if not seconds:
         raise Wrong(_("{value} is out of range; a duration is above zero and up to a year", value=quoted(node.text)))
     return Seconds(seconds)
 

@@ -91,7 +91,7 @@ def _check_alerts(config: Config, base: Path) -> None:
     for problems in (file.problems for file in read.files if file.problems):
         raise ConfigError(tr("the rules cannot be used:\n{problems}", problems="\n".join(problems)), problems)
     for trouble in read.troubles:
-        print_line(trouble)
+        print_line(trouble.text)
 
 
 def _print_kinds() -> None:
