@@ -22,6 +22,10 @@ class LilFoxError(Exception):
         return str(self.message)
 
 
+class NotEvaluated(LilFoxError):
+    """Nobody evaluates the rules of this configuration now."""
+
+
 class UsageError(LilFoxError):
     """The command line asks for something that does not exist or does not fit together."""
 

@@ -9,6 +9,7 @@ from lilfox_tui.cli.output import Cell, shape
 from lilfox_tui.feed import Ready, State, Unavailable
 from lilfox_tui.i18n import _, ngettext
 from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.export_alerts import alerts_level
 from lilfox_tui.text import human_duration
 
 if TYPE_CHECKING:
@@ -24,10 +25,11 @@ def alert_rows(state: State[Alerts] | None) -> Iterator[Ranked]:
         return
     if not isinstance(state, Ready):
         why = str(state.error) if isinstance(state, Unavailable) else _("not known")
-        rows = [_row(Level.UNKNOWN, _("alerts"), why)]
+        level = alerts_level(state)
+        rows = [_row(level, _("alerts"), why)]
         if isinstance(state, Unavailable) and str(state.error.hint):
             rows.append([Cell(""), Cell(""), Cell(""), Cell(str(state.error.hint))])
-        yield Level.UNKNOWN, rows
+        yield level, rows
         return
     alerts = state.value
     live = [alert for alert in alerts.alerts if alert.resolved_at is None]

@@ -17,7 +17,7 @@ from lilfox_tui.alerts.one_evaluates import OneEvaluates
 from lilfox_tui.alerts.saved import Saved
 from lilfox_tui.alerts.viewing import from_saved
 from lilfox_tui.config.model import ApiConfig, Config
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.errors import LilFoxError, NotEvaluated
 from lilfox_tui.feed import Ready, Unavailable
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import tr
@@ -45,7 +45,7 @@ def kept_alerts(folder: Path | None) -> Ready[Alerts] | Unavailable:
     path = None if folder is None else folder / DATABASE
     hint = tr("run lilfox monitor, or keep the screen open: rules want to be evaluated again and again")
     if path is None or not path.exists():
-        return Unavailable(LilFoxError(tr("these rules have not been evaluated yet"), hint), now)
+        return Unavailable(NotEvaluated(tr("these rules have not been evaluated yet"), hint), now)
     database = None
     try:
         database = Database(path)
@@ -66,5 +66,5 @@ def kept_alerts(folder: Path | None) -> Ready[Alerts] | Unavailable:
     since = now if newest_ms is None else time_of(newest_ms)
     age = human_duration((now - since).total_seconds())
     return Unavailable(
-        LilFoxError(tr("no LilFox evaluates these rules now, the last did {age} ago", age=age), hint), since
+        NotEvaluated(tr("no LilFox evaluates these rules now, the last did {age} ago", age=age), hint), since
     )

@@ -8,22 +8,26 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from lilfox_tui.feed import Pending, Ready, State
+from lilfox_tui.errors import NotEvaluated
+from lilfox_tui.feed import Pending, Ready, State, Unavailable
 from lilfox_tui.metrics.model import Labels, Level
 from lilfox_tui.monitor.export_forms import Family, Line
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Alert, Alerts
 
-_NO_NAME_CHARACTER = re.compile(r"[^a-zA-Z0-9_]")
+_NO_NAME_CHARACTER = re.compile(r"^(?=[0-9])|[^a-zA-Z0-9_]")
 
 
 def alerts_level(state: State[Alerts] | None) -> Level:
-    """How bad the alerts are, silenced ones not among them; GOOD where there are no rules, UNKNOWN where their alerts
-    are not known. FAILING where one may be missing: nobody would hear of what goes wrong."""
+    """How bad the alerts are, silenced ones not among them; GOOD where there are no rules, UNKNOWN where nobody has
+    evaluated them. FAILING where one may be missing, or who knows them does not answer: nobody would hear of what goes
+    wrong."""
     if state is None:
         return Level.GOOD
-    if not isinstance(state, Ready):
+    if isinstance(state, Unavailable):
+        return Level.UNKNOWN if isinstance(state.error, NotEvaluated) else Level.FAILING
+    if isinstance(state, Pending):
         return Level.UNKNOWN
     live = [alert for alert in state.value.alerts if alert.resolved_at is None and not alert.silenced_by]
     if state.value.blind or any(alert.fired_at is not None for alert in live):
@@ -93,8 +97,15 @@ def alerts_families(state: State[Alerts] | None) -> Iterator[Family]:
 
 
 def _named(labels: Labels) -> Labels:
-    """Labels whose names the text format can hold."""
-    return tuple((_NO_NAME_CHARACTER.sub("_", name), value) for name, value in labels)
+    """Labels whose names the text format can hold, each once."""
+    taken, named = {"alertstate"}, {}
+    for name, _value in sorted(labels, key=lambda pair: _NO_NAME_CHARACTER.search(pair[0]) is not None):
+        plain = _NO_NAME_CHARACTER.sub("_", name)
+        while plain in taken:
+            plain += "_"
+        taken.add(plain)
+        named[name] = plain
+    return tuple((named[name], value) for name, value in labels)
 
 
 def _time(at: datetime | None) -> str | None:

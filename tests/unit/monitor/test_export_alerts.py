@@ -11,13 +11,14 @@ from msgspec.structs import replace
 
 from lilfox_tui.alerts.model import Alert, Alerts, AlertState, RuleHealth, RuleView
 from lilfox_tui.cli.schemas import schema
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.errors import ConfigError, LilFoxError, NotEvaluated
 from lilfox_tui.feed import Pending, Ready, State, Unavailable
 from lilfox_tui.i18n import tr
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.export import prometheus, report, worst
 from lilfox_tui.monitor.export_alerts import alerts_document, alerts_level
 from lilfox_tui.monitor.model import Overview
+from lilfox_tui.scrape.sample_line import read_series
 from tests.unit.alerts.made import T0, alert
 
 FAILED = RuleView(
@@ -34,7 +35,9 @@ def ready(*alerts: Alert, rules: tuple[RuleView, ...] = ()) -> Ready[Alerts]:
     [
         (None, Level.GOOD),
         (Pending(), Level.UNKNOWN),
-        (Unavailable(LilFoxError(tr("no")), T0), Level.UNKNOWN),
+        (Unavailable(NotEvaluated(tr("no")), T0), Level.UNKNOWN),
+        (Unavailable(LilFoxError(tr("no answer")), T0), Level.FAILING),
+        (Unavailable(ConfigError(tr("broken"), ("p.yml:1: broken",)), T0), Level.FAILING),
         (ready(), Level.GOOD),
         (ready(alert()), Level.FAILING),
         (ready(alert(state=AlertState.PENDING)), Level.DEGRADED),
@@ -64,6 +67,17 @@ def test_series_are_those_of_prometheus_with_names_that_the_format_can_hold() ->
     assert "ALERTS_FOR_STATE" in text
     assert "Gone" not in text
     assert "lilfox_alerts_known 1.0\n" in text
+
+
+def test_names_that_become_the_same_stay_apart() -> None:
+    names = ("1st", "a-b", "a.b", "a_b", "alertstate", "é")
+    odd = replace(alert("Slow"), labels=tuple((name, name) for name in names))
+    text = prometheus(Overview(T0, {}, {}, alerts=ready(odd)), {})
+    (line,) = [line for line in text.splitlines() if line.startswith("ALERTS{")]
+    labels = read_series(line.rpartition(" ")[0].encode())  # which takes no name twice
+    assert labels.pop("alertstate") == "firing"
+    assert sorted(value for name, value in labels.items() if name != "__name__") == sorted(names)
+    assert labels["a_b"] == "a_b"
 
 
 def test_without_rules_there_is_nothing_of_alerts() -> None:
