@@ -317,16 +317,33 @@ async def test_runs_until_it_is_ended_and_ends_its_series() -> None:
     assert set(newest(kept).values()) == {"stale"}
 
 
+async def test_the_timeout_is_of_asking_and_reading_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = store()
+    body = b"".join(b'a{i="%d"} 1\n' % i for i in range(20_000))
+    async with serving(page(body, head=TEXT)) as port, scraping(port, kept, timeout_s=30.0) as scraper:
+        read = scraper.exposition.read
+
+        def late(body: bytes, *, openmetrics: bool, until_s: float) -> Page:
+            assert 0 < until_s - time.perf_counter() <= 30.0
+            return read(body, openmetrics=openmetrics, until_s=until_s - 30.0)  # as if the time had passed
+
+        monkeypatch.setattr(scraper.exposition, "read", late)
+        await scraper.scrape_once()
+        assert isinstance(scraper.feed.state, Unavailable)
+        assert "not read in time: 512 of 20000 lines" in str(scraper.feed.state.error)
+    assert {name: value for name, value in newest(kept).items() if name == "up"} == {"up": 0}
+
+
 async def test_a_page_that_is_being_read_when_it_is_ended_begins_nothing_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     kept, reading, go_on = store(), threading.Event(), threading.Event()
     body = b"".join(b'a{i="%d"} 1\n' % i for i in range(10_000))
     async with serving(page(body, head=TEXT)) as port, scraping(port, kept) as scraper:
         read = scraper.exposition.read
 
-        def slowly(body: bytes, *, openmetrics: bool) -> Page:
+        def slowly(body: bytes, *, openmetrics: bool, until_s: float) -> Page:
             reading.set()
             assert go_on.wait(60)
-            return read(body, openmetrics=openmetrics)
+            return read(body, openmetrics=openmetrics, until_s=until_s)
 
         monkeypatch.setattr(scraper.exposition, "read", slowly)
         running = asyncio.create_task(scraper.run())
