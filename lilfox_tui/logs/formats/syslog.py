@@ -26,7 +26,7 @@ LEVEL_WORDS = {
     for severity, words in level_words(b"%b").items()
 }
 _BEGINS = re.compile(
-    rb"<\d{1,3}>|[A-Z][a-z]{2} {1,2}\d{1,2} (?:\d{4} )?\d\d:\d\d:\d\d[., ]|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.Z+-]"
+    rb"<\d{1,3}>|[A-Z][a-z]{2} (?:[ \d]\d|\d) (?:\d{4} )?\d\d:\d\d:\d\d[., ]|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.Z+-]"
 )
 _PRIORITY = re.compile(r"<(\d{1,3})>")
 _HOST = r"(?P<host>[^\s:\[\]]{1,255})"
