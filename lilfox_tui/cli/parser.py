@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import gettext
 import sys
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from lilfox_tui.i18n import DOMAIN, LOCALE_DIR, Message, _, ntr, tr
@@ -45,7 +46,9 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **more: Any) -> None:
         super().__init__(formatter_class=_Help, allow_abbrev=False, **more)
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+    def parse_known_args(  # type: ignore[override]  # argparse's overloads differ in the namespace alone
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
         """See argparse. A word after an option that takes one is its value, also with a minus in front
         (``--where -word``), unless it is an option itself."""
         words = list(sys.argv[1:] if args is None else args)

@@ -21,7 +21,8 @@ from lilfox_tui.logs.record import Entry, Fault, Severity
 _TIME = ("timestamp", "@timestamp", "time", "ts", "@t", "datetime", "asctime", "timemillis", "date", "instant", "t",
          "time_iso8601", "time_local")  # fmt: skip
 _LEVEL = ("level", "levelname", "severity", "lvl", "log.level", "loglevel", "log_level", "@l", "severitytext",
-          "severity_text", "priority", "error_severity", "level_name", "levelno", "severitynumber", "severity_number")  # fmt: skip
+          "severity_text", "priority", "error_severity", "level_name", "levelno", "severitynumber",
+          "severity_number")  # fmt: skip
 _MESSAGE = ("message", "msg", "event", "short_message", "@m", "@mt", "text", "body", "log")
 _LOGGER = ("logger", "logger_name", "loggername", "log.logger", "name", "component", "channel", "target", "category",
            "sourcecontext", "service", "service.name", "app")  # fmt: skip

@@ -30,12 +30,14 @@ _PLACE = r"[A-Z][A-Za-z_]{1,30}(?:/[A-Za-z_+-]{1,30}){1,2}"
 """A zone of the IANA's, as PHP writes it."""
 _CLF = rf"\d\d[/-][A-Z][a-z]{{2}}[/-]\d{{4}}[: ]\d\d:\d\d:\d\d(?:[.,]\d{{1,9}})?(?: [+-]\d{{4}}| UTC| {_PLACE})?"
 _SYSLOG = (
-    r"(?:[A-Z][a-z]{2} )?[A-Z][a-z]{2} {1,2}\d{1,2}(?: \d{4})? \d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: (?:19|20)\d\d(?= |$|\]))?"
+    r"(?:[A-Z][a-z]{2} )?[A-Z][a-z]{2} {1,2}\d{1,2}(?: \d{4})? \d\d:\d\d:\d\d(?:[.,]\d{1,9})?"
+    r"(?: (?:19|20)\d\d(?= |$|\]))?"
 )
 _LEADING = re.compile(rf"[\[(]?({_ISO}{_OFFSET}|{_SLASHES}|{_CLF}|{_SYSLOG})[\])]?")
 _NAMED_MONTH = re.compile(
     r"(?:[A-Za-z]{3},? )?"
-    r"(?:(?P<month>[A-Za-z]{3}) +(?P<day>\d{1,2})(?: (?P<before>\d{4}))?|(?P<d>\d{1,2})[ /-](?P<m>[A-Za-z]{3})[ /-](?P<y>\d{4}))"
+    r"(?:(?P<month>[A-Za-z]{3}) +(?P<day>\d{1,2})(?: (?P<before>\d{4}))?|"
+    r"(?P<d>\d{1,2})[ /-](?P<m>[A-Za-z]{3})[ /-](?P<y>\d{4}))"
     r"[ :](?P<clock>\d\d:\d\d:\d\d(?:[.,]\d{1,9})?)(?: (?P<year>\d{4}))?(?: ?(?P<offset>[+-]\d\d:?\d\d|[A-Z]{1,4}))?"
 )
 _FOUR_DIGITS = re.compile(r"(?<![\d.,])\d{4}(?!\d)")

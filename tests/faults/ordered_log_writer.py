@@ -135,7 +135,8 @@ def main(path: str, seed: int) -> None:
         for word in line.split():
             getattr(writer, word)()
             writer.rest.wait(writer.made.random() * LONGEST_REST_S)
-        print(writer.lines, flush=True)
+        sys.stdout.write(f"{writer.lines}\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

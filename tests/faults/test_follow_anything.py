@@ -63,10 +63,15 @@ async def writing(path: Path, seed: int) -> AsyncIterator[Written]:
         await process.wait()
 
 
+def empty_log(folder: Path) -> Path:
+    folder.mkdir()
+    path = folder / "app.log"
+    path.touch()
+    return path
+
+
 async def follow_whatever(path: Path, host: Host, seed: int, *, rotated: bool) -> None:
     made = random.Random(seed)
-    path.parent.mkdir()
-    path.write_bytes(b"")
     source = open_source("app", Options(path=str(path), rotated=rotated), Setting(host, UTC))
     done: list[str] = []
     async with listening(source, End()) as heard, writing(path, seed) as writer:
@@ -91,7 +96,7 @@ async def test_each_line_comes_once_here(tmp_path: Path) -> None:
     host = LocalHost("here", HostConfig(local=True))
     async with asyncio.TaskGroup() as group:
         for seed in range(12):
-            path = tmp_path / str(seed) / "app.log"
+            path = empty_log(tmp_path / str(seed))
             group.create_task(follow_whatever(path, host, seed, rotated=seed % 2 == 0))
 
 
@@ -104,5 +109,5 @@ def lab() -> Iterator[SshdLab]:
 @pytest.mark.parametrize("seed", [100, 101, 102])
 async def test_each_line_comes_once_from_an_ssh_host(tmp_path: Path, lab: SshdLab, seed: int) -> None:
     host = open_host("web", lab.host(lab.sshd()), lab.ssh())
-    await follow_whatever(tmp_path / "logs" / "app.log", host, seed, rotated=seed % 2 == 0)
+    await follow_whatever(empty_log(tmp_path / "logs"), host, seed, rotated=seed % 2 == 0)
     await host.close()

@@ -108,7 +108,12 @@ async def _read(shelf: Shelf, seen: list[Seen], cursor: Cursor | None, query: Qu
             records += found
             more = None if at is None else AtPlace(log.place(at))
             cursor = Cursor(index - 1 if query.older else index + 1)
-            if query.older and cursor.index >= 0 and since is not None and await _begins_before(log, seen[index], since):
+            if (
+                query.older
+                and cursor.index >= 0
+                and since is not None
+                and await _begins_before(log, seen[index], since)
+            ):
                 cursor = None
         cursor = cursor if cursor is not None and 0 <= cursor.index < len(seen) else None
     return Page(tuple(records[::-1] if query.older else records), more)

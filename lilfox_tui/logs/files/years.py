@@ -10,6 +10,7 @@ import asyncio
 import re
 from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import pairwise
 
 from lilfox_tui.logs.files.blocks import beginning_after
 from lilfox_tui.logs.files.log_file import LogFile
@@ -42,7 +43,7 @@ async def note_years(log: LogFile) -> None:
         last = await log.file.read(max(0, size - _PROBE_BYTES), _PROBE_BYTES)
         probed += (await asyncio.to_thread(_times_in, log, max(0, size - _PROBE_BYTES), last))[-1:]
         times = [each for each in probed if each is not None]
-    turns = [(before, after) for before, after in zip(times, times[1:], strict=False) if _is_turn(before[1], after[1])]
+    turns = [(before, after) for before, after in pairwise(times) if _is_turn(before[1], after[1])]
     ends = [await _end_of_year(log, before, after) for before, after in turns]
     latest = log.latest or datetime.now(UTC)
     log.years = [(end, _years_before(latest, len(ends) - number)) for number, end in enumerate(ends)]

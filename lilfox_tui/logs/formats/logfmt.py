@@ -15,9 +15,7 @@ __all__ = ["LEVEL_WORDS", "begins", "parse"]
 
 LEVEL_WORDS = {
     severity: words
-    + tuple(
-        b"%b=%d" % (ending.encode(), number) for ending in ENDINGS for number in possible_numbers(ending, severity)
-    )
+    + tuple(b"%b=%d" % (ending.encode(), number) for ending in ENDINGS for number in possible_numbers(ending, severity))
     for severity, words in level_words(b"=%b", b'="%b').items()
 }
 _PAIR = re.compile(r'[ \t]*([^\s="]{1,200})(?:=(?:"((?:[^"\\]|\\.)*+)"?|([^\s"]*+)))?(?=[ \t]|$)')

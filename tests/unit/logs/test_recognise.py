@@ -73,8 +73,8 @@ def test_any_bytes_are_something(sample: bytes) -> None:
 STACKS = {
     "syslog": "Feb {day} 10:00:00 web1 app: request failed\n",
     "Laravel": (
-        "[2026-11-28 10:00:00] production.ERROR: it failed {{\"exception\":\"[object] (App\\\\Bad(code: 0): it at /a:1)\n"
-        "[stacktrace]\n#0 /var/www/a.php(3): Illuminate\\\\Y->z(Object(Closure))\n#1 {{main}}\n\"}} \n"
+        '[2026-11-28 10:00:00] production.ERROR: it failed {{"exception":"[object] (App\\\\Bad(code: 0): it at /a:1)\n'
+        '[stacktrace]\n#0 /var/www/a.php(3): Illuminate\\\\Y->z(Object(Closure))\n#1 {{main}}\n"}} \n'
     ),
     "PHP": (
         "[28-Nov-2026 10:00:00 Europe/Berlin] PHP Fatal error:  Uncaught PDOException: refused in /a.php:3\n"

@@ -4,108 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import io
 import os
 import shutil
-import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from lilfox_tui.errors import FileRefused
-from lilfox_tui.logs.files import follow, one_log
-from lilfox_tui.logs.files.counted import CountedFiles
-from lilfox_tui.logs.files.disk import Seen
-from lilfox_tui.logs.files.local import LocalDisk
+from lilfox_tui.logs.files import follow
 from lilfox_tui.logs.filter.model import EVERYTHING, AtLeast, Filter
-from lilfox_tui.logs.record import RAW_LIMIT, Record, Severity, microseconds
-from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, Notice, Start
+from lilfox_tui.logs.record import RAW_LIMIT, Severity, microseconds
+from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, Start
+from tests.unit.logs.files.following import append, copy_and_empty, followed, opened, path, put
 from tests.unit.logs.files.written import START, console_log, local_source, raws
 from tests.waiting import until
 
-
-class Followed:
-    """A source that is followed, and what has come."""
-
-    def __init__(self, path: Path, start: Start, where: Filter, *, rotated: bool = True) -> None:
-        self.source = local_source(path, rotated=rotated)
-        self.records: list[Record] = []
-        self.notices: list[str] = []
-        self._where = where
-        self._task = asyncio.create_task(self._listen(start))
-
-    async def _listen(self, start: Start) -> None:
-        async with aclosing(self.source.follow(start, self._where)) as batches:
-            async for batch in batches:
-                for one in batch:
-                    if isinstance(one, Notice):
-                        self.notices.append(str(one.text))
-                    else:
-                        self.records.append(one)
-
-    @property
-    def raws(self) -> list[bytes]:
-        """The records' bytes."""
-        return [one.raw for one in self.records]
-
-    async def started(self) -> None:
-        """Waits for the first look at the files."""
-        await until(lambda: self.source.status.value or self._task.done())
-
-    async def several_looks(self) -> None:
-        """Waits until the files were looked at several times more."""
-        looks, look = 0, LocalDisk.look
-
-        async def counted(disk: LocalDisk, patterns: Sequence[str]) -> list[Seen]:
-            nonlocal looks
-            looks += 1
-            return await look(disk, patterns)
-
-        with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(LocalDisk, "look", counted)
-            await until(lambda: looks > 5)
-
-    async def close(self) -> None:
-        self._task.cancel()
-        await asyncio.wait([self._task])
-        await self.source.close()
-        if not self._task.cancelled():
-            self._task.result()
-
-
-@asynccontextmanager
-async def followed(
-    path: Path, start: Start | None = None, where: Filter = EVERYTHING, *, rotated: bool = True
-) -> AsyncIterator[Followed]:
-    made = Followed(path, start or End(), where, rotated=rotated)
-    try:
-        await made.started()
-        yield made
-    finally:
-        await made.close()
-
-
-def put(path: Path, data: bytes) -> None:
-    path.write_bytes(data)
-
-
-def opened(path: Path, mode: str = "ab") -> io.FileIO:
-    return io.FileIO(path, mode)
-
-
-def append(path: Path, data: bytes) -> None:
-    with path.open("ab") as file:
-        file.write(data)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    made = tmp_path / "app.log"
-    made.write_bytes(console_log(1, 20))
-    return made
+__all__ = ["path"]
 
 
 async def test_half_a_line_waits_for_its_end(path: Path) -> None:
@@ -251,14 +167,6 @@ async def test_a_file_that_is_emptied_and_at_once_longer_than_before_is_noticed(
         assert "the copy was read to its end" in log.notices[0]
 
 
-def copy_and_empty(path: Path, number: int) -> None:
-    """The rotation ``number`` (from 0) by copytruncate."""
-    for old in range(number, 0, -1):
-        os.rename(path.with_name(f"app.log.{old}"), path.with_name(f"app.log.{old + 1}"))
-    shutil.copyfile(path, path.with_name("app.log.1"))
-    os.truncate(path, 0)
-
-
 @pytest.mark.parametrize("begins_empty", [False, True])
 async def test_several_copies_between_two_looks_lose_nothing(path: Path, begins_empty: bool) -> None:
     if begins_empty:
@@ -336,96 +244,3 @@ async def test_what_is_not_there_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(FileRefused, match="no such file"):
         await anext(source.follow(End(), EVERYTHING))
     await source.close()
-
-
-def move_beside(path: Path) -> None:
-    os.rename(path, path.with_name("app.log.1"))
-    put(path, b"")
-
-
-def move_away(path: Path) -> None:
-    path.with_name("old").mkdir()
-    os.rename(path, path.with_name("old") / "app.log.1")
-    put(path, b"")
-
-
-def empty_copied(path: Path) -> None:
-    copy_and_empty(path, 0)
-
-
-def lead_elsewhere(path: Path) -> None:
-    """The name is a link to another file from now on."""
-    if not path.is_symlink():
-        os.rename(path, path.with_name("first"))
-    target = path.with_name("second")
-    target.touch()
-    path.unlink(missing_ok=True)
-    path.symlink_to(target)
-
-
-@pytest.mark.parametrize("rotated", [False, True], ids=["named", "configured"])
-@pytest.mark.parametrize("rotate", [move_beside, move_away, empty_copied, lead_elsewhere])
-async def test_what_was_written_just_before_a_rotation_comes_and_what_comes_after_it(
-    path: Path, rotate: Callable[[Path], None], rotated: bool
-) -> None:
-    async with followed(path, rotated=rotated) as log:
-        append(path, console_log(8, 30, first=100))  # no other task runs meanwhile
-        rotate(path)
-        append(path, console_log(8, 20, first=200))
-        expected = raws(console_log(8, 30, first=100)) + raws(console_log(8, 20, first=200))
-        await until(lambda: len(log.records) >= 50)
-        append(path, console_log(8, 5, first=300))
-        await until(lambda: len(log.records) >= 55)
-        await log.several_looks()
-        assert log.raws == expected + raws(console_log(8, 5, first=300))
-        assert len(log.notices) == (1 if rotate is empty_copied else 0)
-
-
-@pytest.mark.parametrize("rotated", [False, True], ids=["named", "configured"])
-async def test_a_file_with_a_date_that_is_written_to_beside_is_followed_and_older_ones_are_not_told_again(
-    path: Path, rotated: bool
-) -> None:
-    older = path.with_name("app-20261123.log")
-    put(older, console_log(3, 40, first=500))
-    os.utime(older, (1_700_000_000, 1_700_000_000))
-    async with followed(path, rotated=rotated) as log:
-        beside = path.with_name("app-20261124.log")
-        put(beside, console_log(8, 30, first=100))
-        await until(lambda: len(log.records) == 30)
-        append(path, console_log(8, 10, first=200))
-        append(beside, console_log(8, 30, first=300))
-        put(path.with_name("app-20261123.log.gz"), gzip.compress(older.read_bytes()))
-        os.utime(path.with_name("app-20261123.log.gz"), (1_700_000_000, 1_700_000_000))
-        os.unlink(older)
-        await until(lambda: len(log.records) >= 70)
-        await log.several_looks()
-        written = console_log(8, 30, first=100) + console_log(8, 10, first=200) + console_log(8, 30, first=300)
-        assert sorted(log.raws) == sorted(raws(written))
-        assert log.notices == []
-
-
-async def test_a_second_workers_log_beside_a_named_file_is_not_of_it(path: Path) -> None:
-    async with followed(path, rotated=False) as log:
-        put(path.with_name("app-2.log"), console_log(8, 30, first=100))
-        append(path, console_log(8, 10, first=200))
-        await until(lambda: len(log.records) == 10)
-        await log.several_looks()
-        assert log.raws == raws(console_log(8, 10, first=200))
-
-
-async def test_a_file_that_grows_is_counted_at_a_pace(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    counted = 0
-    count = CountedFiles.count
-
-    async def noted(files: CountedFiles, told: Callable[[], None]) -> None:
-        nonlocal counted
-        counted += 1
-        await count(files, told)
-
-    monkeypatch.setattr(CountedFiles, "count", noted)
-    began_s = time.monotonic()
-    async with followed(path) as log:
-        for number in range(10):
-            append(path, console_log(8, 10, first=100 + 10 * number))
-            await until(lambda number=number: len(log.records) == 10 * (number + 1))  # type: ignore[misc]
-    assert counted <= 2 + (time.monotonic() - began_s) / one_log.COUNT_S

@@ -19,6 +19,7 @@ from lilfox_tui.logs.record import microseconds
 from lilfox_tui.logs.source import Beginning, End
 from tests.unit.logs.files.written import local_source, read_all
 
+
 def stamp(at: datetime, how: str) -> str:
     """A time without a year, as programs write it."""
     clock = f"{at:%H:%M:%S}"

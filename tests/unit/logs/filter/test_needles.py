@@ -262,7 +262,9 @@ def test_what_matches_a_record_of_any_format_is_found_in_its_bytes(data: st.Data
         assert found_in(raw, found), (where, found, raw)
 
 
-@pytest.mark.parametrize("where", [Text("HTTP/1.1 "), Regex(r"1\.1 [45]"), Regex(r"1\.1 (4|5)"), Regex(r"1\.1 \d")], ids=str)
+@pytest.mark.parametrize(
+    "where", [Text("HTTP/1.1 "), Regex(r"1\.1 [45]"), Regex(r"1\.1 (4|5)"), Regex(r"1\.1 \d")], ids=str
+)
 def test_a_text_that_ends_where_a_message_was_put_together_is_found(where: Filter) -> None:
     raw = b'10.0.0.1 - - [25/Nov/2026:03:00:00 +0000] "GET /x HTTP/1.1" 404 12 "-" "curl"'
     one = as_record(raw, access.parse(raw, UTC))

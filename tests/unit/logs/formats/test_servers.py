@@ -97,8 +97,15 @@ def test_syslog(raw: bytes, message: str, severity: Severity, fields: dict[str, 
 
 @pytest.mark.parametrize(
     "raw",
-    [b"", b"it", b"<999>Oct 11 22:14:15 a b: c", b"<13>it", b"Oct 11 it", b"2026-01-01T12:00:00Z INFO target: it",
-     b"2026-01-01T12:00:00.1Z I0101 12:00:00.1 1 server.go:10] started"],
+    [
+        b"",
+        b"it",
+        b"<999>Oct 11 22:14:15 a b: c",
+        b"<13>it",
+        b"Oct 11 it",
+        b"2026-01-01T12:00:00Z INFO target: it",
+        b"2026-01-01T12:00:00.1Z I0101 12:00:00.1 1 server.go:10] started",
+    ],
 )
 def test_what_is_no_syslog(raw: bytes) -> None:
     assert syslog.parse(raw, UTC) is None
