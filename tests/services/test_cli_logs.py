@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -208,6 +210,52 @@ def test_following_prints_what_is_new_once(tmp_path: Path) -> None:
         wait_for(lambda: "n1019" in printed.read_text(), what="the new records")
     found = re.findall(r"\bn(\d+)$", printed.read_text(), re.MULTILINE)
     assert list(map(int, found)) == list(range(10, 1020))
+
+
+def test_following_goes_on_through_a_rename_that_comes_right_behind_a_write(tmp_path: Path) -> None:
+    file = tmp_path / "app.log"
+    file.write_text("2026-11-28 10:00:00 INFO begun\n")
+    output = tmp_path / "printed"
+    printed = output.with_suffix(".out")
+    written = 0
+    with running(("logs", file, "-f"), output):
+        wait_for(lambda: "begun" in printed.read_text(), what="the first record")
+        for generation in range(5):
+            for lines in (40, 20):
+                with file.open("a") as more:
+                    more.write("".join(f"2026-11-28 10:00:00 INFO n{written + at}\n" for at in range(lines)))
+                written += lines
+                if lines == 40:
+                    file.rename(tmp_path / f"app.log.{9 - generation}")
+            wait_for(lambda: f"n{written - 1}\n" in printed.read_text(), what=f"{written} records")  # noqa: B023
+    found = re.findall(r"\bn(\d+)$", printed.read_text(), re.MULTILINE)
+    assert list(map(int, found)) == list(range(written))
+    assert output.with_suffix(".err").read_text() == ""
+
+
+def test_following_a_file_that_is_written_to_takes_a_small_part_of_a_cpu(tmp_path: Path) -> None:
+    file = tmp_path / "app.log"
+    file.write_text("2026-11-28 10:00:00 INFO n0\n")
+    output = tmp_path / "printed"
+    printed = output.with_suffix(".out")
+    with running(("logs", file, "-f"), output) as process:
+        wait_for(lambda: "n0" in printed.read_text(), what="the first record")
+        began_s, before_s = time.monotonic(), cpu_s(process.pid)
+        for number in range(1, 31):  # 100 lines, as soon as those before were printed
+            with file.open("a") as more:
+                more.write("2026-11-28 10:00:00 INFO of 100 lines\n" * 99 + f"2026-11-28 10:00:00 INFO n{number}\n")
+            wait_for(lambda: f"n{number}\n" in printed.read_text(), what=f"the records up to n{number}")  # noqa: B023
+        took_s = cpu_s(process.pid) - before_s
+    assert took_s < 0.3 + 0.1 * (time.monotonic() - began_s)
+
+
+def cpu_s(pid: int) -> float:
+    """Seconds of CPU that a process and its threads, and what it has started, took so far."""
+    pids = [pid]
+    for one in pids:
+        pids += map(int, Path(f"/proc/{one}/task/{one}/children").read_text().split())
+    stats = [Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split() for one in pids]
+    return sum(int(stat[11]) + int(stat[12]) for stat in stats) / os.sysconf("SC_CLK_TCK")
 
 
 def test_a_pipe_is_printed_as_it_comes_and_ends_with_it() -> None:
