@@ -17,8 +17,8 @@ _SAMPLE_LINES = 200
 _LEAST_SHARE = 0.3
 _CERTAIN_SHARE = 0.95
 _NARROW_FIRST = (
-    "journald", "postgresql_json", "json_lines", "postgresql_csv", "access", "nginx_error", "postgresql", "syslog",
-    "logfmt", "console",
+    "journald", "postgresql_json", "json_lines", "postgresql_csv", "access", "nginx_error", "postgresql", "klog",
+    "syslog", "logfmt", "console",
 )  # fmt: skip
 """What reads less than another comes before it; kinds that are not named here come last."""
 

@@ -40,6 +40,7 @@ _NAMED_MONTH = re.compile(
     r"(?P<d>\d{1,2})[ /-](?P<m>[A-Za-z]{3})[ /-](?P<y>\d{4}))"
     r"[ :](?P<clock>\d\d:\d\d:\d\d(?:[.,]\d{1,9})?)(?: (?P<year>\d{4}))?(?: ?(?P<offset>[+-]\d\d:?\d\d|[A-Z]{1,4}))?"
 )
+_KLOG = re.compile(r"[IWEF][01]\d[0-3]\d \d\d:\d\d:\d\d\.\d")
 _FOUR_DIGITS = re.compile(r"(?<![\d.,])\d{4}(?!\d)")
 _PLACED = re.compile(rf"(.+) ({_PLACE})")
 _ZONED = re.compile(r"(.{19,29}?) ?([+-]\d\d:?\d\d|[A-Za-z]{1,5})")
@@ -109,6 +110,8 @@ def leading(text: str, zone: tzinfo, latest: datetime | None = None) -> tuple[in
 
 def lacks_year(line: str) -> bool:
     """Whether a line begins with a time that tells no year, after a priority perhaps."""
+    if _KLOG.match(line):
+        return True
     match = _LEADING.match(line, line.find(">") + 1 if line.startswith("<") else 0)
     return match is not None and not _FOUR_DIGITS.search(match[1])
 

@@ -9,6 +9,7 @@ import pytest
 
 from lilfox_tui.logs.formats import (
     journald,
+    klog,
     logfmt,
     nginx_error,
     postgresql,
@@ -293,3 +294,26 @@ def test_what_logfmt_says() -> None:
     assert (entry.module, entry.response_time_s) == ("a.go", 0.25)
     assert entry.fault is not None
     assert entry.fault.type == "ValueError"
+
+
+@pytest.mark.parametrize(
+    ("raw", "message", "severity", "at"),
+    [
+        (b"I0101 12:00:00.5       1 server.go:10] started", "started", Severity.INFO, "2024-01-01T12:00:00.5"),
+        (b"2026-01-02T12:00:00.25Z E0102 12:00:00.2 7 a.go:1] it", "it", Severity.ERROR, "2026-01-02T12:00:00.25"),
+        (b"2026-01-02T12:00:00Z stderr F W0102 12:00:00.2 7 a.go:1] it", "it", Severity.WARNING, "2026-01-02T12:00:00"),
+    ],
+)
+def test_klog(raw: bytes, message: str, severity: Severity, at: str) -> None:
+    entry = klog.parse(raw, UTC, datetime(2024, 6, 1, tzinfo=UTC))
+    assert entry is not None
+    assert (entry.message, entry.severity) == (message, severity)
+    assert entry.time_us == microseconds(datetime.fromisoformat(at).replace(tzinfo=UTC))
+    assert klog.begins(raw)
+
+
+@pytest.mark.parametrize(
+    "raw", [b"I1301 12:00:00.5 1 a.go:1] it", b"It 12:00:00.5 1 a.go:1] it", b"2026-01-02T12:00:00Z web1 app: it"]
+)
+def test_what_is_no_klog(raw: bytes) -> None:
+    assert klog.parse(raw, UTC) is None

@@ -1,0 +1,50 @@
+"""Kubernetes' own programs: heads of klog and glog, ``I0101 12:00:00.123456       1 server.go:10] started``.
+
+Also behind the time that a container's runtime puts before each line. Their own time tells no year.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, tzinfo
+
+from lilfox_tui.logs import faults, times
+from lilfox_tui.logs.lines import text_of
+from lilfox_tui.logs.record import Entry, Severity
+
+_SEVERITIES = {"I": Severity.INFO, "W": Severity.WARNING, "E": Severity.ERROR, "F": Severity.CRITICAL}
+LEVEL_WORDS = {severity: (f"{letter}0".encode(), f"{letter}1".encode()) for letter, severity in _SEVERITIES.items()}
+_RUNTIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d) (?:std(?:out|err) [FP] )?"
+_OWN = r"[IWEF][01]\d[0-3]\d \d\d:\d\d:\d\d\.\d{1,9} {1,8}\d{1,10} [^\s\]]{1,200}:\d{1,9}\]"
+_BEGINS = re.compile(rf"(?:{_RUNTIME}|{_OWN})".encode())
+_HEAD = re.compile(
+    rf"(?P<runtime>{_RUNTIME})?(?P<level>[IWEF])(?P<month>\d\d)(?P<day>\d\d) "
+    r"(?P<clock>\d\d:\d\d:\d\d\.\d{1,9}) {1,8}"
+    r"(?P<thread>\d{1,10}) (?P<file>[^\s\]]{1,200}):(?P<line>\d{1,9})\] ?"
+)
+_MONTHS = " JanFebMarAprMayJunJulAugSepOctNovDec"
+
+
+def begins(line: bytes) -> bool:
+    """A line with klog's head, or the runtime's time."""
+    return _BEGINS.match(line) is not None
+
+
+def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> Entry | None:
+    """One message; None for another line."""
+    text = text_of(raw)
+    head = _HEAD.match(text)
+    if head is None or not 1 <= int(head["month"]) <= 12:
+        return None
+    month = int(head["month"])
+    own = f"{_MONTHS[3 * month - 2 : 3 * month + 1]} {int(head['day'])} {head['clock']}"
+    stamp = head["runtime"].split(" ", 1)[0] if head["runtime"] else own
+    message = text[head.end() :]
+    return Entry(
+        message=message,
+        time_us=times.from_text(stamp, zone, latest),
+        severity=_SEVERITIES[head["level"]],
+        module=head["file"],
+        fault=faults.in_text(message),
+        fields={"level": head["level"], "thread": int(head["thread"]), "file": head["file"], "line": int(head["line"])},
+    )
