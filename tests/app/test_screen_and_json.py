@@ -1,0 +1,96 @@
+"""What the screen says is what ``check --json`` says of the same overview: counts, numbers, levels."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from lilfox_tui.app.glyphs import UNICODE
+from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.export import report
+from lilfox_tui.monitor.model import Overview
+from tests.app.alerts_made import alerting
+from tests.app.backups_made import broken, healthy
+from tests.app.overviews import mixed
+from tests.app.still import screen_text, still_app
+
+MARKS = {UNICODE.level(level): level.name.lower() for level in Level}
+
+
+def _levels(document: dict[str, Any]) -> Counter[str]:
+    views = [*document["hosts"].values(), *document["services"].values(), *document["backends"].values()]
+    return Counter(each["level"] for each in (*views, *document["backups"]))
+
+
+def _row(lines: list[str], name: str) -> str:
+    return next(line for line in lines if re.match(rf" [{''.join(MARKS)}] {re.escape(name)} ", line))
+
+
+@pytest.mark.parametrize("backups", [healthy(), broken()], ids=["well", "ill"])
+async def test_counts_and_numbers_are_those_of_the_document(backups: Any) -> None:
+    overview = replace(mixed(), backups=backups)
+    document = report(overview)
+    app = still_app(overview)
+    app.monitor.backups.feed.publish(backups)
+    async with app.run_test(size=(160, 50)) as pilot:
+        await pilot.pause()
+        lines = screen_text(pilot).splitlines()
+        told = {MARKS[mark]: int(count) for mark, count in re.findall(rf"([{''.join(MARKS)}]) (\d+)", lines[0])}
+        counted = _levels(document)
+        assert {level: count for level, count in told.items() if count} == dict(counted)
+        for name, host in document["hosts"].items():
+            _host_is_told(_row(lines, name), host)
+        for name, service in document["services"].items():
+            row = _row(lines, name)
+            assert MARKS[row[1]] == service["level"]
+            assert str(service.get("status_code", "error")) in row
+        await pilot.press("3")
+        await pilot.pause()
+        lines = screen_text(pilot).splitlines()
+        plans = document["backups"]
+        assert re.match(rf" PLANS  {len(plans)}\b", lines[2]), "the pane counts the plans that the document has"
+        for plan in plans:
+            assert any(MARKS.get(line[1:2]) == plan["level"] and plan["plan"] in line for line in lines), plan
+        chosen = plans[0]
+        assert f"SETS of {chosen['plan']}  {chosen['sets']}" in lines[2]
+        worst = next(mark for mark in ("✖", "◐", "●") if any(MARKS[mark] == plan["level"] for plan in plans))
+        assert (f"3 Backup {worst}" in lines[1]) == (worst != "●"), "the tab has the sign of the worst plan"
+
+
+async def test_the_header_the_pane_and_the_document_count_the_same_alerts() -> None:
+    overview = alerting()
+    alerts = [each for each in report(overview)["alerts"]["alerts"] if not each["silenced_by"]]
+    states = Counter(each["state"] for each in alerts if each["resolved_at"] is None)
+    app = still_app(overview)
+    async with app.run_test(size=(160, 50)) as pilot:
+        await pilot.pause()
+        lines = screen_text(pilot).splitlines()
+        pane = next(line for line in lines if line.startswith(" ALERTS"))
+        for line in (lines[0], pane):
+            for state in ("firing", "pending"):
+                told = re.search(rf"(\d+) {state}", line)
+                assert int(told[1] if told else 0) == states[state], line
+
+
+def _host_is_told(row: str, host: dict[str, Any]) -> None:
+    assert MARKS[row[1]] == host["level"]
+    if "cpu" not in host or host["link"]["state"] != "up":
+        assert "%" not in row, "no old number passes for a new one"
+        return
+    shares = [int(word) for word in re.findall(r"(\d+)%", row)]
+    fullest = max(each["percent"] for each in host["filesystems"])
+    wanted = (host["cpu"]["percent"], host["memory"]["percent"], host["swap"]["percent"], fullest)
+    assert shares == [round(value) for value in wanted]
+    assert f"{host['load'][0]:.2f}" in row
+    assert f"/{host['cpu_count']}" in row
+
+
+def test_the_document_is_as_bad_as_the_worst_that_is_counted() -> None:
+    for overview in (mixed(), replace(mixed(), backups=healthy()), Overview(mixed().at, {}, {}, backups=broken())):
+        document = report(overview)
+        worst = max((Level[name.upper()] for name in _levels(document)), default=Level.GOOD)
+        assert document["level"] == worst.name.lower()
