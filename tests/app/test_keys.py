@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 import asyncssh
 import pytest
+from msgspec.structs import replace
 
 from lilfox_tui.app import shell
 from lilfox_tui.app.actions import Action, actions_of, key_name, key_text, rebound
@@ -364,3 +365,20 @@ async def test_a_changed_key_is_shown_beside_the_known_one_and_never_accepted(mo
             assert len(app.screen_stack) == 1, "a dialog to read: any answer leaves it, none accepts"
         app = still_app(Overview(NOW, {"new-1": view}, {}))
         monkeypatch.setattr(app.monitor, "trust", None)
+
+
+async def test_a_rewound_screen_tells_nothing_that_happened_later() -> None:
+    app = still_app(mixed())
+    for seconds, level in ((-90, Level.GOOD), (-60, Level.FAILING), (-20, Level.GOOD)):
+        at = NOW + timedelta(seconds=seconds)
+        view = replace(host("web-1", level, summary("web-1", 23, 61, 71)), since=at)
+        app.monitor.changes.observe(Overview(at, {"web-1": view}, {}))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        assert "good again" in screen_text(pilot)
+        app._go_to(NOW - timedelta(seconds=30))
+        await pilot.pause()
+        await pilot.press("c")
+        await pilot.pause()
+        assert "good again" not in screen_text(pilot)
+        assert "web-1  failing" in screen_text(pilot)

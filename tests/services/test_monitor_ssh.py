@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -12,7 +13,7 @@ from lilfox_tui.app.host_rows import why_no_numbers
 from lilfox_tui.config.model import Config, HostConfig
 from lilfox_tui.config.types import Seconds
 from lilfox_tui.feed import Unavailable
-from lilfox_tui.metrics.model import Level
+from lilfox_tui.metrics.model import Level, Snapshot
 from lilfox_tui.monitor.export import prometheus
 from lilfox_tui.monitor.monitor import Monitor
 from tests.services.sshd import SshdLab, sshd_lab
@@ -66,7 +67,7 @@ async def test_a_frozen_host_is_late_then_unreachable_within_six_seconds_and_one
             before = monitor.snapshot("web").value
             server.freeze()
             asyncio.get_running_loop().call_later(3, server.thaw)
-            await until(lambda was=before: monitor.snapshot("web").value is not was, what="an answer")
+            await until(partial(_is_newer, monitor, before), what="an answer")
             await until(lambda: seen(monitor).hosts["web"].level is Level.GOOD, what="good after 3 s")
         assert not _told(monitor, "failing"), "a slow host is not called unreachable"
         server.freeze()
@@ -105,6 +106,10 @@ async def test_a_host_that_goes_on_after_a_moment_of_silence_is_back_since_then(
         await until(lambda: seen(monitor).hosts["web"].level is Level.GOOD, what="good again")
     back = next(each for each in monitor.changes.all() if str(each.what) == "reached again")
     assert back.at >= thawed, "its link is as old as before, its answer is not"
+
+
+def _is_newer(monitor: Monitor, before: Snapshot | None) -> bool:
+    return monitor.snapshot("web").value is not before
 
 
 def _told(monitor: Monitor, start: str) -> list[str]:

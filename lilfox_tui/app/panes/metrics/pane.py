@@ -30,7 +30,7 @@ from lilfox_tui.backends.backend import load
 from lilfox_tui.feed import Ready
 from lilfox_tui.i18n import _, clauses
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.model import Overview, View
+from lilfox_tui.monitor.model import Change, Overview, View
 from lilfox_tui.monitor.past import recent_before
 from lilfox_tui.text import break_line, human_duration
 
@@ -148,7 +148,7 @@ class MetricsPane(MetricsPages):
             len(self._services(overview)) + head.services if overview.services else 0,
             len(self._backends(overview)) + head.backends if overview.backends else 0,
             self.alert_height(overview, head.alerts),
-            (happened := len(self.lilfox.monitor.changes.since_last_visit())) and happened + 2,
+            (happened := len(self._happened())) and happened + 2,
         )
         kind = None if self.selected is None else self.selected[0]
         parts = Parts(height)
@@ -226,11 +226,16 @@ class MetricsPane(MetricsPages):
             return None
         return names.index(self.selected[1]) + head
 
+    def _happened(self) -> list[Change]:
+        """What changed since the last visit; on a screen that is turned back nothing that came later."""
+        until = self.lilfox.rewound
+        return [each for each in self.lilfox.monitor.changes.since_last_visit() if until is None or each.at <= until]
+
     def change_rows(self, room: int | None = None) -> list[Row]:
         """What changed since the last visit, newest first, below two rows of title; ``room`` rows at most."""
         glyphs = self.lilfox.glyphs
         rows: list[Row] = [BLANK, (Piece(" " + _("SINCE YOU LAST LOOKED"), "title"),)]
-        changes = self.lilfox.monitor.changes.since_last_visit()[::-1]
+        changes = self._happened()[::-1]
         for each in changes if room is None else changes[: room - len(rows)]:
             mark = Piece(glyphs.level(each.level) + " ", ROLES[each.level])
             at = Piece(each.at.strftime("%m-%d %H:%M:%S  "), "muted")
