@@ -27,6 +27,8 @@ from lilfox_tui.hosts.ssh_sessions import END_S, SESSIONS, Sessions
 from lilfox_tui.hosts.ssh_sftp import open_sftp
 from lilfox_tui.hosts.ssh_words import with_args
 
+AGAIN_S = (2.0, 10.0, 60.0)
+"""Between two tries to end what a lost link has left, on one connection."""
 LOGIN_S = 30.0
 """How long a login's own start-up files may take before a loop begins."""
 
@@ -253,6 +255,19 @@ class SshHost:
             self._ending = self._spawn(self._end_lost(sessions))
 
     async def _end_lost(self, sessions: Sessions) -> None:
+        await self._try_to_end_lost(sessions)
+        if self._lost:
+            self._spawn(self._end_lost_later(sessions))
+
+    async def _end_lost_later(self, sessions: Sessions) -> None:
+        """Tries again what a busy host was too slow for; new commands do not wait for it."""
+        for wait_s in AGAIN_S:
+            await asyncio.sleep(wait_s)
+            if not self._lost or not sessions.alive:
+                return
+            await self._try_to_end_lost(sessions)
+
+    async def _try_to_end_lost(self, sessions: Sessions) -> None:
         turns = asyncio.Semaphore(SESSIONS // 2)
 
         async def end(entry: _Lost) -> None:

@@ -24,9 +24,11 @@ from lilfox_tui.errors import (
     LinkLost,
 )  # fmt: skip
 from lilfox_tui.feed import Ready, Unavailable
+from lilfox_tui.hosts import ssh_sessions
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.hosts.script import END_GROUP
+from lilfox_tui.hosts.ssh import SshHost
 from tests.faults.relay import Relay
 from tests.services.sshd import SshdLab, sshd_lab
 from tests.waiting import turn, until
@@ -146,15 +148,17 @@ async def test_who_retries_in_the_moment_of_a_refusal_is_heard(lab: SshdLab, mon
     await host.close()
 
 
+@pytest.mark.parametrize("slow", [False, True], ids=["", "slow-to-end"])
 async def test_a_command_whose_link_was_cut_is_unknown_and_ended_at_the_next_connect(
-    lab: SshdLab, tmp_path: Path
+    lab: SshdLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow: bool
 ) -> None:
     server = lab.sshd()
-    host = open_host("web", lab.host(server), lab.ssh())
+    host = SshHost("web", lab.host(server), lab.ssh())
     note = tmp_path / "pid"
     script = f"trap '' TERM HUP PIPE; echo $$ >{note}; while :; do sleep 1000; done"
     running = asyncio.create_task(host.run(["sh", "-c", script]))
     await until(lambda: note.exists() and note.read_text().strip())
+    await until(lambda: any(command.group for command in host._running), what="its group is heard of here too")
     pid = int(note.read_text())
     try:
         server.kill()
@@ -164,7 +168,13 @@ async def test_a_command_whose_link_was_cut_is_unknown_and_ended_at_the_next_con
         assert [(lost.pid, lost.argv[0]) for lost in host.lost] == [(pid, "sh")]
         assert runs(pid)
         server.start()
-        await host.connect()
+        with monkeypatch.context() as patched:
+            if slow:  # a busy host has no time for it within the limit
+                patched.setattr(ssh_sessions, "END_S", 0.0)
+            await host.connect()
+            assert host._ending is not None
+            await asyncio.wait([host._ending])
+            assert host.lost or not slow
         await until(lambda: not host.lost)
         assert not runs(pid)
     finally:
