@@ -31,7 +31,7 @@ READS: frozenset[Kind] = frozenset({"read", "follow"})
 
 
 def kind_as_run(command: Command, filled: Filled, runbook: Runbook) -> Kind:
-    """What the command is with its values, whatever it was taken for without them. One that wants a terminal has one."""
+    """What the command is with its values, whatever it was taken for without them. What wants a terminal gets one."""
     if command.kind in ("none", "interactive"):
         return command.kind
     known: Verdict = "unknown"

@@ -154,6 +154,8 @@ async def test_what_only_its_values_make_a_change_of_is_refused_until_somebody_h
         await made.preparing.ready(Turn(0, 0, ("db",)))
     harmless = Prepared(runbook((command("sysctl <x>", "change"),)), x="kernel.panic")
     assert (await harmless.preparing.ready(Turn(0, 0, ("db",)))).command.kind == "read"
+
+
 async def test_what_was_captured_on_several_hosts_is_each_ones_own() -> None:
     asks = command("kill <pid>", "change")
     made = Prepared(runbook((asks,)), config=Config(hosts={"a": HostConfig(), "b": HostConfig(), "c": HostConfig()}))
