@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from itertools import pairwise
 from pathlib import Path
 
@@ -172,3 +173,26 @@ def test_whatever_is_named_as_a_rule_file_is_one_or_is_told(tmp_path: Path) -> N
     told = {Path(each.key.removeprefix("rules ")).name for each in read.troubles}
     assert told == {f"{name}.yml" for name in ("folder", "pipe", "gone", "round", "device", "bytes", "huge", "bomb")}
     assert all(each.blind for each in read.troubles)
+
+
+_MARKS = "{}[]:-\"'\n\t #&*!|>%@`$\\\x00é"
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_whatever_is_in_a_file_its_rules_can_be_told_apart_or_it_is_refused(seed: int) -> None:
+    """And nothing is taken that Prometheus' way of reading refuses."""
+    chance = random.Random(seed)
+    for _ in range(150):
+        text = with_bad(chance.choice([*BAD_RULES.values()])) if chance.random() < 0.5 else RULES
+        for _change in range(chance.randrange(1, 4)):
+            place = chance.randrange(len(text))
+            part = chance.choice(["", chance.choice(_MARKS), text[place : place + chance.randrange(1, 20)]])
+            text = text[:place] + part + text[place + (not part) :]
+        try:
+            file = usable(text, "r.yml")
+        except ConfigError:
+            continue
+        names = [group.name for group in file.groups]
+        assert len(set(names)) == len(names)
+        left_out = [rule for group in file.groups for rule in group.rules if rule.problem]
+        assert bool(file.problems) == bool(left_out or file.refused)
