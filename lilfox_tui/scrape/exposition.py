@@ -42,6 +42,7 @@ _LOOKED_AT_CLOCK_EACH = 512
 
 Relabel = Callable[[Mapping[str, str]], LabelSet | None]
 """A page's labels into the series', None where the sample is dropped."""
+Counted = Callable[[int], None]
 
 
 class Family(Struct, frozen=True):
@@ -92,14 +93,15 @@ class Exposition:
     """Reads the pages of one target. ``families`` is what the last one says of its metrics.
 
     ``honor_timestamps`` False: times of samples are not heeded. More than ``limit`` samples after relabelling (0: no
-    limit) are refused; before they are read, where ``keeps_all`` says that relabelling drops none.
+    limit) are refused; before they are read, where relabelling drops none: then ``counted`` gets their number as well,
+    and may raise BadPage.
     """
 
     def __init__(
-        self, relabel: Relabel, *, honor_timestamps: bool = True, limit: int = 0, keeps_all: bool = False
+        self, relabel: Relabel, *, honor_timestamps: bool = True, limit: int = 0, counted: Counted | None = None
     ) -> None:
         self.families: dict[str, Family] = {}
-        self._counted = limit if keeps_all else 0
+        self._counted = counted
         self._relabel, self._honor_timestamps, self._limit = relabel, honor_timestamps, limit
         self._known: dict[bytes, LabelSet | None] = {}
         self._pairs: dict[tuple[str, str], tuple[str, str]] = {}
@@ -126,8 +128,11 @@ class Exposition:
         page = self._same_shape(lines)
         if page is not None:
             return page
-        if 0 < self._counted < (count := sample_count(lines, self._counted)):
-            raise _too_many(self._counted, count, count)
+        if self._counted is not None:
+            count = sample_count(lines)
+            if 0 < self._limit < count:
+                raise _too_many(self._limit, count, count)
+            self._counted(count)
         return self._by_line(lines, until_s)
 
     def _same_shape(self, lines: list[bytes]) -> Page | None:

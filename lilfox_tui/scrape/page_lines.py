@@ -63,16 +63,13 @@ def lines_of_one(lines: Sequence[bytes], row: int) -> int:
     return 1
 
 
-def sample_count(lines: Sequence[bytes], enough: int) -> int:
-    """How many samples the lines hold, without reading them. Where some stand in several lines, which are hard to tell
-    from others, 0; and up to ``enough`` of them any number up to that."""
-    if len(lines) <= enough:
-        return len(lines)
+def sample_count(lines: Sequence[bytes]) -> int:
+    """How many samples the lines hold, without reading them; 0 where some may stand in several lines, which are hard to
+    tell from others."""
     samples = [line for line in lines if line[:1] != b"#" and line.strip()]
-    samples = [line for line in samples if line.lstrip()[:1] != b"#"]
-    if len(samples) <= enough:
-        return len(samples)
-    return 0 if any(_is_open(line) for line in samples) else len(samples)
+    if any(line[:1] in b" \t" for line in samples):
+        samples = [line for line in samples if line.lstrip()[:1] != b"#"]
+    return 0 if any(map(_is_open, samples)) else len(samples)
 
 
 def _is_open(line: bytes) -> bool:

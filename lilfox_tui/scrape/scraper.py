@@ -64,7 +64,7 @@ class Scraper:
             target.series,
             honor_timestamps=target.honor_timestamps,
             limit=target.limits.samples,
-            keeps_all=not target.metric_relabel,
+            counted=None if target.metric_relabel else self._check_room,
         )
         self._store = store
         self._series = store.target(target.key)
@@ -168,16 +168,24 @@ class Scraper:
         where the store has no room for the series."""
         labels = page.labels
         if not self._store.has_room_for(self._series, labels):
-            raise BadPage(
-                tr("no room for {count} series: there may be {limit} of all targets together",
-                   count=len(labels), limit=human_bytes(self._store.limit_bytes)),
-                tr("Raise history.memory_mb, or scrape fewer targets or series."),
-                samples=page.samples, kept=page.kept,
-            )  # fmt: skip
+            raise self._no_room(len(labels), page.samples)
         there = set(labels)
         self._own_places = [place for place, one in enumerate(self._reported) if one not in there]
         self._page_labels = labels
         self._whole = LabelList((*labels.sets, *(self._reported[place] for place in self._own_places)))
+
+    def _check_room(self, count: int) -> None:
+        """Raises BadPage where the store cannot hold so many series, before they are read."""
+        if count > self._store.most_series(self._series):
+            raise self._no_room(count, count)
+
+    def _no_room(self, count: int, samples: int) -> BadPage:
+        return BadPage(
+            tr("no room for {count} series: there may be {limit} of all targets together",
+               count=count, limit=human_bytes(self._store.limit_bytes)),
+            tr("Raise history.memory_mb, or scrape fewer targets or series."),
+            samples=samples, kept=count,
+        )  # fmt: skip
 
     def _tell_clock(self, at_ms: int) -> None:
         newest = self._series.newest_ms or at_ms

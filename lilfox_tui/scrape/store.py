@@ -260,6 +260,11 @@ class Store(SeriesSource):
         others = sum(one.least_bytes for one in list(self._targets.values()) if one is not target)
         return others + _text_bytes(labels) + 8 * len(labels) <= self.limit_bytes
 
+    def most_series(self, target: TargetSeries) -> int:
+        """How many series of ``target`` may fit into the limit; each has its labels' text beside that."""
+        others = sum(one.least_bytes for one in list(self._targets.values()) if one is not target)
+        return max(0, (self.limit_bytes - others) // (_BYTES_OF_A_SET + 8))
+
     def makes_room(self, target: TargetSeries, at_ms: int) -> bool:
         """Whether a row of ``target`` at ``at_ms`` moves what is kept, which takes a while where that is much."""
         over = self.size_bytes + target.row_bytes > self.limit_bytes
