@@ -364,9 +364,7 @@ async def test_what_ended_a_run_does_not_begin_another_one(home: Path) -> None:
         command, results = shown.pane.command, shown.pane.results()
         assert command is not None
         assert run.folding is not None
-        assert [each.run for each in run.folding.results(command[0], command[1]).values()] == [
-            each.run for each in results
-        ]
+        assert tuple(run.folding.results(command[0], command[1]).values()) == results
         await shown.keys("enter")
         await shown.until("begin a new run")
         await shown.keys("enter", "enter", "escape")

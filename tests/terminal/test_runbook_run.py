@@ -11,7 +11,7 @@ from lilfox_tui.incident.incidents import open_incident
 from lilfox_tui.jobs.listing import list_jobs
 from tests.services.lilfox_command import lilfox
 from tests.terminal.console import Console, configure
-from tests.unit.jobs.running import ended, jobs
+from tests.unit.jobs.running import ended, jobs, kill
 from tests.waiting import wait_for
 
 __all__ = ["jobs"]
@@ -71,10 +71,11 @@ def test_each_answer_does_what_it_says(home: Path) -> None:
         run.until("run it? [y]es")
         assert "echo made >>$HOME/made" in run.text
         run.press("what\n")
+        run.until(lambda text: text.count("run it? [y]es") == 2)
         run.press("y\n")
         run.until("Is it done? [y]es")
         run.press("y\n")
-        run.until("[ -e $HOME/mended ]")
+        run.until(lambda text: "run it? [y]es" in text.partition("[ -e $HOME/mended ]")[2])
         run.press("y\n")
         run.until("it failed: [r]etry")
         (home / "mended").touch()
@@ -129,6 +130,24 @@ def test_ctrl_c_at_a_question_leaves_the_run_where_it_waits(home: Path) -> None:
         again.until("run it? [y]es")
         again.press("a\n")
         assert again.ended_within() == 130
+
+
+def test_of_a_run_whose_job_was_killed_only_what_is_left_is_asked(home: Path) -> None:
+    with console(home, str(home / "made.md"), "--var", "who=fox") as run:
+        run.until("run it? [y]es")
+        run.press("y\n")
+        run.until("Is it done? [y]es")
+        (job,) = list_jobs()
+        kill(job)
+        run.ended_within()
+    with console(home, "--resume", job.id) as again:
+        again.until("Is it done? [y]es")
+        assert "run it?" not in again.text
+        again.press("y\n")
+        again.until(lambda text: "run it? [y]es" in text.partition("[ -e $HOME/mended ]")[2])
+        again.press("a\n")
+        assert again.ended_within() == 3
+    assert (home / "made").read_text() == "made\n"
 
 
 def test_that_all_is_as_before_is_said_after_an_undo(home: Path) -> None:
@@ -342,6 +361,7 @@ def test_a_run_whose_file_is_gone_can_be_ended(home: Path) -> None:
         run.press("y\n")
         run.until("go on with the text [a]s this run read it")
         run.press("n\n")
+        run.until(lambda text: text.count("go on with the text [a]s this run read it") == 2)
         run.press("e\n")
         assert run.ended_within(30) == 130
     assert not (home / "one").exists()
