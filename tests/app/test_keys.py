@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from lilfox_tui.app import shell
 from lilfox_tui.app.actions import Action, actions_of, key_name, key_text, rebound
 from lilfox_tui.app.app import LilFoxApp
+from lilfox_tui.app.dialogs.dialog import Dialog
 from lilfox_tui.app.pane import Pane
 from lilfox_tui.app.panes.metrics.pane import MetricsPane
 from lilfox_tui.app.tabs import TABS
@@ -26,6 +27,7 @@ from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import HostView, Overview
 from tests.app.overviews import NOW, host, lost, mixed, service, summary
 from tests.app.still import StillMonitor, screen_text, still_app
+from tests.waiting import until
 
 
 def page_of(app: LilFoxApp) -> tuple[str, str] | None:
@@ -217,13 +219,19 @@ async def test_an_unknown_key_is_trusted_only_by_a_typed_yes(monkeypatch: pytest
     monkeypatch.setattr(app.monitor, "trust", trust)
     monkeypatch.setattr(app.monitor, "retry", lambda _name: None)
     async with app.run_test(size=(100, 30)) as pilot:
-        await pilot.press("K")
-        await pilot.pause()
-        assert "SHA256:abc" in screen_text(pilot)
+
+        async def asked() -> None:
+            await pilot.press("K")
+            await until(lambda: isinstance(app.screen, Dialog) and app.screen.is_painted)
+            assert "SHA256:abc" in screen_text(pilot)
+
+        await asked()
         await pilot.press("y", "enter")
-        await pilot.pause()
+        await until(lambda: "nothing was done: type yes in full" in screen_text(pilot))
         assert trusted == []
-        await pilot.press("K", *"yes", "enter")
+        await pilot.press("escape")
+        await asked()
+        await pilot.press(*"yes", "enter")
         await pilot.pause()
         assert trusted == [("new-1", "SHA256:abc")]
 
@@ -231,7 +239,8 @@ async def test_an_unknown_key_is_trusted_only_by_a_typed_yes(monkeypatch: pytest
             raise HostUnreachable(name, tr("it shows another key now"))
 
         monkeypatch.setattr(app.monitor, "trust", refuse)
-        await pilot.press("K", *"yes", "enter")
+        await asked()
+        await pilot.press(*"yes", "enter")
         await pilot.pause()
         assert "it shows another key now" in screen_text(pilot).splitlines()[-1]
 
