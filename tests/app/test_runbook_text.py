@@ -27,7 +27,9 @@ PLAIN = "# {title}\n\n1. Look\n\n   ```bash\n   echo seen by {title}; while [ ! 
 async def _changed_in_mid_run(home: Path, shown: Console) -> None:
     """A run waits at its second step, its file says something else, and enter was pressed."""
     path = home / "runbooks/made.md"
-    await shown.keys("enter", "enter", "w")
+    await shown.keys("enter", "enter")
+    await shown.until("run without one")
+    await shown.keys("w")
     await shown.until_waits("value", 2)
     path.write_text(path.read_text().replace("touch ", "touch -c "))
     await shown.keys("enter")
@@ -73,7 +75,9 @@ async def test_a_file_that_is_changed_in_mid_run_is_gone_on_with_as_it_was(home:
 async def test_a_run_whose_file_is_broken_now_can_be_ended(home: Path) -> None:
     path = home / "runbooks/made.md"
     async with console(home) as shown:
-        await shown.keys("enter", "enter", "w")
+        await shown.keys("enter", "enter")
+        await shown.until("run without one")
+        await shown.keys("w")
         run = await shown.until_waits("value", 2)
         path.write_text(path.read_text().replace('{"name": "change"}', '{"name": '))
         await shown.keys("enter")
