@@ -4,7 +4,12 @@ says at once that it is half done and what is in place, and it is finished or ta
 from __future__ import annotations
 
 import json
+import os
+import random
+import signal
+import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +21,13 @@ from lilfox_tui.backup import effects
 from lilfox_tui.backup.wish import Wish
 from lilfox_tui.cli.schemas import schema
 from lilfox_tui.errors import LilFoxError
+from lilfox_tui.jobs.listing import find_job, list_jobs
 from tests.services.backup_lab import ROWS, BackupLab
+from tests.services.lilfox_command import LILFOX
 from tests.services.postgres import Postgres
 from tests.unit.backup.noted_run import NotedRun
-from tests.unit.jobs.running import jobs
+from tests.unit.jobs.running import all_events, jobs
+from tests.waiting import wait_for
 
 __all__ = ["jobs"]
 pytestmark = pytest.mark.usefixtures("jobs")
@@ -146,7 +154,7 @@ def test_a_host_that_does_not_answer_is_said_and_keeps_nothing_from_being_told(
 
 
 class Stopping(NotedRun):
-    """A run whose server dies when the first of a dump has been restored."""
+    """A run whose server dies while its staging database is there."""
 
     def __init__(self, server: Postgres) -> None:
         super().__init__()
@@ -154,7 +162,7 @@ class Stopping(NotedRun):
 
     def moved(self, part: str, done_bytes: int, total_bytes: int | None = None) -> None:
         """See ``Run.moved``."""
-        if not self._stopped and part == "database":
+        if not self._stopped and part == "database" and len(databases_of(self._server)) > 1:
             self._stopped = True
             self._server.stop()
 
@@ -185,3 +193,44 @@ async def test_what_a_server_that_died_kept_is_named_and_goes_with_the_next_run(
 
 def databases_of(server: Postgres) -> list[str]:
     return [name for [name] in server.csv("SELECT datname FROM pg_database WHERE datname LIKE '%lilfox%' ORDER BY 1")]
+
+
+@pytest.mark.parametrize("at", ["stage", "stage:2", "compare"])
+def test_a_restore_killed_before_the_swap_is_not_half_done(lab: BackupLab, at: str) -> None:
+    name = killed(lab, at)
+    assert as_of_today(lab) == (True, True)
+    assert told(lab) == []
+    done = lab.lilfox("backup", "settle", name, "--finish")
+    assert done.returncode == 1
+    assert "no restore of" in done.stdout + done.stderr
+    assert as_of_today(lab) == (True, True)
+
+
+def test_a_restore_killed_at_any_moment_is_of_one_day_or_says_that_it_is_not(lab: BackupLab) -> None:
+    chance = random.Random(seed := random.SystemRandom().randrange(1 << 32))
+    lab.planned({"nightly": lab.plan(sources=dict(sorted(lab.plan()["sources"].items())))})
+    name = lab.run("nightly").stdout.strip()
+    for _kill in range(4):
+        lab.sql("DELETE FROM users WHERE id > 10")
+        (lab.uploads / "a.txt").write_text("today\n")
+        before = {job.id for job in list_jobs()}
+        with subprocess.Popen([*LILFOX, "restore", name, "--yes"], stdin=subprocess.DEVNULL) as command:
+            wait_for(lambda before=before: {job.id for job in list_jobs()} - before, what="the job has begun")
+            [job] = {job.id for job in list_jobs()} - before
+            most = chance.randrange(1, 12)
+            wait_for(lambda job=job, most=most: is_over(job) or len(all_events(job)) >= most, what="it has come so far")
+            if not is_over(job) and (pid := find_job(job).pid):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            command.wait(60)
+        if found := told(lab):
+            assert found[0]["set"] == name
+            way = chance.choice(["--finish", "--take-back"])
+            assert lab.lilfox("backup", "settle", way).returncode == 0
+            assert as_of_today(lab) == ((False, False) if way == "--finish" else (True, True)), f"seed {seed}"
+        assert as_of_today(lab) in ((True, True), (False, False)), f"seed {seed}"
+        assert told(lab) == []
+
+
+def is_over(job: str) -> bool:
+    return find_job(job).state != "running"

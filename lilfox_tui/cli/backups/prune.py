@@ -23,13 +23,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Shows which sets go and why; removes them where that was asked for."""
+    """Shows which sets go and why; removes them where that was asked for, and what restores left that did not come to
+    their end."""
     loaded = settings(args)
     verdicts = asyncio.run(_verdicts(args.plan, loaded))
     print_table([Cell(verdict.set.id), Cell(str(verdict.why))] for verdict in verdicts if verdict.goes)
     going = sum(verdict.goes for verdict in verdicts)
     print_line(_("sets to remove: {going} of {count}", going=going, count=len(verdicts)))
-    if not going or not args.yes:
+    if not args.yes:
         return 0
     wish = wish_of(args, loaded, plan=args.plan)
     code, _result = do("prune", wish)
