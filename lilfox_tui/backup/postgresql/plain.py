@@ -47,6 +47,16 @@ _SET = re.compile(rb"(?i)(?:SET|RESET|DISCARD)\b")
 _CODED = re.compile(rb"(?i)U&\"|\bNAMES\b|\bALL\b")
 """In SET, RESET and DISCARD: names that are written in code, the other name of an encoding, all settings at once."""
 _LONGEST_NAME = 64
+_LITERAL = rb"(?:[eE]'(?:[^'\\]|\\.|'')*+'|'[^']*+'(?:'[^']*+')*+|-?[0-9.]++(?:e[+-]?[0-9]++)?|NULL|true|false|DEFAULT)"
+_LITERALS = re.compile(
+    rb"INSERT INTO [A-Za-z0-9_.]++ (?:\([A-Za-z0-9_, ]++\) )?VALUES \("
+    + _LITERAL
+    + rb"(?:, "
+    + _LITERAL
+    + rb")*+\);\n?",
+    re.DOTALL,
+)
+"""Rows that call nothing, where backslashes escape in E'…' alone: dumps with ``--inserts`` hold millions of them."""
 _SEQUENCE = re.compile(rb"SELECT pg_catalog\.setval\('((?:[^']|'')*)', (-?\d+), (true|false)\);")
 _LARGE_OBJECT = re.compile(rb"SELECT pg_catalog\.lo_create\('")
 ENCODINGS = frozenset(
@@ -169,6 +179,9 @@ class PlainReader:
             raise refused(tr("something follows its end: {statement}", statement=_shown(text)))
         if self._restricted and not self._opened:
             raise refused(tr("something follows its unrestrict: {statement}", statement=_shown(text)))
+        if text.startswith(b"INSERT INTO ") and not self._must_look(text):
+            self._inserts += 1
+            return True
         if not self._cluster and _may_change_quotes(text, whole=whole):
             raise refused(tr("it changes what is in quotes in a way that cannot be followed: {statement}",
                              statement=_shown(text)))  # fmt: skip
@@ -182,10 +195,12 @@ class PlainReader:
             self._look(text, whole=whole)
         return True
 
+    def _must_look(self, text: bytes) -> bool:
+        """Whether rows may call something: not those of literals alone, before which no trigger was made."""
+        return self._executing.fires or self._lexer.backslash_escapes or not _LITERALS.fullmatch(text)
+
     def _look(self, text: bytes, *, whole: bool) -> None:
-        """Has the statement judged; not one of literals alone, of which the lexer leaves the line break."""
-        if not text.endswith(b"\n") or self._executing.fires:
-            self._executing.statement(text, whole=whole, backslashes=self._lexer.backslash_escapes)
+        self._executing.statement(text, whole=whole, backslashes=self._lexer.backslash_escapes)
         if self._executing.count != self._told:
             self._told = self._executing.count
             self._heard(self._executing)
