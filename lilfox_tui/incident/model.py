@@ -2,7 +2,7 @@
 
 The timeline is the only truth: title, severity, roles and state are what its events say, folded in order. Each line
 has the SHA-256 of the line before it, so that nothing in the middle can be changed or taken out unseen. All text was
-masked (``redact.py``) before it was written. Times are aware UTC.
+masked (``redact``) before it was written. Times are aware UTC.
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ from lilfox_tui.promql.remote import Remote
 from lilfox_tui.scrape.page_request import PageRequest
 from lilfox_tui.scrape.target import Target
 from tests.services.http_servers import Talk, serving
+from tests.waiting import turn
 
 MIB = 1024 * 1024
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -121,7 +122,7 @@ class Sender:
             writer.write(piece)
             await writer.drain()
             self.sent += len(piece)
-            await asyncio.sleep(0)
+            await turn()
 
 
 def endless(piece: bytes) -> Callable[[], Iterator[bytes]]:
@@ -149,7 +150,7 @@ async def going_on() -> AsyncIterator[list[float]]:
     async def tick() -> None:
         before = clock()
         while True:
-            await asyncio.sleep(0)
+            await turn()
             now = clock()
             gaps.append(now - before)
             before = now
