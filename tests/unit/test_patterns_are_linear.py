@@ -18,6 +18,7 @@ import pytest
 import lilfox_tui
 from tests.pumped import texts
 
+pytestmark = pytest.mark.xdist_group("patterns")  # one worker imports all modules once
 PACKAGE = Path(lilfox_tui.__file__).parent
 METHODS = ("match", "fullmatch", "search", "sub", "finditer", "findall", "split")
 HELD = {"_AFTER_TIME": "match", "_TEXT": "fullmatch", "_OPENMETRICS": "fullmatch", "_WITHOUT_TIME": "match"}
@@ -29,8 +30,14 @@ PARTS = 16
 
 
 @cache
-def sources() -> dict[Path, str]:
-    return {path: path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py")}
+def calls() -> dict[str, dict[str, set[str]]]:
+    """For each name, the modules that call methods of an expression on it, and which."""
+    found: dict[str, dict[str, set[str]]] = {}
+    for path in PACKAGE.rglob("*.py"):
+        module = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+        for name, method in re.findall(rf"\b(\w+)\.({'|'.join(METHODS)})\b", path.read_text(encoding="utf-8")):
+            found.setdefault(name, {}).setdefault(module, set()).add(method)
+    return found
 
 
 def within(value: object) -> Iterator[re.Pattern[Any]]:
@@ -47,10 +54,10 @@ def used(module: str, name: str) -> set[str]:
     """The methods that are called on what has this name."""
     if name in HELD:
         return {HELD[name]}
-    path = module.replace(".", "/")
-    texts = [text for file, text in sources().items() if path in file.as_posix() or not name.startswith("_")]
-    found = {method for text in texts for method in re.findall(rf"\b{name}\.({'|'.join(METHODS)})\b", text)}
-    return found or {"search"}
+    by_module = calls().get(name, {})
+    if name.startswith("_"):
+        return by_module.get(module) or {"search"}
+    return {method for methods in by_module.values() for method in methods} or {"search"}
 
 
 def inline(text: str) -> Iterator[tuple[str, str, int]]:
