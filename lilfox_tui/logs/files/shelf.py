@@ -136,12 +136,12 @@ class Shelf:
                 file, sample = unpacked.file, await unpacked.file.read(0, SAMPLE_BYTES)
                 if unpacked.note is not None:
                     self.notes[seen.key] = unpacked.note
+            log = self._log_file(seen, file, sample)
+            log.is_packed = bool(kind)
+            await note_years(log, sample)
         except BaseException:
             await file.close()
             raise
-        log = self._log_file(seen, file, sample)
-        log.is_packed = bool(kind)
-        await note_years(log)
         return log
 
     def _log_file(self, seen: Seen, file: ByteFile, sample: bytes) -> LogFile:

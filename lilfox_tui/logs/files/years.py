@@ -28,10 +28,11 @@ _ROTATED_ON = re.compile(r"[-.]((?:19|20)\d\d)-?(\d\d)-?(\d\d)(?:\.[a-z]\w{1,3})
 _DAY_S = 86400.0
 
 
-async def note_years(log: LogFile) -> None:
-    """Looks for what years the times of the file are of, if they tell none. Raises LilFoxError."""
-    sample = (await log.file.read(0, _PROBE_BYTES)).decode("utf-8", "replace").split("\n")[:_SAMPLED_LINES]
-    if not any(map(lacks_year, sample)):
+async def note_years(log: LogFile, sample: bytes) -> None:
+    """Looks for what years the times of the file are of, if they tell none; ``sample`` is its beginning. Raises
+    LilFoxError."""
+    lines = sample[:_PROBE_BYTES].decode("utf-8", "replace").split("\n")[:_SAMPLED_LINES]
+    if not any(map(lacks_year, lines)):
         return
     size = await log.file.size()
     local = log.file.NEAR_BYTES > 0
