@@ -204,6 +204,8 @@ def test_what_an_example_of_each_format_says_is_found(kind: str) -> None:
 
 
 WORD = re.compile(rb"[A-Za-z]{4,}|\\d{2,}")
+EDGE = re.compile(r"\W+")
+"""Between words: what a format puts together, it puts together there."""
 ENDS = st.sampled_from(["", "", "[0-9a-zA-Z ]", ".", "(a|.)", "x?", "x*", "\\S", "$"])
 JSON_KINDS = ("json_lines", "journald", "postgresql_json")
 
@@ -229,10 +231,12 @@ def asked(draw: st.DrawFn, one: Record) -> Filter:
     fields = {name: value if isinstance(value, str) else text_of(value) for name, value in entry.fields.items()}
     fields |= {"message": entry.message, "logger": entry.logger, "module": entry.module}
     fields["type"] = entry.fault.type if entry.fault else ""
-    said = [entry.message, *fields.values(), *([entry.fault.text] if entry.fault else [])]
-    text = draw(st.sampled_from([each for each in said if each]))
-    start = draw(st.integers(0, len(text) - 1))
-    part = text[start : start + draw(st.integers(1, 40))]
+    said = [*fields.values(), *([entry.fault.text] if entry.fault else [])]
+    text = draw(st.sampled_from([entry.message or "x"]) | st.sampled_from([each for each in said if each]))
+    edges = sorted({0, len(text), *(at for match in EDGE.finditer(text) for at in match.span())})
+    places = st.sampled_from(edges) | st.integers(0, len(text))
+    start, end = sorted((draw(places), draw(places)))
+    part = text[start : end if end > start else start + 1]
     pattern = draw(ENDS) + _literally(part) + draw(ENDS)
     name = draw(st.sampled_from(sorted(fields)))
     choices: list[Filter] = [
