@@ -52,6 +52,8 @@ class SshLink:
         self._dials = dials
         self._on_connect = on_connect
         self._asleep = asleep
+        self._slept_s = asleep()
+        """Before the live connection was dialled: a sleep in the middle of that counts too."""
         self._sessions: Sessions | None = None
         self._dialling: asyncio.Task[Sessions] | None = None
         self._waiting_for: HostError | None = None
@@ -69,6 +71,7 @@ class SshLink:
         return await asyncio.shield(self._dialling)
 
     async def _dial(self) -> Sessions:
+        self._slept_s = self._asleep()
         try:
             async with self._dials:
                 connection, client = await dial(self._target, self._ssh)
@@ -151,7 +154,7 @@ class SshLink:
 
     async def _until_lost(self, sessions: Sessions) -> None:
         """Returns when the connection is gone. After a sleep it is asked at once whether it still lives."""
-        slept = self._asleep()
+        slept = self._slept_s
         while sessions.alive:
             try:
                 async with asyncio.timeout(LOOK_S):
