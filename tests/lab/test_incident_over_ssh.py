@@ -190,11 +190,6 @@ def office(tmp_path: Path, lab: MachineLab, machine: Machine, jobs: Path) -> Ite
 def confirm(console: Console, command: str) -> None:
     """Runs what waits: a change is shown first, and runs when that is said again."""
     console.press("\r")
-    confirm_shown(console, command)
-
-
-def confirm_shown(console: Console, command: str) -> None:
-    """Says yes to what is shown."""
     console.until(lambda text: "run it" in text and command in text)
     console.press("\r")
 
@@ -213,7 +208,8 @@ def from_the_fault_to_the_command(console: Console, office: Office) -> None:
     console.press("\r")
     console.until("open an incident (SEV-2) and run")
     console.press("\r")
-    confirm_shown(console, "./look")
+    console.until("step 1 on app-1 changes")
+    confirm(console, "./look")
     console.until("ActiveState=failed")
     console.until("step 2 on app-1 changes")
     confirm(console, "./start-anew")
