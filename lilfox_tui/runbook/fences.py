@@ -13,6 +13,7 @@ from lilfox_tui.runbook.placeholders import placeholders_of
 from lilfox_tui.runbook.plain_variables import checked
 from lilfox_tui.runbook.readers.spec import Verdict
 from lilfox_tui.runbook.recognising import decides_what_runs, kind, verdict_of_text
+from lilfox_tui.runbook.shell import is_bash
 from lilfox_tui.runbook.splitting import Asking, Part, split
 
 SHELLS = frozenset({"bash", "sh", "shell", "console"})
@@ -99,11 +100,13 @@ class FenceReader:
 
     def _whole(self, block: Block, language: str, attributes: Attributes, number: int, *, runs: bool) -> Command:
         """A fence that is run as one script, or only shown."""
+        judged = runs and is_bash(block.text, attributes.interpreter)
+        known: Verdict = verdict_of_text(block.text) if judged else "unknown"
         if runs:
-            self._told("unknown", attributes, block.line + 1)
+            self._told(known, attributes, block.line + 1)
         return Command(
             text=block.text,
-            kind=kind("unknown", attributes, ours=self._ours) if runs else "none",
+            kind=kind(known, attributes, ours=self._ours) if runs else "none",
             language=language,
             placeholders=_placeholders(block.text) if runs else (),
             line=block.line + 1,
@@ -114,12 +117,12 @@ class FenceReader:
 
     def _told(self, known: Verdict, attributes: Attributes, line: int) -> None:
         """What its fence calls less than it may be."""
-        if attributes.risk != "read":
+        if attributes.risk != "read" or self._ours:
             return
         if known == "change":
             what = _("risk is “read”, but this is known to change something; it is asked for as a change")
             self.problems.append(Problem(line, "error", "risk-too-low", what))
-        elif known == "unknown" and not self._ours:
+        elif known == "unknown":
             what = _("risk is “read”, but nobody knows that this only reads; it is asked for as a change")
             self.problems.append(Problem(line, "warning", "risk-not-known", what))
 

@@ -81,7 +81,7 @@ def fill(command: Command, values: Mapping[str, str], variables: Sequence[Variab
         script += [text[at : _start(site)], _written(site, values[name])]
         at = site.placeholder.end
     written = "".join([*script, text[at:]])
-    if command.kind in ("read", "follow"):
+    if command.kind in ("read", "follow") and not command.script:
         written = checked(written, env)
     return Filled(script=written, env=env, shown=shown(text, values, variables))
 

@@ -12,41 +12,43 @@ a change by its nature: there ``refuse_change`` alone decides.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
 from lilfox_tui.config.model import Config
-from lilfox_tui.config.protection import refuse_change
+from lilfox_tui.config.protection import allows_no_change, refuse_change
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.runbook.filling import Filled, fill
 from lilfox_tui.runbook.model import BUNDLED, Command, Kind, Runbook
 from lilfox_tui.runbook.readers.spec import Verdict
 from lilfox_tui.runbook.recognising import kind, verdict_of_text
+from lilfox_tui.runbook.shell import is_bash
 from lilfox_tui.runbook.turns import asks
 
 READS: frozenset[Kind] = frozenset({"read", "follow"})
 """What runs where nothing may be changed."""
 
 
-def kind_as_run(command: Command, filled: Filled, runbook: Runbook) -> Kind:
-    """What the command is with its values, whatever it was taken for without them. What wants a terminal gets one."""
+def kind_as_run(command: Command, filled: Filled, runbook: Runbook, *, protected: bool = False) -> Kind:
+    """What the command is with its values, whatever it was taken for without them. One for a terminal stays one.
+    ``protected``: where nothing may be changed no fence's word counts, also none of those that LilFox brings."""
     if command.kind in ("none", "interactive"):
         return command.kind
     known: Verdict = "unknown"
-    if not command.script and not command.blind:
+    if not command.blind and (not command.script or is_bash(command.text, command.attributes.interpreter)):
         known = verdict_of_text(filled.script, filled.env)
-    found = kind(known, command.attributes, ours=runbook.path.startswith(BUNDLED))
+    found = kind(known, command.attributes, ours=runbook.path.startswith(BUNDLED) and not protected)
     return "change" if found == "interactive" else found
 
 
-def let_through(config: Config, hosts: Iterable[str], command: Command, filled: Filled, runbook: Runbook) -> Kind:
+def let_through(config: Config, hosts: Sequence[str], command: Command, filled: Filled, runbook: Runbook) -> Kind:
     """What the command runs as on ``hosts``. Raises NotAllowed where it changes something and must not."""
-    found = kind_as_run(command, filled, runbook)
+    protected = any(allows_no_change(config, host) for host in hosts)
+    found = kind_as_run(command, filled, runbook, protected=protected)
     if found not in READS:
-        why = "" if found == command.kind else _became(command)
-        refuse_change(config, hosts, why)
+        refuse_change(config, hosts, "" if found == command.kind else _became(command))
     return found
 
 
@@ -84,4 +86,6 @@ def unseen(command: Command) -> LilFoxError:
 
 
 def _became(command: Command) -> Message:
+    if not command.placeholders:
+        return tr("line {line}: it is not known to only read", line=command.line)
     return tr("line {line}: with its values it is not known to only read", line=command.line)

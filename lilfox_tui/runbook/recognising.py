@@ -54,7 +54,7 @@ def kind(known: Verdict, attributes: Attributes, *, ours: bool = False) -> Kind:
         return "interactive"
     if attributes.risk in ("change", "destroy"):
         return "change"
-    if known == "unknown" and ours and attributes.risk == "read":
+    if ours and attributes.risk == "read" and known in ("unknown", "change"):
         known = "read"
     if known == "interactive":
         return "change" if attributes.interactive is False else "interactive"

@@ -37,6 +37,7 @@ from lilfox_tui.runbook.unset import Needed
 
 _NOTHING = Needed()
 FOLDER = ".cache/lilfox/runs"
+_BASHES = frozenset({"#!/bin/bash", "#!/usr/bin/bash", "#!/usr/bin/env bash"})
 _SHEBANG = re.compile(r"#!\s*(\S+)[ \t]*([^\n]*)")
 
 _HOME = 'LF__HOME=$HOME; if [ -n "$SUDO_UID" ] && [ "$EUID" = 0 ]; then LF__HOME=~root; fi'
@@ -253,6 +254,11 @@ def with_words(script: str, interpreter: str) -> str:
     if (shebang := _SHEBANG.match(script)) is None:
         return ""
     return shlex.join(word for word in (shebang[1], shebang[2].strip()) if word)
+
+
+def is_bash(script: str, interpreter: str | None) -> bool:
+    """Whether a whole script is read by bash, as any other command is."""
+    return not interpreter and script.split("\n", 1)[0].strip() in _BASHES
 
 
 async def forget(host: Host, run: str, *, sudo: bool) -> None:

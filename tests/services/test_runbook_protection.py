@@ -11,11 +11,12 @@ import pytest
 
 from lilfox_tui.config.loader import load
 from lilfox_tui.config.model import Config, HostConfig
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.errors import LilFoxError, NotAllowed
 from lilfox_tui.hosts.local import LocalHost
-from lilfox_tui.runbook.document import read
-from lilfox_tui.runbook.gate import asks_with, kind_with
-from lilfox_tui.runbook.model import Kind, Runbook, Variable
+from lilfox_tui.runbook.document import parse, read
+from lilfox_tui.runbook.filling import fill
+from lilfox_tui.runbook.gate import asks_with, kind_with, let_through
+from lilfox_tui.runbook.model import BUNDLED, Kind, Runbook, Variable
 from lilfox_tui.runbook.offering import offered
 from lilfox_tui.runbook.orders import Finish, OrderRefused, TerminalBegins
 from lilfox_tui.runbook.shell import ARGV, Fence, given
@@ -86,6 +87,26 @@ def test_what_its_fence_calls_less_than_a_change_is_asked(tmp_path: Path, text: 
     (command,) = made.steps[0].commands
     assert command.kind == "change"
     assert asks_with(command, {}, made)
+
+
+def test_the_word_of_a_runbook_that_lilfox_brings_counts_where_something_may_be_changed(tmp_path: Path) -> None:
+    """Its values are not LilFox's: where nothing may be changed only what is known to read runs."""
+    ours = '```bash {"risk": "read"}'
+    scripts = ("./look", "#!/bin/bash\n   set -eu\n   uptime")
+    text = "# Made\n\n1. Step\n\n" + "\n".join(f"   {ours}\n   {each}\n   ```\n" for each in scripts)
+    (made,) = parse(text.encode(), f"{BUNDLED}made.md").runbooks
+    look, script = made.steps[0].commands
+    assert (look.kind, script.kind) == ("read", "read")
+    for command, protected in ((look, True), (script, False)):
+        filled = fill(command, {}, ())
+        assert let_through(Config(), ("localhost",), command, filled, made) == "read"
+        if protected:
+            with pytest.raises(NotAllowed, match="it is not known to only read"):
+                let_through(Config(read_only=True), ("localhost",), command, filled, made)
+        else:
+            assert let_through(Config(read_only=True), ("localhost",), command, filled, made) == "read"
+    (theirs,) = parse(text.encode(), str(tmp_path / "made.md")).runbooks
+    assert [each.kind for each in theirs.steps[0].commands] == ["change", "read"]
 
 
 def test_a_change_that_is_called_one_needs_no_question_where_its_fence_says_so(tmp_path: Path) -> None:

@@ -228,12 +228,15 @@ def test_attributes_say_more_but_make_nothing_harmless(text: str, attributes: st
     assert _command(text, f"bash {attributes}").kind == kind
 
 
-def test_a_script_is_one_command_that_changes() -> None:
+def test_a_script_is_one_command_which_is_judged_where_bash_reads_it() -> None:
     command = _command("#!/bin/bash\nls\ndf")
 
     assert command.script
-    assert command.kind == "change"
+    assert command.kind == "read"
     assert command.text == "#!/bin/bash\nls\ndf"
+    for text in ("#!/bin/bash\nls\nrm x", "#!/bin/bash -x\nls", "#!/usr/bin/env python3\nls", "#!/tmp/bash\nls"):
+        assert _command(text).kind == "change", text
+    assert _command("#!/bin/bash\nls", 'bash {"interpreter": "./run"}').kind == "change"
 
 
 def test_an_interpreter_makes_one_command_of_a_fence() -> None:
