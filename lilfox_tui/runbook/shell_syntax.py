@@ -79,6 +79,8 @@ class Redirect(Struct):
 
     operator: str
     target: Word
+    descriptor: str = ""
+    """The number before it."""
 
 
 class Assignment(Struct):

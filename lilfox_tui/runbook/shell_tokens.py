@@ -117,7 +117,7 @@ class Words(ABC):
         if self.peek() != "word" or REDIRECT.match(self.text, self.at):
             raise Unclear
         target = self.word()
-        redirect = Redirect(operator, target)
+        redirect = Redirect(operator, target, found[1])
         if operator in ("<<", "<<-"):
             if target.literal is None:
                 raise Unclear

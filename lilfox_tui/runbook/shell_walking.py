@@ -14,6 +14,7 @@ from lilfox_tui.runbook.placeholders import environment_name
 from lilfox_tui.runbook.readers.judge import judge
 from lilfox_tui.runbook.readers.names import may_be_assigned, may_be_handed, program_name
 from lilfox_tui.runbook.readers.programs import known_program
+from lilfox_tui.runbook.readers.roles import acts_when_read
 from lilfox_tui.runbook.readers.spec import Context, Fed, Verdict, worst
 from lilfox_tui.runbook.shell_reading import read_all
 from lilfox_tui.runbook.shell_syntax import (
@@ -233,14 +234,7 @@ class Walk:
     def _redirects(self, redirects: Sequence[Redirect], have: Known) -> set[Verdict]:
         found: set[Verdict] = set()
         for redirect in redirects:
-            target = self._value(redirect.target, have, found)
-            if redirect.operator in ("<", "<<", "<<-", "<<<"):
-                continue
-            duplicates = target.text is not None and re.fullmatch(r"[0-9]{1,3}-?|-", target.text)
-            if redirect.operator in (">&", "<&") and duplicates:
-                continue
-            if redirect.operator in ("<&", "<>") or target.text not in _NO_FILE:
-                found.add("change")
+            found.add(_redirected(redirect, self._value(redirect.target, have, found)))
         return found
 
     def _words(self, word: Word, have: Known, found: set[Verdict], *, fed: Fed) -> list[Argument]:
@@ -256,6 +250,20 @@ class Walk:
         for part in word.parts:
             if isinstance(part, Output | Process):
                 found |= self._body(part.body, have, fed=fed)[0]
+
+
+def _redirected(redirect: Redirect, target: Argument) -> Verdict:
+    """What a redirection does. A port that is opened to read (``</dev/tcp/…``) can be written too: it becomes neither
+    what a command prints to, nor what output is sent to by its number."""
+    if redirect.operator in ("<", "<<", "<<-", "<<<", "<&"):
+        if redirect.descriptor.lstrip("0") in ("1", "2"):
+            return "change"
+        if redirect.operator == "<&":
+            return "read" if target.text is not None and re.fullmatch(r"[0-9]{1,3}-?|-", target.text) else "change"
+        return "unknown" if redirect.operator == "<" and acts_when_read(target) else "read"
+    if redirect.operator == ">&" and target.text in ("1", "2", "-"):
+        return "read"
+    return "read" if redirect.operator != "<>" and target.text in _NO_FILE else "change"
 
 
 def _feeds(redirects: Sequence[Redirect]) -> Fed:

@@ -51,7 +51,9 @@ def _judge(spec: Spec, words: Sequence[Argument], context: Context, above: Mappi
         found.add(spec.otherwise)
     if spec.runs >= 0:
         found.add(_run(spec, call, context))
-    elif not spec.harmless:
+    elif spec.harmless:
+        found.update(fits("", operand, context) for operand in call.operands)
+    else:
         found.add(_operands(spec.operands, call.operands, context))
     if spec.check is not None:
         found.add(spec.check(call, context))

@@ -45,7 +45,7 @@ def _ethtool(words: Sequence[Argument], _context: Context) -> Verdict:
 
 
 _ETHTOOL_SHOWS = frozenset(
-    "-S -i -k -a -c -g -l -n -u -x -P -T -m -d -e --statistics --driver --show-features --show-offload --show-pause "
+    "-S -i -k -a -c -g -l -n -u -x -P -T -m --statistics --driver --show-features --show-offload --show-pause "
     "--show-coalesce --show-ring --show-channels --show-permaddr --show-time-stamping --module-info --show-eee "
     "--show-fec "
     "--show-priv-flags --phy-statistics".split()

@@ -27,12 +27,35 @@ def _pattern(role: str) -> re.Pattern[str]:
     return re.compile(role[1:-1], re.ASCII)
 
 
-_DEVICES = re.compile(r"(?:.*/)?dev/(?:watchdog|st[0-9]|nst|ptp|input|port|mem|kmem|cpu).*", re.DOTALL)
-"""Devices that do something when they are opened or read."""
+_DEVICE = re.compile(r"(?:watchdog|n?st|ptp|input|event|mem|kmem|port|cpu)[0-9]*[alm]?")
+"""Devices that do something when they are opened or read, by name: a tape winds, a watchdog begins to count."""
+_NO_DEVICES = ("/proc/", "/sys/")
+_OPEN = (
+    "/dev/fd/",
+    "/dev/tcp/",
+    "/dev/udp/",
+    "/dev/disk/",
+    "/dev/mapper/",
+    "/dev/sd",
+    "/dev/nvme",
+    "/dev/vd",
+    "/dev/md",
+)
+
+
+def acts_when_read(path: Argument) -> bool:
+    """Whether a path may be a device of which reading is no mere reading."""
+    if path.text is None:
+        return bool(re.match(r"/+dev/", path.head)) and not path.head.startswith(_OPEN)
+    return (
+        not path.text.startswith(_NO_DEVICES)
+        and _DEVICE.fullmatch(path.text.rpartition("/")[2]) is not None
+        and ("/dev/" in path.text or path.text.startswith(("watchdog", "st", "nst")))
+    )
 
 
 def _data(value: Argument, _context: Context) -> Verdict:
-    return "unknown" if _DEVICES.fullmatch(value.head) else "read"
+    return "unknown" if acts_when_read(value) else "read"
 
 
 def _null(value: Argument, _context: Context) -> Verdict:
