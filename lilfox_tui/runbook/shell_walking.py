@@ -157,12 +157,12 @@ class Walk:
         return found
 
     def _while(self, statement: While, have: Known, *, fed: Fed) -> set[Verdict]:
-        """One that reads lines ends with them; another one goes on until somebody stops it."""
+        """One that waits ends once there is what it waits for; ``while true`` goes on until somebody stops it."""
         found, inner = self._body(statement.condition, have, fed=fed)
         found |= self._body(statement.body, inner, fed=fed)[0]
         last = statement.condition[-1]
-        reads = isinstance(last, Simple) and bool(last.words) and last.words[0].literal == "read"
-        return found if fed is not Fed.NOTHING and reads else found | {"follow"}
+        words = [word.literal for word in last.words] if isinstance(last, Simple) else []
+        return found | {"follow"} if words in (["true"], [":"], ["false"]) else found
 
     def _test(self, statement: Test, have: Known) -> set[Verdict]:
         found: set[Verdict] = set()

@@ -192,6 +192,7 @@ TABLE: dict[str, Spec] = {
     "terraform": _TERRAFORM,
     "tofu": _TERRAFORM,
     "openstack": Spec(
+        alone="interactive",
         otherwise="unknown",
         subs={each: Spec(subs={"list": Spec(reads="-f=word -c=word --long --all-projects --project=word --host=word "
             "--status=word",

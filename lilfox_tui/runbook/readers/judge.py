@@ -14,6 +14,9 @@ from lilfox_tui.runbook.readers.roles import fits
 from lilfox_tui.runbook.readers.spec import Call, Context, Option, Spec, Verdict, all_options, worst
 from lilfox_tui.runbook.shell_values import Argument, known
 
+_DASHED = ("keys", "pattern")
+"""Roles of values that begin with ``-`` every day."""
+_NEGATIVE = re.compile(r"-[0-9]*")
 _COUNTED = re.compile(r"-[0-9]+([A-Za-z]*)")
 """``-20``, and ``-20f`` as tail has it."""
 
@@ -135,6 +138,8 @@ def _bundle(spec: Spec, words: Sequence[Argument], at: int, table: Mapping[str, 
         option = table.get("-" + word.head[place])
         if option is None:
             raise NotUnderstood
+        if option.role and spec.apart:
+            raise NotUnderstood
         if option.role:
             rest = word.behind(place + 1)
             if rest.pieces:
@@ -155,6 +160,8 @@ def _valued(option: Option, words: Sequence[Argument], at: int, call: Call, *, s
     value = words[at + 1] if at + 1 < len(words) else None
     if value is None or value.loose or (value.many and (stops or value.may_be_option)):
         raise NotUnderstood
+    if value.head.startswith("-") and option.role not in _DASHED and not _NEGATIVE.fullmatch(value.text or ""):
+        raise NotUnderstood  # a version of the program in which the option has no value would read it as another
     call.options.append((option.name, _one_of(value)))
     if value.many:
         call.operands.append(value)

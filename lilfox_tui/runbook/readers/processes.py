@@ -62,20 +62,20 @@ TABLE: dict[str, Spec] = {
     "vmstat": Spec(
         reads="-a -f -m -n -s -d -D -p=device -S=unit -w -t -y --active --forks --slabs --one-header --stats --disk "
         "--disk-sum --partition=device --unit=unit --wide --timestamp --no-first",
-        operands=_COUNTED, check=_counting,
+        operands=_COUNTED, check=_counting, apart=True,
     ),
-    "iostat": Spec(reads="-c -d -h -H -k -m -N -p[=device] -s -t -x -y -z --human --pretty", operands="word*",
-        check=_counting),
-    "mpstat": Spec(reads="-A -n -u -P=cpus -I=words -N=nodes -T -H", operands=_COUNTED, check=_counting),
+    "iostat": Spec(reads="-c -d -h -H -k -m -N -p -s -t -x -y -z --human --pretty", operands="word*",
+        check=_counting, apart=True),
+    "mpstat": Spec(reads="-A -n -u -P=cpus -I=words -N=nodes -T -H", operands=_COUNTED, check=_counting, apart=True),
     "pidstat": Spec(
         reads="-d -h -H -I -l -R -r -s -t -u -U -v -w -p=pids -C=name -G=name -T=word --human", operands=_COUNTED,
-        check=_counting,
+        check=_counting, apart=True,
     ),
     "sar": Spec(
-        reads="-A -b -B -d -F -h -H -p -q[=word] -r -R -S -t -u -v -w -W -y -z -f=path -i=number -m=words -n=words "
+        reads="-A -b -B -d -F -h -H -p -q -r -R -S -t -u -v -w -W -y -z -f=path -i=number -m=words -n=words "
             "-P=cpus "
         "-s=time -e=time --human --pretty --dec=number",
-        operands=_COUNTED, check=_counting,
+        operands=_COUNTED, check=_counting, apart=True,
     ),
     "iotop": Spec(
         reads="-b -o -P -a -k -t -q -n=number -d=number -p=pid -u=user --batch --only --processes --accumulated "

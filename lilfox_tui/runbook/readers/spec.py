@@ -102,6 +102,8 @@ class Spec(Struct, frozen=True, kw_only=True):
     """What it is with nothing but what reads."""
     single: bool = False
     """Long options have one dash, so that ``-abc`` is no ``-a -b -c``; as Go's flags do, ``-name=value`` is one."""
+    apart: bool = False
+    """Whether values of short options stand in a word of their own: no letter before or behind such an option."""
     permutes: bool = True
     """Whether options may also stand behind operands."""
     ends: bool = True

@@ -89,7 +89,7 @@ TABLE: dict[str, Spec] = {
         reads="-c -C -d -s -t --complement --delete --squeeze-repeats --truncate-set1", operands="text text"
     ),
     "column": Spec(
-        reads="-t -n -x -e -L -J -s=text -o=text -c=number -N=names -R=columns -H=columns -T=columns -l=number "
+        reads="-t -x -e -L -J -s=text -o=text -c=number -N=names -R=columns -H=columns -T=columns -l=number "
             "--table --json "
         "--separator=text --output-separator=text --output-width=number --table-columns=names --table-right=columns",
         operands="path*",

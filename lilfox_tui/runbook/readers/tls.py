@@ -18,6 +18,7 @@ def _openssl(reads: str, operands: str = "", needs: str = "") -> Spec:
 
 TABLE: dict[str, Spec] = {
     "openssl": Spec(
+        alone="interactive",
         single=True, ends=False,
         subs={
             "version": _openssl("-a -v -b -d"),

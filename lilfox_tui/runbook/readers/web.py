@@ -27,6 +27,8 @@ def _curl(call: Call, _context: Context) -> Verdict:
             return "unknown"
         if name in ("-H", "--header") and not _HEADER.fullmatch(value.head):
             return "unknown"
+        if name in ("-d", "--data", "--data-urlencode") and (not value.head or value.head.startswith("@")):
+            return "unknown"
         if name in ("-w", "--write-out") and (value.text is None or "%output" in value.text or value.text[:1] == "@"):
             return "unknown"
         if name in _FILES and (not value.head or "pkcs11" in "".join(filter(None, value.pieces)).lower()):
