@@ -128,6 +128,9 @@ _OC = {
     "api-resources": _KUBECTL["api-resources"],
 }  # fmt: skip
 
+_CHART = "/(?:(?:https?|oci)://)?[A-Za-z0-9_.@-][A-Za-z0-9_./@-]*/"
+"""Another scheme is one of a plug-in, which is a program."""
+
 TABLE: dict[str, Spec] = {
     "kubectl": Spec(reads=_ALL, subs=_KUBECTL, inherits=True),
     "oc": Spec(reads=_ALL, subs={**_KUBECTL, **_OC}, inherits=True),
@@ -155,7 +158,7 @@ TABLE: dict[str, Spec] = {
                 reads="-a --all -o=word --output=word --revision=number --template=text", operands="name")),
                     inherits=True),
             "show": Spec(subs=dict.fromkeys(("all", "chart", "readme", "values"), Spec(
-                reads="--version=word --devel", operands="text")), inherits=True),
+                reads="--version=word --devel", operands=_CHART)), inherits=True),
             "search": Spec(subs={"repo": Spec(reads="-l --versions --version=word --devel -o=word", operands="text*")},
                            inherits=True),
             "repo": Spec(subs={"list": Spec(reads="-o=word --output=word")}, inherits=True),

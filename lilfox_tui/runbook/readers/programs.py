@@ -17,14 +17,16 @@ _CHANGES = frozenset(
     "sftp "
     "shutdown swapoff touch truncate umount unzip useradd userdel usermod".split()
 )
-_INTERACTIVE = frozenset(
-    "aptitude atop btop emacs ftp glances htop iftop joe k9s lazygit lnav man mc micro more most mutt nano ncdu "
-    "nethogs "
-    "nmon nvim passwd pico screen telnet tig tmux vi view vim vipw visudo zless".split()
+_OPENS = frozenset("emacs ftp joe lnav man micro more most nano ncdu nvim pico telnet vi view vim zless".split())
+"""Want a terminal, and are given files, hosts or pages; behind a ``+`` some are given commands."""
+_ALONE = frozenset(
+    "aptitude atop btop dash glances htop iftop ipython irb k9s lazygit mc mutt nethogs nmon node passwd python "
+    "python3 "
+    "screen tig tmux vipw visudo zsh".split()
 )
-_SHELLS = frozenset("dash ipython irb node python python3 zsh".split())
-_WITH_OPERANDS = Spec(operands="path*", verdict="interactive")
-_ALONE = Spec(verdict="interactive")
+"""Want a terminal, without any words."""
+_OPENED = Spec(operands="/[^+].*/*", verdict="interactive")
+_BY_ITSELF = Spec(verdict="interactive")
 
 
 @cache
@@ -43,8 +45,8 @@ def known_program(name: str) -> Spec | Verdict:
     """Its table, or what it is whatever it is given."""
     if name in _CHANGES:
         return "change"
-    if name in _INTERACTIVE:
-        return _WITH_OPERANDS
-    if name in _SHELLS:
-        return _ALONE
+    if name in _OPENS:
+        return _OPENED
+    if name in _ALONE:
+        return _BY_ITSELF
     return programs().get(name, "unknown")

@@ -63,6 +63,11 @@ def _null(value: Argument, _context: Context) -> Verdict:
     return "read" if value.text in ("-", "/dev/null") else "change"
 
 
+def _local_file(value: Argument, context: Context) -> Verdict:
+    """No address: ``scheme:…`` may load what reads it."""
+    return "unknown" if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", value.head) else _data(value, context)
+
+
 def _host_config(value: Argument, _context: Context) -> Verdict:
     """A file that says which programs are run: one of the machine's own."""
     text = value.text
@@ -105,6 +110,7 @@ ROLES: dict[str, Callable[[Argument, Context], Verdict]] = {
     "null": _null,
     "host-config": _host_config,
     "url": _url,
+    "local-file": _local_file,
     "shell-text": _command_text,
     "literal": _one,
     "word": _word,

@@ -25,6 +25,9 @@ _COLUMNS = (
     "--output-all --paths --pairs --raw --inverse --scsi --topology --tree[=column] --sort=column --zoned"
 )
 
+_HYPERVISOR = "/(?:qemu|xen|lxc|vbox|test):///[a-z]*/"
+"""One of this machine: an address of another may name a program."""
+
 TABLE: dict[str, Spec] = {
     "lsblk": Spec(reads=_COLUMNS, operands="path*"),
     "findmnt": Spec(
@@ -124,7 +127,7 @@ TABLE: dict[str, Spec] = {
         },
     ),
     "virsh": Spec(alone="interactive",
-        reads="-c=text -r -q --connect=text --readonly --quiet",
+        reads=f"-c={_HYPERVISOR} -r -q --connect={_HYPERVISOR} --readonly --quiet",
         subs={
             "list": Spec(reads="--all --inactive --name --uuid --title --state-running --autostart"),
             **dict.fromkeys(("dominfo", "domstate", "domblklist", "domiflist", "dumpxml", "vcpuinfo", "domjobinfo",

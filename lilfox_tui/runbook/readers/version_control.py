@@ -79,7 +79,7 @@ _TABLE = {
                  "--line-number --ignore-case --count --files-with-matches --no-color", operands="text*"),
     "branch": _listing("-l", "--list"),
     "tag": _listing("-l", "--list"),
-    "remote": Spec(reads="-v --verbose", subs={"show": Spec(reads="-n", operands="text*"), "get-url": Spec(
+    "remote": Spec(reads="-v --verbose", subs={"show": Spec(reads="-n", operands="/[A-Za-z0-9_.-]+/*"), "get-url": Spec(
         reads="--push --all", operands="text")}),
     "stash": Spec(alone="change", subs={"list": Spec(), "show": Spec(reads=_DIFFS, operands="text")}),
     "config": Spec(
@@ -96,7 +96,4 @@ _TABLE = {
 
 TABLE: dict[str, Spec] = {
     "git": Spec(reads="-C=path --no-pager -P --no-optional-locks --version", subs=_TABLE, permutes=False),
-    "svn": Spec(subs={"info": Spec(operands="path*"), "status": Spec(operands="path*"), "log": Spec(reads="-l=number "
-        "-v -r=text",
-                                                                                                  operands="path*")}),
 }  # fmt: skip
