@@ -176,7 +176,6 @@ _TERRAFORM = Spec(
         "state": Spec(subs={"list": Spec(reads="-state=path -id=text", operands="text*", single=True),
                             "show": Spec(reads="-state=path -no-color", operands="text", single=True)}),
         "workspace": Spec(subs={"list": Spec(), "show": Spec()}),
-        "graph": Spec(), "providers": Spec(),
     },
 )  # fmt: skip
 

@@ -101,8 +101,10 @@ _REDIS_PAIRS = frozenset(
 
 
 def _redis(call: Call, context: Context) -> Verdict:
-    if call.has("--bigkeys", "--memkeys", "--hotkeys", "--scan", "--cluster"):
-        return "read" if call.has("--cluster") or not call.operands else "unknown"
+    if call.has("--cluster"):  # what stands behind its operand is an option again
+        return "read" if len(call.operands) == 1 and not call.operands[0].may_be_option else "unknown"
+    if call.has("--bigkeys", "--memkeys", "--hotkeys", "--scan"):
+        return "read" if not call.operands else "unknown"
     if call.has("--stat", "--latency", "--latency-history", "--latency-dist", "--intrinsic-latency"):
         return "read" if not call.operands else "unknown"
     if not call.operands:

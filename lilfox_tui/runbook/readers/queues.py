@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lilfox_tui.runbook.readers.spec import Spec
 
-_KAFKA = "--bootstrap-server=text --zookeeper=text --command-config=path"
+_KAFKA = "--bootstrap-server=text --zookeeper=text --command-config=host-config"
 _TOPICS = Spec(
     reads=f"{_KAFKA} --list --describe --topic=text --under-replicated-partitions --unavailable-partitions "
     "--under-min-isr-partitions --at-min-isr-partitions --topics-with-overrides --exclude-internal",
@@ -34,7 +34,7 @@ _RABBIT = Spec(
          "list_user_permissions", "list_global_parameters", "memory_breakdown", "check_running", "check_alarms",
          "check_local_alarms", "check_port_connectivity", "check_virtual_hosts", "alarms", "listeners",
              "cluster_status",
-         "check_if_node_is_quorum_critical", "check_if_node_is_mirror_sync_critical", "observer", "server_version"),
+         "check_if_node_is_quorum_critical", "check_if_node_is_mirror_sync_critical", "server_version"),
         _LISTS,
     ),
 )  # fmt: skip
