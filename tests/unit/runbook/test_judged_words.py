@@ -97,7 +97,7 @@ class _Texts:
         return found
 
     def _command(self, depth: int) -> str:
-        kind = self._chosen.randint(0, 13) if depth else 0
+        kind = self._chosen.randint(0, 14) if depth else 0
         if kind == 1:
             return f"( {self._list(depth - 1)} )"
         if kind == 2:
@@ -111,6 +111,13 @@ class _Texts:
             return f"{self._simple()} <<{mark}\n{self._words()}\n{self._words()}\nE\n"
         if kind == 6:
             return f"x={self._word()}; {self._simple()}"
+        if kind == 9:  # it may not have been set, or to something else
+            sets = self._chosen.choice(
+                ("true || x=a", "false && x=a", "x=a; x=b", "x=a; (x=b)", "x=a | x=b", "x=a; x+=b")
+            )
+            return f'{sets}; echo "$x" $x'
+        if kind == 10:
+            return 'x=a; for i in 1 2; do echo "$x" $x $i; x=b; done'
         if kind == 7:
             return f"[[ {self._word()} == {self._word()} ]]"
         if kind == 8:
