@@ -77,8 +77,10 @@ def test_a_variable_that_is_set_in_one_branch_alone_ends_the_command(lab: Runboo
     assert not (lab.on_host("web1") / "ran").exists()
 
 
-@pytest.mark.parametrize(("ends", "signal"), [("kill $$", "SIGTERM"), ("kill -KILL $$", "SIGKILL"), ("kill 0", "SIGTERM"),
-                                              ("kill $PPID; exit 3", "")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("ends", "signal"),
+    [("kill $$", "SIGTERM"), ("kill -KILL $$", "SIGKILL"), ("kill 0", "SIGTERM"), ("kill $PPID; exit 3", "")],
+)
 def test_what_ends_its_own_shell_is_told_as_ended_by_a_signal(lab: RunbookLab, ends: str, signal: str) -> None:
     lab.write(fence(f"echo before; {ends}; touch after", WEB1))
     job = lab.run_all(lab.begin())
