@@ -21,7 +21,14 @@ from tests.app.runbook_console import Console, console, home
 from tests.waiting import until
 
 __all__ = ["home"]
+<<<<<<< HEAD
 PLAIN = "# {title}\n\n1. Look\n\n   ```bash\n   echo seen by {title}; while [ ! -e {go} ]; do sleep 0.1; done\n   ```\n"
+=======
+PLAIN = (
+    '# {title}\n\n1. Look\n\n   ```bash {{"risk": "change"}}\n'
+    "   echo seen by {title}; while [ ! -e {go} ]; do sleep 0.1; done\n   ```\n"
+)
+>>>>>>> 44070ee (Wrap a text of a test)
 
 
 async def _changed_in_mid_run(home: Path, shown: Console) -> None:
