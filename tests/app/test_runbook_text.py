@@ -21,22 +21,16 @@ from tests.app.runbook_console import Console, console, home
 from tests.waiting import until
 
 __all__ = ["home"]
-<<<<<<< HEAD
-PLAIN = "# {title}\n\n1. Look\n\n   ```bash\n   echo seen by {title}; while [ ! -e {go} ]; do sleep 0.1; done\n   ```\n"
-=======
 PLAIN = (
     '# {title}\n\n1. Look\n\n   ```bash {{"risk": "change"}}\n'
     "   echo seen by {title}; while [ ! -e {go} ]; do sleep 0.1; done\n   ```\n"
 )
->>>>>>> 44070ee (Wrap a text of a test)
 
 
 async def _changed_in_mid_run(home: Path, shown: Console) -> None:
     """A run waits at its second step, its file says something else, and enter was pressed."""
     path = home / "runbooks/made.md"
-    await shown.keys("enter", "enter")
-    await shown.until("run without one")
-    await shown.keys("w")
+    await shown.keys("enter", "enter", "w")
     await shown.until_waits("value", 2)
     path.write_text(path.read_text().replace("touch ", "touch -c "))
     await shown.keys("enter")
@@ -82,9 +76,7 @@ async def test_a_file_that_is_changed_in_mid_run_is_gone_on_with_as_it_was(home:
 async def test_a_run_whose_file_is_broken_now_can_be_ended(home: Path) -> None:
     path = home / "runbooks/made.md"
     async with console(home) as shown:
-        await shown.keys("enter", "enter")
-        await shown.until("run without one")
-        await shown.keys("w")
+        await shown.keys("enter", "enter", "w")
         run = await shown.until_waits("value", 2)
         path.write_text(path.read_text().replace('{"name": "change"}', '{"name": '))
         await shown.keys("enter")
