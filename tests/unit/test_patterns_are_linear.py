@@ -23,8 +23,6 @@ PACKAGE = Path(lilfox_tui.__file__).parent
 METHODS = ("match", "fullmatch", "search", "sub", "finditer", "findall", "split")
 HELD = {"_AFTER_TIME": "match", "_TEXT": "fullmatch", "_OPENMETRICS": "fullmatch", "_WITHOUT_TIME": "match"}
 """How those are used that are reached through something else than their name."""
-JUDGED = ("lilfox_tui.runbook.known_commands", "lilfox_tui.runbook.known_sql", "lilfox_tui.runbook.shell_tokens")
-"""These read one command of a runbook that somebody is to look at."""
 SHORT, LONG = 700, 2800
 PARTS = 16
 
@@ -76,7 +74,7 @@ def patterns() -> list[tuple[str, re.Pattern[Any], str]]:
     """Where, which, and how it is used."""
     found: dict[tuple[object, int, str], tuple[str, re.Pattern[Any], str]] = {}
     for each in pkgutil.walk_packages(lilfox_tui.__path__, "lilfox_tui."):
-        if each.name.endswith("__main__") or each.name in JUDGED:
+        if each.name.endswith("__main__"):
             continue
         module = importlib.import_module(each.name)
         for name, value in vars(module).items():
