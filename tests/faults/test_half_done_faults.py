@@ -213,16 +213,7 @@ def test_a_restore_killed_at_any_moment_is_of_one_day_or_says_that_it_is_not(lab
     for _kill in range(4):
         lab.sql("DELETE FROM users WHERE id > 10")
         (lab.uploads / "a.txt").write_text("today\n")
-        before = {job.id for job in list_jobs()}
-        with subprocess.Popen([*LILFOX, "restore", name, "--yes"], stdin=subprocess.DEVNULL) as command:
-            wait_for(lambda before=before: {job.id for job in list_jobs()} - before, what="the job has begun")
-            [job] = {job.id for job in list_jobs()} - before
-            most = chance.randrange(1, 12)
-            wait_for(lambda job=job, most=most: is_over(job) or len(all_events(job)) >= most, what="it has come so far")
-            if not is_over(job) and (pid := find_job(job).pid):
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            command.wait(60)
+        kill_a_restore(name, after_events=chance.randrange(1, 12))
         if found := told(lab):
             assert found[0]["set"] == name
             way = chance.choice(["--finish", "--take-back"])
@@ -230,6 +221,27 @@ def test_a_restore_killed_at_any_moment_is_of_one_day_or_says_that_it_is_not(lab
             assert as_of_today(lab) == ((False, False) if way == "--finish" else (True, True)), f"seed {seed}"
         assert as_of_today(lab) in ((True, True), (False, False)), f"seed {seed}"
         assert told(lab) == []
+
+
+def kill_a_restore(name: str, *, after_events: int) -> None:
+    """Begins it, and kills its job once it has said so much, or lets it end where that is sooner."""
+    before = {job.id for job in list_jobs()}
+
+    def begun() -> set[str]:
+        return {job.id for job in list_jobs()} - before
+
+    with subprocess.Popen([*LILFOX, "restore", name, "--yes"], stdin=subprocess.DEVNULL) as command:
+        wait_for(begun, what="the job has begun")
+        [job] = begun()
+
+        def so_far() -> bool:
+            return is_over(job) or len(all_events(job)) >= after_events
+
+        wait_for(so_far, what="it has come so far")
+        if not is_over(job) and (pid := find_job(job).pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        command.wait(60)
 
 
 def is_over(job: str) -> bool:
