@@ -19,7 +19,7 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from lilfox_tui.backup import restore, settling
+from lilfox_tui.backup import settling
 from lilfox_tui.backup.errors import BackupError, HalfSwapped
 from lilfox_tui.backup.journal import Restored
 from lilfox_tui.backup.model import FoundPart
@@ -267,7 +267,7 @@ async def test_row_47_what_was_staged_beside_a_database_that_is_undone_goes(
     await staged(target)
     swap = target.swap_plan()
     database = SimpleNamespace(settle=settled, undo=undone)
-    monkeypatch.setattr(restore, "source_module", lambda kind: database if kind == "database" else source_module(kind))
+    monkeypatch.setattr(settling, "source_module", lambda kind: database if kind == "database" else source_module(kind))
     first = msgspec.structs.replace(swap, kind="database", target="lilfox")
     noted = Restored(run="20231230-020000-3f9a", set="s", at=datetime.now(UTC), stage="swapping", swaps=(first, swap))
     assert sorted(os.listdir(app / "public")) != ["uploads"]
