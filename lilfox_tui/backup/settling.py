@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -26,9 +26,9 @@ async def settle(opening: Opening, restored: journal.Restored) -> str:
     if restored.stage == "undoing":
         await undo_rest(opening, restored)
         return str(tr("the restore of {set} that was interrupted is undone", set=restored.set))
-    for swap in restored.swaps:
+    for number, swap in enumerate(restored.swaps):
         if await source_module(swap.kind).settle(swap, opening.host(swap.host or None)) == "undone":
-            await _all_back(opening, restored)
+            await _all_back(opening, restored, restored.swaps[number + 1 :])
             return str(tr("the restore of {set} that was interrupted is as it was before", set=restored.set))
     journal.write(msgspec.structs.replace(restored, stage="swapped"))
     return str(tr("the restore of {set} that was interrupted is finished", set=restored.set))
@@ -38,7 +38,7 @@ async def finish(opening: Opening, restored: journal.Restored) -> str:
     """All that was restored is in place, whichever of its renames were made; of an undoing: all is as it was before.
     Gives that in a sentence. Raises BackupError, HostError; then what is done is done, and it is still half done."""
     if restored.stage == "undoing":
-        return await _all_back(opening, restored)
+        return await _all_back(opening, restored, restored.swaps)
     return await _all_in_place(opening, restored)
 
 
@@ -47,7 +47,7 @@ async def take_back(opening: Opening, restored: journal.Restored) -> str:
     BackupError, HostError."""
     if restored.stage == "undoing":
         return await _all_in_place(opening, restored)
-    return await _all_back(opening, restored)
+    return await _all_back(opening, restored, restored.swaps)
 
 
 async def _all_in_place(opening: Opening, restored: journal.Restored) -> str:
@@ -59,8 +59,9 @@ async def _all_in_place(opening: Opening, restored: journal.Restored) -> str:
     return str(tr("all of {set} is in place; back to what was there: lilfox restore --undo {set}", set=restored.set))
 
 
-async def _all_back(opening: Opening, restored: journal.Restored) -> str:
-    idle = [each for each in restored.swaps if await _is_staged_alone(opening, each)]
+async def _all_back(opening: Opening, restored: journal.Restored, rest: Sequence[Swap]) -> str:
+    """``rest``: those that may never have been begun: what was staged for them goes too."""
+    idle = [each for each in rest if await _is_staged_alone(opening, each)]
     await undo_rest(opening, restored)
     for each in idle:
         with suppress(LilFoxError):  # it stays and is shown with what restores keep
