@@ -49,7 +49,7 @@ def test_what_the_demo_loses_is_restored_by_keys_alone(tmp_path: Path) -> None:
         console.press("b")
         console.until("Back up now")
         console.press("\r")
-        console.until(lambda text: re.search(r"● +lilfox_\d{8}_\d{6}.*restore-tested in", text) is not None)
+        console.until(lambda text: re.search(r"● +lilfox_\d{8}_\d{6}.*restore-tested", text) is not None)
         lose_half_of_the_users(console)
         assert re.search(r"users +1000 rows", restore(console)) is not None
         console.until("is restored, compared and in place")
