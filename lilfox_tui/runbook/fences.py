@@ -18,7 +18,7 @@ from lilfox_tui.runbook.splitting import Asking, Part, split
 
 SHELLS = frozenset({"bash", "sh", "shell", "console"})
 """Languages whose fences hold commands."""
-_PROMPT = re.compile(r"(?:[\w.-]++@[\w.-][^\s$#]*+[$#]|\$) ")
+_PROMPT = re.compile(r"(?:[\w.-]+@[\w.-]+[^\s$#]*[$#]|\$) ")
 _NONE = Attributes()
 
 
@@ -59,7 +59,8 @@ class FenceReader:
         """Behind a command that may have made others of those that follow, nothing is known of them."""
         lost = False
         for part in parts:
-            found = verdict_of_text(checked(part.text)) if not lost and attributes is not None else "unknown"
+            text = checked(part.text, filled=False)
+            found = verdict_of_text(text, filled=False) if not lost and attributes is not None else "unknown"
             blind = lost
             lost = lost or (found in ("change", "unknown") and decides_what_runs(part.text))
             yield self._command(part, block, language, attributes, number, found, blind=blind)
@@ -101,7 +102,7 @@ class FenceReader:
     def _whole(self, block: Block, language: str, attributes: Attributes, number: int, *, runs: bool) -> Command:
         """A fence that is run as one script, or only shown."""
         judged = runs and is_bash(block.text, attributes.interpreter)
-        known: Verdict = verdict_of_text(block.text) if judged else "unknown"
+        known: Verdict = verdict_of_text(block.text, filled=False) if judged else "unknown"
         if runs:
             self._told(known, attributes, block.line + 1)
         return Command(

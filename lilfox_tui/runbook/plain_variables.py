@@ -17,13 +17,13 @@ from lilfox_tui.runbook.shell_walking import CHECK, assigned_names, bodies_of, m
 from lilfox_tui.runbook.splitting import masked
 
 
-def checked(text: str, values: Mapping[str, str] | None = None) -> str:
-    """``text`` with the check before it, where it reads only with that; else as it is. ``values`` as in
-    :func:`verdict_of_text`."""
-    if "$" not in text or verdict_of_text(text, values) in ("read", "follow", "interactive"):
+def checked(text: str, values: Mapping[str, str] | None = None, *, filled: bool = True) -> str:
+    """``text`` with the check before it, where it reads only with that; else as it is. ``values`` and
+    ``filled`` as in :func:`verdict_of_text`."""
+    if "$" not in text or verdict_of_text(text, values, filled=filled) in ("read", "follow", "interactive"):
         return text
     try:
-        statements = read_all(masked(text))
+        statements = read_all(text if filled else masked(text))
     except (Unclear, RecursionError):
         return text
     known = set(assigned_names(statements)) | set(values or {})
@@ -31,7 +31,7 @@ def checked(text: str, values: Mapping[str, str] | None = None) -> str:
     if not names:
         return text
     with_check = CHECK.format(names=" ".join(names)) + text
-    return with_check if verdict_of_text(with_check, values) in ("read", "follow") else text
+    return with_check if verdict_of_text(with_check, values, filled=filled) in ("read", "follow") else text
 
 
 def _found(statements: Sequence[Statement]) -> Iterator[str]:

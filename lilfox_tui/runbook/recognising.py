@@ -21,19 +21,19 @@ _UNREADABLE = re.compile(f"[\x00-\x08\x0b-\x1f\x7f{OPEN}{CLOSE}\ud800-\udfff]")
 _LONGEST = 100_000
 
 
-def verdict_of_text(text: str, values: Mapping[str, str] | None = None) -> Verdict:
+def verdict_of_text(text: str, values: Mapping[str, str] | None = None, *, filled: bool = True) -> Verdict:
     """What a whole shell text is known to do: the worst of its commands.
 
-    ``values`` are put in as single literal words, and judged as the words that they are: by the name of the placeholder
-    (of a text with ``<name>``) or of the environment (``LF_name``, of a text that is filled: ``Filled.script`` with
-    ``Filled.env``). A placeholder without a value is one word of data that begins with no ``-``.
+    ``filled``: it is what runs, as it stands (``Filled.script``), and ``<name>`` in it is what a shell makes of it;
+    else it is a placeholder. ``values`` are put in as single literal words, and judged as the words that they are: by
+    the name of the environment (``LF_name``: ``Filled.env``), or of the placeholder. One without a value is one word of
+    data that begins with no ``-``.
     """
     if len(text) > _LONGEST or _UNREADABLE.search(text) or any(map(_UNREADABLE.search, (values or {}).values())):
         return "unknown"
     text, plain = behind_check(text)
     try:
-        statements = read_all(masked(text))
-        return Walk(values or {}, plain=plain).verdict(statements)
+        return Walk(values or {}, plain=plain).verdict(read_all(text if filled else masked(text)))
     except (Unclear, RecursionError):
         return "unknown"
 

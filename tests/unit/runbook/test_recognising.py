@@ -7,6 +7,7 @@ import pytest
 from lilfox_tui.runbook.fences import FenceReader
 from lilfox_tui.runbook.markdown import scan
 from lilfox_tui.runbook.model import Command
+from lilfox_tui.runbook.recognising import verdict_of_text
 
 READ = """
 sudo systemctl status postgresql
@@ -286,3 +287,22 @@ def test_nothing_is_known_behind_what_makes_others_of_commands(before: str) -> N
 def test_a_change_of_something_else_leaves_what_follows_as_it_is() -> None:
     (block,) = scan(["```bash", "systemctl restart nginx", "export DATABASE_URL=x", "systemctl status nginx", "```"])
     assert [command.kind for command in FenceReader().commands(block, 0)] == ["change", "change", "read"]
+
+
+@pytest.mark.parametrize("text", ["cat <a>F", "cat f <a>F", "echo '<a>'; cat <a>F", "ls #<a>\ncat <a>F"])
+def test_what_runs_as_it_stands_has_no_placeholders(text: str) -> None:
+    """``from:`` of a variable, and programs of the configuration: nobody fills them in."""
+    assert verdict_of_text(text, filled=False) == "read"
+    assert verdict_of_text(text) == "change"
+    assert verdict_of_text(text, {}) == "change"
+
+
+def test_a_value_is_judged_as_the_word_that_it_is() -> None:
+    text = "kubectl -n <namespace> get <what>"
+    assert verdict_of_text(text, {"namespace": "shop", "what": "pods"}, filled=False) == "read"
+    assert verdict_of_text(text, {"namespace": "shop", "what": "--kubeconfig=F"}, filled=False) == "unknown"
+    assert verdict_of_text('nft list table inet "$LF_t"', {"LF_t": "filter"}) == "read"
+    assert verdict_of_text('nft list table inet "$LF_t"', {"LF_t": "x; add table y"}) == "unknown"
+    assert verdict_of_text('curl "$LF_u"', {"LF_u": "https://web/"}) == "read"
+    assert verdict_of_text('curl "$LF_u"', {"LF_u": "gopher://r/_FLUSHALL"}) == "unknown"
+    assert verdict_of_text('sudo "$LF_x"', {"LF_x": "rm"}) == "change"
