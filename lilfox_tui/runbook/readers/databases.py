@@ -48,7 +48,7 @@ _MYSQL_BEGINS = re.compile(r"\s*(?:show|select|desc|describe|explain\s+select|us
 _MYSQL_ACTS = re.compile(
     r"\b(?:into|outfile|dumpfile|update|share|lock|procedure|benchmark|analyze|handler)\b|:=", re.IGNORECASE
 )
-_MYSQL_CALL = re.compile(r"([A-Za-z0-9_`.$]+)\s*\(")
+_MYSQL_CALL = re.compile(r"(?<![A-Za-z0-9_`.$])([A-Za-z0-9_`.$]++)\s*+\(")
 _MYSQL_FUNCTIONS = frozenset(
     "count sum min max avg round concat concat_ws now version user current_user database schema length lower upper "
     "left right "
@@ -62,7 +62,7 @@ _MYSQL_FUNCTIONS = frozenset(
 
 def mysql_only_reads(statement: str) -> bool:
     """False also where it is not known: what the client takes for a command of its own, or makes a comment of."""
-    text = re.sub(r"\s*(?:;|\\G)?\s*$", "", statement)
+    text = statement.rstrip().removesuffix(";").removesuffix("\\G").rstrip()
     if not _MYSQL_BEGINS.match(text) or any(
         mark in text for mark in (";", "\\", "#", "--", "/*", "@@global.", "\n", '"', "$")
     ):
