@@ -18,7 +18,7 @@ from lilfox_tui.runbook.splitting import Asking, Part, split
 
 SHELLS = frozenset({"bash", "sh", "shell", "console"})
 """Languages whose fences hold commands."""
-_PROMPT = re.compile(r"(?:[\w.-]+@[\w.-]+[^\s$#]*[$#]|\$) ")
+_PROMPT = re.compile(r"(?:[\w.-]++@[\w.-][^\s$#]*+[$#]|\$) ")
 _NONE = Attributes()
 
 

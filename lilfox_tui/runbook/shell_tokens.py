@@ -31,7 +31,7 @@ _MADE = re.compile(
     r"[A-Za-z0-9_./:=@%+,*? -]*)\}"
 )
 """What is made of a variable without anything that is evaluated."""
-_BEYOND = re.compile(r"\$\{[#!]?[A-Za-z0-9_]+[^{}'\"`\\$\n]*\}")
+_BEYOND = re.compile(r"\$\{[#!]?[A-Za-z0-9_]++[^{}'\"`\\$\n]*+\}")
 _CALCULATED = re.compile(r"\$\(\(([^()'\"`\\\n]*(?:\([^()'\"`\\\n]*\)[^()'\"`\\\n]*)*)\)\)")
 _ANSI_C = re.compile(r"\$'((?:[^'\\]|\\.)*)'", re.DOTALL)
 _ANSI_ESCAPES = {"n": "\n", "t": "\t", "\\": "\\", "'": "'", '"': '"'}

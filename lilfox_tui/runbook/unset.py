@@ -26,7 +26,7 @@ _OF_EVERY_SHELL = re.compile(
 """What every login and bash itself set; another fence that sets one of them sets it anew."""
 _OF_OURS = re.compile(r"LF_\w+|BASH_\w+|_")
 """What the shell has by the time when it is used, and not before."""
-_SHELLS = re.compile(r"(?:\S*/)?(?:env\s+(?:-S\s+)?)?(?:\S*/)?(?:ba)?sh(?:\s.*)?")
+_SHELLS = re.compile(r"(?:(?:\S*/)?env\s++(?:-S\s++)?)?(?:\S*/)?(?:ba)?sh(?:\s.*)?")
 
 
 class Needed(Struct, frozen=True):

@@ -13,7 +13,7 @@ _TOKEN = re.compile(
     r"|(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
     r"|(?P<operator>=|<=|==|!=|&&|\|\||\+\+|--|\+=|-=|\*=|/=|%=|\^=|!~|[-+*%^!<>~?:,;(){}\[\]$=])"
 )
-_REGEX = re.compile(r"/((?:[^/\\\n\[\]]|\\[^\n]|\[\^?\]?(?:\[:[a-z]+:\]|[^\]\\/\n\[]|\\[^\n/])*\])*)/")
+_REGEX = re.compile(r"/((?:[^/\\\n\[\]]|\\[^\n]|\[\^?+\]?+(?:\[:[a-z]++:\]|[^\]\\/\n\[]|\\[^\n/])*+\])*+)/")
 _ACTS = frozenset("system getline close fflush extension include load namespace".split())
 _BEFORE_REGEX = frozenset("print printf return in case else do".split())
 _OPEN_ENDED = frozenset(

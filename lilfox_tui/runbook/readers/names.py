@@ -40,7 +40,7 @@ def may_be_assigned(name: str) -> bool:
         return True
     if _OF_ONES_OWN.fullmatch(name):
         return True
-    return name.isascii() and all(part in _NOUNS for part in re.sub(r"[0-9]+$", "", name).split("_"))
+    return name.isascii() and all(part in _NOUNS for part in name.rstrip("0123456789").split("_"))
 
 
 def program_name(word: str) -> str:

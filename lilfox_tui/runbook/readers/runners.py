@@ -12,7 +12,7 @@ from lilfox_tui.runbook.shell_values import Argument
 
 _ASSIGNED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=")
 _ANY_WORDS = Argument((None,), loose=True)
-_ONLY_BASH = re.compile(r"\$['\"]|&>|\|&|[<>]\(|\[\[|<<<|\{[^}]*(?:,|\.\.)|;&|\+=|\bfunction\b|\$\[|\bsource\b")
+_ONLY_BASH = re.compile(r"\$['\"]|&>|\|&|[<>]\(|\[\[|<<<|;&|\+=|\bfunction\b|\$\[|\bsource\b")
 """What another shell than bash reads as something else."""
 
 
@@ -88,7 +88,10 @@ def _watch(call: Call, context: Context) -> Verdict:
 
 def _shell_text(text: str, context: Context) -> Verdict:
     """A text for a shell that may not be bash."""
-    return "unknown" if _ONLY_BASH.search(text) else context.text(text)
+    _before, _brace, behind = text.partition("{")
+    if _ONLY_BASH.search(text) or "," in behind or ".." in behind:
+        return "unknown"
+    return context.text(text)
 
 
 def _bash(words: Sequence[Argument], context: Context, *, bash: bool = True) -> Verdict:
