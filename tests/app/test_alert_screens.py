@@ -23,6 +23,7 @@ from tests.app.still import screen_text, still_app
 from tests.app.test_screens import SIZES, check
 
 
+@pytest.mark.fault("4.74")
 @pytest.mark.parametrize("language", ["en", "zh_CN"])
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 async def test_the_section(size: tuple[int, int], language: str) -> None:

@@ -48,6 +48,7 @@ def half_done() -> Backups:
     return replace(healthy(), half_done=(HalfDone(restored=restored, sides=sides),))
 
 
+@pytest.mark.fault("4.42")
 async def test_a_restore_that_is_half_done_is_said_in_every_pane_and_settled_from_here(stand_in: StandIn) -> None:
     app = showing(half_done())
     async with app.run_test(size=(120, 30)) as pilot:
@@ -71,6 +72,7 @@ async def test_a_restore_that_is_half_done_is_said_in_every_pane_and_settled_fro
     assert (request.wanted["set"], request.wanted["finish"]) == ("20260329-031200-3f9a", False)
 
 
+@pytest.mark.fault("4.42")
 def test_other_programs_are_told_too() -> None:
     overview = Overview(NOW, {}, {}, backups=half_done())
     assert worst(overview) is Level.FAILING
@@ -79,6 +81,7 @@ def test_other_programs_are_told_too() -> None:
     assert [half["set"] for half in report(overview)["half_done"]] == [SET]
 
 
+@pytest.mark.fault("4.44")
 async def test_the_pane_says_that_it_shows_now_while_the_screen_is_rewound() -> None:
     app = showing(healthy())
     async with app.run_test(size=(100, 30)) as pilot:
@@ -93,6 +96,7 @@ async def test_the_pane_says_that_it_shows_now_while_the_screen_is_rewound() -> 
         assert "as they are now" not in screen_text(pilot)
 
 
+@pytest.mark.fault("4.44")
 def test_what_is_lost_is_counted_in_rows_and_files() -> None:
     changes = [Change("public.log", "1,227 rows", "0 rows", lost_rows=1227), Change("public.users", "1 row", "2 rows")]
     assert lost_text(changes) == "1227 rows are newer than the backup and would be lost"
@@ -101,6 +105,7 @@ def test_what_is_lost_is_counted_in_rows_and_files() -> None:
     assert lost_text([Change("public.users", "1 row", "2 rows")]) == ""
 
 
+@pytest.mark.fault("4.44")
 async def test_the_wizard_counts_rows_and_files(stand_in: StandIn) -> None:
     app = showing(healthy())
     async with app.run_test(size=(120, 40)) as pilot:
@@ -114,5 +119,6 @@ async def test_the_wizard_counts_rows_and_files(stand_in: StandIn) -> None:
     assert stand_in.started == []
 
 
+@pytest.mark.fault("4.44")
 def test_a_set_that_a_drill_restored_is_restore_tested() -> None:
     assert status_text("restored") == "restore-tested"

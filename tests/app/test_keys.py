@@ -351,6 +351,7 @@ async def test_a_note_stays_its_time_whatever_was_said_before(monkeypatch: pytes
         assert "what counts" in screen_text(pilot)
 
 
+@pytest.mark.fault("4.94")
 async def test_a_changed_key_is_shown_beside_the_known_one_and_never_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     overview = mixed()
     known = asyncssh.generate_private_key("ssh-ed25519").convert_to_public()
@@ -376,6 +377,7 @@ async def test_a_changed_key_is_shown_beside_the_known_one_and_never_accepted(mo
         monkeypatch.setattr(app.monitor, "trust", None)
 
 
+@pytest.mark.fault("4.95")
 async def test_a_rewound_screen_tells_nothing_that_happened_later() -> None:
     app = still_app(mixed())
     for seconds, level in ((-90, Level.GOOD), (-60, Level.FAILING), (-20, Level.GOOD)):

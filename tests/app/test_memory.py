@@ -85,6 +85,7 @@ async def _at_rest(app: LilFoxApp, pilot: Pilot[None]) -> None:
     await pilot.pause()
 
 
+@pytest.mark.fault("4.92")
 @pytest.mark.xdist_group("memory")
 async def test_twenty_thousand_keys_leave_nothing_behind(tmp_path: Path) -> None:
     plans = {

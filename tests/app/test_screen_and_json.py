@@ -30,6 +30,7 @@ def _row(lines: list[str], name: str) -> str:
     return next(line for line in lines if re.match(rf" [{''.join(MARKS)}] {re.escape(name)} ", line))
 
 
+@pytest.mark.fault("4.96")
 @pytest.mark.parametrize("backups", [healthy(), broken()], ids=["well", "ill"])
 async def test_counts_and_numbers_are_those_of_the_document(backups: Any) -> None:
     overview = replace(mixed(), backups=backups)
@@ -61,6 +62,7 @@ async def test_counts_and_numbers_are_those_of_the_document(backups: Any) -> Non
         assert (f"3 Backup {worst}" in lines[1]) == (worst != "●"), "the tab has the sign of the worst plan"
 
 
+@pytest.mark.fault("4.96")
 async def test_the_header_the_pane_and_the_document_count_the_same_alerts() -> None:
     overview = alerting()
     alerts = [each for each in report(overview)["alerts"]["alerts"] if not each["silenced_by"]]
@@ -89,6 +91,7 @@ def _host_is_told(row: str, host: dict[str, Any]) -> None:
     assert f"/{host['cpu_count']}" in row
 
 
+@pytest.mark.fault("4.96")
 def test_the_document_is_as_bad_as_the_worst_that_is_counted() -> None:
     for overview in (mixed(), replace(mixed(), backups=healthy()), Overview(mixed().at, {}, {}, backups=broken())):
         document = report(overview)

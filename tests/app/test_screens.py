@@ -85,6 +85,7 @@ async def test_an_ascii_terminal() -> None:
         check("ascii-80x24-en", text)
 
 
+@pytest.mark.fault("4.93")
 @pytest.mark.parametrize("pane", ["1", "2", "3", "4"])
 @pytest.mark.parametrize("dialog", [False, True], ids=["plain", "dialog"])
 async def test_smaller_and_back_is_the_same_screen(pane: str, dialog: bool) -> None:

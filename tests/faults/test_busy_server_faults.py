@@ -37,6 +37,7 @@ async def _drop(server: Postgres, name: str) -> None:
         await staging.drop(psql, await server_of(psql), name)
 
 
+@pytest.mark.fault("1.46", "4.97")
 async def test_46_what_was_staged_is_taken_away_once_a_session_that_takes_long_has_left(server: Postgres) -> None:
     fresh(server, name="staged")
     with holding(server, IDLE, "staged") as pid:
@@ -46,6 +47,7 @@ async def test_46_what_was_staged_is_taken_away_once_a_session_that_takes_long_h
     assert "staged" not in databases(server)
 
 
+@pytest.mark.fault("1.46", "4.97")
 async def test_46_a_session_that_does_not_leave_is_named(server: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(staging, "LEAVE_S", 0.0)
     fresh(server, name="staged")
@@ -61,6 +63,7 @@ async def test_46_a_session_that_does_not_leave_is_named(server: Postgres, monke
     assert "staged" in databases(server)
 
 
+@pytest.mark.fault("4.97")
 def test_the_tests_own_server_waits_too(server: Postgres) -> None:
     fresh(server, name="shared")
     with holding(server, IDLE, "shared") as pid:

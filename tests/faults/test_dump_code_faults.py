@@ -83,6 +83,7 @@ async def the_dump(how: str, server: Postgres, shop: Options, canary: Path) -> D
     return hostile_script(await dumped(shop, manual=True), canary)
 
 
+@pytest.mark.fault("4.39")
 @pytest.mark.parametrize("how", ["script", "archive"])
 @pytest.mark.parametrize("user", ["postgres", "powerful"])
 async def test_a_powerful_role_is_asked_before_code_of_a_dump_is_run(
@@ -105,6 +106,7 @@ async def test_a_powerful_role_is_asked_before_code_of_a_dump_is_run(
     assert ran(canary), "somebody said that it is right"
 
 
+@pytest.mark.fault("4.39", "4.40")
 @pytest.mark.parametrize("how", ["script", "archive"])
 async def test_the_restore_role_runs_it_without_the_right(
     server: Postgres, shop: Options, canary: Path, how: str
@@ -120,6 +122,7 @@ async def test_the_restore_role_runs_it_without_the_right(
     assert databases(server) == ["shop"]
 
 
+@pytest.mark.fault("4.39", "4.40")
 @pytest.mark.parametrize(
     "back",
     ["RESET ROLE", "RESET SESSION AUTHORIZATION", "SET SESSION AUTHORIZATION postgres", "SET ROLE postgres",
@@ -137,6 +140,7 @@ async def test_a_script_cannot_take_the_rights_back(server: Postgres, shop: Opti
     assert not ran(canary)
 
 
+@pytest.mark.fault("4.39")
 @pytest.mark.parametrize("manual", [False, True])
 async def test_a_restore_role_restores_a_dump_as_it_was(server: Postgres, shop: Options, manual: bool) -> None:
     kept = await dumped(shop, manual=manual)
@@ -150,6 +154,7 @@ async def test_a_restore_role_restores_a_dump_as_it_was(server: Postgres, shop: 
     assert (owner, table) == ("app", "app")
 
 
+@pytest.mark.fault("4.39")
 @pytest.mark.parametrize(("role", "why"), [("powerful", "pg_execute_server_program"), ("nobody", "no such role"),
                                            ("postgres", "postgres")])  # fmt: skip
 async def test_a_restore_role_that_is_none_is_refused(server: Postgres, shop: Options, role: str, why: str) -> None:
@@ -163,6 +168,7 @@ async def test_a_restore_role_that_is_none_is_refused(server: Postgres, shop: Op
     assert databases(server) == ["shop"]
 
 
+@pytest.mark.fault("4.39")
 async def test_a_role_without_such_rights_is_only_told(server: Postgres, shop: Options, canary: Path) -> None:
     server.csv(
         "DO $$ BEGIN CREATE ROLE creator LOGIN CREATEDB; GRANT app TO creator; EXCEPTION WHEN OTHERS THEN END $$"
@@ -173,6 +179,7 @@ async def test_a_role_without_such_rights_is_only_told(server: Postgres, shop: O
     assert any("code that is run" in said for said in bad(checks, "warning"))
 
 
+@pytest.mark.fault("4.39")
 @pytest.mark.usefixtures("jobs")
 def test_verify_names_what_a_dump_executes_and_a_restore_asks(tmp_path: Path, canary: Path) -> None:
     with Postgres() as server:

@@ -57,6 +57,7 @@ async def endless(lab: SshdLab) -> AsyncIterator[SshHost]:
             await host.close()
 
 
+@pytest.mark.fault("4.31")
 async def test_a_listing_without_an_end_is_a_sentence(lab: SshdLab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ssh_sftp, "MOST_NAMES", 2000)
     async with endless(lab) as host:
@@ -67,6 +68,7 @@ async def test_a_listing_without_an_end_is_a_sentence(lab: SshdLab, monkeypatch:
         assert files.alive
 
 
+@pytest.mark.fault("4.31")
 async def test_a_listing_without_an_end_can_be_cancelled(lab: SshdLab) -> None:
     async with endless(lab) as host:
         files = await host.open_sftp()

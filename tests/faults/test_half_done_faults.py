@@ -76,6 +76,7 @@ def told(lab: BackupLab) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.fault("4.42")
 @pytest.mark.parametrize("way", ["--finish", "--take-back"])
 @pytest.mark.parametrize("at", STEPS)
 def test_a_restore_killed_in_the_swap_is_told_and_settled(lab: BackupLab, at: str, way: str) -> None:
@@ -98,6 +99,7 @@ def test_a_restore_killed_in_the_swap_is_told_and_settled(lab: BackupLab, at: st
         assert lab.lilfox("restore", name, "--yes").returncode == 0, "it can be restored again"
 
 
+@pytest.mark.fault("4.42")
 def test_every_face_says_at_once_that_it_is_half_done(lab: BackupLab) -> None:
     name = killed(lab, "swap-second")
     said = f"the restore of {name} is half done"
@@ -119,6 +121,7 @@ def test_every_face_says_at_once_that_it_is_half_done(lab: BackupLab) -> None:
     assert json.loads(lab.lilfox("check", "--json").stdout)["level"] == "failing"
 
 
+@pytest.mark.fault("4.42")
 def test_an_undo_that_is_killed_is_told_and_settled_both_ways(lab: BackupLab) -> None:
     lab.planned({"nightly": lab.plan(sources=dict(sorted(lab.plan()["sources"].items())))})
     name = lab.run("nightly").stdout.strip()
@@ -135,6 +138,7 @@ def test_an_undo_that_is_killed_is_told_and_settled_both_ways(lab: BackupLab) ->
         assert told(lab) == []
 
 
+@pytest.mark.fault("4.42")
 def test_a_host_that_does_not_answer_is_said_and_keeps_nothing_from_being_told(
     lab: BackupLab, server: Postgres
 ) -> None:
@@ -167,6 +171,7 @@ class Stopping(NotedRun):
             self._server.stop()
 
 
+@pytest.mark.fault("4.43")
 @pytest.mark.parametrize("then", ["prune", "run", "restore"])
 async def test_what_a_server_that_died_kept_is_named_and_goes_with_the_next_run(
     lab: BackupLab, server: Postgres, then: str
@@ -195,6 +200,7 @@ def databases_of(server: Postgres) -> list[str]:
     return [name for [name] in server.csv("SELECT datname FROM pg_database WHERE datname LIKE '%lilfox%' ORDER BY 1")]
 
 
+@pytest.mark.fault("4.42")
 @pytest.mark.parametrize("at", ["stage", "stage:2", "compare"])
 def test_a_restore_killed_before_the_swap_is_not_half_done(lab: BackupLab, at: str) -> None:
     name = killed(lab, at)
@@ -206,6 +212,7 @@ def test_a_restore_killed_before_the_swap_is_not_half_done(lab: BackupLab, at: s
     assert as_of_today(lab) == (True, True)
 
 
+@pytest.mark.fault("4.42")
 def test_a_restore_killed_at_any_moment_is_of_one_day_or_says_that_it_is_not(lab: BackupLab) -> None:
     chance = random.Random(seed := random.SystemRandom().randrange(1 << 32))
     lab.planned({"nightly": lab.plan(sources=dict(sorted(lab.plan()["sources"].items())))})

@@ -171,6 +171,7 @@ GZIP_BOMB = squeezed(zlib.compressobj(wbits=16 + zlib.MAX_WBITS))
 STACKED = gzip.compress(GZIP_BOMB)
 
 
+@pytest.mark.fault("4.22")
 @pytest.mark.parametrize("ask", READERS)
 @pytest.mark.parametrize(
     ("talk", "words"),
@@ -211,6 +212,7 @@ async def test_a_body_that_grows_is_given_up_with_a_sentence(ask: Ask, talk: Sen
     assert max(gaps) < 2  # 20 ms without another load
 
 
+@pytest.mark.fault("4.23")
 @pytest.mark.parametrize("ask", ALL)
 @pytest.mark.parametrize(
     ("talk", "words"),
@@ -230,6 +232,7 @@ async def test_a_head_without_an_end_is_given_up_with_a_sentence(ask: Ask, talk:
     assert talk.sent <= 8 * MIB  # what stands in the buffers of two sockets
 
 
+@pytest.mark.fault("4.24")
 @pytest.mark.parametrize("ask", [*READERS, service, notifier])
 async def test_a_body_that_drips_ends_with_the_time_that_is_given(ask: Ask) -> None:
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -248,6 +251,7 @@ async def test_a_body_that_drips_ends_with_the_time_that_is_given(ask: Ask) -> N
     assert "within 0.3 s" in said
 
 
+@pytest.mark.fault("4.27")
 @pytest.mark.parametrize("ask", [notifier, heartbeat])
 async def test_what_is_taken_is_taken_however_the_body_goes_on(ask: Ask) -> None:
     """Told again, it would ring twice."""
@@ -257,6 +261,7 @@ async def test_what_is_taken_is_taken_however_the_body_goes_on(ask: Ask) -> None
     assert talk.sent <= 8 * MIB
 
 
+@pytest.mark.fault("4.25")
 @pytest.mark.parametrize("ask", ALL)
 async def test_nothing_is_led_to_another_server(ask: Ask) -> None:
     came: list[bytes] = []
@@ -278,6 +283,7 @@ ANSWERS = {
 }
 
 
+@pytest.mark.fault("4.26")
 @pytest.mark.parametrize("ask", [logs, prometheus, alertmanager])
 @pytest.mark.parametrize("answer", ANSWERS)
 async def test_an_answer_of_millions_of_values_is_given_up_before_it_is_made(ask: Ask, answer: str) -> None:
@@ -294,6 +300,7 @@ def rules(count: int) -> bytes:
     return b'{"status":"success","data":{"groups":[{"name":"g","rules":[' + (one * count)[:-1] + b"]}]}}"
 
 
+@pytest.mark.fault("4.26")
 async def test_a_large_answer_is_decoded_in_turns_with_everybody_else() -> None:
     """Turns of the loop while it is decoded: a decoder that has it all at once lets nobody else run."""
     body = rules(100_000)

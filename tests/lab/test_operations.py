@@ -170,6 +170,7 @@ def test_a_unit_that_does_not_start_says_so_with_its_words(acts: Acts) -> None:
     assert "nothing.service not found" in output
 
 
+@pytest.mark.fault("4.51")
 def test_a_unit_that_dies_two_seconds_later_is_not_called_running(acts: Acts) -> None:
     done = acts.unit("restart", "dying.service")
     assert (done.state, done.exit_code) == ("failed", 1)

@@ -36,6 +36,7 @@ def machine(lab: MachineLab) -> Iterator[Machine]:
     made.kill()
 
 
+@pytest.mark.fault("4.90")
 def test_a_slow_link_is_not_taken_for_a_silent_host_and_one_that_is_cut_is_told_within_six_seconds(
     lab: MachineLab, machine: Machine, record_property: Record
 ) -> None:

@@ -37,6 +37,7 @@ def configured(folder: Path, rules: dict[str, str], named: str, notifiers: str =
     return file
 
 
+@pytest.mark.fault("4.58")
 @pytest.mark.parametrize(
     ("rules", "named", "notifiers", "said"),
     [
@@ -76,6 +77,7 @@ def test_all_faces_tell_it_and_exit_1(
             assert listed.returncode == 1
 
 
+@pytest.mark.fault("4.58")
 def test_where_all_is_well_nothing_is_told_and_what_is_over_is(tmp_path: Path, own_folders: Path) -> None:
     config = configured(tmp_path, {"r.yml": QUIET}, "r.yml")
     output = tmp_path / "monitor"

@@ -149,6 +149,7 @@ def test_where_only_a_prometheus_is_named_it_is_asked(
     assert list(found) == ["Gone", "Teapot", "Misspelt"]
 
 
+@pytest.mark.fault("4.72")
 def test_the_types_that_a_prometheus_knows_go_before_names(
     rules: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

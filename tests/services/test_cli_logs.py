@@ -212,6 +212,7 @@ def test_following_prints_what_is_new_once(tmp_path: Path) -> None:
     assert list(map(int, found)) == list(range(10, 1020))
 
 
+@pytest.mark.fault("4.79")
 def test_following_goes_on_through_a_rename_that_comes_right_behind_a_write(tmp_path: Path) -> None:
     file = tmp_path / "app.log"
     file.write_text("2026-11-28 10:00:00 INFO begun\n")
@@ -233,6 +234,7 @@ def test_following_goes_on_through_a_rename_that_comes_right_behind_a_write(tmp_
     assert output.with_suffix(".err").read_text() == ""
 
 
+@pytest.mark.fault("4.82")
 def test_following_a_file_that_is_written_to_takes_a_small_part_of_a_cpu(tmp_path: Path) -> None:
     file = tmp_path / "app.log"
     file.write_text("2026-11-28 10:00:00 INFO n0\n")

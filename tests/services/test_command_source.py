@@ -225,6 +225,7 @@ async def test_a_pipe_is_read_slowly_and_its_flags_stay(tmp_path: Path) -> None:
             assert sum([len(block) async for block in blocks]) == 100_000
 
 
+@pytest.mark.fault("4.8")
 @pytest.mark.parametrize(
     "config", [Config(read_only=True), Config(hosts={"h": HostConfig(local=True, protected=True)})]
 )

@@ -6,6 +6,8 @@ import itertools
 import json
 from pathlib import Path
 
+import pytest
+
 from lilfox_tui.config.loader import load
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.monitor import Monitor
@@ -21,6 +23,7 @@ http_requests_total{{status="503"}} {bad}
 """
 
 
+@pytest.mark.fault("4.73")
 def test_check_says_it_and_exits_1(tmp_path: Path) -> None:
     count = itertools.count(1)
     with served([lambda: (200, PAGE.format(good=6 * (n := next(count)), bad=94 * n).encode())]) as (address,):
@@ -34,6 +37,7 @@ def test_check_says_it_and_exits_1(tmp_path: Path) -> None:
     assert document["services"]["api"]["status"] == "healthy"
 
 
+@pytest.mark.fault("4.73")
 async def test_the_screen_says_it_while_it_is_so(tmp_path: Path) -> None:
     count = itertools.count(1)
     with served([lambda: (200, PAGE.format(good=6 * (n := next(count)), bad=94 * n).encode())]) as (address,):

@@ -13,6 +13,7 @@ SEED = 20_261_128
 ATTEMPTS = 1000
 
 
+@pytest.mark.fault("4.10")
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root")
 def test_a_thousand_attempts_change_nothing() -> None:

@@ -104,6 +104,7 @@ def test_a_file_is_taken_or_refused_as_promtool_does(tmp_path: Path, text: str) 
     assert all(re.match(rf"{re.escape(str(rules))}:\d+: ", problem) for problem in raised.value.problems)
 
 
+@pytest.mark.fault("4.66")
 @pytest.mark.parametrize("rule", OF_PROMETHEUS_3)
 def test_names_in_utf8_are_taken_as_prometheus_3_does(tmp_path: Path, rule: str) -> None:
     rules = tmp_path / "rules.yaml"

@@ -58,6 +58,7 @@ def runbook(tmp_path: Path, *texts: str, attributes: str = "") -> Runbook:
     return made
 
 
+@pytest.mark.fault("4.9")
 @pytest.mark.parametrize(
     ("text", "value", "kind"),
     [
@@ -80,6 +81,7 @@ def test_a_command_is_what_it_is_with_its_values(tmp_path: Path, text: str, valu
     assert kind_with(command, {}, made) == "change", "nobody can judge what has no value"
 
 
+@pytest.mark.fault("4.7")
 @pytest.mark.parametrize("attributes", ['{"risk":"read"}', '{"risk":"read","confirm":"none"}', '{"interactive":false}'])
 @pytest.mark.parametrize("text", ["python3 -c 'print(1)'", "su -c ./x", "./status.sh"])
 def test_what_its_fence_calls_less_than_a_change_is_asked(tmp_path: Path, text: str, attributes: str) -> None:
@@ -89,6 +91,7 @@ def test_what_its_fence_calls_less_than_a_change_is_asked(tmp_path: Path, text: 
     assert asks_with(command, {}, made)
 
 
+@pytest.mark.fault("4.21")
 def test_the_word_of_a_runbook_that_lilfox_brings_counts_where_something_may_be_changed(tmp_path: Path) -> None:
     """Its values are not LilFox's: where nothing may be changed only what is known to read runs."""
     ours = '```bash {"risk": "read"}'
@@ -109,12 +112,14 @@ def test_the_word_of_a_runbook_that_lilfox_brings_counts_where_something_may_be_
     assert [each.kind for each in theirs.steps[0].commands] == ["change", "read"]
 
 
+@pytest.mark.fault("4.7")
 def test_a_change_that_is_called_one_needs_no_question_where_its_fence_says_so(tmp_path: Path) -> None:
     for attributes, asked in (('{"confirm":"none"}', False), ('{"risk":"change","confirm":"none"}', False), ("", True)):
         made = runbook(tmp_path, "touch x", attributes=attributes)
         assert asks_with(made.steps[0].commands[0], {}, made) is asked, attributes
 
 
+@pytest.mark.fault("4.8")
 @pytest.mark.parametrize("way", ["read_only", "protected"])
 def test_under_each_protection_each_order_goes_through_the_gate(lab: RunbookLab, way: str) -> None:
     """A command, a rollback, a check, one for a terminal, all of them; what reads runs."""
@@ -147,6 +152,7 @@ def test_under_each_protection_each_order_goes_through_the_gate(lab: RunbookLab,
     assert not made.exists()
 
 
+@pytest.mark.fault("4.12")
 def test_a_name_of_this_machine_is_no_way_around_its_protection(lab: RunbookLab) -> None:
     """Protected under one name it is under all."""
     lab.configure()
@@ -163,6 +169,7 @@ def test_a_name_of_this_machine_is_no_way_around_its_protection(lab: RunbookLab)
     assert load(lab.config).config.hosts["here"].protected is False
 
 
+@pytest.mark.fault("4.8")
 @pytest.mark.parametrize("config", [Config(), Config(read_only=True)])
 async def test_what_offers_choices_only_reads(config: Config, tmp_path: Path) -> None:
     made = tmp_path / "made"
@@ -203,6 +210,7 @@ async def printed(
             return str(error)
 
 
+@pytest.mark.fault("4.11")
 @pytest.mark.parametrize("options", ["", "-c statement_timeout=4711", "-c default_transaction_read_only=off"])
 async def test_behind_the_wall_an_insert_fails_on_a_real_server(
     here: LocalHost, postgres: Postgres, options: str
@@ -218,6 +226,7 @@ async def test_behind_the_wall_an_insert_fails_on_a_real_server(
     assert READ_ONLY not in await printed(here, "psql -XAtc 'select count(*) from kept'", env, wall=True)
 
 
+@pytest.mark.fault("4.11")
 async def test_the_wall_is_of_one_command_and_not_of_those_behind_it(
     here: LocalHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -233,6 +242,7 @@ async def test_the_wall_is_of_one_command_and_not_of_those_behind_it(
         assert await printed(here, show, {}, later, wall=False) == f"<{options}>\n"
 
 
+@pytest.mark.fault("4.11")
 async def test_git_writes_no_index_behind_the_wall(here: LocalHost, tmp_path: Path) -> None:
     repository = tmp_path / "repository"
     for words in (f"init -q {repository}", f"-C {repository} add ."):

@@ -34,6 +34,7 @@ def lab(tmp_path: Path, servers: SshdLab, jobs: Path, monkeypatch: pytest.Monkey
     return RunbookLab(tmp_path, servers)
 
 
+@pytest.mark.fault("4.48")
 def test_a_variable_of_another_fence_stops_the_run_before_it_begins(lab: RunbookLab) -> None:
     lab.write(fence("DIR=/data", WEB1), fence("touch begun", WEB1), fence("touch $DIR/*.tmp ran", WEB1))
     job = lab.begin()
@@ -51,6 +52,7 @@ def test_a_variable_of_another_fence_stops_the_run_before_it_begins(lab: Runbook
     assert not {"begun", "ran"} & {each.name for each in lab.on_host("web1").iterdir()}
 
 
+@pytest.mark.fault("4.48")
 def test_a_variable_that_the_host_does_not_set_stops_the_command_before_it_begins(lab: RunbookLab) -> None:
     (lab.on_host("web1") / "env.sh").write_text("MADE=made\n")
     lab.write(
@@ -68,6 +70,7 @@ def test_a_variable_that_the_host_does_not_set_stops_the_command_before_it_begin
     (home / "made").unlink()
 
 
+@pytest.mark.fault("4.48")
 @pytest.mark.parametrize("way", ["if [ -e no ]; then DIR=/x; fi", "echo /x | read -r DIR", "[ ! -e no ] || DIR=/x"])
 def test_a_variable_that_is_set_in_one_branch_alone_ends_the_command(lab: RunbookLab, way: str) -> None:
     lab.write(fence(f"{way}; touch $DIR/*.tmp ran", WEB1))
@@ -77,6 +80,7 @@ def test_a_variable_that_is_set_in_one_branch_alone_ends_the_command(lab: Runboo
     assert not (lab.on_host("web1") / "ran").exists()
 
 
+@pytest.mark.fault("4.52")
 @pytest.mark.parametrize(
     ("ends", "signal"),
     [("kill $$", "SIGTERM"), ("kill -KILL $$", "SIGKILL"), ("kill 0", "SIGTERM"), ("kill $PPID; exit 3", "")],
@@ -90,6 +94,7 @@ def test_what_ends_its_own_shell_is_told_as_ended_by_a_signal(lab: RunbookLab, e
     assert not (lab.on_host("web1") / "after").exists()
 
 
+@pytest.mark.fault("4.49")
 def test_what_is_captured_on_several_hosts_is_used_on_each_as_its_own(lab: RunbookLab) -> None:
     for name in ("web1", "web2"):
         (lab.on_host(name) / "id").write_text(f"id={name}\n")
@@ -106,6 +111,7 @@ def test_what_is_captured_on_several_hosts_is_used_on_each_as_its_own(lab: Runbo
     assert lab.results(job.id, 2)["web2"].shown == "echo ‹web2› >got"
 
 
+@pytest.mark.fault("4.49")
 def test_what_is_captured_on_several_hosts_is_not_used_on_another(lab: RunbookLab) -> None:
     lab.write(
         fence("echo id=$HOME", '{"host":"web*","capture":{"mine":"^id=(\\\\S+)"}}'),
@@ -117,6 +123,7 @@ def test_what_is_captured_on_several_hosts_is_not_used_on_another(lab: RunbookLa
     assert "capture-of-another-host" in [each.code for each in lint(read(lab.path))]
 
 
+@pytest.mark.fault("4.54")
 def test_a_value_that_names_no_host_is_refused_before_the_first_step(lab: RunbookLab) -> None:
     lab.write(fence("touch first", WEB1), fence("touch second", '{"risk":"change","host":"<where>"}'))
     refused = lilfox("--config", lab.config, "runbook", "run", lab.path, "--yes", "--var", "where=web9")

@@ -317,6 +317,7 @@ async def test_runs_until_it_is_ended_and_ends_its_series() -> None:
     assert set(newest(kept).values()) == {"stale"}
 
 
+@pytest.mark.fault("4.75")
 async def test_more_series_than_the_store_holds_are_refused_before_they_are_read() -> None:
     kept = Store(keep_s=3600, limit_bytes=8 << 20)
     body = b"".join(b'a{i="%d"} 1\n' % i for i in range(200_000))
@@ -331,6 +332,7 @@ async def test_more_series_than_the_store_holds_are_refused_before_they_are_read
         assert time.process_time() - began < 1.0
 
 
+@pytest.mark.fault("4.75")
 async def test_the_timeout_is_of_asking_and_reading_together(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = store()
     body = b"".join(b'a{i="%d"} 1\n' % i for i in range(20_000))

@@ -186,6 +186,7 @@ def scraped_there(folder: Path, text: str) -> dict[str, float]:
     return {str(LabelSet.of(row["metric"])): float(row["value"][1]) for row in rows}
 
 
+@pytest.mark.fault("4.68")
 async def test_gives_the_series_and_values_of_prometheus(tmp_path: Path) -> None:
     with served() as address:
         text = settings(address)

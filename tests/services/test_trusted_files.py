@@ -71,6 +71,7 @@ async def connected(config: HostConfig, ssh: SshConfig) -> None:
         await host.close()
 
 
+@pytest.mark.fault("4.16")
 @every_way
 @pytest.mark.parametrize("included", [False, True])
 async def test_a_proxy_command_of_a_stranger_is_not_run(
@@ -92,6 +93,7 @@ async def test_a_proxy_command_of_a_stranger_is_not_run(
     assert shell_argv("there", servers.host(servers.servers[0]), ssh)[0] == "ssh", "it is the user's own word now"
 
 
+@pytest.mark.fault("4.17")
 @every_way
 async def test_hosts_that_a_stranger_vouches_for_and_keys_of_strangers_are_not_used(
     servers: SshdLab, tmp_path: Path, way: str
@@ -109,6 +111,7 @@ async def test_hosts_that_a_stranger_vouches_for_and_keys_of_strangers_are_not_u
             await connected(config, ssh)
 
 
+@pytest.mark.fault("4.14")
 @every_way
 def test_a_prometheus_yml_of_a_stranger_sends_nobodys_secret(tmp_path: Path, way: str, own_folders: Path) -> None:
     """Its ``credentials_file`` names a file of root's, its target the stranger's own server."""
@@ -162,6 +165,7 @@ def certificates(file: Path) -> None:
     tls_context(Tls(ca_file=str(file)))
 
 
+@pytest.mark.fault("4.15")
 @every_way
 @pytest.mark.parametrize("read", [rules, read_groups, load, certificates])
 def test_what_a_stranger_may_write_is_read_by_none(tmp_path: Path, way: str, read: Callable[[Path], object]) -> None:
@@ -173,6 +177,7 @@ def test_what_a_stranger_may_write_is_read_by_none(tmp_path: Path, way: str, rea
     assert ("chown -h 0 " if "owner" in way else "chmod go-w ") in str(caught.value.hint)
 
 
+@pytest.mark.fault("4.15")
 def test_rules_are_read_again_once_nobody_else_may_write_them(tmp_path: Path) -> None:
     file = tmp_path / "rules.yml"
     file.write_text(RULES)
@@ -185,6 +190,7 @@ def test_rules_are_read_again_once_nobody_else_may_write_them(tmp_path: Path) ->
     assert not good.broken
 
 
+@pytest.mark.fault("4.18")
 def test_a_state_folder_that_leads_into_a_folder_of_others_is_not_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,6 +212,7 @@ def test_a_state_folder_that_leads_into_a_folder_of_others_is_not_used(
         paths.own_folder("incidents")
 
 
+@pytest.mark.fault("4.18")
 @every_way
 def test_a_state_folder_of_a_stranger_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     state = tmp_path / "state"
@@ -216,6 +223,7 @@ def test_a_state_folder_of_a_stranger_is_not_used(tmp_path: Path, monkeypatch: p
     assert [*(state / "lilfox").iterdir()] == []
 
 
+@pytest.mark.fault("4.19")
 def test_a_run_of_somebody_else_is_not_gone_on_with(jobs: Path, tmp_path: Path, servers: SshdLab) -> None:
     """What its folder says would run with our rights, under the name of a file that we have chosen."""
     lab = RunbookLab(tmp_path, servers)

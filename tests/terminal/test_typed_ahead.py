@@ -45,6 +45,7 @@ def marks(home: Path) -> str:
     return there.read_text() if there.exists() else ""
 
 
+@pytest.mark.fault("4.50")
 def test_on_the_command_line_what_was_typed_before_a_question_is_dropped(home: Path) -> None:
     path = str(home / "runbooks/made.md")
     with Console(["runbook", "run", path], home=home, env={"PYTHONPATH": str(ROOT)}, rows=60, columns=200) as run:
@@ -65,6 +66,7 @@ def test_on_the_command_line_what_was_typed_before_a_question_is_dropped(home: P
     assert marks(home) == "1\n"
 
 
+@pytest.mark.fault("4.50")
 def test_on_the_screen_keys_before_a_dialog_are_dropped(home: Path) -> None:
     (home / "go").touch()
     with Console(home=home, env={"PYTHONPATH": str(ROOT)}) as console:
@@ -81,6 +83,7 @@ def test_on_the_screen_keys_before_a_dialog_are_dropped(home: Path) -> None:
         console.press("q")
 
 
+@pytest.mark.fault("4.50")
 def test_nothing_else_reads_what_a_person_types() -> None:
     """The one place on the command line is ``cli/questions.py``: it drops what was typed before."""
     package = Path(lilfox_tui.__file__).parent

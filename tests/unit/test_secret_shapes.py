@@ -88,6 +88,7 @@ sid=3
 """.strip().split("\n")
 
 
+@pytest.mark.fault("4.33")
 @pytest.mark.parametrize("part", range(0, len(SECRET_TEXTS), 50))
 def test_every_shape_of_a_secret_is_known(part: int) -> None:
     """95 in a hundred is what is promised; of these it is all."""
@@ -104,6 +105,7 @@ def test_there_are_enough_of_them() -> None:
     assert all(secrets for _text, secrets in SECRET_TEXTS)
 
 
+@pytest.mark.fault("4.34")
 @pytest.mark.parametrize("line", INNOCENT)
 def test_what_stands_in_logs_every_day_stays(line: str) -> None:
     assert redact(line) == line
@@ -116,6 +118,7 @@ def test_masked_once_it_stays_as_it_is(text: str) -> None:
     assert redact(once) == once
 
 
+@pytest.mark.fault("4.34")
 @pytest.mark.parametrize(
     ("name", "expected"),
     [("password", True), ("DB_PASS", True), ("apiKey", True), ("token", True), ("pwd", False), ("PWD", False),
@@ -147,17 +150,20 @@ ENDS = ("", "=", "= ", '="', "='", '\\":\\"', "://", "@", " ", ">", "\n", "\\", 
 KINDS = [*string.punctuation, " ", "\t", "\n", "a", "A", "0", "é", "密"]
 
 
+@pytest.mark.fault("4.28")
 @pytest.mark.parametrize("end", ENDS)
 def test_the_time_grows_with_the_length_whatever_is_said_again_and_again(end: str) -> None:
     assert [mark + end for mark in MARKS if grows(mark + end)] == []
 
 
+@pytest.mark.fault("4.28")
 @pytest.mark.parametrize("before", ["", "password=", "curl -u ", "mysql ", "eyJ", "-----BEGIN ", "x://", 'token="'])
 def test_the_time_grows_with_the_length_of_a_run_of_anything(before: str) -> None:
     units = [*KINDS, *(one + other for one in KINDS[::2] for other in KINDS[1::3])]
     assert [unit for unit in units if grows(unit, before)] == []
 
 
+@pytest.mark.fault("4.28")
 @pytest.mark.parametrize("part", range(8))
 def test_no_expression_is_made_to_read_twice(part: int) -> None:
     """Each with the texts that make it work most."""

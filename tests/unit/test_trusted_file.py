@@ -42,6 +42,7 @@ def refused(path: Path) -> str:
     return f"{error.message} / {error.hint}"
 
 
+@pytest.mark.fault("4.20")
 @pytest.mark.parametrize("mode", [0o777, 0o773, 0o702, 0o602])
 def test_a_folder_anywhere_on_the_way_that_others_may_write(file: Path, mode: int) -> None:
     for folder in (file.parent, file.parent.parent):
@@ -54,6 +55,7 @@ def test_a_folder_anywhere_on_the_way_that_others_may_write(file: Path, mode: in
         assert text_of(file) == "text"
 
 
+@pytest.mark.fault("4.20")
 @needs_root
 @pytest.mark.root
 def test_a_file_or_a_folder_of_somebody_else(file: Path) -> None:
@@ -66,6 +68,7 @@ def test_a_file_or_a_folder_of_somebody_else(file: Path) -> None:
     assert text_of(file) == "text"
 
 
+@pytest.mark.fault("4.20")
 @needs_root
 @pytest.mark.root
 def test_both_that_and_a_mode_are_mended_by_one_line(file: Path) -> None:
@@ -74,6 +77,7 @@ def test_both_that_and_a_mode_are_mended_by_one_line(file: Path) -> None:
     assert refused(file).endswith(f"chown -h 0 {file} && chmod go-w {file}")
 
 
+@pytest.mark.fault("4.20")
 @needs_root
 @pytest.mark.root
 def test_in_a_sticky_folder_each_counts_by_its_own_owner(file: Path) -> None:
@@ -91,6 +95,7 @@ def test_in_a_sticky_folder_each_counts_by_its_own_owner(file: Path) -> None:
     assert said.endswith(f"chown -h 0 {link}")
 
 
+@pytest.mark.fault("4.20")
 @needs_root
 @pytest.mark.root
 @pytest.mark.parametrize("absolute", [True, False])
@@ -114,6 +119,7 @@ def test_links_on_the_way_are_followed_and_each_of_their_folders_counts(
     assert f"{tmp_path / 'a'} belongs to " in refused(path)
 
 
+@pytest.mark.fault("4.20")
 def test_the_way_back_up_is_walked_too(file: Path) -> None:
     path = file.parent / ".." / "b" / "." / "file"
     assert text_of(path) == "text"
@@ -121,6 +127,7 @@ def test_the_way_back_up_is_walked_too(file: Path) -> None:
     refused(path)
 
 
+@pytest.mark.fault("4.20")
 def test_of_a_relative_path_the_folders_above_count(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(file.parent)
     assert text_of(Path("file")) == "text"
@@ -128,6 +135,7 @@ def test_of_a_relative_path_the_folders_above_count(file: Path, monkeypatch: pyt
     refused(Path("file"))
 
 
+@pytest.mark.fault("4.20")
 @needs_root
 @pytest.mark.root
 def test_a_folder_of_a_group_counts_unless_nobody_else_is_in_it(file: Path) -> None:
@@ -139,6 +147,7 @@ def test_a_folder_of_a_group_counts_unless_nobody_else_is_in_it(file: Path) -> N
     assert text_of(file) == "text"
 
 
+@pytest.mark.fault("4.20")
 def test_folders_are_looked_at_as_files_are(file: Path) -> None:
     assert why_not(file.parent) is None
     assert why_not(Path("/")) is None
@@ -146,6 +155,7 @@ def test_folders_are_looked_at_as_files_are(file: Path) -> None:
     assert why_not(file.parent) is not None, "nothing of ours is kept where others may put something"
 
 
+@pytest.mark.fault("4.20")
 def test_what_is_not_there_or_leads_nowhere_is_told_by_who_opens_it(file: Path) -> None:
     assert why_not(file.parent / "gone") is None
     with pytest.raises(FileNotFoundError):
@@ -157,6 +167,7 @@ def test_what_is_not_there_or_leads_nowhere_is_told_by_who_opens_it(file: Path) 
         text_of(file / "below")
 
 
+@pytest.mark.fault("4.20")
 def test_what_was_looked_at_is_what_is_read(file: Path) -> None:
     """Whatever has the name afterwards."""
     with opened(file) as (descriptor, _found):
@@ -165,10 +176,12 @@ def test_what_was_looked_at_is_what_is_read(file: Path) -> None:
         assert content(descriptor, 100) == b"text"
 
 
+@pytest.mark.fault("4.20")
 def test_a_device_keeps_nothing_that_others_write(tmp_path: Path) -> None:
     assert why_not(Path(os.devnull)) is None
 
 
+@pytest.mark.fault("4.20")
 @needs_root
 @pytest.mark.root
 def test_an_access_list_lets_others_in_also_where_the_group_is_root(file: Path) -> None:
@@ -188,6 +201,7 @@ def test_an_access_list_lets_others_in_also_where_the_group_is_root(file: Path) 
     assert f"{file.parent} belongs to " in refused(file)
 
 
+@pytest.mark.fault("4.20")
 def test_what_is_not_there_is_not_ours(file: Path) -> None:
     """Who takes a file away while it is looked at gains nothing."""
     assert is_ours(file)

@@ -46,6 +46,7 @@ def failing(run: Run) -> list[str]:
     return [str(rule.error) for rule in seen(run).rules if rule.error is not None]
 
 
+@pytest.mark.fault("4.60")
 @pytest.mark.parametrize("rule", BAD_RULES.values(), ids=BAD_RULES.keys())
 async def test_a_bad_rule_takes_no_other_with_it_and_is_told(rule: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
@@ -59,6 +60,7 @@ async def test_a_bad_rule_takes_no_other_with_it_and_is_told(rule: str, tmp_path
     run.kill()
 
 
+@pytest.mark.fault("4.60")
 @pytest.mark.parametrize(
     ("group", "why"),
     [
@@ -77,12 +79,14 @@ async def test_a_bad_group_takes_no_other_with_it(group: str, why: str, tmp_path
     run.kill()
 
 
+@pytest.mark.fault("4.60")
 @pytest.mark.parametrize("text", ["groups: [", "groups: {}\n", "groups: []\nmore: 1\n", "[]", "groups:\n- *x\n"])
 def test_a_file_in_which_no_rules_can_be_told_apart_is_refused(text: str) -> None:
     with pytest.raises(ConfigError):
         usable(text, "r.yml")
 
 
+@pytest.mark.fault("4.61")
 async def test_a_rule_that_is_made_wrong_goes_on_as_it_was(tmp_path: Path) -> None:
     run = Run(tmp_path, rules=RULES)
     await run.start()
@@ -99,6 +103,7 @@ async def test_a_rule_that_is_made_wrong_goes_on_as_it_was(tmp_path: Path) -> No
     run.kill()
 
 
+@pytest.mark.fault("4.61")
 @pytest.mark.parametrize("change", [("up == 0", "up =="), ("labels: {severity: page}", "labels: [severity]")])
 async def test_after_a_restart_the_alerts_of_a_rule_that_cannot_be_read_stay(
     change: tuple[str, str], tmp_path: Path
@@ -118,6 +123,7 @@ async def test_after_a_restart_the_alerts_of_a_rule_that_cannot_be_read_stay(
     after.kill()
 
 
+@pytest.mark.fault("4.58")
 async def test_others_see_what_does_not_go_as_it_should_with_the_one_that_evaluates(tmp_path: Path) -> None:
     run = Run(tmp_path, rules="groups: [")
     await run.start()
@@ -135,6 +141,7 @@ async def test_others_see_what_does_not_go_as_it_should_with_the_one_that_evalua
     run.kill()
 
 
+@pytest.mark.fault("4.62")
 @pytest.mark.parametrize("text", ["", "# to come\n", "groups: []\n", "groups:\n"])
 async def test_a_file_that_is_being_written_ends_no_alert_and_an_empty_one_is_told(text: str, tmp_path: Path) -> None:
     run = Run(tmp_path, rules=RULES)
@@ -154,6 +161,7 @@ async def test_a_file_that_is_being_written_ends_no_alert_and_an_empty_one_is_to
     after.kill()
 
 
+@pytest.mark.fault("4.63")
 def test_whatever_is_named_as_a_rule_file_is_one_or_is_told(tmp_path: Path) -> None:
     odd = tmp_path / "odd"
     odd.mkdir()
@@ -178,6 +186,7 @@ def test_whatever_is_named_as_a_rule_file_is_one_or_is_told(tmp_path: Path) -> N
 _MARKS = "{}[]:-\"'\n\t #&*!|>%@`$\\\x00é"
 
 
+@pytest.mark.fault("4.76")
 @pytest.mark.parametrize("seed", range(8))
 def test_whatever_is_in_a_file_its_rules_can_be_told_apart_or_it_is_refused(seed: int) -> None:
     """And nothing is taken that Prometheus' way of reading refuses."""

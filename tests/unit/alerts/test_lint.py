@@ -71,6 +71,7 @@ def test_what_is_hinted_for_the_manual_is_right(rule: str) -> None:
     assert codes(warnings(texts[0].partition(": ")[2])) == []
 
 
+@pytest.mark.fault("4.72")
 @pytest.mark.parametrize(
     ("expression", "code"),
     [
@@ -106,6 +107,7 @@ def test_it_is_warned_of(expression: str, code: str) -> None:
     assert code in codes(warnings(expression))
 
 
+@pytest.mark.fault("4.72")
 @pytest.mark.parametrize(
     "expression",
     [
@@ -238,6 +240,7 @@ def test_types_of_metrics_count_more_than_their_names() -> None:
     assert codes(warnings("jobs_active > 1", of_types)) == ["no-rate"]
 
 
+@pytest.mark.fault("4.72")
 def test_what_the_targets_have_decides_whether_a_percentile_is_of_each_series() -> None:
     expression = "histogram_quantile(0.9, rate(x_seconds_bucket[5m])) > 1"
     alone = known('x_seconds_bucket{instance="a",le="1.0"}', 'x_seconds_bucket{instance="b",le="1.0"}')
@@ -250,12 +253,14 @@ def test_what_the_targets_have_decides_whether_a_percentile_is_of_each_series() 
     assert "percentile-of-each" not in codes(warnings(of_requests, alone)), "it is known that there are none"
 
 
+@pytest.mark.fault("4.72")
 @pytest.mark.parametrize("expression", ["up == 0", "probe_success != 1", "mysql_up < 1 and on () hour() > 8"])
 def test_one_look_that_fails_wants_a_for(expression: str) -> None:
     assert "no-for" in codes(warnings(expression, more={"for": None}))
     assert "no-for" not in codes(warnings(expression, more={"for": "0s"})), "somebody has thought of it"
 
 
+@pytest.mark.fault("4.72")
 @pytest.mark.parametrize(
     "expression",
     ["increase(errors_total[1h]) > 1", "ttl_seconds < 86400", "avg_over_time(up[5m]) < 0.5", "count(up == 0) > 3"],
@@ -264,6 +269,7 @@ def test_where_more_than_one_look_decides_no_for_is_wanted(expression: str) -> N
     assert "no-for" not in codes(warnings(expression, more={"for": None}))
 
 
+@pytest.mark.fault("4.72")
 @pytest.mark.parametrize("name", ["summary", "message", "description"])
 def test_any_annotation_that_says_what_it_is_will_do(name: str) -> None:
     assert codes(warnings("load > 1", more={"annotations": {name: "it is bad"}})) == []

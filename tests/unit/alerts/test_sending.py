@@ -7,6 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from lilfox_tui.alerts.database import Database
 from lilfox_tui.alerts.model import Alert, AlertState
 from lilfox_tui.alerts.notifier import Notice, PartlyTold, Setting
@@ -101,6 +103,7 @@ async def test_a_receiver_that_is_away_for_an_hour_is_told_all_in_order_and_once
     assert [event.kind for event in way.saved.events(9)] == ["told"] * 3
 
 
+@pytest.mark.fault("4.64")
 async def test_the_first_that_is_taken_releases_all_that_wait(tmp_path: Path) -> None:
     way = Way(tmp_path)
     way.receiver.fails = away
@@ -114,6 +117,7 @@ async def test_the_first_that_is_taken_releases_all_that_wait(tmp_path: Path) ->
     assert way.error() == ""
 
 
+@pytest.mark.fault("4.64")
 async def test_what_is_released_while_the_receiver_comes_and_goes_waits_little(tmp_path: Path) -> None:
     way = Way(tmp_path)
     way.receiver.fails = away
@@ -126,6 +130,7 @@ async def test_what_is_released_while_the_receiver_comes_and_goes_waits_little(t
     assert len(way.receiver.heard) == 6
 
 
+@pytest.mark.fault("4.64")
 async def test_one_that_is_refused_is_not_tried_with_each_that_is_taken(tmp_path: Path) -> None:
     way = Way(tmp_path)
     way.receiver.fails = lambda given: away(given) if given.group == SLOW else None

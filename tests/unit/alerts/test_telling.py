@@ -87,6 +87,7 @@ def test_a_group_is_told_once_and_its_end_once() -> None:
     assert them.told == {}
 
 
+@pytest.mark.fault("4.67")
 def test_without_a_wait_it_is_told_in_the_moment_in_which_it_fires() -> None:
     listener = Listener(replace(CONFIG, group_wait=Wait(0)))
     assert listener.at(0, alert(instance="a")) == ["firing: a / "]
@@ -250,6 +251,7 @@ def test_the_subject_says_what_a_message_is_about() -> None:
     assert text.endswith("and 10 more\n")
 
 
+@pytest.mark.fault("4.74")
 def test_what_a_resolved_alert_says_is_in_the_past() -> None:
     text = {"summary": "a: 94% of all requests fail"}
     assert said(alert(annotations=text)) == "a: 94% of all requests fail"

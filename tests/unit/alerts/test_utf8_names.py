@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,6 +28,7 @@ groups:
 """
 
 
+@pytest.mark.fault("4.66")
 async def test_they_go_from_the_rule_to_the_alert_its_series_and_its_silence(tmp_path: Path) -> None:
     run = Run(tmp_path, rules=RULES)
     await run.start()
@@ -40,6 +42,7 @@ async def test_they_go_from_the_rule_to_the_alert_its_series_and_its_silence(tmp
     run.kill()
 
 
+@pytest.mark.fault("4.66")
 @settings(max_examples=200, deadline=None)
 @given(st.dictionaries(st.text(st.characters(codec="utf-8"), min_size=1), st.text(), min_size=1))
 def test_any_labels_are_written_as_they_are_read(labels: dict[str, str]) -> None:
@@ -48,6 +51,7 @@ def test_any_labels_are_written_as_they_are_read(labels: dict[str, str]) -> None
     assert takes(matchers_of(pairs), pairs)
 
 
+@pytest.mark.fault("4.66")
 @settings(max_examples=100, deadline=None)
 @given(st.text(st.characters(codec="utf-8", max_codepoint=0xFFFF), min_size=1, max_size=40))
 def test_any_name_may_be_that_of_a_label(name: str) -> None:

@@ -178,6 +178,7 @@ def page(width: int, shown: HostView | None = None, changes: Sequence[Change] = 
     )
 
 
+@pytest.mark.fault("4.91")
 @pytest.mark.parametrize("width", [80, 120])
 def test_a_container_says_its_limits_and_the_machines_numbers(width: int) -> None:
     numbers = replace(

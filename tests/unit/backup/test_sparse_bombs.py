@@ -42,6 +42,7 @@ def seen(archive: bytes, step: int = 65536) -> Index:
     return index
 
 
+@pytest.mark.fault("4.30")
 def test_a_file_of_holes_costs_nothing_however_large_it_is() -> None:
     begun = time.thread_time()
     index = seen(sparse("a", 2**61, b"1\n%d\n0\n" % 2**61) + END)
@@ -50,6 +51,7 @@ def test_a_file_of_holes_costs_nothing_however_large_it_is() -> None:
     index.close()
 
 
+@pytest.mark.fault("4.30")
 def test_more_than_can_be_counted_is_refused_with_a_sentence() -> None:
     bomb = sparse("a", 2**62, b"1\n%d\n0\n" % 2**62)
     with pytest.raises(BrokenSet, match="the archive holds more than"):
@@ -95,6 +97,7 @@ def test_zeros_at_the_end_and_a_shorter_file_are_not_the_same() -> None:
     assert len(digests) == 6
 
 
+@pytest.mark.fault("4.30")
 @pytest.mark.parametrize(
     ("archive", "said"),
     [
@@ -119,6 +122,7 @@ def test_what_lies_about_its_holes_is_refused_with_a_sentence(archive: bytes, sa
         seen(archive + END)
 
 
+@pytest.mark.fault("4.30")
 def test_a_large_map_is_read_once_though_it_comes_in_small_blocks() -> None:
     """Each block once more from its start would be 2,000 times the work."""
     count = MAX_MAP // 22
@@ -140,6 +144,7 @@ def test_a_time_beyond_all_calendars_is_no_exception(mtime: str) -> None:
     index.close()
 
 
+@pytest.mark.fault("4.30")
 def test_an_archive_of_garbage_is_refused_with_a_sentence_whatever_it_is() -> None:
     rest = random.Random(7)
     whole = sparse("a", 10_000, b"2\n0\n10\n9000\n5\n", b"x" * 15) + END

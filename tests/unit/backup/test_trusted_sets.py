@@ -83,6 +83,7 @@ def whole() -> Manifest:
 # ---- partial -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("4.36")
 def test_a_set_without_one_of_its_sources_is_partial_however_it_is_proven() -> None:
     manifest = without(whole(), "settings", "no right")
     for level, expected in (("intact", Status.PARTIAL), ("restored", Status.PARTIAL), ("broken", Status.BROKEN)):
@@ -137,6 +138,7 @@ UNACCOUNTED: dict[str, Change] = {
 }
 
 
+@pytest.mark.fault("4.37")
 @pytest.mark.parametrize("what", UNACCOUNTED)
 def test_a_manifest_that_does_not_account_for_its_set_is_broken(what: str) -> None:
     manifest = whole()
@@ -168,6 +170,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 OTHER = st.one_of(st.none(), st.booleans(), st.integers(-5, 2**40), st.text(max_size=12), st.just([]), st.just({}))
 
 
+@pytest.mark.fault("4.37")
 @given(st.data())
 def test_any_change_of_a_manifest_ends_what_was_proven_of_it(data: st.DataObject) -> None:
     manifest = whole()
@@ -193,6 +196,7 @@ def test_any_change_of_a_manifest_ends_what_was_proven_of_it(data: st.DataObject
     assert the_set(signed, sizes_of(manifest), REQUIRING).refused
 
 
+@pytest.mark.fault("4.37")
 def test_verify_never_calls_whole_what_the_manifest_does_not_account_for(tmp_path: Path) -> None:
     import asyncio
 
@@ -217,6 +221,7 @@ def test_verify_never_calls_whole_what_the_manifest_does_not_account_for(tmp_pat
 # ---- proofs ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("4.38")
 def test_a_proof_of_another_manifest_of_the_time_before_or_of_another_set_proves_nothing() -> None:
     manifest = whole()
     right = proof_of(manifest)
@@ -238,6 +243,7 @@ def test_a_proof_of_another_manifest_of_the_time_before_or_of_another_set_proves
 # ---- signatures --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("S14")
 def test_a_signed_set_tells_who_wrote_it() -> None:
     manifest = whole()
     sizes = sizes_of(manifest)
@@ -248,6 +254,7 @@ def test_a_signed_set_tells_who_wrote_it() -> None:
     assert the_set(told(manifest, SIGNING), sizes, rotated).status == Status.INTACT
 
 
+@pytest.mark.fault("S14")
 def test_without_a_key_and_by_another_one_it_is_said_and_refused_where_that_is_wanted() -> None:
     manifest = whole()
     sizes = sizes_of(manifest)
@@ -261,6 +268,7 @@ def test_without_a_key_and_by_another_one_it_is_said_and_refused_where_that_is_w
     assert the_set(told(manifest, strange), sizes).signature == "other", "nobody here has any key"
 
 
+@pytest.mark.fault("S14")
 def test_a_forged_signature_is_never_trusted() -> None:
     manifest = whole()
     raw = encoded(manifest, SIGNING.sign)
@@ -273,6 +281,7 @@ def test_a_forged_signature_is_never_trusted() -> None:
     assert (found.signature, found.status) == ("forged", Status.UNTRUSTED)
 
 
+@pytest.mark.fault("S14")
 def test_of_a_signed_set_only_a_signed_proof_counts_unless_it_says_broken() -> None:
     manifest = whole()
     proof = proof_of(manifest, SIGNING.sign)
@@ -293,6 +302,7 @@ def test_a_set_of_the_form_before_stays_readable_and_is_unsigned(tmp_path: Path)
     assert (found.status, found.signature) == (Status.INTACT, "none")
 
 
+@pytest.mark.fault("S14")
 async def test_a_set_that_is_not_trusted_is_not_verified(tmp_path: Path) -> None:
     put_set(tmp_path, manifest_of(NOON))
     store = LocalStore("store", Options(path=str(tmp_path)))

@@ -90,6 +90,7 @@ def test_what_is_wrong_with_alerts_is_named(alerts: str, says: str) -> None:
     assert problem(f"alerts: {alerts}\n").startswith(f"1: {says}")
 
 
+@pytest.mark.fault("4.67")
 @pytest.mark.parametrize("wait", ["0s", "0", "0ms", "0.0h"])
 def test_alerts_of_a_group_may_be_told_at_once(wait: str) -> None:
     assert from_text(f"alerts: {{group_wait: {wait}}}\n", "c.yaml").alerts.group_wait <= 0

@@ -91,6 +91,7 @@ STACKS = {
 }
 
 
+@pytest.mark.fault("4.84")
 @pytest.mark.parametrize("name", STACKS)
 def test_a_stack_trace_is_of_the_record_before_and_no_record_is_of_another(name: str) -> None:
     one = STACKS[name]

@@ -175,6 +175,7 @@ async def test_a_host_that_goes_fails_the_feed_and_comes_back_by_itself() -> Non
     assert host.opened >= 2
 
 
+@pytest.mark.fault("4.90")
 async def test_a_late_answer_is_an_answer_and_the_loop_stays() -> None:
     host = ProcHost()
     sampler = Sampler(host, {}, PERIOD_S)
@@ -187,6 +188,7 @@ async def test_a_late_answer_is_an_answer_and_the_loop_stays() -> None:
     assert host.opened == 1
 
 
+@pytest.mark.fault("4.90")
 async def test_a_host_that_is_silent_is_told_while_it_is_still_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "SILENT_S", 6 * PERIOD_S)
     host = ProcHost()

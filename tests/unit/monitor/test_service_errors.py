@@ -39,6 +39,7 @@ def look(watched: ServiceWatch, percent: float | None, *, requests_s: float = 10
     return watched.level
 
 
+@pytest.mark.fault("4.73")
 @pytest.mark.parametrize(
     ("percent", "level"),
     [(None, Level.GOOD), (0.0, Level.GOOD), (5.0, Level.GOOD), (5.1, Level.DEGRADED), (20.0, Level.DEGRADED),
@@ -54,11 +55,13 @@ def test_the_share_of_failed_requests_is_judged(percent: float | None, level: Le
     assert look(watched, 0.0) is Level.GOOD, "and it is good again at once"
 
 
+@pytest.mark.fault("4.73")
 def test_one_failed_request_of_one_is_no_share() -> None:
     assert look(watch(), 100.0, requests_s=1 / 30, times=9) is Level.GOOD
     assert look(watch(), 100.0, requests_s=2 / 30, times=9) is Level.FAILING
 
 
+@pytest.mark.fault("4.73")
 def test_the_worse_of_probe_and_requests_counts_with_both_reasons() -> None:
     answer = HealthCheck(T0, Health.UNHEALTHY, 503, 0.01)
     down = watch(state=ServiceState("api", "http://h", Level.FAILING, T0, answer, 3))
@@ -68,12 +71,14 @@ def test_the_worse_of_probe_and_requests_counts_with_both_reasons() -> None:
     assert "5xx 10.0 %" in str(second)
 
 
+@pytest.mark.fault("4.73")
 def test_since_when_is_since_its_requests_fail() -> None:
     watched = watch()
     look(watched, 94.0, times=9)
     assert watched.view().since == T0 + timedelta(seconds=5 * (LIMITS.hold - 1))
 
 
+@pytest.mark.fault("4.73")
 def test_without_a_page_nothing_is_said_of_requests() -> None:
     watched = watch()
     look(watched, 94.0, times=9)
@@ -81,6 +86,7 @@ def test_without_a_page_nothing_is_said_of_requests() -> None:
     assert watched.level is Level.GOOD
 
 
+@pytest.mark.fault("4.73")
 def test_limits_are_those_of_the_service_then_of_all() -> None:
     own = watch(ServiceConfig(url="http://h", server_errors_percent=Threshold(warn=50)))
     assert look(own, 49.0, times=9) is Level.GOOD
@@ -92,6 +98,7 @@ def test_limits_are_those_of_the_service_then_of_all() -> None:
     assert look(lax, 99.5, times=9) is Level.FAILING
 
 
+@pytest.mark.fault("4.73")
 def test_reports_and_series_have_the_same_level() -> None:
     watched = watch()
     look(watched, 94.0, times=9)
@@ -102,6 +109,7 @@ def test_reports_and_series_have_the_same_level() -> None:
     assert 'lilfox_service_level{service="api"} 3.0\n' in prometheus(overview, {})
 
 
+@pytest.mark.fault("4.73")
 def test_the_past_says_the_same() -> None:
     watched, history = watch(), History(1, 8)
     look(watched, 94.0, times=9)

@@ -164,6 +164,7 @@ async def test_an_order_to_a_unit_came_true_or_it_is_said_that_it_did_not(
 UP, DOWN = unit_shown("active", "running"), unit_shown("inactive", "dead")
 
 
+@pytest.mark.fault("4.51")
 @pytest.mark.parametrize(
     ("verb", "then", "why"),
     [
@@ -184,6 +185,7 @@ async def test_a_unit_that_does_not_stay_as_it_was_ordered_is_seen(verb: str, th
     assert len(host.calls) == 2
 
 
+@pytest.mark.fault("4.51")
 async def test_a_unit_is_looked_at_until_it_has_settled() -> None:
     host = FakeHost(answers={SHOW: UP})
     operation = unit_operation("restart", "fake", "app.service", sudo=False)

@@ -32,6 +32,7 @@ def nothing() -> Store:
     return Store(keep_s=60, limit_bytes=1000)
 
 
+@pytest.mark.fault("4.71")
 @pytest.mark.parametrize(
     ("left", "right", "gives"),
     [("-Inf", "0.5", math.inf), ("-Inf", "-0.5", 0.0), ("-Inf", "3", -math.inf), ("-Inf", "2", math.inf),
@@ -43,10 +44,12 @@ def test_powers_are_those_of_go(left: str, right: str, gives: float) -> None:
         assert found == gives or (math.isnan(found) and math.isnan(gives)), query
 
 
+@pytest.mark.fault("4.71")
 def test_the_root_of_minus_nothing_has_no_sign() -> None:
     assert number("1 / (vector(-0.0) ^ 0.5)") == math.inf
 
 
+@pytest.mark.fault("4.71")
 @pytest.mark.parametrize(
     ("written", "means"),
     [(r"\xc3\xa9", "é"), (r"\303\251", "é"), (r"\xc3\251", "é"), (r"\xf0\x9f\x98\x80", "😀"), (r"\x41\101", "AA"),
@@ -59,6 +62,7 @@ def test_bytes_that_are_spelled_in_a_string_are_those_of_utf8(written: str, mean
         assert one(query, nothing()).labels[0].get("a") == means
 
 
+@pytest.mark.fault("4.71")
 @pytest.mark.parametrize("written", [r"\xe9", r"\xff", r"a\xc3", r"\xc3x\xa9", r"\xed\xa0\x80", r"\377"])
 def test_bytes_that_are_none_of_utf8_are_refused(written: str) -> None:
     with pytest.raises(QueryError, match="no UTF-8"):
@@ -66,6 +70,7 @@ def test_bytes_that_are_none_of_utf8_are_refused(written: str) -> None:
     parse(f"up{{a=`{written}`}}")  # as it stands there
 
 
+@pytest.mark.fault("4.71")
 @settings(max_examples=300, deadline=None)
 @given(st.text(st.characters(codec="utf-8"), max_size=8))
 def test_any_text_spelled_in_bytes_is_that_text(text: str) -> None:
@@ -75,6 +80,7 @@ def test_any_text_spelled_in_bytes_is_that_text(text: str) -> None:
     assert one(query, nothing()).labels[0].get("a") == text
 
 
+@pytest.mark.fault("4.71")
 def test_one_unknown_sample_makes_the_deviation_unknown_in_prometheus_3() -> None:
     written = Written({"a": "1 NaN 3 9", "b": "1 2 3 9"})
     assert math.isnan(number("mad_over_time(a[1m])", written))
@@ -82,6 +88,7 @@ def test_one_unknown_sample_makes_the_deviation_unknown_in_prometheus_3() -> Non
     assert number("mad_over_time(b[1m])", written) == number("mad_over_time(b[1m])", written, PROMETHEUS_2) == 1.0
 
 
+@pytest.mark.fault("4.71")
 @pytest.mark.parametrize(
     ("pattern", "three", "two"),
     [("one.two", 1, 0), (".*", 2, 1), ("one.+", 1, 0), ("one\\ntwo", 1, 1), ("one[^x]two", 1, 1),

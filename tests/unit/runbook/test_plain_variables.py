@@ -41,6 +41,7 @@ def test_it_runs_where_the_variables_are_plain_words(tmp_path: Path) -> None:
     assert _run(script, tmp_path, NAMESPACE="shop", POD="web-0") == (0, "<-n><shop><logs><web-0>", "")
 
 
+@pytest.mark.fault("4.4")
 @pytest.mark.parametrize(
     "value", ["", "-A", "--kubeconfig=F", "x delete pod y", "a*", "$(rm x)", "a\nb", "a;b", "é", "a\tb", "{a,b}", "~"]
 )
@@ -51,6 +52,7 @@ def test_nothing_runs_where_one_is_not(value: str, tmp_path: Path) -> None:
     assert error == "lilfox: $NAMESPACE is empty, or no plain word; nothing was run\n"
 
 
+@pytest.mark.fault("4.4")
 def test_a_variable_that_is_not_set_is_none(tmp_path: Path) -> None:
     script = fill(_command("kubectl -n $NAMESPACE get pods"), {}, ()).script
     assert _run(script, tmp_path)[:2] == (125, "")
@@ -62,6 +64,7 @@ def test_lines_are_those_of_the_command(tmp_path: Path) -> None:
     assert "line 2: nosuch-of-lilfox" in _run(script, tmp_path, NAMESPACE="a")[2]
 
 
+@pytest.mark.fault("4.4")
 @pytest.mark.parametrize(
     "text",
     [

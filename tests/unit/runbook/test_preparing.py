@@ -141,6 +141,7 @@ def test_what_is_declared_or_looks_like_a_secret_is_one(name: str, value: str, s
     assert is_secret(name, value, (Variable(name="pw", type="secret"), Variable(name="unit"))) is secret
 
 
+@pytest.mark.fault("4.9")
 async def test_what_only_its_values_make_a_change_of_is_refused_until_somebody_has_seen_it() -> None:
     """It was taken for what only reads: by who read it without its values, or by a version that knew less."""
     made = Prepared(runbook((command("sysctl <x>", "read", confirm="none"),)), x="kernel.panic=1")
@@ -156,6 +157,7 @@ async def test_what_only_its_values_make_a_change_of_is_refused_until_somebody_h
     assert (await harmless.preparing.ready(Turn(0, 0, ("db",)))).command.kind == "read"
 
 
+@pytest.mark.fault("4.49")
 async def test_what_was_captured_on_several_hosts_is_each_ones_own() -> None:
     asks = command("kill <pid>", "change")
     made = Prepared(runbook((asks,)), config=Config(hosts={"a": HostConfig(), "b": HostConfig(), "c": HostConfig()}))
@@ -172,6 +174,7 @@ async def test_what_was_captured_on_several_hosts_is_each_ones_own() -> None:
     assert {each.env["LF_pid"] for each in ready.filled.values()} == {"3"}, "what somebody gives holds everywhere"
 
 
+@pytest.mark.fault("4.48")
 async def test_a_variable_that_another_fence_sets_is_refused_before_anything_runs() -> None:
     sets, uses = command("DIR=/data", fence=0), command("rm -rf $DIR/*.tmp", "change", fence=1)
     made = Prepared(runbook((sets,), (uses,)))

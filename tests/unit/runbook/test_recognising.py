@@ -206,7 +206,7 @@ def test_a_command_is_known_on_sight(kind: str, text: str) -> None:
     assert _command(text).kind == kind
 
 
-@pytest.mark.fault("S30")
+@pytest.mark.fault("S30", "4.7")
 @pytest.mark.parametrize(
     ("text", "attributes", "kind"),
     [
@@ -267,6 +267,7 @@ def test_of_a_session_what_was_typed_is_taken() -> None:
     ]
 
 
+@pytest.mark.fault("4.5")
 @pytest.mark.parametrize(
     "before",
     [

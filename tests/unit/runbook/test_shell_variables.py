@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from lilfox_tui.runbook.shell_variables import variables_of
 
 
+@pytest.mark.fault("4.48")
 @pytest.mark.parametrize(
     ("text", "needs"),
     [
@@ -83,6 +84,7 @@ _STATEMENTS = st.one_of(
 )
 
 
+@pytest.mark.fault("4.48")
 @settings(max_examples=150)
 @given(st.lists(_STATEMENTS, min_size=1, max_size=6))
 def test_bash_finds_unset_what_was_said_to_be_needed_and_nothing_else(statements: list[str]) -> None:

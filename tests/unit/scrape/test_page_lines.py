@@ -17,6 +17,7 @@ PIECES = st.lists(
 )
 
 
+@pytest.mark.fault("4.68")
 @settings(max_examples=300, deadline=None)
 @given(st.lists(PIECES.map("".join), max_size=5))
 def test_a_newline_in_a_value_costs_no_other_sample(values: list[str]) -> None:
@@ -31,6 +32,7 @@ def test_a_newline_in_a_value_costs_no_other_sample(values: list[str]) -> None:
     assert shown(reader.read(raw.encode(), openmetrics=False)) == read(escaped), "also the second time"
 
 
+@pytest.mark.fault("4.68")
 def test_a_quote_that_is_never_closed_is_named_with_its_line() -> None:
     body = b"ok 1\n" + b'a{x="open\n' + b"b 1\n" * 200_000
     began = time.process_time()
@@ -51,6 +53,7 @@ def refused(parser: Exposition, body: bytes, **how: float) -> tuple[BadPage, flo
     return raised.value, time.thread_time() - began
 
 
+@pytest.mark.fault("4.69")
 def test_a_page_with_too_many_samples_is_refused_before_it_is_read() -> None:
     parser = Exposition(plain, limit=100_000, counted=lambda _: None)
     for turn in range(3):
@@ -60,6 +63,7 @@ def test_a_page_with_too_many_samples_is_refused_before_it_is_read() -> None:
     assert len(parser.read(b"# TYPE a gauge\n" * 9 + many(5), openmetrics=False).labels) == 5
 
 
+@pytest.mark.fault("4.69")
 def test_where_samples_may_be_dropped_a_page_that_was_refused_is_refused_quickly_again() -> None:
     parser = Exposition(plain, limit=50_000)
     first, _slow = refused(parser, many(50_001))
@@ -68,6 +72,7 @@ def test_where_samples_may_be_dropped_a_page_that_was_refused_is_refused_quickly
     assert took_s < 0.2
 
 
+@pytest.mark.fault("4.69")
 def test_lines_that_are_no_samples_count_for_none() -> None:
     parser = Exposition(plain, limit=2, counted=lambda _: None)
     assert shown(parser.read(b"# a\n  # b\n\n\t\na 1\n \nb 2\n# c\n", openmetrics=False)) == {"a": 1, "b": 2}
@@ -76,6 +81,7 @@ def test_lines_that_are_no_samples_count_for_none() -> None:
         parser.read(b'a{x="\n\n"} 1\nb 2\nc 3\n', openmetrics=False)
 
 
+@pytest.mark.fault("4.70")
 def test_reading_ends_in_time_and_goes_further_the_next_time() -> None:
     parser, body = Exposition(plain), many(40_000)
     error, _took = refused(parser, body, until_s=time.perf_counter())

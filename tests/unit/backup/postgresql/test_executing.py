@@ -154,6 +154,7 @@ def asking(*statements: str) -> list[str]:
     return [str(each.what) for each in reader.finish()[1].executed if each.asks]
 
 
+@pytest.mark.fault("4.39")
 @pytest.mark.parametrize("statement", HOSTILE)
 def test_what_executes_code_or_reaches_out_of_the_database_is_named(statement: str) -> None:
     try:
@@ -163,6 +164,7 @@ def test_what_executes_code_or_reaches_out_of_the_database_is_named(statement: s
     assert asking(statement.replace(" ", "\n\t")), "however it is spaced"
 
 
+@pytest.mark.fault("4.39")
 def test_what_pg_dump_writes_every_night_asks_nobody() -> None:
     for statement in NIGHTLY:
         assert asking(statement) == [], statement
@@ -211,18 +213,21 @@ QUOTES = [
 ]
 
 
+@pytest.mark.fault("4.41")
 @pytest.mark.parametrize("statement", QUOTES)
 def test_what_changes_what_is_in_quotes_is_followed_or_refused(statement: str) -> None:
     with pytest.raises(BrokenSet):
         asking(statement, "COMMENT ON SCHEMA a IS '\\'; DO $$ BEGIN END $$; --';")
 
 
+@pytest.mark.fault("4.41")
 def test_the_setting_of_pg_dump_is_followed() -> None:
     hidden = "COMMENT ON SCHEMA a IS '\\'; DO $$BEGIN END$$; --';"
     assert asking("SET standard_conforming_strings = off;", hidden) == []
     assert asking("SET standard_conforming_strings = on;", "COMMENT ON SCHEMA a IS '\\'; DO $$BEGIN END$$; --\n") != []
 
 
+@pytest.mark.fault("4.41")
 @pytest.mark.parametrize("comment", ["-- x\rDO $$BEGIN END$$;\n", "SELECT 1 -- x\r; DO $$BEGIN END$$;\n"])
 def test_a_carriage_return_ends_a_comment(comment: str) -> None:
     with pytest.raises(BrokenSet, match="carriage return"):
@@ -238,6 +243,7 @@ def fed_byte_by_byte(text: bytes) -> None:
         reader.feed(text[at : at + 1])
 
 
+@pytest.mark.fault("4.39")
 @given(st.lists(st.sampled_from(NIGHTLY), max_size=6), st.sampled_from(HOSTILE), st.lists(st.sampled_from(NIGHTLY)))
 def test_it_is_named_wherever_it_stands(before: list[str], hostile: str, after: list[str]) -> None:
     try:

@@ -44,6 +44,7 @@ def lead_elsewhere(path: Path) -> None:
     path.symlink_to(target)
 
 
+@pytest.mark.fault("4.79")
 @pytest.mark.parametrize("rotated", [False, True], ids=["named", "configured"])
 @pytest.mark.parametrize("rotate", [move_beside, move_away, empty_copied, lead_elsewhere])
 async def test_what_was_written_just_before_a_rotation_comes_and_what_comes_after_it(
@@ -62,6 +63,7 @@ async def test_what_was_written_just_before_a_rotation_comes_and_what_comes_afte
         assert len(log.notices) == (1 if rotate is empty_copied else 0)
 
 
+@pytest.mark.fault("4.81")
 @pytest.mark.parametrize("rotated", [False, True], ids=["named", "configured"])
 async def test_a_file_with_a_date_that_is_written_to_beside_is_followed_and_older_ones_are_not_told_again(
     path: Path, rotated: bool
@@ -85,6 +87,7 @@ async def test_a_file_with_a_date_that_is_written_to_beside_is_followed_and_olde
         assert log.notices == []
 
 
+@pytest.mark.fault("4.81")
 async def test_a_second_workers_log_beside_a_named_file_is_not_of_it(path: Path) -> None:
     async with followed(path, rotated=False) as log:
         put(path.with_name("app-2.log"), console_log(8, 30, first=100))
@@ -94,6 +97,7 @@ async def test_a_second_workers_log_beside_a_named_file_is_not_of_it(path: Path)
         assert log.raws == raws(console_log(8, 10, first=200))
 
 
+@pytest.mark.fault("4.82")
 async def test_a_file_that_grows_is_counted_at_a_pace(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counted = 0
     count = CountedFiles.count

@@ -47,28 +47,33 @@ def days(first: datetime, count: int, step: timedelta) -> Iterator[datetime]:
     return (first + number * step for number in range(count))
 
 
+@pytest.mark.fault("4.85")
 @pytest.mark.parametrize("how", ["syslog", "one digit"])
 async def test_a_files_time_tells_the_year(tmp_path: Path, how: str) -> None:
     times = list(days(datetime(2024, 10, 28, tzinfo=UTC), 40, timedelta(hours=7)))
     assert await times_of(written(tmp_path / "messages", times, how=how)) == times
 
 
+@pytest.mark.fault("4.85")
 async def test_lines_before_new_year_are_of_the_year_before(tmp_path: Path) -> None:
     times = list(days(datetime(2023, 12, 20, tzinfo=UTC), 30, timedelta(days=1)))
     assert await times_of(written(tmp_path / "messages", times)) == times
 
 
+@pytest.mark.fault("4.85")
 async def test_a_leap_day_is_of_a_leap_year(tmp_path: Path) -> None:
     times = [datetime(2020, 2, day, 12, tzinfo=UTC) for day in (27, 28, 29)] + [datetime(2020, 3, 1, tzinfo=UTC)]
     assert await times_of(written(tmp_path / "messages", times)) == times
 
 
+@pytest.mark.fault("4.85")
 async def test_the_order_of_lines_tells_of_further_years(tmp_path: Path) -> None:
     times = list(days(datetime(2019, 5, 3, tzinfo=UTC), 120, timedelta(days=20)))
     assert times[-1].year == 2025
     assert await times_of(written(tmp_path / "messages", times)) == times
 
 
+@pytest.mark.fault("4.85")
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.datetimes(datetime(2018, 1, 1), datetime(2022, 1, 1)),  # noqa: DTZ001  st adds the zone
@@ -86,6 +91,7 @@ async def test_any_file_whose_lines_are_less_than_a_year_apart(
     assert await times_of(path) == times
 
 
+@pytest.mark.fault("4.85")
 @pytest.mark.parametrize("whole_bytes", [0, years._WHOLE_BYTES])
 async def test_a_large_file_is_looked_at_here_and_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole_bytes: int
@@ -100,6 +106,7 @@ async def test_a_large_file_is_looked_at_here_and_there(
     assert statistics.records == sum(at.year >= 2023 for at in times)
 
 
+@pytest.mark.fault("4.85")
 async def test_a_year_in_the_stamp_wins(tmp_path: Path) -> None:
     path = tmp_path / "messages"
     path.write_text(
@@ -110,6 +117,7 @@ async def test_a_year_in_the_stamp_wins(tmp_path: Path) -> None:
     assert [None if at is None else (at.year, at.month) for at in await times_of(path)] == [(2021, 10)] * 3
 
 
+@pytest.mark.fault("4.85")
 async def test_a_copy_is_of_the_year_that_rotation_has_put_into_its_name(tmp_path: Path) -> None:
     times = list(days(datetime(2022, 6, 1, tzinfo=UTC), 9, timedelta(hours=9)))
     path = written(tmp_path / "messages-20220605", times, modified=datetime.now(UTC))
@@ -126,6 +134,7 @@ async def test_a_file_that_is_written_to_now_is_of_this_year(tmp_path: Path) -> 
     assert await times_of(written(tmp_path / "messages", times)) == times
 
 
+@pytest.mark.fault("4.86")
 @pytest.mark.parametrize("older", [False, True])
 async def test_since_reads_files_whose_time_is_older_than_their_records(tmp_path: Path, older: bool) -> None:
     first = datetime(2026, 11, 1, tzinfo=UTC)

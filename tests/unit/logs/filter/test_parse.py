@@ -72,6 +72,7 @@ def test_the_language(text: str, where: Filter) -> None:
     assert parse(text) == where
 
 
+@pytest.mark.fault("4.89")
 @pytest.mark.parametrize(
     ("text", "since", "until"),
     [

@@ -83,6 +83,7 @@ def test_time(fields: dict[str, object]) -> None:
     assert read(fields).time_us == NOON_US
 
 
+@pytest.mark.fault("4.87")
 @pytest.mark.parametrize(
     ("fields", "severity"),
     [

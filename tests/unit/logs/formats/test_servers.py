@@ -48,6 +48,7 @@ def test_nginx_tells_what_it_was_doing() -> None:
     assert nginx_error.parse(b"2026/01/01 12:00:00 it", UTC) is None
 
 
+@pytest.mark.fault("4.84")
 @pytest.mark.parametrize(
     ("raw", "message", "severity", "fields"),
     [
@@ -96,6 +97,7 @@ def test_syslog(raw: bytes, message: str, severity: Severity, fields: dict[str, 
     assert (entry.message.lstrip(), entry.severity, entry.fields) == (message.lstrip(), severity, fields)
 
 
+@pytest.mark.fault("4.84")
 @pytest.mark.parametrize(
     "raw",
     [

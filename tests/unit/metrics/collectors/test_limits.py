@@ -100,6 +100,7 @@ def reads(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     return read
 
 
+@pytest.mark.fault("4.91")
 def test_a_container_has_the_limits_of_its_namespace(reads) -> None:  # type: ignore[no-untyped-def]
     host = {"cgroup": "/", "scope": "host"}
     assert reads(NAMESPACED) == {
@@ -110,6 +111,7 @@ def test_a_container_has_the_limits_of_its_namespace(reads) -> None:  # type: ig
     }
 
 
+@pytest.mark.fault("4.91")
 def test_the_tightest_of_nested_groups_counts(reads) -> None:  # type: ignore[no-untyped-def]
     pod = {"cgroup": "/kubepods/pod 7", "scope": "host"}
     assert reads(NESTED) == {
@@ -118,6 +120,7 @@ def test_the_tightest_of_nested_groups_counts(reads) -> None:  # type: ignore[no
     }
 
 
+@pytest.mark.fault("4.91")
 def test_version_1_has_them_too(reads) -> None:  # type: ignore[no-untyped-def]
     host = {"cgroup": "/", "scope": "host"}
     assert reads(VERSION_1) == {
@@ -128,11 +131,13 @@ def test_version_1_has_them_too(reads) -> None:  # type: ignore[no-untyped-def]
     }
 
 
+@pytest.mark.fault("4.91")
 def test_a_machine_has_none(reads) -> None:  # type: ignore[no-untyped-def]
     assert reads(MACHINE) == {}
     assert reads({**MACHINE, "proc": "4:memory:/../../other\n0::/../x\n"}) == {}, "of another namespace"
 
 
+@pytest.mark.fault("4.91")
 @given(st.text(max_size=200))
 def test_any_text_is_samples_or_told(text: str) -> None:
     try:
@@ -155,6 +160,7 @@ def _snapshot(script: str, cpu_s: float = 0.0) -> Snapshot:
     return Snapshot("box", AT, 2.0, gauges, {}, rates)
 
 
+@pytest.mark.fault("4.91")
 def test_a_container_fails_at_its_own_limits_not_the_machines() -> None:
     full = f"host memory {GIB} {GIB} {10 * MIB} /\nhost cpu 50000 100000 1 /\n"
     found = summarize(_snapshot(full, cpu_s=0.49))
@@ -176,6 +182,7 @@ def test_a_container_fails_at_its_own_limits_not_the_machines() -> None:
     assert again.machine == found.machine
 
 
+@pytest.mark.fault("4.91")
 def test_of_a_limit_above_the_machine_or_of_lilfox_alone_the_host_has_nothing() -> None:
     more = summarize(_snapshot(f"host memory {64 * GIB} {GIB} 0 /\nhost cpu 800000 100000 1 /\n"))
     assert (more.limit, more.machine, more.memory_total) == (None, None, 16 * GIB)
@@ -186,6 +193,7 @@ def test_of_a_limit_above_the_machine_or_of_lilfox_alone_the_host_has_nothing() 
     assert (own.limit, own.memory_percent) == (None, 25.0)
 
 
+@pytest.mark.fault("4.91")
 def test_where_the_machine_has_less_left_than_the_limit_that_counts() -> None:
     found = summarize(_snapshot(f"host memory {14 * GIB} {GIB} 0 /\n"))
     assert found.memory_available == 12 * GIB
@@ -212,6 +220,7 @@ def group() -> Iterator[tuple[Path, str]]:
     one.rmdir()
 
 
+@pytest.mark.fault("4.91")
 def test_a_real_group_that_lilfox_lives_in_is_told(group: tuple[Path, str]) -> None:
     code = (
         "import os, sys; from lilfox_tui.metrics.collectors import limits as l\n"
