@@ -307,10 +307,11 @@ def _tokens() -> Iterator[Form]:
 
 def secret_texts(seed: int = 1) -> list[tuple[str, list[str]]]:
     """Each text with what must not be left of it."""
-    made = []
-    for form in (*_named(), *_spoken(), *_headers(), *_urls(), *_tokens()):
+    made: list[tuple[str, list[str]]] = []
+    forms: list[str | Callable[[Maker], str]] = [*_named(), *_spoken(), *_headers(), *_urls(), *_tokens()]
+    for form in forms:
         make = Maker(seed * 1000 + len(made))
-        text = form(make) if callable(form) else _filled(form, make)
+        text = _filled(form, make) if isinstance(form, str) else form(make)
         made.append((text, make.secrets))
     return made
 
