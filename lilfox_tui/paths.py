@@ -36,7 +36,9 @@ def state_dir() -> Path:
     """State that outlives a run (what was seen last, logs of crashes); made with mode 0700. Raises OSError, also where
     others decide what is there."""
     folder = state_path()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for each in (*reversed(folder.parents), folder):  # mkdir(parents=True) would leave the mode of these to the umask
+        if not each.exists():
+            each.mkdir(mode=0o700, exist_ok=True)
     if (refused := not_ours(folder)) is not None:
         raise PermissionError(errno.EPERM, str(refused), str(folder))
     return folder

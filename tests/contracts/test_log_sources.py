@@ -152,7 +152,7 @@ async def writing(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
     async with AsyncExitStack() as ending:
         host = LocalHost("here", HostConfig(local=True))
         ending.push_async_callback(host.close)
-        setting = Setting(host=host, zone=UTC)
+        setting = Setting(host=host, zone=UTC, refuse=lambda argv: None)
         made: Writing = await globals()[f"_{request.param}"](ending, tmp_path, setting)
         await made.write(range(FEW))
         yield made

@@ -295,15 +295,20 @@ def test_a_restore_asks_first(tmp_path: Path, server: Postgres) -> None:
 
 
 def typed(answer: str, words: tuple[str, ...]) -> int:
-    """Runs it on a terminal and types ``answer``; its exit code."""
+    """Runs it on a terminal and types ``answer`` to what it asks for last; its exit code."""
     ours, its = pty.openpty()
-    program = subprocess.Popen([*LILFOX, *words], stdin=its, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    program = subprocess.Popen([*LILFOX, *words], stdin=its, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     os.close(its)
-    os.write(ours, f"{answer}\n".encode())
     try:
+        assert program.stderr is not None
+        for line in program.stderr:
+            if "type" in line:
+                os.write(ours, f"{answer}\n".encode())
         return program.wait(60)
     finally:
         os.close(ours)
+        program.kill()
+        program.communicate()
 
 
 @pytest.mark.fault("1.43", "2.8")
