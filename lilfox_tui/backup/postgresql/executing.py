@@ -46,7 +46,7 @@ _PLAIN_SELECT = re.compile(
     rb"\s*SELECT (?:pg_catalog\.set_config\('search_path', '[^'\\]*', false\)"
     rb"|pg_catalog\.setval\('(?:[^'\\]|'')*', -?\d+, (?:true|false)\)"
     rb"|pg_catalog\.lo_create\('\d+'\)|pg_catalog\.lo_open\('\d+', \d+\)|pg_catalog\.lo_close\(\d+\)"
-    rb"|pg_catalog\.lowrite\(\d+, '[\\0-9A-Za-z]*'\))\s*;?\s*\Z"
+    rb"|pg_catalog\.lowrite\(\d+, '[\\0-9A-Za-z]*'\))\s*+(?:;\s*+)?\Z"
 )
 _STATISTICS = re.compile(rb"\s*SELECT \* FROM pg_catalog\.pg_restore_(?:relation|attribute|extended)_stats\(")
 _BEFORE_NO_CALL = frozenset(
