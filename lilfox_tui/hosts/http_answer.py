@@ -130,18 +130,21 @@ async def _sharing(blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 async def _gunzipped(blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """gzip undone, in blocks of a bounded size. Raises zlib.error."""
-    unpack, members = zlib.decompressobj(16 + zlib.MAX_WBITS), 0
+    unpack, members, begun = zlib.decompressobj(16 + zlib.MAX_WBITS), 0, False
     async for packed in blocks:
         rest = packed
         while rest:
+            begun = True
             if unpack.eof:
+                if not rest.strip(b"\0"):
+                    break  # padding, which gzip itself passes over, too
                 members += 1
                 if members > _MEMBERS_AT_MOST:
                     raise zlib.error("members without end")
                 unpack = zlib.decompressobj(16 + zlib.MAX_WBITS)
             yield unpack.decompress(rest, _BLOCK)
             rest = unpack.unused_data if unpack.eof else unpack.unconsumed_tail
-    while not unpack.eof:
+    while begun and not unpack.eof:
         more = unpack.decompress(unpack.unconsumed_tail, _BLOCK)
         if not more:
             raise zlib.error("incomplete")

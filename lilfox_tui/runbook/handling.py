@@ -175,7 +175,8 @@ class Handling:
 
     async def _run_all_ordered(self, order: RunAll, by: str) -> None:
         asking = self._asking if self._asking is not None and self._busy is self._asking else None
-        if asking is None:
+        if asking is None or asking.done() or self._terminal:
+            asking = None
             await self._free()
         refuse_behind_undone(self._folding)
         self._runner.see_file(order.sha256, by)

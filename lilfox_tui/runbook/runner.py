@@ -180,9 +180,8 @@ class Runner:
 
     async def told_end(self, ended: CommandEnded) -> None:
         """What ran elsewhere (in a face's terminal) has ended so."""
-        result = self.folding.result(ended.run)
-        assert result is not None
-        await self.record.ended(ended, result, Kept(head=""), "")
+        if (result := self.folding.result(ended.run)) is not None:
+            await self.record.ended(ended, result, Kept(head=""), "")
 
     async def look_again(self, run: str) -> None:
         """Asks the host how an unknown command ended. Raises LilFoxError where there is nothing to ask for."""
@@ -333,8 +332,9 @@ class Runner:
                 found, why = captured(command.attributes, kept.text)
             if why is not None:
                 end = replace(end, state="failed", message=why)
-        result = self.folding.result(run)
-        assert result is not None
+        if (result := self.folding.result(run)) is None:
+            self.record.say(_("what ran in the background ended; it was begun again meanwhile, or is not in the text"))
+            return end.state == "done"
         ended = CommandEnded(
             at=now(),
             run=run,

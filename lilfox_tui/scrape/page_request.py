@@ -110,7 +110,7 @@ class PageRequest:
                    where=self._way.where, target=f"{parts.scheme}://{parts.hostname}{parts.path}"),
                 tr("Write the address that is meant as the target."),
             )  # fmt: skip
-        return parts.path + (f"?{parts.query}" if parts.query else "")
+        return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
     def _judge_status(self, status: int) -> None:
         if status == 200:

@@ -115,7 +115,7 @@ async def test_the_restore_role_runs_it_without_the_right(
     options = options_for(server, restore_role="restorer")
     into = target(options, kept.goal(run_code=False))
     assert bad(await into.checks()) == []
-    with pytest.raises(BackupError, match="pg_execute_server_program|external program"):
+    with pytest.raises(BackupError, match=r"pg_execute_server_program|external program"):
         await into.stage(lambda _done: None)
     await into.discard()
     assert not ran(canary)

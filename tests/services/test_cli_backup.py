@@ -297,7 +297,9 @@ def test_a_restore_asks_first(tmp_path: Path, server: Postgres) -> None:
 def typed(answer: str, words: tuple[str, ...]) -> int:
     """Runs it on a terminal and types ``answer`` to what it asks for last; its exit code."""
     ours, its = pty.openpty()
-    program = subprocess.Popen([*LILFOX, *words], stdin=its, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    program = subprocess.Popen(
+        [*LILFOX, *words], stdin=its, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
     os.close(its)
     try:
         assert program.stderr is not None

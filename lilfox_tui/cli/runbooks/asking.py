@@ -106,7 +106,8 @@ class Asking:
         return Finish(abort=True) if answer == "e" else None
 
     def _asks(self, folding: Folding, turn: Turn) -> bool:
-        return asks_with(folding.command(turn), folding.values | self._values, folding.runbook)
+        known = [folding.known.on(host) | self._values for host in turn.hosts or ("",)]
+        return any(asks_with(folding.command(turn), values, folding.runbook) for values in known)
 
     def _run(self, turn: Turn, *, again: bool = False, seen: bool = False) -> RunOne:
         return run_order(turn, self._sha256, self._values, again=again, seen=seen)

@@ -124,7 +124,8 @@ def confirm_rows(
     """What stands above a command that is to be confirmed, and the command."""
     command, runbook = folding.command(turn), folding.runbook
     attributes = command.attributes
-    kind = kind_with(command, folding.values | dict(given), runbook)
+    kinds = {kind_with(command, folding.known.on(host) | dict(given), runbook) for host in turn.hosts or ("",)}
+    kind = "change" if "change" in kinds else min(kinds)
     does = _("destroys something") if attributes.risk == "destroy" else kind_text(kind)
     rows = [_line(_("hosts"), listed(turn.hosts) or "?", "accent")]
     facts = [does, *([_("as root (sudo)")] if attributes.sudo else [])]

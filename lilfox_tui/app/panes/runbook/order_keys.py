@@ -55,7 +55,8 @@ class RunbookOrderKeys(RunbookRunKeys):
             await self._in_terminal(run, folding, turn, again=again)
             return
         given = self.given(run)
-        asked = again or asks_with(folding.command(turn), folding.values | given, folding.runbook)
+        known = [folding.known.on(host) | given for host in turn.hosts or ("",)]
+        asked = again or any(asks_with(folding.command(turn), values, folding.runbook) for values in known)
         if asked and not await self._confirmed(folding, turn, given, again=again):
             return
         await self.order(run, run_order(turn, folding.sha256, given, again=again, seen=asked))
