@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import pwd
+import shlex
 import stat
 from pathlib import Path
 
@@ -33,11 +34,11 @@ def config_file() -> Path:
 
 
 def state_dir() -> Path:
-    """State that outlives a run (what was seen last, logs of crashes); made with mode 0700. Raises OSError, also where
-    others decide what is there."""
+    """State that outlives a run (what was seen last, logs of crashes); made with mode 0700, as those above it are,
+    whatever the umask is. Raises OSError, also where others decide what is there."""
     folder = state_path()
-    for each in (*reversed(folder.parents), folder):  # mkdir(parents=True) would leave the mode of these to the umask
-        if not each.exists():
+    for each in (*reversed(folder.parents), folder):  # mkdir(parents=True) would leave their mode to the umask
+        if not each.is_dir():
             each.mkdir(mode=0o700, exist_ok=True)
     if (refused := not_ours(folder)) is not None:
         raise PermissionError(errno.EPERM, str(refused), str(folder))
@@ -78,10 +79,13 @@ def own_folder(name: str) -> Path:
             tr("{folder}: {name} cannot be kept there: {reason}", folder=where, name=name, reason=reason),
             tr("name another place with XDG_STATE_HOME"),
         ) from None
-    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or found.st_uid not in (0, os.geteuid()):
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise FolderRefused(
             tr("{folder}: others may write there", folder=folder),
-            tr("make it your own: chown {user} {folder} && chmod go-w {folder}", user=user_name(), folder=folder),
+            tr(
+                "Look at what is in it; then make it your own: {command}",
+                command=f"chmod go-w {shlex.quote(str(folder))}",
+            ),
         )
     return folder
 

@@ -2,8 +2,9 @@
 
 The rule is that of sshd and sudo for their files, and holds for everything that LilFox acts on: the configuration and
 the files that it names, runbooks, what ssh reads, secrets, and the folders where LilFox keeps its own. A file belongs
-to root or to the user, its owner alone may write it, and so it is with every folder on the way to it, through every
-link. In a folder where all may put something (``/tmp``, sticky), what lies there counts by its own owner.
+to root or to the user, nobody else may write it, and so it is with every folder on the way to it, through every link.
+The group's bit counts as nobody's where nobody else is in the group (umask 002 with private groups). In a folder where
+all may put something (``/tmp``, sticky), what lies there counts by its own owner.
 
 The way is walked from ``/`` by descriptors, and what was looked at is what is read.
 """
@@ -21,9 +22,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lilfox_tui.errors import ConfigError
-from lilfox_tui.i18n import tr
+from lilfox_tui.i18n import Message, tr
 
-_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# Only Linux has O_PATH, which asks no right to list the folder.
+_FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _MOST_LINKS = 40
 _BY_OTHERS = 0o022
@@ -36,7 +38,7 @@ class NotTrusted(ConfigError):
         owner, mode = _name(found.st_uid), f"{found.st_mode & 0o7777:04o}"
         text = tr("{path} is not used, as others decide what is there: {place} belongs to {owner}, its mode is {mode}",
                   path=path, place=place, owner=owner, mode=mode)  # fmt: skip
-        hint = tr("Look at what is in it; then make it your own: {command}", command=_mending(place, found))
+        hint = _mending(path, place, found)
         super().__init__(text, (f"{text}. {hint}",), hint)
 
 
@@ -58,9 +60,10 @@ def content(descriptor: int, limit_bytes: int) -> bytes:
 
 
 def why_not(path: Path) -> NotTrusted | None:
-    """Why a file or folder is not to be acted on; None where it may be, or cannot be opened: who reads it says that."""
+    """Why a file or folder is not to be acted on; None where it may be, or cannot be opened: who reads it says that.
+    Where others may still put one, it is refused, as it may be there by then."""
     try:
-        os.close(_walked(path))
+        os.close(_walked(path, read_later=True))
     except NotTrusted as error:
         return error
     except OSError:
@@ -83,15 +86,21 @@ def refuse(path: Path) -> None:
         raise error
 
 
-def _walked(path: Path) -> int:
-    """A descriptor of what ``path`` leads to. Raises NotTrusted, OSError."""
+def _walked(path: Path, *, read_later: bool = False) -> int:
+    """A descriptor of what ``path`` leads to. Raises NotTrusted, OSError; NotTrusted also for what others may still
+    put there, if it is opened again after this (``read_later``)."""
     todo, place, links = [*reversed(path.absolute().parts[1:])], Path("/"), 0
     folder = os.open("/", _FOLDER)
     try:
         shared = _checked_folder(path, place, folder)
         while todo:
             name = todo.pop()
-            found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            try:
+                found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            except FileNotFoundError:
+                if shared and read_later:
+                    raise NotTrusted(path, place, os.fstat(folder)) from None
+                raise
             here = place.parent if name == ".." else place / name
             if shared and found.st_uid not in _trusted():
                 raise NotTrusted(path, here, found)
@@ -140,32 +149,37 @@ def _checked_folder(path: Path, place: Path, folder: int) -> bool:
 
 
 def _others_write(found: os.stat_result, descriptor: int) -> bool:
-    """Of a file each bit counts, of a folder not that of a group in which nobody else is, unless it has an access list
-    (acl(5)), whose widest entry that bit then is. What is written to a device (``/dev/null``) does not stay there."""
+    """Not by the bit of a group in which nobody else is, unless there is an access list (acl(5)), whose widest entry
+    that bit then is; and not on a mount that is read-only (a ConfigMap's folder has mode 0777). What is written to a
+    device (``/dev/null``) does not stay there."""
     if not found.st_mode & _BY_OTHERS or stat.S_ISCHR(found.st_mode):
         return False
-    if not stat.S_ISDIR(found.st_mode) or found.st_mode & stat.S_IWOTH:
-        return True
-    return not _is_own(found.st_gid) or _has_list(descriptor)
+    if not found.st_mode & stat.S_IWOTH and _is_own(found.st_gid) and not _has_list(descriptor):
+        return False
+    return not os.fstatvfs(descriptor).f_flag & os.ST_RDONLY
 
 
-def _has_list(folder: int) -> bool:
+def _has_list(descriptor: int) -> bool:
+    if not hasattr(os, "getxattr"):
+        return False  # only on Linux do lists stand in the group's bits
     try:
-        os.getxattr(f"/proc/self/fd/{folder}", "system.posix_acl_access")
+        os.getxattr(f"/proc/self/fd/{descriptor}", "system.posix_acl_access")
     except OSError as error:
         return error.errno not in (errno.ENODATA, errno.ENOTSUP)
     return True
 
 
 def _is_own(gid: int) -> bool:
-    """Whether a group is root's, or the user's private one."""
-    if gid == 0:
-        return True
+    """Whether a group is root's, or the user's private one: that has the user's name, and nobody else is in it."""
     try:
         user, group = pwd.getpwuid(os.geteuid()), grp.getgrgid(gid)
     except KeyError:
+        return gid == 0
+    if gid == 0:
+        return set(group.gr_mem) <= {"root", user.pw_name}
+    if user.pw_gid != gid or user.pw_name != group.gr_name or not set(group.gr_mem) <= {user.pw_name}:
         return False
-    return user.pw_gid == gid and user.pw_name == group.gr_name and set(group.gr_mem) <= {user.pw_name}
+    return all(each.pw_uid == user.pw_uid for each in pwd.getpwall() if each.pw_gid == gid)
 
 
 def _trusted() -> tuple[int, int]:
@@ -179,11 +193,12 @@ def _name(uid: int) -> str:
         return str(uid)
 
 
-def _mending(place: Path, found: os.stat_result) -> str:
-    """The command that makes it the user's own."""
-    word, commands = shlex.quote(str(place)), []
+def _mending(path: Path, place: Path, found: os.stat_result) -> Message:
+    """What to do. Nothing is taken from its owner: it may be a home, and who has it open can still write it."""
     if found.st_uid not in _trusted():
-        commands.append(f"chown -h {os.geteuid()} {word}")
-    if not stat.S_ISLNK(found.st_mode) and found.st_mode & _BY_OTHERS:
-        commands.append(f"chmod go-w {word}")
-    return " && ".join(commands)
+        return tr("Run LilFox as {owner}; or copy {path} to a folder of your own, look at what is in it, and name that",
+                  owner=_name(found.st_uid), path=path)  # fmt: skip
+    if found.st_mode & stat.S_ISVTX and stat.S_ISDIR(found.st_mode):
+        return tr("Keep {path} in a folder of your own, and name that", path=path)
+    command = f"chmod go-w {shlex.quote(str(place))}"
+    return tr("Look at what is in it; then make it your own: {command}", command=command)

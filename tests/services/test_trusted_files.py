@@ -174,7 +174,7 @@ def test_what_a_stranger_may_write_is_read_by_none(tmp_path: Path, way: str, rea
     file.write_text(RULES)
     with stranger_may_write(file, way), pytest.raises(NotTrusted, match="others decide what is there") as caught:
         read(file)
-    assert ("chown -h 0 " if "owner" in way else "chmod go-w ") in str(caught.value.hint)
+    assert ("to a folder of your own" if "owner" in way else "chmod go-w ") in str(caught.value.hint)
 
 
 @pytest.mark.fault("4.15")

@@ -303,7 +303,6 @@ def test_a_level_that_is_a_number_is_found(
             assert found is None or (where.matches(one) and found_in(raw, found)), (where, found, raw)
 
 
-@pytest.mark.fault("4.83")
 @pytest.mark.parametrize("number", ["1e5", "0.00001", "1E400", "12345678901234567890123", "-0", "1.50"])
 def test_a_message_that_is_a_number_is_found_by_what_is_shown_of_it(number: str) -> None:
     raw = f'{{"message": {number}, "level": "info"}}'.encode()
