@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import Literal as OneOf
 
 from msgspec import Struct, field
@@ -67,6 +68,11 @@ class Word(Struct):
         """Its text where nothing in it is expanded by name."""
         texts = [part.text for part in self.parts if isinstance(part, Literal)]
         return "".join(texts) if len(texts) == len(self.parts) else None
+
+    @property
+    def begin(self) -> str:
+        """The characters with which it is written before anything in it is expanded by name."""
+        return "".join(part.text for part in takewhile(lambda part: isinstance(part, Literal), self.parts))
 
     @property
     def bare(self) -> bool:

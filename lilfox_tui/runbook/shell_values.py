@@ -187,16 +187,17 @@ def _merged(pieces: list[str | None]) -> tuple[str | None, ...]:
 
 def _calculated(text: str, have: Known) -> str | None:
     """None: a number that is not known. Raises Unclear where a name would be evaluated that is not known to hold a
-    number."""
+    number, or assigned (``x++``)."""
 
     def digits(found: re.Match[str]) -> str:
         value = have.placeholders.get(found[3]) if found[3] else None
         held = have.values.get(found[1] or found[2] or "") if value is None else known(value)
         if held is None or not number(held):
             raise Unclear
-        return f" {held.text} "
+        return held.text or ""
 
-    if not _CALCULATION.fullmatch(_NAMES.sub(digits, text)):
+    made = _NAMES.sub(digits, text)
+    if not _CALCULATION.fullmatch(made) or "++" in made or "--" in made:
         raise Unclear
     return None
 

@@ -39,8 +39,10 @@ from lilfox_tui.runbook.shell_values import ANYTHING, PLAIN_WORD, Argument, Know
 _NO_FILE = frozenset({"/dev/null", "/dev/stdout", "/dev/stderr"})
 _NUMBERED = frozenset({"-eq", "-ne", "-lt", "-le", "-gt", "-ge"})
 _ASSIGNS = frozenset(
-    {"read", "export", "unset", "declare", "typeset", "local", "readonly", "mapfile", "getopts", "printf"}
+    {"read", "export", "unset", "declare", "typeset", "local", "readonly", "mapfile", "readarray", "getopts"}
 )
+"""Commands of bash that assign the variables whose names they are given. ``printf`` is none: with ``-v`` it is not
+known to read."""
 CHECK = (
     'for LF__N in {names}; do case ${{!LF__N-}} in "" | -* | *[!A-Za-z0-9._:/@%+=,-]*) '
     "printf 'lilfox: $%s is empty, or no plain word; nothing was run\\n' \"$LF__N\" >&2; exit 125 ;; esac; done; "
@@ -52,6 +54,7 @@ _OF_BASH = re.compile(
     r"|PIPESTATUS|PPID|PWD|S?RANDOM|REPLY|SECONDS|SHELLOPTS|SHLVL|COLUMNS|LINES"
 )
 """Variables that bash changes by itself: what one held before says nothing of what it holds."""
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MOST_TURNS = 20
 """So many values of a loop's variable are judged one by one."""
 _MOST_COMMANDS = 2000
@@ -91,7 +94,8 @@ class Walk:
         if not statements:
             return "unknown"
         self._assigned.update(assigned_names(statements))
-        start = self._start
+        held = {name: value for name, value in self._start.values.items() if name not in self._assigned}
+        start = Known(held, self._start.placeholders)
         for name in self._plain - self._assigned.keys() - start.values.keys():
             start = start.with_value(name, PLAIN_WORD)
         found, _known = self._body(statements, start, fed=Fed.NOTHING)
@@ -195,6 +199,7 @@ class Walk:
             for assignment, value in given:
                 have = self._learned(assignment.name, have, None if assignment.adds else value)
             return found | {"read"}, have
+        _only_names_counted(simple, words)
         if words[0].text == "export":
             have = self._exported(words[1:], have)
         self.ran.append(words)
@@ -218,7 +223,11 @@ class Walk:
         spec = known_program(program_name(words[0].text))
         if isinstance(spec, str):
             return spec
-        return judge(spec, words[1:], Context(fed, self._of_words, self._of_text))
+        return judge(spec, words[1:], Context(fed, self._of_inner, self._of_text))
+
+    def _of_inner(self, words: Sequence[Argument], fed: Fed) -> Verdict:
+        """A command that another one runs: behind ``command`` the names that it assigns have not been counted."""
+        return "unknown" if _assigns(words) else self._of_words(words, fed)
 
     def _of_text(self, text: str) -> Verdict:
         if self._depth >= _DEEPEST:
@@ -308,11 +317,33 @@ def decides(statement: Statement) -> bool:
     if isinstance(statement, Simple):
         names = [assignment.name for assignment in statement.assignments] if not statement.words else []
         first = statement.words[0].literal if statement.words else ":"
+        if first is None or first[:1] == "-" or "{" in first:  # behind an option of ``time`` stands a command
+            return True
         if first in ("export", "unset"):
-            heads = [getattr(word.parts[0], "text", None) for word in statement.words[1:]]
-            names += [(head or "PATH").partition("=")[0] for head in heads]
-        return first is None or first in _DECIDES or any(_DECIDING_NAME.fullmatch(name) for name in names)
-    return any(decides(each) for body in bodies_of(statement) for each in body)
+            names += [_name_given(word) or "PATH" for word in statement.words[1:]]
+        return first in _DECIDES or any(_DECIDING_NAME.fullmatch(name) for name in names)
+    set_by_loop = isinstance(statement, For) and _DECIDING_NAME.fullmatch(statement.name) is not None
+    return set_by_loop or any(decides(each) for body in bodies_of(statement) for each in body)
+
+
+def _name_given(word: Word) -> str:
+    """The name before ``=``, or the whole word; "" where that is not written out."""
+    name, equals, _value = word.begin.partition("=")
+    return name if (equals or word.literal is not None) and "{" not in name else ""
+
+
+def _assigns(words: Sequence[Argument]) -> bool:
+    return bool(words) and words[0].text is not None and program_name(words[0].text) in _ASSIGNS
+
+
+def _only_names_counted(simple: Simple, words: Sequence[Argument]) -> None:
+    """Raises Unclear where a command, with the words that it has when it runs, may assign what was not counted."""
+    if not _assigns(words):
+        return
+    counted = set(_names_written(simple))
+    names = {found[0] for word in words[1:] if (found := _NAME.match(word.head))}
+    if len(words) != len(simple.words) or any(word.loose for word in words) or not names <= counted:
+        raise Unclear
 
 
 def assigned_names(statements: Sequence[Statement]) -> Iterator[str]:
@@ -332,16 +363,17 @@ def assigned_names(statements: Sequence[Statement]) -> Iterator[str]:
 
 
 def _of_simple(simple: Simple) -> Iterator[str]:
-    if simple.words:
-        if simple.words[0].literal in _ASSIGNS:
-            for word in simple.words[1:]:
-                if found := re.match(r"[A-Za-z_][A-Za-z0-9_]*", str(getattr(word.parts[0], "text", ""))):
-                    yield found[0]
-    else:
-        yield from (assignment.name for assignment in simple.assignments)
+    yield from (assignment.name for assignment in simple.assignments)  # some shells keep it behind a builtin
+    yield from _names_written(simple)
     values = [assignment.value for assignment in simple.assignments]
     for word in [*simple.words, *values, *(redirect.target for redirect in simple.redirects)]:
         yield from _of_word(word)
+
+
+def _names_written(simple: Simple) -> Iterator[str]:
+    """The names that are written out behind a command that assigns, words of its options among them."""
+    if simple.words and simple.words[0].literal in _ASSIGNS:
+        yield from (found[0] for word in simple.words[1:] if (found := _NAME.match(word.begin)))
 
 
 def _of_word(word: Word) -> Iterator[str]:

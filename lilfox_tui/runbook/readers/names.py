@@ -9,8 +9,8 @@ _HANDED = re.compile(
     r"|REDISCLI_AUTH|MYSQL_PWD|VAULT_ADDR|VAULT_TOKEN|CONSUL_HTTP_ADDR|AWS_PROFILE|AWS_(?:DEFAULT_)?REGION"
 )
 """Names that may be handed to a program: others say which pager, editor, plug-in or library it runs."""
-_OWN = re.compile(r"(?!.*_proxy)(?!_$|histchars$|auto_resume$|npm_)[a-z_][A-Za-z0-9_]*")
-"""Names of a fence's own variables, which programs do not look at."""
+_OWN = re.compile(r"(?!.*_proxy)(?!histchars$|auto_resume$|npm_)[a-z][A-Za-z0-9_]*")
+"""Names of a fence's own variables, which programs do not look at, as they do at ``_JAVA_OPTIONS``."""
 _NOUNS = frozenset(
     "ALERT APP BACKUP BASE BRANCH BUCKET CLUSTER COMMIT CONTAINER COUNT DAEMON DATABASE DATE DB DEPLOYMENT "
     "DEVICE DIR DISK DOMAIN DURATION END EXPORTER FILE FILES FOLDER GROUP HOST HOSTS I ID INDEX INGRESS "

@@ -55,6 +55,8 @@ _ENVIRONMENT = {
     "Q": "/x.y",
     "LF_x": "-o F",
     "HOME": "/root",
+    "NS": "shop",
+    "LF_NS": "shop",
 }
 _WORDS = (
     "-l", "-delete", "--output=x", "a", "f.log", "*.log", "*", "?", "[-a]b", "[ab]c", "$V", '"$V"', "${V}", '"${V:-x}"',
@@ -71,6 +73,14 @@ _WORDS = (
     "${V%C}", "${V@P}", "$P", '"$P"', "${P}", "$P$Q", "x$P", "-$P", "$P", "$Q", "${!V}", "$'-delete'", "\"-\"delete",
         "\\-C", "=", "x=1", "2", "\t", "\\\t", "a\\", "$V\"\"", "{-C,-D}", "~x{a,b}",
 )  # fmt: skip
+_ASSIGNING = ("read", "read -r", "export", "unset", "read -p x", "unset -v", "read -t 1 --", "printf -v", "declare",
+    "mapfile", "getopts o", "let", "wait -p", "readonly", "local")  # fmt: skip
+_SPELT = (*["{}"] * 15, "command {}", "command -p {}", "command -- {}", "builtin {}", "time {}", "! {}", "\\{}", "''{}",
+    "A=b {}", "TZ=-C {}", "env {}", "exec {}")  # fmt: skip
+_GIVEN = ("{}", "{}", '"{}"', "'{}'", "''{}", "${{n}}", '"$n"', "$n", "''$n", "{}''", "{}$E", '{}"$E"', "{{y,{}}}",
+    "{{{},y}}", "y {}", "{}y", "$'{}'", "\\{}", "{}[0]", "y{{,{}}}", "{}*", "$m")  # fmt: skip
+_AFTER = ("", "", "=-C", "=-C", "='a b'", "=$V", "=b", "+=b", "={{-C,b}}")
+_FED = ("<<<-C", "<<<-C", "<<<'-C -D'", "</dev/null", "")
 _REDIRECTS = ("2>/dev/null", ">/dev/null", "2>&1", "> F", ">>F", "<a", "<<<$W", "<<<'a b'", ">&2", "&>/dev/null",
     "2>F", "12345>F", ">|F",
               "{fd}>F", "</dev/null", "1234567890123>/dev/null")  # fmt: skip
@@ -145,6 +155,27 @@ class _Texts:
         return found
 
 
+def _overwriting(chosen: random.Random) -> str:
+    """A variable is known, and something that may assign it stands somewhere before it is used, or in its loop."""
+    name = chosen.choice(("x", "x", "NS", "LF_NS"))
+    known = f"{name}={chosen.choice(('a', '1'))}; " if name == "x" else ""
+    unassigned = name == "NS" and chosen.random() < 0.2
+    verb = chosen.choice(_ASSIGNING)
+    word = chosen.choice((verb, verb, f'"{verb.split()[0]}"{verb[len(verb.split()[0]) :]}', "$r", '"$r"', "$m"))
+    given = chosen.choice(_GIVEN).format(name) + chosen.choice(_AFTER).replace("{{", "{").replace("}}", "}")
+    command = chosen.choice(_SPELT).format(word) + f" {given} {chosen.choice(_FED)}"
+    command = chosen.choice((command, command, command, f"{{{verb.split()[0]},{name}}} <<<-C", f": $(({name}++))",
+        f": $((1-{name}--))", f": ${{{name}:=-C}}", f"{name}=-C :", f"ls {{{name}}}</dev/null", f"{name}=-C",
+    )) if not unassigned else "ls"  # fmt: skip
+    uses = f"sort ${name} f" if name == "NS" else f'echo "${name}" ${name} 1'
+    sets = f"n={name}; r={verb.split()[0]}; m='{verb} {name}'; {known}"
+    return sets + chosen.choice((
+        f"{command}; {uses}", f"for i in 1 2; do {uses}; {command}; done", f"if {command}; then ls; fi; {uses}",
+        f"{{ {command}; }}; {uses}", f"true && {command}; {uses}", f"while {command}; do break; done; {uses}",
+        f"({command}); {uses}",
+    ))  # fmt: skip
+
+
 def _pattern(words: list[Argument]) -> str:
     """A regular expression for what the words may be when they run, each ended by a NUL."""
     found = []
@@ -196,7 +227,23 @@ def test_bash_runs_what_was_judged_and_nothing_else(seed: int, tmp_path: Path) -
     texts = [text for text in texts if verdict_of_text(text, values) == "read"]
     assert any(behind_check(text)[1] for text in texts)
     assert len(texts) > 60
-    for text, calls in zip(texts, _run(texts, tmp_path), strict=True):
+    _assert_judged(texts, values, tmp_path)
+
+
+@pytest.mark.fault("4.2")
+@pytest.mark.parametrize("seed", range(2))
+def test_no_variable_that_is_known_holds_something_else(seed: int, tmp_path: Path) -> None:
+    chosen = random.Random(seed)
+    values = {"LF_NS": _ENVIRONMENT["LF_NS"]}
+    texts = [checked(_overwriting(chosen), values) for _ in range(3000)]
+    texts = [text for text in texts if verdict_of_text(text, values) == "read"]
+    assert len(texts) > 100
+    assert any(behind_check(text)[1] for text in texts)
+    _assert_judged(texts, values, tmp_path)
+
+
+def _assert_judged(texts: list[str], values: dict[str, str], folder: Path) -> None:
+    for text, calls in zip(texts, _run(texts, folder), strict=True):
         judged = _judged(text, values)
         for call in calls:
             if call.startswith("printf\0lilfox: "):  # the check has found another value than it lets in
