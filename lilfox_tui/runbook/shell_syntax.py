@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import takewhile
 from typing import Literal as OneOf
 
 from msgspec import Struct, field
@@ -72,7 +71,12 @@ class Word(Struct):
     @property
     def begin(self) -> str:
         """The characters with which it is written before anything in it is expanded by name."""
-        return "".join(part.text for part in takewhile(lambda part: isinstance(part, Literal), self.parts))
+        found = ""
+        for part in self.parts:
+            if not isinstance(part, Literal):
+                break
+            found += part.text
+        return found
 
     @property
     def bare(self) -> bool:

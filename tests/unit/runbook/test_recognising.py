@@ -275,6 +275,11 @@ def test_of_a_session_what_was_typed_is_taken() -> None:
         "shopt -s extglob",
         "PATH=/tmp:$PATH",
         "export PATH=/tmp",
+        'export P"ATH"=/tmp',
+        "export {x,PATH}=/tmp",
+        "{export,PATH=/tmp}",
+        "time -p export PATH=/tmp",
+        "for PATH in /tmp; do kill 1; done",
         "source f",
         "alias ls=rm",
         "hash -p x ls",
@@ -296,6 +301,21 @@ def test_what_runs_as_it_stands_has_no_placeholders(text: str) -> None:
     assert verdict_of_text(text, filled=False) == "read"
     assert verdict_of_text(text) == "change"
     assert verdict_of_text(text, {}) == "change"
+
+
+@pytest.mark.fault("4.2")
+def test_a_value_that_the_text_assigns_is_not_taken_for_what_it_was() -> None:
+    values = {"LF_NS": "a"}
+    assert verdict_of_text("for i in 1 2; do sort $LF_NS f; done", values) == "read"
+    assert verdict_of_text("for i in 1 2; do sort $LF_NS f; LF_NS=-oF; done", values) == "unknown"
+    assert verdict_of_text("for i in 1 2; do sort $LF_NS f; read LF_NS <g; done", values) == "unknown"
+
+
+@pytest.mark.fault("4.2")
+def test_what_is_written_out_is_understood_however_it_is_quoted() -> None:
+    assert verdict_of_text('read -r -p "Pod: " "x" </dev/tty; echo "$x"') == "read"
+    assert verdict_of_text("x=1; y=$((x + 1)); head -n $x f; [[ $x -lt 5 ]]") == "read"
+    assert verdict_of_text('n=$(date); export x="$n"; echo $x') == "read"
 
 
 def test_a_value_is_judged_as_the_word_that_it_is() -> None:
