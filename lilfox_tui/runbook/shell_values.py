@@ -6,6 +6,7 @@ where any text may stand that begins so.
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Mapping
 
@@ -88,6 +89,8 @@ _FIXED_SET = re.compile(r"\[[A-Za-z0-9_]+\]")
 _PLACEHOLDER = re.compile(f"{OPEN}([A-Za-z][A-Za-z0-9_-]*){CLOSE}")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 _CALCULATION = re.compile(r"[0-9+*/%() \t-]*")
+_NOT_CALCULATED = re.compile(r"\+\+|--|\*\*|[/%](?![ \t]*[1-9])|\b0[0-9]")
+_OF_CALCULATIONS = (ast.BinOp, ast.UnaryOp, ast.Constant, ast.operator, ast.unaryop)
 _NAMES = re.compile(r"\$?([A-Za-z_][A-Za-z0-9_]*)|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|" + _PLACEHOLDER.pattern)
 _DIGITS_ONLY = frozenset("?#$!")
 _MOST_BRACES = 50
@@ -187,7 +190,7 @@ def _merged(pieces: list[str | None]) -> tuple[str | None, ...]:
 
 def _calculated(text: str, have: Known) -> str | None:
     """None: a number that is not known. Raises Unclear where a name would be evaluated that is not known to hold a
-    number, or assigned (``x++``)."""
+    number, or assigned (``x++``), and where bash may not be able to calculate: it leaves out the rest of the line."""
 
     def digits(found: re.Match[str]) -> str:
         value = have.placeholders.get(found[3]) if found[3] else None
@@ -197,7 +200,13 @@ def _calculated(text: str, have: Known) -> str | None:
         return held.text or ""
 
     made = _NAMES.sub(digits, text)
-    if not _CALCULATION.fullmatch(made) or "++" in made or "--" in made:
+    if not _CALCULATION.fullmatch(made) or _NOT_CALCULATED.search(made):
+        raise Unclear
+    try:
+        tree = ast.parse(made.strip(), mode="eval").body
+    except (SyntaxError, ValueError, MemoryError):
+        raise Unclear from None
+    if not all(isinstance(node, _OF_CALCULATIONS) for node in ast.walk(tree)):
         raise Unclear
     return None
 

@@ -111,9 +111,10 @@ class Walk:
         return found, have
 
     def _statement(self, statement: Statement, have: Known, *, fed: Fed) -> tuple[set[Verdict], Known]:
-        """What it is, and what is known behind it."""
+        """What it is, and what is known behind it. A file that cannot be opened keeps it from running at all."""
         if isinstance(statement, Simple):
-            return self._simple(statement, have, fed=fed)
+            found, after = self._simple(statement, have, fed=fed)
+            return found, have if statement.redirects else after
         if isinstance(statement, Beyond):
             raise Unclear
         if isinstance(statement, Joined):
@@ -122,7 +123,7 @@ class Walk:
         fed = _feeds(statement.redirects) or fed
         if isinstance(statement, Group):
             inner, after = self._body(statement.body, have, fed=fed)
-            return found | inner, have if statement.subshell else after
+            return found | inner, have if statement.subshell or statement.redirects else after
         if isinstance(statement, If):
             for body in statement.bodies:
                 found |= self._body(body, have, fed=fed)[0]
@@ -340,9 +341,8 @@ def _only_names_counted(simple: Simple, words: Sequence[Argument]) -> None:
     """Raises Unclear where a command, with the words that it has when it runs, may assign what was not counted."""
     if not _assigns(words):
         return
-    counted = set(_names_written(simple))
     names = {found[0] for word in words[1:] if (found := _NAME.match(word.head))}
-    if len(words) != len(simple.words) or any(word.loose for word in words) or not names <= counted:
+    if len(words) != len(simple.words) or any(word.loose for word in words) or names - set(_names_written(simple)):
         raise Unclear
 
 

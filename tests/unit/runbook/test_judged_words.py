@@ -57,6 +57,7 @@ _ENVIRONMENT = {
     "HOME": "/root",
     "NS": "shop",
     "LF_NS": "shop",
+    "x": "-C",
 }
 _WORDS = (
     "-l", "-delete", "--output=x", "a", "f.log", "*.log", "*", "?", "[-a]b", "[ab]c", "$V", '"$V"', "${V}", '"${V:-x}"',
@@ -158,7 +159,7 @@ class _Texts:
 def _overwriting(chosen: random.Random) -> str:
     """A variable is known, and something that may assign it stands somewhere before it is used, or in its loop."""
     name = chosen.choice(("x", "x", "NS", "LF_NS"))
-    known = f"{name}={chosen.choice(('a', '1'))}; " if name == "x" else ""
+    known = f"{name}={chosen.choice(('a', '1'))}; " if name == "x" and chosen.random() < 0.8 else ""
     unassigned = name == "NS" and chosen.random() < 0.2
     verb = chosen.choice(_ASSIGNING)
     word = chosen.choice((verb, verb, f'"{verb.split()[0]}"{verb[len(verb.split()[0]) :]}', "$r", '"$r"', "$m"))
@@ -166,6 +167,8 @@ def _overwriting(chosen: random.Random) -> str:
     command = chosen.choice(_SPELT).format(word) + f" {given} {chosen.choice(_FED)}"
     command = chosen.choice((command, command, command, f"{{{verb.split()[0]},{name}}} <<<-C", f": $(({name}++))",
         f": $((1-{name}--))", f": ${{{name}:=-C}}", f"{name}=-C :", f"ls {{{name}}}</dev/null", f"{name}=-C",
+        f"{{ {name}=a; }} </nonexistent", f"export {name}=a </nonexistent", f"{{ : $((1/0)); {name}=a; }}\n",
+        f"{{ : $((08)); {name}=a; }}\n", f"{{ : $((1 1)); {name}=a; }}\n",
     )) if not unassigned else "ls"  # fmt: skip
     uses = f"sort ${name} f" if name == "NS" else f'echo "${name}" ${name} 1'
     sets = f"n={name}; r={verb.split()[0]}; m='{verb} {name}'; {known}"
@@ -173,7 +176,7 @@ def _overwriting(chosen: random.Random) -> str:
         f"{command}; {uses}", f"for i in 1 2; do {uses}; {command}; done", f"if {command}; then ls; fi; {uses}",
         f"{{ {command}; }}; {uses}", f"true && {command}; {uses}", f"while {command}; do break; done; {uses}",
         f"({command}); {uses}",
-    ))  # fmt: skip
+    )).replace("\n;", "\n")  # fmt: skip
 
 
 def _pattern(words: list[Argument]) -> str:
