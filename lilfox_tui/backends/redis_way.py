@@ -7,6 +7,7 @@ import errno
 import importlib
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -19,6 +20,7 @@ from lilfox_tui.config.types import Port, SecretRef
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.base import CONNECT_AT_LEAST_S, Host
 from lilfox_tui.i18n import Message, tr
+from lilfox_tui.trusted_file import refuse
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -80,6 +82,8 @@ class RedisWay:
         from redis.backoff import NoBackoff
 
         options = self._options
+        if options.ca_file:
+            await asyncio.to_thread(refuse, Path(options.ca_file))
         password = None if options.password is None else await plain(options.password)
         async with asyncio.timeout(max(options.timeout, CONNECT_AT_LEAST_S)):
             address, port = options.address, options.port

@@ -37,8 +37,16 @@ from lilfox_tui.backup.restore import undo as undo_restore
 from lilfox_tui.backup.run import back_up, reader_of
 from lilfox_tui.backup.run import prune as prune_store
 from lilfox_tui.backup.settling import finish, take_back
-from lilfox_tui.backup.settling import settle as settle_restore
 from lilfox_tui.backup.status import Status
+from lilfox_tui.backup.unsettled import (
+    places_of,
+    refuse_hosts,
+    refuse_on_hosts,
+    refuse_shared,
+    settle_open,
+    tell_open,
+    what_stays,
+)
 from lilfox_tui.backup.verify import refuse_untrusted
 from lilfox_tui.backup.verify import verify as verify_set
 from lilfox_tui.backup.wish import Wish
@@ -79,12 +87,7 @@ async def backup(run: Run, wanted: dict[str, Any]) -> Outcome:
     """Runs a plan."""
     wish, config, plan = opened(wanted)
     async with Opening(config) as opening:
-        try:
-            await _settle_all(run, opening)
-        except (
-            LilFoxError
-        ) as error:  # the server of a restore may be gone for ever: that keeps no backup from being made
-            run.say(str(tr("a restore that was interrupted could not be settled: {error}", error=error)), "bad")
+        await tell_open(run)
         await _sweep(run, opening, plan)
         return await back_up(run, opening, plan, wish.tag)
 
@@ -127,6 +130,7 @@ async def prune(run: Run, wanted: dict[str, Any]) -> Outcome:
     _wish, config, plan = opened(wanted)
     gone: list[str] = []
     async with Opening(config) as opening:
+        await tell_open(run)
         await _sweep(run, opening, plan)
         for name, options in plan.stores.items():
             store = opening.store(name, options)
@@ -141,7 +145,7 @@ async def restore(run: Run, wanted: dict[str, Any]) -> Outcome:
     """Restores a set, or a part of one."""
     wish, config, plan = opened(wanted)
     async with Opening(config) as opening:
-        await _settle_all(run, opening)
+        left = await settle_open(run, opening, config)
         await _sweep(run, opening, plan)
         store = opening.store(wish.store or plan.main, plan.stores[wish.store or plan.main])
         async with store.lock("restore", shared=True):
@@ -157,6 +161,7 @@ async def restore(run: Run, wanted: dict[str, Any]) -> Outcome:
                     )
             known = about_set(found, signed=config.backup.signing is not None)
             made = Restore(opening, found, reader.after(proof).blocks, wanted_of(wish, plan, found), known)
+            refuse_shared(config, left, made.places)
             return await _restore(run, made)
 
 
@@ -208,8 +213,9 @@ async def undo(run: Run, wanted: dict[str, Any]) -> Outcome:
     """Puts back what was there before a set was restored."""
     wish, config = _changing(wanted)
     async with Opening(config) as opening:
-        await _settle_all(run, opening)
+        left = await settle_open(run, opening, config)
         restored = _last_restored(wish.set)
+        refuse_shared(config, left, places_of(restored.swaps))
         if wish.end_sessions:
             swaps = tuple(msgspec.structs.replace(swap, end_sessions=True) for swap in restored.swaps)
             restored = msgspec.structs.replace(restored, swaps=swaps)
@@ -222,9 +228,9 @@ async def settle(run: Run, wanted: dict[str, Any]) -> Outcome:
     wish, config = _changing(wanted)
     async with Opening(config) as opening:
         restored = await chosen_half_done(wish.set)
-        for swap in restored.swaps:
-            if (host := opening.host(swap.host or None)).protected:
-                raise NotAllowed(tr("{host} is protected: nothing is settled there", host=host.name))
+        if wish.aside:
+            return await _put_aside(run, restored)
+        refuse_hosts(config, restored)
         run.intent(str(tr("settling the restore of {set}", set=restored.set)))
         said = await (finish if wish.finish else take_back)(opening, restored)
         run.done(said)
@@ -233,16 +239,35 @@ async def settle(run: Run, wanted: dict[str, Any]) -> Outcome:
     return Outcome("ok", said, result={"set": restored.set, "settled": "finished" if wish.finish else "taken back"})
 
 
+async def _put_aside(run: Run, restored: journal.Restored) -> Outcome:
+    """No host is asked: it may be gone for good."""
+    stays = what_stays(restored)
+    run.intent(str(tr("putting the restore of {set} aside", set=restored.set)))
+    await asyncio.to_thread(journal.write, msgspec.structs.replace(restored, stage="aside"))
+    run.done(str(tr("nothing was renamed; what it left stays: {names}", names=stays)))
+    with suppress(LilFoxError):
+        await asyncio.to_thread(say_checked, restored.run)
+    return Outcome(
+        "ok",
+        str(tr("the restore of {set} is put aside as it is", set=restored.set)),
+        str(tr("look after what it left: {names}", names=stays)),
+        result={"set": restored.set, "settled": "put aside"},
+    )
+
+
 async def forget(run: Run, wanted: dict[str, Any]) -> Outcome:
     """Lets go of what restores of a set kept; with no set, of what drills of the plan left."""
     wish, config = _changing(wanted)
     async with Opening(config) as opening:
-        await _settle_all(run, opening)
+        left = await tell_open(run)
         if wish.set:
             restores = chosen_restores(wish.set)
+            refuse_shared(config, left, [place for each in restores for place in places_of(each.swaps)])
             gone = [name for restored in restores for name in await forget_kept(run, opening, restored)]
         else:
-            gone = await forget_left(run, opening, plan_named(config.backup, wish.plan).config)
+            plan = plan_named(config.backup, wish.plan).config
+            refuse_on_hosts(config, left, [options.host for options in plan.sources.values()])
+            gone = await forget_left(run, opening, plan)
     return Outcome(
         "ok",
         str(ntr("{count} that was kept is gone", "{count} that were kept are gone", len(gone))),
@@ -326,26 +351,6 @@ def _last_restored(words: str) -> journal.Restored:
         tr("no restore of {set} is known that could be undone", set=words),
         tr("known are: {sets}", sets=listed(dict.fromkeys(restored.set for restored in known)) or tr("none")),
     )
-
-
-async def _settle_all(run: Run, opening: Opening) -> None:
-    """Finishes or undoes what a crash between two renames left, unless the job that makes them still runs."""
-    for restored in await asyncio.to_thread(open_restores):
-        if journal.may_write(restored):
-            run.say(await settle_restore(opening, restored), "warning")
-        else:
-            who = journal.owner_of(restored)
-            run.say(
-                str(
-                    tr(
-                        "the restore of {set} by {user} did not come to its end, as far as can be seen: the next "
-                        "lilfox restore or backup run of {user} settles it",
-                        set=restored.set,
-                        user=who,
-                    )
-                ),
-                "warning",
-            )
 
 
 async def _sweep(run: Run, opening: Opening, plan: Plan) -> None:

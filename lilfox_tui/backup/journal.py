@@ -22,8 +22,9 @@ from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.source import Swap
 from lilfox_tui.i18n import Message, _, tr
 
-Stage = Literal["swapping", "swapped", "undoing", "undone", "forgetting", "forgotten"]
-SETTLED: frozenset[Stage] = frozenset({"swapped", "undone", "forgotten"})
+Stage = Literal["swapping", "swapped", "undoing", "undone", "forgetting", "forgotten", "aside"]
+"""``aside``: it was half done, and nobody will settle it."""
+SETTLED: frozenset[Stage] = frozenset({"swapped", "undone", "forgotten", "aside"})
 OPEN: frozenset[Stage] = frozenset({"swapping", "undoing"})
 KNOWN_FOR = timedelta(days=90)
 MOST_KNOWN = 200
@@ -71,7 +72,7 @@ def _hint(restored: Restored, noted: Path | None) -> Message:
     if noted is not None and not os.access(noted.parent, os.W_OK):
         return tr("nothing was changed; it was done as {user}: do this as {user} too", user=_owner(noted))
     if restored.stage in SETTLED or restored.undone:
-        return tr("what was to be done is done; make room there: the next lilfox backup run, restore or undo notes it")
+        return tr("what was to be done is done; make room there: the next lilfox restore or undo notes it")
     return tr("nothing was changed; make room there, then try again")
 
 

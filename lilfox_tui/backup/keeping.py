@@ -137,6 +137,8 @@ def state_of(line: KeptLine) -> Message:
         return tr("gone: the restore cannot be undone")
     if line.restored is None:
         what = tr("left by a drill or restore that did not come to its end")
+    elif line.restored.stage == "aside":
+        what = tr("left by a restore that was put aside half done")
     elif line.restored.stage == "undone":
         what = tr("what was restored and undone")
     else:

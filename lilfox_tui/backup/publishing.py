@@ -130,7 +130,7 @@ class Publication:
         names = list(self.parts)
         manifest = Manifest(
             **msgspec.structs.asdict(self._heading),
-            finished=datetime.now(UTC),
+            finished=max(datetime.now(UTC), self._heading.created),  # the clock may have been put back meanwhile
             sources=_sources(self.parts.values(), missing or {}),
             parts=tuple(self.parts.values()),
             missing=dict(missing or {}),

@@ -51,7 +51,9 @@ def _title(kind: Kind, wish: Wish) -> Message:
         "drill": tr("drill {set}", set=chosen),
         "restore": tr("restore {set}", set=chosen),
         "undo": tr("undo the restore of {set}", set=chosen),
-        "settle": tr("finish the restore of {set}", set=chosen)
+        "settle": tr("put the restore of {set} aside", set=chosen)
+        if wish.aside
+        else tr("finish the restore of {set}", set=chosen)
         if wish.finish
         else tr("take back the restore of {set}", set=chosen),
         "forget": tr("let go of what the restore of {set} kept", set=chosen)

@@ -22,6 +22,7 @@ from lilfox_tui.backup.opening import Opening
 from lilfox_tui.backup.phases import phase
 from lilfox_tui.backup.settling import settle, undo_rest, undo_swap
 from lilfox_tui.backup.source import Change, Comparison, Goal, Swap, Target
+from lilfox_tui.backup.unsettled import Place
 from lilfox_tui.backup.verify import refuse_untrusted
 from lilfox_tui.errors import HostError, LilFoxError, NotAllowed
 from lilfox_tui.i18n import clauses, tr
@@ -85,6 +86,15 @@ class Restore:
     def where(self) -> Mapping[str, str]:
         """Source → where it goes, for people."""
         return {source: target.where for source, target in self._targets.items()}
+
+    @property
+    def places(self) -> list[Place]:
+        """What is replaced."""
+        return [
+            Place(self._wanted.sources[source].host or "", name)
+            for source, target in self._targets.items()
+            for name in target.replaces
+        ]
 
     @property
     def names(self) -> Mapping[str, str]:
@@ -210,7 +220,7 @@ class Restore:
                     set=self._set.id,
                     second=second,
                 ),
-                tr("the next lilfox backup run, restore or undo finishes it or takes it back, once the host answers"),
+                tr("once the host answers: lilfox backup settle {job} --finish or --take-back", job=restored.run),
             ) from None
         now = next(each for each in journal.read_all() if each.run == restored.run)
         if now.stage != "swapped":

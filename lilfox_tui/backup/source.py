@@ -262,6 +262,11 @@ class Target(Protocol):
         """For people: ``database lilfox on db-1``."""
         ...
 
+    @property
+    def replaces(self) -> tuple[str, ...]:
+        """The databases, or the paths, in whose place it puts something; of a table its database."""
+        ...
+
     async def checks(self) -> list[Check]:
         """Everything that can be known to fail, before the first write anywhere: versions, room, roles, extensions,
         the server's identity, sessions in the way, what is there and newer."""

@@ -26,6 +26,8 @@ class Wish(Struct, frozen=True, kw_only=True):
     """What the set is called that is made."""
     finish: bool = True
     """What is half done is finished; else it is taken back."""
+    aside: bool = False
+    """What is half done is put aside as it is: it can never be settled."""
     only: str = ""
     sources: tuple[str, ...] = ()
     """Those of the set's that are restored; all when empty."""

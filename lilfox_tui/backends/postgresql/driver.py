@@ -9,6 +9,7 @@ import re
 import socket
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
@@ -20,6 +21,7 @@ from lilfox_tui.config.types import SecretRef
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.base import CONNECT_AT_LEAST_S, Host
 from lilfox_tui.i18n import Message, tr
+from lilfox_tui.trusted_file import refuse
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection, Error
@@ -75,6 +77,8 @@ class DriverSession:
         from psycopg import AsyncConnection
 
         login = self._login
+        if login.ca_file not in ("", "system"):  # "system" is libpq's word for the certificates of the machine
+            await asyncio.to_thread(refuse, Path(login.ca_file))
         password = None if login.password is None else await plain(login.password)
         async with asyncio.timeout(max(self._timeout_s, CONNECT_AT_LEAST_S)):
             address, port = login.address, login.port

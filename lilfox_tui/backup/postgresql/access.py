@@ -7,10 +7,12 @@ process that takes it away when this one ends, however that happens.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shlex
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.postgresql.clients import Clients, find_clients
@@ -19,10 +21,13 @@ from lilfox_tui.backup.postgresql.passfile import callers_password
 from lilfox_tui.config.secrets import resolve
 from lilfox_tui.errors import HostError
 from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.i18n import tr
+from lilfox_tui.trusted_file import refuse
 
 CLEAN = ("env", "-i", "PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C")
 _HOLD_TIMEOUT_S = 30.0
+_TLS_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 _HOLD = r"""
 umask 077
 folder=$(mktemp -d "/tmp/lilfox-pass-XXXXXXXX") || exit 1
@@ -76,10 +81,11 @@ async def opened(
     and keeps the password in reach of them.
 
     Nothing has been asked of the server yet. Raises BackupError where no client programs are, HostError, LilFoxError
-    for a secret that cannot be read.
+    for a secret that cannot be read, NotTrusted for a file of the connection that others can write.
     """
     if clients is None:
         clients = await find_clients(host, folder=binaries, run_as=connection.run_as)
+    await asyncio.to_thread(_refuse_files, host, connection, clients)
     access = Access(host, connection, clients, "")
     password = await resolve(connection.password) if connection.password else callers_password(connection, os.environ)
     if password is None:
@@ -87,6 +93,17 @@ async def opened(
         return
     async with _held(access, password) as path:
         yield Access(host, connection, clients, path)
+
+
+def _refuse_files(host: Host, connection: Connection, clients: Clients) -> None:
+    """Whose certificates are believed. Those of another host, and those that another account reads and may own, are
+    for their owners to keep. Raises NotTrusted."""
+    if not isinstance(host, LocalHost) or clients.account:
+        return
+    for name in _TLS_FILES:
+        path = connection.parameters.get(name, "")
+        if path and (name, path) != ("sslrootcert", "system"):
+            refuse(Path(path))
 
 
 @asynccontextmanager

@@ -125,6 +125,11 @@ class DatabaseTarget:
             return str(tr("a scratch database on {server}", server=self._way.connection.server))
         return str(tr("database {names} on {host}", names=names, host=self._way.host.name))
 
+    @property
+    def replaces(self) -> tuple[str, ...]:
+        """See :attr:`Target.replaces`."""
+        return tuple(aim.database for aim in self._aims)
+
     async def checks(self) -> list[Check]:
         """See :meth:`Target.checks`."""
         try:

@@ -32,6 +32,11 @@ class TreeTarget:
         places = " + ".join(clean(piece.wish.target) for piece in pieces)
         self.where = places if options.host is None else f"{options.host}:{places}"
 
+    @property
+    def replaces(self) -> tuple[str, ...]:
+        """See :attr:`Target.replaces`."""
+        return tuple(piece.wish.target for piece in self._pieces)
+
     async def checks(self) -> list[Check]:
         """See :meth:`Target.checks`. The whole archive is read here: what must not be restored is found before the
         first write."""

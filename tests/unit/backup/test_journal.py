@@ -14,10 +14,11 @@ import pytest
 from msgspec.structs import replace
 
 from lilfox_tui import paths
-from lilfox_tui.backup import effects, journal
+from lilfox_tui.backup import journal
 from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.journal import Restored
 from lilfox_tui.backup.opening import Opening
+from lilfox_tui.backup.unsettled import settle_open
 from lilfox_tui.config.model import Config
 from tests.unit.backup.noted_run import NotedRun
 
@@ -113,10 +114,10 @@ async def test_what_another_user_left_in_the_middle_is_told_and_left(place: Path
     run = NotedRun()
     async with Opening(Config()) as opening:
         with as_nobody(place):
-            await effects._settle_all(run, opening)
+            await settle_open(run, opening, Config())
         assert any("by root did not come to its end" in text for text in run.told("warning"))
         assert journal.read_all()[0].stage == "swapping"
-        await effects._settle_all(run, opening)
+        await settle_open(run, opening, Config())
     assert journal.read_all()[0].stage == "swapped", "root settles it"
 
 
