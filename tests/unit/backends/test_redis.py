@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from lilfox_tui.backends.kinds.celery import keys_of
@@ -9,6 +11,7 @@ from lilfox_tui.backends.kinds.rabbitmq import _NodeRow, _of_nodes
 from lilfox_tui.backends.kinds.redis import Info, Options, RedisServer
 from lilfox_tui.backends.redis_way import RedisWay
 from lilfox_tui.metrics.model import Level
+from lilfox_tui.trusted_file import NotTrusted
 
 MIB = 1024**2
 FULL: dict[str, object] = {"used_memory": 96, "maxmemory": 100}
@@ -50,6 +53,14 @@ def test_connections_that_are_rejected_are_told_while_they_are() -> None:
 
 def test_a_queue_of_celery_is_a_list_for_each_priority() -> None:
     assert keys_of("q", (0, 3)) == ["q", "q\x06\x163"]
+
+
+async def test_a_ca_file_that_others_can_write_is_not_believed(tmp_path: Path) -> None:
+    (ca := tmp_path / "ca.pem").write_text("")
+    ca.chmod(0o666)
+    way = RedisWay(Options(address="127.0.0.1", port=1, tls=True, ca_file=str(ca)), None)
+    with pytest.raises(NotTrusted, match="others decide"):
+        await way.ask(lambda client: client.ping())
 
 
 def test_an_address_is_shown_with_its_port() -> None:

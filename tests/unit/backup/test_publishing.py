@@ -7,13 +7,14 @@ import random
 import stat
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 import pyrage
 import pytest
 
+from lilfox_tui.backup.accounting import trouble_of
 from lilfox_tui.backup.errors import BackupError, BrokenSet, NotReady, StoreError
 from lilfox_tui.backup.local_store import LocalStore
 from lilfox_tui.backup.manifest import Manifest, Part
@@ -199,6 +200,17 @@ async def test_a_part_without_a_manifest_is_bounded_by_the_room_there_is(store: 
 async def failing(error: BaseException) -> AsyncGenerator[bytes, None]:
     yield DATA
     raise error
+
+
+async def test_a_set_is_whole_though_the_clock_was_put_back_hours_meanwhile(store: LocalStore) -> None:
+    began = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=3)
+    stamp = f"{began:%Y%m%d_%H%M%S}"
+    heading = msgspec.structs.replace(HEADING, id=f"lilfox_{stamp}", created=began, offset_s=0)
+    async with Publication(store, heading) as publication:
+        await publication.of("app", "files").put("app", ".tar", "files", of(DATA))
+        manifest = await publication.publish()
+    assert manifest.finished == began
+    assert str(trouble_of(manifest, stamp)) == ""
 
 
 async def test_of_a_run_that_fails_nothing_stays(store: LocalStore) -> None:
