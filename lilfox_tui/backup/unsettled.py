@@ -108,7 +108,8 @@ def what_stays(restored: Restored) -> str:
     for swap in restored.swaps:
         names = [clean(name) for one in swap.renames for name in (one.target, one.staged, one.before) if name]
         within = f" ({clean(swap.within)})" if swap.within else ""
-        texts.append(f"{clean(swap.host) or tr('this machine')}{within}: {listed(names)}")
+        host = clean(swap.host) or str(tr("this machine"))
+        texts.append(f"{host}{within}: {listed(names)}")
     return str(clauses(texts))
 
 
