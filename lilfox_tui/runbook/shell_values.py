@@ -92,7 +92,8 @@ _CALCULATION = re.compile(r"[0-9+*/%() \t-]*")
 _NOT_CALCULATED = re.compile(r"\+\+|--|\*\*|[/%](?![ \t]*[1-9])|\b0[0-9]")
 _OF_CALCULATIONS = (ast.BinOp, ast.UnaryOp, ast.Constant, ast.operator, ast.unaryop)
 _NAMES = re.compile(r"\$?([A-Za-z_][A-Za-z0-9_]*)|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|" + _PLACEHOLDER.pattern)
-_DIGITS_ONLY = frozenset("?#$!")
+_DIGITS_ONLY = frozenset("?#$")
+"""Never empty; ``$!`` is, where nothing runs in the background, and the next word takes its place."""
 _MOST_BRACES = 50
 
 

@@ -21,6 +21,12 @@ def _printf(call: Call, _context: Context) -> Verdict:
     return "unknown" if written is None or _COUNTS_WRITTEN.search(written) else "read"
 
 
+def _sleep(call: Call, _context: Context) -> Verdict:
+    """``infinity`` has no end, in whatever way it is written."""
+    ends = all(text is None or re.fullmatch(r"[0-9.]+[smhd]?", text) for text in call.texts)
+    return "read" if ends else "follow"
+
+
 def _test(words: Sequence[Argument], _context: Context) -> Verdict:
     """The meaning of an expression goes by the count of its words."""
     if not all(word.is_one for word in words):
@@ -109,5 +115,5 @@ TABLE: dict[str, Spec] = {
     "times": Spec(),
     "jobs": Spec(reads="-l -p -r -s"),
     "wait": Spec(),
-    "sleep": Spec(operands="text*"),
+    "sleep": Spec(operands="text*", check=_sleep),
 }

@@ -27,7 +27,7 @@ _NONE = Spec()
 _NAMES = Spec(operands="text*")
 _RBD = (
     "-p=text --pool=text --namespace=text --image=text --snap=text --format=word --pretty-format "
-    "--cluster=word --id=word"
+    "--cluster=/[A-Za-z0-9_-]+/ --id=/[A-Za-z0-9_.-]+/"
 )
 _RBD_READS = Spec(reads=f"{_RBD} -l --long -v --verbose -a --all", operands="text*")
 _ETCD = (
@@ -52,9 +52,18 @@ def _ceph(call: Call, _context: Context) -> Verdict:
     return "read" if _CEPH.fullmatch(joined) else "change" if known else "unknown"
 
 
+_KV = re.compile(r"/?(?:secrets?|kv[A-Za-z0-9_-]*)(?:/(?!(?:creds|issue|login)(?:/|$))[A-Za-z0-9_.-]+)*/?")
+"""Where data is kept. Elsewhere a path may make something when it is read: an account, a token."""
+
+
+def _vault_kv(call: Call, _context: Context) -> Verdict:
+    return "read" if all(text is not None and _KV.fullmatch(text) for text in call.texts) else "unknown"
+
+
 TABLE: dict[str, Spec] = {
     "ceph": Spec(
-        reads="-s --status -f=word --format=word --cluster=word --id=word -n=word --name=word -v --version "
+        reads="-s --status -f=word --format=word --cluster=/[A-Za-z0-9_-]+/ --id=/[A-Za-z0-9_.-]+/ "
+            "-n=/[A-Za-z0-9_.-]+/ --name=/[A-Za-z0-9_.-]+/ -v --version "
             "--connect-timeout=number",
         follows="-w --watch", operands="text*", check=_ceph,
     ),
@@ -106,21 +115,21 @@ TABLE: dict[str, Spec] = {
     ),
     "consul": Spec(
         subs={
-            "members": Spec(reads="-detailed -wan -status=text -http-addr=text -token=text", single=True),
-            "info": Spec(reads="-http-addr=text -token=text", single=True),
+            "members": Spec(reads="-detailed -wan -status=text -token=text", single=True),
+            "info": Spec(reads="-token=text", single=True),
             "version": _NONE,
             "catalog": Spec(subs=dict.fromkeys(("services", "nodes", "datacenters"), Spec(
-                reads="-tags -service=text -node=text -detailed -http-addr=text", single=True))),
-            "operator": Spec(subs={"raft": Spec(subs={"list-peers": Spec(reads="-stale=word -http-addr=text",
+                reads="-tags -service=text -node=text -detailed", single=True))),
+            "operator": Spec(subs={"raft": Spec(subs={"list-peers": Spec(reads="-stale=word",
                 single=True)}),
                                    "autopilot": Spec(subs={"get-config": _NONE, "state": _NONE})}),
-            "kv": Spec(subs={"get": Spec(reads="-detailed -keys -recurse -raw -http-addr=text", single=True, operands=
+            "kv": Spec(subs={"get": Spec(reads="-detailed -keys -recurse -raw", single=True, operands=
                 "text")}),
         },
     ),
     "vault": Spec(
         subs={
-            "status": Spec(reads="-format=word -address=text", single=True), "version": _NONE,
+            "status": Spec(reads="-format=word", single=True), "version": _NONE,
             "operator": Spec(subs={"raft": Spec(subs={"list-peers": Spec(reads="-format=word", single=True),
                                                       "autopilot": Spec(subs={"state": _NONE})})}),
             "secrets": Spec(subs={"list": Spec(reads="-detailed -format=word", single=True)}),
@@ -129,7 +138,7 @@ TABLE: dict[str, Spec] = {
             "audit": Spec(subs={"list": Spec(reads="-detailed", single=True)}),
             "token": Spec(subs={"lookup": Spec(reads="-format=word -accessor", single=True)}),
             "kv": Spec(subs=dict.fromkeys(("get", "list"), Spec(
-                reads="-format=word -field=word -mount=text -version=number", single=True, operands="text"))),
+                reads="-format=word -field=word -version=number", single=True, operands="text", check=_vault_kv))),
         },
     ),
     "nomad": Spec(

@@ -45,8 +45,11 @@ _SWARM = {
     "stack": Spec(subs={"ls": _LISTED, "ps": _LISTED, "services": _LISTED}),
     "context": Spec(subs={"ls": _LISTED, "show": Spec()}),
 }  # fmt: skip
+_LOCAL = r"/(?!github\.com/)[A-Za-z0-9_./-]+/"
+"""Compose fetches what looks like an address."""
 _COMPOSE = Spec(
-    reads="-f=path --file=path -p=name --project-name=name --profile=word --env-file=path --project-directory=path",
+    reads=f"-f={_LOCAL} --file={_LOCAL} -p=name --project-name=name --profile=word --env-file=path "
+    "--project-directory=path",
     subs={
         "ps": Spec(reads="-a -q --all --quiet --services --status=word --filter=text --format=text --no-trunc",
             operands=

@@ -204,7 +204,9 @@ TABLE: dict[str, Spec] = {
     "zcat": _ZCAT, "bzcat": Spec(operands="path*"), "xzcat": Spec(operands="path*"), "zstdcat": Spec(operands="path*"),
     "which": Spec(reads="-a", operands="text*"),
     "whereis": Spec(reads="-b -m -s -u", operands="text*"),
-    "getent": Spec(reads="-s=service -i --service=service --no-idn", operands="word text*"),
+    "getent": Spec(
+        reads="-s=/[a-z_]+(?::[a-z_]+)?/ -i --service=/[a-z_]+(?::[a-z_]+)?/ --no-idn", operands="word text*"
+    ),
     "locale": Spec(reads="-a -m -v -c -k", operands="text*"),
     "getconf": Spec(reads="-a -v=word", operands="text*"),
     "zipinfo": Spec(reads="-1 -2 -s -m -l -v -h -t -z", operands="path*"),

@@ -48,8 +48,8 @@ def _judge(spec: Spec, words: Sequence[Argument], context: Context, above: Mappi
         if sub is None:
             return spec.otherwise if worst(found) != "unknown" else "unknown"
         return worst(found | {_judge(sub, rest[1:], context, table if spec.inherits else {})})
-    if spec.subs and not call.options:
-        found.add(spec.alone)
+    if spec.subs:
+        found.add(spec.alone)  # whatever its options: some read commands from what they are fed
     if spec.needs and not call.has(*spec.needs.split()):
         found.add(spec.otherwise)
     if spec.runs >= 0:

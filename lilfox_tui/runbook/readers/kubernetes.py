@@ -57,6 +57,11 @@ def _exec(words: Sequence[Argument], context: Context) -> Verdict:
     return worst([before, context.words(words[place + 1 :], context.fed)])
 
 
+def _one_pod(call: Call, _context: Context) -> Verdict:
+    """Without one in front of ``--`` the first word behind it is the pod."""
+    return "read" if len(call.operands) == 1 else "unknown"
+
+
 def _rsh_command(call: Call, context: Context) -> Verdict:
     if len(call.operands) < 2:
         return "unknown" if context.fed else "interactive"
@@ -69,7 +74,7 @@ def _upgrade(call: Call, _context: Context) -> Verdict:
 
 _EXEC = Spec(
     reads=f"{_ALL} -c=name --container=name -q --quiet[=bool] --pod-running-timeout=time",
-    interactive="-i -t --stdin[=bool] --tty[=bool]", operands="text",
+    interactive="-i -t --stdin[=bool] --tty[=bool]", operands="text", check=_one_pod,
 )  # fmt: skip
 _RSH = Spec(
     reads=f"{_ALL} -c=name --container=name -T --no-tty[=bool] -t --tty[=bool] --timeout=number", operands="text text*",

@@ -6,7 +6,7 @@ import re
 
 _HANDED = re.compile(
     r"LANG|LC_[A-Z]+|TZ|NO_COLOR|COLUMNS|PG(?:HOST|PORT|USER|DATABASE|PASSWORD|PASSFILE|SSLMODE)|ETCDCTL_API"
-    r"|REDISCLI_AUTH|MYSQL_PWD|VAULT_ADDR|VAULT_TOKEN|CONSUL_HTTP_ADDR|AWS_PROFILE|AWS_(?:DEFAULT_)?REGION"
+    r"|REDISCLI_AUTH|MYSQL_PWD|VAULT_TOKEN|AWS_PROFILE|AWS_(?:DEFAULT_)?REGION"
 )
 """Names that may be handed to a program: others say which pager, editor, plug-in or library it runs."""
 _OWN = re.compile(r"(?!.*_proxy)(?!histchars$|auto_resume$|npm_)[a-z][A-Za-z0-9_]*")
@@ -26,6 +26,8 @@ _OF_ONES_OWN = re.compile(
     r"(?!LD_|GIT_|BASH_)(?:[A-Z0-9]+_)+(?:NAMESPACE|NS|POD|PODS|NODE|NODES|PVC|PV|SC|DEPLOYMENT|UUID|MAC|VM|VMI)"
 )
 """Names for what a cluster has: no program takes from one of these what it runs."""
+_TAKEN = frozenset({"LOG_DIR", "VAULT_ADDR", "CONSUL_HTTP_ADDR"})
+"""Names that look like a fence's own: programs make such a folder, or send their token there."""
 _FOLDERS = frozenset({"/bin", "/usr/bin", "/sbin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"})
 
 
@@ -36,6 +38,8 @@ def may_be_handed(name: str) -> bool:
 
 def may_be_assigned(name: str) -> bool:
     """Whether it may be a variable of the shell, exported or not."""
+    if name in _TAKEN:
+        return False
     if _OWN.fullmatch(name) or _HANDED.fullmatch(name):
         return True
     if _OF_ONES_OWN.fullmatch(name):

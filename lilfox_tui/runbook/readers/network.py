@@ -14,7 +14,9 @@ from lilfox_tui.runbook.shell_values import Argument
 
 
 def _ping(call: Call, _context: Context) -> Verdict:
-    return "read" if call.has("-c", "-w") else "follow"
+    """A deadline or a count of 0 is none."""
+    ends = any(re.search("[1-9]", each.text or "") for each in call.values("-c", "-w"))
+    return "read" if ends else "follow"
 
 
 def _nslookup(call: Call, _context: Context) -> Verdict:
@@ -22,7 +24,7 @@ def _nslookup(call: Call, _context: Context) -> Verdict:
 
 
 def _tcpdump(call: Call, _context: Context) -> Verdict:
-    return "read" if call.has("-c", "-r", "-D", "--count", "--list-interfaces") else "follow"
+    return "read" if call.has("-c", "-r", "-D", "--list-interfaces") else "follow"
 
 
 def _netns(words: Sequence[Argument], context: Context) -> Verdict:
@@ -65,7 +67,7 @@ _OBJECTS = {
 }  # fmt: skip
 _NAMES = Spec(
     reads="-t=type -x=address -p=port -q=name -c=class -4 -6 -m -r -v -i",
-    operands="/[+@]?[A-Za-z0-9_.:\\/=-]+/*", single=True, ends=False,
+    operands="/(?!\\+[oO])[+@]?[A-Za-z0-9_.:\\/=-]+/*", single=True, ends=False,
 )  # fmt: skip
 _OVS = dict.fromkeys(
     ("show", "list", "find", "list-br", "list-ports", "list-ifaces", "ls-list", "lr-list", "lsp-list", "lrp-list",
@@ -150,7 +152,7 @@ TABLE: dict[str, Spec] = {
         "-y=type --interface=interface --count --list-interfaces --immediate-mode",
         operands="text*", check=_tcpdump,
     ),
-    "whois": Spec(reads="-H -h=host -p=port", operands="text"),
+    "whois": Spec(reads="-H -h=/[A-Za-z0-9.-]+/", operands="text"),
     "showmount": Spec(reads="-a -d -e --all --directories --exports --no-headers", operands="host"),
     "rpcinfo": Spec(reads="-p -s -m", operands="host"),
     "nfsstat": Spec(reads="-c -s -n -r -m -v -l -o=facility -2 -3 -4 --client --server --nfs --rpc --mounts"),

@@ -16,6 +16,16 @@ def _free(call: Call, _context: Context) -> Verdict:
     return "follow" if endless else "read"
 
 
+def _iotop(call: Call, _context: Context) -> Verdict:
+    """In batches it has no end without a count."""
+    return "follow" if call.has("-b", "--batch") and not call.has("-n", "--iter") else "read"
+
+
+def _lsof(call: Call, _context: Context) -> Verdict:
+    """``+r`` repeats as ``-r`` does, until there is nothing to list."""
+    return "follow" if any(each.head.startswith("+r") for each in call.operands) else "read"
+
+
 def _top(call: Call, _context: Context) -> Verdict:
     return "read" if call.has("-n", "--iterations") or not call.has("-b", "--batch-mode") else "follow"
 
@@ -81,13 +91,13 @@ TABLE: dict[str, Spec] = {
         reads="-b -o -P -a -k -t -q -n=number -d=number -p=pid -u=user --batch --only --processes --accumulated "
             "--kilobytes "
         "--time --quiet --iter=number --delay=number --pid=pid --user=user",
-        needs="-b --batch", otherwise="interactive",
+        needs="-b --batch", otherwise="interactive", check=_iotop,
     ),
     "lsof": Spec(
         reads="-n -P -t -l -a -R -U -N -V -b -w -X -O -i[=address] -p=pids -u=users -c=name -g[=groups] -d=fds "
             "-s[=states] "
         "-F[=fields] -K[=i] -S[=seconds]",
-        follows="-r[=seconds]", operands="text*",
+        follows="-r[=seconds]", operands="text*", check=_lsof,
     ),
     "fuser": Spec(reads="-v -u -m -a -c -4 -6 -n=space -M --verbose --user --mount --all --namespace=space",
                   operands="text*", ends=False),
@@ -108,7 +118,7 @@ TABLE: dict[str, Spec] = {
         "--show-parents --long --numeric-sort --uid-changes --unicode --thread-names --hide-threads",
         operands="text*",
     ),
-    "pmap": Spec(reads="-x -X -d -q -p -A=range -c -n --extended --device --quiet --show-path", operands="pid*"),
+    "pmap": Spec(reads="-x -X -d -q -p -A=range -c --extended --device --quiet --show-path", operands="pid*"),
     "pwdx": Spec(operands="pid*"),
     "prlimit": Spec(reads="-p=pid --pid=pid --output=columns -o=columns --noheadings --raw", check=_limits),
     "uptime": Spec(reads="-p -s --pretty --since"),

@@ -68,10 +68,13 @@ def _local_file(value: Argument, context: Context) -> Verdict:
     return "unknown" if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", value.head) else _data(value, context)
 
 
+_OF_THE_HOST = re.compile(r"/(?:etc|root|var/lib/kubelet|var/lib/rancher|run/patroni)/[A-Za-z0-9_./-]+")
+
+
 def _host_config(value: Argument, _context: Context) -> Verdict:
-    """A file that says which programs are run: one of the machine's own."""
+    """A file that says which programs are run: one of the machine's own, where only root writes."""
     text = value.text
-    good = text is not None and re.fullmatch(r"/(?:etc|var/lib|root|run)/[A-Za-z0-9_./-]+", text) and ".." not in text
+    good = text is not None and _OF_THE_HOST.fullmatch(text) and ".." not in text
     return "read" if good else "unknown"
 
 

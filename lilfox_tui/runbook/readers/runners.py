@@ -12,6 +12,9 @@ from lilfox_tui.runbook.shell_values import Argument
 
 _ASSIGNED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=")
 _ANY_WORDS = Argument((None,), loose=True)
+_DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)[smhd]?")
+_ENDING = re.compile(r"(?:SIG)?(?:TERM|KILL|INT|HUP|QUIT)|9|15")
+"""Signals that end what gets them."""
 _ONLY_BASH = re.compile(r"\$['\"]|&>|\|&|[<>]\(|\[\[|<<<|;&|\+=|\bfunction\b|\$\[|\bsource\b")
 """What another shell than bash reads as something else."""
 
@@ -42,11 +45,15 @@ def _sudo(call: Call, context: Context) -> Verdict:
 
 
 def _timeout(call: Call, context: Context) -> Verdict:
-    """What follows ends with it."""
+    """What follows ends with it, if it ever ends: after ``0`` it does not, nor by a signal that ends nothing."""
     if len(call.operands) < 2 or not call.operands[0].is_one:
         return "unknown"
     found = context.words(call.operands[1:], context.fed)
-    return "read" if found == "follow" else found
+    lasts = call.operands[0].text or ""
+    ends = _DURATION.fullmatch(lasts) and re.search("[1-9]", lasts)
+    signals = [each.text or "" for each in call.values("-s", "--signal")]
+    ends = ends and all(_ENDING.fullmatch(each) for each in signals)
+    return "read" if found == "follow" and ends else found
 
 
 def _found_command(call: Call, context: Context) -> Verdict:
@@ -58,6 +65,8 @@ def _found_command(call: Call, context: Context) -> Verdict:
 def _xargs(call: Call, context: Context) -> Verdict:
     """Its command gets words that nobody knows: at its end, or where ``-I`` says."""
     words = list(call.operands)
+    if call.has("-I") and (len(call.values("-I")) > 1 or call.has("-n", "-L", "--max-args", "--max-lines")):
+        return "unknown"  # the last of them counts, and what was to be replaced stands as it is
     for value in call.values("-I"):
         mark = value.text
         if not mark or any(word.text is None for word in words):
@@ -172,7 +181,7 @@ TABLE: dict[str, Spec] = {
         "--chgexit --no-wrap",
         operands="text*", permutes=False, check=_watch,
     ),
-    "nsenter": Spec(reads="-t=pid --target=pid -n -m -u -i -p -C --net --mount --uts --ipc --pid --cgroup", runs=0),
+    "nsenter": Spec(reads="-t=pid --target=pid -n -u -i -p -C --net --uts --ipc --pid --cgroup", runs=0),
     "bash": Spec(own=_bash),
     "sh": Spec(own=_sh),
     "su": _SU,

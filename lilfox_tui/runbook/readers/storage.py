@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from lilfox_tui.runbook.readers.spec import Call, Context, Spec, Verdict
 
 
 def _endless(call: Call, _context: Context) -> Verdict:
     """A last number is an interval."""
-    numbers = [text for text in call.texts if text is not None and text.isdecimal()]
+    numbers = [text for text in call.texts if text is not None and re.fullmatch(r"[0-9]+(?:\.[0-9]*)?", text)]
     return "follow" if len(numbers) == 1 else "read"
 
 

@@ -104,7 +104,7 @@ TABLE: dict[str, Spec] = {
     ),
     "rc-status": Spec(reads="-a -l -s -c --all"),
     "initctl": Spec(subs={"list": _NONE, "status": Spec(operands="word")}),
-    "monit": Spec(subs={"status": Spec(operands="word"), "summary": Spec(operands="word")}),
+    "monit": Spec(alone="change", subs={"status": Spec(operands="word"), "summary": Spec(operands="word")}),
     "chronyc": Spec(alone="interactive",
         reads="-n -c -4 -6", subs=dict.fromkeys(("tracking", "sources", "sourcestats", "activity", "ntpdata",
             "serverstats"),
@@ -115,6 +115,7 @@ TABLE: dict[str, Spec] = {
                  operands="host*"),
     "ntpstat": Spec(),
     "lilfox": Spec(
+        alone="interactive",
         reads="--config=host-config --host=word --language=word --json", inherits=True,
         subs={
             "check": Spec(reads="--json", operands="word*"),

@@ -43,7 +43,7 @@ TABLE: dict[str, Spec] = {
             "verify": _openssl("-CAfile=local-file -CApath=local-file -untrusted=local-file -trusted=local-file "
                 "-verbose -purpose=word "
                 "-partial_chain "
-                               "-crl_check -show_chain -verify_hostname=text", "path*"),
+                               "-crl_check -show_chain -verify_hostname=text", "local-file*"),
             "s_client": Spec(
                 reads="-connect=text -host=text -port=number -servername=text -noservername -showcerts "
                     "-CAfile=local-file "
@@ -57,7 +57,7 @@ TABLE: dict[str, Spec] = {
                 operands="/[A-Za-z0-9_.:-]+/", single=True, ends=False, check=_s_client,
             ),
             "ciphers": _openssl("-v -V -s -tls1_2 -tls1_3", "/[A-Za-z0-9_:!+@=-]+/"),
-            "dgst": _openssl("-md5 -sha1 -sha256 -sha384 -sha512 -r -hex -c", "path*"),
+            "dgst": _openssl("-md5 -sha1 -sha256 -sha384 -sha512 -r -hex -c", "local-file*"),
             "asn1parse": _openssl("-in=local-file -inform=word -i -dump -offset=number -length=number "
                 "-strparse=number"),
         },
@@ -68,7 +68,7 @@ TABLE: dict[str, Spec] = {
             "-sslserver=text",
         needs="-list -printcert", single=True, ends=False,
     ),
-    "certbot": Spec(subs={"certificates": Spec()}),
+    "certbot": Spec(alone="change", subs={"certificates": Spec()}),
     "gpg": Spec(reads="-k -K --list-keys --list-secret-keys --fingerprint",
                 needs="-k -K --list-keys --list-secret-keys --fingerprint", operands="text*"),
     "cfssl": Spec(subs={"certinfo": Spec(reads="-cert=local-file -domain=text -csr=path", single=True)}),

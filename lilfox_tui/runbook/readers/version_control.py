@@ -77,7 +77,7 @@ _TABLE = {
     "diff-tree": Spec(reads=f"-r -t --root --no-commit-id {_DIFFS}", operands="text*"),
     "grep": Spec(reads="-n -i -w -v -l -L -c -E -F -G -P -h -H -o -q -e=pattern -A=number -B=number -C=number --cached "
                  "--line-number --ignore-case --count --files-with-matches --no-color", operands="text*"),
-    "branch": _listing("-l", "--list"),
+    "branch": _listing("--list"),
     "tag": _listing("-l", "--list"),
     "remote": Spec(reads="-v --verbose", subs={"show": Spec(reads="-n", operands="/[A-Za-z0-9_.-]+/*"), "get-url": Spec(
         reads="--push --all", operands="text")}),
