@@ -328,9 +328,9 @@ def decides(statement: Statement) -> bool:
 
 
 def _name_given(word: Word) -> str:
-    """The name before ``=``, or the whole word; "" where that is not written out."""
+    """The name before ``=``, ``+=`` or ``[``, or the whole word; "" where that is not written out."""
     name, equals, _value = word.begin.partition("=")
-    return name if (equals or word.literal is not None) and "{" not in name else ""
+    return re.split(r"[+\[]", name)[0] if (equals or word.literal is not None) and "{" not in name else ""
 
 
 def _assigns(words: Sequence[Argument]) -> bool:

@@ -278,6 +278,8 @@ def test_of_a_session_what_was_typed_is_taken() -> None:
         'export P"ATH"=/tmp',
         "export {x,PATH}=/tmp",
         "{export,PATH=/tmp}",
+        "export PATH+=:/tmp",
+        "unset 'PATH[0]'",
         "time -p export PATH=/tmp",
         "for PATH in /tmp; do kill 1; done",
         "source f",
