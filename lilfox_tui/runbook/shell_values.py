@@ -21,6 +21,7 @@ from lilfox_tui.runbook.shell_syntax import (
     Output,
     Part,
     Process,
+    Simple,
     Unclear,
     Variable,
     Word,
@@ -37,6 +38,10 @@ class Argument(Struct, frozen=True):
     """It may be several words, each of which begins as this one; or none."""
     loose: bool = False
     """It may be any words at all."""
+    deep: bool = False
+    """What its pattern matches may lie in more than one folder."""
+    printed: bool = False
+    """Something in it is what a command printed, which may be what a file holds."""
 
     @property
     def text(self) -> str | None:
@@ -62,7 +67,9 @@ class Argument(Struct, frozen=True):
     def behind(self, count: int) -> Argument:
         """Without its first ``count`` characters, which are known."""
         rest = self.head[count:]
-        return Argument(((rest,) if rest else ()) + self.pieces[1:], False, self.many, self.loose)
+        return Argument(
+            ((rest,) if rest else ()) + self.pieces[1:], False, self.many, self.loose, self.deep, self.printed
+        )
 
 
 class Known(Struct, frozen=True):
@@ -94,6 +101,7 @@ _OF_CALCULATIONS = (ast.BinOp, ast.UnaryOp, ast.Constant, ast.operator, ast.unar
 _NAMES = re.compile(r"\$?([A-Za-z_][A-Za-z0-9_]*)|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|" + _PLACEHOLDER.pattern)
 _DIGITS_ONLY = frozenset("?#$")
 """Never empty; ``$!`` is, where nothing runs in the background, and the next word takes its place."""
+_OF_THE_HOST = (["hostname"], ["date"], ["uname"], ["whoami"], ["nproc"], ["arch"])
 _MOST_BRACES = 50
 
 
@@ -118,7 +126,26 @@ def one(word: Word, have: Known) -> Argument:
         else:
             begins = _add(part, have, pieces)
         undashed = begins if first else undashed
-    return Argument(_merged(pieces), undashed)
+    return Argument(_merged(pieces), undashed, printed=_printed(word, have))
+
+
+def _printed(word: Word, have: Known) -> bool:
+    """Whether what a command prints is in it, also by way of a variable."""
+    for part in word.parts:
+        if isinstance(part, Output) and not _tells_of_the_host(part):
+            return True
+        if isinstance(part, Variable) and (held := have.values.get(part.name)) is not None and held.printed:
+            return True
+    return False
+
+
+def _tells_of_the_host(output: Output) -> bool:
+    """Whether it is its name or the time, and no file."""
+    only = output.body[0] if len(output.body) == 1 else None
+    if not isinstance(only, Simple) or only.redirects or only.assignments:
+        return False
+    texts = [word.literal for word in only.words]
+    return texts[:1] in _OF_THE_HOST and not any(text is None or "/" in text for text in texts)
 
 
 def number(argument: Argument) -> bool:
@@ -226,15 +253,17 @@ def _expanded(word: Word, have: Known) -> list[Argument]:
         if only.name in _DIGITS_ONLY or held is PLAIN_WORD:
             return [PLAIN_WORD]
     pieces: list[str | None] = []
-    undashed = pattern = False
+    undashed = pattern = deep = False
     for place, part in enumerate(word.parts):
         first = not any(piece or piece is None for piece in pieces)
+        deep |= pattern and not (isinstance(part, Literal) and "/" not in part.text)
         if isinstance(part, Literal) and not part.quoted and part.text.startswith("~") and not place:
             if _pattern(part, word):
                 raise Unclear
             begins = _home(part.text, have, pieces)
         elif isinstance(part, Literal) and (pattern_at := _pattern(part, word)):
             pattern = True
+            deep |= "/" in part.text[pattern_at - 1 :]
             begins = _literal(part.text[: pattern_at - 1], have, pieces)
             begins |= pattern_at == 1 and _FIXED_SET.match(part.text) is not None
             pieces.append(None)
@@ -247,7 +276,7 @@ def _expanded(word: Word, have: Known) -> list[Argument]:
     merged = _merged(pieces)
     if not merged and not any(isinstance(part, Literal) for part in word.parts):
         return []
-    return [Argument(merged, undashed, many=pattern)]
+    return [Argument(merged, undashed, many=pattern, deep=deep, printed=_printed(word, have))]
 
 
 def _no_home_within(word: Word) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from lilfox_tui.runbook.readers.names import may_be_assigned, may_be_handed
+from lilfox_tui.runbook.readers.names import may_be_assigned, may_be_given, may_be_handed
 from lilfox_tui.runbook.readers.spec import Call, Context, Spec, Verdict
 from lilfox_tui.runbook.shell_values import Argument
 
@@ -60,6 +60,8 @@ def _export(call: Call, _context: Context) -> Verdict:
     for each in call.operands:
         name = each.head.partition("=")[0]
         if not (each.text is not None or "=" in each.head) or not (may_be_assigned(name) or may_be_handed(name)):
+            return "unknown"
+        if may_be_handed(name) and not may_be_given(name, each.behind(len(name) + 1).pieces):
             return "unknown"
     return "read"
 

@@ -79,15 +79,25 @@ def _understood(words: Sequence[Argument], table: dict[str, Option]) -> bool:
             return False
         at += 1
         if not option.role or equals:
-            if equals and not option.role:
+            if equals and (not option.role or _fetched(name, words[at - 1].behind(len(name) + 1))):
                 return False
             continue
         began = at
         while at < len(words) and words[at].is_one and not words[at].may_be_option and (at == began or _several(name)):
+            if _fetched(name, words[at]):
+                return False
             at += 1
         if at == began:
             return False
     return True
+
+
+_FETCHED = re.compile(r"@|(?:file|fileb|https?)://", re.IGNORECASE)
+
+
+def _fetched(name: str, value: Argument) -> bool:
+    """Whether it stands for what a file or an address holds; the address of a queue is its name."""
+    return _FETCHED.match(value.head) is not None and name != "--queue-url"
 
 
 def _several(name: str) -> bool:

@@ -52,7 +52,7 @@ def _ceph(call: Call, _context: Context) -> Verdict:
     return "read" if _CEPH.fullmatch(joined) else "change" if known else "unknown"
 
 
-_KV = re.compile(r"/?(?:secrets?|kv[A-Za-z0-9_-]*)(?:/(?!(?:creds|issue|login)(?:/|$))[A-Za-z0-9_.-]+)*/?")
+_KV = re.compile(r"/?(?:secrets?|kv[A-Za-z0-9_-]*)(?:/(?!(?:creds|issue|login)(?:/|$))[A-Za-z0-9_.-]++)*+/?")
 """Where data is kept. Elsewhere a path may make something when it is read: an account, a token."""
 
 

@@ -28,6 +28,9 @@ _PAIRS = re.compile(
 
 def _psql(call: Call, _context: Context) -> Verdict:
     found: set[Verdict] = set()
+    around = [(name, value) for name, value in call.options if name not in ("-c", "--command")]
+    if Call(around, call.operands).has_control:
+        return "unknown"  # where nobody but another protocol listens, it would be a line of that
     for value in call.values("-c", "--command"):
         text = value.text
         found.add("read" if text is not None and (_META.fullmatch(text) or only_reads(text)) else "unknown")
@@ -76,6 +79,8 @@ def mysql_only_reads(statement: str) -> bool:
 
 
 def _mysql(call: Call, _context: Context) -> Verdict:
+    if call.has_control:
+        return "unknown"
     texts = [each.text for each in call.values("-e", "--execute")]
     return "read" if all(text is not None and mysql_only_reads(text) for text in texts) else "unknown"
 
@@ -101,6 +106,14 @@ _REDIS_PAIRS = frozenset(
 
 
 def _redis(call: Call, context: Context) -> Verdict:
+    if call.has_control or call.sends_printed:
+        return "unknown"
+    if any(not re.fullmatch("[0-9]+", each.text or "0") for each in call.values("-r")):
+        return "follow" if _redis_command(call, context) == "read" else _redis_command(call, context)
+    return _redis_command(call, context)
+
+
+def _redis_command(call: Call, context: Context) -> Verdict:
     if call.has("--cluster"):  # what stands behind its operand is an option again
         return "read" if len(call.operands) == 1 and not call.operands[0].may_be_option else "unknown"
     if call.has("--bigkeys", "--memkeys", "--hotkeys", "--scan"):

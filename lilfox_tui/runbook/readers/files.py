@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from lilfox_tui.runbook.readers.roles import acts_when_read
 from lilfox_tui.runbook.readers.spec import Context, Fed, Spec, Verdict, worst
 from lilfox_tui.runbook.shell_values import Argument
 
@@ -69,7 +70,10 @@ def _tar(words: Sequence[Argument], _context: Context) -> Verdict:
     if letters is None or not re.fullmatch(r"-?[tvzjJ]*f", letters) or "t" not in letters:
         return "unknown"
     good = len(words) >= 2 and all(
-        word.text is not None and not word.text.startswith("-") and (place or ":" not in word.text)
+        word.text is not None
+        and not word.text.startswith("-")
+        and (place or ":" not in word.text)
+        and not acts_when_read(word)
         for place, word in enumerate(words[1:])
     )
     return "read" if good else "unknown"

@@ -176,7 +176,7 @@ def _attached(option: Option, value: Argument, call: Call) -> None:
 
 
 def _one_of(value: Argument) -> Argument:
-    return Argument(value.pieces, value.undashed)
+    return Argument(value.pieces, value.undashed, printed=value.printed)
 
 
 def _operands(written: str, operands: Sequence[Argument], context: Context) -> Verdict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 _HANDED = re.compile(
     r"LANG|LC_[A-Z]+|TZ|NO_COLOR|COLUMNS|PG(?:HOST|PORT|USER|DATABASE|PASSWORD|PASSFILE|SSLMODE)|ETCDCTL_API"
@@ -34,6 +35,12 @@ _FOLDERS = frozenset({"/bin", "/usr/bin", "/sbin", "/usr/sbin", "/usr/local/bin"
 def may_be_handed(name: str) -> bool:
     """Whether ``name=value program`` sets nothing that says what the program runs."""
     return _HANDED.fullmatch(name) is not None
+
+
+def may_be_given(name: str, pieces: Sequence[str | None]) -> bool:
+    """Whether a value may stand in a name that is handed on: a time zone is no file, and nothing has more lines."""
+    held = "".join(piece or "" for piece in pieces)
+    return not (name == "TZ" and (held[:1] == "/" or held.startswith(":/") or ".." in held)) and held.isprintable()
 
 
 def may_be_assigned(name: str) -> bool:

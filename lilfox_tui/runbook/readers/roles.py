@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Callable
 from functools import cache
@@ -27,9 +28,15 @@ def _pattern(role: str) -> re.Pattern[str]:
     return re.compile(role[1:-1], re.ASCII)
 
 
-_DEVICE = re.compile(r"(?:watchdog|n?st|ptp|input|event|mem|kmem|port|cpu)[0-9]*[alm]?")
-"""Devices that do something when they are opened or read, by name: a tape winds, a watchdog begins to count."""
-_NO_DEVICES = ("/proc/", "/sys/")
+_WINDS = re.compile(r"(?:watchdog|n?st)[0-9]*[alm]?")
+"""Devices that do something when they are opened, under whatever folder: a tape winds, a watchdog begins to count."""
+_DEVICE = re.compile(r"(?:ptp|input|event|mem|kmem|port|cpu)[0-9]*[alm]?")
+_BY_NUMBER = re.compile(r"(?:^|/)dev/(?:char|block|tape)(?:/|$)")
+_SETTINGS = re.compile(r"/(?:sys|proc/sys)/")
+_TO_ALL = re.compile(r"/(?:root|cwd|fd)/")
+"""From a folder of a process to any other."""
+_DEVICES = re.compile(r"(?:^|/)dev/")
+_MAY_BE_DEVICES = ("/", "/d", "/de", "/dev")
 _OPEN = (
     "/dev/fd/",
     "/dev/tcp/",
@@ -46,12 +53,25 @@ _OPEN = (
 def acts_when_read(path: Argument) -> bool:
     """Whether a path may be a device of which reading is no mere reading."""
     if path.text is None:
-        return bool(re.match(r"/+dev/", path.head)) and not path.head.startswith(_OPEN)
-    return (
-        not path.text.startswith(_NO_DEVICES)
-        and _DEVICE.fullmatch(path.text.rpartition("/")[2]) is not None
-        and ("/dev/" in path.text or path.text.startswith(("watchdog", "st", "nst")))
-    )
+        head = _normal(path.head)
+        if head in _MAY_BE_DEVICES:
+            return path.deep or not path.many  # ``/*`` alone is no more than the folders there
+        return bool(_DEVICES.search(head)) and not head.startswith(_OPEN)
+    text = _normal(path.text)
+    name = text.rpartition("/")[2]
+    if _BY_NUMBER.search(text) or name == "trace_pipe" or (name == "kmsg" and "/proc/" in text):
+        return True  # what is read there is gone, or is whatever device has the number
+    if _SETTINGS.match(text) and not _TO_ALL.search(text):
+        return False
+    return bool(_WINDS.fullmatch(name) or ("/dev/" in text and _DEVICE.fullmatch(name)))
+
+
+def _normal(path: str) -> str:
+    """As a path is looked for: without ``..``, ``.`` and ``//``."""
+    if not path:
+        return ""
+    ends = "/" if path.endswith("/") and path.strip("/") else ""
+    return re.sub("^/+", "/", posixpath.normpath(path)) + ends
 
 
 def _data(value: Argument, _context: Context) -> Verdict:

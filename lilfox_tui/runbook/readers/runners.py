@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from lilfox_tui.runbook.readers.judge import judge
-from lilfox_tui.runbook.readers.names import may_be_handed
+from lilfox_tui.runbook.readers.names import may_be_given, may_be_handed
 from lilfox_tui.runbook.readers.spec import Call, Context, Fed, Spec, Verdict
 from lilfox_tui.runbook.shell_values import Argument
 
@@ -23,7 +23,8 @@ def _behind_assignments(words: Sequence[Argument]) -> Sequence[Argument] | None:
     """Without ``NAME=value``; None where one is handed that decides what is run."""
     at = 0
     while at < len(words) and (found := _ASSIGNED.match(words[at].head)):
-        if not may_be_handed(found[1]) or not words[at].is_one:
+        value = words[at].behind(found.end())
+        if not may_be_handed(found[1]) or not words[at].is_one or not may_be_given(found[1], value.pieces):
             return None
         at += 1
     return words[at:]
@@ -50,9 +51,9 @@ def _timeout(call: Call, context: Context) -> Verdict:
         return "unknown"
     found = context.words(call.operands[1:], context.fed)
     lasts = call.operands[0].text or ""
-    ends = _DURATION.fullmatch(lasts) and re.search("[1-9]", lasts)
     signals = [each.text or "" for each in call.values("-s", "--signal")]
-    ends = ends and all(_ENDING.fullmatch(each) for each in signals)
+    lasting = _DURATION.fullmatch(lasts) is not None and re.search("[1-9]", lasts) is not None
+    ends = lasting and all(_ENDING.fullmatch(each) for each in signals)
     return "read" if found == "follow" and ends else found
 
 

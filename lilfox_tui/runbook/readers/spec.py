@@ -29,6 +29,9 @@ def worst(found: Sequence[Verdict] | set[Verdict]) -> Verdict:
     return next((each for each in ORDER if each in found), "read")
 
 
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
 class Fed(IntEnum):
     """What a command reads."""
 
@@ -61,6 +64,17 @@ class Call(Struct):
 
     def values(self, *names: str) -> list[Argument]:
         return [value for name, value in self.options if name in names and value is not None]
+
+    @property
+    def sends_printed(self) -> bool:
+        """Whether one of its words has in it what a command printed: of what goes to another host it may be a file."""
+        return any(each.printed for each in (*self.operands, *(value for _name, value in self.options if value)))
+
+    @property
+    def has_control(self) -> bool:
+        """Whether one of its words has a control character: in another protocol it ends a line."""
+        words = (*self.operands, *(value for _name, value in self.options if value))
+        return any(CONTROL.search(piece) for each in words for piece in each.pieces if piece)
 
     @property
     def texts(self) -> list[str | None]:

@@ -19,7 +19,9 @@ _HEADER = re.compile(
 
 
 def _curl(call: Call, _context: Context) -> Verdict:
-    """Nothing but GET and HEAD; what it writes goes nowhere."""
+    """Nothing but GET and HEAD; what it writes goes nowhere, and no file goes out in what it sends."""
+    if call.sends_printed:
+        return "unknown"
     for name, value in call.options:
         if value is None:
             continue
@@ -44,6 +46,8 @@ _FILES = ("--cacert", "--cert", "-E", "--key", "--capath")
 
 
 def _wget(call: Call, _context: Context) -> Verdict:
+    if call.sends_printed:
+        return "unknown"
     headers = [value for value in call.values("--header") if not _HEADER.fullmatch(value.text or "")]
     return "unknown" if headers else "read"
 
