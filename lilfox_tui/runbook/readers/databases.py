@@ -48,10 +48,11 @@ def _database(value: Argument) -> Verdict:
 
 
 _MYSQL_BEGINS = re.compile(r"\s*(?:show|select|desc|describe|explain\s+select|use\s+[A-Za-z0-9_]+)\b", re.IGNORECASE)
-_MYSQL_ACTS = re.compile(
-    r"\b(?:into|outfile|dumpfile|update|share|lock|procedure|benchmark|analyze|handler)\b|:=", re.IGNORECASE
+_MYSQL_ACTS = re.compile(  # around a dot a blank makes two names of one that would be looked at as a whole
+    r"\b(?:into|outfile|dumpfile|update|share|lock|procedure|benchmark|analyze|handler|next)\b|:=|\s\.|\.\s",
+    re.IGNORECASE,
 )
-_MYSQL_CALL = re.compile(r"(?<![A-Za-z0-9_`.$])([A-Za-z0-9_`.$]++)\s*+\(")
+_MYSQL_CALL = re.compile(r"(?<![A-Za-z0-9_`.$])([A-Za-z0-9_`.$]++)(\s*+)\(")
 _MYSQL_FUNCTIONS = frozenset(
     "count sum min max avg round concat concat_ws now version user current_user database schema length lower upper "
     "left right "
@@ -59,8 +60,10 @@ _MYSQL_FUNCTIONS = frozenset(
     "row_number "
     "group_concat date_format date_sub date_add timestampdiff from_unixtime unix_timestamp format truncate floor ceil "
     "abs "
-    "cast convert distinct uptime replace trim greatest least json_extract json_unquote hex".split()
+    "cast convert distinct replace trim greatest least json_extract json_unquote hex".split()
 ) - {"truncate", "replace"}
+_MYSQL_WORDS = frozenset("if in and or not from where on select exists as using values over distinct".split())
+"""Behind others a blank may make a call of somebody's function of the same name."""
 
 
 def mysql_only_reads(statement: str) -> bool:
@@ -73,9 +76,11 @@ def mysql_only_reads(statement: str) -> bool:
     if text.count("'") % 2 or text.count("`") % 2:
         return False
     bare = re.sub(r"'[^']*'", "''", text)
-    if _MYSQL_ACTS.search(bare):
+    if _MYSQL_ACTS.search(bare) or not bare.isascii():
         return False
-    return all(name.lower() in _MYSQL_FUNCTIONS for name in _MYSQL_CALL.findall(bare))
+    return all(
+        name.lower() in (_MYSQL_WORDS if blank else _MYSQL_FUNCTIONS) for name, blank in _MYSQL_CALL.findall(bare)
+    )
 
 
 def _mysql(call: Call, _context: Context) -> Verdict:

@@ -19,12 +19,14 @@ _EXPLAIN = frozenset(
 _WORDS = frozenset(
     "in and or not from where on select values any all some exists as using union when then else case with distinct "
     "limit "
-    "array row having between like ilike join except intersect is offset returning lateral only end".split()
+    "array row having between except intersect offset returning lateral only end".split()
 )
 """Words before ``(`` that are no functions, and cannot be the names of any."""
 _TYPES = frozenset(
-    "numeric decimal varchar char character bit time timestamp timestamptz interval float varying bpchar".split()
+    "numeric decimal varchar char character bit time timestamp timestamptz interval float bpchar".split()
 )
+_MAY_BE_CALLED = frozenset({"join", "like", "ilike"})
+"""Words of the language that may also name a function; what one is called with is no SELECT."""
 _FUNCTIONS = frozenset(
     "abs age array_agg array_length array_position array_to_string avg bit_length bool_and bool_or btrim cardinality "
     "cast ceil "
@@ -163,6 +165,10 @@ def _may_be_called(tokens: list[tuple[str, str]], words: list[str], place: int) 
         return before.lower() in ("group", "order", "partition")
     if word == "group":
         return before.lower() == "within"
+    if word in _MAY_BE_CALLED:
+        return words[place + 1 : place + 2] in (["select"], ["values"], ["with"])
+    if word == "varying":
+        return before.lower() in ("bit", "char", "character")
     return word in _WORDS or word in _TYPES or _is_known(word) or _is_alias(words, place)
 
 
