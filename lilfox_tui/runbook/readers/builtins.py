@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from lilfox_tui.runbook.readers.names import may_be_assigned, may_be_given, may_be_handed
+from lilfox_tui.runbook.readers.roles import holds_devices
 from lilfox_tui.runbook.readers.spec import Call, Context, Spec, Verdict
 from lilfox_tui.runbook.shell_values import Argument
 
@@ -19,6 +20,10 @@ _COUNTS_WRITTEN = re.compile(r"%[^A-Za-z%]*[hlLjtzq]*n")
 def _printf(call: Call, _context: Context) -> Verdict:
     written = call.operands[0].text if call.operands else ""
     return "unknown" if written is None or _COUNTS_WRITTEN.search(written) else "read"
+
+
+def _enter(call: Call, _context: Context) -> Verdict:
+    return "unknown" if any(map(holds_devices, call.operands)) else "read"
 
 
 def _sleep(call: Call, _context: Context) -> Verdict:
@@ -83,7 +88,7 @@ def _set(words: Sequence[Argument], _context: Context) -> Verdict:
 
 _ANY = Spec(operands="text*", harmless=True)
 _NUMBER = Spec(operands="/[0-9]+/")
-_FOLDER = Spec(reads="-P -L", operands="path", permutes=False)
+_FOLDER = Spec(reads="-P -L", operands="path", permutes=False, check=_enter)
 
 TABLE: dict[str, Spec] = {
     ":": _ANY,
@@ -94,7 +99,7 @@ TABLE: dict[str, Spec] = {
     "test": Spec(own=_test),
     "[": Spec(own=_bracket),
     "cd": _FOLDER,
-    "pushd": Spec(reads="-n", operands="path", permutes=False),
+    "pushd": Spec(reads="-n", operands="path", permutes=False, check=_enter),
     "popd": Spec(reads="-n"),
     "dirs": Spec(reads="-l -p -v"),
     "pwd": Spec(reads="-L -P"),

@@ -114,7 +114,7 @@ def _redis(call: Call, context: Context) -> Verdict:
     if call.has_control or call.sends_printed:
         return "unknown"
     if any(not re.fullmatch("[0-9]+", each.text or "0") for each in call.values("-r")):
-        return "follow" if _redis_command(call, context) == "read" else _redis_command(call, context)
+        return worst({"follow", _redis_command(call, context)})  # -1 has no end
     return _redis_command(call, context)
 
 
@@ -192,7 +192,8 @@ TABLE: dict[str, Spec] = {
         follows="--stat --latency --latency-history --latency-dist", operands="text*", permutes=False, check=_redis,
     ),
     "memcached-tool": Spec(operands="text {display|stats|settings|sizes}"),
-    "mongostat": Spec(reads="--host=text --port=number -n=number --rowcount=number", needs="-n --rowcount", otherwise=
-        "follow",
-                      operands="number"),
+    "mongostat": Spec(
+        reads="--host=text --port=number -n=/[1-9][0-9]*/ --rowcount=/[1-9][0-9]*/", needs="-n --rowcount",
+        otherwise="follow", operands="number",
+    ),
 }  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from lilfox_tui.runbook.readers.roles import acts_when_read
+from lilfox_tui.runbook.readers.roles import acts_when_read, holds_devices
 from lilfox_tui.runbook.readers.spec import Context, Fed, Spec, Verdict, worst
 from lilfox_tui.runbook.shell_values import Argument
 
@@ -31,16 +31,18 @@ def _find(words: Sequence[Argument], context: Context) -> Verdict:
     while at < len(words) and words[at].text in ("-H", "-L", "-P"):
         at += 1
     found: set[Verdict] = {"read"}
+    devices = False
     while at < len(words):
         word = words[at]
         if word.may_be_option or word.loose or (word.text or word.head)[:1] in ("(", "!", ")", ","):
             break
+        devices |= holds_devices(word)
         at += 1
     while at < len(words):
         text = words[at].text
         if text in ("-exec", "-execdir"):
             end = next((place for place in range(at, len(words)) if words[place].text in (";", "+")), len(words))
-            if end == len(words) or (words[end].text == "+" and words[end - 1].text != "{}"):
+            if devices or end == len(words) or (words[end].text == "+" and words[end - 1].text != "{}"):
                 return "unknown"
             found.add(context.words([_with_path(word) for word in words[at + 1 : end]], Fed.DATA))
             at = end + 1

@@ -35,7 +35,9 @@ _BY_NUMBER = re.compile(r"(?:^|/)dev/(?:char|block|tape)(?:/|$)")
 _SETTINGS = re.compile(r"/(?:sys|proc/sys)/")
 _TO_ALL = re.compile(r"/(?:root|cwd|fd)/")
 """From a folder of a process to any other."""
+_AMONG_DEVICES = re.compile(r"(?:^|/)dev(?:/|$)")
 _DEVICES = re.compile(r"(?:^|/)dev/")
+_PATTERN = re.compile(r"^/dev/[^*?\[\s]*+[*?\[]")
 _MAY_BE_DEVICES = ("/", "/d", "/de", "/dev")
 _OPEN = (
     "/dev/fd/",
@@ -58,12 +60,22 @@ def acts_when_read(path: Argument) -> bool:
             return path.deep or not path.many  # ``/*`` alone is no more than the folders there
         return bool(_DEVICES.search(head)) and not head.startswith(_OPEN)
     text = _normal(path.text)
+    if _PATTERN.search(text):
+        return not text.startswith(_OPEN)  # it is one yet, where something is redirected
     name = text.rpartition("/")[2]
     if _BY_NUMBER.search(text) or name == "trace_pipe" or (name == "kmsg" and "/proc/" in text):
         return True  # what is read there is gone, or is whatever device has the number
     if _SETTINGS.match(text) and not _TO_ALL.search(text):
         return False
     return bool(_WINDS.fullmatch(name) or ("/dev/" in text and _DEVICE.fullmatch(name)))
+
+
+def holds_devices(folder: Argument) -> bool:
+    """Whether a folder is, or may be, one of devices: what is looked for there needs no ``/dev/`` before it."""
+    path = _normal(folder.text if folder.text is not None else folder.head)
+    if folder.text is None and path in _MAY_BE_DEVICES[1:]:
+        return True
+    return _AMONG_DEVICES.search(path) is not None and not path.startswith("/dev/shm")  # noqa: S108 - no file is made there
 
 
 def _normal(path: str) -> str:

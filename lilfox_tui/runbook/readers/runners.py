@@ -81,7 +81,7 @@ def _replaced(text: str, mark: str) -> Argument:
     pieces: list[str | None] = []
     for place, piece in enumerate(text.split(mark)):
         pieces += [None] * (place > 0) + ([piece] if piece else [])
-    return Argument(tuple(pieces))
+    return Argument(tuple(pieces), printed=None in pieces)
 
 
 def _watch(call: Call, context: Context) -> Verdict:
