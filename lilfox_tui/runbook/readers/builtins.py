@@ -66,7 +66,7 @@ def _export(call: Call, _context: Context) -> Verdict:
         name = each.head.partition("=")[0]
         if not (each.text is not None or "=" in each.head) or not (may_be_assigned(name) or may_be_handed(name)):
             return "unknown"
-        if may_be_handed(name) and not may_be_given(name, each.behind(len(name) + 1).pieces):
+        if not may_be_given(name, each.behind(len(name) + 1).pieces):
             return "unknown"
     return "read"
 

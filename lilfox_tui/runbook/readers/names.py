@@ -39,6 +39,8 @@ def may_be_handed(name: str) -> bool:
 
 def may_be_given(name: str, pieces: Sequence[str | None]) -> bool:
     """Whether a value may stand in a name that is handed on: a time zone is no file, and nothing has more lines."""
+    if not may_be_handed(name):
+        return True
     held = "".join(piece or "" for piece in pieces)
     return not (name == "TZ" and (held[:1] == "/" or held.startswith(":/") or ".." in held)) and held.isprintable()
 
