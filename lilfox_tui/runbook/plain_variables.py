@@ -11,9 +11,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from lilfox_tui.runbook.recognising import verdict_of_text
+from lilfox_tui.runbook.shell_effects import assigned_names, bodies_of, words_of
 from lilfox_tui.runbook.shell_reading import read_all
 from lilfox_tui.runbook.shell_syntax import Output, Process, Simple, Statement, Unclear, Variable, Word
-from lilfox_tui.runbook.shell_walking import CHECK, assigned_names, bodies_of, may_be_checked, words_of
+from lilfox_tui.runbook.shell_walking import CHECK, may_be_checked
 from lilfox_tui.runbook.splitting import masked
 
 

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 
 from lilfox_tui.runbook.model import Attributes, Kind
 from lilfox_tui.runbook.readers.spec import Verdict
+from lilfox_tui.runbook.shell_effects import decides
 from lilfox_tui.runbook.shell_reading import read_all
 from lilfox_tui.runbook.shell_syntax import CLOSE, OPEN, Unclear
-from lilfox_tui.runbook.shell_walking import Walk, behind_check, decides
+from lilfox_tui.runbook.shell_walking import Walk, behind_check
 from lilfox_tui.runbook.splitting import masked
 
 _UNREADABLE = re.compile(f"[\x00-\x08\x0b-\x1f\x7f{OPEN}{CLOSE}\ud800-\udfff]")

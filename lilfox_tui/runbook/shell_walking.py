@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from lilfox_tui.runbook.placeholders import environment_name
 from lilfox_tui.runbook.readers.judge import judge
-from lilfox_tui.runbook.readers.names import may_be_assigned, may_be_handed, program_name
+from lilfox_tui.runbook.readers.names import may_be_assigned, may_be_given, may_be_handed, program_name
 from lilfox_tui.runbook.readers.programs import known_program
 from lilfox_tui.runbook.readers.roles import acts_when_read
 from lilfox_tui.runbook.readers.spec import Context, Fed, Verdict, worst
+from lilfox_tui.runbook.shell_effects import ASSIGNS, NAME, assigned_names, names_written
 from lilfox_tui.runbook.shell_reading import read_all
 from lilfox_tui.runbook.shell_syntax import (
     Assignment,
@@ -38,11 +39,6 @@ from lilfox_tui.runbook.shell_values import ANYTHING, PLAIN_WORD, Argument, Know
 
 _NO_FILE = frozenset({"/dev/null", "/dev/stdout", "/dev/stderr"})
 _NUMBERED = frozenset({"-eq", "-ne", "-lt", "-le", "-gt", "-ge"})
-_ASSIGNS = frozenset(
-    {"read", "export", "unset", "declare", "typeset", "local", "readonly", "mapfile", "readarray", "getopts"}
-)
-"""Commands of bash that assign the variables whose names they are given. ``printf`` is none: with ``-v`` it is not
-known to read."""
 CHECK = (
     'for LF__N in {names}; do case ${{!LF__N-}} in "" | -* | *[!A-Za-z0-9._:/@%+=,-]*) '
     "printf 'lilfox: $%s is empty, or no plain word; nothing was run\\n' \"$LF__N\" >&2; exit 125 ;; esac; done; "
@@ -54,7 +50,6 @@ _OF_BASH = re.compile(
     r"|PIPESTATUS|PPID|PWD|S?RANDOM|REPLY|SECONDS|SHELLOPTS|SHLVL|COLUMNS|LINES"
 )
 """Variables that bash changes by itself: what one held before says nothing of what it holds."""
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MOST_TURNS = 20
 """So many values of a loop's variable are judged one by one."""
 _MOST_COMMANDS = 2000
@@ -152,7 +147,9 @@ class Walk:
             raise Unclear
         found: set[Verdict] = set()
         turns = [each for word in statement.words for each in self._words(word, have, found, fed=fed)]
-        values = [Argument(each.pieces, each.undashed) if not each.loose else ANYTHING for each in turns]
+        values = [
+            Argument(each.pieces, each.undashed, printed=each.printed) if not each.loose else ANYTHING for each in turns
+        ]
         if self._assigned[statement.name] > 1 or not turns:
             values = [ANYTHING]
         elif len(values) > _MOST_TURNS:
@@ -193,7 +190,10 @@ class Walk:
             allowed = may_be_handed(assignment.name) or (not words and may_be_assigned(assignment.name))
             if not allowed or "[" in assignment.name:
                 raise Unclear
-            given.append((assignment, self._value(assignment.value, have, found)))
+            value = self._value(assignment.value, have, found)
+            if not may_be_given(assignment.name, value.pieces):
+                raise Unclear
+            given.append((assignment, value))
         if not words:
             if simple.words:
                 raise Unclear  # it may be no word, or any
@@ -298,103 +298,14 @@ def _is_empty(statement: Statement) -> bool:
     )
 
 
-_DECIDES = frozenset(
-    {
-        ".", "source", "eval", "exec", "alias", "unalias", "enable", "hash", "shopt", "set", "trap", "builtin",
-        "command", "declare", "typeset", "local", "readonly", "read", "mapfile", "readarray", "getopts", "printf",
-        "let", "bind", "complete",
-    }
-)  # fmt: skip
-"""What of bash may make other commands of those that come later."""
-_DECIDING_NAME = re.compile(
-    r"PATH|IFS|ENV|CDPATH|GLOBIGNORE|POSIXLY_CORRECT|PS4|EXECIGNORE|FIGNORE|(?:BASH|LD|GIT|DYLD)_?.*"
-)
-
-
-def decides(statement: Statement) -> bool:
-    """Whether it may leave behind what makes other commands of those that come later in its fence."""
-    if isinstance(statement, Beyond):
-        return True
-    if isinstance(statement, Simple):
-        names = [assignment.name for assignment in statement.assignments] if not statement.words else []
-        first = statement.words[0].literal if statement.words else ":"
-        if first is None or first[:1] == "-" or "{" in first:  # behind an option of ``time`` stands a command
-            return True
-        if first in ("export", "unset"):
-            names += [_name_given(word) or "PATH" for word in statement.words[1:]]
-        return first in _DECIDES or any(_DECIDING_NAME.fullmatch(name) for name in names)
-    set_by_loop = isinstance(statement, For) and _DECIDING_NAME.fullmatch(statement.name) is not None
-    return set_by_loop or any(decides(each) for body in bodies_of(statement) for each in body)
-
-
-def _name_given(word: Word) -> str:
-    """The name before ``=``, ``+=`` or ``[``, or the whole word; "" where that is not written out."""
-    name, equals, _value = word.begin.partition("=")
-    return re.split(r"[+\[]", name)[0] if (equals or word.literal is not None) and "{" not in name else ""
-
-
 def _assigns(words: Sequence[Argument]) -> bool:
-    return bool(words) and words[0].text is not None and program_name(words[0].text) in _ASSIGNS
+    return bool(words) and words[0].text is not None and program_name(words[0].text) in ASSIGNS
 
 
 def _only_names_counted(simple: Simple, words: Sequence[Argument]) -> None:
     """Raises Unclear where a command, with the words that it has when it runs, may assign what was not counted."""
     if not _assigns(words):
         return
-    names = {found[0] for word in words[1:] if (found := _NAME.match(word.head))}
-    if len(words) != len(simple.words) or any(word.loose for word in words) or names - set(_names_written(simple)):
+    names = {found[0] for word in words[1:] if (found := NAME.match(word.head))}
+    if len(words) != len(simple.words) or any(word.loose for word in words) or names - set(names_written(simple)):
         raise Unclear
-
-
-def assigned_names(statements: Sequence[Statement]) -> Iterator[str]:
-    """The names that are assigned anywhere in a text, as often as they are."""
-    for statement in statements:
-        if isinstance(statement, Simple):
-            yield from _of_simple(statement)
-            continue
-        if isinstance(statement, Beyond):
-            continue
-        if isinstance(statement, For):
-            yield statement.name
-        for body in bodies_of(statement):
-            yield from assigned_names(body)
-        for word in words_of(statement):
-            yield from _of_word(word)
-
-
-def _of_simple(simple: Simple) -> Iterator[str]:
-    yield from (assignment.name for assignment in simple.assignments)  # some shells keep it behind a builtin
-    yield from _names_written(simple)
-    values = [assignment.value for assignment in simple.assignments]
-    for word in [*simple.words, *values, *(redirect.target for redirect in simple.redirects)]:
-        yield from _of_word(word)
-
-
-def _names_written(simple: Simple) -> Iterator[str]:
-    """The names that are written out behind a command that assigns, words of its options among them."""
-    if simple.words and simple.words[0].literal in _ASSIGNS:
-        yield from (found[0] for word in simple.words[1:] if (found := _NAME.match(word.begin)))
-
-
-def _of_word(word: Word) -> Iterator[str]:
-    for part in word.parts:
-        if isinstance(part, Output | Process):
-            yield from assigned_names(part.body)
-
-
-def bodies_of(statement: Statement) -> Sequence[Sequence[Statement]]:
-    if isinstance(statement, Joined):
-        return [statement.statements]
-    if isinstance(statement, Group | For):
-        return [statement.body]
-    if isinstance(statement, If):
-        return statement.bodies
-    return [statement.condition, statement.body] if isinstance(statement, While) else []
-
-
-def words_of(statement: Statement) -> list[Word]:
-    words = list(statement.words) if isinstance(statement, For) else []
-    if isinstance(statement, Test):
-        words += [word for term in statement.terms for word in term]
-    redirects = [] if isinstance(statement, Simple | Joined | Beyond) else statement.redirects
-    return [*words, *(redirect.target for redirect in redirects)]
