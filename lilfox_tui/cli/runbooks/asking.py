@@ -117,9 +117,9 @@ class Asking:
         self._show(folding, turn)
         if word := word_to_type(folding.command(turn), turn):
             answer = await _choice(tr("to run it type {word}; or {others}", word=word, others=_OTHERS), (word, *"sua"))
-            return self._run(turn, seen=True) if answer == word else await self._other(answer, turn)
+            return self._run(turn, seen=True) if answer == word else await self._other(answer, folding, turn)
         answer = await _choice(tr("run it? [y]es, {others}", others=_OTHERS), "ysua")
-        return self._run(turn, seen=True) if answer == "y" else await self._other(answer, turn)
+        return self._run(turn, seen=True) if answer == "y" else await self._other(answer, folding, turn)
 
     async def _decision(self, folding: Folding, turn: Turn) -> Order | None:
         again, unknown = once_more(folding, turn)
@@ -141,7 +141,7 @@ class Asking:
             return await self._confirmed(folding, again)
         if answer == "r":
             return self._run(again, again=bool(unknown))
-        return await self._other(answer, turn)
+        return await self._other(answer, folding, turn)
 
     async def _half_back(self, folding: Folding, run: str) -> Order | None:
         """What takes back a change that failed on its way; None: the person has seen it and does not want it."""
@@ -156,7 +156,7 @@ class Asking:
         for line in (*step.prose, *(f"- {each}" for each in step.checklist)):
             print_line(f"   {redact(line)}")
         answer = await _choice(tr("this is done by hand. Is it done? [y]es, {others}", others=_OTHERS), "ysua")
-        return ByHand(step=turn.step) if answer == "y" else await self._other(answer, turn)
+        return ByHand(step=turn.step) if answer == "y" else await self._other(answer, folding, turn)
 
     async def _in_terminal(self, folding: Folding, turn: Turn) -> Order | None:
         """Runs it here and gives the order that tells how it ended."""
@@ -165,10 +165,10 @@ class Asking:
             found = in_terminal(self._config, folding, turn, self._sha256, self._values)
         except LilFoxError as error:
             warn(error.message)
-            return await self._other(await _choice(_OTHERS, "sua"), turn)
+            return await self._other(await _choice(_OTHERS, "sua"), folding, turn)
         answer = await _choice(tr("it takes this terminal. Run it? [y]es, {others}", others=_OTHERS), "ysua")
         if answer != "y":
-            return await self._other(answer, turn)
+            return await self._other(answer, folding, turn)
         begins = found.begins
         await send(self._folder, begins)
         try:
@@ -185,7 +185,7 @@ class Asking:
             worked=None if answer is None else answer == "y",
         )
 
-    async def _other(self, answer: str | None, turn: Turn) -> Order | None:
+    async def _other(self, answer: str | None, folding: Folding, turn: Turn) -> Order | None:
         if answer == "s":
             reason = ""
             while not reason.strip():
@@ -195,8 +195,21 @@ class Asking:
                 reason = line
             return Skip(step=turn.step, command=turn.command, reason=reason)
         if answer == "u":
-            return Undo(sha256=self._sha256, values=self._values)
+            return await self._undo(folding, turn)
         return Finish(abort=True) if answer == "a" else None
+
+    async def _undo(self, folding: Folding, turn: Turn) -> Order | None:
+        """Shows what takes back the changes, the last one first; ``turn`` is asked again where nobody wants that."""
+        ways = [way for each in reversed(folding.changes()) for way in folding.rollback_of(each.run)]
+        for way in ways:
+            self._show(folding, way)
+        if not ways or await _choice(tr("this takes back what was changed. Run it? [y]es, [n]o"), "yn") == "y":
+            return Undo(sha256=self._sha256, values=self._values)
+        if turn.command is None:
+            return await self._by_hand(folding, turn)
+        if folding.command(turn).kind == "interactive":
+            return await self._in_terminal(folding, turn)
+        return await self._confirmed(folding, turn)
 
     def _show(self, folding: Folding, turn: Turn) -> None:
         """The command as it will run, values marked."""
