@@ -46,7 +46,7 @@ RUNBOOK = """# Made
 5. A terminal
 
    ```bash
-   less $HOME/made
+   less made
    ```
 """
 

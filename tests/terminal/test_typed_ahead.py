@@ -25,18 +25,17 @@ RUNBOOK = f"""# Made
 1. Waits
 
    ```bash {{"timeout":"60s"}}
-   touch $HOME/waits; while [ ! -e $HOME/go ]; do sleep 0.05; done
+   while [ ! -e $HOME/go ]; do sleep 0.05; done
    ```
 
 {MARKS}
 """
-READ = RUNBOOK.replace('{"timeout":"60s"}', '{"timeout":"60s","risk":"read"}')
 
 
 @pytest.fixture
 def home(jobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / ".local" / "state"))
-    with runbook_home(tmp_path, READ) as made:
+    with runbook_home(tmp_path, RUNBOOK) as made:
         yield made
 
 
@@ -49,8 +48,7 @@ def marks(home: Path) -> str:
 def test_on_the_command_line_what_was_typed_before_a_question_is_dropped(home: Path) -> None:
     path = str(home / "runbooks/made.md")
     with Console(["runbook", "run", path], home=home, env={"PYTHONPATH": str(ROOT)}, rows=60, columns=200) as run:
-        run.until("touch $HOME/waits")
-        wait_for((home / "waits").exists, what="the first command runs")
+        run.until("while [ ! -e $HOME/go ]")
         run.press("y\n" * 5 + "y")
         (home / "go").touch()
         run.until("run it? [y]es")
