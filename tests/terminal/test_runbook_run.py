@@ -36,7 +36,6 @@ RUNBOOK = """# Made
    ```
 
 3. By hand
-
 4. Fails at first
 
    ```bash {"risk":"change"}
@@ -156,13 +155,7 @@ def test_that_all_is_as_before_is_said_after_an_undo(home: Path) -> None:
         run.press("y\n")
         run.until("Is it done? [y]es")
         run.press("u\n")
-        run.until("this takes back what was changed. Run it?")
-        assert "rm $HOME/made" in run.text
-        run.press("n\n")
-        run.until(lambda text: text.count("Is it done? [y]es") == 2)
-        assert (home / "made").exists()
-        run.press("u\n")
-        run.until(lambda text: text.count("this takes back what was changed. Run it?") == 2)
+        run.until(lambda text: "rm $HOME/made" in text and "this takes back what was changed. Run it?" in text)
         run.press("y\n")
         run.until("what was changed was taken back")
         assert not (home / "made").exists()
