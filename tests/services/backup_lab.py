@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,6 +35,8 @@ class BackupLab:
         self.folder = folder
         self.server = server
         self.database = database
+        self.password = f"canary-{secrets.token_hex(8)}"
+        """Of the role ``lilfox``; of this lab alone: other tests run beside this one, with their words and files."""
         self.uploads, self.store, self.config = folder / "uploads", folder / "store", folder / "config.yaml"
         (self.uploads / "sub").mkdir(parents=True)
         (self.uploads / "a.txt").write_text("fox\n")
@@ -42,7 +45,7 @@ class BackupLab:
             for [name] in server.csv("SELECT datname FROM pg_database WHERE datname LIKE '%lilfox%'"):
                 server.csv(f'DROP DATABASE "{name}" (FORCE)')  # what a restore of another test has kept, too
             server.csv("DROP ROLE IF EXISTS lilfox")
-            server.csv("CREATE ROLE lilfox SUPERUSER LOGIN PASSWORD 'canary-canary'")
+            server.csv(f"CREATE ROLE lilfox SUPERUSER LOGIN PASSWORD '{self.password}'")
             server.csv(f'CREATE DATABASE "{database}" OWNER lilfox')
             server.csv(TABLES, database=database, user="lilfox")
 

@@ -178,7 +178,7 @@ async def test_a_service_that_fails_and_heals_is_remembered() -> None:
             await until(lambda: _level(monitor) is Level.GOOD, what="good")
             healthy = False
             await until(lambda: _level(monitor) is Level.FAILING, what="failing")
-            at = datetime.now(UTC)
+            at = _asked_at(monitor)
             healthy = True
             await until(lambda: _level(monitor) is Level.GOOD, what="good again")
             past = monitor.overview_at(at).services["api"]
@@ -194,6 +194,14 @@ async def test_a_service_that_fails_and_heals_is_remembered() -> None:
 
 def _level(monitor: Monitor) -> Level | None:
     return None if monitor.overview.value is None else monitor.overview.value.services["api"].level
+
+
+def _asked_at(monitor: Monitor) -> datetime:
+    """When the answer was asked for that the level rests on: the next one may be under way already."""
+    assert monitor.overview.value is not None
+    state = monitor.overview.value.services["api"].state
+    assert state is not None
+    return state.last.at
 
 
 async def test_a_visit_starts_where_the_last_one_ended() -> None:
