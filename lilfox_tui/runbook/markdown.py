@@ -80,6 +80,7 @@ _HTML_STARTS = tuple(
 _LONE_TAG = re.compile(rf"(?:<[A-Za-z][A-Za-z0-9-]*(?:{_ATTRIBUTE})*\s*/?>|</[A-Za-z][A-Za-z0-9-]*\s*>)\s*$")
 _DEEPEST = 100
 """Lists and quotations within each other: each line asks all that are open."""
+_BLANKS = re.compile(" *")
 _STARTERS = frozenset("#>`~<=-*_+0123456789")
 
 
@@ -120,9 +121,11 @@ class _Scanner:
 
     def _inside(self, line: str) -> tuple[int, int]:
         """How far the containers that go on in ``line`` reach into it, and how many these are."""
-        position = matched = 0
+        position = matched = at = 0
         for container in self.containers:
-            at = _skip(line, position)
+            at = max(at, position)  # blanks that were skipped are not skipped once more for each container
+            if line.startswith(" ", at):
+                at = _skip(line, at)
             if container.indent < 0:
                 if at - position > 3 or not line.startswith(">", at):
                     break
@@ -326,10 +329,7 @@ def _closes(line: str, marker: str) -> bool:
 
 def _skip(line: str, position: int) -> int:
     """Where the blanks from ``position`` on end."""
-    count = len(line)
-    while position < count and line[position] == " ":
-        position += 1
-    return position
+    return _BLANKS.match(line, position).end()  # type: ignore[union-attr]  # no blanks match as well
 
 
 def _without_tabs(line: str) -> str:

@@ -171,37 +171,36 @@ GZIP_BOMB = squeezed(zlib.compressobj(wbits=16 + zlib.MAX_WBITS))
 STACKED = gzip.compress(GZIP_BOMB)
 
 
+BODIES = {
+    "gzip": (packed(b"gzip", GZIP_BOMB), "sends more than"),
+    "x-gzip": (packed(b"x-gzip", GZIP_BOMB), "sends more than"),
+    "stacked": (packed(b"gzip, gzip", STACKED), "which was not asked for"),
+    "two-headers": (packed(b"gzip\r\nContent-Encoding: gzip", STACKED), "which was not asked for"),
+    "zstd": (packed(b"zstd", squeezed(zstandard.ZstdCompressor().compressobj())), "which was not asked for"),
+    "deflate": (packed(b"deflate", zlib.compress(b" " * (20 * MIB))), "which was not asked for"),
+    "br": (packed(b"br", b"\x1b" * 500), "which was not asked for"),
+    "members": (packed(b"gzip", gzip.compress(b"") * 200_000), "broken"),
+    "chunks": (
+        Sender(OK + b"Transfer-Encoding: chunked\r\n\r\n", endless(b"10000\r\n" + b" " * 65536 + b"\r\n")),
+        "more",
+    ),
+    "chunk-line": (
+        Sender(OK + b"Transfer-Encoding: chunked\r\n\r\n1;", endless(b"z" * 65536)),
+        "does not answer in HTTP",
+    ),
+    "length": (Sender(OK + b"Content-Length: 99999999999999\r\n\r\n", endless(b" " * 65536)), "sends more than"),
+}
+HEADS = {
+    "continue": (Sender(b"", endless(b"HTTP/1.1 100 Continue\r\n\r\n" * 500)), "interim"),
+    "hints": (Sender(b"", endless(b"HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n")), "interim"),
+    "headers": (Sender(OK, endless(b"X-Y: " + b"z" * 1000 + b"\r\n")), "does not answer in HTTP"),
+    "header": (Sender(OK + b"X-Y: ", endless(b"z" * 65536)), "does not answer in HTTP"),
+}
+
+
 @pytest.mark.fault("4.22")
 @pytest.mark.parametrize("ask", READERS)
-@pytest.mark.parametrize(
-    ("talk", "words"),
-    [
-        (packed(b"gzip", GZIP_BOMB), "sends more than"),
-        (packed(b"x-gzip", GZIP_BOMB), "sends more than"),
-        (packed(b"gzip, gzip", STACKED), "which was not asked for"),
-        (packed(b"gzip\r\nContent-Encoding: gzip", STACKED), "which was not asked for"),
-        (packed(b"zstd", squeezed(zstandard.ZstdCompressor().compressobj())), "which was not asked for"),
-        (packed(b"deflate", zlib.compress(b" " * (20 * MIB))), "which was not asked for"),
-        (packed(b"br", b"\x1b" * 500), "which was not asked for"),
-        (packed(b"gzip", gzip.compress(b"") * 200_000), "broken"),
-        (Sender(OK + b"Transfer-Encoding: chunked\r\n\r\n", endless(b"10000\r\n" + b" " * 65536 + b"\r\n")), "more"),
-        (Sender(OK + b"Transfer-Encoding: chunked\r\n\r\n1;", endless(b"z" * 65536)), "does not answer in HTTP"),
-        (Sender(OK + b"Content-Length: 99999999999999\r\n\r\n", endless(b" " * 65536)), "sends more than"),
-    ],
-    ids=[
-        "gzip",
-        "x-gzip",
-        "stacked",
-        "two-headers",
-        "zstd",
-        "deflate",
-        "br",
-        "members",
-        "chunks",
-        "chunk-line",
-        "length",
-    ],
-)
+@pytest.mark.parametrize(("talk", "words"), BODIES.values(), ids=list(BODIES))
 async def test_a_body_that_grows_is_given_up_with_a_sentence(ask: Ask, talk: Sender, words: str) -> None:
     talk.sent = 0
     async with serving(talk) as port, going_on() as gaps:
@@ -214,16 +213,7 @@ async def test_a_body_that_grows_is_given_up_with_a_sentence(ask: Ask, talk: Sen
 
 @pytest.mark.fault("4.23")
 @pytest.mark.parametrize("ask", ALL)
-@pytest.mark.parametrize(
-    ("talk", "words"),
-    [
-        (Sender(b"", endless(b"HTTP/1.1 100 Continue\r\n\r\n" * 500)), "interim"),
-        (Sender(b"", endless(b"HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n")), "interim"),
-        (Sender(OK, endless(b"X-Y: " + b"z" * 1000 + b"\r\n")), "does not answer in HTTP"),
-        (Sender(OK + b"X-Y: ", endless(b"z" * 65536)), "does not answer in HTTP"),
-    ],
-    ids=["continue", "hints", "headers", "header"],
-)
+@pytest.mark.parametrize(("talk", "words"), HEADS.values(), ids=list(HEADS))
 async def test_a_head_without_an_end_is_given_up_with_a_sentence(ask: Ask, talk: Sender, words: str) -> None:
     talk.sent = 0
     async with serving(talk) as port:
