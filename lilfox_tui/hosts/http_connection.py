@@ -55,10 +55,17 @@ class HttpConnection:
             raise
         return cls(where, reader, writer)
 
-    @property
-    def is_open(self) -> bool:
-        """Whether it can be asked again, as far as this side knows."""
-        return not (self._reader.at_eof() or self._writer.transport.is_closing())
+    async def is_idle(self) -> bool:
+        """Whether it can be asked again: still open, and nothing came unasked, as 408 does before a server hangs up.
+        That would be taken for the answer to what is asked next."""
+        coming = asyncio.create_task(self._reader.read(1))
+        try:
+            await asyncio.sleep(0)  # what has arrived is taken in
+            await asyncio.sleep(0)
+            return not (coming.done() or self._writer.transport.is_closing())
+        finally:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
 
     async def ask(self, method: str, target: str, headers: Mapping[str, str], content: bytes) -> Answer:
         """The answer, its head read and its body not. Raises HttpFault, OSError."""
@@ -78,11 +85,12 @@ class HttpConnection:
         return await self._answer()
 
     def finish(self) -> bool:
-        """Whether it may be asked once more: the answer was read to its end, and the server keeps the connection."""
+        """Whether it may be asked once more: the answer was read to its end, nothing stands behind it, and the server
+        keeps the connection."""
         import h11
 
         state = self._state
-        if state.our_state is not h11.DONE or state.their_state is not h11.DONE:
+        if state.our_state is not h11.DONE or state.their_state is not h11.DONE or state.trailing_data[0]:
             return False
         state.start_next_cycle()
         self.used = True

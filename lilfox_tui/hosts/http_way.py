@@ -139,7 +139,7 @@ class HttpWay:
         now = asyncio.get_running_loop().time()
         while self._idle:
             connection = self._idle.pop()
-            if connection.is_open and now - connection.idle_since <= self._keep_idle_s:
+            if now - connection.idle_since <= self._keep_idle_s and await connection.is_idle():
                 return connection
             await connection.hang_up()
         await self.connect()

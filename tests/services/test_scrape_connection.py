@@ -14,6 +14,7 @@ from lilfox_tui.scrape.page_request import NoPage, PageRequest
 from lilfox_tui.scrape.target import Target
 from tests.services.http_servers import page, serving
 from tests.services.sshd import SshdLab, sshd_lab
+from tests.waiting import pause
 
 
 @contextlib.asynccontextmanager
@@ -26,10 +27,11 @@ async def asking(port: int, host: Host | None = None) -> AsyncIterator[PageReque
 
 
 class Server:
-    """Answers any number of requests on a connection, each with the next of ``answers``; ``drops``: then hangs up."""
+    """Answers any number of requests on a connection, each with the next of ``answers``, and sends ``unasked`` behind
+    the first one; ``drops``: then hangs up."""
 
-    def __init__(self, *answers: bytes, drops: bool = False) -> None:
-        self.answers, self.connections, self._drops = list(answers), 0, drops
+    def __init__(self, *answers: bytes, drops: bool = False, unasked: bytes = b"") -> None:
+        self.answers, self.connections, self._drops, self._unasked = list(answers), 0, drops, unasked
         self.ended = asyncio.Event()
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -38,6 +40,12 @@ class Server:
             await reader.readuntil(b"\r\n\r\n")
             writer.write(self.answers.pop(0))
             await writer.drain()
+            if self._unasked:
+                await pause()
+                writer.write(self._unasked)
+                await writer.drain()
+                self._unasked = b""
+                self.ended.set()
             if self._drops:
                 break
         writer.close()
@@ -67,6 +75,29 @@ async def test_a_kept_connection_that_was_closed_meanwhile_is_opened_anew() -> N
             server.ended.clear()
     assert contents == [b"a 1\n", b"a 1\n", b"a 3\n"]
     assert server.connections == 3
+
+
+LATE = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.mark.fault("4.99")
+async def test_an_answer_that_nobody_asked_for_answers_nothing() -> None:
+    server = Server(PLAIN, PLAIN, PIECES, unasked=LATE)
+    async with serving(server) as port, asking(port) as request:
+        first = await request.fetch()
+        await server.ended.wait()
+        second = await request.fetch()
+    assert (first.content, second.content) == (b"a 1\n", b"a 1\n")
+    assert server.connections == 2
+
+
+@pytest.mark.fault("4.99")
+async def test_an_answer_behind_an_answer_is_none() -> None:
+    server = Server(PLAIN + LATE, PIECES)
+    async with serving(server) as port, asking(port) as request:
+        contents = [(await request.fetch()).content for _time in range(2)]
+    assert contents == [b"a 1\n", b"a 2\n"]
+    assert server.connections == 2
 
 
 @pytest.mark.parametrize(
