@@ -66,6 +66,7 @@ _VENDORS = [
     "new_relic",
     "newyorktimes",
     "nytimes",
+    "new-york-times",
     "okta",
     "plaid",
     "privateai",
@@ -99,10 +100,15 @@ _VENDORS = [
     "gitea",
     "harbor",
     "nexus",
+    "atlassian",
+    "confluence",
+    "jira",
+    "lob",
+    "new-relic",
 ]
 _OF_A_VENDOR = (
     r"[\w.-]{0,40}[\"'\\]{0,8}[ \t]{0,8}(?:=>|[:?]?=|::?|\|\||[>,])[ \t]{0,8}[\"'\\]{0,8})"
-    r"(?=[a-zA-Z_=%-]{0,60}[0-9])(?=[0-9_=%-]{0,60}[a-zA-Z])[A-Za-z0-9_=%-]{20,}+(?![.:/\w])"
+    r"(?=[a-zA-Z_=%-]{0,60}[0-9])(?=[0-9_=%-]{0,60}[a-zA-Z])[A-Za-z0-9_=%-]{14,}+(?![.:/\w])"
 )
 """``SNYK_X=…``: a long word with digits that stands behind the name of who gives out such words."""
 _TOKENS = (
@@ -126,16 +132,17 @@ _TOKENS = (
     ("clojars_", r"CLOJARS_[A-Za-z0-9]{16,}"),
     ("oy2", r"oy2[a-z0-9]{43}(?![A-Za-z0-9])"),
     ("dckr_", r"dckr_(?:pat|oat)_[A-Za-z0-9_-]{10,}"),
-    ("xox xapp-", r"(?:xox[a-z](?:\.xox[a-z])?|xapp)-[A-Za-z0-9-]{8,}"),
+    ("xox xapp-", r"(?:xox[a-z](?:\.xox[a-z])?|xapp)-[A-Za-z0-9-]{6,}"),
     ("sk-", r"sk-(?:(?:ant|proj|svcacct|admin|or|lf)-)?[A-Za-z0-9_-]{20,}"),
     ("sk_ rk_ pk_live pk_test whsec_", r"(?:[srp]k_(?:live|test|prod)|whsec)_[A-Za-z0-9]{8,}"),
     ("sg.", r"SG\.[A-Za-z0-9_=-]{10,}(?:\.[A-Za-z0-9_=-]*+)?"),
     ("xkeysib-", r"xkeysib-[A-Za-z0-9-]{16,}"),
     ("key-", r"key-[a-f0-9]{32}(?![A-Za-z0-9])"),
-    ("-us", r"[a-f0-9]{32}-us[0-9]{1,2}(?![A-Za-z0-9])"),
+    ("-us", r"(?=[a-z]{0,31}[0-9])[a-z0-9]{32}-us[0-9]{1,2}(?![A-Za-z0-9])"),
     ("hvs. hvb. hvr.", r"hv[sbr]\.[A-Za-z0-9_-]{16,}"),
     ("s.", r"s\.(?=[A-Za-z]{0,23}[0-9])[A-Za-z0-9]{24}(?![A-Za-z0-9.])"),
     ("eyj", r"eyJ[A-Za-z0-9_-]{7,}(?:\.[A-Za-z0-9_-]*+)*+"),
+    (".ey", r"ey[A-Za-z0-9_-]{17,}\.ey[A-Za-z0-9_-]{10,}+(?:\.[A-Za-z0-9_-]*+)?"),
     ("zxlk", r"ZXlK[A-Za-z0-9+/_-]{30,}=*"),
     ("b3blbnnzac1rzxktdje", r"b3BlbnNzaC1rZXktdjE[A-Za-z0-9+/\n]{8,}=*"),
     ("glc_ glsa_", r"gl(?:c|sa)_[A-Za-z0-9_+/-]{16,}=*"),
@@ -152,7 +159,7 @@ _TOKENS = (
     ("dt0c01.", r"dt0c01\.[A-Za-z0-9.]{24,}"),
     ("hf_ api_org_", r"(?:hf_|api_org_)[A-Za-z]{20,}"),
     ("gsk_ xai- r8_ pplx- nvapi- fw_", r"(?:gsk_|xai-|r8_|pplx-|nvapi-|fw_)[A-Za-z0-9_-]{20,}"),
-    ("akcp cmvmd", r"(?:AKCp[A-Za-z0-9]{40,}|cmVmd[A-Za-z0-9]{40,})"),
+    ("akc cmvmd", r"(?:AKC(?=[A-Za-z]{0,60}[0-9])[A-Za-z0-9]{12,}|cmVmd[A-Za-z0-9]{40,})"),
     ("atatt3 atctt3 atbb", r"AT(?:ATT3|CTT3|BB)[A-Za-z0-9_=-]{20,}"),
     ("atlasv1.", r"[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{20,}"),
     ("hrku-", r"HRKU-[A-Za-z0-9_-]{20,}"),
@@ -174,11 +181,14 @@ _TOKENS = (
     ("nrak- nrjs- nrii- nral-", r"NR(?:AK|JS|II|AL)-[A-Za-z0-9_-]{16,}"),
     ("v1.0-", r"v1\.0-[a-f0-9]{24}-[a-f0-9]{100,}"),
     ("sl.", r"sl\.[A-Za-z0-9_-]{100,}"),
-    ("aqvn ycaj t1.", r"(?:AQVN|YCAJ)[A-Za-z0-9_-]{30,}|t1\.[A-Z0-9a-z_-]{80,}"),
+    ("aqvn ycaj t1.", r"(?:AQVN|YCAJ)[A-Za-z0-9_-]{30,}|t1\.(?:[A-Za-z0-9_-]{1,60}=*\.)?[A-Za-z0-9_-]{80,}"),
     ("4b1d", r"4b1d[A-Za-z0-9]{38}(?![A-Za-z0-9])"),
-    ("live_ sandbox_", r"live_[A-Za-z0-9_=-]{40}(?![A-Za-z0-9])"),
+    ("live_ sandbox_ test_", r"(?:live|test|sandbox)_(?=[A-Za-z_=-]{0,40}[0-9])[A-Za-z0-9_=-]{35,40}(?![A-Za-z0-9])"),
+    ("p8e-", r"p8e-[A-Za-z0-9]{32}(?![A-Za-z0-9])"),
+    ("dnkey-", r"dnkey-[A-Za-z0-9=_-]{26,}"),
+    ("pk.", r"pk\.[A-Za-z0-9]{60}\.[A-Za-z0-9]{22}(?![A-Za-z0-9])"),
     ("pat", r"pat[A-Za-z0-9]{14}\.[a-f0-9]{40,}|pat\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9.]{24,}"),
-    ("sk ac", r"(?:SK|AC)[A-Fa-f0-9]{32}(?![A-Za-z0-9])"),
+    ("sk ac", r"(?:SK|AC)(?:[A-Fa-f0-9]{32}|(?=[a-z]{0,31}[0-9])[a-z0-9]{32})(?![A-Za-z0-9])"),
     (":a", r"[0-9]{5,16}:A[A-Za-z0-9_-]{30,}"),
     ("| %", r"[0-9]{15,16}(?:\||%)[A-Za-z0-9_-]{27,40}(?![A-Za-z0-9])"),
     ("sm_", r"sm_(?:aat|pat|sat)_[A-Za-z0-9]{12,}"),
@@ -208,16 +218,18 @@ _PLACES = (
     ("ftqq.com", r"(ftqq\.com/)[^\s\"'<>/.]++"),
     ("api.day.app", r"(api\.day\.app/)[^\s\"'<>/]++"),
     ("pushdeer", r"(pushdeer\.com/message/push\?pushkey=)[^\s\"'<>&]++"),
+    ("softlayer.com/", r"(softlayer\.com/(?:soap|xmlrpc|rest)/v3(?:\.1)?/)[A-Za-z0-9]{40,}+"),
     ("/hooks/", r"(https?://[^\s/\"'<>]{1,200}/hooks/)[A-Za-z0-9/]{20,}+"),
     ("opsgenie", r"(api(?:\.eu)?\.opsgenie\.com/v1/json/\w{1,40}\?apiKey=)[^\s\"'<>&]++"),
     ("@", r"(://)[a-f0-9]{32}(?=@)"),
+    ("contribsys", r"(?i)(contribsys(?:__com|\.com)[\"']?[ \t:=|>,]{1,8}[\"']?)[a-f0-9]{8}:[a-f0-9]{8}(?![a-f0-9])"),
     *((vendor, rf"(?i)({vendor}{_OF_A_VENDOR}") for vendor in _VENDORS),
     ("bearer", r"(?i)(\bbearer[ \t]{1,8})[A-Za-z0-9._~+/-]{8,}+=*"),
     ("basic", r"(\b[Bb]asic[ \t]{1,8})(?=[A-Za-z+/]{0,100}[0-9=])[A-Za-z0-9+/]{8,}+=*"),
 )
 """The mark, and what stays before the secret."""
 _KEY = (
-    r"(?s)-----BEGIN ([A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?)-----.*?(-----END \1-----|\Z)"
+    r"(?s)-----BEGIN([A-Z0-9 _-]{0,40}PRIVATE KEY(?: BLOCK)?)-----.*?(-----END\1-----|\Z)"
     r"|Private-Lines: \d{1,4}(?:\r?\n[A-Za-z0-9+/=]+)++"
 )
 
