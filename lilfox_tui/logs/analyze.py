@@ -146,6 +146,8 @@ async def _ranges(log: LogFile, source: str, where: Filter, opened: ExitStack, *
     opened.callback(os.close, descriptor)
     size = await log.file.size()
     starts = sorted({*range(0, size, RANGE_BYTES), *(end for end, _ in log.years if 0 < end < size)})
+    if not starts:  # nothing is in it
+        return []
     return [
         Range(
             path=f"/dev/fd/{descriptor}",

@@ -64,6 +64,16 @@ async def test_the_same_is_counted_by_one_process_and_by_three(large: Path) -> N
     assert counting() == []
 
 
+@pytest.mark.parametrize("content", [b"", b"one line\n"])
+async def test_a_log_with_nothing_or_hardly_anything_in_it_is_counted(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "app.log"
+    file.write_bytes(content)
+    log = source(file)
+    counted = await analyze([log], EVERYTHING)
+    await log.close()
+    assert (counted.statistics.records, counted.failed) == (len(content.splitlines()), {})
+
+
 async def test_when_cancelled_the_processes_have_ended(large: Path) -> None:
     log = source(large)
     begun = asyncio.Event()
