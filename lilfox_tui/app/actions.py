@@ -1,12 +1,14 @@
-"""The one registry of actions: footer, help, palette and the README's key table are made from it.
+"""The registry of actions: footer, help, palette and the key tables of the docs are made from it.
 
-An action stands beside its handler: ``@action(...)`` on a method of the app or a pane, with the method that tells why
-it cannot be done now. Keys are Textual's names; the config's ``keys:`` replaces them by the action's id.
+``@action(...)`` marks a method of an :class:`ActionGroup`, of a pane or of the app; ``why_not`` is the function that
+tells why it cannot be done now. A pane is composed of groups; each is given what it works on and knows no other group.
+Keys are Textual's names; ``keys:`` of the configuration replaces them by the action's id.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from msgspec import Struct
@@ -39,14 +41,15 @@ _NAMES = {
 
 
 class Action(Struct, frozen=True):
-    """What a key triggers. ``footer`` orders it in the footer (0: not there)."""
+    """What a key triggers. ``footer`` orders it in the footer (0: not there). As written in a class, ``run`` and
+    ``why_not`` take the object that they are of; those of :func:`bound_actions` take nothing."""
 
     id: str
     keys: tuple[str, ...]
     title: Message
     help: Message
-    handler: str
-    why_not: str = ""
+    run: Callable[..., object]
+    why_not: Callable[..., Message | None]
     footer: int = 0
 
     @property
@@ -66,28 +69,54 @@ def key_name(text: str) -> str:
     return names.get(text, text.replace("ctrl-", "ctrl+"))
 
 
+class ActionGroup:
+    """Actions that belong together, of what they are given when they are made."""
+
+
 def action(
-    id_: str, keys: str, title: Message, help_: Message, *, why_not: str = "", footer: int = 0
+    id_: str,
+    keys: str,
+    title: Message,
+    help_: Message,
+    *,
+    why_not: Callable[[Any], Message | None] | None = None,
+    footer: int = 0,
 ) -> Callable[[Handler], Handler]:
-    """Marks a method as the handler of an action. ``keys`` are separated by spaces."""
+    """Marks a method as the handler of an action. ``keys`` are separated by spaces; ``why_not`` takes the same object
+    as the method."""
 
     def mark(handler: Handler) -> Handler:
-        made = Action(id_, tuple(keys.split()), title, help_, handler.__name__, why_not, footer)
+        made = Action(id_, tuple(keys.split()), title, help_, handler, why_not or _always_possible, footer)
         setattr(handler, _MARK, made)
         return handler
 
     return mark
 
 
+def _always_possible(_owner: object) -> None:
+    """Of an action that can be done at any time."""
+
+
 def actions_of(owner: type) -> tuple[Action, ...]:
-    """The actions of a class and its bases, in the order they are written."""
-    found: dict[str, Action] = {}
+    """The actions of a class, of its bases and of the groups that it is composed of (``GROUPS``), bound to nothing."""
+    groups: Iterable[type[ActionGroup]] = getattr(owner, "GROUPS", ())
+    found = {each.id: each for group in groups for each in actions_of(group)}
     for cls in reversed(owner.__mro__):
         for member in vars(cls).values():
             mark = getattr(member, _MARK, None)
             if isinstance(mark, Action):
                 found[mark.id] = mark
     return tuple(found.values())
+
+
+def bound_actions(owner: object, groups: Iterable[ActionGroup] = ()) -> tuple[Action, ...]:
+    """The actions of ``owner`` and of the ``groups`` that it is composed of, each bound to the object that it is of."""
+    of_groups = {each.id: each for group in groups for each in bound_actions(group)}
+    return tuple(
+        of_groups.get(each.id)
+        or replace(each, run=getattr(owner, each.run.__name__), why_not=partial(each.why_not, owner))
+        for each in actions_of(type(owner))
+    )
 
 
 def rebound(actions: Iterable[Action], keys: Mapping[str, str], elsewhere: Collection[str] = ()) -> tuple[Action, ...]:

@@ -15,7 +15,7 @@ from textual import events, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
-from lilfox_tui.app.actions import Action, actions_of, rebound
+from lilfox_tui.app.actions import Action, actions_of, bound_actions, rebound
 from lilfox_tui.app.app_keys import AppKeys
 from lilfox_tui.app.frame import HeaderState, fitting, footer, header, job_pieces, tabs, worst_plan
 from lilfox_tui.app.glyphs import Glyphs
@@ -76,7 +76,7 @@ class LilFoxApp(AppKeys):
         super().__init__(monitor, config, theme=theme, glyphs=glyphs, slow_link=slow_link, demo=demo, files=files)
         self.current = LOGS if files else METRICS
         self.panes = {self.current: TABS[self.current].load()()}
-        self.all_actions = self._actions(type(self.pane))
+        self.all_actions = self._actions(self.pane)
         self._departure = Departure(self.exit)
         self._landed = False
 
@@ -195,9 +195,9 @@ class LilFoxApp(AppKeys):
                    incident=folder.name, title=left.title)
             )  # fmt: skip
 
-    def _actions(self, pane: type[Pane]) -> tuple[Action, ...]:
+    def _actions(self, pane: Pane) -> tuple[Action, ...]:
         """What can be done in a pane, by the config's keys. Only where there are any, all panes are looked at."""
-        own = (*actions_of(pane), *actions_of(type(self)))
+        own = (*pane.actions(), *bound_actions(self))
         elsewhere = [each.id for tab in TABS for each in actions_of(tab.load())] if self.config.keys else ()
         return rebound(own, self.config.keys, elsewhere)
 
@@ -212,7 +212,7 @@ class LilFoxApp(AppKeys):
         self.pane.display = False
         self.current = place
         self.pane_at(place).display = True
-        self.all_actions = self._actions(type(self.pane))
+        self.all_actions = self._actions(self.pane)
         self._bind_keys()
         self.pane.rewind(self.rewound)
         self.pane.repaint()
@@ -271,7 +271,7 @@ class LilFoxApp(AppKeys):
         status = fitting(titles, marks, told, (*self.pane.status(), *jobs), width)
         screen.query_one("#tabs", Lines).show([tabs(titles, marks, self.current, status, width)])
         ordered = sorted((each for each in self.all_actions if each.footer), key=lambda each: each.footer)
-        can = [(each, self.why_not(each) is None) for each in ordered]
+        can = [(each, each.why_not() is None) for each in ordered]
         screen.query_one("#footer", Lines).show([footer(can, width, *self.note)])
 
     def _incident_shown(self) -> IncidentView | None:

@@ -75,12 +75,11 @@ class AppKeys(Shell):
 
     def do(self, each: Action) -> None:
         """Runs an action."""
-        reason = self.why_not(each)
+        reason = each.why_not()
         if reason is not None:
             self.tell(reason)
             return
-        owner = self.pane if hasattr(self.pane, each.handler) else self
-        getattr(owner, each.handler)()
+        each.run()
         self.repaint_frame()
 
     # ---- choosing ------------------------------------------------------------------------------------------------
@@ -145,7 +144,7 @@ class AppKeys(Shell):
         "exclamation_mark",
         tr("alerts"),
         tr("go to the worst alert; where none is, to the incident"),
-        why_not="no_alerts",
+        why_not=lambda self: self.no_alerts(),
     )
     def show_alerts(self) -> None:
         if self.metrics.items(self.metrics.overview):
@@ -185,7 +184,7 @@ class AppKeys(Shell):
             row: Row = (Piece(fit(act.title, _ACT), role), Piece("  " + str(act.why_not or act.note), "muted"))
             choices.append(Choice(f"act {act.id}", row, f"{act.title} {act.note}", act.why_not is None))
         for each in actions:
-            reason = self.why_not(each)
+            reason = each.why_not()
             key, name = ("key", "strong") if reason is None else ("muted", "muted")
             row = (
                 Piece(fit(each.key_text, 8), key),
@@ -227,11 +226,13 @@ class AppKeys(Shell):
     def earlier(self) -> None:
         self._step(-1)
 
-    @action("later", "right_square_bracket", tr("later"), tr("step forward in time"), why_not="is_now")
+    @action(
+        "later", "right_square_bracket", tr("later"), tr("step forward in time"), why_not=lambda self: self.is_now()
+    )
     def later(self) -> None:
         self._step(1)
 
-    @action("now", "grave_accent", tr("now"), tr("back to the present"), why_not="is_now")
+    @action("now", "grave_accent", tr("now"), tr("back to the present"), why_not=lambda self: self.is_now())
     def back_to_now(self) -> None:
         self._go_to(None)
 
@@ -268,7 +269,12 @@ class AppKeys(Shell):
     # ---- the stand-in stack --------------------------------------------------------------------------------------
 
     @action(
-        "fault", "f", tr("fault"), tr("give a service of the demo a fault, or heal it"), why_not="no_demo", footer=7
+        "fault",
+        "f",
+        tr("fault"),
+        tr("give a service of the demo a fault, or heal it"),
+        why_not=lambda self: self.no_demo(),
+        footer=7,
     )
     def choose_fault(self) -> None:
         from lilfox_tui.demo.faults import DATABASE, HEALED
@@ -324,7 +330,7 @@ class AppKeys(Shell):
             Chooser(_("Theme"), choices), lambda chosen: self.use_theme(by_name[chosen]) if chosen else None
         )
 
-    @action("language", "L", tr("language"), tr("English or 简体中文"), why_not="one_language")
+    @action("language", "L", tr("language"), tr("English or 简体中文"), why_not=lambda self: self.one_language())
     def next_language(self) -> None:
         names = list(LANGUAGES)
         self.use_language(names[(names.index(language()) + 1) % len(names)])
@@ -359,8 +365,3 @@ class AppKeys(Shell):
         set_language(name)
         self.pane.repaint()
         self.repaint_frame()
-
-    def why_not(self, each: Action) -> Message | None:
-        """Why an action cannot be done now, or None."""
-        owner = self.pane if hasattr(self.pane, each.handler) else self
-        return getattr(owner, each.why_not)() if each.why_not else None

@@ -30,7 +30,7 @@ class EvidenceKeys(Pane):
         "e",
         tr("evidence"),
         tr("what is selected, as it is now, into the open incident; where none is open, a title opens one"),
-        why_not="no_evidence",
+        why_not=lambda self: self.no_evidence(),
     )
     def keep_evidence(self) -> None:
         if (selected := self.evidence()) is not None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import work
 from textual.containers import Vertical
 from textual.worker import Worker, WorkerState
 
+from lilfox_tui.app.actions import Action, ActionGroup, bound_actions
 from lilfox_tui.app.draw import Row
 from lilfox_tui.app.shell import Shell
 from lilfox_tui.app.widgets.lines import Lines
@@ -28,6 +29,10 @@ class Pane(Vertical):
         """The app, typed."""
         return cast("Shell", self.app)
 
+    GROUPS: ClassVar[tuple[type[ActionGroup], ...]] = ()
+    """What its actions are composed of."""
+    groups: tuple[ActionGroup, ...] = ()
+    """One of each, in that order."""
     rows_below = 0
     """Of a page that is open, past the lower edge."""
 
@@ -36,6 +41,10 @@ class Pane(Vertical):
         if lines.hidden_below != self.rows_below and not self.lilfox._exit:
             self.rows_below = lines.hidden_below
             self.lilfox.repaint_frame()
+
+    def actions(self) -> tuple[Action, ...]:
+        """What can be done in it."""
+        return bound_actions(self, self.groups)
 
     def status(self) -> Row:
         """What the line of tabs says about this pane."""

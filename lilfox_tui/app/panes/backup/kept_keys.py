@@ -51,7 +51,13 @@ class BackupKeptKeys(BackupJobKeys):
             return ""
         return ngettext("{count} restore keeps what was there: K", "{count} restores keep what was there: K", count)
 
-    @action("kept", "K", tr("kept"), tr("what restores keep beside what is in place; let go of it"), why_not="no_kept")
+    @action(
+        "kept",
+        "K",
+        tr("kept"),
+        tr("what restores keep beside what is in place; let go of it"),
+        why_not=lambda self: self.no_kept(),
+    )
     def kept(self) -> None:
         self._kept()
 

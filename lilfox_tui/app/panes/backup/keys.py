@@ -168,8 +168,8 @@ class BackupKeys(Pane):
 
     # ---- moving --------------------------------------------------------------------------------------------------
 
-    @action("open", "enter", tr("open"), tr("the sets of a plan, then all that is known of a set"), why_not="no_open",
-            footer=1)  # fmt: skip
+    @action("open", "enter", tr("open"), tr("the sets of a plan, then all that is known of a set"),
+            why_not=lambda self: self.no_open(), footer=1)  # fmt: skip
     def open_selected(self) -> None:
         if self.focus_on == "plans":
             self.focus_on, self.set = "sets", None
@@ -184,7 +184,7 @@ class BackupKeys(Pane):
         return None if self.sets else tr("there is no set")
 
     @action("back", "escape", tr("back"), tr("close the page, clear the filter, then to the plans; never quits"),
-            why_not="nothing_to_leave", footer=2)  # fmt: skip
+            why_not=lambda self: self.nothing_to_leave(), footer=2)  # fmt: skip
     def back(self) -> None:
         if self.page is not None:
             self.open_set_page(None)
@@ -215,11 +215,13 @@ class BackupKeys(Pane):
         self.focus_on = "sets"
         self.lilfox.ask_line("/", self.filter, self.set_filter)
 
-    @action("read-again", "R", tr("read again"), tr("look at the stores now"), why_not="no_plan")
+    @action("read-again", "R", tr("read again"), tr("look at the stores now"), why_not=lambda self: self.no_plan())
     def read_again(self) -> None:
         self.lilfox.monitor.backups.look_again()
 
-    @action("copy", "y", tr("copy"), tr("the id of the set to the clipboard (OSC 52)"), why_not="no_set")
+    @action(
+        "copy", "y", tr("copy"), tr("the id of the set to the clipboard (OSC 52)"), why_not=lambda self: self.no_set()
+    )
     def copy(self) -> None:
         if (found := self.chosen_set) is not None:
             self.lilfox.copy_text(found.id)

@@ -42,7 +42,7 @@ class BackupSettlingKeys(BackupKeptKeys):
         return wrapped(rows, width - 1)[:_MOST_ROWS]
 
     @action("settle", "S", tr("settle"), tr("finish a restore that is half done, or take it back"),
-            why_not="no_settle", footer=1)  # fmt: skip
+            why_not=lambda self: self.no_settle(), footer=1)  # fmt: skip
     def settle(self) -> None:
         self._settle()
 

@@ -36,7 +36,12 @@ class LogDetailKeys(LogsKeys):
         self.detail_at: int | None = None
 
     @action(
-        "open", "enter", tr("open"), tr("the record: fields, traceback, neighbours"), why_not="cannot_open", footer=1
+        "open",
+        "enter",
+        tr("open"),
+        tr("the record: fields, traceback, neighbours"),
+        why_not=lambda self: self.cannot_open(),
+        footer=1,
     )
     def open_record(self) -> None:
         shown = self.selected
@@ -157,12 +162,26 @@ class LogDetailKeys(LogsKeys):
         """Why there is no field to filter by."""
         return None if self.field is not None else tr("open a record and select one of its fields")
 
-    @action("keep", "plus", tr("keep"), tr("only records with this value of the field"), why_not="no_field", footer=3)
+    @action(
+        "keep",
+        "plus",
+        tr("keep"),
+        tr("only records with this value of the field"),
+        why_not=lambda self: self.no_field(),
+        footer=3,
+    )
     def keep_value(self) -> None:
         if self.field is not None:
             self._narrow(Field(self.field.name, "=", self.field.value))
 
-    @action("drop", "minus", tr("drop"), tr("no records with this value of the field"), why_not="no_field", footer=3)
+    @action(
+        "drop",
+        "minus",
+        tr("drop"),
+        tr("no records with this value of the field"),
+        why_not=lambda self: self.no_field(),
+        footer=3,
+    )
     def drop_value(self) -> None:
         if self.field is not None:
             self._narrow(Not(Field(self.field.name, "=", self.field.value)))
@@ -172,7 +191,7 @@ class LogDetailKeys(LogsKeys):
         "equals_sign",
         tr("follow value"),
         tr("this field's value, or the record's request, over all sources"),
-        why_not="nothing_to_trace",
+        why_not=lambda self: self.nothing_to_trace(),
         footer=3,
     )
     def trace_value(self) -> None:

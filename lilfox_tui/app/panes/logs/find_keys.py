@@ -26,11 +26,23 @@ class LogFindKeys(LogDetailKeys):
 
     # ---- the next match ------------------------------------------------------------------------------------------
 
-    @action("next-match", "n", tr("next match"), tr("the next record that the filter matches"), why_not="no_filter")
+    @action(
+        "next-match",
+        "n",
+        tr("next match"),
+        tr("the next record that the filter matches"),
+        why_not=lambda self: self.no_filter(),
+    )
     def next_match(self) -> None:
         self._match(older=False)
 
-    @action("previous-match", "N", tr("previous match"), tr("the record before that matches"), why_not="no_filter")
+    @action(
+        "previous-match",
+        "N",
+        tr("previous match"),
+        tr("the record before that matches"),
+        why_not=lambda self: self.no_filter(),
+    )
     def previous_match(self) -> None:
         self._match(older=True)
 
@@ -75,7 +87,7 @@ class LogFindKeys(LogDetailKeys):
         """Why there is no record that something can be done with."""
         return None if self.selected_record is not None else tr("there is no record here")
 
-    @action("mark", "m", tr("mark"), tr("mark this record, or unmark it"), why_not="no_record")
+    @action("mark", "m", tr("mark"), tr("mark this record, or unmark it"), why_not=lambda self: self.no_record())
     def toggle_mark(self) -> None:
         shown = self.selected
         if shown is not None and isinstance(shown.item, Record):
@@ -91,7 +103,7 @@ class LogFindKeys(LogDetailKeys):
         "apostrophe",
         tr("next mark"),
         tr("the next marked record, then the oldest"),
-        why_not="no_mark",
+        why_not=lambda self: self.no_mark(),
     )
     def next_mark(self) -> None:
         shown = self.selected

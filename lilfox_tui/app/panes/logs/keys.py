@@ -83,7 +83,13 @@ class LogsKeys(LogsWindow):
         else:
             self.go(End())
 
-    @action("right", "right", tr("right"), tr("what is past the right edge of the messages"), why_not="no_more_right")
+    @action(
+        "right",
+        "right",
+        tr("right"),
+        tr("what is past the right edge of the messages"),
+        why_not=lambda self: self.no_more_right(),
+    )
     def right(self) -> None:
         self.shifted = min(self._overhang(), self.shifted + self._sideways())
         self.repaint()
@@ -94,12 +100,24 @@ class LogsKeys(LogsWindow):
             return reason
         return None if self._overhang() > self.shifted else tr("no message here goes on to the right")
 
-    @action("left", "left", tr("left"), tr("back towards the start of the messages"), why_not="at_start_of_lines")
+    @action(
+        "left",
+        "left",
+        tr("left"),
+        tr("back towards the start of the messages"),
+        why_not=lambda self: self.at_start_of_lines(),
+    )
     def left(self) -> None:
         self.shifted = max(0, self.shifted - self._sideways())
         self.repaint()
 
-    @action("line-start", "0", tr("line start"), tr("the start of the messages again"), why_not="at_start_of_lines")
+    @action(
+        "line-start",
+        "0",
+        tr("line start"),
+        tr("the start of the messages again"),
+        why_not=lambda self: self.at_start_of_lines(),
+    )
     def to_start_of_lines(self) -> None:
         self.shifted = 0
         self.repaint()
@@ -159,7 +177,7 @@ class LogsKeys(LogsWindow):
         "ampersand",
         tr("only matching"),
         tr("hide what does not match, or mark what does"),
-        why_not="no_filter",
+        why_not=lambda self: self.no_filter(),
     )
     def toggle_only_matching(self) -> None:
         self.only_matching = not self.only_matching
@@ -186,7 +204,7 @@ class LogsKeys(LogsWindow):
         "escape",
         tr("back"),
         tr("end the search, then clear the filter; never quits"),
-        why_not="nothing_to_leave",
+        why_not=lambda self: self.nothing_to_leave(),
         footer=2,
     )
     def back(self) -> None:

@@ -56,7 +56,7 @@ class LogOutputKeys(LogEvidenceKeys):
         "y",
         tr("copy"),
         tr("the record as it was written, or the field, to the clipboard (OSC 52)"),
-        why_not="no_record",
+        why_not=lambda self: self.no_record(),
     )
     def copy(self) -> None:
         if self.field is not None:
@@ -69,7 +69,7 @@ class LogOutputKeys(LogEvidenceKeys):
         "W",
         tr("save"),
         tr("all records that match, from the oldest on, as they were written, to a new file"),
-        why_not="no_record",
+        why_not=lambda self: self.no_record(),
     )
     def ask_save(self) -> None:
         name = f"lilfox-{self._clock():%Y%m%d-%H%M%S}.log"
@@ -119,7 +119,14 @@ class LogOutputKeys(LogEvidenceKeys):
         finally:
             self._tell_work("")
 
-    @action("retry", "r", tr("try again"), tr("read the failed sources again now"), why_not="nothing_failed", footer=7)
+    @action(
+        "retry",
+        "r",
+        tr("try again"),
+        tr("read the failed sources again now"),
+        why_not=lambda self: self.nothing_failed(),
+        footer=7,
+    )
     def retry(self) -> None:
         if self.failure is not None:
             self.failure = None

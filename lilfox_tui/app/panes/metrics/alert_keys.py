@@ -120,7 +120,7 @@ class AlertKeys(BackendKeys):
         "A",
         tr("acknowledge"),
         tr("say that you have seen the alert, with a note: no bell and no reminders until it resolves"),
-        why_not="no_alert",
+        why_not=lambda self: self.no_alert(),
         footer=2,
     )
     def acknowledge(self) -> None:
@@ -145,7 +145,7 @@ class AlertKeys(BackendKeys):
         "U",
         tr("take back"),
         tr("take an acknowledgement back: bell and reminders come again"),
-        why_not="not_acknowledged",
+        why_not=lambda self: self.not_acknowledged(),
     )
     def unacknowledge(self) -> None:
         if (alert := self.selected_alert()) is not None:
@@ -168,7 +168,7 @@ class AlertKeys(BackendKeys):
         "s",
         tr("silence"),
         tr("tell nobody of the alert for a while; shows first what it would silence"),
-        why_not="no_alert",
+        why_not=lambda self: self.no_alert(),
         footer=2,
     )
     def silence(self) -> None:
@@ -197,7 +197,7 @@ class AlertKeys(BackendKeys):
         "S",
         tr("silences"),
         tr("what is silenced, by whom and until when; enter ends the selected one"),
-        why_not="no_silences",
+        why_not=lambda self: self.no_silences(),
     )
     def silences(self) -> None:
         alerts = alerts_of(self.overview)
@@ -236,7 +236,7 @@ class AlertKeys(BackendKeys):
         "r",
         tr("runbook"),
         tr("the runbooks for the alert, or for what fires of the selected host or service"),
-        why_not="no_runbook",
+        why_not=lambda self: self.no_runbook(),
         footer=2,
     )
     def runbook(self) -> None:

@@ -27,7 +27,7 @@ class BackendKeys(QueryKeys):
         "E",
         tr("explain"),
         tr("how the database would run one of its slow statements; the statement is not run"),
-        why_not="no_statements",
+        why_not=lambda self: self.no_statements(),
     )
     def explain(self) -> None:
         self._explain()

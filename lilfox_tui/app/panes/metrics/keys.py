@@ -180,7 +180,7 @@ class MetricsKeys(Pane):
         "enter",
         tr("open"),
         tr("the page of the selected row"),
-        why_not="cannot_open",
+        why_not=lambda self: self.cannot_open(),
         footer=1,
     )
     def open_selected(self) -> None:
@@ -195,7 +195,7 @@ class MetricsKeys(Pane):
         "escape",
         tr("back"),
         tr("close the page, then clear the filter; never quits"),
-        why_not="nothing_to_leave",
+        why_not=lambda self: self.nothing_to_leave(),
         footer=2,
     )
     def back(self) -> None:
@@ -225,11 +225,23 @@ class MetricsKeys(Pane):
         self.only_matching = not self.only_matching
         self.set_filter(self.filter)
 
-    @action("next-match", "n", tr("next match"), tr("the next row that the filter matches"), why_not="no_filter")
+    @action(
+        "next-match",
+        "n",
+        tr("next match"),
+        tr("the next row that the filter matches"),
+        why_not=lambda self: self.no_filter(),
+    )
     def next_match(self) -> None:
         self._match(1)
 
-    @action("previous-match", "N", tr("previous match"), tr("the row before that matches"), why_not="no_filter")
+    @action(
+        "previous-match",
+        "N",
+        tr("previous match"),
+        tr("the row before that matches"),
+        why_not=lambda self: self.no_filter(),
+    )
     def previous_match(self) -> None:
         self._match(-1)
 
@@ -254,7 +266,7 @@ class MetricsKeys(Pane):
         "l",
         tr("logs"),
         tr("the logs of the selected host or service, at this time"),
-        why_not="nothing_selected",
+        why_not=lambda self: self.nothing_selected(),
         footer=2,
     )
     def show_logs_of_selected(self) -> None:
@@ -278,7 +290,14 @@ class MetricsKeys(Pane):
         self.worst_first = not self.worst_first
         self.repaint()
 
-    @action("reconnect", "R", tr("try again"), tr("connect to the selected host now"), why_not="cannot_retry", footer=6)
+    @action(
+        "reconnect",
+        "R",
+        tr("try again"),
+        tr("connect to the selected host now"),
+        why_not=lambda self: self.cannot_retry(),
+        footer=6,
+    )
     def retry(self) -> None:
         view = self.selected_view()
         if isinstance(view, HostView):
@@ -294,7 +313,7 @@ class MetricsKeys(Pane):
     @action(
         "trust", "K", tr("trust key"),
         tr("look at the key that an unknown host shows, and trust it"),
-        why_not="no_key",
+        why_not=lambda self: self.no_key(),
     )  # fmt: skip
     def trust(self) -> None:
         view = self.selected_view()
@@ -325,7 +344,13 @@ class MetricsKeys(Pane):
             else:
                 self.lilfox.monitor.retry(view.name)
 
-    @action("shell", "x", tr("shell"), tr("a shell on the selected host; the console steps aside"), why_not="no_shell")
+    @action(
+        "shell",
+        "x",
+        tr("shell"),
+        tr("a shell on the selected host; the console steps aside"),
+        why_not=lambda self: self.no_shell(),
+    )
     def shell(self) -> None:
         view = self.selected_view()
         if isinstance(view, HostView):
@@ -345,7 +370,7 @@ class MetricsKeys(Pane):
         "y",
         tr("copy"),
         tr("the selected row's name and state to the clipboard (OSC 52)"),
-        why_not="nothing_selected",
+        why_not=lambda self: self.nothing_selected(),
     )
     def copy(self) -> None:
         view = self.selected_view()

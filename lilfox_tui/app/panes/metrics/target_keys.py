@@ -18,7 +18,7 @@ class TargetKeys(MetricsKeys):
         "t",
         tr("targets"),
         tr("all pages of metrics that are scraped: up or down, and why"),
-        why_not="no_targets",
+        why_not=lambda self: self.no_targets(),
         footer=9,
     )
     def show_targets(self) -> None:

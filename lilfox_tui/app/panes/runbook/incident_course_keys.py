@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 class IncidentCourseKeys(IncidentKeys):
     """Acts on the course of the open incident."""
 
-    @action("incident", "I", tr("incident"), tr("open an incident, or close the one that is open"), why_not="not_ours",
-            footer=4)  # fmt: skip
+    @action("incident", "I", tr("incident"), tr("open an incident, or close the one that is open"),
+            why_not=lambda self: self.not_ours(), footer=4)  # fmt: skip
     def open_or_close(self) -> None:
         self._open_or_close()
 
@@ -106,7 +106,7 @@ class IncidentCourseKeys(IncidentKeys):
             self.lilfox.tell(tr("{id} is the current incident now: {title}", id=now.id, title=now.title))
 
     @action("take-over", "O", tr("take over"), tr("say that from now on you act, in the incident and in its runs; who "
-            "acted follows"), why_not="nothing_to_take_over")  # fmt: skip
+            "acted follows"), why_not=lambda self: self.nothing_to_take_over())  # fmt: skip
     def take_over(self) -> None:
         self._take_over()
 
@@ -134,7 +134,7 @@ class IncidentCourseKeys(IncidentKeys):
         ]
 
     @action("hand-over", "o", tr("hand over"), tr("what the next one must know, to be read or copied"),
-            why_not="no_incident_to_read")  # fmt: skip
+            why_not=lambda self: self.no_incident_to_read())  # fmt: skip
     def hand_over(self) -> None:
         from lilfox_tui.app.incident_rows import handover_rows
         from lilfox_tui.app.panes.runbook.handover_dialog import Handover
@@ -150,7 +150,7 @@ class IncidentCourseKeys(IncidentKeys):
             self.lilfox.push_screen(Handover(handover_rows(lines), "\n".join(lines), self.lilfox.copy_text))
 
     @action("export", "E", tr("export"), tr("the incident as Markdown with its evidence, into a new folder"),
-            why_not="nothing_to_export")  # fmt: skip
+            why_not=lambda self: self.nothing_to_export())  # fmt: skip
     def export(self) -> None:
         incident = self.open_one
         found = dict.fromkeys(filter(None, [self.last_incident, "" if incident is None else incident.id]))

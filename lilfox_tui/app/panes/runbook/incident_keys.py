@@ -52,7 +52,9 @@ class IncidentKeys(RunbookOrderKeys):
 
     # ---- words ----------------------------------------------------------------------------------------------
 
-    @action("note", "i", tr("note"), tr("write a note into the incident"), why_not="no_incident", footer=3)
+    @action(
+        "note", "i", tr("note"), tr("write a note into the incident"), why_not=lambda self: self.no_incident(), footer=3
+    )
     def note_in_incident(self) -> None:
         if (incident := self.open_one) is None:
             return
@@ -66,7 +68,13 @@ class IncidentKeys(RunbookOrderKeys):
         prompt = _("a note for {id}: enter writes it, esc leaves", id=incident.id)
         self.lilfox.ask_line(prompt, "", take, live=False)
 
-    @action("decide", "D", tr("decision"), tr("write what was decided into the incident"), why_not="no_incident")
+    @action(
+        "decide",
+        "D",
+        tr("decision"),
+        tr("write what was decided into the incident"),
+        why_not=lambda self: self.no_incident(),
+    )
     def decide(self) -> None:
         if (incident := self.open_one) is None:
             return
@@ -81,7 +89,7 @@ class IncidentKeys(RunbookOrderKeys):
         self.lilfox.ask_line(prompt, "", take, live=False)
 
     @action("moment", "M", tr("moment"), tr("say that it was detected, acknowledged, mitigated or resolved now"),
-            why_not="no_incident")  # fmt: skip
+            why_not=lambda self: self.no_incident())  # fmt: skip
     def mark_moment(self) -> None:
         from lilfox_tui.incident.folding import MOMENTS
         from lilfox_tui.incident.words import moment_text
@@ -103,7 +111,7 @@ class IncidentKeys(RunbookOrderKeys):
         await self._written(lambda: mark(folder, moment, datetime.now(UTC)))
 
     @action("call", "C", tr("call"), tr("the contacts of the configuration; what came of a call is written down"),
-            why_not="no_contacts")  # fmt: skip
+            why_not=lambda self: self.no_contacts())  # fmt: skip
     def call(self) -> None:
         contacts = self.lilfox.config.contacts
         choices = []
@@ -137,7 +145,7 @@ class IncidentKeys(RunbookOrderKeys):
     # ---- evidence --------------------------------------------------------------------------------------------------
 
     @action("evidence", "e", tr("evidence"), tr("keep an output, selected log records or what is measured now"),
-            why_not="no_incident", footer=3)  # fmt: skip
+            why_not=lambda self: self.no_incident(), footer=3)  # fmt: skip
     def keep(self) -> None:
         if (incident := self.open_one) is None:
             return

@@ -44,7 +44,7 @@ class RunbookMovingKeys(RunbookKeys):
         self.lilfox.repaint_frame()
 
     @action("back", "escape", tr("back"), tr("a column back, or out of the zoom or filter; never quits"),
-            why_not="nothing_to_leave", footer=8)  # fmt: skip
+            why_not=lambda self: self.nothing_to_leave(), footer=8)  # fmt: skip
     def back(self) -> None:
         if self.zoomed:
             self.zoom()
@@ -94,7 +94,7 @@ class RunbookMovingKeys(RunbookKeys):
         self.repaint()
 
     @action("copy", "y", tr("copy"), tr("the command with its values, or the alert's runbook_url, to the clipboard "
-            "(OSC 52)"), why_not="nothing_to_copy")  # fmt: skip
+            "(OSC 52)"), why_not=lambda self: self.nothing_to_copy())  # fmt: skip
     def copy(self) -> None:
         if (text := self._to_copy()) is not None:
             self.lilfox.copy_text(text)

@@ -191,12 +191,12 @@ class RunbookOrderKeys(RunbookRunKeys):
         return None if chosen is None else chosen == "worked"
 
     @action("terminal", "x", tr("terminal"), tr("run the command that needs a terminal here; the console steps aside"),
-            why_not="nothing_for_terminal")  # fmt: skip
+            why_not=lambda self: self.nothing_for_terminal())  # fmt: skip
     def terminal(self) -> None:
         self._do_waiting()
 
     @action("by-hand", "H", tr("done by hand"), tr("say that the step without commands is done"),
-            why_not="nothing_by_hand")  # fmt: skip
+            why_not=lambda self: self.nothing_by_hand())  # fmt: skip
     def by_hand(self) -> None:
         self._do_waiting()
 
@@ -206,7 +206,7 @@ class RunbookOrderKeys(RunbookRunKeys):
             await self.go_on(run)
 
     @action("retry", "r", tr("try again"), tr("run the failed command again, where it is not done yet"),
-            why_not="nothing_failed", footer=2)  # fmt: skip
+            why_not=lambda self: self.nothing_failed(), footer=2)  # fmt: skip
     def retry(self) -> None:
         self._retry()
 
@@ -224,7 +224,14 @@ class RunbookOrderKeys(RunbookRunKeys):
             again, unknown = once_more(folding, turn)
             await self._run_turn(run, folding, again, again=bool(unknown))
 
-    @action("skip", "s", tr("skip"), tr("skip the step that waits, and say why"), why_not="nothing_waits", footer=3)
+    @action(
+        "skip",
+        "s",
+        tr("skip"),
+        tr("skip the step that waits, and say why"),
+        why_not=lambda self: self.nothing_waits(),
+        footer=3,
+    )
     def skip(self) -> None:
         run, turn = self.run, self.turn
         if run is None or turn is None:
@@ -245,7 +252,7 @@ class RunbookOrderKeys(RunbookRunKeys):
         await self.order(run, Skip(step=turn.step, command=turn.command, reason=reason))
 
     @action("undo", "u", tr("undo"), tr("take back what this run changed, the last change first"),
-            why_not="nothing_to_undo", footer=3)  # fmt: skip
+            why_not=lambda self: self.nothing_to_undo(), footer=3)  # fmt: skip
     def undo(self) -> None:
         self._undo()
 
@@ -273,7 +280,7 @@ class RunbookOrderKeys(RunbookRunKeys):
             await self.order(run, Undo(sha256=folding.sha256, run=half, values=given))
 
     @action("stop", "S", tr("stop"), tr("end the running command; one that follows a log ends well by this"),
-            why_not="nothing_runs", footer=2)  # fmt: skip
+            why_not=lambda self: self.nothing_runs(), footer=2)  # fmt: skip
     def stop(self) -> None:
         self._stop()
 
@@ -295,7 +302,7 @@ class RunbookOrderKeys(RunbookRunKeys):
         await self.order(run, Stop())
 
     @action("end-run", "X", tr("end the run"), tr("give the run up; what it changed stays, and is listed first"),
-            why_not="no_run")  # fmt: skip
+            why_not=lambda self: self.no_run())  # fmt: skip
     def end_run(self) -> None:
         self._end_run()
 

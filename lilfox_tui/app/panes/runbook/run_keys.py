@@ -36,7 +36,7 @@ class RunbookRunKeys(RunbookTextKeys):
         """Of each run, the values that were given here; secret ones too, which are nowhere else but in its job."""
 
     @action("run", "enter", tr("run"), tr("begin a run, or run what waits: what changes something is shown and asked "
-            "first; in a list, open the row"), why_not="no_enter", footer=1)  # fmt: skip
+            "first; in a list, open the row"), why_not=lambda self: self.no_enter(), footer=1)  # fmt: skip
     def enter(self) -> None:
         if self.column == LIST or self.shows_less:
             self.go_column(self.column + 1)
