@@ -21,6 +21,7 @@ from lilfox_tui.app.frame import HeaderState, fitting, footer, header, job_piece
 from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.incident_line import incident_pieces
 from lilfox_tui.app.job_words import is_ours, user
+from lilfox_tui.app.overview_feed import OverviewFeed
 from lilfox_tui.app.pane import Pane
 from lilfox_tui.app.shell import TABS_FROM
 from lilfox_tui.app.tabs import BACKUP, LOGS, METRICS, RUNBOOK, TABS
@@ -75,7 +76,8 @@ class LilFoxApp(AppKeys):
     ) -> None:
         super().__init__(monitor, config, theme=theme, glyphs=glyphs, slow_link=slow_link, demo=demo, files=files)
         self.current = LOGS if files else METRICS
-        self.panes = {self.current: TABS[self.current].load()()}
+        self.panes = {self.current: TABS[self.current].load()(self)}
+        self._overviews = OverviewFeed(slow_link=slow_link)
         self.all_actions = self._actions(self.pane)
         self._departure = Departure(self.exit)
         self._landed = False
@@ -220,7 +222,7 @@ class LilFoxApp(AppKeys):
 
     def pane_at(self, place: int) -> Pane:
         if place not in self.panes:
-            self.panes[place] = TABS[place].load()()
+            self.panes[place] = TABS[place].load()(self)
             self.panes[place].display = False
             self.screen_stack[0].mount(self.panes[place], before="#footer")
         return self.panes[place]
@@ -232,8 +234,31 @@ class LilFoxApp(AppKeys):
 
     def _look_at_hosts(self) -> None:
         if self.screen_stack:  # else it has been left by now
-            self.pane_at(METRICS)  # hidden where files are shown: it follows the monitor for the header
+            self._follow_overview()
             self._run_monitor()
+
+    @work(exclusive=True, group="overview")
+    async def _follow_overview(self) -> None:
+        async with aclosing(self.monitor.overview.watch()) as states:
+            async for state in states:
+                if isinstance(state, Ready) and not self._exit:  # leaving: parts of the screen may be gone
+                    self._take(state.value)
+
+    def _take(self, overview: Overview) -> None:
+        """Makes ``overview`` the newest there is, and draws it unless the screen is paused or turned back."""
+        if overview is self._overviews.newest:
+            return
+        if firing := self._overviews.firing(overview):
+            self.tell(tr("firing now: {names}; ! goes there", names=firing))
+            if self.config.alerts.bell and not any(each.kind == "bell" for each in self.config.notifiers.values()):
+                self.bell()
+        shown = self._overviews.is_shown(overview, self.shown, paused=self.paused, rewound=self.rewound is not None)
+        for pane in self.panes.values():
+            pane.take(overview)
+            if shown:
+                pane.show(overview)
+        if shown:
+            self.frame(overview)
 
     @work(exclusive=True, group="monitor", exit_on_error=True)
     async def _run_monitor(self) -> None:

@@ -15,6 +15,7 @@ from lilfox_tui.app.dialogs.reader import Reader
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.host_rows import ROLES
 from lilfox_tui.app.job_words import is_ours, user
+from lilfox_tui.app.lately import change_rows
 from lilfox_tui.app.pane import Pane
 from lilfox_tui.app.shell import Shell
 from lilfox_tui.app.tabs import BACKUP, LOGS, METRICS, RUNBOOK
@@ -53,7 +54,7 @@ class AppKeys(Shell):
 
     @property
     def metrics(self) -> MetricsPane:
-        """The pane that is there, perhaps hidden, as soon as the monitor runs: the header's counts come through it."""
+        """The pane of hosts and services, which is made, hidden, when it is first asked for."""
         return cast("MetricsPane", self.pane_at(METRICS))
 
     def pane_at(self, place: int) -> Pane:
@@ -112,7 +113,7 @@ class AppKeys(Shell):
 
     @action("hosts", "at", tr("hosts"), tr("pick a host, service or backend by typing"), footer=4)
     def pick_host(self) -> None:
-        overview = self.metrics.overview
+        overview = self.shown
         if overview is None:
             return
         choices = []
@@ -147,7 +148,7 @@ class AppKeys(Shell):
         why_not=lambda self: self.no_alerts(),
     )
     def show_alerts(self) -> None:
-        if self.metrics.items(self.metrics.overview):
+        if self.metrics.state.items(self.metrics.state.overview):
             self.open_pane(METRICS)
             self.metrics.select_worst_alert()
         else:
@@ -157,8 +158,9 @@ class AppKeys(Shell):
         """Why there is no alert to go to."""
         if (incidents := self.monitor.incidents.feed.value) is not None and incidents.incident is not None:
             return None
-        why = self.metrics.no_rules()
-        if why is None and not self.metrics.items(self.metrics.overview):
+        state = self.metrics.state
+        why = state.no_rules()
+        if why is None and not state.items(state.overview):
             why = tr("no alert fires or is pending")
         return why
 
@@ -212,7 +214,7 @@ class AppKeys(Shell):
 
     @action("changes", "c", tr("changes"), tr("all that changed since you last looked"))
     def show_changes(self) -> None:
-        self.push_screen(Reader(self.metrics.change_rows()))
+        self.push_screen(Reader(change_rows(self)))
 
     # ---- time ----------------------------------------------------------------------------------------------------
 
@@ -242,7 +244,7 @@ class AppKeys(Shell):
 
     def _step(self, direction: int) -> None:
         now = datetime.now(UTC)
-        step = timedelta(seconds=max(self.metrics.window.total_seconds() / STEPS_IN_WINDOW, 2.0))
+        step = timedelta(seconds=max(self.metrics.state.window.total_seconds() / STEPS_IN_WINDOW, 2.0))
         at = (self.rewound or now) + direction * step
         oldest = self._oldest()
         if at < oldest:

@@ -1,4 +1,4 @@
-"""What happened to one host, service or backend, for its page."""
+"""What changed: since the last visit, and of one host, service or backend."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import datetime
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.host_rows import ROLES
+from lilfox_tui.app.shell import Shell
 from lilfox_tui.i18n import _
 from lilfox_tui.monitor.model import Change
 
@@ -24,3 +25,21 @@ def lately_rows(changes: Sequence[Change], now: datetime, glyphs: Glyphs) -> lis
         mark = Piece(glyphs.level(each.level) + " ", ROLES[each.level])
         rows.append((Piece(each.at.strftime("   %H:%M:%S "), "muted"), mark, Piece(str(each.what))))
     return rows
+
+
+def changes_since_visit(app: Shell) -> list[Change]:
+    """What changed since the last visit; on a rewound screen nothing that came later."""
+    until = app.rewound
+    return [each for each in app.monitor.changes.since_last_visit() if until is None or each.at <= until]
+
+
+def change_rows(app: Shell, room: int | None = None) -> list[Row]:
+    """What changed since the last visit, newest first, below two rows of title; ``room`` rows at most."""
+    rows: list[Row] = [BLANK, (Piece(" " + _("SINCE YOU LAST LOOKED"), "title"),)]
+    changes = changes_since_visit(app)[::-1]
+    for each in changes if room is None else changes[: room - len(rows)]:
+        mark = Piece(app.glyphs.level(each.level) + " ", ROLES[each.level])
+        at = Piece(each.at.strftime("%m-%d %H:%M:%S  "), "muted")
+        name = each.subject.partition("/")[2]
+        rows.append((Piece(" "), mark, at, Piece(name + "  ", "strong"), Piece(str(each.what))))
+    return rows if len(rows) > 2 else [*rows, (Piece("   " + _("nothing"), "muted"),)]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from textual import work
 from textual.containers import Vertical
@@ -15,24 +15,57 @@ from lilfox_tui.app.draw import Row
 from lilfox_tui.app.shell import Shell
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.errors import LilFoxError
+from lilfox_tui.monitor.model import Overview
 
 if TYPE_CHECKING:
     from lilfox_tui.app.acts.doing import Act
     from lilfox_tui.app.cause import Cause
 
 
+StateT = TypeVar("StateT")
+
+
+class PaneContext(Generic[StateT]):
+    """What the parts of a pane work on: the app, the pane's state, its drawing, and work beside the keys."""
+
+    def __init__(self, pane: Pane, state: StateT) -> None:
+        self.state = state
+        self._pane = pane
+
+    @property
+    def app(self) -> Shell:
+        """The app, typed."""
+        return self._pane.lilfox
+
+    def repaint(self) -> None:
+        """Draws the pane anew."""
+        self._pane.repaint()
+
+    def repaint_all(self) -> None:
+        """Draws the pane and the frame around it anew."""
+        self._pane.repaint()
+        self._pane.lilfox.repaint_frame()
+
+    def run(self, work: Coroutine[Any, Any, None], *, group: str, exclusive: bool = False) -> None:
+        """Runs ``work`` beside the keys; ``exclusive`` cancels what is left of the same group. An expected error is
+        told in the footer."""
+        self._pane.run_worker(work, group=group, exclusive=exclusive, exit_on_error=False)
+
+
 class Pane(Vertical):
     """One of the numbered panes. Panes watch the monitor and do not know each other."""
 
-    @property
-    def lilfox(self) -> Shell:
-        """The app, typed."""
-        return cast("Shell", self.app)
-
+    ID: ClassVar[str]
+    """Of the widget."""
     GROUPS: ClassVar[tuple[type[ActionGroup], ...]] = ()
     """What its actions are composed of."""
     groups: tuple[ActionGroup, ...] = ()
     """One of each, in that order."""
+
+    def __init__(self, lilfox: Shell) -> None:
+        super().__init__(id=self.ID)
+        self.lilfox = lilfox
+
     rows_below = 0
     """Of a page that is open, past the lower edge."""
 
@@ -57,6 +90,12 @@ class Pane(Vertical):
         """Sends what was drawn to the terminal; else it waits for the next of Textual's 60 turns a second."""
         self.screen._compositor.update_widgets(set(self.children))
         self.screen._compositor_refresh()
+
+    def take(self, overview: Overview) -> None:
+        """Takes in the newest overview, whether it is shown or not."""
+
+    def show(self, overview: Overview) -> None:
+        """Shows ``overview``."""
 
     def rewind(self, at: datetime | None) -> None:
         """Shows the pane as it was ``at`` (aware UTC), or now."""

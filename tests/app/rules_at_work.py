@@ -16,7 +16,7 @@ from textual.pilot import Pilot
 from lilfox_tui.alerts.model import Alert, AlertState
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.glyphs import UNICODE
-from lilfox_tui.app.panes.metrics.alert_keys import alerts_of
+from lilfox_tui.app.panes.metrics.state import alerts_of
 from lilfox_tui.config.model import AlertsConfig, Config
 from lilfox_tui.config.themes import load_theme
 from lilfox_tui.monitor.model import Overview
@@ -95,7 +95,7 @@ class Console:
 
     def alerts(self) -> tuple[Alert, ...]:
         """All alerts that the pane has."""
-        alerts = alerts_of(self.app.metrics.overview)
+        alerts = alerts_of(self.app.metrics.state.overview)
         return () if alerts is None else alerts.alerts
 
     async def until_state(self, job: str, state: AlertState | None) -> None:

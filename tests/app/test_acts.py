@@ -187,7 +187,7 @@ async def test_of_an_alert_what_its_labels_name(labels: dict[str, str], offered:
     app = app_of(alerting())
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause()
-        items = app.metrics.items(app.metrics.overview)
+        items = app.metrics.state.items(app.metrics.state.overview)
         labelled = {key: dict(item.alert.labels) for key, item in items.items() if item.alert is not None}
         subject = next(key for key, found in labelled.items() if labels.items() <= found.items())
         app.metrics.open_page(subject)

@@ -12,7 +12,7 @@ from textual.widgets import Input
 from lilfox_tui.alerts.model import AlertState
 from lilfox_tui.alerts.notifiers.command import Options
 from lilfox_tui.app.job_words import user
-from lilfox_tui.app.panes.metrics.alert_keys import alerts_of
+from lilfox_tui.app.panes.metrics.state import alerts_of
 from lilfox_tui.app.panes.metrics.silence_dialog import SilenceDialog
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
@@ -33,12 +33,12 @@ async def firing(shown: Console) -> None:
     """Waits for the alert and selects it."""
     await shown.until_state("web", AlertState.FIRING)
     await shown.keys("exclamation_mark")
-    assert shown.app.metrics.selected_alert() is not None
+    assert shown.app.metrics.state.selected_alert() is not None
 
 
 async def test_pending_firing_resolved_and_the_bell_rings_once(tmp_path: Path) -> None:
     async with console(tmp_path, {"web": 1, "db": 1}, wait="1s") as shown:
-        await until(lambda: alerts_of(shown.app.metrics.overview), what="a first evaluation")
+        await until(lambda: alerts_of(shown.app.metrics.state.overview), what="a first evaluation")
         assert "ALERTS  none" in screen_text(shown.pilot)
         shown.monitor.values = {"web": 0, "db": 1}
         await shown.until_state("web", AlertState.PENDING)
@@ -58,14 +58,14 @@ async def test_pending_firing_resolved_and_the_bell_rings_once(tmp_path: Path) -
 
 async def test_the_bell_can_be_switched_off_and_a_silenced_alert_does_not_ring(tmp_path: Path) -> None:
     async with console(tmp_path, {"web": 1}, bell=False) as shown:
-        await until(lambda: alerts_of(shown.app.metrics.overview), what="a first evaluation")
+        await until(lambda: alerts_of(shown.app.metrics.state.overview), what="a first evaluation")
         shown.monitor.values = {"web": 0}
         await shown.until_state("web", AlertState.FIRING)
         assert shown.rung == 0
     async with console(tmp_path, {"web": 0, "db": 1}) as shown:
         await firing(shown)
         await shown.keys("s", "ctrl+u", *"job=db", "enter")
-        await until(lambda: (found := alerts_of(shown.app.metrics.overview)) and found.silences, what="a silence")
+        await until(lambda: (found := alerts_of(shown.app.metrics.state.overview)) and found.silences, what="a silence")
         shown.monitor.values = {"web": 0, "db": 0}
         await shown.until_state("db", AlertState.FIRING)
         assert shown.rung == 0, "one fired before the screen was opened, one is silenced"
@@ -75,8 +75,10 @@ async def test_acknowledging_with_a_note_and_taking_it_back(tmp_path: Path) -> N
     async with console(tmp_path, {"web": 0}) as shown:
         await firing(shown)
         await shown.keys("A", *"my turn", "enter")
-        await until(lambda: (found := shown.app.metrics.selected_alert()) and found.acknowledged, what="acknowledged")
-        alert = shown.app.metrics.selected_alert()
+        await until(
+            lambda: (found := shown.app.metrics.state.selected_alert()) and found.acknowledged, what="acknowledged"
+        )
+        alert = shown.app.metrics.state.selected_alert()
         assert alert is not None
         assert alert.acknowledged is not None
         assert (alert.acknowledged.by, alert.acknowledged.note) == (user(), "my turn")
@@ -84,9 +86,11 @@ async def test_acknowledging_with_a_note_and_taking_it_back(tmp_path: Path) -> N
         await until(lambda: "my turn" in screen_text(shown.pilot), what="on its page")
         await until(lambda: "acknowledged by" in screen_text(shown.pilot), what="in its history")
         await shown.keys("U")
-        await until(lambda: (found := shown.app.metrics.selected_alert()) and not found.acknowledged, what="taken back")
+        await until(
+            lambda: (found := shown.app.metrics.state.selected_alert()) and not found.acknowledged, what="taken back"
+        )
         await shown.keys("A", "escape")
-        assert shown.app.metrics.page is not None, "esc leaves the line, not the page"
+        assert shown.app.metrics.state.page is not None, "esc leaves the line, not the page"
 
 
 async def test_the_note_that_is_left_acknowledges_nothing(tmp_path: Path) -> None:
@@ -173,7 +177,7 @@ async def test_its_page_says_why_now_and_over_time(tmp_path: Path) -> None:
 
 async def test_without_an_alert_the_keys_say_why_not(tmp_path: Path) -> None:
     async with console(tmp_path, {"web": 1}) as shown:
-        await until(lambda: alerts_of(shown.app.metrics.overview), what="a first evaluation")
+        await until(lambda: alerts_of(shown.app.metrics.state.overview), what="a first evaluation")
         for key, why in (
             ("exclamation_mark", "no alert fires or is pending"),
             ("A", "select an alert first"),
@@ -195,11 +199,11 @@ async def test_read_only_changes_no_alert(tmp_path: Path) -> None:
 async def test_turned_back_the_screen_shows_the_alerts_of_then(tmp_path: Path) -> None:
     async with console(tmp_path, {"web": 0}) as shown:
         await firing(shown)
-        fired = shown.app.metrics.selected_alert()
+        fired = shown.app.metrics.state.selected_alert()
         assert fired is not None
         assert fired.fired_at is not None
-        assert shown.app.metrics.overview is not None
-        between = shown.app.metrics.overview.at
+        assert shown.app.metrics.state.overview is not None
+        between = shown.app.metrics.state.overview.at
         shown.monitor.values = {"web": 1}
         await shown.until_state("web", AlertState.RESOLVED)
         state = shown.monitor.alerting.feed.value
@@ -225,7 +229,9 @@ async def test_filter_and_logs_of_an_alert(tmp_path: Path) -> None:
         await shown.until_state("backend", AlertState.FIRING)
         shown.app.metrics.set_filter("down web")
         await shown.pilot.pause()
-        assert [each.name for each in shown.app.metrics.items(shown.app.metrics.overview).values()] == ["Down"]
+        assert [each.name for each in shown.app.metrics.state.items(shown.app.metrics.state.overview).values()] == [
+            "Down"
+        ]
         await shown.keys("exclamation_mark", "l")
         assert "its labels name no service and no host that is watched" in screen_text(shown.pilot)
 
@@ -240,7 +246,7 @@ async def test_on_a_low_screen_the_silence_still_says_what_it_would_take(tmp_pat
 
 async def test_a_held_screen_still_shows_a_new_alert(tmp_path: Path) -> None:
     async with console(tmp_path, {"web": 1}) as shown:
-        await until(lambda: alerts_of(shown.app.metrics.overview), what="a first evaluation")
+        await until(lambda: alerts_of(shown.app.metrics.state.overview), what="a first evaluation")
         await shown.keys("p")
         shown.monitor.values = {"web": 0}
         await shown.until_state("web", AlertState.FIRING)

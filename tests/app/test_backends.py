@@ -168,13 +168,13 @@ async def test_all_by_keyboard() -> None:
         await pilot.pause()
         await pilot.press("slash", *"sessions", "enter")
         await pilot.pause()
-        assert app.metrics.selected == ("backend", "sessions")
+        assert app.metrics.state.selected == ("backend", "sessions")
         await pilot.press("enter")
         await pilot.pause()
         text = screen_text(pilot)
         assert "no answer for 14 s, next try in 4 s: 10.0.0.9:6379: nothing listens there" in text
         await pilot.press("escape", "escape")
-        assert app.metrics.page is None
+        assert app.metrics.state.page is None
 
 
 async def test_the_plan_of_a_slow_statement_is_asked_for_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,7 +197,9 @@ async def test_the_plan_of_a_slow_statement_is_asked_for_on_demand(monkeypatch: 
         assert asked == [("orders-db", "42")]
         await pilot.press("escape")
         app.metrics.open_page(("backend", "cache"))
-        assert str(app.metrics.no_statements()) == "cache tells of no slow statements"
+        assert (
+            str({each.id: each.why_not() for each in app.all_actions}["explain"]) == "cache tells of no slow statements"
+        )
 
 
 async def shown(pilot: Pilot[None], text: str) -> None:

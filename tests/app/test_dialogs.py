@@ -76,10 +76,10 @@ async def test_a_source_says_how_it_is_read_and_where(tmp_path: Path) -> None:
 async def test_the_palette_says_all_of_the_selected_action() -> None:
     app = still_app(mixed())
     async with app.run_test(size=(60, 20)) as pilot:
-        await pilot.press("colon", *"words")
+        await pilot.press("colon", *"typing")
         await pilot.pause()
         text = " ".join(screen_text(pilot).split())
-        assert "keep the rows that hold these words: name, tag or what is wrong" in text
+        assert "pick a host, service or backend by typing" in text
 
 
 async def test_what_to_do_with_an_unknown_key_is_not_cut() -> None:
@@ -111,7 +111,7 @@ async def test_help_scrolls_to_its_end_and_says_how_much_is_below() -> None:
         assert "1 more below" in screen_text(pilot)
         await pilot.press("g")
         await pilot.pause()
-        assert "the page of the selected row" in screen_text(pilot)
+        assert "Open the selected row" in screen_text(pilot)
 
 
 async def test_the_key_of_help_is_in_the_footer_of_any_width() -> None:

@@ -236,7 +236,7 @@ async def test_the_page_of_an_alert_with_why_it_fires() -> None:
         await pilot.pause()
         await pilot.press("exclamation_mark")
         await pilot.pause()
-        item = app.metrics.selected_item()
+        item = app.metrics.state.selected_item()
         assert item is not None
         entry, text = await kept_by_e(pilot, app)
     assert entry.text.startswith(f"alert {item.name}: ")

@@ -91,14 +91,14 @@ async def test_a_week_is_offered_only_with_a_prometheus(tmp_path: Path) -> None:
     async with run(app, (80, 30)) as pilot:
         app.metrics.open_page(("host", "web-1"))
         await pilot.press(*"wwww")
-        assert app.metrics.window == timedelta(minutes=5)
+        assert app.metrics.state.window == timedelta(minutes=5)
     with prometheus(tmp_path) as server:
         app = app_of(server)
         async with run(app, (80, 30)) as pilot:
             await pilot.press(*"wwww")
-            assert app.metrics.window == timedelta(days=7)
+            assert app.metrics.state.window == timedelta(days=7)
             await pilot.press("w")
-            assert app.metrics.window == timedelta(minutes=5)
+            assert app.metrics.state.window == timedelta(minutes=5)
 
 
 async def test_the_screen_of_yesterday(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ async def test_the_screen_of_yesterday(tmp_path: Path) -> None:
         app = app_of(server)
         async with run(app, (120, 30)) as pilot:
             app._go_to(YESTERDAY)
-            assert "asking 127.0.0.1" in str(app.metrics.far_title())
+            assert "asking 127.0.0.1" in str(app.metrics.far.title())
             text = await shown(pilot, server, "from 127.0.0.1")
             row = next(line for line in text.splitlines() if " web-1 " in line)
             at_ms = round(YESTERDAY.timestamp() * 1000)

@@ -31,7 +31,7 @@ from tests.waiting import until
 
 
 def page_of(app: LilFoxApp) -> tuple[str, str] | None:
-    return app.metrics.page
+    return app.metrics.state.page
 
 
 def rewound(app: LilFoxApp) -> datetime | None:
@@ -109,19 +109,19 @@ async def test_choosing_opening_and_going_back() -> None:
     app = still_app(mixed())
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.pause()
-        assert app.metrics.selected == ("host", "model-1"), "the worst comes first"
+        assert app.metrics.state.selected == ("host", "model-1"), "the worst comes first"
         await pilot.press("j")
-        assert app.metrics.selected == ("host", "db-1")
+        assert app.metrics.state.selected == ("host", "db-1")
         await pilot.press("G")
-        assert app.metrics.selected == ("service", "gateway")
+        assert app.metrics.state.selected == ("service", "gateway")
         await pilot.press("k", "enter")
-        assert app.metrics.page == ("service", "model")
+        assert app.metrics.state.page == ("service", "model")
         assert "connection refused" in screen_text(pilot)
         await pilot.press("escape", "g", "k")
         assert page_of(app) is None
-        assert app.metrics.selected == ("host", "model-1")
+        assert app.metrics.state.selected == ("host", "model-1")
         await pilot.press("O")
-        assert [name for _kind, name in app.metrics._order()][:4] == ["web-1", "db-1", "model-1", "new-1"]
+        assert [name for _kind, name in app.metrics.state.order()][:4] == ["web-1", "db-1", "model-1", "new-1"]
 
 
 async def test_the_worst_is_selected_until_somebody_chooses() -> None:
@@ -131,25 +131,25 @@ async def test_the_worst_is_selected_until_somebody_chooses() -> None:
     assert isinstance(app.monitor, StillMonitor)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
-        assert app.metrics.selected == ("host", "web-1")
+        assert app.metrics.state.selected == ("host", "web-1")
         app.monitor.show(Overview(NOW, {"web-1": well}, {"api": ill}))
         await pilot.pause()
-        assert app.metrics.selected == ("service", "api")
+        assert app.metrics.state.selected == ("service", "api")
         await pilot.press("k")
         app.monitor.show(Overview(NOW, {"web-1": well}, {"api": ill}))
         await pilot.pause()
-        assert app.metrics.selected == ("host", "web-1")
+        assert app.metrics.state.selected == ("host", "web-1")
 
 
 async def test_a_filter_keeps_marks_and_is_cleared() -> None:
     app = still_app(mixed())
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("slash", "w", "e", "b", "enter")
-        assert [name for _kind, name in app.metrics._order()] == ["web-1"]
+        assert [name for _kind, name in app.metrics.state.order()] == ["web-1"]
         assert "/web/" in screen_text(pilot)
         await pilot.press("ampersand", "g", "n")
-        assert app.metrics.selected == ("host", "web-1")
-        assert len(app.metrics._order()) == 7
+        assert app.metrics.state.selected == ("host", "web-1")
+        assert len(app.metrics.state.order()) == 7
         await pilot.press("escape")
         assert app.metrics.filter == ""
 
@@ -159,7 +159,7 @@ async def test_the_host_picker() -> None:
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("at", "d", "b", "enter")
         await pilot.pause()
-        assert app.metrics.page == ("host", "db-1")
+        assert app.metrics.state.page == ("host", "db-1")
 
 
 async def test_the_palette_says_why_something_cannot_be_done() -> None:

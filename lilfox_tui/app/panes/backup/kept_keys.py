@@ -13,6 +13,7 @@ from lilfox_tui.app.actions import action
 from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.panes.backup.job_keys import BackupJobKeys
+from lilfox_tui.app.shell import Shell
 from lilfox_tui.i18n import Message, _, ngettext, tr
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.backup_view import PlanView
@@ -30,8 +31,8 @@ _NAME = 44
 class BackupKeptKeys(BackupJobKeys):
     """``kept``: what can still be gone back to, and what of it takes room for nothing."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, lilfox: Shell) -> None:
+        super().__init__(lilfox)
         self.restores: Sequence[Restored] = ()
         """Those that keep something, as they are noted on this machine."""
 

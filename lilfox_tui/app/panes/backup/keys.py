@@ -14,6 +14,7 @@ from lilfox_tui.app import row_moves
 from lilfox_tui.app.actions import action
 from lilfox_tui.app.pane import Pane
 from lilfox_tui.app.panes.backup.rows import newest_of
+from lilfox_tui.app.shell import Shell
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.monitor.backup_view import Backups, PlanView
@@ -28,8 +29,10 @@ PlanKey = tuple[str, str]
 class BackupKeys(Pane):
     """The pane's state that keys change, and their handlers. Drawing is in ``pane.py``."""
 
-    def __init__(self) -> None:
-        super().__init__(id="backup")
+    ID = "backup"
+
+    def __init__(self, lilfox: Shell) -> None:
+        super().__init__(lilfox)
         self.backups: Backups | None = None
         self.focus_on: Literal["plans", "sets"] = "plans"
         self.plan: PlanKey | None = None

@@ -29,6 +29,7 @@ from lilfox_tui.app.panes.backup.rows import (
 )  # fmt: skip
 from lilfox_tui.app.panes.backup.settling_keys import BackupSettlingKeys
 from lilfox_tui.app.rows_on_demand import RowsOnDemand
+from lilfox_tui.app.shell import Shell
 from lilfox_tui.app.widgets.lines import Lines, more_below
 from lilfox_tui.app.wrap import cells
 from lilfox_tui.backup.words import of, status_text
@@ -58,8 +59,8 @@ _LEFT = (34, 64)
 class BackupPane(BackupSettlingKeys):
     """Left the plans, right the sets of the chosen one, below what runs and what is wrong."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, lilfox: Shell) -> None:
+        super().__init__(lilfox)
         self._log: JobLog | None = None
         self._paint_due = False
         self._heights: dict[str, int] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lilfox_tui.app.panes.backup.keys import BackupKeys, is_about
+from lilfox_tui.app.shell import Shell
 from lilfox_tui.backup.words import status_text
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.monitor.backup_view import PlanView
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 class BackupReasons(BackupKeys):
     """The reasons that the actions of ``job_keys.py`` name."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, lilfox: Shell) -> None:
+        super().__init__(lilfox)
         self.busy = False
         """A job is being started."""
 

@@ -11,6 +11,7 @@ from lilfox_tui.app.actions import action
 from lilfox_tui.app.panes.logs.detail import DetailRow, FieldValue, Neighbours, first_field
 from lilfox_tui.app.panes.logs.keys import LogsKeys
 from lilfox_tui.app.panes.logs.rows import trace_of
+from lilfox_tui.app.shell import Shell
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, tr
@@ -28,8 +29,8 @@ NEIGHBOURS = 6
 class LogDetailKeys(LogsKeys):
     """The page of a record, over the list while it is open."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, lilfox: Shell) -> None:
+        super().__init__(lilfox)
         self.detail: Shown | None = None
         self.neighbours: Neighbours | None = None
         self.detail_rows: list[DetailRow] = []

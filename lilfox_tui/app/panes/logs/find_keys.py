@@ -8,6 +8,7 @@ from textual import work
 
 from lilfox_tui.app.actions import action
 from lilfox_tui.app.panes.logs.detail_keys import LogDetailKeys
+from lilfox_tui.app.shell import Shell
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, _, tr
 from lilfox_tui.logs.filter.model import And, AtLeast, Filter
@@ -20,8 +21,8 @@ from lilfox_tui.logs.source import AtTime
 class LogFindKeys(LogDetailKeys):
     """Going to a record that may not be loaded."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, lilfox: Shell) -> None:
+        super().__init__(lilfox)
         self.finding: Merged | None = None
 
     # ---- the next match ------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.panes.logs.evidence_keys import LogEvidenceKeys
 from lilfox_tui.app.panes.logs.strip import grouped
 from lilfox_tui.app.panes.logs.troubles import when
+from lilfox_tui.app.shell import Shell
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import Message, _, ntr, tr
@@ -36,8 +37,8 @@ CHEAP_BYTES = 256 * 1024 * 1024
 class LogOutputKeys(LogEvidenceKeys):
     """The last of the handlers."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, lilfox: Shell) -> None:
+        super().__init__(lilfox)
         self.working = ""
         """What is being counted, for the line of messages."""
         self.counted: Statistics | None = None

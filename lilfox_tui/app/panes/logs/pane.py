@@ -15,6 +15,7 @@ from lilfox_tui.app.panes.logs.output_keys import LogOutputKeys
 from lilfox_tui.app.panes.logs.rows import LogStyle
 from lilfox_tui.app.panes.logs.strip import StripParts, counted_errors, grouped, joined, loaded_errors, strip_row
 from lilfox_tui.app.panes.logs.troubles import trouble_rows
+from lilfox_tui.app.shell import Shell
 from lilfox_tui.app.widgets.lines import Lines, more_below
 from lilfox_tui.i18n import _, language, listed
 from lilfox_tui.logs.filter.model import EVERYTHING
@@ -33,8 +34,8 @@ QUIET_S = 1.0
 class LogsPane(LogOutputKeys):
     """The line of sources, the list, and the strip of errors."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, lilfox: Shell) -> None:
+        super().__init__(lilfox)
         self._head_height = 1
         self._logger_width = 0
         self._seen_loggers: object = None

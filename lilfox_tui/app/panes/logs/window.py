@@ -13,6 +13,7 @@ from textual.worker import WorkerCancelled, WorkerFailed
 
 from lilfox_tui.app.pane import Pane
 from lilfox_tui.app.panes.logs.sources import OpenLogs
+from lilfox_tui.app.shell import Shell
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import ntr, tr
 from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter
@@ -32,8 +33,10 @@ NEAR_EDGE = 100
 class LogsWindow(Pane):
     """The pane without keys and drawing."""
 
-    def __init__(self) -> None:
-        super().__init__(id="logs")
+    ID = "logs"
+
+    def __init__(self, lilfox: Shell) -> None:
+        super().__init__(lilfox)
         self.opened: OpenLogs | None = None
         self.merged: Merged | None = None
         self.failure: LilFoxError | None = None

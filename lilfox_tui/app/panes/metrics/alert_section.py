@@ -6,63 +6,42 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from textual import work
-
 from lilfox_tui.app.draw import BLANK, Piece, Row
-from lilfox_tui.app.panes.metrics.alert_keys import AlertKeys, alerts_of
-from lilfox_tui.app.panes.metrics.keys import Subject
-from lilfox_tui.app.panes.metrics.newly_firing import NewlyFiring
+from lilfox_tui.app.pane import PaneContext
+from lilfox_tui.app.panes.metrics.state import MetricsState, Subject, alerts_of
 from lilfox_tui.app.panes.metrics.target_rows import down_text
 from lilfox_tui.app.rows_on_demand import RowsOnDemand
 from lilfox_tui.app.widgets.lines import Lines, more_below
 from lilfox_tui.app.wrap import wrapped
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Unavailable
-from lilfox_tui.i18n import _, listed, tr
+from lilfox_tui.i18n import _
 from lilfox_tui.monitor.model import Overview
 from lilfox_tui.text import break_line, human_duration
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Event
-    from lilfox_tui.app.acts.doing import Act
     from lilfox_tui.app.panes.metrics.alert_rows import Item
     from lilfox_tui.monitor.alert_why import Why
 
 _TROUBLES_SHOWN = 3
 
 
-def alert_levels(overview: Overview) -> list[object]:
-    """What of the alerts, once it is another, is painted at once, also while the screen is held still."""
-    alerts = alerts_of(overview)
-    return [] if alerts is None else [(each.labels, each.state) for each in alerts.alerts]
-
-
-class AlertSection(AlertKeys):
+class AlertSection:
     """Draws alerts; what a page tells of one is asked of the monitor, and drawn when it comes."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._newly_firing = NewlyFiring()
+    def __init__(self, context: PaneContext[MetricsState]) -> None:
+        self._context, self._state, self._app = context, context.state, context.app
         self._asked: tuple[object, ...] = ()
         self._told_of: Subject | None = None
         self._why: Why | LilFoxError | None = None
         self._events: Sequence[Event] = ()
 
-    def acts(self) -> Sequence[Act]:
-        """Of a host, a service or a backend; of an alert those of what its labels name."""
-        from lilfox_tui.app.acts.view import view_acts
-
-        view, item = self.selected_view(), self.selected_item()
-        if item is not None and self.overview is not None and (place := self._place_of(item)) is not None:
-            kind, name = place
-            view = self.overview.hosts[name] if kind == "host" else self.overview.services[name]
-        return view_acts(self.lilfox, view)
-
-    def alert_height(self, overview: Overview, head: int) -> int:
+    def height(self, overview: Overview, head: int) -> int:
         """Rows of the whole section; none where the config names no rules."""
         if overview.alerts is None:
             return 0
-        return head + len(self.items(overview)) + len(self._trouble_rows(overview))
+        return head + len(self._state.items(overview)) + len(self._trouble_rows(overview))
 
     def _trouble_rows(self, overview: Overview) -> list[Row]:
         """What does not go as it should, or why nothing is known."""
@@ -71,24 +50,24 @@ class AlertSection(AlertKeys):
             rows: list[Row] = [(Piece("   "), Piece(str(error), "degraded"))]
             if str(error.hint):
                 rows.append((Piece("   "), Piece(str(error.hint))))
-            return wrapped(rows, self.lilfox.room.width)[:_TROUBLES_SHOWN]
+            return wrapped(rows, self._app.room.width)[:_TROUBLES_SHOWN]
         alerts = alerts_of(overview)
         known = () if alerts is None else sorted(alerts.troubles, key=lambda each: not each.blind)
         troubles = [(str(each), "failing" if each.blind else "degraded") for each in known]
         if down := down_text(overview.targets):
             troubles.insert(0, (down, "degraded"))
-        marks = {"failing": self.lilfox.glyphs.failing, "degraded": self.lilfox.glyphs.degraded}
+        marks = {"failing": self._app.glyphs.failing, "degraded": self._app.glyphs.degraded}
         rows = [(Piece(f" {marks[role]} ", role), Piece(text, role)) for text, role in troubles[:_TROUBLES_SHOWN]]
-        if (unasked := self.lilfox.monitor.alerting.unasked) is not None:
+        if (unasked := self._app.monitor.alerting.unasked) is not None:
             rows.append((Piece("   "), Piece(str(unasked), "muted")))
-        return wrapped(rows, self.lilfox.room.width)
+        return wrapped(rows, self._app.room.width)
 
-    def paint_alerts(self, overview: Overview, lines: Lines) -> None:
+    def paint(self, overview: Overview, lines: Lines) -> None:
         """Shows the section, if it is there."""
         if overview.alerts is None:
             return
-        items, troubles = list(self.items(overview).values()), self._trouble_rows(overview)
-        width, glyphs = self.lilfox.room.width, self.lilfox.glyphs
+        items, troubles = list(self._state.items(overview).values()), self._trouble_rows(overview)
+        width, glyphs = self._app.room.width, self._app.glyphs
 
         def row(index: int) -> Row:
             if index >= len(items):
@@ -97,7 +76,7 @@ class AlertSection(AlertKeys):
 
             return alert_row(items[index], overview.at, width, glyphs)
 
-        place = next((at for at, each in enumerate(items) if each.subject == self.selected), None)
+        place = next((at for at, each in enumerate(items) if each.subject == self._state.selected), None)
         for _time in range(2):
             head = [BLANK, self._alerts_title(overview, lines)][-lines.sticky :]
             rows = RowsOnDemand(head, len(items) + len(troubles), row)
@@ -116,14 +95,14 @@ class AlertSection(AlertKeys):
         text = _("what was then is not known") if overview.rewound else _("not evaluated yet")
         return (title, Piece(f"  {text}", "muted"))
 
-    def alert_detail(self, overview: Overview) -> list[Row]:
+    def detail(self, overview: Overview) -> list[Row]:
         """The selected alert, or rule, in words; nothing where none is selected."""
-        item = self.selected_item()
+        item = self._state.selected_item()
         if item is None:
             return []
         from lilfox_tui.app.panes.metrics.alert_rows import rule_trouble, shape, state_text, where
 
-        mark = shape(item, self.lilfox.glyphs)
+        mark = shape(item, self._app.glyphs)
         head: Row = (Piece(" "), mark, Piece(" "), Piece(item.name, "strong"))
         alert = item.alert
         if alert is None:
@@ -133,31 +112,18 @@ class AlertSection(AlertKeys):
             ]
         annotations = dict(alert.annotations)
         text = "  ".join(each for each in (annotations.get("summary"), annotations.get("description")) if each)
-        first, rest = break_line(text or where(alert.labels), max(20, self.lilfox.room.width - 34))
+        first, rest = break_line(text or where(alert.labels), max(20, self._app.room.width - 34))
         since = state_text(alert, item.rule, overview.at)
         return [
             (*head, Piece(f"  {since}  ", "muted"), Piece(first)),
             (Piece(f"   {rest}  " if rest else "   "), Piece(where(alert.labels) if text else "", "muted")),
         ]
 
-    def ring(self, overview: Overview) -> None:
-        """Says once of each alert that it has begun to fire: in the footer, and with the bell unless the config says
-        otherwise or has a notifier for it."""
-        alerts = alerts_of(overview)
-        new = () if alerts is None else self._newly_firing.take(alerts)
-        if not new:
-            return
-        names = listed(sorted({alert.name for alert in new}))
-        self.lilfox.tell(tr("firing now: {names}; ! goes there", names=names))
-        config = self.lilfox.config
-        if config.alerts.bell and not any(each.kind == "bell" for each in config.notifiers.values()):
-            self.lilfox.bell()
-
     # ---- its page ------------------------------------------------------------------------------------------------
 
-    def paint_alert_page(self, overview: Overview, lines: Lines, chart_height: int) -> None:
+    def paint_page(self, overview: Overview, lines: Lines, chart_height: int) -> None:
         """Shows the page of the alert or rule that is open; where it is no more, the tables."""
-        item, alerts = self.selected_item(), alerts_of(overview)
+        item, alerts = self._state.selected_item(), alerts_of(overview)
         if item is None or alerts is None:
             lines.show([(Piece("   " + self._gone(overview), "muted"),)], follow=False)
             return
@@ -168,9 +134,9 @@ class AlertSection(AlertKeys):
         page = AlertPage(
             item=item,
             now=overview.at,
-            window=self.window,
-            glyphs=self.lilfox.glyphs,
-            width=self.lilfox.room.width,
+            window=self._state.window,
+            glyphs=self._app.glyphs,
+            width=self._app.room.width,
             chart_height=chart_height,
             why=self._why if fresh else None,
             events=self._events if fresh else (),
@@ -187,22 +153,27 @@ class AlertSection(AlertKeys):
         """Asks for what the page tells, where something of the question is another than last time."""
         from lilfox_tui.app.panes.metrics.alert_page import chart_columns
 
-        columns = chart_columns(self.lilfox.room.width)
-        question = (item.subject, item.expression, self.window, columns, overview.at if overview.rewound else alerts_at)
+        columns = chart_columns(self._app.room.width)
+        question = (
+            item.subject,
+            item.expression,
+            self._state.window,
+            columns,
+            overview.at if overview.rewound else alerts_at,
+        )
         if question != self._asked:
             self._asked = question
-            self._answer(item, overview.at, columns)
+            self._context.run(self._answer(item, overview.at, columns), group="why", exclusive=True)
 
-    @work(exclusive=True, group="why", exit_on_error=False)
     async def _answer(self, item: Item, at: datetime, columns: int) -> None:
-        alerting = self.lilfox.monitor.alerting
+        alerting = self._app.monitor.alerting
         why: Why | LilFoxError | None = None
         try:
             if item.expression:
-                why = await alerting.why(item.expression, at - self.window, at, columns)
+                why = await alerting.why(item.expression, at - self._state.window, at, columns)
             events = () if item.alert is None else await alerting.events(item.alert.labels)
         except LilFoxError as error:
             why, events = error, ()
         self._why, self._events, self._told_of = why, events, item.subject
-        if self.page == item.subject and not self.lilfox._exit:
-            self.repaint()
+        if self._state.page == item.subject and not self._app._exit:
+            self._context.repaint()

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from msgspec import Struct
-from textual import work
 
 from lilfox_tui.app.chart import Values, in_columns
 from lilfox_tui.app.draw import Piece, Row
-from lilfox_tui.app.panes.metrics.alert_section import AlertSection
-from lilfox_tui.app.panes.metrics.keys import WINDOWS
+from lilfox_tui.app.pane import PaneContext
+from lilfox_tui.app.panes.metrics.state import WINDOWS, MetricsState
 from lilfox_tui.app.wrap import wrapped
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Pending, Ready, State, Unavailable
@@ -57,11 +56,11 @@ class _Asked(Struct):
     waits: bool = True
 
 
-class FarPast(AlertSection):
+class FarPast:
     """Gives charts and the rewound screen what history has, before that what a Prometheus has."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, context: PaneContext[MetricsState]) -> None:
+        self._context, self._state, self._app = context, context.state, context.app
         self._asked_past: AskedPast | None = None
         self._far_charts: dict[tuple[str, Series], _Asked] = {}
         self._far_wanted: list[_Asked] = []
@@ -71,7 +70,7 @@ class FarPast(AlertSection):
     @property
     def _where(self) -> str:
         """The Prometheus as the screen names it; empty where there is none."""
-        prometheus = self.lilfox.config.prometheus
+        prometheus = self._app.config.prometheus
         return "" if prometheus is None else urlsplit(prometheus.url).netloc
 
     async def _past_elsewhere(self) -> AskedPast:
@@ -81,12 +80,12 @@ class FarPast(AlertSection):
             from lilfox_tui.monitor.asked_past import AskedPast
 
             if self._asked_past is None:  # another has made it meanwhile
-                self._asked_past = AskedPast(self.lilfox.monitor.queries.engine, self.lilfox.config.thresholds)
+                self._asked_past = AskedPast(self._app.monitor.queries.engine, self._app.config.thresholds)
         return self._asked_past
 
     def _begins(self, subject: str, now: datetime) -> datetime:
         """The first moment up to ``now`` that history has of ``subject``; ``now`` where it has none."""
-        span = self.lilfox.monitor.history.span(subject)
+        span = self._app.monitor.history.span(subject)
         return now if span is None else min(now, span[0])
 
     # ---- charts --------------------------------------------------------------------------------------------------
@@ -95,23 +94,23 @@ class FarPast(AlertSection):
         """Charts are drawn anew from here on."""
         self._far_drawn = []
 
-    def _past(self, subject: str, series: Series, columns: int, now: datetime) -> Values:
+    def past(self, subject: str, series: Series, columns: int, now: datetime) -> Values:
         """What history has, in columns."""
-        points = self.lilfox.monitor.history.window(subject, series, now - self.window, now, columns)
-        return in_columns(points, now - self.window, now, columns)
+        points = self._app.monitor.history.window(subject, series, now - self._state.window, now, columns)
+        return in_columns(points, now - self._state.window, now, columns)
 
-    def _long_past(
+    def long_past(
         self, view: HostView | ServiceView, subject: str, series: Series, columns: int, now: datetime
     ) -> Values:
         """The same, before it begins what the Prometheus has: what has come of it, the rest is asked."""
-        start, step_s = now - self.window, self.window.total_seconds() / columns
+        start, step_s = now - self._state.window, self._state.window.total_seconds() / columns
         begin = self._begins(subject, now)
-        if not self._where or (self.lilfox.rewound is None and self.window < _ASKED_FROM):
-            return self._past(subject, series, columns, now)
+        if not self._where or (self._app.rewound is None and self._state.window < _ASKED_FROM):
+            return self.past(subject, series, columns, now)
         if begin - start < timedelta(seconds=step_s):
-            return self._past(subject, series, columns, now)
+            return self.past(subject, series, columns, now)
         question = _Question(view, series, start, begin, step_s, int(now.timestamp() // step_s))
-        points = self.lilfox.monitor.history.window(subject, series, start, now, columns)
+        points = self._app.monitor.history.window(subject, series, start, now, columns)
         return in_columns([*self._far_points(subject, question), *points], start, now, columns)
 
     def _far_points(self, subject: str, question: _Question) -> Sequence[Point]:
@@ -131,14 +130,12 @@ class FarPast(AlertSection):
         """Asks for what was missing, beside the keys."""
         if self._far_wanted:
             wanted, self._far_wanted = self._far_wanted, []
-            self._ask_charts(wanted)
+            self._context.run(self._ask_charts(wanted), group="far charts")
 
-    @work(group="far charts")
     async def _ask_charts(self, wanted: Sequence[_Asked]) -> None:
         await asyncio.gather(*(self._ask_chart(each) for each in wanted))
-        if self.page is not None and not self.lilfox._exit:
-            self.repaint()
-            self.lilfox.repaint_frame()
+        if self._state.page is not None and not self._app._exit:
+            self._context.repaint_all()
 
     async def _ask_chart(self, asked: _Asked) -> None:
         question = asked.question
@@ -153,11 +150,11 @@ class FarPast(AlertSection):
         finally:
             asked.waits = False
 
-    def far_rows(self) -> list[Row]:
+    def rows(self) -> list[Row]:
         """What the charts that were just drawn have from elsewhere, or why not."""
         states = self._far_states()
         if not states:
-            title = () if isinstance(self._far_screen, Ready) else self.far_title()
+            title = () if isinstance(self._far_screen, Ready) else self.title()
             return [(Piece(" "), *title)] if title else []
         before = min(asked.question.begin for asked in self._far_drawn).strftime("%m-%d %H:%M")
         for state in states:
@@ -167,12 +164,12 @@ class FarPast(AlertSection):
                 ]
                 if str(state.error.hint):
                     rows.append((Piece("   "), Piece(str(state.error.hint))))
-                return wrapped(rows, self.lilfox.room.width)
+                return wrapped(rows, self._app.room.width)
         if any(isinstance(state, Pending) for state in states):
             return [(Piece("   " + _("before {time}: asking {where}", time=before, where=self._where), "muted"),)]
         taken = dict.fromkeys(state.value.taken for state in states if isinstance(state, Ready) and state.value)
         text = _("before {time} from {where}: {series}", time=before, where=self._where, series=listed(taken))
-        return wrapped([(Piece("   "), Piece(text, "muted"))], self.lilfox.room.width)
+        return wrapped([(Piece("   "), Piece(text, "muted"))], self._app.room.width)
 
     def _far_states(self) -> list[State[FarChart | None]]:
         """Of the charts that were just drawn; without those that nobody else has."""
@@ -181,25 +178,24 @@ class FarPast(AlertSection):
 
     # ---- the rewound screen --------------------------------------------------------------------------------------
 
-    def rewind_far(self, overview: Overview) -> None:
+    def rewind(self, overview: Overview) -> None:
         """Makes ``overview``, which is of the past, what is shown; what history does not have of it is asked."""
-        self.overview = overview
+        self._state.overview = overview
         known, self._far_screen = self._far_screen, None
         hosts = [name for name in overview.hosts if self._lies_before(f"host/{name}", overview.at)]
         services = [name for name in overview.services if self._lies_before(f"traffic/{name}", overview.at)]
         if not self._where or not (hosts or services):
             return
         if isinstance(known, Ready) and known.value.at == overview.at:
-            self._far_screen, self.overview = known, known.value
+            self._far_screen, self._state.overview = known, known.value
             return
         self._far_screen = Pending()
-        self._ask_screen(overview, hosts, services)
+        self._context.run(self._ask_screen(overview, hosts, services), group="far screen", exclusive=True)
 
     def _lies_before(self, subject: str, at: datetime) -> bool:
-        span = self.lilfox.monitor.history.span(subject)
+        span = self._app.monitor.history.span(subject)
         return span is None or at < span[0]
 
-    @work(exclusive=True, group="far screen")
     async def _ask_screen(self, overview: Overview, hosts: Sequence[str], services: Sequence[str]) -> None:
         state: State[Overview]
         try:
@@ -207,16 +203,16 @@ class FarPast(AlertSection):
             state = Ready(await past.overview(overview, hosts, services))
         except LilFoxError as error:
             state = Unavailable(error, datetime.now(UTC))
-        if self.lilfox.rewound != overview.at or self.lilfox._exit:
+        if self._app.rewound != overview.at or self._app._exit:
             return
         self._far_screen = state
-        self.overview = state.value if isinstance(state, Ready) else overview
-        self.repaint()
-        self.lilfox.frame(self.overview)
+        self._state.overview = state.value if isinstance(state, Ready) else overview
+        self._context.repaint()
+        self._app.frame(self._state.overview)
 
-    def far_title(self) -> tuple[Piece, ...]:
+    def title(self) -> tuple[Piece, ...]:
         """Where the rows of a rewound screen are from, or why they are empty."""
-        match self._far_screen if self.lilfox.rewound is not None else None:
+        match self._far_screen if self._app.rewound is not None else None:
             case Ready():
                 return (Piece("  " + _("from {where}", where=self._where), "accent"),)
             case Pending():
@@ -225,7 +221,7 @@ class FarPast(AlertSection):
                 return (Piece("  " + _("not known: {why}", why=error), "degraded"),)
         return ()
 
-    def far_status(self) -> str:
+    def status(self) -> str:
         """The same of an open page's charts, in few words."""
         states = self._far_states()
         if not states:

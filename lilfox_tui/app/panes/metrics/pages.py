@@ -12,14 +12,13 @@ from msgspec.structs import replace
 from lilfox_tui.app.digits import Digits
 from lilfox_tui.app.draw import Row
 from lilfox_tui.app.evidence import Selected, Selection, text_of_rows
-from lilfox_tui.app.evidence_keys import EvidenceKeys
 from lilfox_tui.app.host_rows import well
-from lilfox_tui.app.panes.metrics.alert_keys import alerts_of
+from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.metrics.backend_page import BackendPage, backend_page
 from lilfox_tui.app.panes.metrics.far_past import FarPast
 from lilfox_tui.app.panes.metrics.host_page import HostPage, host_page
-from lilfox_tui.app.panes.metrics.keys import link_error
 from lilfox_tui.app.panes.metrics.service_page import ServicePage, service_page
+from lilfox_tui.app.panes.metrics.state import MetricsState, alerts_of, link_error
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _, clauses
 from lilfox_tui.metrics.model import Level, Snapshot
@@ -34,49 +33,53 @@ _WIDTH, _CHART_HEIGHT = 120, 5
 """Of a page that is kept, however small the screen is."""
 
 
-class MetricsPages(EvidenceKeys, FarPast):
+class MetricsPages:
     """Makes the pages of what is watched."""
+
+    def __init__(self, context: PaneContext[MetricsState], far: FarPast) -> None:
+        self._far, self._state, self._app = far, context.state, context.app
 
     def host_page(self, view: HostView, now: datetime) -> HostPage:
         """What the page of a host shows."""
-        app = self.lilfox
+        app = self._app
         snapshot = app.monitor.snapshot(view.name).value if app.rewound is None else None
         return HostPage(
             view=view,
             processes=snapshot.processes if isinstance(snapshot, Snapshot) else None,
             changes=[each for each in app.monitor.changes.all() if each.subject == f"host/{view.name}"][::-1],
-            past=lambda series, columns: self._long_past(view, f"host/{view.name}", series, columns, now),
-            below_charts=self.far_rows,
+            past=lambda series, columns: self._far.long_past(view, f"host/{view.name}", series, columns, now),
+            below_charts=self._far.rows,
             now=now,
-            window=self.window,
+            window=self._state.window,
             thresholds=app.config.thresholds,
             glyphs=app.glyphs,
-            width=self.lilfox.room.width,
-            charts_only=self.zoomed,
+            width=self._app.room.width,
+            charts_only=self._state.zoomed,
             chart_height=self.chart_height(),
             digits=Digits(few=app.slow_link),
         )
 
     def chart_height(self) -> int:
         """Rows of each chart of a page."""
-        if self.zoomed:
-            return max(5, (self.lilfox.room.height - 2) // 4 - 3)
-        return 5 if self.lilfox.room.height >= 34 else 3
+        if self._state.zoomed:
+            return max(5, (self._app.room.height - 2) // 4 - 3)
+        return 5 if self._app.room.height >= 34 else 3
 
     def service_page(self, view: ServiceView, now: datetime) -> ServicePage:
         """What the page of a service shows."""
-        app, subject, scraping = self.lilfox, f"service/{view.name}", self.lilfox.monitor.scraping
+        app, subject, scraping = self._app, f"service/{view.name}", self._app.monitor.scraping
+        traffic = f"traffic/{view.name}"
         return ServicePage(
             view=view,
             changes=[each for each in app.monitor.changes.all() if each.subject == subject][::-1],
-            past=lambda series, columns: self._past(subject, series, columns, now),
+            past=lambda series, columns: self._far.past(subject, series, columns, now),
             now=now,
-            window=self.window,
+            window=self._state.window,
             glyphs=app.glyphs,
-            width=self.lilfox.room.width,
+            width=self._app.room.width,
             digits=Digits(few=app.slow_link),
-            past_traffic=lambda series, columns: self._long_past(view, f"traffic/{view.name}", series, columns, now),
-            below_charts=self.far_rows,
+            past_traffic=lambda series, columns: self._far.long_past(view, traffic, series, columns, now),
+            below_charts=self._far.rows,
             routes=scraping.by_route(view.name, now),
             statuses=scraping.by_status(view.name, now),
             targets=scraping.targets(view.name) if app.rewound is None else (),
@@ -85,29 +88,29 @@ class MetricsPages(EvidenceKeys, FarPast):
 
     def backend_page(self, view: BackendView, now: datetime) -> BackendPage:
         """What the page of a backend shows."""
-        app, subject = self.lilfox, f"backend/{view.name}"
+        app, subject = self._app, f"backend/{view.name}"
         return BackendPage(
             view=view,
             changes=[each for each in app.monitor.changes.all() if each.subject == subject][::-1],
-            past=lambda series, columns: self._past(subject, series, columns, now),
+            past=lambda series, columns: self._far.past(subject, series, columns, now),
             now=now,
-            window=self.window,
+            window=self._state.window,
             glyphs=app.glyphs,
-            width=self.lilfox.room.width,
+            width=self._app.room.width,
         )
 
     # ---- as evidence ---------------------------------------------------------------------------------------------
 
     def evidence(self) -> Selection | None:
         """The page of what is selected, as the screen's time has it."""
-        overview, view, item = self.overview, self.selected_view(), self.selected_item()
+        overview, view, item = self._state.overview, self._state.selected_view(), self._state.selected_item()
         if overview is None or (view is None and item is None):
             return None
         if view is not None:
             why = _why(view) if view.level is not Level.GOOD else ""
             return Selection(f"{view.name}: {why}" if why else view.name, partial(self._read_page, view, overview))
         assert item is not None
-        place = self._place_of(item)
+        place = self._state.place_of(item)
         title = item.name if place is None else f"{item.name}: {place[1]}"
         return Selection(title, partial(self._read_alert, item, overview))
 
@@ -124,7 +127,7 @@ class MetricsPages(EvidenceKeys, FarPast):
                 return host_page(
                     replace(
                         page,
-                        past=lambda series, columns: self._past(subject, series, columns, now),
+                        past=lambda series, columns: self._far.past(subject, series, columns, now),
                         below_charts=list,
                         width=_WIDTH,
                         chart_height=_CHART_HEIGHT,
@@ -136,7 +139,7 @@ class MetricsPages(EvidenceKeys, FarPast):
                 return service_page(
                     replace(
                         self.service_page(view, now),
-                        past_traffic=lambda series, columns: self._past(traffic, series, columns, now),
+                        past_traffic=lambda series, columns: self._far.past(traffic, series, columns, now),
                         below_charts=list,
                         width=_WIDTH,
                     )
@@ -148,20 +151,20 @@ class MetricsPages(EvidenceKeys, FarPast):
         from lilfox_tui.app.panes.metrics.alert_page import AlertPage, alert_page, chart_columns
         from lilfox_tui.app.panes.metrics.alert_rows import rule_trouble, state_text
 
-        alerting, alerts, at = self.lilfox.monitor.alerting, alerts_of(overview), overview.at
+        alerting, alerts, at = self._app.monitor.alerting, alerts_of(overview), overview.at
         why: Why | LilFoxError | None = None
         events: Sequence[Event] = ()
         try:
             if item.expression:
-                why = await alerting.why(item.expression, at - self.window, at, chart_columns(_WIDTH))
+                why = await alerting.why(item.expression, at - self._state.window, at, chart_columns(_WIDTH))
             events = () if item.alert is None else await alerting.events(item.alert.labels)
         except LilFoxError as error:
             why = error
         page = AlertPage(
             item=item,
             now=at,
-            window=self.window,
-            glyphs=self.lilfox.glyphs,
+            window=self._state.window,
+            glyphs=self._app.glyphs,
             width=_WIDTH,
             chart_height=_CHART_HEIGHT,
             why=why,

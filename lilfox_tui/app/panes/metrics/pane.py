@@ -4,46 +4,76 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
 from datetime import datetime, timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 
-from textual import events, work
+from textual import events
 from textual.app import ComposeResult
 
 from lilfox_tui.app.changed_cells import cells_of
 from lilfox_tui.app.digits import Digits
 from lilfox_tui.app.draw import BLANK, Piece, Row
+from lilfox_tui.app.evidence_keys import EvidenceActions
 from lilfox_tui.app.host_rows import ROLES, TableStyle, held_for, host_heading, host_row, well
-from lilfox_tui.app.panes.metrics.alert_section import alert_levels
+from lilfox_tui.app.lately import change_rows, changes_since_visit
+from lilfox_tui.app.list_actions import ListActions
+from lilfox_tui.app.pane import Pane, PaneContext
+from lilfox_tui.app.panes.metrics.actions import LinkActions, QueryActions, ViewActions
+from lilfox_tui.app.panes.metrics.alert_actions import AlertActions
+from lilfox_tui.app.panes.metrics.alert_section import AlertSection
 from lilfox_tui.app.panes.metrics.backend_page import backend_page
 from lilfox_tui.app.panes.metrics.backend_rows import backend_row
+from lilfox_tui.app.panes.metrics.far_past import FarPast
 from lilfox_tui.app.panes.metrics.host_page import host_page
-from lilfox_tui.app.panes.metrics.keys import link_error
 from lilfox_tui.app.panes.metrics.pages import MetricsPages
 from lilfox_tui.app.panes.metrics.service_page import service_page
 from lilfox_tui.app.panes.metrics.service_rows import service_heading, service_row
+from lilfox_tui.app.panes.metrics.state import ALERT_KINDS, MetricsState, Subject, link_error
 from lilfox_tui.app.parts import Parts, heads, heights
 from lilfox_tui.app.rows_on_demand import RowsOnDemand
+from lilfox_tui.app.shell import Shell
 from lilfox_tui.app.widgets.lines import Lines, more_below
 from lilfox_tui.backends.backend import load
+from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Ready
-from lilfox_tui.i18n import _, clauses
+from lilfox_tui.i18n import Message, _, clauses, tr
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.model import Change, Overview, View
+from lilfox_tui.monitor.model import Overview, View
 from lilfox_tui.monitor.past import recent_before
 from lilfox_tui.text import break_line, human_duration
 
+if TYPE_CHECKING:
+    from lilfox_tui.app.acts.doing import Act
+
 RECENT = 16
-SLOW_REFRESH_S = 4.9
-"""Between two drawings over a slow link; a little less than five seconds, for a clock that is not exact."""
+_PARTS = {"hosts": ("host",), "services": ("service",), "backends": ("backend",), "alerts": ALERT_KINDS}
+"""What stands in each part of the pane."""
+_ALL = 10**6
 
 
-class MetricsPane(MetricsPages):
+class MetricsPane(Pane):
     """Hosts, services, backends, alerts, what changed, and their pages."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    GROUPS = (ListActions, ViewActions, LinkActions, QueryActions, AlertActions, EvidenceActions)
+
+    ID = "metrics"
+
+    def __init__(self, lilfox: Shell) -> None:
+        super().__init__(lilfox)
+        self.state = MetricsState(far=lilfox.config.prometheus is not None)
+        context = PaneContext(self, self.state)
+        self.far = FarPast(context)
+        self.pages = MetricsPages(context, self.far)
+        self.alerts = AlertSection(context)
+        self.groups = (
+            ListActions(lilfox, self),
+            ViewActions(context),
+            LinkActions(context),
+            QueryActions(context),
+            AlertActions(context),
+            EvidenceActions(context, self.pages.evidence),
+        )
         self._heights: dict[str, int] = {}
         self._taken: Overview | None = None
         self._recent: dict[str, deque[float | None]] = {}
@@ -60,26 +90,17 @@ class MetricsPane(MetricsPages):
     def on_mount(self) -> None:
         if (first := self.lilfox.monitor.overview.value) is not None:
             self.take(first)  # the first frame has numbers
+            self.show(first)
         if self.lilfox.rewound is not None:
             self.repaint()  # it was told before it had anything to draw on
-        self._follow()
 
     # ---- what there is ------------------------------------------------------------------------------------------
 
-    @work(exclusive=True, group="overview")
-    async def _follow(self) -> None:
-        async with aclosing(self.lilfox.monitor.overview.watch()) as states:
-            async for state in states:
-                if isinstance(state, Ready) and not self.lilfox._exit:  # leaving: parts of the screen may be gone
-                    self.take(state.value)
-
     def take(self, overview: Overview) -> None:
-        """Makes ``overview`` the newest there is; draws it unless the screen is paused or rewound."""
+        """Adds ``overview``'s values to the sparklines."""
         if overview is self._taken:
             return
         self._taken = overview
-        self.ring(overview)
-        worse = self.overview is not None and _levels(overview) != _levels(self.overview)
         for name, host in overview.hosts.items():
             summary = host.summary if isinstance(host.link, Ready) else None
             self._push(f"{name}/cpu", summary.cpu_percent if summary else None)
@@ -91,18 +112,10 @@ class MetricsPane(MetricsPages):
             trend = load(backend.config.kind).TREND
             fresh = backend.reading if backend.outage is None else None
             self._push(f"backend/{name}", fresh.values.get(trend) if fresh is not None and trend else None)
-        held = self.overview is not None and not worse and (self.lilfox.paused or self._too_soon(overview))
-        if held or self.lilfox.rewound is not None:
-            return
-        self.overview = overview
-        self.repaint()
-        self.lilfox.frame(overview)
 
-    def _too_soon(self, overview: Overview) -> bool:
-        """Whether a slow link has not had its rest yet."""
-        if not self.lilfox.slow_link or self.overview is None:
-            return False
-        return (overview.at - self.overview.at).total_seconds() < SLOW_REFRESH_S
+    def show(self, overview: Overview) -> None:
+        self.state.overview = overview
+        self.repaint()
 
     def _push(self, key: str, value: float | None) -> None:
         self._recent.setdefault(key, deque(maxlen=RECENT)).append(value)
@@ -111,17 +124,117 @@ class MetricsPane(MetricsPages):
         """Shows the pane as it was ``at`` (aware UTC), or now."""
         monitor = self.lilfox.monitor
         if at is None:
-            self.overview = monitor.overview.value
+            self.state.overview = monitor.overview.value
         else:
-            self.rewind_far(monitor.overview_at(at))
+            self.far.rewind(monitor.overview_at(at))
             step = timedelta(seconds=self.lilfox.refresh_s)
             self._recent_then = recent_before(
                 monitor.history, monitor.hosts, monitor.services, at, step=step, count=RECENT,
                 backends=self.lilfox.config.backends,
             )  # fmt: skip
         self.repaint()
-        if self.overview is not None:
-            self.lilfox.frame(self.overview)
+        if self.state.overview is not None:
+            self.lilfox.frame(self.state.overview)
+
+    # ---- the list, as its actions and the mouse see it ----------------------------------------------------------
+
+    @property
+    def filter(self) -> str:
+        return self.state.filter
+
+    def move(self, step: int) -> None:
+        """So many rows down, or up: of the list, or of the page that is open."""
+        if self.state.page is not None:
+            self.query_one("#hosts", Lines).scroll_rows(step)
+            self.look_below(self.query_one("#hosts", Lines))
+        else:
+            self.state.move(step)
+            self.repaint()
+
+    def move_page(self, direction: int) -> None:
+        self.move(10 * direction)
+
+    def open_page(self, subject: Subject | None) -> None:
+        """Shows the page of a host, service or backend, or the tables for None."""
+        self.state.open(subject)
+        self.lilfox.monitor.focus(subject[1] if subject and subject[0] == "host" else None)
+        self.query_one("#hosts", Lines).scroll_rows(-_ALL)
+        self.repaint()
+        self.lilfox.repaint_frame()
+
+    def open_selected(self) -> None:
+        self.open_page(self.state.selected)
+
+    def why_not_open(self) -> Message | None:
+        return self.state.why_not_open()
+
+    def back(self) -> None:
+        if self.state.zoomed:
+            self.state.zoomed = False
+            self.repaint()
+        elif self.state.page is not None:
+            self.open_page(None)
+        else:
+            self.set_filter("")
+
+    def why_not_back(self) -> Message | None:
+        return self.state.why_not_back()
+
+    def set_filter(self, text: str) -> None:
+        """Keeps (or marks) the rows that hold every word of ``text``."""
+        self.state.filter = text
+        self.repaint()
+        self.lilfox.repaint_frame()
+
+    def toggle_only_matching(self) -> None:
+        self.state.only_matching = not self.state.only_matching
+        self.set_filter(self.state.filter)
+
+    def select_match(self, direction: int) -> None:
+        self.state.select_match(direction)
+        self.repaint()
+
+    def copy_selected(self) -> None:
+        """The name and state of the row; of an alert the expression of its rule."""
+        item, view = self.state.selected_item(), self.state.selected_view()
+        if item is not None and not item.expression:
+            self.lilfox.tell(LilFoxError(tr("its rule is not known here")))
+        elif item is not None:
+            self.lilfox.copy_text(item.expression)
+        elif view is not None:
+            why = clauses(str(reason) for reason in view.reasons) or well(view)
+            self.lilfox.copy_text(f"{view.name}: {why}, {view.since.isoformat(timespec='seconds')}")
+
+    def why_not_copy(self) -> Message | None:
+        return self.state.nothing_selected()
+
+    def select_worst_alert(self) -> None:
+        """Highlights the first alert on the tables."""
+        self.open_page(None)
+        self.state.choose(next(iter(self.state.items(self.state.overview)), None))
+        self.repaint()
+
+    def acts(self) -> Sequence[Act]:
+        from lilfox_tui.app.acts.view import view_acts
+
+        return view_acts(self.lilfox, self.state.place_selected())
+
+    def on_lines_clicked(self, event: Lines.Clicked) -> None:
+        kinds = _PARTS.get(event.lines.id or "", ())
+        if self.state.page is not None or not kinds or self.state.overview is None:
+            return
+        subjects = [each for each in self.state.order() if each[0] in kinds]
+        place = event.index - event.lines.sticky
+        if 0 <= place < len(subjects):
+            if self.state.selected == subjects[place]:
+                self.open_page(subjects[place])
+            self.state.choose(subjects[place])
+            self.repaint()
+
+    def on_lines_wheel(self, event: Lines.Wheel) -> None:
+        event.lines.scroll_rows(event.delta)
+        if self.state.page is not None:
+            self.look_below(event.lines)
 
     # ---- drawing ------------------------------------------------------------------------------------------------
 
@@ -129,31 +242,31 @@ class MetricsPane(MetricsPages):
         self.call_after_refresh(self.repaint)
 
     def repaint(self) -> None:
-        if self.overview is None or not self.display or not self.children:  # they come a moment after the pane
+        if self.state.overview is None or not self.display or not self.children:  # they come a moment after the pane
             return
-        self._choose_first(self.overview)
+        self.state.choose_first()
         if self.lilfox.room.width == 0:
             return
-        self._arrange(self.overview)
-        if self.page is None:
-            self._paint_tables(self.overview)
+        self._arrange(self.state.overview)
+        if self.state.page is None:
+            self._paint_tables(self.state.overview)
         else:
-            self._paint_page(self.overview)
+            self._paint_page(self.state.overview)
 
     def _arrange(self, overview: Overview) -> None:
         """Gives each part its height: a page takes all."""
         height, head = self.lilfox.room.height, heads(self.lilfox.room.height)
         wanted = Parts(
-            len(self._hosts(overview)) + head.hosts,
-            len(self._services(overview)) + head.services if overview.services else 0,
-            len(self._backends(overview)) + head.backends if overview.backends else 0,
-            self.alert_height(overview, head.alerts),
-            (happened := len(self._happened())) and happened + 2,
+            len(self.state.hosts(overview)) + head.hosts,
+            len(self.state.services(overview)) + head.services if overview.services else 0,
+            len(self.state.backends(overview)) + head.backends if overview.backends else 0,
+            self.alerts.height(overview, head.alerts),
+            (happened := len(changes_since_visit(self.lilfox))) and happened + 2,
         )
-        kind = None if self.selected is None else self.selected[0]
+        kind = None if self.state.selected is None else self.state.selected[0]
         parts = Parts(height)
-        if self.page is None:
-            parts = heights(height, wanted, selected=kind, only=kind if self.zoomed else None)
+        if self.state.page is None:
+            parts = heights(height, wanted, selected=kind, only=kind if self.state.zoomed else None)
         for name, rows in parts._asdict().items():
             if self._heights.get(name) != rows:
                 self._heights[name] = rows
@@ -177,7 +290,7 @@ class MetricsPane(MetricsPages):
         )
 
     def _paint_tables(self, overview: Overview) -> None:
-        style, hosts, services = self._style(), self._hosts(overview), self._services(overview)
+        style, hosts, services = self._style(), self.state.hosts(overview), self.state.services(overview)
         tables = self.query_one("#hosts", Lines), self.query_one("#services", Lines)
         self._show_table(
             tables[0],
@@ -193,15 +306,15 @@ class MetricsPane(MetricsPages):
             ],
             [(view.name, partial(service_row, view, overview.at, style)) for view in services],
         )
-        backends, lines = self._backends(overview), self.query_one("#backends", Lines)
+        backends, lines = self.state.backends(overview), self.query_one("#backends", Lines)
         self._show_table(
             lines,
             lambda: [BLANK, self._title(_("BACKENDS"), len(backends), len(overview.backends), lines)],
             [(view.name, partial(backend_row, view, overview.at, style)) for view in backends],
         )
-        self.paint_alerts(overview, self.query_one("#alerts", Lines))
+        self.alerts.paint(overview, self.query_one("#alerts", Lines))
         if (room := self._heights.get("changes", 0)) > 0:
-            self.query_one("#changes", Lines).show(self.change_rows(room))
+            self.query_one("#changes", Lines).show(change_rows(self.lilfox, room))
         self.query_one("#detail", Lines).show(self._detail(overview))
 
     def _show_table(
@@ -219,35 +332,18 @@ class MetricsPane(MetricsPages):
     def _title(self, text: str, shown: int, of: int, lines: Lines) -> Row:
         count = f"{shown}/{of}" if shown != of else str(of)
         more = Piece(f"  {count}  {more_below(lines.hidden_below)}", "muted")
-        return (Piece(" " + text, "title"), more, *self.far_title())
+        return (Piece(" " + text, "title"), more, *self.far.title())
 
     def _place(self, kind: str, names: list[str], head: int) -> int | None:
-        if self.selected is None or self.selected[0] != kind or self.selected[1] not in names:
+        if self.state.selected is None or self.state.selected[0] != kind or self.state.selected[1] not in names:
             return None
-        return names.index(self.selected[1]) + head
-
-    def _happened(self) -> list[Change]:
-        """What changed since the last visit; on a screen that is turned back nothing that came later."""
-        until = self.lilfox.rewound
-        return [each for each in self.lilfox.monitor.changes.since_last_visit() if until is None or each.at <= until]
-
-    def change_rows(self, room: int | None = None) -> list[Row]:
-        """What changed since the last visit, newest first, below two rows of title; ``room`` rows at most."""
-        glyphs = self.lilfox.glyphs
-        rows: list[Row] = [BLANK, (Piece(" " + _("SINCE YOU LAST LOOKED"), "title"),)]
-        changes = self._happened()[::-1]
-        for each in changes if room is None else changes[: room - len(rows)]:
-            mark = Piece(glyphs.level(each.level) + " ", ROLES[each.level])
-            at = Piece(each.at.strftime("%m-%d %H:%M:%S  "), "muted")
-            name = each.subject.partition("/")[2]
-            rows.append((Piece(" "), mark, at, Piece(name + "  ", "strong"), Piece(str(each.what))))
-        return rows if len(rows) > 2 else [*rows, (Piece("   " + _("nothing"), "muted"),)]
+        return names.index(self.state.selected[1]) + head
 
     def _detail(self, overview: Overview) -> list[Row]:
         """The selected row in words: what is wrong and since when, and what to do about it."""
-        view = self._selected_view(overview)
+        view = self.state.selected_view()
         if view is None:
-            return self.alert_detail(overview)
+            return self.alerts.detail(overview)
         mark = Piece(f" {self.lilfox.glyphs.level(view.level)} ", ROLES[view.level])
         since = self._since(view, overview.at)
         error = link_error(view)
@@ -267,33 +363,29 @@ class MetricsPane(MetricsPages):
         return _("since {time}", time=view.since.strftime("%H:%M" if today else "%m-%d %H:%M"))
 
     def _paint_page(self, overview: Overview) -> None:
-        assert self.page is not None
-        kind, name = self.page
+        assert self.state.page is not None
+        kind, name = self.state.page
         lines = self.query_one("#hosts", Lines)
         lines.sticky = 2
-        self.new_page()
+        self.far.new_page()
         if kind == "host" and name in overview.hosts:
-            lines.show(host_page(self.host_page(overview.hosts[name], overview.at)), follow=False)
+            lines.show(host_page(self.pages.host_page(overview.hosts[name], overview.at)), follow=False)
         elif kind == "service" and name in overview.services:
-            lines.show(service_page(self.service_page(overview.services[name], overview.at)), follow=False)
+            lines.show(service_page(self.pages.service_page(overview.services[name], overview.at)), follow=False)
         elif kind == "backend" and name in overview.backends:
-            lines.show(backend_page(self.backend_page(overview.backends[name], overview.at)), follow=False)
+            lines.show(backend_page(self.pages.backend_page(overview.backends[name], overview.at)), follow=False)
         elif kind in ("alert", "rule"):
-            self.paint_alert_page(overview, lines, self.chart_height())
-        self.page_is_drawn()
+            self.alerts.paint_page(overview, lines, self.pages.chart_height())
+        self.far.page_is_drawn()
         self.call_after_refresh(self.look_below, lines)
 
     def status(self) -> Row:
         parts = []
-        if self.page is not None:
+        if self.state.page is not None:
             if self.rows_below:
                 parts.append(more_below(self.rows_below))
-            parts.append(_("last {time}", time=human_duration(self.window.total_seconds())))
-            parts += filter(None, [self.far_status()])
-        if self.filter:
-            parts.append(f"/{self.filter}/" + ("" if self.only_matching else " " + _("(marked)")))
-        return (Piece("   ".join(parts), "accent" if self.filter else "muted"),)
-
-
-def _levels(overview: Overview) -> list[object]:
-    return [*(view.level for view in overview.views), *alert_levels(overview)]
+            parts.append(_("last {time}", time=human_duration(self.state.window.total_seconds())))
+            parts += filter(None, [self.far.status()])
+        if self.state.filter:
+            parts.append(f"/{self.state.filter}/" + ("" if self.state.only_matching else " " + _("(marked)")))
+        return (Piece("   ".join(parts), "accent" if self.state.filter else "muted"),)

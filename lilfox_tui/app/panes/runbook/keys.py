@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from lilfox_tui.app.cause import Cause
 from lilfox_tui.app.pane import Pane
 from lilfox_tui.app.panes.runbook.item import Item
+from lilfox_tui.app.shell import Shell
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.monitor.incident_view import IncidentView, RunbooksView
 
@@ -34,8 +35,10 @@ Place = tuple[int, int | None]
 class RunbookKeys(Pane):
     """The pane's state that keys change, and their handlers. Drawing is in ``drawing.py``."""
 
-    def __init__(self) -> None:
-        super().__init__(id="runbook")
+    ID = "runbook"
+
+    def __init__(self, lilfox: Shell) -> None:
+        super().__init__(lilfox)
         self.view: RunbooksView | None = None
         self.incident: IncidentView | None = None
         self.column = LIST

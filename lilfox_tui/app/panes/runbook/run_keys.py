@@ -16,6 +16,7 @@ from lilfox_tui.app.actions import action
 from lilfox_tui.app.panes.runbook.item import Item
 from lilfox_tui.app.panes.runbook.keys import LIST, STEPS
 from lilfox_tui.app.panes.runbook.text_keys import RunbookTextKeys
+from lilfox_tui.app.shell import Shell
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _, tr
 
@@ -30,8 +31,8 @@ OPENED_S = 30.0
 class RunbookRunKeys(RunbookTextKeys):
     """Begins runs, which outlive the screen: their jobs take orders from here."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, lilfox: Shell) -> None:
+        super().__init__(lilfox)
         self._given: dict[str, dict[str, str]] = {}
         """Of each run, the values that were given here; secret ones too, which are nowhere else but in its job."""
 

@@ -1,0 +1,127 @@
+"""What every list of the console does: the same key with the same meaning in every pane."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from lilfox_tui.app.actions import ActionGroup, action
+from lilfox_tui.app.shell import Shell
+from lilfox_tui.i18n import Message, tr
+
+_ALL = 10**6
+
+
+class ListView(Protocol):
+    """A list, as its actions see it. Each ``why_not_…`` tells why that cannot be done now."""
+
+    @property
+    def filter(self) -> str:
+        """What is filtered by; empty where nothing is."""
+
+    def move(self, step: int) -> None:
+        """Goes ``step`` rows down, or up, and no farther than to the last or the first one."""
+
+    def move_page(self, direction: int) -> None:
+        """Goes a page down (1) or up (-1)."""
+
+    def open_selected(self) -> None:
+        """Opens the selected row."""
+
+    def why_not_open(self) -> Message | None: ...
+
+    def back(self) -> None:
+        """Goes one step back: out of what is open, then out of the filter."""
+
+    def why_not_back(self) -> Message | None: ...
+
+    def set_filter(self, text: str) -> None:
+        """Keeps, or marks, the rows that match ``text``; all for an empty one."""
+
+    def toggle_only_matching(self) -> None:
+        """Hides what does not match, or marks what does."""
+
+    def select_match(self, direction: int) -> None:
+        """Selects the next row (1) that matches, or the one before (-1)."""
+
+    def copy_selected(self) -> None:
+        """Puts the selected row on the clipboard."""
+
+    def why_not_copy(self) -> Message | None: ...
+
+
+class ListActions(ActionGroup):
+    """Moving, opening, filtering and copying."""
+
+    def __init__(self, app: Shell, view: ListView) -> None:
+        self._app, self._view = app, view
+
+    def _why_not_open(self) -> Message | None:
+        return self._view.why_not_open()
+
+    def _why_not_back(self) -> Message | None:
+        return self._view.why_not_back()
+
+    def _why_not_match(self) -> Message | None:
+        return None if self._view.filter else tr("there is no filter; / sets one")
+
+    def _why_not_copy(self) -> Message | None:
+        return self._view.why_not_copy()
+
+    @action("open", "enter", tr("open"), tr("Open the selected row"), why_not=_why_not_open, footer=1)
+    def open(self) -> None:
+        self._view.open_selected()
+
+    @action(
+        "back",
+        "escape",
+        tr("back"),
+        tr("Close what is open, then clear the filter; never quits"),
+        why_not=_why_not_back,
+        footer=2,
+    )
+    def back(self) -> None:
+        self._view.back()
+
+    @action("down", "j down", tr("down"), tr("Select the next row"))
+    def down(self) -> None:
+        self._view.move(1)
+
+    @action("up", "k up", tr("up"), tr("Select the previous row"))
+    def up(self) -> None:
+        self._view.move(-1)
+
+    @action("page-down", "pagedown ctrl+d space", tr("page down"), tr("Move a page down"))
+    def page_down(self) -> None:
+        self._view.move_page(1)
+
+    @action("page-up", "pageup ctrl+u", tr("page up"), tr("Move a page up"))
+    def page_up(self) -> None:
+        self._view.move_page(-1)
+
+    @action("first", "g home", tr("first"), tr("Select the first row"))
+    def first(self) -> None:
+        self._view.move(-_ALL)
+
+    @action("last", "G end", tr("last"), tr("Select the last row"))
+    def last(self) -> None:
+        self._view.move(_ALL)
+
+    @action("filter", "slash", tr("filter"), tr("Show only the rows that match"), footer=3)
+    def filter(self) -> None:
+        self._app.ask_line("/", self._view.filter, self._view.set_filter)
+
+    @action("only-matching", "ampersand", tr("only matching"), tr("Hide the other rows, or only mark the matches"))
+    def toggle_only_matching(self) -> None:
+        self._view.toggle_only_matching()
+
+    @action("next-match", "n", tr("next match"), tr("Select the next match"), why_not=_why_not_match)
+    def next_match(self) -> None:
+        self._view.select_match(1)
+
+    @action("previous-match", "N", tr("previous match"), tr("Select the previous match"), why_not=_why_not_match)
+    def previous_match(self) -> None:
+        self._view.select_match(-1)
+
+    @action("copy", "y", tr("copy"), tr("Copy the selected row to the clipboard (OSC 52)"), why_not=_why_not_copy)
+    def copy(self) -> None:
+        self._view.copy_selected()

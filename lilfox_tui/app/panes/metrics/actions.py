@@ -1,0 +1,221 @@
+"""What can be done in the Metrics pane with what is watched: connections, charts, statements, queries, targets."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from lilfox_tui.app.actions import ActionGroup, action
+from lilfox_tui.app.dialogs.chooser import Choice, Chooser
+from lilfox_tui.app.dialogs.reader import Reader
+from lilfox_tui.app.draw import BLANK, Piece, Row
+from lilfox_tui.app.pane import PaneContext
+from lilfox_tui.app.panes.metrics.backend_page import cell_text
+from lilfox_tui.app.panes.metrics.host_key_rows import changed_key_rows, unknown_key_rows
+from lilfox_tui.app.panes.metrics.state import MetricsState, link_error
+from lilfox_tui.backends.model import Plan
+from lilfox_tui.errors import HostKeyChanged, HostKeyUnknown
+from lilfox_tui.feed import Unavailable
+from lilfox_tui.i18n import Message, _, tr
+from lilfox_tui.monitor.model import BackendView, HostView
+
+_NUMBERS = 4
+"""Columns of a slow statement that are shown in front of it: total, calls and mean time."""
+Context = PaneContext[MetricsState]
+
+
+class ViewActions(ActionGroup):
+    """What is shown, in which order, how far back."""
+
+    def __init__(self, context: Context) -> None:
+        self._context, self._state, self._app = context, context.state, context.app
+
+    @action(
+        "logs",
+        "l",
+        tr("logs"),
+        tr("the logs of the selected host or service, at this time"),
+        why_not=lambda self: self._state.nothing_selected(),
+        footer=2,
+    )
+    def show_logs(self) -> None:
+        view = self._state.place_selected()
+        if view is not None:
+            self._app.go_to_logs("host" if isinstance(view, HostView) else "service", view.name, self._app.rewound)
+        elif self._state.selected_item() is not None:
+            self._app.tell(tr("its labels name no service and no host that is watched"))
+
+    @action("window", "w", tr("window"), tr("how far back charts go, from 5 min on"))
+    def next_window(self) -> None:
+        self._state.next_window()
+        self._context.repaint_all()
+
+    @action("zoom", "z", tr("zoom"), tr("the selected part alone, or the charts of a page larger"))
+    def zoom(self) -> None:
+        self._state.zoomed = not self._state.zoomed
+        self._context.repaint()
+
+    @action("sort", "O", tr("sort"), tr("worst first, or in the order of the config"))
+    def sort(self) -> None:
+        self._state.worst_first = not self._state.worst_first
+        self._context.repaint()
+
+
+class LinkActions(ActionGroup):
+    """The connection to the selected host, its key, and a shell on it."""
+
+    def __init__(self, context: Context) -> None:
+        self._context, self._state, self._app = context, context.state, context.app
+
+    def _why_not_reconnect(self) -> Message | None:
+        view = self._state.selected_view()
+        if not isinstance(view, HostView):
+            return tr("select a host first")
+        return None if isinstance(view.link, Unavailable) else tr("{name} is connected", name=view.name)
+
+    @action(
+        "reconnect",
+        "R",
+        tr("try again"),
+        tr("connect to the selected host now"),
+        why_not=_why_not_reconnect,
+        footer=6,
+    )
+    def reconnect(self) -> None:
+        view = self._state.selected_view()
+        if isinstance(view, HostView):
+            self._app.monitor.retry(view.name)
+
+    def _why_not_trust(self) -> Message | None:
+        view = self._state.selected_view()
+        if view is not None and isinstance(link_error(view), HostKeyUnknown | HostKeyChanged):
+            return None
+        return tr("this host shows no unknown key")
+
+    @action(
+        "trust",
+        "K",
+        tr("trust key"),
+        tr("look at the key that an unknown host shows, and trust it"),
+        why_not=_why_not_trust,
+    )
+    def trust(self) -> None:
+        view = self._state.selected_view()
+        error = None if view is None else link_error(view)
+        if view is not None and isinstance(error, HostKeyChanged):
+            self._app.push_screen(Reader(changed_key_rows(view.name, error)))
+        elif isinstance(view, HostView) and isinstance(error, HostKeyUnknown):
+            self._context.run(self._trust(view, error), group="trust", exclusive=True)
+
+    async def _trust(self, view: HostView, error: HostKeyUnknown) -> None:
+        rows = unknown_key_rows(view.name, error)
+        if await self._app.confirm(_("This host's key is not known"), rows, "yes"):
+            await self._app.monitor.trust(view.name, error.fingerprint)
+            self._app.monitor.retry(view.name)
+
+    def _why_no_shell(self) -> Message | None:
+        view = self._state.selected_view()
+        if not isinstance(view, HostView):
+            return tr("select a host first")
+        if self._app.config.read_only or view.config.protected:
+            return tr("{name} is read-only here: no shell, since it could change something", name=view.name)
+        return None
+
+    @action(
+        "shell", "x", tr("shell"), tr("a shell on the selected host; the console steps aside"), why_not=_why_no_shell
+    )
+    def shell(self) -> None:
+        view = self._state.selected_view()
+        if isinstance(view, HostView):
+            self._app.run_shell(view)
+
+
+class QueryActions(ActionGroup):
+    """What is scraped, what PromQL answers, and how a database would run a statement."""
+
+    def __init__(self, context: Context) -> None:
+        self._context, self._state, self._app = context, context.state, context.app
+        self._expression = ""
+
+    def _why_no_targets(self) -> Message | None:
+        config = self._app.config
+        named = config.services or config.scrape or config.prometheus_config
+        return None if named else tr("the configuration names nothing to scrape: services, scrape or prometheus_config")
+
+    @action(
+        "targets",
+        "t",
+        tr("targets"),
+        tr("all pages of metrics that are scraped: up or down, and why"),
+        why_not=_why_no_targets,
+        footer=9,
+    )
+    def show_targets(self) -> None:
+        from lilfox_tui.app.panes.metrics.target_rows import target_rows
+
+        scraping, newest = self._app.monitor.scraping, self._app.monitor.overview.value
+        now = datetime.now(UTC) if newest is None else newest.at  # as they are now, also on a rewound screen
+        rows = target_rows(scraping.all_targets(), scraping.kept(), now, self._app.glyphs)
+        self._app.push_screen(Reader(rows))
+
+    @action("query", "Q", tr("query"), tr("ask an expression in PromQL, at this time: a table and a chart"))
+    def ask_query(self) -> None:
+        self._context.run(self._ask_query(), group="query", exclusive=True)
+
+    async def _ask_query(self) -> None:
+        from lilfox_tui.app.panes.metrics.query_dialog import QueryBox  # numpy and the parser, only for this
+
+        box = QueryBox(
+            self._app.monitor.queries.engine,
+            at=self._app.rewound,
+            window=self._state.window,
+            glyphs=self._app.glyphs,
+            text=self._expression,
+        )
+        self._expression = await self._app.push_screen_wait(box) or ""
+
+    def _why_not_explain(self) -> Message | None:
+        view = self._state.selected_view()
+        if not isinstance(view, BackendView):
+            return tr("select a database first")
+        return None if statement_choices(view) else tr("{name} tells of no slow statements", name=view.name)
+
+    @action(
+        "explain",
+        "E",
+        tr("explain"),
+        tr("how the database would run one of its slow statements; the statement is not run"),
+        why_not=_why_not_explain,
+    )
+    def explain(self) -> None:
+        view = self._state.selected_view()
+        if isinstance(view, BackendView):
+            self._context.run(self._explain(view), group="explain", exclusive=True)
+
+    async def _explain(self, view: BackendView) -> None:
+        title = _("How would it run this statement?")
+        chosen = await self._app.push_screen_wait(Chooser(title, statement_choices(view), wide=True))
+        if chosen is not None:
+            plan = await self._app.monitor.backends.explain(view.name, chosen)
+            self._app.push_screen(Reader(plan_rows(plan)))
+
+
+def statement_choices(view: BackendView) -> list[Choice]:
+    """The slow statements of a database, by their ids; none where it tells of none."""
+    tables = () if view.reading is None else view.reading.tables
+    choices = []
+    for table in tables:
+        for row in table.rows if table.key == "slow_statements" else ():
+            cells = [cell_text(value, column.unit) for value, column in zip(row, table.columns, strict=True)]
+            if row[0] is not None:
+                numbers = "  ".join(f"{cell:>8}" for cell in cells[1:_NUMBERS])
+                shown = (Piece(numbers + "  ", "muted"), Piece(cells[-1]))
+                choices.append(Choice(str(row[0]), shown, cells[-1], more=cells[-1]))
+    return choices
+
+
+def plan_rows(plan: Plan) -> list[Row]:
+    """A plan as rows to read."""
+    how = _("made without the values of its parameters (generic)") if plan.generic else _("made, not run")
+    rows: list[Row] = [(Piece(" " + _("Plan"), "title"), Piece("  " + how, "muted")), BLANK]
+    rows += [(Piece(" " + line, "muted"),) for line in plan.statement.splitlines()]
+    return [*rows, BLANK, *((Piece(" " + line),) for line in plan.lines)]

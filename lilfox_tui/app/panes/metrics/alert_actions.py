@@ -1,0 +1,171 @@
+"""What can be done with alerts: acknowledge them, silence them, open their runbooks.
+
+What it needs of alerts is imported where there are some: the first frame waits for none of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lilfox_tui.app.actions import ActionGroup, action
+from lilfox_tui.app.dialogs.chooser import Chooser
+from lilfox_tui.app.job_words import user
+from lilfox_tui.app.pane import PaneContext
+from lilfox_tui.app.panes.metrics.state import MetricsState, alerts_of
+from lilfox_tui.i18n import Message, _, tr
+
+if TYPE_CHECKING:
+    from lilfox_tui.alerts.model import Alert
+    from lilfox_tui.app.panes.metrics.silence_dialog import Wanted
+
+
+class AlertActions(ActionGroup):
+    """Actions on an alert."""
+
+    def __init__(self, context: PaneContext[MetricsState]) -> None:
+        self._context, self._state, self._app = context, context.state, context.app
+
+    def _why_no_alert(self) -> Message | None:
+        """Why an act on an alert that goes on cannot be done."""
+        alert = self._state.selected_alert()
+        if alert is None:
+            return tr("select an alert first")
+        if self._app.rewound is not None:
+            return tr("this is the past; ` goes back to now")
+        if self._app.config.read_only:
+            return tr("alerts are not changed with read_only")
+        return tr("it has resolved already") if alert.resolved_at is not None else None
+
+    @action(
+        "acknowledge",
+        "A",
+        tr("acknowledge"),
+        tr("say that you have seen the alert, with a note: no bell and no reminders until it resolves"),
+        why_not=_why_no_alert,
+        footer=2,
+    )
+    def acknowledge(self) -> None:
+        alert = self._state.selected_alert()
+        if alert is None:
+            return
+        note = alert.acknowledged.note if alert.acknowledged is not None else ""
+        prompt = _("a note, may be empty: enter acknowledges as {name}, esc leaves", name=user())
+
+        def take(text: str) -> None:
+            self._context.run(self._acknowledge(alert, text.strip()), group="acknowledge")
+
+        self._app.ask_line(prompt, note, take, live=False)
+
+    async def _acknowledge(self, alert: Alert, note: str) -> None:
+        await self._app.monitor.alerting.acknowledge(alert, user(), note)
+        self._app.tell(tr("{alert}: acknowledged", alert=alert.name))
+
+    def _why_not_acknowledged(self) -> Message | None:
+        """Why there is no acknowledgement to take back."""
+        alert = self._state.selected_alert()
+        if alert is not None and alert.acknowledged is None:
+            return tr("nobody has acknowledged it")
+        return self._why_no_alert()
+
+    @action(
+        "unacknowledge",
+        "U",
+        tr("take back"),
+        tr("take an acknowledgement back: bell and reminders come again"),
+        why_not=_why_not_acknowledged,
+    )
+    def unacknowledge(self) -> None:
+        if (alert := self._state.selected_alert()) is not None:
+            self._context.run(self._unacknowledge(alert), group="acknowledge")
+
+    async def _unacknowledge(self, alert: Alert) -> None:
+        await self._app.monitor.alerting.unacknowledge(alert, user())
+        self._app.tell(tr("{alert}: no longer acknowledged", alert=alert.name))
+
+    @action(
+        "silence",
+        "s",
+        tr("silence"),
+        tr("tell nobody of the alert for a while; shows first what it would silence"),
+        why_not=_why_no_alert,
+        footer=2,
+    )
+    def silence(self) -> None:
+        alert = self._state.selected_alert()
+        if alert is None:
+            return
+        from lilfox_tui.alerts.silences import matchers_of
+        from lilfox_tui.app.panes.metrics.silence_dialog import SilenceDialog
+
+        preview = self._app.monitor.alerting.preview
+        self._app.push_screen(SilenceDialog(matchers_of(alert.labels), preview), self._take_silence)
+
+    def _take_silence(self, wanted: Wanted | None) -> None:
+        if wanted is not None:
+            self._context.run(self._silence(wanted), group="silence")
+
+    async def _silence(self, wanted: Wanted) -> None:
+        from lilfox_tui.app.panes.metrics.silence_dialog import length_text
+
+        await self._app.monitor.alerting.silence(wanted.matchers, wanted.for_s, user(), wanted.comment)
+        self._app.tell(tr("silenced {length}; S lists the silences", length=length_text(wanted.for_s)))
+
+    def _why_no_silences(self) -> Message | None:
+        """Why there are no silences to list."""
+        alerts = alerts_of(self._state.overview)
+        if alerts is None:
+            return self._state.no_rules()
+        return None if alerts.silences else tr("nothing is silenced")
+
+    @action(
+        "silences",
+        "S",
+        tr("silences"),
+        tr("what is silenced, by whom and until when; enter ends the selected one"),
+        why_not=_why_no_silences,
+    )
+    def silences(self) -> None:
+        alerts = alerts_of(self._state.overview)
+        if alerts is None:
+            return
+        from lilfox_tui.app.panes.metrics.silence_rows import silence_choices
+
+        can_end = self._app.rewound is None and not self._app.config.read_only
+        choices = silence_choices(alerts, can_end=can_end)
+        self._app.push_screen(Chooser(_("Silences: enter ends one"), choices, wide=True), self._take_end)
+
+    def _take_end(self, chosen: str | None) -> None:
+        if chosen is not None:
+            self._context.run(self._end_silence(chosen), group="silence")
+
+    async def _end_silence(self, chosen: str) -> None:
+        await self._app.monitor.alerting.expire(chosen, user())
+        self._app.tell(tr("the silence has ended"))
+
+    def _why_no_runbook(self) -> Message | None:
+        """Why there is no runbook."""
+        return None if self._alert_that_fires() is not None else tr("no alert is selected, and none fires for this")
+
+    @action(
+        "runbook",
+        "r",
+        tr("runbook"),
+        tr("the runbooks for the alert, or for what fires of the selected host or service"),
+        why_not=_why_no_runbook,
+        footer=2,
+    )
+    def runbook(self) -> None:
+        if (alert := self._alert_that_fires()) is not None:
+            from lilfox_tui.app.cause import cause_of
+
+            self._app.go_to_runbook(cause_of(alert))
+
+    def _alert_that_fires(self) -> Alert | None:
+        """The selected alert; of a host or service the first that fires and names it."""
+        if (alert := self._state.selected_alert()) is not None or self._state.overview is None:
+            return alert
+        subject = self._state.page or self._state.selected
+        for item in self._state.items(self._state.overview).values():
+            if item.alert is not None and item.alert.resolved_at is None and self._state.place_of(item) == subject:
+                return item.alert
+        return None

@@ -1,0 +1,237 @@
+"""What the Metrics pane shows: which rows, which of them is selected, which page is open, how far back. No screen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+from lilfox_tui.app.host_rows import worst_first
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.feed import Ready, Unavailable
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.model import BackendView, HostView, Overview, ServiceView, View
+
+if TYPE_CHECKING:
+    from lilfox_tui.alerts.model import Alert, Alerts
+    from lilfox_tui.app.panes.metrics.alert_rows import Item
+
+WINDOWS = (timedelta(minutes=5), timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
+FAR_WINDOW = timedelta(days=7)
+"""Longer than anything is kept here: only where a Prometheus is asked."""
+ALERT_KINDS = ("alert", "rule")
+AnyView = TypeVar("AnyView", HostView, ServiceView, BackendView)
+Subject = tuple[str, str]
+"""``("host", name)``, ``("service", name)``, ``("backend", name)``, or an alert's or rule's (``alert_rows.Item``)."""
+
+
+def alerts_of(overview: Overview | None) -> Alerts | None:
+    """The alerts of an overview, where they are known."""
+    if overview is None or not isinstance(overview.alerts, Ready):
+        return None
+    return overview.alerts.value
+
+
+def link_error(view: View) -> LilFoxError | None:
+    """Why a host is not reached, or None."""
+    return view.link.error if isinstance(view, HostView) and isinstance(view.link, Unavailable) else None
+
+
+class MetricsState:
+    """The pane's state. ``far``: whether a Prometheus is configured, which knows more than is kept here."""
+
+    def __init__(self, *, far: bool = False) -> None:
+        self.overview: Overview | None = None
+        self.page: Subject | None = None
+        """What the open page is about; None where the tables are shown."""
+        self.selected: Subject | None = None
+        self.filter = ""
+        self.only_matching = True
+        self.worst_first = True
+        self.zoomed = False
+        self._chosen = False
+        self._window = 0
+        self._windows = (*WINDOWS, FAR_WINDOW) if far else WINDOWS
+        self._items: dict[Subject, Item] = {}
+        self._items_of: tuple[Alerts, str] | None = None
+
+    # ---- rows ----------------------------------------------------------------------------------------------------
+
+    def hosts(self, overview: Overview) -> list[HostView]:
+        """The rows of the HOSTS table, in their order."""
+        return self._ordered([each for each in overview.hosts.values() if self._is_shown(each)])
+
+    def services(self, overview: Overview) -> list[ServiceView]:
+        """The rows of the SERVICES table, in their order."""
+        return self._ordered([each for each in overview.services.values() if self._is_shown(each)])
+
+    def backends(self, overview: Overview) -> list[BackendView]:
+        """The rows of the BACKENDS table, in their order."""
+        return self._ordered([each for each in overview.backends.values() if self._is_shown(each)])
+
+    def items(self, overview: Overview | None) -> Mapping[Subject, Item]:
+        """The rows of the ALERTS table, in their order; the same object while nothing changes."""
+        alerts = alerts_of(overview)
+        if alerts is None:
+            return {}
+        wanted = self.filter if self.only_matching else ""
+        if self._items_of is None or self._items_of[0] is not alerts or self._items_of[1] != wanted:
+            from lilfox_tui.app.panes.metrics.alert_rows import items_of  # numpy: only where there are alerts
+
+            self._items = {each.subject: each for each in items_of(alerts) if _holds_all(each, wanted)}
+            self._items_of = alerts, wanted
+        return self._items
+
+    def order(self) -> list[Subject]:
+        """All rows, from the first table's first to the last table's last."""
+        if self.overview is None:
+            return []
+        return [
+            *(("host", view.name) for view in self.hosts(self.overview)),
+            *(("service", view.name) for view in self.services(self.overview)),
+            *(("backend", view.name) for view in self.backends(self.overview)),
+            *self.items(self.overview),
+        ]
+
+    def level(self, overview: Overview, subject: Subject) -> Level:
+        """How well that row's subject is."""
+        if subject[0] in ALERT_KINDS:
+            item = self.items(overview).get(subject)
+            return Level.UNKNOWN if item is None else item.level
+        return _of_kind(overview, subject[0])[subject[1]].level
+
+    def matches(self, overview: Overview, subject: Subject) -> bool:
+        """Whether that row holds every word of the filter."""
+        if subject[0] in ALERT_KINDS:
+            item = self.items(overview).get(subject)
+            return item is not None and _holds_all(item, self.filter)
+        return self._matches(_of_kind(overview, subject[0])[subject[1]])
+
+    def _ordered(self, views: list[AnyView]) -> list[AnyView]:
+        return worst_first(views) if self.worst_first else views
+
+    def _is_shown(self, view: View) -> bool:
+        return not self.only_matching or self._matches(view)
+
+    def _matches(self, view: View) -> bool:
+        words = self.filter.lower().split()
+        text = " ".join((view.name, *view.config.tags, *(str(reason) for reason in view.reasons))).lower()
+        return all(word in text for word in words)
+
+    # ---- the selection -------------------------------------------------------------------------------------------
+
+    def selected_view(self) -> View | None:
+        """The host, service or backend that actions are about: the page's, or the highlighted one."""
+        subject = self.page or self.selected
+        if self.overview is None or subject is None:
+            return None
+        return _of_kind(self.overview, subject[0]).get(subject[1])
+
+    def selected_item(self) -> Item | None:
+        """The alert, or rule, that actions are about: the page's, or the highlighted one."""
+        subject = self.page or self.selected
+        return None if subject is None or subject[0] not in ALERT_KINDS else self.items(self.overview).get(subject)
+
+    def selected_alert(self) -> Alert | None:
+        """The alert of :meth:`selected_item`."""
+        item = self.selected_item()
+        return None if item is None else item.alert
+
+    def nothing_selected(self) -> Message | None:
+        """Why an action on the selection cannot be done."""
+        selected = self.selected_item() is not None or self.selected_view() is not None
+        return None if selected else tr("nothing is selected")
+
+    def place_of(self, item: Item) -> Subject | None:
+        """The watched service or host that an alert's labels name."""
+        if self.overview is None or item.alert is None:
+            return None
+        for label in ("service", "job", "host", "instance"):
+            name = item.alert.label(label)
+            if name in self.overview.services:
+                return "service", name
+            if name in self.overview.hosts:
+                return "host", name
+        return None
+
+    def place_selected(self) -> View | None:
+        """The selected host, service or backend; of an alert the one that its labels name."""
+        item = self.selected_item()
+        place = None if item is None else self.place_of(item)
+        if place is None or self.overview is None:
+            return self.selected_view()
+        return _of_kind(self.overview, place[0])[place[1]]
+
+    def choose_first(self) -> None:
+        """Selects the worst row until somebody chooses, so that something is always selected."""
+        if self.overview is not None and self.page is None:
+            overview, order = self.overview, self.order()
+            if self.selected not in order or not self._chosen:
+                self.selected = max(order, key=lambda each: self.level(overview, each), default=None)
+
+    def choose(self, subject: Subject | None) -> None:
+        """Selects a row as somebody's choice."""
+        self.selected, self._chosen = subject or self.selected, True
+
+    def move(self, step: int) -> None:
+        """Selects the row ``step`` rows down, or up."""
+        if order := self.order():
+            at = order.index(self.selected) if self.selected in order else 0
+            self.choose(order[max(0, min(len(order) - 1, at + step))])
+
+    def select_match(self, direction: int) -> None:
+        """Selects the next row that the filter matches (1), or the one before (-1), around the ends."""
+        order = self.order()
+        if self.overview is None or not order:
+            return
+        start = order.index(self.selected) if self.selected in order else 0
+        for offset in range(1, len(order) + 1):
+            subject = order[(start + direction * offset) % len(order)]
+            if self.matches(self.overview, subject):
+                self.choose(subject)
+                return
+
+    # ---- the page and its time -----------------------------------------------------------------------------------
+
+    @property
+    def window(self) -> timedelta:
+        """How far back charts go; one step of rewind is a thirtieth of it."""
+        return self._windows[self._window]
+
+    def next_window(self) -> None:
+        """Takes the next length of the charts, after the last the first."""
+        self._window = (self._window + 1) % len(self._windows)
+
+    def open(self, subject: Subject | None) -> None:
+        """Opens the page of ``subject``; the tables for None."""
+        self.page = subject
+        self.zoomed = False
+        self.choose(subject)
+
+    def why_not_open(self) -> Message | None:
+        """Why there is nothing to open."""
+        return tr("this page is open already") if self.page is not None else self.nothing_selected()
+
+    def why_not_back(self) -> Message | None:
+        """Why there is nothing to go back from."""
+        return None if self.zoomed or self.page is not None or self.filter else tr("this is the first screen; q quits")
+
+    def no_rules(self) -> Message | None:
+        """Why there are no alerts."""
+        if self.overview is None or self.overview.alerts is None:
+            return tr("no rules are named in the configuration: rules: [FILE]")
+        return None if alerts_of(self.overview) is not None else tr("alerts are not known now")
+
+
+def _of_kind(overview: Overview, kind: str) -> Mapping[str, View]:
+    views: dict[str, Mapping[str, View]] = {
+        "host": overview.hosts,
+        "service": overview.services,
+        "backend": overview.backends,
+    }
+    return views.get(kind, {})
+
+
+def _holds_all(item: Item, words: str) -> bool:
+    return not words or all(word in item.words for word in words.lower().split())
