@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from tools import shape
+
 pytestmark = pytest.mark.xdist_group("tree")  # one worker reads all files once
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "lilfox_tui"
-LONGEST_FILE = 400
+LONGEST_FILE = shape.LONGEST_MODULE
 DRAW = "lilfox_tui/app/draw.py"
 MAIN = "lilfox_tui/__main__.py"  # --version, a constant, before anything is imported
 COUNTING = "lilfox_tui/logs/analyze_process.py"  # its stdout is a pipe to who asked it to count

@@ -1,0 +1,147 @@
+"""The measures of the house: files, folders, classes with their bases, names.
+
+``python -m tools.shape [FOLDER]`` prints them for the package, or for any folder of Python; ``check`` fails where the
+package is past one of :data:`LIMITS`.
+"""
+
+from __future__ import annotations
+
+import ast
+import statistics
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+PACKAGE = Path(__file__).parent.parent / "lilfox_tui"
+PLUGIN_NAMES = {"Options"}
+"""What every plug-in may call so: the model of its own options."""
+LONGEST_MODULE = 600
+
+
+class Shape(NamedTuple):
+    """What a reader has to hold in his head."""
+
+    files: int
+    lines: int
+    median: int
+    longest: tuple[int, str]
+    fullest: tuple[int, str]
+    largest: tuple[int, str]
+    deepest: tuple[int, str]
+    doubles: Mapping[str, list[str]]
+
+
+LIMITS = {"files": 400, "longest": LONGEST_MODULE, "fullest": 25, "largest": 45, "deepest": 3, "doubles": 0}
+
+
+class _Class(NamedTuple):
+    bases: list[str]
+    methods: set[str]
+    where: str
+
+
+def measure(root: Path) -> Shape:
+    """The shape of the Python files below ``root``."""
+    paths = [path for path in sorted(root.rglob("*.py")) if "__pycache__" not in path.parts]
+    lines = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in paths}
+    entries = Counter(path.parent for path in paths if path.name != "__init__.py")
+    for folder in {path.parent for path in paths}:
+        entries[folder] += sum((each / "__init__.py").exists() for each in folder.iterdir() if each.is_dir())
+    classes, by_name = _classes(root, paths)
+    largest = max(((len(_methods(name, classes)), name) for name in classes), default=(0, ""))
+    deepest = max(((_depth(name, classes), name) for name in classes), default=(0, ""))
+    return Shape(
+        files=len(paths),
+        lines=sum(lines.values()),
+        median=round(statistics.median(lines.values())) if lines else 0,
+        longest=max((count, _named(root, path)) for path, count in lines.items()),
+        fullest=max((count, _named(root, folder)) for folder, count in entries.items()),
+        largest=largest,
+        deepest=deepest,
+        doubles={name: places for name, places in sorted(by_name.items()) if len(places) > 1},
+    )
+
+
+def _named(root: Path, path: Path) -> str:
+    return path.relative_to(root.parent).as_posix()
+
+
+def _classes(root: Path, paths: list[Path]) -> tuple[dict[str, _Class], dict[str, list[str]]]:
+    """Classes by ``module.Name`` with the full names of their bases in the project, and where each name is used."""
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in paths}
+    by_name: dict[str, list[str]] = defaultdict(list)
+    found: dict[str, _Class] = {}
+    for path, tree in trees.items():
+        module = ".".join(path.relative_to(root.parent).with_suffix("").parts)
+        imported = {
+            alias.asname or alias.name: f"{node.module}.{alias.name}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and node.module
+            for alias in node.names
+        }
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef):
+                names = [ast.unparse(base).partition("[")[0] for base in node.bases]
+                bases = [imported.get(name, f"{module}.{name}") for name in names]
+                methods = {each.name for each in node.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)}
+                found[f"{module}.{node.name}"] = _Class(bases, methods, _named(root, path))
+                if node.name not in PLUGIN_NAMES:
+                    by_name[node.name].append(_named(root, path))
+    return found, by_name
+
+
+def _methods(name: str, classes: Mapping[str, _Class]) -> set[str]:
+    if name not in classes:
+        return set()
+    return classes[name].methods.union(*(_methods(base, classes) for base in classes[name].bases))
+
+
+def _depth(name: str, classes: Mapping[str, _Class]) -> int:
+    if name not in classes:
+        return 0
+    return 1 + max((_depth(base, classes) for base in classes[name].bases), default=0)
+
+
+def troubles(shape: Shape) -> list[str]:
+    """Where it is past :data:`LIMITS`."""
+    measured = {
+        "files": (shape.files, ""),
+        "longest": shape.longest,
+        "fullest": shape.fullest,
+        "largest": shape.largest,
+        "deepest": shape.deepest,
+        "doubles": (len(shape.doubles), ", ".join(shape.doubles)),
+    }
+    return [
+        f"{name}: {count}, at most {LIMITS[name]}  {where}".rstrip()
+        for name, (count, where) in measured.items()
+        if count > LIMITS[name]
+    ]
+
+
+def main(argv: list[str]) -> int:
+    """Returns the exit status: 0 good, 1 past a limit."""
+    shape = measure(Path(argv[0]) if argv and argv != ["check"] else PACKAGE)
+    if argv == ["check"]:
+        found = troubles(shape)
+        for each in found:
+            print(each, file=sys.stderr)
+        return int(bool(found))
+    print(f"files                                {shape.files:>7,}")
+    print(f"lines                                {shape.lines:>7,}")
+    print(f"lines of the median module           {shape.median:>7,}")
+    for title, (count, where) in (
+        ("lines of the longest module", shape.longest),
+        ("entries of the fullest folder", shape.fullest),
+        ("methods of the largest class", shape.largest),
+        ("classes of the deepest ladder", shape.deepest),
+    ):
+        print(f"{title:<36} {count:>7,}  {where}")
+    print(f"class names in two or more modules   {len(shape.doubles):>7,}  {', '.join(shape.doubles)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
