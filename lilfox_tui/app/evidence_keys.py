@@ -23,10 +23,6 @@ _TITLE_SHOWN = 40
 class EvidenceKeys(Pane):
     """A pane of which something can be evidence."""
 
-    def evidence(self) -> Selection | None:
-        """What is selected; None where nothing is."""
-        return None
-
     @action(
         "evidence",
         "e",

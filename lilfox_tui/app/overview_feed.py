@@ -14,8 +14,7 @@ SLOW_REFRESH_S = 4.9
 class OverviewFeed:
     """Takes each overview of the monitor, and decides whether it is shown. What gets worse always is."""
 
-    def __init__(self, *, slow_link: bool) -> None:
-        self.slow_link = slow_link
+    def __init__(self) -> None:
         self.newest: Overview | None = None
         self._newly_firing = NewlyFiring()
 
@@ -25,12 +24,14 @@ class OverviewFeed:
         new = () if alerts is None else self._newly_firing.take(alerts)
         return str(listed(sorted({alert.name for alert in new}))) if new else ""
 
-    def is_shown(self, overview: Overview, shown: Overview | None, *, paused: bool, rewound: bool) -> bool:
+    def is_shown(
+        self, overview: Overview, shown: Overview | None, *, paused: bool, rewound: bool, slow_link: bool
+    ) -> bool:
         """Takes ``overview`` as the newest; whether it is drawn now, where ``shown`` is on the screen."""
         self.newest = overview
         if rewound or shown is None:
             return not rewound
-        soon = self.slow_link and (overview.at - shown.at).total_seconds() < SLOW_REFRESH_S
+        soon = slow_link and (overview.at - shown.at).total_seconds() < SLOW_REFRESH_S
         return not (paused or soon) or _levels(overview) != _levels(shown)
 
 

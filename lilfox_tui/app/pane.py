@@ -20,6 +20,7 @@ from lilfox_tui.monitor.model import Overview
 if TYPE_CHECKING:
     from lilfox_tui.app.acts.doing import Act
     from lilfox_tui.app.cause import Cause
+    from lilfox_tui.app.evidence import Selection
 
 
 StateT = TypeVar("StateT")
@@ -106,6 +107,10 @@ class Pane(Vertical):
     def acts(self) -> Sequence[Act]:
         """What can be done with what is selected, by a job."""
         return ()
+
+    def evidence(self) -> Selection | None:
+        """What is selected, as evidence of an incident; None where nothing is."""
+        return None
 
     @work(exclusive=True, group="act", exit_on_error=False)
     async def carry_out(self, act: Act) -> None:

@@ -22,12 +22,14 @@ from textual.widgets import Input
 from textual.worker import WorkerFailed
 
 from lilfox_tui.app.acting import Acting
+from lilfox_tui.app.actions import Action
 from lilfox_tui.app.behind import Behind
 from lilfox_tui.app.changed_cells import ChangedCells
 from lilfox_tui.app.dialogs.dialog import Dialog
-from lilfox_tui.app.draw import Palette, Piece, Row
+from lilfox_tui.app.draw import Palette, Row
 from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.keyboard import Keyboard
+from lilfox_tui.app.widgets.command_line import CommandLine
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.config.model import Config
 from lilfox_tui.config.themes import Theme
@@ -37,7 +39,7 @@ from lilfox_tui.i18n import Message, _, tr
 from lilfox_tui.monitor.aside import run_aside
 from lilfox_tui.monitor.model import HostView, Overview
 from lilfox_tui.monitor.monitor import Monitor
-from lilfox_tui.text import cell_width, clean, fit
+from lilfox_tui.text import clean
 
 if TYPE_CHECKING:
     from lilfox_tui.app.cause import Cause
@@ -62,6 +64,21 @@ class Shell(App[None], inherit_bindings=False):
     ENABLE_COMMAND_PALETTE: ClassVar[bool] = False
     AUTO_FOCUS: ClassVar[str | None] = None
     TITLE = "LilFox"
+
+    repaint_frame: Callable[[], None]
+    """Draws what stands around the pane. This and what follows is set by what the app is composed of (``app.py``)."""
+    frame: Callable[[Overview], None]
+    """Shows an overview's counts and time in the header."""
+    do: Callable[[Action], None]
+    """Runs an action, or tells why it cannot be done."""
+    go_to_logs: Callable[[str, str, datetime | None], None]
+    """Shows the logs of a ``host`` or ``service``, at that time (aware UTC) or the newest."""
+    go_to_runbook: Callable[[Cause], None]
+    """Shows the runbooks for an alert."""
+    attach: Callable[[str], RunLog]
+    """The run of a runbook whose job has that id, followed from its first event on."""
+    selected_logs: Callable[[], Selection | None]
+    """What is selected in the Logs pane, where it was opened."""
 
     def __init__(
         self,
@@ -95,26 +112,18 @@ class Shell(App[None], inherit_bindings=False):
         """Runs of runbooks that are watched, by their jobs."""
         self.acting = Acting()
         self._started_s = time.monotonic()
-        self._take_line: Callable[[str], None] | None = None
-        self._line_is_live = True
+        self.touched = False
+        """A key was pressed."""
         self._last_words = ""
 
     def get_default_screen(self) -> Behind[None]:
         """The screen of panes, which dialogs stand over."""
         return Behind(id="_default")
 
-    def frame(self, overview: Overview) -> None:
-        """Shows ``overview``'s counts and time in the header."""
-        self.shown = overview
-        self.repaint_frame()
-
     @property
     def clock(self) -> datetime:
         """The time of what is shown (aware UTC), which every age beside the header's clock is told at."""
         return self.rewound or (self.shown.at if self.shown is not None else datetime.now(UTC))
-
-    def repaint_frame(self) -> None:
-        """Draws what is around the pane; LilFoxApp has the frame."""
 
     @property
     def tabs_fit(self) -> bool:
@@ -152,43 +161,11 @@ class Shell(App[None], inherit_bindings=False):
         self.note = ("", "text")
         self.repaint_frame()
 
-    def go_to_logs(self, kind: str, name: str, at: datetime | None) -> None:
-        """Shows the logs of a ``host`` or ``service``, at that time (aware UTC) or the newest; LilFoxApp has panes."""
-
-    def go_to_runbook(self, cause: Cause) -> None:
-        """Shows the runbooks for an alert; LilFoxApp has panes."""
-
-    def attach(self, job: str) -> RunLog:
-        """Watches a run of a runbook from its first event on; LilFoxApp does."""
-        raise NotImplementedError
-
-    def selected_logs(self) -> Selection | None:
-        """What is selected in the Logs pane, where it was opened; LilFoxApp has panes."""
-        return None
-
     def ask_line(self, prompt: str, text: str, take: Callable[[str], None], *, live: bool = True) -> None:
         """One line of input in the footer's place; ``take`` gets it as it is typed, and ``""`` when it is left; unless
         ``live`` only the line that was entered."""
-        line, label = self.query_one("#line", Input), self.query_one("#line-label", Lines)
-        line.value, line.placeholder = text, prompt
-        self._take_line, self._line_is_live = take, live
         self.query_one("#footer", Lines).display = False
-        self.query_one("#line-row").display = line.display = True
-        named = fit(prompt, min(cell_width(prompt), self.size.width // 2)) if text else ""  # else it stands in the line
-        label.display, label.styles.width = bool(named), cell_width(named) + 1
-        label.show([(Piece(" " + named, "muted"),)])
-        self.screen.set_focus(line)  # now: keys typed ahead are text, not actions
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        if event.input.id == "line" and self._take_line is not None and self._line_is_live:
-            self._take_line(event.value)
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        if event.input.id == "line":
-            take = self._take_line
-            self._close_line()
-            if take is not None:
-                take(event.value)  # typed fast, the last changes are still on their way
+        self.query_one(CommandLine).ask(prompt, text, take, live=live)
 
     async def on_event(self, event: events.Event) -> None:
         top = self.screen_stack[-1] if self.screen_stack else None
@@ -201,11 +178,7 @@ class Shell(App[None], inherit_bindings=False):
             event.stop()
             event.prevent_default()
             return
-        line = self.screen_stack[0].query_one("#line", Input)
-        if event.key == "escape" and line.display and len(self.screen_stack) == 1:
-            if self._take_line is not None and self._line_is_live:
-                self._take_line("")
-            self._close_line()
+        if self.screen_stack[0].query_one(CommandLine).leave(event):
             event.stop()
             event.prevent_default()
 
@@ -218,12 +191,6 @@ class Shell(App[None], inherit_bindings=False):
             self.screen.typed_ahead += character
             return True
         return False
-
-    def _close_line(self) -> None:
-        self._take_line = None
-        self.query_one("#line-row").display = self.query_one("#line", Input).display = False
-        self.query_one("#footer", Lines).display = True
-        self.screen.set_focus(None)
 
     async def confirm(self, title: str, rows: Sequence[Row], word: str) -> bool:
         """Whether ``word`` was typed under what ``rows`` say."""

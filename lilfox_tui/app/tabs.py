@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
 
 from msgspec import Struct
 
@@ -13,39 +13,21 @@ METRICS, LOGS, BACKUP, RUNBOOK = 0, 1, 2, 3
 
 
 class Tab(Struct, frozen=True):
-    """A pane's title, and how its class is got."""
+    """A pane's title, its module below ``app.panes``, and the name of its class there."""
 
     title: Message
-    load: Callable[[], type[Pane]]
+    module: str
+    name: str
 
-
-def _metrics() -> type[Pane]:
-    from lilfox_tui.app.panes.metrics.pane import MetricsPane
-
-    return MetricsPane
-
-
-def _logs() -> type[Pane]:
-    from lilfox_tui.app.panes.logs.pane import LogsPane
-
-    return LogsPane
-
-
-def _backup() -> type[Pane]:
-    from lilfox_tui.app.panes.backup.pane import BackupPane
-
-    return BackupPane
-
-
-def _runbook() -> type[Pane]:
-    from lilfox_tui.app.panes.runbook.pane import RunbookPane
-
-    return RunbookPane
+    def load(self) -> type[Pane]:
+        """The class of the pane, imported now."""
+        pane: type[Pane] = getattr(importlib.import_module(f"lilfox_tui.app.panes.{self.module}.pane"), self.name)
+        return pane
 
 
 TABS = (
-    Tab(tr("Metrics"), _metrics),
-    Tab(tr("Logs"), _logs),
-    Tab(tr("Backup"), _backup),
-    Tab(tr("Runbook"), _runbook),
+    Tab(tr("Metrics"), "metrics", "MetricsPane"),
+    Tab(tr("Logs"), "logs", "LogsPane"),
+    Tab(tr("Backup"), "backup", "BackupPane"),
+    Tab(tr("Runbook"), "runbook", "RunbookPane"),
 )

@@ -213,12 +213,12 @@ async def test_turned_back_the_screen_shows_the_alerts_of_then(tmp_path: Path) -
         assert fired.fired_at <= between < alert.resolved_at
         then = shown.monitor.overview_at(between)
         assert [one.state for one in alerts_of(then).alerts] == [AlertState.FIRING]  # type: ignore[union-attr]
-        shown.app._go_to(between)
+        shown.app.navigation.rewind(between)
         await shown.pilot.pause()
         assert "1 firing" in screen_text(shown.pilot).splitlines()[0]
         await shown.keys("A")
         assert "this is the past" in screen_text(shown.pilot)
-        shown.app._go_to(fired.active_at.replace(year=2020))
+        shown.app.navigation.rewind(fired.active_at.replace(year=2020))
         await shown.pilot.pause()
         assert "what was then is not known" in screen_text(shown.pilot)
 

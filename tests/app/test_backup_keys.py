@@ -285,7 +285,7 @@ async def test_a_restore_of_ours_that_runs_is_what_the_screen_opens_on(
     ours = job(id=JOB, kind=kind, user=user(), host=socket.gethostname())
     app = showing(replace(healthy(), jobs=(ours,)))
     async with app.run_test(size=(100, 30)) as pilot:
-        await until(lambda: app._landed)
+        await until(lambda: app.follower.landed)
         await pilot.pause()
         assert app.current == place
 

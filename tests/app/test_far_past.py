@@ -106,7 +106,7 @@ async def test_the_screen_of_yesterday(tmp_path: Path) -> None:
         fill(server, NOW)
         app = app_of(server)
         async with run(app, (120, 30)) as pilot:
-            app._go_to(YESTERDAY)
+            app.navigation.rewind(YESTERDAY)
             assert "asking 127.0.0.1" in str(app.metrics.far.title())
             text = await shown(pilot, server, "from 127.0.0.1")
             row = next(line for line in text.splitlines() if " web-1 " in line)
@@ -131,7 +131,7 @@ async def test_what_history_has_stays_first(tmp_path: Path) -> None:
         fill(server, NOW)
         app = app_of(server)
         async with run(app, (120, 30)) as pilot:
-            app._go_to(NOW - timedelta(seconds=60))
+            app.navigation.rewind(NOW - timedelta(seconds=60))
             await pilot.pause()
             text = screen_text(pilot)
             assert "127.0.0.1" not in text
@@ -147,7 +147,7 @@ async def test_an_outage_is_said_and_the_charts_stay_empty(tmp_path: Path) -> No
         text = await shown(pilot, server, "before 03-29 03:10 not known: ")
         check("far-outage-120x30-en", text)
         app.metrics.open_page(None)
-        app._go_to(YESTERDAY)
+        app.navigation.rewind(YESTERDAY)
         text = await shown(pilot, server, "not known: ")
         assert "%" not in next(line for line in text.splitlines() if " web-1 " in line)
         await pilot.press("grave_accent")

@@ -270,7 +270,7 @@ async def test_time_can_be_turned_back_and_forth() -> None:
 async def test_a_rewound_screen_tells_no_span_that_it_does_not_know() -> None:
     app = still_app(mixed())
     async with app.run_test(size=(160, 48)) as pilot:
-        app._go_to(NOW - timedelta(seconds=30))
+        app.navigation.rewind(NOW - timedelta(seconds=30))
         await pilot.pause()
         assert "0 ms" not in screen_text(pilot)
         assert " 0s " not in screen_text(pilot)
@@ -312,7 +312,7 @@ async def test_over_a_slow_link_numbers_have_fewer_digits() -> None:
 async def test_a_rewound_table_draws_what_had_been_until_then() -> None:
     app = still_app(mixed())
     async with app.run_test(size=(100, 30)) as pilot:
-        app._go_to(NOW - timedelta(seconds=112))  # recorded for four periods by then
+        app.navigation.rewind(NOW - timedelta(seconds=112))  # recorded for four periods by then
         await pilot.pause()
         web = next(line for line in screen_text(pilot).splitlines() if "web-1" in line)
         assert " ▂▂▂▂▂ " in web  # that moment and the four before it
@@ -386,7 +386,7 @@ async def test_a_rewound_screen_tells_nothing_that_happened_later() -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         assert "good again" in screen_text(pilot)
-        app._go_to(NOW - timedelta(seconds=30))
+        app.navigation.rewind(NOW - timedelta(seconds=30))
         await pilot.pause()
         await pilot.press("c")
         await pilot.pause()

@@ -68,7 +68,7 @@ async def test_with_the_incident_closed_it_opens_as_always(home: Path) -> None:
     assert incident is not None
     close(Path(incident.folder), "over")
     async with started(home) as again:
-        await until(lambda: again.app._landed, what="it has looked at the jobs")
+        await until(lambda: again.app.follower.landed, what="it has looked at the jobs")
         await until(lambda: not any(each.group == "land" for each in again.app.workers), what="it has decided")
         assert isinstance(again.app.pane, MetricsPane)
 

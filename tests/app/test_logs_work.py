@@ -112,7 +112,7 @@ async def test_a_service_in_metrics_leads_to_its_logs_at_that_time(tmp_path: Pat
         await settled(app, pilot)
         await pilot.press("1", "at", *"gateway", "enter")
         await pilot.pause()
-        app._go_to(NOW - timedelta(seconds=60))
+        app.navigation.rewind(NOW - timedelta(seconds=60))
         await pilot.press("l")
         pane = pane_of(app)
         await until(lambda: shown_names(pane) == ["gateway"] and pane.merged is not None and not pane.busy)

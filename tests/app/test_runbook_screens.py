@@ -225,7 +225,7 @@ async def test_a_rewound_screen_has_the_incident_as_it_was(tmp_path: Path) -> No
             (320, "INC-7 SEV-2  HighErrorRate: web  5 min, acts: ann", "in force"),
             (800, "INC-7 was not open yet", "HighErrorRate: web"),
         ):
-            app._go_to(NOW - timedelta(seconds=before_s))
+            app.navigation.rewind(NOW - timedelta(seconds=before_s))
             await pilot.pause()
             timeline = "\n".join(screen_text(pilot).splitlines()[-9:])
             assert wanted in timeline, timeline
@@ -247,7 +247,7 @@ async def test_the_age_of_an_incident_is_one_wherever_it_stands(tmp_path: Path) 
             text = screen_text(pilot)
             assert f"INC-7 SEV-2 00:00:{int(44 + later_s)}" in text.splitlines()[1]
             assert f" {int(44 + later_s)} s, acts: ann" in text, text
-        app._go_to(NOW - timedelta(seconds=60))
+        app.navigation.rewind(NOW - timedelta(seconds=60))
         await pilot.pause()
         assert "INC-7" not in screen_text(pilot).splitlines()[1]
 

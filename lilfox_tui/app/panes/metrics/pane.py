@@ -45,6 +45,7 @@ from lilfox_tui.text import break_line, human_duration
 
 if TYPE_CHECKING:
     from lilfox_tui.app.acts.doing import Act
+    from lilfox_tui.app.evidence import Selection
 
 RECENT = 16
 _PARTS = {"hosts": ("host",), "services": ("service",), "backends": ("backend",), "alerts": ALERT_KINDS}
@@ -213,6 +214,9 @@ class MetricsPane(Pane):
         self.open_page(None)
         self.state.choose(next(iter(self.state.items(self.state.overview)), None))
         self.repaint()
+
+    def evidence(self) -> Selection | None:
+        return self.pages.evidence()
 
     def acts(self) -> Sequence[Act]:
         from lilfox_tui.app.acts.view import view_acts

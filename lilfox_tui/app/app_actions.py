@@ -1,14 +1,12 @@
-"""What the keys do everywhere: panes, pickers, time, pause, theme, language, help and the end."""
+"""What can be done everywhere: panes, pickers, the palette, time, the demo's faults, looks and the end."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from textual import work
-
-from lilfox_tui.app.actions import Action, action
+from lilfox_tui.app.actions import Action, ActionGroup, action
 from lilfox_tui.app.dialogs.ask import Ask
 from lilfox_tui.app.dialogs.chooser import Choice, Chooser
 from lilfox_tui.app.dialogs.reader import Reader
@@ -16,7 +14,7 @@ from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.host_rows import ROLES
 from lilfox_tui.app.job_words import is_ours, user
 from lilfox_tui.app.lately import change_rows
-from lilfox_tui.app.pane import Pane
+from lilfox_tui.app.navigation import Navigation
 from lilfox_tui.app.shell import Shell
 from lilfox_tui.app.tabs import BACKUP, LOGS, METRICS, RUNBOOK
 from lilfox_tui.config.themes import load_theme, theme_names
@@ -27,93 +25,43 @@ from lilfox_tui.text import fit
 
 if TYPE_CHECKING:
     from lilfox_tui.app.acts.doing import Act
-    from lilfox_tui.app.cause import Cause
-    from lilfox_tui.app.panes.metrics.pane import MetricsPane
 
 STEPS_IN_WINDOW = 30
 _ACT = 40
 """Cells of an act's title."""
 
 
-class AppKeys(Shell):
-    """The handlers; the state they change is the shell's."""
+class _Everywhere(ActionGroup):
+    """Actions of the app and its panes."""
 
-    all_actions: tuple[Action, ...] = ()
-    """Of the pane that is shown, and the app's own."""
-    panes: dict[int, Pane]
-    """Those that were opened, by their place in TABS."""
-    current = METRICS
-    touched = False
-    """A key was pressed."""
-    _leaving: Ask | None = None
+    def __init__(self, app: Shell, navigation: Navigation) -> None:
+        self._app, self._navigation = app, navigation
 
-    @property
-    def pane(self) -> Pane:
-        """The pane that is shown (a dialog may be above it)."""
-        return self.panes[self.current]
 
-    @property
-    def metrics(self) -> MetricsPane:
-        """The pane of hosts and services, which is made, hidden, when it is first asked for."""
-        return cast("MetricsPane", self.pane_at(METRICS))
-
-    def pane_at(self, place: int) -> Pane:
-        """The pane of that place in TABS, made (hidden) when it is first asked for; LilFoxApp has them."""
-        raise NotImplementedError
-
-    def open_pane(self, place: int) -> None:
-        """Shows the pane of that place in TABS; LilFoxApp has them."""
-
-    def action_press(self, key: str) -> None:
-        """Does what ``key`` is bound to, or says why it cannot be done."""
-        self.touched = True
-        if self._exit:  # leaving already: a dialog that is opened now would never be whole
-            return
-        for each in self.all_actions:
-            if key in each.keys:
-                self.do(each)
-                return
-
-    def do(self, each: Action) -> None:
-        """Runs an action."""
-        reason = each.why_not()
-        if reason is not None:
-            self.tell(reason)
-            return
-        each.run()
-        self.repaint_frame()
-
-    # ---- choosing ------------------------------------------------------------------------------------------------
+class PaneActions(_Everywhere):
+    """The panes, and what is found in them."""
 
     @action("pane-1", "1", tr("Metrics"), tr("hosts and services"))
     def show_metrics(self) -> None:
-        if self.current == METRICS:
-            self.metrics.open_page(None)
-        self.open_pane(METRICS)
+        if self._navigation.current == METRICS:
+            self._navigation.metrics.open_page(None)
+        self._navigation.open(METRICS)
 
     @action("pane-2", "2", tr("Logs"), tr("all logs in one list by time"))
     def show_logs(self) -> None:
-        self.open_pane(LOGS)
+        self._navigation.open(LOGS)
 
     @action("pane-3", "3", tr("Backup"), tr("plans, sets, restore"))
     def show_backup(self) -> None:
-        self.open_pane(BACKUP)
+        self._navigation.open(BACKUP)
 
     @action("pane-4", "4", tr("Runbook"), tr("runbooks, their runs, the incident"))
     def show_runbook(self) -> None:
-        self.open_pane(RUNBOOK)
-
-    def go_to_runbook(self, cause: Cause) -> None:
-        self.open_pane(RUNBOOK)
-        self.pane.look_for(cause)
-
-    def go_to_logs(self, kind: str, name: str, at: datetime | None) -> None:
-        self.open_pane(LOGS)
-        self.pane.look_at(kind, name, at)
+        self._navigation.open(RUNBOOK)
 
     @action("hosts", "at", tr("hosts"), tr("pick a host, service or backend by typing"), footer=4)
     def pick_host(self) -> None:
-        overview = self.shown
+        overview = self._app.shown
         if overview is None:
             return
         choices = []
@@ -124,7 +72,7 @@ class AppKeys(Shell):
         )
         for kind, views in parts:
             for view in views.values():
-                mark = Piece(self.glyphs.level(view.level) + " ", ROLES[view.level])
+                mark = Piece(self._app.glyphs.level(view.level) + " ", ROLES[view.level])
                 why = clauses(str(reason) for reason in view.reasons)
                 row = (
                     mark,
@@ -132,41 +80,49 @@ class AppKeys(Shell):
                     Piece(" ".join(view.config.tags) + "  " + why, "muted"),
                 )
                 choices.append(Choice(f"{kind}/{view.name}", row, " ".join((view.name, *view.config.tags, why))))
-        self.push_screen(Chooser(_("Go to"), choices, wide=True), self._go_to_subject)
+        self._app.push_screen(Chooser(_("Go to"), choices, wide=True), self._go_to_subject)
 
     def _go_to_subject(self, chosen: str | None) -> None:
         if chosen is not None:
             kind, _slash, name = chosen.partition("/")
-            self.open_pane(METRICS)
-            self.metrics.open_page((kind, name))
+            self._navigation.open(METRICS)
+            self._navigation.metrics.open_page((kind, name))
+
+    def _why_no_alerts(self) -> Message | None:
+        """Why there is no alert to go to."""
+        if (incidents := self._app.monitor.incidents.feed.value) is not None and incidents.incident is not None:
+            return None
+        state = self._navigation.metrics.state
+        why = state.no_rules()
+        if why is None and not state.items(state.overview):
+            why = tr("no alert fires or is pending")
+        return why
 
     @action(
         "alerts",
         "exclamation_mark",
         tr("alerts"),
         tr("go to the worst alert; where none is, to the incident"),
-        why_not=lambda self: self.no_alerts(),
+        why_not=_why_no_alerts,
     )
     def show_alerts(self) -> None:
-        if self.metrics.state.items(self.metrics.state.overview):
-            self.open_pane(METRICS)
-            self.metrics.select_worst_alert()
+        if self._navigation.metrics.state.items(self._navigation.metrics.state.overview):
+            self._navigation.open(METRICS)
+            self._navigation.metrics.select_worst_alert()
         else:
-            self.open_pane(RUNBOOK)
+            self._navigation.open(RUNBOOK)
 
-    def no_alerts(self) -> Message | None:
-        """Why there is no alert to go to."""
-        if (incidents := self.monitor.incidents.feed.value) is not None and incidents.incident is not None:
-            return None
-        state = self.metrics.state
-        why = state.no_rules()
-        if why is None and not state.items(state.overview):
-            why = tr("no alert fires or is pending")
-        return why
+    @action("changes", "c", tr("changes"), tr("all that changed since you last looked"))
+    def show_changes(self) -> None:
+        self._app.push_screen(Reader(change_rows(self._app)))
+
+
+class PaletteActions(_Everywhere):
+    """Actions by their names."""
 
     @action("palette", "colon ctrl+p", tr("command"), tr("every action by its name"), footer=5)
     def palette_of_actions(self) -> None:
-        self._choose_action(_("Command"), self.all_actions)
+        self._choose_action(_("Command"), self._navigation.actions)
 
     @action("selection", "a", tr("actions"), tr("what can be done with the selected row"), footer=8)
     def actions_on_selection(self) -> None:
@@ -175,8 +131,8 @@ class AppKeys(Shell):
             "shell", "explain", "keep", "drop", "trace", "mark", "evidence", "copy", "backup", "verify", "drill",
             "restore", "undo", "prune", "output", "cancel", "terminal", "by-hand", "skip", "stop", "end-run",
         )  # fmt: skip
-        actions = [each for each in self.all_actions if each.id in about]
-        self._choose_action(_("With the selected row"), actions, self.pane.acts())
+        actions = [each for each in self._navigation.actions if each.id in about]
+        self._choose_action(_("With the selected row"), actions, self._navigation.pane.acts())
 
     def _choose_action(self, title: str, actions: Sequence[Action], acts: Sequence[Act] = ()) -> None:
         """``acts`` on the selection stand first; what cannot be done now, with the reason, last."""
@@ -200,124 +156,121 @@ class AppKeys(Shell):
 
         def take(chosen: str | None) -> None:
             if chosen in acts_by_id:
-                self.pane.carry_out(acts_by_id[chosen])
+                self._navigation.pane.carry_out(acts_by_id[chosen])
             elif chosen is not None:
-                self.do(by_id[chosen])
+                self._app.do(by_id[chosen])
 
-        self.push_screen(Chooser(title, choices, wide=True), take)
+        self._app.push_screen(Chooser(title, choices, wide=True), take)
 
     @action("help", "question_mark", tr("help"), tr("every key"), footer=7)
     def show_help(self) -> None:
         from lilfox_tui.app.dialogs.help import help_rows
 
-        self.push_screen(Reader(help_rows(self.all_actions, self.glyphs)))
+        self._app.push_screen(Reader(help_rows(self._navigation.actions, self._app.glyphs)))
 
-    @action("changes", "c", tr("changes"), tr("all that changed since you last looked"))
-    def show_changes(self) -> None:
-        self.push_screen(Reader(change_rows(self)))
 
-    # ---- time ----------------------------------------------------------------------------------------------------
+class TimeActions(_Everywhere):
+    """Which time the screen shows."""
 
     @action("pause", "p", tr("pause"), tr("hold the screen still; what gets worse is still painted"), footer=9)
     def toggle_pause(self) -> None:
-        self.paused = not self.paused
-        if not self.paused:
-            self.pane.rewind(self.rewound)
+        self._app.paused = not self._app.paused
+        if not self._app.paused:
+            self._navigation.pane.rewind(self._app.rewound)
 
     @action("earlier", "left_square_bracket", tr("earlier"), tr("step back in time, in all panes"), footer=10)
     def earlier(self) -> None:
         self._step(-1)
 
-    @action(
-        "later", "right_square_bracket", tr("later"), tr("step forward in time"), why_not=lambda self: self.is_now()
-    )
+    def _why_now(self) -> Message | None:
+        """Why there is no later."""
+        return None if self._app.rewound is not None else tr("this is now")
+
+    @action("later", "right_square_bracket", tr("later"), tr("step forward in time"), why_not=_why_now)
     def later(self) -> None:
         self._step(1)
 
-    @action("now", "grave_accent", tr("now"), tr("back to the present"), why_not=lambda self: self.is_now())
+    @action("now", "grave_accent", tr("now"), tr("back to the present"), why_not=_why_now)
     def back_to_now(self) -> None:
-        self._go_to(None)
-
-    def is_now(self) -> Message | None:
-        """Why there is no later."""
-        return None if self.rewound is not None else tr("this is now")
+        self._navigation.rewind(None)
 
     def _step(self, direction: int) -> None:
         now = datetime.now(UTC)
-        step = timedelta(seconds=max(self.metrics.state.window.total_seconds() / STEPS_IN_WINDOW, 2.0))
-        at = (self.rewound or now) + direction * step
+        step = timedelta(seconds=max(self._navigation.metrics.state.window.total_seconds() / STEPS_IN_WINDOW, 2.0))
+        at = (self._app.rewound or now) + direction * step
         oldest = self._oldest()
         if at < oldest:
-            self.tell(tr("nothing was recorded before {time}", time=oldest.strftime("%H:%M:%S")))
+            self._app.tell(tr("nothing was recorded before {time}", time=oldest.strftime("%H:%M:%S")))
             at = oldest
-        self._go_to(None if at >= now - timedelta(seconds=1) else at)
+        self._navigation.rewind(None if at >= now - timedelta(seconds=1) else at)
 
     def _oldest(self) -> datetime:
         """The first moment that anything is known of (aware UTC), which a Prometheus may have; now when nothing is."""
-        if self.config.prometheus is not None:
+        if self._app.config.prometheus is not None:
             return datetime.now(UTC) - timedelta(days=365)
-        subjects = [f"host/{name}" for name in self.monitor.hosts] + [
-            f"service/{name}" for name in self.monitor.services
+        subjects = [f"host/{name}" for name in self._app.monitor.hosts] + [
+            f"service/{name}" for name in self._app.monitor.services
         ]
-        spans = [span for subject in subjects if (span := self.monitor.history.span(subject)) is not None]
+        spans = [span for subject in subjects if (span := self._app.monitor.history.span(subject)) is not None]
         return min((first for first, _last in spans), default=datetime.now(UTC))
 
-    def _go_to(self, at: datetime | None) -> None:
-        self.rewound = at
-        for pane in self.panes.values():
-            pane.rewind(at)
-        self.repaint_frame()
 
-    # ---- the stand-in stack --------------------------------------------------------------------------------------
+class DemoActions(_Everywhere):
+    """The faults of the demo."""
+
+    def _why_no_demo(self) -> Message | None:
+        """Why there is no fault to choose."""
+        return None if self._app.demo is not None else tr("only in lilfox demo")
 
     @action(
         "fault",
         "f",
         tr("fault"),
         tr("give a service of the demo a fault, or heal it"),
-        why_not=lambda self: self.no_demo(),
+        why_not=_why_no_demo,
         footer=7,
     )
     def choose_fault(self) -> None:
         from lilfox_tui.demo.faults import DATABASE, HEALED
 
-        if self.demo is None:
+        if self._app.demo is None:
             return
         choices = [
             Choice(f"{name}:{kind}", (Piece(fit(name, 10), "strong"), Piece(str(what))), f"{name} {kind} {what}")
-            for name, kinds in self.demo.targets.items()
+            for name, kinds in self._app.demo.targets.items()
             for kind, what in {**kinds, **({} if name == DATABASE else {HEALED: tr("well again")})}.items()
         ]
-        self.push_screen(Chooser(_("Inject a fault"), choices), self._take_fault)
+        self._app.push_screen(Chooser(_("Inject a fault"), choices), self._take_fault)
 
     def _take_fault(self, chosen: str | None) -> None:
         if chosen is not None:
-            self._set_fault(chosen)
+            self._app.run_worker(self._set_fault(chosen), group="fault")
 
-    @work(group="fault")
     async def _set_fault(self, chosen: str) -> None:
         from lilfox_tui.demo.faults import FAULTS_OF, HEALED
 
         name, _colon, kind = chosen.partition(":")
-        if self.demo is None:
+        if self._app.demo is None:
             return
         try:
-            await (self.demo.heal(name) if kind == HEALED else self.demo.fault(name, kind))
+            await (self._app.demo.heal(name) if kind == HEALED else self._app.demo.fault(name, kind))
         except LilFoxError as error:
-            self.tell(error)
+            self._app.tell(error)
         else:
-            self.tell(tr("{name}: {what}", name=name, what=FAULTS_OF[name].get(kind, tr("well again"))))
+            self._app.tell(tr("{name}: {what}", name=name, what=FAULTS_OF[name].get(kind, tr("well again"))))
 
-    def no_demo(self) -> Message | None:
-        """Why there is no fault to choose."""
-        return None if self.demo is not None else tr("only in lilfox demo")
 
-    # ---- looks ---------------------------------------------------------------------------------------------------
+class ConsoleActions(_Everywhere):
+    """Looks, and leaving."""
+
+    def __init__(self, app: Shell, navigation: Navigation) -> None:
+        super().__init__(app, navigation)
+        self._leaving: Ask | None = None
 
     @action("theme", "T", tr("theme"), tr("choose the colours"))
     def choose_theme(self) -> None:
-        names = theme_names(self.config.theme_dirs)
-        themes = [load_theme(name, self.config.theme_dirs) for name in names]
+        names = theme_names(self._app.config.theme_dirs)
+        themes = [load_theme(name, self._app.config.theme_dirs) for name in names]
         titles = {each.name: str(Message(each.title)) for each in themes}
         choices = [
             Choice(
@@ -328,42 +281,40 @@ class AppKeys(Shell):
             for each in themes
         ]
         by_name = {each.name: each for each in themes}
-        self.push_screen(
-            Chooser(_("Theme"), choices), lambda chosen: self.use_theme(by_name[chosen]) if chosen else None
+        self._app.push_screen(
+            Chooser(_("Theme"), choices), lambda chosen: self._app.use_theme(by_name[chosen]) if chosen else None
         )
 
-    @action("language", "L", tr("language"), tr("English or 简体中文"), why_not=lambda self: self.one_language())
+    def _why_one_language(self) -> Message | None:
+        """Why the language cannot be changed."""
+        return tr("this terminal shows ASCII only") if self._app.glyphs.ascii_only else None
+
+    @action("language", "L", tr("language"), tr("English or 简体中文"), why_not=_why_one_language)
     def next_language(self) -> None:
         names = list(LANGUAGES)
-        self.use_language(names[(names.index(language()) + 1) % len(names)])
-
-    def one_language(self) -> Message | None:
-        """Why the language cannot be changed."""
-        return tr("this terminal shows ASCII only") if self.glyphs.ascii_only else None
+        self._use_language(names[(names.index(language()) + 1) % len(names)])
 
     @action("suspend", "ctrl+z", tr("to the shell"), tr("step aside; fg comes back"))
     def step_aside(self) -> None:
-        self.action_suspend_process()
+        self._app.action_suspend_process()
 
     @action("quit", "q ctrl+c", tr("quit"), tr("leave; nothing on the hosts changes by it; jobs go on"), footer=8)
     def leave(self) -> None:
-        backups = self.monitor.backups.backups
+        backups = self._app.monitor.backups.backups
         mine = [job for job in (() if backups is None else backups.running) if is_ours(job, user())]
-        if not mine or self.screen is self._leaving:
-            self.exit()
+        if not mine or self._app.screen is self._leaving:
+            self._app.exit()
             return
-        rows: list[Row] = [(Piece(f"  {self.glyphs.job} {job.title}", "strong"),) for job in mine]
+        rows: list[Row] = [(Piece(f"  {self._app.glyphs.job} {job.title}", "strong"),) for job in mine]
         then = _("It goes on when this is closed; the next start shows it again.")
-        if self.demo is not None:
+        if self._app.demo is not None:
             then = _("It ends with the demo when this is closed: the demo takes its database and its jobs along.")
         rows += [BLANK, (Piece("  "), Piece(then))]
         self._leaving = Ask(_("A job of yours runs"), rows, does=_("quit"), stays=_("stay"), keys=("q", "y"))
-        self.push_screen(self._leaving, lambda leaves: self.exit() if leaves else None)
+        self._app.push_screen(self._leaving, lambda leaves: self._app.exit() if leaves else None)
 
-    # ---- what they need ------------------------------------------------------------------------------------------
-
-    def use_language(self, name: str) -> None:
+    def _use_language(self, name: str) -> None:
         """Shows everything in another language."""
         set_language(name)
-        self.pane.repaint()
-        self.repaint_frame()
+        self._navigation.pane.repaint()
+        self._app.repaint_frame()

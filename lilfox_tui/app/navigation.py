@@ -1,0 +1,98 @@
+"""The panes: which is shown, what can be done in it, and the ways from one to another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, cast
+
+from lilfox_tui.app.actions import Action, ActionGroup, actions_of, bound_actions, rebound
+from lilfox_tui.app.shell import Shell
+from lilfox_tui.app.tabs import LOGS, METRICS, RUNBOOK, TABS
+
+if TYPE_CHECKING:
+    from lilfox_tui.app.cause import Cause
+    from lilfox_tui.app.evidence import Selection
+    from lilfox_tui.app.pane import Pane
+    from lilfox_tui.app.panes.metrics.pane import MetricsPane
+
+
+class Navigation:
+    """A pane is made, hidden, when it is first asked for. ``first``: the one that is shown at the start."""
+
+    def __init__(self, app: Shell, first: int) -> None:
+        self._app = app
+        self.current = first
+        """The place in TABS of the pane that is shown."""
+        self.panes: dict[int, Pane] = {first: TABS[first].load()(app)}
+        """Those that were opened, by their place in TABS."""
+        self.groups: Sequence[ActionGroup] = ()
+        """What can be done everywhere."""
+        self.actions: tuple[Action, ...] = ()
+        """What can be done in the pane that is shown, and everywhere."""
+
+    @property
+    def pane(self) -> Pane:
+        """The pane that is shown (a dialog may be above it)."""
+        return self.panes[self.current]
+
+    @property
+    def metrics(self) -> MetricsPane:
+        """The pane of hosts and services."""
+        return cast("MetricsPane", self.at(METRICS))
+
+    def at(self, place: int) -> Pane:
+        """The pane of that place in TABS."""
+        if place not in self.panes:
+            pane = self.panes[place] = TABS[place].load()(self._app)
+            pane.display = False
+            self._app.screen_stack[0].mount(pane, before="#footer")
+        return self.panes[place]
+
+    def open(self, place: int) -> None:
+        """Shows the pane of that place in TABS."""
+        if place == self.current:
+            return
+        self.pane.display = False
+        self.current = place
+        self.at(place).display = True
+        self.bind()
+        self.bind_keys()
+        self.pane.rewind(self._app.rewound)
+        self.pane.repaint()
+        self._app.repaint_frame()
+
+    def bind(self) -> None:
+        """Collects the actions of the pane that is shown and binds their keys. Raises ConfigError where the config's
+        keys cannot be used."""
+        own = (*self.pane.actions(), *(each for group in self.groups for each in bound_actions(group)))
+        keys = self._app.config.keys  # only where there are any, all panes are looked at
+        elsewhere = [each.id for tab in TABS for each in actions_of(tab.load())] if keys else ()
+        self.actions = rebound(own, keys, elsewhere)
+
+    def bind_keys(self) -> None:
+        """Binds what is not bound yet: Textual keeps all that a key was ever bound to, and looks through it."""
+        keys = {key for each in self.actions for key in each.keys}
+        for key in keys - self._app._bindings.key_to_bindings.keys():
+            self._app.bind(key, f"press('{key}')", show=False)
+
+    def rewind(self, at: datetime | None) -> None:
+        """Shows everything as it was ``at`` (aware UTC), or now."""
+        self._app.rewound = at
+        for pane in self.panes.values():
+            pane.rewind(at)
+        self._app.repaint_frame()
+
+    def go_to_runbook(self, cause: Cause) -> None:
+        """Shows the runbooks for an alert."""
+        self.open(RUNBOOK)
+        self.pane.look_for(cause)
+
+    def go_to_logs(self, kind: str, name: str, at: datetime | None) -> None:
+        """Shows the logs of a ``host`` or ``service``, at that time (aware UTC) or the newest."""
+        self.open(LOGS)
+        self.pane.look_at(kind, name, at)
+
+    def selected_logs(self) -> Selection | None:
+        """What is selected in the Logs pane, where it was opened."""
+        return self.panes[LOGS].evidence() if LOGS in self.panes else None
