@@ -1,22 +1,29 @@
-"""What README.md and docs/faults.md hold that is made from the code: ``python -m tools.docs`` writes it, ``check``
-tells if it is stale.
+"""The pages of docs/ that are generated from the code: keys, command line, configuration, and the table of faults.
 
-The key tables stand between ``<!-- keys -->`` and ``<!-- /keys -->``.
+``python -m tools.docs`` writes them, ``check`` fails where one is stale. What is generated stands between two marks
+such as ``<!-- keys -->`` and ``<!-- /keys -->``.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
+import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+from lilfox_tui import i18n
 from lilfox_tui.app.actions import Action, actions_of, key_text
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.tabs import TABS
+from lilfox_tui.cli.main import COMMANDS, build_parser
+from lilfox_tui.config.schema import schema
 from tools import faults
 
-README = Path(__file__).parent.parent / "README.md"
-START, END = "<!-- keys -->\n", "<!-- /keys -->"
+DOCS = Path(__file__).parent.parent / "docs"
+COLUMNS = "100"
 
 
 def main(argv: list[str]) -> int:
@@ -24,42 +31,113 @@ def main(argv: list[str]) -> int:
     if argv not in ([], ["check"]):
         print("usage: python -m tools.docs [check]", file=sys.stderr)
         return 2
-    if (code := faults.main(argv)) != 0:
-        return code
-    text = README.read_text(encoding="utf-8")
-    made = with_keys(text)
-    if made is None:
-        print("README.md: no <!-- keys --> and <!-- /keys --> in it", file=sys.stderr)
+    i18n.set_language("en")
+    os.environ |= {"LANGUAGE": "en", "LC_ALL": "C.UTF-8", "COLUMNS": COLUMNS}  # argparse asks the locale for its words
+    codes = [faults.main(argv), *(_page(name, make, check=bool(argv)) for name, make in PAGES.items())]
+    return max(codes)
+
+
+def _page(name: str, make: Callable[[], str], *, check: bool) -> int:
+    path, start, end = DOCS / f"{name}.md", f"<!-- {name} -->\n", f"<!-- /{name} -->"
+    text = path.read_text(encoding="utf-8")
+    before, found, rest = text.partition(start)
+    _old, closed, after = rest.partition(end)
+    if not (found and closed):
+        print(f"docs/{name}.md: no {start.strip()} and {end} in it", file=sys.stderr)
         return 1
-    if argv == ["check"] and made != text:
-        print("README.md: the key table is stale; run: make docs", file=sys.stderr)
+    made = f"{before}{start}{make()}{end}{after}"
+    if check and made != text:
+        print(f"docs/{name}.md is stale; run: make docs", file=sys.stderr)
         return 1
-    if not argv:
-        README.write_text(made, encoding="utf-8")
+    if not check:
+        path.write_text(made, encoding="utf-8")
     return 0
 
 
-def with_keys(text: str) -> str | None:
-    """``text`` with the table of today between its marks; None when the marks are not there."""
-    before, start, rest = text.partition(START)
-    _old, end, after = rest.partition(END)
-    return f"{before}{start}{key_table()}{end}{after}" if start and end else None
+# ---- keys ------------------------------------------------------------------------------------------------------------
 
 
-def key_table() -> str:
-    """Every action of the app and of its panes as Markdown tables, by the registry's order."""
+def key_tables() -> str:
+    """Every action of the app and of its panes as Markdown tables."""
     owners: list[tuple[str, type]] = [("Everywhere", LilFoxApp), *((tab.title.text, tab.load()) for tab in TABS)]
-    return "\n".join(f"{title}:\n\n{_table(actions_of(owner))}" for title, owner in owners)
+    return "\n".join(f"## {title}\n\n{_keys(actions_of(owner))}" for title, owner in owners)
 
 
-def _table(actions: Iterable[Action]) -> str:
-    return "\n".join(("| key | action | what it does |", "|---|---|---|", *map(_row, actions), ""))
+def _keys(actions: Iterable[Action]) -> str:
+    return "\n".join(("| key | action | what it does |", "|---|---|---|", *map(_key, actions), ""))
 
 
-def _row(action: Action) -> str:
+def _key(action: Action) -> str:
     keys = " ".join(f"`` {key_text(key)} ``" if key_text(key) == "`" else f"`{key_text(key)}`" for key in action.keys)
     return f"| {keys} | `{action.id}` | {action.help} |"
 
+
+# ---- command line ----------------------------------------------------------------------------------------------------
+
+
+def commands() -> str:
+    """What ``--help`` prints, of every sub-command and its actions."""
+    parser = build_parser([])
+    texts = [f"```text\n{parser.format_help()}```\n"]
+    for name in COMMANDS:
+        texts.append(f"## lilfox {name}\n")
+        texts += [f"```text\n{each.format_help()}```\n" for each in _parsers(_children(build_parser([name]))[name])]
+    return "\n".join(texts)
+
+
+def _parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    yield parser
+    for child in _children(parser).values():
+        yield from _parsers(child)
+
+
+def _children(parser: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return dict(action.choices)
+    return {}
+
+
+# ---- configuration ---------------------------------------------------------------------------------------------------
+
+
+def keys_of_config() -> str:
+    """Every key of the configuration with its type and default."""
+    rows = ["| key | type | default |", "|---|---|---|"]
+    rows += [f"| `{key}` | {kind} | {default} |" for key, kind, default in _properties(schema(), "")]
+    return "\n".join(rows) + "\n"
+
+
+def _properties(of: Mapping[str, Any], path: str) -> Iterator[tuple[str, str, str]]:
+    for name, each in of.get("properties", {}).items():
+        yield from _property(each, f"{path}{name}")
+
+
+def _property(each: Mapping[str, Any], path: str) -> Iterator[tuple[str, str, str]]:
+    default = f"`{json.dumps(each['default'], ensure_ascii=False)}`" if "default" in each else ""
+    yield path, _type(each), default.replace("|", "\\|")
+    yield from _properties(each, f"{path}.")
+    inner = each.get("additionalProperties") or each.get("items")
+    if isinstance(inner, dict):
+        name = "NAME" if "additionalProperties" in each else "[]"
+        for choice in inner.get("oneOf", [inner]):
+            kind = choice.get("properties", {}).get("kind", {}).get("const")
+            yield from _properties(choice, f"{path}.{name}{'' if kind is None else f' ({kind})'}.")
+
+
+def _type(each: Mapping[str, Any]) -> str:
+    if "const" in each:
+        return f"`{json.dumps(each['const'])}`"
+    if "enum" in each:
+        return " \\| ".join(f"`{json.dumps(value)}`" for value in each["enum"])
+    if "anyOf" in each or "oneOf" in each:
+        kinds = [_type(one) for one in each.get("anyOf", each.get("oneOf", ()))]
+        return " or ".join(dict.fromkeys(filter(None, kinds)))
+    kind = each.get("type", "")
+    return " or ".join(one for one in kind if one != "null") if isinstance(kind, list) else str(kind)
+
+
+PAGES: dict[str, Callable[[], str]] = {"keys": key_tables, "cli": commands, "config": keys_of_config}
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

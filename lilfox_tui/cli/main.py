@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, cast
@@ -54,6 +54,20 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     end (``lilfox FILE…``). Exits with 2 where they make no sense."""
     with suppress(OSError):  # no catalogue: English
         set_language(language_from_locale())
+    parser = build_parser([name for name in COMMANDS if name in argv])
+    files = _files_at_end(argv)
+    args, rest = parser.parse_known_args(argv[: len(argv) - len(files)])
+    args.files = files
+    if rest:
+        _add_words(parser, args, rest)
+    if args.language not in (None, "auto"):
+        set_language(args.language)
+    return args
+
+
+def build_parser(loaded: Collection[str]) -> Parser:
+    """The parser of the command line, with the arguments of the sub-commands ``loaded``. Of the others it has the names
+    alone: they are not imported."""
     translate_own_words()
     parser = Parser(prog="lilfox", description=_("The on-call console. Without a sub-command it opens the screen."))
     version = _("show the version and exit")
@@ -63,17 +77,10 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title=_("sub-commands"))
     for name, text in COMMANDS.items():
         sub = subparsers.add_parser(name, help=str(text), description=str(text))
-        if name in argv:
+        if name in loaded:
             add_everywhere(sub)
             _load(name).add_arguments(sub)
-    files = _files_at_end(argv)
-    args, rest = parser.parse_known_args(argv[: len(argv) - len(files)])
-    args.files = files
-    if rest:
-        _add_words(parser, args, rest)
-    if args.language not in (None, "auto"):
-        set_language(args.language)
-    return args
+    return parser
 
 
 def _files_at_end(argv: Sequence[str]) -> list[str]:
