@@ -1,7 +1,7 @@
 """What the jobs of backups do: the way from a job's arguments to run, verify, drill, prune, restore and undo.
 
-``wanted`` is a :class:`Wish` as JSON. A job reads the configuration anew: what it does is what the file says when it
-begins.
+``wanted`` is a :class:`BackupRequest` as JSON. A job reads the configuration anew: what it does is what the file says
+when it begins.
 """
 
 from __future__ import annotations
@@ -16,41 +16,41 @@ from typing import Any
 
 import msgspec
 
-from lilfox_tui.backup import journal
-from lilfox_tui.backup.again import again
-from lilfox_tui.backup.check import Check
-from lilfox_tui.backup.choosing import choose
-from lilfox_tui.backup.drill import drill as drill_set
-from lilfox_tui.backup.drill import with_scratch
+from lilfox_tui.backup.checks import Check
+from lilfox_tui.backup.context import BackupContext
 from lilfox_tui.backup.errors import BackupError, BrokenSet
-from lilfox_tui.backup.half_done import chosen_half_done, open_restores
-from lilfox_tui.backup.keeping import chosen as chosen_restores
-from lilfox_tui.backup.keeping import forget as forget_kept
-from lilfox_tui.backup.keeping import forget_left, is_let_go, names_of
-from lilfox_tui.backup.manifest import Proof
-from lilfox_tui.backup.model import BackupSet
-from lilfox_tui.backup.names import local_zone
-from lilfox_tui.backup.opening import Opening
-from lilfox_tui.backup.plan import Plan, plan_named, plan_of
-from lilfox_tui.backup.restore import Restore, Wanted, refuse_bad, refuse_broken
-from lilfox_tui.backup.restore import undo as undo_restore
-from lilfox_tui.backup.run import back_up, reader_of
-from lilfox_tui.backup.run import prune as prune_store
-from lilfox_tui.backup.settling import finish, take_back
-from lilfox_tui.backup.status import Status
-from lilfox_tui.backup.unsettled import (
+from lilfox_tui.backup.labels import check_text, signature_text
+from lilfox_tui.backup.plan import BackupPlan, BackupRequest, plan_named, plan_of
+from lilfox_tui.backup.restores import journal
+from lilfox_tui.backup.restores.drill import drill as drill_set
+from lilfox_tui.backup.restores.drill import with_scratch
+from lilfox_tui.backup.restores.interrupted import (
+    chosen_interrupted_restore,
+    finish,
+    open_restores,
     places_of,
     refuse_hosts,
     refuse_on_hosts,
     refuse_shared,
     settle_open,
+    take_back,
     tell_open,
     what_stays,
 )
+from lilfox_tui.backup.restores.restore import Restore, RestoreSpec, refuse_bad, refuse_broken
+from lilfox_tui.backup.restores.restore import undo as undo_restore
+from lilfox_tui.backup.restores.retained import chosen as chosen_restores
+from lilfox_tui.backup.restores.retained import forget as forget_kept
+from lilfox_tui.backup.restores.retained import forget_left, is_let_go, names_of
+from lilfox_tui.backup.retry import retry
+from lilfox_tui.backup.run import back_up, reader_of
+from lilfox_tui.backup.run import prune as prune_store
+from lilfox_tui.backup.selection import choose
+from lilfox_tui.backup.sets.manifest import Proof
+from lilfox_tui.backup.sets.model import BackupSet, Status
+from lilfox_tui.backup.sets.names import local_zone
 from lilfox_tui.backup.verify import refuse_untrusted
 from lilfox_tui.backup.verify import verify as verify_set
-from lilfox_tui.backup.wish import Wish
-from lilfox_tui.backup.words import check_text, signature_text
 from lilfox_tui.config.loader import load
 from lilfox_tui.config.model import Config
 from lilfox_tui.errors import HostError, LilFoxError, NotAllowed
@@ -59,9 +59,9 @@ from lilfox_tui.jobs.ending import say_checked
 from lilfox_tui.jobs.run import Outcome, Run
 
 
-def opened(wanted: dict[str, Any]) -> tuple[Wish, Config, Plan]:
+def opened(wanted: dict[str, Any]) -> tuple[BackupRequest, Config, BackupPlan]:
     """The wish, the configuration and the plan. Raises ConfigError, UsageError, NotAllowed."""
-    wish = msgspec.convert(wanted, Wish)
+    wish = msgspec.convert(wanted, BackupRequest)
     config = Config() if wish.config is None else load(Path(wish.config)).config
     if config.read_only:
         raise NotAllowed(tr("the configuration says read_only: no change is made"))
@@ -70,11 +70,11 @@ def opened(wanted: dict[str, Any]) -> tuple[Wish, Config, Plan]:
 
 
 @asynccontextmanager
-async def looked_at(wish: Wish) -> AsyncIterator[tuple[BackupSet, Restore]]:
+async def looked_at(wish: BackupRequest) -> AsyncIterator[tuple[BackupSet, Restore]]:
     """The set that is meant and its restore, to be looked at: checks and changes are read, nothing is written. What is
     to be known of the set itself comes with its checks."""
     _wish, config, plan = opened(msgspec.to_builtins(wish))
-    async with Opening(config) as opening:
+    async with BackupContext(config) as opening:
         store = opening.store(wish.store or plan.main, plan.stores[wish.store or plan.main])
         found = chosen(await opening.sets_in(store), wish)
         refuse_broken(found)
@@ -86,7 +86,7 @@ async def looked_at(wish: Wish) -> AsyncIterator[tuple[BackupSet, Restore]]:
 async def backup(run: Run, wanted: dict[str, Any]) -> Outcome:
     """Runs a plan."""
     wish, config, plan = opened(wanted)
-    async with Opening(config) as opening:
+    async with BackupContext(config) as opening:
         await tell_open(run)
         await _sweep(run, opening, plan)
         return await back_up(run, opening, plan, wish.tag)
@@ -95,7 +95,7 @@ async def backup(run: Run, wanted: dict[str, Any]) -> Outcome:
 async def verify(run: Run, wanted: dict[str, Any]) -> Outcome:
     """Reads a set whole."""
     wish, config, plan = opened(wanted)
-    async with Opening(config) as opening:
+    async with BackupContext(config) as opening:
         store = opening.store(wish.store or plan.main, plan.stores[wish.store or plan.main])
         async with store.lock("verify", shared=True):
             sets = await opening.sets_in(store)
@@ -109,7 +109,7 @@ async def verify(run: Run, wanted: dict[str, Any]) -> Outcome:
 async def drill(run: Run, wanted: dict[str, Any]) -> Outcome:
     """Restores a set into scratch places, compares, and takes it away again."""
     wish, config, plan = opened(wanted)
-    async with Opening(config) as opening:
+    async with BackupContext(config) as opening:
         store = opening.store(wish.store or plan.main, plan.stores[wish.store or plan.main])
         async with store.lock("drill", shared=True):
             found = chosen(await opening.sets_in(store), wish)
@@ -129,7 +129,7 @@ async def prune(run: Run, wanted: dict[str, Any]) -> Outcome:
     """Removes what retention lets go, in every store of the plan."""
     _wish, config, plan = opened(wanted)
     gone: list[str] = []
-    async with Opening(config) as opening:
+    async with BackupContext(config) as opening:
         await tell_open(run)
         await _sweep(run, opening, plan)
         for name, options in plan.stores.items():
@@ -144,7 +144,7 @@ async def prune(run: Run, wanted: dict[str, Any]) -> Outcome:
 async def restore(run: Run, wanted: dict[str, Any]) -> Outcome:
     """Restores a set, or a part of one."""
     wish, config, plan = opened(wanted)
-    async with Opening(config) as opening:
+    async with BackupContext(config) as opening:
         left = await settle_open(run, opening, config)
         await _sweep(run, opening, plan)
         store = opening.store(wish.store or plan.main, plan.stores[wish.store or plan.main])
@@ -167,7 +167,7 @@ async def restore(run: Run, wanted: dict[str, Any]) -> Outcome:
 
 async def _restore(run: Run, made: Restore) -> Outcome:
     try:
-        refuse_bad(await again(run, partial(made.checks, partial(_tell, run))))
+        refuse_bad(await retry(run, partial(made.checks, partial(_tell, run))))
         await made.stage(run)
         await made.compare(run)
         restored = await made.swap(run)
@@ -212,7 +212,7 @@ def _tell(run: Run, check: Check) -> None:
 async def undo(run: Run, wanted: dict[str, Any]) -> Outcome:
     """Puts back what was there before a set was restored."""
     wish, config = _changing(wanted)
-    async with Opening(config) as opening:
+    async with BackupContext(config) as opening:
         left = await settle_open(run, opening, config)
         restored = _last_restored(wish.set)
         refuse_shared(config, left, places_of(restored.swaps))
@@ -226,8 +226,8 @@ async def undo(run: Run, wanted: dict[str, Any]) -> Outcome:
 async def settle(run: Run, wanted: dict[str, Any]) -> Outcome:
     """Finishes a restore that is half done, or takes it back."""
     wish, config = _changing(wanted)
-    async with Opening(config) as opening:
-        restored = await chosen_half_done(wish.set)
+    async with BackupContext(config) as opening:
+        restored = await chosen_interrupted_restore(wish.set)
         if wish.aside:
             return await _put_aside(run, restored)
         refuse_hosts(config, restored)
@@ -258,7 +258,7 @@ async def _put_aside(run: Run, restored: journal.Restored) -> Outcome:
 async def forget(run: Run, wanted: dict[str, Any]) -> Outcome:
     """Lets go of what restores of a set kept; with no set, of what drills of the plan left."""
     wish, config = _changing(wanted)
-    async with Opening(config) as opening:
+    async with BackupContext(config) as opening:
         left = await tell_open(run)
         if wish.set:
             restores = chosen_restores(wish.set)
@@ -275,16 +275,16 @@ async def forget(run: Run, wanted: dict[str, Any]) -> Outcome:
     )
 
 
-def _changing(wanted: dict[str, Any]) -> tuple[Wish, Config]:
+def _changing(wanted: dict[str, Any]) -> tuple[BackupRequest, Config]:
     """The wish and the configuration, of what needs no plan. Raises ConfigError, NotAllowed."""
-    wish = msgspec.convert(wanted, Wish)
+    wish = msgspec.convert(wanted, BackupRequest)
     config = Config() if wish.config is None else load(Path(wish.config)).config
     if config.read_only:
         raise NotAllowed(tr("the configuration says read_only: no change is made"))
     return wish, config
 
 
-def wanted_of(wish: Wish, plan: Plan, found: BackupSet) -> Wanted:
+def wanted_of(wish: BackupRequest, plan: BackupPlan, found: BackupSet) -> RestoreSpec:
     """What of the set is to be restored: all of it, or the sources that the wish names. Raises BackupError for one that
     the set does not have or that has no place to go."""
     sources = _sources(plan, found)
@@ -295,7 +295,7 @@ def wanted_of(wish: Wish, plan: Plan, found: BackupSet) -> Wanted:
             tr("{set}: {sources}: there is no place to restore it to", set=found.id, sources=listed(lacking)),
             tr("say where: --database URL for a database, --files DIR for files, or the plan that has them"),
         )
-    return Wanted(
+    return RestoreSpec(
         sources={source: sources[source] for source in chosen},
         places=wish.places,
         only=wish.only,
@@ -305,7 +305,7 @@ def wanted_of(wish: Wish, plan: Plan, found: BackupSet) -> Wanted:
     )
 
 
-def _sources(plan: Plan, found: BackupSet) -> dict[str, Any]:
+def _sources(plan: BackupPlan, found: BackupSet) -> dict[str, Any]:
     """The set's sources → Options of the plan: by name, or the only one of that kind in plan and set."""
     chosen: dict[str, Any] = {}
     for part in found.parts:
@@ -319,14 +319,14 @@ def _sources(plan: Plan, found: BackupSet) -> dict[str, Any]:
     return chosen
 
 
-def chosen(sets: Sequence[BackupSet], wish: Wish) -> BackupSet:
+def chosen(sets: Sequence[BackupSet], wish: BackupRequest) -> BackupSet:
     """The set that the wish names. Raises UsageError."""
     return choose(
         wish.set or "latest", sets, now=datetime.now(UTC), zone=local_zone(), plan=wish.plan, partial=wish.partial
     )
 
 
-def _newest(sets: Sequence[BackupSet], wish: Wish) -> BackupSet:
+def _newest(sets: Sequence[BackupSet], wish: BackupRequest) -> BackupSet:
     """The newest of the plan, also one that is broken: to be verified, it is asked for; not one that is partial, unless
     that was said. Raises UsageError."""
     ours = [
@@ -353,7 +353,7 @@ def _last_restored(words: str) -> journal.Restored:
     )
 
 
-async def _sweep(run: Run, opening: Opening, plan: Plan) -> None:
+async def _sweep(run: Run, opening: BackupContext, plan: BackupPlan) -> None:
     """Takes away what an earlier restore or drill of the plan's sources could not, such as one whose server died. What
     belongs to a restore that is half done stays. That it cannot be done now keeps nothing else from being done."""
     if await asyncio.to_thread(open_restores):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lilfox_tui.backup.check import Check
-from lilfox_tui.backup.store import Holder
+from lilfox_tui.backup.checks import Check
+from lilfox_tui.backup.store import LockHolder
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message
 
@@ -19,7 +19,7 @@ class StoreError(BackupError):
 class StoreHeld(StoreError):
     """Another run holds the store."""
 
-    def __init__(self, message: Message | str, hint: Message | str = "", *, holder: Holder) -> None:
+    def __init__(self, message: Message | str, hint: Message | str = "", *, holder: LockHolder) -> None:
         super().__init__(message, hint)
         self.holder = holder
 
@@ -40,5 +40,5 @@ class HalfSwapped(BackupError):
     """Of two renames only one is made, and what it renamed could not get its name back: settling it comes later."""
 
 
-class Different(BackupError):
+class RestoredDiffers(BackupError):
     """What was restored is not equal to what was backed up."""

@@ -1,27 +1,318 @@
-"""What lies between a source's bytes and a store's: compression and encryption, counted and hashed on both sides.
+"""Compression and encryption between a source's bytes and a store's, counted and hashed on both sides.
 
-``packed`` and ``unpacked`` work in threads of their own, so that the event loop is free, and hold a few blocks of
-1 MiB whatever the size of the whole.
-"""
+``packed`` and ``unpacked`` work in threads of their own, so that the event loop is free, and hold a few blocks of 1 MiB
+whatever the size of the whole. Beneath them are files that take their bytes from another one, and ``Inlet``, by which
+a thread reads what an async iterator gives."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import threading
+import zlib
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, aclosing, closing
+from types import TracebackType
+from typing import IO, Any, Protocol, cast
 
 from msgspec import Struct
 
-from lilfox_tui.backup.codecs import Readable, compressing, decompressing, decrypting, encrypting
-from lilfox_tui.backup.errors import BrokenSet
-from lilfox_tui.backup.inlet import BLOCK, Inlet
-from lilfox_tui.backup.manifest import Packing
+from lilfox_tui.backup.errors import BrokenSet, NotReady
+from lilfox_tui.backup.sets.manifest import Packing
 from lilfox_tui.i18n import tr
 
+BLOCK = 1024 * 1024
+HELD = 2 * BLOCK
+"""So much is asked for ahead of the thread."""
 
-class Counted(Struct):
+
+class Inlet:
+    """``blocks`` as a file that a thread reads, while this is used as an async context manager. Each block is shown to
+    ``saw`` by the thread, before it is given. What ``blocks`` raises is raised by ``read``."""
+
+    def __init__(self, blocks: AsyncIterator[bytes], saw: Callable[[bytes], None]) -> None:
+        self._blocks = blocks
+        self._saw = saw
+        self._held: deque[bytes] = deque()
+        self._held_bytes = 0
+        self._changed = asyncio.Event()
+        self._freed = asyncio.Event()
+        self._ended = False
+        self._left = False
+        self._error: BaseException | None = None
+        self._rest = memoryview(b"")
+
+    async def __aenter__(self) -> Inlet:
+        self._loop = asyncio.get_running_loop()
+        self._feeding = asyncio.create_task(self._feed())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Leaves ``blocks`` for good; a thread that waits in ``read`` gets CancelledError."""
+        self._feeding.cancel()
+        await asyncio.wait([self._feeding])
+        self._error = self._error or asyncio.CancelledError()
+        self._left = True
+        self._held.clear()
+        self._changed.set()
+
+    async def _feed(self) -> None:
+        try:
+            async for block in self._blocks:
+                self._held.append(block)
+                self._held_bytes += len(block)
+                self._changed.set()
+                while self._held_bytes >= HELD:
+                    self._freed.clear()
+                    await self._freed.wait()
+        except BaseException as error:
+            self._error = error
+        self._ended = True
+        self._changed.set()
+
+    async def _take(self) -> bytes:
+        """Some of what is held, at least a byte of it; empty at the end."""
+        while not self._held and not self._ended and self._error is None:
+            self._changed.clear()
+            await self._changed.wait()
+        taken: list[bytes] = []
+        size = 0
+        while self._held and (not taken or size + len(self._held[0]) <= BLOCK):
+            taken.append(self._held.popleft())
+            size += len(taken[-1])
+        self._held_bytes -= size
+        self._freed.set()
+        if not taken and self._error is not None:
+            raise self._error
+        if taken and not size:
+            return await self._take()
+        return taken[0] if len(taken) == 1 else b"".join(taken)
+
+    def read(self, size: int = -1, /) -> bytes:
+        """In a thread: up to ``size`` bytes, but not more than come together; empty at the end."""
+        if not self._rest:
+            if self._left:
+                raise asyncio.CancelledError
+            block = asyncio.run_coroutine_threadsafe(self._take(), self._loop).result()
+            self._saw(block)
+            if size < 0 or len(block) <= size:
+                return block
+            self._rest = memoryview(block)
+        part, self._rest = self._rest[:size], self._rest[size:]
+        return bytes(part)
+
+
+ZSTD_LEVEL = 2
+"""Not larger than gzip's level 6 for dumps and source texts; level 3 is another algorithm and takes twice the time."""
+WINDOW_BYTES = 8 * 1024 * 1024
+"""What level 2 may ask of who decodes it (RFC 8878, 3.1.1.1.2); a frame that asks for more is not ours."""
+_GZIP = 16 + zlib.MAX_WBITS
+_KEY = "AGE-SECRET-KEY-1"
+
+
+class Readable(Protocol):
+    """The reading side of a file."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Up to ``size`` bytes; empty at the end."""
+        ...
+
+
+def compressing(packing: Packing, source: Readable) -> Readable:
+    """``source`` compressed."""
+    if packing == "zstd":
+        import zstandard
+
+        compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True)
+        return compressor.stream_reader(cast("IO[bytes]", source), read_size=BLOCK)
+    return _Deflating(source) if packing == "gzip" else source
+
+
+def decompressing(packing: Packing, source: Readable) -> Readable:
+    """``source`` uncompressed; reading raises BrokenSet. Of zstd an early end and a second frame are not noticed."""
+    if packing == "zstd":
+        return _Unzstd(source)
+    return _Inflating(source) if packing == "gzip" else source
+
+
+class _Unzstd:
+    def __init__(self, source: Readable) -> None:
+        import zstandard
+
+        self._wrong = zstandard.ZstdError
+        decompressor = zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES)
+        self._reader = decompressor.stream_reader(cast("IO[bytes]", source), read_size=BLOCK, read_across_frames=True)
+
+    def read(self, size: int = -1, /) -> bytes:
+        try:
+            return self._reader.read(size)
+        except self._wrong as error:
+            raise _undecodable("zstd", error) from None
+
+
+class _Deflating:
+    def __init__(self, source: Readable) -> None:
+        self._source = source
+        self._deflate: Any = zlib.compressobj(wbits=_GZIP)
+        self._rest = memoryview(b"")
+
+    def read(self, size: int = -1, /) -> bytes:
+        while not self._rest and self._deflate is not None:
+            block = self._source.read(BLOCK)
+            self._rest = memoryview(self._deflate.compress(block) if block else self._deflate.flush())
+            if not block:
+                self._deflate = None
+        end = len(self._rest) if size < 0 else size
+        part, self._rest = self._rest[:end], self._rest[end:]
+        return bytes(part)
+
+
+class _Inflating:
+    """One gzip member and nothing after it: what follows was written by a second run, or is garbage."""
+
+    def __init__(self, source: Readable) -> None:
+        self._source = source
+        self._inflate = zlib.decompressobj(_GZIP)
+        self._begun = False
+
+    def read(self, size: int = -1, /) -> bytes:
+        try:
+            while not self._inflate.eof:
+                waiting = self._inflate.unconsumed_tail
+                block = waiting or self._source.read(BLOCK)
+                if not block:
+                    raise BrokenSet(tr("it ends in the middle") if self._begun else tr("it is empty"))
+                self._begun = True
+                if made := self._inflate.decompress(block, BLOCK if size < 0 else size):
+                    return made
+        except zlib.error as error:
+            raise _undecodable("gzip", error) from None
+        if self._inflate.unused_data or self._source.read(1):
+            raise BrokenSet(tr("it goes on after its end: a second gzip stream, or garbage"))
+        return b""
+
+
+class Crypt:
+    """What ``work`` writes while it reads ``source``, in a thread of its own: age's library writes where others read.
+
+    ``read`` raises what ``source`` raised, else what ``work`` raised."""
+
+    def __init__(self, source: Readable, work: Callable[[Readable, Crypt], None]) -> None:
+        self._source = source
+        self._held = bytearray()
+        self._changed = threading.Condition()
+        self._ended = False
+        self._left = False
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, args=(work,), daemon=True)
+        self._thread.start()
+
+    def _run(self, work: Callable[[Readable, Crypt], None]) -> None:
+        try:
+            work(_Remembering(self._source, self), self)
+        except BaseException as error:
+            self.failed(error)
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def failed(self, error: BaseException) -> None:
+        """Keeps the first error."""
+        self._error = self._error or error
+
+    def write(self, data: bytes) -> int:
+        """For the thread: waits while too much is held."""
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._held) < BLOCK or self._left)
+            if self._left:
+                raise BrokenPipeError
+            self._held += data
+            if len(self._held) >= BLOCK:
+                self._changed.notify_all()
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing to do."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """About a block, or what there is before the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._held) >= BLOCK or self._ended)
+            if self._error is not None:
+                raise self._error
+            end = len(self._held) if size < 0 else size
+            made = bytes(self._held[:end])
+            del self._held[:end]
+            self._changed.notify_all()
+        return made
+
+    def close(self) -> None:
+        """Nobody reads on: waits for the thread, which ends when it wants to write, or as its source has ended."""
+        with self._changed:
+            self._left = True
+            self._changed.notify_all()
+        self._thread.join()
+
+
+class _Remembering:
+    """age's library loses what its source raises."""
+
+    def __init__(self, source: Readable, crypt: Crypt) -> None:
+        self._source = source
+        self._crypt = crypt
+
+    def read(self, size: int = -1, /) -> bytes:
+        try:
+            return self._source.read(size)
+        except BaseException as error:
+            self._crypt.failed(error)
+            raise
+
+
+def encrypting(source: Readable, recipients: Sequence[str]) -> Crypt:
+    """``source`` encrypted with age. Raises NotReady for a recipient that is none."""
+    import pyrage
+
+    try:
+        keys = [pyrage.x25519.Recipient.from_str(each) for each in recipients]
+    except pyrage.RecipientError as error:
+        raise NotReady(tr("a recipient of the encryption is no age key: {reason}", reason=error)) from None
+    return Crypt(source, lambda reader, writer: pyrage.encrypt_io(reader, writer, keys))
+
+
+def decrypting(source: Readable, identity: str) -> Crypt:
+    """``source`` decrypted with age; ``identity`` is the key, or a file as age-keygen writes it. Reading raises
+    BrokenSet, and NotReady for a key that does not open it."""
+    import pyrage
+
+    keys = [line for line in identity.splitlines() if line.startswith(_KEY)]
+    try:
+        key = pyrage.x25519.Identity.from_str(keys[0].strip() if keys else identity.strip())
+    except pyrage.IdentityError:
+        raise NotReady(tr("the key for decryption is no age key"), tr("It begins with {start}.", start=_KEY)) from None
+
+    def work(reader: Readable, writer: Crypt) -> None:
+        try:
+            pyrage.decrypt_io(reader, writer, [key])
+        except pyrage.DecryptError as error:
+            if "No matching keys" in str(error):
+                raise NotReady(tr("the key does not open it: it was encrypted for another one")) from None
+            raise _undecodable("age", error) from None
+        except OSError as error:
+            raise _undecodable("age", error) from None
+
+    return Crypt(source, work)
+
+
+def _undecodable(what: str, error: Exception) -> BrokenSet:
+    return BrokenSet(tr("it cannot be decoded ({what}): {reason}", what=what, reason=error))
+
+
+class PartCount(Struct):
     """Bytes and SHA-256 of a part, as stored and raw; grows while it is packed or unpacked, digests are there at the
     end."""
 
@@ -32,7 +323,7 @@ class Counted(Struct):
 
 
 async def packed(
-    raw: AsyncIterator[bytes], packing: Packing, recipients: Sequence[str], counted: Counted
+    raw: AsyncIterator[bytes], packing: Packing, recipients: Sequence[str], counted: PartCount
 ) -> AsyncGenerator[bytes, None]:
     """What is to be stored of ``raw``: zstd level 2 with its content checksum, gzip, or as it is; then encrypted with
     age when there are ``recipients`` (``age1…``). Raises what ``raw`` raises, NotReady for a bad recipient."""
@@ -57,7 +348,7 @@ async def unpacked(
     stored: AsyncIterator[bytes],
     packing: Packing,
     identity: str | None,
-    counted: Counted,
+    counted: PartCount,
     *,
     limit_bytes: int | None,
     raw_digest: bool = True,
@@ -67,7 +358,7 @@ async def unpacked(
 
     Raises BrokenSet for what cannot be decoded, ends early, goes on after its end (a second gzip member, garbage), or
     is more than ``limit_bytes``; NotReady for a key that does not fit; and what ``stored`` raises. That zstd without
-    encryption ends early or holds a second frame is seen by its digests alone (``reading.py``).
+    encryption ends early or holds a second frame is seen by its digests alone (``verify.py``).
     """
     before, after = hashlib.sha256(), hashlib.sha256()
 

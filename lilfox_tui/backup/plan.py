@@ -1,17 +1,22 @@
-"""A backup plan with everything that it names: from the configuration, or from the words of a command."""
+"""Backup plans (configured, or made of a command's options), the request that a user makes, and the job for it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 from msgspec import Struct
 
 from lilfox_tui import plugins
 from lilfox_tui.config.model import BackupConfig, KeepConfig, PlanConfig
 from lilfox_tui.errors import UsageError
-from lilfox_tui.i18n import listed, tr
+from lilfox_tui.i18n import Message, listed, tr
+from lilfox_tui.jobs.model import Request
+
+# A backup plan with everything that it names: from the configuration, or from the words of a command.
+
 
 SOURCES = "lilfox_tui.backup.sources"
 STORES = "lilfox_tui.backup.stores"
@@ -19,7 +24,7 @@ DEFAULT = "lilfox"
 """What a plan is called that is made of a command's words."""
 
 
-class Plan(Struct, frozen=True, kw_only=True):
+class BackupPlan(Struct, frozen=True, kw_only=True):
     """A plan and the Options of the stores that it names; those of ``config.store`` come first."""
 
     name: str
@@ -32,7 +37,7 @@ class Plan(Struct, frozen=True, kw_only=True):
         return self.config.store
 
 
-class Words(Struct, frozen=True, kw_only=True):
+class PlanArguments(Struct, frozen=True, kw_only=True):
     """A plan in the words of a command: ``--database URL --files DIR --store DIR``. No password is in the URL."""
 
     database: str = ""
@@ -47,7 +52,7 @@ class Words(Struct, frozen=True, kw_only=True):
     keep: KeepConfig | None = None
 
 
-def plan_named(config: BackupConfig, name: str) -> Plan:
+def plan_named(config: BackupConfig, name: str) -> BackupPlan:
     """The plan of the configuration. Raises UsageError that names those there are."""
     try:
         plan = config.plans[name]
@@ -56,10 +61,10 @@ def plan_named(config: BackupConfig, name: str) -> Plan:
         raise UsageError(
             tr("there is no backup plan {name}", name=name), tr("the configuration has: {known}", known=known)
         ) from None
-    return Plan(name=name, config=plan, stores={each: config.stores[each] for each in (plan.store, *plan.copies)})
+    return BackupPlan(name=name, config=plan, stores={each: config.stores[each] for each in (plan.store, *plan.copies)})
 
 
-def plan_of(words: Words, stores: Mapping[str, Any]) -> Plan:
+def plan_of(words: PlanArguments, stores: Mapping[str, Any]) -> BackupPlan:
     """The plan that a command's words make; ``stores`` are the configuration's. Raises UsageError."""
     sources: dict[str, Any] = {}
     if words.database:
@@ -71,7 +76,9 @@ def plan_of(words: Words, stores: Mapping[str, Any]) -> Plan:
         _absolute(words.app, "--app")
         sources[_free(sources, "config")] = _options(SOURCES, "config", {"root": words.app, "host": words.host})
     config = PlanConfig(sources=sources, store="store", keep=words.keep, format="manual" if words.manual else "zstd")
-    return Plan(name=DEFAULT, config=config, stores={"store": stores.get(words.store) or store_options(words.store)})
+    return BackupPlan(
+        name=DEFAULT, config=config, stores={"store": stores.get(words.store) or store_options(words.store)}
+    )
 
 
 def store_options(where: str) -> Any:
@@ -107,3 +114,91 @@ def _absolute(folder: str, flag: str) -> None:
 def _free(taken: Mapping[str, Any], name: str) -> str:
     known = [name, *(f"{name}-{number}" for number in range(2, len(taken) + 3))]
     return next(each for each in known if each and each not in taken)
+
+
+# What somebody asks of backups: the words of a job, as JSON in its request.
+
+
+class BackupRequest(Struct, frozen=True, kw_only=True):
+    """What somebody asked for. ``plan`` is one of the configuration's, or empty: then ``words`` make it."""
+
+    config: str | None = None
+    """The configuration file; None for none."""
+    plan: str = ""
+    words: PlanArguments = PlanArguments()
+    store: str = ""
+    """Name of the plan's store where the set is; its first when empty."""
+    set: str = ""
+    """As ``choosing.choose`` takes it; the newest when empty."""
+    identity: str = ""
+    """Where the age key is (``env:NAME``, ``file:PATH``, ``cmd:ARGV``), when it is not the plan's."""
+    partial: bool = False
+    """``latest`` and a tag may mean a set that is partial."""
+    tag: str = ""
+    """What the set is called that is made."""
+    finish: bool = True
+    """What is half done is finished; else it is taken back."""
+    aside: bool = False
+    """What is half done is put aside as it is: it can never be settled."""
+    only: str = ""
+    sources: tuple[str, ...] = ()
+    """Those of the set's that are restored; all when empty."""
+    places: dict[str, str] = {}
+    other_server: bool = False
+    end_sessions: bool = False
+    run_code: bool = False
+    """What the dump executes is right."""
+
+
+# The jobs that grant wishes, the same for the command line and the screen: two that act on the same thing have the
+# same key.
+
+
+RequestKind = Literal["backup", "verify", "drill", "prune", "restore", "undo", "forget", "settle"]
+"""Each is an effect of ``backup/effects.py``."""
+_EFFECTS = "lilfox_tui.backup.effects"
+
+
+def request_of(kind: RequestKind, wish: BackupRequest) -> Request:
+    """What is to be done so that ``wish`` comes true. It holds no secret: the wish has references."""
+    title = str(_title(kind, wish))
+    return Request(
+        entry=f"{_EFFECTS}:{kind}", kind=kind, title=title, key=_key(kind, wish), wanted=msgspec.to_builtins(wish)
+    )
+
+
+def subject_of(wish: BackupRequest) -> str:
+    """What a wish is about, in the key of its job: the plan, else the store."""
+    return wish.plan or wish.words.store
+
+
+def _key(kind: RequestKind, wish: BackupRequest) -> str:
+    if kind in ("backup", "prune"):
+        return f"backup {subject_of(wish)}"
+    if kind in ("restore", "undo", "forget"):
+        return f"restore {wish.words.database or ', '.join(wish.words.files) or subject_of(wish)}"
+    if kind == "settle":
+        return f"settle {wish.set}"
+    return f"{kind} {subject_of(wish)} {wish.set}"
+
+
+def _title(kind: RequestKind, wish: BackupRequest) -> Message:
+    name = wish.plan or "lilfox"
+    chosen = wish.set or tr("the newest set")
+    titles: dict[RequestKind, Message] = {
+        "backup": tr("backup {plan}", plan=name),
+        "prune": tr("prune {plan}", plan=name),
+        "verify": tr("verify {set}", set=chosen),
+        "drill": tr("drill {set}", set=chosen),
+        "restore": tr("restore {set}", set=chosen),
+        "undo": tr("undo the restore of {set}", set=chosen),
+        "settle": tr("put the restore of {set} aside", set=chosen)
+        if wish.aside
+        else tr("finish the restore of {set}", set=chosen)
+        if wish.finish
+        else tr("take back the restore of {set}", set=chosen),
+        "forget": tr("let go of what the restore of {set} kept", set=chosen)
+        if wish.set
+        else tr("let go of what drills of {plan} left", plan=name),
+    }
+    return titles[kind]

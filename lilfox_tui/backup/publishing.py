@@ -1,4 +1,4 @@
-"""A set on its way into a store: parts first, all of them named at once, the manifest last."""
+"""Publishes a set into a store: parts first, all of them named at once, the manifest last."""
 
 from __future__ import annotations
 
@@ -11,24 +11,116 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from lilfox_tui.backup.crash_points import phase
 from lilfox_tui.backup.errors import BackupError, BrokenSet
-from lilfox_tui.backup.manifest import Manifest, Packing, Part, PartKind, Sign, detail_json, unsigned
-from lilfox_tui.backup.names import UNFINISHED, file_name, manifest_name, read_id
-from lilfox_tui.backup.packing import Counted, packed, unpacked
-from lilfox_tui.backup.phases import phase
-from lilfox_tui.backup.source import Command, Into, MadeThere, Stored
-from lilfox_tui.backup.store import Store
-from lilfox_tui.backup.there.place import There
-from lilfox_tui.backup.unfinished import mark
+from lilfox_tui.backup.packing import PartCount, packed, unpacked
+from lilfox_tui.backup.remote_dump import RemoteDump
+from lilfox_tui.backup.sets.catalogue import read_manifest
+from lilfox_tui.backup.sets.manifest import (
+    Manifest,
+    ManifestPart,
+    Packing,
+    PartKind,
+    Sign,
+    detail_json,
+    encoded,
+    unsigned,
+)
+from lilfox_tui.backup.sets.model import BackupSet
+from lilfox_tui.backup.sets.names import (
+    MANIFEST,
+    PROOF,
+    UNFINISHED,
+    file_name,
+    manifest_name,
+    proof_name,
+    read_file_name,
+    read_id,
+)
+from lilfox_tui.backup.source import DumpCommand, PartSink, RemotePart, StoredPart
+from lilfox_tui.backup.store import BackupStore
 from lilfox_tui.errors import HostError, LilFoxError, UsageError
 from lilfox_tui.i18n import Message, tr
+
+# What runs left that did not come to their end, told from what is whole.
+#
+# A set's manifest lies there as ``SET.manifest.json.part`` before the first of its files gets its name, and again from
+# before it loses its manifest until all of it is removed. So whoever finds it knows which files are of no set.
+
+
+_MARK = MANIFEST + UNFINISHED
+
+
+async def mark(store: BackupStore, manifest: Manifest, sign: Sign = unsigned) -> None:
+    """Says that the files of ``manifest`` are of no set: not yet, or no more. Raises StoreError, HostError."""
+    await store.write(manifest_name(manifest.id), _encoded(manifest, sign))
+
+
+async def _encoded(manifest: Manifest, sign: Sign) -> AsyncGenerator[bytes, None]:
+    yield encoded(manifest, sign)
+
+
+async def remove_set(store: BackupStore, found: BackupSet) -> None:
+    """Removes a set: wherever that ends in the middle, the next :func:`clear` brings it to its end. The store's lock is
+    held. Raises StoreError, HostError."""
+    marker = manifest_name(found.id) + UNFINISHED
+    if found.manifest is not None:
+        await store.remove([marker])
+        try:
+            await mark(store, found.manifest)
+        except LilFoxError:  # a full disk: it is removed all the same, that makes room
+            await store.remove([marker])
+    await store.remove([manifest_name(found.id)])
+    await store.remove([*(part.name for part in found.parts), proof_name(found.id)])
+    await store.remove([marker])
+
+
+async def clear(store: BackupStore) -> list[str]:
+    """Removes what was left, with the store's lock held, so that nobody is writing it; gives the names. Files that a
+    manifest names stay, and so do all that LilFox did not write. Raises StoreError, HostError."""
+    texts, entries = await store.look((_MARK,))
+    names = {*texts, *(entry.name for entry in entries)}
+    marks = [name for name in names if _marked_id(name) is not None]
+    gone = [name for name in names if _is_part(name)]
+    for name in marks:
+        if name.removesuffix(UNFINISHED) not in names:
+            gone += sorted(names & _files_of(name, texts.get(name)))
+    await store.remove(sorted(set(gone)))
+    await store.remove(marks)
+    return sorted({*gone, *marks})
+
+
+def _files_of(mark: str, raw: bytes | None) -> set[str]:
+    """Files that the manifest in a mark names, and that are of its date; none of one that was cut: then no file has had
+    its name yet."""
+    described = read_manifest(mark.removesuffix(UNFINISHED), raw)
+    if described is None or described.manifest is None:
+        return set()
+    return {*(part.name for part in described.parts), proof_name(described.id)}
+
+
+def _marked_id(name: str) -> str | None:
+    made = name.removesuffix(_MARK)
+    return made if name.endswith(_MARK) and read_id(made) is not None else None
+
+
+def _is_part(name: str) -> bool:
+    """Whether it is a part of a set, or a proof, on its way."""
+    if name.endswith(PROOF + UNFINISHED):
+        return read_id(name.removesuffix(PROOF + UNFINISHED)) is not None
+    read = read_file_name(name)
+    return read is not None and read.unfinished
+
+
+# A set on its way into a store: parts first, all of them named at once, the manifest last.
+
 
 Moved = Callable[[str, int, int | None], None]
 """Takes a part's name, the raw bytes done and about how many there will be."""
 Say = Callable[[Message | str], None]
 
 
-class Heading(Struct, frozen=True, kw_only=True):
+class SetHeader(Struct, frozen=True, kw_only=True):
     """What a manifest says of the run; see there."""
 
     id: str
@@ -50,14 +142,14 @@ class Publication:
 
     def __init__(
         self,
-        store: Store,
-        heading: Heading,
+        store: BackupStore,
+        heading: SetHeader,
         *,
         manual: bool = False,
         recipients: Sequence[str] = (),
         moved: Moved | None = None,
         say: Say | None = None,
-        there: There | None = None,
+        there: RemoteDump | None = None,
         sign: Sign = unsigned,
     ) -> None:
         set_name = read_id(heading.id)
@@ -68,7 +160,7 @@ class Publication:
         self.manual = manual
         self.stamp = set_name.stamp
         self.recipients = tuple(recipients)
-        self.parts: dict[str, Part] = {}
+        self.parts: dict[str, ManifestPart] = {}
         """Those that lie in the store as ``NAME.part``, by name."""
         self.begun: dict[str, str] = {}
         """Name → source of what is being written."""
@@ -91,7 +183,7 @@ class Publication:
             with suppress(LilFoxError):  # what ended it is told; without a manifest none of it counts
                 await self.store.remove(left)
 
-    def of(self, source: str, kind: str) -> Into:
+    def of(self, source: str, kind: str) -> PartSink:
         """Where the source of that name (in the plan) and kind puts its parts."""
         return _FromSource(self, source, kind)
 
@@ -107,7 +199,7 @@ class Publication:
             self.begun.pop(name, None)
 
     def note(self, source: str, text: Message | str) -> None:
-        """See :meth:`Into.note`."""
+        """See :meth:`PartSink.note`."""
         self._notes.append((source, str(text)))
         if self._say is not None:
             self._say(text)
@@ -153,7 +245,7 @@ class Publication:
         return manifest
 
 
-def _sources(parts: Iterable[Part], missing: Iterable[str]) -> dict[str, tuple[str, ...]]:
+def _sources(parts: Iterable[ManifestPart], missing: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Every source of the plan → the names of its parts."""
     named: dict[str, tuple[str, ...]] = dict.fromkeys(missing, ())
     for part in parts:
@@ -162,7 +254,7 @@ def _sources(parts: Iterable[Part], missing: Iterable[str]) -> dict[str, tuple[s
 
 
 class _FromSource:
-    """An ``Into`` for one source of the plan."""
+    """An ``PartSink`` for one source of the plan."""
 
     def __init__(self, publication: Publication, source: str, kind: str) -> None:
         self.manual = publication.manual
@@ -179,19 +271,19 @@ class _FromSource:
         *,
         total_bytes: int | None = None,
         packed: bool = True,
-    ) -> Stored:
-        """See :meth:`Into.put`."""
+    ) -> StoredPart:
+        """See :meth:`PartSink.put`."""
         packing: Packing = "none" if not packed else "gzip" if self.manual else "zstd"
         name = self._name(stem, suffix, kind, packing)
-        counted = Counted()
+        counted = PartCount()
         self._publication.begun[name] = self._source
         await self._write(name, packing, counted, blocks, total_bytes)
         return self._put(name, kind, packing, counted)
 
-    def _put(self, name: str, kind: PartKind, packing: Packing, counted: Counted) -> Stored:
+    def _put(self, name: str, kind: PartKind, packing: Packing, counted: PartCount) -> StoredPart:
         """Takes a part in that lies there whole."""
         del self._publication.begun[name]
-        self._publication.parts[name] = Part(
+        self._publication.parts[name] = ManifestPart(
             name=name,
             source=self._source,
             source_kind=self._kind,
@@ -203,18 +295,18 @@ class _FromSource:
             raw_bytes=counted.raw_bytes,
             raw_sha256=counted.raw_sha256,
         )
-        return Stored(name, counted.size_bytes, counted.raw_bytes)
+        return StoredPart(name, counted.size_bytes, counted.raw_bytes)
 
     async def put_there(
         self,
         stem: str,
         suffix: str,
         kind: PartKind,
-        command: Command,
+        command: DumpCommand,
         *,
         began: Callable[[], None] = lambda: None,
-    ) -> MadeThere | None:
-        """See :meth:`Into.put_there`."""
+    ) -> RemotePart | None:
+        """See :meth:`PartSink.put_there`."""
         publication = self._publication
         packing: Packing = "gzip" if self.manual else "zstd"
         there = publication.there
@@ -233,13 +325,13 @@ class _FromSource:
             del publication.begun[name]
             return None
         publication.moved(name, made.size_bytes, made.size_bytes)
-        part = self._put(name, kind, packing, Counted(made.size_bytes, made.raw_bytes, made.sha256, made.raw_sha256))
-        return MadeThere(part, made.status, made.said, made.end)
+        part = self._put(name, kind, packing, PartCount(made.size_bytes, made.raw_bytes, made.sha256, made.raw_sha256))
+        return RemotePart(part, made.status, made.said, made.end)
 
-    async def read_back(self, part: Stored) -> AsyncGenerator[bytes, None]:
-        """See :meth:`Into.read_back`."""
+    async def read_back(self, part: StoredPart) -> AsyncGenerator[bytes, None]:
+        """See :meth:`PartSink.read_back`."""
         said = self._publication.parts[part.name]
-        counted = Counted()
+        counted = PartCount()
         async with (
             aclosing(self._publication.store.read(part.name + UNFINISHED)) as stored,
             aclosing(unpacked(stored, said.packing, None, counted, limit_bytes=said.raw_bytes)) as blocks,
@@ -253,13 +345,13 @@ class _FromSource:
                 tr("Look after the store's disk; nothing of this was kept."),
             )
 
-    def describe(self, part: Stored, detail: dict[str, Any]) -> None:
-        """See :meth:`Into.describe`."""
+    def describe(self, part: StoredPart, detail: dict[str, Any]) -> None:
+        """See :meth:`PartSink.describe`."""
         parts = self._publication.parts
         parts[part.name] = msgspec.structs.replace(parts[part.name], detail_json=detail_json(detail))
 
     def note(self, text: Message | str) -> None:
-        """See :meth:`Into.note`."""
+        """See :meth:`PartSink.note`."""
         self._publication.note(self._source, text)
 
     def _name(self, stem: str, suffix: str, kind: PartKind, packing: Packing) -> str:
@@ -281,7 +373,7 @@ class _FromSource:
         return name
 
     async def _write(
-        self, name: str, packing: Packing, counted: Counted, blocks: AsyncIterator[bytes], total_bytes: int | None
+        self, name: str, packing: Packing, counted: PartCount, blocks: AsyncIterator[bytes], total_bytes: int | None
     ) -> None:
         publication = self._publication
 

@@ -1,9 +1,9 @@
-"""A backup run: everything checked, dumped, published, read back, copied, and only then what is old is removed."""
+"""A backup run: everything is checked, dumped, published, read back and copied; only then old sets are removed."""
 
 from __future__ import annotations
 
 import platform
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -12,27 +12,25 @@ from typing import Any
 from msgspec import Struct
 
 from lilfox_tui import __version__
-from lilfox_tui.backup import retention
-from lilfox_tui.backup.again import again
-from lilfox_tui.backup.catalogue import read_sets
-from lilfox_tui.backup.drill import drill
+from lilfox_tui.backup.checks import Check
+from lilfox_tui.backup.context import BackupContext
+from lilfox_tui.backup.crash_points import phase
 from lilfox_tui.backup.errors import BackupError, BrokenSet, NotReady
-from lilfox_tui.backup.manifest import Manifest, Proof
-from lilfox_tui.backup.model import BackupSet, FoundPart
-from lilfox_tui.backup.names import UNFINISHED, local_zone, manifest_name, set_id, stamp_in
-from lilfox_tui.backup.opening import Opening
-from lilfox_tui.backup.phases import phase
-from lilfox_tui.backup.plan import Plan
-from lilfox_tui.backup.preflight import preflight
-from lilfox_tui.backup.publishing import Heading, Publication
-from lilfox_tui.backup.signing import NO_KEYS, Keys
-from lilfox_tui.backup.source import Source
-from lilfox_tui.backup.status import state_of
-from lilfox_tui.backup.store import Store
-from lilfox_tui.backup.there.place import there
-from lilfox_tui.backup.unfinished import clear, mark, remove_set
-from lilfox_tui.backup.verify import Reader, verify
-from lilfox_tui.backup.words import check_text, of
+from lilfox_tui.backup.labels import check_text, labelled
+from lilfox_tui.backup.plan import BackupPlan
+from lilfox_tui.backup.publishing import Publication, SetHeader, clear, mark, remove_set
+from lilfox_tui.backup.remote_dump import open_remote_dump
+from lilfox_tui.backup.restores.drill import drill
+from lilfox_tui.backup.restores.restore import refuse_bad
+from lilfox_tui.backup.retry import retry
+from lilfox_tui.backup.sets import retention
+from lilfox_tui.backup.sets.catalogue import read_sets
+from lilfox_tui.backup.sets.manifest import NO_KEYS, Manifest, Proof, SigningKeys
+from lilfox_tui.backup.sets.model import BackupSet, FoundPart, state_of
+from lilfox_tui.backup.sets.names import UNFINISHED, local_zone, manifest_name, set_id, stamp_in
+from lilfox_tui.backup.source import BackupSource
+from lilfox_tui.backup.store import BackupStore
+from lilfox_tui.backup.verify import SetReader, verify
 from lilfox_tui.config.secrets import resolve
 from lilfox_tui.config.types import SecretRef
 from lilfox_tui.errors import HostError, LilFoxError
@@ -40,7 +38,70 @@ from lilfox_tui.i18n import clauses, ntr, tr
 from lilfox_tui.jobs.run import Outcome, Run
 
 
-class Made(Struct):
+class Preflight(Struct, frozen=True):
+    """What was found, by the names in the plan. A source that cannot be dumped keeps no other from it, nor does a store
+    that cannot take a copy."""
+
+    sources: dict[str, list[Check]]
+    stores: dict[str, list[Check]]
+
+    @property
+    def checks(self) -> list[Check]:
+        """All of them."""
+        return [check for checks in (*self.sources.values(), *self.stores.values()) for check in checks]
+
+    def refuse(self, main: str) -> None:
+        """Raises NotReady where nothing could be backed up: the store ``main`` forbids it, or all sources do."""
+        refuse_bad(self.stores[main])
+        if len(self.bad_sources()) == len(self.sources):
+            refuse_bad([check for checks in self.sources.values() for check in checks])
+
+    def bad_sources(self) -> dict[str, str]:
+        """Sources that cannot be dumped → why."""
+        return _bad(self.sources)
+
+    def bad_stores(self) -> dict[str, str]:
+        """Stores that cannot take a set → why."""
+        return _bad(self.stores)
+
+
+def _bad(checked: dict[str, list[Check]]) -> dict[str, str]:
+    first = {name: next((check for check in checks if check.state == "bad"), None) for name, checks in checked.items()}
+    return {name: check_text(check) for name, check in first.items() if check is not None}
+
+
+async def preflight(opening: BackupContext, plan: BackupPlan) -> Preflight:
+    """Looks at all that the plan names. Raises UsageError for what makes no sense in it."""
+    looked = Preflight({}, {})
+    needed: int | None = 0
+    for name, options in plan.config.sources.items():
+        source = opening.source(name, options)
+        looked.sources[name] = await _asked(source.where, source.checks())
+        if name not in looked.bad_sources():
+            needed = await _added(needed, source.size_bytes())
+    for name, options in plan.stores.items():
+        store = opening.store(name, options)
+        looked.stores[name] = await _asked(store.where, store.checks(needed))
+    return looked
+
+
+async def _asked(where: str, checks: Awaitable[list[Check]]) -> list[Check]:
+    try:
+        return await checks
+    except LilFoxError as error:
+        return [Check(where, "bad", error.message, error.hint)]
+
+
+async def _added(needed: int | None, size: Awaitable[int | None]) -> int | None:
+    """``needed`` with what a source needs; None where one of them is not known."""
+    try:
+        more = await size
+    except LilFoxError:  # its dump will say why
+        more = None
+    return None if needed is None or more is None else needed + more
+
+
+class BackupReport(Struct):
     """What a run has come to so far; failures of single parts make it ``partly``."""
 
     set: str = ""
@@ -53,14 +114,14 @@ class Made(Struct):
     """Sources that are not in the set → why."""
 
 
-async def back_up(run: Run, opening: Opening, plan: Plan, tag: str = "") -> Outcome:
+async def back_up(run: Run, opening: BackupContext, plan: BackupPlan, tag: str = "") -> Outcome:
     """Runs the plan once; its set gets ``tag``. Ends ok, partly (a source, a copy or the drill failed and a set is
     there) or raises."""
     phase("connect")
     store = opening.store(plan.main, plan.stores[plan.main])
     for name, options in plan.config.sources.items():
         opening.source(name, options)  # what makes no sense is refused before anything is written, a lock too
-    made = Made(tag=tag)
+    made = BackupReport(tag=tag)
     await opening.keys()  # a key that cannot be had is told before anything is written
     async with store.lock(f"backup {plan.name}"):
         looked = await preflight(opening, plan)
@@ -69,9 +130,9 @@ async def back_up(run: Run, opening: Opening, plan: Plan, tag: str = "") -> Outc
         looked.refuse(plan.main)
         made.missing = looked.bad_sources()
         await _tell_of_clocks(run, opening, store)
-        manifest = await again(run, partial(_dump, run, opening, plan, store, made))
-        made.failures += [of(source, why) for source, why in manifest.missing.items()]
-        found = await again(run, partial(_found, opening, store, manifest.id))
+        manifest = await retry(run, partial(_dump, run, opening, plan, store, made))
+        made.failures += [labelled(source, why) for source, why in manifest.missing.items()]
+        found = await retry(run, partial(_found, opening, store, manifest.id))
         await _read_back(run, opening, plan, store, found, made)
         if made.proof is not None and made.proof.level == "broken":
             raise BrokenSet(
@@ -89,7 +150,9 @@ async def back_up(run: Run, opening: Opening, plan: Plan, tag: str = "") -> Outc
     return _outcome(made, manifest)
 
 
-async def _read_back(run: Run, opening: Opening, plan: Plan, store: Store, found: BackupSet, made: Made) -> None:
+async def _read_back(
+    run: Run, opening: BackupContext, plan: BackupPlan, store: BackupStore, found: BackupSet, made: BackupReport
+) -> None:
     """Verifies the set. Where this machine has no key for what it has encrypted that is no failure: the set stays
     unverified; where it should have one it is."""
     keyless = plan.config.encrypt is not None and plan.config.encrypt.identity is None
@@ -102,7 +165,7 @@ async def _read_back(run: Run, opening: Opening, plan: Plan, store: Store, found
         run.say(str(tr("not verified: {error}", error=error)), "warning")
 
 
-async def _tell_of_clocks(run: Run, opening: Opening, store: Store) -> None:
+async def _tell_of_clocks(run: Run, opening: BackupContext, store: BackupStore) -> None:
     """Of what is newer than now somebody should know: a clock went back, or was ahead."""
     newest = max((found.created for found in await opening.sets_in(store)), default=None)
     if newest is not None and newest > datetime.now(UTC):
@@ -112,8 +175,8 @@ async def _tell_of_clocks(run: Run, opening: Opening, store: Store) -> None:
         )
 
 
-async def _dump(run: Run, opening: Opening, plan: Plan, store: Store, made: Made) -> Manifest:
-    by_itself = there(run, opening, plan, store)
+async def _dump(run: Run, opening: BackupContext, plan: BackupPlan, store: BackupStore, made: BackupReport) -> Manifest:
+    by_itself = open_remote_dump(run, opening, plan, store)
     if by_itself is not None:
         await by_itself.sweep()
     await _clear(run, store)
@@ -123,7 +186,7 @@ async def _dump(run: Run, opening: Opening, plan: Plan, store: Store, made: Made
     stamps = {stamp for entry in await store.entries() if (stamp := stamp_in(entry.name)) is not None}
     name = set_id(plan.name, now, zone, {f"{plan.name}_{stamp}" for stamp in stamps})
     offset = now.astimezone(zone).utcoffset()
-    heading = Heading(
+    heading = SetHeader(
         id=name,
         run=run.id,
         plan=plan.name,
@@ -163,7 +226,7 @@ async def _dump(run: Run, opening: Opening, plan: Plan, store: Store, made: Made
     return manifest
 
 
-async def _dump_source(run: Run, publication: Publication, source: Source, kind: str) -> LilFoxError | None:
+async def _dump_source(run: Run, publication: Publication, source: BackupSource, kind: str) -> LilFoxError | None:
     """Why the source has no parts in the set, or None: a set without one of its sources is better than none."""
     phase("dump")
 
@@ -172,7 +235,7 @@ async def _dump_source(run: Run, publication: Publication, source: Source, kind:
         await source.dump(publication.of(source.name, kind))
 
     try:
-        await again(run, dump)
+        await retry(run, dump)
     except LilFoxError as error:
         try:
             await publication.drop(source.name)
@@ -184,7 +247,7 @@ async def _dump_source(run: Run, publication: Publication, source: Source, kind:
 
 
 async def _copy_everywhere(
-    run: Run, opening: Opening, plan: Plan, store: Store, made: Made, bad: Mapping[str, str]
+    run: Run, opening: BackupContext, plan: BackupPlan, store: BackupStore, made: BackupReport, bad: Mapping[str, str]
 ) -> None:
     """Copies the set to each of the plan's other stores and reads it back there; ``bad`` are those that cannot take it,
     with the reason."""
@@ -194,25 +257,25 @@ async def _copy_everywhere(
             if name in bad:
                 raise BackupError(bad[name])
             async with store.lock(f"copy {made.set}", shared=True), other.lock(f"copy {made.set}"):
-                await again(run, partial(_copy, run, opening, store, other, made.set))
-                copied = Made(set=made.set)
-                found = await again(run, partial(_found, opening, other, made.set))
+                await retry(run, partial(_copy, run, opening, store, other, made.set))
+                copied = BackupReport(set=made.set)
+                found = await retry(run, partial(_found, opening, other, made.set))
                 await _read_back(run, opening, plan, other, found, copied)
             if copied.proof is not None and copied.proof.level == "broken":
                 raise BrokenSet(copied.proof.reason)
-            made.failures += [of(other.where, failure) for failure in copied.failures]
+            made.failures += [labelled(other.where, failure) for failure in copied.failures]
         except LilFoxError as error:
             made.failures.append(str(tr("copy to {store}: {error}", store=other.where, error=error)))
             run.say(made.failures[-1], "bad")
 
 
-async def _copy(run: Run, opening: Opening, store: Store, other: Store, name: str) -> None:
+async def _copy(run: Run, opening: BackupContext, store: BackupStore, other: BackupStore, name: str) -> None:
     await _clear(run, other)
     if await _whole(opening, other, name) is None:
         await copy_set(run, opening, store, other, name)
 
 
-async def copy_set(run: Run, opening: Opening, store: Store, other: Store, name: str) -> None:
+async def copy_set(run: Run, opening: BackupContext, store: BackupStore, other: BackupStore, name: str) -> None:
     """Copies a set file by file, the manifest last. Raises StoreError, HostError; nothing of it is then left there, as
     far as that store answers: else the next run removes it."""
     found = await _found(opening, store, name)
@@ -248,7 +311,7 @@ async def _moved(run: Run, part: FoundPart, blocks: AsyncIterator[bytes]) -> Asy
         run.moved(part.name, done, part.size_bytes)
 
 
-async def _drill(run: Run, opening: Opening, plan: Plan, store: Store, made: Made) -> None:
+async def _drill(run: Run, opening: BackupContext, plan: BackupPlan, store: BackupStore, made: BackupReport) -> None:
     try:
         async with store.lock(f"drill {made.set}", shared=True):
             reader = await reader_of(opening, plan, store)
@@ -261,7 +324,7 @@ async def _drill(run: Run, opening: Opening, plan: Plan, store: Store, made: Mad
         run.say(made.failures[-1], "bad")
 
 
-async def _prune_after(run: Run, opening: Opening, plan: Plan, made: Made) -> None:
+async def _prune_after(run: Run, opening: BackupContext, plan: BackupPlan, made: BackupReport) -> None:
     """Removes what retention lets go, in every store of the plan, only after a run without a failure."""
     if made.failures or plan.config.keep is None:
         return
@@ -275,7 +338,9 @@ async def _prune_after(run: Run, opening: Opening, plan: Plan, made: Made) -> No
             run.say(made.failures[-1], "bad")
 
 
-async def prune(run: Run, plan: Plan, store: Store, *, just_made: str = "", keys: Keys = NO_KEYS) -> list[str]:
+async def prune(
+    run: Run, plan: BackupPlan, store: BackupStore, *, just_made: str = "", keys: SigningKeys = NO_KEYS
+) -> list[str]:
     """Removes the sets that the plan's retention lets go, with the lock held; gives their ids. ``just_made`` stays;
     ``keys`` tell which are trusted."""
     phase("prune")
@@ -290,16 +355,16 @@ async def prune(run: Run, plan: Plan, store: Store, *, just_made: str = "", keys
     return [verdict.set.id for verdict in gone]
 
 
-async def reader_of(opening: Opening, plan: Plan, store: Store, identity: str = "") -> Reader:
+async def reader_of(opening: BackupContext, plan: BackupPlan, store: BackupStore, identity: str = "") -> SetReader:
     """How the plan's sets are read in one of its stores; ``identity`` is a reference to the key when it is not the
     plan's. Raises LilFoxError where the key cannot be had."""
     encrypt = plan.config.encrypt
     reference = SecretRef(identity) if identity else None if encrypt is None else encrypt.identity
     key = None if reference is None else await resolve(reference)
-    return Reader(store, key, await store.free_bytes(), keys=await opening.keys())
+    return SetReader(store, key, await store.free_bytes(), keys=await opening.keys())
 
 
-async def _clear(run: Run, store: Store) -> None:
+async def _clear(run: Run, store: BackupStore) -> None:
     """Removes what runs left that did not come to their end; the lock is held."""
     left = await clear(store)
     if left:
@@ -315,20 +380,20 @@ async def _clear(run: Run, store: Store) -> None:
         )
 
 
-async def _found(opening: Opening, store: Store, name: str) -> BackupSet:
+async def _found(opening: BackupContext, store: BackupStore, name: str) -> BackupSet:
     for found in await opening.sets_in(store):
         if found.id == name:
             return found
     raise BackupError(tr("{set} is not in {store} any more", set=name, store=store.where))
 
 
-async def _whole(opening: Opening, store: Store, name: str) -> Manifest | None:
+async def _whole(opening: BackupContext, store: BackupStore, name: str) -> Manifest | None:
     """The manifest of the set, where it is there and its files are."""
     found = next((each for each in await opening.sets_in(store) if each.id == name), None)
     return None if found is None or found.refused else found.manifest
 
 
-def _outcome(made: Made, manifest: Manifest) -> Outcome:
+def _outcome(made: BackupReport, manifest: Manifest) -> Outcome:
     proven = None if made.proof is None else made.proof.level
     status = state_of(fault="", untrusted=False, missing=bool(manifest.missing), proven=proven)
     result: dict[str, Any] = {"set": made.set, "status": status.value}

@@ -1,8 +1,7 @@
 """When a plan is due, and whether it is late.
 
 As cron has it (Debian's cron(8)): a job with a fixed hour and minute runs once on a day on which a clock is put forward
-over it, right after that, and once where a clock is put back behind it; others follow the clock's hands.
-"""
+over it, right after that, and once where a clock is put back behind it; others follow the clock's hands."""
 
 from __future__ import annotations
 
@@ -12,7 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from msgspec import Struct
 
-from lilfox_tui.backup.model import BackupSet
+from lilfox_tui.backup.sets.model import BackupSet
 from lilfox_tui.config.cron import Cron, read_cron
 from lilfox_tui.config.model import PlanConfig
 from lilfox_tui.errors import UsageError
@@ -27,7 +26,7 @@ _LONGEST_DAYS = 41 * 366
 """29 February that is a Monday comes each 28 years, or 40 over 2100."""
 
 
-class Late(Struct, frozen=True):
+class LatePlan(Struct, frozen=True):
     """A plan is late: ``due`` is when a run should have begun that gave no good set; ``newest`` when the newest good
     set was begun. Aware UTC."""
 
@@ -61,7 +60,7 @@ def last_due(schedule: str, until: datetime, zone: tzinfo) -> datetime:
     raise _never(schedule)
 
 
-def late(plan: PlanConfig, sets: Sequence[BackupSet], now: datetime, zone: tzinfo) -> Late | None:
+def late(plan: PlanConfig, sets: Sequence[BackupSet], now: datetime, zone: tzinfo) -> LatePlan | None:
     """Whether the plan is late; ``sets`` are its own. None without a schedule."""
     if plan.schedule is None:
         return None
@@ -69,7 +68,7 @@ def late(plan: PlanConfig, sets: Sequence[BackupSet], now: datetime, zone: tzinf
     due = last_due(plan.schedule, now - grace, zone)
     begun = [found.created for found in sets if found.good and found.created <= now + CLOCKS_APART]
     newest = max(begun, default=None)
-    return Late(due, newest) if newest is None or newest < due - CLOCKS_APART else None
+    return LatePlan(due, newest) if newest is None or newest < due - CLOCKS_APART else None
 
 
 def _due_on(cron: Cron, day: date, zone: tzinfo) -> list[datetime]:

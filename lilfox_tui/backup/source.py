@@ -1,18 +1,19 @@
 """What is backed up. One file a kind in ``sources/``, each with
 
 - ``Options``, a SourceConfig
-- ``open_source(name, options, host) -> Source``
-- ``open_target(name, options, host, goal) -> Target``
-- ``async read_content(part: FoundPart, blocks) -> Content``: all of a part's raw bytes are read and judged:
+- ``open_source(name, options, host) -> BackupSource``
+- ``open_target(name, options, host, goal) -> RestoreTarget``
+- ``async read_content(part: FoundPart, blocks) -> PartContent``: all of a part's raw bytes are read and judged:
   trailer, archive, what it holds
 - ``async undo(swap, host)``: what was there before is there again; what was restored is kept beside, or taken away
 - ``async settle(swap, host) -> Settled``: after a crash between the two renames: finished, or as it was before
 - ``async standing(swap, host) -> list[Standing]``: of each pair of renames what is in place now
 - ``async finish(swap, host)``: what was staged is in place, whichever of the renames were made
-- ``async kept(swap, host) -> list[Kept]``: what there is under the names that the restore gave, beside what is in place
+- ``async kept(swap, host) -> list[RetainedItem]``: what there is under the names that the restore gave, beside what is
+  in place
 - ``async forget(swap, host)``: takes all of that away, or nothing where one of it must stay
-- ``async left(options, host) -> list[Kept]``: what drills left that did not come to their end, and of databases also
-  restores
+- ``async left(options, host) -> list[RetainedItem]``: what drills left that did not come to their end, and of databases
+  also restores
 - ``async forget_left(options, host) -> list[str]``: takes away what of that need not stay, and gives the names
 
 ``Options`` is in the file itself; what does the work is in a module beside and imported when it is asked for
@@ -29,14 +30,14 @@ from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
-from lilfox_tui.backup.check import Check
-from lilfox_tui.backup.manifest import PartKind
-from lilfox_tui.backup.model import BackupSet, FoundPart
+from lilfox_tui.backup.checks import Check
+from lilfox_tui.backup.sets.manifest import PartKind
+from lilfox_tui.backup.sets.model import BackupSet, FoundPart
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import Message
 
 
-class Stored(Struct, frozen=True):
+class StoredPart(Struct, frozen=True):
     """A part that lies in the store as ``NAME.part``."""
 
     name: str
@@ -44,7 +45,7 @@ class Stored(Struct, frozen=True):
     raw_bytes: int
 
 
-class Command(Struct, frozen=True):
+class DumpCommand(Struct, frozen=True):
     """A program on a host that writes a part to its stdout."""
 
     host: Host
@@ -52,17 +53,17 @@ class Command(Struct, frozen=True):
     sudo: bool = False
 
 
-class MadeThere(Struct, frozen=True):
+class RemotePart(Struct, frozen=True):
     """A part that its host has made by itself. Whether the command did well is for who gave it: ``status`` is its exit
     status, ``said`` what it wrote to stderr (start and end of much), ``end`` the last 512 bytes that it wrote."""
 
-    part: Stored
+    part: StoredPart
     status: int
     said: bytes
     end: bytes
 
 
-class Into(Protocol):
+class PartSink(Protocol):
     """Where a source puts its parts. Names are made from the set's: ``lilfox`` + ``.dump`` →
     ``lilfox_20231230_020000.dump.zst``."""
 
@@ -78,7 +79,7 @@ class Into(Protocol):
         *,
         total_bytes: int | None = None,
         packed: bool = True,
-    ) -> Stored:
+    ) -> StoredPart:
         """Packs, encrypts, hashes and writes what ``blocks`` gives. ``packed=False``: as it is. What ``blocks``
         raises goes up, and nothing of the part stays. ``total_bytes`` is a guess for progress."""
         ...
@@ -88,21 +89,21 @@ class Into(Protocol):
         stem: str,
         suffix: str,
         kind: PartKind,
-        command: Command,
+        command: DumpCommand,
         *,
         began: Callable[[], None] = lambda: None,
-    ) -> MadeThere | None:
+    ) -> RemotePart | None:
         """As ``put``, of what the command writes, which goes into the store without passing here, and goes on while
         the link is lost. None where the store is not on that host, or that cannot be done there: then ``put`` it.
         ``began`` is called when something of it is stored."""
         ...
 
-    def read_back(self, part: Stored) -> AsyncGenerator[bytes, None]:
+    def read_back(self, part: StoredPart) -> AsyncGenerator[bytes, None]:
         """The raw bytes of a part that lies there, unpacked and checked. Use inside ``aclosing``. Raises BrokenSet,
         StoreError, HostError."""
         ...
 
-    def describe(self, part: Stored, detail: dict[str, Any]) -> None:
+    def describe(self, part: StoredPart, detail: dict[str, Any]) -> None:
         """What the manifest says of the part, at any time before ``dump`` ends."""
         ...
 
@@ -111,7 +112,7 @@ class Into(Protocol):
         ...
 
 
-class Content(Struct, frozen=True):
+class PartContent(Struct, frozen=True):
     """What a part's raw bytes are. ``trouble`` says why they are not whole or not what they should be; empty when they
     are."""
 
@@ -122,7 +123,7 @@ class Content(Struct, frozen=True):
     """What it executes when it is restored, beyond data and definitions."""
 
 
-class Source(Protocol):
+class BackupSource(Protocol):
     """Something that can be dumped."""
 
     name: str
@@ -138,12 +139,12 @@ class Source(Protocol):
         """About so much will be written, before packing; for room and progress."""
         ...
 
-    async def dump(self, into: Into) -> None:
+    async def dump(self, into: PartSink) -> None:
         """Puts all its parts. Raises BackupError, HostError; then none of it counts."""
         ...
 
 
-class Change(Struct, frozen=True):
+class RestoreChange(Struct, frozen=True):
     """A line of what a restore would change: ``public.users`` 1204 → 1190 rows; ``uploads/a.png`` only there now."""
 
     what: str
@@ -203,7 +204,7 @@ class Swap(Struct, frozen=True, kw_only=True):
         return (Renames(self.target, self.staged, self.before), *self.also)
 
 
-class Goal(Struct, frozen=True, kw_only=True):
+class SourceRestoreSpec(Struct, frozen=True, kw_only=True):
     """What is to be restored, and where to."""
 
     set: BackupSet
@@ -227,7 +228,7 @@ class Goal(Struct, frozen=True, kw_only=True):
     """So many processes may restore at once."""
 
 
-class Kept(Struct, frozen=True, kw_only=True):
+class RetainedItem(Struct, frozen=True, kw_only=True):
     """What a restore keeps beside ``target``: what was there before, or after an undo what was restored."""
 
     target: str
@@ -254,7 +255,7 @@ def standing_of(one: Renames, *, target: bool, staged: bool, before: bool) -> St
     return "restored" if before or not one.before else "before"
 
 
-class Target(Protocol):
+class RestoreTarget(Protocol):
     """Where one source's parts of one set go. The calls come in this order; ``discard`` may come at any time."""
 
     @property
@@ -272,7 +273,7 @@ class Target(Protocol):
         the server's identity, sessions in the way, what is there and newer."""
         ...
 
-    async def changes(self) -> list[Change]:
+    async def changes(self) -> list[RestoreChange]:
         """What restoring would change."""
         ...
 

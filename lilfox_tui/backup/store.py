@@ -1,6 +1,7 @@
 """Where sets are kept. One file a kind in ``stores/``, each with ``Options`` (a StoreConfig) and
 ``open_store(name, options, host)``, where ``host`` is the one that ``options.host`` names, or this machine. As in
-``source.py``, all but ``Options`` is in a module beside."""
+``source.py``, all but ``Options`` is in a module beside.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +12,10 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from lilfox_tui.backup.check import Check
+from lilfox_tui.backup.checks import Check
 
 
-class Entry(Struct, frozen=True, gc=False):
+class StoreEntry(Struct, frozen=True, gc=False):
     """A regular file in the store: its name (``X`` or ``FOLDER/X``), bytes and mtime (aware UTC). Links, folders of
     others, devices and what has a name with other separators are never entries."""
 
@@ -23,14 +24,14 @@ class Entry(Struct, frozen=True, gc=False):
     modified: datetime
 
 
-class Holder(Struct, frozen=True):
+class LockHolder(Struct, frozen=True):
     """Who holds a store's lock; untrusted text, since when in aware UTC where it is known."""
 
     who: str
     since: datetime | None = None
 
 
-class Store(Protocol):
+class BackupStore(Protocol):
     """Files by name. Nothing is written but under ``NAME.part`` until ``publish``; nothing outside of the store's
     folder is touched, links in it are not followed. Raises StoreError (``errors.py`` of this package), HostError."""
 
@@ -48,7 +49,7 @@ class Store(Protocol):
         which names the Holder, at once when another has it. It ends with its holder, however that ends."""
         ...
 
-    async def entries(self) -> Sequence[Entry]:
+    async def entries(self) -> Sequence[StoreEntry]:
         """All files: of the folder itself and of the sub-folders ``postgresql``, ``config``, ``files``, ``rollback``
         that the manual's scripts use. ``.part`` files too."""
         ...
@@ -57,7 +58,7 @@ class Store(Protocol):
         """The bytes of a file in blocks; use inside ``aclosing``."""
         ...
 
-    async def look(self, endings: tuple[str, ...]) -> tuple[dict[str, bytes], Sequence[Entry]]:
+    async def look(self, endings: tuple[str, ...]) -> tuple[dict[str, bytes], Sequence[StoreEntry]]:
         """Whole all files whose names end so (manifests, proofs), in few round trips, and the entries of all others:
         also of such that are larger than 4 MB or may not be read."""
         ...

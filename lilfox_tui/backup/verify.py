@@ -1,4 +1,4 @@
-"""Whether a set is whole: every part read back from its store, digests and content checked (◐), told in its proof."""
+"""Verifies a set: reads every part back from its store, checks digests and content, and writes the proof (◐)."""
 
 from __future__ import annotations
 
@@ -7,47 +7,132 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from datetime import UTC, datetime
 from functools import partial
+from hashlib import sha256
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from lilfox_tui.backup.again import again
-from lilfox_tui.backup.described_sets import untrusted_text
-from lilfox_tui.backup.errors import BrokenSet, StoreError
-from lilfox_tui.backup.manifest import Proof, encoded
-from lilfox_tui.backup.model import BackupSet, FoundPart
-from lilfox_tui.backup.names import proof_name
-from lilfox_tui.backup.opening import source_module
-from lilfox_tui.backup.packing import Counted
-from lilfox_tui.backup.phases import phase
-from lilfox_tui.backup.reading import raw_blocks
-from lilfox_tui.backup.signing import NO_KEYS, Keys
-from lilfox_tui.backup.source import Content
-from lilfox_tui.backup.store import Store
-from lilfox_tui.backup.words import of
+from lilfox_tui.backup.context import source_module
+from lilfox_tui.backup.crash_points import phase
+from lilfox_tui.backup.errors import BrokenSet, NotReady, StoreError
+from lilfox_tui.backup.labels import labelled
+from lilfox_tui.backup.packing import PartCount, unpacked
+from lilfox_tui.backup.retry import retry
+from lilfox_tui.backup.sets.catalogue import untrusted_text
+from lilfox_tui.backup.sets.manifest import NO_KEYS, ManifestPart, Proof, SigningKeys, encoded
+from lilfox_tui.backup.sets.model import BackupSet, FoundPart
+from lilfox_tui.backup.sets.names import proof_name, read_file_name
+from lilfox_tui.backup.source import PartContent
+from lilfox_tui.backup.store import BackupStore
 from lilfox_tui.i18n import tr
 from lilfox_tui.jobs.run import Run
 
+_CHANGED = tr("its SHA-256 is not the one that was written down: its bytes have changed")
 
-class Reader(Struct, frozen=True):
+
+async def raw_blocks(
+    store: BackupStore,
+    part: FoundPart,
+    identity: str | None = None,
+    *,
+    limit_bytes: int | None = None,
+    counted: PartCount | None = None,
+    proven: str = "",
+) -> AsyncGenerator[bytes, None]:
+    """The raw bytes of ``part``: decrypted with ``identity`` (the age key itself), unpacked. Use inside ``aclosing``.
+
+    What the manifest says of it (size and digest, as stored and raw) is checked, at the end at the latest: until the
+    generator has ended nothing of it is to be trusted. Never more than the manifest's ``raw_bytes`` come; of a part of
+    the manual's scripts never more than ``limit_bytes``, for which the room that there is is a good value. ``counted``
+    is filled with what was read. ``proven``: the digest of stored bytes that were found to unpack to what the manifest
+    says; where they are these, they are hashed as stored, and the frame's own checksum holds for what they unpack to.
+
+    Raises BrokenSet, NotReady (encrypted and no ``identity``, or another one), StoreError, HostError.
+    """
+    counted = PartCount() if counted is None else counted
+    said = part.said
+    name = read_file_name(part.name)
+    packing = said.packing if said is not None else name.packing if name is not None else "none"
+    if said is None and (packing == "zstd" or (name is not None and name.encrypted)):
+        raise BrokenSet(tr("{part}: no manifest tells what it must hold", part=part.name))
+    if said is not None and said.encrypted and identity is None:
+        await _refuse_changed(store, part, said)
+        raise NotReady(
+            tr("{part} is encrypted, and no key is at hand", part=part.name),
+            tr("name it as identity under encrypt of the plan"),
+        )
+    key = identity if said is not None and said.encrypted else None
+    limit = said.raw_bytes if said is not None else limit_bytes
+    known = said is not None and packing == "zstd" and said.sha256 == proven
+    try:
+        async with (
+            aclosing(_bounded(store, part, said)) as stored,
+            aclosing(unpacked(stored, packing, key, counted, limit_bytes=limit, raw_digest=not known)) as blocks,
+        ):
+            async for block in blocks:
+                yield block
+        if said is not None:
+            _check(said, counted)
+    except BrokenSet as error:
+        raise BrokenSet(tr("{part}: {reason}", part=part.name, reason=error), error.hint) from None
+    except NotReady:  # a header that has changed opens with no key
+        if said is not None:
+            await _refuse_changed(store, part, said)
+        raise
+
+
+async def _refuse_changed(store: BackupStore, part: FoundPart, said: ManifestPart) -> None:
+    """Raises BrokenSet where what is stored has another digest: a byte that changed in the head of what is encrypted
+    looks like another key, and no key is needed to see it."""
+    digest = sha256()
+    async with aclosing(_bounded(store, part, said)) as blocks:
+        async for block in blocks:
+            digest.update(block)
+    if digest.hexdigest() != said.sha256:
+        raise BrokenSet(tr("{part}: {reason}", part=part.name, reason=_CHANGED))
+
+
+async def _bounded(store: BackupStore, part: FoundPart, said: ManifestPart | None) -> AsyncGenerator[bytes, None]:
+    """What is stored, no more than it was said to be: a longer file is not read to its end."""
+    size = 0
+    async with aclosing(store.read(part.name)) as blocks:
+        async for block in blocks:
+            size += len(block)
+            if said is not None and size > said.size_bytes:
+                raise BrokenSet(tr("it is longer than the {size} bytes that were written", size=said.size_bytes))
+            yield block
+
+
+def _check(said: ManifestPart, counted: PartCount) -> None:
+    if counted.size_bytes != said.size_bytes:
+        raise BrokenSet(
+            tr("it has {found} bytes instead of {size}", found=counted.size_bytes, size=said.size_bytes)
+        )  # fmt: skip
+    if counted.sha256 != said.sha256:
+        raise BrokenSet(_CHANGED)
+    if (counted.raw_bytes, counted.raw_sha256 or said.raw_sha256) != (said.raw_bytes, said.raw_sha256):
+        raise BrokenSet(tr("what it unpacks to is not what was backed up"))
+
+
+class SetReader(Struct, frozen=True):
     """How the parts of a store's sets are read: ``identity`` is the age key of encrypted ones, ``limit_bytes`` bounds
     what a part without a manifest may grow to. ``proven``: part → digest of stored bytes that were unpacked and found
     right before. ``keys`` sign what is found out."""
 
-    store: Store
+    store: BackupStore
     identity: str | None = None
     limit_bytes: int | None = None
     proven: Mapping[str, str] = {}
-    keys: Keys = NO_KEYS
+    keys: SigningKeys = NO_KEYS
 
-    def after(self, proof: Proof | None) -> Reader:
+    def after(self, proof: Proof | None) -> SetReader:
         """For the set that ``proof`` is of: what it found right need not be hashed once more when it is unpacked."""
         if proof is None or proof.level == "broken":
             return self
         return msgspec.structs.replace(self, proven=proof.sha256)
 
-    def blocks(self, part: FoundPart, counted: Counted | None = None) -> AsyncGenerator[bytes, None]:
+    def blocks(self, part: FoundPart, counted: PartCount | None = None) -> AsyncGenerator[bytes, None]:
         """A part's raw bytes; use inside ``aclosing``. Raises BrokenSet at the end at the latest."""
         return raw_blocks(
             self.store,
@@ -59,7 +144,7 @@ class Reader(Struct, frozen=True):
         )
 
 
-async def verify(run: Run, reader: Reader, found: BackupSet) -> Proof:
+async def verify(run: Run, reader: SetReader, found: BackupSet) -> Proof:
     """Reads all parts and writes the proof beside the set: ``intact``, or ``broken`` with the reason. What its manifest
     does not account for is broken however whole the parts are. A set that was restored before keeps that level while
     its digests are the same. Raises BrokenSet for a set that is not trusted, StoreError, HostError, NotReady (no
@@ -73,15 +158,15 @@ async def verify(run: Run, reader: Reader, found: BackupSet) -> Proof:
     if not found.parts and not reason:
         reason = str(tr("it has no part"))
     if reason:
-        run.say(of(found.id, reason), "bad")
+        run.say(labelled(found.id, reason), "bad")
     # What a manifest says decides how parts are read: of one that is wrong none of it is followed.
     read = () if reason and not any(part.trouble for part in found.parts) else found.parts
     for part in read:
         try:
-            content, counted = await again(run, partial(_content, run, reader, part, known))
+            content, counted = await retry(run, partial(_content, run, reader, part, known))
         except BrokenSet as error:
-            reason = reason or of(part.name, error)
-            run.say(of(part.name, error), "bad")
+            reason = reason or labelled(part.name, error)
+            run.say(labelled(part.name, error), "bad")
             continue
         digests[part.name] = counted.sha256
         detail[part.name] = content.detail
@@ -102,7 +187,7 @@ async def verify(run: Run, reader: Reader, found: BackupSet) -> Proof:
     before = found.proof
     if not reason and before is not None and before.level == "restored" and before.sha256 == digests:
         proof = msgspec.structs.replace(before, at=proof.at)
-    await again(run, partial(put_proof, run, reader, proof))
+    await retry(run, partial(put_proof, run, reader, proof))
     return proof
 
 
@@ -121,7 +206,7 @@ def proof_time(found: BackupSet) -> datetime:
     return now if found.manifest is None else max(now, found.manifest.finished)
 
 
-async def put_proof(run: Run, reader: Reader, proof: Proof) -> None:
+async def put_proof(run: Run, reader: SetReader, proof: Proof) -> None:
     """Puts it beside its set, over an older one. A store that takes none, such as a disk that is read-only, changes
     nothing of what was found out: it is told. Raises HostError."""
     try:
@@ -130,15 +215,17 @@ async def put_proof(run: Run, reader: Reader, proof: Proof) -> None:
         run.say(str(tr("what was found out cannot be kept beside the set: {error}", error=error)), "warning")
 
 
-async def _content(run: Run, reader: Reader, part: FoundPart, known: Mapping[str, str]) -> tuple[Content, Counted]:
+async def _content(
+    run: Run, reader: SetReader, part: FoundPart, known: Mapping[str, str]
+) -> tuple[PartContent, PartCount]:
     """What reading the whole part told, and its digests; ``known`` are digests of parts that were found whole before.
     Raises BrokenSet."""
     if part.trouble:
         raise BrokenSet(part.trouble)
-    counted = Counted()
+    counted = PartCount()
     total = None if part.said is None else part.said.raw_bytes
     async with aclosing(reader.blocks(part, counted)) as blocks:
-        content: Content = await source_module(part.source_kind).read_content(
+        content: PartContent = await source_module(part.source_kind).read_content(
             part, _watched(run, part.name, total, blocks)
         )
         if content.trouble:

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from lilfox_tui.backup.words import lost_text
+from lilfox_tui.backup.labels import lost_text
 from lilfox_tui.cli.output import Cell, print_line, print_table, shape
 from lilfox_tui.i18n import _
 from lilfox_tui.metrics.model import Level
 
 if TYPE_CHECKING:
-    from lilfox_tui.backup.check import Check
-    from lilfox_tui.backup.restore import Restore
-    from lilfox_tui.backup.wish import Wish
+    from lilfox_tui.backup.checks import Check
+    from lilfox_tui.backup.plan import BackupRequest
+    from lilfox_tui.backup.restores.restore import Restore
 
 _LEVELS = {"good": Level.GOOD, "warning": Level.DEGRADED, "bad": Level.FAILING}
 PARTLY = 3
@@ -24,20 +24,20 @@ LINES = 40
 """So many changes of each source are shown."""
 
 
-def print_preflight(wish: Wish) -> int:
+def print_preflight(wish: BackupRequest) -> int:
     """Looks whether a backup could run; gives the exit code that it would end with as far as that is known: 1 when
     nothing could be backed up, 3 when a part of it could."""
     return asyncio.run(_preflight(wish))
 
 
-async def _preflight(wish: Wish) -> int:
+async def _preflight(wish: BackupRequest) -> int:
+    from lilfox_tui.backup.context import BackupContext
     from lilfox_tui.backup.effects import opened
     from lilfox_tui.backup.errors import NotReady
-    from lilfox_tui.backup.opening import Opening
-    from lilfox_tui.backup.preflight import preflight
+    from lilfox_tui.backup.run import preflight
 
     _wish, config, plan = opened(msgspec.to_builtins(wish))
-    async with Opening(config) as opening:
+    async with BackupContext(config) as opening:
         looked = await preflight(opening, plan)
     print_checks(looked.checks)
     try:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lilfox_tui.backup.plan import Words
+from lilfox_tui.backup.plan import PlanArguments
 from lilfox_tui.cli.output import print_json, print_line
 from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.config.model import KeepConfig
@@ -14,8 +14,7 @@ from lilfox_tui.errors import NotAllowed, UsageError
 from lilfox_tui.i18n import _, tr
 
 if TYPE_CHECKING:
-    from lilfox_tui.backup.requests import Kind
-    from lilfox_tui.backup.wish import Wish
+    from lilfox_tui.backup.plan import BackupRequest, RequestKind
     from lilfox_tui.config.loader import LoadedConfig
     from lilfox_tui.config.model import BackupConfig
 
@@ -92,15 +91,15 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json-schema", action="store_true", help=_("the schema of that document"))
 
 
-def wish_of(args: argparse.Namespace, loaded: LoadedConfig, *, plan: str | None = None) -> Wish:
+def wish_of(args: argparse.Namespace, loaded: LoadedConfig, *, plan: str | None = None) -> BackupRequest:
     """The wish in ``args``, of the plan named or meant, or of the one that the words make. Raises UsageError."""
-    from lilfox_tui.backup.wish import Wish
+    from lilfox_tui.backup.plan import BackupRequest
 
     name = _plan_meant(args, loaded.config.backup) if plan is None else plan
-    return Wish(
+    return BackupRequest(
         config=None if loaded.path is None else str(Path(loaded.path).absolute()),
         plan=name,
-        words=Words() if name else _words(args, loaded.config.backup),
+        words=PlanArguments() if name else _words(args, loaded.config.backup),
         store=getattr(args, "store", "") if name else "",
         set=getattr(args, "set", "") or "",
         partial=getattr(args, "partial", False),
@@ -121,9 +120,9 @@ def _plan_meant(args: argparse.Namespace, backup: BackupConfig) -> str:
     return max(possible, key=len) if of_set or len(possible) == 1 else ""
 
 
-def _words(args: argparse.Namespace, backup: BackupConfig) -> Words:
+def _words(args: argparse.Namespace, backup: BackupConfig) -> PlanArguments:
     app = getattr(args, "app", "")
-    return Words(
+    return PlanArguments(
         database=_without_password(getattr(args, "database", "")),
         files=tuple(str(Path(folder).absolute()) for folder in getattr(args, "folders", [])),
         app=str(Path(app).absolute()) if app else "",
@@ -137,7 +136,7 @@ def _words(args: argparse.Namespace, backup: BackupConfig) -> Words:
 def _without_password(url: str) -> str:
     """The URL as it is, unless it cannot be used: what a job was asked for is kept."""
     if url:
-        from lilfox_tui.backup.postgresql.databases import connection_of
+        from lilfox_tui.backup.postgresql.source import connection_of
         from lilfox_tui.backup.sources.postgresql import Options
 
         connection_of(Options(url=url))
@@ -180,9 +179,9 @@ def settings(args: argparse.Namespace) -> LoadedConfig:
     return loaded
 
 
-def do(kind: Kind, wish: Wish, *, quiet: bool = False) -> tuple[int, dict[str, Any]]:
+def do(kind: RequestKind, wish: BackupRequest, *, quiet: bool = False) -> tuple[int, dict[str, Any]]:
     """Starts what the wish asks for as a job and follows it; gives its exit code and result."""
-    from lilfox_tui.backup.requests import request_of
+    from lilfox_tui.backup.plan import request_of
     from lilfox_tui.cli.job_output import follow_job
     from lilfox_tui.jobs.listing import find_job
     from lilfox_tui.jobs.start import start
@@ -211,7 +210,7 @@ def add_partial(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def judged(args: argparse.Namespace, kind: Kind, wish: Wish) -> int:
+def judged(args: argparse.Namespace, kind: RequestKind, wish: BackupRequest) -> int:
     """Does what finds out about a set, prints what came of it, and gives the exit code."""
     code, result = do(kind, wish)
     if args.json:

@@ -9,23 +9,23 @@ from lilfox_tui.cli.output import warn
 from lilfox_tui.i18n import _
 
 if TYPE_CHECKING:
-    from lilfox_tui.backup.half_done import HalfDone
+    from lilfox_tui.backup.restores.interrupted import InterruptedRestore
     from lilfox_tui.config.model import Config
 
 
-def half_done_now(config: Config) -> list[HalfDone]:
+def half_done_now(config: Config) -> list[InterruptedRestore]:
     """All of them, with what is in place now."""
-    from lilfox_tui.backup.half_done import half_done
-    from lilfox_tui.backup.opening import Opening
+    from lilfox_tui.backup.context import BackupContext
+    from lilfox_tui.backup.restores.interrupted import interrupted_restores
 
-    async def look() -> list[HalfDone]:
-        async with Opening(config) as opening:
-            return await half_done(opening)
+    async def look() -> list[InterruptedRestore]:
+        async with BackupContext(config) as opening:
+            return await interrupted_restores(opening)
 
     return asyncio.run(look())
 
 
-def warn_of(found: list[HalfDone]) -> None:
+def warn_of(found: list[InterruptedRestore]) -> None:
     """Tells of each on stderr, with what to do."""
     for half in found:
         warn(_("lilfox: {message}", message=half.message))

@@ -18,7 +18,7 @@ from lilfox_tui.metrics.model import Level
 from lilfox_tui.text import clean, human_bytes
 
 if TYPE_CHECKING:
-    from lilfox_tui.backup.keeping import KeptLine
+    from lilfox_tui.backup.restores.retained import RetainedRow
     from lilfox_tui.config.loader import LoadedConfig
 
 PARTLY = 3
@@ -50,7 +50,7 @@ def forget(args: argparse.Namespace) -> int:
     return code
 
 
-def document(line: KeptLine) -> dict[str, Any]:
+def document(line: RetainedRow) -> dict[str, Any]:
     """A line as ``--json`` has it."""
     return {
         "set": line.restored.set if line.restored else None,
@@ -66,34 +66,34 @@ def document(line: KeptLine) -> dict[str, Any]:
     }
 
 
-async def _lines(words: str, loaded: LoadedConfig) -> list[KeptLine]:
-    from lilfox_tui.backup.keeping import all_kept, all_left
-    from lilfox_tui.backup.opening import Opening
+async def _lines(words: str, loaded: LoadedConfig) -> list[RetainedRow]:
+    from lilfox_tui.backup.context import BackupContext
+    from lilfox_tui.backup.restores.retained import all_kept, all_left
 
     if words:
         return await _chosen(words, loaded)
-    async with Opening(loaded.config) as opening:
+    async with BackupContext(loaded.config) as opening:
         return await all_kept(opening) + await all_left(opening, loaded.config.backup.plans.values())
 
 
-async def _left(plan: str, loaded: LoadedConfig) -> list[KeptLine]:
-    from lilfox_tui.backup.keeping import all_left
-    from lilfox_tui.backup.opening import Opening
+async def _left(plan: str, loaded: LoadedConfig) -> list[RetainedRow]:
+    from lilfox_tui.backup.context import BackupContext
     from lilfox_tui.backup.plan import plan_named
+    from lilfox_tui.backup.restores.retained import all_left
 
-    async with Opening(loaded.config) as opening:
+    async with BackupContext(loaded.config) as opening:
         return await all_left(opening, [plan_named(loaded.config.backup, plan).config])
 
 
-async def _chosen(words: str, loaded: LoadedConfig) -> list[KeptLine]:
-    from lilfox_tui.backup.keeping import chosen, kept_of
-    from lilfox_tui.backup.opening import Opening
+async def _chosen(words: str, loaded: LoadedConfig) -> list[RetainedRow]:
+    from lilfox_tui.backup.context import BackupContext
+    from lilfox_tui.backup.restores.retained import chosen, kept_of
 
-    async with Opening(loaded.config) as opening:
+    async with BackupContext(loaded.config) as opening:
         return await kept_of(opening, chosen(words))
 
 
-def _confirm(args: argparse.Namespace, lines: list[KeptLine]) -> None:
+def _confirm(args: argparse.Namespace, lines: list[RetainedRow]) -> None:
     """Raises UsageError where nobody said yes."""
     there = [clean(line.name) for line in lines if line.there]
     if args.yes or not there:
@@ -110,8 +110,8 @@ def _confirm(args: argparse.Namespace, lines: list[KeptLine]) -> None:
         raise UsageError(tr("that is something else: nothing was taken away"))
 
 
-def _print(lines: list[KeptLine]) -> None:
-    from lilfox_tui.backup.keeping import state_of
+def _print(lines: list[RetainedRow]) -> None:
+    from lilfox_tui.backup.restores.retained import state_of
 
     zone = zone_of_reader()
     print_table(
@@ -130,7 +130,7 @@ def _print(lines: list[KeptLine]) -> None:
         print_line(_("nothing is kept"))
 
 
-def _level(line: KeptLine) -> Level:
+def _level(line: RetainedRow) -> Level:
     if line.there is None:
         return Level.UNKNOWN
     return Level.GOOD if line.there and not str(line.reason) else Level.DEGRADED

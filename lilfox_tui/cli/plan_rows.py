@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from lilfox_tui.backup.words import status_text
+from lilfox_tui.backup.labels import status_text
 from lilfox_tui.cli.output import Cell, shape
 from lilfox_tui.i18n import _
 from lilfox_tui.metrics.model import Level
@@ -15,10 +15,10 @@ from lilfox_tui.monitor.model import Overview
 from lilfox_tui.text import human_duration
 
 if TYPE_CHECKING:
-    from lilfox_tui.backup.half_done import HalfDone
+    from lilfox_tui.backup.restores.interrupted import InterruptedRestore
 
 
-def half_done_rows(half_done: Sequence[HalfDone]) -> Iterator[tuple[Level, list[list[Cell]]]]:
+def half_done_rows(half_done: Sequence[InterruptedRestore]) -> Iterator[tuple[Level, list[list[Cell]]]]:
     """Restores that are half done, each with what can be done."""
     for half in half_done:
         first = [shape(Level.FAILING), Cell(_("restore")), Cell(half.restored.set), Cell(str(half.message))]

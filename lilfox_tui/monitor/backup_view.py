@@ -24,12 +24,12 @@ SET_LEVELS = {
     "untrusted": Level.FAILING,
     "broken": Level.FAILING,
 }
-"""Shapes of what is known of a set, by its ``backup/status.py``: ● ◐ ○ ✖."""
+"""Shapes of what is known of a set, by its ``backup/sets/model.py``: ● ◐ ○ ✖."""
 
 if TYPE_CHECKING:
-    from lilfox_tui.backup.half_done import HalfDone
-    from lilfox_tui.backup.model import BackupSet
-    from lilfox_tui.backup.schedule import Late
+    from lilfox_tui.backup.restores.interrupted import InterruptedRestore
+    from lilfox_tui.backup.schedule import LatePlan
+    from lilfox_tui.backup.sets.model import BackupSet
     from lilfox_tui.jobs.model import Job
 
 
@@ -56,7 +56,7 @@ class PlanView(Struct, frozen=True, kw_only=True):
     sets: tuple[BackupSet, ...] | None = None
     read_at: datetime | None = None
     outage: Unavailable | None = None
-    late: Late | None = None
+    late: LatePlan | None = None
     next_run: datetime | None = None
     last: Job | None = None
     """The newest run of the plan that is known on this machine and has ended."""
@@ -77,7 +77,7 @@ class Backups(Struct, frozen=True):
     plans: Mapping[tuple[str, str], PlanView] = {}
     jobs: tuple[Job, ...] | None = None
     unsettled: tuple[str, ...] = ()
-    half_done: tuple[HalfDone, ...] = ()
+    half_done: tuple[InterruptedRestore, ...] = ()
 
     @property
     def running(self) -> tuple[Job, ...]:

@@ -28,9 +28,9 @@ from lilfox_tui.monitor.backup_view import Backups, PlanView
 from lilfox_tui.paths import all_folders, config_file
 
 if TYPE_CHECKING:
-    from lilfox_tui.backup.half_done import HalfDone
-    from lilfox_tui.backup.model import BackupSet
-    from lilfox_tui.backup.opening import Opening
+    from lilfox_tui.backup.context import BackupContext
+    from lilfox_tui.backup.restores.interrupted import InterruptedRestore
+    from lilfox_tui.backup.sets.model import BackupSet
     from lilfox_tui.jobs.model import Job
 
 EVERY_S = 60.0
@@ -45,7 +45,7 @@ HALF_DONE_EVERY_S = 15.0
 """Between two looks for restores that are half done; a job that ends has one made at once."""
 FOUND = ("/backup",)
 """Where the manual's scripts put their sets: shown where the configuration has no backups."""
-_PARTS = ("catalogue", "opening", "plan", "schedule")
+_PARTS = ("sets.catalogue", "context", "plan", "schedule")
 
 
 class _StoreWatch:
@@ -60,7 +60,7 @@ class _StoreWatch:
         self.failures = 0
         self.wake = asyncio.Event()
 
-    async def look(self, opening: Opening) -> None:
+    async def look(self, opening: BackupContext) -> None:
         """One look. Raises nothing that the store or its host can cause."""
         self.wake.clear()
         try:
@@ -114,7 +114,7 @@ class BackupWatch:
         self._stores: dict[str, _StoreWatch] = {}
         self._jobs: tuple[Job, ...] | None = None
         self._unsettled: tuple[str, ...] = ()
-        self._half_done: tuple[HalfDone, ...] = ()
+        self._half_done: tuple[InterruptedRestore, ...] = ()
         self._ended = asyncio.Event()
         """A job has ended: it may have left a restore half done, or settled one."""
         self._shown = asyncio.Event()
@@ -225,7 +225,7 @@ class BackupWatch:
         if not await asyncio.to_thread(_was_restored):
             self._half_done = ()
             return
-        half_done = await asyncio.to_thread(importlib.import_module, "lilfox_tui.backup.half_done")
+        half_done = await asyncio.to_thread(importlib.import_module, "lilfox_tui.backup.restores.interrupted")
         async with self._opening() as opening:
             self._half_done = tuple(await half_done.half_done(opening))
 
@@ -241,7 +241,7 @@ class BackupWatch:
                     group.create_task(self._look_at(watch, opening))
                 group.create_task(self._judge_by_the_clock())
 
-    async def _look_at(self, watch: _StoreWatch, opening: Opening) -> None:
+    async def _look_at(self, watch: _StoreWatch, opening: BackupContext) -> None:
         while True:
             await watch.look(opening)
             self._publish()
@@ -257,10 +257,10 @@ class BackupWatch:
             await asyncio.to_thread(importlib.import_module, f"lilfox_tui.backup.{name}")
         await asyncio.to_thread(importlib.import_module, "lilfox_tui.monitor.plan_levels")
 
-    def _opening(self) -> Opening:
-        from lilfox_tui.backup.opening import Opening
+    def _opening(self) -> BackupContext:
+        from lilfox_tui.backup.context import BackupContext
 
-        return Opening(self._config, lent=self._lent)
+        return BackupContext(self._config, lent=self._lent)
 
     def _lent(self, name: str | None) -> Host | None:
         """A host that is watched anyway; this machine is opened anew, that costs nothing."""
@@ -298,7 +298,7 @@ class BackupWatch:
                 yield self._view("", store, now)
 
     def _view(self, plan: str, store: str, now: datetime) -> PlanView:
-        from lilfox_tui.backup.names import local_zone
+        from lilfox_tui.backup.sets.names import local_zone
         from lilfox_tui.monitor.plan_levels import plan_view
 
         watch = self._stores[store]

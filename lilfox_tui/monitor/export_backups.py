@@ -49,7 +49,7 @@ def backups_families(backups: Backups | None, now: datetime) -> Iterator[Family]
 
 def _by_state(views: Sequence[tuple[Labels, PlanView]]) -> list[tuple[Labels, float]]:
     """Each state is told, also with 0: an alert is to see it come."""
-    from lilfox_tui.backup.status import Status
+    from lilfox_tui.backup.sets.model import Status
 
     return [
         ((*labels, ("state", state.value)), float(sum(found.status == state for found in view.sets)))

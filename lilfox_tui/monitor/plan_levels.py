@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, tzinfo
 
-from lilfox_tui.backup.model import BackupSet
-from lilfox_tui.backup.schedule import Late, late, next_due
-from lilfox_tui.backup.status import Status
+from lilfox_tui.backup.schedule import LatePlan, late, next_due
+from lilfox_tui.backup.sets.model import BackupSet, Status
 from lilfox_tui.config.model import PlanConfig
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import Message, listed, tr
@@ -68,7 +67,7 @@ def plan_view(
     )
 
 
-def _since(is_late: Late | None, outage: Unavailable | None, now: datetime) -> datetime:
+def _since(is_late: LatePlan | None, outage: Unavailable | None, now: datetime) -> datetime:
     """The earliest that is known of what is wrong."""
     return min([now, *([is_late.due] if is_late is not None else []), *([outage.since] if outage is not None else [])])
 
@@ -84,7 +83,7 @@ def _unread(
 
 
 def _of_plan(
-    config: PlanConfig, own: Sequence[BackupSet], is_late: Late | None, last: Job | None, now: datetime
+    config: PlanConfig, own: Sequence[BackupSet], is_late: LatePlan | None, last: Job | None, now: datetime
 ) -> Iterator[tuple[Level, Message]]:
     if not own:
         never = Level.UNKNOWN if config.schedule is None else Level.DEGRADED

@@ -7,11 +7,10 @@ from typing import Any, Literal
 
 from msgspec.structs import replace
 
-from lilfox_tui.backup import manifest as manifests
-from lilfox_tui.backup.manifest import Manifest, Part, Proof, detail_json
-from lilfox_tui.backup.model import BackupSet, FoundPart
-from lilfox_tui.backup.schedule import Late
-from lilfox_tui.backup.status import Status, state_of
+from lilfox_tui.backup.schedule import LatePlan
+from lilfox_tui.backup.sets import manifest as manifests
+from lilfox_tui.backup.sets.manifest import Manifest, ManifestPart, Proof, detail_json
+from lilfox_tui.backup.sets.model import BackupSet, FoundPart, Status, state_of
 from lilfox_tui.config.model import KeepConfig, PlanConfig
 from lilfox_tui.errors import HostUnreachable
 from lilfox_tui.feed import Unavailable
@@ -30,7 +29,7 @@ PLAN = PlanConfig(
 def found_part(name: str, source: str, kind: str, size: int, **detail: Any) -> FoundPart:
     """A part of a described set."""
     source_kind = "postgresql" if kind.startswith("postgresql") else "files"
-    said = Part(
+    said = ManifestPart(
         name=name,
         source=source,
         source_kind=source_kind,
@@ -188,7 +187,7 @@ def broken() -> Backups:
         made_set(timedelta(days=4, hours=1, minutes=12, seconds=44), "intact"),
         old_set(timedelta(days=9, hours=1, minutes=12, seconds=44)),
     )
-    late = Late(NOW - timedelta(hours=25), NOW - timedelta(days=2))
+    late = LatePlan(NOW - timedelta(hours=25), NOW - timedelta(days=2))
     reasons = (
         tr("late: due {age} ago; the newest good set is {old} old", age="25 h", old="2 d 1 h"),
         tr("the newest set is broken: {reason}", reason=bad),

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lilfox_tui.backup.check import Check
-from lilfox_tui.backup.model import BackupSet
-from lilfox_tui.backup.source import Change
-from lilfox_tui.backup.wish import Wish
+from lilfox_tui.backup.checks import Check
+from lilfox_tui.backup.plan import BackupRequest
+from lilfox_tui.backup.sets.model import BackupSet
+from lilfox_tui.backup.source import RestoreChange
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.jobs.model import Began, Ended, Event, Intent, Moved, Progress, Request, Said
 from tests.app.backups_made import MIB, NOW
@@ -28,9 +28,9 @@ class StandIn:
             Check("server", "good", "17.5, the same as the set's"),
             Check("room", "good", "80G"),
         ]
-        self.more_changes: list[Change] = []
+        self.more_changes: list[RestoreChange] = []
         self.error: LilFoxError | None = None
-        self.looked: list[Wish] = []
+        self.looked: list[BackupRequest] = []
         self.started: list[Request] = []
         self.refusal: LilFoxError | None = None
         self.answering = asyncio.Event()
@@ -52,7 +52,7 @@ class StandIn:
         patch.setattr("lilfox_tui.app.job_log.events", self.events)
 
     @asynccontextmanager
-    async def looked_at(self, wish: Wish) -> AsyncIterator[tuple[BackupSet | None, StandIn]]:
+    async def looked_at(self, wish: BackupRequest) -> AsyncIterator[tuple[BackupSet | None, StandIn]]:
         """As ``backup/effects.py``."""
         self.looked.append(wish)
         if self.error is not None:
@@ -76,15 +76,18 @@ class StandIn:
             heard(check)
         return self.all_checks
 
-    async def changes(self) -> dict[str, list[Change]]:
+    async def changes(self) -> dict[str, list[RestoreChange]]:
         """Rows of tables, and files."""
         return {
             "database": [
-                Change("public.users", "1190", "1204"),
-                Change("public.orders", "88300", "88210", lost_rows=90),
+                RestoreChange("public.users", "1190", "1204"),
+                RestoreChange("public.orders", "88300", "88210", lost_rows=90),
                 *self.more_changes,
             ],
-            "uploads": [Change("avatars/7.png", "", "added"), Change("avatars/9.png", "newer", "older", lost_files=1)],
+            "uploads": [
+                RestoreChange("avatars/7.png", "", "added"),
+                RestoreChange("avatars/9.png", "newer", "older", lost_files=1),
+            ],
         }
 
     def start(self, request: Request) -> str:

@@ -11,11 +11,11 @@ from msgspec.structs import replace
 
 from lilfox_tui.app.dialogs.chooser import Chooser
 from lilfox_tui.app.dialogs.confirm import Confirm
-from lilfox_tui.backup import journal, keeping
-from lilfox_tui.backup.journal import Restored
-from lilfox_tui.backup.keeping import KeptLine
+from lilfox_tui.backup.plan import BackupRequest
+from lilfox_tui.backup.restores import journal, retained
+from lilfox_tui.backup.restores.journal import Restored
+from lilfox_tui.backup.restores.retained import RetainedRow
 from lilfox_tui.backup.source import Swap
-from lilfox_tui.backup.wish import Wish
 from tests.app.backups_made import NOW, healthy
 from tests.app.restore_stand_in import StandIn
 from tests.app.still import screen_text
@@ -26,10 +26,10 @@ from tests.waiting import until
 SET = "lilfox_20260328_020000"
 _SWAP = Swap(kind="postgresql", set=SET, target="lilfox", staged="lilfox_restore_1", before="lilfox_before_1")
 DONE = Restored(run="20260328-100000-3f9a", set=SET, at=NOW, stage="swapped", swaps=(_SWAP,))
-DATABASE = KeptLine(
+DATABASE = RetainedRow(
     restored=DONE, host="db-1", target="lilfox", name="lilfox_before_20260328_100000", there=True, size_bytes=412 << 20
 )
-FOLDER = KeptLine(
+FOLDER = RetainedRow(
     restored=DONE,
     host="",
     target="/srv/lilfox/uploads",
@@ -37,10 +37,10 @@ FOLDER = KeptLine(
     there=True,
     size_bytes=9 << 20,
 )
-GONE = KeptLine(
+GONE = RetainedRow(
     restored=replace(DONE, run="20260301-100000-aaaa"), host="", target="lilfox", name="lilfox_before_1", there=False
 )
-LEFT = KeptLine(restored=None, host="", target="lilfox", name="lilfox_drill_1", there=True)
+LEFT = RetainedRow(restored=None, host="", target="lilfox", name="lilfox_drill_1", there=True)
 
 
 @pytest.fixture
@@ -51,25 +51,25 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
 
 
 @pytest.fixture
-def kept(monkeypatch: pytest.MonkeyPatch) -> list[KeptLine]:
+def kept(monkeypatch: pytest.MonkeyPatch) -> list[RetainedRow]:
     """What the hosts tell."""
-    lines: list[KeptLine] = []
+    lines: list[RetainedRow] = []
 
-    async def all_kept(_opening: object) -> list[KeptLine]:
+    async def all_kept(_opening: object) -> list[RetainedRow]:
         return list(lines)
 
-    async def all_left(_opening: object, _plans: object) -> list[KeptLine]:
+    async def all_left(_opening: object, _plans: object) -> list[RetainedRow]:
         return []
 
     monkeypatch.setattr(journal, "read_all", lambda: [DONE])
-    monkeypatch.setattr(keeping, "all_kept", all_kept)
-    monkeypatch.setattr(keeping, "all_left", all_left)
+    monkeypatch.setattr(retained, "all_kept", all_kept)
+    monkeypatch.setattr(retained, "all_left", all_left)
     return lines
 
 
 @pytest.mark.parametrize("language", ["en", "zh_CN"])
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=lambda size: f"{size[0]}x{size[1]}")
-async def test_what_is_kept(size: tuple[int, int], language: str, kept: list[KeptLine]) -> None:
+async def test_what_is_kept(size: tuple[int, int], language: str, kept: list[RetainedRow]) -> None:
     kept += [DATABASE, FOLDER, GONE, LEFT]
     app = showing(healthy(), language=language)
     async with app.run_test(size=size) as pilot:
@@ -81,7 +81,7 @@ async def test_what_is_kept(size: tuple[int, int], language: str, kept: list[Kep
         check(f"backup-kept-{size[0]}x{size[1]}-{language}", screen_text(pilot))
 
 
-async def test_it_is_let_go_when_its_name_is_typed(stand_in: StandIn, kept: list[KeptLine]) -> None:
+async def test_it_is_let_go_when_its_name_is_typed(stand_in: StandIn, kept: list[RetainedRow]) -> None:
     kept += [DATABASE, FOLDER, LEFT]
     app = showing(healthy())
     async with app.run_test(size=(100, 30)) as pilot:
@@ -105,11 +105,11 @@ async def test_it_is_let_go_when_its_name_is_typed(stand_in: StandIn, kept: list
         await pilot.press(*("underscore" if letter == "_" else letter for letter in DATABASE.name), "enter")
         await until(lambda: stand_in.started)
         [request] = stand_in.started
-        wish = msgspec.convert(request.wanted, Wish)
+        wish = msgspec.convert(request.wanted, BackupRequest)
         assert (request.kind, wish.plan, wish.set) == ("forget", "lilfox", SET)
 
 
-async def test_what_drills_left_goes_by_its_plan(stand_in: StandIn, kept: list[KeptLine]) -> None:
+async def test_what_drills_left_goes_by_its_plan(stand_in: StandIn, kept: list[RetainedRow]) -> None:
     kept += [LEFT]
     app = showing(healthy())
     async with app.run_test(size=(100, 30)) as pilot:
@@ -119,11 +119,11 @@ async def test_what_drills_left_goes_by_its_plan(stand_in: StandIn, kept: list[K
         await until(lambda: isinstance(app.screen, Confirm) and app.screen.is_painted)
         await pilot.press(*("underscore" if letter == "_" else letter for letter in LEFT.name), "enter")
         await until(lambda: stand_in.started)
-        wish = msgspec.convert(stand_in.started[0].wanted, Wish)
+        wish = msgspec.convert(stand_in.started[0].wanted, BackupRequest)
         assert (wish.plan, wish.set) == ("lilfox", "")
 
 
-async def test_what_must_stay_says_why(stand_in: StandIn, kept: list[KeptLine]) -> None:
+async def test_what_must_stay_says_why(stand_in: StandIn, kept: list[RetainedRow]) -> None:
     kept += [DATABASE, replace(FOLDER, reason="somebody works in it")]
     app = showing(healthy())
     async with app.run_test(size=(100, 30)) as pilot:
@@ -134,7 +134,7 @@ async def test_what_must_stay_says_why(stand_in: StandIn, kept: list[KeptLine]) 
         assert len(app.screen_stack) == 1
 
 
-async def test_nothing_is_let_go_with_read_only_and_nothing_is_kept(kept: list[KeptLine]) -> None:
+async def test_nothing_is_let_go_with_read_only_and_nothing_is_kept(kept: list[RetainedRow]) -> None:
     app = showing(healthy(), read_only=True)
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("3", "K")

@@ -17,10 +17,10 @@ from lilfox_tui.app.dialogs.job_output import JobOutput
 from lilfox_tui.app.job_words import user
 from lilfox_tui.app.panes.backup.pane import BackupPane
 from lilfox_tui.app.tabs import BACKUP, METRICS
-from lilfox_tui.backup.journal import Restored
+from lilfox_tui.backup.plan import BackupRequest
+from lilfox_tui.backup.restores.journal import Restored
 from lilfox_tui.backup.source import Renames, Swap
 from lilfox_tui.backup.sources.files import Options as FilesOptions
-from lilfox_tui.backup.wish import Wish
 from lilfox_tui.config.model import HostConfig, KeepConfig, PlanConfig
 from lilfox_tui.demo.stack import Stack
 from lilfox_tui.monitor.backup_view import Backups
@@ -64,7 +64,7 @@ async def test_a_job_is_asked_for_and_started(key: str, kind: str, about: str, s
         await until(lambda: stand_in.started)
         request = stand_in.started[0]
         assert (request.kind, request.key) == (kind, about)
-        wish = msgspec.convert(request.wanted, Wish)
+        wish = msgspec.convert(request.wanted, BackupRequest)
         assert (wish.plan, wish.store, wish.set) == ("lilfox", "disk", set_id)
         await until(lambda: JOB in app.note[0])
 
@@ -86,7 +86,7 @@ async def test_a_copy_is_read_from_its_own_store(stand_in: StandIn) -> None:
         await until(lambda: isinstance(app.screen, Ask) and app.screen.is_painted)
         await pilot.press("enter")
         await until(lambda: stand_in.started)
-        wish = msgspec.convert(stand_in.started[0].wanted, Wish)
+        wish = msgspec.convert(stand_in.started[0].wanted, BackupRequest)
         assert (wish.plan, wish.store) == ("lilfox", "nas")
 
 
@@ -127,7 +127,7 @@ async def test_the_last_restore_is_undone(stand_in: StandIn, monkeypatch: pytest
     done = Restored(run="1", set="lilfox_20260328_020000", at=NOW, stage="swapped", swaps=(swap,))
     undone = replace(done, stage="undone", set="lilfox_20260329_020000")
     known = [undone, replace(done, set="other_20260329_010000"), done]
-    monkeypatch.setattr("lilfox_tui.backup.journal.read_all", lambda: known)
+    monkeypatch.setattr("lilfox_tui.backup.restores.journal.read_all", lambda: known)
     app = showing(healthy())
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("3", "u")

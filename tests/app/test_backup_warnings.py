@@ -9,10 +9,10 @@ from msgspec.structs import replace
 
 from lilfox_tui.app.dialogs.chooser import Chooser
 from lilfox_tui.app.dialogs.confirm import Confirm
-from lilfox_tui.backup.half_done import HalfDone, Side
-from lilfox_tui.backup.journal import Restored
-from lilfox_tui.backup.source import Change, Swap
-from lilfox_tui.backup.words import lost_text, status_text
+from lilfox_tui.backup.labels import lost_text, status_text
+from lilfox_tui.backup.restores.interrupted import InterruptedRestore, SwapSide
+from lilfox_tui.backup.restores.journal import Restored
+from lilfox_tui.backup.source import RestoreChange, Swap
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.backup_view import Backups
 from lilfox_tui.monitor.export import prometheus, report, worst
@@ -42,10 +42,10 @@ def half_done() -> Backups:
     )
     restored = Restored(run="20260329-031200-3f9a", set=SET, at=NOW, stage="swapping", swaps=swaps)
     sides = (
-        Side(target="lilfox", host="", standing="restored"),
-        Side(target="/srv/uploads", host="web-1", standing="before"),
+        SwapSide(target="lilfox", host="", standing="restored"),
+        SwapSide(target="/srv/uploads", host="web-1", standing="before"),
     )
-    return replace(healthy(), half_done=(HalfDone(restored=restored, sides=sides),))
+    return replace(healthy(), half_done=(InterruptedRestore(restored=restored, sides=sides),))
 
 
 @pytest.mark.fault("4.42")
@@ -98,11 +98,14 @@ async def test_the_pane_says_that_it_shows_now_while_the_screen_is_rewound() -> 
 
 @pytest.mark.fault("4.44")
 def test_what_is_lost_is_counted_in_rows_and_files() -> None:
-    changes = [Change("public.log", "1,227 rows", "0 rows", lost_rows=1227), Change("public.users", "1 row", "2 rows")]
+    changes = [
+        RestoreChange("public.log", "1,227 rows", "0 rows", lost_rows=1227),
+        RestoreChange("public.users", "1 row", "2 rows"),
+    ]
     assert lost_text(changes) == "1227 rows are newer than the backup and would be lost"
-    changes.append(Change("a.png", "newer", "older", lost_files=1))
+    changes.append(RestoreChange("a.png", "newer", "older", lost_files=1))
     assert "1 file is newer than the backup" in lost_text(changes)
-    assert lost_text([Change("public.users", "1 row", "2 rows")]) == ""
+    assert lost_text([RestoreChange("public.users", "1 row", "2 rows")]) == ""
 
 
 @pytest.mark.fault("4.44")

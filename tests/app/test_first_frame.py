@@ -53,7 +53,7 @@ def test_nothing_of_scraping_rules_and_jobs_is_imported_for_the_first_frame(tmp_
 
 def test_keys_of_its_own_cost_the_first_frame_no_more(tmp_path: Path) -> None:
     settings = {"hosts": {"here": {"local": True}}, "keys": {"zoom": "Z"}}
-    words = ("lilfox_tui.backup", "lilfox_tui.backup.words")  # of sets, in the Backup pane: a file that needs no other
+    words = ("lilfox_tui.backup", "lilfox_tui.backup.labels")  # of sets, in the Backup pane: a file that needs no other
     assert imported(tmp_path / "config.yaml", settings, *words) == "[]\n"
 
 
@@ -76,7 +76,7 @@ def test_of_backup_plans_the_first_frame_needs_their_options_alone(tmp_path: Pat
         for package in ("sources", "stores")
         for kind in plugins.kinds(f"{backup}.{package}")
     ]
-    light = [backup, f"{backup}.sources", f"{backup}.stores", f"{backup}.tree_options", *kinds]
+    light = [backup, f"{backup}.sources", f"{backup}.stores", f"{backup}.file_options", *kinds]
     assert imported(tmp_path / "config.yaml", settings, *light) == "[]\n"
 
 

@@ -13,9 +13,9 @@ from textual.widgets import Input
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.panes.backup.restore_pages import CHECKS, CONFIRM, RESULT, RUN, WHAT, WHERE
 from lilfox_tui.app.panes.backup.restore_wizard import NOTHING, RestoreWizard
-from lilfox_tui.backup.check import Check
-from lilfox_tui.backup.source import Change
-from lilfox_tui.backup.wish import Wish
+from lilfox_tui.backup.checks import Check
+from lilfox_tui.backup.plan import BackupRequest
+from lilfox_tui.backup.source import RestoreChange
 from lilfox_tui.errors import LilFoxError, UsageError
 from lilfox_tui.jobs.errors import KeyHeld
 from lilfox_tui.text import cell_width
@@ -55,8 +55,8 @@ async def confirmed(pilot: Pilot[None], word: str) -> RestoreWizard:
     return wizard
 
 
-def wish_in(stand_in: StandIn) -> Wish:
-    return msgspec.convert(stand_in.started[-1].wanted, Wish)
+def wish_in(stand_in: StandIn) -> BackupRequest:
+    return msgspec.convert(stand_in.started[-1].wanted, BackupRequest)
 
 
 @pytest.mark.parametrize("language", ["en", "zh_CN"])
@@ -292,7 +292,7 @@ async def test_errors_of_looking_do_not_end_the_screen(stand_in: StandIn) -> Non
 async def test_what_others_wrote_is_text(size: tuple[int, int], stand_in: StandIn) -> None:
     nasty = "\x1b[2J\x1b]0;owned\x07[red]bold[/red]\u202e\r\n" + "x" * 300
     stand_in.all_checks.append(Check(nasty, "warning", nasty, nasty))
-    stand_in.more_changes = [Change(nasty, nasty, nasty, lost_files=1)]
+    stand_in.more_changes = [RestoreChange(nasty, nasty, nasty, lost_files=1)]
     stand_in.result = replace(stand_in.result, message=nasty, hint=nasty, result={"kept": [nasty]})
     app = showing(healthy())
     async with app.run_test(size=size) as pilot:

@@ -13,8 +13,8 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from lilfox_tui.backup.manifest import Manifest, Proof, encoded
-from lilfox_tui.backup.names import MANIFEST, manifest_name, proof_name
+from lilfox_tui.backup.sets.manifest import Manifest, Proof, encoded
+from lilfox_tui.backup.sets.names import MANIFEST, manifest_name, proof_name
 from tests.services.postgres import Postgres
 
 MB = 1_000_000

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.backup.publishing import Heading
-from lilfox_tui.backup.store import Store
+from lilfox_tui.backup.publishing import SetHeader
+from lilfox_tui.backup.store import BackupStore
 from lilfox_tui.backup.stores import local, sftp
 from lilfox_tui.config.model import HostConfig
 from lilfox_tui.hosts.open import open_host
 from tests.services.sshd import SshdLab, sshd_lab
 
-HEADING = Heading(
+HEADING = SetHeader(
     id="lilfox_20231230_020000",
     run="1",
     plan="lilfox",
@@ -39,10 +39,10 @@ def lab() -> Iterator[SshdLab]:
 
 
 @asynccontextmanager
-async def opened(kind: str, lab: SshdLab, folder: Path, **options: object) -> AsyncIterator[Store]:
+async def opened(kind: str, lab: SshdLab, folder: Path, **options: object) -> AsyncIterator[BackupStore]:
     here = kind == "local"
     host = open_host("nas", HostConfig(local=True) if here else lab.host(lab.servers[0]), lab.ssh())
-    store: Store = (
+    store: BackupStore = (
         local.open_store("s", local.Options(path=str(folder), **options), host)  # type: ignore[arg-type]
         if here
         else sftp.open_store("s", sftp.Options(host="nas", path=str(folder), **options), host)  # type: ignore[arg-type]
@@ -72,7 +72,7 @@ async def of(size: int) -> AsyncGenerator[bytes, None]:
         yield os.urandom(65536)
 
 
-async def old_set(store: Store) -> None:
+async def old_set(store: BackupStore) -> None:
     await store.write("old", of(65536))
     await store.publish(["old"])
 
@@ -81,6 +81,6 @@ def names(folder: Path) -> list[str]:
     return sorted(name for name in os.listdir(folder) if not name.startswith(".lilfox"))
 
 
-async def hold(store: Store) -> None:
+async def hold(store: BackupStore) -> None:
     async with store.lock("backup"):
         pass

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from lilfox_tui.backup.wish import Wish
+from lilfox_tui.backup.plan import BackupRequest
 from lilfox_tui.jobs.model import Level
 from tests.faults.relay import Relay
 from tests.services.backup_lab import BackupLab
@@ -66,7 +66,7 @@ class Linked(BackupLab):
 
     def wish(self, plan: str, **changes: Any) -> dict[str, Any]:
         """What an effect is given."""
-        made: dict[str, Any] = msgspec.to_builtins(Wish(config=str(self.config), plan=plan, **changes))
+        made: dict[str, Any] = msgspec.to_builtins(BackupRequest(config=str(self.config), plan=plan, **changes))
         return made
 
     def kill(self, name: str) -> None:

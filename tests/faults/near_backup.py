@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from lilfox_tui.backup.wish import Wish
+from lilfox_tui.backup.plan import BackupRequest
 from tests.faults.relay import Relay
 from tests.services.backup_lab import BackupLab
 from tests.services.postgres import Postgres
@@ -75,7 +75,7 @@ class Near(BackupLab):
 
     def wish(self, plan: str, **changes: Any) -> dict[str, Any]:
         """What an effect is given."""
-        made: dict[str, Any] = msgspec.to_builtins(Wish(config=str(self.config), plan=plan, **changes))
+        made: dict[str, Any] = msgspec.to_builtins(BackupRequest(config=str(self.config), plan=plan, **changes))
         return made
 
     def without(self, program: str) -> None:

@@ -206,9 +206,9 @@ async def test_forty_thousand_files_take_no_more_memory(app: Path, tmp_path: Pat
 
 READING = """
 import sys
-from lilfox_tui.backup.tree.index import Index
-from lilfox_tui.backup.tree.safe import Safe
-from lilfox_tui.backup.tree.sifting import Sieve
+from lilfox_tui.backup.files.index import Index
+from lilfox_tui.backup.files.safe_members import Safe
+from lilfox_tui.backup.files.tar_filter import Sieve
 index = Index()
 sieve = Sieve(Safe(b"public/uploads", links_out=False, setuid=False), index=index)
 with open(sys.argv[1], "rb") as file:

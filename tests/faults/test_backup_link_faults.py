@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.backup import again, effects, journal
+from lilfox_tui.backup import effects, retry
+from lilfox_tui.backup.context import BackupContext
 from lilfox_tui.backup.errors import BackupError
-from lilfox_tui.backup.opening import Opening
-from lilfox_tui.backup.unsettled import settle_open
+from lilfox_tui.backup.restores import journal
+from lilfox_tui.backup.restores.interrupted import settle_open
 from tests.faults.linked_backup import Linked, Watched, linked
 from tests.faults.relay import Way
 from tests.services.postgres import Postgres
@@ -40,7 +41,7 @@ def ssh() -> Iterator[SshdLab]:
 
 @pytest.fixture
 async def lab(tmp_path: Path, server: Postgres, ssh: SshdLab, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Linked]:
-    monkeypatch.setattr(again, "WAITS_S", (0.2, 0.5, 1.0))
+    monkeypatch.setattr(retry, "WAITS_S", (0.2, 0.5, 1.0))
     async with linked(tmp_path, server, ssh) as made:
         yield made
 
@@ -109,7 +110,7 @@ async def test_15_a_link_that_does_not_come_back_ends_the_run_in_bounded_time(la
     before = sorted(path.name for path in lab.far.iterdir())
     run = stalled(lab, "nas", at("moved", "uploads_", 6 * MB), mend=False)
     began = time.monotonic()
-    with pytest.raises(again.LinkGone, match="tried 4 times"):
+    with pytest.raises(retry.LinkGone, match="tried 4 times"):
         await effects.backup(run, lab.wish("files"))
     assert time.monotonic() - began < 120
     assert [text.partition(")")[0][-6:] for text in run.tries] == ["2 of 4", "3 of 4", "4 of 4"]
@@ -215,7 +216,7 @@ async def test_46_a_link_that_goes_between_the_renames(
 ) -> None:
     digest = await broken(lab, "nightly")
     now = lab.digest()
-    where = {"database": "postgresql.swap", "uploads": "tree.renames"}[target]
+    where = {"database": "postgresql.swap", "uploads": "files.staging"}[target]
     wire = lab.wires["db"]
     run = Watched(at("phase", "swap-first"), wire.cut, wire.mend if back else nothing)
     monkeypatch.setattr(f"lilfox_tui.backup.{where}.phase", lambda name: run._hear("phase", name))
@@ -236,7 +237,7 @@ async def test_46_a_link_that_goes_between_the_renames(
         assert "lilfox backup settle" in "\n".join(settling.told("warning"))
         assert journal.read_all()[0].stage == "swapping", "nobody ordered a backup to settle it"
         _wish, config, _plan = effects.opened(lab.wish("files"))
-        async with Opening(config) as opening:
+        async with BackupContext(config) as opening:
             assert await settle_open(settling, opening, config) == []
         assert any("that was interrupted is" in text for text in settling.told("warning"))
     assert journal.read_all()[0].stage == ("swapped" if target == "uploads" else "undone")

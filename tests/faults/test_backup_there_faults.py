@@ -17,8 +17,8 @@ import pytest
 
 from lilfox_tui.backup import effects
 from lilfox_tui.backup.errors import BackupError
-from lilfox_tui.backup.postgresql.snapshot import Snapshot
-from lilfox_tui.backup.there.script import PIPELINE
+from lilfox_tui.backup.postgresql.content import DatabaseSnapshot
+from lilfox_tui.backup.remote_dump import PIPELINE
 from lilfox_tui.jobs.listing import list_jobs
 from lilfox_tui.jobs.model import Level
 from lilfox_tui.jobs.run import Outcome
@@ -152,13 +152,13 @@ async def test_15_a_silent_link_is_waited_for_and_the_dump_taken_in(lab: Near, p
 async def test_rows_that_could_not_be_counted_for_the_link_are_said(lab: Near, monkeypatch: pytest.MonkeyPatch) -> None:
     """The snapshot's session goes with the link; the dump has its own by then."""
     heard = asyncio.Event()
-    count = Snapshot.count
+    count = DatabaseSnapshot.count
 
-    async def late(self: Snapshot, *words: Any) -> Any:
+    async def late(self: DatabaseSnapshot, *words: Any) -> Any:
         await heard.wait()
         return await count(self, *words)
 
-    monkeypatch.setattr(Snapshot, "count", late)
+    monkeypatch.setattr(DatabaseSnapshot, "count", late)
     run = There(lab, lab.kill_link, heard.set)
     outcome = await effects.backup(run, lab.wish("database"))
     whole(lab, run, outcome, 2)
@@ -168,7 +168,7 @@ async def test_rows_that_could_not_be_counted_for_the_link_are_said(lab: Near, m
 
 
 async def test_the_stores_lock_is_kept_fresh_by_what_runs_there(lab: Near, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lilfox_tui.backup.there.place.PIPELINE", PIPELINE.replace("sleep 20", "sleep 0.1"))
+    monkeypatch.setattr("lilfox_tui.backup.remote_dump.PIPELINE", PIPELINE.replace("sleep 20", "sleep 0.1"))
     lock = lab.far / ".lilfox.lock"
 
     def stale() -> None:

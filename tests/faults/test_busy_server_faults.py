@@ -12,8 +12,7 @@ import pytest
 
 from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.postgresql import staging
-from lilfox_tui.backup.postgresql.access import opened
-from lilfox_tui.backup.postgresql.connection import read_url
+from lilfox_tui.backup.postgresql.connect import open_server_access, read_url
 from lilfox_tui.backup.postgresql.psql import Psql
 from lilfox_tui.backup.postgresql.server import server_of
 from tests.services.database_sets import databases
@@ -32,7 +31,9 @@ def server(request: pytest.FixtureRequest) -> Iterator[Postgres]:
 
 
 async def _drop(server: Postgres, name: str) -> None:
-    async with opened(local(), read_url(f"postgresql://{SUPERUSER}@127.0.0.1:{server.port}/postgres")) as access:
+    async with open_server_access(
+        local(), read_url(f"postgresql://{SUPERUSER}@127.0.0.1:{server.port}/postgres")
+    ) as access:
         psql = Psql(access)
         await staging.drop(psql, await server_of(psql), name)
 

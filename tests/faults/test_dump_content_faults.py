@@ -10,10 +10,9 @@ import pytest
 from msgspec import structs
 
 from lilfox_tui.backup.errors import BackupError
-from lilfox_tui.backup.postgresql.access import opened
-from lilfox_tui.backup.postgresql.connection import read_url
-from lilfox_tui.backup.postgresql.detail import Content, DatabaseDetail, DigestWay, database_detail
-from lilfox_tui.backup.postgresql.snapshot import taken
+from lilfox_tui.backup.postgresql.connect import open_server_access, read_url
+from lilfox_tui.backup.postgresql.content import take_snapshot
+from lilfox_tui.backup.postgresql.detail import DatabaseContent, DatabaseDetail, DigestWay, database_detail
 from lilfox_tui.errors import HostError
 from lilfox_tui.hosts.open import open_host
 from tests.services.kept_parts import KeptParts
@@ -75,13 +74,13 @@ async def dumped(into: KeptParts, of: Any) -> DatabaseDetail:
     return database_detail(into.details[name])
 
 
-async def counted(server: Postgres, database: str, like: Content) -> Content:
+async def counted(server: Postgres, database: str, like: DatabaseContent) -> DatabaseContent:
     """The content of a database, its digests made as ``like`` has them."""
     connection = read_url(f"postgresql://{SUPERUSER}@127.0.0.1:{server.port}/{database}")
     ways = {name: table.way for name, table in like.tables.items()}
-    async with opened(local(), connection) as access:
+    async with open_server_access(local(), connection) as access:
         version = int(server.csv("SHOW server_version_num")[0][0])
-        async with taken(access, database, version_num=version, ways=ways) as now:
+        async with take_snapshot(access, database, version_num=version, ways=ways) as now:
             await now.read_sequences()
             return await now.count()
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.backup.check import Check
+from lilfox_tui.backup.checks import Check
 from lilfox_tui.backup.errors import BackupError
-from lilfox_tui.backup.postgresql.databases import PostgreSql
+from lilfox_tui.backup.postgresql.source import PostgreSqlSource
 from lilfox_tui.config.types import Seconds
 from lilfox_tui.errors import HostError, LilFoxError
 from tests.services.kept_parts import KeptParts
@@ -43,7 +43,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Postgres]:
         yield running
 
 
-async def failure(of: PostgreSql, into: KeptParts | None = None) -> LilFoxError:
+async def failure(of: PostgreSqlSource, into: KeptParts | None = None) -> LilFoxError:
     """The error that dumping ends with; no part of a database was kept."""
     into = into or KeptParts()
     with pytest.raises((BackupError, HostError)) as caught:
@@ -54,7 +54,7 @@ async def failure(of: PostgreSql, into: KeptParts | None = None) -> LilFoxError:
     return error
 
 
-async def bad(of: PostgreSql, state: str = "bad") -> Check:
+async def bad(of: PostgreSqlSource, state: str = "bad") -> Check:
     """The one check of that state."""
     found = [check for check in await of.checks() if check.state == state]
     assert len(found) == 1, found

@@ -19,15 +19,15 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from lilfox_tui.backup import settling
+from lilfox_tui.backup.context import BackupContext, source_module
+from lilfox_tui.backup.crash_points import CRASH_AT
 from lilfox_tui.backup.errors import BackupError, HalfSwapped
-from lilfox_tui.backup.journal import Restored
-from lilfox_tui.backup.model import FoundPart
-from lilfox_tui.backup.opening import Opening, source_module
-from lilfox_tui.backup.phases import CRASH_AT
+from lilfox_tui.backup.files import staging as renames
+from lilfox_tui.backup.restores import interrupted
+from lilfox_tui.backup.restores.journal import Restored
+from lilfox_tui.backup.sets.model import FoundPart
 from lilfox_tui.backup.source import Renames, Swap
 from lilfox_tui.backup.sources import config, files
-from lilfox_tui.backup.tree import renames
 from lilfox_tui.config.model import Config
 from lilfox_tui.errors import HostError
 from lilfox_tui.hosts.base import Host
@@ -196,7 +196,7 @@ CRASHING = """
 import asyncio, sys
 import msgspec
 from lilfox_tui.backup.source import Swap
-from lilfox_tui.backup.tree.renames import swap_in
+from lilfox_tui.backup.files.staging import swap_in
 from lilfox_tui.config.model import HostConfig, SshConfig
 from lilfox_tui.hosts.open import open_host
 swap = msgspec.json.decode(sys.argv[1], type=Swap)
@@ -267,12 +267,14 @@ async def test_row_47_what_was_staged_beside_a_database_that_is_undone_goes(
     await staged(target)
     swap = target.swap_plan()
     database = SimpleNamespace(settle=settled, undo=undone)
-    monkeypatch.setattr(settling, "source_module", lambda kind: database if kind == "database" else source_module(kind))
+    monkeypatch.setattr(
+        interrupted, "source_module", lambda kind: database if kind == "database" else source_module(kind)
+    )
     first = msgspec.structs.replace(swap, kind="database", target="lilfox")
     noted = Restored(run="20231230-020000-3f9a", set="s", at=datetime.now(UTC), stage="swapping", swaps=(first, swap))
     assert sorted(os.listdir(app / "public")) != ["uploads"]
-    async with Opening(Config()) as opening:
-        await settling.settle(opening, noted)
+    async with BackupContext(Config()) as opening:
+        await interrupted.settle(opening, noted)
     assert os.listdir(app / "public") == ["uploads"]
     assert (app / U / "kept.txt").read_text() == "kept"
 
@@ -319,7 +321,7 @@ async def test_row_48_an_upload_between_the_renames_is_told_and_nothing_is_lost(
             (app / U).mkdir()
             (app / U / "new.txt").write_text("new")
 
-    monkeypatch.setattr("lilfox_tui.backup.tree.renames.phase", upload)
+    monkeypatch.setattr("lilfox_tui.backup.files.staging.phase", upload)
     with pytest.raises(HalfSwapped, match=f"is now {swap.before}"):
         await target.swap()
     assert os.listdir(swap.target) == ["new.txt"]
@@ -353,7 +355,7 @@ async def test_row_48_a_file_that_comes_in_the_last_moment_is_not_written_over(
     """It comes after it was looked whether there is one."""
     (tmp_path / "staged").write_text("staged")
     comes = 'mkdir() { command mkdir "$@"; printf theirs > "$last"; }; last=$2\n'
-    monkeypatch.setattr("lilfox_tui.backup.tree.renames._MOVE", comes + renames._MOVE)
+    monkeypatch.setattr("lilfox_tui.backup.files.staging._MOVE", comes + renames._MOVE)
     one = Renames(str(tmp_path / "target"), str(tmp_path / "staged"), "")
     with pytest.raises(BackupError, match="came there meanwhile"):
         await renames.swap_in(host, (one,), sudo=False)

@@ -18,7 +18,7 @@ import msgspec
 import pytest
 
 from lilfox_tui.backup import effects
-from lilfox_tui.backup.wish import Wish
+from lilfox_tui.backup.plan import BackupRequest
 from lilfox_tui.cli.schemas import schema
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.jobs.listing import find_job, list_jobs
@@ -179,7 +179,7 @@ async def test_what_a_server_that_died_kept_is_named_and_goes_with_the_next_run(
     lab.planned({"nightly": lab.plan(keep={"last": 3})})
     name = lab.run("nightly").stdout.strip()
     noted = Stopping(server)
-    wish = Wish(config=str(lab.config), plan="nightly", set=name)
+    wish = BackupRequest(config=str(lab.config), plan="nightly", set=name)
     try:
         with pytest.raises(LilFoxError) as caught:
             await effects.restore(noted, msgspec.to_builtins(wish))

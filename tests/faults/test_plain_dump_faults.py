@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from lilfox_tui.backup.errors import BrokenSet
-from lilfox_tui.backup.manifest import Part, PartKind, detail_json
-from lilfox_tui.backup.postgresql.clients import Programs
-from lilfox_tui.backup.postgresql.judging import judged
+from lilfox_tui.backup.postgresql.connect import ClientPrograms
 from lilfox_tui.backup.postgresql.plain import PlainDump, PlainReader, read_plain, safe_script
+from lilfox_tui.backup.postgresql.source import judge_part
+from lilfox_tui.backup.sets.manifest import ManifestPart, PartKind, detail_json
 from tests.faults.test_dump_content_faults import EVERYTHING
 from tests.services.kept_parts import KeptParts
 from tests.services.postgres import SUPERUSER, Postgres
@@ -41,10 +41,10 @@ async def blocks(data: bytes) -> AsyncIterator[bytes]:
         yield data[at : at + BLOCK]
 
 
-def said(kind: PartKind, detail: dict[str, Any]) -> Part:
+def said(kind: PartKind, detail: dict[str, Any]) -> ManifestPart:
     """A line of a manifest with that detail."""
     none = "0" * 64
-    return Part(
+    return ManifestPart(
         name="x", source="db", source_kind="postgresql", kind=kind, size_bytes=1, sha256=none, raw_bytes=1,
         raw_sha256=none, detail_json=detail_json(detail),
     )  # fmt: skip
@@ -100,13 +100,13 @@ async def test_30_the_dump_of_another_database_is_told_by_its_manifest(server: P
     await source(server, globals=False).dump(into)
     fresh(server, name="other")
     part = said("postgresql-custom", into.details["lilfox.dump"])
-    assert await judged("postgresql-custom", part, blocks(into.raw["lilfox.dump"])) == part.detail
+    assert await judge_part("postgresql-custom", part, blocks(into.raw["lilfox.dump"])) == part.detail
     other = program(server, "pg_dump", "-Fc", "-d", "other").stdout
     with pytest.raises(BrokenSet, match="it is of the database other; its manifest says lilfox"):
-        await judged("postgresql-custom", part, blocks(other))
+        await judge_part("postgresql-custom", part, blocks(other))
     created = program(server, "pg_dump", "-C", "-d", "other").stdout
     with pytest.raises(BrokenSet, match="it is of the database other"):
-        await judged("postgresql-plain", part, blocks(created))
+        await judge_part("postgresql-plain", part, blocks(created))
 
 
 async def test_26_rows_that_are_missing_in_a_plain_dump_are_counted(server: Postgres) -> None:
@@ -114,29 +114,29 @@ async def test_26_rows_that_are_missing_in_a_plain_dump_are_counted(server: Post
     await source(server, globals=False).dump(into)
     raw = into.raw["lilfox.sql"]
     part = said("postgresql-plain", into.details["lilfox.sql"])
-    await judged("postgresql-plain", part, blocks(raw))
+    await judge_part("postgresql-plain", part, blocks(raw))
     at = raw.index(b"COPY public.users ")
     first = raw.index(b"\n", at) + 1
     fewer = raw[:first] + raw[raw.index(b"\n", first) + 1 :]
     with pytest.raises(BrokenSet, match=r"public\.users has 499 rows in the dump; 500 were counted"):
-        await judged("postgresql-plain", part, blocks(fewer))
+        await judge_part("postgresql-plain", part, blocks(fewer))
 
 
 async def test_31_an_archive_without_a_manifest_is_decoded(server: Postgres) -> None:
     raw = program(server, "pg_dump", "-Fc", "-Z0", "-d", "lilfox").stdout
-    detail = await judged("postgresql-custom", None, blocks(raw))
+    detail = await judge_part("postgresql-custom", None, blocks(raw))
     assert detail["database"] == "lilfox"
     with pytest.raises(BrokenSet):
-        await judged("postgresql-custom", None, blocks(raw[: len(raw) // 2]))
+        await judge_part("postgresql-custom", None, blocks(raw[: len(raw) // 2]))
     with pytest.raises(BrokenSet, match="it is no archive by pg_dump"):
-        await judged("postgresql-custom", None, blocks(b"no archive at all"))
+        await judge_part("postgresql-custom", None, blocks(b"no archive at all"))
 
 
 def test_34_a_psql_that_cannot_be_kept_from_commands_is_known() -> None:
     safe = {"15.20", "17.12", "18.6", "19.0"}
     for text in (*safe, "12.22", "13.23", "14.19", "15.13", "15.19", "16.9", "17.5", "17.11"):
         major, minor = map(int, text.split("."))
-        assert Programs((major, minor), "/x").guards_scripts is (text in safe), text
+        assert ClientPrograms((major, minor), "/x").guards_scripts is (text in safe), text
 
 
 async def safe(data: bytes) -> tuple[bytes, list[PlainDump]]:

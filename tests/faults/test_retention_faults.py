@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lilfox_tui.backup import run as backup_run
-from lilfox_tui.backup.catalogue import read_sets
-from lilfox_tui.backup.manifest import Manifest, Proof, encoded
-from lilfox_tui.backup.names import set_id
-from lilfox_tui.backup.plan import Plan
-from lilfox_tui.backup.retention import judge
-from lilfox_tui.backup.store import Store
+from lilfox_tui.backup.plan import BackupPlan
+from lilfox_tui.backup.sets.catalogue import read_sets
+from lilfox_tui.backup.sets.manifest import Manifest, Proof, encoded
+from lilfox_tui.backup.sets.names import set_id
+from lilfox_tui.backup.sets.retention import judge
+from lilfox_tui.backup.store import BackupStore
 from lilfox_tui.backup.stores import local
 from lilfox_tui.config.loader import from_text
 from lilfox_tui.config.model import HostConfig, KeepConfig, PlanConfig, SshConfig
@@ -40,19 +40,19 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(folder: Path) -> Store:
+def store(folder: Path) -> BackupStore:
     host = open_host("h", HostConfig(local=True), SshConfig())
-    made: Store = local.open_store("s", local.Options(path=str(folder)), host)
+    made: BackupStore = local.open_store("s", local.Options(path=str(folder)), host)
     return made
 
 
-async def pruned(store: Store, keep: KeepConfig) -> list[str]:
+async def pruned(store: BackupStore, keep: KeepConfig) -> list[str]:
     """Ids of what retention removed, as after a good run."""
-    plan = Plan(name="lilfox", config=PlanConfig(sources={}, store="s", keep=keep), stores={})
+    plan = BackupPlan(name="lilfox", config=PlanConfig(sources={}, store="s", keep=keep), stores={})
     return await backup_run.prune(NotedRun(), plan, store)
 
 
-async def ids_of(store: Store) -> list[str]:
+async def ids_of(store: BackupStore) -> list[str]:
     return [found.id for found in await read_sets(store, zone=UTC)]
 
 
@@ -77,7 +77,7 @@ def renamed(manifest: Manifest, name: str, zone: ZoneInfo) -> Manifest:
     )
 
 
-async def test_row_20_in_an_hour_that_comes_twice_the_later_set_stays(folder: Path, store: Store) -> None:
+async def test_row_20_in_an_hour_that_comes_twice_the_later_set_stays(folder: Path, store: BackupStore) -> None:
     first, second = datetime(2021, 10, 31, 0, 50, tzinfo=UTC), datetime(2021, 10, 31, 1, 10, tzinfo=UTC)
     ids = [set_id("lilfox", at, BERLIN) for at in (first, second)]
     assert ids == ["lilfox_20211031_025000", "lilfox_20211031_021000"]  # by name the other way round
@@ -105,7 +105,7 @@ def test_row_20_a_clock_that_was_put_back_removes_nothing_new(step: timedelta) -
     assert before[0].id in stay
 
 
-async def test_row_21_a_set_of_2099_is_not_the_newest_good_one(folder: Path, store: Store) -> None:
+async def test_row_21_a_set_of_2099_is_not_the_newest_good_one(folder: Path, store: BackupStore) -> None:
     future = manifest_of(datetime(2099, 1, 1, tzinfo=UTC))
     put_set(folder, future, proven=True)
     for day in range(3):
@@ -116,7 +116,9 @@ async def test_row_21_a_set_of_2099_is_not_the_newest_good_one(folder: Path, sto
 
 
 @pytest.mark.parametrize("keep", [KeepConfig(last=1), KeepConfig(days=1), KeepConfig(daily=7), KeepConfig(monthly=1)])
-async def test_row_22_forty_failing_nights_leave_the_good_set(folder: Path, store: Store, keep: KeepConfig) -> None:
+async def test_row_22_forty_failing_nights_leave_the_good_set(
+    folder: Path, store: BackupStore, keep: KeepConfig
+) -> None:
     good = manifest_of(OLD)
     put_set(folder, good, proven=True)
     (folder / "postgresql").mkdir()
@@ -171,7 +173,7 @@ def test_row_23_a_plan_is_no_pattern() -> None:
 
 @pytest.mark.parametrize("keep", [KeepConfig(), KeepConfig(last=0), KeepConfig(daily=0, last=3)])
 async def test_row_23_nothing_is_removed_by_a_policy_that_keeps_nothing(
-    folder: Path, store: Store, keep: KeepConfig
+    folder: Path, store: BackupStore, keep: KeepConfig
 ) -> None:
     for day in range(3):
         put_set(folder, manifest_of(OLD + timedelta(days=day)), proven=True)
@@ -180,7 +182,7 @@ async def test_row_23_nothing_is_removed_by_a_policy_that_keeps_nothing(
     assert len(await ids_of(store)) == 3
 
 
-async def test_row_24_what_is_foreign_stays(folder: Path, store: Store, tmp_path: Path) -> None:
+async def test_row_24_what_is_foreign_stays(folder: Path, store: BackupStore, tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_bytes(b"dump")
     (folder / "lilfox_x.sql.gz").symlink_to(victim)
@@ -198,7 +200,7 @@ async def test_row_24_what_is_foreign_stays(folder: Path, store: Store, tmp_path
     assert victim.read_bytes() == b"dump"
 
 
-async def test_row_24_a_part_that_became_a_link_leads_nowhere(folder: Path, store: Store, tmp_path: Path) -> None:
+async def test_row_24_a_part_that_became_a_link_leads_nowhere(folder: Path, store: BackupStore, tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_bytes(b"dump")
     linked = manifest_of(OLD)
@@ -214,7 +216,7 @@ async def test_row_24_a_part_that_became_a_link_leads_nowhere(folder: Path, stor
 
 @pytest.mark.fault("1.24", "S13")
 async def test_row_24_a_manifest_that_names_files_elsewhere_removes_none_of_them(
-    folder: Path, store: Store, tmp_path: Path
+    folder: Path, store: BackupStore, tmp_path: Path
 ) -> None:
     victim = tmp_path / "victim_20210301_020000.dump"
     victim.write_bytes(b"dump")

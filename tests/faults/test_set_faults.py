@@ -15,10 +15,10 @@ import pyrage
 import pytest
 
 from lilfox_tui.backup import effects, run
-from lilfox_tui.backup.catalogue import read_sets
-from lilfox_tui.backup.local_store import LocalStore
+from lilfox_tui.backup.plan import BackupRequest
+from lilfox_tui.backup.sets.catalogue import read_sets
+from lilfox_tui.backup.storage.local import LocalStore
 from lilfox_tui.backup.stores.local import Options
-from lilfox_tui.backup.wish import Wish
 from lilfox_tui.errors import LilFoxError
 from tests.services.backup_lab import BackupLab
 from tests.services.manual_backup import Application, make_database
@@ -47,7 +47,7 @@ def files(tmp_path: Path) -> BackupLab:
     return BackupLab(tmp_path)
 
 
-def made(lab: BackupLab, how: str) -> Wish:
+def made(lab: BackupLab, how: str) -> BackupRequest:
     """A set in that format, and the wish to verify it."""
     changes: dict[str, object] = {"format": how} if how != "age" else {}
     if how == "age":
@@ -63,10 +63,10 @@ def made(lab: BackupLab, how: str) -> Wish:
     plan["sources"]["settings"] = {"kind": "config", "root": str(lab.folder / "app")}
     lab.planned({"nightly": plan})
     lab.run("nightly")
-    return Wish(config=str(lab.config), plan="nightly")
+    return BackupRequest(config=str(lab.config), plan="nightly")
 
 
-async def is_found(wish: Wish) -> bool:
+async def is_found(wish: BackupRequest) -> bool:
     """Whether verification says that it is broken."""
     outcome = await effects.verify(NotedRun(), msgspec.to_builtins(wish))
     return outcome.state == "failed" and outcome.exit_code == 1
@@ -200,7 +200,9 @@ async def one_night(lab: BackupLab, plan: dict[str, object], clock: type[Nights]
     """How the night's run ended."""
     lab.planned({"nightly": plan})
     try:
-        outcome = await effects.backup(NotedRun(), msgspec.to_builtins(Wish(config=str(lab.config), plan="nightly")))
+        outcome = await effects.backup(
+            NotedRun(), msgspec.to_builtins(BackupRequest(config=str(lab.config), plan="nightly"))
+        )
     except LilFoxError:
         return "failed"
     finally:
@@ -276,11 +278,11 @@ async def test_20_a_clock_that_was_put_back_is_told_and_loses_no_set(files: Back
     assert await one_night(files, plan, nights) == "ok"
     nights.at -= timedelta(days=1, hours=1)
     noted = NotedRun()
-    await effects.backup(noted, msgspec.to_builtins(Wish(config=str(files.config), plan="nightly")))
+    await effects.backup(noted, msgspec.to_builtins(BackupRequest(config=str(files.config), plan="nightly")))
     assert any("look at the clocks" in text for text in noted.told("warning"))
     assert len(await status_of(files)) == 2
     nights.at -= timedelta(minutes=1)
-    await effects.backup(NotedRun(), msgspec.to_builtins(Wish(config=str(files.config), plan="nightly")))
+    await effects.backup(NotedRun(), msgspec.to_builtins(BackupRequest(config=str(files.config), plan="nightly")))
     stamps = sorted(name[-15:] for name in await status_of(files))
     assert stamps[0] == "20260101_005900", "what was just made stays, whatever the clock says"
 
@@ -289,7 +291,7 @@ async def test_20_a_clock_that_was_put_back_is_told_and_loses_no_set(files: Back
 async def test_19_two_runs_of_one_second_are_two_sets(files: BackupLab, nights: type[Nights]) -> None:
     for _run in range(3):
         files.planned({"nightly": files.plan()})
-        await effects.backup(NotedRun(), msgspec.to_builtins(Wish(config=str(files.config), plan="nightly")))
+        await effects.backup(NotedRun(), msgspec.to_builtins(BackupRequest(config=str(files.config), plan="nightly")))
     assert sorted(name[-6:] for name in await status_of(files)) == ["020000", "020001", "020002"]
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from lilfox_tui.backup.errors import StoreError
 from lilfox_tui.backup.publishing import Publication
-from lilfox_tui.backup.store import Store
+from lilfox_tui.backup.store import BackupStore
 from lilfox_tui.backup.stores import sftp
 from lilfox_tui.errors import HostError, HostUnreachable
 from lilfox_tui.hosts.open import open_host
@@ -64,7 +64,7 @@ async def test_08_a_disk_that_is_full_when_the_manifest_comes_leaves_no_set(
 ) -> None:
     mount(place, "size=1m")
 
-    async def run(store: Store) -> None:
+    async def run(store: BackupStore) -> None:
         async with Publication(store, HEADING) as publication:
             into = publication.of("files", "files")
             await into.put("files", ".tar", "files", of(200_000))
@@ -161,7 +161,7 @@ PUBLISH = """
 import asyncio, sys
 from tests.faults.faulty_stores import HEADING, of
 from lilfox_tui.backup.publishing import Publication
-from lilfox_tui.backup.local_store import LocalStore
+from lilfox_tui.backup.storage.local import LocalStore
 from lilfox_tui.backup.stores.local import Options
 async def main():
     async with Publication(LocalStore("s", Options(path=sys.argv[1])), HEADING) as publication:
@@ -205,7 +205,7 @@ def said(call: str, folder: str) -> tuple[str, str] | None:
     return None
 
 
-def link_of(lab: SshdLab, relay: Relay, folder: Path) -> tuple[Store, AsyncExitStack]:
+def link_of(lab: SshdLab, relay: Relay, folder: Path) -> tuple[BackupStore, AsyncExitStack]:
     """A store over a wire that can be cut."""
     with lab.known_hosts.open("a") as known:
         known.write(relay.known_line())
@@ -251,7 +251,7 @@ async def test_15_a_link_that_stalls_ends_the_write_and_the_read_in_bounded_time
             relay.mend()
 
 
-async def swallow(store: Store, name: str) -> None:
+async def swallow(store: BackupStore, name: str) -> None:
     while True:
         async for _ in store.read(name):
             pass

@@ -10,13 +10,12 @@ from urllib.parse import quote
 
 import msgspec
 
-from lilfox_tui.backup.check import Check
-from lilfox_tui.backup.manifest import Part, PartKind, detail_json
-from lilfox_tui.backup.model import BackupSet, FoundPart
-from lilfox_tui.backup.source import Goal, Target
+from lilfox_tui.backup.checks import Check
+from lilfox_tui.backup.sets.manifest import ManifestPart, PartKind, detail_json
+from lilfox_tui.backup.sets.model import BackupSet, FoundPart, Status
+from lilfox_tui.backup.source import RestoreTarget, SourceRestoreSpec
 from lilfox_tui.backup.sources import postgresql
 from lilfox_tui.backup.sources.postgresql import Options
-from lilfox_tui.backup.status import Status
 from lilfox_tui.hosts.base import Host
 from tests.services.kept_parts import KeptParts
 from tests.services.postgres import SUPERUSER, Postgres
@@ -41,7 +40,7 @@ class DatabaseSet:
             "postgresql-globals" if name.startswith("globals") else _KINDS[name[name.rindex(".") :]]
         )  # fmt: skip
         digest = hashlib.sha256(raw).hexdigest()
-        said = Part(
+        said = ManifestPart(
             name=name, source="database", source_kind="postgresql", kind=kind, size_bytes=len(raw), sha256=digest,
             raw_bytes=len(raw), raw_sha256=digest,
             detail_json=detail_json(self.details.get(name, {})),
@@ -57,9 +56,11 @@ class DatabaseSet:
         for at in range(0, len(raw), _BLOCK):
             yield raw[at : at + _BLOCK]
 
-    def goal(self, **words: Any) -> Goal:
+    def goal(self, **words: Any) -> SourceRestoreSpec:
         """The whole set; ``words`` are the Goal's own. What its dump executes is right unless they say other."""
-        return Goal(set=self.found, parts=self.found.parts, blocks=self.blocks, **{"run_code": True, **words})
+        return SourceRestoreSpec(
+            set=self.found, parts=self.found.parts, blocks=self.blocks, **{"run_code": True, **words}
+        )
 
     def saying(self, **detail: Any) -> DatabaseSet:
         """The same bytes, of which the manifest says something else."""
@@ -91,13 +92,13 @@ async def dumped(options: Options, *, host: Host | None = None, manual: bool = F
     return DatabaseSet(raw, into.details, told=told)
 
 
-def target(options: Options, goal: Goal, host: Host | None = None) -> Target:
+def target(options: Options, goal: SourceRestoreSpec, host: Host | None = None) -> RestoreTarget:
     """Where the set goes."""
-    made: Target = postgresql.open_target("database", options, host or local(), goal)
+    made: RestoreTarget = postgresql.open_target("database", options, host or local(), goal)
     return made
 
 
-async def restored(options: Options, goal: Goal) -> Target:
+async def restored(options: Options, goal: SourceRestoreSpec) -> RestoreTarget:
     """Restores wholly, every check asked; the target has swapped (in a drill: compared, and taken away again)."""
     into = target(options, goal)
     assert bad(await into.checks()) == []

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any
 
-from lilfox_tui.backup.manifest import PartKind
-from lilfox_tui.backup.source import Stored
+from lilfox_tui.backup.sets.manifest import PartKind
+from lilfox_tui.backup.source import StoredPart
 from lilfox_tui.i18n import Message
 
 
 class KeptParts:
-    """An :class:`~lilfox_tui.backup.source.Into`. ``on_block`` is called with each block before it is kept."""
+    """An :class:`~lilfox_tui.backup.source.PartSink`. ``on_block`` is called with each block before it is kept."""
 
     def __init__(self, *, manual: bool = False, on_block: Callable[[bytes], None] | None = None) -> None:
         self.manual = manual
@@ -30,7 +30,7 @@ class KeptParts:
         *,
         total_bytes: int | None = None,
         packed: bool = True,
-    ) -> Stored:
+    ) -> StoredPart:
         got = []
         async for block in blocks:
             if self._on_block is not None:
@@ -38,16 +38,16 @@ class KeptParts:
             got.append(block)
         name = stem + suffix
         self.raw[name], self.kinds[name] = b"".join(got), kind
-        return Stored(name, len(self.raw[name]), len(self.raw[name]))
+        return StoredPart(name, len(self.raw[name]), len(self.raw[name]))
 
     async def put_there(self, *words: object, **more: object) -> None:
-        """See :meth:`Into.put_there`: never."""
+        """See :meth:`PartSink.put_there`: never."""
 
-    def read_back(self, part: Stored) -> AsyncGenerator[bytes, None]:
-        """See :meth:`Into.read_back`: what nobody asks for."""
+    def read_back(self, part: StoredPart) -> AsyncGenerator[bytes, None]:
+        """See :meth:`PartSink.read_back`: what nobody asks for."""
         raise NotImplementedError(part.name)
 
-    def describe(self, part: Stored, detail: dict[str, Any]) -> None:
+    def describe(self, part: StoredPart, detail: dict[str, Any]) -> None:
         self.details[part.name] = detail
 
     def note(self, text: Message | str) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from lilfox_tui.backup.postgresql.databases import PostgreSql, open_source
+from lilfox_tui.backup.postgresql.source import PostgreSqlSource, open_source
 from lilfox_tui.backup.sources.postgresql import Options
 from lilfox_tui.config.model import HostConfig
 from lilfox_tui.hosts.base import Host
@@ -23,13 +23,13 @@ def local() -> LocalHost:
     return LocalHost("here", HostConfig(local=True))
 
 
-def source(server: Postgres, *, user: str = SUPERUSER, host: Host | None = None, **options: Any) -> PostgreSql:
+def source(server: Postgres, *, user: str = SUPERUSER, host: Host | None = None, **options: Any) -> PostgreSqlSource:
     """A source of the database ``lilfox`` unless ``databases`` are given."""
     options = {"url": f"postgresql://{user}@127.0.0.1:{server.port}", "databases": ("lilfox",), **options}
     return open_source("db", Options(**options), host or local())
 
 
-def source_at(port: int, user: str = SUPERUSER) -> PostgreSql:
+def source_at(port: int, user: str = SUPERUSER) -> PostgreSqlSource:
     """A source of ``lilfox`` on the server that listens there, for processes of their own."""
     return open_source("db", Options(url=f"postgresql://{user}@127.0.0.1:{port}/lilfox", globals=False), local())
 

@@ -10,7 +10,7 @@ import sys
 
 import msgspec
 
-from lilfox_tui.backup.postgresql import pouring
+from lilfox_tui.backup.postgresql import load
 from lilfox_tui.backup.sources.postgresql import Options
 from tests.services.database_sets import dumped, target
 
@@ -47,5 +47,5 @@ async def restore(url: str, only: str) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) > 3:
-        pouring.HEAD_BYTES = int(sys.argv[3])
+        load.HEAD_BYTES = int(sys.argv[3])
     asyncio.run(restore(*sys.argv[1:3]))

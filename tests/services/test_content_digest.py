@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from lilfox_tui.backup.postgresql.access import opened
 from lilfox_tui.backup.postgresql.compare import content_of
-from lilfox_tui.backup.postgresql.connection import read_url
+from lilfox_tui.backup.postgresql.connect import open_server_access, read_url
 from tests.services.postgres import SUPERUSER, Postgres
 from tests.services.postgres_backups import fresh, local, program, script
 
@@ -66,7 +65,9 @@ def servers() -> Iterator[tuple[Postgres, Postgres]]:
 async def digest(server: Postgres) -> str:
     """Of ``every`` in ``lilfox``."""
     version = int(server.csv("SHOW server_version_num")[0][0])
-    async with opened(local(), read_url(f"postgresql://{SUPERUSER}@127.0.0.1:{server.port}/lilfox")) as access:
+    async with open_server_access(
+        local(), read_url(f"postgresql://{SUPERUSER}@127.0.0.1:{server.port}/lilfox")
+    ) as access:
         table = (await content_of(access, "lilfox", version, None)).tables["public.every"]
     assert (table.rows, table.way, table.note) == (43, "values", "")
     assert table.digest is not None

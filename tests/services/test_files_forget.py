@@ -14,9 +14,9 @@ import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.backup.errors import BackupError
-from lilfox_tui.backup.source import Swap, Target
+from lilfox_tui.backup.files import retained
+from lilfox_tui.backup.source import RestoreTarget, Swap
 from lilfox_tui.backup.sources import config, files
-from lilfox_tui.backup.tree import forgetting
 from lilfox_tui.config.model import HostConfig, SshConfig
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
@@ -53,7 +53,7 @@ async def restored(app: Path, tmp_path: Path, host: Host, **goal: Any) -> Swap:
     (app / U / "shut").chmod(0o755)
     (app / U / "shut" / "a.txt").write_text("since")
     (app / U / "shut").chmod(0o555)
-    target: Target = files.open_target("uploads", options(app), host, shelf.goal(**goal))
+    target: RestoreTarget = files.open_target("uploads", options(app), host, shelf.goal(**goal))
     await staged(target)
     swap = target.swap_plan()
     await target.swap()
@@ -231,7 +231,7 @@ async def test_what_a_drill_left_is_let_go_once_nobody_writes_to_it(app: Path, t
     assert "within the last hour" in str(found.why_not)
     assert await files.forget_left(options(app), host) == []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(forgetting, "_IDLE", forgetting._IDLE.replace("-cmin -60", "-cmin -0"))
+        patch.setattr(retained, "_IDLE", retained._IDLE.replace("-cmin -60", "-cmin -0"))
         with working_in(str(left)):
             assert await files.forget_left(options(app), host) == []
         assert await files.forget_left(options(app), host) == [str(left)]

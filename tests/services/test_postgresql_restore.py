@@ -9,8 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.backup.errors import BackupError
-from lilfox_tui.backup.model import FoundPart
-from lilfox_tui.backup.source import Change, Goal
+from lilfox_tui.backup.sets.model import FoundPart
+from lilfox_tui.backup.source import RestoreChange, SourceRestoreSpec
 from lilfox_tui.backup.sources import postgresql
 from lilfox_tui.backup.sources.postgresql import Options
 from lilfox_tui.errors import UsageError
@@ -178,20 +178,20 @@ async def test_what_would_change_is_told_by_table(server: Postgres, shop: Option
     script(server, "CREATE TABLE later (x int); INSERT INTO later VALUES (1)", "shop")
     changes = await target(shop, kept.goal()).changes()
     assert set(changes) == {
-        Change("public.users", "999 rows", "1000 rows"),
-        Change("public.orders", "499 rows", "500 rows"),
-        Change("public.log", "2 rows", "0 rows", lost_rows=2),
-        Change("public.later", "1 row", "not there", lost_rows=1),
+        RestoreChange("public.users", "999 rows", "1000 rows"),
+        RestoreChange("public.orders", "499 rows", "500 rows"),
+        RestoreChange("public.log", "2 rows", "0 rows", lost_rows=2),
+        RestoreChange("public.later", "1 row", "not there", lost_rows=1),
     }
     server.csv("DROP DATABASE shop")
-    assert await target(shop, kept.goal()).changes() == [Change("shop", "-", "3 tables")]
+    assert await target(shop, kept.goal()).changes() == [RestoreChange("shop", "-", "3 tables")]
 
 
 async def test_where_the_host_has_no_room_the_archive_is_restored_as_it_comes(
     server: Postgres, shop: Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = await dumped(shop)
-    monkeypatch.setattr("lilfox_tui.backup.postgresql.pouring.MARGIN_BYTES", 1 << 60)
+    monkeypatch.setattr("lilfox_tui.backup.postgresql.load.MARGIN_BYTES", 1 << 60)
     done: list[int] = []
     into = target(shop, kept.goal(scratch=True))
     await into.stage(done.append)
@@ -222,7 +222,7 @@ async def test_nothing_more_is_decoded_for_a_database_that_cannot_be_made(server
     assert databases(server) == ["shop"]
 
 
-def one_table(kept: DatabaseSet, only: str = "users") -> Goal:
+def one_table(kept: DatabaseSet, only: str = "users") -> SourceRestoreSpec:
     return kept.goal(only=only)
 
 

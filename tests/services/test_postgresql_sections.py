@@ -11,12 +11,10 @@ import pytest
 from msgspec import structs
 
 from lilfox_tui.backup.errors import BackupError
-from lilfox_tui.backup.postgresql import pouring, restoring
-from lilfox_tui.backup.postgresql.access import opened
-from lilfox_tui.backup.postgresql.ahead import Ahead
-from lilfox_tui.backup.postgresql.compare import content_of
-from lilfox_tui.backup.postgresql.connection import read_url
-from lilfox_tui.backup.postgresql.detail import Content, TableContent
+from lilfox_tui.backup.postgresql import load
+from lilfox_tui.backup.postgresql.compare import EarlyCounter, content_of
+from lilfox_tui.backup.postgresql.connect import open_server_access, read_url
+from lilfox_tui.backup.postgresql.detail import DatabaseContent, TableContent
 from lilfox_tui.backup.sources.postgresql import Options
 from tests.faults.test_dump_content_faults import EVERYTHING
 from tests.services.database_sets import databases, dumped, options_for, restored, target, without_others
@@ -51,15 +49,15 @@ def shop(server: Postgres) -> Iterator[Options]:
 def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[str]]]:
     """How pg_restore was run: ``kept`` with an archive that lies there, ``coming`` with one that comes; its words."""
     seen: list[tuple[str, list[str]]] = []
-    monkeypatch.setattr(pouring, "HEAD_BYTES", 256 * 1024)
+    monkeypatch.setattr(load, "HEAD_BYTES", 256 * 1024)
     for how, name, at in (("kept", "restore_archive", 5), ("coming", "restore_stream", 5)):
-        real = getattr(restoring, name)
+        real = getattr(load, name)
 
         async def noted(*words: Any, how: str = how, at: int = at, real: Any = real) -> None:
             seen.append((how, list(words[at])))
             await real(*words)
 
-        monkeypatch.setattr(restoring, name, noted)
+        monkeypatch.setattr(load, name, noted)
     return seen
 
 
@@ -67,7 +65,7 @@ async def test_everything_that_a_database_can_hold_comes_back_in_sections(
     server: Postgres, shop: Options, runs: list[tuple[str, list[str]]]
 ) -> None:
     kept = await dumped(shop)
-    assert len(kept.bytes_of_database) > pouring.HEAD_BYTES
+    assert len(kept.bytes_of_database) > load.HEAD_BYTES
     told: list[int] = []
     into = target(shop, kept.goal(scratch=True))
     await into.stage(told.append)
@@ -85,7 +83,7 @@ async def test_everything_that_a_database_can_hold_comes_back_in_sections(
 async def test_where_the_table_of_contents_is_longer_than_what_is_kept_of_it_the_archive_comes_again(
     server: Postgres, shop: Options, runs: list[tuple[str, list[str]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pouring, "HEAD_BYTES", 1)
+    monkeypatch.setattr(load, "HEAD_BYTES", 1)
     monkeypatch.setattr("tests.services.database_sets._BLOCK", 1000)
     kept = await dumped(shop)
     await restored(shop, kept.goal(scratch=True))
@@ -121,9 +119,11 @@ async def test_a_row_that_differs_is_told_also_of_a_table_that_was_counted_ahead
 
 
 @asynccontextmanager
-async def counting(server: Postgres, said: Content) -> AsyncIterator[Ahead]:
-    async with opened(local(), read_url(f"postgresql://{SUPERUSER}@127.0.0.1:{server.port}/shop")) as access:
-        ahead = Ahead(access, "shop", int(server.csv("SHOW server_version_num")[0][0]), said)
+async def counting(server: Postgres, said: DatabaseContent) -> AsyncIterator[EarlyCounter]:
+    async with open_server_access(
+        local(), read_url(f"postgresql://{SUPERUSER}@127.0.0.1:{server.port}/shop")
+    ) as access:
+        ahead = EarlyCounter(access, "shop", int(server.csv("SHOW server_version_num")[0][0]), said)
         ahead.begin()
         try:
             yield ahead
@@ -131,12 +131,14 @@ async def counting(server: Postgres, said: Content) -> AsyncIterator[Ahead]:
             await ahead.leave()
 
 
-async def content(server: Postgres) -> Content:
-    async with opened(local(), read_url(f"postgresql://{SUPERUSER}@127.0.0.1:{server.port}/shop")) as access:
+async def content(server: Postgres) -> DatabaseContent:
+    async with open_server_access(
+        local(), read_url(f"postgresql://{SUPERUSER}@127.0.0.1:{server.port}/shop")
+    ) as access:
         return await content_of(access, "shop", int(server.csv("SHOW server_version_num")[0][0]), None)
 
 
-def changed(said: Content, names: Sequence[str]) -> Content:
+def changed(said: DatabaseContent, names: Sequence[str]) -> DatabaseContent:
     """What a set would say that has other rows in these tables."""
     other = {name: structs.replace(said.tables[name], digest="1") for name in names}
     return structs.replace(said, tables={**said.tables, **other})

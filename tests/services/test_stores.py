@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.backup.errors import StoreError, StoreHeld
-from lilfox_tui.backup.store import Store
+from lilfox_tui.backup.store import BackupStore
 from lilfox_tui.backup.stores import local, sftp
 from lilfox_tui.config.model import HostConfig
 from lilfox_tui.errors import HostError, NotAllowed, UsageError
@@ -54,7 +54,7 @@ async def here(lab: SshdLab) -> AsyncIterator[Host]:
 
 
 @pytest.fixture(params=["local", "sftp", "sftp-only"])
-async def store(request: pytest.FixtureRequest, lab: SshdLab, folder: Path, here: Host) -> AsyncIterator[Store]:
+async def store(request: pytest.FixtureRequest, lab: SshdLab, folder: Path, here: Host) -> AsyncIterator[BackupStore]:
     async with opened(request.param, lab, folder, here) as made:
         yield made
 
@@ -64,7 +64,7 @@ class opened:  # noqa: N801 - it reads like a function
 
     def __init__(self, kind: str, lab: SshdLab, folder: Path, here: Host, **options: object) -> None:
         self.host = here
-        self.store: Store
+        self.store: BackupStore
         if kind == "local":
             self.store = local.open_store("s", local.Options(path=str(folder), **options), here)  # type: ignore[arg-type]
             return
@@ -72,7 +72,7 @@ class opened:  # noqa: N801 - it reads like a function
         self.host = open_host("nas", lab.host(server), lab.ssh())
         self.store = sftp.open_store("s", sftp.Options(host="nas", path=str(folder), **options), self.host)  # type: ignore[arg-type]
 
-    async def __aenter__(self) -> Store:
+    async def __aenter__(self) -> BackupStore:
         return self.store
 
     async def __aexit__(self, *_: object) -> None:
@@ -85,7 +85,7 @@ async def of(*blocks: bytes) -> AsyncGenerator[bytes, None]:
         yield block
 
 
-async def whole(store: Store, name: str) -> bytes:
+async def whole(store: BackupStore, name: str) -> bytes:
     async with aclosing(store.read(name)) as blocks:
         return b"".join([block async for block in blocks])
 
@@ -94,7 +94,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.lstat().st_mode)
 
 
-async def test_a_part_is_written_aside_published_and_read_back(store: Store, folder: Path) -> None:
+async def test_a_part_is_written_aside_published_and_read_back(store: BackupStore, folder: Path) -> None:
     data = os.urandom(9 * 1024 * 1024 + 7)
     blocks = [data[at : at + 300_000] for at in range(0, len(data), 300_000)]
     before = os.umask(0)
@@ -120,7 +120,7 @@ async def test_a_part_is_written_aside_published_and_read_back(store: Store, fol
     assert abs((entry.modified - datetime.now(UTC)).total_seconds()) < 60
 
 
-async def test_nothing_is_published_over_what_is_there_and_then_none_of_it(store: Store, folder: Path) -> None:
+async def test_nothing_is_published_over_what_is_there_and_then_none_of_it(store: BackupStore, folder: Path) -> None:
     for name in ("a", "b", "c"):
         await store.write(name, of(name.encode()))
     (folder / "b").write_bytes(b"other")
@@ -130,14 +130,14 @@ async def test_nothing_is_published_over_what_is_there_and_then_none_of_it(store
     assert (folder / "b").read_bytes() == b"other"
 
 
-async def test_a_part_that_is_there_is_not_written_into(store: Store, folder: Path) -> None:
+async def test_a_part_that_is_there_is_not_written_into(store: BackupStore, folder: Path) -> None:
     await store.write("a", of(b"one"))
     with pytest.raises(StoreError, match="already"):
         await store.write("a", of(b"two"))
     assert (folder / "a.part").read_bytes() == b"one"
 
 
-async def test_what_the_blocks_raise_goes_up_and_no_part_stays(store: Store, folder: Path) -> None:
+async def test_what_the_blocks_raise_goes_up_and_no_part_stays(store: BackupStore, folder: Path) -> None:
     async def failing() -> AsyncGenerator[bytes, None]:
         yield b"x" * 5_000_000
         raise OSError(28, "the source's own")
@@ -147,7 +147,7 @@ async def test_what_the_blocks_raise_goes_up_and_no_part_stays(store: Store, fol
     assert os.listdir(folder) == []
 
 
-async def test_a_cancelled_write_leaves_no_part(store: Store, folder: Path) -> None:
+async def test_a_cancelled_write_leaves_no_part(store: BackupStore, folder: Path) -> None:
     async def endless() -> AsyncGenerator[bytes, None]:
         while True:
             yield b"x" * 1_000_000
@@ -161,7 +161,7 @@ async def test_a_cancelled_write_leaves_no_part(store: Store, folder: Path) -> N
     assert os.listdir(folder) == []
 
 
-async def test_small_files_are_whole_or_not_there(store: Store, folder: Path) -> None:
+async def test_small_files_are_whole_or_not_there(store: BackupStore, folder: Path) -> None:
     await store.put_small("a.manifest.json", b"one")
     await store.put_small("a.manifest.json", b"two!")
     await store.put_small("postgresql/b", b"b" * 200_000)
@@ -177,7 +177,7 @@ async def test_small_files_are_whole_or_not_there(store: Store, folder: Path) ->
     assert sorted(os.listdir(folder)) == ["a.manifest.json", "large", "link", "other", "pipe", "postgresql"]
 
 
-async def test_links_folders_and_others_files_are_never_touched(store: Store, folder: Path) -> None:
+async def test_links_folders_and_others_files_are_never_touched(store: BackupStore, folder: Path) -> None:
     os.mkdir(folder)
     outside = folder.parent / "outside"
     os.mkdir(outside)
@@ -211,7 +211,7 @@ async def test_links_folders_and_others_files_are_never_touched(store: Store, fo
 
 @pytest.mark.fault("S13")
 @pytest.mark.parametrize("name", HOSTILE)
-async def test_names_that_lead_elsewhere_are_refused(store: Store, folder: Path, name: str) -> None:
+async def test_names_that_lead_elsewhere_are_refused(store: BackupStore, folder: Path, name: str) -> None:
     os.mkdir(folder)
     for attempt in (store.write(name, of(b"x")), store.put_small(name, b"x"), store.remove([name]), whole(store, name)):
         with pytest.raises(StoreError) as caught:
@@ -222,7 +222,7 @@ async def test_names_that_lead_elsewhere_are_refused(store: Store, folder: Path,
 
 
 @pytest.mark.parametrize("name", STRANGE)
-async def test_names_that_are_only_strange_are_files(store: Store, folder: Path, name: str) -> None:
+async def test_names_that_are_only_strange_are_files(store: BackupStore, folder: Path, name: str) -> None:
     await store.write(name, of(b"x"))
     await store.publish([name])
     assert await whole(store, name) == b"x"
@@ -231,7 +231,7 @@ async def test_names_that_are_only_strange_are_files(store: Store, folder: Path,
     assert os.listdir(folder) == []
 
 
-async def test_checks_tell_of_room_and_rights(store: Store, folder: Path) -> None:
+async def test_checks_tell_of_room_and_rights(store: BackupStore, folder: Path) -> None:
     checks = await store.checks(1000)
     assert [check.state for check in checks] == ["good", "good"], checks
     assert os.listdir(folder) == []
@@ -244,7 +244,7 @@ async def test_checks_tell_of_room_and_rights(store: Store, folder: Path) -> Non
     assert free > 0
 
 
-async def test_a_store_whose_parent_is_missing_is_told(store: Store, folder: Path) -> None:
+async def test_a_store_whose_parent_is_missing_is_told(store: BackupStore, folder: Path) -> None:
     folder.parent.rename(folder.parent.with_suffix(".away"))
     try:
         assert [check.state for check in await store.checks(1)] == ["bad"]
@@ -256,7 +256,7 @@ async def test_a_store_whose_parent_is_missing_is_told(store: Store, folder: Pat
         folder.parent.with_suffix(".away").rename(folder.parent)
 
 
-async def test_one_run_holds_the_store_and_the_other_says_who(store: Store, folder: Path) -> None:
+async def test_one_run_holds_the_store_and_the_other_says_who(store: BackupStore, folder: Path) -> None:
     async with store.lock("backup lilfox by cron"):
         for shared in (False, True):
             with pytest.raises(StoreHeld, match="in use by backup lilfox by cron, since") as caught:
@@ -270,7 +270,7 @@ async def test_one_run_holds_the_store_and_the_other_says_who(store: Store, fold
     assert set(os.listdir(folder)) <= {".lilfox.flock"}
 
 
-async def test_readers_share_it_and_keep_writers_out(store: Store, folder: Path) -> None:
+async def test_readers_share_it_and_keep_writers_out(store: BackupStore, folder: Path) -> None:
     with pytest.raises(StoreError, match=r"No such file|is not there"):
         async with store.lock("restore", shared=True):
             pass
@@ -284,7 +284,7 @@ async def test_readers_share_it_and_keep_writers_out(store: Store, folder: Path)
     assert set(os.listdir(folder)) <= {".lilfox.flock"}
 
 
-async def test_the_body_of_a_lock_raises_what_it_raises(store: Store, folder: Path) -> None:
+async def test_the_body_of_a_lock_raises_what_it_raises(store: BackupStore, folder: Path) -> None:
     os.mkdir(folder)
     with pytest.raises(OSError, match="mine"):
         async with store.lock("x"):
@@ -365,7 +365,7 @@ async def test_who_may_only_read_can_still_read_and_is_told_that_it_cannot_write
     assert os.listdir(folder) == ["a"]
 
 
-async def held(store: Store) -> None:
+async def held(store: BackupStore) -> None:
     async with store.lock("backup"):
         pass
 

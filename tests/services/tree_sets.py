@@ -15,23 +15,22 @@ from typing import Any
 
 from msgspec import structs
 
-from lilfox_tui.backup.manifest import Part, PartKind, detail_json
-from lilfox_tui.backup.model import BackupSet, FoundPart
-from lilfox_tui.backup.source import Goal, Source, Stored, Target
-from lilfox_tui.backup.status import Status
+from lilfox_tui.backup.sets.manifest import ManifestPart, PartKind, detail_json
+from lilfox_tui.backup.sets.model import BackupSet, FoundPart, Status
+from lilfox_tui.backup.source import BackupSource, RestoreTarget, SourceRestoreSpec, StoredPart
 from lilfox_tui.i18n import Message
 
 BLOCK = 256 * 1024
 
 
 class Shelf:
-    """An ``Into``, and what reads its parts again."""
+    """An ``PartSink``, and what reads its parts again."""
 
     def __init__(self, folder: Path, kind: str = "files") -> None:
         self.manual = False
         self.folder = folder
         self.source_kind = kind
-        self.parts: dict[str, Part] = {}
+        self.parts: dict[str, ManifestPart] = {}
         self.notes: list[str] = []
         self.created = datetime.now(UTC)
         folder.mkdir(exist_ok=True)
@@ -45,8 +44,8 @@ class Shelf:
         *,
         total_bytes: int | None = None,
         packed: bool = True,
-    ) -> Stored:
-        """See :meth:`Into.put`."""
+    ) -> StoredPart:
+        """See :meth:`PartSink.put`."""
         name = f"{stem}_20231230_020000{suffix}"
         digest = hashlib.sha256()
         size = 0
@@ -55,31 +54,31 @@ class Shelf:
                 file.write(block)
                 digest.update(block)
                 size += len(block)
-        self.parts[name] = Part(
+        self.parts[name] = ManifestPart(
             name=name, source="s", source_kind=self.source_kind, kind=kind, size_bytes=size, sha256=digest.hexdigest(),
             raw_bytes=size, raw_sha256=digest.hexdigest(),
         )  # fmt: skip
-        return Stored(name, size, size)
+        return StoredPart(name, size, size)
 
     async def put_there(self, *words: object, **more: object) -> None:
-        """See :meth:`Into.put_there`: never."""
+        """See :meth:`PartSink.put_there`: never."""
 
-    def read_back(self, part: Stored) -> AsyncGenerator[bytes, None]:
-        """See :meth:`Into.read_back`: what nobody asks for."""
+    def read_back(self, part: StoredPart) -> AsyncGenerator[bytes, None]:
+        """See :meth:`PartSink.read_back`: what nobody asks for."""
         raise NotImplementedError(part.name)
 
-    def describe(self, part: Stored, detail: dict[str, Any]) -> None:
-        """See :meth:`Into.describe`."""
+    def describe(self, part: StoredPart, detail: dict[str, Any]) -> None:
+        """See :meth:`PartSink.describe`."""
         self.parts[part.name] = structs.replace(self.parts[part.name], detail_json=detail_json(detail))
 
     def note(self, text: Message | str) -> None:
-        """See :meth:`Into.note`."""
+        """See :meth:`PartSink.note`."""
         self.notes.append(str(text))
 
     def old(self, name: str, data: bytes, kind: PartKind = "files") -> None:
         """Puts a part that no manifest tells of."""
         (self.folder / name).write_bytes(data)
-        self.parts[name] = Part(
+        self.parts[name] = ManifestPart(
             name=name, source="s", source_kind=self.source_kind, kind=kind, size_bytes=0, sha256="0" * 64,
             raw_bytes=0, raw_sha256="0" * 64,
         )  # fmt: skip
@@ -90,7 +89,7 @@ class Shelf:
             while block := await asyncio.to_thread(file.read, BLOCK):
                 yield block
 
-    def goal(self, **changes: Any) -> Goal:
+    def goal(self, **changes: Any) -> SourceRestoreSpec:
         """All parts, to where they were; those of :meth:`old` without a word of a manifest."""
         parts = tuple(
             FoundPart(
@@ -101,10 +100,10 @@ class Shelf:
         )  # fmt: skip
         found = BackupSet(id="s_20231230_020000", created=self.created, status=Status.INTACT, parts=parts)
         settings: dict[str, Any] = {"set": found, "parts": parts, "blocks": self.blocks}
-        return Goal(**(settings | changes))
+        return SourceRestoreSpec(**(settings | changes))
 
 
-async def dumped(source: Source, folder: Path, kind: str = "files") -> Shelf:
+async def dumped(source: BackupSource, folder: Path, kind: str = "files") -> Shelf:
     """What ``source`` puts; its checks must let it."""
     bad = [check for check in await source.checks() if check.state == "bad"]
     assert not bad, bad
@@ -113,7 +112,7 @@ async def dumped(source: Source, folder: Path, kind: str = "files") -> Shelf:
     return shelf
 
 
-async def staged(target: Target) -> None:
+async def staged(target: RestoreTarget) -> None:
     """``target`` checked, staged and found equal."""
     bad = [(str(check.found), str(check.hint)) for check in await target.checks() if check.state == "bad"]
     assert not bad, bad
@@ -124,13 +123,13 @@ async def staged(target: Target) -> None:
     assert comparison.differences == ()
 
 
-async def restored(target: Target) -> None:
+async def restored(target: RestoreTarget) -> None:
     """``target`` staged, and swapped in."""
     await staged(target)
     await target.swap()
 
 
-async def refused(target: Target) -> str:
+async def refused(target: RestoreTarget) -> str:
     """What the checks say that forbid to begin; they are there."""
     bad = [str(check.found) for check in await target.checks() if check.state == "bad"]
     await target.discard()

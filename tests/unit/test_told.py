@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from lilfox_tui.alerts import external, unit_notation
 from lilfox_tui.alerts.template.go_numbers import _integer
 from lilfox_tui.alerts.unit_file import _number
+from lilfox_tui.backup.files import index
 from lilfox_tui.backup.postgresql.plain import PlainReader
-from lilfox_tui.backup.tree import listing
 from lilfox_tui.config.cron import read_cron
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts import detached
@@ -75,7 +75,7 @@ READ: list[Callable[[str], object]] = [
     _integer,
     process,
     lambda word: detached._told(told(word)),
-    lambda word: listing._entry([b"a", b"f", b"644", word.encode(), f"{word}.{word}".encode(), b"u", b"g", b""]),
+    lambda word: index._listing_entry([b"a", b"f", b"644", word.encode(), f"{word}.{word}".encode(), b"u", b"g", b""]),
     lambda word: PlainReader().feed(f"-- Dumped from database version {word}.{word}\n".encode()),
     lambda word: time_of(whole(word)),
 ]

@@ -1,41 +1,145 @@
-"""What was restored, held against what the set says: rows and digests of all tables, sequences, large objects, schema;
-where only rows were counted, these."""
+"""Compares databases: what was restored with what the set records, and what is there now with what is in the set."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from time import monotonic
+from typing import Any
 
-from lilfox_tui.backup.postgresql.access import Access
-from lilfox_tui.backup.postgresql.ahead import Ahead
-from lilfox_tui.backup.postgresql.clients import Clients, Programs
-from lilfox_tui.backup.postgresql.detail import Content, DatabaseDetail, SequenceValue, TableContent
-from lilfox_tui.backup.postgresql.schema import schema_digest
-from lilfox_tui.backup.postgresql.server import Server
-from lilfox_tui.backup.postgresql.snapshot import taken
-from lilfox_tui.backup.source import Comparison
-from lilfox_tui.errors import CommandFailed
+from lilfox_tui.backup.postgresql.connect import ClientPrograms, HostClients, ServerAccess
+from lilfox_tui.backup.postgresql.content import (
+    ALONE,
+    TEXT_FORM,
+    TOGETHER,
+    counting,
+    loaded_tables,
+    schema_digest,
+    take_snapshot,
+)
+from lilfox_tui.backup.postgresql.detail import (
+    DatabaseContent,
+    DatabaseDetail,
+    DatabaseTarget,
+    SequenceValue,
+    TableContent,
+)
+from lilfox_tui.backup.postgresql.psql import PersistentPsql, Psql, SqlRefused, open_session
+from lilfox_tui.backup.postgresql.server import ServerFacts
+from lilfox_tui.backup.postgresql.server_info import ServerInfo
+from lilfox_tui.backup.source import Comparison, RestoreChange
+from lilfox_tui.errors import CommandFailed, LilFoxError
 from lilfox_tui.i18n import Message, _, listed, ngettext, ntr, tr
 from lilfox_tui.text import clean
 
+# Tables of a staging database that are counted as soon as they are loaded, while others still are and while indexes
+# are built: the cores that a restore leaves idle do what the comparison would do after it.
+#
+# A table is taken for loaded when it has bytes and nobody holds a lock to write it. That is a guess: a count proves
+# something where it is what the set says, rows and digest; every other table is counted again when all is there.
+
+
+_LOOK_EVERY_S = 0.1
+_SHARE_OF_LOOKING = 0.05
+"""Of the time, at most: a database may have very many tables."""
+
+
+class EarlyCounter:
+    """Counts what is loaded into ``database`` and is as ``said`` has it. Nothing that goes wrong here is told: what was
+    not counted is counted by the comparison."""
+
+    def __init__(self, access: ServerAccess, database: str, version_num: int, said: DatabaseContent) -> None:
+        self._access, self._database, self._version_num = access, database, version_num
+        self._wanted = {name: table for name, table in said.tables.items() if table.rows and table.digest is not None}
+        self._found: dict[str, TableContent] = {}
+        self._loaded = asyncio.Event()
+        self._counting: asyncio.Future[None] | None = None
+
+    def begin(self) -> None:
+        """The database is there, and is being loaded."""
+        self._counting = asyncio.ensure_future(self._count())
+
+    def loaded(self) -> None:
+        """All rows are in it: what is not counted yet may be counted with all cores."""
+        self._loaded.set()
+
+    async def finish(self) -> dict[str, TableContent]:
+        """The tables that are equal, once there is none left to count."""
+        if self._counting is not None:
+            await self._counting
+        return self._found
+
+    async def leave(self) -> None:
+        """Stops counting."""
+        if self._counting is not None:
+            self._counting.cancel()
+            await asyncio.gather(self._counting, return_exceptions=True)
+
+    async def _count(self) -> None:
+        with suppress(LilFoxError):
+            async with open_session(
+                self._access, self._database, version_num=self._version_num, settings=TEXT_FORM
+            ) as session:
+                for name, value in ALONE.items():
+                    await session.tell(f"SET {name} = '{value}';")
+                await self._count_loaded(session)
+
+    async def _count_loaded(self, session: PersistentPsql) -> None:
+        seen: set[int] = set()
+        together = False
+        while len(self._found) < len(self._wanted):
+            if self._loaded.is_set() and not together:
+                together = True
+                for name, value in TOGETHER.items():
+                    await session.tell(f"SET {name} = '{value}';")
+                await session.tell("RESET max_parallel_workers_per_gather;")
+            began = monotonic()
+            some = await self._loaded_tables(session, seen)
+            for row in some:
+                seen.add(row["oid"])
+                if (table := self._wanted.get(row["name"])) is not None:
+                    await self._count_one(session, row["oid"], row["name"], table)
+            if not some:
+                if together:
+                    return
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(max(_LOOK_EVERY_S, (monotonic() - began) / _SHARE_OF_LOOKING)):
+                        await self._loaded.wait()
+
+    async def _loaded_tables(self, session: PersistentPsql, seen: set[int]) -> list[dict[str, Any]]:
+        try:
+            return await session.ask(loaded_tables(sorted(seen)))
+        except SqlRefused:  # one got a lock between two looks at it
+            return []
+
+    async def _count_one(self, session: PersistentPsql, oid: int, name: str, said: TableContent) -> None:
+        for row in await session.ask_each(counting([oid], said.way)):
+            if (row["rows"], row["digest"]) == (said.rows, said.digest):
+                self._found[name] = said
+
+
+# What was restored, held against what the set says: rows and digests of all tables, sequences, large objects, schema;
+# where only rows were counted, these.
+
 
 async def content_of(
-    access: Access,
+    access: ServerAccess,
     database: str,
     version_num: int,
-    said: Content | None,
+    said: DatabaseContent | None,
     counted: Mapping[str, TableContent] | None = None,
-) -> Content:
+) -> DatabaseContent:
     """What is in ``database`` now, counted in the ways of ``said``, but for tables that are ``counted`` already. Raises
     BackupError, HostError."""
     ways = {} if said is None else {name: table.way for name, table in said.tables.items()}
-    async with taken(access, database, version_num=version_num, ways=ways) as snapshot:
+    async with take_snapshot(access, database, version_num=version_num, ways=ways) as snapshot:
         await snapshot.read_sequences()
         return await snapshot.count(counted or {})
 
 
 async def compare_database(
-    access: Access, server: Server, database: str, detail: DatabaseDetail, ahead: Ahead | None = None
+    access: ServerAccess, server: ServerFacts, database: str, detail: DatabaseDetail, ahead: EarlyCounter | None = None
 ) -> Comparison:
     """Holds ``database`` against ``detail``; ``ahead`` counts it already. Raises BackupError, HostError where it cannot
     be asked."""
@@ -62,7 +166,7 @@ async def compare_database(
     return Comparison(tuple(differences), listed(compared))
 
 
-def differing(said: Content, found: Content) -> Iterator[Message]:
+def differing(said: DatabaseContent, found: DatabaseContent) -> Iterator[Message]:
     """A sentence for each difference."""
     yield from _differing_tables(said.tables, found.tables)
     for name, value in said.sequences.items():
@@ -104,7 +208,7 @@ def _same_value(said: SequenceValue, found: SequenceValue | None) -> bool:
     return min(said.last, said.last_after) <= found.last <= max(said.last, said.last_after)
 
 
-def _ways(said: Content) -> list[str]:
+def _ways(said: DatabaseContent) -> list[str]:
     rows_only = sum(1 for table in said.tables.values() if table.digest is None and table.rows)
     words = [_("rows and content")] if rows_only < len(said.tables) or not said.tables else [_("rows")]
     if 0 < rows_only < len(said.tables):
@@ -116,7 +220,7 @@ def _ways(said: Content) -> list[str]:
     return words
 
 
-def _same_programs(detail: DatabaseDetail, server: Server, clients: Clients) -> Programs | None:
+def _same_programs(detail: DatabaseDetail, server: ServerFacts, clients: HostClients) -> ClientPrograms | None:
     """Those that write the schema of an equal database as it was written when it was dumped."""
     if (detail.server_version_num or 0) // 10000 != server.major:
         return None
@@ -124,7 +228,9 @@ def _same_programs(detail: DatabaseDetail, server: Server, clients: Clients) -> 
     return next((each for each in clients.programs if str(each.major) == by), None)
 
 
-async def _differing_schema(access: Access, programs: Programs | None, database: str, said: str | None) -> list[str]:
+async def _differing_schema(
+    access: ServerAccess, programs: ClientPrograms | None, database: str, said: str | None
+) -> list[str]:
     if programs is None:
         return []
     try:
@@ -132,3 +238,60 @@ async def _differing_schema(access: Access, programs: Programs | None, database:
     except CommandFailed as error:
         return [str(error)]
     return [] if found == said else [_("the schema is another than that of the dump")]
+
+
+# What a restore would change in a database: rows per table, as they are now and as they were.
+
+
+COUNTED_UP_TO_BYTES = 1024 * 1024 * 1024
+"""Of a database: larger ones are not read for a preview, and what the planner thinks is told."""
+_ESTIMATES = """
+SELECT c.oid::regclass::text AS name, CASE WHEN c.reltuples < 0 THEN NULL ELSE c.reltuples::int8 END AS rows
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+"""
+
+
+async def changes_of(
+    access: ServerAccess, ground: ServerInfo, aim: DatabaseTarget, *, table: str = ""
+) -> list[RestoreChange]:
+    """A line for each table that would change (of ``table`` alone where one is given), most rows first.
+
+    Raises BackupError, HostError.
+    """
+    live = ground.databases.get(aim.database)
+    said = aim.detail.content
+    if live is None:
+        tables = None if said is None else ntr("{count} table", "{count} tables", len(said.tables))
+        return [RestoreChange(clean(aim.database), "-", str(tables or tr("the set does not say what is in it")))]
+    if said is None:
+        return [
+            RestoreChange(clean(aim.database), str(tr("is replaced")), str(tr("the set does not say what is in it")))
+        ]
+    about = live.size_bytes > COUNTED_UP_TO_BYTES
+    if about:
+        [rows] = await Psql(access).ask(_ESTIMATES, database=aim.database)
+        now = {row["name"]: TableContent(row["rows"]) for row in rows}
+    else:
+        now = dict((await content_of(access, aim.database, ground.server.version_num, said)).tables)
+    names = [table] if table else [*said.tables, *(name for name in now if name not in said.tables)]
+    changes = [change for name in names for change in _change(name, now.get(name), said.tables.get(name), about=about)]
+    return sorted(changes, key=lambda change: not change.newer)
+
+
+def _change(name: str, now: TableContent | None, then: TableContent | None, *, about: bool) -> Iterator[RestoreChange]:
+    more = ((now.rows if now else 0) or 0) - ((then.rows if then else 0) or 0)
+    shown = (_changes_rows(now, about=about), _changes_rows(then, about=False))
+    if shown[0] != shown[1]:
+        yield RestoreChange(clean(name), *shown, lost_rows=max(0, more))
+    elif now and then and now.digest and then.digest and now.digest != then.digest:
+        yield RestoreChange(clean(name), shown[0], _("{rows}, other content", rows=shown[1]))
+
+
+def _changes_rows(content: TableContent | None, *, about: bool) -> str:
+    if content is None:
+        return _("not there")
+    if content.rows is None:
+        return _("rows not counted")
+    rows = ngettext("{count} row", "{count} rows", content.rows)
+    return _("about {rows}", rows=rows) if about else rows

@@ -1,27 +1,316 @@
-"""One database out of its server: pg_dump's stream, and what is in it, from the same snapshot (pg_dump(1))."""
+"""Dumps a database with pg_dump: checks before it, the stream and the content of one snapshot, and why it failed."""
 
 from __future__ import annotations
 
 import asyncio
+import re
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from signal import Signals
 
-from lilfox_tui.backup.again import LINK
+from lilfox_tui.backup.checks import Check
+from lilfox_tui.backup.crash_points import phase
 from lilfox_tui.backup.errors import BackupError
-from lilfox_tui.backup.manifest import PartKind
-from lilfox_tui.backup.phases import phase
-from lilfox_tui.backup.postgresql.access import Access
-from lilfox_tui.backup.postgresql.clients import Programs
-from lilfox_tui.backup.postgresql.detail import Content
-from lilfox_tui.backup.postgresql.dump_failed import why_failed
-from lilfox_tui.backup.postgresql.schema import schema_digest
-from lilfox_tui.backup.postgresql.server import Server
-from lilfox_tui.backup.postgresql.snapshot import Snapshot, taken
-from lilfox_tui.backup.source import Command, Into, MadeThere, Stored
+from lilfox_tui.backup.postgresql.connect import ClientPrograms, ServerAccess
+from lilfox_tui.backup.postgresql.content import DatabaseSnapshot, schema_digest, take_snapshot
+from lilfox_tui.backup.postgresql.detail import DatabaseContent, DatabaseDetail
+from lilfox_tui.backup.postgresql.psql import Psql, SqlRefused, refusal_hint
+from lilfox_tui.backup.postgresql.server import (
+    Blocker,
+    DatabaseFacts,
+    ServerFacts,
+    blockers_in,
+    databases_of,
+    extensions_of,
+    server_of,
+)
+from lilfox_tui.backup.retry import LINK
+from lilfox_tui.backup.sets.manifest import PartKind
+from lilfox_tui.backup.source import DumpCommand, PartSink, RemotePart, StoredPart
 from lilfox_tui.errors import CommandFailed, LilFoxError
 from lilfox_tui.hosts.refusals import failed
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.i18n import Message, _, listed, ntr, tr
+from lilfox_tui.text import clean, human_bytes, human_duration
+
+# Why pg_dump failed and what to do, from what it said and from what the server knows now.
+#
+# The server's words come in its own language; where they are not English the words themselves are told.
+
+
+_LOCKING = re.compile(r"LOCK TABLE")
+_NO_RIGHT = re.compile(r"permission denied for (.+)")
+_HINTS = (
+    ("row-level security", tr("Dump as the tables' owner, or as a role with BYPASSRLS.")),
+    ("server version mismatch", tr("pg_dump must not be older than the server; name a newer one with binaries:")),
+    ("conflict with recovery",
+     tr("The standby had to go on replaying. Raise max_standby_streaming_delay there, set hot_standby_feedback = on, "
+        "or dump from the primary.")),
+    ("recovery is in progress", tr("A standby cannot do this; dump from the primary.")),
+    ("invalid memory alloc", tr("A value is larger than a dump can hold (1 GB as text): pg_dump can never dump it.")),
+    ("out of memory", tr("A value is too large for a dump (1 GB as text), or the server has too little memory.")),
+    ("server closed the connection", tr("The server went away in the middle: see its log.")),
+    ("terminating connection", tr("Somebody ended the session, or the server is shutting down.")),
+    ("out of shared memory", tr("Raise max_locks_per_transaction: a dump locks every table at once.")),
+)  # fmt: skip
+
+
+async def why_failed(access: ServerAccess, database: str, error: CommandFailed) -> BackupError:
+    """The cause, told so that somebody can end it. Asks the server who is in the way where that is the cause."""
+    where = f"{access.host.name}: {database}"
+    if isinstance(error.outcome, str):
+        return BackupError(
+            tr("{where}: pg_dump was ended by the signal {signal}", where=where, signal=error.outcome),
+            tr("Somebody or the kernel (no memory left?) killed it. Nothing of this dump was kept."),
+        )
+    said = _said(error.stderr)
+    if _LOCKING.search(error.stderr) and "permission denied" not in error.stderr:
+        return await _blocked(access, database, where, said)
+    if no_right := _NO_RIGHT.search(error.stderr):
+        message = tr("{where}: no right to read {what}", where=where, what=clean(no_right[1]).strip())
+        return BackupError(message, tr("GRANT pg_read_all_data TO the role that dumps, or dump as the owner."))
+    hint: Message | str = next((hint for words, hint in _HINTS if words in error.stderr), refusal_hint(error.stderr))
+    return BackupError(tr("{where}: pg_dump failed: {reason}", where=where, reason=said), hint)
+
+
+def _said(stderr: str) -> str:
+    """The line that names the error, without the program's name."""
+    lines = [line for line in stderr.splitlines() if line.strip()]
+    line = next((line for line in lines if "error:" in line), lines[-1] if lines else "")
+    return clean(line.partition("error:")[2].strip() or line)[:400]
+
+
+async def _blocked(access: ServerAccess, database: str, where: str, said: str) -> BackupError:
+    try:
+        blockers = await blockers_in(Psql(access), database=database)
+    except LilFoxError:
+        blockers = []
+    if not blockers:
+        return BackupError(
+            tr("{where}: a table stayed locked: {reason}", where=where, reason=said),
+            tr("Whoever held the lock has let it go since. Try again, or raise lock_timeout:"),
+        )
+    return BackupError(
+        tr("{where}: a table stayed locked: {blocker}", where=where, blocker=blocked_by(blockers[0])),
+        tr("Let it end, or end it: SELECT pg_terminate_backend({pid}). Or raise lock_timeout:", pid=blockers[0].pid),
+    )
+
+
+def blocked_by(blocker: Blocker) -> Message:
+    """``pid 4711 (role app, psql, idle in transaction) has public.users locked for 3m 20s``"""
+    who = listed(word for word in (_("role {role}", role=blocker.role), blocker.application, blocker.state) if word)
+    return tr(
+        "pid {pid} ({who}) has {table} locked for {time}",
+        pid=blocker.pid, who=clean(who), table=clean(blocker.table), time=human_duration(blocker.since_s),
+    )  # fmt: skip
+
+
+# Everything that can be known to fail a dump before it begins.
+
+
+CLOCK_APART_S = 30.0
+_SOME = 5
+_DUMPED = (
+    "pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname !~ '^pg_' "
+    "AND n.nspname <> 'information_schema' AND c.relpersistence <> 't' AND NOT EXISTS (SELECT FROM pg_depend d "
+    "WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')"
+)
+_UNREADABLE = (
+    f"SELECT c.oid::regclass::text AS name FROM {_DUMPED} AND c.relkind IN ('r', 'p', 'S') "
+    "AND NOT (has_schema_privilege(n.oid, 'USAGE') AND CASE c.relkind WHEN 'S' "
+    "THEN has_sequence_privilege(c.oid, 'SELECT') ELSE has_table_privilege(c.oid, 'SELECT') END) ORDER BY 1"
+)
+_HIDDEN_ROWS = (
+    f"SELECT c.oid::regclass::text AS name FROM {_DUMPED} AND c.relkind IN ('r', 'p') "
+    "AND row_security_active(c.oid) ORDER BY 1"
+)
+_COUNTS = (
+    "SELECT count(*) AS objects, count(*) FILTER (WHERE c.relkind = 'r' AND c.relpersistence = 'u') AS unlogged "
+    f"FROM {_DUMPED} AND c.relkind IN ('r', 'p')"
+)
+_LARGE_OBJECTS = (
+    "SELECT count(*) AS count FROM pg_largeobject_metadata m WHERE NOT pg_has_role(m.lomowner, 'USAGE') AND NOT EXISTS "
+    "(SELECT FROM aclexplode(m.lomacl) a WHERE a.privilege_type = 'SELECT' "
+    "AND (a.grantee = 0 OR pg_has_role(a.grantee, 'USAGE')))"
+)
+_TIMEOUTS = (
+    "SELECT DISTINCT c AS setting FROM pg_db_role_setting s CROSS JOIN unnest(s.setconfig) c WHERE s.setrole IN "
+    "(0, (SELECT oid FROM pg_roles WHERE rolname = current_user)) AND s.setdatabase IN "
+    "(0, (SELECT oid FROM pg_database WHERE datname = current_database())) AND c ~ '^[a-z_]*_timeout=' ORDER BY 1"
+)
+
+
+async def about_server(access: ServerAccess, *, globals_too: bool) -> tuple[list[Check], ServerFacts | None]:
+    """Reachable, versions, clock, standby, globals. No server where it cannot be dumped at all.
+
+    Raises BackupError, HostError where it cannot be asked.
+    """
+    server = await server_of(Psql(access))
+    about = tr("database server {server}", server=access.connection.server)
+    kind = tr("standby") if server.standby else tr("primary")
+    checks = [Check(about, "good", tr("PostgreSQL {version}, {kind}", version=server.version, kind=kind))]
+    try:
+        programs = access.clients.for_server(server.major)
+    except BackupError as error:
+        return [*checks, Check(tr("pg_dump"), "bad", error.message, error.hint)], None
+    found = tr("{version} in {folder}", version=programs.text, folder=clean(programs.folder))
+    if programs.major > server.major:
+        hint = tr("What it dumps can be restored into PostgreSQL {major} and newer only.", major=programs.major)
+        checks.append(Check(tr("pg_dump"), "warning", found, hint))
+    else:
+        checks.append(Check(tr("pg_dump"), "good", found))
+    apart = abs(server.clock - time.time())
+    if apart > CLOCK_APART_S:
+        found = tr("the server's clock is {time} away from this machine's", time=human_duration(apart))
+        checks.append(Check(tr("clock"), "warning", found, tr("Dates in names are this machine's; set both by NTP.")))
+    if globals_too and not server.superuser:
+        found = tr("{role} is no superuser: roles are kept without their passwords", role=clean(server.role))
+        hint = tr("Passwords of roles must be set anew after a restore into a new server.")
+        checks.append(Check(tr("roles"), "warning", found, hint))
+    return checks, server
+
+
+async def about_database(access: ServerAccess, server: ServerFacts, name: str) -> list[Check]:
+    """There, readable whole, nothing in the way. Raises BackupError, HostError where it cannot be asked."""
+    psql = Psql(access)
+    about = tr("database {name}", name=clean(name))
+    known = await databases_of(psql)
+    if name not in known:
+        return [Check(about, "bad", tr("there is none"), _named(known))]
+    if not known[name].allows_connections:
+        hint = tr("A restore may have left it so, or it is template0.")
+        return [Check(about, "bad", tr("it allows no connections"), hint)]
+    try:
+        return [*_of(about, known[name]), *await _readable(psql, server, name, about), *await _in_the_way(psql, name)]
+    except SqlRefused as error:
+        return [Check(about, "bad", error.message, error.hint)]
+
+
+def _named(known: dict[str, DatabaseFacts]) -> Message:
+    names = [clean(each) for each in sorted(known) if not known[each].is_template]
+    return tr("There are: {names}", names=listed(names[:20]))
+
+
+def _of(about: Message, database: DatabaseFacts) -> list[Check]:
+    found = tr("{size}, {encoding}, {collate}", size=human_bytes(database.size_bytes), encoding=database.encoding,
+               collate=database.collate)  # fmt: skip
+    if database.encoding == "SQL_ASCII":
+        hint = tr("SQL_ASCII checks no text: it can be restored into SQL_ASCII only.")
+        return [Check(about, "warning", found, hint)]
+    return [Check(about, "good", found)]
+
+
+async def _readable(psql: Psql, server: ServerFacts, name: str, about: Message) -> list[Check]:
+    unreadable, hidden, [counts], [objects], timeouts = await psql.ask(
+        _UNREADABLE, _HIDDEN_ROWS, _COUNTS, _LARGE_OBJECTS, _TIMEOUTS, database=name
+    )
+    checks = []
+    role = clean(server.role)
+    grant = tr("GRANT pg_read_all_data TO {role}, or dump as the owner.", role=role)
+    if unreadable:
+        checks.append(Check(about, "bad", tr("{role} may not read {names}", role=role, names=_some(unreadable)), grant))
+    if objects["count"] and not server.superuser:
+        found = ntr("{role} may not read {count} large object", "{role} may not read {count} large objects",
+                    int(objects["count"]), role=role)  # fmt: skip
+        checks.append(Check(about, "bad", found, tr("Dump as their owner or as a superuser.")))
+    if hidden:
+        found = tr("row-level security hides rows of {names} from {role}", names=_some(hidden), role=role)
+        checks.append(Check(about, "bad", found, tr("ALTER ROLE {role} BYPASSRLS, or dump as the owner.", role=role)))
+    if counts["objects"] > server.max_locks:
+        found = tr("{count} tables; the server can lock {most}", count=counts["objects"], most=server.max_locks)
+        checks.append(Check(about, "bad", found, tr("Raise max_locks_per_transaction; it takes a restart.")))
+    if counts["unlogged"] and server.standby:
+        found = ntr("{count} unlogged table has no rows on a standby",
+                    "{count} unlogged tables have no rows on a standby", int(counts["unlogged"]))  # fmt: skip
+        checks.append(
+            Check(about, "warning", found, tr("Their rows are left out; dump from the primary to have them."))
+        )
+    if timeouts:
+        names = clean(listed(row["setting"] for row in timeouts))
+        found = tr("{names} of {role} are set aside for the dump", names=names, role=role)
+        checks.append(Check(about, "good", found))
+    return checks
+
+
+def _some(rows: list[dict[str, str]]) -> str:
+    names = [clean(row["name"]) for row in rows[:_SOME]]
+    return listed(names) + (f" … (+{len(rows) - _SOME})" if len(rows) > _SOME else "")
+
+
+async def _in_the_way(psql: Psql, name: str) -> list[Check]:
+    hint = tr("The dump waits for it, and fails when it is there for longer than lock_timeout:")
+    return [
+        Check(tr("locks"), "warning", blocked_by(blocker), hint)
+        for blocker in await blockers_in(psql, database=name)
+        if blocker.granted
+    ]
+
+
+# What the manifest tells of a database besides its content: where it came from, and what restoring it will need.
+
+
+_SETTINGS = """
+SELECT CASE WHEN s.setrole = 0 THEN '' ELSE pg_get_userbyid(s.setrole) || ': ' END || c AS setting
+FROM pg_db_role_setting s CROSS JOIN unnest(s.setconfig) c
+WHERE s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY 1
+"""
+_TABLESPACES = """
+SELECT DISTINCT t.spcname AS name FROM pg_class c JOIN pg_tablespace t ON t.oid = c.reltablespace
+WHERE t.spcname <> 'pg_global' ORDER BY 1
+"""
+_ROLES = """
+SELECT DISTINCT r.rolname AS name FROM pg_shdepend d JOIN pg_roles r ON r.oid = d.refobjid
+WHERE d.refclassid = 'pg_authid'::regclass
+    AND (d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+        OR (d.classid = 'pg_database'::regclass
+            AND d.objid = (SELECT oid FROM pg_database WHERE datname = current_database())))
+ORDER BY 1
+"""
+_OF_ITSELF = """
+SELECT datacl::text AS acl, shobj_description(oid, 'pg_database') AS comment
+FROM pg_database WHERE datname = current_database()
+"""
+
+
+async def described_database(
+    psql: Psql,
+    server: ServerFacts,
+    programs: ClientPrograms,
+    name: str,
+    content: DatabaseContent | None,
+    schema_sha256: str | None,
+) -> DatabaseDetail:
+    """The detail of the database ``name`` of ``server``, dumped by ``programs``. Raises BackupError, HostError."""
+    found = (await databases_of(psql, database=name))[name]
+    settings, tablespaces, roles, [itself] = await psql.ask(_SETTINGS, _TABLESPACES, _ROLES, _OF_ITSELF, database=name)
+    extensions = await extensions_of(psql, database=name)
+    return DatabaseDetail(
+        database=name,
+        server_version_num=server.version_num,
+        dumped_by=programs.text,
+        system_identifier=server.system_identifier,
+        standby=server.standby,
+        owner=found.owner,
+        encoding=found.encoding,
+        collate=found.collate,
+        ctype=found.ctype,
+        locale_provider=found.locale_provider,
+        icu_locale=found.icu_locale,
+        size_bytes=found.size_bytes,
+        settings=tuple(row["setting"] for row in settings),
+        acl=itself["acl"],
+        connection_limit=found.connection_limit,
+        comment=itself["comment"],
+        extensions={row["name"]: row["version"] for row in extensions},
+        tablespaces=tuple(row["name"] for row in tablespaces),
+        roles=tuple(sorted({found.owner, *(row["name"] for row in roles)})),
+        content=content,
+        schema_sha256=schema_sha256,
+    )
+
+
+# One database out of its server: pg_dump's stream, and what is in it, from the same snapshot (pg_dump(1)).
+
 
 TRAILER = b"-- PostgreSQL database dump complete"
 GLOBALS_TRAILER = b"-- PostgreSQL database cluster dump complete"
@@ -36,14 +325,21 @@ _SHARE_OF_DISK = 1.0
 
 
 async def dump_database(
-    access: Access, server: Server, programs: Programs, database: str, into: Into, stem: str, *, lock_timeout_s: float
-) -> tuple[Stored, Content | None, str | None]:
+    access: ServerAccess,
+    server: ServerFacts,
+    programs: ClientPrograms,
+    database: str,
+    into: PartSink,
+    stem: str,
+    *,
+    lock_timeout_s: float,
+) -> tuple[StoredPart, DatabaseContent | None, str | None]:
     """Puts the database's part; gives what is in it and the digest of its schema, None where that could not be had,
     which is noted: where the dump is made on the store's host the session that counts may be lost with the link.
 
     Raises BackupError with the cause where pg_dump fails, HostError; then nothing of the part stays.
     """
-    async with taken(access, database, version_num=server.version_num) as snapshot:
+    async with take_snapshot(access, database, version_num=server.version_num) as snapshot:
         await snapshot.read_sequences()
         began = asyncio.Event()
         counting = asyncio.ensure_future(_count(snapshot, began))
@@ -66,12 +362,18 @@ async def dump_database(
 
 
 async def _put_there(
-    access: Access, database: str, into: Into, stem: str, argv: list[str], began: asyncio.Event, snapshot: Snapshot
-) -> Stored | None:
+    access: ServerAccess,
+    database: str,
+    into: PartSink,
+    stem: str,
+    argv: list[str],
+    began: asyncio.Event,
+    snapshot: DatabaseSnapshot,
+) -> StoredPart | None:
     """The part, made on the store's own host; None where that is another, or cannot."""
     suffix, kind, end = _FORMS[into.manual]
     made = await into.put_there(
-        stem, suffix, kind, Command(access.host, tuple(argv), access.sudo), began=began.set
+        stem, suffix, kind, DumpCommand(access.host, tuple(argv), access.sudo), began=began.set
     )  # fmt: skip
     if made is None:
         return None
@@ -83,7 +385,7 @@ async def _put_there(
     return made.part
 
 
-def _failed(access: Access, argv: list[str], made: MadeThere) -> CommandFailed:
+def _failed(access: ServerAccess, argv: list[str], made: RemotePart) -> CommandFailed:
     """As a stream has it: a shell tells a signal by 128 and its number."""
     signal = made.status - 128
     name = Signals(signal).name.removeprefix("SIG") if signal in set(Signals) else ""
@@ -91,8 +393,8 @@ def _failed(access: Access, argv: list[str], made: MadeThere) -> CommandFailed:
 
 
 async def _put(
-    access: Access, database: str, into: Into, stem: str, argv: list[str], began: asyncio.Event, guess: int
-) -> Stored:
+    access: ServerAccess, database: str, into: PartSink, stem: str, argv: list[str], began: asyncio.Event, guess: int
+) -> StoredPart:
     suffix, kind, end = _FORMS[into.manual]
     try:
         async with aclosing(_whole(access, argv, end, began)) as blocks:
@@ -101,7 +403,9 @@ async def _put(
         raise await why_failed(access, database, error) from None
 
 
-async def dump_globals(access: Access, programs: Programs, into: Into, *, passwords: bool) -> Stored:
+async def dump_globals(
+    access: ServerAccess, programs: ClientPrograms, into: PartSink, *, passwords: bool
+) -> StoredPart:
     """Puts roles, their memberships and settings, and tablespaces. Raises BackupError, HostError."""
     words = ["--globals-only", "--no-password", "-d", access.conninfo()]
     if not passwords:
@@ -115,11 +419,11 @@ async def dump_globals(access: Access, programs: Programs, into: Into, *, passwo
 
 
 def _pg_dump(
-    access: Access,
-    server: Server,
-    programs: Programs,
+    access: ServerAccess,
+    server: ServerFacts,
+    programs: ClientPrograms,
     database: str,
-    snapshot: Snapshot,
+    snapshot: DatabaseSnapshot,
     plain: bool,
     lock_timeout_s: float,
 ) -> list[str]:
@@ -131,7 +435,9 @@ def _pg_dump(
     return access.argv(programs.path("pg_dump"), *words, "-d", access.conninfo(database, settings))
 
 
-async def _whole(access: Access, argv: Sequence[str], end: bytes, began: asyncio.Event) -> AsyncGenerator[bytes, None]:
+async def _whole(
+    access: ServerAccess, argv: Sequence[str], end: bytes, began: asyncio.Event
+) -> AsyncGenerator[bytes, None]:
     """What the program writes; raises BackupError where ``end`` is not in the last of it although it ended well."""
     last = b""
     async with aclosing(access.host.stream(argv, sudo=access.sudo)) as blocks:
@@ -143,17 +449,22 @@ async def _whole(access: Access, argv: Sequence[str], end: bytes, began: asyncio
         raise _no_end(access)
 
 
-def _no_end(access: Access) -> BackupError:
+def _no_end(access: ServerAccess) -> BackupError:
     return BackupError(tr("{host}: pg_dump ended well, yet its dump has no end", host=access.host.name))
 
 
-async def _count(snapshot: Snapshot, began: asyncio.Event) -> Content:
+async def _count(snapshot: DatabaseSnapshot, began: asyncio.Event) -> DatabaseContent:
     await began.wait()
     return await snapshot.count()
 
 
 async def _schema(
-    access: Access, programs: Programs, database: str, snapshot: Snapshot, into: Into, began: asyncio.Event
+    access: ServerAccess,
+    programs: ClientPrograms,
+    database: str,
+    snapshot: DatabaseSnapshot,
+    into: PartSink,
+    began: asyncio.Event,
 ) -> str | None:
     await began.wait()
     try:
@@ -164,8 +475,8 @@ async def _schema(
 
 
 async def _counted(
-    counting: asyncio.Future[Content], into: Into, database: str, also: tuple[type[LilFoxError], ...] = ()
-) -> Content | None:
+    counting: asyncio.Future[DatabaseContent], into: PartSink, database: str, also: tuple[type[LilFoxError], ...] = ()
+) -> DatabaseContent | None:
     told: tuple[type[LilFoxError], ...] = (BackupError, *also)
     try:
         return await counting
@@ -177,7 +488,7 @@ async def _counted(
         return None
 
 
-async def _read(reading: asyncio.Future[str | None], into: Into, database: str) -> str | None:
+async def _read(reading: asyncio.Future[str | None], into: PartSink, database: str) -> str | None:
     try:
         return await reading
     except LINK as error:

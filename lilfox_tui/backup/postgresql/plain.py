@@ -1,4 +1,4 @@
-r"""Reading a plain dump (a script for psql): whether it is whole, what is in it, and a stream that is safe to run.
+"""Reading a plain dump (a script for psql): whether it is whole, what is in it, and a stream that is safe to run.
 
 What may be run holds none of psql's own commands; the dump's pair of ``\restrict`` is taken off and a fresh one with a
 random key is put around it, so that psql refuses whatever this reader should have overlooked (CVE-2025-8714). It tells
@@ -15,9 +15,9 @@ from secrets import token_hex
 from msgspec import Struct
 
 from lilfox_tui.backup.errors import BrokenSet
-from lilfox_tui.backup.postgresql.detail import Content, DatabaseDetail, SequenceValue, TableContent
-from lilfox_tui.backup.postgresql.executing import Executed, Executing
-from lilfox_tui.backup.postgresql.plain_lexer import Lexer, command_refused, refused
+from lilfox_tui.backup.postgresql.detail import DatabaseContent, DatabaseDetail, SequenceValue, TableContent
+from lilfox_tui.backup.postgresql.executed_code import ExecutedCode, ExecutedCodeFinder
+from lilfox_tui.backup.postgresql.psql_lexer import Lexer, command_refused, refused
 from lilfox_tui.i18n import tr
 from lilfox_tui.text import clean
 from lilfox_tui.told import whole
@@ -89,7 +89,7 @@ class PlainDump(Struct, frozen=True, kw_only=True):
     tablespaces: tuple[str, ...]
     settings: tuple[str, ...]
     """Names that it sets, which an older server may not know (``transaction_timeout``)."""
-    executed: tuple[Executed, ...] = ()
+    executed: tuple[ExecutedCode, ...] = ()
     """What it runs at a restore."""
 
     def detail(self) -> DatabaseDetail:
@@ -103,7 +103,7 @@ class PlainDump(Struct, frozen=True, kw_only=True):
             extensions=dict.fromkeys(self.extensions, ""),
             tablespaces=self.tablespaces,
             roles=self.roles,
-            content=Content(tables=tables, sequences=self.sequences, large_objects=self.large_objects),
+            content=DatabaseContent(tables=tables, sequences=self.sequences, large_objects=self.large_objects),
         )
 
 
@@ -111,10 +111,12 @@ class PlainReader:
     """Reads one dump block by block. ``cluster``: the globals that pg_dumpall writes. ``heard`` is told what the dump
     runs whenever that has become more, before the statement is passed on; it may raise."""
 
-    def __init__(self, *, cluster: bool = False, heard: Callable[[Executing], None] = lambda _executing: None) -> None:
+    def __init__(
+        self, *, cluster: bool = False, heard: Callable[[ExecutedCodeFinder], None] = lambda _executing: None
+    ) -> None:
         self._cluster = cluster
         self._heard = heard
-        self._executing = Executing()
+        self._executing = ExecutedCodeFinder()
         self._told = 0
         self._header, self._trailer = (CLUSTER_HEADER, CLUSTER_TRAILER) if cluster else (HEADER, TRAILER)
         self._lexer = Lexer(self)
@@ -172,7 +174,7 @@ class PlainReader:
         )
 
     def statement(self, text: bytes, whole: bool) -> bool:
-        """See :class:`plain_lexer.Reader`."""
+        """See :class:`psql_lexer.ScriptListener`."""
         if not self._headed:
             raise self._no_dump()
         if self._ended:
@@ -206,7 +208,7 @@ class PlainReader:
             self._heard(self._executing)
 
     def comment(self, text: bytes) -> None:
-        """See :class:`plain_lexer.Reader`."""
+        """See :class:`psql_lexer.ScriptListener`."""
         line = text.rstrip()
         if line == self._header:
             self._headed = True
@@ -219,7 +221,7 @@ class PlainReader:
             self._program = found[1].decode("ascii", "replace")
 
     def command(self, line: bytes) -> None:
-        r"""See :class:`plain_lexer.Reader`. Only the dump's own pair of \restrict, and one \connect."""
+        r"""See :class:`psql_lexer.ScriptListener`. Only the dump's own pair of \restrict, and one \connect."""
         if found := _KEY.fullmatch(line):
             opens = not found[1]
             if opens == self._opened or (self._key is not None and found[2] != self._key):
@@ -237,7 +239,7 @@ class PlainReader:
             raise command_refused(line)
 
     def copied(self, table: bytes, rows: int) -> None:
-        """See :class:`plain_lexer.Reader`."""
+        """See :class:`psql_lexer.ScriptListener`."""
         name = table.decode("utf-8", "replace")
         self._tables[name] = self._tables.get(name, 0) + rows
 

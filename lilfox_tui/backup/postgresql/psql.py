@@ -1,21 +1,27 @@
-r"""Questions and orders to a server by psql (psql(1)): a script on stdin, answers as JSON.
-
-Names and texts get into SQL by psql's own quoting only: ``:"name"`` and ``:'text'`` of what was given as variables.
-"""
+"""Queries by psql (psql(1)): one script a session, or one session that answers statement after statement."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from lilfox_tui.backup.errors import BackupError
-from lilfox_tui.backup.postgresql.access import Access
+from lilfox_tui.backup.postgresql.connect import ServerAccess
+from lilfox_tui.errors import HostUnreachable, LinkLost
+from lilfox_tui.hosts.base import Loop
 from lilfox_tui.hosts.script import new_tick
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.redact import redact
 from lilfox_tui.text import clean
+
+# Questions and orders to a server by psql (psql(1)): a script on stdin, answers as JSON.
+#
+# Names and texts get into SQL by psql's own quoting only: ``:"name"`` and ``:'text'`` of what was given as variables.
+
 
 ASK_TIMEOUT_S = 60.0
 SETTINGS = {
@@ -73,7 +79,7 @@ class NoConnection(BackupError):
 class Psql:
     """Asks one server. Each call is one session, ended with it."""
 
-    def __init__(self, access: Access, *, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(self, access: ServerAccess, *, settings: Mapping[str, str] | None = None) -> None:
         """``settings`` go over :data:`SETTINGS` for every session."""
         self.access = access
         self._settings = {**SETTINGS, **(settings or {})}
@@ -164,3 +170,96 @@ def refusal_hint(said: str) -> Message | str:
         if any(word in said for word in words):
             return hint
     return ""
+
+
+# Variables of psql for names and texts of any kind: ``:"name"`` and ``:'name'`` then quote them (psql(1), \set).
+
+
+def variable(name: str, value: str) -> str:
+    r"""The line that sets ``name`` to ``value``. Within single quotes psql knows ``''``, ``\n`` and ``\\`` alone of
+    what may be in it, and expands nothing. Raises ValueError for a NUL byte."""
+    if "\0" in value:
+        raise ValueError("a variable cannot hold a NUL byte")
+    escaped = value.replace("\\", "\\\\").replace("'", "''").replace("\n", "\\n").replace("\r", "\\r")
+    return f"\\set {name} '{escaped}'"
+
+
+# A kept psql: one session of a database that answers one statement after the other and ends with whoever asks.
+#
+# psql reads its statements from a shell that passes on each line it gets. When the asking process is gone, however that
+# happened, the shell reads the end of its input and ends its whole process group; a server that still counts notices by
+# itself that nobody listens (``client_connection_check_interval``, from 14 on).
+
+
+LONGEST_S = 7 * 86400.0
+"""For a count of the largest tables; a dead link or a dead server is noticed before."""
+_NOTICED = "client_connection_check_interval"
+_STATE = "@@LILFOX-STATE@@"
+_RELAY = r"""
+{
+    while IFS= read -r line; do
+        printf '%s\n\\echo @@LILFOX-STATE@@ :SQLSTATE :LAST_ERROR_MESSAGE\n' "${line#* }"
+        printf '\\echo @@LILFOX-END@@ %s\n' "${line%% *}"
+    done
+    kill -TERM 0
+} | {
+    PSQL 2>/dev/null
+    kill -TERM 0
+}
+"""
+
+
+class PersistentPsql:
+    """Made by :func:`open_session`. Statements are single lines."""
+
+    def __init__(self, access: ServerAccess, loop: Loop) -> None:
+        self._access, self._loop = access, loop
+
+    async def tell(self, line: str, *, timeout_s: float = LONGEST_S) -> list[str]:
+        """The lines that psql prints for ``line`` (SQL or a command of psql). Raises SqlRefused for the last statement
+        in it, BackupError where the session has ended, HostError."""
+        if "\n" in line:
+            raise ValueError("a statement of a kept session is one line")
+        try:
+            answer = await self._loop.ask(line, timeout_s=timeout_s)
+        except LinkLost:
+            raise
+        except HostUnreachable as error:
+            where = f"{self._access.host.name}: {self._access.connection.server}"
+            raise BackupError(
+                tr("{where}: the session that counts has ended: {reason}", where=where, reason=error.message)
+            ) from None
+        *lines, state = answer.decode("utf-8", "replace").removesuffix("\n").split("\n")
+        _, sqlstate, *said = state.split(" ", 2)
+        if sqlstate != "00000":
+            text = clean(redact(" ".join(said)))[:400]
+            raise SqlRefused(
+                tr("{where}: {reason}", where=self._access.connection.server, reason=text), sqlstate=sqlstate, said=text
+            )
+        return lines
+
+    async def ask(self, query: str, *, timeout_s: float = LONGEST_S) -> list[dict[str, Any]]:
+        """The rows of one query (no final ``;``). Raises as :meth:`tell`."""
+        statement = f"SELECT row_to_json(q) FROM ({query}) q;"  # noqa: S608 - queries of ours
+        lines = await self.tell(statement, timeout_s=timeout_s)
+        return [json.loads(line) for line in lines]
+
+    async def ask_each(self, query: str, *, timeout_s: float = LONGEST_S) -> list[dict[str, Any]]:
+        r"""Runs the statements that ``query`` makes (\gexec), each of which gives a row of JSON; those that are refused
+        give none. Raises BackupError where the session has ended, HostError."""
+        lines = await self.tell(f"{query} \\gexec \\\\ SELECT 1 \\g /dev/null", timeout_s=timeout_s)
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+
+@asynccontextmanager
+async def open_session(
+    access: ServerAccess, database: str, *, version_num: int, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[PersistentPsql]:
+    """A session of ``database``, ended with the context and with this process. Raises HostError."""
+    own = {**SETTINGS, **(settings or {})}
+    if version_num >= 140000:
+        own[_NOTICED] = "2s"
+    psql = [access.clients.newest.path("psql"), *WORDS, "-d", access.conninfo(database, own)]
+    script = access.script(_RELAY.replace("PSQL", shlex.join(psql)))
+    async with access.host.loop(script, sudo=access.sudo) as loop:
+        yield PersistentPsql(access, loop)

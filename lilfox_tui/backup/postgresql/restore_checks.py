@@ -1,20 +1,37 @@
-"""Whether a database can be restored to a server: what is asked before the first write."""
+"""Checks before a restore: the server, what the dump needs of it, its disk, and what the dump executes."""
 
 from __future__ import annotations
 
-from lilfox_tui.backup.check import Check
-from lilfox_tui.backup.postgresql.access import Access
-from lilfox_tui.backup.postgresql.aim import Aim
-from lilfox_tui.backup.postgresql.claim import HOLDER, MEETING, holder_from
-from lilfox_tui.backup.postgresql.clients import Clients, Programs
-from lilfox_tui.backup.postgresql.ground import Ground
-from lilfox_tui.backup.postgresql.naming import LONGEST_BYTES
-from lilfox_tui.backup.postgresql.psql import Psql, Row
-from lilfox_tui.backup.postgresql.server import SESSIONS, Server, Session, sessions_from
-from lilfox_tui.backup.postgresql.swap import hint_to_end, in_the_way
-from lilfox_tui.backup.source import Goal
-from lilfox_tui.i18n import listed, ntr, tr
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+
+from lilfox_tui.backup.checks import Check
+from lilfox_tui.backup.errors import NotReady
+from lilfox_tui.backup.postgresql.connect import ClientPrograms, HostClients, ServerAccess
+from lilfox_tui.backup.postgresql.custom import executed_of
+from lilfox_tui.backup.postgresql.detail import DatabaseTarget
+from lilfox_tui.backup.postgresql.executed_code import ExecutedCode, ExecutedCodeFinder
+from lilfox_tui.backup.postgresql.plain import read_plain
+from lilfox_tui.backup.postgresql.psql import Psql, Row, SqlRefused
+from lilfox_tui.backup.postgresql.server import (
+    HOLDER,
+    MEETING,
+    SESSIONS,
+    ServerFacts,
+    ServerSession,
+    holder_from,
+    sessions_from,
+)
+from lilfox_tui.backup.postgresql.server_info import POWERS, ServerInfo
+from lilfox_tui.backup.postgresql.staging import LONGEST_BYTES, DatabaseTemplate
+from lilfox_tui.backup.postgresql.swap import hint_to_end, in_the_way, recorded_settings
+from lilfox_tui.backup.sets.model import FoundPart
+from lilfox_tui.backup.source import SourceRestoreSpec
+from lilfox_tui.i18n import Message, clauses, listed, ntr, tr
 from lilfox_tui.text import clean, human_bytes
+
+# Whether a database can be restored to a server: what is asked before the first write.
+
 
 _THE_SERVERS_OWN = ("postgres", "template0", "template1")
 
@@ -25,7 +42,7 @@ def major_of(version: str) -> int | None:
     return int(major) if major.isascii() and major.isdigit() else None
 
 
-def fitting(clients: Clients, server: Server, aim: Aim) -> Programs | None:
+def fitting(clients: HostClients, server: ServerFacts, aim: DatabaseTarget) -> ClientPrograms | None:
     """The programs that restore the dump: not older than the pg_dump that made it (its archives have a newer form), not
     newer than the server (they set what it does not know); the newest of these. None: there are none.
 
@@ -37,7 +54,9 @@ def fitting(clients: Clients, server: Server, aim: Aim) -> Programs | None:
     return next((each for each in clients.programs if made_by <= each.major <= server.major), None)
 
 
-def about_server(ground: Ground, aims: tuple[Aim, ...], goal: Goal, where: str) -> list[Check]:
+def about_server(
+    ground: ServerInfo, aims: tuple[DatabaseTarget, ...], goal: SourceRestoreSpec, where: str
+) -> list[Check]:
     """It takes writes, we may make databases in it, it is the one that the set comes from."""
     server, about = ground.server, tr("database server {server}", server=where)
     role = clean(server.role)
@@ -65,7 +84,7 @@ def about_server(ground: Ground, aims: tuple[Aim, ...], goal: Goal, where: str) 
     return checks
 
 
-def about_versions(ground: Ground, aim: Aim, clients: Clients) -> list[Check]:
+def about_versions(ground: ServerInfo, aim: DatabaseTarget, clients: HostClients) -> list[Check]:
     """The server is not older than the dump, and there are programs that restore it."""
     server, part = ground.server, aim.part.name
     dumped = (aim.detail.server_version_num or 0) // 10000
@@ -92,7 +111,9 @@ def about_versions(ground: Ground, aim: Aim, clients: Clients) -> list[Check]:
     return [Check(about, "good", found)]
 
 
-async def about_target(access: Access, ground: Ground, aim: Aim, goal: Goal) -> list[Check]:
+async def about_target(
+    access: ServerAccess, ground: ServerInfo, aim: DatabaseTarget, goal: SourceRestoreSpec
+) -> list[Check]:
     """What is there: a database of ours to replace, nobody in it, nobody else restoring it."""
     name = aim.database
     about = tr("database {name}", name=clean(name))
@@ -126,7 +147,9 @@ async def about_target(access: Access, ground: Ground, aim: Aim, goal: Goal) -> 
     return checks
 
 
-def _about_sessions(sessions: list[Session], ground: Ground, name: str, goal: Goal) -> list[Check]:
+def _about_sessions(
+    sessions: list[ServerSession], ground: ServerInfo, name: str, goal: SourceRestoreSpec
+) -> list[Check]:
     if not sessions:
         return []
     about, found = tr("sessions in {name}", name=clean(name)), in_the_way(name, sessions)
@@ -148,7 +171,7 @@ SELECT (SELECT count(*) FROM pg_prepared_xacts WHERE database = :'name') AS prep
 """
 
 
-def _about_ties(row: Row, name: str, goal: Goal) -> list[Check]:
+def _about_ties(row: Row, name: str, goal: SourceRestoreSpec) -> list[Check]:
     """What keeps a database from being renamed, or stays with the one that is renamed."""
     about = tr("database {name}", name=clean(name))
     checks = []
@@ -166,7 +189,7 @@ def _about_ties(row: Row, name: str, goal: Goal) -> list[Check]:
     return checks
 
 
-def about_leftovers(ground: Ground, names: list[str]) -> list[Check]:
+def about_leftovers(ground: ServerInfo, names: list[str]) -> list[Check]:
     """What restores that did not come to their end left."""
     checks = []
     for left in ground.leftovers:
@@ -178,3 +201,266 @@ def about_leftovers(ground: Ground, names: list[str]) -> list[Check]:
             quoted = '"' + left.name.replace('"', '""') + '"'
             checks.append(Check(about, "warning", found, tr("It can go: DROP DATABASE {name}", name=clean(quoted))))
     return checks
+
+
+# What a dump needs of the server it is restored to: roles, extensions, tablespaces, locale, room.
+
+
+_SOME = 8
+_LOCALES_OF_EVERY_SERVER = frozenset({"C", "POSIX", "C.UTF-8", "C.utf8"})
+
+
+def about_roles(
+    ground: ServerInfo, aim: DatabaseTarget, form: DatabaseTemplate, held_by: FoundPart | None
+) -> list[Check]:
+    """Roles that own something or have rights: there, and such that we may give things to them."""
+    needed = {*aim.detail.roles, *([form.owner] if form.owner else [])}
+    if aim.database not in ground.databases:
+        needed |= {setting.role for setting in recorded_settings(aim.detail).settings if setting.role}
+    about = tr("roles for {name}", name=clean(aim.database))
+    if missing := sorted(needed - set(ground.roles)):
+        found = tr("the server has no {names}", names=_some(missing))
+        hint = (
+            tr("Create them: {part} holds them; look at its CREATE ROLE and run what is meant.", part=held_by.name)
+            if held_by is not None
+            else tr("CREATE ROLE {name}; and so on: the set holds none.", name=clean(missing[0]))
+        )
+        return [Check(about, "bad", found, hint)]
+    if not ground.server.superuser and (foreign := sorted(name for name in needed if not ground.roles[name])):
+        found = tr("{role} is no member of {names} and may give nothing to them",
+                   role=clean(ground.server.role), names=_some(foreign))  # fmt: skip
+        return [Check(about, "bad", found, tr("Restore as a superuser, or GRANT the roles to it."))]
+    return [Check(about, "good", tr("all are there: {count}", count=len(needed)))] if needed else []
+
+
+def about_extensions(ground: ServerInfo, aim: DatabaseTarget) -> list[Check]:
+    """Those in the dump can be installed, and by us."""
+    checks = []
+    about = tr("extensions for {name}", name=clean(aim.database))
+    for name, version in sorted(aim.detail.extensions.items()):
+        there = ground.extensions.get(name)
+        if there is None:
+            found = tr("the server does not have {name}", name=clean(name))
+            checks.append(Check(about, "bad", found, tr("Install its package on the server's host.")))
+        elif there.superuser and not there.trusted and not ground.server.superuser:
+            found = tr("only a superuser may install {name}", name=clean(name))
+            checks.append(Check(about, "bad", found, tr("Restore as a superuser.")))
+        elif version and version not in there.versions:
+            found = tr("{name} {then} in the dump, {now} on the server", name=clean(name), then=version,
+                       now=listed(sorted(there.versions)))  # fmt: skip
+            checks.append(Check(about, "warning", found, tr("The server's own version is installed.")))
+    return checks
+
+
+def missing_tablespaces(ground: ServerInfo, aim: DatabaseTarget) -> list[str]:
+    """Those in the dump that the server does not have, or in which we may put nothing."""
+    there = {name for name, each in ground.tablespaces.items() if each.allowed or ground.server.superuser}
+    return sorted(set(aim.detail.tablespaces) - there)
+
+
+def about_tablespaces(ground: ServerInfo, aim: DatabaseTarget) -> list[Check]:
+    """Named; what lies in missing ones goes where the database's other tables are, but not of a script."""
+    if not (missing := missing_tablespaces(ground, aim)):
+        return []
+    about = tr("tablespaces for {name}", name=clean(aim.database))
+    found = tr("the server has no {names}", names=_some(missing))
+    if aim.plain:
+        return [Check(about, "bad", found, tr("CREATE TABLESPACE them: a script cannot do without."))]
+    hint = tr(
+        "All tables go into the database's default tablespace (--no-tablespaces); create them to have it as it was."
+    )
+    return [Check(about, "warning", found, hint)]
+
+
+async def about_locale(psql: Psql, ground: ServerInfo, aim: DatabaseTarget, form: DatabaseTemplate) -> list[Check]:
+    """The staging database can be made with the dump's encoding and locale, and is what was there before. Nothing is
+    kept of the try. Raises BackupError, HostError."""
+    about = tr("encoding and locale of {name}", name=clean(aim.database))
+    said = listed(word for word in (form.encoding, form.collate, form.locale) if word)
+    if form.provider == "b" and ground.server.major < 17:
+        found = tr("{said} of PostgreSQL's own provider", said=clean(said))
+        return [Check(about, "bad", found, tr("It is there from PostgreSQL 17 on."))]
+    if form.provider == "i" and ground.server.major < 15:
+        return [Check(about, "bad", tr("{said} of ICU for a whole database", said=clean(said)),
+                      tr("It is there from PostgreSQL 15 on."))]  # fmt: skip
+    for locale in dict.fromkeys(each for each in (form.collate, form.ctype) if each):
+        if locale not in _LOCALES_OF_EVERY_SERVER and (reason := await _no_such_locale(psql, ground, locale, form)):
+            return [
+                Check(about, "bad", reason, tr("Generate the locale on the server's host, then restart the server."))
+            ]
+    live = ground.databases.get(aim.database)
+    if live is not None and form.encoding and (live.encoding, live.collate) != (form.encoding, form.collate):
+        found = tr("{then} in the set, {now} there now", then=clean(f"{form.encoding}, {form.collate}"),
+                   now=clean(f"{live.encoding}, {live.collate}"))  # fmt: skip
+        return [Check(about, "warning", found, tr("The restored database is as the set has it: no text is changed."))]
+    return [Check(about, "good", said)] if said else []
+
+
+async def _no_such_locale(psql: Psql, ground: ServerInfo, locale: str, form: DatabaseTemplate) -> str:
+    """Why the server cannot use it; empty where it can, or where only CREATE DATABASE will tell."""
+    meeting = ground.databases.get(MEETING)
+    if meeting is None or meeting.encoding != form.encoding:
+        return ""
+    try:
+        await psql.execute(
+            "BEGIN",
+            "CREATE COLLATION pg_temp.lilfox_try (PROVIDER = libc, LOCALE = :'locale')",
+            "ROLLBACK",
+            database=MEETING,
+            variables={"locale": locale},
+            together=False,
+        )
+    except SqlRefused as error:
+        return "" if error.sqlstate == "42501" else error.said
+    return ""
+
+
+def _some(names: list[str]) -> str:
+    shown = listed(clean(name) for name in names[:_SOME])
+    return shown + (f" … (+{len(names) - _SOME})" if len(names) > _SOME else "")
+
+
+# Room for a staging database on the server's disk, where that can be seen: when the server runs on the host on which
+# its client programs run, and tells where its data is.
+
+
+_LOOPBACK = ("localhost", "::1")
+_DF = "df -Pk \"$1\" | awk 'NR == 2 { print $4 }'"
+
+
+def needed_bytes(aim: DatabaseTarget, max_wal_bytes: int) -> int | None:
+    """What restoring takes: the database as it was, and what is logged of it before the server takes that away."""
+    size = aim.detail.size_bytes
+    if size is None:
+        size = aim.part.said.raw_bytes if aim.part.said is not None else None
+    return None if size is None else size + min(size, max_wal_bytes)
+
+
+async def free_bytes(access: ServerAccess, ground: ServerInfo, form: DatabaseTemplate) -> tuple[int | None, str]:
+    """Free room where the staging database will lie, and the folder; None where it cannot be seen. Raises HostError."""
+    space = ground.tablespaces.get(form.tablespace or "")
+    folder = space.location if space is not None and space.location else ground.server.data_directory
+    address = access.connection.address
+    here = access.connection.socket or address in _LOOPBACK or address.startswith("127.")
+    if not here or not folder:
+        return None, ""
+    done = await access.host.run(access.argv("/bin/sh", "-c", _DF, "sh", folder), sudo=access.sudo)
+    text = done.stdout.decode("ascii", "replace").strip()
+    return (int(text) * 1024, folder) if text.isdigit() else (None, folder)
+
+
+async def about_room(
+    access: ServerAccess, ground: ServerInfo, aims: list[tuple[DatabaseTarget, DatabaseTemplate]]
+) -> list[Check]:
+    """Enough for all of them at once, beside what is there. Raises HostError."""
+    about = tr("room on the server's disk")
+    needed = [needed_bytes(aim, ground.max_wal_bytes) for aim, _ in aims]
+    known = sum(each for each in needed if each is not None)
+    if None in needed and not known:
+        return []
+    free, folder = await free_bytes(access, ground, aims[0][1])
+    if free is None:
+        found = tr("{needed} needed; how much is free cannot be seen from here", needed=human_bytes(known))
+        return [Check(about, "warning", found, tr("Look at the server's disk."))]
+    found = tr("{needed} needed, {free} free in {folder}", needed=human_bytes(known), free=human_bytes(free),
+               folder=clean(folder))  # fmt: skip
+    if free < known:
+        return [Check(about, "bad", found, tr("Make room, or restore on another server."))]
+    return [Check(about, "good", found)]
+
+
+# What a dump executes at a restore, as checks before it and as a bar while it is read; and the role without rights
+# beyond the database that may run it instead.
+
+
+_ROLE = """
+SELECT rolcanlogin AS logs_in, array_to_json(array(SELECT r.rolname FROM pg_roles r
+    WHERE pg_has_role(me.oid, r.oid, 'MEMBER'))) AS member_of FROM pg_roles me WHERE me.rolname = :'role'
+"""
+
+
+async def executed_in(aim: DatabaseTarget, goal: SourceRestoreSpec) -> Sequence[ExecutedCode]:
+    """What the part executes: of an archive its table of contents is read, of a script all. Raises BrokenSet,
+    StoreError, HostError."""
+    blocks = goal.blocks(aim.part)
+    if not aim.plain:
+        return (await executed_of(blocks)).found
+    async with aclosing(blocks):
+        return (await read_plain(blocks)).executed
+
+
+def about_code(
+    aim: DatabaseTarget, executed: Sequence[ExecutedCode], powers: Sequence[str], *, allowed: bool
+) -> list[Check]:
+    """One check for each kind of it. ``powers``: roles with rights beyond the database that who runs it has."""
+    about = tr("what {part} executes", part=aim.part.name)
+    if not executed:
+        return [Check(about, "good", tr("nothing but data and definitions"))]
+    asked = bool(powers) and not allowed
+    checks = []
+    for each in executed:
+        if not each.asks:
+            checks.append(Check(about, "good", each.what))
+        elif asked:
+            checks.append(Check(about, "bad", _with_powers(each.what, powers), _hint()))
+        else:
+            checks.append(Check(about, "warning", each.what, tr("It was said to be right.") if powers else ""))
+    return checks
+
+
+def barring(part: str, powers: Sequence[str], *, allowed: bool) -> Callable[[ExecutedCodeFinder], None]:
+    """Raises NotReady for what asks, where who runs it could do anything and nobody said that it is right: what a
+    check has found is asked again of what is really run."""
+
+    def heard(executing: ExecutedCodeFinder) -> None:
+        if powers and not allowed and (asking := executing.asking):
+            what = clauses(str(each.what) for each in asking)
+            raise NotReady(
+                tr("{part} executes {what}; nothing of that was run", part=part, what=_with_powers(what, powers)),
+                _hint(),
+            )
+
+    return heard
+
+
+async def about_restore_role(psql: Psql, ground: ServerInfo, role: str) -> tuple[list[Check], frozenset[str]]:
+    """Whether the role that runs dumps can log in and has no rights beyond the database; and the roles that it is a
+    member of. Raises BackupError, HostError."""
+    about = tr("restore_role {role}", role=clean(role))
+    rows, powers = await psql.ask(_ROLE, POWERS.format(role=":'role'"), database=MEETING, variables={"role": role})
+    if not rows:
+        found = tr("the server has no such role")
+        return [Check(about, "bad", found, tr("CREATE ROLE {role} LOGIN PASSWORD …", role=clean(role)))], frozenset()
+    member_of = frozenset(rows[0]["member_of"])
+    if not rows[0]["logs_in"]:
+        return [
+            Check(about, "bad", tr("it may not log in"), tr("ALTER ROLE {role} LOGIN", role=clean(role)))
+        ], member_of
+    if powers:
+        names = clean(listed(row["name"] for row in powers))
+        found = tr("it has the rights of {names}: what a dump executes could have them too", names=names)
+        return [Check(about, "bad", found, tr("Name a role without them."))], member_of
+    if not ground.server.superuser and not ground.roles.get(role, False):
+        found = tr("{us} is no member of it and may give it no database", us=clean(ground.server.role))
+        return [Check(about, "bad", found, tr("GRANT it to {us}.", us=clean(ground.server.role)))], member_of
+    return [Check(about, "good", tr("it runs the dumps, by a login of its own"))], member_of
+
+
+def refuse_restore_role(checks: Sequence[Check]) -> None:
+    """Raises NotReady where the role may not run dumps: it may have been given rights since the checks."""
+    for check in checks:
+        if check.state == "bad":
+            raise NotReady(
+                tr("{about}: {found}; nothing was written", about=check.about, found=check.found), check.hint
+            )
+
+
+def _with_powers(what: Message | str, powers: Sequence[str]) -> Message:
+    return tr("{what} – with the rights of {powers}", what=what, powers=clean(listed(powers[:3])))
+
+
+def _hint() -> Message:
+    return tr(
+        "Look at it (pg_restore -f -, zstdcat). If it is right: --run-code, or run_code: true of the source. Better: "
+        "restore_role: of the source, a role without such rights."
+    )

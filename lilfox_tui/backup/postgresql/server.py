@@ -1,16 +1,23 @@
-"""What is known of a server and of one database before anything is done with it."""
+"""What a server and its databases are before anything is done with them, and the lock that a restore holds."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 from msgspec import Struct, convert
 
-from lilfox_tui.backup.postgresql.psql import Psql, Row, SqlRefused
+from lilfox_tui.backup.errors import BackupError
+from lilfox_tui.backup.postgresql.connect import ServerAccess
+from lilfox_tui.backup.postgresql.psql import PersistentPsql, Psql, Row, SqlRefused, open_session, variable
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.text import clean, human_duration
+
+# What is known of a server and of one database before anything is done with it.
 
 
-class Server(Struct, frozen=True, kw_only=True):
+class ServerFacts(Struct, frozen=True, kw_only=True):
     """A server and who we are there. Times in seconds since 1970."""
 
     version_num: int
@@ -39,7 +46,7 @@ class Server(Struct, frozen=True, kw_only=True):
         return self.version_num // 10000
 
 
-class Database(Struct, frozen=True, kw_only=True):
+class DatabaseFacts(Struct, frozen=True, kw_only=True):
     """One database as its server describes it."""
 
     name: str
@@ -58,7 +65,7 @@ class Database(Struct, frozen=True, kw_only=True):
     connection_limit: int
 
 
-class Session(Struct, frozen=True, kw_only=True):
+class ServerSession(Struct, frozen=True, kw_only=True):
     """Somebody connected to a database. ``query`` is untrusted text."""
 
     pid: int
@@ -126,7 +133,7 @@ ORDER BY l.granted DESC, since_s DESC NULLS LAST LIMIT 20
 """
 
 
-async def server_of(psql: Psql, *, database: str = "") -> Server:
+async def server_of(psql: Psql, *, database: str = "") -> ServerFacts:
     """The server, asked in ``database`` (the connection's own when not given). Raises SqlRefused, NoConnection,
     HostError."""
     identifier = asyncio.ensure_future(identifier_of(psql, database=database))
@@ -148,31 +155,31 @@ async def identifier_of(psql: Psql, *, database: str = "") -> str | None:
     return str(row["system_identifier"])
 
 
-def server_from(row: Row, identifier: str | None) -> Server:
+def server_from(row: Row, identifier: str | None) -> ServerFacts:
     """What ``SERVER`` gave."""
-    return convert({**row, "system_identifier": identifier}, Server)
+    return convert({**row, "system_identifier": identifier}, ServerFacts)
 
 
-async def databases_of(psql: Psql, *, database: str = "") -> dict[str, Database]:
+async def databases_of(psql: Psql, *, database: str = "") -> dict[str, DatabaseFacts]:
     """All databases by name. Raises as :func:`server_of`."""
     [rows] = await psql.ask(DATABASES, database=database)
     return databases_from(rows)
 
 
-def databases_from(rows: Sequence[Row]) -> dict[str, Database]:
+def databases_from(rows: Sequence[Row]) -> dict[str, DatabaseFacts]:
     """What ``DATABASES`` gave, by name."""
-    return {row["name"]: convert(row, Database) for row in rows}
+    return {row["name"]: convert(row, DatabaseFacts) for row in rows}
 
 
-async def sessions_in(psql: Psql, name: str, *, database: str = "") -> list[Session]:
+async def sessions_in(psql: Psql, name: str, *, database: str = "") -> list[ServerSession]:
     """Who is connected to the database ``name``, ours not counted. Raises as :func:`server_of`."""
     [rows] = await psql.ask(SESSIONS, database=database, variables={"name": name})
     return sessions_from(rows)
 
 
-def sessions_from(rows: Sequence[Row]) -> list[Session]:
+def sessions_from(rows: Sequence[Row]) -> list[ServerSession]:
     """What ``SESSIONS`` gave."""
-    return [convert(row, Session) for row in rows]
+    return [convert(row, ServerSession) for row in rows]
 
 
 async def blockers_in(psql: Psql, *, database: str = "") -> list[Blocker]:
@@ -187,3 +194,62 @@ async def extensions_of(psql: Psql, *, database: str = "") -> list[Row]:
         "SELECT extname AS name, extversion AS version FROM pg_extension ORDER BY 1", database=database
     )
     return rows
+
+
+# Who restores into a database holds an advisory lock for it in the database ``postgres`` of its server, so that two
+# machines meet there. It is held by a kept session and goes with it, however the holder ends.
+
+
+MEETING = "postgres"
+"""The database of every server in which those who restore meet."""
+HOLDER = """
+SELECT a.pid, a.usename AS role, coalesce(host(a.client_addr), 'local') AS client,
+    extract(epoch FROM clock_timestamp() - a.backend_start)::float8 AS since_s
+FROM pg_stat_activity a JOIN pg_locks l USING (pid)
+WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND ((l.classid::int8 << 32) | l.objid::int8) = hashtextextended('lilfox restore ' || :'name', 0)
+"""
+_TRY = "SELECT pg_try_advisory_lock(hashtextextended('lilfox restore ' || :'name', 0)) AS taken"
+
+
+@asynccontextmanager
+async def restore_lock(access: ServerAccess, version_num: int, names: Sequence[str]) -> AsyncIterator[PersistentPsql]:
+    """The session that holds the locks of ``names``, in the database ``postgres``; it may be asked other things.
+
+    Raises BackupError where somebody else restores into one of them, HostError.
+    """
+    settings = {"idle_session_timeout": "0"} if version_num >= 140000 else {}
+    async with open_session(access, MEETING, version_num=version_num, settings=settings) as session:
+        await session.tell("SET client_min_messages = 'error';")
+        for name in names:
+            await session.tell(variable("name", name))
+            [row] = await session.ask(_TRY)
+            if not row["taken"]:
+                holder = await holder_of(Psql(access), name)
+                raise BackupError(
+                    holder or tr("somebody else restores into {name} now", name=clean(name)),
+                    tr("Wait until that has ended: lilfox jobs shows those of this machine."),
+                )
+        yield session
+
+
+async def holder_of(psql: Psql, name: str) -> Message | None:
+    """Who restores into ``name`` now; None: nobody. Raises BackupError, HostError."""
+    [rows] = await psql.ask(HOLDER, database=MEETING, variables={"name": name})
+    return holder_from(rows, name)
+
+
+def holder_from(rows: Sequence[Row], name: str) -> Message | None:
+    """What ``HOLDER`` gave, for people; None: nobody."""
+    if not rows:
+        return None
+    row = rows[0]
+    return tr(
+        "somebody else restores into {name} now: pid {pid} of the server, role {role}, from {client}, for {time}",
+        name=clean(name),
+        pid=row["pid"],
+        role=clean(row["role"] or ""),
+        client=row["client"],
+        time=human_duration(row["since_s"]),
+    )

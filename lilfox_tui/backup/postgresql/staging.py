@@ -1,24 +1,77 @@
-"""Databases that restores are staged in: made, marked as such, found again, taken away.
-
-The mark is the database's comment; who works on one holds its claim. A marked one that nobody claims is what a crash
-left, as long as it has the name that it was made with: one that somebody has renamed is somebody's.
-"""
+"""Staging databases of restores: their names and marks, created, found again, dropped."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
+from datetime import datetime, timedelta, tzinfo
+from hashlib import sha256
 
 from msgspec import Struct
 
 from lilfox_tui.backup.errors import BackupError
-from lilfox_tui.backup.postgresql.aim import Aim
-from lilfox_tui.backup.postgresql.claim import MEETING
-from lilfox_tui.backup.postgresql.naming import is_staged
+from lilfox_tui.backup.postgresql.detail import DatabaseTarget
 from lilfox_tui.backup.postgresql.psql import Psql, Row, SqlRefused
-from lilfox_tui.backup.postgresql.server import Database, Server, sessions_in
+from lilfox_tui.backup.postgresql.server import MEETING, DatabaseFacts, ServerFacts, sessions_in
 from lilfox_tui.backup.postgresql.swap import IN_USE, in_the_way
+from lilfox_tui.backup.sets.names import stamp_of
 from lilfox_tui.i18n import tr
+
+# Names of databases that a restore makes: beside the one it restores, and never longer than the server keeps.
+
+
+LONGEST_BYTES = 63
+"""Of a name (NAMEDATALEN - 1); the server cuts longer ones in silence."""
+DRILL = "lilfox_drill_"
+_HASH_DIGITS = 8
+_STAMP_LENGTH = len("20231230_020000")
+
+
+def restored_name(name: str, stamp: str) -> str:
+    """``lilfox_restore_20231230_020000``: restored, and not yet in place."""
+    return _fitted(name, f"_restore_{stamp}")
+
+
+def before_name(name: str, stamp: str) -> str:
+    """``lilfox_before_20231230_020000``: what a restore found there."""
+    return _fitted(name, f"_before_{stamp}")
+
+
+def drill_name(name: str, stamp: str) -> str:
+    """``lilfox_drill_lilfox_20231230_020000``: restored to be compared, and taken away."""
+    return _fitted(DRILL + name, f"_{stamp}")
+
+
+def is_staged(name: str, target: str) -> bool:
+    """Whether a restore or a drill of ``target`` gives the name ``name`` to what it stages."""
+    stamp = name[-_STAMP_LENGTH:]
+    return name in (restored_name(target, stamp), drill_name(target, stamp))
+
+
+def free_stamp(at: datetime, zone: tzinfo, names: list[str], taken: Container[str]) -> str:
+    """The local time ``at`` as a stamp with which none of the names that a restore of ``names`` makes is ``taken``; a
+    later second's where one is."""
+    while True:
+        stamp = stamp_of(at, zone)
+        made = [make(name, stamp) for name in names for make in (restored_name, before_name, drill_name)]
+        if not any(name in taken for name in made):
+            return stamp
+        at += timedelta(seconds=1)
+
+
+def _fitted(name: str, end: str) -> str:
+    """``name`` + ``end``; where that is too long ``name`` is shortened, and a hash of it keeps it apart from others."""
+    if len((name + end).encode()) <= LONGEST_BYTES:
+        return name + end
+    end = f"_{sha256(name.encode()).hexdigest()[:_HASH_DIGITS]}{end}"
+    return name.encode()[: LONGEST_BYTES - len(end)].decode(errors="ignore") + end
+
+
+# Databases that restores are staged in: made, marked as such, found again, taken away.
+#
+# The mark is the database's comment; who works on one holds its claim. A marked one that nobody claims is what a crash
+# left, as long as it has the name that it was made with: one that somebody has renamed is somebody's.
+
 
 MARK = "lilfox: staged to restore "
 """Begins the comment; the name of the database that it is for follows."""
@@ -52,7 +105,7 @@ class Leftover(Struct, frozen=True):
     """The database that it was to become."""
 
 
-class Form(Struct, frozen=True, kw_only=True):
+class DatabaseTemplate(Struct, frozen=True, kw_only=True):
     """What a database is made with. None: as the server has it by default."""
 
     owner: str | None = None
@@ -65,13 +118,13 @@ class Form(Struct, frozen=True, kw_only=True):
     tablespace: str | None = None
 
 
-def form_of(aim: Aim, live: Database | None) -> Form:
+def form_of(aim: DatabaseTarget, live: DatabaseFacts | None) -> DatabaseTemplate:
     """As the set has it; what it does not tell, and the owner and tablespace, as the database that is there has."""
     detail = aim.detail
     tablespace = live.tablespace if live is not None and live.tablespace != "pg_default" else None
     owner = live.owner if live is not None else detail.owner
     if detail.collate is not None:  # of a script the encoding of its text alone is known
-        return Form(
+        return DatabaseTemplate(
             owner=owner,
             encoding=detail.encoding,
             collate=detail.collate,
@@ -81,8 +134,8 @@ def form_of(aim: Aim, live: Database | None) -> Form:
             tablespace=tablespace,
         )
     if live is None:
-        return Form(owner=owner)
-    return Form(
+        return DatabaseTemplate(owner=owner)
+    return DatabaseTemplate(
         owner=owner,
         encoding=live.encoding,
         collate=live.collate,
@@ -93,7 +146,7 @@ def form_of(aim: Aim, live: Database | None) -> Form:
     )
 
 
-async def create(psql: Psql, name: str, target: str, form: Form) -> None:
+async def create(psql: Psql, name: str, target: str, form: DatabaseTemplate) -> None:
     """Makes an empty database, into which nobody else may get by right of PUBLIC. Raises BackupError, HostError."""
     words, variables = ['CREATE DATABASE :"name" TEMPLATE template0'], {"name": name, "mark": MARK + target}
     given = (
@@ -121,7 +174,7 @@ async def create(psql: Psql, name: str, target: str, form: Form) -> None:
     )
 
 
-async def drop(psql: Psql, server: Server, name: str) -> None:
+async def drop(psql: Psql, server: ServerFacts, name: str) -> None:
     """Takes a database away, whoever is in it; nothing where there is none. Raises BackupError, HostError."""
     await _drop_subscriptions(psql, name)
     force = " WITH (FORCE)" if server.version_num >= 130000 else ""

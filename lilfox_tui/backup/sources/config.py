@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from lilfox_tui import plugins
-from lilfox_tui.backup.tree_options import Absolute, TreeOptions
+from lilfox_tui.backup.file_options import Absolute, FileTreeOptions
 
 
-class Options(TreeOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Options(FileTreeOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Both are swapped by rename, so ``root`` must be writable."""
 
     kind: str = "config"
@@ -18,4 +18,4 @@ class Options(TreeOptions, frozen=True, forbid_unknown_fields=True, kw_only=True
     """Name of the folder; the empty string when there is none."""
 
 
-__getattr__ = plugins.rest_in("lilfox_tui.backup.tree.config")
+__getattr__ = plugins.rest_in("lilfox_tui.backup.files.config_source")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from lilfox_tui import plugins
-from lilfox_tui.backup.tree_options import Absolute, TreeOptions
+from lilfox_tui.backup.file_options import Absolute, FileTreeOptions
 
 
-class Options(TreeOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Options(FileTreeOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The folder is restored as a whole beside itself and swapped by rename, so its parent must be writable."""
 
     kind: str = "files"
@@ -16,4 +16,4 @@ class Options(TreeOptions, frozen=True, forbid_unknown_fields=True, kw_only=True
     the folder's own parent when not given."""
 
 
-__getattr__ = plugins.rest_in("lilfox_tui.backup.tree.files")
+__getattr__ = plugins.rest_in("lilfox_tui.backup.files.files_source")

@@ -38,4 +38,4 @@ class Options(SourceConfig, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """Folder of pg_dump and psql on the host; found when not given."""
 
 
-__getattr__ = plugins.rest_in("lilfox_tui.backup.postgresql.databases")
+__getattr__ = plugins.rest_in("lilfox_tui.backup.postgresql.source")

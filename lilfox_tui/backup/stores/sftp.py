@@ -19,4 +19,4 @@ class Options(StoreConfig, frozen=True, forbid_unknown_fields=True, kw_only=True
     mount point above it. Nothing is written while it is not mounted."""
 
 
-__getattr__ = plugins.rest_in("lilfox_tui.backup.sftp_store")
+__getattr__ = plugins.rest_in("lilfox_tui.backup.storage.sftp")

@@ -19,9 +19,9 @@ from lilfox_tui.monitor.backup_view import SET_LEVELS
 from lilfox_tui.text import human_bytes
 
 if TYPE_CHECKING:
-    from lilfox_tui.backup.half_done import HalfDone
-    from lilfox_tui.backup.model import BackupSet
-    from lilfox_tui.backup.wish import Wish
+    from lilfox_tui.backup.plan import BackupRequest
+    from lilfox_tui.backup.restores.interrupted import InterruptedRestore
+    from lilfox_tui.backup.sets.model import BackupSet
     from lilfox_tui.config.loader import LoadedConfig
 
 
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json_schema:
         print_schema("backup-list")
         return 0
-    from lilfox_tui.backup.catalogue import nothing_collected
+    from lilfox_tui.backup.sets.catalogue import nothing_collected
 
     with nothing_collected():
         loaded = load_settings(args)
@@ -57,10 +57,10 @@ def run(args: argparse.Namespace) -> int:
     return 1 if all(found.refused for found in sets) else 3
 
 
-def document(found: BackupSet, half_done: Sequence[HalfDone] = ()) -> dict[str, Any]:
+def document(found: BackupSet, half_done: Sequence[InterruptedRestore] = ()) -> dict[str, Any]:
     """A set as ``--json`` has it; what is missing of it, its signature, its tag and a restore of it
     that is half done only where there are such."""
-    from lilfox_tui.backup.tags import tag_of
+    from lilfox_tui.backup.sets.model import tag_of
 
     tag = tag_of(found)
     half = [each.document() for each in half_done if each.restored.set == found.id]
@@ -85,11 +85,11 @@ async def _sets(
 ) -> tuple[list[tuple[str, BackupSet]], list[LilFoxError]]:
     """All sets of the store named, or of the configuration's plans, each with its store; and what could not be
     read."""
-    from lilfox_tui.backup.opening import Opening
+    from lilfox_tui.backup.context import BackupContext
 
     sets: list[tuple[str, BackupSet]] = []
     troubles: list[LilFoxError] = []
-    async with Opening(loaded.config) as opening:
+    async with BackupContext(loaded.config) as opening:
         for name, options in _stores(wish_of(args, loaded), loaded).items():
             try:
                 store = opening.store(name, options)
@@ -99,7 +99,7 @@ async def _sets(
     return sorted(sets, key=lambda each: each[1].created, reverse=True), troubles
 
 
-def _stores(wish: Wish, loaded: LoadedConfig) -> dict[str, Any]:
+def _stores(wish: BackupRequest, loaded: LoadedConfig) -> dict[str, Any]:
     from lilfox_tui.backup.plan import plan_named, plan_of
 
     if wish.plan:
@@ -113,9 +113,9 @@ def _stores(wish: Wish, loaded: LoadedConfig) -> dict[str, Any]:
 def _print(sets: list[tuple[str, BackupSet]], *, signed: bool) -> None:
     """A line for each; with its tag where some have one, with its store where there are several, and with its signature
     where the configuration has keys (``signed``), or it has one."""
-    from lilfox_tui.backup.names import local_zone
-    from lilfox_tui.backup.tags import tag_of
-    from lilfox_tui.backup.words import of, signature_text, status_text
+    from lilfox_tui.backup.labels import labelled, signature_text, status_text
+    from lilfox_tui.backup.sets.model import tag_of
+    from lilfox_tui.backup.sets.names import local_zone
 
     zone = local_zone()
     marks = {status: shape(level) for status, level in SET_LEVELS.items()}
@@ -123,7 +123,7 @@ def _print(sets: list[tuple[str, BackupSet]], *, signed: bool) -> None:
     several = len({where for where, _found in sets}) > 1
     rows = []
     for where, found in sets:
-        proof = status_text(found.status) if not found.reason else of(status_text(found.status), found.reason)
+        proof = status_text(found.status) if not found.reason else labelled(status_text(found.status), found.reason)
         if signed or found.signature != "none":
             proof += f"  [{signature_text(found.signature)}]"
         rows.append(

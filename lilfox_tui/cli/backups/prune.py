@@ -12,7 +12,7 @@ from lilfox_tui.cli.output import Cell, print_line, print_table
 from lilfox_tui.i18n import _
 
 if TYPE_CHECKING:
-    from lilfox_tui.backup.retention import Verdict
+    from lilfox_tui.backup.sets.retention import RetentionVerdict
     from lilfox_tui.config.loader import LoadedConfig
 
 
@@ -37,15 +37,15 @@ def run(args: argparse.Namespace) -> int:
     return code
 
 
-async def _verdicts(name: str, loaded: LoadedConfig) -> list[Verdict]:
-    from lilfox_tui.backup.names import local_zone
-    from lilfox_tui.backup.opening import Opening
+async def _verdicts(name: str, loaded: LoadedConfig) -> list[RetentionVerdict]:
+    from lilfox_tui.backup.context import BackupContext
     from lilfox_tui.backup.plan import plan_named
-    from lilfox_tui.backup.retention import judge
+    from lilfox_tui.backup.sets.names import local_zone
+    from lilfox_tui.backup.sets.retention import judge
 
     plan = plan_named(loaded.config.backup, name)
-    verdicts: list[Verdict] = []
-    async with Opening(loaded.config) as opening:
+    verdicts: list[RetentionVerdict] = []
+    async with BackupContext(loaded.config) as opening:
         for store, options in plan.stores.items():
             sets = [found for found in await opening.sets_in(opening.store(store, options)) if found.plan == name]
             verdicts += judge(sets, plan.config.keep, now=datetime.now(UTC), zone=local_zone())

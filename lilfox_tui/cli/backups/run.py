@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from lilfox_tui.backup.tags import checked_tag
+from lilfox_tui.backup.sets.model import checked_tag
 from lilfox_tui.cli.backup_words import Given, add_json, add_sources, add_store, do, settings, wish_of
 from lilfox_tui.cli.output import print_error, print_json, print_line
 from lilfox_tui.cli.schemas import print_schema

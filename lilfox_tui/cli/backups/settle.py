@@ -55,11 +55,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _show_what_stays(args: argparse.Namespace) -> int:
-    from lilfox_tui.backup.half_done import chosen_half_done
-    from lilfox_tui.backup.unsettled import what_stays
+    from lilfox_tui.backup.restores.interrupted import chosen_interrupted_restore, what_stays
     from lilfox_tui.cli.settings import load_settings
 
-    restored = asyncio.run(chosen_half_done(args.set or ""))
+    restored = asyncio.run(chosen_interrupted_restore(args.set or ""))
     if args.json:
         found = half_done_now(load_settings(args).config)
         told = [half.document() for half in found if half.restored.run == restored.run]
@@ -73,11 +72,11 @@ def _show_what_stays(args: argparse.Namespace) -> int:
 
 
 def _settle(args: argparse.Namespace) -> int:
-    from lilfox_tui.backup.wish import Wish
+    from lilfox_tui.backup.plan import BackupRequest
 
     loaded = settings(args)
     path = None if loaded.path is None else str(Path(loaded.path).absolute())
-    code, result = do("settle", Wish(config=path, set=args.set or "", finish=args.finish, aside=args.forget))
+    code, result = do("settle", BackupRequest(config=path, set=args.set or "", finish=args.finish, aside=args.forget))
     if args.json:
         print_json({"half_done": [], **result})
     return code

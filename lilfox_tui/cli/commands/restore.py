@@ -17,8 +17,7 @@ from lilfox_tui.errors import UsageError
 from lilfox_tui.i18n import _, listed, tr
 
 if TYPE_CHECKING:
-    from lilfox_tui.backup.requests import Kind
-    from lilfox_tui.backup.wish import Wish
+    from lilfox_tui.backup.plan import BackupRequest, RequestKind
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -91,11 +90,11 @@ def run(args: argparse.Namespace) -> int:
     return _done(args, "restore", wish)
 
 
-async def _shown(wish: Wish) -> tuple[list[str], bool]:
+async def _shown(wish: BackupRequest) -> tuple[list[str], bool]:
     """Shows checks and changes to who is to decide by them (what is there is read for that); gives where it would go,
     and whether nothing forbids it."""
     from lilfox_tui.backup.effects import looked_at
-    from lilfox_tui.backup.words import status_text
+    from lilfox_tui.backup.labels import status_text
     from lilfox_tui.cli.backup_checks import print_changes, print_checks
 
     async with looked_at(wish) as (found, restore):
@@ -120,7 +119,7 @@ def _confirm(where: list[str]) -> None:
         raise UsageError(tr("that is something else: nothing was written"))
 
 
-def _done(args: argparse.Namespace, kind: Kind, wish: Wish) -> int:
+def _done(args: argparse.Namespace, kind: RequestKind, wish: BackupRequest) -> int:
     code, result = do(kind, wish)
     if args.json:
         print_json({"exit_code": code, "set": wish.set, "kept": [], **result})

@@ -8,10 +8,9 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from lilfox_tui.backup.manifest import Manifest, Part, Proof, Sign, checksum_of, encoded, unsigned
-from lilfox_tui.backup.model import BackupSet
-from lilfox_tui.backup.names import file_name, manifest_name, proof_name, set_id
-from lilfox_tui.backup.status import Status
+from lilfox_tui.backup.sets.manifest import Manifest, ManifestPart, Proof, Sign, checksum_of, encoded, unsigned
+from lilfox_tui.backup.sets.model import BackupSet, Status
+from lilfox_tui.backup.sets.names import file_name, manifest_name, proof_name, set_id
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
@@ -34,7 +33,7 @@ def manifest_of(created: datetime, content: bytes = b"dump", *, plan: str = "lil
     """The manifest of a set with one database, whose names are in UTC."""
     name = set_id(plan, created, UTC)
     digest = hashlib.sha256(content).hexdigest()
-    part = Part(
+    part = ManifestPart(
         name=file_name(plan, ".dump", name[-15:], packing="zstd"), source="database", source_kind="postgresql",
         kind="postgresql-custom", packing="zstd", size_bytes=len(content), sha256=digest, raw_bytes=len(content),
         raw_sha256=digest,

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from lilfox_tui.backup import again as module
-from lilfox_tui.backup.again import LinkGone, again
+from lilfox_tui.backup import retry as module
+from lilfox_tui.backup.retry import LinkGone, retry
 from lilfox_tui.errors import AuthRefused, CommandTimeout, CommandUnknown, HostUnreachable, LilFoxError, LinkLost
 from tests.unit.backup.noted_run import NotedRun
 
@@ -36,7 +36,7 @@ def failing(*errors: LilFoxError) -> tuple[Callable[[], Awaitable[str]], list[in
 async def test_a_lost_link_is_told_and_the_work_begun_again(count: int) -> None:
     run = NotedRun()
     work, calls = failing(*LOST[:count])
-    assert await again(run, work) == "done"
+    assert await retry(run, work) == "done"
     assert len(calls) == count + 1
     told = run.told("warning")
     assert [text.partition(": ")[0] for text in told] == [
@@ -49,7 +49,7 @@ async def test_after_the_last_try_it_is_no_lost_link_any_more() -> None:
     """So that what calls it, and is itself begun again for lost links, is not."""
     work, calls = failing(*LOST, LinkLost("db-1", "no answer", "look at it"))
     with pytest.raises(LinkGone, match=r"no answer \(tried 4 times\)") as gone:
-        await again(NotedRun(), work)
+        await retry(NotedRun(), work)
     assert len(calls) == 4
     assert gone.value.hint == "look at it"
     assert not isinstance(gone.value, module.LINK)
@@ -60,6 +60,6 @@ async def test_anything_else_goes_up_at_once(error: LilFoxError) -> None:
     run = NotedRun()
     work, calls = failing(error)
     with pytest.raises(type(error)):
-        await again(run, work)
+        await retry(run, work)
     assert len(calls) == 1
     assert not run.said

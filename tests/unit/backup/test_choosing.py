@@ -6,9 +6,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from lilfox_tui.backup.choosing import choose
-from lilfox_tui.backup.model import BackupSet, FoundPart
-from lilfox_tui.backup.status import Status
+from lilfox_tui.backup.selection import choose
+from lilfox_tui.backup.sets.model import BackupSet, FoundPart, Status
 from lilfox_tui.errors import UsageError
 from tests.unit.backup.sets import a_set
 

@@ -14,11 +14,11 @@ import pytest
 from msgspec.structs import replace
 
 from lilfox_tui import paths
-from lilfox_tui.backup import journal
+from lilfox_tui.backup.context import BackupContext
 from lilfox_tui.backup.errors import BackupError
-from lilfox_tui.backup.journal import Restored
-from lilfox_tui.backup.opening import Opening
-from lilfox_tui.backup.unsettled import settle_open
+from lilfox_tui.backup.restores import journal
+from lilfox_tui.backup.restores.interrupted import settle_open
+from lilfox_tui.backup.restores.journal import Restored
 from lilfox_tui.config.model import Config
 from tests.unit.backup.noted_run import NotedRun
 
@@ -112,7 +112,7 @@ async def test_what_another_user_left_in_the_middle_is_told_and_left(place: Path
     noted_by_root(place, replace(RESTORED, stage="swapping"))
     (place / "system/restores" / f"{RESTORED.run}.json").chmod(0o644)
     run = NotedRun()
-    async with Opening(Config()) as opening:
+    async with BackupContext(Config()) as opening:
         with as_nobody(place):
             await settle_open(run, opening, Config())
         assert any("by root did not come to its end" in text for text in run.told("warning"))

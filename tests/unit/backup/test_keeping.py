@@ -10,11 +10,12 @@ from typing import cast
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.backup import effects, journal, keeping
+from lilfox_tui.backup import effects
+from lilfox_tui.backup.context import BackupContext
 from lilfox_tui.backup.errors import BackupError
-from lilfox_tui.backup.journal import Restored, Stage
-from lilfox_tui.backup.opening import Opening
-from lilfox_tui.backup.source import Kept, Renames, Swap
+from lilfox_tui.backup.restores import journal, retained
+from lilfox_tui.backup.restores.journal import Restored, Stage
+from lilfox_tui.backup.source import Renames, RetainedItem, Swap
 from lilfox_tui.errors import NotAllowed, UsageError
 from tests.unit.backup.noted_run import NotedRun
 
@@ -30,9 +31,9 @@ class Place:
         self.asked_on: list[str | None] = []
         self.protected = False
 
-    async def kept(self, swap: Swap, host: object) -> list[Kept]:
+    async def kept(self, swap: Swap, host: object) -> list[RetainedItem]:
         return [
-            Kept(target=one.target, name=name, size_bytes=7, why_not=self.there[name])
+            RetainedItem(target=one.target, name=name, size_bytes=7, why_not=self.there[name])
             for one in swap.renames
             for name in (one.before, one.staged)
             if name in self.there
@@ -55,12 +56,12 @@ class Place:
 def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Place:
     made = Place()
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.setattr(keeping, "source_module", lambda kind: SimpleNamespace(kept=made.kept, forget=made.forget))
+    monkeypatch.setattr(retained, "source_module", lambda kind: SimpleNamespace(kept=made.kept, forget=made.forget))
     return made
 
 
-def opening_of(place: Place) -> Opening:
-    return cast("Opening", SimpleNamespace(host=place.host))
+def opening_of(place: Place) -> BackupContext:
+    return cast("BackupContext", SimpleNamespace(host=place.host))
 
 
 def swap_of(target: str, *also: Renames, host: str = "") -> Swap:
@@ -86,7 +87,7 @@ async def test_all_that_is_kept_is_listed_with_what_is_missing(place: Place) -> 
     noted(swap_of("shop", Renames("two", "two_restore", "two_before"), host="db"))
     noted(swap_of("old"), run="job-2", stage="undone")
     noted(swap_of("new"), run="job-3", stage="forgotten")
-    lines = await keeping.all_kept(opening_of(place))
+    lines = await retained.all_kept(opening_of(place))
     assert [(line.host, line.name, line.there, line.size_bytes, line.reason) for line in lines] == [
         ("", "old_restore", True, 7, "it is in use"),
         ("db", "shop_before", True, 7, ""),
@@ -97,11 +98,11 @@ async def test_all_that_is_kept_is_listed_with_what_is_missing(place: Place) -> 
 async def test_what_cannot_be_asked_is_not_known_and_keeps_nobody_from_the_rest(place: Place) -> None:
     place.there = {"shop_before": ""}
     noted(swap_of("shop"), swap_of("far", host="gone"))
-    lines = await keeping.all_kept(opening_of(place))
+    lines = await retained.all_kept(opening_of(place))
     assert [(line.name, line.there) for line in lines] == [("shop_before", True), ("far_before", None)]
     assert "no host gone" in str(lines[1].reason)
     with pytest.raises(BackupError, match="far_before stays: there is no host gone"):
-        await keeping.forget(NotedRun(), opening_of(place), keeping.chosen(SET)[0])
+        await retained.forget(NotedRun(), opening_of(place), retained.chosen(SET)[0])
     assert place.there
     assert stages() == ["swapped"]
 
@@ -109,9 +110,9 @@ async def test_what_cannot_be_asked_is_not_known_and_keeps_nobody_from_the_rest(
 async def test_letting_go_takes_all_of_it_and_says_so(place: Place) -> None:
     place.there = {"shop_before": "", "two_before": "", "uploads_before": ""}
     noted(swap_of("shop", Renames("two", "two_restore", "two_before")), swap_of("uploads"))
-    (restored,) = keeping.chosen(SET)
+    (restored,) = retained.chosen(SET)
     run = NotedRun()
-    assert await keeping.forget(run, opening_of(place), restored) == ["shop_before", "two_before", "uploads_before"]
+    assert await retained.forget(run, opening_of(place), restored) == ["shop_before", "two_before", "uploads_before"]
     assert place.there == {}
     assert stages() == ["forgotten"]
     assert run.intents == [f"taking away {name}" for name in ("shop_before", "two_before", "uploads_before")]
@@ -122,7 +123,7 @@ async def test_one_that_must_stay_keeps_all(place: Place) -> None:
     place.there = {"shop_before": "", "uploads_before": "it is in use by process 7"}
     restored = noted(swap_of("shop"), swap_of("uploads"))
     with pytest.raises(BackupError, match="uploads_before stays: it is in use by process 7; nothing was taken away"):
-        await keeping.forget(NotedRun(), opening_of(place), restored)
+        await retained.forget(NotedRun(), opening_of(place), restored)
     assert len(place.there) == 2
     assert stages() == ["swapped"]
 
@@ -130,7 +131,7 @@ async def test_one_that_must_stay_keeps_all(place: Place) -> None:
 async def test_nothing_is_taken_away_on_a_protected_host(place: Place) -> None:
     place.there, place.protected = {"shop_before": ""}, True
     with pytest.raises(NotAllowed, match="protected"):
-        await keeping.forget(NotedRun(), opening_of(place), noted(swap_of("shop")))
+        await retained.forget(NotedRun(), opening_of(place), noted(swap_of("shop")))
     assert place.there
     assert stages() == ["swapped"]
 
@@ -139,13 +140,13 @@ async def test_one_that_fails_in_the_middle_can_be_let_go_again_but_not_undone(p
     place.there, place.broken = {"shop_before": "", "uploads_before": ""}, {"uploads_before"}
     restored = noted(swap_of("shop"), swap_of("uploads"))
     with pytest.raises(BackupError, match="cannot go"):
-        await keeping.forget(NotedRun(), opening_of(place), restored)
+        await retained.forget(NotedRun(), opening_of(place), restored)
     assert stages() == ["forgetting"]
     with pytest.raises(BackupError, match="cannot be undone: what was there before was let go"):
         await effects.undo(NotedRun(), {"set": SET})
     place.broken.clear()
-    (again,) = keeping.chosen(SET)
-    assert await keeping.forget(NotedRun(), opening_of(place), again) == ["uploads_before"]
+    (again,) = retained.chosen(SET)
+    assert await retained.forget(NotedRun(), opening_of(place), again) == ["uploads_before"]
     assert stages() == ["forgotten"]
 
 
@@ -155,7 +156,7 @@ async def test_a_restore_is_named_by_set_date_or_job(place: Place) -> None:
     noted(swap_of("c"), run="job-3", set_id="my_plan_20231231_020000")
     noted(swap_of("d"), run="job-4", stage="swapping")
     named = {
-        words: [each.run for each in keeping.chosen(words)]
+        words: [each.run for each in retained.chosen(words)]
         for words in (SET, "20231230_020000", "job-1", "latest", "20231231_020000")
     }
     assert named == {
@@ -167,7 +168,7 @@ async def test_a_restore_is_named_by_set_date_or_job(place: Place) -> None:
     }
     for words in ("", "other", "job-4"):
         with pytest.raises(BackupError, match="is known that keeps something") as told:
-            keeping.chosen(words)
+            retained.chosen(words)
         assert SET in str(told.value.hint)
 
 

@@ -7,8 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lilfox_tui.backup.manifest import Packing
-from lilfox_tui.backup.names import FileName, file_name, moment_of, read_file_name, read_id, safe_stem, set_id, stamp_of
+from lilfox_tui.backup.sets.manifest import Packing
+from lilfox_tui.backup.sets.names import (
+    FileName,
+    file_name,
+    moment_of,
+    read_file_name,
+    read_id,
+    safe_stem,
+    set_id,
+    stamp_of,
+)
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

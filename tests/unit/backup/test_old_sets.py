@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lilfox_tui.backup.old_sets import OldFile, old_sets, read_old_name
-from lilfox_tui.backup.store import Entry
+from lilfox_tui.backup.sets.old_sets import OldFile, old_sets, read_old_name
+from lilfox_tui.backup.store import StoreEntry
 from tests.unit.backup.sets import NOON
 
 NAMES = [
@@ -19,7 +19,7 @@ NAMES = [
 
 
 def old_file(name: str, size: int = 999, *, modified: datetime = NOON) -> OldFile:
-    read = read_old_name(Entry(name, size, modified), UTC)
+    read = read_old_name(StoreEntry(name, size, modified), UTC)
     assert read is not None
     return read
 
@@ -72,7 +72,7 @@ def test_in_an_hour_that_comes_twice_the_time_of_writing_tells() -> None:
         (second + timedelta(minutes=2), second),
         (second + timedelta(days=90), first),
     ):
-        read = read_old_name(Entry(name, 999, modified), berlin)
+        read = read_old_name(StoreEntry(name, 999, modified), berlin)
         assert read is not None
         assert read.at == at
 

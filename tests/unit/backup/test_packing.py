@@ -19,8 +19,8 @@ import pytest
 import zstandard
 
 from lilfox_tui.backup.errors import BrokenSet, NotReady
-from lilfox_tui.backup.manifest import Packing
-from lilfox_tui.backup.packing import Counted, packed, unpacked
+from lilfox_tui.backup.packing import PartCount, packed, unpacked
+from lilfox_tui.backup.sets.manifest import Packing
 from tests.waiting import turn, until
 
 KEY = pyrage.x25519.Identity.generate()
@@ -35,16 +35,16 @@ async def of(data: bytes, size: int = 100_000) -> AsyncGenerator[bytes, None]:
         yield data[start : start + size]
 
 
-async def pack(data: bytes, packing: Packing, encrypted: bool) -> tuple[bytes, Counted]:
-    counted = Counted()
+async def pack(data: bytes, packing: Packing, encrypted: bool) -> tuple[bytes, PartCount]:
+    counted = PartCount()
     async with aclosing(packed(of(data), packing, [RECIPIENT] if encrypted else [], counted)) as blocks:
         return b"".join([block async for block in blocks]), counted
 
 
 async def unpack(
     stored: bytes, packing: Packing, identity: str | None, limit: int | None = None, size: int = 70_000
-) -> tuple[bytes, Counted]:
-    counted = Counted()
+) -> tuple[bytes, PartCount]:
+    counted = PartCount()
     async with aclosing(unpacked(of(stored, size), packing, identity, counted, limit_bytes=limit)) as blocks:
         return b"".join([block async for block in blocks]), counted
 
@@ -137,7 +137,7 @@ async def test_another_key_is_not_a_broken_set() -> None:
         await unpack(stored, "zstd", "hunter2")
     assert "hunter2" not in f"{caught.value} {caught.value.hint}"
     with pytest.raises(NotReady, match="recipient"):
-        async with aclosing(packed(of(b"x"), "zstd", ["age1nonsense"], Counted())) as blocks:
+        async with aclosing(packed(of(b"x"), "zstd", ["age1nonsense"], PartCount())) as blocks:
             [block async for block in blocks]
 
 
@@ -169,7 +169,7 @@ async def test_a_bomb_ends_at_its_bound_in_little_memory(packing: Packing) -> No
 
 
 async def unpack_and_forget(stored: bytes, packing: Packing, limit: int) -> None:
-    async with aclosing(unpacked(of(stored), packing, None, Counted(), limit_bytes=limit)) as blocks:
+    async with aclosing(unpacked(of(stored), packing, None, PartCount(), limit_bytes=limit)) as blocks:
         async for _ in blocks:
             pass
 
@@ -189,7 +189,7 @@ async def test_what_the_source_raises_comes_through_all_layers() -> None:
 
     for packing, encrypted in WAYS:
         with pytest.raises(ZeroDivisionError, match="the source"):
-            async with aclosing(packed(failing(), packing, [RECIPIENT] if encrypted else [], Counted())) as blocks:
+            async with aclosing(packed(failing(), packing, [RECIPIENT] if encrypted else [], PartCount())) as blocks:
                 [block async for block in blocks]
 
 
@@ -208,7 +208,7 @@ async def test_it_can_be_left_at_any_time_and_leaves_its_source(packing: Packing
 
     async with (
         aclosing(endless()) as source,
-        aclosing(packed(source, packing, [RECIPIENT] if encrypted else [], Counted())) as blocks,
+        aclosing(packed(source, packing, [RECIPIENT] if encrypted else [], PartCount())) as blocks,
     ):
         assert await anext(blocks)
     assert left
@@ -223,7 +223,7 @@ async def test_a_slow_consumer_stops_the_source() -> None:
             given += 1024 * 1024
             yield os.urandom(1024 * 1024)
 
-    async with aclosing(packed(counting(), "zstd", [], Counted())) as blocks:
+    async with aclosing(packed(counting(), "zstd", [], PartCount())) as blocks:
         await anext(blocks)
         await until(lambda: given >= 3 * 1024 * 1024)
         before = given
@@ -237,7 +237,7 @@ async def test_cancelling_while_the_source_is_waited_for_ends_at_once() -> None:
         await asyncio.Event().wait()
 
     async def work() -> None:
-        async with aclosing(packed(silent(), "zstd", [RECIPIENT], Counted())) as blocks:
+        async with aclosing(packed(silent(), "zstd", [RECIPIENT], PartCount())) as blocks:
             async for _ in blocks:
                 pass
 

@@ -14,20 +14,20 @@ import msgspec
 import pyrage
 import pytest
 
-from lilfox_tui.backup.accounting import trouble_of
 from lilfox_tui.backup.errors import BackupError, BrokenSet, NotReady, StoreError
-from lilfox_tui.backup.local_store import LocalStore
-from lilfox_tui.backup.manifest import Manifest, Part
-from lilfox_tui.backup.model import FoundPart
-from lilfox_tui.backup.packing import Counted
-from lilfox_tui.backup.publishing import Heading, Publication
-from lilfox_tui.backup.reading import raw_blocks
+from lilfox_tui.backup.packing import PartCount
+from lilfox_tui.backup.publishing import Publication, SetHeader
+from lilfox_tui.backup.sets.catalogue import manifest_trouble
+from lilfox_tui.backup.sets.manifest import Manifest, ManifestPart
+from lilfox_tui.backup.sets.model import FoundPart
+from lilfox_tui.backup.storage.local import LocalStore
 from lilfox_tui.backup.stores.local import Options
+from lilfox_tui.backup.verify import raw_blocks
 from lilfox_tui.errors import UsageError
 
 KEY = pyrage.x25519.Identity.generate()
 ID = "lilfox_20231230_020000"
-HEADING = Heading(
+HEADING = SetHeader(
     id=ID,
     run="1",
     plan="lilfox",
@@ -49,7 +49,7 @@ async def of(data: bytes) -> AsyncGenerator[bytes, None]:
         yield data[at : at + 50_000]
 
 
-def found(part: Part) -> FoundPart:
+def found(part: ManifestPart) -> FoundPart:
     return FoundPart(
         name=part.name,
         source=part.source,
@@ -169,7 +169,7 @@ async def test_what_unpacks_to_something_else_is_found_although_its_own_digest_f
 
 async def test_what_was_proven_to_unpack_rightly_is_hashed_as_stored_only(store: LocalStore) -> None:
     part = (await publish(store)).parts[0]
-    file, counted = Path(store.where) / part.name, Counted()
+    file, counted = Path(store.where) / part.name, PartCount()
     async with aclosing(raw_blocks(store, found(part), counted=counted, proven=part.sha256)) as blocks:
         assert b"".join([block async for block in blocks]) == DATA
     assert (counted.sha256, counted.raw_bytes, counted.raw_sha256) == (part.sha256, len(DATA), "")
@@ -186,7 +186,7 @@ async def test_a_part_without_a_manifest_is_bounded_by_the_room_there_is(store: 
     old = FoundPart(
         name=part.name, source="", source_kind="postgresql", kind="postgresql-plain", size_bytes=part.size_bytes
     )
-    counted = Counted()
+    counted = PartCount()
     async with aclosing(raw_blocks(store, old, counted=counted)) as blocks:
         assert b"".join([block async for block in blocks]) == DATA
     assert (counted.sha256, counted.raw_sha256) == (part.sha256, part.raw_sha256)
@@ -210,7 +210,7 @@ async def test_a_set_is_whole_though_the_clock_was_put_back_hours_meanwhile(stor
         await publication.of("app", "files").put("app", ".tar", "files", of(DATA))
         manifest = await publication.publish()
     assert manifest.finished == began
-    assert str(trouble_of(manifest, stamp)) == ""
+    assert str(manifest_trouble(manifest, stamp)) == ""
 
 
 async def test_of_a_run_that_fails_nothing_stays(store: LocalStore) -> None:

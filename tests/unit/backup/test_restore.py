@@ -10,14 +10,13 @@ from typing import cast
 
 import pytest
 
-from lilfox_tui.backup import journal, restore, settling
-from lilfox_tui.backup.check import Check
-from lilfox_tui.backup.errors import BackupError, BrokenSet, Different, NotReady
-from lilfox_tui.backup.model import BackupSet, FoundPart
-from lilfox_tui.backup.opening import Opening
-from lilfox_tui.backup.restore import Restore, Wanted
-from lilfox_tui.backup.source import Change, Comparison, Kept, Settled, Swap
-from lilfox_tui.backup.status import Status
+from lilfox_tui.backup.checks import Check
+from lilfox_tui.backup.context import BackupContext
+from lilfox_tui.backup.errors import BackupError, BrokenSet, NotReady, RestoredDiffers
+from lilfox_tui.backup.restores import interrupted, journal, restore
+from lilfox_tui.backup.restores.restore import Restore, RestoreSpec
+from lilfox_tui.backup.sets.model import BackupSet, FoundPart, Status
+from lilfox_tui.backup.source import Comparison, RestoreChange, RetainedItem, Settled, Swap
 from lilfox_tui.config.model import SourceConfig
 from lilfox_tui.errors import NotAllowed
 from tests.unit.backup.noted_run import NotedRun
@@ -45,7 +44,7 @@ class World:
 
 
 class FakeTarget:
-    """A ``Target`` of a :class:`World`."""
+    """A ``RestoreTarget`` of a :class:`World`."""
 
     def __init__(self, world: World, source: str) -> None:
         self.where = source
@@ -56,7 +55,7 @@ class FakeTarget:
         bad = f"{self.where}.bad" in self._world.fails
         return [Check(self.where, "bad" if bad else "good", "no room" if bad else "fine", "make room")]
 
-    async def changes(self) -> list[Change]:
+    async def changes(self) -> list[RestoreChange]:
         return []
 
     async def stage(self, moved: object) -> None:
@@ -92,22 +91,22 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> World:
         made.call(swap.target, "settle")
         return made.settled.get(swap.target, "finished")
 
-    async def kept(swap: Swap, host: object) -> list[Kept]:
+    async def kept(swap: Swap, host: object) -> list[RetainedItem]:
         made.call(swap.target, "kept")
-        return [Kept(target=swap.target, name=name) for name in made.kept.get(swap.target, ())]
+        return [RetainedItem(target=swap.target, name=name) for name in made.kept.get(swap.target, ())]
 
     async def forget(swap: Swap, host: object) -> None:
         made.call(swap.target, "forget")
 
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     module = SimpleNamespace(undo=undo, settle=settle, kept=kept, forget=forget)
-    monkeypatch.setattr(settling, "source_module", lambda kind: module)
+    monkeypatch.setattr(interrupted, "source_module", lambda kind: module)
     return made
 
 
-def opening_of(world: World) -> Opening:
+def opening_of(world: World) -> BackupContext:
     return cast(
-        "Opening",
+        "BackupContext",
         SimpleNamespace(
             target=lambda source, options, goal: FakeTarget(world, source),
             host=lambda name: SimpleNamespace(name="db-1", protected=world.protected),
@@ -128,7 +127,7 @@ def made_set() -> BackupSet:
 
 
 def restore_of(world: World) -> Restore:
-    return Restore(opening_of(world), made_set(), no_blocks, Wanted(sources=SOURCES))
+    return Restore(opening_of(world), made_set(), no_blocks, RestoreSpec(sources=SOURCES))
 
 
 async def whole(world: World) -> journal.Restored:
@@ -186,7 +185,7 @@ async def test_a_part_that_fails_leaves_everything_as_it_was_and_nothing_staged(
 
 async def test_what_is_not_equal_is_not_swapped(world: World) -> None:
     world.different.add("uploads")
-    with pytest.raises(Different, match="users: 1 row instead of 2"):
+    with pytest.raises(RestoredDiffers, match="users: 1 row instead of 2"):
         await whole(world)
     assert world.place == {"database": "old", "uploads": "old"}
 
@@ -241,7 +240,7 @@ async def test_an_undo_that_was_interrupted_goes_on_with_what_is_not_undone_yet(
     assert (left.stage, left.undone) == ("undoing", 1)
     world.fails.clear()
     world.calls.clear()
-    assert "is undone" in await settling.settle(opening_of(world), left)
+    assert "is undone" in await interrupted.settle(opening_of(world), left)
     assert world.calls == ["database.undo"]
     assert world.place == {"database": "old", "uploads": "old"}
 
@@ -264,7 +263,7 @@ async def test_the_renames_of_a_dead_process_are_on_the_disk_before_the_first_an
     (left,) = journal.read_all()
     assert left.stage == "swapping"
     assert [swap.target for swap in left.swaps] == ["database", "uploads"]
-    assert await settling.settle(opening_of(world), left) == (
+    assert await interrupted.settle(opening_of(world), left) == (
         "the restore of lilfox_20231230_020000 that was interrupted is finished"
     )
     assert [each.stage for each in journal.read_all()] == ["swapped"]
@@ -275,7 +274,7 @@ async def test_where_renames_cannot_be_finished_all_of_them_are_undone(world: Wo
     restored = await whole(world)
     world.calls.clear()
     world.settled[lost] = "undone"
-    assert "as it was before" in await settling.settle(opening_of(world), restored)
+    assert "as it was before" in await interrupted.settle(opening_of(world), restored)
     assert [each.stage for each in journal.read_all()] == ["undone"]
     assert world.place == {"database": "old", "uploads": "old"}
     settled = [call for call in world.calls if call.endswith("settle")]
@@ -292,7 +291,7 @@ async def test_what_was_staged_and_never_in_place_goes_with_the_undone(
     """What may have been in use stays: it has what was written to it since."""
     restored = await whole(world)
     world.settled["database"], world.kept["uploads"] = "undone", kept
-    await settling.settle(opening_of(world), restored)
+    await interrupted.settle(opening_of(world), restored)
     assert ("uploads.forget" in world.calls) is goes
     assert "database.forget" not in world.calls, "its settling takes away what was staged"
 
@@ -302,7 +301,7 @@ async def test_what_cannot_be_taken_away_stays_and_all_is_as_it_was(world: World
     restored = await whole(world)
     world.settled["database"], world.kept["uploads"] = "undone", ["uploads_new"]
     world.fails.add(fault)
-    assert "as it was before" in await settling.settle(opening_of(world), restored)
+    assert "as it was before" in await interrupted.settle(opening_of(world), restored)
     assert [each.stage for each in journal.read_all()] == ["undone"]
 
 
@@ -334,7 +333,7 @@ async def test_where_the_journal_cannot_be_written_any_more_what_is_in_place_is_
     assert world.place == {"database": "new", "uploads": "new"}
     [known] = journal.read_all()
     assert known.stage == "swapping"
-    assert "finished" in await settling.settle(opening_of(world), known)
+    assert "finished" in await interrupted.settle(opening_of(world), known)
     assert [each.stage for each in journal.read_all()] == ["swapped"]
 
 
@@ -348,8 +347,8 @@ async def test_a_cancel_between_two_renames_waits_for_them(world: World) -> None
             await until(lambda: run.told("warning"))
             await super().swap()
 
-    opening = cast("Opening", SimpleNamespace(target=lambda source, options, goal: Slow(world, source)))
-    made = Restore(opening, made_set(), no_blocks, Wanted(sources=SOURCES))
+    opening = cast("BackupContext", SimpleNamespace(target=lambda source, options, goal: Slow(world, source)))
+    made = Restore(opening, made_set(), no_blocks, RestoreSpec(sources=SOURCES))
     run = NotedRun()
     await made.stage(run)
     swapping = asyncio.ensure_future(made.swap(run))

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lilfox_tui.backup.model import BackupSet
-from lilfox_tui.backup.retention import CLOCKS_APART, judge
-from lilfox_tui.backup.status import Status
+from lilfox_tui.backup.sets.model import BackupSet, Status
+from lilfox_tui.backup.sets.retention import CLOCKS_APART, judge
 from lilfox_tui.config.model import KeepConfig
 from lilfox_tui.errors import UsageError
 from tests.unit.backup.sets import NOON, a_set

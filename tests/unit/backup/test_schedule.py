@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lilfox_tui.backup.schedule import Late, last_due, late, next_due
+from lilfox_tui.backup.schedule import LatePlan, last_due, late, next_due
 from lilfox_tui.config.cron import read_cron
 from lilfox_tui.config.model import PlanConfig
 from lilfox_tui.config.types import Seconds
@@ -161,20 +161,20 @@ def test_a_plan_is_late_an_hour_after_it_was_due() -> None:
     yesterday = a_set(at("2026-11-24T02:00:01").astimezone(UTC))
     due = at("2026-11-25T02:00")
     assert late(PLAN, [yesterday], due + timedelta(minutes=59), BERLIN) is None
-    assert late(PLAN, [yesterday], due + timedelta(minutes=60), BERLIN) == Late(due, yesterday.created)
+    assert late(PLAN, [yesterday], due + timedelta(minutes=60), BERLIN) == LatePlan(due, yesterday.created)
     assert late(PLAN, [yesterday, a_set(due)], due + timedelta(minutes=60), BERLIN) is None
     assert late(PLAN, [yesterday, a_set(due - timedelta(seconds=20))], due + timedelta(hours=2), BERLIN) is None
-    assert late(PLAN, [], due + timedelta(hours=2), BERLIN) == Late(due, None)
+    assert late(PLAN, [], due + timedelta(hours=2), BERLIN) == LatePlan(due, None)
 
 
 def test_what_is_not_good_or_of_the_future_does_not_help() -> None:
     due = at("2026-11-25T02:00")
     now = due + timedelta(hours=2)
     for other in (a_set(due, "broken"), a_set(due, "unverified"), a_set(datetime(2099, 1, 1, tzinfo=UTC))):
-        assert late(PLAN, [other], now, BERLIN) == Late(due, None)
+        assert late(PLAN, [other], now, BERLIN) == LatePlan(due, None)
 
 
 def test_a_plan_may_say_when_it_is_late_and_has_no_due_time_without_a_schedule() -> None:
     plan = PlanConfig(sources={}, store="s", schedule="0 2 * * *", late_after=Seconds(6 * 3600))
-    assert late(plan, [], at("2026-11-25T07:59"), BERLIN) == Late(at("2026-11-24T02:00"), None)
+    assert late(plan, [], at("2026-11-25T07:59"), BERLIN) == LatePlan(at("2026-11-24T02:00"), None)
     assert late(PlanConfig(sources={}, store="s"), [], NOON, BERLIN) is None

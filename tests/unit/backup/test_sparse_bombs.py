@@ -10,10 +10,10 @@ import time
 import pytest
 
 from lilfox_tui.backup.errors import BrokenSet
-from lilfox_tui.backup.tar_scan import MAX_MAP, Member, TarReader
-from lilfox_tui.backup.tree.index import Index
-from lilfox_tui.backup.tree.safe import Safe
-from lilfox_tui.backup.tree.sifting import ContentDigest, Sieve
+from lilfox_tui.backup.files.index import Index
+from lilfox_tui.backup.files.safe_members import SafeMembers
+from lilfox_tui.backup.files.tar import MAX_MAP, TarMember, TarReader
+from lilfox_tui.backup.files.tar_filter import ContentDigest, TarFilter
 
 END = bytes(1024)
 
@@ -35,7 +35,7 @@ def sparse(name: str, holds: int, sparse_map: bytes, content: bytes = b"", **sai
 
 def seen(archive: bytes, step: int = 65536) -> Index:
     index = Index()
-    sieve = Sieve(Safe(b"", links_out=False, setuid=False), index=index)
+    sieve = TarFilter(SafeMembers(b"", links_out=False, setuid=False), index=index)
     for at in range(0, len(archive), step):
         sieve.take(archive[at : at + step])
     sieve.finish()
@@ -58,7 +58,7 @@ def test_more_than_can_be_counted_is_refused_with_a_sentence() -> None:
         seen(bomb + bomb.replace(b"GNU.sparse.name=a", b"GNU.sparse.name=b") + END)
 
 
-def pieces(text: bytes, rest: random.Random) -> Member:
+def pieces(text: bytes, rest: random.Random) -> TarMember:
     """``text`` as a sparse file whose holes are some of its zeros."""
     regions, at = [], 0
     while at < len(text):
@@ -66,7 +66,7 @@ def pieces(text: bytes, rest: random.Random) -> Member:
         if any(text[at:end]) or rest.random() < 0.5:
             regions.append((at, end - at))
         at = end
-    return Member(
+    return TarMember(
         name=b"a", kind="file", mode=0o600, size=len(text), stored=sum(n for _at, n in regions), sparse_map=b"x",
         regions=tuple(regions),
     )  # fmt: skip
@@ -76,14 +76,14 @@ def pieces(text: bytes, rest: random.Random) -> Member:
 def test_a_content_has_one_digest_however_it_is_stored_and_comes(seed: int) -> None:
     rest = random.Random(seed)
     text = b"".join(rest.choice([bytes(n), rest.randbytes(n)]) for n in rest.choices([1, 100, 4096, 9000], k=6))
-    whole = ContentDigest(Member(name=b"a", kind="file", mode=0o600, size=len(text), stored=len(text)))
+    whole = ContentDigest(TarMember(name=b"a", kind="file", mode=0o600, size=len(text), stored=len(text)))
     step = rest.choice([1, 512, 4096, 5000, 100_000])
     for at in range(0, len(text), step):
         whole.update(memoryview(text[at : at + step]))
     member = pieces(text, rest)
     holes = ContentDigest(member)
     holes.update(memoryview(b"".join(text[at : at + length] for at, length in member.regions)))
-    other = ContentDigest(Member(name=b"a", kind="file", mode=0o600, size=len(text), stored=len(text)))
+    other = ContentDigest(TarMember(name=b"a", kind="file", mode=0o600, size=len(text), stored=len(text)))
     other.update(memoryview(text[:-1] + bytes([text[-1] ^ 1])))
     assert whole.digest() == holes.digest() != other.digest()
 
@@ -91,7 +91,7 @@ def test_a_content_has_one_digest_however_it_is_stored_and_comes(seed: int) -> N
 def test_zeros_at_the_end_and_a_shorter_file_are_not_the_same() -> None:
     digests = set()
     for size in (0, 1, 4095, 4096, 4097, 8192):
-        one = ContentDigest(Member(name=b"a", kind="file", mode=0o600, size=size, stored=size))
+        one = ContentDigest(TarMember(name=b"a", kind="file", mode=0o600, size=size, stored=size))
         one.update(memoryview(bytes(size)))
         digests.add(one.digest())
     assert len(digests) == 6

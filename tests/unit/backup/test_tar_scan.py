@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lilfox_tui.backup.errors import BrokenSet
-from lilfox_tui.backup.tar_scan import BLOCK, Content, Member, TarReader
+from lilfox_tui.backup.files.tar import BLOCK, MemberContent, TarMember, TarReader
 
 KINDS = {
     tarfile.REGTYPE: "file", tarfile.AREGTYPE: "file", tarfile.CONTTYPE: "file", tarfile.LNKTYPE: "hard link",
@@ -65,13 +65,13 @@ def archive(members: list[dict[str, Any]], form: int) -> bytes:
     return made.getvalue()
 
 
-def read(data: bytes, step: int) -> list[tuple[Member, bytes]]:
+def read(data: bytes, step: int) -> list[tuple[TarMember, bytes]]:
     """Members and their stored content, fed ``step`` bytes at a time."""
     reader = TarReader()
-    found: list[tuple[Member, bytes]] = []
+    found: list[tuple[TarMember, bytes]] = []
     for at in range(0, len(data), step):
         for piece in reader.feed(data[at : at + step]):
-            if isinstance(piece, Content):
+            if isinstance(piece, MemberContent):
                 found[-1] = (found[-1][0], found[-1][1] + bytes(piece.data))
             else:
                 found.append((piece, b""))

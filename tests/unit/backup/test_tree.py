@@ -15,20 +15,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lilfox_tui.backup.errors import BrokenSet
-from lilfox_tui.backup.tar_scan import Member, TarReader
-from lilfox_tui.backup.tree.dumping import unquoted
-from lilfox_tui.backup.tree.index import Index
-from lilfox_tui.backup.tree.looking import excluded
-from lilfox_tui.backup.tree.prefix import top_of
-from lilfox_tui.backup.tree.safe import Safe, leads_out
-from lilfox_tui.backup.tree.sifting import Sieve, put_below
-from lilfox_tui.backup.tree.staging import before_name
-from lilfox_tui.backup.tree.writing import END, header
+from lilfox_tui.backup.files.archive import excluded, unquoted
+from lilfox_tui.backup.files.index import Index
+from lilfox_tui.backup.files.restore import top_of
+from lilfox_tui.backup.files.safe_members import SafeMembers, leads_out
+from lilfox_tui.backup.files.staging import before_name
+from lilfox_tui.backup.files.tar import END, TarMember, TarReader, header
+from lilfox_tui.backup.files.tar_filter import TarFilter, put_below
 from tests.unit.backup.test_tar_scan import FORMATS, archive, entries
 
 names = st.binary(min_size=1, max_size=300).filter(lambda name: b"\0" not in name and name.strip(b"/") == name)
 members = st.builds(
-    Member,
+    TarMember,
     name=names,
     kind=st.sampled_from(["file", "folder", "link", "hard link"]),
     mode=st.integers(0, 0o7777),
@@ -49,7 +47,7 @@ members = st.builds(
 
 @settings(max_examples=200, deadline=None)
 @given(members)
-def test_what_is_written_is_read_again(member: Member) -> None:
+def test_what_is_written_is_read_again(member: TarMember) -> None:
     from msgspec.structs import replace
 
     if member.kind not in ("link", "hard link"):
@@ -63,11 +61,11 @@ def test_what_is_written_is_read_again(member: Member) -> None:
 @given(st.lists(entries, max_size=5), st.sampled_from(FORMATS))
 def test_tarfile_reads_what_is_written_as_what_was_read(made: list[dict[str, Any]], form: int) -> None:
     class AsItIs:
-        def judged(self, member: Member) -> Member | None:
+        def judged(self, member: TarMember) -> TarMember | None:
             return member if member.kind not in ("device", "pipe") else None
 
     data = archive(made, form)
-    sieve = Sieve(AsItIs(), rename=lambda member: member)
+    sieve = TarFilter(AsItIs(), rename=lambda member: member)
     written = sieve.take(data) + sieve.finish()
 
     def read(raw: bytes) -> list[tuple[object, ...]]:
@@ -93,7 +91,9 @@ def test_content_in_any_pieces_is_passed_on_whole() -> None:
     ]  # fmt: skip
     data = archive(made, tarfile.PAX_FORMAT)
     index = Index()
-    sieve = Sieve(Safe(b"", links_out=False, setuid=False), index=index, rename=lambda member: put_below(member, b"t"))
+    sieve = TarFilter(
+        SafeMembers(b"", links_out=False, setuid=False), index=index, rename=lambda member: put_below(member, b"t")
+    )
     chance = random.Random(7)
     out, at = bytearray(), 0
     while at < len(data):
@@ -137,7 +137,7 @@ def test_where_links_lead(name: bytes, target: bytes, out: bool) -> None:
     ],
 )
 def test_the_folder_that_an_old_archive_was_made_of(first: bytes, kind: Any, target: bytes, top: bytes) -> None:
-    assert top_of(Member(name=first, kind=kind, mode=0), target) == top
+    assert top_of(TarMember(name=first, kind=kind, mode=0), target) == top
 
 
 def test_names_that_are_kept_fit_into_a_name() -> None:
@@ -178,8 +178,8 @@ def test_exclusions_are_read_as_tar_reads_them(tmp_path: Path) -> None:
 def test_a_name_that_is_there_twice_is_found_far_apart() -> None:
     index = Index()
     for n in range(5000):
-        index.add("archive", Member(name=b"%d" % n, kind="file", mode=0), b"")
-    index.add("archive", Member(name=b"17", kind="file", mode=0), b"")
+        index.add("archive", TarMember(name=b"%d" % n, kind="file", mode=0), b"")
+    index.add("archive", TarMember(name=b"17", kind="file", mode=0), b"")
     with pytest.raises(BrokenSet, match="a name twice"):
         index.totals("archive")
     index.close()

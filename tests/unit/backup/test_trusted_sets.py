@@ -14,17 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from lilfox_tui.backup.catalogue import read_sets, sets_of
 from lilfox_tui.backup.errors import BrokenSet
-from lilfox_tui.backup.local_store import LocalStore
-from lilfox_tui.backup.manifest import Manifest, Proof, encoded
-from lilfox_tui.backup.model import BackupSet
-from lilfox_tui.backup.names import manifest_name, proof_name
-from lilfox_tui.backup.signing import NO_KEYS, Keys, keys_of
-from lilfox_tui.backup.status import Status
-from lilfox_tui.backup.store import Entry
+from lilfox_tui.backup.sets.catalogue import read_sets, sets_of
+from lilfox_tui.backup.sets.manifest import NO_KEYS, Manifest, Proof, SigningKeys, encoded, keys_of
+from lilfox_tui.backup.sets.model import BackupSet, Status
+from lilfox_tui.backup.sets.names import manifest_name, proof_name
+from lilfox_tui.backup.storage.local import LocalStore
+from lilfox_tui.backup.store import StoreEntry
 from lilfox_tui.backup.stores.local import Options
-from lilfox_tui.backup.verify import Reader, verify
+from lilfox_tui.backup.verify import SetReader, verify
 from lilfox_tui.config.model import SigningConfig
 from lilfox_tui.config.types import SecretRef
 from lilfox_tui.errors import LilFoxError
@@ -34,7 +32,7 @@ from tests.unit.backup.sets import NOON, manifest_of, proof_of, put_proof, put_s
 Change = Callable[[dict[str, Any]], None]
 
 
-def keys(*, required: bool = False, key: str = "k" * 32, others: tuple[str, ...] = ()) -> Keys:
+def keys(*, required: bool = False, key: str = "k" * 32, others: tuple[str, ...] = ()) -> SigningKeys:
     """As a configuration would give them."""
     import asyncio
     import os
@@ -48,14 +46,14 @@ def keys(*, required: bool = False, key: str = "k" * 32, others: tuple[str, ...]
 SIGNING, REQUIRING = keys(), keys(required=True)
 
 
-def the_set(texts: dict[str, bytes], sizes: dict[str, int], known: Keys = NO_KEYS) -> BackupSet:
+def the_set(texts: dict[str, bytes], sizes: dict[str, int], known: SigningKeys = NO_KEYS) -> BackupSet:
     """The one set of a store that has these manifests and proofs, and parts of these sizes."""
-    entries = [Entry(name, size, NOON) for name, size in sizes.items()]
+    entries = [StoreEntry(name, size, NOON) for name, size in sizes.items()]
     [found] = [each for each in sets_of(texts, entries, UTC, known) if each.id == manifest_of(NOON).id]
     return found
 
 
-def told(manifest: Manifest, known: Keys = NO_KEYS) -> dict[str, bytes]:
+def told(manifest: Manifest, known: SigningKeys = NO_KEYS) -> dict[str, bytes]:
     """Manifest and proof as they lie in a store."""
     return {
         manifest_name(manifest.id): encoded(manifest, known.sign),
@@ -212,7 +210,7 @@ def test_verify_never_calls_whole_what_the_manifest_does_not_account_for(tmp_pat
             continue
         (tmp_path / manifest_name(manifest.id)).write_bytes(resealed(document))
         [found] = [each for each in asyncio.run(read_sets(store, zone=UTC)) if each.id == manifest.id]
-        proof = asyncio.run(verify(NotedRun(), Reader(store), found))
+        proof = asyncio.run(verify(NotedRun(), SetReader(store), found))
         assert proof.level == "broken", what
         [after] = [each for each in asyncio.run(read_sets(store, zone=UTC)) if each.id == manifest.id]
         assert after.status == Status.BROKEN, what
@@ -308,7 +306,7 @@ async def test_a_set_that_is_not_trusted_is_not_verified(tmp_path: Path) -> None
     store = LocalStore("store", Options(path=str(tmp_path)))
     [found] = await read_sets(store, zone=UTC, keys=REQUIRING)
     with pytest.raises(BrokenSet, match="is not trusted: it is not signed"):
-        await verify(NotedRun(), Reader(store, keys=REQUIRING), found)
+        await verify(NotedRun(), SetReader(store, keys=REQUIRING), found)
     assert not (tmp_path / proof_name(found.id)).exists()
 
 

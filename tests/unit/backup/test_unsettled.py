@@ -14,12 +14,13 @@ import msgspec
 import pytest
 
 from lilfox_tui.__main__ import main
-from lilfox_tui.backup import effects, journal
+from lilfox_tui.backup import effects
 from lilfox_tui.backup.errors import BackupError
-from lilfox_tui.backup.journal import Restored
+from lilfox_tui.backup.plan import BackupRequest
+from lilfox_tui.backup.restores import journal
+from lilfox_tui.backup.restores.interrupted import RestorePlace, places_of, refuse_on_hosts, refuse_shared
+from lilfox_tui.backup.restores.journal import Restored
 from lilfox_tui.backup.source import Swap
-from lilfox_tui.backup.unsettled import Place, places_of, refuse_on_hosts, refuse_shared
-from lilfox_tui.backup.wish import Wish
 from lilfox_tui.cli.schemas import schema
 from lilfox_tui.config.model import Config, HostConfig
 from lilfox_tui.errors import NotAllowed
@@ -71,7 +72,7 @@ class Shop:
     async def do(self, effect: Effect, **words: Any) -> tuple[NotedRun, Outcome]:
         """An effect as its job does it."""
         run = NotedRun()
-        return run, await effect(run, msgspec.to_builtins(Wish(config=str(self.config), **words)))
+        return run, await effect(run, msgspec.to_builtins(BackupRequest(config=str(self.config), **words)))
 
     @property
     def stage(self) -> str:
@@ -186,11 +187,11 @@ def test_what_is_half_done_is_held_against_what_is_to_be_replaced(host: str, nam
         Swap(kind="postgresql", set="s", target="public.users", staged="x", before="y", host="db-1", within="shop"),
     )
     left = [Restored(run=RUN, set=SET, at=datetime.now(UTC), stage="swapping", swaps=swaps)]
-    assert Place("db-1", "shop") in places_of(swaps)
+    assert RestorePlace("db-1", "shop") in places_of(swaps)
     if not meets:
-        refuse_shared(config, left, [Place(host, name)])
+        refuse_shared(config, left, [RestorePlace(host, name)])
         return
     with pytest.raises(BackupError, match="is half done there"):
-        refuse_shared(config, left, [Place(host, name)])
+        refuse_shared(config, left, [RestorePlace(host, name)])
     with pytest.raises(BackupError, match="is half done there"):
         refuse_on_hosts(config, left, [host])

@@ -135,7 +135,7 @@ async def test_a_store_that_says_nothing_in_time_has_failed(store: Path, monkeyp
         await asyncio.Event().wait()
         return []
 
-    monkeypatch.setattr("lilfox_tui.backup.catalogue.read_sets", never)
+    monkeypatch.setattr("lilfox_tui.backup.sets.catalogue.read_sets", never)
     watch = BackupWatch(config_of(store), None, lambda _name: None, lambda: None)
     looking = asyncio.create_task(watch.look_once())
     await until(lambda: watch._stores)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lilfox_tui.backup.model import BackupSet
+from lilfox_tui.backup.sets.model import BackupSet
 from lilfox_tui.config.model import PlanConfig
 from lilfox_tui.errors import HostUnreachable
 from lilfox_tui.feed import Unavailable

@@ -25,9 +25,8 @@ from lilfox_tui.text import fit, human_bytes
 
 if TYPE_CHECKING:
     from lilfox_tui.app.panes.backup.restore_wizard import RestoreWizard
-    from lilfox_tui.backup.model import BackupSet
-    from lilfox_tui.backup.requests import Kind
-    from lilfox_tui.backup.wish import Wish
+    from lilfox_tui.backup.plan import BackupRequest, RequestKind
+    from lilfox_tui.backup.sets.model import BackupSet
     from lilfox_tui.jobs.model import Job
 
 _MOST_SHOWN = 12
@@ -38,30 +37,29 @@ class BackupJobKeys(BackupReasons):
 
     # ---- what starts a job ---------------------------------------------------------------------------------------
 
-    def wish(self, found: BackupSet | None) -> Wish:
+    def wish(self, found: BackupSet | None) -> BackupRequest:
         """The wish about the chosen plan, or about a store that has none."""
-        from lilfox_tui.backup.plan import Words
-        from lilfox_tui.backup.wish import Wish
+        from lilfox_tui.backup.plan import BackupRequest, PlanArguments
 
         view = self.view
         assert view is not None
         config = self.lilfox.monitor.backups.config_path
         chosen = "" if found is None else found.id
         if view.config is None:
-            return Wish(config=config, words=Words(store=view.where), set=chosen)
-        return Wish(config=config, plan=view.name, store=view.store, set=chosen)
+            return BackupRequest(config=config, words=PlanArguments(store=view.where), set=chosen)
+        return BackupRequest(config=config, plan=view.name, store=view.store, set=chosen)
 
     @work(exclusive=True, group="start", exit_on_error=False)
-    async def _ask_and_start(self, kind: Kind, title: str, rows: Sequence[Row], found: BackupSet | None) -> None:
+    async def _ask_and_start(self, kind: RequestKind, title: str, rows: Sequence[Row], found: BackupSet | None) -> None:
         from lilfox_tui.app.dialogs.ask import Ask
 
         ask = Ask(title, rows, does=kind_text(kind), stays=_("leave it"))
         if await self.lilfox.push_screen_wait(ask):
             await self.start(kind, self.wish(found))
 
-    async def start(self, kind: Kind, wish: Wish) -> str | None:
+    async def start(self, kind: RequestKind, wish: BackupRequest) -> str | None:
         """Starts the job; its id, or None where it could not begin and that is told."""
-        from lilfox_tui.backup.requests import request_of
+        from lilfox_tui.backup.plan import request_of
         from lilfox_tui.jobs import start as starting
 
         self.busy = True
@@ -152,7 +150,7 @@ class BackupJobKeys(BackupReasons):
 
     @work(exclusive=True, group="start", exit_on_error=False)
     async def _undo(self) -> None:
-        from lilfox_tui.backup import journal
+        from lilfox_tui.backup.restores import journal
 
         restored = [each for each in await asyncio.to_thread(journal.read_all) if each.stage == "swapped"]
         view = self.view
@@ -177,9 +175,9 @@ class BackupJobKeys(BackupReasons):
         if await self.lilfox.confirm(_("Undo the last restore"), rows, "undo"):
             from msgspec.structs import replace
 
-            from lilfox_tui.backup.wish import Wish
+            from lilfox_tui.backup.plan import BackupRequest
 
-            wish = Wish(config=self.lilfox.monitor.backups.config_path) if view is None else self.wish(None)
+            wish = BackupRequest(config=self.lilfox.monitor.backups.config_path) if view is None else self.wish(None)
             await self.start("undo", replace(wish, set=last.set))
 
     def _is_of(self, set_id: str, view: PlanView) -> bool:
@@ -195,7 +193,7 @@ class BackupJobKeys(BackupReasons):
         view = self.view
         if view is None or view.config is None:
             return
-        from lilfox_tui.backup.retention import judge
+        from lilfox_tui.backup.sets.retention import judge
 
         own = [found for found in view.sets or () if found.plan == view.name]
         verdicts = judge(own, view.config.keep, now=datetime.now(UTC), zone=self._zone)

@@ -21,9 +21,9 @@ from lilfox_tui.text import fit, human_bytes
 
 if TYPE_CHECKING:
     from lilfox_tui.app.dialogs.chooser import Choice
-    from lilfox_tui.backup.journal import Restored
-    from lilfox_tui.backup.keeping import KeptLine
-    from lilfox_tui.backup.wish import Wish
+    from lilfox_tui.backup.plan import BackupRequest
+    from lilfox_tui.backup.restores.journal import Restored
+    from lilfox_tui.backup.restores.retained import RetainedRow
 
 _NAME = 44
 
@@ -39,7 +39,7 @@ class BackupKeptKeys(BackupJobKeys):
     @work(exclusive=True, group="restores", exit_on_error=False)
     async def read_restores(self) -> None:
         """Reads anew what is noted of restores."""
-        from lilfox_tui.backup import journal
+        from lilfox_tui.backup.restores import journal
 
         known = await asyncio.to_thread(journal.read_all)
         self.restores = [each for each in known if each.stage in ("swapped", "undone", "forgetting")]
@@ -85,16 +85,16 @@ class BackupKeptKeys(BackupJobKeys):
         if chosen is not None:
             await self._let_go(lines[int(chosen)], lines, view)
 
-    async def _lines(self, view: PlanView | None) -> list[KeptLine]:
+    async def _lines(self, view: PlanView | None) -> list[RetainedRow]:
         """Of all restores that are known; and what drills of the chosen plan left."""
-        from lilfox_tui.backup.keeping import all_kept, all_left
-        from lilfox_tui.backup.opening import Opening
+        from lilfox_tui.backup.context import BackupContext
+        from lilfox_tui.backup.restores.retained import all_kept, all_left
 
-        async with Opening(self.lilfox.config) as opening:
+        async with BackupContext(self.lilfox.config) as opening:
             plans = [] if view is None or view.config is None else [view.config]
             return await all_kept(opening) + await all_left(opening, plans)
 
-    async def _let_go(self, line: KeptLine, lines: Sequence[KeptLine], view: PlanView | None) -> None:
+    async def _let_go(self, line: RetainedRow, lines: Sequence[RetainedRow], view: PlanView | None) -> None:
         """All that the same restore keeps goes together, or none of it."""
         if (why := self.no_change()) is not None:
             self.lilfox.tell(why)
@@ -109,22 +109,22 @@ class BackupKeptKeys(BackupJobKeys):
         if await self.lilfox.confirm(_("Let go of what is kept"), list(_going(going)), line.name):
             await self.start("forget", self._wish_to_forget(line.restored, view))
 
-    def _wish_to_forget(self, restored: Restored | None, view: PlanView | None) -> Wish:
+    def _wish_to_forget(self, restored: Restored | None, view: PlanView | None) -> BackupRequest:
         """The set's id where it was restored once, else that of the restore's job; none for what drills left."""
-        from lilfox_tui.backup.wish import Wish
+        from lilfox_tui.backup.plan import BackupRequest
 
         if restored is None:
             return self.wish(None)
         alike = [each for each in self.restores if each.set == restored.set]
         name = restored.set if len(alike) == 1 else restored.run
         of_plan = view is not None and view.config is not None and self._is_of(restored.set, view)
-        wish = self.wish(None) if of_plan else Wish(config=self.lilfox.monitor.backups.config_path)
+        wish = self.wish(None) if of_plan else BackupRequest(config=self.lilfox.monitor.backups.config_path)
         return replace(wish, set=name)
 
 
-def _choice(at: int, line: KeptLine, glyphs: Glyphs) -> Choice:
+def _choice(at: int, line: RetainedRow, glyphs: Glyphs) -> Choice:
     from lilfox_tui.app.dialogs.chooser import Choice
-    from lilfox_tui.backup.keeping import state_of
+    from lilfox_tui.backup.restores.retained import state_of
 
     of_set = "-" if line.restored is None else line.restored.set
     where = f"{line.host}:{line.target}" if line.host else line.target
@@ -143,7 +143,7 @@ def _choice(at: int, line: KeptLine, glyphs: Glyphs) -> Choice:
     )
 
 
-def _going(lines: Sequence[KeptLine]) -> Iterator[Row]:
+def _going(lines: Sequence[RetainedRow]) -> Iterator[Row]:
     for line in lines:
         where = f"{line.host}:{line.target}" if line.host else line.target
         yield (Piece(f"  {line.name}", "strong"), Piece(f"  {human_bytes(line.size_bytes)}  {where}", "muted"))

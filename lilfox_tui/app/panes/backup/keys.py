@@ -20,7 +20,7 @@ from lilfox_tui.i18n import Message, tr
 from lilfox_tui.monitor.backup_view import Backups, PlanView
 
 if TYPE_CHECKING:
-    from lilfox_tui.backup.model import BackupSet
+    from lilfox_tui.backup.sets.model import BackupSet
     from lilfox_tui.jobs.model import Job
 
 PlanKey = tuple[str, str]

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.panes.backup.rows import SET_ROLES, BackupStyle
 from lilfox_tui.app.wrap import wrapped
-from lilfox_tui.backup.words import of, signature_text, status_text
+from lilfox_tui.backup.labels import labelled, signature_text, status_text
 from lilfox_tui.i18n import _, ngettext
 from lilfox_tui.monitor.backup_view import SET_LEVELS, PlanView
 from lilfox_tui.text import fit, human_bytes, human_duration
 
 if TYPE_CHECKING:
-    from lilfox_tui.backup.model import BackupSet, FoundPart
+    from lilfox_tui.backup.sets.model import BackupSet, FoundPart
 
 _LABEL = 12
 _MOST_TABLES = 200
@@ -103,7 +103,7 @@ def _proof(found: BackupSet, style: BackupStyle) -> Iterator[Row]:
 
 def _missing(found: BackupSet) -> Iterator[Row]:
     for source, reason in (found.manifest.missing if found.manifest is not None else {}).items():
-        yield _field(_("missing"), of(source, reason), "failing")
+        yield _field(_("missing"), labelled(source, reason), "failing")
 
 
 def _part(part: FoundPart, style: BackupStyle) -> Iterator[Row]:

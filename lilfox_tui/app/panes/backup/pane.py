@@ -32,7 +32,7 @@ from lilfox_tui.app.rows_on_demand import RowsOnDemand
 from lilfox_tui.app.shell import Shell
 from lilfox_tui.app.widgets.lines import Lines, more_below
 from lilfox_tui.app.wrap import cells
-from lilfox_tui.backup.words import of, status_text
+from lilfox_tui.backup.labels import labelled, status_text
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Ready
 from lilfox_tui.i18n import _, clauses, listed
@@ -42,7 +42,7 @@ from lilfox_tui.text import break_line, cell_width, fit_middle, human_duration
 
 if TYPE_CHECKING:
     from lilfox_tui.app.job_log import JobLog
-    from lilfox_tui.backup.model import BackupSet
+    from lilfox_tui.backup.sets.model import BackupSet
 
 BESIDE = 80
 """Columns from which plans and sets stand side by side; below, the list that the keys move in."""
@@ -77,7 +77,7 @@ class BackupPane(BackupSettlingKeys):
         yield Lines(id="backup-detail")
 
     def on_mount(self) -> None:
-        from lilfox_tui.backup.names import local_zone
+        from lilfox_tui.backup.sets.names import local_zone
 
         self._zone = local_zone()
         self.lilfox.monitor.backups.show()
@@ -351,7 +351,7 @@ class BackupPane(BackupSettlingKeys):
         begun = found.created.astimezone(self._zone).strftime("%Y-%m-%d %H:%M:%S")
         text = status_text(found.status)
         if found.reason:
-            text = of(text, found.reason)
+            text = labelled(text, found.reason)
         head = (Piece(f" {found.id}", "strong"), Piece(f"  {begun}  ", "muted"))
         first, rest = break_line(text, max(20, self.lilfox.room.width - cells(head)))
         holds = listed(dict.fromkeys(part.source for part in found.parts))

@@ -11,8 +11,8 @@ from lilfox_tui.i18n import Message, tr
 from lilfox_tui.monitor.backup_view import PlanView
 
 if TYPE_CHECKING:
-    from lilfox_tui.backup.model import BackupSet
-    from lilfox_tui.backup.wish import Wish
+    from lilfox_tui.backup.plan import BackupRequest
+    from lilfox_tui.backup.sets.model import BackupSet
 
 _PLACES = {"postgresql": "database", "files": "files", "config": "app"}
 """Kind of a source → the word of a command that says where it goes to without a plan."""
@@ -38,7 +38,7 @@ class RestoreChoice(Struct):
 
     set: str
     status: str
-    base: Wish
+    base: BackupRequest
     """About the set, as the pane made it."""
     sources: list[SourceChoice]
     planless: bool = False
@@ -51,7 +51,7 @@ class RestoreChoice(Struct):
     run_code: bool = False
 
     @classmethod
-    def of(cls, found: BackupSet, view: PlanView, wish: Wish) -> RestoreChoice:
+    def of(cls, found: BackupSet, view: PlanView, wish: BackupRequest) -> RestoreChoice:
         """Everything of a set, to where it came from."""
         sources: dict[str, SourceChoice] = {}
         for part in found.parts:
@@ -91,7 +91,7 @@ class RestoreChoice(Struct):
             return tr("without a plan one source of each kind is restored at a time")
         return None
 
-    def wish(self) -> Wish:
+    def wish(self) -> BackupRequest:
         """What was chosen, as the effects take it."""
         wish = replace(
             self.base,

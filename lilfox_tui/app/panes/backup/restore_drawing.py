@@ -27,7 +27,7 @@ from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, _
 
 if TYPE_CHECKING:
-    from lilfox_tui.backup.check import Check
+    from lilfox_tui.backup.checks import Check
 
 PAINT_S, SLOW_PAINT_S = 0.5, 2.0
 MOST_SAID = 3

@@ -11,16 +11,16 @@ from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.panes.backup.restore_choice import RestoreChoice, SourceChoice
 from lilfox_tui.app.wrap import cells
-from lilfox_tui.backup.words import lost_text
+from lilfox_tui.backup.labels import lost_text
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _, ngettext
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.text import cell_width, clean, fit, fit_middle, human_bytes
 
 if TYPE_CHECKING:
-    from lilfox_tui.backup.check import Check
-    from lilfox_tui.backup.source import Change
-    from lilfox_tui.backup.wish import Wish
+    from lilfox_tui.backup.checks import Check
+    from lilfox_tui.backup.plan import BackupRequest
+    from lilfox_tui.backup.source import RestoreChange
     from lilfox_tui.jobs.model import Ended
 
 WHAT, WHERE, CHECKS, CONFIRM, RUN, RESULT = range(6)
@@ -33,13 +33,13 @@ _NAME = 18
 class Looked(Struct):
     """What a look at a restore found so far, without writing anything."""
 
-    wish: Wish
+    wish: BackupRequest
     where: Mapping[str, str] = {}
     names: Mapping[str, str] = {}
     checks: list[Check] = []
     checked: bool = False
     """All checks were made."""
-    changes: Mapping[str, Sequence[Change]] | None = None
+    changes: Mapping[str, Sequence[RestoreChange]] | None = None
     error: LilFoxError | None = None
 
     @property
@@ -232,7 +232,7 @@ def confirm_rows(choice: RestoreChoice, looked: Looked, glyphs: Glyphs) -> Itera
         yield from _changes(source, changes)
 
 
-def _changes(source: str, changes: Sequence[Change]) -> Iterator[Row]:
+def _changes(source: str, changes: Sequence[RestoreChange]) -> Iterator[Row]:
     head = ngettext("{count} change", "{count} changes", len(changes)) if changes else _("nothing changes")
     lost = lost_text(changes)
     yield (Piece(f" {source}", "title"), Piece(f"  {head}", "muted"), Piece(f"  {lost}", "degraded"))

@@ -91,7 +91,7 @@ class RestoreWizard(RestoreView):
 
     @work(exclusive=True, group="run")
     async def _run(self) -> None:
-        from lilfox_tui.backup.requests import request_of
+        from lilfox_tui.backup.plan import request_of
         from lilfox_tui.jobs import start as starting
 
         try:

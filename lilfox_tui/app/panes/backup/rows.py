@@ -14,14 +14,14 @@ from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.host_rows import ROLES
 from lilfox_tui.app.job_words import kind_text, percent_of
 from lilfox_tui.app.wrap import wrapped
-from lilfox_tui.backup.words import of, status_text
+from lilfox_tui.backup.labels import labelled, status_text
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import _, listed
 from lilfox_tui.monitor.backup_view import SET_LEVELS, PlanView
 from lilfox_tui.text import human_bytes, human_duration, short_age
 
 if TYPE_CHECKING:
-    from lilfox_tui.backup.model import BackupSet
+    from lilfox_tui.backup.sets.model import BackupSet
     from lilfox_tui.jobs.model import Job
 
 SET_ROLES = {
@@ -178,7 +178,7 @@ def _proof(each: _Set) -> Row:
     if proven and found.proof is not None and found.proof.took_s is not None:
         text = _("restore-tested in {time}", time=short_age(max(1.0, found.proof.took_s)))
     if found.refused:
-        return (Piece(of(text, found.reason), "failing"),)
+        return (Piece(labelled(text, found.reason), "failing"),)
     role = SET_ROLES[found.status]
     if found.missing:
         return Piece(text, role), Piece("  " + _("without {names}", names=listed(found.missing)), "degraded")

@@ -16,7 +16,7 @@ from lilfox_tui.i18n import Message, _, tr
 
 if TYPE_CHECKING:
     from lilfox_tui.app.dialogs.chooser import Choice
-    from lilfox_tui.backup.half_done import HalfDone
+    from lilfox_tui.backup.restores.interrupted import InterruptedRestore
 
 _MOST_ROWS = 6
 
@@ -25,7 +25,7 @@ class BackupSettlingKeys(BackupKeptKeys):
     """``settle``: what a process that died between two renames left."""
 
     @property
-    def half_done(self) -> tuple[HalfDone, ...]:
+    def half_done(self) -> tuple[InterruptedRestore, ...]:
         """Restores of which a part alone is in place."""
         return () if self.backups is None else self.backups.half_done
 
@@ -65,19 +65,19 @@ class BackupSettlingKeys(BackupKeptKeys):
         half, finish = ways[int(chosen)]
         word = "finish" if finish else "take-back"
         if await self.lilfox.confirm(_way(half, finish=finish), list(_rows(half)), word):
-            from lilfox_tui.backup.wish import Wish
+            from lilfox_tui.backup.plan import BackupRequest
 
-            wish = Wish(config=self.lilfox.monitor.backups.config_path)
+            wish = BackupRequest(config=self.lilfox.monitor.backups.config_path)
             await self.start("settle", replace(wish, set=half.restored.run, finish=finish))
 
 
-def _way(half: HalfDone, *, finish: bool) -> str:
+def _way(half: InterruptedRestore, *, finish: bool) -> str:
     if finish is (half.restored.stage != "undoing"):
         return _("Put all of {set} in place", set=half.restored.set)
     return _("Put all back as it was before {set}", set=half.restored.set)
 
 
-def _choice(at: int, half: HalfDone, *, finish: bool) -> Choice:
+def _choice(at: int, half: InterruptedRestore, *, finish: bool) -> Choice:
     from lilfox_tui.app.dialogs.chooser import Choice
 
     text = _way(half, finish=finish)
@@ -86,5 +86,5 @@ def _choice(at: int, half: HalfDone, *, finish: bool) -> Choice:
     return Choice(str(at), row, f"{text} {word}", possible=not half.owner, more=str(half.message))
 
 
-def _rows(half: HalfDone) -> Sequence[Row]:
+def _rows(half: InterruptedRestore) -> Sequence[Row]:
     return [(Piece("  "), Piece(str(half.message)))]

@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 
 from lilfox_tui.backup.errors import BackupError, BrokenSet
-from lilfox_tui.backup.postgresql.clients import Clients, Programs
+from lilfox_tui.backup.postgresql.connect import ClientPrograms, HostClients
 from lilfox_tui.backup.postgresql.custom import read_head
-from lilfox_tui.backup.postgresql.databases import stem_of
+from lilfox_tui.backup.postgresql.source import stem_of
 
-CLIENTS = Clients(
+CLIENTS = HostClients(
     host="db-1",
     programs=(
-        Programs((18, 6), "/18"),
-        Programs((17, 12), "/17"),
-        Programs((17, 3), "/old17"),
-        Programs((15, 20), "/15"),
+        ClientPrograms((18, 6), "/18"),
+        ClientPrograms((17, 12), "/17"),
+        ClientPrograms((17, 3), "/old17"),
+        ClientPrograms((15, 20), "/15"),
     ),
 )
 

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lilfox_tui.backup.postgresql.connection import Connection, conninfo, read_url
-from lilfox_tui.backup.postgresql.passfile import callers_password
+from lilfox_tui.backup.postgresql.connect import Connection, callers_password, conninfo, read_url
 from lilfox_tui.errors import LilFoxError, UsageError
 
 

@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lilfox_tui.backup.errors import BrokenSet
-from lilfox_tui.backup.postgresql.executing import Executing
+from lilfox_tui.backup.postgresql.executed_code import ExecutedCodeFinder, tokens_of
 from lilfox_tui.backup.postgresql.plain import HEADER, TRAILER, PlainReader
-from lilfox_tui.backup.postgresql.sql_tokens import tokens_of
 
 F = "CREATE FUNCTION public.f() RETURNS int LANGUAGE plpgsql AS $$ BEGIN COPY (SELECT 1) TO PROGRAM 'id'; END $$;"
 G = "CREATE FUNCTION public.g(x public.t) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN END $$;"
@@ -255,7 +254,7 @@ def test_it_is_named_wherever_it_stands(before: list[str], hostile: str, after: 
 def test_reading_stays_linear() -> None:
     def seconds(text: bytes) -> float:
         started = time.process_time()
-        Executing().statement(text)
+        ExecutedCodeFinder().statement(text)
         return time.process_time() - started
 
     for piece in (b"a", b"'", b'"', b"$a$", b"/*", b"--", b"(", b"f(", b".", b"E'\\", b"''", b'U&"', b"a.", b"$"):

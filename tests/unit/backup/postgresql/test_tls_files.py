@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.backup.postgresql.access import opened
-from lilfox_tui.backup.postgresql.clients import Clients
-from lilfox_tui.backup.postgresql.connection import read_url
+from lilfox_tui.backup.postgresql.connect import HostClients, open_server_access, read_url
 from lilfox_tui.config.model import HostConfig
 from lilfox_tui.hosts.fake import FakeHost
 from lilfox_tui.hosts.local import LocalHost
@@ -38,18 +36,18 @@ def no_password(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_file_that_others_can_write_is_refused_before_anything_is_asked(tmp_path: Path, name: str) -> None:
     (file := tmp_path / "a.pem").write_text("")
     connection = read_url(f"postgresql://db-1/x?sslmode=verify-full&{name}={file}")
-    clients = Clients(host="here", programs=())
+    clients = HostClients(host="here", programs=())
     async with AsyncExitStack() as stack:
         file.chmod(0o600)
-        await stack.enter_async_context(opened(HERE, connection, clients=clients))
+        await stack.enter_async_context(open_server_access(HERE, connection, clients=clients))
         file.chmod(0o666)
         with pytest.raises(NotTrusted, match="others decide"):
-            await stack.enter_async_context(opened(HERE, connection, clients=clients))
-        await stack.enter_async_context(opened(FakeHost("db-1"), connection, clients=clients))
+            await stack.enter_async_context(open_server_access(HERE, connection, clients=clients))
+        await stack.enter_async_context(open_server_access(FakeHost("db-1"), connection, clients=clients))
 
 
 @pytest.mark.usefixtures("written_by_all")
 async def test_the_machines_own_certificates_are_no_file() -> None:
     connection = read_url("postgresql://db-1/x?sslmode=verify-full&sslrootcert=system")
-    async with opened(HERE, connection, clients=Clients(host="here", programs=())) as access:
+    async with open_server_access(HERE, connection, clients=HostClients(host="here", programs=())) as access:
         assert "system" in access.conninfo()

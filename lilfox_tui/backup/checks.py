@@ -1,0 +1,74 @@
+"""Preflight checks: what is asked before anything is written, its answer, and the checks that every store makes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from lilfox_tui.i18n import Message, ntr, tr
+from lilfox_tui.text import human_bytes
+
+CheckState = Literal["good", "warning", "bad"]
+
+
+class Check(Struct, frozen=True):
+    """``about`` says what was looked at, ``found`` what was found, ``hint`` what to do. A ``bad`` one forbids to
+    begin."""
+
+    about: Message | str
+    state: CheckState
+    found: Message | str
+    hint: Message | str = ""
+
+
+SMALL_BYTES = 4 * 1024 * 1024
+"""Of a manifest at most."""
+FEW_FILES = 20
+SPARE = 1.05
+"""Room beside what is needed: manifests, and guesses that are a little low."""
+
+
+class StoreRoom(Struct, frozen=True, kw_only=True):
+    """What the system tells of the folder; None where it does not."""
+
+    free_bytes: int | None
+    free_files: int | None
+    read_only: bool
+    writable: bool
+    mode: int | None
+    """Permission bits of the folder."""
+
+
+def room_checks(where: str, room: StoreRoom, needed_bytes: int | None, *, write: bool) -> list[Check]:
+    """Rights, room and who else may read."""
+    about = tr("store {where}", where=where)
+    checks = [_rights(where, room)] if write else []
+    if write and room.free_bytes is not None:
+        enough = needed_bytes is None or room.free_bytes >= needed_bytes * SPARE
+        free = human_bytes(room.free_bytes)
+        found = (
+            tr("{free} are free; how much is needed is not known", free=free)
+            if needed_bytes is None
+            else tr("{free} are free; {needed} may be needed", free=free, needed=human_bytes(needed_bytes))
+        )
+        hint = "" if enough else tr("Make room, keep fewer sets, or take another store.")
+        checks.append(Check(about, "good" if enough else "bad", found, hint))
+    if write and room.free_files is not None and room.free_files < FEW_FILES:
+        found = ntr("only {count} more file can be made there", "only {count} more files can be made there",
+                    room.free_files)  # fmt: skip
+        checks.append(Check(about, "bad", found, tr("Its filesystem has no inodes left: remove files there.")))
+    if room.mode is not None and room.mode & 0o077:
+        found = tr("others on its machine may read it (mode {mode})", mode=f"{room.mode:04o}")
+        checks.append(Check(about, "warning", found, tr("chmod 700 {where}", where=where)))
+    return checks
+
+
+def _rights(where: str, room: StoreRoom) -> Check:
+    about = tr("store {where}", where=where)
+    if room.read_only:
+        hint = tr("See why in the kernel's log (dmesg): a disk with errors is often remounted so.")
+        return Check(about, "bad", tr("it is mounted read-only"), hint)
+    if not room.writable:
+        return Check(about, "bad", tr("no right to write there"), tr("Give it to the user that runs backups."))
+    return Check(about, "good", tr("it can be written"))

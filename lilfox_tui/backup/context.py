@@ -1,0 +1,106 @@
+"""Hosts, stores and sources of a configuration: opened on demand, closed together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType, TracebackType
+from typing import Any, cast
+
+from lilfox_tui import plugins
+from lilfox_tui.backup.plan import SOURCES, STORES
+from lilfox_tui.backup.sets import catalogue
+from lilfox_tui.backup.sets.manifest import SigningKeys, keys_of
+from lilfox_tui.backup.sets.model import BackupSet
+from lilfox_tui.backup.source import BackupSource, RestoreTarget, SourceRestoreSpec
+from lilfox_tui.backup.store import BackupStore
+from lilfox_tui.config.model import Config, HostConfig
+from lilfox_tui.config.protection import allows_no_change
+from lilfox_tui.errors import UsageError
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.open import open_host
+from lilfox_tui.i18n import tr
+
+HERE = "localhost"
+"""What this machine is called among hosts when the configuration does not name it."""
+
+
+class BackupContext:
+    """Use it as an async context manager: what it opened is closed at its end. ``lent`` gives a host that somebody else
+    has opened, and closes; None for one that it has not."""
+
+    def __init__(self, config: Config, *, lent: Callable[[str | None], Host | None] = lambda _name: None) -> None:
+        self._config = config
+        self._lent = lent
+        self._hosts: dict[str | None, Host] = {}
+        self._stores: dict[str, BackupStore] = {}
+        self._keys: SigningKeys | None = None
+
+    async def __aenter__(self) -> BackupContext:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def host(self, name: str | None) -> Host:
+        """The host of that name; this machine when there is none. Raises UsageError for one that is not configured."""
+        if (lent := self._lent(name)) is not None:
+            return lent
+        if name not in self._hosts:
+            self._hosts[name] = open_host(
+                name or HERE, self._host_config(name), self._config.ssh, read_only=self._config.read_only
+            )
+        return self._hosts[name]
+
+    def store(self, name: str, options: Any) -> BackupStore:
+        """The store, by the kind of its Options."""
+        if name not in self._stores:
+            host = self.host(getattr(options, "host", None))
+            self._stores[name] = cast("BackupStore", plugins.load(STORES, options.kind).open_store(name, options, host))
+        return self._stores[name]
+
+    async def keys(self) -> SigningKeys:
+        """The keys that sign sets, and by which they are judged. Raises LilFoxError for one that cannot be had."""
+        if self._keys is None:
+            self._keys = await keys_of(self._config.backup.signing)
+        return self._keys
+
+    async def sets_in(self, store: BackupStore) -> list[BackupSet]:
+        """All sets of a store, newest first, each in its state. Raises StoreError, HostError, LilFoxError."""
+        return await catalogue.read_sets(store, keys=await self.keys())
+
+    def source(self, name: str, options: Any) -> BackupSource:
+        """The source, by the kind of its Options."""
+        return cast("BackupSource", source_module(options.kind).open_source(name, options, self.host(options.host)))
+
+    def target(self, name: str, options: Any, goal: SourceRestoreSpec) -> RestoreTarget:
+        """Where the parts of one source of a set go."""
+        return cast(
+            "RestoreTarget", source_module(options.kind).open_target(name, options, self.host(options.host), goal)
+        )
+
+    async def close(self) -> None:
+        """Closes stores, then hosts."""
+        for store in self._stores.values():
+            await store.close()
+        for host in self._hosts.values():
+            await host.close()
+        self._stores.clear()
+        self._hosts.clear()
+
+    def _host_config(self, name: str | None) -> HostConfig:
+        if name is None:
+            return HostConfig(local=True, protected=allows_no_change(self._config, None))
+        try:
+            return self._config.hosts[name]
+        except KeyError:
+            raise UsageError(
+                tr("there is no host {name} in the configuration", name=name),
+                tr("hosts that backups use are configured under hosts:"),
+            ) from None
+
+
+def source_module(kind: str) -> ModuleType:
+    """The module of a kind of source; ``source.py`` says what is in it."""
+    return plugins.load(SOURCES, kind)

@@ -1,0 +1,369 @@
+"""Restores folders and files: staged beside, compared, swapped."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AsyncExitStack, suppress
+from datetime import datetime
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from lilfox_tui.backup.checks import Check
+from lilfox_tui.backup.errors import BackupError
+from lilfox_tui.backup.file_options import FileTreeOptions
+from lilfox_tui.backup.files.archive import PathFacts, inspect_place, program_checks
+from lilfox_tui.backup.files.safe_members import SafeMembers
+from lilfox_tui.backup.files.staging import StagingFolder, finish_all, settle_all, swap_in, take_back
+from lilfox_tui.backup.files.staging import standing as standing_now
+from lilfox_tui.backup.files.tar import TarMember
+from lilfox_tui.backup.sets.model import FoundPart
+from lilfox_tui.backup.source import Comparison, Renames, RestoreChange, Settled, SourceRestoreSpec, Standing, Swap
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.i18n import clauses, listed, ntr, tr
+from lilfox_tui.text import clean, human_bytes
+from lilfox_tui.told import whole
+
+# One thing that a restore puts in place: a folder from an archive, or a single file.
+
+
+class PieceSpec(Struct, frozen=True, kw_only=True):
+    """What is to be put where. ``target`` is an absolute path; ``only`` a path below it, empty for the whole."""
+
+    host: Host
+    part: FoundPart
+    blocks: Callable[[FoundPart], AsyncGenerator[bytes, None]]
+    target: str
+    options: FileTreeOptions
+    created: datetime
+    only: str = ""
+    scratch: bool = False
+
+    @property
+    def parent(self) -> str:
+        """The folder in which the target is."""
+        return self.target.rpartition("/")[0] or "/"
+
+    @property
+    def name(self) -> str:
+        """The target's own name."""
+        return self.target.rpartition("/")[2]
+
+    def staging(self) -> StagingFolder:
+        """A place beside the target, not made yet."""
+        return StagingFolder(self.host, self.parent, self.name, sudo=self.options.sudo, scratch=self.scratch)
+
+
+class RestorePiece(Protocol):
+    """The calls come in this order; ``discard`` may come at any time."""
+
+    wish: PieceSpec
+    needed_bytes: int
+    """Of room, once it was scanned."""
+    needed_files: int
+
+    async def scan(self, look: PathFacts, most_bytes: int | None) -> list[Check]:
+        """Reads the whole part, judges it, and finds what a restore would do to what is there. A part that is bad gives
+        a bad check."""
+        ...
+
+    async def changes(self) -> list[RestoreChange]:
+        """What restoring would change."""
+        ...
+
+    async def stage(self, moved: Callable[[int], None]) -> None:
+        """Restores beside; ``moved`` takes the bytes that came so far. Raises BackupError, HostError."""
+        ...
+
+    async def compare(self) -> Comparison:
+        """Reads what was staged back from the disk and holds it against the part."""
+        ...
+
+    def renames(self) -> Renames:
+        """What puts it in place."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of what was remembered."""
+        ...
+
+    async def discard(self) -> None:
+        """Takes away what was staged and is not in place."""
+        ...
+
+
+async def counted(blocks: AsyncIterator[bytes], moved: Callable[[int], None]) -> AsyncGenerator[bytes, None]:
+    """``blocks``, telling how many bytes came."""
+    done = 0
+    async for block in blocks:
+        done += len(block)
+        moved(done)
+        yield block
+
+
+def another_stream(part: FoundPart) -> BackupError:
+    """What is told when a part gave other bytes the second time than those that were judged."""
+    return BackupError(
+        tr("{part} has changed since it was looked at", part=clean(part.name)),
+        tr("what is there was not touched; look at who can write to the store"),
+    )
+
+
+# Where in an archive the folder stands that it was made of.
+
+
+class BelowTop:
+    """Judges as :class:`SafeMembers` does, below the folder that the manifest names. Of an old set it is what the first
+    member shares with the end of the target's path (``public/uploads`` of ``/srv/lilfox/public/uploads``), or that
+    member."""
+
+    def __init__(self, wish: PieceSpec) -> None:
+        said = wish.part.said.detail.get("top") if wish.part.said is not None else None
+        self.prefix = os.fsencode(said) if isinstance(said, str) else b""
+        self.dropped_rights = 0
+        """Files that had set-user-ID or set-group-ID bits, or capabilities, and will not."""
+        self._target = os.fsencode(wish.target)
+        self._options = wish.options
+        self._safe = self._below(self.prefix) if isinstance(said, str) else None
+
+    def judged(self, member: TarMember) -> TarMember | None:
+        """See :meth:`SafeMembers.judged`."""
+        if self._safe is None:
+            self.prefix = top_of(member, self._target)
+            self._safe = self._below(self.prefix)
+        found = self._safe.judged(member)
+        if found is not None and (found.mode, found.attributes) != (member.mode, member.attributes):
+            self.dropped_rights += 1
+        return found
+
+    def _below(self, prefix: bytes) -> SafeMembers:
+        return SafeMembers(prefix, links_out=self._options.links_out, setuid=self._options.setuid)
+
+
+def top_of(first: TarMember, target: bytes) -> bytes:
+    """The folder that an archive was made of, by its first member and the path that it is to be restored to."""
+    parts = [part for part in first.name.split(b"/") if part not in (b"", b".")]
+    ends = target.strip(b"/").split(b"/")
+    for count in range(len(ends), 0, -1):
+        if parts[:count] == ends[-count:]:
+            return b"/".join(parts[:count])
+    return b"/".join(parts) if first.kind == "folder" else b""
+
+
+# Where folders and files go back to: staged beside, compared, swapped.
+
+
+class FilesRestore:
+    """See :class:`~lilfox_tui.backup.source.RestoreTarget`. ``missing`` are checks of what the set has not."""
+
+    def __init__(
+        self,
+        host: Host,
+        options: FileTreeOptions,
+        goal: SourceRestoreSpec,
+        pieces: list[RestorePiece],
+        missing: list[Check],
+    ) -> None:
+        self._host, self._options, self._goal, self._pieces, self._missing = host, options, goal, pieces, missing
+        self._swapped = False
+        places = " + ".join(clean(piece.wish.target) for piece in pieces)
+        self.where = places if options.host is None else f"{options.host}:{places}"
+
+    @property
+    def replaces(self) -> tuple[str, ...]:
+        """See :attr:`RestoreTarget.replaces`."""
+        return tuple(piece.wish.target for piece in self._pieces)
+
+    async def checks(self) -> list[Check]:
+        """See :meth:`RestoreTarget.checks`. The whole archive is read here: what must not be restored is found before
+        the first write."""
+        found = list(self._missing)
+        programs: list[Check] = []
+        for piece in self._pieces:
+            wish = piece.wish
+            look = await inspect_place(self._host, wish.parent, wish.target, sudo=self._options.sudo)
+            programs = programs or program_checks(self._host, look)
+            place = _place_checks(wish, look)
+            found += place
+            if any(check.state == "bad" for check in (*place, *programs)):
+                continue
+            free = int(look["bytes"]) if look["bytes"].isdigit() else None
+            found += await piece.scan(look, _most(wish, free))
+            found.append(_room(piece, look, free))
+        if not self._goal.scratch and all(check.state != "bad" for check in found):
+            found += await self._newer()
+        return programs + found
+
+    async def changes(self) -> list[RestoreChange]:
+        """See :meth:`RestoreTarget.changes`."""
+        return [change for piece in self._pieces for change in await piece.changes()]
+
+    async def stage(self, moved: Callable[[int], None]) -> None:
+        """See :meth:`RestoreTarget.stage`."""
+        before = 0
+        for piece in self._pieces:
+            await piece.stage(lambda done, before=before: moved(before + done))  # type: ignore[misc]
+            before += piece.needed_bytes
+
+    async def compare(self) -> Comparison:
+        """See :meth:`RestoreTarget.compare`."""
+        found = [await piece.compare() for piece in self._pieces]
+        return Comparison(
+            tuple(line for comparison in found for line in comparison.differences),
+            clauses(comparison.compared for comparison in found),
+        )
+
+    def swap_plan(self) -> Swap:
+        """See :meth:`RestoreTarget.swap_plan`."""
+        first, *others = (piece.renames() for piece in self._pieces)
+        return Swap(
+            kind=self._options.kind,
+            set=self._goal.set.id,
+            target=first.target,
+            staged=first.staged,
+            before=first.before,
+            also=tuple(others),
+            host=self._options.host or "",
+            options=msgspec.to_builtins(self._options),
+        )
+
+    async def swap(self) -> None:
+        """See :meth:`RestoreTarget.swap`."""
+        renames = tuple(piece.renames() for piece in self._pieces)
+        await swap_in(self._host, renames, sudo=self._options.sudo)
+        self._swapped = True
+        for piece in self._pieces:
+            with suppress(LilFoxError):  # it is in place; what is left beside goes when the restore is forgotten
+                await piece.discard()
+
+    async def discard(self) -> None:
+        """See :meth:`RestoreTarget.discard`."""
+        if self._swapped:
+            return
+        async with AsyncExitStack() as stack:
+            for piece in self._pieces:
+                stack.push_async_callback(piece.discard)
+
+    async def leave(self) -> None:
+        """See :meth:`RestoreTarget.leave`."""
+        for piece in self._pieces:
+            piece.close()
+
+    async def _newer(self) -> list[Check]:
+        newer = [change.what for change in await self.changes() if change.newer]
+        if not newer:
+            return []
+        more = f" … +{len(newer) - 5}" if len(newer) > 5 else ""
+        return [
+            Check(
+                tr("newer than the backup"),
+                "warning",
+                ntr("{count} file: {names}", "{count} files: {names}", len(newer), names=listed(newer[:5]) + more),
+                tr("they are kept beside, and are not in what is restored"),
+            )
+        ]
+
+
+class _Rights(Struct, frozen=True):
+    """What undoing needs of the Options."""
+
+    sudo: bool = False
+
+
+async def undo(swap: Swap, host: Host) -> None:
+    """What was there before is there again; what was restored has the name under which it was staged. Raises
+    BackupError, HostError."""
+    await take_back(host, swap, sudo=_rights(swap.options).sudo)
+
+
+async def standing(swap: Swap, host: Host) -> list[Standing]:
+    """See ``source.py``."""
+    return await standing_now(host, swap, sudo=_rights(swap.options).sudo)
+
+
+async def finish(swap: Swap, host: Host) -> None:
+    """See ``source.py``."""
+    await finish_all(host, swap, sudo=_rights(swap.options).sudo)
+
+
+async def settle(swap: Swap, host: Host) -> Settled:
+    """Finishes renames that a crash interrupted; undoes them where what was staged is gone. Raises BackupError,
+    HostError."""
+    return await settle_all(host, swap, sudo=_rights(swap.options).sudo)
+
+
+def _rights(options: dict[str, Any]) -> _Rights:
+    return msgspec.convert(options, _Rights)
+
+
+def _place_checks(wish: PieceSpec, look: PathFacts) -> list[Check]:
+    about = tr("place {target}", target=clean(wish.target))
+    if not wish.name or wish.name in (".", ".."):
+        return [Check(about, "bad", tr("it has no name that could be swapped"), tr("give the folder itself"))]
+    if look["parent"] != "folder":
+        return [
+            Check(
+                about, "bad", tr("{parent} is not there", parent=clean(wish.parent)), tr("make it, or correct the path")
+            )
+        ]
+    if not look["writable"]:
+        return [
+            Check(
+                about,
+                "bad",
+                tr("{parent} may not be written", parent=clean(wish.parent)),
+                tr("restoring is done beside what is there: give the right to write there, or set sudo: true"),
+            )
+        ]
+    devices = look["devices"].split()
+    apart = len(devices) == 2 and devices[0] != devices[1]
+    if (apart or look["mounted"]) and not wish.scratch:
+        return [
+            Check(
+                about,
+                "bad",
+                tr("it is a mount of its own, which cannot be renamed"),
+                tr("restore to another place, or mount its parent"),
+            )
+        ]
+    if look["left"]:
+        return [
+            Check(
+                about,
+                "warning",
+                tr("an earlier restore left {folder} beside it", folder=clean(look["left"])),
+                tr("remove it when nobody needs it"),
+            )
+        ]
+    return [Check(about, "good", tr("it can be swapped"))]
+
+
+def _most(wish: PieceSpec, free: int | None) -> int | None:
+    """So many bytes of content an archive may hold: as the manifest says, or what there is room for."""
+    said = wish.part.said.detail.get("bytes") if wish.part.said is not None else None
+    return said if isinstance(said, int) else free
+
+
+def _room(piece: RestorePiece, look: PathFacts, free: int | None) -> Check:
+    about = tr("room for {target}", target=clean(piece.wish.target))
+    inodes = look["inodes"].split()
+    if free is not None and free < piece.needed_bytes:
+        have, need = human_bytes(free), human_bytes(piece.needed_bytes)
+        return Check(about, "bad", tr("{have} free, {need} needed", have=have, need=need), tr("make room there"))
+    told = len(inodes) == 2 and all(word.isdigit() for word in inodes) and inodes[0] != "0"
+    if told and whole(inodes[1]) < piece.needed_files:
+        return Check(
+            about,
+            "bad",
+            ntr(
+                "{count} more file can be made, {need} are needed",
+                "{count} more files can be made, {need} are needed",
+                whole(inodes[1]),
+                need=piece.needed_files,
+            ),
+            tr("remove files there, or restore to another file system"),
+        )
+    return Check(about, "good", tr("{free} free", free=human_bytes(free)))

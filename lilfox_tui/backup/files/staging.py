@@ -1,0 +1,347 @@
+"""Stages a restore of files beside what is there, and swaps it in by renames."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from datetime import datetime, timedelta
+
+from lilfox_tui.backup.crash_points import phase
+from lilfox_tui.backup.errors import BackupError, HalfSwapped
+from lilfox_tui.backup.files.archive import TarOutcome, archive, created
+from lilfox_tui.backup.source import Renames, Settled, Standing, Swap, standing_of
+from lilfox_tui.hosts.base import Completed, Host
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.text import clean
+
+# A folder of our own beside what is to be replaced, in which a restore takes shape.
+#
+# Nobody but its owner may enter it (0700), and every command that works in it first holds its working directory against
+# the number of the folder that was made: one that was put in its place meanwhile, or a link, is not worked in. So
+# nothing of a restore can be led elsewhere by those who may write beside it.
+
+
+TREE = b"tree"
+"""The restored folder's name while it is staged."""
+FILE = "file"
+"""The restored file's."""
+_LONGEST = 255
+_TAKEN = 17
+_REPLACED = 97
+_MAKE = r"""
+umask 077
+cd -P -- "$1" || exit 1
+here=$(pwd -P)
+for taken in "$2" "$3"; do if [ -e "./$taken" ] || [ -L "./$taken" ]; then exit 17; fi; done
+mkdir -m 700 -- "./$2" && cd -P -- "./$2" || exit 1
+[ "$(pwd -P)" = "${here%/}/$2" ] && [ "$(stat -c '%u %a' .)" = "$(id -u) 700" ] && [ -z "$(ls -A)" ] || exit 97
+stat -c %d:%i .
+"""
+_INSIDE = r"""
+cd -P -- "$1" && [ "$(stat -c %d:%i .)" = "$2" ] || { echo "$1 is not what was made there" >&2; exit 97; }
+shift 2
+exec "$@"
+"""
+_WRITE = 'umask 077; cat > "./$1" && sync -- "./$1"'
+_LIKE = r"""
+if [ -f "$2" ] && [ ! -L "$2" ]; then chmod --reference="$2" -- "./$1"; chown --reference="$2" -- "./$1" 2>/dev/null; fi
+exit 0
+"""
+_REMOVE = r"""
+cd -P -- "$1/$2" && [ "$(stat -c %d:%i .)" = "$3" ] || exit 97
+chmod -R u+rwX . && find . -mindepth 1 -delete && cd .. && rmdir -- "./$2"
+"""
+_EXTRACT = (
+    "tar", "--extract", "--file=-", "--preserve-permissions", "--xattrs", "--xattrs-include=*", "--acls",
+    "--delay-directory-restore", "--warning=no-timestamp",
+)  # fmt: skip
+SYNC_S = 600.0
+
+
+class StagingFolder:
+    """The folder ``.NAME.lilfox_restore_DATE`` in ``parent``; ``stamp`` is its date, in local time."""
+
+    def __init__(self, host: Host, parent: str, name: str, *, sudo: bool, scratch: bool = False) -> None:
+        self._host, self._parent, self._name, self._sudo = host, parent, name, sudo
+        self._purpose = "drill" if scratch else "restore"
+        self._identity = ""
+        self.stamp = ""
+
+    @property
+    def made(self) -> bool:
+        """Whether it is there."""
+        return bool(self._identity)
+
+    @property
+    def path(self) -> str:
+        """Of the folder."""
+        return f"{self._parent.rstrip('/')}/{self._folder()}"
+
+    def before(self, name: str) -> str:
+        """The path under which what is now called ``name`` in the parent is kept."""
+        return f"{self._parent.rstrip('/')}/{before_name(name, self.stamp)}"
+
+    async def make(self, now: datetime) -> None:
+        """Makes it, under the next second where names are taken. Raises BackupError."""
+        for later in range(60):
+            self.stamp = f"{now + timedelta(seconds=later):%Y%m%d_%H%M%S}"
+            args = [self._parent, self._folder(), before_name(self._name, self.stamp)]
+            done = await self._host.run_script(_MAKE, args, sudo=self._sudo)
+            if done.ok:
+                self._identity = done.stdout.decode().strip()
+                return
+            if done.exit_status != _TAKEN:
+                raise _failed(self.path, self._host, done)
+        raise BackupError(tr("{path} is taken, and so are the names after it", path=clean(self.path)))
+
+    async def extract(self, blocks: AsyncIterator[bytes]) -> None:
+        """Extracts an archive that was judged. Raises BackupError, and what ``blocks`` raises."""
+        done = await self._host.pour(self._inside(_EXTRACT), blocks, sudo=self._sudo)
+        if not done.ok:
+            raise _failed(self.path, self._host, done)
+
+    async def write(self, blocks: AsyncIterator[bytes], like: str) -> None:
+        """Writes ``FILE``, 0600 or with the rights of the file ``like`` that is there. Raises as ``extract``."""
+        done = await self._host.pour(self._inside(("sh", "-c", _WRITE, "sh", FILE)), blocks, sudo=self._sudo)
+        if done.ok:
+            done = await self._run("sh", "-c", _LIKE, "sh", FILE, like)
+        if not done.ok:
+            raise _failed(self.path, self._host, done)
+
+    async def sync(self) -> None:
+        """Puts all of it on the disk. Raises BackupError."""
+        done = await self._run("sync", "-f", ".")
+        if not done.ok:
+            raise _failed(self.path, self._host, done)
+
+    def read_tree(self, said: TarOutcome) -> AsyncGenerator[bytes, None]:
+        """What is on the disk of the folder ``TREE``, as an archive."""
+        return archive(self._host, self._inside(created(".", TREE.decode())), said, sudo=self._sudo)
+
+    def read_file(self) -> AsyncGenerator[bytes, None]:
+        """What is on the disk of ``FILE``."""
+        return self._host.stream(self._inside(("cat", f"./{FILE}")), sudo=self._sudo)
+
+    async def remove(self) -> None:
+        """Takes it away with all that is in it. Raises BackupError."""
+        if not self._identity:
+            return
+        args = [self._parent, self._folder(), self._identity]
+        done = await self._host.run_script(_REMOVE, args, sudo=self._sudo, timeout_s=SYNC_S)
+        if not done.ok:
+            raise _failed(self.path, self._host, done)
+        self._identity = ""
+
+    async def _run(self, *argv: str) -> Completed:
+        return await self._host.run(self._inside(argv), sudo=self._sudo, timeout_s=SYNC_S)
+
+    def _inside(self, argv: Sequence[str]) -> list[str]:
+        return ["sh", "-c", _INSIDE, "sh", self.path, self._identity, *argv]
+
+    def _folder(self) -> str:
+        return staging_name(self._name, self.stamp, self._purpose)
+
+
+def staging_name(name: str, stamp: str, purpose: str = "restore") -> str:
+    """``.uploads.lilfox_restore_20231230_020000``, at most as long as a name may be."""
+    return _shortened(f".{name}", f".lilfox_{purpose}_{stamp}")
+
+
+def before_name(name: str, stamp: str) -> str:
+    """``uploads_before_20231230_020000``, at most as long as a name may be."""
+    return _shortened(name, f"_before_{stamp}")
+
+
+def _shortened(name: str, suffix: str) -> str:
+    if len(name.encode()) + len(suffix) <= _LONGEST:
+        return name + suffix
+    from hashlib import sha256
+
+    mark = "-" + sha256(name.encode()).hexdigest()[:8]
+    room = _LONGEST - len(suffix) - len(mark)
+    return name.encode()[:room].decode("utf-8", "ignore") + mark + suffix
+
+
+def _failed(path: str, host: Host, done: Completed) -> BackupError:
+    words = clean(b" ".join(done.stderr.splitlines()[:5]))[:500]
+    if done.exit_status == _REPLACED:
+        return BackupError(
+            tr("{path} on {host} was replaced by somebody meanwhile", path=clean(path), host=host.name),
+            tr("nothing was written there; look at who may write beside it"),
+        )
+    return BackupError(
+        tr(
+            "restoring into {path} on {host} failed: {words}",
+            path=clean(path), host=host.name, words=words or done.signal or done.exit_status,
+        ),
+        tr("what is there was not touched"),
+    )  # fmt: skip
+
+
+# The renames that put in place what was staged, undo that, and settle what a crash between them left.
+
+
+_MOVE = r"""
+if [ -e "$2" ] || [ -L "$2" ]; then printf '%s\n' "$2 is there already" >&2; exit 17; fi
+umask 077
+which=$(stat -c %d:%i -- "$1") || exit
+mkdir -p -- "$(dirname -- "$2")" && mv -nT -- "$1" "$2" || exit
+if [ "$(stat -c %d:%i -- "$1" 2>/dev/null)" = "$which" ]; then
+    printf '%s\n' "$2 came there meanwhile" >&2
+    exit 17
+fi
+sync -- "$(dirname -- "$2")" "$(dirname -- "$1")"
+"""
+"""Renames ``$1`` to ``$2``, where nothing may be, and puts that on the disk. ``-n`` renames without replacing: what
+somebody puts there in between stays, too."""
+_THERE = r"""
+for path in "$@"; do
+    if [ -e "$path" ] || [ -L "$path" ]; then printf '1'; else printf '0'; fi
+done
+"""
+_REMOVE_EMPTY = 'rmdir -p -- "$1" 2>/dev/null; exit 0'
+
+
+async def swap_in(host: Host, renames: tuple[Renames, ...], *, sudo: bool) -> None:
+    """Puts everything that was staged in its place. Raises BackupError with all as it was before, or HalfSwapped, which
+    says what is where."""
+    begun: list[Renames] = []
+    half: list[Renames] = []
+    try:
+        for one in renames:
+            begun.append(one)
+            if one.before:
+                await _move(host, one.target, one.before, sudo=sudo)
+            half.append(one)
+            phase("swap-first")
+            await _move(host, one.staged, one.target, sudo=sudo)
+            phase("swap-second")
+    except BackupError as error:
+        for one in reversed(begun):
+            await _back(host, one, half=one in half, sudo=sudo, cause=error)
+        raise
+
+
+async def take_back(host: Host, swap: Swap, *, sudo: bool) -> None:
+    """Undoes: what was restored has the name again that it had while it was staged. Raises BackupError, HostError."""
+    for one in reversed(swap.renames):
+        target, staged, before = await existing_names(host, one, sudo=sudo)
+        if one.before and not before:
+            if target:
+                continue  # never swapped, or undone already
+            raise BackupError(
+                tr("{before} is gone: there is nothing to go back to", before=clean(one.before)),
+                tr("restore another set"),
+            )
+        if target and staged and one.before:
+            raise _too_many(one)
+        if target and not staged:
+            await _move(host, one.target, one.staged, sudo=sudo)
+        if one.before:
+            await _move(host, one.before, one.target, sudo=sudo)
+
+
+async def settle_all(host: Host, swap: Swap, *, sudo: bool) -> Settled:
+    """Finishes what was begun, for all was compared before; only where what was staged is gone it is undone."""
+    found: set[Settled] = {"nothing"}
+    for one in swap.renames:
+        target, staged, before = await existing_names(host, one, sudo=sudo)
+        if not staged:
+            if before and not target:
+                await _move(host, one.before, one.target, sudo=sudo)
+                found.add("undone")
+            continue
+        if target and (before or not one.before):
+            raise _too_many(one)
+        if target:
+            await _move(host, one.target, one.before, sudo=sudo)
+        await _move(host, one.staged, one.target, sudo=sudo)
+        found.add("finished")
+    for one in swap.renames:
+        await remove_empty(host, one.staged.rpartition("/")[0], sudo=sudo)
+    if {"finished", "undone"} <= found:
+        raise BackupError(
+            tr("of the restore of {set} one part was lost and another is in place", set=swap.set),
+            tr("undo it: lilfox restore --undo {set}", set=swap.set),
+        )
+    return next((state for state in ("undone", "finished") if state in found), "nothing")
+
+
+async def standing(host: Host, swap: Swap, *, sudo: bool) -> list[Standing]:
+    """What is in place of each target. Raises BackupError, HostError."""
+    found = []
+    for one in swap.renames:
+        target, staged, before = await existing_names(host, one, sudo=sudo)
+        found.append(standing_of(one, target=target, staged=staged, before=before))
+    return found
+
+
+async def finish_all(host: Host, swap: Swap, *, sudo: bool) -> None:
+    """Puts all that was staged in place. Raises BackupError where one of it is gone: what is in place stays."""
+    if await settle_all(host, swap, sudo=sudo) == "undone":
+        raise BackupError(
+            tr("{staged}: is gone, so the restore cannot be finished", staged=clean(swap.staged)),
+            tr("take it back, then restore it again"),
+        )
+
+
+async def remove_empty(host: Host, folder: str, *, sudo: bool) -> None:
+    """Removes ``folder`` if nothing is in it, then those above it of which that is so."""
+    await host.run_script(_REMOVE_EMPTY, [folder], sudo=sudo)
+
+
+async def _back(host: Host, one: Renames, *, half: bool, sudo: bool, cause: BackupError) -> None:
+    """Makes one pair of renames not to have been, as far as it was; ``half``: the first was surely made. Raises
+    HalfSwapped, HostError."""
+    target, staged, before = await existing_names(host, one, sudo=sudo)
+    try:
+        if target and not staged:
+            await _move(host, one.target, one.staged, sudo=sudo)
+            target = False
+        if one.before and before and (half or not target):
+            await _move(host, one.before, one.target, sudo=sudo)
+    except BackupError as error:
+        raise HalfSwapped(
+            tr(
+                "{cause}; going back failed too: {error}. What was at {target} is now {before}, what was restored is"
+                " {staged}",
+                cause=cause, error=error, target=clean(one.target), before=clean(one.before), staged=clean(one.staged),
+            ),
+            tr("move what is at {target} out of the way; the next lilfox restore or undo then goes back",
+               target=clean(one.target)),
+        ) from error  # fmt: skip
+
+
+async def existing_names(host: Host, one: Renames, *, sudo: bool) -> tuple[bool, bool, bool]:
+    """Whether there is something at the target, staged, and kept from before."""
+    done = await host.run_script(_THERE, [one.target, one.staged, one.before or "/dev/null/none"], sudo=sudo)
+    if not done.ok or len(done.stdout) != 3:
+        raise BackupError(_renames_failed(host, done.stderr))
+    return done.stdout[0] == 49, done.stdout[1] == 49, done.stdout[2] == 49
+
+
+async def _move(host: Host, old: str, new: str, *, sudo: bool) -> None:
+    done = await host.run_script(_MOVE, [old, new], sudo=sudo)
+    if not done.ok:
+        raise BackupError(
+            tr(
+                "{old} could not become {new}: {why}",
+                old=clean(old),
+                new=clean(new),
+                why=_renames_failed(host, done.stderr),
+            )
+        )
+
+
+def _renames_failed(host: Host, stderr: bytes) -> Message:
+    return tr("{words} (on {host})", words=clean(stderr.strip())[:300], host=host.name)
+
+
+def _too_many(one: Renames) -> BackupError:
+    return BackupError(
+        tr(
+            "{target} is there although it was renamed to {before}: somebody has made it anew",
+            target=clean(one.target),
+            before=clean(one.before),
+        ),
+        tr("move it out of the way, then try again; what was restored is {staged}", staged=clean(one.staged)),
+    )

@@ -1,0 +1,374 @@
+"""Tar archives as streams: read member by member, and written with headers of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, TypeAlias
+from zlib import adler32
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from lilfox_tui.backup.errors import BrokenSet
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.text import clean
+
+# A tar archive read as a stream: its members, and the bytes of each, in blocks of any size.
+#
+# POSIX.1-2017 pax (ustar, extended headers), GNU's long names and numbers, and GNU's sparse files 1.0 (tar manual,
+# "Basic Tar Format", "PAX Format, Version 1.0"). What can be read in two ways is not read at all: another tar would
+# take it for something else.
+
+
+BLOCK = 512
+MAX_EXTENDED = 1024 * 1024
+"""Bytes of one extended header or long name; Linux has no name above 4 KiB and no attribute above 64 KiB."""
+MAX_MAP = 2 * 1024 * 1024
+"""Bytes of the map of a sparse file: some 100,000 holes."""
+MAX_NUMBER = 2**63 - 1
+
+Kind = Literal["file", "folder", "link", "hard link", "device", "pipe"]
+_KINDS: dict[int, Kind] = {
+    0: "file", ord("0"): "file", ord("7"): "file", ord("1"): "hard link", ord("2"): "link", ord("3"): "device",
+    ord("4"): "device", ord("5"): "folder", ord("6"): "pipe",
+}  # fmt: skip
+_POSIX = b"ustar\x0000"
+_ZEROS = bytes(BLOCK)
+_ADLER = 65521
+"""Adler-32's lower half is one and the sum of all bytes, modulo this (RFC 1950): ten times faster than to add them."""
+_KEPT = (b"SCHILY.xattr.", b"SCHILY.acl.")
+
+
+class TarMember(Struct, frozen=True, kw_only=True):
+    """One entry. Names are bytes as the archive has them, without slashes at their end; mode is the permission bits."""
+
+    name: bytes
+    kind: Kind
+    mode: int
+    size: int = 0
+    """Of a file's content, holes included."""
+    mtime_ns: int = 0
+    uid: int = 0
+    gid: int = 0
+    user: bytes = b""
+    group: bytes = b""
+    target: bytes = b""
+    """Where a link leads, or the member that a hard link is another name of."""
+    attributes: tuple[tuple[bytes, bytes], ...] = ()
+    """``SCHILY.xattr.NAME`` and ``SCHILY.acl.access`` with their values, sorted."""
+    stored: int = 0
+    """Bytes of content that follow in the archive, ``sparse_map`` not counted."""
+    sparse_map: bytes = b""
+    """GNU's map of a sparse file, as it is written."""
+    regions: tuple[tuple[int, int], ...] = ()
+    """Of a sparse file: offset and length of what is no hole."""
+
+
+class MemberContent(Struct, frozen=True, gc=False):
+    """Some of the bytes of the member before; ``last`` tells that it has no more. A view lasts until the next step."""
+
+    data: memoryview
+    last: bool
+
+
+Piece: TypeAlias = TarMember | MemberContent
+
+
+class TarReader:
+    """``for piece in reader.feed(block)``: a TarMember, then, of a file with ``stored`` bytes, its MemberContent. At
+    the end ``finish``. Raises BrokenSet (what is broken or ambiguous; nothing of that member was given)."""
+
+    def __init__(self) -> None:
+        self._held = b""
+        self._left = 0
+        self._padding = 0
+        self._next: dict[bytes, bytes] = {}
+        self._always: dict[bytes, bytes] = {}
+        self._zeros = 0
+        self._wanted = 0
+        """Bytes of a map of holes that are to be there before it is read again."""
+        self.members = 0
+        self.position = 0
+        """Bytes of the archive that were read."""
+
+    def feed(self, block: bytes) -> Iterator[Piece]:
+        """What ``block``, the next bytes of the archive, completes."""
+        data = memoryview(self._held + block if self._held else block)
+        at = 0
+        while at < len(data):
+            if self._left:
+                given = data[at : at + self._left]
+                self._left -= len(given)
+                at += len(given)
+                yield MemberContent(given, self._left == 0)
+            elif self._padding:
+                skipped = min(self._padding, len(data) - at)
+                self._padding -= skipped
+                at += skipped
+            else:
+                member, used = self._header(data, at)
+                if not used:
+                    break
+                at += used
+                if member is not None:
+                    self.members += 1
+                    self._left, self._padding = member.stored, -member.stored % BLOCK
+                    yield member
+        self._held = bytes(data[at:])
+        self.position += len(block)
+
+    def finish(self) -> None:
+        """To be called at the end of the archive; raises BrokenSet when it ends before its own end."""
+        if self._zeros < 2 or self._left or self._padding:
+            raise BrokenSet(
+                tr("the archive is cut: it ends after {bytes} bytes, within it", bytes=self.position),
+                tr("choose another set"),
+            )
+
+    def _header(self, data: memoryview, at: int) -> tuple[TarMember | None, int]:
+        """The member that begins at ``at`` (None: something else does) and the bytes used; 0 when there is not enough
+        yet."""
+        if len(data) - at < BLOCK:
+            return None, 0
+        header = bytes(data[at : at + BLOCK])
+        if header == _ZEROS:
+            self._zeros += 1
+            if self._next:
+                raise self._broken(tr("an extended header belongs to nothing"))
+            return None, BLOCK
+        if self._zeros:
+            raise self._broken(tr("something follows its end"))
+        self._check_sum(header)
+        kind = header[156]
+        if kind in b"xgLK":
+            return None, self._extended(header, kind, data, at + BLOCK)
+        if kind not in _KINDS:
+            raise self._broken(tr("a member of the unknown kind {kind}", kind=clean(bytes((kind,)))))
+        member = self._member(header, _KINDS[kind])
+        if b"GNU.sparse.major" in self._next:
+            return self._sparse(member, data, at + BLOCK)
+        self._next = {}
+        return member, BLOCK
+
+    def _check_sum(self, header: bytes) -> None:
+        said = self._number(header[148:156])
+        if (said + sum(header[148:156]) - 8 * 32 + 1) % _ADLER != adler32(header) & 0xFFFF:
+            raise self._broken(tr("a header's sum is wrong"))
+
+    def _extended(self, header: bytes, kind: int, data: memoryview, at: int) -> int:
+        """Takes in an extended header or a long name; the bytes used, 0 when there is not enough yet."""
+        size = self._number(header[124:136])
+        if not 0 < size <= MAX_EXTENDED:
+            raise self._broken(tr("an extended header of {size} bytes", size=size))
+        whole = size + -size % BLOCK
+        if len(data) - at < whole:
+            return 0
+        body = bytes(data[at : at + size])
+        if kind in b"LK":
+            new = {b"path" if kind == ord("L") else b"linkpath": body.split(b"\0", 1)[0]}
+        else:
+            new = self._records(body)
+        if kind == ord("g"):
+            if any(key in (b"path", b"linkpath", b"size") or key.startswith(b"GNU.") for key in new):
+                raise self._broken(tr("a name or a size that is said of all members"))
+            self._always |= new
+        elif self._next.keys() & new.keys() or (self._next and kind == ord("x")):
+            raise self._broken(tr("a member has two extended headers"))
+        else:
+            self._next = self._next | new
+        return BLOCK + whole
+
+    def _records(self, body: bytes) -> dict[bytes, bytes]:
+        """Records of an extended header: ``LENGTH KEY=VALUE`` and a newline each."""
+        found: dict[bytes, bytes] = {}
+        at = 0
+        while at < len(body):
+            length, blank, _ = body[at : at + 20].partition(b" ")
+            end = at + (int(length) if blank and length.isdigit() else 0)
+            key, equals, value = body[at + len(length) + 1 : end - 1].partition(b"=")
+            if not (at < end <= len(body) and key and equals and body[end - 1] == 10):
+                raise self._broken(tr("a record of an extended header cannot be read"))
+            if key in found:
+                raise self._broken(tr("a key stands twice in an extended header"))
+            found[key] = value
+            at = end
+        return found
+
+    def _member(self, header: bytes, kind: Kind) -> TarMember:
+        said = self._always | self._next
+        name = said.get(b"GNU.sparse.name") or said.get(b"path") or _ustar_name(header)
+        if kind == "file" and not header[156] and name.endswith(b"/"):
+            kind = "folder"
+        size = self._decimal(said[b"size"]) if b"size" in said else self._number(header[124:136])
+        if b"\0" in name or not 0 <= size <= MAX_NUMBER or (size and kind != "file"):
+            raise self._broken(tr("{name} has a size or a name that it cannot have", name=clean(name)))
+        return TarMember(
+            name=name.rstrip(b"/") or name[:1],
+            kind=kind,
+            mode=self._number(header[100:108]) & 0o7777,
+            size=size,
+            stored=size,
+            mtime_ns=_nanoseconds(said[b"mtime"]) if b"mtime" in said else self._number(header[136:148]) * 10**9,
+            uid=self._decimal(said[b"uid"]) if b"uid" in said else self._number(header[108:116]),
+            gid=self._decimal(said[b"gid"]) if b"gid" in said else self._number(header[116:124]),
+            user=said.get(b"uname") or _until_nul(header[265:297]),
+            group=said.get(b"gname") or _until_nul(header[297:329]),
+            target=said.get(b"linkpath") or _until_nul(header[157:257]) if kind in ("link", "hard link") else b"",
+            attributes=tuple(sorted((key, value) for key, value in said.items() if key.startswith(_KEPT))),
+        )
+
+    def _sparse(self, member: TarMember, data: memoryview, at: int) -> tuple[TarMember | None, int]:
+        """``member``, a sparse file, with its map, which stands before its content."""
+        said = self._next
+        if said[b"GNU.sparse.major"] != b"1" or said.get(b"GNU.sparse.minor") != b"0" or member.kind != "file":
+            raise self._broken(tr("{name} is a sparse file of another kind than 1.0", name=clean(member.name)))
+        size = self._decimal(said.get(b"GNU.sparse.realsize", b""))
+        most = min(member.size, MAX_MAP)
+        there = min(len(data) - at, most)
+        if there < min(self._wanted, most):
+            return None, 0
+        text = bytes(data[at : at + there])
+        lines = self._lines_of_map(text)
+        if lines:
+            length = len(text) - len(lines[-1])
+            length += -length % BLOCK
+            if there >= length:
+                regions = self._regions(self._numbers(lines[1:-1]), size, member.size - length)
+                self._next, self._wanted = {}, 0
+                stored = member.size - length
+                return replace(
+                    member, size=size, stored=stored, sparse_map=text[:length], regions=regions
+                ), BLOCK + length
+        if there >= most:
+            raise self._broken(tr("{name} has a map of holes that cannot be read", name=clean(member.name)))
+        self._wanted = 2 * there
+        return None, 0
+
+    def _lines_of_map(self, text: bytes) -> list[bytes]:
+        """The count, the numbers, and what follows them; nothing when they are not all there."""
+        if b"\n" not in text[:32]:
+            return []
+        count = self._decimal(text.split(b"\n", 1)[0])
+        lines = text.split(b"\n", 2 * count + 1) if 2 * count < MAX_MAP else []
+        return lines if len(lines) == 2 * count + 2 else []
+
+    def _numbers(self, lines: list[bytes]) -> list[int]:
+        """As ``_decimal``, all at once."""
+        digits = b"".join(lines)
+        if lines and not (digits.isdigit() and all(lines) and max(map(len, lines)) < 20):
+            raise self._broken(tr("a number in an extended header cannot be read"))
+        return list(map(int, lines))
+
+    def _regions(self, numbers: list[int], size: int, stored: int) -> tuple[tuple[int, int], ...]:
+        regions = tuple(zip(numbers[::2], numbers[1::2], strict=True))
+        end = 0
+        for offset, length in regions:
+            if offset < end or offset + length > size:
+                raise self._broken(tr("a map of holes has parts that lie over each other"))
+            end = offset + length
+        if sum(length for _, length in regions) != stored:
+            raise self._broken(tr("a map of holes does not fit its content"))
+        return regions
+
+    def _number(self, field: bytes) -> int:
+        """A number of a header: octal digits, or base 256 where the first bit is set (GNU)."""
+        if field[0] & 0x80:
+            number = int.from_bytes(field, "big", signed=field[0] == 0xFF)
+            return number if field[0] == 0xFF else number - (0x80 << 8 * (len(field) - 1))
+        digits = field.split(b"\0", 1)[0].strip(b" ")
+        try:
+            return int(digits, 8) if digits else 0
+        except ValueError:
+            raise self._broken(tr("a number in a header cannot be read")) from None
+
+    def _decimal(self, text: bytes) -> int:
+        if not (text.isdigit() and len(text) < 20 and int(text) <= MAX_NUMBER):
+            raise self._broken(tr("a number in an extended header cannot be read"))
+        return int(text)
+
+    def _broken(self, what: Message) -> BrokenSet:
+        return BrokenSet(
+            tr("the archive cannot be trusted: {what} (near byte {position})", what=what, position=self.position),
+            tr("choose another set"),
+        )
+
+
+def _until_nul(field: bytes) -> bytes:
+    return field.split(b"\0", 1)[0]
+
+
+def _ustar_name(header: bytes) -> bytes:
+    name = _until_nul(header[:100])
+    prefix = _until_nul(header[345:500]) if header[257:265] == _POSIX else b""
+    return prefix + b"/" + name if prefix else name
+
+
+def _nanoseconds(text: bytes) -> int:
+    """``1700000000.123456789`` in nanoseconds, rounded down; what is no such number counts as 1970."""
+    seconds, _, rest = text.partition(b".")
+    digits = seconds.removeprefix(b"-")
+    if not (digits.isdigit() and len(digits) < 12 and (not rest or rest.isdigit())):
+        return 0
+    found = int(digits) * 10**9 + int(rest[:9].ljust(9, b"0"))
+    return -found if seconds.startswith(b"-") else found
+
+
+# Members written as a tar archive: headers of our own, so that the tar that reads them sees nothing but what was
+# judged. POSIX.1-2017 pax, and GNU's sparse files 1.0.
+
+
+END = bytes(2 * BLOCK)
+_TYPES: dict[Kind, bytes] = {"file": b"0", "hard link": b"1", "link": b"2", "folder": b"5"}
+_MOST = 0o7777777
+"""Of user and group ids in a header's seven octal digits."""
+
+
+def header(member: TarMember) -> bytes:
+    """All that stands before the content of ``member``; after it, zeros up to a whole block."""
+    stored = len(member.sparse_map) + member.stored
+    sign = b"-" if member.mtime_ns < 0 else b""
+    records = [(b"mtime", sign + b"%d.%09d" % divmod(abs(member.mtime_ns), 10**9))]
+    name, target = member.name, member.target
+    if member.sparse_map:
+        records += [(b"GNU.sparse.major", b"1"), (b"GNU.sparse.minor", b"0"), (b"GNU.sparse.name", name)]
+        records += [(b"GNU.sparse.realsize", b"%d" % member.size)]
+    elif len(name) > 100:
+        records.append((b"path", name))
+    if len(target) > 100:
+        records.append((b"linkpath", target))
+    if stored > 0o77777777777:
+        records.append((b"size", b"%d" % stored))
+    records += [(key, b"%d" % number) for key, number in ((b"uid", member.uid), (b"gid", member.gid)) if number > _MOST]
+    records += [(key, word) for key, word in ((b"uname", member.user), (b"gname", member.group)) if len(word) > 31]
+    records += member.attributes
+    body = b"".join(_record(key, value) for key, value in records)
+    before = _ustar(b"lilfox", b"x", len(body)) + body + bytes(-len(body) % BLOCK)
+    size = min(stored, 0o77777777777)
+    return before + _ustar(name, _TYPES[member.kind], size, target, member) + member.sparse_map
+
+
+def _ustar(name: bytes, kind: bytes, size: int, target: bytes = b"", member: TarMember | None = None) -> bytes:
+    """A block as POSIX has it; what does not fit stands in the extended header before."""
+    mode, uid, gid, mtime, user, group = 0o600, 0, 0, 0, b"", b""
+    if member is not None:
+        mode, uid, gid = member.mode, min(member.uid, _MOST), min(member.gid, _MOST)
+        mtime = min(max(member.mtime_ns // 10**9, 0), 0o77777777777)
+        user, group = member.user[:31], member.group[:31]
+    block = b"".join(
+        (
+            name[:100].ljust(100, b"\0"),
+            b"%07o\0%07o\0%07o\0%011o\0%011o\0" % (mode, uid, gid, size, mtime),
+            b"        " + kind + target[:100].ljust(100, b"\0") + b"ustar\x0000",
+            user.ljust(32, b"\0") + group.ljust(32, b"\0") + b"0000000\0" * 2,
+        )
+    ).ljust(BLOCK, b"\0")
+    total = (adler32(block) & 0xFFFF) - 1 if block.isascii() else sum(block)  # 512 times 127 is less than its modulus
+    return block[:148] + b"%06o\0 " % total + block[156:]
+
+
+def _record(key: bytes, value: bytes) -> bytes:
+    rest = len(key) + len(value) + 3
+    length = rest + len(str(rest))
+    if len(str(length)) != len(str(rest)):
+        length = rest + len(str(length))
+    return b"%d %s=%s\n" % (length, key, value)

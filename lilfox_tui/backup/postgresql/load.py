@@ -1,0 +1,449 @@
+"""Loads a part into its staging database: by pg_restore (in parallel where the host has room), or by psql."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
+
+from lilfox_tui.backup.errors import BackupError, BrokenSet
+from lilfox_tui.backup.postgresql.compare import EarlyCounter
+from lilfox_tui.backup.postgresql.connect import ClientPrograms, ServerAccess
+from lilfox_tui.backup.postgresql.custom import looked_through
+from lilfox_tui.backup.postgresql.detail import DatabaseTarget
+from lilfox_tui.backup.postgresql.executed_code import ExecutedCodeFinder
+from lilfox_tui.backup.postgresql.plain import PlainDump, PlainReader, safe_script
+from lilfox_tui.backup.postgresql.psql import PersistentPsql, variable
+from lilfox_tui.backup.postgresql.restore_checks import fitting, missing_tablespaces
+from lilfox_tui.backup.postgresql.server_info import ServerInfo
+from lilfox_tui.backup.source import SourceRestoreSpec
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.hosts.base import Completed
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.redact import redact
+from lilfox_tui.text import clean
+
+# A dump's bytes into a staging database: by pg_restore with several sessions where the host has room for the archive,
+# else by one that reads its stdin; by psql where the dump is a script.
+#
+# What runs on the host ends with who asks for it: each program's own stdin, or that of the shell that watches it, ends
+# when this process is gone, however that happened.
+
+
+Moved = Callable[[int], None]
+STAGING_ONLY = tr("Nothing but the staging database was written.")
+
+MARGIN_BYTES = 256 * 1024 * 1024
+"""What an archive that is put on the host's disk must leave free there."""
+HEAD_BYTES = 16 * 1024 * 1024
+"""Of an archive, in which its table of contents lies: that of some thousand tables. Indexes and the like are in it, and
+no rows."""
+_FOLDER_TIMEOUT_S = 30.0
+_FOLDER = r"""
+umask 077
+folder=$(mktemp -d "/var/tmp/lilfox-restore-XXXXXXXX" || mktemp -d "/tmp/lilfox-restore-XXXXXXXX") 2>/dev/null || exit 1
+trap 'rm -rf "$folder"' EXIT
+trap 'exit 1' HUP INT TERM
+while IFS= read -r line; do
+    printf '%s\n' "$folder"
+    df -Pk "$folder" | awk 'NR == 2 { print $4 }'
+    printf '@@LILFOX-END@@ %s\n' "${line%% *}"
+done
+"""
+_WATCHED = r"""
+exec 3<&0
+"$@" </dev/null 3<&- &
+program=$!
+{ cat <&3; kill -TERM "$program"; } >/dev/null 2>&1 &
+watch=$!
+wait "$program"
+status=$?
+kill "$watch" 2>/dev/null
+exit "$status"
+"""
+_KEEP = 'umask 077; exec cat >"$1"'
+
+
+def settings_of(version_num: int, *, jobs: int = 1) -> dict[str, str]:
+    """What the sessions that restore are set to. Nothing waits for the disk at each statement (a crash of the server
+    makes the staging database worthless anyway), indexes are built in memory, and no limit of the role ends them."""
+    settings = {
+        "statement_timeout": "0",
+        "lock_timeout": "0",
+        "idle_in_transaction_session_timeout": "0",
+        "synchronous_commit": "off",
+        "maintenance_work_mem": f"{max(64, 512 // jobs)}MB",
+        "max_parallel_maintenance_workers": "2" if jobs == 1 else "0",
+        "default_transaction_read_only": "off",
+    }
+    if version_num >= 140000:
+        settings |= {"idle_session_timeout": "0", "client_connection_check_interval": "2s"}
+    if version_num >= 170000:
+        settings["transaction_timeout"] = "0"
+    return settings
+
+
+class ArchiveFolder:
+    """A folder of mode 0700 on the host, which goes with this process. Made by :func:`folder_on`."""
+
+    def __init__(self, path: str, free_bytes: int | None) -> None:
+        self.path = path
+        self.free_bytes = free_bytes
+
+    def holds(self, size_bytes: int | None) -> bool:
+        """Whether an archive of that size may be put there."""
+        return size_bytes is not None and self.free_bytes is not None and self.free_bytes > size_bytes + MARGIN_BYTES
+
+
+@asynccontextmanager
+async def folder_on(access: ServerAccess) -> AsyncIterator[ArchiveFolder]:
+    """Makes the folder; raises HostError."""
+    async with access.host.loop(access.script(_FOLDER), sudo=access.sudo) as holder:
+        answer = (await holder.ask("where", timeout_s=_FOLDER_TIMEOUT_S)).decode("utf-8", "replace").splitlines()
+        free = int(answer[1]) * 1024 if len(answer) > 1 and answer[1].isdigit() else None
+        yield ArchiveFolder(answer[0], free)
+
+
+async def keep_archive(
+    access: ServerAccess, folder: ArchiveFolder, blocks: AsyncGenerator[bytes, None], moved: Moved
+) -> str:
+    """Puts what ``blocks`` gives into a file of the folder; its path. Raises BackupError, HostError, what ``blocks``
+    raises."""
+    path = f"{folder.path}/archive"
+    argv = access.argv("/bin/sh", "-c", _KEEP, "sh", path)
+    _refuse_failed(access, "cat", await _poured(access, argv, blocks, moved))
+    return path
+
+
+class ArchiveHead:
+    """The first bytes of an archive, kept while all of it goes by."""
+
+    def __init__(self) -> None:
+        self._blocks: list[bytes] = []
+        self._size = 0
+        self._whole = asyncio.Event()
+
+    async def of(self, blocks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        """Passes ``blocks`` on."""
+        async with aclosing(blocks):
+            async for block in blocks:
+                if self._size < HEAD_BYTES:
+                    self._blocks.append(block)
+                    self._size += len(block)
+                if self._size >= HEAD_BYTES:
+                    self._whole.set()
+                yield block
+        self._whole.set()
+
+    async def taken(self) -> AsyncGenerator[bytes, None]:
+        """What is kept, once it has gone by; it is then let go."""
+        await self._whole.wait()
+        blocks, self._blocks = self._blocks, []
+        for block in blocks:
+            yield block
+
+
+async def has_contents(access: ServerAccess, programs: ClientPrograms, path: str) -> bool:
+    """Whether all of the table of contents is in the beginning of an archive that lies there. Raises HostError."""
+    argv = access.argv(programs.path("pg_restore"), "-l", "-f", "/dev/null", path)
+    return (await access.host.run(argv, sudo=access.sudo)).ok
+
+
+async def restore_archive(
+    access: ServerAccess,
+    programs: ClientPrograms,
+    path: str,
+    database: str,
+    version_num: int,
+    words: Sequence[str],
+    jobs: int,
+) -> None:
+    """Restores an archive on the host with ``jobs`` sessions at once. Raises BackupError, HostError."""
+    restore = _pg_restore(access, programs, database, version_num, ["-j", str(jobs), *words], jobs)
+    argv = access.argv("/bin/sh", "-c", _WATCHED, "sh", *restore, path)
+    async with aclosing(_nothing()) as nothing:
+        _refuse_failed(access, "pg_restore", await access.host.pour(argv, nothing, sudo=access.sudo))
+
+
+async def restore_stream(
+    access: ServerAccess,
+    programs: ClientPrograms,
+    blocks: AsyncGenerator[bytes, None],
+    database: str,
+    version_num: int,
+    words: Sequence[str],
+    moved: Moved,
+) -> None:
+    """Restores an archive while it comes, with one session. Raises BackupError, HostError, what ``blocks`` raises."""
+    argv = access.argv(*_pg_restore(access, programs, database, version_num, words, 1))
+    _refuse_failed(access, "pg_restore", await _poured(access, argv, blocks, moved))
+
+
+async def run_script(
+    access: ServerAccess, blocks: AsyncGenerator[bytes, None], database: str, settings: dict[str, str], hint: Message
+) -> None:
+    """Gives a script (which has been made safe) to psql, which ends at the first error. Raises BackupError (with
+    ``hint``), HostError, what ``blocks`` raises."""
+    psql = access.clients.newest.path("psql")
+    words = ["-X", "-q", "-w", "-v", "ON_ERROR_STOP=1", "-o", "/dev/null"]
+    argv = access.argv(psql, *words, "-d", access.conninfo(database, settings))
+    async with aclosing(blocks):
+        done = await access.host.pour(argv, blocks, sudo=access.sudo)
+    _refuse_failed(access, "psql", done, hint)
+
+
+def _pg_restore(
+    access: ServerAccess, programs: ClientPrograms, database: str, version_num: int, words: Sequence[str], jobs: int
+) -> list[str]:
+    conninfo = access.conninfo(database, settings_of(version_num, jobs=jobs))
+    return [programs.path("pg_restore"), "--exit-on-error", "--no-password", *words, "-d", conninfo]
+
+
+async def _poured(
+    access: ServerAccess, argv: list[str], blocks: AsyncGenerator[bytes, None], moved: Moved
+) -> Completed:
+    """Pours all of it; ``blocks`` is read to its end, so that its digest is judged, also where the command has had
+    enough."""
+
+    async def told() -> AsyncGenerator[bytes, None]:
+        done = 0
+        async for block in blocks:
+            done += len(block)
+            moved(done)
+            yield block
+
+    async with aclosing(blocks):
+        async with aclosing(told()) as counted:
+            done = await access.host.pour(argv, counted, sudo=access.sudo)
+        if done.ok:
+            async for _block in blocks:
+                """What the command did not ask for counts for the digest."""
+    return done
+
+
+async def _nothing() -> AsyncGenerator[bytes, None]:
+    """A stdin that stays open and empty until the command ends."""
+    await asyncio.Event().wait()
+    yield b""
+
+
+def _refuse_failed(access: ServerAccess, program: str, done: Completed, hint: Message = STAGING_ONLY) -> None:
+    """Raises BackupError with the line that names the error."""
+    if done.ok:
+        return
+    said = redact(done.stderr.decode("utf-8", "replace"))
+    lines = [line for line in said.splitlines() if line.strip()]
+    line = next((each for each in lines if "error:" in each or "ERROR:" in each), lines[-1] if lines else "")
+    outcome = done.signal or str(done.exit_status)
+    raise BackupError(
+        tr("{host}: {program} failed ({outcome}): {reason}",
+           host=access.host.name, program=program, outcome=outcome, reason=clean(line)[:400]),
+        hint,
+    )  # fmt: skip
+
+
+# One part into its staging database.
+
+
+_LOOK_EVERY_S = 1.0
+_SHARE_OF_DECODING = 0.1
+"""Of the time that restoring an archive takes, where all of it is decoded first."""
+_SHARE_OF_ROWS = 0.7
+"""Of that time, where rows are restored while they are decoded; the rest are indexes and constraints."""
+
+
+async def restore_part(
+    access: ServerAccess,
+    ground: ServerInfo,
+    claim: PersistentPsql,
+    aim: DatabaseTarget,
+    staged: str,
+    goal: SourceRestoreSpec,
+    moved: Moved,
+    make: Callable[[], Awaitable[None]],
+    passes: Sequence[Sequence[str]] = ((),),
+    ahead: EarlyCounter | None = None,
+    *,
+    heard: Callable[[ExecutedCodeFinder], None] = lambda _executing: None,
+) -> PlainDump | None:
+    """Restores the part into the database ``staged``, which ``make`` makes; what its script says, where it is one.
+    ``passes``: of an archive words of pg_restore, for each time that it is run. ``ahead`` counts a large archive's
+    tables as they come. ``access`` is that of who runs the dump; ``heard`` is told what it executes before that is run,
+    and may raise.
+
+    Raises BackupError, BrokenSet, HostError.
+    """
+    if aim.plain:
+        await make()
+        return await _restore_script(access, ground, aim, staged, goal, moved, heard)
+    programs = fitting(access.clients, ground.server, aim)
+    if programs is None:
+        raise BackupError(tr("no pg_restore on {host} fits {part}", host=access.host.name, part=aim.part.name))
+    common = ["--no-tablespaces"] if missing_tablespaces(ground, aim) else []
+    archive = _Archive(access, programs, claim, aim, staged, goal, ground.server.version_num, common, moved, heard)
+    async with folder_on(access) as folder:
+        if len(passes) == 1 and archive.raw_bytes > HEAD_BYTES and folder.holds(HEAD_BYTES):
+            await make()
+            await archive.restore_by_sections(folder, ahead)
+        elif goal.jobs > 1 and folder.holds(archive.raw_bytes or None):
+            await archive.restore_kept(folder, make, passes)
+        else:
+            await make()
+            for words in passes:
+                await archive.restore_coming(words, moved)
+    return None
+
+
+class _Archive:
+    """One archive on its way into the database ``staged``."""
+
+    def __init__(
+        self,
+        access: ServerAccess,
+        programs: ClientPrograms,
+        claim: PersistentPsql,
+        aim: DatabaseTarget,
+        staged: str,
+        goal: SourceRestoreSpec,
+        version_num: int,
+        common: Sequence[str],
+        moved: Moved,
+        heard: Callable[[ExecutedCodeFinder], None],
+    ) -> None:
+        self._heard = heard
+        self._access, self._programs, self._claim = access, programs, claim
+        self._aim, self._staged, self._goal = aim, staged, goal
+        self._version_num, self._common, self._moved = version_num, common, moved
+        self.raw_bytes = aim.part.said.raw_bytes if aim.part.said is not None else 0
+        """0 where nobody knows."""
+
+    async def _blocks(self) -> AsyncGenerator[bytes, None]:
+        """The archive, of which nothing comes before its table of contents was looked through."""
+        async with (
+            aclosing(self._goal.blocks(self._aim.part)) as blocks,
+            aclosing(looked_through(blocks, self._heard)) as passed,
+        ):
+            async for block in passed:
+                yield block
+
+    async def restore_by_sections(self, folder: ArchiveFolder, ahead: EarlyCounter | None) -> None:
+        """Rows by one session, while they are decoded: decoding and the server have a core each. Then indexes and
+        constraints by several, of which the archive's beginning tells all."""
+        head = ArchiveHead()
+        if ahead is not None:
+            ahead.begin()
+        both = (
+            asyncio.ensure_future(self._keep_contents(folder, head)),
+            asyncio.ensure_future(self._restore_rows(head, ahead)),
+        )
+        try:
+            path, _rows = await asyncio.gather(*both)
+        finally:
+            for each in both:
+                each.cancel()
+            await asyncio.gather(*both, return_exceptions=True)
+        after = ["--section=post-data"]
+        if path is not None:
+            await self._restore_kept(path, after, _SHARE_OF_ROWS)
+        else:
+            await self.restore_coming(after, lambda _done: None)
+        self._moved(self.raw_bytes)
+
+    async def _restore_rows(self, head: ArchiveHead, ahead: EarlyCounter | None) -> None:
+        blocks = head.of(self._blocks())
+        await self._restore_stream(blocks, ["--section=pre-data", "--section=data"], self._shared(_SHARE_OF_ROWS))
+        if ahead is not None:
+            ahead.loaded()
+
+    async def _keep_contents(self, folder: ArchiveFolder, head: ArchiveHead) -> str | None:
+        """Where the archive's beginning lies, as soon as it has gone by; None where it does not tell all."""
+        path = await keep_archive(self._access, folder, head.taken(), lambda _done: None)
+        return path if await has_contents(self._access, self._programs, path) else None
+
+    async def restore_kept(
+        self, folder: ArchiveFolder, make: Callable[[], Awaitable[None]], passes: Sequence[Sequence[str]]
+    ) -> None:
+        """By several sessions, once all of it is decoded on the host, which is done while the database is made."""
+        decoded = self._blocks()
+        keeping = asyncio.ensure_future(
+            keep_archive(self._access, folder, decoded, self._shared(_SHARE_OF_DECODING))
+        )  # fmt: skip
+        try:
+            await make()
+            path = await keeping
+        finally:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+        for words in passes:
+            await self._restore_kept(path, words, _SHARE_OF_DECODING)
+
+    async def restore_coming(self, words: Sequence[str], moved: Moved) -> None:
+        """By one session, while it comes."""
+        await self._restore_stream(self._blocks(), words, moved)
+
+    async def _restore_stream(self, blocks: AsyncGenerator[bytes, None], words: Sequence[str], moved: Moved) -> None:
+        words = [*self._common, *words]
+        await restore_stream(self._access, self._programs, blocks, self._staged, self._version_num, words, moved)
+
+    async def _restore_kept(self, path: str, words: Sequence[str], done: float) -> None:
+        """``done``: the share of the time that has passed."""
+        words, jobs = [*self._common, *words], self._goal.jobs
+        async with _growing(self._claim, self._staged, self._aim, self.raw_bytes, self._moved, done):
+            await restore_archive(self._access, self._programs, path, self._staged, self._version_num, words, jobs)
+
+    def _shared(self, share: float) -> Moved:
+        return lambda done: self._moved(round(done * share))
+
+
+async def _restore_script(
+    access: ServerAccess,
+    ground: ServerInfo,
+    aim: DatabaseTarget,
+    staged: str,
+    goal: SourceRestoreSpec,
+    moved: Moved,
+    heard: Callable[[ExecutedCodeFinder], None],
+) -> PlainDump:
+    found: list[PlainDump] = []
+    async with aclosing(goal.blocks(aim.part)) as blocks:
+        script = safe_script(_counted(blocks, moved), PlainReader(heard=heard), found)
+        await run_script(access, script, staged, settings_of(ground.server.version_num), STAGING_ONLY)
+    if not found:
+        raise BrokenSet(tr("{part}: psql ended before the script did", part=aim.part.name))
+    return found[0]
+
+
+async def _counted(blocks: AsyncGenerator[bytes, None], moved: Moved) -> AsyncIterator[bytes]:
+    done = 0
+    async for block in blocks:
+        done += len(block)
+        moved(done)
+        yield block
+
+
+@asynccontextmanager
+async def _growing(
+    claim: PersistentPsql, staged: str, aim: DatabaseTarget, raw_bytes: int, moved: Moved, before: float
+) -> AsyncIterator[None]:
+    """Tells progress by the size that the database has come to; ``before`` is the share of what came first."""
+    whole = aim.detail.size_bytes
+    ended = asyncio.Event()
+
+    async def look() -> None:
+        await claim.tell(variable("growing", staged))
+        while whole and not ended.is_set():
+            [row] = await claim.ask("SELECT pg_database_size(:'growing') AS bytes")
+            done = max(before, min(1.0, row["bytes"] / whole))
+            moved(round(raw_bytes * done))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_EVERY_S):
+                    await ended.wait()
+
+    looking = asyncio.ensure_future(look())
+    try:
+        yield
+        moved(raw_bytes)
+    finally:
+        ended.set()
+        with suppress(LilFoxError):  # a lost claim is told by who needs it next
+            await looking

@@ -1,0 +1,481 @@
+"""Restores databases of a set: staged, compared, swapped; and settles renames that a crash interrupted."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from msgspec import Struct, structs
+
+from lilfox_tui.backup.checks import Check
+from lilfox_tui.backup.errors import BackupError
+from lilfox_tui.backup.postgresql.compare import EarlyCounter, changes_of, compare_database
+from lilfox_tui.backup.postgresql.connect import Connection, HostClients, ServerAccess, open_server_access
+from lilfox_tui.backup.postgresql.detail import DatabaseDetail, DatabaseTarget, database_targets, globals_of
+from lilfox_tui.backup.postgresql.load import restore_part
+from lilfox_tui.backup.postgresql.plain import PlainDump, read_plain
+from lilfox_tui.backup.postgresql.psql import PersistentPsql, Psql
+from lilfox_tui.backup.postgresql.restore_checks import (
+    about_code,
+    about_extensions,
+    about_leftovers,
+    about_locale,
+    about_restore_role,
+    about_roles,
+    about_room,
+    about_server,
+    about_tablespaces,
+    about_target,
+    about_versions,
+    barring,
+    executed_in,
+    refuse_restore_role,
+)
+from lilfox_tui.backup.postgresql.server import MEETING, databases_of, restore_lock
+from lilfox_tui.backup.postgresql.server_info import ServerInfo, read_server_info
+from lilfox_tui.backup.postgresql.staging import (
+    DatabaseTemplate,
+    before_name,
+    create,
+    drill_name,
+    drop,
+    form_of,
+    free_stamp,
+    leftovers,
+    restored_name,
+)
+from lilfox_tui.backup.postgresql.swap import PreservedSettings, RenameStep, current_settings, recorded_settings, rename
+from lilfox_tui.backup.sets.names import local_zone
+from lilfox_tui.backup.source import (
+    Comparison,
+    Renames,
+    RestoreChange,
+    Settled,
+    SourceRestoreSpec,
+    Standing,
+    Swap,
+    standing_of,
+)
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.i18n import clauses, listed, tr
+from lilfox_tui.text import clean
+
+# Databases of a set on their way back: staged, compared, swapped.
+
+
+class ServerRoute(Struct, frozen=True, kw_only=True):
+    """How the server is reached. ``options`` are the source's as JSON, for the journal."""
+
+    host: Host
+    host_name: str
+    connection: Connection
+    binaries: str
+    options: dict[str, Any]
+    restorer: Connection | None = None
+    """By which dumps are run, where that is another role's."""
+    run_code: bool = False
+    """What dumps execute is right."""
+
+    @asynccontextmanager
+    async def opened_to_restore(self, access: ServerAccess) -> AsyncIterator[ServerAccess]:
+        """The way by which dumps are run: ``access`` itself, or that of a role without rights beyond the database. It
+        is a login: what a script does cannot give it the rights of another. Raises BackupError, HostError."""
+        if self.restorer is None:
+            yield access
+            return
+        async with open_server_access(
+            self.host, self.restorer, binaries=self.binaries, clients=access.clients
+        ) as restoring:
+            yield restoring
+
+    @asynccontextmanager
+    async def opened(self, clients: HostClients | None = None) -> AsyncIterator[ServerAccess]:
+        """``clients``: what was found there just before. Raises BackupError, HostError."""
+        async with open_server_access(self.host, self.connection, binaries=self.binaries, clients=clients) as access:
+            yield access
+
+
+class StagedDatabases(Struct, frozen=True, kw_only=True):
+    """What was begun: everything that later calls need of it."""
+
+    access: ServerAccess
+    ground: ServerInfo
+    claim: PersistentPsql
+    stamp: str
+    restoring: ServerAccess
+    """By which dumps are run."""
+    powers: tuple[str, ...]
+    """Of who runs them."""
+
+
+class DatabaseRestore:
+    """See :class:`~lilfox_tui.backup.source.RestoreTarget`: all databases of one source."""
+
+    def __init__(self, way: ServerRoute, goal: SourceRestoreSpec, databases: Sequence[str]) -> None:
+        self._way, self._goal = way, goal
+        self._aims = database_targets(goal, databases)
+        self._clients: HostClients | None = None
+        """As the checks found them."""
+        self._stack = AsyncExitStack()
+        self._staging: StagedDatabases | None = None
+        self._made: list[str] = []
+        self._member_of: frozenset[str] = frozenset()
+        """Roles that the restore role is a member of."""
+        self._ahead: dict[str, EarlyCounter] = {}
+        """Staging database → who counts it while it is restored."""
+
+    @property
+    def where(self) -> str:
+        """``lilfox, db-1:5432``"""
+        names = clean(listed(aim.database for aim in self._aims))
+        if self._goal.scratch:
+            return str(tr("a scratch database on {server}", server=self._way.connection.server))
+        return str(tr("database {names} on {host}", names=names, host=self._way.host.name))
+
+    @property
+    def replaces(self) -> tuple[str, ...]:
+        """See :attr:`RestoreTarget.replaces`."""
+        return tuple(aim.database for aim in self._aims)
+
+    async def checks(self) -> list[Check]:
+        """See :meth:`RestoreTarget.checks`."""
+        try:
+            async with self._way.opened() as access:
+                self._clients = access.clients
+                await self._read_untold()
+                ground = await read_server_info(Psql(access))
+                checks = about_server(ground, self._aims, self._goal, self._way.connection.server)
+                if self._way.restorer is not None:
+                    checks += await self._check_restorer(access, ground)
+                for aim in self._aims:
+                    checks += await self._checks_of(access, ground, aim)
+                checks += await about_room(access, ground, [(aim, _form(aim, ground)) for aim in self._aims])
+                return checks + about_leftovers(ground, [aim.database for aim in self._aims])
+        except LilFoxError as error:
+            about = tr("database server {server}", server=self._way.connection.server)
+            return [Check(about, "bad", error.message, error.hint)]
+
+    async def changes(self) -> list[RestoreChange]:
+        """See :meth:`RestoreTarget.changes`."""
+        async with self._way.opened() as access:
+            await self._read_untold()
+            ground = await read_server_info(Psql(access))
+            return [change for aim in self._aims for change in await changes_of(access, ground, aim)]
+
+    async def stage(self, moved: Callable[[int], None]) -> None:
+        """See :meth:`RestoreTarget.stage`."""
+        access = await self._stack.enter_async_context(self._way.opened(self._clients))
+        ground = await read_server_info(Psql(access))
+        names = [aim.database for aim in self._aims]
+        stamp = free_stamp(datetime.now(UTC), local_zone(), names, set(ground.databases))
+        staged = [self._staged(aim, stamp) for aim in self._aims]
+        claim = await self._stack.enter_async_context(
+            restore_lock(access, ground.server.version_num, staged if self._goal.scratch else [*names, *staged])
+        )
+        restoring = await self._stack.enter_async_context(self._way.opened_to_restore(access))
+        if self._way.restorer is not None:
+            refuse_restore_role(await self._check_restorer(access, ground))
+        self._staging = StagedDatabases(
+            access=access, ground=ground, claim=claim, stamp=stamp, restoring=restoring, powers=self._powers(ground)
+        )
+        for left in ground.leftovers:
+            if left.target in names:
+                await drop(Psql(access), ground.server, left.name)
+        done = 0
+        for number, (aim, name) in enumerate(zip(self._aims, staged, strict=True)):
+            self._made.append(name)
+            make = partial(create, Psql(access), name, aim.database, self._made_as(aim, ground))
+            dump = await self._restore(self._staging, aim, name, _after(moved, done), make)
+            if dump is not None and aim.detail.content is None:
+                self._aims = _with(
+                    self._aims, number, structs.replace(aim, detail=_untold(dump.detail(), dump.inserts))
+                )
+            done += aim.part.said.raw_bytes if aim.part.said is not None else 0
+
+    async def compare(self) -> Comparison:
+        """See :meth:`RestoreTarget.compare`."""
+        staging = self._begun()
+        differences: list[str] = []
+        compared: list[str] = []
+        for aim in self._aims:
+            staged = self._staged(aim, staging.stamp)
+            ahead = self._ahead.get(staged)
+            found = await compare_database(staging.access, staging.ground.server, staged, aim.detail, ahead)
+            differences += found.differences
+            compared.append(found.compared)
+        return Comparison(tuple(differences), clauses(compared))
+
+    def swap_plan(self) -> Swap:
+        """See :meth:`RestoreTarget.swap_plan`."""
+        first, *others = [self._renames(aim) for aim in self._aims]
+        return Swap(
+            kind="postgresql",
+            set=self._goal.set.id,
+            target=first.target,
+            staged=first.staged,
+            before=first.before,
+            also=tuple(others),
+            host=self._way.host_name,
+            options=self._way.options,
+            end_sessions=self._goal.end_sessions,
+        )
+
+    async def swap(self) -> None:
+        """See :meth:`RestoreTarget.swap`."""
+        staging = self._begun()
+        steps: list[RenameStep] = []
+        for aim in self._aims:
+            renames = self._renames(aim)
+            if renames.before:
+                steps.append(RenameStep(renames.target, renames.before))
+            carried = await current_settings(staging.claim, aim.database) or recorded_settings(aim.detail)
+            given = structs.replace(carried, owner=carried.owner or staging.ground.server.role)
+            steps.append(RenameStep(renames.staged, renames.target, given=given, ours=True))
+        await rename(staging.access, staging.ground.server, staging.claim, steps, end_sessions=self._goal.end_sessions)
+        self._made.clear()
+        await self._stack.aclose()
+
+    async def discard(self) -> None:
+        """See :meth:`RestoreTarget.discard`."""
+        try:
+            if self._made and self._staging is not None:
+                await self._drop_made(self._staging.ground)
+        finally:
+            await self._stack.aclose()
+
+    async def leave(self) -> None:
+        """See :meth:`RestoreTarget.leave`."""
+        await self._stack.aclose()
+
+    async def _restore(
+        self,
+        staging: StagedDatabases,
+        aim: DatabaseTarget,
+        name: str,
+        moved: Callable[[int], None],
+        make: Callable[[], Awaitable[None]],
+    ) -> PlainDump | None:
+        ahead = None
+        if aim.detail.content is not None:
+            ahead = EarlyCounter(staging.access, name, staging.ground.server.version_num, aim.detail.content)
+            self._ahead[name] = ahead
+            self._stack.push_async_callback(ahead.leave)
+        return await restore_part(
+            staging.restoring,
+            staging.ground,
+            staging.claim,
+            aim,
+            name,
+            self._goal,
+            moved,
+            make,
+            ahead=ahead,
+            heard=barring(aim.part.name, staging.powers, allowed=self._allowed),
+        )
+
+    @property
+    def _allowed(self) -> bool:
+        return self._goal.run_code or self._way.run_code
+
+    def _powers(self, ground: ServerInfo) -> tuple[str, ...]:
+        """Rights beyond the database of who runs the dumps: none of a role that was looked at for that."""
+        return () if self._way.restorer is not None else ground.powers
+
+    async def _check_restorer(self, access: ServerAccess, ground: ServerInfo) -> list[Check]:
+        assert self._way.restorer is not None
+        checks, self._member_of = await about_restore_role(Psql(access), ground, self._way.restorer.user)
+        return checks
+
+    def _made_as(self, aim: DatabaseTarget, ground: ServerInfo) -> DatabaseTemplate:
+        """What the staging database is made with: it belongs to who runs the dump until it is put in place."""
+        form = _form(aim, ground)
+        restorer = self._way.restorer
+        if restorer is None or form.owner in self._member_of:
+            return form
+        return structs.replace(form, owner=restorer.user)
+
+    async def _drop_made(self, ground: ServerInfo) -> None:
+        """By a way of its own: the one that staged may be what failed."""
+        try:
+            async with self._way.opened() as access:
+                for name in self._made:
+                    await drop(Psql(access), ground.server, name)
+        except LilFoxError as error:
+            raise BackupError(
+                tr("what was staged could not be taken away ({names}): {reason}",
+                   names=clean(listed(self._made)), reason=error.message),
+                tr("What is in place was not touched. The next backup run, backup prune or restore takes it away, or: "
+                   "{statements}", statements=clean("; ".join(map(_drop_by_hand, self._made)))),
+            ) from None  # fmt: skip
+        self._made.clear()
+
+    async def _checks_of(self, access: ServerAccess, ground: ServerInfo, aim: DatabaseTarget) -> list[Check]:
+        form = _form(aim, ground)
+        executed = await executed_in(aim, self._goal)
+        return [
+            *about_versions(ground, aim, access.clients),
+            *about_code(aim, executed, self._powers(ground), allowed=self._allowed),
+            *await about_target(access, ground, aim, self._goal),
+            *about_roles(ground, aim, form, globals_of(self._goal)),
+            *about_extensions(ground, aim),
+            *about_tablespaces(ground, aim),
+            *await about_locale(Psql(access), ground, aim, form),
+        ]
+
+    async def _read_untold(self) -> None:
+        """Reads scripts of which nothing is known yet."""
+        for number, aim in enumerate(self._aims):
+            if aim.plain and aim.part.said is None and aim.detail.content is None:
+                async with aclosing(self._goal.blocks(aim.part)) as blocks:
+                    dump = await read_plain(blocks)
+                detail = _untold(dump.detail(), dump.inserts)
+                self._aims = _with(self._aims, number, structs.replace(aim, detail=detail))
+
+    def _staged(self, aim: DatabaseTarget, stamp: str) -> str:
+        return drill_name(aim.database, stamp) if self._goal.scratch else restored_name(aim.database, stamp)
+
+    def _renames(self, aim: DatabaseTarget) -> Renames:
+        staging = self._begun()
+        there = aim.database in staging.ground.databases
+        return Renames(
+            target=aim.database,
+            staged=self._staged(aim, staging.stamp),
+            before=before_name(aim.database, staging.stamp) if there else "",
+        )
+
+    def _begun(self) -> StagedDatabases:
+        if self._staging is None:
+            raise BackupError(tr("nothing was staged"))
+        return self._staging
+
+
+def _drop_by_hand(name: str) -> str:
+    quoted = name.replace('"', '""')
+    return f'DROP DATABASE "{quoted}"'
+
+
+def _form(aim: DatabaseTarget, ground: ServerInfo) -> DatabaseTemplate:
+    return form_of(aim, ground.databases.get(aim.database))
+
+
+def _with(aims: tuple[DatabaseTarget, ...], number: int, aim: DatabaseTarget) -> tuple[DatabaseTarget, ...]:
+    return (*aims[:number], aim, *aims[number + 1 :])
+
+
+def _untold(detail: DatabaseDetail, inserts: int) -> DatabaseDetail:
+    """What a script says of itself; where its rows are INSERT statements nothing of them was counted."""
+    return structs.replace(detail, content=None) if inserts else detail
+
+
+def _after(moved: Callable[[int], None], before: int) -> Callable[[int], None]:
+    return lambda done: moved(before + done)
+
+
+# Databases whose renames did not come to their end: what is in place, finishing, undoing.
+
+
+async def undo_databases(way: ServerRoute, swap: Swap) -> None:
+    """What was there before has its name again; what was restored keeps the name it was staged under.
+
+    Raises BackupError with everything as it is now, HostError.
+    """
+    async with way.opened() as access:
+        psql = Psql(access)
+        ground = await read_server_info(psql)
+        there = set(ground.databases)
+        pairs = swap.renames
+        async with restore_lock(access, ground.server.version_num, [pair.target for pair in pairs]) as claim:
+            if all(_as_before(pair, there) for pair in pairs):
+                return
+            lost = [pair.before for pair in pairs if pair.before and pair.before not in there]
+            if lost:
+                raise BackupError(
+                    tr("{names}: is not there any more, so the restore cannot be undone", names=clean(listed(lost)))
+                )
+            steps: list[RenameStep] = []
+            for pair in pairs:
+                if pair.target in there:
+                    steps.append(RenameStep(pair.target, pair.staged))
+                if pair.before:
+                    steps.append(RenameStep(pair.before, pair.target))
+            await rename(access, ground.server, claim, steps, end_sessions=swap.end_sessions)
+
+
+async def settle_databases(way: ServerRoute, swap: Swap) -> Settled:
+    """The renames are one transaction: they were made, or not at all, and then what was staged is taken away.
+
+    Raises BackupError, HostError.
+    """
+    async with way.opened() as access:
+        psql = Psql(access)
+        ground = await read_server_info(psql)
+        pairs = swap.renames
+        async with restore_lock(access, ground.server.version_num, [pair.target for pair in pairs]):
+            there = set(await databases_of(psql, database=MEETING))
+            if not any(pair.staged in there for pair in pairs) and all(
+                pair.target in there and (not pair.before or pair.before in there) for pair in pairs
+            ):
+                return "finished"
+            for pair in pairs:
+                if pair.target in there and not pair.before:
+                    raise BackupError(
+                        tr("{target} is there although there was none before the restore: somebody has made it anew",
+                           target=clean(pair.target)),
+                        tr("Rename it, then try again."),
+                    )  # fmt: skip
+            left = {left.name for left in await leftovers(psql)}
+            for pair in pairs:
+                if pair.staged in left:
+                    await drop(psql, ground.server, pair.staged)
+            return "undone"
+
+
+async def standing_of_databases(way: ServerRoute, swap: Swap) -> list[Standing]:
+    """What is in place of each database. Raises BackupError, HostError."""
+    async with way.opened() as access:
+        known = await databases_of(Psql(access), database=MEETING)
+    return [
+        standing_of(pair, target=pair.target in known, staged=pair.staged in known, before=pair.before in known)
+        for pair in swap.renames
+    ]
+
+
+async def finish_databases(way: ServerRoute, swap: Swap) -> None:
+    """Puts in place what was staged, in one transaction, where that was not done. Of a database that is not there now
+    its owner alone is known: settings and rights on it are given anew by hand.
+
+    Raises BackupError with everything as it is now, HostError.
+    """
+    async with way.opened() as access:
+        ground = await read_server_info(Psql(access))
+        pairs = swap.renames
+        names = [name for pair in pairs for name in (pair.target, pair.staged)]
+        async with restore_lock(access, ground.server.version_num, names) as claim:
+            there = set(await databases_of(Psql(access), database=MEETING))
+            steps: list[RenameStep] = []
+            for pair in pairs:
+                standing = standing_of(
+                    pair, target=pair.target in there, staged=pair.staged in there, before=pair.before in there
+                )
+                if standing == "restored":
+                    continue
+                if pair.staged not in there or standing == "unknown":
+                    raise BackupError(
+                        tr("{target} cannot be put in place: {staged} is not what the restore left",
+                           target=clean(pair.target), staged=clean(pair.staged)),
+                        tr("take the restore back, then restore it again"),
+                    )  # fmt: skip
+                if standing == "before" and pair.before:
+                    steps.append(RenameStep(pair.target, pair.before))
+                carried = await current_settings(claim, pair.target) or PreservedSettings(owner=ground.server.role)
+                steps.append(RenameStep(pair.staged, pair.target, given=carried, ours=True))
+            if steps:
+                await rename(access, ground.server, claim, steps, end_sessions=swap.end_sessions)
+
+
+def _as_before(pair: Renames, there: set[str]) -> bool:
+    return pair.before not in there and (pair.target in there) == bool(pair.before)

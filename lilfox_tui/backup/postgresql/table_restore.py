@@ -1,0 +1,472 @@
+"""Restores one table into a database that is in use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing, suppress
+
+from msgspec import Struct, convert, structs
+
+from lilfox_tui.backup.checks import Check
+from lilfox_tui.backup.crash_points import phase
+from lilfox_tui.backup.errors import BackupError
+from lilfox_tui.backup.postgresql.compare import changes_of, content_of, differing
+from lilfox_tui.backup.postgresql.connect import ServerAccess
+from lilfox_tui.backup.postgresql.content import TEXT_FORM, counting
+from lilfox_tui.backup.postgresql.detail import DatabaseContent, DatabaseTarget
+from lilfox_tui.backup.postgresql.load import restore_part, run_script
+from lilfox_tui.backup.postgresql.plain import PlainDump
+from lilfox_tui.backup.postgresql.psql import LONGEST_S, Psql, SqlRefused
+from lilfox_tui.backup.postgresql.restore import DatabaseRestore, ServerRoute, StagedDatabases
+from lilfox_tui.backup.postgresql.restore_checks import barring
+from lilfox_tui.backup.postgresql.server import restore_lock
+from lilfox_tui.backup.postgresql.server_info import ServerInfo, read_server_info
+from lilfox_tui.backup.postgresql.staging import before_name, drop, restored_name
+from lilfox_tui.backup.source import Comparison, RestoreChange, Settled, SourceRestoreSpec, Standing, Swap
+from lilfox_tui.errors import LilFoxError, UsageError
+from lilfox_tui.i18n import Message, _, listed, tr
+from lilfox_tui.text import clean
+
+# The statements that put other rows into a table that is in use: made by the server, names quoted by it.
+#
+# The table stays the same object: what refers to it (views, foreign keys, functions, rights, publications) goes on to.
+# A rename would leave all of that with the old rows (docs/adr/0016-restored-databases.md).
+
+
+_SHAPE = """
+SELECT c.oid::int8 AS oid, c.relkind AS kind, c.oid::regclass::text AS name, n.nspname AS schema, c.relname AS "table",
+    row_security_active(c.oid) AS hides_rows, pg_has_role(current_user, c.relowner, 'USAGE') AS ours,
+    (SELECT coalesce(json_agg(json_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attgenerated <> '')
+        ORDER BY a.attnum), '[]') FROM pg_attribute a
+        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns,
+    (SELECT coalesce(json_agg(i.inhrelid::regclass::text ORDER BY 1), '[]') FROM pg_inherits i
+        WHERE i.inhparent = c.oid) AS children,
+    (SELECT coalesce(json_agg(k.conrelid::regclass::text), '[]') FROM pg_constraint k JOIN pg_class o ON o.oid =
+        k.conrelid WHERE k.confrelid = c.oid AND k.contype = 'f' AND NOT pg_has_role(current_user, o.relowner, 'USAGE')
+        ) AS others
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass(:'only')
+"""
+_PUT = """
+WITH t AS (SELECT c.oid, c.oid::regclass AS live, format('%I.%I', n.nspname, :'before') AS before,
+    format('%I.%I', n.nspname, :'aside') AS aside, c.relowner
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass(:'only')),
+fk AS (SELECT k.oid, k.conname, k.conrelid::regclass AS child, pg_get_constraintdef(k.oid) AS def,
+    obj_description(k.oid, 'pg_constraint') AS said FROM pg_constraint k, t
+    WHERE k.confrelid = t.oid AND k.conrelid <> t.oid AND k.contype = 'f' AND k.conparentid = 0),
+tg AS (SELECT g.tgname, g.tgenabled FROM pg_trigger g, t
+    WHERE g.tgrelid = t.oid AND NOT g.tgisinternal AND g.tgenabled <> 'D'),
+gr AS (SELECT string_agg(DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END,
+    ', ') AS names FROM pg_default_acl d, aclexplode(d.defaclacl) a, t
+    WHERE d.defaclobjtype = 'r' AND a.grantee <> t.relowner),
+ct AS (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) AS columns FROM pg_attribute a, t
+    WHERE a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '')
+SELECT 0 AS n, format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', live) AS sql FROM t
+UNION ALL SELECT 1, format('CREATE TABLE %s AS SELECT * FROM ONLY %s', aside, live) FROM t
+UNION ALL SELECT 2, format('ALTER TABLE %s OWNER TO %I', aside, pg_get_userbyid(relowner)) FROM t
+UNION ALL SELECT 3, format('REVOKE ALL ON %s FROM %s', aside, names) FROM t, gr WHERE names IS NOT NULL
+UNION ALL SELECT 4, format('ALTER TABLE %s DISABLE TRIGGER %I', live, tgname) FROM t, tg
+UNION ALL SELECT 5, format('ALTER TABLE %s DROP CONSTRAINT %I', child, conname) FROM fk
+UNION ALL SELECT 6, format('TRUNCATE ONLY %s', live) FROM t
+UNION ALL SELECT 7, format('COPY %s (%s) FROM stdin', live, columns) FROM t, ct
+UNION ALL SELECT 8, format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM ONLY %s',
+    live, columns, columns, before) FROM t, ct
+UNION ALL SELECT 9, format('SELECT 1 / ((SELECT count(*) FROM ONLY %s) = (SELECT count(*) FROM ONLY %s))::int',
+    live, before) FROM t
+UNION ALL SELECT 10, format('ALTER TABLE %s ADD CONSTRAINT %I %s', child, conname, def) FROM fk
+UNION ALL SELECT 11, format('COMMENT ON CONSTRAINT %I ON %s IS %L', conname, child, said) FROM fk WHERE said IS NOT NULL
+UNION ALL SELECT 12, format('ALTER TABLE %s ENABLE %s TRIGGER %I', live,
+    CASE tgenabled WHEN 'R' THEN 'REPLICA' WHEN 'A' THEN 'ALWAYS' ELSE '' END, tgname) FROM t, tg
+UNION ALL SELECT 13, format('DROP TABLE %s', before) FROM t
+ORDER BY 1
+"""
+"""What default privileges (``gr``) would give of rows that are kept is taken away: the table that they are from may let
+in fewer, or hide rows by policies."""
+_TAKE = """
+SELECT format('COPY %s (%s) TO STDOUT', c.oid::regclass, string_agg(quote_ident(a.attname), ', ' ORDER BY
+    array_position(:'columns'::text[], a.attname::text))) AS sql
+FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+WHERE c.oid = to_regclass(:'only') AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' GROUP BY c.oid
+"""
+_SEQUENCES = """
+SELECT a.attname AS column, pg_get_serial_sequence(c.oid::regclass::text, a.attname) AS sequence
+FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.oid = to_regclass(:'only') AND pg_get_serial_sequence(c.oid::regclass::text, a.attname) IS NOT NULL
+"""
+COPY, INSERT, SAME, DROP = 7, 8, 9, 13
+"""Steps that belong to one of putting (the first) and undoing (the others) only."""
+_SIMPLE = re.compile(r"[a-z_][a-z0-9_]*", re.ASCII)
+
+
+class TableShape(Struct, frozen=True, kw_only=True):
+    """A table as it is in one database."""
+
+    oid: int
+    kind: str
+    """``r`` a table, ``p`` a partitioned one, ``v`` a view, … (pg_class.relkind)."""
+    name: str
+    schema: str
+    table: str
+    hides_rows: bool
+    ours: bool
+    columns: tuple[tuple[str, str, bool], ...]
+    """Name, type, whether it is generated."""
+    children: tuple[str, ...]
+    others: tuple[str, ...]
+    """Tables of other owners whose foreign keys refer to it."""
+
+
+async def shape_of(psql: Psql, database: str, only: str) -> TableShape | None:
+    """The table that ``only`` names in ``database``; None where there is none. Raises BackupError, HostError."""
+    [rows] = await psql.ask(_SHAPE, database=database, variables={"only": only})
+    return convert(rows[0], TableShape) if rows else None
+
+
+def beside(live: TableShape, table: str) -> str:
+    """A table of the same schema, as to_regclass reads it."""
+    return f"{_quoted(live.schema)}.{_quoted(table)}"
+
+
+def _quoted(name: str) -> str:
+    if _SIMPLE.fullmatch(name):
+        return name
+    return '"' + name.replace('"', '""') + '"'
+
+
+async def steps_of(psql: Psql, database: str, only: str, *, before: str, aside: str) -> list[tuple[int, str]]:
+    """The statements by their order: ``before`` is the table beside it whose rows are put back, ``aside`` the one that
+    keeps those of now. Raises BackupError, HostError."""
+    [rows] = await psql.ask(_PUT, database=database, variables={"only": only, "before": before, "aside": aside})
+    return [(row["n"], row["sql"]) for row in rows]
+
+
+async def taking(psql: Psql, database: str, only: str, columns: Sequence[str]) -> str:
+    """The statement that gives the table's rows, in the order of ``columns``. Raises BackupError, HostError."""
+    quoted = ",".join('"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"' for name in columns)
+    [[row]] = await psql.ask(_TAKE, database=database, variables={"only": only, "columns": "{" + quoted + "}"})
+    sql: str = row["sql"]
+    return sql
+
+
+async def sequences_of(psql: Psql, database: str, only: str) -> dict[str, str]:
+    """Column → the sequence that it owns, as SQL writes it. Raises BackupError, HostError."""
+    [rows] = await psql.ask(_SEQUENCES, database=database, variables={"only": only})
+    return {row["column"]: row["sequence"] for row in rows}
+
+
+async def digesting(psql: Psql, database: str, oid: int) -> str:
+    """The statement that gives one row of JSON: ``rows``, and ``digest``, which is the same whatever the order of the
+    columns. Raises BackupError, HostError."""
+    query = f"SELECT s AS sql FROM ({counting([oid], 'columns')}) q (s)"  # noqa: S608 - an oid
+    [[row]] = await psql.ask(query, database=database)
+    sql: str = row["sql"]
+    return sql
+
+
+async def digest_of(access: ServerAccess, database: str, statement: str) -> tuple[int, str | None]:
+    """Rows and digest that :func:`digesting`'s statement gives. Raises BackupError, HostError."""
+    psql = Psql(access, settings=TEXT_FORM)
+    query = f"SELECT j FROM ({statement}) q (j)"  # noqa: S608 - made by the server
+    [[row]] = await psql.ask(query, database=database, timeout_s=LONGEST_S)
+    return row["j"]["rows"], row["j"]["digest"]
+
+
+# One table of a database on its way back: staged with what it needs, compared, then put into the live table in one
+# transaction, its rows of now kept beside it.
+
+
+_KINDS = {
+    "p": tr("it is partitioned: restore its partitions one by one"),
+    "v": tr("it is a view, and has no rows of its own"),
+    "m": tr("it is a materialized view: REFRESH it instead"),
+    "f": tr("it is a foreign table: its rows are elsewhere"),
+    "S": tr("it is a sequence"),
+}
+_AS_IT_WAS = tr("The transaction was taken back: the table is as it was.")
+_OTHER_ROWS, _OTHER_ROWS_STATE = "division by zero", "22012"
+"""What the last statement says when the table did not get the rows that were staged."""
+
+
+class TableRestore(DatabaseRestore):
+    """See :class:`~lilfox_tui.backup.source.RestoreTarget`: ``goal.only`` of one database."""
+
+    def __init__(self, way: ServerRoute, goal: SourceRestoreSpec, databases: Sequence[str]) -> None:
+        super().__init__(way, goal, databases)
+        self._table = goal.only
+        self._relation = self._before = ""
+
+    @property
+    def where(self) -> str:
+        """``table public.users of lilfox on db-1``"""
+        names = clean(listed(aim.database for aim in self._aims))
+        return str(tr("table {table} of {name} on {host}", table=clean(self._table), name=names,
+                      host=self._way.host.name))  # fmt: skip
+
+    async def changes(self) -> list[RestoreChange]:
+        """See :meth:`RestoreTarget.changes`."""
+        async with self._way.opened() as access:
+            await self._read_untold()
+            [aim] = self._find_table()
+            return await changes_of(access, await read_server_info(Psql(access)), aim, table=self._table)
+
+    async def stage(self, moved: Callable[[int], None]) -> None:
+        """See :meth:`RestoreTarget.stage`."""
+        self._aims = self._find_table()
+        await super().stage(moved)
+
+    async def compare(self) -> Comparison:
+        """See :meth:`RestoreTarget.compare`."""
+        staging, [aim] = self._begun(), self._find_table()
+        said = aim.detail.content
+        if said is None or self._table not in said.tables:
+            return Comparison((), _("restored without an error; the set does not tell what was in it"))
+        found = await content_of(
+            staging.access, self._staged(aim, staging.stamp), staging.ground.server.version_num, said
+        )
+        one = [DatabaseContent(tables={name: table for name, table in each.tables.items() if name == self._table})
+               for each in (said, found)]  # fmt: skip
+        words = _("rows and content") if said.tables[self._table].digest is not None else _("rows")
+        return Comparison(tuple(str(each) for each in differing(*one)), f"{clean(self._table)}: {words}")
+
+    def swap_plan(self) -> Swap:
+        """See :meth:`RestoreTarget.swap_plan`."""
+        [aim] = self._aims
+        plan = super().swap_plan()
+        return structs.replace(plan, target=self._table, before=self._before, within=aim.database)
+
+    async def swap(self) -> None:
+        """See :meth:`RestoreTarget.swap`."""
+        staging, [aim] = self._begun(), self._aims
+        staged = self._staged(aim, staging.stamp)
+        script = _putting(staging, aim, staged, self._table, self._relation)
+        settings = {**TEXT_FORM, "lock_timeout": "10s"}
+        try:
+            await run_script(staging.access, script, aim.database, settings, _AS_IT_WAS)
+        except BackupError as error:
+            if _OTHER_ROWS in str(error):
+                message = tr("{table}: did not get the rows of the set; a rule or generated column changed them",
+                             table=clean(self._table))  # fmt: skip
+                raise BackupError(message, _AS_IT_WAS) from None
+            raise
+        phase("swap-second")
+        with suppress(LilFoxError):  # what is left is listed by the next restore
+            await self._drop_made(staging.ground)
+        await self._stack.aclose()
+
+    async def _checks_of(self, access: ServerAccess, ground: ServerInfo, aim: DatabaseTarget) -> list[Check]:
+        checks = await super()._checks_of(access, ground, aim)
+        about = tr("table {table}", table=clean(self._table))
+        if aim.database not in ground.databases:
+            return [*checks, Check(about, "bad", tr("there is no database {name}", name=clean(aim.database)),
+                                   tr("Restore the whole database."))]  # fmt: skip
+        live = await shape_of(Psql(access), aim.database, self._table)
+        if live is None:
+            return [*checks, Check(about, "bad", tr("{name} has no such table now", name=clean(aim.database)),
+                                   tr("Create it as it was, or restore the whole database."))]  # fmt: skip
+        why_not = _not_whole(live)
+        return [*checks, Check(about, "bad", why_not) if why_not else Check(about, "good", tr("it is there"))]
+
+    async def _restore(
+        self,
+        staging: StagedDatabases,
+        aim: DatabaseTarget,
+        name: str,
+        moved: Callable[[int], None],
+        make: Callable[[], Awaitable[None]],
+    ) -> PlainDump | None:
+        psql = Psql(staging.access)
+        live = await shape_of(psql, aim.database, self._table)
+        if live is None:
+            raise BackupError(tr("{table} is not there any more", table=clean(self._table)))
+        self._relation = before_name(live.table, staging.stamp)
+        passes = (["--section=pre-data"], ["--data-only", "-n", live.schema, "-t", live.table])
+        dump = await restore_part(
+            staging.restoring,
+            staging.ground,
+            staging.claim,
+            aim,
+            name,
+            self._goal,
+            moved,
+            make,
+            passes,
+            heard=barring(aim.part.name, staging.powers, allowed=self._allowed),
+        )
+        there = await shape_of(psql, name, self._table)
+        if there is None:
+            raise BackupError(tr("{table} is not in the set", table=clean(self._table)))
+        if there.kind != live.kind:  # a view would run its query, with our rights
+            raise BackupError(tr("{table} is no table in the set", table=clean(self._table)))
+        if set(there.columns) != set(live.columns):
+            raise BackupError(
+                tr("{table}: its columns are others now: {names}", table=clean(self._table),
+                   names=_apart(there, live)),
+                tr("Change them back, or restore the whole database under another name and take what is needed."),
+            )  # fmt: skip
+        self._before = beside(live, self._relation)
+        return dump
+
+    async def _read_untold(self) -> None:
+        await super()._read_untold()
+        self._aims = self._find_table()
+
+    def _find_table(self) -> tuple[DatabaseTarget]:
+        """The database that has the table, which gets its name as the set has it. Raises UsageError."""
+        wanted = (self._table, f"public.{self._table}")
+        untold = [aim for aim in self._aims if aim.detail.content is None]
+        found = [
+            (aim, name)
+            for aim in self._aims
+            for name in (aim.detail.content.tables if aim.detail.content is not None else ())
+            if name in wanted
+        ]
+        if len(found) == 1:
+            [(aim, self._table)] = found
+            return (aim,)
+        if not found and len(untold) == 1 == len(self._aims):
+            return (untold[0],)
+        raise UsageError(
+            tr("{table} is in several databases of the set: restore one of them alone", table=clean(self._table))
+            if found
+            else tr("{set} has no table {table}", set=self._goal.set.id, table=clean(self._table)),
+            tr("Name it as SQL does, with its schema: public.users"),
+        )
+
+
+async def undo_table(way: ServerRoute, swap: Swap) -> None:
+    """The rows that were kept are in the table again, those of now are put aside. Raises BackupError with everything as
+    it is now, HostError."""
+    async with way.opened() as access:
+        psql = Psql(access)
+        ground = await read_server_info(psql)
+        async with restore_lock(access, ground.server.version_num, [swap.within]):
+            kept = await shape_of(psql, swap.within, swap.before)
+            if kept is None and swap.staged in ground.databases:  # it never came to the swap
+                await drop(psql, ground.server, swap.staged)
+                return
+            if kept is None:
+                raise BackupError(tr("{names}: is not there any more, so the restore cannot be undone",
+                                     names=clean(swap.before)))  # fmt: skip
+            live = await shape_of(psql, swap.within, swap.target)
+            if live is None:
+                raise BackupError(tr("{table} is not there any more", table=clean(swap.target)))
+            if apart := {column[0] for column in kept.columns} ^ {column[0] for column in live.columns}:
+                raise BackupError(
+                    tr("{table}: its columns are others now: {names}", table=clean(swap.target),
+                       names=clean(listed(sorted(apart)))),
+                    tr("Change them back, or take what is needed from {before}.", before=clean(swap.before)),
+                )  # fmt: skip
+            aside = aside_name(live.table, swap)
+            steps = await steps_of(psql, swap.within, swap.target, before=kept.table, aside=aside)
+            try:
+                await psql.execute(
+                    *(sql for number, sql in steps if number != COPY), database=swap.within, timeout_s=LONGEST_S
+                )
+            except SqlRefused as error:
+                if error.sqlstate != _OTHER_ROWS_STATE:
+                    raise
+                raise BackupError(
+                    tr("{table}: did not get the rows that were kept; a rule changed them", table=clean(swap.target)),
+                    _AS_IT_WAS,
+                ) from None
+
+
+def aside_name(table: str, swap: Swap) -> str:
+    """Of the table that keeps the rows which undoing ``swap`` takes out of ``table``."""
+    return restored_name(table, swap.staged[-len("20231230_020000") :])
+
+
+async def settle_table(way: ServerRoute, swap: Swap) -> Settled:
+    """The rows are put in by one transaction: it was made, or not at all; ``undo_table`` then takes away what was
+    staged. Raises BackupError, HostError."""
+    async with way.opened() as access:
+        psql = Psql(access)
+        ground = await read_server_info(psql)
+        async with restore_lock(access, ground.server.version_num, [swap.within]):
+            if await shape_of(psql, swap.within, swap.before) is None:
+                return "undone"
+            if swap.staged in ground.databases:
+                await drop(psql, ground.server, swap.staged)
+            return "finished"
+
+
+async def standing_of_table(way: ServerRoute, swap: Swap) -> list[Standing]:
+    """Whose rows the table has: what was there before is kept from the transaction on that puts others in. Raises
+    BackupError, HostError."""
+    async with way.opened() as access:
+        psql = Psql(access)
+        if await shape_of(psql, swap.within, swap.target) is None:
+            return ["neither"]
+        return ["before" if await shape_of(psql, swap.within, swap.before) is None else "restored"]
+
+
+async def finish_table(way: ServerRoute, swap: Swap) -> None:
+    """Raises BackupError where the rows were not put in: that takes the set. Raises HostError."""
+    if await standing_of_table(way, swap) != ["restored"]:
+        raise BackupError(
+            tr("{table} has the rows of before: none of the set's were put in", table=clean(swap.target)),
+            tr("take it back, then restore the table again"),
+        )
+    await settle_table(way, swap)
+
+
+async def _putting(
+    staging: StagedDatabases, aim: DatabaseTarget, staged: str, table: str, relation: str
+) -> AsyncGenerator[bytes, None]:
+    """The whole transaction, with the staged rows in it."""
+    access, psql = staging.access, Psql(staging.access)
+    live, there = await shape_of(psql, aim.database, table), await shape_of(psql, staged, table)
+    if live is None or there is None:
+        raise BackupError(tr("{table} is not there any more", table=clean(table)), _AS_IT_WAS)
+    made = await steps_of(psql, aim.database, table, before=relation, aside=relation)
+    steps = [step for step in made if step[0] not in (INSERT, SAME, DROP)]
+    rows, digest = await digest_of(access, staged, await digesting(psql, staged, there.oid))
+    head = "".join(f"{sql};\n" for number, sql in steps if number <= COPY)
+    yield f"BEGIN;\nSET LOCAL standard_conforming_strings = on;\n{head}".encode()
+    phase("swap-first")
+    columns = [name for name, _type, generated in live.columns if not generated]
+    words = ["-X", "-q", "-w", "-v", "ON_ERROR_STOP=1", "-d", access.conninfo(staged, TEXT_FORM), "-c"]
+    argv = access.argv(access.clients.newest.path("psql"), *words, await taking(psql, staged, table, columns))
+    async with aclosing(access.host.stream(argv, sudo=access.sudo)) as blocks:
+        async for block in blocks:
+            yield block
+    same = f"q.j ->> 'rows' = '{rows}' AND coalesce(q.j ->> 'digest', '') = '{digest or ''}'"
+    check = f"SELECT 1 / ({same})::int FROM ({await digesting(psql, aim.database, live.oid)}) AS q (j)"  # noqa: S608
+    tail = [*await _sequences(psql, aim, staged, table), *(sql for number, sql in steps if number > COPY), check]
+    yield ("\\.\n" + "".join(f"{sql};\n" for sql in tail) + "COMMIT;\n").encode()
+
+
+async def _sequences(psql: Psql, aim: DatabaseTarget, staged: str, table: str) -> list[str]:
+    """Sequences that the table owns go on from the higher value, so that they give none that is there."""
+    live, there = await sequences_of(psql, aim.database, table), await sequences_of(psql, staged, table)
+    said = aim.detail.content.sequences if aim.detail.content is not None else {}
+    return [
+        f"SELECT setval({_literal(name)}, greatest(last_value, {said[there[column]].last})) FROM {name}"  # noqa: S608
+        for column, name in live.items()
+        if column in there and there[column] in said
+    ]
+
+
+def _not_whole(live: TableShape) -> Message | None:
+    """Why the table's rows cannot be replaced whole."""
+    if live.kind != "r":
+        return _KINDS.get(live.kind, tr("it is no table"))
+    if not live.ours:
+        return tr("it belongs to another role")
+    if live.hides_rows:
+        return tr("row-level security hides rows of it from this role")
+    if live.others:
+        return tr("tables of other owners refer to it: {names}", names=clean(listed(live.others)))
+    return None
+
+
+def _apart(there: TableShape, live: TableShape) -> str:
+    """Columns that only one of both has."""
+    then = [f"-{name} {kind}" for name, kind, _ in set(there.columns) - set(live.columns)]
+    now = [f"+{name} {kind}" for name, kind, _ in set(live.columns) - set(there.columns)]
+    return clean(listed(sorted([*then, *now])))
+
+
+def _literal(text: str) -> str:
+    """With standard_conforming_strings, which the script sets."""
+    return "'" + text.replace("'", "''") + "'"

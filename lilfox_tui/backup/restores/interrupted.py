@@ -1,0 +1,406 @@
+"""Interrupted restores: finds them, finishes them or rolls them back, and keeps other jobs off their targets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
+from posixpath import normpath
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from lilfox_tui.backup.context import BackupContext, source_module
+from lilfox_tui.backup.errors import BackupError
+from lilfox_tui.backup.restores import journal
+from lilfox_tui.backup.restores.journal import Restored
+from lilfox_tui.backup.source import RetainedItem, Standing, Swap
+from lilfox_tui.config.model import Config
+from lilfox_tui.config.protection import refuse_change
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import Message, clauses, listed, tr
+from lilfox_tui.jobs.errors import NoSuchJob
+from lilfox_tui.jobs.listing import find_job
+from lilfox_tui.jobs.run import Run
+from lilfox_tui.text import clean
+
+# Restores whose process died between their renames: what of them is in place, and what can be done.
+#
+# Nothing else tells of them: names and rows look right on each side, only they are of two days. So everybody who shows
+# something of backups asks here. It costs the reading of some small files as long as there is none.
+
+
+LONGEST_S = 5.0
+"""A host may take so long to say what is in place."""
+
+
+class SwapSide(Struct, frozen=True, kw_only=True):
+    """What is in place of one target."""
+
+    target: str
+    host: str
+    """Empty for this machine."""
+    standing: Standing
+    reason: Message | str = ""
+    """Why it is not known."""
+
+
+class InterruptedRestore(Struct, frozen=True, kw_only=True):
+    """One restore, or the undoing of one, that did not come to its end."""
+
+    restored: Restored
+    sides: tuple[SwapSide, ...]
+    owner: str = ""
+    """The user who must settle it; empty where this one may."""
+
+    @property
+    def message(self) -> Message:
+        """What is half done since when, and what is in place on both sides."""
+        stage, at = self.restored.stage, f"{self.restored.at.astimezone():%Y-%m-%d %H:%M:%S}"
+        what = tr("the restore of {set} is half done", set=self.restored.set)
+        if stage == "undoing":
+            what = tr("undoing the restore of {set} is half done", set=self.restored.set)
+        return tr("{what} (since {at}, job {job}): {sides}", what=what, at=at, job=self.restored.run,
+                  sides=clauses(map(str, self._told())))  # fmt: skip
+
+    @property
+    def hint(self) -> Message:
+        """What to do."""
+        if self.owner:
+            return tr("do as {user}: lilfox backup settle {job}", user=self.owner, job=self.restored.run)
+        if self.restored.stage == "undoing":
+            return tr(
+                "lilfox backup settle {job} --finish puts all back as it was, --take-back all of the set in place",
+                job=self.restored.run,
+            )
+        return tr(
+            "lilfox backup settle {job} --finish puts all of the set in place, --take-back all back as it was",
+            job=self.restored.run,
+        )
+
+    def _told(self) -> list[Message]:
+        texts: dict[Standing, Message] = {
+            "restored": tr("of the set"),
+            "before": tr("as before"),
+            "neither": tr("not there"),
+        }
+        told = []
+        for standing, text in texts.items():
+            names = [_name(side) for side in self.sides if side.standing == standing]
+            if names:
+                told.append(tr("{what}: {names}", what=text, names=listed(names)))
+        for side in self.sides:
+            if side.standing == "unknown":
+                why = side.reason or tr("its names tell nothing")
+                told.append(tr("not known of {name}: {reason}", name=_name(side), reason=why))
+        return told
+
+    def document(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {
+            "set": self.restored.set,
+            "job": self.restored.run,
+            "at": self.restored.at.isoformat(),
+            "undoing": self.restored.stage == "undoing",
+            "sides": [
+                {
+                    "target": side.target,
+                    "host": side.host or None,
+                    "standing": side.standing,
+                    "reason": str(side.reason),
+                }
+                for side in self.sides
+            ],
+            "message": str(self.message),
+            "hint": str(self.hint),
+        }
+
+
+def open_restores() -> list[Restored]:
+    """Those that did not come to their end, and whose job is not at it now. Blocks."""
+    return [restored for restored in journal.read_open() if not job_runs(restored.run)]
+
+
+def job_runs(job_id: str) -> bool:
+    """Whether a job with that id runs. Blocks."""
+    try:
+        return find_job(job_id).state == "running"
+    except NoSuchJob:
+        return False
+
+
+async def interrupted_restores(opening: BackupContext) -> list[InterruptedRestore]:
+    """All that are half done, newest first, with what is in place. Raises nothing that a host can cause."""
+    found = await asyncio.to_thread(open_restores)
+    return [await _looked_at(opening, restored) for restored in found]
+
+
+async def chosen_interrupted_restore(words: str) -> Restored:
+    """The one that ``words`` name (its set or its job), or the only one. Raises BackupError."""
+    found = await asyncio.to_thread(open_restores)
+    named = [each for each in found if words in ("", each.run, each.set, each.set[-15:])]
+    if len(named) == 1:
+        if not journal.may_write(named[0]):
+            owner = journal.owner_of(named[0])
+            raise BackupError(
+                tr("the restore of {set} was done as {user}", set=named[0].set, user=owner),
+                tr("do this as {user} too", user=owner),
+            )
+        return named[0]
+    known = listed(each.run for each in found) or tr("none")
+    if named:
+        raise BackupError(tr("several restores are half done"), tr("name one by its job: {jobs}", jobs=known))
+    raise BackupError(
+        tr("no restore of {set} is half done", set=words) if words else tr("no restore is half done"),
+        tr("known are: {sets}", sets=known),
+    )
+
+
+async def _looked_at(opening: BackupContext, restored: Restored) -> InterruptedRestore:
+    asked = await asyncio.gather(*(_sides(opening, swap) for swap in restored.swaps))
+    owner = "" if journal.may_write(restored) else journal.owner_of(restored)
+    return InterruptedRestore(restored=restored, sides=tuple(side for sides in asked for side in sides), owner=owner)
+
+
+async def _sides(opening: BackupContext, swap: Swap) -> list[SwapSide]:
+    reason: Message | str = ""
+    found: list[Standing] = ["unknown"] * len(swap.renames)
+    try:
+        async with asyncio.timeout(LONGEST_S):
+            found = await source_module(swap.kind).standing(swap, opening.host(swap.host or None))
+    except LilFoxError as error:
+        reason = error.message
+    except TimeoutError:
+        reason = tr("no answer within {timeout_s:g} s", timeout_s=LONGEST_S)
+    return [
+        SwapSide(target=one.target, host=swap.host, standing=standing, reason=reason)
+        for one, standing in zip(swap.renames, found, strict=True)
+    ]
+
+
+def _name(side: SwapSide) -> str:
+    return clean(f"{side.host}:{side.target}" if side.host else side.target)
+
+
+# Renames of a restore that did not come to their end: finished, or taken back; and the way back of a whole restore.
+
+
+async def undo_swap(opening: BackupContext, swap: Swap) -> None:
+    """What was there before is there again. Raises BackupError, HostError."""
+    await source_module(swap.kind).undo(swap, opening.host(swap.host or None))
+
+
+async def settle(opening: BackupContext, restored: journal.Restored) -> str:
+    """Finishes the renames of a restore whose process died between them (all was compared before the first of them), or
+    the undoing of one; gives what was done in a sentence. Where one of them cannot be finished all are undone: those
+    before it, and those after it, which were not begun. Raises BackupError, HostError."""
+    if restored.stage == "undoing":
+        await undo_rest(opening, restored)
+        return str(tr("the restore of {set} that was interrupted is undone", set=restored.set))
+    for number, swap in enumerate(restored.swaps):
+        if await source_module(swap.kind).settle(swap, opening.host(swap.host or None)) == "undone":
+            await _all_back(opening, restored, restored.swaps[number + 1 :])
+            return str(tr("the restore of {set} that was interrupted is as it was before", set=restored.set))
+    journal.write(msgspec.structs.replace(restored, stage="swapped"))
+    return str(tr("the restore of {set} that was interrupted is finished", set=restored.set))
+
+
+async def finish(opening: BackupContext, restored: journal.Restored) -> str:
+    """All that was restored is in place, whichever of its renames were made; of an undoing: all is as it was before.
+    Gives that in a sentence. Raises BackupError, HostError; then what is done is done, and it is still half done."""
+    if restored.stage == "undoing":
+        return await _all_back(opening, restored, restored.swaps)
+    return await _all_in_place(opening, restored)
+
+
+async def take_back(opening: BackupContext, restored: journal.Restored) -> str:
+    """The other way: all is as it was before; of an undoing: all that was restored is in place again. Raises
+    BackupError, HostError."""
+    if restored.stage == "undoing":
+        return await _all_in_place(opening, restored)
+    return await _all_back(opening, restored, restored.swaps)
+
+
+async def _all_in_place(opening: BackupContext, restored: journal.Restored) -> str:
+    restored = msgspec.structs.replace(restored, stage="swapping", undone=0)
+    journal.write(restored)
+    for swap in restored.swaps:
+        await source_module(swap.kind).finish(swap, opening.host(swap.host or None))
+    journal.write(msgspec.structs.replace(restored, stage="swapped"))
+    return str(tr("all of {set} is in place; back to what was there: lilfox restore --undo {set}", set=restored.set))
+
+
+async def _all_back(opening: BackupContext, restored: journal.Restored, rest: Sequence[Swap]) -> str:
+    """``rest``: those that may never have been begun: what was staged for them goes too."""
+    idle = [each for each in rest if await _is_staged_alone(opening, each)]
+    await undo_rest(opening, restored)
+    for each in idle:
+        with suppress(LilFoxError):  # it stays and is shown with what restores keep
+            await source_module(each.kind).forget(each, opening.host(each.host or None))
+    return str(tr("all is as it was before {set} was restored", set=restored.set))
+
+
+async def _is_staged_alone(opening: BackupContext, swap: Swap) -> bool:
+    """Whether none of its renames was made: what was staged was never in use, and nobody wants it back."""
+    try:
+        kept: list[RetainedItem] = await source_module(swap.kind).kept(swap, opening.host(swap.host or None))
+    except LilFoxError:
+        return False
+    before = {one.before for one in swap.renames}
+    return len(kept) == len(swap.renames) and not any(each.name in before for each in kept)
+
+
+async def undo_rest(
+    opening: BackupContext,
+    restored: journal.Restored,
+    intend: Callable[[Swap], None] = lambda _swap: None,
+    tell: Callable[[Swap], None] = lambda _swap: None,
+) -> None:
+    """Undoes what is not undone yet, the last first; each is on the disk once it is. Where the first of a whole restore
+    is refused, the restore stands as it did."""
+    stood = restored.stage == "swapped"
+    restored = msgspec.structs.replace(restored, stage="undoing")
+    journal.write(restored)
+    for swap in reversed(restored.swaps[: len(restored.swaps) - restored.undone]):
+        intend(swap)
+        try:
+            await undo_swap(opening, swap)
+        except LilFoxError:
+            if stood and not restored.undone:
+                journal.write(msgspec.structs.replace(restored, stage="swapped"))
+            raise
+        restored = msgspec.structs.replace(restored, undone=restored.undone + 1)
+        journal.write(restored)
+        tell(swap)
+    journal.write(msgspec.structs.replace(restored, stage="undone"))
+
+
+# What jobs do about restores that are half done: who only reads or copies tells of them; who is ordered to change what
+# restores left settles them first, and never touches what one of them that cannot be settled may still rename.
+
+
+class RestorePlace(NamedTuple):
+    """Where a restore puts something: a database, or a folder or file by its path."""
+
+    host: str
+    """Empty for this machine."""
+    name: str
+
+
+async def tell_open(run: Run) -> list[Restored]:
+    """Warns of each that is half done, with what settles it; changes nothing. Gives them."""
+    found = await asyncio.to_thread(open_restores)
+    for restored in found:
+        run.say(_told(restored), "warning")
+    return found
+
+
+async def settle_open(run: Run, opening: BackupContext, config: Config) -> list[Restored]:
+    """Finishes or undoes what a crash between two renames left, where this user and the configuration may change its
+    hosts. Gives those that could not be settled; each is told, and keeps nothing else from being done."""
+    left = []
+    for restored in await asyncio.to_thread(open_restores):
+        if not journal.may_write(restored):
+            run.say(_told(restored), "warning")
+            left.append(restored)
+            continue
+        try:
+            refuse_hosts(config, restored)
+            run.say(await settle(opening, restored), "warning")
+        except LilFoxError as error:
+            run.say(f"{_told(restored)} ({error})", "warning")
+            left.append(restored)
+    return left
+
+
+def refuse_hosts(config: Config, restored: Restored) -> None:
+    """Raises NotAllowed where nothing may be changed on one of its hosts."""
+    refuse_change(config, [swap.host or None for swap in restored.swaps])
+
+
+def refuse_shared(config: Config, left: Iterable[Restored], places: Collection[RestorePlace]) -> None:
+    """Raises BackupError where one of ``places`` is of a restore that is half done: its renames are still to come."""
+    for restored in left:
+        shared = [
+            theirs.name
+            for theirs in places_of(restored.swaps)
+            if any(_meet(_here(config, theirs), _here(config, ours)) for ours in places)
+        ]
+        if shared:
+            raise _half_done_there(listed(map(clean, shared)), restored)
+
+
+def refuse_on_hosts(config: Config, left: Iterable[Restored], hosts: Iterable[str | None]) -> None:
+    """Raises BackupError where a restore is half done on one of ``hosts``: what it staged looks like what drills
+    left."""
+    ours = {_here(config, RestorePlace(name or "", "")).host for name in hosts}
+    for restored in left:
+        for place in places_of(restored.swaps):
+            if _here(config, place).host in ours:
+                raise _half_done_there(clean(place.name), restored)
+
+
+def _half_done_there(names: Message | str, restored: Restored) -> BackupError:
+    return BackupError(
+        tr("{names}: the restore of {set} (job {job}) is half done there; nothing was changed",
+           names=names, set=restored.set, job=restored.run),
+        tr("settle it first: lilfox backup settle {job} --finish or --take-back; where its host is gone for good: "
+           "--forget", job=restored.run),
+    )  # fmt: skip
+
+
+def places_of(swaps: Sequence[Swap]) -> list[RestorePlace]:
+    """What these renames replace; of a table its database."""
+    return [
+        RestorePlace(swap.host, name)
+        for swap in swaps
+        for name in ([swap.within] if swap.within else [one.target for one in swap.renames])
+    ]
+
+
+def what_stays(restored: Restored) -> str:
+    """The names that its renames may have left, of each host, for who looks after them by hand."""
+    texts = []
+    for swap in restored.swaps:
+        names = [clean(name) for one in swap.renames for name in (one.target, one.staged, one.before) if name]
+        within = f" ({clean(swap.within)})" if swap.within else ""
+        host = clean(swap.host) or str(tr("this machine"))
+        texts.append(f"{host}{within}: {listed(names)}")
+    return str(clauses(texts))
+
+
+def _told(restored: Restored) -> str:
+    if journal.may_write(restored):
+        return str(
+            tr(
+                "the restore of {set} is half done: lilfox backup settle {job} --finish or --take-back",
+                set=restored.set,
+                job=restored.run,
+            )
+        )
+    return str(
+        tr(
+            "the restore of {set} by {user} did not come to its end, as far as can be seen; as {user}: "
+            "lilfox backup settle {job} --finish or --take-back",
+            set=restored.set,
+            user=journal.owner_of(restored),
+            job=restored.run,
+        )
+    )
+
+
+def _here(config: Config, place: RestorePlace) -> RestorePlace:
+    """All names of this machine are one."""
+    host = config.hosts.get(place.host)
+    return RestorePlace("", place.name) if host is not None and host.local else place
+
+
+def _meet(one: RestorePlace, other: RestorePlace) -> bool:
+    """Whether they are the same, or a path within the other."""
+    if one.host != other.host:
+        return False
+    if not (one.name.startswith("/") and other.name.startswith("/")):
+        return one.name == other.name
+    first, second = (f"{normpath(place.name).rstrip('/')}/" for place in (one, other))
+    return first.startswith(second) or second.startswith(first)

@@ -1,0 +1,341 @@
+"""A restore: all parts checked before the first write, staged beside what is there, compared, then swapped by
+renames.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, TypeVar
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from lilfox_tui.backup.checks import Check
+from lilfox_tui.backup.context import BackupContext
+from lilfox_tui.backup.crash_points import phase
+from lilfox_tui.backup.errors import BackupError, BrokenSet, HalfSwapped, NotReady, RestoredDiffers
+from lilfox_tui.backup.restores import journal
+from lilfox_tui.backup.restores.interrupted import RestorePlace, settle, undo_rest, undo_swap
+from lilfox_tui.backup.retry import LINK, retry
+from lilfox_tui.backup.sets.model import BackupSet, FoundPart
+from lilfox_tui.backup.source import Comparison, RestoreChange, RestoreTarget, SourceRestoreSpec, Swap
+from lilfox_tui.backup.verify import refuse_untrusted
+from lilfox_tui.errors import HostError, LilFoxError, NotAllowed
+from lilfox_tui.i18n import clauses, tr
+from lilfox_tui.jobs.run import Run
+
+T = TypeVar("T")
+BlocksOf = Callable[[FoundPart], AsyncGenerator[bytes, None]]
+
+
+class RestoreSpec(Struct, frozen=True, kw_only=True):
+    """What of a set is to be restored, and how."""
+
+    sources: dict[str, Any]
+    """Source → Options; those of the set that are not named stay where they are."""
+    places: dict[str, str] = {}
+    """Source → another database URL or folder than its own."""
+    only: str = ""
+    scratch: bool = False
+    other_server: bool = False
+    end_sessions: bool = False
+    run_code: bool = False
+
+
+class Restore:
+    """One restore of one set. The calls come in their order; ``close`` takes away what was staged and not swapped."""
+
+    def __init__(
+        self,
+        opening: BackupContext,
+        found: BackupSet,
+        blocks: BlocksOf,
+        wanted: RestoreSpec,
+        known: Sequence[Check] = (),
+    ) -> None:
+        """``known``: what is known of the set itself, told before all other checks."""
+        self._opening = opening
+        self._known = known
+        self._set = found
+        self._wanted = wanted
+        self._goals: dict[str, SourceRestoreSpec] = {}
+        self._targets: dict[str, RestoreTarget] = {}
+        self._sizes: dict[str, int | None] = {}
+        for source, options in wanted.sources.items():
+            parts = tuple(part for part in found.parts if part.source == source)
+            goal = SourceRestoreSpec(
+                set=found,
+                parts=parts,
+                blocks=blocks,
+                place=wanted.places.get(source, ""),
+                only=wanted.only,
+                scratch=wanted.scratch,
+                other_server=wanted.other_server,
+                end_sessions=wanted.end_sessions,
+                run_code=wanted.run_code,
+            )
+            self._goals[source] = goal
+            self._targets[source] = opening.target(source, options, goal)
+            self._sizes[source] = _raw_bytes(parts)
+        self._begun: set[str] = set()
+        """Sources of which something may be staged."""
+        self._staged: set[str] = set()
+        """Sources that are staged, and no link was lost since: what holds them for us there ends with it."""
+        self._staged_is_ours = True
+
+    @property
+    def where(self) -> Mapping[str, str]:
+        """Source → where it goes, for people."""
+        return {source: target.where for source, target in self._targets.items()}
+
+    @property
+    def places(self) -> list[RestorePlace]:
+        """What is replaced."""
+        return [
+            RestorePlace(self._wanted.sources[source].host or "", name)
+            for source, target in self._targets.items()
+            for name in target.replaces
+        ]
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """Source → the name of the database that is replaced, else of the folder: what is typed before."""
+        return {
+            source: _name_of(options, self._wanted.places.get(source, ""))
+            for source, options in self._wanted.sources.items()
+        }
+
+    async def checks(self, heard: Callable[[Check], None] = lambda _check: None) -> list[Check]:
+        """Everything that can be known to fail, of all parts, before the first write. ``heard`` gets each at once."""
+        found: list[Check] = [*self._known]
+        for check in found:
+            heard(check)
+        for source, target in self._targets.items():
+            for check in [*self._protected(source), *await target.checks()]:
+                heard(check)
+                found.append(check)
+        return found
+
+    def _protected(self, source: str) -> list[Check]:
+        host = self._opening.host(self._wanted.sources[source].host)
+        if not host.protected:
+            return []
+        return [Check(tr("changes on {host}", host=host.name), "bad", tr("it is protected"))]
+
+    async def changes(self) -> dict[str, list[RestoreChange]]:
+        """Source → what restoring would change."""
+        return {source: await target.changes() for source, target in self._targets.items()}
+
+    async def stage(self, run: Run) -> None:
+        """Restores all beside what is there. Raises BackupError, HostError."""
+        for source in self._targets:
+            await self._again(run, partial(self._stage, run, source))
+
+    async def _stage(self, run: Run, source: str) -> None:
+        if source in self._begun:
+            await self._targets[source].discard()
+            self._targets[source] = self._opening.target(source, self._wanted.sources[source], self._goals[source])
+            self._begun.discard(source)
+            refuse_bad(await self._targets[source].checks())
+        target = self._targets[source]
+        run.intent(str(tr("restoring {source} beside {where}", source=source, where=target.where)))
+        phase("stage")
+        self._begun.add(source)
+        await target.stage(_mover(run, source, self._sizes[source]))
+        self._staged.add(source)
+        run.done(str(tr("{source} is restored beside {where}", source=source, where=target.where)))
+
+    async def _compare(self, run: Run, source: str) -> Comparison:
+        if source not in self._staged:
+            await self._stage(run, source)
+        return await self._targets[source].compare()
+
+    async def _again(self, run: Run, work: Callable[[], Awaitable[T]]) -> T:
+        async def once() -> T:
+            try:
+                return await work()
+            except LINK:
+                self._staged.clear()
+                raise
+
+        return await retry(run, once)
+
+    async def compare(self, run: Run) -> None:
+        """Raises Different where what was restored is not what was backed up. What lost its link since it was staged is
+        staged anew."""
+        phase("compare")
+        for source in self._targets:
+            comparison = await self._again(run, partial(self._compare, run, source))
+            if comparison.differences:
+                raise RestoredDiffers(
+                    tr(
+                        "{source} was restored, but is not equal to the backup: {differences}",
+                        source=source,
+                        differences=clauses(comparison.differences[:5]),
+                    ),
+                    tr("what is there was not touched; choose another set"),
+                )
+            run.say(str(tr("{source}: equal ({compared})", source=source, compared=comparison.compared)), "good")
+
+    async def swap(self, run: Run) -> journal.Restored:
+        """Puts what was restored in the place of what is there: all of it, or nothing. Raises BackupError."""
+        return await _to_the_end(run, self._swap(run))
+
+    async def _swap(self, run: Run) -> journal.Restored:
+        swaps = tuple(target.swap_plan() for target in self._targets.values())
+        restored = journal.Restored(run=run.id, set=self._set.id, at=datetime.now(UTC), stage="swapping", swaps=swaps)
+        journal.write(restored)
+        phase("journal")
+        self._staged_is_ours = False
+        done: list[Swap] = []
+        for target, swap in zip(self._targets.values(), swaps, strict=True):
+            run.intent(str(tr("{target}: put in place", target=swap.target)))
+            try:
+                await target.swap()
+            except LINK as error:
+                return await self._settled(run, restored, error)
+            except HalfSwapped:
+                journal.write(msgspec.structs.replace(restored, stage="undoing"))
+                raise
+            except LilFoxError as error:
+                raise await self._taken_back(error, restored, done) from error
+            done.append(swap)
+            run.done(_placed(swap))
+        restored = msgspec.structs.replace(restored, stage="swapped")
+        try:
+            journal.write(restored)
+        except BackupError as error:  # all is in place; the next start finds that, and notes it
+            run.say(f"{error}; {error.hint}", "warning")
+        return restored
+
+    async def _settled(self, run: Run, restored: journal.Restored, error: HostError) -> journal.Restored:
+        """Nobody knows which renames were made: when the host answers again they are finished or undone."""
+        run.say(str(tr("{error}; what came of the renames is looked at when it answers", error=error)), "warning")
+        try:
+            run.say(await retry(run, partial(settle, self._opening, restored)), "warning")
+        except LilFoxError as second:
+            raise BackupError(
+                tr(
+                    "{error}. It is not known yet whether {set} is in place: {second}",
+                    error=error,
+                    set=self._set.id,
+                    second=second,
+                ),
+                tr("once the host answers: lilfox backup settle {job} --finish or --take-back", job=restored.run),
+            ) from None
+        now = next(each for each in journal.read_all() if each.run == restored.run)
+        if now.stage != "swapped":
+            self._staged_is_ours = True
+            raise BackupError(tr("{error}; everything is as it was before", error=error), tr("restore it again"))
+        return now
+
+    async def close(self, run: Run) -> None:
+        """Takes away what was staged, unless it was swapped or may be in the middle of that: the next start looks after
+        such a one. What cannot be taken away is told: it hides nothing that went wrong before."""
+        for target in self._targets.values():
+            try:
+                await (target.discard() if self._staged_is_ours else target.leave())
+            except LilFoxError as error:
+                told = tr("{error} – {hint}", error=error.message, hint=error.hint) if error.hint else error.message
+                run.say(str(told), "warning")
+
+    async def _taken_back(self, error: LilFoxError, restored: journal.Restored, done: list[Swap]) -> BackupError:
+        """What is told when a swap failed, after those before it were undone."""
+        journal.write(msgspec.structs.replace(restored, stage="undoing"))
+        try:
+            for swap in reversed(done):
+                await undo_swap(self._opening, swap)
+        except LilFoxError as second:
+            return BackupError(
+                tr(
+                    "{error}; and what was already put in place could not be taken back: {second}",
+                    error=error,
+                    second=second,
+                ),
+                tr("mend that, then run: lilfox restore --undo {set}", set=self._set.id),
+            )
+        journal.write(msgspec.structs.replace(restored, stage="undone"))
+        self._staged_is_ours = True
+        return BackupError(tr("{error}; everything is as it was before", error=error), error.hint)
+
+
+def refuse_bad(checks: list[Check]) -> None:
+    """Raises NotReady where a check forbids to begin; it names the first."""
+    bad = [check for check in checks if check.state == "bad"]
+    if bad:
+        more = tr(" (and {count} more)", count=len(bad) - 1) if len(bad) > 1 else ""
+        raise NotReady(
+            tr("{about}: {found}{more}; nothing was written", about=bad[0].about, found=bad[0].found, more=more),
+            bad[0].hint,
+            checks=tuple(checks),
+        )
+
+
+def refuse_broken(found: BackupSet) -> None:
+    """Raises BrokenSet for a set that must not be restored."""
+    refuse_untrusted(found)
+    if found.refused:
+        raise BrokenSet(
+            tr("{set} is broken: {reason}", set=found.id, reason=found.reason),
+            tr("choose another set: lilfox backup list"),
+        )
+
+
+async def undo(run: Run, opening: BackupContext, restored: journal.Restored) -> None:
+    """Undoes a whole restore, the last part first. Raises NotAllowed for a protected host, BackupError, HostError."""
+    for host in {swap.host or None: opening.host(swap.host or None) for swap in restored.swaps}.values():
+        if host.protected:
+            raise NotAllowed(tr("{host} is protected: nothing is undone there", host=host.name))
+    await _to_the_end(run, _undo(run, opening, restored))
+
+
+async def _undo(run: Run, opening: BackupContext, restored: journal.Restored) -> None:
+    def intend(swap: Swap) -> None:
+        run.intent(
+            str(tr("{target}: put back what was there before: {before}", target=swap.target, before=swap.before))
+        )
+
+    def tell(swap: Swap) -> None:
+        run.done(str(tr("{target}: is as it was before", target=swap.target)))
+
+    await undo_rest(opening, restored, intend, tell)
+
+
+async def _to_the_end(run: Run, renames: Coroutine[Any, Any, T]) -> T:
+    """What ``renames`` gives, also when the job is cancelled meanwhile: between two renames there is no stopping."""
+    going = asyncio.ensure_future(renames)
+    while True:
+        try:
+            return await asyncio.shield(going)
+        except asyncio.CancelledError:
+            if going.cancelled():
+                raise
+            run.say(str(tr("too late to cancel: the renames are under way")), "warning")
+
+
+def _name_of(options: Any, place: str) -> str:
+    """Of a database that of its URL, or the first one named; of a folder that of its last part."""
+    where = place or getattr(options, "url", "") or getattr(options, "path", "") or getattr(options, "root", "")
+    if "://" in where:
+        where = unquote(urlsplit(where).path)
+    named: tuple[str, ...] = getattr(options, "databases", ())
+    return named[0] if named and not place else where.rstrip("/").rpartition("/")[2] or where
+
+
+def _mover(run: Run, source: str, total: int | None) -> Callable[[int], None]:
+    return lambda done: run.moved(source, done, total)
+
+
+def _raw_bytes(parts: tuple[FoundPart, ...]) -> int | None:
+    known = [part.said.raw_bytes for part in parts if part.said is not None]
+    return sum(known) if len(known) == len(parts) else None
+
+
+def _placed(swap: Swap) -> str:
+    if not swap.before:
+        return str(tr("{target}: is in place; nothing was there before", target=swap.target))
+    return str(tr("{target}: is in place; what was there is kept as {before}", target=swap.target, before=swap.before))

@@ -1,0 +1,201 @@
+"""What restores retain beside what is in place, told from the journal and from the hosts, and how it is removed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from lilfox_tui.backup.context import BackupContext, source_module
+from lilfox_tui.backup.errors import BackupError
+from lilfox_tui.backup.restores import journal
+from lilfox_tui.backup.restores.journal import Restored
+from lilfox_tui.backup.source import Renames, RetainedItem, Swap
+from lilfox_tui.config.model import PlanConfig
+from lilfox_tui.errors import LilFoxError, NotAllowed
+from lilfox_tui.i18n import Message, listed, tr
+from lilfox_tui.jobs.run import Run
+
+AT_ONCE = 8
+"""So many are asked about at once."""
+
+
+class RetainedRow(Struct, frozen=True, kw_only=True):
+    """One name that a restore keeps something under."""
+
+    restored: Restored | None
+    """None: a drill left it, or a restore that did not come to its end."""
+    host: str
+    """Empty for this machine."""
+    target: str
+    name: str
+    there: bool | None
+    """None: could not be asked, ``reason`` says why."""
+    size_bytes: int | None = None
+    reason: Message | str = ""
+    """Why it would not be let go now; empty when it would be."""
+
+
+async def all_kept(opening: BackupContext) -> list[RetainedRow]:
+    """Of all restores that are known, newest first: what is there, and what should be and is not."""
+    known = [restored for restored in await asyncio.to_thread(journal.read_all) if restored.stage != "forgotten"]
+    return await kept_of(opening, known)
+
+
+async def kept_of(opening: BackupContext, known: list[Restored]) -> list[RetainedRow]:
+    """Of these restores, in their order."""
+    free = asyncio.Semaphore(AT_ONCE)
+
+    async def lines(restored: Restored, swap: Swap) -> list[RetainedRow]:
+        async with free:
+            return await _lines(opening, restored, swap)
+
+    found = await asyncio.gather(*(lines(restored, swap) for restored in known for swap in restored.swaps))
+    return [line for each in found for line in each]
+
+
+async def all_left(opening: BackupContext, plans: Iterable[PlanConfig]) -> list[RetainedRow]:
+    """What drills left beside the sources of these plans."""
+    found = []
+    for source, options in _sources(plans):
+        try:
+            kept: list[RetainedItem] = await source_module(options.kind).left(options, opening.host(options.host))
+        except LilFoxError as error:
+            kept = []
+            found.append(
+                RetainedRow(restored=None, host=options.host or "", target=source, name="", there=None,
+                         reason=error.message)
+            )  # fmt: skip
+        found += [
+            RetainedRow(restored=None, host=options.host or "", target=each.target, name=each.name, there=True,
+                     size_bytes=each.size_bytes, reason=each.why_not)
+            for each in kept
+        ]  # fmt: skip
+    return found
+
+
+async def forget_left(run: Run, opening: BackupContext, plan: PlanConfig) -> list[str]:
+    """Takes away what restores and drills that did not come to their end left beside the plan's sources, as far as
+    nobody uses it. Raises BackupError, NotAllowed, HostError."""
+    gone: list[str] = []
+    for _source, options in _sources([plan]):
+        host = opening.host(options.host)
+        if host.protected:
+            raise NotAllowed(tr("changes on {host}: it is protected", host=host.name))
+        if not await source_module(options.kind).left(options, host):
+            continue
+        run.intent(str(tr("taking away what restores and drills left on {host}", host=host.name)))
+        names: list[str] = await source_module(options.kind).forget_left(options, host)
+        for name in names:
+            run.done(str(tr("{name} is gone", name=name)))
+        gone += names
+    return gone
+
+
+def _sources(plans: Iterable[PlanConfig]) -> list[tuple[str, Any]]:
+    """Names and Options of all sources, each once."""
+    found: list[tuple[str, Any]] = []
+    for plan in plans:
+        found += [source for source in plan.sources.items() if source not in found]
+    return found
+
+
+def chosen(words: str) -> list[Restored]:
+    """The restores that ``words`` name: a set's id or date, or a job's id for one of several restores of a set; not
+    those whose renames are not settled. Raises BackupError where there is none."""
+    known = [restored for restored in journal.read_all() if restored.stage in ("swapped", "undone", "forgetting")]
+    found = [restored for restored in known if words in names_of(restored)]
+    if words == "latest":
+        found = known[:1]
+    if not found:
+        raise BackupError(
+            tr("no restore of {set} is known that keeps something", set=words),
+            tr("known are: {sets}", sets=listed(dict.fromkeys(restored.set for restored in known)) or tr("none")),
+        )
+    return found
+
+
+def names_of(restored: Restored) -> tuple[str, ...]:
+    """What a restore may be called: its set's id, its date, the job's id."""
+    return restored.set, restored.set[-15:], restored.run
+
+
+def is_let_go(restored: Restored) -> bool:
+    """Whether it cannot be undone because what was there before was let go, or was begun to be."""
+    return restored.stage in ("forgetting", "forgotten")
+
+
+def state_of(line: RetainedRow) -> Message:
+    """What lies under that name, in words."""
+    if line.there is None:
+        return tr("not known: {reason}", reason=line.reason)
+    if not line.there:
+        return tr("gone: the restore cannot be undone")
+    if line.restored is None:
+        what = tr("left by a drill or restore that did not come to its end")
+    elif line.restored.stage == "aside":
+        what = tr("left by a restore that was put aside half done")
+    elif line.restored.stage == "undone":
+        what = tr("what was restored and undone")
+    else:
+        what = tr("what was there before")
+    return tr("{what}; must stay: {reason}", what=what, reason=line.reason) if str(line.reason) else what
+
+
+async def forget(run: Run, opening: BackupContext, restored: Restored) -> list[str]:
+    """Takes away what it keeps and gives the names; from then on it cannot be undone. Raises BackupError with all of
+    it still there where one of it must stay; HostError."""
+    lines = await kept_of(opening, [restored])
+    for line in lines:
+        if str(line.reason):
+            raise BackupError(
+                tr("{name} stays: {reason}; nothing was taken away", name=line.name, reason=line.reason),
+                tr("lilfox restore --kept shows what is kept"),
+            )
+    for swap in restored.swaps:
+        if (host := opening.host(swap.host or None)).protected:
+            raise NotAllowed(tr("changes on {host}: it is protected", host=host.name))
+    journal.write(replace(restored, stage="forgetting"))
+    gone = [line.name for line in lines if line.there]
+    for swap in restored.swaps:
+        names = [line.name for line in lines if line.there and line.target in _targets(swap)]
+        for name in names:
+            run.intent(str(tr("taking away {name}", name=name)))
+        await source_module(swap.kind).forget(swap, opening.host(swap.host or None))
+        for name in names:
+            run.done(str(tr("{name} is gone", name=name)))
+    journal.write(replace(restored, stage="forgotten"))
+    return gone
+
+
+async def _lines(opening: BackupContext, restored: Restored, swap: Swap) -> list[RetainedRow]:
+    try:
+        kept: list[RetainedItem] = await source_module(swap.kind).kept(swap, opening.host(swap.host or None))
+    except LilFoxError as error:
+        return [
+            RetainedRow(restored=restored, host=swap.host, target=one.target, name=_name(one, restored), there=None,
+                     reason=error.message)
+            for one in swap.renames if _name(one, restored)
+        ]  # fmt: skip
+    found = [
+        RetainedRow(restored=restored, host=swap.host, target=each.target, name=each.name, there=True,
+                 size_bytes=each.size_bytes, reason=each.why_not)
+        for each in kept
+    ]  # fmt: skip
+    there = {each.target for each in kept}
+    return found + [
+        RetainedRow(restored=restored, host=swap.host, target=one.target, name=one.before, there=False)
+        for one in swap.renames
+        if restored.stage == "swapped" and one.before and one.target not in there
+    ]
+
+
+def _targets(swap: Swap) -> set[str]:
+    return {one.target for one in swap.renames}
+
+
+def _name(one: Renames, restored: Restored) -> str:
+    return one.staged if restored.stage == "undone" else one.before

@@ -1,0 +1,222 @@
+"""Names of sets and of their files: made, read back, and accepted by a store."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Container
+from datetime import UTC, datetime, timedelta, tzinfo
+
+from msgspec import Struct
+
+from lilfox_tui.backup.errors import StoreError
+from lilfox_tui.backup.sets.manifest import Packing
+from lilfox_tui.i18n import listed, tr
+from lilfox_tui.text import clean
+
+# Names of sets and of their files, both ways.
+#
+# A set is ``PLAN_20231230_020000``: the plan and the local time at which its run began. Its files are
+# ``STEM_20231230_020000`` with what they are (``.dump``, ``.sql``, ``.tar``), how they are packed (``.zst``, ``.gz``)
+# and ``.age`` where they are encrypted; ``.part`` as long as they are written. ``.manifest.json`` and ``.proof.json``
+# tell of the set. In an hour that a clock has twice a name means the first of the two; the manifest knows better.
+
+
+MANIFEST, PROOF, UNFINISHED = ".manifest.json", ".proof.json", ".part"
+FOLDERS = ("postgresql", "config", "files", "rollback")
+"""Those below a store that files of sets may lie in: the manual's."""
+_STAMP = "%Y%m%d_%H%M%S"
+_STAMPED = re.compile(r"\d{8}_\d{6}", re.ASCII)
+_SET = re.compile(r"(?P<plan>[A-Za-z0-9][A-Za-z0-9._-]{0,63})_(?P<stamp>\d{8}_\d{6})", re.ASCII)
+_FILE = re.compile(
+    rf"(?:(?P<folder>{'|'.join(FOLDERS)})/)?(?P<stem>[\w%][\w.%-]{{0,220}})_(?P<stamp>[0-9]{{8}}_[0-9]{{6}})"
+    r"(?P<suffix>\.(?:dump|sql|tar)|)(?P<packed>\.(?:zst|gz)|)(?P<age>\.age|)(?P<part>\.part|)"
+)
+_UNSAFE = re.compile(r"[^\w.-]|^[.-]")
+_SUFFIX_OF: dict[Packing, str] = {"zstd": ".zst", "gzip": ".gz", "none": ""}
+_PACKING_OF: dict[str, Packing] = {suffix: packing for packing, suffix in _SUFFIX_OF.items()}
+_NAME_BYTES = 255
+FIRST_YEAR, LAST_YEAR = 1970, 9998
+"""Of times that sets can have, in every zone."""
+
+
+class SetName(Struct, frozen=True):
+    """A set's id in its two parts."""
+
+    plan: str
+    stamp: str
+
+
+class FileName(Struct, frozen=True, kw_only=True):
+    """What a file's name tells. ``folder`` is one of :data:`FOLDERS` or empty; ``suffix`` ``.dump``, ``.sql``, ``.tar``
+    or nothing."""
+
+    folder: str
+    stem: str
+    stamp: str
+    suffix: str
+    packing: Packing
+    encrypted: bool
+    unfinished: bool
+
+
+def local_zone() -> tzinfo:
+    """The zone of the times in names: this machine's."""
+    from lilfox_tui.logs.opening import zone_of
+
+    return zone_of("")
+
+
+def stamp_of(at: datetime, zone: tzinfo) -> str:
+    """``20231230_020000``: an aware time in ``zone``."""
+    return at.astimezone(zone).strftime(_STAMP)
+
+
+def moment_of(stamp: str, zone: tzinfo, *, fold: int = 0) -> datetime | None:
+    """The aware UTC time that a stamp of ``zone`` means (``fold`` 1: the second of two); None for a time that is on no
+    calendar."""
+    if not _STAMPED.fullmatch(stamp) or not FIRST_YEAR <= int(stamp[:4]) <= LAST_YEAR:
+        return None
+    try:
+        read = datetime(
+            int(stamp[:4]), int(stamp[4:6]), int(stamp[6:8]), int(stamp[9:11]), int(stamp[11:13]), int(stamp[13:]),
+            tzinfo=zone, fold=fold,
+        )  # fmt: skip
+        return read.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def set_id(plan: str, at: datetime, zone: tzinfo, taken: Container[str] = ()) -> str:
+    """The id of a set whose run begins at ``at``; the next second's where it is among ``taken``."""
+    while (made := f"{plan}_{stamp_of(at, zone)}") in taken:
+        at += timedelta(seconds=1)
+    return made
+
+
+def read_id(text: str) -> SetName | None:
+    """The parts of a set's id, or None."""
+    found = _SET.fullmatch(text)
+    return None if found is None else SetName(found["plan"], found["stamp"])
+
+
+def manifest_name(set_name: str) -> str:
+    """The file in which a set tells of itself."""
+    return set_name + MANIFEST
+
+
+def proof_name(set_name: str) -> str:
+    """The file in which verification tells of a set."""
+    return set_name + PROOF
+
+
+def stamp_in(name: str) -> str | None:
+    """The date in the name of a file that is of a set, or tells of one."""
+    base = name.removesuffix(UNFINISHED).removesuffix(MANIFEST).removesuffix(PROOF)
+    if base != name and (of_set := read_id(base)) is not None:
+        return of_set.stamp
+    read = read_file_name(name)
+    return None if read is None else read.stamp
+
+
+def safe_stem(text: str) -> str:
+    """``text`` (a database's name, say) as part of a file's name: letters and digits of any script, ``.``, ``_`` and
+    ``-`` stay, other characters become ``%XX`` of their UTF-8."""
+    return _UNSAFE.sub(
+        lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode("utf-8", "surrogateescape")), text
+    )
+
+
+def file_name(
+    stem: str, suffix: str, stamp: str, *, packing: Packing = "none", encrypted: bool = False, folder: str = ""
+) -> str:
+    """``lilfox`` and ``.dump`` → ``lilfox_20231230_020000.dump.zst``; ``folder`` is one of :data:`FOLDERS`, or
+    empty. Raises ValueError for what :func:`read_file_name` would not read back."""
+    made = f"{safe_stem(stem)}_{stamp}{suffix}{_SUFFIX_OF[packing]}{'.age' if encrypted else ''}"
+    made = f"{folder}/{made}" if folder else made
+    if read_file_name(made) is None:
+        raise ValueError(made)
+    return made
+
+
+def read_file_name(name: str) -> FileName | None:
+    """What the name of a part tells; None for a name that is none of a set's parts, such as one with a way out of the
+    store."""
+    found = _FILE.fullmatch(name)
+    if found is None or (len(name) > _NAME_BYTES // 4 and len(name.encode("utf-8", "surrogateescape")) > _NAME_BYTES):
+        return None
+    return FileName(
+        folder=found["folder"] or "",
+        stem=found["stem"],
+        stamp=found["stamp"],
+        suffix=found["suffix"],
+        packing=_PACKING_OF[found["packed"]],
+        encrypted=bool(found["age"]),
+        unfinished=bool(found["part"]),
+    )
+
+
+# Which names a store takes, and what it says when the system refuses.
+
+
+NAME_BYTES = 255
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def is_name(name: str) -> bool:
+    """Whether ``name`` is a file's, in the store's folder or in one of FOLDERS. Dot files are the store's own."""
+    folder, slash, base = name.rpartition("/")
+    try:
+        size = len(base) if base.isascii() else len(base.encode())
+    except UnicodeEncodeError:
+        return False
+    return (
+        (folder in FOLDERS if slash else True)
+        and 0 < size <= NAME_BYTES
+        and not base.startswith(".")
+        and "\\" not in base
+        and base.isprintable()
+    )
+
+
+def parted(name: str) -> tuple[str, str]:
+    """Folder (or empty) and name within it. Raises StoreError for what would lead elsewhere."""
+    if not is_name(name):
+        raise StoreError(
+            tr("{name} is no name of a file in a store", name=clean(repr(name)[1:-1])),
+            tr("Names hold no control characters and no folders but: {folders}", folders=listed(FOLDERS)),
+        )
+    folder, _, base = name.rpartition("/")
+    return folder, base
+
+
+def store_error(where: str, name: str, error: OSError) -> StoreError:
+    """What the system refused about ``name`` in the store at ``where``."""
+    if error.errno in FULL:
+        return StoreError(
+            tr("no room is left in {where} for {name}", where=where, name=name),
+            tr("Make room there, or let older sets go; what was there before is untouched."),
+        )
+    if error.errno == errno.EROFS:
+        return StoreError(
+            tr("{where} is mounted read-only: {name} cannot be written", where=where, name=name),
+            tr("See why in the kernel's log (dmesg): a disk with errors is often remounted so."),
+        )
+    if error.errno == errno.EEXIST:
+        return StoreError(
+            tr("{name} is in {where} already, and is not written over", name=name, where=where),
+            tr("Move it away if it is not wanted."),
+        )
+    if error.errno == errno.ENOENT and name.startswith("."):
+        return StoreError(
+            tr("the store {where} is not there", where=where),
+            tr("Name the folder that holds the sets. A backup makes it where the folder above is there."),
+        )
+    if error.errno in (errno.ELOOP, errno.ENOTDIR):
+        return StoreError(
+            tr("{name} in {where} is a link or no regular file: it is not followed", name=name, where=where),
+            tr("Take it away if it is not wanted: a store holds files of its own."),
+        )
+    reason = os.strerror(error.errno) if error.errno else clean(str(error))
+    return StoreError(tr("{name} in {where}: {reason}", name=name, where=where, reason=reason))

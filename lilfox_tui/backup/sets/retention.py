@@ -1,0 +1,144 @@
+"""Which sets stay and which go, each with the reason. Pure: nothing is removed here.
+
+What somebody has tagged stays as long as its tag does, and changes nothing for the others.
+
+Of the others only sets that are whole and at least intact are counted, by the time at which they were begun, never by
+their names or by when a file was written. What is not good goes when it is older than every good set that stays; so
+what was never verified does not pile up, and as long as no good set stays nothing goes at all. What is not trusted
+stays: somebody must look at it, and a key that is missing here must not remove what others can still judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta, tzinfo
+
+import msgspec
+from msgspec import Struct
+
+from lilfox_tui.backup.sets.model import BackupSet, Status, newest_of_each
+from lilfox_tui.config.model import KeepConfig
+from lilfox_tui.errors import UsageError
+from lilfox_tui.i18n import Message, listed, ntr, tr
+
+CLOCKS_APART = timedelta(minutes=5)
+"""So far may the clock of the machine that made a set be ahead of ours."""
+
+
+class RetentionVerdict(Struct, frozen=True):
+    """What retention says of a set, with the reason as a sentence."""
+
+    set: BackupSet
+    goes: bool
+    why: Message
+
+
+def judge(
+    sets: Sequence[BackupSet], keep: KeepConfig | None, *, now: datetime, zone: tzinfo, just_made: str = ""
+) -> list[RetentionVerdict]:
+    """A verdict for each of ``sets`` (of one plan), newest first. Days, weeks and months are those of ``zone``;
+    without a policy everything stays. ``just_made`` is the id of the set that the run has made, which stays whatever
+    the clock did meanwhile.
+
+    Raises UsageError for a policy that asks for nothing.
+    """
+    every = sorted(sets, key=lambda found: (found.created, found.id), reverse=True)
+    if keep is None:
+        return [RetentionVerdict(found, False, tr("the plan has no retention")) for found in every]
+    _refuse_empty(keep)
+    tagged = {found.id: tag for tag, found in list(newest_of_each(every).items())[: keep.tagged]}
+    others = iter(_judged([found for found in every if found.id not in tagged], keep, now, zone, just_made))
+    return [
+        RetentionVerdict(found, False, tr("tagged {tag}", tag=tagged[found.id])) if found.id in tagged else next(others)
+        for found in every
+    ]
+
+
+def _judged(
+    ordered: Sequence[BackupSet], keep: KeepConfig, now: datetime, zone: tzinfo, just_made: str
+) -> list[RetentionVerdict]:
+    future = now + CLOCKS_APART
+    counted = [found for found in ordered if found.good and found.created <= future]
+    kept = dict(_kept(counted, keep, now, zone))
+    oldest = min((counted[at].created for at in kept), default=None)
+    place = {id(found): at for at, found in enumerate(counted)}
+    return [
+        RetentionVerdict(found, False, tr("just made"))
+        if found.id == just_made
+        else _verdict(found, kept, place.get(id(found)), oldest, future)
+        for found in ordered
+    ]
+
+
+def _refuse_empty(keep: KeepConfig) -> None:
+    numbers = msgspec.structs.asdict(keep)
+    wrong = [name for name, count in numbers.items() if count is not None and count < 1]
+    if wrong or all(count is None for name, count in numbers.items() if name != "tagged"):
+        raise UsageError(
+            tr("a retention that keeps nothing: {names}", names=listed(wrong or numbers)),
+            tr("ask for 1 at least, such as last: 7; nothing was removed"),
+        )
+
+
+def _kept(counted: Sequence[BackupSet], keep: KeepConfig, now: datetime, zone: tzinfo) -> Iterator[tuple[int, Message]]:
+    """Places in ``counted`` that the policy keeps; of several reasons the last one given is told."""
+    if keep.days is not None:
+        since = now - timedelta(days=keep.days)
+        why = ntr("younger than {count} day", "younger than {count} days", keep.days)
+        yield from ((at, why) for at, found in enumerate(counted) if found.created >= since)
+    local = [found.created.astimezone(zone) for found in counted]
+    if keep.monthly is not None:
+        of_month = _newest_of_each(local, lambda at: (at.year, at.month), keep.monthly)
+        yield from ((at, tr("the newest of {month:%Y-%m}", month=local[at])) for at in of_month)
+    if keep.weekly is not None:
+        of_week = _newest_of_each(local, lambda at: at.isocalendar()[:2], keep.weekly)
+        yield from ((at, tr("the newest of week {week:%G-W%V}", week=local[at])) for at in of_week)
+    if keep.daily is not None:
+        of_day = _newest_of_each(local, lambda at: (at.year, at.month, at.day), keep.daily)
+        yield from ((at, tr("the newest of {day:%Y-%m-%d}", day=local[at])) for at in of_day)
+    if keep.last is not None:
+        why = ntr("the last one", "one of the last {count}", keep.last)
+        yield from ((at, why) for at in range(min(keep.last, len(counted))))
+    if counted:
+        yield 0, tr("the newest good set")
+
+
+def _newest_of_each(times: Sequence[datetime], part: Callable[[datetime], tuple[int, ...]], count: int) -> list[int]:
+    """Places of the first of each span in ``times`` (newest first), for the ``count`` newest spans that have any."""
+    first: dict[tuple[int, ...], int] = {}
+    for at, time in enumerate(times):
+        first.setdefault(part(time), at)
+    return list(first.values())[:count]
+
+
+def _verdict(
+    found: BackupSet, kept: dict[int, Message], place: int | None, oldest: datetime | None, future: datetime
+) -> RetentionVerdict:
+    if found.created > future:
+        return RetentionVerdict(found, False, tr("its time is yet to come: look at the clocks; it is not counted"))
+    if found.status == Status.UNTRUSTED:
+        return RetentionVerdict(found, False, tr("not trusted, and not counted: {reason}", reason=found.reason))
+    if place is not None:
+        why = kept.get(place)
+        return (
+            RetentionVerdict(found, True, tr("no rule of the plan asks for it"))
+            if why is None
+            else RetentionVerdict(found, False, why)
+        )
+    if oldest is None:
+        return RetentionVerdict(found, False, tr("there is no good set, so nothing is removed"))
+    if found.created < oldest:
+        return RetentionVerdict(
+            found,
+            True,
+            tr("not counted ({status}), and older than every good set that stays", status=_uncounted(found)),
+        )
+    return RetentionVerdict(
+        found, False, tr("not counted ({status}); a good set that is older stays", status=_uncounted(found))
+    )
+
+
+def _uncounted(found: BackupSet) -> Message:
+    if found.status == Status.BROKEN:
+        return tr("broken")
+    return tr("not whole") if found.status == Status.PARTIAL else tr("not verified")

@@ -1,0 +1,1 @@
+"""The stores themselves: folders of this machine and of SSH hosts, and their locks."""

@@ -1,0 +1,241 @@
+"""The folder of a local store, and the mount point that it must lie on."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lilfox_tui.backup.errors import StoreError
+from lilfox_tui.backup.sets.names import FOLDERS, is_name, parted
+from lilfox_tui.backup.store import StoreEntry
+from lilfox_tui.i18n import tr
+
+# Which folders of this machine are mount points (proc_pid_mountinfo(5)).
+
+
+MOUNTS = Path("/proc/self/mountinfo")
+_ESCAPE = re.compile(rb"\\([0-7]{3})")
+
+
+def mount_points(mountinfo: bytes) -> list[bytes]:
+    """The folders at which something is mounted, by the text of ``mountinfo``."""
+    return [_point(line.partition(b" - ")[0]) for line in mountinfo.splitlines()]
+
+
+def is_mounted(folder: str) -> bool:
+    """Whether something is mounted right at ``folder``. An automount that has not mounted anything yet is nothing."""
+    try:
+        text = MOUNTS.read_bytes()
+    except OSError:
+        return os.path.ismount(folder)
+    wanted = os.fsencode(os.path.realpath(folder))
+    kind = b""
+    for line in text.splitlines():
+        before, _, after = line.partition(b" - ")
+        if _point(before) == wanted:
+            kind = after.split()[0]
+    return kind not in (b"", b"autofs")
+
+
+def _point(before: bytes) -> bytes:
+    """The mount point in the fields before the separator of a line."""
+    return _ESCAPE.sub(lambda found: bytes([int(found[1], 8)]), before.split()[4])
+
+
+# A folder of this machine in which nothing but its own regular files is ever touched. All calls block.
+
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_OLD = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_SMALL = 1 << 16
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+
+
+class LocalFolder:
+    """``mount``: where a filesystem must be mounted, or None. The folder itself may be reached by links (that is who
+    configures it); below it none is followed. Every call opens it anew and raises StoreError when it is not the one it
+    was before: then what was mounted there is gone. Everything else is OSError."""
+
+    def __init__(self, path: str, mount: str | None = None) -> None:
+        self.path = path
+        self.mount = mount
+        self._was: tuple[int, int] | None = None
+
+    @contextmanager
+    def root(self, *, make: bool = False) -> Iterator[int]:
+        """A descriptor of the folder, which is made (0700) if ``make``."""
+        self._refuse_unmounted()
+        if make:
+            with suppress(FileExistsError):
+                Path(self.path).mkdir(0o700)
+        descriptor = os.open(self.path, _FOLDER)
+        try:
+            self._refuse_unmounted()
+            now = os.fstat(descriptor)
+            if self._was not in (None, (now.st_dev, now.st_ino)):
+                raise StoreError(
+                    tr("{folder} is another folder than it was when this began", folder=self.path),
+                    tr("What was mounted there may be gone: see mount, and dmesg."),
+                )
+            self._was = (now.st_dev, now.st_ino)
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _refuse_unmounted(self) -> None:
+        if self.mount is not None and not is_mounted(self.mount):
+            raise StoreError(
+                tr("nothing is mounted at {mount}: {folder} is not written", mount=self.mount, folder=self.path),
+                tr("Mount it; without it the backup would go to the disk below."),
+            )
+
+    @contextmanager
+    def holding(self, name: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
+        """A descriptor of the folder in which ``name`` is or will be, and its name there."""
+        folder, base = parted(name)
+        with self.root(make=make) as root:
+            if not folder:
+                yield root, base
+                return
+            if make:
+                with suppress(FileExistsError):
+                    os.mkdir(folder, 0o700, dir_fd=root)
+            within = os.open(folder, _FOLDER | os.O_NOFOLLOW, dir_fd=root)
+            try:
+                yield within, base
+            finally:
+                os.close(within)
+
+    def create(self, name: str) -> int:
+        """A descriptor of a new file (0600)."""
+        with self.holding(name, make=True) as (folder, base):
+            return new_file(folder, base)
+
+    def open(self, name: str) -> tuple[int, os.stat_result]:
+        """A descriptor of a regular file, and what is known of it."""
+        with self.holding(name) as (folder, base):
+            return old_file(folder, base)
+
+    def rename(self, old: str, new: str, *, over: bool = False) -> None:
+        """Gives a file another name in the same folder; never one that is taken unless ``over``."""
+        with self.holding(old) as (folder, base):
+            new_base = parted(new)[1]
+            if over:
+                os.rename(base, new_base, src_dir_fd=folder, dst_dir_fd=folder)
+            else:
+                rename_new(folder, base, new_base)
+
+    def sync(self, name: str) -> None:
+        """Puts the names in the folder of ``name`` on the disk."""
+        with self.holding(name) as (folder, _):
+            os.fsync(folder)
+
+    def remove(self, name: str) -> None:
+        """Removes a regular file; nothing if it is gone, or is something else."""
+        with suppress(FileNotFoundError), self.holding(name) as (folder, base):
+            if stat.S_ISREG(os.stat(base, dir_fd=folder, follow_symlinks=False).st_mode):
+                os.unlink(base, dir_fd=folder)
+
+    def entries(
+        self, whole: tuple[str, ...] = (), limit_bytes: int = 0, texts: dict[str, bytes] | None = None
+    ) -> list[StoreEntry]:
+        """All regular files, also those of the known sub-folders, but those whose names end as ``whole`` says: what is
+        in them goes into ``texts``, as long as it is no more than ``limit_bytes``."""
+        read = {} if texts is None else texts
+        with self.root() as root:
+            found = _entries(root, "", whole, limit_bytes, read)
+            for name in FOLDERS:
+                with suppress(FileNotFoundError, NotADirectoryError):
+                    descriptor = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=root)
+                    try:
+                        found += _entries(descriptor, f"{name}/", whole, limit_bytes, read)
+                    finally:
+                        os.close(descriptor)
+        return found
+
+
+def new_file(folder: int, base: str) -> int:
+    """A descriptor of a new file, 0600 whatever the umask is."""
+    descriptor = os.open(base, _NEW, 0o600, dir_fd=folder)
+    with suppress(PermissionError):  # filesystems without rights of their own
+        os.fchmod(descriptor, 0o600)
+    return descriptor
+
+
+def old_file(folder: int, base: str) -> tuple[int, os.stat_result]:
+    """A descriptor of a regular file. Raises OSError (ELOOP) for anything else."""
+    descriptor = os.open(base, _OLD, dir_fd=folder)
+    facts = os.fstat(descriptor)
+    if not stat.S_ISREG(facts.st_mode):
+        os.close(descriptor)
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), base)
+    return descriptor, facts
+
+
+def rename_new(folder: int, old: str, new: str) -> None:
+    """As rename(2), but raises FileExistsError for a name that is taken."""
+    try:
+        os.link(old, new, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        with suppress(FileNotFoundError):
+            os.stat(new, dir_fd=folder, follow_symlinks=False)
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new) from None
+        os.rename(old, new, src_dir_fd=folder, dst_dir_fd=folder)
+        return
+    os.unlink(old, dir_fd=folder)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Writes all of ``data``."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _entries(
+    folder: int, prefix: str, whole: tuple[str, ...], limit_bytes: int, texts: dict[str, bytes]
+) -> list[StoreEntry]:
+    found = []
+    with os.scandir(folder) as listed:
+        for each in listed:
+            base = each.name
+            if not (is_name(base) and each.is_file(follow_symlinks=False)):
+                continue
+            try:
+                if base.endswith(whole) and (data := _read(folder, base, limit_bytes)) is not None:
+                    texts[prefix + base] = data
+                    continue
+                facts = os.stat(base, dir_fd=folder, follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            found.append(StoreEntry(prefix + base, facts.st_size, datetime.fromtimestamp(facts.st_mtime, UTC)))
+    return found
+
+
+def _read(folder: int, base: str, limit_bytes: int) -> bytes | None:
+    """What is in a file; None when that is more than ``limit_bytes``, or may not be read. Raises FileNotFoundError.
+    What it is was told by the folder: it is not asked for again, there are tens of thousands."""
+    try:
+        descriptor = os.open(base, _OLD, dir_fd=folder)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        return None
+    try:
+        data = os.read(descriptor, _SMALL)
+        while len(data) % _SMALL == 0 and 0 < len(data) <= limit_bytes and (more := os.read(descriptor, _SMALL)):
+            data += more
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    return data if len(data) <= limit_bytes else None

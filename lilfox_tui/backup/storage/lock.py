@@ -1,0 +1,242 @@
+"""A store's lock as files beside the sets, seen by everybody who reaches the folder, by whatever way.
+
+``.lilfox.lock`` is there while one run has the store for itself, ``.lilfox.shared.TOKEN`` for each that shares it. A
+mark says who holds it and is touched every half minute; one that nobody has touched for five minutes, by the clock of
+the machine where it lies, belongs to a run that is dead and is moved to ``.lilfox.gone.DIGEST``: that name is given
+once, so of two that find the same dead mark one alone takes it away. Who wants the store for itself puts its mark down
+and then looks for others; who shares it does the same: of the two at least one sees the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+import msgspec
+from msgspec import Struct
+
+from lilfox_tui.backup.errors import StoreError, StoreHeld
+from lilfox_tui.backup.store import LockHolder
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import tr
+from lilfox_tui.text import clean
+
+LOCK, SHARED, GONE = ".lilfox.lock", ".lilfox.shared.", ".lilfox.gone."
+PREFIX = ".lilfox."
+BEAT_S = 30.0
+SETTLE_S = 1.0
+STALE = timedelta(minutes=5)
+OLD = timedelta(days=1)
+MARK_BYTES = 4096
+
+
+class Mark(Struct):
+    """What is in a mark; untrusted."""
+
+    who: str = ""
+    since: datetime | None = None
+    machine: str = ""
+    """Of a run on the machine where the folder is, or has it mounted; empty when it came by SFTP."""
+    token: str = ""
+
+    @property
+    def holder(self) -> LockHolder:
+        """For people."""
+        return LockHolder(clean(self.who)[:200] or "?", self.since)
+
+
+class MarkFiles(Protocol):
+    """The files that marks are made of, by name in the store's folder. Raises StoreError, HostError."""
+
+    @property
+    def kept(self) -> bool:
+        """Whether somebody at the folder itself keeps the marks fresh: they last when this side cannot reach them."""
+        ...
+
+    async def create(self, name: str, data: bytes) -> bool:
+        """Makes a new file; False if there is one."""
+        ...
+
+    async def read(self, name: str) -> tuple[bytes, datetime] | None:
+        """Up to MARK_BYTES of a file and its mtime; None if there is none."""
+        ...
+
+    async def touch(self, name: str) -> None:
+        """Its mtime becomes now, by the clock of its machine."""
+        ...
+
+    async def rename_new(self, old: str, new: str) -> bool:
+        """False if ``old`` is gone or ``new`` is there."""
+        ...
+
+    async def remove(self, names: list[str]) -> None:
+        """Those that are gone are no fault."""
+        ...
+
+    async def names(self) -> list[str]:
+        """Of files that begin with PREFIX."""
+        ...
+
+    async def now(self) -> datetime:
+        """By the clock of the folder's machine; aware UTC."""
+        ...
+
+
+@asynccontextmanager
+async def marked(
+    files: MarkFiles, where: str, mark: Mark, *, shared: bool, dead: Callable[[Mark], bool]
+) -> AsyncIterator[None]:
+    """Holds the store at ``where``. ``dead`` knows of marks whose run is surely gone. Raises StoreHeld. When the mark
+    is taken away meanwhile, or cannot be touched for as long as makes it stale, the body is cancelled and StoreError
+    raised."""
+    mark.token = os.urandom(8).hex()
+    data = msgspec.json.encode(mark)
+    marks = _Marks(files, where, dead)
+    try:
+        name = await (marks.share(data, mark.token) if shared else marks.take(data))
+    except BaseException:
+        await _leave(files, [LOCK, SHARED + mark.token], data)
+        raise
+    body = asyncio.current_task()
+    assert body is not None
+    beat = asyncio.create_task(_beat(files, where, name, data))
+    beat.add_done_callback(lambda task: None if task.cancelled() else body.cancel())
+    try:
+        yield
+    except asyncio.CancelledError:
+        if beat.done() and not beat.cancelled():
+            body.uncancel()
+            raise beat.result() from None
+        raise
+    finally:
+        beat.cancel()
+        await asyncio.wait([beat])
+        await _leave(files, [name], data)
+
+
+async def _leave(files: MarkFiles, names: list[str], data: bytes) -> None:
+    with suppress(LilFoxError):  # then it is stale in five minutes
+        for name in names:
+            if await _is_ours(files, name, data):
+                await files.remove([name])
+
+
+async def _is_ours(files: MarkFiles, name: str, data: bytes) -> bool:
+    read = await files.read(name)
+    return read is not None and read[0] == data
+
+
+async def _beat(files: MarkFiles, where: str, name: str, data: bytes) -> StoreError:
+    """Returns why the lock is lost."""
+    loop = asyncio.get_running_loop()
+    good = loop.time()
+    while True:
+        await asyncio.sleep(BEAT_S)
+        try:
+            if not await _is_ours(files, name, data):
+                return StoreError(
+                    tr("the lock of {where} was taken by another run", where=where),
+                    tr("This machine slept, or its link was gone for minutes. What was there before is untouched."),
+                )
+            await files.touch(name)
+            good = loop.time()
+        except LilFoxError as error:
+            if not files.kept and loop.time() - good > STALE.total_seconds() - 2 * BEAT_S:
+                return StoreError(
+                    tr("the lock of {where} cannot be kept: {reason}", where=where, reason=error), error.hint
+                )  # fmt: skip
+
+
+async def refuse_others(files: MarkFiles, where: str, *, shared: bool, dead: Callable[[Mark], bool]) -> None:
+    """Raises StoreHeld where marks of others are in the way of who can put none down."""
+    await _Marks(files, where, dead).refuse_others(shared=shared)
+
+
+class _Marks:
+    def __init__(self, files: MarkFiles, where: str, dead: Callable[[Mark], bool]) -> None:
+        self._files = files
+        self._where = where
+        self._dead = dead
+
+    async def take(self, data: bytes) -> str:
+        """Puts the one mark down; its name."""
+        for _ in range(3):
+            if await self._files.create(LOCK, data):
+                break
+            if (holder := await self._holder(LOCK)) is not None:
+                raise held_by(self._where, holder)
+        else:
+            raise held_by(self._where, LockHolder("?"))
+        await self._refuse_sharers()
+        return LOCK
+
+    async def refuse_others(self, *, shared: bool) -> None:
+        """Raises StoreHeld."""
+        if (holder := await self._holder(LOCK)) is not None:
+            raise held_by(self._where, holder)
+        if not shared:
+            await self._refuse_sharers()
+
+    async def _refuse_sharers(self) -> None:
+        names = await self._files.names()
+        for name in names:
+            if name.startswith(SHARED) and (holder := await self._holder(name)) is not None:
+                raise held_by(self._where, holder)
+        now = await self._files.now() if any(name.startswith(GONE) for name in names) else None
+        for name in names:
+            if now is not None and name.startswith(GONE):
+                read = await self._files.read(name)
+                if read is not None and now - read[1] > OLD:
+                    await self._files.remove([name])
+
+    async def share(self, data: bytes, token: str) -> str:
+        """Puts one of many marks down; its name."""
+        name = SHARED + token
+        await self._files.create(name, data)
+        if (holder := await self._holder(LOCK)) is not None:
+            raise held_by(self._where, holder)
+        return name
+
+    async def _holder(self, name: str) -> LockHolder | None:
+        """Who holds that mark; None when nobody does, and then the mark is gone."""
+        read = await self._files.read(name)
+        if read is None:
+            return None
+        try:
+            mark = msgspec.json.decode(read[0], type=Mark)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            mark = Mark()
+        if not self._dead(mark) and await self._files.now() - read[1] <= STALE:
+            return mark.holder
+        await self._files.touch(name)  # its new name must be kept for as long as another may still want to give it
+        if not await self._files.rename_new(name, GONE + hashlib.sha256(read[0]).hexdigest()[:32]):
+            await self._finish(name, read[0])
+        return None
+
+    async def _finish(self, name: str, data: bytes) -> None:
+        """Renaming without writing over is a link and an unlink: who died in between has left both names."""
+        await asyncio.sleep(SETTLE_S)
+        read = await self._files.read(name)
+        if read is not None and read[0] == data:
+            await self._files.remove([name])
+
+
+def held_by(where: str, holder: LockHolder) -> StoreHeld:
+    """The error that names the holder."""
+    since = "?" if holder.since is None else holder.since.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return StoreHeld(
+        tr("{where} is in use by {who}, since {since}", where=where, who=holder.who, since=since),
+        tr("Wait for it to end. A lock that a dead run has left ends by itself, after {minutes} minutes at the latest.",
+           minutes=int(STALE.total_seconds() // 60)),
+        holder=holder,
+    )  # fmt: skip
+
+
+def mark_of(who: str, machine: str) -> Mark:
+    """A mark that begins now."""
+    return Mark(who=who[:500], since=datetime.now(UTC), machine=machine)
