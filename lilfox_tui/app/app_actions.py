@@ -198,21 +198,11 @@ class TimeActions(_Everywhere):
         now = datetime.now(UTC)
         step = timedelta(seconds=max(self._navigation.metrics.state.window.total_seconds() / STEPS_IN_WINDOW, 2.0))
         at = (self._app.rewound or now) + direction * step
-        oldest = self._oldest()
+        oldest = oldest_known(self._app)
         if at < oldest:
             self._app.tell(tr("nothing was recorded before {time}", time=oldest.strftime("%H:%M:%S")))
             at = oldest
         self._navigation.rewind(None if at >= now - timedelta(seconds=1) else at)
-
-    def _oldest(self) -> datetime:
-        """The first moment that anything is known of (aware UTC), which a Prometheus may have; now when nothing is."""
-        if self._app.config.prometheus is not None:
-            return datetime.now(UTC) - timedelta(days=365)
-        subjects = [f"host/{name}" for name in self._app.monitor.hosts] + [
-            f"service/{name}" for name in self._app.monitor.services
-        ]
-        spans = [span for subject in subjects if (span := self._app.monitor.history.span(subject)) is not None]
-        return min((first for first, _last in spans), default=datetime.now(UTC))
 
 
 class DemoActions(_Everywhere):
@@ -318,3 +308,12 @@ class ConsoleActions(_Everywhere):
         set_language(name)
         self._navigation.pane.repaint()
         self._app.repaint_frame()
+
+
+def oldest_known(app: Shell) -> datetime:
+    """The first moment that anything is known of (aware UTC), which a Prometheus may have; now when nothing is."""
+    if app.config.prometheus is not None:
+        return datetime.now(UTC) - timedelta(days=365)
+    subjects = [f"host/{name}" for name in app.monitor.hosts] + [f"service/{name}" for name in app.monitor.services]
+    spans = [span for subject in subjects if (span := app.monitor.history.span(subject)) is not None]
+    return min((first for first, _last in spans), default=datetime.now(UTC))

@@ -17,6 +17,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from lilfox_tui.app.app import LilFoxApp
+from lilfox_tui.app.app_actions import oldest_known
 from lilfox_tui.app.glyphs import UNICODE
 from lilfox_tui.app.panes.logs.pane import LogsPane
 from lilfox_tui.app.panes.metrics.state import Subject
@@ -201,7 +202,7 @@ async def test_l_leads_to_the_logs_of_a_host_and_of_a_service_at_the_time_that_i
             assert isinstance(app, LilFoxApp)
             await _goes_to_logs(pilot, ("host", "logs1"), ["journal", "app"])
             await _goes_to_logs(pilot, ("service", "backend"), ["backend"])
-            await until(lambda: datetime.now(UTC) - app._oldest() > timedelta(seconds=2), what="a past")
+            await until(lambda: datetime.now(UTC) - oldest_known(app) > timedelta(seconds=2), what="a past")
             await pilot.press("1", "[")
             assert app.rewound is not None
             app.metrics.open_page(("host", "logs1"))
